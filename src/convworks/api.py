@@ -1,0 +1,96 @@
+"""The verbs of convworks in Python."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convworks.config import override
+from convworks.data.source import Source, open_source
+from convworks.errors import InputError
+from convworks.recipes import recipe as find_recipe
+
+if TYPE_CHECKING:
+    from convworks.training.config import RunConfig
+
+
+def train(
+    recipe: str | None = None,
+    *,
+    data: str | Path | None = None,
+    model: str | None = None,
+    epochs: int | None = None,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    device: str | None = None,
+    seed: int | None = None,
+    deterministic: bool = False,
+    overrides: Iterable[str] = (),
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Train a network and return {"run", "bundle", "report", "validation": {"top1", ...}, "test": {...}, "seconds"}.
+
+    Without anything it trains on the embedded digits; `data` is a name or a path; `overrides` are `field=value`
+    assignments; `resume` goes on with a run folder. Raises InputError for wrong input, RunError for a failed run.
+    """
+    from convworks.training import folder
+
+    changes = _changes(model, epochs, device, seed, deterministic, overrides)
+    if resume is not None:
+        if recipe or data or out or changes:
+            raise InputError("--resume", "goes on with the run as it was configured", "leave the other options out")
+        return _resume(Path(resume))
+    config, source = configure(recipe, data, changes)
+    path = folder.claim(Path(out) if out is not None else None, config.recipe)
+    from convworks.training.run import train as run
+
+    return run(config, path, command=command or _command(config, recipe, data, changes), source=source)
+
+
+def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str]) -> tuple[RunConfig, Source]:
+    """Return the complete configuration and the opened source, from a recipe or from what the data look like."""
+    if recipe is None and data is None:
+        recipe = "digits/default"
+    if recipe is not None:
+        config = find_recipe(recipe)
+        if data is not None:
+            config = override(config, [f"data.source={str(data)!r}"])
+        config = override(config, changes)
+        return config, open_source(config.data.source)
+    from convworks.recipes.folder import default
+
+    assert data is not None
+    source = open_source(data)
+    return override(default(source), changes), source
+
+
+def _changes(
+    model: str | None,
+    epochs: int | None,
+    device: str | None,
+    seed: int | None,
+    deterministic: bool,
+    overrides: Iterable[str],
+) -> list[str]:
+    """Write the options as assignments, in the order in which they count."""
+    given = {"model.name": model, "training.epochs": epochs, "device": device, "seed": seed}
+    changes = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+    return [*changes, *(["deterministic=True"] if deterministic else []), *overrides]
+
+
+def _command(config: RunConfig, recipe: str | None, data: str | Path | None, changes: Iterable[str]) -> str:
+    words = ["convworks", "train", *([recipe] if recipe else []), *(["--data", str(data)] if data else [])]
+    return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
+
+
+def _resume(path: Path) -> dict[str, Any]:
+    from convworks.training import folder
+
+    config, record = folder.read_record(path)
+    if record.get("status") == "finished":
+        raise InputError(f"--resume {path}", "the run is finished", f"use its bundle: {path / 'bundle'}")
+    from convworks.training.run import train as run
+
+    return run(config, path, command=str(record.get("command", "")), resume=True)

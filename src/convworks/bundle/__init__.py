@@ -1,0 +1,1 @@
+"""The only format that leaves a run: weights, model, preprocessing, classes."""

@@ -1,0 +1,132 @@
+"""Saving and loading bundles: weights.safetensors + bundle.json + README.md in one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from convworks import files
+from convworks.bundle.card import card
+from convworks.config import build, to_json
+from convworks.data.preprocess import Preprocessing
+from convworks.errors import InputError
+from convworks.layers.network import Network
+from convworks.models.catalogue import Shape, create
+from convworks.models.config import ModelConfig
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A network with all that is needed to use it. `record` says how it came about (metrics, training, versions)."""
+
+    network: Network
+    model: ModelConfig
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    record: dict[str, Any]
+
+
+def save_bundle(folder: Path, bundle: Bundle) -> None:
+    """Write a bundle; an existing one is replaced whole."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f"{folder.name}.{os.getpid()}{files.TEMPORARY}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        weights = temporary / "weights.safetensors"
+        tensors = bundle.network.state_dict()
+        files.write_bytes(weights, save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}))
+        description = {
+            "format": FORMAT,
+            "model": to_json(bundle.model),
+            "preprocessing": to_json(bundle.preprocessing),
+            "classes": list(bundle.classes),
+            "record": bundle.record,
+            "weights_sha256": files.sha256(weights),
+        }
+        description["sha256"] = _digest(description)
+        files.write_text(temporary / "README.md", card(description))
+        files.write_json(temporary / "bundle.json", description)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read a bundle from its folder, or from the run folder that holds it.
+
+    Raises InputError where a file is missing, damaged, changed by hand, or of a format this version cannot read.
+    """
+    description, weights = read_description(path)
+    classes = tuple(description["classes"])
+    model = build(ModelConfig, description["model"], where=f"{weights.parent}/bundle.json model")
+    preprocessing = build(
+        Preprocessing, description["preprocessing"], where=f"{weights.parent}/bundle.json preprocessing"
+    )
+    shape = Shape(classes=len(classes), channels=preprocessing.channels, size=preprocessing.size)
+    network = create(model.name, shape, table=model.table)
+    if not weights.is_file() or files.sha256(weights) != description["weights_sha256"]:
+        raise InputError(weights, "is missing or does not have the checksum in bundle.json", _REMEDY)
+    try:
+        network.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise InputError(weights, f"does not fit the network {model.name} ({_first_line(error)})", _REMEDY) from None
+    network.eval().channels_last()
+    return Bundle(
+        network=network,
+        model=model,
+        preprocessing=preprocessing,
+        classes=classes,
+        record=description["record"],
+    )
+
+
+def read_description(path: Path) -> tuple[dict[str, Any], Path]:
+    """Return the checked content of bundle.json and the path of the weights beside it; it does not read the weights."""
+    folder = path / "bundle" if (path / "bundle" / "bundle.json").is_file() else path
+    file = folder / "bundle.json"
+    if not path.exists():
+        raise InputError(path, "does not exist", "give the folder of a bundle or of a finished run")
+    if not file.is_file():
+        raise InputError(path, "holds no bundle.json", "give the folder of a bundle or of a finished run")
+    try:
+        description = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(file, f"cannot be read ({error})", _REMEDY) from None
+    if not isinstance(description, dict) or "format" not in description:
+        raise InputError(file, "is not the description of a bundle", "give the folder of a bundle")
+    if description["format"] != FORMAT:
+        raise InputError(
+            file,
+            f"has format {description['format']!r}, this version reads {FORMAT}",
+            "use the version of convworks that wrote it, or train again",
+        )
+    if description.get("sha256") != _digest(description):
+        raise InputError(file, "was changed after it was written (its checksum does not match)", _REMEDY)
+    return description, folder / "weights.safetensors"
+
+
+def _digest(description: dict[str, Any]) -> str:
+    """Return the checksum of a description without its own checksum."""
+    import hashlib
+
+    content = {key: value for key, value in description.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), str(error))
+
+
+_REMEDY = "copy the bundle again from where it was made"

@@ -1,0 +1,65 @@
+"""The model card of a bundle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_SHOWN_CLASSES = 100
+
+
+def card(description: dict[str, Any]) -> str:
+    """Write the README.md of a bundle from its description."""
+    record = description["record"]
+    preprocessing = description["preprocessing"]
+    classes = description["classes"]
+    height, width = preprocessing["size"]
+    shown = ", ".join(classes[:_SHOWN_CLASSES]) + (" ..." if len(classes) > _SHOWN_CLASSES else "")
+    lines = [
+        f"# {description['model']['name']}: {record.get('source', 'images')}",
+        "",
+        f"An image classifier for {len(classes)} classes, trained with convworks {record.get('convworks', '')}.",
+        "",
+        "## Use",
+        "",
+        "    convworks predict THIS_FOLDER IMAGE...",
+        "",
+        "or in Python:",
+        "",
+        "    import convworks",
+        '    convworks.load("THIS_FOLDER").predict(["image.jpg"])',
+        "",
+        "## What it expects",
+        "",
+        f"Images of any size with {preprocessing['channels']} channel(s); they are brought to {height}x{width} pixels "
+        f"({preprocessing['fit']}) and normalised with mean {preprocessing['mean']} and standard deviation "
+        f"{preprocessing['std']}.",
+        "",
+        "## What it answers",
+        "",
+        f"A probability for each of: {shown}.",
+        "It knows no other classes: whatever it is shown, it answers with one of these.",
+        "",
+        "## How good it is",
+        "",
+        *_metrics(record),
+        "",
+        "## How it was made",
+        "",
+        f"Recipe {record.get('recipe')}, seed {record.get('seed')}, {record.get('parameters'):,} parameters, "
+        f"best of {record.get('epochs')} epochs by validation accuracy (epoch {record.get('best_epoch')}).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _metrics(record: dict[str, Any]) -> list[str]:
+    rows = []
+    for split in ("validation", "test"):
+        found = record.get(split)
+        if found:
+            low, high = found["interval"]
+            used = " (also used to choose the epoch)" if split == "validation" else ""
+            rows.append(
+                f"- {split}: accuracy {found['top1']:.2%} (95 % interval {low:.2%} to {high:.2%}) "
+                f"on {found['n']:,} images{used}"
+            )
+    return rows or ["- not measured"]

@@ -1,0 +1,77 @@
+"""`convworks data`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from convworks.cli.answer import Answer, table
+from convworks.cli.progress import counting
+from convworks.data.source import open_source
+from convworks.data.survey import Survey, survey, write_contact_sheet
+from convworks.errors import InputError
+
+SHOWN = 10  # damaged files, sizes
+
+
+def run(text: str, *, sheet: Path | None) -> Answer:
+    """Look at every image of a source and write its contact sheet; status 1 when files are damaged."""
+    source = open_source(text)
+    path = sheet or Path(f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', source.name)}-sheet.png")
+    if path.suffix.lower() != ".png":
+        raise InputError(f"--sheet {path}", "is no .png file", "name it .png")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"--sheet {path}", "its folder does not exist", "make the folder first")
+    if source.path is not None and path.resolve().is_relative_to(source.path.resolve()):
+        raise InputError(f"--sheet {path}", "lies inside the source, which is never written to", "name a place outside")
+    with counting("looking") as report:
+        found = survey(source, decode=True, report=report)
+    values = _values(found)
+    if sum(found.totals.values()) > len(found.damaged):
+        write_contact_sheet(source, path)
+        values["sheet"] = str(path)
+    return Answer(values=values, text=_text(found, values, text), status=1 if found.damaged else 0)
+
+
+def _values(found: Survey) -> dict[str, object]:
+    return {
+        "source": found.name,
+        "kind": found.kind,
+        "path": str(found.path) if found.path else None,
+        "classes": list(found.classes),
+        "counts": {split: dict(counts) for split, counts in found.counts.items()},
+        "totals": dict(found.totals),
+        "widths": found.widths,
+        "heights": found.heights,
+        "sizes": dict(found.sizes),
+        "channels": dict(found.channels),
+        "formats": dict(found.formats),
+        "damaged": [{"path": path, "reason": reason} for path, reason in found.damaged],
+        "ignored": found.ignored,
+        "bytes": found.bytes,
+    }
+
+
+def _text(found: Survey, values: dict[str, object], text: str) -> str:
+    splits = list(found.totals)
+    rows = [[name, *(found.counts[split].get(name, 0) for split in splits)] for name in found.classes]
+    rows.append(["total", *(found.totals[split] for split in splits)])
+    lines = [f"{found.name}: {found.kind}, {len(found.classes)} classes", "", table(["class", *splits], rows), ""]
+    if found.widths and found.heights:
+        least, middle, most = (f"{w}x{h}" for w, h in zip(found.widths, found.heights, strict=True))
+        same = len(found.sizes) == 1
+        lines.append(f"width x height: {most}" if same else f"width x height: {least} to {most}, median {middle}")
+    for name, counts in (("channels", found.channels), ("formats", found.formats)):
+        lines.append(f"{name}: " + ", ".join(f"{value} ({count:,})" for value, count in counts.items()))
+    lines.append(f"size: {found.bytes / 2**20:,.1f} MiB")
+    if found.ignored:
+        lines.append(f"ignored: {found.ignored:,} files that are no images")
+    lines.append(f"damaged: {len(found.damaged):,}")
+    lines += [f"  {path}: {reason}" for path, reason in found.damaged[:SHOWN]]
+    if len(found.damaged) > SHOWN:
+        lines.append(f"  and {len(found.damaged) - SHOWN:,} more (--json lists them)")
+    if "sheet" in values:
+        lines.append(f"contact sheet: {values['sheet']}")
+    lines.append(f"next: convworks train --data {shlex.quote(text)}")
+    return "\n".join(lines)

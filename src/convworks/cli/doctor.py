@@ -1,0 +1,83 @@
+"""`convworks doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+from convworks import hardware
+from convworks.cli.answer import Answer, table
+from convworks.data.named import cache_folder
+
+ENOUGH_DISK = 2 * 2**30
+ENOUGH_MEMORY = 4  # GiB
+
+
+def run() -> Answer:
+    """Look at interpreter, libraries, devices, memory, disks and settings."""
+    import importlib.metadata
+
+    found: dict[str, str] = {
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "system": platform.platform(),
+    }
+    problems: list[str] = []
+    for name in ("convworks", *hardware.LIBRARIES):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "missing"
+            problems.append(f"{name} is not installed: pip install {name}")
+    try:
+        found |= _devices()
+    except ImportError as error:
+        problems.append(f"torch cannot be imported ({error}): install it again")
+    memory = hardware.memory_gib()
+    found["memory"] = f"{memory} GiB"
+    if memory is not None and memory < ENOUGH_MEMORY:
+        problems.append(f"{memory} GiB of memory are little: use small images and batches")
+    cache = cache_folder()
+    found["cache"] = str(cache)
+    for label, folder in (("working folder", Path.cwd()), ("cache", cache)):
+        problems += _disk(label, folder, found)
+    data = os.environ.get("CONVWORKS_DATA")
+    found["CONVWORKS_DATA"] = data or "not set"
+    if data and not Path(data).is_dir():
+        problems.append(f"CONVWORKS_DATA names {data}, which is no folder: correct or unset it")
+    text = table(["what", "found"], list(found.items()))
+    verdict = [f"problem: {problem}" for problem in problems] or ["no problems found"]
+    return Answer(
+        values={"found": found, "problems": problems},
+        text="\n".join([text, *verdict, "next: convworks train"]),
+        status=1 if problems else 0,
+    )
+
+
+def _devices() -> dict[str, str]:
+    import torch
+
+    device = hardware.choose_device("auto")
+    fast = hardware.has_bfloat16(device)
+    found = {
+        "processor": hardware.processor_name(),
+        "threads": str(torch.get_num_threads()),
+        "vector instructions": torch.backends.cpu.get_cpu_capability(),
+        "device": str(device),
+        "bfloat16": "in hardware, used by default" if fast else "not in hardware, float32 is used",
+    }
+    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        properties = torch.cuda.get_device_properties(index)
+        found[f"cuda:{index}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+    return found
+
+
+def _disk(label: str, folder: Path, found: dict[str, str]) -> list[str]:
+    existing = next(p for p in (folder, *folder.parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    found[f"free in {label}"] = f"{free / 2**30:.1f} GiB"
+    if not os.access(existing, os.W_OK):
+        return [f"the {label} {existing} cannot be written to: change its permissions"]
+    return [f"the {label} {existing} has only {free / 2**30:.1f} GiB free: make room"] if free < ENOUGH_DISK else []

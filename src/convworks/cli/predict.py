@@ -1,0 +1,94 @@
+"""`convworks predict`."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import io
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from convworks.bundle.bundle import read_description
+from convworks.cli.answer import Answer, percent, table
+from convworks.data.folder import SUFFIXES
+from convworks.errors import InputError
+from convworks.files import write_text
+
+FORMATS = (".csv", ".jsonl")
+
+
+def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, device: str) -> Answer:
+    """Classify every image that the paths lead to; one that cannot be read gets a row that says so, and status 1."""
+    started = time.perf_counter()
+    if out is not None and out.suffix not in FORMATS:
+        raise InputError(f"--out {out}", "is neither a .csv nor a .jsonl file", "name it .csv or .jsonl")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise InputError(f"--out {out}", "its folder does not exist", "make the folder first")
+    read_description(bundle)
+    files = find_images(paths)
+    from convworks.evaluate.predictor import load
+
+    rows = list(load(bundle, device=device).predict_files(files, top=top))
+    broken = [row for row in rows if "error" in row]
+    if len(broken) == len(rows):
+        raise InputError(broken[0]["path"], broken[0]["error"], "give images that can be read")
+    if out is not None:
+        write_text(
+            out,
+            _as_csv(rows, top) if out.suffix == ".csv" else "".join(json.dumps(row) + "\n" for row in rows),
+        )
+    values = {
+        "predictions": [row for row in rows if "error" not in row],
+        "errors": broken,
+        "seconds": round(time.perf_counter() - started, 3),
+        **({"out": str(out)} if out is not None else {}),
+    }
+    text = f"{len(rows)} rows written to {out}" if out is not None else _as_table(rows)
+    if broken:
+        text += f"\n{len(broken)} of {len(rows)} images could not be read: {broken[0]['path']}: {broken[0]['error']}"
+    return Answer(values=values, text=text, status=1 if broken else 0)
+
+
+def find_images(paths: Sequence[str]) -> list[Path]:
+    """Return the image files that files, folders and glob patterns name, without repetition, in order."""
+    found: dict[Path, None] = {}
+    for text in paths:
+        path = Path(text)
+        if path.is_dir():
+            images = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            remedy = f"image files end in {', '.join(SUFFIXES)}"
+            if not images:
+                raise InputError(path, "holds no images", remedy)
+        elif path.exists():
+            images = [path]
+        else:
+            images = sorted(Path(match) for match in glob.glob(text, recursive=True) if Path(match).is_file())
+            if not images:
+                raise InputError(text, "no such file or folder, and no pattern that matches one", "check the path")
+        found.update(dict.fromkeys(images))
+    return list(found)
+
+
+def _as_table(rows: Sequence[dict[str, Any]]) -> str:
+    lines = []
+    for row in rows:
+        answers = [
+            f"{name} {percent(p)}" for name, p in zip(row.get("labels", ()), row.get("probabilities", ()), strict=True)
+        ]
+        lines.append([row["path"], *(answers or [row.get("error", "")])])
+    width = max(len(line) for line in lines)
+    return table(["image", *map(str, range(1, width))], [line + [""] * (width - len(line)) for line in lines])
+
+
+def _as_csv(rows: Sequence[dict[str, Any]], top: int) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    ranks = range(1, max(len(row.get("labels", ())) for row in rows) + 1)
+    writer.writerow(["path", *(name for rank in ranks for name in (f"label{rank}", f"probability{rank}")), "error"])
+    for row in rows:
+        pairs = zip(row.get("labels", [""] * len(ranks)), row.get("probabilities", [""] * len(ranks)), strict=True)
+        writer.writerow([row["path"], *(value for pair in pairs for value in pair), row.get("error", "")])
+    return text.getvalue()

@@ -1,0 +1,47 @@
+"""`convworks train`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from convworks.api import train
+from convworks.cli.answer import Answer, accuracy_line
+
+
+def run(
+    *,
+    recipe: str | None,
+    model: str | None,
+    data: str | None,
+    epochs: int | None,
+    out: Path | None,
+    resume: Path | None,
+    device: str | None,
+    seed: int | None,
+    deterministic: bool,
+    overrides: Iterable[str],
+) -> Answer:
+    """Train, and say where the results are."""
+    found = train(
+        recipe,
+        data=data,
+        model=model,
+        epochs=epochs,
+        out=out,
+        resume=resume,
+        device=device,
+        seed=seed,
+        deterministic=deterministic,
+        overrides=overrides,
+        command=shlex.join(["convworks", *sys.argv[1:]]),
+    )
+    lines = [accuracy_line(split, found[split]) for split in ("validation", "test") if found[split]]
+    lines += [
+        f"bundle: {found['bundle']}",
+        f"report: {found['report']}",
+        f"next:   convworks predict {shlex.quote(found['bundle'])} IMAGE...",
+    ]
+    return Answer(values=found, text="\n".join(lines))

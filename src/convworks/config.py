@@ -1,0 +1,126 @@
+"""Reading, validating, overriding and writing typed configurations. It holds no defaults of its own."""
+
+from __future__ import annotations
+
+import ast
+import json
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from convworks.errors import InputError, nearest
+
+C = TypeVar("C", bound="Config")
+
+
+class Config(BaseModel):
+    """Base of every configuration: frozen, keyword-only, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
+
+
+def build(kind: type[C], values: Mapping[str, Any], *, where: str = "configuration") -> C:
+    """Validate plain values into a configuration; a wrong field raises one InputError that names it."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise _explain(kind, error, where) from None
+
+
+def override(config: C, assignments: Iterable[str]) -> C:
+    """Apply `a.b=c` assignments (values as Python literals, else as text) and validate the whole again."""
+    values = config.model_dump()
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name:
+            raise InputError(
+                f"--set {assignment}",
+                "is not of the form field=value",
+                "write for example --set training.epochs=5",
+            )
+        _assign(values, config, name.strip(), _literal(text.strip()))
+    return build(type(config), values, where="--set")
+
+
+def to_json(config: Config) -> Any:
+    """Return the configuration as plain JSON values."""
+    return json.loads(config.model_dump_json())
+
+
+def fields(config: Config, prefix: str = "") -> list[str]:
+    """List the dotted name of every field that `override` accepts."""
+    names = []
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        names += fields(value, f"{prefix}{name}.") if isinstance(value, Config) else [prefix + name]
+    return names
+
+
+def _assign(values: dict[str, Any], config: Config, name: str, value: Any) -> None:
+    *parents, last = name.split(".")
+    here: Any = values
+    owner: Any = config
+    for depth, part in enumerate([*parents, last]):
+        known = list(type(owner).model_fields) if isinstance(owner, Config) else None
+        if known is not None and part not in known:
+            everything = fields(config)
+            hint = nearest(name, everything) or nearest(part, known)
+            raise InputError(
+                f"--set {name}",
+                f"there is no field {'.'.join([*parents, last][: depth + 1])!r}{hint}",
+                f"fields here: {', '.join(known)}",
+            )
+        if depth == len(parents):
+            here[part] = value
+        else:
+            owner = getattr(owner, part, None) if isinstance(owner, Config) else None
+            if not isinstance(here.get(part), dict):
+                raise InputError(
+                    f"--set {name}",
+                    f"{part!r} has no fields of its own",
+                    f"give it a value: --set {part}=...",
+                )
+            here = here[part]
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return {"true": True, "false": False, "none": None, "null": None}.get(text.lower(), text)
+
+
+def _explain(kind: type[Config], error: ValidationError, where: str) -> InputError:
+    """Turn pydantic's report into one line about its first error."""
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    name = ".".join(path) or "configuration"
+    if first["type"] == "extra_forbidden":
+        return InputError(
+            f"{where} {name}",
+            f"there is no field {path[-1]!r}{nearest(path[-1], _fields_at(kind, path[:-1]))}",
+            "remove or rename it",
+        )
+    given = first.get("input")
+    shown = "" if isinstance(given, dict) else f", not {given!r}"
+    return InputError(f"{where} {name}", f"{first['msg'].removeprefix('Value error, ')}{shown}", "correct the value")
+
+
+def _fields_at(kind: type[Config], path: list[str]) -> list[str]:
+    """Return the field names of the configuration class that `path` leads to."""
+    current: Any = kind
+    for part in path:
+        if not (isinstance(current, type) and issubclass(current, Config)) or part not in current.model_fields:
+            break
+        annotation = current.model_fields[part].annotation
+        current = next(
+            (
+                arm
+                for arm in (annotation, *typing.get_args(annotation))
+                if isinstance(arm, type) and issubclass(arm, Config)
+            ),
+            None,
+        )
+    return list(current.model_fields) if isinstance(current, type) and issubclass(current, Config) else []

@@ -1,0 +1,157 @@
+"""Fetching one file over HTTP: streamed, resumed, checked, and then there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from convworks.data.source import Report
+from convworks.errors import RunError
+
+PIECE = 1 << 18
+PARTIAL = ".partial"
+
+
+def fetch(
+    address: str,
+    path: Path,
+    *,
+    checksum: str | None,
+    report: Report | None = None,
+    timeout: float = 30.0,
+    attempts: int = 3,
+    pause: float = 1.0,
+) -> None:
+    """Download `address` to `path` through `path.partial`, which a later call resumes.
+
+    A short answer or a silent server (`timeout` seconds) is tried again, `attempts` times in all, after a
+    growing `pause`; a whole file with another MD5 `checksum` is fetched afresh once. Then RunError says what to
+    do by hand.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path):
+            if path.exists():  # another process was quicker
+                return
+            partial = path.with_name(path.name + PARTIAL)
+            for last in (False, True):
+                _complete(address, partial, report, timeout, attempts, pause)
+                found = md5(partial)
+                if checksum is None or found == checksum:
+                    partial.replace(path)
+                    return
+                partial.unlink()
+                if last:
+                    raise _failure(address, path, f"arrived damaged twice (MD5 {found} instead of {checksum})")
+    except _RefusedError as refusal:
+        raise _failure(address, path, f"cannot be downloaded ({refusal})") from None
+    except OSError as error:
+        reason = f"cannot be written ({error.strerror})"
+        raise RunError(path, reason, "make room or set XDG_CACHE_HOME to another folder") from None
+
+
+def md5(path: Path) -> str:
+    """Return the MD5 of a file, or nothing for a missing one: it finds transmission errors, not attacks."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _failure(address: str, path: Path, reason: str) -> RunError:
+    return RunError(address, reason, f"put the file at {path} by hand, or set CONVWORKS_DATA or CONVWORKS_MIRROR")
+
+
+def _complete(address: str, partial: Path, report: Report | None, timeout: float, attempts: int, pause: float) -> None:
+    """Add to the partial file until it is whole."""
+    for attempt in range(1, attempts + 1):
+        try:
+            _append(address, partial, report, timeout)
+            return
+        except _RefusedError as refusal:
+            if attempt == attempts or not refusal.passing:
+                raise
+            time.sleep(pause * attempt)
+
+
+def _append(address: str, partial: Path, report: Report | None, timeout: float) -> None:
+    """Ask once for what is missing and write all that comes; a server may send the whole file instead."""
+    start = partial.stat().st_size if partial.exists() else 0
+    headers = {"User-Agent": "convworks", **({"Range": f"bytes={start}-"} if start else {})}
+    with _open(urllib.request.Request(address, headers=headers), timeout, partial) as answer:
+        if start and (answer.status != 206 or not _starts_at(answer.headers.get("Content-Range", ""), start)):
+            if answer.status == 206:
+                partial.unlink(missing_ok=True)
+                raise _RefusedError("it resumed at the wrong place", passing=True)
+            start = 0
+        length = answer.headers.get("Content-Length")
+        total = start + int(length) if length and length.isdigit() else 0
+        done = start
+        with partial.open("ab" if start else "wb") as file:
+            while piece := _read(answer):
+                file.write(piece)
+                done += len(piece)
+                if report is not None:
+                    report(address.rpartition("/")[2], done, total or done)
+            file.flush()
+            os.fsync(file.fileno())
+    if total and done < total:
+        raise _RefusedError(f"it ended after {done} of {total} bytes", passing=True)
+
+
+@contextmanager
+def _open(request: urllib.request.Request, timeout: float, partial: Path) -> Iterator[http.client.HTTPResponse]:
+    try:
+        answer = urllib.request.urlopen(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416:  # the partial file is longer than what the server has
+            partial.unlink(missing_ok=True)
+        passing = error.code >= 500 or error.code in (408, 416, 429)
+        raise _RefusedError(f"HTTP {error.code} {error.reason}", passing=passing) from None
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        raise _RefusedError(
+            str(getattr(error, "reason", "") or error), passing=not isinstance(error, ValueError)
+        ) from None
+    with answer:
+        yield answer
+
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    try:
+        return answer.read(PIECE)
+    except (http.client.HTTPException, OSError) as error:
+        raise _RefusedError(str(error) or type(error).__name__, passing=True) from None
+
+
+def _starts_at(content_range: str, start: int) -> bool:
+    return content_range.replace("bytes ", "").partition("-")[0].strip() == str(start)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[IO[bytes] | None]:
+    """Hold the lock of a file being fetched; the system frees it even when the process is killed."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows: there the checksum alone notices two writers
+        yield None
+        return
+    with path.with_name(path.name + ".lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+
+
+class _RefusedError(Exception):
+    """The server did not give the file; `passing` troubles are worth another attempt."""
+
+    def __init__(self, reason: str, *, passing: bool) -> None:
+        super().__init__(reason)
+        self.passing = passing

@@ -1,0 +1,128 @@
+"""The catalogue of named sets, looked for in $CONVWORKS_DATA, the user's cache and the network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from convworks.data import cifar, digits, idx
+from convworks.data.download import fetch, md5
+from convworks.data.source import Report, Source
+from convworks.errors import InputError
+
+DIGITS = tuple("0123456789")
+CLOTHES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+
+def open_named(name: str, *, report: Report | None = None) -> Source:
+    """Open a set of the catalogue from where it is found first, or download it into the user's cache."""
+    if name == "digits":
+        return digits.open_digits()
+    entry = CATALOGUE[name]
+    for folder in _folders(name, entry):
+        if (cifar if entry.kind == "cifar" else idx).recognise(folder):
+            return _open(name, entry, folder)
+    folder = cache_folder() / name
+    _download(name, entry, folder, report)
+    try:
+        return _open(name, entry, folder)
+    except InputError:
+        damaged = [file for file, checksum in entry.files.items() if md5(folder / file) != checksum]
+        if not damaged:
+            raise
+        for file in damaged:
+            (folder / file).unlink(missing_ok=True)
+    _download(name, entry, folder, report)
+    return _open(name, entry, folder)
+
+
+def cache_folder() -> Path:
+    """Return the user's cache folder of convworks, which may not exist yet."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "convworks"
+
+
+def _folders(name: str, entry: NamedSet) -> list[Path]:
+    """List where the set may lie under $CONVWORKS_DATA."""
+    text = os.environ.get("CONVWORKS_DATA")
+    if not text:
+        return []
+    base = Path(text).expanduser()
+    # IDX files are named alike in every set: loose in the root they count only where its name is the set's.
+    loose = [base] if entry.kind == "cifar" or base.name.lower() == name else []
+    return [*(base / place for place in (name, *entry.places)), *loose]
+
+
+def _open(name: str, entry: NamedSet, folder: Path) -> Source:
+    if entry.kind == "cifar":
+        return cifar.open_folder(folder, name=name)
+    return idx.open_folder(folder, name=name, classes=entry.classes)
+
+
+def _download(name: str, entry: NamedSet, folder: Path, report: Report | None) -> None:
+    """Fetch the files that the cache lacks."""
+    mirror = os.environ.get("CONVWORKS_MIRROR")
+    address = f"{mirror.rstrip('/')}/{name}/" if mirror else entry.address
+    for file, checksum in entry.files.items():
+        if not (folder / file).is_file():
+            fetch(address + file, folder / file, checksum=checksum, report=report)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedSet:
+    """A row of the catalogue: kind of files, address, MD5 of each, other places under $CONVWORKS_DATA."""
+
+    kind: str
+    classes: tuple[str, ...]
+    address: str = ""
+    files: Mapping[str, str]
+    places: tuple[str, ...] = ()
+
+
+CATALOGUE: Mapping[str, NamedSet] = {
+    "digits": NamedSet(kind="digits", classes=DIGITS, files={}),
+    "mnist": NamedSet(
+        kind="idx",
+        classes=DIGITS,
+        address="https://ossci-datasets.s3.amazonaws.com/mnist/",
+        files={
+            "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+            "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+            "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+        },
+        places=("MNIST/raw", "MNIST"),
+    ),
+    "fashion-mnist": NamedSet(
+        kind="idx",
+        classes=CLOTHES,
+        address="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        files={
+            "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+            "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+            "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+        },
+        places=("fashion_mnist", "FashionMNIST/raw", "FashionMNIST"),
+    ),
+    "cifar10": NamedSet(
+        kind="cifar",
+        classes=cifar.CLASSES,
+        address="https://www.cs.toronto.edu/~kriz/",
+        files={"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
+        places=("cifar-10", "CIFAR10"),
+    ),
+}

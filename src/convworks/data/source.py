@@ -1,0 +1,178 @@
+"""Sources: where images and labels come from, before any decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int, Int64, UInt8
+
+from convworks.data.stratify import choose, share_out
+from convworks.errors import InputError, nearest
+
+ARCHIVES = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar")
+Report = Callable[[str, int, int], None]  # what is being worked on, done, total (bytes)
+
+
+def open_source(text: str | Path, *, report: Report | None = None) -> Source:
+    """Open a source by name (`digits`, `mnist`, ...) or path (its kind is detected), or raise InputError.
+
+    A name wins over a folder of that name in the working directory (write `./mnist` for the folder).
+    `report` is told how a download gets on.
+    """
+    from convworks.data import named
+
+    if isinstance(text, str) and text in named.CATALOGUE:
+        source = named.open_named(text, report=report)
+    else:
+        source = _open_path(text)
+    check_classes(source)
+    return source
+
+
+def with_validation(source: Source, *, fraction: float, seed: int, limit: int | None) -> Source:
+    """Split `fraction` of train, at most `limit` images, off as validation; no-op if there is one.
+
+    The choice is made class by class and depends on the seed and the samples' names alone. Every class
+    keeps at least one sample on both sides, even where `limit` is smaller than the number of classes.
+    """
+    check_classes(source)
+    if "validation" in source.splits:
+        return source
+    train = require_train(source)
+    if not 0 < fraction < 1:
+        raise InputError("validation fraction", f"must lie between 0 and 1, not {fraction}", "0.1 is usual")
+    if limit is not None and limit < 1:
+        raise InputError("validation limit", f"must be at least 1, not {limit}", "leave it out for no limit")
+    counts = np.bincount(train.labels, minlength=len(source.classes))
+    for name, count in zip(source.classes, counts, strict=True):
+        if count < 2:
+            reason = f"class {name!r} has only {count} image in train, so none can go to validation"
+            raise InputError(source.where, reason, f"add images to {name!r}, or remove the class")
+    chosen = choose(train.labels, train.names, share_out(counts, fraction, limit), seed)
+    splits = {
+        "train": train.select(np.flatnonzero(~chosen)),
+        "validation": train.select(np.flatnonzero(chosen)),
+    }
+    return replace(source, splits={**source.splits, **splits})
+
+
+def require_train(source: Source) -> Split:
+    """Return the training split of a labelled source; an InputError says what is missing."""
+    if not source.classes:
+        raise InputError(source.where, "holds images without class folders", "sort them into one folder a class")
+    if "train" not in source.splits:
+        raise InputError(source.where, f"has only {' and '.join(source.splits)}, no train", "add a train split")
+    return source.splits["train"]
+
+
+def check_classes(source: Source) -> None:
+    """Refuse a source with fewer than two classes in train, or with a split that lacks or adds a class."""
+    if "train" not in source.splits or not source.classes:
+        return
+    present = {name: set(np.unique(split.labels)) for name, split in source.splits.items()}
+    trained = present["train"]
+    if len(trained) < 2:
+        only = ", ".join(repr(source.classes[label]) for label in trained)
+        reason = f"has {len(trained)} class in train ({only}), at least 2 are needed"
+        raise InputError(source.where, reason, "add a folder or label for another class")
+    for split, labels in present.items():
+        unknown = [source.classes[label] for label in sorted(labels - trained)]
+        lacking = [source.classes[label] for label in sorted(trained - labels)]
+        if unknown:
+            reason = f"{split} has class {unknown[0]!r}, which train lacks{nearest(unknown[0], lacking)}"
+            raise InputError(source.where, reason, f"add it to train, or remove it from {split}")
+        if lacking:
+            reason = f"{split} has no image of class {lacking[0]!r}, which train has"
+            raise InputError(source.where, reason, f"add images of it, or remove {split}")
+
+
+def number_names(split: str, count: int) -> tuple[str, ...]:
+    """Name the samples of an array: `test/00042`."""
+    return tuple([f"{split}/{index:05d}" for index in range(count)])
+
+
+def _open_path(text: str | Path) -> Source:
+    from convworks.data import cifar, folder, idx, named, table
+
+    known = f"give a folder, a .csv file or one of {', '.join(named.CATALOGUE)}"
+    if not str(text).strip():
+        raise InputError("--data", "is empty", known)
+    path = Path(text).expanduser()
+    try:
+        path.stat()
+    except FileNotFoundError:
+        reason = f"is no known name, and no such path exists{nearest(str(text), named.CATALOGUE)}"
+        raise InputError(text, reason, known) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InputError(text, f"cannot be read ({why})", "check the path and its permissions") from None
+    if path.is_dir():
+        if idx.recognise(path):
+            return idx.open_folder(path)
+        return cifar.open_folder(path) if cifar.recognise(path) else folder.open_folder(path)
+    name = path.name.lower()
+    if name.endswith(".csv"):
+        return table.open_table(path)
+    if cifar.is_archive(path):
+        return cifar.open_archive(path)
+    if "-ubyte" in name:
+        raise InputError(path, "is one IDX file of several", f"give its folder: {path.parent}")
+    if name.endswith(ARCHIVES):
+        raise InputError(path, "is an archive", "unpack it first and give the folder")
+    if name.endswith(folder.SUFFIXES):
+        raise InputError(path, "is a single image, not a data set", "give the folder of class folders")
+    raise InputError(path, "is no data set that convworks knows", known)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """One split of a source, undecoded: labels (-1 for none), names, and either an array or files."""
+
+    labels: Int64[np.ndarray, " n"]
+    names: tuple[str, ...]
+    arrays: UInt8[np.ndarray, "n h w c"] | None = None
+    files: tuple[Path, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Check that exactly one of arrays and files is there, with one entry a label."""
+        images = self.arrays if self.files is None else self.files
+        if images is None or (self.arrays is not None and self.files is not None):
+            raise ValueError("a split has either arrays or files")
+        if not len(self.labels) == len(self.names) == len(images):
+            raise ValueError(f"labels={len(self.labels)}, names={len(self.names)} and images={len(images)} must agree")
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.names)
+
+    def select(self, indices: Int[np.ndarray, " m"]) -> Split:
+        """Return the samples at `indices`, in that order."""
+        return Split(
+            labels=self.labels[indices],
+            names=tuple([self.names[i] for i in indices]),
+            arrays=None if self.arrays is None else self.arrays[indices],
+            files=None if self.files is None else tuple([self.files[i] for i in indices]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A data set: classes and splits out of "train", "validation" and "test".
+
+    A folder of images without classes has `classes == ()` and one split "test" with labels -1.
+    """
+
+    name: str
+    kind: str
+    path: Path | None
+    classes: tuple[str, ...]
+    splits: Mapping[str, Split]
+    ignored: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def where(self) -> str:
+        """Name the source in messages: its path, else its name."""
+        return str(self.path) if self.path is not None else self.name

@@ -1,0 +1,49 @@
+"""Choosing a share of every class by a seed: which samples become the validation set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int, Int64, UInt64
+
+
+def choose(
+    labels: Int64[np.ndarray, " n"], names: Sequence[str], quotas: Int[np.ndarray, " k"], seed: int
+) -> Bool[np.ndarray, " n"]:
+    """Mark `quotas[label]` samples of each class, by the seed and the order of the names alone."""
+    order = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)
+    keys = np.empty(len(order), dtype=np.uint64)
+    keys[order] = mix(np.arange(len(order), dtype=np.uint64), seed)
+    chosen = np.zeros(len(order), dtype=bool)
+    for label, quota in enumerate(quotas):
+        members = np.flatnonzero(labels == label)
+        chosen[members[np.argsort(keys[members], kind="stable")[:quota]]] = True
+    return chosen
+
+
+def share_out(counts: Int64[np.ndarray, " k"], fraction: float, limit: int | None) -> Int64[np.ndarray, " k"]:
+    """Divide a fraction of all samples among the classes by largest remainder, from 1 to count - 1 each.
+
+    The sum is round(fraction * n), at most `limit`, but at least one a class.
+    """
+    total = round(fraction * int(counts.sum()))
+    total = max(len(counts), total if limit is None else min(total, limit))
+    exact = counts * (total / counts.sum())
+    quotas: np.ndarray = np.floor(exact).astype(np.int64)
+    quotas[np.argsort(quotas - exact, kind="stable")[: total - int(quotas.sum())]] += 1
+    quotas = np.clip(quotas, 1, counts - 1)
+    while quotas.sum() > total:  # tiny classes were lifted to 1, at the cost of the largest
+        quotas[np.argmax(quotas)] -= 1
+    return quotas
+
+
+def mix(values: UInt64[np.ndarray, " n"], seed: int) -> UInt64[np.ndarray, " n"]:
+    """Hash integers with splitmix64: the same in every NumPy version, which its generators do not promise."""
+    state = values + np.uint64((seed * 0x9E3779B97F4A7C15 + 0x5851F42D4C957F2D) % 2**64)
+    for _ in range(2):
+        state = state * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x9E3779B97F4A7C15)
+        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        state = state ^ (state >> np.uint64(31))
+    return np.asarray(state, dtype=np.uint64)

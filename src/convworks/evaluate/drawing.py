@@ -1,0 +1,104 @@
+"""A drawing is a list of shapes in a few named colours; svg.py renders it for the page, raster.py for a file.
+
+matplotlib would take 0.7 s to import and as long again to draw; the two renderers take milliseconds, and the
+SVG follows the page into dark mode, because there the colours are CSS variables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+#: The light palette; report.css names the same colours, and their dark twins, as CSS variables.
+#: Blue is right (and validation), orange is wrong: the two stay apart in every common colour blindness.
+PALETTE = {
+    "paper": "#ffffff",
+    "ink": "#1c2430",
+    "muted": "#647083",
+    "grid": "#e3e8ee",
+    "blue": "#1f6fb2",
+    "orange": "#d45f00",
+    "inverse": "#ffffff",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rectangle:
+    """A filled rectangle; `title` shows when the pointer rests on it."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    fill: str
+    opacity: float = 1.0
+    title: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line through points; two points may be dashed."""
+
+    points: tuple[tuple[float, float], ...]
+    stroke: str
+    width: float = 1.0
+    dashed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circle:
+    """A filled disc with a ring of paper around it, so that it stands out on a line."""
+
+    x: float
+    y: float
+    radius: float
+    fill: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """Text centred vertically on y; `anchor` is start, middle or end; `turn` in degrees, counter-clockwise.
+
+    The PNG shows `fallback` where no font at hand has the glyphs of `text`.
+    """
+
+    x: float
+    y: float
+    text: str
+    size: float = 12.0
+    fill: str = "ink"
+    anchor: str = "start"
+    bold: bool = False
+    turn: float = 0.0
+    fallback: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """Pixels as they are, drawn as squares."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    pixels: UInt8[np.ndarray, "h w 4"]
+
+
+Shape = Rectangle | Line | Circle | Text | Picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """Shapes on paper of width x height points; `label` says what they show to those who cannot see them."""
+
+    width: float
+    height: float
+    label: str
+    shapes: tuple[Shape, ...]
+
+
+def remark(x: float, y: float, text: str, anchor: str = "middle", size: float = 10.5) -> Text:
+    """Return small muted text: what an axis or a colour means."""
+    return Text(x=x, y=y, text=text, size=size, fill="muted", anchor=anchor)

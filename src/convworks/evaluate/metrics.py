@@ -1,0 +1,154 @@
+"""Figures of merit as pure functions of labels and probabilities; every rate is a fraction in 0..1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float64, Int64
+
+from convworks.errors import InputError
+from convworks.evaluate.predictions import Predictions
+
+#: A true class whose probability underflowed to 0 counts as this; the loss stays finite (at most 87.3).
+SMALLEST = float(np.finfo(np.float32).tiny)
+
+
+def top_k_accuracy(probabilities: Float[np.ndarray, "n k"], labels: Int64[np.ndarray, " n"], k: int) -> float:
+    """Return the share of samples whose true class is among the k most probable; of equals the first wins."""
+    classes = probabilities.shape[1]
+    if not 1 <= k <= classes:
+        raise InputError("top_k_accuracy", f"k={k} must lie between 1 and the number of classes {classes}", "lower k")
+    own = probabilities[np.arange(len(labels)), labels][:, None]
+    before = (probabilities == own) & (np.arange(classes) < labels[:, None])
+    rank = ((probabilities > own) | before).sum(1)
+    return float((rank < k).mean())
+
+
+def confusion_matrix(
+    labels: Int64[np.ndarray, " n"], predicted: Int64[np.ndarray, " n"], classes: int
+) -> Int64[np.ndarray, "k k"]:
+    """Count samples by true class (row) and predicted class (column)."""
+    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerClass:
+    """Precision, recall and F1 of each of k classes (0 where undefined), and its number of samples."""
+
+    precision: Float64[np.ndarray, " k"]
+    recall: Float64[np.ndarray, " k"]
+    f1: Float64[np.ndarray, " k"]
+    support: Int64[np.ndarray, " k"]
+
+
+def per_class(matrix: Int64[np.ndarray, "k k"]) -> PerClass:
+    """Return precision, recall, F1 and support of every class of a confusion matrix."""
+    right, support, predicted = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
+    return PerClass(
+        precision=_ratio(right, predicted),
+        recall=_ratio(right, support),
+        f1=_ratio(2 * right, support + predicted),
+        support=support,
+    )
+
+
+def balanced_accuracy(matrix: Int64[np.ndarray, "k k"]) -> float:
+    """Return the mean recall of the classes that have samples."""
+    return float(per_class(matrix).recall[matrix.sum(1) > 0].mean())
+
+
+def macro_f1(matrix: Int64[np.ndarray, "k k"]) -> float:
+    """Return the mean F1 of the classes that occur, as labels or as predictions."""
+    return float(per_class(matrix).f1[matrix.sum(0) + matrix.sum(1) > 0].mean())
+
+
+def negative_log_likelihood(probabilities: Float[np.ndarray, "n k"], labels: Int64[np.ndarray, " n"]) -> float:
+    """Return the mean of -ln p(true class), in nats."""
+    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return abs(float(np.log(own.clip(SMALLEST, 1)).mean()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Samples by confidence in equal-width bins (lower, upper]: means of an empty bin are 0."""
+
+    edges: Float64[np.ndarray, " bins+1"]
+    confidence: Float64[np.ndarray, " bins"]
+    accuracy: Float64[np.ndarray, " bins"]
+    count: Int64[np.ndarray, " bins"]
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: mean distance of accuracy from confidence, weighted by count."""
+        return float((self.count * abs(self.accuracy - self.confidence)).sum() / self.count.sum())
+
+
+def calibration(
+    probabilities: Float[np.ndarray, "n k"], labels: Int64[np.ndarray, " n"], *, bins: int = 15
+) -> Calibration:
+    """Compare the predicted class's probability with how often it is right (Guo et al. 2017, section 2)."""
+    confidence = probabilities.max(1).astype(np.float64).clip(0, 1)
+    correct = (probabilities.argmax(1) == labels).astype(np.float64)
+    edges = np.linspace(0, 1, bins + 1)
+    index = np.searchsorted(edges[1:-1], confidence, side="left")
+    count = np.bincount(index, minlength=bins).astype(np.int64)
+    return Calibration(
+        edges=edges,
+        confidence=_ratio(np.bincount(index, confidence, bins), count),
+        accuracy=_ratio(np.bincount(index, correct, bins), count),
+        count=count,
+    )
+
+
+def wilson_interval(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the score interval of a proportion (Wilson 1927): unlike the normal one it stays within 0..1."""
+    if not 0 <= correct <= n or n < 1 or not 0 < level < 1:
+        raise InputError(
+            "wilson_interval",
+            f"correct={correct}, n={n}, level={level} must hold 0 <= correct <= n, n >= 1, 0 < level < 1",
+            "correct the counts",
+        )
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share, weight = correct / n, 1 + z * z / n
+    centre = (share + z * z / (2 * n)) / weight
+    half = z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5 / weight
+    # The bounds at no and at all correct are exactly 0 and 1; rounding must not say otherwise.
+    return (0.0 if correct == 0 else centre - half), (1.0 if correct == n else centre + half)
+
+
+def confused_pairs(matrix: Int64[np.ndarray, "k k"], limit: int) -> list[tuple[int, int, int]]:
+    """Return (true class, predicted class, count) of the most frequent mistakes, most frequent first."""
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    rows, columns = np.nonzero(wrong)
+    counts = wrong[rows, columns]
+    order = np.argsort(-counts, kind="stable")[:limit]
+    return [(int(rows[i]), int(columns[i]), int(counts[i])) for i in order]
+
+
+def summary(predictions: Predictions) -> dict[str, Any]:
+    """Return the figures of merit of a split as plain numbers; `top5` only above five classes."""
+    labels, probabilities, n = predictions.labels, predictions.probabilities, len(predictions.labels)
+    matrix = confusion_matrix(labels, predictions.predicted, len(predictions.classes))
+    correct = int(predictions.correct.sum())
+    top5 = {"top5": top_k_accuracy(probabilities, labels, 5)} if len(predictions.classes) > 5 else {}
+    return {
+        "top1": correct / n,
+        **top5,
+        "n": n,
+        "interval": list(wilson_interval(correct, n)),
+        "balanced_accuracy": balanced_accuracy(matrix),
+        "macro_f1": macro_f1(matrix),
+        "nll": negative_log_likelihood(probabilities, labels),
+        "ece": calibration(probabilities, labels).error,
+    }
+
+
+def _ratio(top: Any, bottom: Any) -> Float64[np.ndarray, " k"]:
+    """Divide, giving 0 where the bottom is 0 (scikit-learn's zero_division=0)."""
+    top, bottom = np.asarray(top, np.float64), np.asarray(bottom, np.float64)
+    ratio: Float64[np.ndarray, " k"] = np.divide(top, bottom, out=np.zeros_like(top), where=bottom != 0)
+    return ratio

@@ -1,0 +1,44 @@
+"""What a network says about images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor, nn
+
+from convworks.data.batches import normalise
+from convworks.data.preprocess import Preprocessing
+
+# Activations of about this many pixels at a time stay in the cache of a processor.
+PIXELS = 1 << 19
+
+
+def logits(
+    network: nn.Module, images: UInt8[Tensor, "n c h w"], preprocessing: Preprocessing, precision: torch.dtype
+) -> Iterator[Tensor]:
+    """Yield the float32 logits of the images, batch by batch, in evaluation mode; the mode is restored."""
+    size = max(1, min(1024, PIXELS // (images.shape[2] * images.shape[3])))
+    device = next(network.parameters()).device
+    was_training = network.training
+    network.eval()
+    try:
+        for part in torch.split(images, size):
+            with (
+                torch.inference_mode(),
+                torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16),
+            ):
+                answer = network(normalise(part.to(device), preprocessing.mean, preprocessing.std))
+            yield answer.float()
+    finally:
+        network.train(was_training)
+
+
+def probabilities(
+    network: nn.Module, images: UInt8[Tensor, "n c h w"], preprocessing: Preprocessing, precision: torch.dtype
+) -> Float32[np.ndarray, "n k"]:
+    """Return the probability of each class for each image."""
+    parts = [batch.softmax(1).cpu() for batch in logits(network, images, preprocessing, precision)]
+    return torch.cat(parts).numpy()

@@ -1,0 +1,157 @@
+"""A bundle in use: `convworks.load(path)`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from convworks.bundle.bundle import Bundle, load_bundle
+from convworks.data.decode import convert, to_array
+from convworks.data.load import fit_images, load_image, load_images
+from convworks.data.quiet import quiet
+from convworks.data.source import Source, Split, open_source
+from convworks.errors import InputError
+from convworks.evaluate.metrics import summary
+from convworks.evaluate.predict import probabilities
+from convworks.evaluate.predictions import Predictions
+from convworks.hardware import choose_device, choose_precision
+
+PIECE = 256  # files decoded at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """A loaded bundle on a device."""
+
+    bundle: Bundle
+    precision: torch.dtype
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the probabilities."""
+        return self.bundle.classes
+
+    def predict(self, images: Iterable[str | Path | Image.Image | np.ndarray], *, top: int = 5) -> list[dict[str, Any]]:
+        """Classify images given as paths, Pillow images or uint8 arrays [h, w] or [h, w, c].
+
+        Returns, for each image, {"path", "labels", "probabilities"}: the `top` most probable class names first.
+        """
+        given = list(images)
+        if not given:
+            return []
+        decoded = np.stack([self._decode(image) for image in given])
+        found = self._probabilities(torch.from_numpy(decoded).permute(0, 3, 1, 2))
+        names = [str(image) if isinstance(image, str | Path) else None for image in given]
+        return [ranked(name, row, self.classes, top) for name, row in zip(names, found, strict=True)]
+
+    def predict_files(self, files: Sequence[Path], *, top: int = 5) -> Iterator[dict[str, Any]]:
+        """Classify many files in order; one that cannot be read gives {"path", "error"} instead of an answer."""
+        with quiet(), ThreadPoolExecutor() as pool:
+            for first in range(0, len(files), PIECE):
+                piece = files[first : first + PIECE]
+                decoded = list(pool.map(self._try, piece))
+                good = [array for array in decoded if isinstance(array, np.ndarray)]
+                found = iter(self._probabilities(torch.from_numpy(np.stack(good)).permute(0, 3, 1, 2)) if good else ())
+                for path, array in zip(piece, decoded, strict=True):
+                    if isinstance(array, np.ndarray):
+                        yield ranked(str(path), next(found), self.classes, top)
+                    else:
+                        yield {"path": str(path), "error": array.reason}
+
+    def _try(self, path: Path) -> np.ndarray | InputError:
+        try:
+            return load_image(path, self.bundle.preprocessing)
+        except InputError as error:
+            return error
+
+    def evaluate(self, source: str | Path | Source, *, split: str | None = None) -> dict[str, Any]:
+        """Measure the bundle on a labelled source: top1, n, 95 % interval and more, as fractions."""
+        return summary(self.predictions(source, split=split))
+
+    def predictions(self, source: str | Path | Source, *, split: str | None = None) -> Predictions:
+        """Return the predictions for a split: by default test, else validation, else train."""
+        opened = source if isinstance(source, Source) else open_source(source)
+        name, chosen = choose_split(opened, split)
+        labels = match_classes(opened, chosen, self.classes)
+        images = load_images(chosen, self.bundle.preprocessing)
+        return Predictions(
+            split=name,
+            names=chosen.names,
+            classes=self.classes,
+            labels=labels,
+            probabilities=self._probabilities(images),
+        )
+
+    def _decode(self, image: str | Path | Image.Image | np.ndarray) -> np.ndarray:
+        if isinstance(image, str | Path):
+            return load_image(Path(image), self.bundle.preprocessing)
+        array = to_array(convert(image, None)) if isinstance(image, Image.Image) else np.asarray(image)
+        if array.ndim == 2:
+            array = array[:, :, None]
+        if array.ndim != 3 or array.dtype != np.uint8:
+            raise InputError(
+                "images",
+                f"an array of {array.dtype} {array.shape} is no image",
+                "give uint8 [h, w] or [h, w, c]",
+            )
+        fitted: np.ndarray = fit_images(array[None], self.bundle.preprocessing)[0]
+        return fitted
+
+    def _probabilities(self, images: torch.Tensor) -> np.ndarray:
+        return probabilities(self.bundle.network, images, self.bundle.preprocessing, self.precision)
+
+
+def load(path: str | Path, *, device: str = "auto", precision: str = "auto") -> Predictor:
+    """Load a bundle, or the bundle of a run folder; it needs nothing else."""
+    chosen = choose_device(device)
+    bundle = load_bundle(Path(path))
+    bundle.network.to(chosen)
+    return Predictor(bundle=bundle, precision=choose_precision(precision, chosen))
+
+
+def ranked(path: str | None, row: np.ndarray, classes: Sequence[str], top: int) -> dict[str, Any]:
+    """Return the `top` classes of one image with their probabilities, the most probable first."""
+    order = np.argsort(-row, kind="stable")[:top]
+    return {
+        "path": path,
+        "labels": [classes[index] for index in order],
+        "probabilities": [float(row[index]) for index in order],
+    }
+
+
+def choose_split(source: Source, split: str | None) -> tuple[str, Split]:
+    """Return the split to evaluate on: the named one, else test, validation or train, the first that there is."""
+    if split is not None:
+        if split not in source.splits:
+            raise InputError("--split", f"{source.name} has no split {split!r}", f"it has: {', '.join(source.splits)}")
+        return split, source.splits[split]
+    name = next(name for name in ("test", "validation", "train") if name in source.splits)
+    return name, source.splits[name]
+
+
+def match_classes(source: Source, split: Split, classes: Sequence[str]) -> np.ndarray:
+    """Return the split's labels as positions in the bundle's classes, which are matched by name."""
+    if not source.classes:
+        raise InputError(
+            source.where,
+            "holds images without labels",
+            "sort them into one folder a class, or use `convworks predict`",
+        )
+    used = sorted(set(split.labels.tolist()))
+    unknown = [source.classes[label] for label in used if source.classes[label] not in classes]
+    if unknown:
+        raise InputError(
+            source.where,
+            f"has classes that the bundle does not know: {', '.join(unknown[:5])}",
+            f"the bundle knows: {', '.join(classes[:10])}{' ...' if len(classes) > 10 else ''}",
+        )
+    positions = np.array([classes.index(name) if name in classes else -1 for name in source.classes])
+    labels: np.ndarray = positions[split.labels]
+    return labels

@@ -1,0 +1,176 @@
+"""The report of a run: one self-contained page, and its figures and predictions as files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from convworks.evaluate import figures, mistakes, page
+from convworks.evaluate.curves import curves
+from convworks.evaluate.metrics import calibration, confusion_matrix, summary
+from convworks.evaluate.predictions import Predictions
+from convworks.evaluate.raster import to_png
+from convworks.evaluate.svg import to_svg
+from convworks.files import write_bytes
+
+PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>$title</title>
+<style>
+$style</style>
+</head>
+<body>
+<main>
+<header>
+<p>convworks report</p>
+<h1>$title</h1>
+</header>
+<nav>$links</nav>
+$sections<footer>One file, no connections: it can be copied, mailed and printed.
+Beside it: curves.png, confusion.png, errors.png, predictions.csv.</footer>
+</main>
+</body>
+</html>
+""")
+CURVES = "Blue: the validation split, its best value marked. Grey: the training images, as the network met them."
+CONFUSION = "Rows are the true classes, columns the predicted ones: a perfect network fills only the diagonal."
+CLASSES = (
+    "The lowest F1 first. Precision: of what was given this name, how much is; recall: of what is, how much was found."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportContent:
+    """What a report tells; only title and predictions are always there.
+
+    Attributes:
+        title: heading of the page.
+        predictions: of the evaluated split.
+        image: pixels of sample i of the predictions; without it the worst mistakes are not shown.
+        chose_checkpoint: whether the evaluated split also chose the checkpoint; None says nothing of it.
+        note: one more sentence under the accuracy.
+        history: rows as `curves` draws them.
+        facts: labels and values, in order.
+        seconds: names and seconds of the phases of the work, in order.
+        configuration: nested values, shown under dotted names.
+        environment: hardware, versions, device, precision, seed.
+        command: what repeats the run.
+        next_command: what to do with its result.
+    """
+
+    title: str
+    predictions: Predictions
+    image: Callable[[int], UInt8[np.ndarray, "h w c"]] | None = None
+    chose_checkpoint: bool | None = None
+    note: str = ""
+    history: Sequence[Mapping[str, Any]] = ()
+    facts: Sequence[tuple[str, str]] = ()
+    seconds: Sequence[tuple[str, float]] = ()
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
+    next_command: str = ""
+
+
+def write_report(folder: Path, content: ReportContent) -> Path:
+    """Write report.html, curves.png, confusion.png, errors.png, predictions.csv; return the page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    predictions = content.predictions
+    matrix = confusion_matrix(predictions.labels, predictions.predicted, len(predictions.classes))
+    training = curves(content.history)
+    confusion = figures.confusion(matrix, predictions.classes)
+    worst = predictions.worst(mistakes.MOST) if content.image else []
+    pictures = [mistakes.as_picture(content.image(i)) for i in worst] if content.image else []
+
+    predictions.write_csv(folder / "predictions.csv")
+    write_bytes(folder / "curves.png", to_png(training))
+    write_bytes(folder / "confusion.png", to_png(confusion))
+    write_bytes(folder / "errors.png", mistakes.errors(predictions, worst, pictures))
+
+    layout = "beside" if len(predictions.classes) <= figures.ANNOTATED else "stacked"
+    pairs = page.pairs_table(matrix, predictions.classes)
+    sections = [
+        _part("facts", "At a glance", "", page.tiles(content.facts) if content.facts else ""),
+        _part("curves", "Training", CURVES, _wide(to_svg(training)) if content.history else ""),
+        _part("confusion", "Confusion", CONFUSION, _two(layout, to_svg(confusion), pairs)),
+        _part("classes", "Classes", CLASSES, page.class_table(matrix, predictions.classes)),
+        _calibration(predictions),
+        _mistakes(predictions, worst, [(mistakes.tile_uri(p), mistakes.tiny(p)) for p in pictures]),
+        *_background(content),
+    ]
+    sections = [section for section in sections if section[2]]
+    chose = content.chose_checkpoint
+    first = page.headline(predictions, summary(predictions), chose_checkpoint=chose, note=content.note)
+    html = PAGE.substitute(
+        title=escape(content.title),
+        style=Path(__file__).with_name("report.css").read_text(encoding="utf-8"),
+        links=" ".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in sections),
+        sections=first + "".join(html for _, _, html in sections),
+    )
+    path = folder / "report.html"
+    # A file name that is not UTF-8 shows a question mark for each odd byte.
+    write_bytes(path, html.encode("utf-8", "replace"))
+    return path
+
+
+Part = tuple[str, str, str]
+
+
+def _part(anchor: str, title: str, note: str, body: str) -> Part:
+    """Return anchor, title and HTML of a section; an empty body leaves the section out."""
+    return anchor, title, page.section(anchor, title, note, body) if body else ""
+
+
+def _calibration(predictions: Predictions) -> Part:
+    bins = calibration(predictions.probabilities, predictions.labels)
+    body = _two("beside", to_svg(figures.calibration(bins)), page.calibration_words(bins))
+    return _part("calibration", "Calibration", "Can the probabilities be believed?", body)
+
+
+def _mistakes(predictions: Predictions, worst: Sequence[int], uris: Sequence[tuple[str, bool]]) -> Part:
+    wrong = int((~predictions.correct).sum())
+    note, body = "", page.mistakes_grid(predictions, worst, uris)
+    if not wrong:
+        body = f"<p>No mistakes: every sample of the {escape(predictions.split)} split is right.</p>"
+    elif not worst:
+        body = f"<p>The mistakes ({wrong:,}) are in predictions.csv; this report was written without images.</p>"
+    else:
+        which = f"All {wrong}" if len(worst) == wrong else f"{len(worst)} of {wrong:,}"
+        note = f"{which}, those first in which the true class was given the lowest probability. "
+        note += "Beside the classes: how sure the network was of its wrong answer."
+    return _part("mistakes", "Worst mistakes", note, body)
+
+
+def _background(content: ReportContent) -> list[Part]:
+    """Return the sections on how the run was made: configuration, machine, time, commands."""
+    settings = page.values_table(content.configuration) if content.configuration else ""
+    folded = f"<details><summary>Show all settings</summary>{settings}</details>" if settings else ""
+    named = (("To repeat this", content.command), ("To go on", content.next_command))
+    commands = "".join(f"<h3>{name}</h3><pre>{escape(command)}</pre>" for name, command in named if command)
+    environment = page.values_table(content.environment) if content.environment else ""
+    hint = "Every field can be changed with <code>--set name=value</code>."
+    return [
+        _part("configuration", "Configuration", hint, folded),
+        _part("environment", "Hardware and versions", "", environment),
+        _part("time", "Time", "", page.times(content.seconds) if content.seconds else ""),
+        _part("commands", "Commands", "", commands),
+    ]
+
+
+def _wide(figure: str) -> str:
+    return f'<div class="wide">{figure}</div>'
+
+
+def _two(layout: str, left: str, right: str) -> str:
+    return f'<div class="{layout}"><div>{left}</div><div>{right}</div></div>'

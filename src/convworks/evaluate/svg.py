@@ -1,0 +1,44 @@
+"""Drawings as SVG elements for the page."""
+
+from __future__ import annotations
+
+from html import escape
+
+from PIL import Image
+
+from convworks.evaluate.drawing import Circle, Drawing, Line, Picture, Rectangle, Shape, Text
+from convworks.evaluate.raster import data_uri, png_bytes
+
+
+def to_svg(drawing: Drawing) -> str:
+    """Render as an SVG element whose colours are the CSS variables --paper, --ink, ..."""
+    body = "".join(map(_element, drawing.shapes))
+    box = f'viewBox="0 0 {drawing.width:g} {drawing.height:g}" style="max-width:{drawing.width:g}px"'
+    return f'<svg {box} role="img" aria-label="{escape(drawing.label)}">{body}</svg>'
+
+
+def _element(shape: Shape) -> str:
+    match shape:
+        case Rectangle():
+            place = f'x="{shape.x:.1f}" y="{shape.y:.1f}" width="{shape.width:.1f}" height="{shape.height:.1f}"'
+            opacity = "" if shape.opacity == 1 else f' opacity="{shape.opacity:.2f}"'
+            title = f"<title>{escape(shape.title)}</title>" if shape.title else ""
+            return f'<rect {place} fill="var(--{shape.fill})"{opacity}>{title}</rect>'
+        case Line():
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
+            stroke = f'stroke="var(--{shape.stroke})" stroke-width="{shape.width:g}" stroke-linejoin="round"'
+            dash = ' stroke-dasharray="4 4"' if shape.dashed else ""
+            return f'<polyline points="{path}" fill="none" {stroke}{dash}/>'
+        case Circle():
+            place = f'cx="{shape.x:.1f}" cy="{shape.y:.1f}" r="{shape.radius:g}"'
+            return f'<circle {place} fill="var(--{shape.fill})" stroke="var(--paper)" stroke-width="1.5"/>'
+        case Text():
+            place = f'x="{shape.x:.1f}" y="{shape.y:.1f}" dy=".35em" font-size="{shape.size:g}"'
+            anchor = "" if shape.anchor == "start" else f' text-anchor="{shape.anchor}"'
+            bold = ' font-weight="600"' if shape.bold else ""
+            turn = f' transform="rotate({-shape.turn:g} {shape.x:.1f} {shape.y:.1f})"' if shape.turn else ""
+            return f'<text {place} fill="var(--{shape.fill})"{anchor}{bold}{turn}>{escape(shape.text)}</text>'
+        case Picture():
+            place = f'x="{shape.x:g}" y="{shape.y:g}" width="{shape.width:g}" height="{shape.height:g}"'
+            source = data_uri(png_bytes(Image.fromarray(shape.pixels)), "png")
+            return f'<image {place} preserveAspectRatio="none" class="pixels" href="{source}"/>'

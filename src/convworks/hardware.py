@@ -1,0 +1,140 @@
+"""What this machine has: devices, precisions, versions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convworks.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+LIBRARIES = (
+    "torch",
+    "numpy",
+    "safetensors",
+    "pillow",
+    "scikit-learn",
+    "matplotlib",
+    "pydantic",
+    "typer",
+    "rich",
+)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device for a name; `auto` takes CUDA, then MPS, then the CPU. A missing one raises InputError."""
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(name)
+    available = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+    }[device.type]
+    if (device.index or 0) >= available:
+        raise InputError(
+            f"--device {name}",
+            f"this machine has {available or 'no'} {device.type} device{'s' if available != 1 else ''}",
+            "use --device auto or cpu; `convworks doctor` shows what there is",
+        )
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the type that products are computed in; `auto` is bfloat16 where the hardware has instructions for it."""
+    import torch
+
+    if name == "float32":
+        return torch.float32
+    if name == "bfloat16":
+        return torch.bfloat16
+    fast = has_bfloat16(device)
+    return torch.bfloat16 if fast else torch.float32
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Tell whether the device multiplies bfloat16 in hardware."""
+    import torch
+
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("avx512_bf16") or has.get("amx_bf16") or has.get("bf16"))
+
+
+def make_deterministic(device: torch.device) -> None:
+    """Make repeats on this device bit-exact, for the rest of the process."""
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Describe hardware, system and versions for the record of a run."""
+    import torch
+
+    described: dict[str, Any] = {
+        "device": str(device),
+        "processor": processor_name(),
+        "threads": torch.get_num_threads(),
+        "memory_gib": memory_gib(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "convworks": importlib.metadata.version("convworks"),
+        **{name: importlib.metadata.version(name) for name in LIBRARIES},
+        "git": git_revision(),
+    }
+    if device.type == "cuda":
+        described["gpu"] = torch.cuda.get_device_name(device)
+    return described
+
+
+def processor_name() -> str:
+    """Return the processor's name as the system gives it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return f"{line.partition(':')[2].strip()} ({os.cpu_count()} cores)"
+    except OSError:
+        pass
+    return f"{platform.processor() or platform.machine()} ({os.cpu_count()} cores)"
+
+
+def memory_gib() -> float | None:
+    """Return the size of the main memory in GiB, None where the system does not say."""
+    if sys.platform == "win32":
+        return None
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+
+
+def git_revision() -> str | None:
+    """Return the revision of the checkout that convworks runs from, None where it is installed otherwise."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()

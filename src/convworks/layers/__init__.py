@@ -1,0 +1,1 @@
+"""Modules without paper names, from which every architecture is composed."""

@@ -1,0 +1,74 @@
+"""The shape that every network has: stem -> stages -> head, with named taps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convworks.errors import InputError, nearest
+
+
+class Network(nn.Module):
+    """A network as stem -> stages -> head.
+
+    A tap is the name of an activation: `stem`, a stage (`stage2`), a block of it (`stage2.block1`), or a part of
+    the head (`head.features`). `taps` lists them in the order of computation.
+    """
+
+    def __init__(self, *, stem: nn.Module, stages: Mapping[str, nn.Module], head: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.stages = nn.Sequential()
+        for name, stage in stages.items():
+            self.stages.add_module(name, stage)
+        self.head = head
+
+    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
+        """Return the logits of a batch of normalised images."""
+        logits: Tensor = self.head(self.stages(self.stem(images)))
+        return logits
+
+    def channels_last(self) -> Self:
+        """Lay the weights of convolutions out with channels last, as fast kernels want them."""
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
+        return self
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """Name every tap, in the order of computation."""
+        return tuple(self._tapped())
+
+    def activations(self, images: Float[Tensor, "b c h w"], taps: Iterable[str]) -> dict[str, Tensor]:
+        """Return the named activations of a batch; an unknown tap raises an InputError that lists them."""
+        modules = self._tapped()
+        found: dict[str, Tensor] = {}
+        handles = []
+        for tap in taps:
+            if tap not in modules:
+                raise InputError(
+                    "tap", f"there is no tap {tap!r}{nearest(tap, modules)}", f"taps: {', '.join(modules)}"
+                )
+
+            def keep(_module: nn.Module, _inputs: object, output: Tensor, tap: str = tap) -> None:
+                found[tap] = output
+
+            handles.append(modules[tap].register_forward_hook(keep))
+        try:
+            self(images)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return {tap: found[tap] for tap in taps}
+
+    def _tapped(self) -> dict[str, nn.Module]:
+        modules = {"stem": self.stem}
+        for name, stage in self.stages.named_children():
+            if isinstance(stage, nn.Sequential):
+                modules |= {f"{name}.{block}": module for block, module in stage.named_children()}
+            modules[name] = stage
+        modules |= {f"head.{name}": module for name, module in self.head.named_children()}
+        return modules | {"head": self.head}

@@ -1,0 +1,96 @@
+"""From a name to a built network, with its facts."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from convworks.errors import InputError, nearest
+from convworks.layers.network import Network
+from convworks.models import family
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What goes in and out of a network: number of classes, image channels, image (height, width) in pixels."""
+
+    classes: int
+    channels: int
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known of a published network."""
+
+    year: int
+    paper: str
+    summary: str
+    shape: Shape
+    published_error: str = ""
+    differs: str = ""
+
+
+def row(name: str, table: Mapping[str, Any] | None = None) -> Any:
+    """Return a network's table row, with the fields named in `table` replaced."""
+    entry = module(name).ROWS[name]
+    known = [field.name for field in dataclasses.fields(entry)]
+    for key in table or {}:
+        if key not in known:
+            raise InputError(
+                f"model.table.{key}",
+                f"the table of {name} has no field {key!r}{nearest(key, known)}",
+                f"fields: {', '.join(known)}",
+            )
+    return dataclasses.replace(entry, **(table or {}))
+
+
+def facts(name: str) -> Facts:
+    """Return what is known of a network."""
+    found: Facts = module(name).FACTS[name]
+    return found
+
+
+def create(name: str, shape: Shape | None = None, *, table: Mapping[str, Any] | None = None) -> Network:
+    """Build and initialise a network; `shape` defaults to the published one.
+
+    Raises InputError for an unknown name or table field, and for images too small for the network.
+    """
+    entry, shape = row(name, table), shape or facts(name).shape
+    network: Network = module(name).build(entry, shape)
+    published = facts(name).shape.size
+    if shape.size[0] < published[0] or shape.size[1] < published[1]:
+        _check_fits(name, entry, shape)
+    return network
+
+
+def module(name: str) -> ModuleType:
+    """Import the file that holds a network's table."""
+    return importlib.import_module(f"convworks.models.{family(name)}")
+
+
+def _check_fits(name: str, entry: Any, shape: Shape) -> None:
+    """Try the network on the meta device; where it fails, find the smallest square that it accepts."""
+    with torch.device("meta"):
+        network = module(name).build(entry, shape).eval()
+
+    def fits(size: tuple[int, int]) -> bool:
+        try:
+            network(torch.empty(1, shape.channels, *size, device="meta"))
+        except RuntimeError:
+            return False
+        return True
+
+    if not fits(shape.size):
+        smallest = next((side for side in range(1, 1025) if fits((side, side))), None)
+        raise InputError(
+            "data.size",
+            f"images of {shape.size[0]}x{shape.size[1]} pixels are too small for {name}",
+            f"it needs at least {smallest}x{smallest}: --set data.size={smallest},{smallest}, or another --model",
+        )

@@ -1,0 +1,105 @@
+"""Parameters and multiply-adds of a network, counted on the built modules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from convworks.layers.partial import PartialConv2d
+from convworks.layers.rbf import RBF
+from convworks.models.catalogue import create, facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """Trainable parameters, and multiply-adds of one image in convolutions and fully connected layers, without bias."""
+
+    parameters: int
+    macs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One layer of a network on one image: name, kind, output shape without the batch, trainable parameters, MACs."""
+
+    name: str
+    kind: str
+    output: tuple[int, ...]
+    parameters: int
+    macs: int
+
+
+def count_published(name: str) -> Count:
+    """Count a network of the catalogue at its published shape; it is built on the meta device."""
+    shape = facts(name).shape
+    return count(_on_meta(name), shape.channels, shape.size)
+
+
+def layers(name: str) -> list[Layer]:
+    """List the layers of a network of the catalogue at its published shape, in the order of computation."""
+    network, shape = _on_meta(name), facts(name).shape
+    found: list[Layer] = []
+
+    def note(layer: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], None]:
+        def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+            own = sum(p.numel() for p in module.parameters() if p.requires_grad)
+            kind, size = type(module).__name__, tuple(output.shape[1:])
+            found.append(
+                Layer(name=layer, kind=kind, output=size, parameters=own, macs=_macs(module, inputs[0], output))
+            )
+
+        return hook
+
+    for layer, module in network.named_modules():
+        if not list(module.children()):
+            module.register_forward_hook(note(layer.removeprefix("stages.")))
+    with torch.no_grad():
+        network.eval()(torch.empty(1, shape.channels, *shape.size, device="meta"))
+    return found
+
+
+def parameters(network: nn.Module) -> int:
+    """Count the trainable parameters."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def count(network: nn.Module, channels: int, size: tuple[int, int]) -> Count:
+    """Count a network on one image of `size`; a network on the meta device costs no memory."""
+    macs = 0
+
+    def add(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        nonlocal macs
+        macs += _macs(module, inputs[0], output)
+
+    handles = [module.register_forward_hook(add) for module in network.modules()]
+    device = next(network.parameters()).device
+    was_training = network.training
+    try:
+        with torch.no_grad():
+            network.eval()(torch.empty(1, channels, *size, device=device))
+    finally:
+        network.train(was_training)
+        for handle in handles:
+            handle.remove()
+    return Count(parameters=parameters(network), macs=macs)
+
+
+def _macs(module: nn.Module, images: Tensor, output: Tensor) -> int:
+    if isinstance(module, PartialConv2d):
+        return module.connections * math.prod(output.shape[2:])
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        return module.weight[0].numel() * output[0].numel()
+    if isinstance(module, nn.Linear):
+        return module.in_features * output[0].numel()
+    if isinstance(module, RBF):
+        return module.codes.numel()
+    return 0
+
+
+def _on_meta(name: str) -> nn.Module:
+    with torch.device("meta"):
+        return create(name)

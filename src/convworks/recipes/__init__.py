@@ -1,0 +1,44 @@
+"""Complete named runs: each recipe is a function that returns a full configuration.
+
+Its docstring gives the command, the hardware, the time and the accuracy that were measured.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from convworks.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from convworks.training.config import RunConfig
+
+# name -> module:function; importing a recipe imports its configuration, which this page need not.
+RECIPES: dict[str, str] = {
+    "digits/default": "digits:default",
+    "mnist/fast": "mnist:fast",
+    "mnist/accurate": "mnist:accurate",
+    "mnist/lenet5": "mnist:lenet5",
+    "mnist/lenet5-distortions": "mnist:lenet5_distortions",
+    "cifar10/resnet20": "cifar10:resnet20",
+}
+
+
+def recipe(name: str) -> RunConfig:
+    """Return the configuration of a named recipe; an unknown name raises InputError."""
+    config: RunConfig = _function(name)()
+    return config
+
+
+def describe(name: str) -> str:
+    """Return the first sentence of a recipe's docstring, without the command."""
+    return str(_function(name).__doc__).partition("\n")[0].partition(":")[0].rstrip(".")
+
+
+def _function(name: str) -> Any:
+    if name not in RECIPES:
+        raise InputError(
+            "recipe", f"there is no recipe {name!r}{nearest(name, RECIPES)}", f"recipes: {', '.join(RECIPES)}"
+        )
+    module, _, function = RECIPES[name].partition(":")
+    return getattr(importlib.import_module(f"convworks.recipes.{module}"), function)

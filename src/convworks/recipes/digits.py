@@ -1,0 +1,20 @@
+"""Recipes for the embedded digits: scikit-learn's 1,797 scanned digits of 8x8 pixels."""
+
+from __future__ import annotations
+
+from convworks.data.config import AugmentConfig, DataConfig
+from convworks.models.config import ModelConfig
+from convworks.training.config import CrossEntropy, OneCycle, RunConfig, TrainingConfig
+
+
+def default() -> RunConfig:
+    """Train a small convolutional network on the digits: `convworks train`."""
+    return RunConfig(
+        recipe="digits/default",
+        data=DataConfig(source="digits"),
+        augment=AugmentConfig(shift=1),
+        model=ModelConfig(name="convnet_digits"),
+        training=TrainingConfig(
+            epochs=30, batch_size=64, schedule=OneCycle(peak=0.1), loss=CrossEntropy(smoothing=0.1)
+        ),
+    )

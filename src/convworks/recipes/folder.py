@@ -1,0 +1,60 @@
+"""What `--data` without a recipe does."""
+
+from __future__ import annotations
+
+from convworks.data.config import AugmentConfig, DataConfig
+from convworks.data.shape import ImageShape, image_shape
+from convworks.data.source import Source, require_train
+from convworks.models.config import ModelConfig
+from convworks.training.config import CrossEntropy, OneCycle, RunConfig, TrainingConfig
+
+# Photographs are brought to this many pixels: small enough for a processor without a GPU.
+PHOTO = 96
+# Presentations of 96x96 images, or as many pixels of smaller ones, that a run may take.
+PIXELS = 120_000 * 96 * 96
+
+
+def default(source: Source) -> RunConfig:
+    """Train on any labelled source: `convworks train --data FOLDER`.
+
+    Network, image size and number of epochs follow from the images: their size, their channels and their number.
+    """
+    train = require_train(source)
+    shape = image_shape(train, largest=PHOTO)
+    height, width = shape.size
+    epochs = max(8, min(60, round(PIXELS / (len(train) * height * width))))
+    return RunConfig(
+        recipe="folder/default",
+        data=DataConfig(source=str(source.path or source.name), size=shape.size, channels=shape.channels),
+        augment=_augment(shape),
+        model=ModelConfig(name=_network(shape)),
+        training=TrainingConfig(
+            epochs=epochs,
+            batch_size=_batch_size(len(train)),
+            schedule=OneCycle(peak=0.1),
+            loss=CrossEntropy(smoothing=0.1),
+        ),
+    )
+
+
+def _network(shape: ImageShape) -> str:
+    if min(shape.size) < 16:
+        return "convnet_digits"
+    return "convnet_accurate" if shape.channels == 1 and max(shape.size) <= 40 else "resnet20"
+
+
+def _augment(shape: ImageShape) -> AugmentConfig:
+    """Mirror colour images, mostly of things; grey ones are mostly signs, which a mirror turns into others."""
+    if shape.channels == 1:
+        return AugmentConfig(shift=max(1, min(shape.size) // 14))
+    if max(shape.size) <= 48:
+        return AugmentConfig(shift=max(1, min(shape.size) // 8), border="reflect", flip=True)
+    return AugmentConfig(flip=True, crop=0.35)
+
+
+def _batch_size(n: int) -> int:
+    """Return a power of two that leaves a small set at least some 15 steps an epoch."""
+    size = 16
+    while size < 128 and n / (2 * size) >= 15:
+        size *= 2
+    return size

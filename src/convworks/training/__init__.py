@@ -1,0 +1,1 @@
+"""Training: step, loop, schedules, optimisers, checkpoints."""

@@ -1,0 +1,124 @@
+"""How a run shows itself: a progress bar on a terminal, plain lines elsewhere. Always on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from convworks.training.loop import Events, Setup
+from convworks.training.progress import Progress
+
+
+class Plain(Events):
+    """A line an epoch, and one at least every ten seconds."""
+
+    interval = 10.0
+
+    def __init__(self) -> None:
+        self.last = time.perf_counter()
+
+    def step_ended(self, setup: Setup, progress: Progress) -> None:
+        """Write a line when the last one is old."""
+        now = time.perf_counter()
+        if now - self.last >= self.interval and progress.batch < setup.steps_per_epoch:
+            self.last = now
+            say(f"epoch {progress.epoch + 1}/{setup.config.training.epochs}  {describe(setup, progress)}")
+
+    def epoch_ended(self, setup: Setup, progress: Progress) -> None:
+        """Write the epoch's line."""
+        self.last = time.perf_counter()
+        say(summary(setup, progress))
+
+    def __enter__(self) -> Plain:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave nothing behind."""
+
+
+class Bar(Plain):
+    """A progress bar over all steps, with a line above it for each finished epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from rich.console import Console
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        self.console = Console(stderr=True)
+        self.bar = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            console=self.console,
+            transient=True,
+            refresh_per_second=5,
+        )
+        self.task = self.bar.add_task("starting", total=None, numbers="")
+
+    def __enter__(self) -> Bar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def step_ended(self, setup: Setup, progress: Progress) -> None:
+        """Move the bar, a few times a second."""
+        now = time.perf_counter()
+        if now - self.last >= 0.1:
+            self.last = now
+            self.bar.update(
+                self.task,
+                total=setup.steps,
+                completed=progress.step,
+                description=f"epoch {progress.epoch + 1}/{setup.config.training.epochs}",
+                numbers=describe(setup, progress),
+            )
+
+    def epoch_ended(self, setup: Setup, progress: Progress) -> None:
+        """Print the epoch's line above the bar."""
+        self.console.print(summary(setup, progress), highlight=False)
+
+
+def display() -> Plain:
+    """Return the display that suits standard error."""
+    return Bar() if sys.stderr.isatty() else Plain()
+
+
+def say(text: str) -> None:
+    """Write a line for people, apart from results."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def describe(setup: Setup, progress: Progress) -> str:
+    """Describe the epoch so far: loss, accuracy, rate, time left."""
+    totals = progress.totals
+    left = (setup.steps - progress.step) * progress.seconds / max(progress.step, 1)
+    return (
+        f"loss {totals.mean_loss:.4f}  accuracy {totals.top1:.2%}  "
+        f"{totals.seen / max(totals.seconds, 1e-9):,.0f} images/s  {clock(left)} left"
+    )
+
+
+def summary(setup: Setup, progress: Progress) -> str:
+    """Describe the epoch that has just ended."""
+    row: dict[str, Any] = progress.history[-1]
+    best = " *" if progress.best_epoch == progress.epoch else ""
+    return (
+        f"epoch {progress.epoch}/{setup.config.training.epochs}  loss {row['train_loss']:.4f}  "
+        f"accuracy {row['train_top1']:.2%}  validation {row['validation_top1']:.2%}{best}  "
+        f"{row['images_per_second']:,.0f} images/s  {clock(progress.seconds)}"
+    )
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as 1:02:03, 4:05 or 6 s."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

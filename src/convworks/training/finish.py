@@ -1,0 +1,117 @@
+"""From a trained network to its results: predictions, bundle, report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from convworks.bundle.bundle import Bundle, save_bundle
+from convworks.config import to_json
+from convworks.evaluate.metrics import summary
+from convworks.evaluate.predict import probabilities
+from convworks.evaluate.predictions import Predictions
+from convworks.evaluate.report import ReportContent, write_report
+from convworks.training.display import clock
+from convworks.training.loop import Setup
+from convworks.training.material import Material
+from convworks.training.progress import Progress
+
+
+def finish(
+    path: Path,
+    setup: Setup,
+    material: Material,
+    progress: Progress,
+    facts: Mapping[str, Any],
+    *,
+    loading: float,
+) -> dict[str, Any]:
+    """Evaluate on validation and test, write bundle and report into the run folder, return the results."""
+    started = time.perf_counter()
+    predictions = {name: _predict(name, setup, material) for name in ("validation", "test") if name in material.splits}
+    results = {name: summary(found) for name, found in predictions.items()}
+    seconds = {
+        "Loading": loading,
+        "Training": progress.seconds,
+        "Evaluation": time.perf_counter() - started,
+    }
+    bundle, classes = path / "bundle", material.source.classes
+    record = {
+        "source": material.source.name,
+        "recipe": setup.config.recipe,
+        "seed": setup.config.seed,
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "parameters": facts["parameters"],
+        "macs": facts["macs"],
+        "convworks": facts["environment"]["convworks"],
+        **results,
+    }
+    save_bundle(
+        bundle,
+        Bundle(
+            network=material.network,
+            model=setup.config.model,
+            preprocessing=setup.preprocessing,
+            classes=classes,
+            record=record,
+        ),
+    )
+    shown = predictions.get("test") or predictions["validation"]
+    rows = material.splits[shown.split].images.permute(0, 2, 3, 1)
+    page = write_report(
+        path,
+        ReportContent(
+            title=f"{setup.config.model.name} on {material.source.name}",
+            predictions=shown,
+            image=lambda index: rows[index].cpu().numpy(),
+            chose_checkpoint=shown.split == "validation",
+            history=progress.history,
+            facts=_tiles(setup, progress, facts),
+            seconds=list(seconds.items()),
+            configuration=to_json(setup.config),
+            environment={**facts["environment"], "precision": facts["precision"], "seed": setup.config.seed},
+            command=facts["command"],
+            next_command=f"convworks predict {bundle} IMAGE...",
+        ),
+    )
+    return {
+        "run": str(path),
+        "bundle": str(bundle),
+        "report": str(page),
+        "parameters": facts["parameters"],
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "validation": results["validation"],
+        "test": results.get("test"),
+    }
+
+
+def _predict(name: str, setup: Setup, material: Material) -> Predictions:
+    split = material.source.splits[name]
+    images = material.splits[name].images
+    return Predictions(
+        split=name,
+        names=split.names,
+        classes=material.source.classes,
+        labels=split.labels,
+        probabilities=probabilities(setup.network, images, setup.preprocessing, setup.precision),
+    )
+
+
+def _tiles(setup: Setup, progress: Progress, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what the report shows at a glance."""
+    height, width = setup.preprocessing.size
+    rates = sorted(row["images_per_second"] for row in progress.history)
+    return [
+        ("Network", setup.config.model.name),
+        ("Parameters", f"{facts['parameters']:,}"),
+        ("MACs per image", f"{facts['macs']:,}"),
+        ("Images in training", f"{len(setup.train):,}"),
+        ("Image size", f"{height}x{width}, {setup.preprocessing.channels} channels"),
+        ("Epochs", f"{progress.epoch}, the best {progress.best_epoch} ({progress.best_top1:.2%} on validation)"),
+        ("Training speed", f"{rates[len(rates) // 2]:,.0f} images/s"),
+        ("Training time", clock(progress.seconds)),
+    ]

@@ -1,0 +1,106 @@
+"""What a run works on: the decoded splits of its source, and the configuration with nothing left open."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from convworks.data.batches import Samples
+from convworks.data.config import DataConfig
+from convworks.data.load import load_images, mean_std
+from convworks.data.preprocess import Preprocessing
+from convworks.data.shape import image_shape
+from convworks.data.source import Source, require_train, with_validation
+from convworks.errors import InputError
+from convworks.layers.network import Network
+from convworks.models.catalogue import Shape, create
+from convworks.training.config import RunConfig
+
+LARGEST = 224  # images of different sizes become squares of at most this side, where the recipe does not say
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """Source, decoded splits, preprocessing, the untrained network, and the configuration that says all of it."""
+
+    config: RunConfig
+    source: Source
+    splits: Mapping[str, Samples]
+    preprocessing: Preprocessing
+    network: Network
+
+
+def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
+    """Decode every split of a source and build the network for it, on the device.
+
+    What the configuration leaves open (size, channels, mean, std) is taken from the training images.
+    """
+    require_train(source)
+    data = config.data
+    source = with_validation(source, fraction=data.validation, seed=config.seed, limit=data.validation_limit)
+    shape = image_shape(source.splits["train"], largest=LARGEST)
+    channels = data.channels or shape.channels
+    for name, values in (("mean", data.mean), ("std", data.std)):
+        if values is not None and len(values) != channels:
+            raise InputError(
+                f"data.{name}", f"has {len(values)} values for {channels} channels", f"give {channels} values"
+            )
+    preprocessing = Preprocessing(
+        size=data.size or shape.size,
+        channels=channels,
+        fit=data.fit,
+        mean=data.mean or (0.0,) * channels,
+        std=data.std or (1.0,) * channels,
+    )
+    # Built before anything is decoded, so that a network that does not fit the images says so at once.
+    network = _network(config, len(source.classes), preprocessing)
+    images = {name: load_images(split, preprocessing) for name, split in source.splits.items()}
+    if data.mean is None or data.std is None:
+        mean, std = mean_std(images["train"])
+        # A channel without any contrast keeps its scale.
+        measured = {"mean": data.mean or mean, "std": data.std or tuple(value or 1.0 for value in std)}
+        preprocessing = preprocessing.model_copy(update=measured)
+    splits = {
+        name: Samples(images=pixels.to(device), labels=torch.from_numpy(source.splits[name].labels).to(device))
+        for name, pixels in images.items()
+    }
+    return Material(
+        config=config.model_copy(update={"data": _resolved(data, source, preprocessing)}),
+        source=source,
+        splits=splits,
+        preprocessing=preprocessing,
+        network=network.to(device).channels_last(),
+    )
+
+
+def fingerprint(source: Source) -> str:
+    """Return a checksum of all names and labels, by which a resumed run knows its data again."""
+    digest = hashlib.sha256("\0".join(source.classes).encode("utf-8", "surrogateescape"))
+    for name, split in sorted(source.splits.items()):
+        digest.update("\0".join((name, *split.names)).encode("utf-8", "surrogateescape"))
+        digest.update(np.ascontiguousarray(split.labels).tobytes())
+    return digest.hexdigest()
+
+
+def _network(config: RunConfig, classes: int, preprocessing: Preprocessing) -> Network:
+    torch.manual_seed(config.seed)
+    shape = Shape(classes=classes, channels=preprocessing.channels, size=preprocessing.size)
+    return create(config.model.name, shape, table=config.model.table)
+
+
+def _resolved(data: DataConfig, source: Source, preprocessing: Preprocessing) -> DataConfig:
+    """Write down what was taken from the images, and where they are whatever the working directory."""
+    is_path = source.path is not None and data.source != source.name
+    return data.model_copy(
+        update={
+            "source": str(source.path.absolute()) if source.path and is_path else data.source,
+            "size": preprocessing.size,
+            "channels": preprocessing.channels,
+            "mean": preprocessing.mean,
+            "std": preprocessing.std,
+        }
+    )

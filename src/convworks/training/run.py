@@ -1,0 +1,113 @@
+"""A whole run: from a configuration to a run folder with checkpoints, bundle and report."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from convworks import hardware
+from convworks.data.source import Source, open_source
+from convworks.errors import InputError
+from convworks.evaluate.predict import logits
+from convworks.models.count import count
+from convworks.training import checkpoint, display, folder
+from convworks.training.config import RunConfig
+from convworks.training.finish import finish
+from convworks.training.loop import Setup, fit
+from convworks.training.loss import loss_function
+from convworks.training.material import Material, fingerprint, gather
+from convworks.training.optimizer import initial_state, trainable
+from convworks.training.progress import Progress
+from convworks.training.recorder import Recorder, restore
+
+
+def train(
+    config: RunConfig, path: Path, *, command: str, source: Source | None = None, resume: bool = False
+) -> dict[str, Any]:
+    """Train as configured into the run folder `path`; return the results with their paths.
+
+    With `resume` the run goes on from its last checkpoint. Raises InputError for wrong input before anything
+    is written, RunError when training fails, RunInterruptedError when it is stopped.
+    """
+    started = time.perf_counter()
+    source = source or open_source(config.data.source)
+    device = hardware.choose_device(config.device)
+    if config.deterministic:
+        hardware.make_deterministic(device)
+    material = gather(config, source, device)
+    setup = _setup(material, hardware.choose_precision(config.precision, device))
+    known = fingerprint(material.source)
+    progress = _resumed(path, setup, known) if resume else Progress()
+    facts = _facts(setup, command, device)
+    path.mkdir(parents=True, exist_ok=True)
+    folder.write_record(path, setup.config, "running", **facts)
+    loaded = time.perf_counter()
+    try:
+        with display.display() as shown, Recorder(path, known, shown) as recorder:
+            fit(setup, progress, recorder)
+    except BaseException as error:
+        folder.write_record(path, setup.config, "stopped", reason=str(error) or type(error).__name__, **facts)
+        raise
+    tensors, _ = checkpoint.load_checkpoint(path / "checkpoints", progress.best_step)
+    restore(tensors, setup.network)
+    results = finish(path, setup, material, progress, facts, loading=loaded - started)
+    results["seconds"] = round(time.perf_counter() - started, 3)
+    folder.write_record(path, setup.config, "finished", results=results, **facts)
+    return results
+
+
+def measure(setup: Setup) -> dict[str, float]:
+    """Return mean loss and top-1 accuracy on validation."""
+    samples = setup.validation
+    answers = torch.cat(list(logits(setup.network, samples.images, setup.preprocessing, setup.precision)))
+    correct = int((answers.argmax(1) == samples.labels).sum())
+    return {"loss": float(setup.loss(answers, samples.labels)), "top1": correct / len(samples)}
+
+
+def _setup(material: Material, precision: torch.dtype) -> Setup:
+    parameters = trainable(material.network)
+    return Setup(
+        config=material.config,
+        network=material.network,
+        parameters=parameters,
+        momentum=initial_state(parameters),
+        preprocessing=material.preprocessing,
+        train=material.splits["train"],
+        validation=material.splits["validation"],
+        loss=loss_function(material.config.training.loss),
+        measure=measure,
+        precision=precision,
+    )
+
+
+def _facts(setup: Setup, command: str, device: torch.device) -> dict[str, Any]:
+    """Return what is known before training: command, size of the network, hardware, versions."""
+    counted = count(setup.network, setup.preprocessing.channels, setup.preprocessing.size)
+    return {
+        "command": command,
+        "parameters": counted.parameters,
+        "macs": counted.macs,
+        "precision": str(setup.precision).removeprefix("torch."),
+        "environment": hardware.environment(device),
+    }
+
+
+def _resumed(path: Path, setup: Setup, known: str) -> Progress:
+    """Restore the last checkpoint of a run; a run that has none yet starts from the beginning."""
+    checkpoints = path / "checkpoints"
+    if not checkpoint.steps(checkpoints):
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        return Progress()
+    tensors, state = checkpoint.load_checkpoint(checkpoints)
+    if state["fingerprint"] != known:
+        raise InputError(
+            setup.config.data.source,
+            "is not the data that the run began with (names or labels differ)",
+            "restore it, or start a new run",
+        )
+    restore(tensors, setup.network, setup.momentum)
+    return Progress.from_state(state["progress"])

@@ -1,0 +1,22 @@
+"""What every test shares: executable shape annotations, the folder of real data, a quiet single-threaded torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import jaxtyping
+import pytest
+
+# Checks every annotation of convworks, shapes included, whenever a test calls the function.
+jaxtyping.install_import_hook("convworks", "beartype.beartype").__enter__()
+
+DATA = os.environ.get("CONVWORKS_DATA")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Give the folder of real data sets."""
+    if not DATA or not Path(DATA).is_dir():
+        pytest.skip("set CONVWORKS_DATA to the folder of real data sets")
+    return Path(DATA)
