@@ -28,5 +28,5 @@ class RunError(ConvworksError):
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return ` (did you mean 'x' or 'y'?)` for the names closest to a mistyped one, or nothing."""
-    close = difflib.get_close_matches(name, list(names), n=2, cutoff=0.5)
+    close = difflib.get_close_matches(name, list(names), n=2, cutoff=0.65)
     return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""

@@ -157,7 +157,7 @@ def test_any_pickle_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
 )
 def test_damaged_binary_is_named(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "data_batch_1.bin").write_bytes(content)
-    with pytest.raises(InputError, match="data_batch_1.bin: ") as caught:
+    with pytest.raises(InputError, match=r"data_batch_1\.bin: ") as caught:
         open_source(tmp_path)
     assert reason in caught.value.reason
 
@@ -173,10 +173,10 @@ def test_damaged_archive(tmp_path: Path) -> None:
     path = tmp_path / "cifar-10-python.tar.gz"
     write_archive(path, {"data_batch_1": python_batch()})
     path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(InputError, match="cifar-10-python.tar.gz: is damaged"):
+    with pytest.raises(InputError, match=r"cifar-10-python\.tar\.gz: is damaged"):
         open_source(path)
     path.write_bytes(b"no archive")
-    with pytest.raises(InputError, match="cifar-10-python.tar.gz: is damaged"):
+    with pytest.raises(InputError, match=r"cifar-10-python\.tar\.gz: is damaged"):
         open_source(path)
 
 
@@ -190,5 +190,5 @@ def test_archive_without_batches(tmp_path: Path) -> None:
 def test_damaged_class_names(tmp_path: Path) -> None:
     (tmp_path / "data_batch_1").write_bytes(python_batch())
     (tmp_path / "batches.meta").write_bytes(pickle.dumps({"label_names": [1]}))
-    with pytest.raises(InputError, match="batches.meta: has no list label_names"):
+    with pytest.raises(InputError, match=r"batches\.meta: has no list label_names"):
         open_source(tmp_path)

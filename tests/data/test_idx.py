@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gzip
 import struct
 from pathlib import Path
@@ -86,7 +87,7 @@ DAMAGE = {
     "zipped-short": (ZIPPED[:-9], "is cut short"),
     "zipped-header": (ZIPPED[:4], "is cut short"),
     "zipped-flipped": (ZIPPED[:-8] + bytes([ZIPPED[-8] ^ 1]) + ZIPPED[-7:], "is damaged gzip"),
-    "zipped-noise": (ZIPPED[:12] + b"\xff" * 20, "is damaged gzip"),
+    "zipped-noise": (ZIPPED[:10] + b"\xff" * 20, "is damaged gzip"),
     "zipped-long": (gzip.compress(GOOD + b"x"), "has bytes after the 60"),
     "zipped-tail": (ZIPPED + b"tail", "bytes after"),
 }
@@ -109,9 +110,8 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
     path = tmp_path_factory.mktemp("idx") / "file"
     for prefix in (b"", b"\x1f\x8b\x08", bytes([0, 0, 8, 3])):
         path.write_bytes(prefix + content)
-        with pytest.raises(InputError):
+        with contextlib.suppress(InputError):
             idx.read_idx(path, dimensions=3)
-            raise InputError("", "it happened to be right")
 
 
 def test_no_bomb_is_unpacked(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_images_must_have_pixels(tmp_path: Path, shape: tuple[int, ...]) -> None
 def test_missing_half_is_named(tmp_path: Path) -> None:
     write_set(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").unlink()
-    with pytest.raises(InputError, match="train-labels-idx1-ubyte.*is missing"):
+    with pytest.raises(InputError, match=r"train-labels-idx1-ubyte.*is missing"):
         open_source(tmp_path)
 
 

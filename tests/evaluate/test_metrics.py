@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import math
 import warnings
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
-from statistics import NormalDist
 
 from convworks.errors import InputError
 from convworks.evaluate import metrics
@@ -24,9 +24,7 @@ def random_case(seed: int, n: int, k: int, *, coarse: bool) -> tuple[np.ndarray,
     return labels, probabilities
 
 
-cases = st.builds(
-    random_case, st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 12), coarse=st.booleans()
-)
+cases = st.builds(random_case, st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 12), coarse=st.booleans())
 
 
 def predictions(labels: np.ndarray, probabilities: np.ndarray) -> Predictions:
@@ -40,11 +38,9 @@ def predictions(labels: np.ndarray, probabilities: np.ndarray) -> Predictions:
 def test_top_k_accuracy_agrees_with_scikit_learn(case: tuple[np.ndarray, np.ndarray], k: int) -> None:
     labels, probabilities = case
     classes = probabilities.shape[1]
-    assume(2 < classes and k < classes)
+    assume(classes > 2 and k < classes)
     # scikit-learn prefers the last of equals, convworks the first (as argmax does): mirror the classes.
-    expected = oracle.top_k_accuracy_score(
-        classes - 1 - labels, probabilities[:, ::-1], k=k, labels=np.arange(classes)
-    )
+    expected = oracle.top_k_accuracy_score(classes - 1 - labels, probabilities[:, ::-1], k=k, labels=np.arange(classes))
     assert metrics.top_k_accuracy(probabilities, labels, k) == pytest.approx(expected)
 
 
@@ -72,9 +68,7 @@ def test_matrix_and_class_scores_agree_with_scikit_learn(case: tuple[np.ndarray,
         warnings.simplefilter("ignore")  # scikit-learn remarks on matrices of one class
         np.testing.assert_array_equal(matrix, oracle.confusion_matrix(labels, predicted, labels=np.arange(k)))
     scores = metrics.per_class(matrix)
-    expected = oracle.precision_recall_fscore_support(
-        labels, predicted, labels=np.arange(k), zero_division=0
-    )
+    expected = oracle.precision_recall_fscore_support(labels, predicted, labels=np.arange(k), zero_division=0)
     for ours, theirs in zip((scores.precision, scores.recall, scores.f1, scores.support), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
     macro = oracle.f1_score(labels, predicted, average="macro", zero_division=0)
@@ -110,9 +104,7 @@ def test_calibration_agrees_with_its_definition(case: tuple[np.ndarray, np.ndarr
     found = metrics.calibration(probabilities, labels)
     total = 0.0
     for i in range(15):
-        members = [
-            row for row in range(len(labels)) if found.edges[i] < probabilities[row].max() <= found.edges[i + 1]
-        ]
+        members = [row for row in range(len(labels)) if found.edges[i] < probabilities[row].max() <= found.edges[i + 1]]
         assert found.count[i] == len(members)
         if members:
             confidence = np.mean([float(probabilities[row].max()) for row in members])
@@ -135,7 +127,12 @@ def test_wilson_interval_ends_where_the_score_test_does(n: int, share: float, le
 
 def test_wilson_interval_of_published_numbers() -> None:
     # Newcombe 1998, table I, method 3: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
-    for correct, n, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611), (1, 29, 0.0061, 0.1718)):
+    for correct, n, low, high in (
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ):
         assert metrics.wilson_interval(correct, n) == pytest.approx((low, high), abs=5e-5)
 
 

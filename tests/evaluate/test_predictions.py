@@ -11,7 +11,9 @@ from convworks.errors import InputError, RunError
 from convworks.evaluate.predictions import CSV_CLASSES, Predictions
 
 
-def make(rows: list[list[float]], labels: list[int], classes: tuple[str, ...], names: tuple[str, ...] = ()) -> Predictions:
+def make(
+    rows: list[list[float]], labels: list[int], classes: tuple[str, ...], names: tuple[str, ...] = ()
+) -> Predictions:
     return Predictions(
         split="test",
         names=names or tuple(f"test/{i:05d}" for i in range(len(labels))),

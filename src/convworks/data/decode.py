@@ -45,12 +45,13 @@ def open_image(path: Path, *, channels: int | None, at_least: tuple[int, int] | 
             return convert(_as_image(path, _read_numpy(path), channels), channels)
     with _explained(path), io.BytesIO(_read_bytes(path)) as file, Image.open(file) as image:
         _check_size(path, *image.size)
-        if at_least is not None and image.format == "JPEG":
+        if at_least is not None and image.format == "JPEG" and min(image.size) >= 4 * min(at_least):
             # Decoding at a half or a quarter is much faster; resampling by 2 or more hides the difference.
-            side = 2 * max(at_least) if "exif" in image.info else 0
+            side = 2 * max(at_least) if "exif" in image.info else 0  # it may be turned
             image.draft(None, (max(side, 2 * at_least[1]), max(side, 2 * at_least[0])))
         image.load()
-        ImageOps.exif_transpose(image, in_place=True)
+        if image.format != "JPEG" or "exif" in image.info or "xmp" in image.info:  # looking is slow on small images
+            ImageOps.exif_transpose(image, in_place=True)
         return convert(image, channels)
 
 
@@ -88,7 +89,8 @@ def probe(path: Path) -> Probe:
     with _explained(path), path.open("rb") as file, Image.open(file) as image:
         width, height = image.size
         _check_size(path, width, height)
-        if image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8):
+        # Pillow turns the size of a TIFF by itself, of other formats only with the pixels.
+        if image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8):
             width, height = height, width
         return Probe(
             width=width,
@@ -113,25 +115,38 @@ def _explained(path: Path) -> Iterator[None]:
     except UnidentifiedImageError:
         raise InputError(path, "is no image in a format that Pillow knows", "repair or remove it") from None
     except Exception as error:  # a damaged file raises nearly anything
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        if isinstance(error, OSError) and error.errno is not None:
+            raise _unreadable(path, error) from None
+        reason = str(error) or type(error).__name__
         raise InputError(path, f"cannot be decoded ({reason})", "repair or remove it") from None
 
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
     except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "check the file and its permissions") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(path, f"cannot be read ({error.strerror})", "check the file and its permissions")
 
 
 def _read_numpy(path: Path) -> UInt8[np.ndarray, "h w c"]:
     try:
-        array = np.load(io.BytesIO(_read_bytes(path)), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(path, f"is no .npy array ({str(error).splitlines()[0]})", "save it with numpy.save") from None
-    if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
-        shown = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "an archive"
-        raise InputError(path, f"holds {shown}, not uint8 [h, w] or [h, w, c]", "convert it")
+        with io.BytesIO(_read_bytes(path)) as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+    except InputError:
+        raise
+    except Exception as error:  # a damaged header raises nearly anything
+        raise InputError(
+            path,
+            f"is no .npy array ({(str(error) or type(error).__name__).splitlines()[0]})",
+            "save it with numpy.save",
+        ) from None
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
+        raise InputError(path, f"holds {array.dtype} {array.shape}, not uint8 [h, w] or [h, w, c]", "convert it")
     _check_size(path, array.shape[1], array.shape[0])
     return array.reshape(*array.shape[:2], -1)
 

@@ -86,7 +86,7 @@ def _append(address: str, partial: Path, report: Report | None, timeout: float) 
     """Ask once for what is missing and write all that comes; a server may send the whole file instead."""
     start = partial.stat().st_size if partial.exists() else 0
     headers = {"User-Agent": "convworks", **({"Range": f"bytes={start}-"} if start else {})}
-    with _open(urllib.request.Request(address, headers=headers), timeout, partial) as answer:
+    with _open(address, headers, timeout, partial) as answer:
         if start and (answer.status != 206 or not _starts_at(answer.headers.get("Content-Range", ""), start)):
             if answer.status == 206:
                 partial.unlink(missing_ok=True)
@@ -108,9 +108,9 @@ def _append(address: str, partial: Path, report: Report | None, timeout: float) 
 
 
 @contextmanager
-def _open(request: urllib.request.Request, timeout: float, partial: Path) -> Iterator[http.client.HTTPResponse]:
+def _open(address: str, headers: dict[str, str], timeout: float, partial: Path) -> Iterator[http.client.HTTPResponse]:
     try:
-        answer = urllib.request.urlopen(request, timeout=timeout)
+        answer = urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=timeout)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416:  # the partial file is longer than what the server has
@@ -127,7 +127,7 @@ def _open(request: urllib.request.Request, timeout: float, partial: Path) -> Ite
 
 def _read(answer: http.client.HTTPResponse) -> bytes:
     try:
-        return answer.read(PIECE)
+        return answer.read1(PIECE)  # what is there, so that a silence loses nothing of what came before it
     except (http.client.HTTPException, OSError) as error:
         raise _RefusedError(str(error) or type(error).__name__, passing=True) from None
 

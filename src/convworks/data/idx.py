@@ -109,16 +109,21 @@ class _Unpacker:
 
     def read(self, size: int) -> bytes:
         """Return the next `size` bytes, fewer at the end."""
+        if size == 0:  # to zlib, 0 would mean: no limit
+            return b""
         if self.gzip is None:
             piece, self.rest = self.rest[:size], self.rest[size:]
             return piece
         try:
             piece = self.gzip.decompress(self.rest, size)
-            while len(piece) < size and not self.gzip.eof and self.gzip.unconsumed_tail:
-                piece += self.gzip.decompress(self.gzip.unconsumed_tail, size - len(piece))
+            while len(piece) < size and self.gzip.eof and self.gzip.unused_data.startswith(GZIP):  # a second member
+                self.rest, self.gzip = self.gzip.unused_data, zlib.decompressobj(wbits=31)
+                piece += self.gzip.decompress(self.rest, size - len(piece))
         except zlib.error as error:
             raise InputError(self.path, f"is damaged gzip ({error})", "fetch it again") from None
         self.rest = self.gzip.unconsumed_tail
         if len(piece) < size and not self.gzip.eof:
             raise InputError(self.path, "is cut short: its gzip stream does not end", "fetch it again")
+        if self.gzip.eof and self.gzip.unused_data and len(piece) < size:
+            raise InputError(self.path, "has bytes after its gzip stream", "fetch it again")
         return piece

@@ -37,7 +37,16 @@ def allocate(shape: tuple[int, ...], budget: int | None) -> UInt8[np.ndarray, ".
 
 
 def free_memory() -> int:
-    """Return the bytes of memory that are free to use, as well as the system tells."""
+    """Return the bytes of memory that are free to use, as well as the system and a container's limit tell."""
+    return min(_free_in_machine(), _free_in_container())
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _free_in_machine() -> int:
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -50,6 +59,9 @@ def free_memory() -> int:
         return 4 * 2**30
 
 
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _free_in_container(folder: Path = Path("/sys/fs/cgroup")) -> int:
+    try:
+        limit, used = ((folder / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        return max(0, int(limit) - int(used))
+    except (OSError, ValueError):  # no container, or one without a limit ("max")
+        return 2**63

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Gt, Len
@@ -27,7 +27,7 @@ class Preprocessing(Config):
     std: Annotated[tuple[Annotated[FiniteFloat, Gt(0)], ...], Len(1)]
 
     @model_validator(mode="after")
-    def _one_value_a_channel(self) -> Self:
+    def _one_value_a_channel(self) -> Preprocessing:
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != self.channels:
                 raise ValueError(f"{name} has {len(values)} values for channels={self.channels}")

@@ -33,8 +33,8 @@ def share_out(counts: Int64[np.ndarray, " k"], fraction: float, limit: int | Non
     quotas: np.ndarray = np.floor(exact).astype(np.int64)
     quotas[np.argsort(quotas - exact, kind="stable")[: total - int(quotas.sum())]] += 1
     quotas = np.clip(quotas, 1, counts - 1)
-    while quotas.sum() > total:  # tiny classes were lifted to 1, at the cost of the largest
-        quotas[np.argmax(quotas)] -= 1
+    while quotas.sum() > total:  # tiny classes were lifted to 1, at the cost of those with most above their due
+        quotas[np.argmax(np.where(quotas > 1, quotas - exact, -np.inf))] -= 1
     return quotas
 
 

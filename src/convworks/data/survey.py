@@ -21,26 +21,23 @@ from convworks.files import atomic
 
 ROWS, COLUMNS = 10, 10
 TILE, GAP, MARGIN, TITLE = 96, 6, 16, 40  # pixels
-LABEL = 150  # width of the column of class names
+LABEL = 180  # widest column of class names
 PAPER, INK, FAINT = (255, 255, 255), (34, 34, 34), (208, 208, 208)
 PIECE = 64  # files a task
 
 
 def survey(source: Source, *, decode: bool = False, report: Callable[[int, int], None] | None = None) -> Survey:
-    """Look at every image of a source: its header or, with `decode`, all of it; damaged files are listed, not raised."""
+    """Look at every image of a source, the header or (`decode`) all of it; list damaged files, do not raise."""
     looks = [look for split in source.splits.values() for look in _look(split, decode, report)]
     probes = [look for look in looks if isinstance(look, Probe)]
     damaged = sorted((error.where, error.reason) for error in looks if isinstance(error, InputError))
-    names = (*source.classes,) or ("",)
     return Survey(
         name=source.name,
         kind=source.kind,
         path=source.path,
         classes=source.classes,
         counts={
-            split: {name: int((entry.labels == label).sum()) for label, name in enumerate(names)}
-            if source.classes
-            else {}
+            split: {name: int((entry.labels == label).sum()) for label, name in enumerate(source.classes)}
             for split, entry in source.splits.items()
         },
         totals={split: len(entry) for split, entry in source.splits.items()},
@@ -59,16 +56,18 @@ def write_contact_sheet(source: Source, path: Path) -> None:
     """Write a PNG of up to 10 classes by 10 examples, evenly spread over the training set (else the first split)."""
     split = source.splits.get("train") or next(iter(source.splits.values()))
     rows = _rows(source, split)
-    left = MARGIN + (LABEL if source.classes else 0)
+    font = ImageFont.load_default(15)
+    rows = [(_shorten(name, font), count, indices) for name, count, indices in rows]
+    widest = max(int(font.getlength(text)) for name, count, _ in rows for text in (name, f"{count:,}"))
+    left = MARGIN + (widest + MARGIN if source.classes else 0)
     width = left + COLUMNS * (TILE + GAP) - GAP + MARGIN
     sheet = Image.new("RGB", (width, TITLE + MARGIN + len(rows) * (TILE + GAP) - GAP + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, MARGIN), _title(source, split, len(rows)), INK, ImageFont.load_default(20))
-    font = ImageFont.load_default(15)
     for row, (name, count, indices) in enumerate(rows):
         top = TITLE + MARGIN + row * (TILE + GAP)
         if name:
-            draw.text((MARGIN, top + TILE // 2 - 18), _shorten(name, font, LABEL - 12), INK, font)
+            draw.text((MARGIN, top + TILE // 2 - 18), name, INK, font)
             draw.text((MARGIN, top + TILE // 2 + 2), f"{count:,}", (128, 128, 128), font)
         for column, index in enumerate(indices):
             sheet.paste(_tile(split, index), (left + column * (TILE + GAP), top))
@@ -130,11 +129,9 @@ def _rows(source: Source, split: Split) -> list[tuple[str, int, list[int]]]:
 
 def _spaced(values: np.ndarray, count: int) -> list[int]:
     """Return at most `count` of the values, evenly spaced."""
-    return (
-        [int(values[len(values) * place // count]) for place in range(count)]
-        if len(values) > count
-        else values.tolist()
-    )
+    if len(values) <= count:
+        return [int(value) for value in values]
+    return [int(values[len(values) * place // count]) for place in range(count)]
 
 
 def _title(source: Source, split: Split, rows: int) -> str:
@@ -145,8 +142,8 @@ def _title(source: Source, split: Split, rows: int) -> str:
     return f"{source.name}, {split_name}: {len(split):,} images, {some} classes"
 
 
-def _shorten(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    while font.getlength(name) > width and len(name) > 1:
+def _shorten(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    while font.getlength(name) > LABEL and len(name) > 1:
         name = name.removesuffix("…")[:-1] + "…"
     return name
 
@@ -172,9 +169,11 @@ def _tile(split: Split, index: int) -> Image.Image:
 def _picture(split: Split, index: int) -> Image.Image:
     if split.files is not None and split.files[index].suffix.lower() != ".npy":
         return open_image(split.files[index], channels=3, at_least=(TILE, TILE))
-    array = decode(split.files[index], channels=None) if split.files is not None else split.arrays[index]  # type: ignore[index]
-    shown = array if array.shape[2] in (1, 3) else array[:, :, :1]
-    return convert(Image.fromarray(np.ascontiguousarray(shown[:, :, 0] if shown.shape[2] == 1 else shown)), 3)
+    arrays = [decode(split.files[index], channels=None)] if split.files is not None else split.arrays
+    assert arrays is not None
+    array = arrays[0 if split.files is not None else index]
+    shown = array if array.shape[2] == 3 else array[:, :, 0]  # of other channel counts, the first is shown
+    return convert(Image.fromarray(np.ascontiguousarray(shown)), 3)
 
 
 @dataclass(frozen=True, kw_only=True)

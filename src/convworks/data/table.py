@@ -59,6 +59,8 @@ def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
                 if name not in columns:
                     reason = f"has no column {name!r} in its header ({shown}){nearest(name, columns)}"
                     raise InputError(path, reason, "its first line must be path,label or path,label,split")
+            if len(set(columns)) < len(columns):
+                raise InputError(path, f"names a column twice in its header ({shown})", "keep one of them")
             rows = [(reader.line_num, row) for row in reader]
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "check the file and its permissions") from None
@@ -70,6 +72,8 @@ def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
         raise InputError(path, f"is not a CSV file ({error})", "correct it") from None
     seen: dict[str, int] = {}
     for line, row in rows:
+        if len(row) > len(columns):  # the reader collects what is too much under one more key
+            raise InputError(f"{path} line {line}", "has more fields than the header", "quote fields with commas")
         for name in columns:
             row[name] = (row[name] or "").strip()
             if not row[name] and name in (*NEEDED, "split"):

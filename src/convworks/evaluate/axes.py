@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 
 from convworks.evaluate.drawing import Line, Shape, remark
+from convworks.evaluate.lettering import Number
 
-Range = tuple[float, float]
+Range = tuple[Number, Number]
 
 
-def linear_ticks(low: float, high: float, count: int = 5) -> list[float]:
+def linear_ticks(low: Number, high: Number, count: int = 5) -> list[Number]:
     """Return about `count` round values within low..high."""
     if not high > low:
         return [low]
@@ -21,7 +22,7 @@ def linear_ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [i * step for i in range(first, last + 1)]
 
 
-def log_ticks(low: float, high: float) -> list[float]:
+def log_ticks(low: Number, high: Number) -> list[Number]:
     """Return powers of ten within low..high, with 2 and 5 between them where the powers are few."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     stride = max(1, math.ceil((last - first) / 6))
@@ -33,7 +34,7 @@ def log_ticks(low: float, high: float) -> list[float]:
     return ticks or [low, high]
 
 
-def number(value: float) -> str:
+def number(value: Number) -> str:
     """Write a tick's value: short, and without the noise of binary fractions."""
     if value and not 1e-4 <= abs(value) < 1e5:
         mantissa, exponent = f"{value:.1e}".split("e")
@@ -45,24 +46,24 @@ def number(value: float) -> str:
 class Panel:
     """A rectangle of a drawing (in points) that shows values x and y, y perhaps on a logarithmic scale."""
 
-    left: float
-    top: float
-    width: float
-    height: float
+    left: Number
+    top: Number
+    width: Number
+    height: Number
     x: Range
     y: Range
     log: bool = False
 
-    def across(self, value: float) -> float:
+    def across(self, value: Number) -> float:
         """Return the horizontal position of a value."""
         return self.left + self.width * (value - self.x[0]) / ((self.x[1] - self.x[0]) or 1)
 
-    def up(self, value: float) -> float:
+    def up(self, value: Number) -> float:
         """Return the vertical position of a value."""
         low, high, value = (math.log10(v) for v in (*self.y, value)) if self.log else (*self.y, value)
         return self.top + self.height * (1 - (value - low) / ((high - low) or 1))
 
-    def axes(self, *, percent: bool = False, x_ticks: list[float]) -> list[Shape]:
+    def axes(self, *, percent: bool = False, x_ticks: list[Number]) -> list[Shape]:
         """Draw horizontal grid lines with their values on the left, and the values of x below."""
         shapes: list[Shape] = []
         for tick in log_ticks(*self.y) if self.log else linear_ticks(*self.y):

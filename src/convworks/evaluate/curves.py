@@ -9,8 +9,9 @@ from typing import Any, TypeGuard
 
 from convworks.evaluate.axes import Panel, Range, linear_ticks, number
 from convworks.evaluate.drawing import Circle, Drawing, Line, Shape, Text, remark
+from convworks.evaluate.lettering import Number
 
-Point = tuple[float, float]
+Point = tuple[Number, Number]
 #: Longer series are thinned: more points than pixels show nothing more.
 MOST_POINTS = 400
 WIDTH, HEIGHT, GAP = 960.0, 300.0, 28.0
@@ -51,7 +52,7 @@ CHARTS = (
             Series(key="validation_top1", name="validation", colour="blue", best=max),
         ),
     ),
-    Chart(title="Learning rate", series=(Series(key="learning_rate", name="learning rate", colour="muted"),)),
+    Chart(title="Learning rate", series=(Series(key="learning_rate", name="last", colour="muted"),)),
 )
 
 
@@ -77,7 +78,9 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Drawing:
     return Drawing(width=WIDTH, height=HEIGHT, label=label, shapes=tuple(shapes))
 
 
-def _panel(chart: Chart, lines: list[tuple[Series, list[Point]]], axis: str, left: float, width: float) -> list[Shape]:
+def _panel(
+    chart: Chart, lines: list[tuple[Series, list[Point]]], axis: str, left: Number, width: Number
+) -> list[Shape]:
     points = [point for _, line in lines for point in line]
     ends, log = _range([y for _, y in points], percent=chart.percent)
     across = (min(x for x, _ in points), max(x for x, _ in points))
@@ -102,7 +105,7 @@ def _panel(chart: Chart, lines: list[tuple[Series, list[Point]]], axis: str, lef
             x, y = panel.across(mark[0]), panel.up(mark[1])
             shapes.append(Circle(x=x, y=y, radius=4.5, fill=series.colour))
         value = f"{100 * line[-1][1]:.2f} %" if chart.percent else number(float(f"{line[-1][1]:.3g}"))
-        words = f"{series.name} {value}" if len(lines) > 1 or series.best else f"last {value}"
+        words = f"{series.name} {value}"
         shapes.append(Line(points=((key, 30), (key + 14, 30)), stroke=series.colour, width=2.2))
         shapes.append(remark(key + 19, 30, words, "start", size=11))
         key += 136
@@ -122,7 +125,7 @@ def _lines(chart: Chart, history: Sequence[Mapping[str, Any]], axis: str) -> lis
     return lines
 
 
-def _range(values: list[float], *, percent: bool) -> tuple[Range, bool]:
+def _range(values: list[Number], *, percent: bool) -> tuple[Range, bool]:
     """Return the ends of the vertical axis, and whether it is logarithmic (for more than a decade)."""
     low, high = min(values), max(values)
     if percent:

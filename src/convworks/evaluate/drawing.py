@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
+from convworks.evaluate.lettering import Number
+
 #: The light palette; report.css names the same colours, and their dark twins, as CSS variables.
 #: Blue is right (and validation), orange is wrong: the two stay apart in every common colour blindness.
 PALETTE = {
@@ -28,12 +30,12 @@ PALETTE = {
 class Rectangle:
     """A filled rectangle; `title` shows when the pointer rests on it."""
 
-    x: float
-    y: float
-    width: float
-    height: float
+    x: Number
+    y: Number
+    width: Number
+    height: Number
     fill: str
-    opacity: float = 1.0
+    opacity: Number = 1.0
     title: str = ""
 
 
@@ -41,9 +43,9 @@ class Rectangle:
 class Line:
     """A line through points; two points may be dashed."""
 
-    points: tuple[tuple[float, float], ...]
+    points: tuple[tuple[Number, Number], ...]
     stroke: str
-    width: float = 1.0
+    width: Number = 1.0
     dashed: bool = False
 
 
@@ -51,9 +53,9 @@ class Line:
 class Circle:
     """A filled disc with a ring of paper around it, so that it stands out on a line."""
 
-    x: float
-    y: float
-    radius: float
+    x: Number
+    y: Number
+    radius: Number
     fill: str
 
 
@@ -64,14 +66,14 @@ class Text:
     The PNG shows `fallback` where no font at hand has the glyphs of `text`.
     """
 
-    x: float
-    y: float
+    x: Number
+    y: Number
     text: str
-    size: float = 12.0
+    size: Number = 12.0
     fill: str = "ink"
     anchor: str = "start"
     bold: bool = False
-    turn: float = 0.0
+    turn: Number = 0.0
     fallback: str = ""
 
 
@@ -79,10 +81,10 @@ class Text:
 class Picture:
     """Pixels as they are, drawn as squares."""
 
-    x: float
-    y: float
-    width: float
-    height: float
+    x: Number
+    y: Number
+    width: Number
+    height: Number
     pixels: UInt8[np.ndarray, "h w 4"]
 
 
@@ -93,12 +95,12 @@ Shape = Rectangle | Line | Circle | Text | Picture
 class Drawing:
     """Shapes on paper of width x height points; `label` says what they show to those who cannot see them."""
 
-    width: float
-    height: float
+    width: Number
+    height: Number
     label: str
     shapes: tuple[Shape, ...]
 
 
-def remark(x: float, y: float, text: str, anchor: str = "middle", size: float = 10.5) -> Text:
+def remark(x: Number, y: Number, text: str, anchor: str = "middle", size: Number = 10.5) -> Text:
     """Return small muted text: what an axis or a colour means."""
     return Text(x=x, y=y, text=text, size=size, fill="muted", anchor=anchor)

@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int64, UInt8
 
 from convworks.evaluate.axes import Panel
 from convworks.evaluate.drawing import PALETTE, Drawing, Line, Picture, Rectangle, Shape, Text, remark
-from convworks.evaluate.lettering import shorten, text_width
+from convworks.evaluate.lettering import Number, shorten, text_width
 from convworks.evaluate.metrics import Calibration
 
 #: Up to so many classes every cell is drawn apart and holds its count; above, the matrix is one picture.
@@ -86,7 +86,7 @@ def calibration(bins: Calibration) -> Drawing:
     return Drawing(width=396, height=394, label=label, shapes=tuple(shapes))
 
 
-def _strength(share: float) -> float:
+def _strength(share: Number) -> float:
     """Map a share of the row to an opacity; the square root keeps rare mistakes visible."""
     return FAINTEST + 0.89 * math.sqrt(share) if share else 0.0
 
@@ -95,9 +95,9 @@ def _cells(
     matrix: Int64[np.ndarray, "k k"],
     shares: Float64[np.ndarray, "k k"],
     classes: Sequence[str],
-    left: float,
-    top: float,
-    cell: float,
+    left: Number,
+    top: Number,
+    cell: Number,
 ) -> list[Shape]:
     shapes: list[Shape] = []
     longest = len(str(int(matrix.max())))
@@ -140,7 +140,7 @@ def _pixels(shares: Float64[np.ndarray, "k k"]) -> UInt8[np.ndarray, "m m 4"]:
     return pixels
 
 
-def _key(left: float, y: float) -> list[Shape]:
+def _key(left: Number, y: Number) -> list[Shape]:
     """Explain the colours, in one line above the matrix."""
     shapes: list[Shape] = []
     for x, colour, words in ((left, "blue", "right"), (left + 100, "orange", "wrong")):

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+#: Run-time type checks hold an int to be no float.
+Number = float | int
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 PLAIN, WIDE = "plain", "wide"
 
 
-def text_width(text: str, size: float) -> float:
+def text_width(text: str, size: Number) -> float:
     """Return the width of a text whose font size is `size`, in the same unit."""
     return sum(_font(kind, 32).getlength(part) for kind, part in _parts(text)) * size / 32
 
@@ -37,19 +39,19 @@ def shorten(text: str, length: int) -> str:
 class Style:
     """Size in pixels, colour and weight of a text."""
 
-    size: float
+    size: Number
     colour: str
     bold: bool = False
 
 
 def write(
     image: Image.Image,
-    at: tuple[float, float],
+    at: tuple[Number, Number],
     text: str,
     style: Style,
     *,
     anchor: str = "start",
-    turn: float = 0.0,
+    turn: Number = 0.0,
 ) -> None:
     """Write text onto an image: vertically centred on `at`, turned about it by degrees to the left."""
     size, colour = style.size, style.colour

@@ -75,7 +75,7 @@ def negative_log_likelihood(probabilities: Float[np.ndarray, "n k"], labels: Int
 class Calibration:
     """Samples by confidence in equal-width bins (lower, upper]: means of an empty bin are 0."""
 
-    edges: Float64[np.ndarray, " bins+1"]
+    edges: Float64[np.ndarray, " edges"]
     confidence: Float64[np.ndarray, " bins"]
     accuracy: Float64[np.ndarray, " bins"]
     count: Int64[np.ndarray, " bins"]

@@ -147,7 +147,7 @@ def values_table(values: Mapping[str, Any]) -> str:
     return f'<table class="names"><tbody>{rows}</tbody></table>'
 
 
-def times(seconds: Sequence[tuple[str, float]]) -> str:
+def times(seconds: Sequence[tuple[str, float | int]]) -> str:
     """Show how long each phase took, as shares of one bar."""
     total = sum(s for _, s in seconds)
     bars, legend = [], []
@@ -164,7 +164,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f}\u00a0%"
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """Write seconds as people read them."""
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"

@@ -9,7 +9,7 @@ import math
 from PIL import Image, ImageDraw, ImageOps
 
 from convworks.evaluate.drawing import PALETTE, Circle, Drawing, Line, Picture, Rectangle, Shape, Text
-from convworks.evaluate.lettering import Style, shown, write
+from convworks.evaluate.lettering import Number, Style, shown, write
 
 DENSITY = 2
 SUPERSAMPLING = 2
@@ -74,14 +74,14 @@ def _paint(image: Image.Image, pencil: ImageDraw.ImageDraw, shape: Shape, scale:
             image.paste(pixels, (round(x * scale), round(y * scale)), pixels)
 
 
-def _dashes(points: tuple[tuple[float, float], ...]) -> list[list[tuple[float, float]]]:
+def _dashes(points: tuple[tuple[Number, Number], ...]) -> list[list[tuple[Number, Number]]]:
     (x0, y0), (x1, y1) = points[0], points[-1]
     count = max(1, round(math.hypot(x1 - x0, y1 - y0) / 8))
     at = [(x0 + (x1 - x0) * i / (2 * count), y0 + (y1 - y0) * i / (2 * count)) for i in range(2 * count + 1)]
     return [[at[i], at[i + 1]] for i in range(0, 2 * count, 2)]
 
 
-def _blend(colour: str, opacity: float) -> tuple[int, ...]:
+def _blend(colour: str, opacity: Number) -> tuple[int, ...]:
     """Mix a colour with the paper."""
     front, back = (bytes.fromhex(PALETTE[name][1:]) for name in (colour, "paper"))
     return tuple(round(f * opacity + b * (1 - opacity)) for f, b in zip(front, back, strict=True))

@@ -76,7 +76,7 @@ class ReportContent:
     note: str = ""
     history: Sequence[Mapping[str, Any]] = ()
     facts: Sequence[tuple[str, str]] = ()
-    seconds: Sequence[tuple[str, float]] = ()
+    seconds: Sequence[tuple[str, float | int]] = ()
     configuration: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""

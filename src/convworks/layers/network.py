@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -32,7 +31,7 @@ class Network(nn.Module):
         logits: Tensor = self.head(self.stages(self.stem(images)))
         return logits
 
-    def channels_last(self) -> Self:
+    def channels_last(self) -> Network:
         """Lay the weights of convolutions out with channels last, as fast kernels want them."""
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
         return self

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from convworks.layers.partial import PartialConv2d
 from convworks.layers.rbf import RBF
 from convworks.models.catalogue import create, facts
+from convworks.models.meta import without_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +37,12 @@ class Layer:
 def count_published(name: str) -> Count:
     """Count a network of the catalogue at its published shape; it is built on the meta device."""
     shape = facts(name).shape
-    return count(_on_meta(name), shape.channels, shape.size)
+    with without_values():
+        return count(create(name), shape.channels, shape.size)
 
 
 def layers(name: str) -> list[Layer]:
     """List the layers of a network of the catalogue at its published shape, in the order of computation."""
-    network, shape = _on_meta(name), facts(name).shape
     found: list[Layer] = []
 
     def note(layer: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], None]:
@@ -54,11 +55,12 @@ def layers(name: str) -> list[Layer]:
 
         return hook
 
-    for layer, module in network.named_modules():
-        if not list(module.children()):
-            module.register_forward_hook(note(layer.removeprefix("stages.")))
-    with torch.no_grad():
-        network.eval()(torch.empty(1, shape.channels, *shape.size, device="meta"))
+    with without_values():
+        network, shape = create(name), facts(name).shape
+        for layer, module in network.named_modules():
+            if not list(module.children()):
+                module.register_forward_hook(note(layer.removeprefix("stages.")))
+        network.eval()(torch.empty(1, shape.channels, *shape.size))
     return found
 
 
@@ -98,8 +100,3 @@ def _macs(module: nn.Module, images: Tensor, output: Tensor) -> int:
     if isinstance(module, RBF):
         return module.codes.numel()
     return 0
-
-
-def _on_meta(name: str) -> nn.Module:
-    with torch.device("meta"):
-        return create(name)

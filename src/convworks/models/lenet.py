@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from convworks.layers.network import Network
 from convworks.layers.partial import PartialConv2d
+from convworks.layers.pool import PoolTo
 from convworks.layers.rbf import RBF
 from convworks.layers.squash import ScaledTanh, Subsample
 from convworks.models.catalogue import Facts, Shape
@@ -108,7 +109,7 @@ def build(row: LeNet, shape: Shape) -> Network:
     head = nn.Sequential(
         OrderedDict(
             # C5 is 1x1 on 32x32 images, where this is the identity; larger images give a map of positions.
-            pool=nn.AdaptiveAvgPool2d(1),
+            pool=PoolTo(1),
             flat=nn.Flatten(),
             f6=nn.Linear(c5, row.features),
             features=ACTIVATION[row.activation](),

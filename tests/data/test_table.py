@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from convworks.data.source import open_source
+from convworks.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.png", "b.png", "c.png", "sub/d, e.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    return tmp_path
+
+
+def table(folder: Path, text: str | bytes) -> Path:
+    path = folder / "labels.csv"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_reads_rows(folder: Path) -> None:
+    source = open_source(table(folder, 'path,label\nb.png,no\na.png,yes\n"sub/d, e.png",no\n'))
+    assert (source.kind, source.name, source.classes) == ("csv", "labels", ("no", "yes"))
+    train = source.splits["train"]
+    assert train.names == ("a.png", "b.png", "sub/d, e.png")
+    assert train.labels.tolist() == [1, 0, 0]
+    assert train.files is not None
+    assert train.files[0] == folder / "a.png"
+
+
+def test_reads_splits_and_absolute_paths(folder: Path) -> None:
+    text = "label,Split,path,size\nx,train,a.png,1\ny,TRAIN,b.png,2\n"
+    source = open_source(table(folder, f"{text}x,val,{folder}/c.png,3\ny,validation,sub/../b.png,4\n"))
+    assert list(source.splits) == ["train", "validation"]
+    files = source.splits["validation"].files
+    assert files is not None
+    assert folder / "c.png" in files
+
+
+@pytest.mark.parametrize("text", ["\ufeffpath,label\r\na.png,x\r\nb.png,y\r\n", "path, label\na.png, x\nb.png, y"])
+def test_reads_what_spreadsheets_write(folder: Path, text: str) -> None:
+    assert open_source(table(folder, text)).classes == ("x", "y")
+
+
+BAD: dict[str, tuple[str | bytes, str]] = {
+    "empty": ("", "labels.csv: has no column 'path' in its header (empty)"),
+    "no header": ("a.png,x\nb.png,y\n", "has no column 'path' in its header (a.png, x)"),
+    "missing column": ("path,labels\na.png,x\n", "has no column 'label' in its header (path, labels) (did you mean"),
+    "semicolons": ("path;label\na.png;x\n", "has no column 'path' in its header (path;label)"),
+    "no rows": ("path,label\n", "has a header but no rows"),
+    "missing file": ("path,label\na.png,x\nno.png,y\n", "names 1 of 2 files that do not exist: no.png"),
+    "empty label": ("path,label\na.png,x\nb.png,\n", "labels.csv line 3: has no label"),
+    "blank label": ("path,label\na.png,x\nb.png,  \n", "labels.csv line 3: has no label"),
+    "short row": ("path,label\na.png,x\nb.png\n", "labels.csv line 3: has no label"),
+    "empty path": ("path,label\n,x\n", "labels.csv line 2: has no path"),
+    "empty split": ("path,label,split\na.png,x,\n", "labels.csv line 2: has no split"),
+    "unknown split": ("path,label,split\na.png,x,dev\n", "labels.csv line 2: has the split 'dev'"),
+    "twice": ("path,label\na.png,x\nb.png,y\na.png,y\n", "labels.csv line 4: names a.png again, after line 2"),
+    "one class": ("path,label\na.png,x\nb.png,x\n", "has 1 class in train ('x')"),
+    "class not in train": ("path,label,split\na.png,x,train\nb.png,y,train\nc.png,z,test\n", "test has class 'z'"),
+    "not UTF-8": (b"path,label\na.png,\xff\xfe\n", "is not UTF-8 text"),
+    "quotes": ('path,label\n"a.png,x\n', "is not a CSV file"),
+    "too many fields": ("path,label\na.png,x,y,z\n", "labels.csv line 2: has more fields than the header"),
+    "column twice": ("path,label,label\na.png,x,y\n", "names a column twice"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_tables(folder: Path, name: str) -> None:
+    text, reason = BAD[name]
+    with pytest.raises(InputError) as caught:
+        open_source(table(folder, text))
+    assert reason in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_many_missing_files_are_counted(folder: Path) -> None:
+    rows = "".join(f"{index}.png,x\n" for index in range(9))
+    with pytest.raises(InputError, match=r"names 9 of 9 files .*: 0.png, 1.png, 2.png, 3.png, 4.png and 4 more"):
+        open_source(table(folder, f"path,label\n{rows}"))

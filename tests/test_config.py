@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convworks.config import build, fields, override, to_json
+from convworks.errors import InputError
+from convworks.recipes import RECIPES, recipe
+from convworks.training.config import RunConfig
+
+BASE = recipe("mnist/fast")
+
+
+def test_override_sets_nested_fields_and_leaves_the_original() -> None:
+    changed = override(BASE, ["training.epochs=3", "seed=7", "data.size=(32, 48)", "training.schedule.peak=0.5"])
+    assert (changed.training.epochs, changed.seed, changed.data.size) == (3, 7, (32, 48))
+    assert BASE.seed == 0
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("training.epoch=3", ["training.epoch", "training.epochs"]),
+        ("trainin.epochs=3", ["trainin", "training"]),
+        ("training.optimizer.momentun=0.5", ["momentun", "momentum"]),
+        ("training.epochs=0", ["training.epochs", "greater than 0"]),
+        ("training.epochs=many", ["training.epochs", "many"]),
+        ("training.epochs", ["field=value"]),
+        ("=3", ["field=value"]),
+        ("seed.deep=3", ["seed"]),
+        ("model.name=resnet21", ["model", "resnet21", "resnet20"]),
+        ("training.schedule.kind=steep", ["schedule"]),
+        ("augment.crop=2", ["augment.crop", "less than or equal to 1"]),
+        ("device=tpu", ["device", "tpu"]),
+        ("training.optimizer.momentum=0", ["nesterov"]),
+    ],
+)
+def test_a_wrong_override_gives_one_line_that_names_it(assignment: str, words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        override(BASE, [assignment])
+    line = str(caught.value)
+    assert "\n" not in line
+    for word in words:
+        assert word in line
+
+
+def test_unknown_fields_of_a_file_are_refused_with_the_nearest_name() -> None:
+    values = to_json(BASE)
+    values["training"]["ephocs"] = 3
+    with pytest.raises(InputError, match=r"ephocs.*epochs"):
+        build(RunConfig, values, where="run.json")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_survives_the_way_through_json(name: str) -> None:
+    assert build(RunConfig, to_json(recipe(name))) == recipe(name)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_knows_its_own_name(name: str) -> None:
+    assert recipe(name).recipe == name
+
+
+def test_every_listed_field_can_be_set_to_what_it_is() -> None:
+    values = BASE.model_dump()
+    for name in fields(BASE):
+        value = values
+        for part in name.split("."):
+            value = value[part]
+        assert override(BASE, [f"{name}={value!r}"]) == BASE, name
+
+
+@given(st.text(alphabet="abcdefghij.=_ ", max_size=20))
+def test_any_text_is_either_applied_or_refused_in_one_line(text: str) -> None:
+    try:
+        override(BASE, [text])
+    except InputError as error:
+        assert "\n" not in str(error)

@@ -1,0 +1,138 @@
+"""Whole runs on the embedded digits, through the Python interface."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import convworks
+from convworks.bundle.bundle import load_bundle
+from convworks.errors import InputError, RunError
+from convworks.training import checkpoint
+
+FILES = {
+    "run.json",
+    "metrics.jsonl",
+    "curves.png",
+    "confusion.png",
+    "errors.png",
+    "predictions.csv",
+    "report.html",
+    "bundle",
+    "checkpoints",
+}
+
+
+def train(out: Path, **options: Any) -> dict[str, Any]:
+    return convworks.train(out=out, deterministic=True, **{"epochs": 2, **options})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return train(tmp_path_factory.mktemp("runs") / "digits", epochs=4)
+
+
+def test_the_run_folder_is_complete_and_has_no_leftovers(run: dict[str, Any]) -> None:
+    folder = Path(run["run"])
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert {p.name for p in (folder / "bundle").iterdir()} == {"weights.safetensors", "bundle.json", "README.md"}
+    assert not list(folder.rglob("*.partial"))
+
+
+def test_the_answer_has_the_documented_shape(run: dict[str, Any]) -> None:
+    assert run["test"]["n"] == 360 or run["test"]["n"] > 300
+    assert 0.9 < run["test"]["top1"] <= 1
+    assert run["test"]["interval"][0] < run["test"]["top1"] <= run["test"]["interval"][1] <= 1
+    assert run["validation"]["n"] > 100
+    assert run["seconds"] > 0
+
+
+def test_the_history_has_a_row_an_epoch(run: dict[str, Any]) -> None:
+    rows = [json.loads(line) for line in (Path(run["run"]) / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"]
+
+
+def test_the_bundle_holds_the_best_epoch_and_the_numbers_of_the_report(run: dict[str, Any]) -> None:
+    predictor = convworks.load(run["bundle"])
+    found = predictor.evaluate("digits")
+    assert found["top1"] == run["test"]["top1"]
+    assert found["n"] == run["test"]["n"]
+    rows = [json.loads(line) for line in (Path(run["run"]) / "metrics.jsonl").read_text().splitlines()]
+    best = max(rows, key=lambda row: (row["validation_top1"], -row["validation_loss"]))
+    assert run["best_epoch"] == best["epoch"]
+    assert run["validation"]["top1"] == best["validation_top1"]
+
+
+def test_a_bundle_predicts_the_same_from_anywhere_without_its_run(run: dict[str, Any], tmp_path: Path) -> None:
+    import shutil
+
+    images = [np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8) for _ in range(5)]
+    before = convworks.load(run["run"]).predict(images)
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(run["bundle"], copy)
+    hidden = Path(run["run"]).rename(tmp_path / "hidden")
+    try:
+        assert convworks.load(copy).predict(images) == before
+    finally:
+        hidden.rename(run["run"])
+
+
+def test_predictions_csv_agrees_with_the_accuracy(run: dict[str, Any]) -> None:
+    lines = (Path(run["run"]) / "predictions.csv").read_text().splitlines()[1:]
+    assert len(lines) == run["test"]["n"]
+    right = sum(line.split(",")[1] == line.split(",")[2] for line in lines)
+    assert right / len(lines) == run["test"]["top1"]
+
+
+def test_repeats_are_bit_exact_and_seeds_differ(run: dict[str, Any], tmp_path: Path) -> None:
+    again, other = train(tmp_path / "again", epochs=4), train(tmp_path / "other", epochs=4, seed=1)
+    weights = [load_file(Path(r["bundle"]) / "weights.safetensors") for r in (run, again, other)]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert not all(torch.equal(weights[0][key], weights[2][key]) for key in weights[0])
+
+
+def test_early_stopping_ends_after_patience_epochs_without_a_better_one(tmp_path: Path) -> None:
+    found = train(tmp_path / "run", epochs=50, overrides=["training.patience=2"])
+    assert found["epochs"] == found["best_epoch"] + 2 < 50
+
+
+def test_a_diverging_run_says_where_and_keeps_its_last_checkpoint(tmp_path: Path) -> None:
+    overrides = ["training.schedule={'kind': 'step', 'initial': 0.05, 'factor': 1.0, 'milestones': ()}"]
+    train(tmp_path / "good", epochs=1, overrides=overrides)
+    wild = ["training.schedule={'kind': 'constant', 'rate': 1e30}"]
+    with pytest.raises(RunError, match=r"loss is (nan|inf) at step \d+.*learning rate"):
+        train(tmp_path / "wild", epochs=3, overrides=wild)
+    record = json.loads((tmp_path / "wild" / "run.json").read_text())
+    assert record["status"] == "stopped"
+    assert "loss is" in record["reason"]
+
+
+def test_only_the_last_and_the_best_checkpoint_stay(run: dict[str, Any]) -> None:
+    folder = Path(run["run"]) / "checkpoints"
+    kept = checkpoint.steps(folder)
+    assert len(list(folder.iterdir())) == 2 * len(kept) <= 4
+
+
+def test_a_finished_run_cannot_be_resumed(run: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="finished"):
+        convworks.train(resume=run["run"])
+
+
+def test_the_bundle_names_its_classes(run: dict[str, Any]) -> None:
+    bundle = load_bundle(Path(run["bundle"]))
+    assert bundle.classes == tuple("0123456789")
+    assert bundle.preprocessing.size == (8, 8)
+
+
+def test_dropout_repeats_too(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"overrides": ["model.table={'dropout': 0.5}"]}
+    first, second = train(tmp_path / "a", **options), train(tmp_path / "b", **options)
+    assert first["validation"] == second["validation"]
+    assert first["test"] == second["test"]
