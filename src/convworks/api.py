@@ -44,6 +44,7 @@ def train(
         return _resume(Path(resume))
     config, source = configure(recipe, data, changes)
     path = folder.claim(Path(out) if out is not None else None, config.recipe)
+    folder.check_outside(path, source)
     from convworks.training.run import train as run
 
     return run(config, path, command=command or _command(config, recipe, data, changes), source=source)
@@ -57,13 +58,21 @@ def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str
         config = find_recipe(recipe)
         if data is not None:
             config = override(config, [f"data.source={str(data)!r}"])
-        config = override(config, changes)
+        config = _changed(config, changes, data)
         return config, open_source(config.data.source)
     from convworks.recipes.folder import default
 
     assert data is not None
     source = open_source(data)
-    return override(default(source), changes), source
+    return _changed(default(source), changes, data), source
+
+
+def _changed(config: RunConfig, changes: Iterable[str], data: str | Path | None) -> RunConfig:
+    """Apply the assignments; one that names another source than `data` would be passed over, so it is refused."""
+    changed = override(config, changes)
+    if data is not None and changed.data.source != config.data.source:
+        raise InputError("--set data.source", f"is not what --data says, {str(data)!r}", "leave one of them out")
+    return changed
 
 
 def _changes(

@@ -18,7 +18,9 @@ C = TypeVar("C", bound="Config")
 class Config(BaseModel):
     """Base of every configuration: frozen, keyword-only, unknown fields refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, protected_namespaces=()
+    )
 
 
 def build(kind: type[C], values: Mapping[str, Any], *, where: str = "configuration") -> C:
@@ -41,7 +43,7 @@ def override(config: C, assignments: Iterable[str]) -> C:
                 "write for example --set training.epochs=5",
             )
         _assign(values, config, name.strip(), _literal(text.strip()))
-    return build(type(config), values, where="--set")
+    return build(type(config), values, where="")
 
 
 def to_json(config: Config) -> Any:
@@ -64,6 +66,8 @@ def _assign(values: dict[str, Any], config: Config, name: str, value: Any) -> No
     owner: Any = config
     for depth, part in enumerate([*parents, last]):
         known = list(type(owner).model_fields) if isinstance(owner, Config) else None
+        if known and "kind" in known and here.get("kind") != owner.kind:
+            known = None  # an assignment before this one chose another kind, whose fields only `build` knows
         if known is not None and part not in known:
             everything = fields(config)
             hint = nearest(name, everything) or nearest(part, known)
@@ -73,14 +77,18 @@ def _assign(values: dict[str, Any], config: Config, name: str, value: Any) -> No
                 f"fields here: {', '.join(known)}",
             )
         if depth == len(parents):
+            if part == "kind" and here.get(part) != value:
+                here.clear()  # another kind has fields of its own
             here[part] = value
         else:
+            if here.get(part) is None and known and _configs(type(owner).model_fields[part].annotation):
+                here[part] = {}
             owner = getattr(owner, part, None) if isinstance(owner, Config) else None
             if not isinstance(here.get(part), dict):
                 raise InputError(
                     f"--set {name}",
                     f"{part!r} has no fields of its own",
-                    f"give it a value: --set {part}=...",
+                    f"give it a value: --set {'.'.join(parents[: depth + 1])}=...",
                 )
             here = here[part]
 
@@ -95,32 +103,33 @@ def _literal(text: str) -> Any:
 def _explain(kind: type[Config], error: ValidationError, where: str) -> InputError:
     """Turn pydantic's report into one line about its first error."""
     first = error.errors(include_url=False)[0]
-    path = [str(part) for part in first["loc"]]
-    name = ".".join(path) or "configuration"
+    path, known = _follow(kind, [str(part) for part in first["loc"]])
+    name = f"{where} {'.'.join(path)}".strip() or "configuration"
     if first["type"] == "extra_forbidden":
-        return InputError(
-            f"{where} {name}",
-            f"there is no field {path[-1]!r}{nearest(path[-1], _fields_at(kind, path[:-1]))}",
-            "remove or rename it",
-        )
+        return InputError(name, f"there is no field {path[-1]!r}{nearest(path[-1], known)}", "remove or rename it")
+    if first["type"] == "missing":
+        return InputError(name, "is missing", "give it a value")
     given = first.get("input")
     shown = "" if isinstance(given, dict) else f", not {given!r}"
-    return InputError(f"{where} {name}", f"{first['msg'].removeprefix('Value error, ')}{shown}", "correct the value")
+    return InputError(name, f"{first['msg'].removeprefix('Value error, ')}{shown}", "correct the value")
 
 
-def _fields_at(kind: type[Config], path: list[str]) -> list[str]:
-    """Return the field names of the configuration class that `path` leads to."""
-    current: Any = kind
+def _follow(kind: type[Config], path: list[str]) -> tuple[list[str], list[str]]:
+    """Return the path of a value without the kinds that pydantic puts in, and the names of the fields beside it."""
+    arms, known, names = [kind], [], []
     for part in path:
-        if not (isinstance(current, type) and issubclass(current, Config)) or part not in current.model_fields:
-            break
-        annotation = current.model_fields[part].annotation
-        current = next(
-            (
-                arm
-                for arm in (annotation, *typing.get_args(annotation))
-                if isinstance(arm, type) and issubclass(arm, Config)
-            ),
-            None,
-        )
-    return list(current.model_fields) if isinstance(current, type) and issubclass(current, Config) else []
+        chosen = [arm for arm in arms if len(arms) > 1 and arm.model_fields["kind"].default == part]
+        if chosen:
+            arms = chosen
+            continue
+        names.append(part)
+        fields_here = arms[0].model_fields if arms else {}
+        known = list(fields_here)
+        arms = _configs(fields_here[part].annotation) if part in fields_here else []
+    return names, known
+
+
+def _configs(annotation: Any) -> list[type[Config]]:
+    """Return the configuration classes that an annotation allows."""
+    arms = (annotation, *typing.get_args(annotation))
+    return [arm for arm in arms if isinstance(arm, type) and issubclass(arm, Config)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,14 @@ LIBRARIES = (
 )
 
 
+DEVICES = "auto, cpu, cuda, cuda:N or mps"
+
+
+def is_device(name: str) -> bool:
+    """Tell whether a device could have this name."""
+    return re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name) is not None
+
+
 def choose_device(name: str) -> torch.device:
     """Return the device for a name; `auto` takes CUDA, then MPS, then the CPU. A missing one raises InputError."""
     import torch
@@ -36,6 +45,8 @@ def choose_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if not is_device(name):
+        raise InputError(f"--device {name}", f"must be {DEVICES}", "use --device auto or cpu")
     device = torch.device(name)
     available = {
         "cpu": 1,

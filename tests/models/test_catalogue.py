@@ -68,7 +68,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     shape = facts(name).shape
     network = create(name)
     logits = network(torch.randn(4, shape.channels, *shape.size))
-    torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 3])).backward()
+    torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 3])).backward()  # type: ignore[no-untyped-call]
     for parameter, value in network.named_parameters():
         assert value.grad is not None, parameter
         assert value.grad.abs().sum() > 0, parameter

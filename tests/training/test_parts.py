@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from convworks.training.config import SGD, Constant, CrossEntropy, OneCycle, PenaltyLoss, StepSchedule
+from convworks.training.config import SGD, AdamW, Constant, CrossEntropy, OneCycle, PenaltyLoss, StepSchedule
 from convworks.training.loss import loss_function
 from convworks.training.optimizer import decays, initial_state, trainable, update
 from convworks.training.schedule import learning_rate
@@ -30,12 +30,12 @@ def test_sgd_equals_pytorchs_over_ten_steps(momentum: float, nesterov: bool) -> 
     reference = torch.optim.SGD(groups, lr=0.1, momentum=momentum, nesterov=nesterov)
     config = SGD(momentum=momentum, nesterov=nesterov, weight_decay=0.01)
     parameters = trainable(ours)
-    state = initial_state(parameters)
+    state = initial_state(config, parameters)
     for step in range(10):
         images, labels = torch.randn(8, 2, 8, 8), torch.randint(0, 3, (8,))
         rate = 0.1 / (step + 1)
         for network in (ours, theirs):
-            nn.functional.cross_entropy(network(images), labels).backward()
+            nn.functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
         for group in reference.param_groups:
             group["lr"] = rate
         reference.step()
@@ -43,6 +43,26 @@ def test_sgd_equals_pytorchs_over_ten_steps(momentum: float, nesterov: bool) -> 
         update(config, parameters, state, rate)
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
+
+
+def test_adamw_equals_pytorchs_over_ten_steps() -> None:
+    torch.manual_seed(0)
+    ours, theirs = nn.Linear(5, 3), nn.Linear(5, 3)
+    theirs.load_state_dict(ours.state_dict())
+    groups = [{"params": [theirs.weight], "weight_decay": 0.1}, {"params": [theirs.bias], "weight_decay": 0.0}]
+    reference = torch.optim.AdamW(groups, lr=0.01, betas=(0.8, 0.99), eps=1e-7)
+    config = AdamW(weight_decay=0.1, betas=(0.8, 0.99), epsilon=1e-7)
+    parameters = trainable(ours)
+    state = initial_state(config, parameters)
+    for _ in range(10):
+        images, labels = torch.randn(8, 5), torch.randint(0, 3, (8,))
+        for network in (ours, theirs):
+            nn.functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
+        reference.step()
+        reference.zero_grad()
+        update(config, parameters, state, 0.01)
+    torch.testing.assert_close(ours.weight, theirs.weight, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(ours.bias, theirs.bias, rtol=1e-6, atol=1e-6)
 
 
 def test_weight_decay_spares_biases_and_norms() -> None:
@@ -59,6 +79,13 @@ def test_one_cycle_rises_and_falls_linearly() -> None:
     assert torch.allclose(rises, rises[0], atol=1e-6)
     assert torch.allclose(falls, falls[0], atol=1e-6)
     assert 0 < rates[-1] < 0.01
+
+
+def test_one_cycle_falls_as_a_cosine_where_told_to() -> None:
+    schedule = OneCycle(peak=1.0, warmup=0.5, fall="cosine", final=0.2)
+    rates = [learning_rate(schedule, step, 1000) for step in range(500, 1000)]
+    expected = [0.2 + 0.8 * 0.5 * (1 + math.cos(math.pi * (index + 0.5) / 500)) for index in range(500)]
+    assert rates == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("warmup", [0.0, 1.0])

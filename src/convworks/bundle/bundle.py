@@ -69,13 +69,15 @@ def load_bundle(path: Path) -> Bundle:
     Raises InputError where a file is missing, damaged, changed by hand, or of a format this version cannot read.
     """
     description, weights = read_description(path)
+    file = weights.with_name("bundle.json")
     classes = tuple(description["classes"])
-    model = build(ModelConfig, description["model"], where=f"{weights.parent}/bundle.json model")
-    preprocessing = build(
-        Preprocessing, description["preprocessing"], where=f"{weights.parent}/bundle.json preprocessing"
-    )
+    preprocessing = build(Preprocessing, description["preprocessing"], where=f"{file} preprocessing")
     shape = Shape(classes=len(classes), channels=preprocessing.channels, size=preprocessing.size)
-    network = create(model.name, shape, table=model.table)
+    try:
+        model = build(ModelConfig, description["model"], where="model")
+        network = create(model.name, shape, table=model.table)
+    except InputError as error:  # it names fields of a run, and its remedy is one for a run
+        raise InputError(file, f"{error.where}: {error.reason}", _REMEDY) from None
     if not weights.is_file() or files.sha256(weights) != description["weights_sha256"]:
         raise InputError(weights, "is missing or does not have the checksum in bundle.json", _REMEDY)
     try:
@@ -114,6 +116,11 @@ def read_description(path: Path) -> tuple[dict[str, Any], Path]:
         )
     if description.get("sha256") != _digest(description):
         raise InputError(file, "was changed after it was written (its checksum does not match)", _REMEDY)
+    for name, kind in _FIELDS.items():
+        if not isinstance(description.get(name), kind):
+            raise InputError(file, f"has no {name}, or one of the wrong kind", _REMEDY)
+    if len(description["classes"]) < 2 or not all(isinstance(name, str) for name in description["classes"]):
+        raise InputError(file, "does not name two classes or more", _REMEDY)
     return description, folder / "weights.safetensors"
 
 
@@ -129,4 +136,5 @@ def _first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), str(error))
 
 
+_FIELDS = {"model": dict, "preprocessing": dict, "classes": list, "record": dict, "weights_sha256": str}
 _REMEDY = "copy the bundle again from where it was made"

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from convworks.cli.answer import Answer, table
+from convworks.cli.place import check_place
 from convworks.cli.progress import counting
 from convworks.data.source import open_source
 from convworks.data.survey import Survey, survey, write_contact_sheet
@@ -19,10 +20,7 @@ def run(text: str, *, sheet: Path | None) -> Answer:
     """Look at every image of a source and write its contact sheet; status 1 when files are damaged."""
     source = open_source(text)
     path = sheet or Path(f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', source.name)}-sheet.png")
-    if path.suffix.lower() != ".png":
-        raise InputError(f"--sheet {path}", "is no .png file", "name it .png")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"--sheet {path}", "its folder does not exist", "make the folder first")
+    check_place("--sheet", path, (".png",))
     if source.path is not None and path.resolve().is_relative_to(source.path.resolve()):
         raise InputError(f"--sheet {path}", "lies inside the source, which is never written to", "name a place outside")
     with counting("looking") as report:

@@ -29,9 +29,10 @@ def run(bundles: Sequence[Path], *, data: str, split: str | None, out: Path | No
                 "an ensemble needs the same classes in the same order",
             )
     if out is not None:
-        from convworks.training.folder import check_free
+        from convworks.training.folder import check_free, check_outside
 
         check_free(out)
+        check_outside(out, source)
     from dataclasses import replace
 
     from convworks.evaluate.metrics import summary

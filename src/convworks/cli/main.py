@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,6 @@ app = typer.Typer(
     name="convworks",
     help="Train, evaluate, explain and ship convolutional networks.",
     epilog="`convworks train` alone trains on the embedded digits. `convworks VERB --help` tells more.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -171,7 +171,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status: 0 done, 1 the work failed, 2 the input was wrong, 130 interrupted."""
     as_json, debug = "--json" in arguments, "--debug" in arguments
     try:
-        answer = typer.main.get_command(app).main(list(arguments), prog_name="convworks", standalone_mode=False)
+        answer = typer.main.get_command(app).main(
+            list(arguments) or ["--help"], prog_name="convworks", standalone_mode=False
+        )
         if isinstance(answer, Answer):
             print(json.dumps(answer.values, allow_nan=False) if as_json else answer.text)  # noqa: T201
             sys.stdout.flush()
@@ -197,11 +199,16 @@ def _expected(error: Exception) -> ConvworksError | None:
         context = getattr(error, "ctx", None)
         return InputError(
             "convworks",
-            getattr(error, "format_message", error.__str__)(),
+            getattr(error, "format_message", error.__str__)().rstrip("."),
             f"see `{context.command_path if context else 'convworks'} --help`",
         )
     if isinstance(error, OSError) and error.strerror:
-        return RunError(error.filename or "files", error.strerror, "free space, or choose another place with --out")
+        remedy = (
+            "free some space, or choose another place" if error.errno in FULL else "check the path and its permissions"
+        )
+        return RunError(error.filename or "files", error.strerror, remedy)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or NO_MEMORY in str(error):
+        return RunError("memory", "there is not enough of it", "use a smaller batch, image size or network")
     return None
 
 
@@ -211,6 +218,9 @@ def _fail(error: ConvworksError, as_json: bool, status: int) -> int:
     print(f"convworks: {error}" if not str(error).startswith("convworks:") else str(error), file=sys.stderr)  # noqa: T201
     return status
 
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_MEMORY = "can't allocate memory"  # what PyTorch says on the CPU, in a RuntimeError
 
 # typer brings its own copy of click in some versions; this is the usage error of whichever it uses.
 USAGE_ERROR = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")

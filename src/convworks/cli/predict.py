@@ -13,6 +13,7 @@ from typing import Any
 
 from convworks.bundle.bundle import read_description
 from convworks.cli.answer import Answer, percent, table
+from convworks.cli.place import check_place
 from convworks.data.folder import SUFFIXES
 from convworks.errors import InputError
 from convworks.files import write_text
@@ -23,10 +24,8 @@ FORMATS = (".csv", ".jsonl")
 def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, device: str) -> Answer:
     """Classify every image that the paths lead to; one that cannot be read gets a row that says so, and status 1."""
     started = time.perf_counter()
-    if out is not None and out.suffix not in FORMATS:
-        raise InputError(f"--out {out}", "is neither a .csv nor a .jsonl file", "name it .csv or .jsonl")
-    if out is not None and not out.absolute().parent.is_dir():
-        raise InputError(f"--out {out}", "its folder does not exist", "make the folder first")
+    if out is not None:
+        check_place("--out", out, FORMATS)
     read_description(bundle)
     files = find_images(paths)
     from convworks.evaluate.predictor import load
@@ -34,11 +33,12 @@ def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, devic
     rows = list(load(bundle, device=device).predict_files(files, top=top))
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):
-        raise InputError(broken[0]["path"], broken[0]["error"], "give images that can be read")
+        more = f" (and {len(rows) - 1} more cannot be read either)" if len(rows) > 1 else ""
+        raise InputError(broken[0]["path"], broken[0]["error"] + more, "give images that can be read")
     if out is not None:
         write_text(
             out,
-            _as_csv(rows, top) if out.suffix == ".csv" else "".join(json.dumps(row) + "\n" for row in rows),
+            _as_csv(rows, top) if out.suffix.lower() == ".csv" else "".join(json.dumps(row) + "\n" for row in rows),
         )
     values = {
         "predictions": [row for row in rows if "error" not in row],
@@ -56,6 +56,8 @@ def find_images(paths: Sequence[str]) -> list[Path]:
     """Return the image files that files, folders and glob patterns name, without repetition, in order."""
     found: dict[Path, None] = {}
     for text in paths:
+        if not text.strip():
+            raise InputError("PATH", "is empty", "give an image, a folder or a pattern")
         path = Path(text)
         if path.is_dir():
             images = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())

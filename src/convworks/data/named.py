@@ -60,7 +60,7 @@ def _folders(name: str, entry: NamedSet) -> list[Path]:
     text = os.environ.get("CONVWORKS_DATA")
     if not text:
         return []
-    base = Path(text).expanduser()
+    base = Path(os.path.expanduser(text))
     # IDX files are named alike in every set: loose in the root they count only where its name is the set's.
     loose = [base] if entry.kind == "cifar" or base.name.lower() == name else []
     return [*(base / place for place in (name, *entry.places)), *loose]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -100,7 +101,7 @@ def _open_path(text: str | Path) -> Source:
     known = f"give a folder, a .csv file or one of {', '.join(named.CATALOGUE)}"
     if not str(text).strip():
         raise InputError("--data", "is empty", known)
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))  # unlike Path.expanduser, it leaves the home of nobody as it is
     try:
         path.stat()
     except FileNotFoundError:

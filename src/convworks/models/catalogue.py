@@ -63,6 +63,8 @@ def create(name: str, shape: Shape | None = None, *, table: Mapping[str, Any] | 
     Raises InputError for an unknown name or table field, and for images too small for the network.
     """
     entry, shape = row(name, table), shape or facts(name).shape
+    if table:
+        _check_table(name, entry, shape)
     network: Network = module(name).build(entry, shape)
     published = facts(name).shape.size
     if shape.size[0] < published[0] or shape.size[1] < published[1]:
@@ -73,6 +75,22 @@ def create(name: str, shape: Shape | None = None, *, table: Mapping[str, Any] | 
 def module(name: str) -> ModuleType:
     """Import the file that holds a network's table."""
     return importlib.import_module(f"convworks.models.{family(name)}")
+
+
+def _check_table(name: str, entry: Any, shape: Shape) -> None:
+    """Try a changed table on the meta device with the published size, or the images' where that is larger."""
+    size = tuple(map(max, shape.size, facts(name).shape.size))
+    try:
+        with torch.device("meta"):
+            network = module(name).build(entry, shape).eval()
+            network(torch.empty(1, shape.channels, *size))
+        empty = [parameter for parameter, value in network.named_parameters() if not value.numel()]
+        reason = f"{empty[0]} would have no values" if empty else ""
+    except Exception as error:  # anything can be in a table
+        reason = f"{type(error).__name__}: {error}"
+    if reason:
+        shown = ", ".join(f"{field.name}={getattr(entry, field.name)!r}" for field in dataclasses.fields(entry))
+        raise InputError("model.table", f"no {name} can be built with {shown} ({reason})", "correct the values")
 
 
 def _check_fits(name: str, entry: Any, shape: Shape) -> None:

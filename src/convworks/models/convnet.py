@@ -80,20 +80,18 @@ def build(row: Convnet, shape: Shape) -> Network:
     for entry in row.blocks:
         blocks.append(block(in_channels, entry))
         in_channels = entry.width
+    logits = nn.Linear(in_channels * row.head_size**2, shape.classes)
     head = nn.Sequential(
         OrderedDict(
-            pool=PoolTo(row.head_size),
-            features=nn.Flatten(),
-            dropout=nn.Dropout(row.dropout),
-            logits=nn.Linear(in_channels * row.head_size**2, shape.classes),
+            pool=PoolTo(row.head_size), features=nn.Flatten(), dropout=nn.Dropout(row.dropout), logits=logits
         )
     )
     network = Network(stem=blocks[0], stages={f"stage{n}": b for n, b in enumerate(blocks[1:], 1)}, head=head)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
-    nn.init.xavier_normal_(head.logits.weight)
-    nn.init.zeros_(head.logits.bias)
+    nn.init.xavier_normal_(logits.weight)
+    nn.init.zeros_(logits.bias)
     return network
 
 

@@ -47,19 +47,28 @@ def load_checkpoint(folder: Path, step: int | None = None) -> tuple[dict[str, Te
             raise InputError(folder, "there is no checkpoint", "start the run anew, without --resume")
         step = known[-1]
     path = folder / f"step-{step:08d}.json"
+    remedy = f"delete {path.stem}.* to resume from an earlier checkpoint, if there is one, or start the run anew"
     try:
         description = json.loads(path.read_text())
-        wanted, form, state = description["sha256"], description["format"], description["state"]
+        form, wanted, state = description["format"], description["sha256"], description["state"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(path, f"cannot be read as a checkpoint ({error})", _REMEDY) from None
+        raise InputError(path, f"cannot be read as a checkpoint ({type(error).__name__}: {error})", remedy) from None
     if form != FORMAT:
         raise InputError(
             path, f"has format {form!r}, this version reads {FORMAT}", "resume with the version that wrote it"
         )
     weights = path.with_suffix(".safetensors")
     if not weights.is_file() or files.sha256(weights) != wanted:
-        raise InputError(weights, "does not have the checksum that its checkpoint names", _REMEDY)
+        raise InputError(weights, "does not have the checksum that its checkpoint names", remedy)
     return load_file(weights), state
+
+
+def clean(folder: Path) -> None:
+    """Delete what an interrupted save left behind: half-written files, and tensors that no JSON file names."""
+    whole = {f"step-{step:08d}" for step in steps(folder)}
+    for path in folder.glob("step-*"):
+        if path.name.endswith(files.TEMPORARY) or path.stem not in whole:
+            path.unlink(missing_ok=True)
 
 
 def keep_checkpoints(folder: Path, kept: Iterable[int]) -> None:
@@ -69,6 +78,3 @@ def keep_checkpoints(folder: Path, kept: Iterable[int]) -> None:
     for path in sorted(folder.glob("step-*"), key=lambda path: path.suffix != ".json"):
         if path.name.endswith(files.TEMPORARY) or path.stem not in wanted:
             path.unlink(missing_ok=True)
-
-
-_REMEDY = "delete it to resume from an earlier checkpoint, or start the run anew"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from convworks.config import Config
 from convworks.data.config import AugmentConfig, DataConfig
+from convworks.hardware import DEVICES, is_device
 from convworks.models.config import ModelConfig
 
 
@@ -26,14 +27,27 @@ class SGD(Config):
         return self
 
 
+class AdamW(Config):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), which spares biases and norms as well."""
+
+    kind: Literal["adamw"] = "adamw"
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    epsilon: PositiveFloat = 1e-8
+    weight_decay: NonNegativeFloat = 0.01
+
+
 class OneCycle(Config):
-    """The learning rate rises linearly to `peak` over the share `warmup` of all steps, then falls to `final`."""
+    """The learning rate rises linearly to `peak` over the share `warmup` of all steps, then falls to `final`.
+
+    `fall` is linear or half a cosine.
+    """
 
     kind: Literal["one_cycle"] = "one_cycle"
     peak: PositiveFloat
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.3
     initial: NonNegativeFloat = 0.0
     final: NonNegativeFloat = 0.0
+    fall: Literal["linear", "cosine"] = "linear"
 
 
 class StepSchedule(Config):
@@ -76,7 +90,7 @@ class TrainingConfig(Config):
 
     epochs: PositiveInt
     batch_size: PositiveInt
-    optimizer: SGD = SGD()
+    optimizer: Annotated[SGD | AdamW, Field(discriminator="kind")] = SGD()
     schedule: Annotated[OneCycle | StepSchedule | Constant, Field(discriminator="kind")]
     loss: Annotated[CrossEntropy | PenaltyLoss, Field(discriminator="kind")] = CrossEntropy()
     patience: PositiveInt | None = None
@@ -88,10 +102,17 @@ class RunConfig(Config):
 
     recipe: str
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+    device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deterministic: bool = False
     data: DataConfig
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig
     training: TrainingConfig
+
+    @field_validator("device")
+    @classmethod
+    def _a_device(cls, device: str) -> str:
+        if not is_device(device):
+            raise ValueError(f"must be {DEVICES}")
+        return device

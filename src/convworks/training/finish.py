@@ -68,7 +68,7 @@ def finish(
             predictions=shown,
             image=lambda index: rows[index].cpu().numpy(),
             chose_checkpoint=shown.split == "validation",
-            history=progress.history,
+            history=_curves(progress),
             facts=_tiles(setup, progress, facts),
             seconds=list(seconds.items()),
             configuration=to_json(setup.config),
@@ -101,6 +101,12 @@ def _predict(name: str, setup: Setup, material: Material) -> Predictions:
     )
 
 
+def _curves(progress: Progress) -> list[dict[str, float | int]]:
+    """Return training from its finer points, validation from the epochs."""
+    validated = [{k: v for k, v in row.items() if not k.startswith("train_")} for row in progress.history]
+    return [*progress.curve, *validated]
+
+
 def _tiles(setup: Setup, progress: Progress, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what the report shows at a glance."""
     height, width = setup.preprocessing.size
@@ -110,8 +116,9 @@ def _tiles(setup: Setup, progress: Progress, facts: Mapping[str, Any]) -> list[t
         ("Parameters", f"{facts['parameters']:,}"),
         ("MACs per image", f"{facts['macs']:,}"),
         ("Images in training", f"{len(setup.train):,}"),
-        ("Image size", f"{height}x{width}, {setup.preprocessing.channels} channels"),
-        ("Epochs", f"{progress.epoch}, the best {progress.best_epoch} ({progress.best_top1:.2%} on validation)"),
-        ("Training speed", f"{rates[len(rates) // 2]:,.0f} images/s"),
+        ("Input", f"{setup.preprocessing.channels}x{height}x{width}"),
+        ("Epochs", f"{progress.epoch} (best: {progress.best_epoch})"),
+        ("Validation", f"{progress.best_top1:.2%}"),
+        ("Images/s", f"{rates[len(rates) // 2]:,.0f}"),
         ("Training time", clock(progress.seconds)),
     ]

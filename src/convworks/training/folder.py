@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from convworks import files
 from convworks.config import build, to_json
+from convworks.data.source import Source
 from convworks.errors import InputError
 from convworks.training.config import RunConfig
 
@@ -34,12 +37,31 @@ def claim(out: Path | None, recipe: str) -> Path:
 
 def check_free(out: Path) -> None:
     """Refuse a folder that something is in already."""
-    parent = next(p for p in (out, *out.parents) if p.exists())
+    parent = next(p for p in (out, *out.parents) if p.exists() or p.is_symlink())
     if not parent.is_dir():
-        raise InputError(f"--out {out}", f"{parent} is a file", "give the name of a new folder")
+        what = "is a file" if parent.exists() else "is a link that leads nowhere"
+        raise InputError(f"--out {out}", f"{parent} {what}", "give the name of a new folder")
+    if (out / RECORD).exists():
+        raise InputError(
+            f"--out {out}", "a run is in it", f"give the name of a new folder, or go on: {resume_command(out)}"
+        )
     if out.is_dir() and any(out.iterdir()):
-        what = "a run is in it" if (out / RECORD).exists() else "the folder is not empty"
-        raise InputError(f"--out {out}", what, "give the name of a new folder, or go on with --resume")
+        raise InputError(f"--out {out}", "the folder is not empty", "give the name of a new folder")
+
+
+def check_outside(out: Path, source: Source) -> None:
+    """Refuse a folder inside the source, which is never written to (a run there would become a class)."""
+    if source.path is not None and source.path.is_dir() and out.resolve().is_relative_to(source.path.resolve()):
+        raise InputError(f"--out {out}", "lies inside the source, which is never written to", "name a place outside")
+
+
+def undo(folder: Path, made: Sequence[Path]) -> None:
+    """Remove a run that ended before it saved anything, and the folders that were made for it, the lowest first."""
+    with contextlib.suppress(OSError):
+        (folder / RECORD).unlink(missing_ok=True)
+    for empty in (folder / "checkpoints", *made):
+        with contextlib.suppress(OSError):  # not empty, or never made
+            empty.rmdir()
 
 
 def write_record(folder: Path, config: RunConfig, status: str, **more: Any) -> None:
@@ -62,7 +84,14 @@ def read_record(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
             )
         return build(RunConfig, record["configuration"], where=str(path)), record
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(path, f"cannot be read as the record of a run ({error})", "start the run anew") from None
+        raise InputError(
+            path, f"cannot be read as the record of a run ({type(error).__name__}: {error})", "start the run anew"
+        ) from None
+
+
+def saved(folder: Path) -> tuple[str, str]:
+    """Return reason and remedy of a run that was stopped after a checkpoint."""
+    return "what was done until the last checkpoint is saved", f"go on with: {resume_command(folder)}"
 
 
 def resume_command(folder: Path) -> str:

@@ -20,14 +20,16 @@ from convworks.training.optimizer import update
 from convworks.training.progress import Progress
 from convworks.training.schedule import learning_rate
 
+POINTS = 100  # of the curve of training
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What a run works with, and does not change while it runs (but for the values of network and momentum)."""
+    """What a run works with, and does not change while it runs (but for the values of network and optimiser state)."""
 
     config: RunConfig
     network: nn.Module
-    momentum: Mapping[str, Tensor]
+    state: Mapping[str, Tensor]
     parameters: Mapping[str, Tensor]
     preprocessing: Preprocessing
     train: Samples
@@ -45,6 +47,11 @@ class Setup:
     def steps(self) -> int:
         """The number of batches in the whole run."""
         return self.steps_per_epoch * self.config.training.epochs
+
+    @property
+    def steps_per_point(self) -> int:
+        """The number of batches that a point of the curve of training stands for."""
+        return max(1, self.steps // POINTS)
 
 
 class Events:
@@ -74,14 +81,14 @@ def fit(setup: Setup, progress: Progress, events: Events) -> None:
         ):
             rate = learning_rate(config.schedule, progress.step, setup.steps)
             loss, correct = step(setup, progress.step, images, labels, rate)
-            progress.totals.add(loss, correct, len(labels))
-            progress.step, progress.batch = progress.step + 1, progress.batch + 1
             now = time.perf_counter()
-            progress.totals.seconds += now - started
-            progress.seconds += now - started
+            progress.end_step(loss, correct, len(labels), now - started)
             started = now
+            if progress.step % setup.steps_per_point == 0:
+                progress.mark(rate, progress.step / setup.steps_per_epoch)
             events.step_ended(setup, progress)
         validation = setup.measure(setup)
+        require_finite(setup, f"the validation loss after step {progress.step}", validation["loss"], rate)
         progress.seconds += time.perf_counter() - started
         progress.end_epoch(validation, rate)
         events.epoch_ended(setup, progress)
@@ -95,15 +102,22 @@ def step(setup: Setup, number: int, images: Tensor, labels: Tensor, rate: float)
         logits = setup.network(inputs)
     loss = setup.loss(logits.float(), labels)
     value = loss.item()
-    if not math.isfinite(value):
+    require_finite(setup, f"the loss at step {number}", value, rate)
+    loss.backward()  # type: ignore[no-untyped-call]
+    update(setup.config.training.optimizer, setup.parameters, setup.state, rate)
+    return value, int((logits.argmax(1) == labels).sum())
+
+
+def require_finite(setup: Setup, what: str, loss: float, rate: float) -> None:
+    """Raise RunError for a loss that is infinite or no number, before it reaches a checkpoint."""
+    if not math.isfinite(loss):
+        name = highest(setup.config)
+        lower = getattr(setup.config.training.schedule, name) / 10
         raise RunError(
             "training",
-            f"the loss is {value} at step {number} (learning rate {rate:.4g})",
-            f"lower the learning rate, for example --set training.schedule.{highest(setup.config)}={rate / 10:.2g}",
+            f"{what} is {loss} (learning rate {rate:.4g})",
+            f"lower the learning rate, for example --set training.schedule.{name}={lower:.2g}",
         )
-    loss.backward()  # type: ignore[no-untyped-call]
-    update(setup.config.training.optimizer, setup.parameters, setup.momentum, rate)
-    return value, int((logits.argmax(1) == labels).sum())
 
 
 def highest(config: RunConfig) -> str:

@@ -44,6 +44,9 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     source = with_validation(source, fraction=data.validation, seed=config.seed, limit=data.validation_limit)
     shape = image_shape(source.splits["train"], largest=LARGEST)
     channels = data.channels or shape.channels
+    if channels not in (1, 3, 4, shape.channels):
+        reason = f"is {channels}, but the images have {shape.channels}"
+        raise InputError("data.channels", reason, "use 1 (grey), 3 (colour), 4 (with transparency), or leave it out")
     for name, values in (("mean", data.mean), ("std", data.std)):
         if values is not None and len(values) != channels:
             raise InputError(

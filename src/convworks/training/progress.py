@@ -34,14 +34,19 @@ class Totals:
 
 @dataclass
 class Progress:
-    """Step, epoch and batch to be done next; the epoch's sums; the history of epochs; the best epoch so far."""
+    """Step, epoch and batch to be done next; the epoch's sums; the history of epochs; the best epoch so far.
+
+    `curve` holds some hundred points of training over the whole run, `window` the sums since its last point.
+    """
 
     step: int = 0
     epoch: int = 0
     batch: int = 0
     seconds: float = 0.0
     totals: Totals = field(default_factory=Totals)
-    history: list[dict[str, float]] = field(default_factory=list)
+    window: Totals = field(default_factory=Totals)
+    history: list[dict[str, float | int]] = field(default_factory=list)
+    curve: list[dict[str, float | int]] = field(default_factory=list)
     best_top1: float = -1.0
     best_loss: float = float("inf")
     best_epoch: int = -1
@@ -57,7 +62,22 @@ class Progress:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Progress:
         """Rebuild what `to_state` gave."""
-        return cls(**{**state, "totals": Totals(**state["totals"])})
+        return cls(**{**state, "totals": Totals(**state["totals"]), "window": Totals(**state["window"])})
+
+    def end_step(self, loss: float, correct: int, seen: int, seconds: float) -> None:
+        """Count a batch and the time it took."""
+        for totals in (self.totals, self.window):
+            totals.add(loss, correct, seen)
+            totals.seconds += seconds
+        self.seconds += seconds
+        self.step += 1
+        self.batch += 1
+
+    def mark(self, rate: float, epoch: float) -> None:
+        """Add a point to the curve of training, at so many epochs."""
+        point = {"epoch": epoch, "step": self.step, "learning_rate": rate}
+        self.curve.append({**point, "train_loss": self.window.mean_loss, "train_top1": self.window.top1})
+        self.window = Totals()
 
     def end_epoch(self, validation: dict[str, float], rate: float) -> None:
         """Close the epoch: add its row to the history, remember the best, start the next."""

@@ -20,7 +20,7 @@ from convworks.training.folder import resume_command
 from convworks.training.loop import Events, Setup
 from convworks.training.progress import Progress
 
-NETWORK, MOMENTUM = "network.", "momentum."
+NETWORK, OPTIMIZER = "network.", "optimizer."
 
 
 class RunInterruptedError(ConvworksError):
@@ -59,11 +59,7 @@ class Recorder(Events):
         self.display.step_ended(setup, progress)
         if self.stop:
             self._save(setup, progress)
-            raise RunInterruptedError(
-                "interrupted",
-                f"checkpoint saved after step {progress.step} of {setup.steps}",
-                f"go on with: {resume_command(self.folder)}",
-            )
+            raise self._interrupted(setup, progress)
         if time.perf_counter() - self.saved > setup.config.training.checkpoint_seconds:
             self._save(setup, progress)
 
@@ -73,23 +69,32 @@ class Recorder(Events):
         lines = "".join(json.dumps(row) + "\n" for row in progress.history)
         files.write_text(self.folder / "metrics.jsonl", lines)
         self.display.epoch_ended(setup, progress)
+        if self.stop:
+            raise self._interrupted(setup, progress)
+
+    def _interrupted(self, setup: Setup, progress: Progress) -> RunInterruptedError:
+        return RunInterruptedError(
+            "interrupted",
+            f"checkpoint saved after step {progress.step} of {setup.steps}",
+            f"go on with: {resume_command(self.folder)}",
+        )
 
     def _save(self, setup: Setup, progress: Progress) -> None:
         folder = self.folder / "checkpoints"
         state = {"progress": progress.to_state(), "fingerprint": self.fingerprint}
-        checkpoint.save_checkpoint(folder, progress.step, _tensors(setup.network, setup.momentum), state)
+        checkpoint.save_checkpoint(folder, progress.step, _tensors(setup.network, setup.state), state)
         checkpoint.keep_checkpoints(folder, {progress.step, progress.best_step})
         self.saved = time.perf_counter()
 
 
-def restore(tensors: Mapping[str, Tensor], network: nn.Module, momentum: Mapping[str, Tensor] | None = None) -> None:
-    """Copy the values of a checkpoint into a network and its momentum."""
+def restore(tensors: Mapping[str, Tensor], network: nn.Module, optimizer: Mapping[str, Tensor] | None = None) -> None:
+    """Copy the values of a checkpoint into a network and the state of its optimiser."""
     weights = {name.removeprefix(NETWORK): t for name, t in tensors.items() if name.startswith(NETWORK)}
     network.load_state_dict(weights)
-    for name, value in (momentum or {}).items():
-        value.copy_(tensors[MOMENTUM + name])
+    for name, value in (optimizer or {}).items():
+        value.copy_(tensors[OPTIMIZER + name])
 
 
-def _tensors(network: nn.Module, momentum: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _tensors(network: nn.Module, optimizer: Mapping[str, Tensor]) -> dict[str, Tensor]:
     weights = {NETWORK + name: tensor for name, tensor in network.state_dict().items()}
-    return weights | {MOMENTUM + name: tensor for name, tensor in momentum.items()}
+    return weights | {OPTIMIZER + name: tensor for name, tensor in optimizer.items()}

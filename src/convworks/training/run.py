@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from pathlib import Path
@@ -22,7 +23,7 @@ from convworks.training.loss import loss_function
 from convworks.training.material import Material, fingerprint, gather
 from convworks.training.optimizer import initial_state, trainable
 from convworks.training.progress import Progress
-from convworks.training.recorder import Recorder, restore
+from convworks.training.recorder import Recorder, RunInterruptedError, restore
 
 
 def train(
@@ -43,20 +44,23 @@ def train(
     known = fingerprint(material.source)
     progress = _resumed(path, setup, known) if resume else Progress()
     facts = _facts(setup, command, device)
-    path.mkdir(parents=True, exist_ok=True)
-    folder.write_record(path, setup.config, "running", **facts)
     loaded = time.perf_counter()
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
+        path.mkdir(parents=True, exist_ok=True)
+        folder.write_record(path, setup.config, "running", **facts)
         with display.display() as shown, Recorder(path, known, shown) as recorder:
             fit(setup, progress, recorder)
+        tensors, _ = checkpoint.load_checkpoint(path / "checkpoints", progress.best_step)
+        restore(tensors, setup.network)
+        results = finish(path, setup, material, progress, facts, loading=loaded - started)
+        results["seconds"] = round(time.perf_counter() - started, 3)
+        folder.write_record(path, setup.config, "finished", results=results, **facts)
     except BaseException as error:
-        folder.write_record(path, setup.config, "stopped", reason=str(error) or type(error).__name__, **facts)
-        raise
-    tensors, _ = checkpoint.load_checkpoint(path / "checkpoints", progress.best_step)
-    restore(tensors, setup.network)
-    results = finish(path, setup, material, progress, facts, loading=loaded - started)
-    results["seconds"] = round(time.perf_counter() - started, 3)
-    folder.write_record(path, setup.config, "finished", results=results, **facts)
+        stopped = _stopped(path, setup, error, facts, made)
+        if stopped is error:
+            raise
+        raise stopped from None
     return results
 
 
@@ -74,7 +78,7 @@ def _setup(material: Material, precision: torch.dtype) -> Setup:
         config=material.config,
         network=material.network,
         parameters=parameters,
-        momentum=initial_state(parameters),
+        state=initial_state(material.config.training.optimizer, parameters),
         preprocessing=material.preprocessing,
         train=material.splits["train"],
         validation=material.splits["validation"],
@@ -96,6 +100,19 @@ def _facts(setup: Setup, command: str, device: torch.device) -> dict[str, Any]:
     }
 
 
+def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, Any], made: list[Path]) -> BaseException:
+    """Leave a run that can go on, or nothing where nothing was saved yet; return the error to raise."""
+    checkpoint.clean(path / "checkpoints")
+    if not checkpoint.steps(path / "checkpoints"):
+        folder.undo(path, made)
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        error = RunInterruptedError("interrupted", *folder.saved(path))
+    with contextlib.suppress(OSError):  # the disk may be full; the checkpoints are what counts
+        folder.write_record(path, setup.config, "stopped", reason=str(error) or type(error).__name__, **facts)
+    return error
+
+
 def _resumed(path: Path, setup: Setup, known: str) -> Progress:
     """Restore the last checkpoint of a run; a run that has none yet starts from the beginning."""
     checkpoints = path / "checkpoints"
@@ -103,11 +120,16 @@ def _resumed(path: Path, setup: Setup, known: str) -> Progress:
         shutil.rmtree(checkpoints, ignore_errors=True)
         return Progress()
     tensors, state = checkpoint.load_checkpoint(checkpoints)
-    if state["fingerprint"] != known:
+    try:
+        began, progress = state["fingerprint"], Progress.from_state(state["progress"])
+        restore(tensors, setup.network, setup.state)
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = f"its last checkpoint does not fit the run ({type(error).__name__}: {error})"
+        raise InputError(checkpoints, reason, "start the run anew") from None
+    if began != known:
         raise InputError(
             setup.config.data.source,
             "is not the data that the run began with (names or labels differ)",
             "restore it, or start a new run",
         )
-    restore(tensors, setup.network, setup.momentum)
-    return Progress.from_state(state["progress"])
+    return progress

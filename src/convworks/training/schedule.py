@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from convworks.training.config import Constant, OneCycle, StepSchedule
 
 Schedule = OneCycle | StepSchedule | Constant
@@ -24,4 +26,7 @@ def _one_cycle(schedule: OneCycle, step: int, steps: int) -> float:
     done, rise = (step + 0.5) / steps, schedule.warmup
     if done < rise:
         return schedule.initial + (schedule.peak - schedule.initial) * done / rise
-    return schedule.peak + (schedule.final - schedule.peak) * (done - rise) / max(1 - rise, 1e-12)
+    fallen = (done - rise) / max(1 - rise, 1e-12)
+    if schedule.fall == "cosine":
+        fallen = (1 - math.cos(math.pi * fallen)) / 2
+    return schedule.peak + (schedule.final - schedule.peak) * fallen

@@ -1,0 +1,65 @@
+"""`python -m benchmarks [NAME...] [--repeats N] [--out FILE.json]`: measure, write JSON, print tables in Markdown."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.folder import folder, folder_small
+from benchmarks.measure import BenchmarkError, measure, summarise, table
+from benchmarks.mnist import mnist
+from benchmarks.predict import predict
+from benchmarks.startup import startup
+
+BENCHMARKS = {
+    "startup": startup,
+    "mnist": mnist,
+    "folder": folder,
+    "folder-small": folder_small,
+    "predict": predict,
+}
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed as ratios against peers.")
+    parser.add_argument("names", metavar="NAME", nargs="*", help=f"{', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--repeats", type=int, help="runs of each variant (default: each benchmark's own)")
+    parser.add_argument("--out", type=Path, help="default: benchmarks/results/DATE-NAMES.json")
+    args = parser.parse_args()
+    names = args.names or list(BENCHMARKS)
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are: {', '.join(BENCHMARKS)}")
+    if args.repeats is not None and args.repeats < 1:
+        parser.error(f"--repeats must be at least 1, not {args.repeats}")
+    if missing := [name for name in machine.PEERS if find_spec(name) is None]:
+        parser.error(f"{missing[0]} is not installed: run `make bench`, or .peers/bin/python after `make peers`")
+    described = machine.describe()
+    print(machine.line(described), file=sys.stderr)
+    if machine.is_busy(described):
+        print("warning: this machine is busy with something else; do not trust the numbers", file=sys.stderr)
+    summaries = []
+    try:
+        for name in names:
+            with tempfile.TemporaryDirectory(prefix="convworks-benchmark-") as workspace:
+                benchmark = BENCHMARKS[name](Path(workspace))
+                runs = measure(benchmark, args.repeats or benchmark.repeats)
+            summaries.append(summarise(benchmark, runs))
+    except BenchmarkError as error:
+        print(error, file=sys.stderr)
+        return 1
+    out = args.out or RESULTS / f"{described['date'][:10]}-{'-'.join(args.names) or 'all'}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps({"machine": described, "benchmarks": summaries}, indent=1) + "\n", encoding="utf-8")
+    print("\n\n".join([f"Measured on {machine.line(described)}.", *map(table, summaries)]))
+    print(f"results: {out}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,209 @@
+"""Variants of one job, run interleaved and repeated, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Facts = dict[str, Any]
+
+
+class BenchmarkError(Exception):
+    """A benchmark that cannot be run, or whose variants did not do the same job."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way to do the job.
+
+    `command` gives the words of the process for a round (0, 1, ...; use it as the seed). `read` takes its standard
+    output and gives facts. A fact named `seconds` replaces the time from start to end of the process, where
+    start-up shall not count.
+    """
+
+    name: str
+    command: Callable[[int], Sequence[str]]
+    read: Callable[[str], Facts] = field(default=lambda _: {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """A job, its variants, and the one that the others are compared with.
+
+    `amount` is how many things of `unit` a run handles; without it the result is the time. Facts named in `same`
+    must be equal in all variants that give them.
+    """
+
+    name: str
+    job: str
+    variants: tuple[Variant, ...]
+    yardstick: str
+    repeats: int
+    amount: int | None = None
+    unit: str = "s"
+    same: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One process: seconds, processor seconds with its children's, peak memory of the largest of them, its facts."""
+
+    seconds: float
+    processor_seconds: float
+    peak_mib: float
+    load: float
+    facts: Facts
+
+
+def measure(benchmark: Benchmark, repeats: int) -> dict[str, list[Run]]:
+    """Run every variant once to warm the file cache, then `repeats` times, in an order that rotates."""
+    runs: dict[str, list[Run]] = {variant.name: [] for variant in benchmark.variants}
+    variants = list(benchmark.variants)
+    for number in range(-1, repeats):
+        for variant in variants:
+            label = "warm-up" if number < 0 else f"{number + 1}/{repeats}"
+            run = _run(variant, max(number, 0))
+            print(f"{benchmark.name} {label} {variant.name}: {run.seconds:.3f} s", file=sys.stderr, flush=True)
+            if number >= 0:
+                runs[variant.name].append(run)
+        variants = variants[1:] + variants[:1]
+    for fact in benchmark.same:
+        found = {name: run.facts[fact] for name, done in runs.items() for run in done if fact in run.facts}
+        if len(set(found.values())) > 1:
+            raise BenchmarkError(f"{benchmark.name}: {fact} differs: {found}")
+    return runs
+
+
+def summarise(benchmark: Benchmark, runs: Mapping[str, Sequence[Run]]) -> Facts:
+    """Return the results: of each variant median, spread and ratio; a ratio above 1 is faster than the yardstick."""
+    yardstick = [run.seconds for run in runs[benchmark.yardstick]]
+    results = []
+    for name, done in runs.items():
+        seconds = [run.seconds for run in done]
+        # Runs of one round had the same neighbours on the machine: their ratios spread less than the times.
+        ratios = [theirs / own for theirs, own in zip(yardstick, seconds, strict=True)]
+        results.append(
+            {
+                "variant": name,
+                "median": _value(benchmark, statistics.median(seconds)),
+                "lowest": min(_value(benchmark, value) for value in seconds),
+                "highest": max(_value(benchmark, value) for value in seconds),
+                "ratio": statistics.median(yardstick) / statistics.median(seconds),
+                "ratios": ratios,
+                "processor_seconds": statistics.median(run.processor_seconds for run in done),
+                "peak_mib": statistics.median(run.peak_mib for run in done),
+                "facts": _summarised([run.facts for run in done]),
+                "runs": [vars(run) for run in done],
+            }
+        )
+    return {
+        "name": benchmark.name,
+        "job": benchmark.job,
+        "unit": benchmark.unit,
+        "yardstick": benchmark.yardstick,
+        "repeats": len(yardstick),
+        "variants": results,
+    }
+
+
+def table(summary: Facts) -> str:
+    """Return a summary as a table in Markdown."""
+    unit = summary["unit"]
+    lines = [
+        f"### {summary['name']}",
+        "",
+        f"{summary['job']} Median of {summary['repeats']} interleaved runs.",
+        "",
+        f"| variant | {unit} | lowest to highest | times as fast as the yardstick | processor s | peak MiB | |",
+        "|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for row in summary["variants"]:
+        ratio = f"{row['ratio']:.2f} ({min(row['ratios']):.2f} to {max(row['ratios']):.2f})"
+        cells = (
+            row["variant"],
+            _number(row["median"]),
+            f"{_number(row['lowest'])} to {_number(row['highest'])}",
+            "yardstick" if row["variant"] == summary["yardstick"] else ratio,
+            f"{row['processor_seconds']:.1f}",
+            f"{row['peak_mib']:.0f}",
+            ", ".join(f"{name} {_number(value)}" for name, value in row["facts"].items()),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def last_line(output: str) -> Facts:
+    """Read the JSON object on the last line of a script's output."""
+    found: Facts = json.loads(output.strip().splitlines()[-1])
+    return found
+
+
+def script(path: str, *arguments: object) -> list[str]:
+    """Return the words that run a script of this folder with this interpreter."""
+    return [sys.executable, str(Path(__file__).parent / path), *map(str, arguments)]
+
+
+def program(name: str) -> str:
+    """Return a program of this interpreter's environment, as its shell would find it."""
+    return str(Path(sys.executable).parent / name)
+
+
+def data() -> Path:
+    """Return the folder of real data sets."""
+    path = Path(os.environ.get("CONVWORKS_DATA") or "?")
+    if not path.is_dir():
+        raise BenchmarkError("CONVWORKS_DATA: is unset or no folder; set it to the folder of real data sets")
+    return path
+
+
+def _run(variant: Variant, number: int) -> Run:
+    """Run a variant's process from start to end."""
+    words = list(variant.command(number))
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        started = time.perf_counter()
+        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err) as process:
+            # wait4 instead of wait: it tells what the process used.
+            _, status, used = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - started
+            process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        if process.returncode:
+            said = (err.read().strip() or out.read().strip()).splitlines()
+            raise BenchmarkError(f"{variant.name}: status {process.returncode}: {said[-1] if said else ''}")
+        facts = variant.read(out.read())
+    return Run(
+        seconds=facts.pop("seconds", seconds),
+        processor_seconds=used.ru_utime + used.ru_stime,
+        peak_mib=used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10),
+        load=load,
+        facts=facts,
+    )
+
+
+def _value(benchmark: Benchmark, seconds: float) -> float:
+    return seconds if benchmark.amount is None else benchmark.amount / seconds
+
+
+def _summarised(facts: Sequence[Facts]) -> Facts:
+    """Return the mean of each number over the runs; of anything else the first."""
+    return {
+        name: statistics.fmean(found[name] for found in facts) if isinstance(value, float) else value
+        for name, value in facts[0].items()
+    }
+
+
+def _number(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value >= 1 else f"{value:.4f}"

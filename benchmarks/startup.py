@@ -1,0 +1,23 @@
+"""How long the command line takes to answer anything at all."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from benchmarks.measure import Benchmark, Variant, program
+
+
+def startup(workspace: Path) -> Benchmark:
+    """Compare `convworks --help` with importing torch, which a tool that is careless about it does first."""
+    return Benchmark(
+        name="startup",
+        job="From prompt to prompt, files in the cache.",
+        variants=(
+            Variant(name="convworks --help", command=lambda _: [program("convworks"), "--help"]),
+            Variant(name="import torch", command=lambda _: [sys.executable, "-c", "import torch"]),
+            Variant(name="python alone", command=lambda _: [sys.executable, "-c", "pass"]),
+        ),
+        yardstick="import torch",
+        repeats=15,
+    )

@@ -1,0 +1,72 @@
+"""Decoding and resizing give what torchvision gives, on real photographs."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from convworks.data.decode import probe
+from convworks.data.load import load_images
+from convworks.data.preprocess import Fit, Preprocessing
+from convworks.data.source import open_source
+
+pytestmark = pytest.mark.peers
+
+
+def ours(folder: Path, files: list[Path], size: tuple[int, int], fit: Fit) -> Tensor:
+    """Load files as every command of convworks does."""
+    test = open_source(folder).splits["test"]
+    assert test.files is not None
+    places = {file.name: number for number, file in enumerate(test.files)}
+    chosen = test.select(torch.tensor([places[file.name] for file in files]).numpy())
+    return load_images(chosen, Preprocessing(size=size, channels=3, fit=fit, mean=(0,) * 3, std=(1,) * 3))
+
+
+def theirs(files: list[Path], transform: list[object]) -> Tensor:
+    """Load files with torchvision's own decoder and its tensor (not Pillow) transforms."""
+    io, v2 = importlib.import_module("torchvision.io"), importlib.import_module("torchvision.transforms.v2")
+    images = [
+        v2.Compose(transform)(io.decode_image(str(file), mode=io.ImageReadMode.RGB, apply_exif_orientation=True))
+        for file in files
+    ]
+    return torch.stack(images)
+
+
+def difference(one: Tensor, other: Tensor) -> Tensor:
+    """Return the mean absolute difference of each image, in grey levels of 255."""
+    assert one.shape == other.shape
+    assert one.dtype == other.dtype == torch.uint8
+    return (one.short() - other.short()).abs().float().mean((1, 2, 3))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (96, 96), (224, 224), (120, 200)])
+def test_squash_is_resize(data: Path, size: tuple[int, int]) -> None:
+    v2 = importlib.import_module("torchvision.transforms.v2")
+    files = sorted((data / "photos").iterdir())[::2]
+    found = difference(ours(data / "photos", files, size, "squash"), theirs(files, [v2.Resize(size, antialias=True)]))
+    assert found.mean() <= 1
+    assert found.max() <= 3, "decoding at a half or a quarter shows a little"
+
+
+@pytest.mark.parametrize("side", [48, 96, 240])
+def test_crop_is_resize_then_center_crop(data: Path, side: int) -> None:
+    """Only where torchvision's whole-pixel sizes and offsets are exact: ours are fractions of a pixel.
+
+    Elsewhere the two are up to half a pixel apart, on purpose, and differ by 2 grey levels on average.
+    """
+
+    def exact(file: Path) -> bool:
+        short, long = sorted((probe(file).width, probe(file).height))
+        return long * side % short == 0 and (long * side // short - side) % 2 == 0
+
+    v2 = importlib.import_module("torchvision.transforms.v2")
+    files = [file for file in sorted((data / "photos").iterdir()) if exact(file)]
+    assert len(files) >= 20
+    transform = [v2.Resize(side, antialias=True), v2.CenterCrop(side)]
+    found = difference(ours(data / "photos", files, (side, side), "crop"), theirs(files, transform))
+    assert found.mean() <= 1
+    assert found.max() <= 3, "decoding at a half or a quarter shows a little"
