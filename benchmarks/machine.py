@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,17 @@ PEERS = ("torchvision", "timm")
 
 
 def describe() -> dict[str, Any]:
-    """Describe processor, cores, load, memory, versions, and the precision that convworks chooses here."""
+    """Describe processor, cores, load, memory, versions, and the precision that convworks chooses here.
+
+    In a process of its own: the peak memory of a child counts from what its parent had.
+    """
+    load = [round(value, 2) for value in os.getloadavg()]
+    words = [sys.executable, "-m", "benchmarks.machine"]
+    found = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parents[1])
+    return {**json.loads(found.stdout), "load_average_before": load}
+
+
+def _look() -> dict[str, Any]:
     import torch
 
     from convworks.hardware import choose_device, choose_precision, environment
@@ -26,7 +38,6 @@ def describe() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "torch_build": torch.__version__,
         "precision": str(choose_precision("auto", device)).removeprefix("torch."),
-        "load_average_before": [round(load, 2) for load in os.getloadavg()],
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
         "uncommitted_changes": _changed(),
     }
@@ -40,13 +51,19 @@ def is_busy(machine: dict[str, Any]) -> bool:
 def line(machine: dict[str, Any]) -> str:
     """Return the description as one sentence for people."""
     peers = ", ".join(f"{name} {machine[name]}" for name in PEERS)
-    changed = ", uncommitted changes" if machine["uncommitted_changes"] else ""
     gpu = f", {machine['gpu']}" if "gpu" in machine else ""
-    return (
-        f"{machine['processor']}, {machine['cores']} usable, {machine['memory_gib']} GiB{gpu}; {machine['system']}; "
-        f"Python {machine['python']}, torch {machine['torch_build']} with {machine['threads']} threads, {peers}; "
-        f"convworks {machine['convworks']} ({(machine['git'] or 'no checkout')[:9]}{changed}) "
-        f"computes in {machine['precision']}; load average before: {machine['load_average_before'][0]}; {machine['date']}"
+    revision = (machine["git"] or "no checkout")[:9] + (
+        ", uncommitted changes" if machine["uncommitted_changes"] else ""
+    )
+    return "; ".join(
+        [
+            f"{machine['processor']}, {machine['cores']} usable, {machine['memory_gib']} GiB{gpu}",
+            f"{machine['system']}, Python {machine['python']}",
+            f"torch {machine['torch_build']} with {machine['threads']} threads, {peers}",
+            f"convworks {machine['convworks']} ({revision}), which computes in {machine['precision']}",
+            f"load average before: {machine['load_average_before'][0]}",
+            machine["date"],
+        ]
     )
 
 
@@ -58,3 +75,7 @@ def _changed() -> bool | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return bool(found.stdout.strip())
+
+
+if __name__ == "__main__":
+    print(json.dumps(_look()))

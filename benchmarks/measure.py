@@ -79,7 +79,7 @@ def measure(benchmark: Benchmark, repeats: int) -> dict[str, list[Run]]:
     for fact in benchmark.same:
         found = {name: run.facts[fact] for name, done in runs.items() for run in done if fact in run.facts}
         if len(set(found.values())) > 1:
-            raise BenchmarkError(f"{benchmark.name}: {fact} differs: {found}")
+            raise BenchmarkError(f"the variants did not do the same: {fact} is {found}")
     return runs
 
 

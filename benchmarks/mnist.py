@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measure import Benchmark, BenchmarkError, Facts, Variant, data, last_line, program, script
@@ -50,7 +51,7 @@ def _read(output: str) -> Facts:
     results = json.loads(output)
     record = json.loads((Path(results["run"]) / "run.json").read_text(encoding="utf-8"))
     if not Path(results["report"]).is_file():
-        raise BenchmarkError(f"mnist: no report at {results['report']}")
+        raise BenchmarkError(f"no report at {results['report']}")
     return {
         "test_top1": float(results["test"]["top1"]),
         "parameters": record["parameters"],
@@ -58,7 +59,7 @@ def _read(output: str) -> Facts:
     }
 
 
-def _plain(workspace: Path):  # noqa: ANN202
+def _plain(workspace: Path) -> Callable[[int], list[str]]:
     """Return the command of the plain script, with the numbers of our recipe."""
     raw = workspace / "MNIST" / "raw"  # where torchvision looks for the unpacked files
     raw.mkdir(parents=True)
@@ -67,7 +68,7 @@ def _plain(workspace: Path):  # noqa: ANN202
     config = recipe("mnist/fast")
     training, schedule, loss = config.training, config.training.schedule, config.training.loss
     if not isinstance(schedule, OneCycle) or not isinstance(loss, CrossEntropy):
-        raise BenchmarkError("mnist: the recipe has changed; change benchmarks/peers/plain_mnist.py with it")
+        raise BenchmarkError("the recipe has changed; change benchmarks/peers/plain_mnist.py with it")
     options = {
         "epochs": training.epochs,
         "batch-size": training.batch_size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from benchmarks.folder import COUNT, enlarge
@@ -12,10 +13,10 @@ MODEL = "resnet20"
 
 
 def predict(workspace: Path) -> Benchmark:
-    """Compare `predict_files` with a plain loop over the files around the same untrained network, in float32."""
+    """Compare `predict_files` with a plain loop over the files around the same untrained network."""
     root, bundle = workspace / "photos", workspace / "bundle"
     enlarge(data() / "photos", root)
-    _save(bundle)
+    subprocess.run(script("ours/save_bundle.py", bundle, "--size", SIDE, "--model", MODEL), check=True)
     return Benchmark(
         name="predict",
         job=f"{COUNT} photographs to class names by {MODEL} at {SIDE}x{SIDE}, without start-up.",
@@ -37,20 +38,3 @@ def predict(workspace: Path) -> Benchmark:
         unit="images/s",
         same=("images",),
     )
-
-
-def _save(folder: Path) -> None:
-    """Write the bundle of an untrained network; how long it takes does not depend on the weights."""
-    import torch
-
-    from convworks.bundle.bundle import Bundle, save_bundle
-    from convworks.data.preprocess import Preprocessing
-    from convworks.models.catalogue import Shape, create
-    from convworks.models.config import ModelConfig
-
-    torch.manual_seed(0)
-    preprocessing = Preprocessing(size=(SIDE, SIDE), channels=3, fit="crop", mean=(0.5,) * 3, std=(0.25,) * 3)
-    classes = tuple(f"class{number}" for number in range(10))
-    network = create(MODEL, Shape(classes=len(classes), channels=3, size=preprocessing.size))
-    model = ModelConfig(name=MODEL)
-    save_bundle(folder, Bundle(network=network, model=model, preprocessing=preprocessing, classes=classes, record={}))

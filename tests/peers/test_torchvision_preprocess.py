@@ -49,7 +49,7 @@ def test_squash_is_resize(data: Path, size: tuple[int, int]) -> None:
     files = sorted((data / "photos").iterdir())[::2]
     found = difference(ours(data / "photos", files, size, "squash"), theirs(files, [v2.Resize(size, antialias=True)]))
     assert found.mean() <= 1
-    assert found.max() <= 3, "decoding at a half or a quarter shows a little"
+    assert found.max() <= 4, "decoding at a half or a quarter shows a little"
 
 
 @pytest.mark.parametrize("side", [48, 96, 240])
@@ -69,4 +69,4 @@ def test_crop_is_resize_then_center_crop(data: Path, side: int) -> None:
     transform = [v2.Resize(side, antialias=True), v2.CenterCrop(side)]
     found = difference(ours(data / "photos", files, (side, side), "crop"), theirs(files, transform))
     assert found.mean() <= 1
-    assert found.max() <= 3, "decoding at a half or a quarter shows a little"
+    assert found.max() <= 4, "decoding at a half or a quarter shows a little"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -14,14 +13,13 @@ from safetensors.torch import load_file, save
 
 from convworks import files
 from convworks.bundle.card import card
+from convworks.bundle.description import FORMAT, REMEDY, digest, read_description
 from convworks.config import build, to_json
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import InputError
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, create
 from convworks.models.config import ModelConfig
-
-FORMAT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +51,7 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
             "record": bundle.record,
             "weights_sha256": files.sha256(weights),
         }
-        description["sha256"] = _digest(description)
+        description["sha256"] = digest(description)
         files.write_text(temporary / "README.md", card(description))
         files.write_json(temporary / "bundle.json", description)
         shutil.rmtree(folder, ignore_errors=True)
@@ -77,13 +75,13 @@ def load_bundle(path: Path) -> Bundle:
         model = build(ModelConfig, description["model"], where="model")
         network = create(model.name, shape, table=model.table)
     except InputError as error:  # it names fields of a run, and its remedy is one for a run
-        raise InputError(file, f"{error.where}: {error.reason}", _REMEDY) from None
+        raise InputError(file, f"{error.where}: {error.reason}", REMEDY) from None
     if not weights.is_file() or files.sha256(weights) != description["weights_sha256"]:
-        raise InputError(weights, "is missing or does not have the checksum in bundle.json", _REMEDY)
+        raise InputError(weights, "is missing or does not have the checksum in bundle.json", REMEDY)
     try:
         network.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:
-        raise InputError(weights, f"does not fit the network {model.name} ({_first_line(error)})", _REMEDY) from None
+        raise InputError(weights, f"does not fit the network {model.name} ({_first_line(error)})", REMEDY) from None
     network.eval().channels_last()
     return Bundle(
         network=network,
@@ -94,47 +92,5 @@ def load_bundle(path: Path) -> Bundle:
     )
 
 
-def read_description(path: Path) -> tuple[dict[str, Any], Path]:
-    """Return the checked content of bundle.json and the path of the weights beside it; it does not read the weights."""
-    folder = path / "bundle" if (path / "bundle" / "bundle.json").is_file() else path
-    file = folder / "bundle.json"
-    if not path.exists():
-        raise InputError(path, "does not exist", "give the folder of a bundle or of a finished run")
-    if not file.is_file():
-        raise InputError(path, "holds no bundle.json", "give the folder of a bundle or of a finished run")
-    try:
-        description = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(file, f"cannot be read ({error})", _REMEDY) from None
-    if not isinstance(description, dict) or "format" not in description:
-        raise InputError(file, "is not the description of a bundle", "give the folder of a bundle")
-    if description["format"] != FORMAT:
-        raise InputError(
-            file,
-            f"has format {description['format']!r}, this version reads {FORMAT}",
-            "use the version of convworks that wrote it, or train again",
-        )
-    if description.get("sha256") != _digest(description):
-        raise InputError(file, "was changed after it was written (its checksum does not match)", _REMEDY)
-    for name, kind in _FIELDS.items():
-        if not isinstance(description.get(name), kind):
-            raise InputError(file, f"has no {name}, or one of the wrong kind", _REMEDY)
-    if len(description["classes"]) < 2 or not all(isinstance(name, str) for name in description["classes"]):
-        raise InputError(file, "does not name two classes or more", _REMEDY)
-    return description, folder / "weights.safetensors"
-
-
-def _digest(description: dict[str, Any]) -> str:
-    """Return the checksum of a description without its own checksum."""
-    import hashlib
-
-    content = {key: value for key, value in description.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def _first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), str(error))
-
-
-_FIELDS = {"model": dict, "preprocessing": dict, "classes": list, "record": dict, "weights_sha256": str}
-_REMEDY = "copy the bundle again from where it was made"

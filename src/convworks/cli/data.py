@@ -46,7 +46,7 @@ def _values(found: Survey) -> dict[str, object]:
         "channels": dict(found.channels),
         "formats": dict(found.formats),
         "damaged": [{"path": path, "reason": reason} for path, reason in found.damaged],
-        "ignored": found.ignored,
+        "ignored": list(found.ignored),
         "bytes": found.bytes,
     }
 
@@ -64,7 +64,7 @@ def _text(found: Survey, values: dict[str, object], text: str) -> str:
         lines.append(f"{name}: " + ", ".join(f"{value} ({count:,})" for value, count in counts.items()))
     lines.append(f"size: {found.bytes / 2**20:,.1f} MiB")
     if found.ignored:
-        lines.append(f"ignored: {found.ignored:,} files that are no images")
+        lines.append(f"ignored: {len(found.ignored):,} files that are no images")
     lines.append(f"damaged: {len(found.damaged):,}")
     lines += [f"  {path}: {reason}" for path, reason in found.damaged[:SHOWN]]
     if len(found.damaged) > SHOWN:

@@ -18,7 +18,7 @@ def run(bundles: Sequence[Path], *, data: str, split: str | None, out: Path | No
     """Measure the mean of the bundles' probabilities on a source."""
     started = time.perf_counter()
     source = open_source(data)
-    from convworks.bundle.bundle import read_description
+    from convworks.bundle.description import read_description
 
     classes = [read_description(path)[0]["classes"] for path in bundles]
     for path, others in zip(bundles, classes, strict=True):

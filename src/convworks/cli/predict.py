@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from convworks.bundle.bundle import read_description
+from convworks.bundle.description import read_description
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.place import check_place
 from convworks.data.folder import SUFFIXES

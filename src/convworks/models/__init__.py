@@ -8,7 +8,7 @@ CIFAR_DEPTHS = (20, 32, 44, 56, 110, 1202)
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "lenet": ("lenet5", "lenet5_modern"),
-    "convnet": ("convnet_digits", "convnet_fast", "convnet_accurate"),
+    "convnet": ("convnet_digits", "convnet_fast", "convnet_accurate", "convnet_color"),
     "resnet_cifar": (
         *(f"resnet{depth}" for depth in CIFAR_DEPTHS),
         *(f"plain{depth}" for depth in CIFAR_DEPTHS),

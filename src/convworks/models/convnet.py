@@ -57,6 +57,17 @@ ROWS = {
         head_size=3,
         dropout=0.2,
     ),
+    "convnet_color": Convnet(
+        blocks=(
+            Block(width=48, kernel_size=4, stride=2, padding=1),
+            Block(width=48),
+            Block(width=96, pool=2),
+            Block(width=96),
+            Block(width=192, pool=2),
+            Block(width=192),
+        ),
+        head_size=1,
+    ),
 }
 
 _SUMMARIES = {
@@ -66,6 +77,7 @@ _SUMMARIES = {
     ),
     "convnet_fast": ("seconds to 99 % on MNIST", Shape(classes=10, channels=1, size=(24, 24))),
     "convnet_accurate": ("minutes to 99.6 % on MNIST", Shape(classes=10, channels=1, size=(28, 28))),
+    "convnet_color": ("colour images, without a GPU", Shape(classes=10, channels=3, size=(32, 32))),
 }
 
 FACTS = {
@@ -82,9 +94,7 @@ def build(row: Convnet, shape: Shape) -> Network:
         in_channels = entry.width
     logits = nn.Linear(in_channels * row.head_size**2, shape.classes)
     head = nn.Sequential(
-        OrderedDict(
-            pool=PoolTo(row.head_size), features=nn.Flatten(), dropout=nn.Dropout(row.dropout), logits=logits
-        )
+        OrderedDict(pool=PoolTo(row.head_size), features=nn.Flatten(), dropout=nn.Dropout(row.dropout), logits=logits)
     )
     network = Network(stem=blocks[0], stages={f"stage{n}": b for n, b in enumerate(blocks[1:], 1)}, head=head)
     for module in network.modules():

@@ -40,7 +40,7 @@ def default(source: Source) -> RunConfig:
 def _network(shape: ImageShape) -> str:
     if min(shape.size) < 16:
         return "convnet_digits"
-    return "convnet_accurate" if shape.channels == 1 and max(shape.size) <= 40 else "resnet20"
+    return "convnet_accurate" if shape.channels == 1 and max(shape.size) <= 40 else "convnet_color"
 
 
 def _augment(shape: ImageShape) -> AugmentConfig:

@@ -80,7 +80,7 @@ class Bar(Plain):
 
     def epoch_ended(self, setup: Setup, progress: Progress) -> None:
         """Print the epoch's line above the bar."""
-        self.console.print(summary(setup, progress), highlight=False)
+        self.console.print(summary(setup, progress), highlight=False, soft_wrap=True)
 
 
 def display() -> Plain:

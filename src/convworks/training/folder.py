@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,15 @@ def read_record(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
 def saved(folder: Path) -> tuple[str, str]:
     """Return reason and remedy of a run that was stopped after a checkpoint."""
     return "what was done until the last checkpoint is saved", f"go on with: {resume_command(folder)}"
+
+
+def sweep(folder: Path) -> None:
+    """Delete what an interrupted write left behind."""
+    for path in list(folder.rglob(f"*{files.TEMPORARY}")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def resume_command(folder: Path) -> str:

@@ -115,6 +115,7 @@ def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, An
 
 def _resumed(path: Path, setup: Setup, known: str) -> Progress:
     """Restore the last checkpoint of a run; a run that has none yet starts from the beginning."""
+    folder.sweep(path)
     checkpoints = path / "checkpoints"
     if not checkpoint.steps(checkpoints):
         shutil.rmtree(checkpoints, ignore_errors=True)

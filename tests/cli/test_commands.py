@@ -1,0 +1,170 @@
+"""What the commands print and leave behind when all is well."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convworks.cli.main import run
+
+KINDS = ("dark", "light", "stripes")
+
+
+def picture(kind: str, index: int, size: tuple[int, int] = (20, 16)) -> Image.Image:
+    values = np.random.default_rng(index).integers(0, 60, (*size, 3), dtype=np.uint8)
+    if kind == "light":
+        values += 190
+    if kind == "stripes":
+        values[::2] += 190
+    return Image.fromarray(values)
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders with train and test, and a file that is no image."""
+    root = tmp_path_factory.mktemp("images")
+    for split, count in (("train", 24), ("test", 6)):
+        for number, kind in enumerate(KINDS):
+            (root / split / kind).mkdir(parents=True)
+            for index in range(count):
+                picture(kind, 1000 * number + index).save(root / split / kind / f"{index}.png")
+    (root / "train" / "dark" / "notes.txt").write_text("no image")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    assert run(["train", "--data", str(folder), "--epochs", "8", "--out", str(out), "--seed", "1"]) == 0
+    return out
+
+
+@pytest.fixture
+def answer(capsys: pytest.CaptureFixture[str]) -> Any:
+    def call(*arguments: object, status: int = 0) -> dict[str, Any]:
+        capsys.readouterr()
+        assert run([*map(str, arguments), "--json"]) == status
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    return call
+
+
+def test_train_answers_with_paths_and_accuracies(folder: Path, answer: Any, tmp_path: Path) -> None:
+    before = checksums(folder)
+    found = answer("train", "--data", folder, "--epochs", "1")
+    assert {"run", "bundle", "report", "validation", "test", "seconds"} <= found.keys()
+    assert found["run"] == "runs/folder-default"
+    assert (tmp_path / found["report"]).is_file()
+    assert found["test"]["n"] == 18
+    assert answer("train", "--data", folder, "--epochs", "1")["run"] == "runs/folder-default-2"
+    assert checksums(folder) == before
+
+
+def test_evaluate_answers_with_accuracy_and_interval(folder: Path, trained: Path, answer: Any) -> None:
+    before = checksums(folder)
+    found = answer("evaluate", trained / "bundle", "--data", folder)
+    assert found["n"] == 18
+    assert found["split"] == "test"
+    assert found["top1"] >= 0.9
+    assert found["interval"][0] <= found["top1"] <= found["interval"][1]
+    assert answer("evaluate", trained, trained, "--data", folder)["top1"] == found["top1"]
+    assert answer("evaluate", trained, "--data", folder, "--split", "train")["n"] == 72
+    report = answer("evaluate", trained, "--data", folder, "--out", "report")["report"]
+    assert "data:image" in Path(report).read_text() or found["top1"] == 1
+    assert checksums(folder) == before
+
+
+def test_predict_takes_files_folders_and_patterns(folder: Path, trained: Path, answer: Any) -> None:
+    before = checksums(folder)
+    one, pattern = folder / "test" / "dark" / "0.png", folder / "test" / "light" / "[0-2].png"
+    found = answer("predict", trained, one, pattern, folder / "test" / "stripes", one, "--top", "2")
+    rows = found["predictions"]
+    assert len(rows) == 1 + 3 + 6
+    assert all(len(row["labels"]) == len(row["probabilities"]) == 2 for row in rows)
+    assert sum(row["labels"][0] == Path(row["path"]).parent.name for row in rows) >= 9
+    assert all(sum(row["probabilities"]) <= 1.0001 for row in rows)
+    assert checksums(folder) == before
+
+
+def test_predict_writes_csv_and_json_lines(folder: Path, trained: Path, answer: Any) -> None:
+    answer("predict", trained, folder / "test", "--out", "answers.csv", "--top", "3")
+    with Path("answers.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    answer("predict", trained, folder / "test", "--out", "answers.jsonl", "--top", "3")
+    lines = [json.loads(line) for line in Path("answers.jsonl").read_text().splitlines()]
+    assert len(rows) == len(lines) == 18
+    for row, line in zip(rows, lines, strict=True):
+        assert row["path"] == line["path"]
+        assert [row[f"label{rank}"] for rank in (1, 2, 3)] == line["labels"]
+        assert [float(row[f"probability{rank}"]) for rank in (1, 2, 3)] == line["probabilities"]
+
+
+def test_predict_goes_on_after_a_damaged_file(folder: Path, trained: Path, answer: Any) -> None:
+    Path("mixed").mkdir()
+    picture("dark", 1).save("mixed/good.png")
+    Path("mixed/bad.png").write_text("no image")
+    found = answer("predict", trained, "mixed", status=1)
+    assert [row["path"] for row in found["predictions"]] == ["mixed/good.png"]
+    assert [row["path"] for row in found["errors"]] == ["mixed/bad.png"]
+
+
+def test_data_counts_everything(folder: Path, answer: Any) -> None:
+    before = checksums(folder)
+    found = answer("data", folder, "--sheet", "sheet.png")
+    assert found["counts"]["train"] == dict.fromkeys(KINDS, 24)
+    assert found["totals"] == {"train": 72, "test": 18}
+    assert found["sizes"] == {"16x20": 90}
+    assert found["channels"] == {"3": 90}
+    assert found["ignored"] == ["train/dark/notes.txt"]
+    assert found["damaged"] == []
+    with Image.open("sheet.png") as sheet:
+        assert sheet.size[0] > 500
+    assert checksums(folder) == before
+
+
+def test_models_lists_and_shows(answer: Any) -> None:
+    found = {row["name"]: row for row in answer("models")["models"]}
+    assert (found["lenet5"]["parameters"], found["resnet20"]["macs"]) == (60_000, 40_551_040)
+    assert found["resnet20"]["input"] == [3, 32, 32]
+    (shown,) = answer("models", "lenet5")["models"]
+    assert sum(layer["parameters"] for layer in shown["layers"]) == 60_000
+
+
+def test_recipes_lists_and_shows(answer: Any) -> None:
+    assert "mnist/fast" in [row["name"] for row in answer("recipes")["recipes"]]
+    assert answer("recipes", "mnist/fast")["configuration"]["data"]["source"] == "mnist"
+
+
+def test_doctor_finds_the_machine(answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVWORKS_DATA", "no/such/folder")
+    found = answer("doctor", status=1)
+    assert found["found"]["torch"].startswith("2.")
+    assert any("CONVWORKS_DATA" in problem for problem in found["problems"])
+
+
+def test_the_last_line_names_the_next_command(folder: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (
+        ["models"],
+        ["recipes"],
+        ["data", str(folder)],
+        ["evaluate", str(trained), "--data", str(folder)],
+    ):
+        assert run(arguments) == 0
+        assert capsys.readouterr().out.strip().splitlines()[-1].startswith("next:"), arguments
