@@ -46,5 +46,5 @@ clean:  ## remove what was installed and built; runs/ stays
 .peers/installed: pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv .peers
 	.peers/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
-	.peers/bin/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	.peers/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
 	touch $@

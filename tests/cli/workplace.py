@@ -129,14 +129,14 @@ class Place:
 
     def bundle(self, edit: Edit | None = None, *, sign: bool = True, name: str = "bundle") -> str:
         """Copy the trained bundle, with its description changed, and its checksum made right again."""
-        from convworks.bundle.bundle import _digest
+        from convworks.bundle.description import digest
 
         shutil.copytree(self.trained / "bundle", self.root / name)
         if edit is not None:
             description = json.loads((self.root / name / "bundle.json").read_text())
             edit(description)
             if sign:
-                description["sha256"] = _digest(description)
+                description["sha256"] = digest(description)
             self.write(f"{name}/bundle.json", json.dumps(description))
         return name
 

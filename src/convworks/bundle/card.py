@@ -45,8 +45,7 @@ def card(description: dict[str, Any]) -> str:
         "",
         "## How it was made",
         "",
-        f"Recipe {record.get('recipe')}, seed {record.get('seed')}, {record.get('parameters'):,} parameters, "
-        f"best of {record.get('epochs')} epochs by validation accuracy (epoch {record.get('best_epoch')}).",
+        *_making(record),
     ]
     return "\n".join(lines) + "\n"
 
@@ -63,3 +62,15 @@ def _metrics(record: dict[str, Any]) -> list[str]:
                 f"on {found['n']:,} images{used}"
             )
     return rows or ["- not measured"]
+
+
+def _making(record: dict[str, Any]) -> list[str]:
+    known = [
+        f"recipe {record['recipe']}" if "recipe" in record else "",
+        f"seed {record['seed']}" if "seed" in record else "",
+        f"{record['parameters']:,} parameters" if "parameters" in record else "",
+        f"{record['macs']:,} multiply-adds an image" if "macs" in record else "",
+        f"{record['epochs']} epochs, the best on validation was {record['best_epoch']}" if "epochs" in record else "",
+    ]
+    told = ", ".join(part for part in known if part)
+    return [f"{told[0].upper()}{told[1:]}." if told else "Not recorded."]

@@ -39,16 +39,16 @@ def decode(path: Path, *, channels: int | None) -> UInt8[np.ndarray, "h w c"]:
 
 
 def open_image(path: Path, *, channels: int | None, at_least: tuple[int, int] | None = None) -> Image.Image:
-    """Read an image in mode L, RGB or RGBA; a JPEG may come smaller, but not below twice `at_least` (h, w)."""
+    """Read an image in mode L, RGB or RGBA; a JPEG may come smaller, but not below three times `at_least` (h, w)."""
     if path.suffix.lower() == NUMPY:
         with _explained(path):
             return convert(_as_image(path, _read_numpy(path), channels), channels)
     with _explained(path), io.BytesIO(_read_bytes(path)) as file, Image.open(file) as image:
         _check_size(path, *image.size)
-        if at_least is not None and image.format == "JPEG" and min(image.size) >= 4 * min(at_least):
+        if at_least is not None and image.format == "JPEG" and min(image.size) >= 6 * min(at_least):
             # Decoding at a half or a quarter is much faster; resampling by 2 or more hides the difference.
-            side = 2 * max(at_least) if "exif" in image.info else 0  # it may be turned
-            image.draft(None, (max(side, 2 * at_least[1]), max(side, 2 * at_least[0])))
+            side = 3 * max(at_least) if "exif" in image.info else 0  # it may be turned
+            image.draft(None, (max(side, 3 * at_least[1]), max(side, 3 * at_least[0])))
         image.load()
         if image.format != "JPEG" or "exif" in image.info or "xmp" in image.info:  # looking is slow on small images
             ImageOps.exif_transpose(image, in_place=True)

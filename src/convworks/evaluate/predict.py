@@ -13,7 +13,7 @@ from convworks.data.batches import normalise
 from convworks.data.preprocess import Preprocessing
 
 # Activations of about this many pixels at a time stay in the cache of a processor.
-PIXELS = 1 << 19
+PIXELS = 1 << 17
 
 
 def logits(
