@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convworks.config import override
+from convworks.console import downloading
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
 from convworks.recipes import recipe as find_recipe
@@ -59,11 +60,11 @@ def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str
         if data is not None:
             config = override(config, [f"data.source={str(data)!r}"])
         config = _changed(config, changes, data)
-        return config, open_source(config.data.source)
+        return config, open_source(config.data.source, report=downloading())
     from convworks.recipes.folder import default
 
     assert data is not None
-    source = open_source(data)
+    source = open_source(data, report=downloading())
     return _changed(default(source), changes, data), source
 
 

@@ -228,7 +228,7 @@ BUNDLES: Rows = {
         "bundle/weights.safetensors | checksum | copy the bundle again",
     ),
     "missing weights": (
-        lambda p: [p.bundle(), (p.root / "bundle/weights.safetensors").unlink()] and predict("bundle", p.images("x")),
+        lambda p: [p.bundle(), p.lose("bundle/weights.safetensors")] and predict("bundle", p.images("x")),
         "bundle/weights.safetensors | missing | copy the bundle again",
     ),
     "edited bundle": (

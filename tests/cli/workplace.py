@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 import convworks
+from convworks.bundle.description import digest
 from convworks.data.source import open_source
 
 Edit = Callable[[dict[str, Any]], object]
@@ -150,6 +151,10 @@ class Place:
             edit(record)
         self.write("run/run.json", json.dumps(record))
         return "run"
+
+    def lose(self, name: str) -> str:
+        (self.root / name).unlink()
+        return name
 
     def flip(self, name: str) -> str:
         """Change one bit near the end of a file."""

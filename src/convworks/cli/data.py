@@ -8,7 +8,7 @@ from pathlib import Path
 
 from convworks.cli.answer import Answer, table
 from convworks.cli.place import check_place
-from convworks.cli.progress import counting
+from convworks.console import counting, downloading
 from convworks.data.source import open_source
 from convworks.data.survey import Survey, survey, write_contact_sheet
 from convworks.errors import InputError
@@ -18,7 +18,7 @@ SHOWN = 10  # damaged files, sizes
 
 def run(text: str, *, sheet: Path | None) -> Answer:
     """Look at every image of a source and write its contact sheet; status 1 when files are damaged."""
-    source = open_source(text)
+    source = open_source(text, report=downloading())
     path = sheet or Path(f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', source.name)}-sheet.png")
     check_place("--sheet", path, (".png",))
     if source.path is not None and path.resolve().is_relative_to(source.path.resolve()):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from convworks.cli.answer import Answer, accuracy_line
+from convworks.console import downloading
 from convworks.data.source import open_source
 from convworks.errors import InputError
 
@@ -17,7 +18,7 @@ from convworks.errors import InputError
 def run(bundles: Sequence[Path], *, data: str, split: str | None, out: Path | None, device: str) -> Answer:
     """Measure the mean of the bundles' probabilities on a source."""
     started = time.perf_counter()
-    source = open_source(data)
+    source = open_source(data, report=downloading())
     from convworks.bundle.description import read_description
 
     classes = [read_description(path)[0]["classes"] for path in bundles]

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Any
 
+from convworks.console import clock, say
 from convworks.training.loop import Events, Setup
 from convworks.training.progress import Progress
 
@@ -88,11 +89,6 @@ def display() -> Plain:
     return Bar() if sys.stderr.isatty() else Plain()
 
 
-def say(text: str) -> None:
-    """Write a line for people, apart from results."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
-
-
 def describe(setup: Setup, progress: Progress) -> str:
     """Describe the epoch so far: loss, accuracy, rate, time left."""
     totals = progress.totals
@@ -112,13 +108,3 @@ def summary(setup: Setup, progress: Progress) -> str:
         f"accuracy {row['train_top1']:.2%}  validation {row['validation_top1']:.2%}{best}  "
         f"{row['images_per_second']:,.0f} images/s  {clock(progress.seconds)}"
     )
-
-
-def clock(seconds: float) -> str:
-    """Write a duration as 1:02:03, 4:05 or 6 s."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -9,11 +9,11 @@ from typing import Any
 
 from convworks.bundle.bundle import Bundle, save_bundle
 from convworks.config import to_json
+from convworks.console import clock
 from convworks.evaluate.metrics import summary
 from convworks.evaluate.predict import probabilities
 from convworks.evaluate.predictions import Predictions
 from convworks.evaluate.report import ReportContent, write_report
-from convworks.training.display import clock
 from convworks.training.loop import Setup
 from convworks.training.material import Material
 from convworks.training.progress import Progress

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from convworks.console import counting
 from convworks.data.batches import Samples
 from convworks.data.config import DataConfig
 from convworks.data.load import load_images, mean_std
@@ -61,7 +62,10 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     )
     # Built before anything is decoded, so that a network that does not fit the images says so at once.
     network = _network(config, len(source.classes), preprocessing)
-    images = {name: load_images(split, preprocessing) for name, split in source.splits.items()}
+    images = {}
+    for name, split in source.splits.items():
+        with counting(f"decoding {name}") as report:
+            images[name] = load_images(split, preprocessing, report=report)
     if data.mean is None or data.std is None:
         mean, std = mean_std(images["train"])
         # A channel without any contrast keeps its scale.

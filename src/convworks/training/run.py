@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from convworks import hardware
+from convworks.console import downloading, say
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
 from convworks.evaluate.predict import logits
@@ -35,10 +36,10 @@ def train(
     is written, RunError when training fails, RunInterruptedError when it is stopped.
     """
     started = time.perf_counter()
-    source = source or open_source(config.data.source)
+    source = source or open_source(config.data.source, report=downloading())
     device = hardware.choose_device(config.device)
     if config.deterministic:
-        hardware.make_deterministic(device)
+        say(hardware.make_deterministic(device))
     material = gather(config, source, device)
     setup = _setup(material, hardware.choose_precision(config.precision, device))
     known = fingerprint(material.source)
