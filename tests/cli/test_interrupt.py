@@ -14,7 +14,7 @@ from workplace import Place, environment, make_place, train
 
 from convworks.cli.main import run
 
-EPOCHS = 40
+EPOCHS = 20
 
 
 @pytest.fixture

@@ -130,7 +130,6 @@ class Place:
 
     def bundle(self, edit: Edit | None = None, *, sign: bool = True, name: str = "bundle") -> str:
         """Copy the trained bundle, with its description changed, and its checksum made right again."""
-        from convworks.bundle.description import digest
 
         shutil.copytree(self.trained / "bundle", self.root / name)
         if edit is not None:

@@ -103,15 +103,26 @@ def test_early_stopping_ends_after_patience_epochs_without_a_better_one(tmp_path
     assert found["epochs"] == found["best_epoch"] + 2 < 50
 
 
-def test_a_diverging_run_says_where_and_keeps_its_last_checkpoint(tmp_path: Path) -> None:
-    overrides = ["training.schedule={'kind': 'step', 'initial': 0.05, 'factor': 1.0, 'milestones': ()}"]
-    train(tmp_path / "good", epochs=1, overrides=overrides)
-    wild = ["training.schedule={'kind': 'constant', 'rate': 1e30}"]
+def test_a_diverging_run_says_where_and_keeps_its_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from convworks.training import loop
+
+    calm = 30  # steps: more than the first epoch has
+    monkeypatch.setattr(loop, "learning_rate", lambda schedule, step, steps: 0.05 if step < calm else 1e30)
     with pytest.raises(RunError, match=r"loss at step \d+ is (nan|inf).*learning rate"):
-        train(tmp_path / "wild", epochs=3, overrides=wild)
+        train(tmp_path / "wild", epochs=3)
     record = json.loads((tmp_path / "wild" / "run.json").read_text())
     assert record["status"] == "stopped"
     assert "the loss at step" in record["reason"]
+    assert checkpoint.steps(tmp_path / "wild" / "checkpoints")
+
+
+def test_a_run_that_diverges_before_its_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:
+    wild = ["training.schedule={'kind': 'constant', 'rate': 1e30}"]
+    with pytest.raises(RunError, match=r"loss at step \d+ is (nan|inf).*learning rate"):
+        train(tmp_path / "runs" / "wild", epochs=3, overrides=wild)
+    assert not list(tmp_path.iterdir())
 
 
 def test_only_the_last_and_the_best_checkpoint_stay(run: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from convworks.training.config import CrossEntropy, OneCycle, RunConfig, Trainin
 # Photographs are brought to this many pixels: small enough for a processor without a GPU.
 PHOTO = 96
 # Presentations of 96x96 images, or as many pixels of smaller ones, that a run may take.
-PIXELS = 120_000 * 96 * 96
+PIXELS = 60_000 * 96 * 96
 
 
 def default(source: Source) -> RunConfig:
@@ -22,7 +22,7 @@ def default(source: Source) -> RunConfig:
     train = require_train(source)
     shape = image_shape(train, largest=PHOTO)
     height, width = shape.size
-    epochs = max(8, min(60, round(PIXELS / (len(train) * height * width))))
+    epochs = max(8, min(80, round(PIXELS / (len(train) * height * width))))
     return RunConfig(
         recipe="folder/default",
         data=DataConfig(source=str(source.path or source.name), size=shape.size, channels=shape.channels),
