@@ -96,7 +96,8 @@ def make_deterministic(device: torch.device) -> str:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     if device.type == "cpu":
-        return f"deterministic: bit-exact on such a processor and number of threads ({torch.get_num_threads()}), at no cost in speed"
+        threads = torch.get_num_threads()
+        return f"deterministic: bit-exact on such a processor with as many threads ({threads}), at no cost in speed"
     return f"deterministic: bit-exact on such a {device.type} device; some kernels are slower, or missing"
 
 
