@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import torch
+
+from convworks.layers.pool import PoolTo
+
+
+def test_pooling_to_a_size_is_adaptive_average_pooling() -> None:
+    x = torch.randn(2, 3, 7, 10)
+    torch.testing.assert_close(PoolTo(3)(x), torch.nn.AdaptiveAvgPool2d(3)(x))
+    assert PoolTo(1)(x).shape == (2, 3, 1, 1)
+
+
+def test_a_map_of_the_right_size_passes_through() -> None:
+    x = torch.randn(2, 3, 3, 3)
+    assert PoolTo(3)(x) is x
