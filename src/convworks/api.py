@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,17 +39,19 @@ def train(
     """
     from convworks.training import folder
 
+    began = time.perf_counter()
     changes = _changes(model, epochs, device, seed, deterministic, overrides)
     if resume is not None:
         if recipe or data or out or changes:
             raise InputError("--resume", "goes on with the run as it was configured", "leave the other options out")
         return _resume(Path(resume))
     config, source = configure(recipe, data, changes)
-    path = folder.claim(Path(out) if out is not None else None, config.recipe)
-    folder.check_outside(path, source)
+    place = Path(out) if out is not None else None
+    folder.check_outside(folder.claim(place, config.recipe), source)
     from convworks.training.run import train as run
 
-    return run(config, path, command=command or _command(config, recipe, data, changes), source=source)
+    command = command or _command(config, recipe, data, changes)
+    return run(config, command=command, out=place, source=source, began=began)
 
 
 def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str]) -> tuple[RunConfig, Source]:
@@ -65,7 +68,7 @@ def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str
 
     assert data is not None
     source = open_source(data, report=downloading())
-    return _changed(default(source), changes, data), source
+    return _changed(default(source, str(data)), changes, data), source
 
 
 def _changed(config: RunConfig, changes: Iterable[str], data: str | Path | None) -> RunConfig:
@@ -103,4 +106,4 @@ def _resume(path: Path) -> dict[str, Any]:
         raise InputError(f"--resume {path}", "the run is finished", f"use its bundle: {path / 'bundle'}")
     from convworks.training.run import train as run
 
-    return run(config, path, command=str(record.get("command", "")), resume=True)
+    return run(config, command=str(record.get("command", "")), resume=path)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from convworks.data.folder import is_image
-from convworks.data.source import open_source
+from convworks.data.source import open_source, with_validation
 from convworks.errors import InputError
 
 
@@ -100,10 +100,6 @@ BAD = {
         ["train/a/1.png", "train/b/1.png", "val/a/1.png"],
         "validation has no image of class 'b', which train has",
     ),
-    "class missing from test": (
-        ["train/a/1.png", "train/b/1.png", "test/b/1.png"],
-        "test has no image of class 'a', which train has",
-    ),
 }
 
 
@@ -111,10 +107,20 @@ BAD = {
 def test_bad_folders(tmp_path: Path, name: str) -> None:
     files, reason = BAD[name]
     with pytest.raises(InputError) as caught:
-        open_source(write(tmp_path, *files))
+        with_validation(open_source(write(tmp_path, *files)), fraction=0.5, seed=0, limit=None)
     assert reason in str(caught.value)
     assert caught.value.where.startswith(str(tmp_path))
     assert caught.value.remedy
+
+
+def test_a_test_split_may_lack_a_class(tmp_path: Path) -> None:
+    files = ["train/a/1.png", "train/a/2.png", "train/b/1.png", "train/b/2.png", "test/b/1.png"]
+    source = with_validation(open_source(write(tmp_path, *files)), fraction=0.5, seed=0, limit=None)
+    assert source.splits["test"].labels.tolist() == [1]
+
+
+def test_one_class_can_be_evaluated_though_not_trained_on(tmp_path: Path) -> None:
+    assert open_source(write(tmp_path, "cats/1.png", "cats/2.png")).classes == ("cats",)
 
 
 def test_circle_of_links(tmp_path: Path) -> None:

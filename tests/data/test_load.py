@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from convworks.data.config import Fit
 from convworks.data.decode import decode
 from convworks.data.load import fit_images, load_image, load_images, mean_std
-from convworks.data.preprocess import Fit, Preprocessing, fit_image
+from convworks.data.preprocess import Preprocessing, fit_image
 from convworks.data.source import Split
 from convworks.errors import InputError
 

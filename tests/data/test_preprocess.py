@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from convworks.config import build
-from convworks.data.preprocess import FILTER, Fit, Preprocessing, fit_array, fit_image, pad_arrays
+from convworks.data.config import Fit
+from convworks.data.preprocess import FILTER, Preprocessing, fit_array, fit_image, pad_arrays
 from convworks.errors import InputError
 
 SIDES = st.integers(2, 70)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from convworks.data.source import open_source
+from convworks.data.source import open_source, with_validation
 from convworks.errors import InputError
 
 
@@ -74,7 +74,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
 def test_bad_tables(folder: Path, name: str) -> None:
     text, reason = BAD[name]
     with pytest.raises(InputError) as caught:
-        open_source(table(folder, text))
+        with_validation(open_source(table(folder, text)), fraction=0.5, seed=0, limit=None)
     assert reason in str(caught.value)
     assert caught.value.remedy
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from convworks.data.config import Fit
 from convworks.data.decode import probe
 from convworks.data.load import load_images
-from convworks.data.preprocess import Fit, Preprocessing
+from convworks.data.preprocess import Preprocessing
 from convworks.data.source import open_source
 
 pytestmark = pytest.mark.peers

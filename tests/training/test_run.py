@@ -147,3 +147,55 @@ def test_dropout_repeats_too(tmp_path: Path) -> None:
     first, second = train(tmp_path / "a", **options), train(tmp_path / "b", **options)
     assert first["validation"] == second["validation"]
     assert first["test"] == second["test"]
+
+
+def test_the_record_says_what_auto_was(run: dict[str, Any]) -> None:
+    configuration = json.loads((Path(run["run"]) / "run.json").read_text())["configuration"]
+    assert configuration["device"] in ("cpu", "cuda", "mps")
+    assert configuration["precision"] in ("float32", "bfloat16")
+    assert configuration["data"]["source"] == "digits"
+
+
+def test_a_folder_that_another_process_works_in_is_refused(tmp_path: Path) -> None:
+    from convworks.training.folder import occupied
+
+    (tmp_path / "run").mkdir()
+    with occupied(None, "x", tmp_path / "run"):  # noqa: SIM117
+        with pytest.raises(InputError, match="another process"), occupied(None, "x", tmp_path / "run"):
+            pass
+    with occupied(None, "x", tmp_path / "run"):
+        pass
+
+
+def test_batches_of_one_image_are_refused_where_batch_norm_would_see_one_value(tmp_path: Path) -> None:
+    overrides = ["training.batch_size=1", "model.table={'head_size': 1, 'blocks': [{'width': 4, 'pool': 8}]}"]
+    with pytest.raises(InputError, match=r"training\.batch_size.*one image"):
+        train(tmp_path / "run", overrides=overrides)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_table_can_be_set_down_to_its_blocks(tmp_path: Path) -> None:
+    overrides = ["model.table={'head_size': 2, 'blocks': [{'width': 4}, {'width': 8, 'pool': 2}]}"]
+    found = train(tmp_path / "run", epochs=1, overrides=overrides)
+    assert found["parameters"] == 4 * 9 + 8 + 8 * 4 * 9 + 16 + 8 * 4 * 10 + 10
+    assert convworks.load(found["bundle"]).evaluate("digits")["top1"] == found["test"]["top1"]
+
+
+def test_interrupting_between_the_history_and_the_checkpoint_loses_no_row(tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole", epochs=3)
+    original, saves = checkpoint.save_checkpoint, iter(range(100))
+
+    def break_off(*arguments: Any) -> None:
+        if next(saves) == 2:
+            raise KeyboardInterrupt
+        original(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "save_checkpoint", break_off)
+        with pytest.raises(Exception, match="interrupted"):
+            train(tmp_path / "broken", epochs=3)
+    convworks.train(resume=tmp_path / "broken")
+    rows = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "broken")]
+    losses = [[json.loads(row)["validation_loss"] for row in lines] for lines in rows]
+    assert losses[0] == losses[1]
+    assert len(losses[0]) == whole["epochs"] == 3

@@ -71,5 +71,10 @@ def _text(found: Survey, values: dict[str, object], text: str) -> str:
         lines.append(f"  and {len(found.damaged) - SHOWN:,} more (--json lists them)")
     if "sheet" in values:
         lines.append(f"contact sheet: {values['sheet']}")
-    lines.append(f"next: convworks train --data {shlex.quote(text)}")
+    if found.damaged:
+        lines.append("next: repair or remove the damaged files")
+    elif "train" in found.totals and found.classes:
+        lines.append(f"next: convworks train --data {shlex.quote(text)}")
+    else:
+        lines.append(f"next: convworks predict BUNDLE {shlex.quote(text)}")
     return "\n".join(lines)

@@ -49,7 +49,9 @@ def run(bundles: Sequence[Path], *, data: str, split: str | None, out: Path | No
         "split": predictions.split,
         **summary(predictions),
     }
-    lines = [accuracy_line(predictions.split, values)]
+    note = NOTES.get(predictions.split, "")
+    values["note"] = note
+    lines = [accuracy_line(predictions.split, values), *([f"note: {note}"] if note else [])]
     lines += [f"{name}: {values[key]:.4f}" for name, key in _SHOWN if key in values]
     if out is not None:
         from convworks.data.load import load_images
@@ -61,6 +63,7 @@ def run(bundles: Sequence[Path], *, data: str, split: str | None, out: Path | No
             ReportContent(
                 title=f"{', '.join(path.name for path in bundles)} on {source.name}",
                 predictions=predictions,
+                note=note,
                 image=lambda index: (
                     load_images(chosen.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
                 ),
@@ -74,6 +77,10 @@ def run(bundles: Sequence[Path], *, data: str, split: str | None, out: Path | No
     return Answer(values=values, text="\n".join(lines))
 
 
+NOTES = {
+    "train": "a network that was trained on these images does better on them than on new ones",
+    "validation": "a network whose epoch was chosen on these images does a little better on them than on new ones",
+}
 _SHOWN = (
     ("top-5 accuracy", "top5"),
     ("balanced accuracy", "balanced_accuracy"),

@@ -6,6 +6,7 @@ import csv
 import glob
 import io
 import json
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from convworks.bundle.description import read_description
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.place import check_place
-from convworks.data.folder import SUFFIXES
+from convworks.data.folder import SUFFIXES, is_image
 from convworks.errors import InputError
 from convworks.files import write_text
 
@@ -49,6 +50,7 @@ def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, devic
     text = f"{len(rows)} rows written to {out}" if out is not None else _as_table(rows)
     if broken:
         text += f"\n{len(broken)} of {len(rows)} images could not be read: {broken[0]['path']}: {broken[0]['error']}"
+    text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data LABELLED_FOLDER"
     return Answer(values=values, text=text, status=1 if broken else 0)
 
 
@@ -60,7 +62,7 @@ def find_images(paths: Sequence[str]) -> list[Path]:
             raise InputError("PATH", "is empty", "give an image, a folder or a pattern")
         path = Path(text)
         if path.is_dir():
-            images = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            images = sorted(p for p in path.rglob("*") if is_image(p.name) and p.is_file())
             remedy = f"image files end in {', '.join(SUFFIXES)}"
             if not images:
                 raise InputError(path, "holds no images", remedy)
@@ -87,7 +89,7 @@ def _as_table(rows: Sequence[dict[str, Any]]) -> str:
 
 def _as_csv(rows: Sequence[dict[str, Any]], top: int) -> str:
     text = io.StringIO()
-    writer = csv.writer(text)
+    writer = csv.writer(text, lineterminator="\n")
     ranks = range(1, max(len(row.get("labels", ())) for row in rows) + 1)
     writer.writerow(["path", *(name for rank in ranks for name in (f"label{rank}", f"probability{rank}")), "error"])
     for row in rows:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt, Len
 from jaxtyping import UInt8
 from PIL import Image
-from pydantic import FiniteFloat, PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, PositiveInt, model_validator
 
 from convworks.config import Config
+from convworks.data.config import Fit
 
-Fit = Literal["crop", "squash", "letterbox", "pad"]
 # Bilinear with antialiasing: what most published weights were trained behind, without ringing, and fast.
 FILTER = Image.Resampling.BILINEAR
 
@@ -23,8 +22,8 @@ class Preprocessing(Config):
     size: tuple[PositiveInt, PositiveInt]
     channels: PositiveInt
     fit: Fit
-    mean: Annotated[tuple[FiniteFloat, ...], Len(1)]
-    std: Annotated[tuple[Annotated[FiniteFloat, Gt(0)], ...], Len(1)]
+    mean: tuple[FiniteFloat, ...]
+    std: tuple[Annotated[FiniteFloat, Field(gt=0)], ...]
 
     @model_validator(mode="after")
     def _one_value_a_channel(self) -> Preprocessing:

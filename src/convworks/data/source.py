@@ -29,7 +29,9 @@ def open_source(text: str | Path, *, report: Report | None = None) -> Source:
         source = named.open_named(text, report=report)
     else:
         source = _open_path(text)
-    check_classes(source)
+    for name in source.classes:
+        if not name.isprintable():
+            raise InputError(source.where, f"has a class whose name {name!r} is no readable text", "rename it")
     return source
 
 
@@ -70,7 +72,7 @@ def require_train(source: Source) -> Split:
 
 
 def check_classes(source: Source) -> None:
-    """Refuse a source with fewer than two classes in train, or with a split that lacks or adds a class."""
+    """Refuse to train on fewer than two classes, with classes unknown to train, or lacking in validation."""
     if "train" not in source.splits or not source.classes:
         return
     present = {name: set(np.unique(split.labels)) for name, split in source.splits.items()}
@@ -85,7 +87,7 @@ def check_classes(source: Source) -> None:
         if unknown:
             reason = f"{split} has class {unknown[0]!r}, which train lacks{nearest(unknown[0], lacking)}"
             raise InputError(source.where, reason, f"add it to train, or remove it from {split}")
-        if lacking:
+        if lacking and split == "validation":
             reason = f"{split} has no image of class {lacking[0]!r}, which train has"
             raise InputError(source.where, reason, f"add images of it, or remove {split}")
 

@@ -12,16 +12,17 @@ from torch import Tensor, nn
 from convworks.data.batches import normalise
 from convworks.data.preprocess import Preprocessing
 
-# Activations of about this many pixels at a time stay in the cache of a processor.
-PIXELS = 1 << 17
+# Pixels at a time: activations stay in a processor's cache, and fill a GPU.
+PIXELS = {"cpu": 1 << 17}
+MOST_PIXELS = 1 << 23
 
 
 def logits(
     network: nn.Module, images: UInt8[Tensor, "n c h w"], preprocessing: Preprocessing, precision: torch.dtype
 ) -> Iterator[Tensor]:
     """Yield the float32 logits of the images, batch by batch, in evaluation mode; the mode is restored."""
-    size = max(1, min(1024, PIXELS // (images.shape[2] * images.shape[3])))
     device = next(network.parameters()).device
+    size = max(1, min(1024, PIXELS.get(device.type, MOST_PIXELS) // (images.shape[2] * images.shape[3])))
     was_training = network.training
     network.eval()
     try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from convworks.bundle.bundle import Bundle, load_bundle
 from convworks.data.decode import convert, to_array
@@ -92,7 +92,9 @@ class Predictor:
     def _decode(self, image: str | Path | Image.Image | np.ndarray) -> np.ndarray:
         if isinstance(image, str | Path):
             return load_image(Path(image), self.bundle.preprocessing)
-        array = to_array(convert(image, None)) if isinstance(image, Image.Image) else np.asarray(image)
+        if isinstance(image, Image.Image):
+            image = to_array(convert(ImageOps.exif_transpose(image), None))
+        array = np.asarray(image)
         if array.ndim == 2:
             array = array[:, :, None]
         if array.ndim != 3 or array.dtype != np.uint8:
@@ -109,9 +111,14 @@ class Predictor:
 
 
 def load(path: str | Path, *, device: str = "auto", precision: str = "auto") -> Predictor:
-    """Load a bundle, or the bundle of a run folder; it needs nothing else."""
+    """Load a bundle, or the bundle of a run folder; it needs nothing else.
+
+    `precision` auto is the one that the network was trained in, as far as the hardware has it.
+    """
     chosen = choose_device(device)
     bundle = load_bundle(Path(path))
+    if precision == "auto" and bundle.record.get("precision") == "float32":
+        precision = "float32"
     bundle.network.to(chosen)
     return Predictor(bundle=bundle, precision=choose_precision(precision, chosen))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,4 +17,19 @@ class PoolTo(nn.Module):
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c s s"]:
         """Pool, where there is something to pool: PyTorch's identity pooling costs as much as a convolution."""
-        return x if x.shape[-2:] == (self.side, self.side) else F.adaptive_avg_pool2d(x, self.side)
+        height, width = x.shape[-2:]
+        if (height, width) == (self.side, self.side):
+            return x
+        if height % self.side == 0 and width % self.side == 0:
+            return F.avg_pool2d(x, (height // self.side, width // self.side))
+        # As two products with small matrices: adaptive pooling has no deterministic gradient on GPUs.
+        rows, columns = (self._means(n).to(x) for n in (height, width))
+        return rows @ x @ columns.T
+
+    def _means(self, n: int) -> Float[Tensor, "s n"]:
+        """Return the matrix that averages n values to `side` windows, which overlap where n does not divide."""
+        means = torch.zeros(self.side, n, device="cpu")
+        for window in range(self.side):
+            first, last = window * n // self.side, -(-(window + 1) * n // self.side)
+            means[window, first:last] = 1 / (last - first)
+        return means

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from convworks.errors import InputError, nearest
 from convworks.layers.network import Network
@@ -48,7 +49,15 @@ def row(name: str, table: Mapping[str, Any] | None = None) -> Any:
                 f"the table of {name} has no field {key!r}{nearest(key, known)}",
                 f"fields: {', '.join(known)}",
             )
-    return dataclasses.replace(entry, **(table or {}))
+    if not table:
+        return entry
+    values = {field: getattr(entry, field) for field in known} | dict(table)
+    try:
+        return TypeAdapter(type(entry)).validate_python(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, ("model.table", *first["loc"])))
+        raise InputError(place, first["msg"], f"the published row has {entry}") from None
 
 
 def facts(name: str) -> Facts:

@@ -14,10 +14,11 @@ PHOTO = 96
 PIXELS = 60_000 * 96 * 96
 
 
-def default(source: Source) -> RunConfig:
+def default(source: Source, name: str) -> RunConfig:
     """Train on any labelled source: `convworks train --data FOLDER`.
 
-    Network, image size and number of epochs follow from the images: their size, their channels and their number.
+    `name` is what the source was opened by. Network, image size and epochs follow from size, channels and number of
+    the images.
     """
     train = require_train(source)
     shape = image_shape(train, largest=PHOTO)
@@ -25,7 +26,7 @@ def default(source: Source) -> RunConfig:
     epochs = max(8, min(80, round(PIXELS / (len(train) * height * width))))
     return RunConfig(
         recipe="folder/default",
-        data=DataConfig(source=str(source.path or source.name), size=shape.size, channels=shape.channels),
+        data=DataConfig(source=name, size=shape.size, channels=shape.channels),
         augment=_augment(shape),
         model=ModelConfig(name=_network(shape)),
         training=TrainingConfig(

@@ -86,7 +86,7 @@ class PenaltyLoss(Config):
 
 
 class TrainingConfig(Config):
-    """How the network is trained. `patience`: stop after so many epochs without a better validation accuracy."""
+    """How the network is trained. `patience`: stop after so many epochs that were not the best on validation."""
 
     epochs: PositiveInt
     batch_size: PositiveInt

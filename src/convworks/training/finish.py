@@ -47,6 +47,7 @@ def finish(
         "parameters": facts["parameters"],
         "macs": facts["macs"],
         "convworks": facts["environment"]["convworks"],
+        "precision": facts["precision"],
         **results,
     }
     save_bundle(
@@ -103,7 +104,7 @@ def _predict(name: str, setup: Setup, material: Material) -> Predictions:
 
 def _curves(progress: Progress) -> list[dict[str, float | int]]:
     """Return training from its finer points, validation from the epochs."""
-    validated = [{k: v for k, v in row.items() if not k.startswith("train_")} for row in progress.history]
+    validated = [{k: v for k, v in row.items() if k.startswith(("epoch", "validation_"))} for row in progress.history]
     return [*progress.curve, *validated]
 
 

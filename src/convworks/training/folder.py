@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,57 @@ def check_outside(out: Path, source: Source) -> None:
         raise InputError(f"--out {out}", "lies inside the source, which is never written to", "name a place outside")
 
 
+@contextlib.contextmanager
+def occupied(out: Path | None, recipe: str, resume: Path | None) -> Iterator[Path]:
+    """Make the folder of a run and keep it to this process while the context lasts; a resumed one is there already.
+
+    Where the run does not get as far as its first checkpoint, a new folder is removed again.
+    """
+    if resume is not None:
+        with _alone(resume):
+            yield resume
+        return
+    while True:
+        path = claim(out, recipe)
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
+        try:
+            path.mkdir(parents=True, exist_ok=out is not None)
+            break
+        except FileExistsError:  # another run was quicker
+            continue
+    try:
+        with _alone(path):
+            yield path
+    except BaseException:
+        if not list(path.glob("checkpoints/step-*.json")):
+            undo(path, made)
+        raise
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Refuse a folder that another process works in; the system lets go of it however a process ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(folder, "another process is working on this run", "wait for it, or stop it") from None
+        yield
+    finally:
+        os.close(handle)
+
+
 def undo(folder: Path, made: Sequence[Path]) -> None:
     """Remove a run that ended before it saved anything, and the folders that were made for it, the lowest first."""
-    with contextlib.suppress(OSError):
-        (folder / RECORD).unlink(missing_ok=True)
+    for name in (RECORD, "metrics.jsonl"):
+        with contextlib.suppress(OSError):
+            (folder / name).unlink(missing_ok=True)
     for empty in (folder / "checkpoints", *made):
         with contextlib.suppress(OSError):  # not empty, or never made
             empty.rmdir()

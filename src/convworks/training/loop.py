@@ -67,7 +67,6 @@ class Events:
 def fit(setup: Setup, progress: Progress, events: Events) -> None:
     """Train from where `progress` stands to the last epoch, or until `patience` runs out; both are changed in place."""
     config, train = setup.config.training, setup.train
-    rate = 0.0
     while progress.epoch < config.epochs and not exhausted(setup, progress):
         setup.network.train()
         started = time.perf_counter()
@@ -90,13 +89,15 @@ def fit(setup: Setup, progress: Progress, events: Events) -> None:
         validation = setup.measure(setup)
         require_finite(setup, f"the validation loss after step {progress.step}", validation["loss"], rate)
         progress.seconds += time.perf_counter() - started
-        progress.end_epoch(validation, rate)
+        progress.end_epoch(validation, learning_rate(config.schedule, progress.step - 1, setup.steps))
         events.epoch_ended(setup, progress)
 
 
 def step(setup: Setup, number: int, images: Tensor, labels: Tensor, rate: float) -> tuple[float, int]:
     """Take one training step; return the mean loss and the number of correct answers of the batch before it."""
     torch.manual_seed(random.step_seed(setup.config.seed, number))
+    device = next(iter(setup.parameters.values())).device
+    images, labels = images.to(device), labels.to(device)
     inputs = normalise(images, setup.preprocessing.mean, setup.preprocessing.std)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=setup.precision == torch.bfloat16):
         logits = setup.network(inputs)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from convworks.console import counting
-from convworks.data.batches import Samples
+from convworks.data.batches import Samples, steps_per_epoch
 from convworks.data.config import DataConfig
 from convworks.data.load import load_images, mean_std
+from convworks.data.named import CATALOGUE
 from convworks.data.preprocess import Preprocessing
 from convworks.data.shape import image_shape
 from convworks.data.source import Source, require_train, with_validation
@@ -71,10 +76,12 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
         # A channel without any contrast keeps its scale.
         measured = {"mean": data.mean or mean, "std": data.std or tuple(value or 1.0 for value in std)}
         preprocessing = preprocessing.model_copy(update=measured)
+    place = device if _fits(images.values(), device) else torch.device("cpu")
     splits = {
-        name: Samples(images=pixels.to(device), labels=torch.from_numpy(source.splits[name].labels).to(device))
+        name: Samples(images=pixels.to(place), labels=torch.from_numpy(source.splits[name].labels).to(place))
         for name, pixels in images.items()
     }
+    _check_smallest_batch(config, network, splits["train"])
     return Material(
         config=config.model_copy(update={"data": _resolved(data, source, preprocessing)}),
         source=source,
@@ -85,10 +92,13 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
 
 
 def fingerprint(source: Source) -> str:
-    """Return a checksum of all names and labels, by which a resumed run knows its data again."""
-    digest = hashlib.sha256("\0".join(source.classes).encode("utf-8", "surrogateescape"))
+    """Return a checksum of names, labels and file sizes (of an array: pixels): a resumed run knows its data by it."""
+    digest = hashlib.sha256("\0".join(source.classes).encode())
     for name, split in sorted(source.splits.items()):
         digest.update("\0".join((name, *split.names)).encode("utf-8", "surrogateescape"))
+        sizes = [file.stat().st_size for file in split.files or ()]
+        sizes += [zlib.crc32(split.arrays.tobytes())] if split.arrays is not None else []
+        digest.update(repr(sizes).encode())
         digest.update(np.ascontiguousarray(split.labels).tobytes())
     return digest.hexdigest()
 
@@ -101,13 +111,34 @@ def _network(config: RunConfig, classes: int, preprocessing: Preprocessing) -> N
 
 def _resolved(data: DataConfig, source: Source, preprocessing: Preprocessing) -> DataConfig:
     """Write down what was taken from the images, and where they are whatever the working directory."""
-    is_path = source.path is not None and data.source != source.name
     return data.model_copy(
         update={
-            "source": str(source.path.absolute()) if source.path and is_path else data.source,
+            "source": data.source if data.source in CATALOGUE else str(Path(data.source).expanduser().absolute()),
             "size": preprocessing.size,
             "channels": preprocessing.channels,
             "mean": preprocessing.mean,
             "std": preprocessing.std,
         }
     )
+
+
+def _fits(images: Iterable[Tensor], device: torch.device) -> bool:
+    """Tell whether the images may all live on the device: a GPU keeps half of its memory for the network."""
+    if device.type != "cuda":
+        return True
+    return sum(pixels.nbytes for pixels in images) <= torch.cuda.mem_get_info(device)[0] // 2
+
+
+def _check_smallest_batch(config: RunConfig, network: Network, train: Samples) -> None:
+    """Refuse batches of a single image where batch normalisation would see a single value."""
+    size = config.training.batch_size
+    if len(train) // steps_per_epoch(len(train), size) > 1:
+        return
+    try:
+        copy.deepcopy(network).train()(torch.zeros(1, *train.images.shape[1:]))
+    except ValueError:
+        raise InputError(
+            "training.batch_size",
+            f"{size} gives batches of one image from {len(train)}, which batch normalisation cannot work with",
+            "choose another batch size",
+        ) from None

@@ -64,10 +64,10 @@ class Recorder(Events):
             self._save(setup, progress)
 
     def epoch_ended(self, setup: Setup, progress: Progress) -> None:
-        """Save, and write the history."""
-        self._save(setup, progress)
+        """Write the history, then save: a run that dies in between writes the same row again."""
         lines = "".join(json.dumps(row) + "\n" for row in progress.history)
         files.write_text(self.folder / "metrics.jsonl", lines)
+        self._save(setup, progress)
         self.display.epoch_ended(setup, progress)
         if self.stop:
             raise self._interrupted(setup, progress)

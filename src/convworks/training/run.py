@@ -13,7 +13,7 @@ import torch
 from convworks import hardware
 from convworks.console import downloading, say
 from convworks.data.source import Source, open_source
-from convworks.errors import InputError
+from convworks.errors import InputError, RunError
 from convworks.evaluate.predict import logits
 from convworks.models.count import count
 from convworks.training import checkpoint, display, folder
@@ -28,40 +28,44 @@ from convworks.training.recorder import Recorder, RunInterruptedError, restore
 
 
 def train(
-    config: RunConfig, path: Path, *, command: str, source: Source | None = None, resume: bool = False
+    config: RunConfig,
+    *,
+    command: str,
+    out: Path | None = None,
+    resume: Path | None = None,
+    source: Source | None = None,
+    began: float | None = None,
 ) -> dict[str, Any]:
-    """Train as configured into the run folder `path`; return the results with their paths.
+    """Train as configured into a new run folder, or go on with one; return the results with their paths.
 
-    With `resume` the run goes on from its last checkpoint. Raises InputError for wrong input before anything
-    is written, RunError when training fails, RunInterruptedError when it is stopped.
+    `began` is when the work began, where that was before this call (time.perf_counter). Raises InputError for wrong
+    input before anything is written, RunError when training fails, RunInterruptedError when it is stopped.
     """
-    started = time.perf_counter()
+    started = time.perf_counter() if began is None else began
     source = source or open_source(config.data.source, report=downloading())
     device = hardware.choose_device(config.device)
     if config.deterministic:
         say(hardware.make_deterministic(device))
-    material = gather(config, source, device)
-    setup = _setup(material, hardware.choose_precision(config.precision, device))
+    precision = hardware.choose_precision(config.precision, device)
+    chosen = {"device": str(device), "precision": str(precision).removeprefix("torch.")}
+    material = gather(config.model_copy(update=chosen), source, device)
+    setup = _setup(material, precision)
     known = fingerprint(material.source)
-    progress = _resumed(path, setup, known) if resume else Progress()
     facts = _facts(setup, command, device)
-    loaded = time.perf_counter()
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        folder.write_record(path, setup.config, "running", **facts)
-        with display.display() as shown, Recorder(path, known, shown) as recorder:
-            fit(setup, progress, recorder)
-        tensors, _ = checkpoint.load_checkpoint(path / "checkpoints", progress.best_step)
-        restore(tensors, setup.network)
-        results = finish(path, setup, material, progress, facts, loading=loaded - started)
-        results["seconds"] = round(time.perf_counter() - started, 3)
-        folder.write_record(path, setup.config, "finished", results=results, **facts)
-    except BaseException as error:
-        stopped = _stopped(path, setup, error, facts, made)
-        if stopped is error:
-            raise
-        raise stopped from None
+    with folder.occupied(out, config.recipe, resume) as path:
+        progress = _resumed(path, setup, known) if resume else Progress()
+        loaded = time.perf_counter()
+        try:
+            folder.write_record(path, setup.config, "running", **facts)
+            with display.display() as shown, Recorder(path, known, shown) as recorder:
+                fit(setup, progress, recorder)
+            tensors, _ = checkpoint.load_checkpoint(path / "checkpoints", progress.best_step)
+            restore(tensors, setup.network)
+            results = finish(path, setup, material, progress, facts, loading=loaded - started)
+            results["seconds"] = round(time.perf_counter() - started, 3)
+            folder.write_record(path, setup.config, "finished", results=results, **facts)
+        except BaseException as error:
+            raise _stopped(path, setup, error, facts) from None
     return results
 
 
@@ -101,16 +105,17 @@ def _facts(setup: Setup, command: str, device: torch.device) -> dict[str, Any]:
     }
 
 
-def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, Any], made: list[Path]) -> BaseException:
-    """Leave a run that can go on, or nothing where nothing was saved yet; return the error to raise."""
+def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, Any]) -> BaseException:
+    """Leave a run that can go on from its last checkpoint, if it has one; return the error to raise."""
     checkpoint.clean(path / "checkpoints")
-    if not checkpoint.steps(path / "checkpoints"):
-        folder.undo(path, made)
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        error = RunInterruptedError("interrupted", *folder.saved(path))
-    with contextlib.suppress(OSError):  # the disk may be full; the checkpoints are what counts
-        folder.write_record(path, setup.config, "stopped", reason=str(error) or type(error).__name__, **facts)
+    if checkpoint.steps(path / "checkpoints"):
+        if isinstance(error, KeyboardInterrupt):
+            error = RunInterruptedError("interrupted", *folder.saved(path))
+        elif isinstance(error, OSError) and error.strerror:
+            where, remedy = error.filename or path, f"free some space; then {folder.saved(path)[1]}"
+            error = RunError(where, error.strerror, remedy)
+        with contextlib.suppress(OSError):  # the disk may be full; the checkpoints are what counts
+            folder.write_record(path, setup.config, "stopped", reason=str(error) or type(error).__name__, **facts)
     return error
 
 

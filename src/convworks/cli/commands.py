@@ -1,0 +1,157 @@
+"""`convworks VERB ...`: every option of every command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convworks.cli.answer import Answer
+
+app = typer.Typer(
+    name="convworks",
+    help="Train, evaluate, explain and ship convolutional networks.",
+    epilog="`convworks train` alone trains on the embedded digits. `convworks VERB --help` tells more.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output, all else on standard error.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+Bundles = Annotated[
+    list[Path],
+    typer.Argument(metavar="BUNDLE...", help="Folders of bundles or runs; several are an ensemble."),
+]
+
+
+@app.command()
+def train(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RECIPE]", help="A named recipe, for example mnist/fast; `convworks recipes` lists them."
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The network; `convworks models` lists them.")] = None,
+    data: Annotated[str | None, typer.Option(help="A name (digits, mnist, fashion-mnist, cifar10) or a path.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="How often each image is seen.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder, new or empty.  [default: runs/RECIPE]")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of every random choice.")] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Repeat bit for bit, at some cost in speed on a GPU.")
+    ] = False,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the configuration; may be repeated."),
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Train a network: on the embedded digits, by a recipe, or on your own images."""
+    from convworks.cli import train as command
+
+    return command.run(
+        recipe=recipe,
+        model=model,
+        data=data,
+        epochs=epochs,
+        out=out,
+        resume=resume,
+        device=device,
+        seed=seed,
+        deterministic=deterministic,
+        overrides=overrides or (),
+    )
+
+
+@app.command()
+def evaluate(
+    bundles: Bundles,
+    data: Annotated[str, typer.Option(help="A labelled source: a name or a path.")],
+    split: Annotated[
+        str | None, typer.Option(help="train, validation or test.  [default: test, else validation, else train]")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write a report and predictions.csv into this new folder.")] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Measure a bundle, or an ensemble of several, on labelled images."""
+    from convworks.cli import evaluate as command
+
+    return command.run(bundles, data=data, split=split, out=out, device=device)
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="The folder of a bundle or a run.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Images, folders (searched through) or glob patterns."),
+    ],
+    top: Annotated[int, typer.Option(min=1, help="How many classes to name for each image.")] = 5,
+    out: Annotated[Path | None, typer.Option(help="Write the answers to this .csv or .jsonl file.")] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Classify images."""
+    from convworks.cli import predict as command
+
+    return command.run(bundle, paths, top=top, out=out, device=device)
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="A network: its layer table.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """List the networks, or show one layer by layer."""
+    from convworks.cli import models as command
+
+    return command.run(name)
+
+
+@app.command()
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="A recipe: its complete configuration.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """List the recipes, or show the complete configuration of one."""
+    from convworks.cli import recipes as command
+
+    return command.run(name)
+
+
+@app.command()
+def data(
+    source: Annotated[str, typer.Argument(help="A name or a path.")],
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Where to write the contact sheet (a PNG file).  [default: SOURCE-sheet.png]"),
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Look at a source: counts, classes, sizes, damaged files, a contact sheet."""
+    from convworks.cli import data as command
+
+    return command.run(source, sheet=sheet)
+
+
+@app.command()
+def doctor(as_json: Json = False, debug: Debug = False) -> Answer:
+    """Show what this machine has, and what is wrong with it."""
+    from convworks.cli import doctor as command
+
+    return command.run()
