@@ -8,7 +8,10 @@ from convworks.training.config import CrossEntropy, OneCycle, RunConfig, Trainin
 
 
 def default() -> RunConfig:
-    """Train a small convolutional network on the digits: `convworks train`."""
+    """Train a small convolutional network on the digits: `convworks train`.
+
+    Two cores of an AMD EPYC: about 8 s; test accuracy over seeds 0 to 4: 99.44, 99.44, 99.44, 98.87, 99.44 %.
+    """
     return RunConfig(
         recipe="digits/default",
         data=DataConfig(source="digits"),

@@ -9,7 +9,11 @@ from convworks.training.config import AdamW, CrossEntropy, OneCycle, PenaltyLoss
 
 
 def fast() -> RunConfig:
-    """Reach 99 % in seconds: `convworks train mnist/fast`."""
+    """Reach 99 % in seconds: `convworks train mnist/fast`.
+
+    Two cores of an AMD EPYC with bfloat16: 6.2 s from prompt to prompt (median of five); test accuracy over seeds 0
+    to 4: 99.27, 99.16, 99.18, 99.16, 99.12 %, mean 99.18 %.
+    """
     return RunConfig(
         recipe="mnist/fast",
         data=DataConfig(source="mnist", size=(24, 24), fit="pad", validation_limit=5000),
@@ -21,7 +25,11 @@ def fast() -> RunConfig:
 
 
 def accurate() -> RunConfig:
-    """Reach 99.6 % in minutes: `convworks train mnist/accurate`."""
+    """Reach 99.6 % in minutes: `convworks train mnist/accurate`.
+
+    Two cores of an AMD EPYC with bfloat16: 2 min 28 s; test accuracy over seeds 0 to 4: 99.66, 99.69, 99.69, 99.48,
+    99.64 %, mean 99.63 %.
+    """
     affine = AffineConfig(translate=0.08, rotate=12, scale=0.12, squeeze=0.06, shear=0.15)
     return RunConfig(
         recipe="mnist/accurate",
@@ -39,6 +47,9 @@ def lenet5() -> RunConfig:
 
     The network, its initial weights, its input (32x32, background -0.1, ink 1.175) and its criterion are the
     paper's; the optimiser is of today, for the paper's second-order method was one for its machines.
+
+    One core of an AMD EPYC: about 3 minutes; test error over seeds 0 to 4: 0.84, 0.77, 0.94, 0.93, 0.85 %, mean
+    0.87 %, standard deviation 0.07. The paper: 0.95 %.
     """
     return RunConfig(
         recipe="mnist/lenet5",
@@ -65,7 +76,9 @@ def lenet5() -> RunConfig:
 def lenet5_distortions() -> RunConfig:
     """LeNet-5 of 1998 with distortions: `convworks train mnist/lenet5-distortions`.
 
-    Translation, scaling, squeezing and horizontal shearing, as in section III.A.
+    Translation, scaling, squeezing and horizontal shearing, as in section III.A. One core of an AMD EPYC: about 6
+    minutes; test error over seeds 0 to 4: 0.66, 0.62, 0.73, 0.58, 0.67 %, mean 0.65 %, standard deviation 0.06. The
+    paper: 0.8 %.
     """
     changes = [
         "recipe='mnist/lenet5-distortions'",
