@@ -75,8 +75,6 @@ def _caption(predictions: Predictions, sample: int) -> list[tuple[str, float, st
     predicted = _label(predictions, int(predictions.predicted[sample]))
     share = f"{100 * predictions.confidence[sample]:.0f} %"
     file = (predictions.names[sample], 9.5, "muted", False)
-    if text_width(f"{true} → {predicted}   {share}", 12.5) <= TILE - 4:
-        return [(f"{true} → {predicted}   {share}", 12.5, "ink", True), file]
     return [(true, 12.0, "ink", True), (f"→ {predicted}  {share}", 12.0, "orange", True), file]
 
 
