@@ -11,8 +11,8 @@ from convworks.training.config import AdamW, CrossEntropy, OneCycle, PenaltyLoss
 def fast() -> RunConfig:
     """Reach 99 % in seconds: `convworks train mnist/fast`.
 
-    Two cores of an AMD EPYC with bfloat16: 6.2 to 6.6 s from prompt to prompt (medians of five); test accuracy over seeds 0
-    to 4: 99.27, 99.16, 99.18, 99.16, 99.12 %, mean 99.18 %.
+    Two cores of an AMD EPYC with bfloat16: 6.2 to 6.6 s from prompt to prompt (medians of five); test accuracy over
+    seeds 0 to 4: 99.27, 99.16, 99.18, 99.16, 99.12 %, mean 99.18 %.
     """
     return RunConfig(
         recipe="mnist/fast",
