@@ -97,7 +97,7 @@ def make_deterministic(device: torch.device) -> str:
     torch.backends.cudnn.benchmark = False
     if device.type == "cpu":
         threads = torch.get_num_threads()
-        return f"deterministic: bit-exact on such a processor with as many threads ({threads}), at no cost in speed"
+        return f"deterministic: bit-exact on such a processor with as many threads ({threads}), at little cost in speed"
     return f"deterministic: bit-exact on such a {device.type} device; some kernels are slower, or missing"
 
 

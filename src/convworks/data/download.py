@@ -15,9 +15,9 @@ from typing import IO
 
 from convworks.data.source import Report
 from convworks.errors import RunError
+from convworks.files import TEMPORARY
 
 PIECE = 1 << 18
-PARTIAL = ".partial"
 
 
 def fetch(
@@ -41,7 +41,7 @@ def fetch(
         with _alone(path):
             if path.exists():  # another process was quicker
                 return
-            partial = path.with_name(path.name + PARTIAL)
+            partial = path.with_name(path.name + TEMPORARY)
             for last in (False, True):
                 _complete(address, partial, report, timeout, attempts, pause)
                 found = md5(partial)
