@@ -1,0 +1,198 @@
+"""Shape arithmetic: how a window of some size, stride, padding and dilation slides along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from convworks.errors import InputError
+
+#: `valid`, `same`, `full`, a number of zeros at every border, one for each axis, or (before, after) for each axis.
+Padding = str | int | Sequence[int | tuple[int, int]]
+PerAxis = int | Sequence[int]
+Rounding = Literal["floor", "ceil", "exact"]
+
+NAMED = ("valid", "same", "full")
+ROUNDINGS = ("floor", "ceil", "exact")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """A window sliding along one axis: all in positions; `before` and `after` are the padding, `output` its places.
+
+    `overhang` counts the positions by which the last window reaches beyond the padding (with ceil), `leftover` the
+    last positions that no window reads (with floor).
+    """
+
+    size: int
+    kernel_size: int
+    stride: int
+    dilation: int
+    before: int
+    after: int
+    output: int
+
+    @property
+    def extent(self) -> int:
+        """Positions from the first to the last that a window touches: dilation * (kernel_size - 1) + 1."""
+        return self.dilation * (self.kernel_size - 1) + 1
+
+    @property
+    def overhang(self) -> int:
+        """How far the last window reaches beyond the padded input."""
+        return max(0, -self._rest)
+
+    @property
+    def leftover(self) -> int:
+        """How many positions at the end of the padded input no window reaches."""
+        return max(0, self._rest)
+
+    @property
+    def _rest(self) -> int:
+        return self.before + self.size + self.after - (self.output - 1) * self.stride - self.extent
+
+
+def output_size(
+    size: int, *, kernel_size: int, stride: int = 1, padding: Padding = 0, dilation: int = 1, rounding: Rounding
+) -> int:
+    """Return (size - extent + before + after) / stride + 1, extent being dilation * (kernel_size - 1) + 1.
+
+    Lecture 001 (Zero Padding), 004 (A closer look at spatial dimensions). `rounding` says what happens where the
+    division leaves a rest: `exact` raises InputError ("does not fit", as lecture 004 has it), `floor` leaves the last
+    positions unread (what convolution layers do), `ceil` adds a window that reaches beyond the border, if it begins
+    within input or padding before it (what some pooling layers do).
+    """
+    return sliding((size,), kernel_size, stride, padding, dilation, rounding=rounding)[0].output
+
+
+def up_size(
+    size: int,
+    *,
+    kernel_size: int,
+    stride: int = 1,
+    padding: int | tuple[int, int] = 0,
+    dilation: int = 1,
+    output_padding: int = 0,
+) -> int:
+    """Return the output size of an up-convolution: (size - 1) stride - before - after + extent + output_padding."""
+    before, after = (padding, padding) if isinstance(padding, int) else padding
+    return (size - 1) * stride - before - after + dilation * (kernel_size - 1) + 1 + output_padding
+
+
+def same_padding(kernel_size: int, dilation: int = 1) -> int:
+    """Return the zeros on each side that keep the size at stride 1: dilation * (kernel_size - 1) / 2.
+
+    An even number of kernel positions has no middle, so no equal padding keeps the size: InputError.
+    """
+    _positive("kernel_size", kernel_size)
+    _positive("dilation", dilation)
+    total = dilation * (kernel_size - 1)
+    if total % 2:
+        raise InputError(
+            "padding",
+            f"'same' needs {total} zeros with kernel_size={kernel_size}, dilation={dilation}, not to be halved",
+            f"use an odd kernel_size, or give ({total // 2}, {total - total // 2}) explicitly",
+        )
+    return total // 2
+
+
+def sliding(
+    size: Sequence[int],
+    kernel_size: PerAxis,
+    stride: PerAxis = 1,
+    padding: Padding = "valid",
+    dilation: PerAxis = 1,
+    *,
+    rounding: Rounding = "floor",
+) -> tuple[Axis, ...]:
+    """Return how a window slides along each axis of an image of `size`.
+
+    Raises InputError where a number is not positive, their count is not that of the axes, the window is larger than
+    the padded input, an even kernel shall keep the size, or (with rounding `exact`) the windows leave a rest.
+    """
+    if rounding not in ROUNDINGS:
+        raise InputError("rounding", f"{rounding!r} is not known", f"give one of {', '.join(ROUNDINGS)}")
+    rank = len(size)
+    kernels = per_axis("kernel_size", kernel_size, rank)
+    dilations = per_axis("dilation", dilation, rank)
+    strides = per_axis("stride", stride, rank)
+    paddings = resolve_padding(padding, kernels, dilations)
+    return tuple(
+        _slide(n, k, s, d, *p, rounding)
+        for n, k, s, d, p in zip(size, kernels, strides, dilations, paddings, strict=True)
+    )
+
+
+def per_axis(name: str, value: PerAxis, rank: int) -> tuple[int, ...]:
+    """Return one positive number for each of `rank` axes."""
+    values = (value,) * rank if isinstance(value, int) else tuple(int(entry) for entry in value)
+    if len(values) != rank:
+        raise InputError(name, f"{value} must be one number, or one for each of {rank} axes", "leave out or add some")
+    for entry in values:
+        _positive(name, entry)
+    return values
+
+
+def resolve_padding(
+    padding: Padding, kernel_size: Sequence[int], dilation: Sequence[int]
+) -> tuple[tuple[int, int], ...]:
+    """Return (before, after) for each axis."""
+    rank = len(kernel_size)
+    if isinstance(padding, str):
+        if padding not in NAMED:
+            raise InputError("padding", f"{padding!r} is not known", f"give {', '.join(NAMED)}, or numbers")
+        if padding == "valid":
+            return ((0, 0),) * rank
+        if padding == "full":
+            return tuple((d * (k - 1), d * (k - 1)) for k, d in zip(kernel_size, dilation, strict=True))
+        return tuple((same_padding(k, d),) * 2 for k, d in zip(kernel_size, dilation, strict=True))
+    entries = (padding,) * rank if isinstance(padding, int) else tuple(padding)
+    pairs = tuple((entry, entry) if isinstance(entry, int) else tuple(entry) for entry in entries)
+    if len(pairs) != rank or any(len(pair) != 2 for pair in pairs):
+        raise InputError(
+            "padding",
+            f"{padding} must be one number, or one number or (before, after) for each of {rank} axes",
+            "write it so",
+        )
+    if any(zeros < 0 for pair in pairs for zeros in pair):
+        raise InputError("padding", f"{padding} must not be negative", "crop the input instead")
+    return tuple((int(pair[0]), int(pair[1])) for pair in pairs)
+
+
+def _slide(
+    size: int, kernel_size: int, stride: int, dilation: int, before: int, after: int, rounding: Rounding
+) -> Axis:
+    extent, padded = dilation * (kernel_size - 1) + 1, before + size + after
+    if extent > padded:
+        dilated = f", dilation={dilation}: {extent} positions" if dilation > 1 else ""
+        raise InputError(
+            "kernel_size",
+            f"kernel_size={kernel_size}{dilated} must not exceed the padded input, {before} + {size} + {after}",
+            "use a smaller kernel, a larger input or more padding",
+        )
+    steps, rest = divmod(padded - extent, stride)
+    if rest and rounding == "exact":
+        raise InputError(
+            "stride",
+            f"kernel_size={kernel_size} at stride={stride} does not fit an input of {before} + {size} + {after}: "
+            f"({padded} - {extent}) / {stride} leaves {rest}",
+            "choose a stride that divides, or rounding 'floor' or 'ceil'",
+        )
+    # With ceil, a window that would begin in the padding after the input sees nothing: it is left out.
+    begins_inside = (steps + 1) * stride < before + size
+    more = 1 if rest and rounding == "ceil" and begins_inside else 0
+    return Axis(
+        size=size,
+        kernel_size=kernel_size,
+        stride=stride,
+        dilation=dilation,
+        before=before,
+        after=after,
+        output=steps + 1 + more,
+    )
+
+
+def _positive(name: str, value: int) -> None:
+    if value < 1:
+        raise InputError(name, f"{name}={value} must be at least 1", "give a positive whole number")
