@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
@@ -11,7 +9,8 @@ from numpy.typing import ArrayLike
 from convworks.errors import InputError
 
 Array = Float64[np.ndarray, "..."]
-Layout = Literal["channels_first", "channels_last"]
+#: Where the channels stand in images: one of LAYOUTS.
+Layout = str
 
 LAYOUTS = ("channels_first", "channels_last")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from convworks.errors import InputError
 
 #: `valid`, `same`, `full`, a number of zeros at every border, one for each axis, or (before, after) for each axis.
 Padding = str | int | Sequence[int | tuple[int, int]]
 PerAxis = int | Sequence[int]
-Rounding = Literal["floor", "ceil", "exact"]
+#: What happens where the windows leave a rest: one of ROUNDINGS.
+Rounding = str
 
 NAMED = ("valid", "same", "full")
 ROUNDINGS = ("floor", "ceil", "exact")
