@@ -31,7 +31,7 @@ def test_closed_form_equals_the_footprint_of_gradients(name: str) -> None:
     side = max(shape.size[0], last[0].size + 4 * int(last[0].stride))
     side += -side % int(last[0].stride)
     # A strip shows the rows: the padded networks of thousands of pixels would need a terabyte otherwise.
-    size = (side, 8 if side > 200 else side)
+    size = (side, 2 if side > 200 else side)
     taps = maps(network, shape.channels, size)
     for tap in list(taps)[-1:] if side > 2000 else taps:
         fields = taps[tap]
@@ -72,12 +72,12 @@ def test_published_values(name: str, tap: str, size: int, stride: int) -> None:
 
 
 class Branches(nn.Module):
-    """A 1x1 and a dilated 5x5 branch, concatenated and added to a shortcut."""
+    """A 1x1 and a dilated 3x3 branch, concatenated and added to a shortcut."""
 
     def __init__(self) -> None:
         super().__init__()
         self.narrow = nn.Conv2d(2, 1, 1)
-        self.wide = nn.Conv2d(2, 1, 5, dilation=2, padding=4)
+        self.wide = nn.Conv2d(2, 1, 3, dilation=2, padding=2)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.narrow(x), self.wide(x)], dim=1) + x

@@ -149,6 +149,34 @@ def data(
     return command.run(source, sheet=sheet)
 
 
+@app.command("filter")
+def filter_images(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[IMAGE...]",
+            help="Images, folders (searched through) or glob patterns; without any, the kernels are listed.",
+        ),
+    ] = None,
+    kernel: Annotated[
+        str | None,
+        typer.Option(help='A name, a text file of numbers in rows, or numbers: "0 -1 0; -1 5 -1; 0 -1 0".'),
+    ] = None,
+    stride: Annotated[int, typer.Option(min=1, help="Steps of the kernel, in pixels.")] = 1,
+    padding: Annotated[
+        str, typer.Option(help="Zeros around the image: valid (none), same, full, or how many.")
+    ] = "same",
+    out: Annotated[Path, typer.Option(help="The folder for the results; older ones are replaced.")] = Path("filtered"),
+    values: Annotated[bool, typer.Option("--values", help="Write the numbers too: float32 [h, w, c], .npy.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Apply a kernel to images, as a convolution layer does: laid on as printed (not flipped), channel by channel."""
+    from convworks.cli import filter as command
+
+    return command.run(paths or [], kernel=kernel, stride=stride, padding=padding, out=out, values=values)
+
+
 @app.command()
 def doctor(as_json: Json = False, debug: Debug = False) -> Answer:
     """Show what this machine has, and what is wrong with it."""
