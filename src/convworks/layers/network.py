@@ -26,8 +26,8 @@ class Network(nn.Module):
             self.stages.add_module(name, stage)
         self.head = head
 
-    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k"]:
-        """Return the logits of a batch of normalised images."""
+    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k *map"]:
+        """Return the logits of a batch of normalised images; a fully convolutional network gives a map of them."""
         logits: Tensor = self.head(self.stages(self.stem(images)))
         return logits
 

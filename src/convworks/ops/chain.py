@@ -1,0 +1,174 @@
+"""Gradients through deep chains (lectures 002, Vanishing/Exploding Gradients; 001, Parameter Initialization).
+
+    F = f_1(w_1, f_2(w_2, ... f_n(w_n)))
+    dF/dw_k = (df_1/df_2) (df_2/df_3) ... (df_{k-1}/df_k) (df_k/dw_k)
+
+Every function between a parameter and F brings a factor: (.1)^3 = .001 vanishes, 2^3 = 8 explodes. `signals` measures
+the same in a chain of fully connected layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.random import Generator
+from numpy.typing import ArrayLike
+
+from convworks.errors import InputError, nearest
+from convworks.ops import fully_connected, relu, sigmoid, tanh
+from convworks.ops.arrays import Array, floats
+from convworks.ops.initialiser import Initialiser, by_name, gaussian
+
+Matrix = Float64[np.ndarray, "b n"]
+
+#: A unit counts as saturated where less than this share of its activation's largest derivative is left.
+SATURATED = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signal:
+    """What passes a layer of a chain; layers count from 1, at the input. All but the share are standard deviations.
+
+    activation: of the layer's outputs; saturated: share of its units, over the batch, that let (next to) no message
+    through; message: of the derivative of the loss, summed over the batch, by the layer's outputs; gradient: by
+    its weights.
+    """
+
+    layer: int
+    activation: float
+    saturated: float
+    message: float
+    gradient: float
+
+
+class Activation(NamedTuple):
+    """An activation for `signals`: its values, its message backward, and the largest derivative that it has."""
+
+    forward: Callable[[Array], Array]
+    backward: Callable[[Array, Array], Array]
+    steepest: float
+
+
+ACTIVATIONS = {
+    "linear": Activation(lambda x: x, lambda message, x: message, 1.0),
+    "tanh": Activation(tanh.forward, tanh.backward, 1.0),
+    "sigmoid": Activation(sigmoid.forward, sigmoid.backward, 0.25),
+    "relu": Activation(relu.forward, relu.backward, 1.0),
+}
+
+
+def chain(factors: ArrayLike) -> Float64[np.ndarray, "n"]:
+    """Return the products of the first 1, 2, ... n factors: how much is left of a message after so many functions.
+
+    Lecture 002, Vanishing/Exploding Gradients: factors of .1 leave .1, .01, .001. A product beyond the range of
+    float64 is inf, or 0. Raises InputError for factors that are not finite.
+    """
+    values = floats("factors", factors, "functions")
+    with np.errstate(over="ignore", invalid="ignore"):
+        products = np.cumprod(values)
+    products[np.logical_or.accumulate(values == 0)] = 0.0  # also where inf came before the zero
+    return products
+
+
+def parameter_gradients(through: ArrayLike, own: ArrayLike) -> Float64[np.ndarray, "n"]:
+    """Return dF/dw_1 ... dF/dw_n of the chain above (lecture 002, Vanishing/Exploding Gradients).
+
+    `through` are the n - 1 derivatives df_k/df_{k+1} of each function by the next inner one, `own` the n derivatives
+    df_k/dw_k by its own parameter. Raises InputError where their numbers do not fit or a value is not finite.
+    """
+    inner, last = floats("through", through, "functions"), floats("own", own, "functions")
+    if len(inner) != len(last) - 1:
+        raise InputError(
+            "through",
+            f"has {len(inner)} derivatives for {len(last)} functions",
+            f"give one for each function but the innermost: {max(0, len(last) - 1)}",
+        )
+    return np.array([chain([*inner[:k], derivative])[-1] for k, derivative in enumerate(last)])
+
+
+def signals(
+    *,
+    activation: str,
+    generator: Generator,
+    sigma: float | None = None,
+    initialiser: str | Initialiser | None = None,
+    depth: int = 10,
+    width: int = 500,
+    batch: int = 100,
+    residual: bool = False,
+) -> list[Signal]:
+    """Return what passes each layer of a chain y = f(W x), or y = x + f(W x) with `residual`, forward and backward.
+
+    Inputs are `batch` draws of N(0, 1) in `width` units; the derivative of the loss by the last outputs is N(0, 1) as
+    well, so that messages are relative to it. W comes from N(0, sigma^2), or from an initialiser by name or function:
+    give one of the two. Lecture 001, Parameter Initialization (ten tanh layers of 500 units) and Xavier and He
+    Initialization; 002, Skip Connection. Raises InputError for an unknown activation or initialiser, numbers below 1,
+    and signals that explode beyond the range of float64.
+    """
+    function, draw = _activation(activation), _draw(sigma, initialiser)
+    for name, number in (("depth", depth), ("width", width), ("batch", batch)):
+        if number < 1:
+            raise InputError(name, f"{name}={number} must be at least 1", "give a positive whole number")
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            return _pass(function, draw, depth, (batch, width), residual, generator)
+    except FloatingPointError:
+        raise InputError(
+            "depth",
+            f"the signal explodes beyond the range of float64 in depth={depth} layers of width={width}",
+            "use smaller weights or fewer layers",
+        ) from None
+
+
+def _pass(
+    function: Activation, draw: Initialiser, depth: int, shape: tuple[int, int], residual: bool, generator: Generator
+) -> list[Signal]:
+    weights, inputs, sums = [], [], []
+    x: Matrix = generator.standard_normal(shape)
+    message: Matrix = generator.standard_normal(shape)
+    for _ in range(depth):
+        weights.append(draw((shape[1], shape[1]), generator))
+        inputs.append(x)
+        sums.append(fully_connected.forward(x, weights[-1]))
+        y = function.forward(sums[-1])
+        x = x + y if residual else y
+    outputs = [*inputs[1:], x]
+    found = []
+    for at in reversed(range(depth)):
+        at_sum = function.backward(message, sums[at])
+        slope = function.backward(np.ones(shape), sums[at])
+        signal = Signal(
+            layer=at + 1,
+            activation=float(outputs[at].std()),
+            saturated=float((slope < SATURATED * function.steepest).mean()),
+            message=float(message.std()),
+            gradient=float(fully_connected.gradient(at_sum, inputs[at]).weight.std()),
+        )
+        found.append(signal)
+        passed = fully_connected.backward(at_sum, weights[at])
+        message = message + passed if residual else passed
+    return found[::-1]
+
+
+def _activation(name: str) -> Activation:
+    if name not in ACTIVATIONS:
+        raise InputError(
+            "activation", f"{name!r} is not known{nearest(name, ACTIVATIONS)}", f"give one of {', '.join(ACTIVATIONS)}"
+        )
+    return ACTIVATIONS[name]
+
+
+def _draw(sigma: float | None, initialiser: str | Initialiser | None) -> Initialiser:
+    if (sigma is None) == (initialiser is None):
+        raise InputError(
+            "sigma", f"got sigma={sigma} and initialiser={initialiser}", "give one of the two, sigma or initialiser"
+        )
+    if sigma is not None:
+        return partial(gaussian, sigma=sigma)
+    assert initialiser is not None  # one of the two is given
+    return by_name(initialiser) if isinstance(initialiser, str) else initialiser

@@ -1,0 +1,111 @@
+"""Gradient clipping (lectures 000 and 003, Convergence - Gradient Clipping).
+
+    g <- g            if |g| <= c
+         c g / |g|    if |g| > c
+
+per weight, per variable, or for the gradient as a whole. `gradients` holds one array for each variable: NumPy arrays
+or PyTorch tensors, computed on with the operators that both have, in their own precision, and never changed in place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from convworks.errors import InputError
+
+G = TypeVar("G")
+
+
+class _Size(NamedTuple):
+    """A Euclidean norm as largest * relative: squares of large and of tiny values stay representable."""
+
+    largest: float
+    relative: float
+
+    @property
+    def norm(self) -> float:
+        return self.largest * self.relative
+
+
+def by_value(gradients: Sequence[G], limit: float) -> tuple[G, ...]:
+    """Return each value cut to [-limit, limit] ("per weight"; it turns the gradient, unlike the two others).
+
+    Raises InputError for a limit that is not positive and for gradients that are not finite.
+    """
+    _check_limit(limit)
+    return tuple(_cut(g, _largest(g, at), limit) for at, g in enumerate(gradients))
+
+
+def by_variable_norm(gradients: Sequence[G], limit: float) -> tuple[G, ...]:
+    """Return each array of the gradient with a Euclidean norm of at most `limit` ("per variable").
+
+    Raises InputError for a limit that is not positive and for gradients that are not finite.
+    """
+    _check_limit(limit)
+    return tuple(_shrink(g, size, size, limit) for g, size in zip(gradients, _sizes(gradients), strict=True))
+
+
+def by_global_norm(gradients: Sequence[G], limit: float) -> tuple[G, ...]:
+    """Return the gradient with a Euclidean norm of at most `limit`, its direction kept ("as a whole").
+
+    Raises InputError for a limit that is not positive and for gradients that are not finite.
+    """
+    _check_limit(limit)
+    sizes = _sizes(gradients)
+    total = _total(sizes)
+    return tuple(_shrink(g, size, total, limit) for g, size in zip(gradients, sizes, strict=True))
+
+
+def global_norm(gradients: Sequence[G]) -> float:
+    """Return |g|, the square root of the sum of the squares of all values of all arrays; 0 for no values.
+
+    Raises InputError for gradients that are not finite.
+    """
+    return _total(_sizes(gradients)).norm
+
+
+def _cut(g: Any, largest: float, limit: float) -> Any:
+    # Within the limit nothing is cut: the limit may be too large a number for the array's type.
+    return g * 1.0 if largest <= limit else g.clip(-limit, limit)
+
+
+def _shrink(g: Any, own: _Size, whole: _Size, limit: float) -> Any:
+    if whole.norm <= limit or not own.largest:
+        return g * 1.0
+    # limit * g / norm; in this order, as the norm may be beyond the range of the array's type, its largest is not
+    return g / own.largest * (own.largest / whole.largest * (limit / whole.relative))
+
+
+def _sizes(gradients: Sequence[Any]) -> list[_Size]:
+    sizes = []
+    for at, g in enumerate(gradients):
+        largest = _largest(g, at)
+        # The mean, not the sum: in half precision the sum may be beyond the range, and the mean is taken in single.
+        squares = ((g / largest) ** 2).mean().item() * math.prod(g.shape) if largest else 0.0
+        sizes.append(_Size(largest, math.sqrt(squares)))
+    return sizes
+
+
+def _total(sizes: Sequence[_Size]) -> _Size:
+    largest = max((size.largest for size in sizes), default=0.0)
+    if not largest:
+        return _Size(0.0, 0.0)
+    return _Size(largest, math.hypot(*(size.largest / largest * size.relative for size in sizes)))
+
+
+def _largest(g: Any, at: int) -> float:
+    value = float(abs(g).max().item()) if math.prod(g.shape) else 0.0
+    if not math.isfinite(value):
+        raise InputError(
+            f"gradients[{at}]",
+            f"a gradient is not finite (largest absolute value {value})",
+            "leave this step out, or lower the learning rate: clipping cannot mend it",
+        )
+    return value
+
+
+def _check_limit(limit: float) -> None:
+    if not limit > 0:
+        raise InputError("limit", f"limit={limit} must be greater than 0", "give a positive number")

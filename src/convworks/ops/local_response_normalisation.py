@@ -1,0 +1,84 @@
+"""Local response normalisation of AlexNet (lecture 003, VGG: column A-LRN; Krizhevsky et al., 2012, section 3.3).
+
+    z[i] = x[i] / d[i]^beta,   d[i] = k + alpha * sum of x[j]^2 over the n channels j around i
+
+at each position of each image; channels beyond the first and the last are left out of the sum. The paper has k = 2,
+n = 5, alpha = 1e-4, beta = 0.75. An even n has its middle missing: n / 2 channels before i, and n / 2 - 1 after it.
+PyTorch's LocalResponseNorm divides alpha by n: alpha here is alpha * n there.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
+
+from convworks.errors import InputError
+from convworks.ops.arrays import Array, Layout, images, in_layout, same_shape
+
+
+def forward(
+    x: ArrayLike,
+    *,
+    k: float = 2.0,
+    n: int = 5,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    layout: Layout = "channels_first",
+) -> Array:
+    """Return z, of the shape of the images x.
+
+    Raises InputError for wrong ranks, values that are not finite, k <= 0 or alpha < 0 (which could divide by 0), n < 1.
+    """
+    pixels = images("x", x, layout)
+    _check(k, n, alpha, beta)
+    near = neighbours(pixels.shape[1], n)
+    return in_layout(pixels * (k + alpha * _mix(near, pixels**2)) ** -beta, layout)
+
+
+def backward(
+    message: ArrayLike,
+    x: ArrayLike,
+    *,
+    k: float = 2.0,
+    n: int = 5,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    layout: Layout = "channels_first",
+) -> Array:
+    """Return the message at the input, derived from the formula above.
+
+    delta_x[j] = message[j] * d[j]^-beta
+                 - 2 alpha beta x[j] * sum over the i that have j around them of message[i] * x[i] * d[i]^(-beta - 1)
+    """
+    pixels = images("x", x, layout)
+    delta = images("message", message, layout, pixels.ndim - 2)
+    same_shape("message", delta, pixels.shape)
+    _check(k, n, alpha, beta)
+    near = neighbours(pixels.shape[1], n)
+    d = k + alpha * _mix(near, pixels**2)
+    through = _mix(near.T, delta * pixels * d ** (-beta - 1))
+    return in_layout(delta * d**-beta - 2 * alpha * beta * pixels * through, layout)
+
+
+def neighbours(count: int, n: int) -> Float64[np.ndarray, "c c"]:
+    """Return the band matrix that is 1 where channel j (column) is one of the n around channel i (row)."""
+    offset = np.arange(count) - np.arange(count)[:, None]
+    return ((-(n // 2) <= offset) & (offset <= (n - 1) // 2)).astype(np.float64)
+
+
+def _mix(matrix: Float64[np.ndarray, "c c"], x: Array) -> Array:
+    return np.asarray((matrix @ x.reshape(*x.shape[:2], -1)).reshape(x.shape))
+
+
+def _check(k: float, n: int, alpha: float, beta: float) -> None:
+    if n < 1:
+        raise InputError("n", f"n={n} must be at least 1", "the paper has n=5 channels")
+    if not (math.isfinite(k) and k > 0):
+        raise InputError("k", f"k={k} must be positive", "the paper has k=2")
+    if not (math.isfinite(alpha) and alpha >= 0):
+        raise InputError("alpha", f"alpha={alpha} must not be negative", "the paper has alpha=1e-4")
+    if not math.isfinite(beta):
+        raise InputError("beta", f"beta={beta} must be finite", "the paper has beta=0.75")
