@@ -1,0 +1,121 @@
+"""One unit of a convolution layer, that is of `ops.cross_correlation` (lecture 001, Convolution in 2D)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from convworks.ops.arrays import Array, floats, images, same_shape
+from convworks.ops.cross_correlation import check_bias, check_channels, check_groups, check_weight
+from convworks.ops.shape import Axis, Padding, PerAxis, per_axis, sliding
+from convworks.ops.unit.terms import Terms, beside, grid, index_of, pairs, read, seen, terms
+
+
+def forward(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    unit: Sequence[int],
+    stride: PerAxis = 1,
+    padding: Padding = "valid",
+    dilation: PerAxis = 1,
+    groups: int = 1,
+) -> Terms:
+    """Return the terms of z[unit], (b, d, *o): x[b, c, o * stride + t * dilation - before] * weight[d, c, t].
+
+    Taps on padding are terms too, with the value 0. Raises InputError for an index outside z and as
+    `ops.cross_correlation.forward` does.
+    """
+    kernel = check_weight(weight, groups)
+    pixels = images("x", x, "channels_first", kernel.ndim - 2)
+    check_channels(pixels.shape[1], kernel.shape[1] * groups, kernel.shape, groups)
+    axes = sliding(pixels.shape[2:], kernel.shape[2:], stride, padding, dilation)
+    b, d, *place = index_of("unit", unit, (len(pixels), len(kernel), *(axis.output for axis in axes)))
+    first = _first_channel(d, kernel, groups)
+    taps = grid(*(range(n) for n in kernel.shape[1:]))
+    at = [seen(axis, o)[taps[:, n + 1]] for n, (axis, o) in enumerate(zip(axes, place, strict=True))]
+    places = np.stack([np.full(len(taps), b), first + taps[:, 0], *at], axis=1)
+    offset = 0.0 if bias is None else float(check_bias(bias, len(kernel))[d])
+    return terms(read(pixels, places), kernel[d].ravel(), places, beside([d], taps), offset)
+
+
+def backward(
+    message: ArrayLike,
+    weight: ArrayLike,
+    *,
+    position: Sequence[int],
+    size: PerAxis,
+    stride: PerAxis = 1,
+    padding: Padding = "valid",
+    dilation: PerAxis = 1,
+    groups: int = 1,
+) -> Terms:
+    """Return the terms of the message at x[position], (b, c, *i): message[b, d, o] * weight[d, c, t] over all d, o, t.
+
+    A position that no window sees has no terms.
+    """
+    kernel = check_weight(weight, groups)
+    delta = images("message", message, "channels_first", kernel.ndim - 2)
+    axes = sliding(per_axis("size", size, kernel.ndim - 2), kernel.shape[2:], stride, padding, dilation)
+    same_shape("message", delta, (len(delta), len(kernel), *(axis.output for axis in axes)))
+    shape = (len(delta), kernel.shape[1] * groups, *(axis.size for axis in axes))
+    b, c, *at = index_of("position", position, shape)
+    group, channel = divmod(c, kernel.shape[1])
+    filters = len(kernel) // groups
+    taps, outputs = pairs(axes, at)
+    chosen = grid(range(group * filters, (group + 1) * filters), range(len(taps)))
+    places = np.concatenate([np.full((len(chosen), 1), b), chosen[:, :1], outputs[chosen[:, 1]]], axis=1)
+    weights = np.concatenate([chosen[:, :1], np.full((len(chosen), 1), channel), taps[chosen[:, 1]]], axis=1)
+    return terms(read(delta, places), read(kernel, weights), places, weights)
+
+
+def gradient(
+    message: ArrayLike,
+    x: ArrayLike,
+    *,
+    index: Sequence[int],
+    kernel_size: PerAxis,
+    stride: PerAxis = 1,
+    padding: Padding = "valid",
+    dilation: PerAxis = 1,
+    groups: int = 1,
+) -> Terms:
+    """Return the terms of d loss / d weight[index], (d, c, *t): an input value times message[b, d, o], over all b, o.
+
+    `places` are those of the input values, `weight_places` those of the message.
+    """
+    pixels = images("x", x, "channels_first")
+    delta = images("message", message, "channels_first", pixels.ndim - 2)
+    check_groups(groups, delta.shape[1], pixels.shape[1])
+    axes = sliding(pixels.shape[2:], kernel_size, stride, padding, dilation)
+    same_shape("message", delta, (len(pixels), delta.shape[1], *(axis.output for axis in axes)))
+    in_group, filters = pixels.shape[1] // groups, delta.shape[1] // groups
+    shape = (delta.shape[1], in_group, *(axis.kernel_size for axis in axes))
+    d, c, *tap = index_of("index", index, shape)
+    outputs = grid(range(len(pixels)), *(range(axis.output) for axis in axes))
+    at = [_under(axis, t)[outputs[:, n + 1]] for n, (axis, t) in enumerate(zip(axes, tap, strict=True))]
+    channel = np.full(len(outputs), d // filters * in_group + c)
+    places = np.stack([outputs[:, 0], channel, *at], axis=1)
+    sources = np.insert(outputs, 1, d, axis=1)
+    return terms(read(pixels, places), read(delta, sources), places, sources)
+
+
+def bias_gradient(message: ArrayLike, *, channel: int) -> Terms:
+    """Return the terms of d loss / d bias[channel]: the messages of that channel, each times 1."""
+    delta = floats("message", message)
+    index_of("channel", [channel], delta.shape[1:2])
+    places = np.insert(grid(range(len(delta)), *(range(n) for n in delta.shape[2:])), 1, channel, axis=1)
+    return terms(read(delta, places), np.ones(len(places)), places)
+
+
+def _first_channel(filter_index: int, kernel: Array, groups: int) -> int:
+    """Return the first input channel that a filter sees."""
+    return int(filter_index // (len(kernel) // groups) * kernel.shape[1])
+
+
+def _under(axis: Axis, tap: int) -> np.ndarray:
+    """Return the input position under one tap, at every place of the window."""
+    return np.arange(axis.output) * axis.stride + tap * axis.dilation - axis.before

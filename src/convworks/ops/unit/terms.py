@@ -1,0 +1,118 @@
+"""The terms of a sum, each with the place that its value comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from convworks.errors import InputError
+from convworks.ops.arrays import Array
+from convworks.ops.shape import Axis
+
+Places = Int64[np.ndarray, "_ _"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """A sum of n products and a bias.
+
+    Term n is values[n] * weights[n]. `places[n]` is the index of its value in the tensor that it was read from; in
+    padding, indices are negative or beyond the end, and the value is 0. `weight_places[n]` is the index of its weight,
+    and has no columns where the weight is no entry of a tensor (the 1 or 0 of maximum, the 1/n of an average).
+    """
+
+    values: Float64[np.ndarray, "n"]
+    weights: Float64[np.ndarray, "n"]
+    places: Places
+    weight_places: Places
+    bias: float = 0.0
+
+    @property
+    def products(self) -> Float64[np.ndarray, "n"]:
+        """What each term contributes."""
+        return np.asarray(self.values * self.weights)
+
+    @property
+    def sum(self) -> float:
+        """All products and the bias."""
+        return float(self.products.sum()) + self.bias
+
+
+def terms(
+    values: Array, weights: Array, places: Places, weight_places: Places | None = None, bias: float = 0.0
+) -> Terms:
+    """Return Terms with plain vectors; weights without a place get no columns."""
+    none = np.empty((len(places), 0), dtype=np.int64)
+    return Terms(
+        values=np.asarray(values, dtype=np.float64),
+        weights=np.asarray(weights, dtype=np.float64),
+        places=places,
+        weight_places=none if weight_places is None else weight_places,
+        bias=bias,
+    )
+
+
+def grid(*ranges: Sequence[int] | range | np.ndarray) -> Places:
+    """Return every combination of one entry from each range, the last one changing fastest."""
+    lines = [np.asarray(entries, dtype=np.int64).reshape(-1) for entries in ranges]
+    return np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1).reshape(-1, len(lines))
+
+
+def read(tensor: Array, places: Places) -> Array:
+    """Return the values at `places`, 0 outside the tensor."""
+    inside = np.all((places >= 0) & (places < np.array(tensor.shape)), axis=1)
+    safe = np.where(np.expand_dims(inside, 1), places, 0)
+    return np.where(inside, tensor[tuple(safe.T)], 0.0)
+
+
+def index_of(name: str, index: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
+    """Return an index as a tuple, or raise InputError unless it names one entry of a tensor of `shape`."""
+    entries = tuple(int(entry) for entry in index)
+    if len(entries) != len(shape) or any(not 0 <= entry < n for entry, n in zip(entries, shape, strict=True)):
+        raise InputError(
+            name, f"{entries} is no index of a tensor of shape {tuple(shape)}", "count from 0 along each axis"
+        )
+    return entries
+
+
+def seeing(axis: Axis, position: int) -> list[tuple[int, int]]:
+    """Return the (tap, place) pairs of the windows that see an input position: place * stride + tap * dilation."""
+    found = []
+    for tap in range(axis.kernel_size):
+        place, rest = divmod(position + axis.before - tap * axis.dilation, axis.stride)
+        if rest == 0 and 0 <= place < axis.output:
+            found.append((tap, place))
+    return found
+
+
+def seen(axis: Axis, place: int) -> np.ndarray:
+    """Return the input position that each tap of the window at `place` sees."""
+    return place * axis.stride - axis.before + axis.dilation * np.arange(axis.kernel_size)
+
+
+def window(axes: Sequence[Axis], shape: Sequence[int], unit: Sequence[int]) -> Places:
+    """Return the places inside images of `shape` that the window of a unit (b, c, *o) sees."""
+    b, c, *place = index_of("unit", unit, (*shape[:2], *(axis.output for axis in axes)))
+    inside = []
+    for axis, o in zip(axes, place, strict=True):
+        at = seen(axis, o)
+        inside.append(at[(at >= 0) & (at < axis.size)])
+    return beside([b, c], grid(*inside))
+
+
+def pairs(axes: Sequence[Axis], position: Sequence[int]) -> tuple[Places, Places]:
+    """Return the taps [n, rank] and places [n, rank] of all windows that see a position of an image."""
+    lines = [seeing(axis, at) for axis, at in zip(axes, position, strict=True)]
+    chosen = grid(*[range(len(line)) for line in lines])
+    taps = [np.array([tap for tap, _ in line], dtype=np.int64)[chosen[:, n]] for n, line in enumerate(lines)]
+    places = [np.array([place for _, place in line], dtype=np.int64)[chosen[:, n]] for n, line in enumerate(lines)]
+    return np.stack(taps, axis=1), np.stack(places, axis=1)
+
+
+def beside(left: Sequence[int] | Places, right: Places) -> Places:
+    """Put the same leading indices, or one row of them for each, before `right`."""
+    columns = np.broadcast_to(np.asarray(left, dtype=np.int64), (len(right), np.shape(left)[-1]))
+    return np.concatenate([columns, right], axis=1)
