@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks import machine
+from benchmarks.definitions import definitions
 from benchmarks.folder import folder, folder_small
 from benchmarks.measure import BenchmarkError, measure, summarise, table
 from benchmarks.mnist import mnist
@@ -22,6 +23,7 @@ BENCHMARKS = {
     "folder": folder,
     "folder-small": folder_small,
     "predict": predict,
+    "definitions": definitions,
 }
 RESULTS = Path(__file__).parent / "results"
 
