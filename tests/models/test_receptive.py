@@ -16,7 +16,7 @@ from convworks.models.receptive import receptive_fields
 from convworks.ops.receptive import Field
 
 
-def maps(network: nn.Module, channels: int, size: tuple[int, int]) -> dict[str, tuple[Field, ...]]:
+def maps(network: nn.Module, channels: int, size: tuple[int, ...]) -> dict[str, tuple[Field, ...]]:
     """Return the fields of the stages of a network (those of its head see everything)."""
     found = receptive_fields(network, channels, size)
     names = ["stem", *(f"stages.{name}" for name, _ in network.stages.named_children())]  # type: ignore[union-attr]
@@ -45,7 +45,7 @@ def test_closed_form_equals_the_footprint_of_gradients(name: str) -> None:
             assert lines[-1] - lines[0] + 1 == field.size
 
 
-def output_length(network: nn.Module, tap: str, channels: int, size: tuple[int, int]) -> tuple[int, ...]:
+def output_length(network: nn.Module, tap: str, channels: int, size: tuple[int, ...]) -> tuple[int, ...]:
     seen: list[Tensor] = []
     handle = network.get_submodule(tap).register_forward_hook(lambda _m, _i, output: seen.append(output))
     values = {name: value.to("meta") for name, value in (*network.named_parameters(), *network.named_buffers())}

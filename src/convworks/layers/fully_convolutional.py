@@ -30,7 +30,7 @@ class Pointwise(nn.Module):
         return rows.view(batch, height, width, -1).movedim(-1, 1)
 
 
-def fully_convolutional(network: Network, channels: int, size: tuple[int, int]) -> Network:
+def fully_convolutional(network: Network, channels: int, size: tuple[int, ...]) -> Network:
     """Return a network that gives logits [b, k, rows, columns] for images of `size` and all larger ones.
 
     On images of `size` it gives the logits of `network` as a 1x1 map. An entry (r, c) of a larger map is what the
@@ -43,7 +43,7 @@ def fully_convolutional(network: Network, channels: int, size: tuple[int, int]) 
     with torch.no_grad():
         features = network.eval().stages(network.stem(images))
     network.train(was_training)
-    side, spacing = tuple(features.shape[2:]), (1, 1)
+    side, spacing = (features.shape[2], features.shape[3]), (1, 1)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     flat = False
     for name, module in network.head.named_children():

@@ -3,33 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from convworks.errors import InputError, nearest
+
+
+class Auxiliary(NamedTuple):
+    """A classifier that reads the output of a stage during training; its loss counts `weight` times."""
+
+    stage: str
+    weight: float
+    head: nn.Module
 
 
 class Network(nn.Module):
     """A network as stem -> stages -> head.
 
     A tap is the name of an activation: `stem`, a stage (`stage2`), a block of it (`stage2.block1`), or a part of
-    the head (`head.features`). `taps` lists them in the order of computation.
+    the head (`head.features`). `taps` lists them in the order of computation. Auxiliary classifiers have weights of
+    their own, and take no part in `forward`.
     """
 
-    def __init__(self, *, stem: nn.Module, stages: Mapping[str, nn.Module], head: nn.Module) -> None:
+    def __init__(
+        self,
+        *,
+        stem: nn.Module,
+        stages: Mapping[str, nn.Module],
+        head: nn.Module,
+        auxiliary: Mapping[str, Auxiliary] | None = None,
+    ) -> None:
         super().__init__()
         self.stem = stem
         self.stages = nn.Sequential()
         for name, stage in stages.items():
             self.stages.add_module(name, stage)
         self.head = head
+        if auxiliary:
+            self.auxiliary = nn.ModuleDict({name: entry.head for name, entry in auxiliary.items()})
+        self.auxiliary_stages = {name: entry.stage for name, entry in (auxiliary or {}).items()}
+        self.auxiliary_weights = {name: entry.weight for name, entry in (auxiliary or {}).items()}
 
-    def forward(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k *map"]:
-        """Return the logits of a batch of normalised images; a fully convolutional network gives a map of them."""
+    def forward(self, images: Num[Tensor, "b *input"]) -> Float[Tensor, "b k *map"]:
+        """Return the logits of a batch of normalised images; a fully convolutional network gives a map of them.
+
+        Networks for text take token numbers [b n]; those that make images return them [b c h w].
+        """
         logits: Tensor = self.head(self.stages(self.stem(images)))
         return logits
+
+    def outputs(self, images: Num[Tensor, "b *input"]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the logits, and those of each auxiliary classifier by name."""
+        x, found = self.stem(images), {}
+        for stage, module in self.stages.named_children():
+            x = module(x)
+            for name, at in self.auxiliary_stages.items():
+                if at == stage:
+                    found[name] = self.auxiliary[name](x)
+        return self.head(x), found
 
     def channels_last(self) -> Network:
         """Lay the weights of convolutions out with channels last, as fast kernels want them."""
@@ -41,7 +75,7 @@ class Network(nn.Module):
         """Name every tap, in the order of computation."""
         return tuple(self._tapped())
 
-    def activations(self, images: Float[Tensor, "b c h w"], taps: Iterable[str]) -> dict[str, Tensor]:
+    def activations(self, images: Num[Tensor, "b *input"], taps: Iterable[str]) -> dict[str, Tensor]:
         """Return the named activations of a batch; an unknown tap raises an InputError that lists them."""
         modules = self._tapped()
         found: dict[str, Tensor] = {}

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
 
 from convworks.errors import InputError, nearest
 from convworks.layers.network import Network
@@ -19,11 +20,29 @@ from convworks.models import family
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What goes in and out of a network: number of classes, image channels, image (height, width) in pixels."""
+    """What goes in and out of a network: classes, channels, size of the images along each axis.
+
+    Signals have one axis, images two (height, width), volumes three. For text, channels are the words of the
+    vocabulary and the size is the length of a sentence. Networks that make images have as many classes as channels.
+    """
 
     classes: int
     channels: int
-    size: tuple[int, int]
+    size: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Printed:
+    """A row of the table that a paper prints, as printed: `tap` names the part of the network, `` the whole.
+
+    `output` is like 56x56x64, `parameters` like 112K, `macs` like 360M. `note` says why a number differs from ours.
+    """
+
+    tap: str
+    output: str = ""
+    parameters: str = ""
+    macs: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +55,8 @@ class Facts:
     shape: Shape
     published_error: str = ""
     differs: str = ""
+    training: str = ""
+    printed: tuple[Printed, ...] = ()
 
 
 def row(name: str, table: Mapping[str, Any] | None = None) -> Any:
@@ -75,10 +96,18 @@ def create(name: str, shape: Shape | None = None, *, table: Mapping[str, Any] | 
     if table:
         _check_table(name, entry, shape)
     network: Network = module(name).build(entry, shape)
-    published = facts(name).shape.size
-    if shape.size[0] < published[0] or shape.size[1] < published[1]:
+    if any(n < published for n, published in zip(shape.size, facts(name).shape.size, strict=True)):
         _check_fits(name, entry, shape)
     return network
+
+
+def example(name: str, shape: Shape | None = None, *, batch: int = 1) -> Tensor:
+    """Return a random input of a network: images N(0, 1) [b, c, *size], or what its file makes (token numbers)."""
+    chosen, maker = shape or facts(name).shape, getattr(module(name), "example", None)
+    if maker is not None:
+        made: Tensor = maker(chosen, batch)
+        return made
+    return torch.randn(batch, chosen.channels, *chosen.size)
 
 
 def module(name: str) -> ModuleType:
@@ -92,7 +121,7 @@ def _check_table(name: str, entry: Any, shape: Shape) -> None:
     try:
         with torch.device("meta"):
             network = module(name).build(entry, shape).eval()
-            network(torch.empty(1, shape.channels, *size))
+            network(example(name, dataclasses.replace(shape, size=size)))
         empty = [parameter for parameter, value in network.named_parameters() if not value.numel()]
         reason = f"{empty[0]} would have no values" if empty else ""
     except Exception as error:  # anything can be in a table
@@ -107,17 +136,20 @@ def _check_fits(name: str, entry: Any, shape: Shape) -> None:
     with torch.device("meta"):
         network = module(name).build(entry, shape).eval()
 
-    def fits(size: tuple[int, int]) -> bool:
+    def fits(size: tuple[int, ...]) -> bool:
         try:
-            network(torch.empty(1, shape.channels, *size, device="meta"))
+            with torch.device("meta"):
+                network(example(name, dataclasses.replace(shape, size=size)))
         except RuntimeError:
             return False
         return True
 
     if not fits(shape.size):
-        smallest = next((side for side in range(1, 1025) if fits((side, side))), None)
+        rank = len(shape.size)
+        smallest = next((side for side in range(1, 1025) if fits((side,) * rank)), None)
+        sides = (str(smallest),) * rank
         raise InputError(
             "data.size",
-            f"images of {shape.size[0]}x{shape.size[1]} pixels are too small for {name}",
-            f"it needs at least {smallest}x{smallest}: --set data.size={smallest},{smallest}, or another --model",
+            f"images of {'x'.join(map(str, shape.size))} pixels are too small for {name}",
+            f"it needs at least {'x'.join(sides)}: --set data.size={','.join(sides)}, or another --model",
         )

@@ -11,16 +11,20 @@ from torch import Tensor, nn
 
 from convworks.layers.partial import PartialConv2d
 from convworks.layers.rbf import RBF
-from convworks.models.catalogue import create, facts
+from convworks.models.catalogue import create, example
 from convworks.models.meta import without_values
 
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """Trainable parameters, and multiply-adds of one image in convolutions and fully connected layers, without bias."""
+    """Trainable parameters, and multiply-adds of one image in convolutions and fully connected layers, without bias.
+
+    Both leave auxiliary classifiers out, whose parameters are `auxiliary`.
+    """
 
     parameters: int
     macs: int
+    auxiliary: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +40,8 @@ class Layer:
 
 def count_published(name: str) -> Count:
     """Count a network of the catalogue at its published shape; it is built on the meta device."""
-    shape = facts(name).shape
     with without_values():
-        return count(create(name), shape.channels, shape.size)
+        return count(create(name), example(name))
 
 
 def layers(name: str) -> list[Layer]:
@@ -56,11 +59,11 @@ def layers(name: str) -> list[Layer]:
         return hook
 
     with without_values():
-        network, shape = create(name), facts(name).shape
+        network = create(name)
         for layer, module in network.named_modules():
             if not list(module.children()):
                 module.register_forward_hook(note(layer.removeprefix("stages.")))
-        network.eval()(torch.empty(1, shape.channels, *shape.size))
+        network.eval()(example(name))
     return found
 
 
@@ -69,8 +72,8 @@ def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
-def count(network: nn.Module, channels: int, size: tuple[int, int]) -> Count:
-    """Count a network on one image of `size`; a network on the meta device costs no memory."""
+def count(network: nn.Module, images: Tensor) -> Count:
+    """Count a network on a batch of one; a network on the meta device costs no memory."""
     macs = 0
 
     def add(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -78,16 +81,16 @@ def count(network: nn.Module, channels: int, size: tuple[int, int]) -> Count:
         macs += _macs(module, inputs[0], output)
 
     handles = [module.register_forward_hook(add) for module in network.modules()]
-    device = next(network.parameters()).device
     was_training = network.training
     try:
         with torch.no_grad():
-            network.eval()(torch.empty(1, channels, *size, device=device))
+            network.eval()(images)
     finally:
         network.train(was_training)
         for handle in handles:
             handle.remove()
-    return Count(parameters=parameters(network), macs=macs)
+    auxiliary = parameters(getattr(network, "auxiliary", nn.Identity()))
+    return Count(parameters=parameters(network) - auxiliary, macs=macs, auxiliary=auxiliary)
 
 
 def _macs(module: nn.Module, images: Tensor, output: Tensor) -> int:

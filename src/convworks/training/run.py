@@ -95,7 +95,8 @@ def _setup(material: Material, precision: torch.dtype) -> Setup:
 
 def _facts(setup: Setup, command: str, device: torch.device) -> dict[str, Any]:
     """Return what is known before training: command, size of the network, hardware, versions."""
-    counted = count(setup.network, setup.preprocessing.channels, setup.preprocessing.size)
+    given = setup.preprocessing
+    counted = count(setup.network, torch.zeros(1, given.channels, *given.size, device=device))
     return {
         "command": command,
         "parameters": counted.parameters,
