@@ -31,6 +31,8 @@ print("STATUS", status, heavy)
         (["predict", "no/such/bundle", "x.png"], 2),
         (["models", "resnet21"], 2),
         (["data", "no/such/path"], 2),
+        (["filter"], 0),
+        (["filter", "no/such/image.png", "--kernel", "edge"], 2),
         (["recipes"], 0),
         (["recipes", "mnist/fast"], 0),
     ],

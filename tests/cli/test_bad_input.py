@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -25,6 +26,16 @@ Rows = dict[str, tuple[Callable[[Place], list[str]], str]]
 
 def change(place: Place, assignment: str) -> list[str]:
     return train(place.folder(), "--set", assignment)
+
+
+def kernel(place: Place, text: str, *more: str) -> list[str]:
+    return ["filter", place.images("x"), "--kernel", text, *more]
+
+
+def channels(count: int) -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.zeros((8, 8, count), np.uint8))
+    return file.getvalue()
 
 
 def quarter(content: bytes) -> bytes:
@@ -301,6 +312,40 @@ USING: Rows = {
     "top 0": (lambda p: [*predict(p.bundle(), p.images("x")), "--top", "0"], "--top | equal to 1 | --help"),
 }
 
+FILTERING: Rows = {
+    "unknown kernel": (lambda p: kernel(p, "shrpen"), "kernel | 'shrpen' | 'sharpen' | lists the names"),
+    "no kernel": (lambda p: ["filter", p.images("x")], "--kernel | missing | edge-laplacian | a file, or numbers"),
+    "empty kernel": (lambda p: kernel(p, ""), "kernel | no numbers | write rows"),
+    "ragged kernel": (lambda p: kernel(p, "1 2 3; 4 5"), "kernel row 2 | length 2 | row 1 has length 3 | semicolon"),
+    "kernel that is no number": (lambda p: kernel(p, "1 nan; 2 3"), "kernel row 1 | nan | finite"),
+    "kernel file of no text": (lambda p: kernel(p, p.write("k.txt", b"\xff\0")), "k.txt | no text | numbers in rows"),
+    "kernel file is a folder": (lambda p: kernel(p, p.images("k")), "k | no file | numbers in rows"),
+    "too large a kernel": (lambda p: kernel(p, "1 " * 102), "kernel | 1 rows of 102 | 101 | smaller"),
+    "even kernel": (lambda p: kernel(p, "1 1; 1 1"), "padding | 'same' | kernel_size=2 | odd"),
+    "kernel larger than the image": (
+        lambda p: kernel(p, "1 " * 9, "--padding", "valid"),
+        "x/0.png | kernel_size=9 | 0 + 8 + 0 | 5 more | smaller kernel",
+    ),
+    "unknown padding": (lambda p: kernel(p, "edge", "--padding", "zero"), "padding | 'zero' | valid, same, full"),
+    "negative padding": (lambda p: kernel(p, "edge", "--padding", "-1"), "padding | -1 | negative | crop"),
+    "padding without measure": (lambda p: kernel(p, "edge", "--padding", "99999"), "x/0.png | pixels | less padding"),
+    "stride 0": (lambda p: kernel(p, "edge", "--stride", "0"), "--stride | equal to 1 | --help"),
+    "nothing to filter": (lambda p: ["filter", "gone.png", "--kernel", "edge"], "gone.png | no such file | check"),
+    "array of five channels": (
+        lambda p: ["filter", p.write("x.npy", channels(5)), "--kernel", "edge"],
+        "x.npy | 5 channels | grey images (1)",
+    ),
+    "results among the images": (lambda p: kernel(p, "edge", "--out", "x/y"), "--out x/y | inside x | outside"),
+    "results over a file": (lambda p: kernel(p, "edge", "--out", "x/0.png"), "--out x/0.png | no folder | new folder"),
+    "result over an image": (
+        lambda p: (
+            [p.write("x-edge.png", RGB), p.write("x.png", RGB)]
+            and ["filter", "x.png", "x-edge.png", "--kernel", "edge", "--out", "."]
+        ),
+        "--out . | over the image x-edge.png | another folder",
+    ),
+}
+
 FAILING: Rows = {
     "loss that is no number": (lambda p: change(p, WILD), "training | loss | nan | lower the learning rate"),
     "loss that is no number, later": (
@@ -313,7 +358,7 @@ FAILING: Rows = {
         "/proc/no | No such | check the path",
     ),
 }
-ROWS = PATHS | FOLDERS | ARRAYS | TABLES | VALUES | PLACES | RESUMING | BUNDLES | USING | FAILING
+ROWS = PATHS | FOLDERS | ARRAYS | TABLES | VALUES | PLACES | RESUMING | BUNDLES | USING | FILTERING | FAILING
 
 
 @pytest.fixture

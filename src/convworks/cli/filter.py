@@ -1,0 +1,113 @@
+"""`convworks filter`."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from convworks.cli.answer import Answer, table
+from convworks.cli.outputs import check_outputs, unique_names
+from convworks.cli.predict import find_images
+from convworks.console import counting
+from convworks.data.memory import processors
+from convworks.errors import InputError
+from convworks.evaluate.filtering import Job, filter_file, places_of
+from convworks.ops.kernels import KERNELS, SHOWS, Kernel, parse_kernel, total
+from convworks.ops.shape import Padding, resolve_padding
+
+#: Images at a time: each needs memory, and where there are fewer, each is shared among threads.
+AT_A_TIME = 4
+SHOWN = 20  # images in the answer for people
+
+
+def run(paths: Sequence[str], *, kernel: str | None, stride: int, padding: str, out: Path, values: bool) -> Answer:
+    """Apply a kernel to every image that the paths lead to, or list the kernels; status 1 where some images fail."""
+    started = time.perf_counter()
+    if not paths:
+        return _list(None if kernel is None else parse_kernel(kernel))
+    if kernel is None:
+        raise InputError("--kernel", "is missing", f"give one of {', '.join(KERNELS)}, or a file, or numbers")
+    chosen = parse_kernel(kernel)
+    zeros: Padding = int(padding) if padding.removeprefix("-").isdecimal() else padding
+    resolve_padding(zeros, chosen.weights.shape, (1, 1))
+    files = find_images(paths)
+    places = [
+        places_of(out / f"{name}-{chosen.name}", file, chosen)
+        for name, file in zip(unique_names(files), files, strict=True)
+    ]
+    check_outputs(out, paths, files, [path for entry in places for path in vars(entry).values()])
+    workers = min(len(files), processors(), AT_A_TIME)
+    job = Job(kernel=chosen, stride=stride, padding=zeros, values=values, threads=processors() // workers)
+    rows: list[dict[str, Any] | InputError] = []
+    with counting("filtering") as report, ThreadPoolExecutor(workers) as pool:
+        for row in pool.map(lambda file, place: filter_file(file, place, job), files, places):
+            rows.append(row)
+            if report is not None:
+                report(len(rows), len(files))
+    broken = [row for row in rows if isinstance(row, InputError)]
+    if len(broken) == len(rows):
+        more = f" (and {len(rows) - 1} more fail as well)" if len(rows) > 1 else ""
+        raise InputError(broken[0].where, broken[0].reason + more, broken[0].remedy)
+    answers = {
+        "kernel": {"name": chosen.name, "weights": chosen.weights.tolist()},
+        "images": [row for row in rows if not isinstance(row, InputError)],
+        "errors": [{"path": error.where, "error": error.reason} for error in broken],
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+    return Answer(values=answers, text=_text(answers, paths, chosen), status=1 if broken else 0)
+
+
+def _list(kernel: Kernel | None) -> Answer:
+    """Show the table of kernels, or the numbers of one."""
+    chosen = [Kernel(name, KERNELS[name], SHOWS[name]) for name in KERNELS] if kernel is None else [kernel]
+    entries: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "size": list(weights.shape),
+            "sum": total(weights),
+            "shows": shows or "your own",
+            "weights": weights.tolist(),
+        }
+        for name, weights, shows in chosen
+    ]
+    rows = [[e["name"], "x".join(map(str, e["size"])), f"{e['sum']:g}", e["shows"]] for e in entries]
+    lines = [table(["name", "size", "sum", "what it shows"], rows)]
+    if kernel is not None:
+        lines += ["", *("  ".join(f"{weight:8.4g}" for weight in row) for row in kernel.weights), ""]
+    else:
+        lines.append(
+            'or your own: --kernel FILE, or --kernel "0 -1 0; -1 5 -1; 0 -1 0", laid on as printed, not flipped'
+        )
+    name = entries[0]["name"] if kernel is not None and kernel.shows else "sharpen"
+    return Answer(
+        values={"kernels": entries}, text="\n".join([*lines, f"next: convworks filter IMAGE --kernel {name}"])
+    )
+
+
+def _text(answers: dict[str, Any], paths: Sequence[str], kernel: Kernel) -> str:
+    images, errors = answers["images"], answers["errors"]
+    rows = [
+        [
+            row["path"],
+            "x".join(map(str, row["size"][::-1])),
+            *(f"{row[key]:.1f}" for key in ("minimum", "maximum", "mean")),
+            row["result"],
+        ]
+        for row in images[:SHOWN]
+    ]
+    lines = [table(["image", "size", "minimum", "maximum", "mean", "result"], rows)]
+    if len(images) > SHOWN:
+        lines.append(f"and {len(images) - SHOWN:,} more (--json lists them)")
+    if errors:
+        first = f"{errors[0]['path']}: {errors[0]['error']}"
+        lines.append(f"{len(errors)} of {len(images) + len(errors)} images could not be filtered: {first}")
+    lines.append(f"side by side: {images[0]['side_by_side']}" + (", ..." if len(images) > 1 else ""))
+    names = list(KERNELS)
+    other = names[(names.index(kernel.name) + 1) % len(names)] if kernel.shows else "sharpen"
+    shown = " ".join(map(shlex.quote, paths[:3]))
+    lines.append(f"next: convworks filter {shown} --kernel {other}")
+    return "\n".join(lines)
