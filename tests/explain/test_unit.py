@@ -23,8 +23,8 @@ TOLERANCE = 1e-5
 
 
 def close(found: Explanation) -> None:
-    """Check the sum against the tensor, to 1e-5 of the terms' size (single precision adds in another order)."""
-    scale = max(1.0, float(np.abs(found.terms.products).sum()))
+    """Check the sum against the tensor, to 1e-5 of the size of its terms (single precision adds in another order)."""
+    scale = float(np.abs(found.terms.products).sum()) + abs(found.terms.bias) + abs(found.value)
     assert abs(found.terms.sum - found.value) <= TOLERANCE * scale, found
 
 
@@ -141,7 +141,7 @@ def test_every_layer_of_the_networks(name: str, training: bool) -> None:
     layers = list(observation.layers)
     chosen = layers if len(layers) < 30 else [*layers[:12], *layers[-14:]]
     for layer in chosen:
-        if not isinstance(observation.layers[layer].module, nn.Sequential):
+        if layer and not isinstance(observation.layers[layer].module, nn.Sequential):
             check(observation, layer)
     if not training:
         logits = network(images)
@@ -223,6 +223,145 @@ def test_a_network_of_one_s_own() -> None:
         check(observation, name)
 
 
+def test_a_module_called_twice_and_a_weight_used_twice() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.left, self.right = nn.Conv2d(2, 2, 3, padding=1), nn.Linear(4, 4), nn.Linear(4, 4)
+            self.right.weight = self.left.weight
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.right(self.left(self.conv(self.conv(x)).mean(2)))  # type: ignore[no-any-return]
+
+    torch.manual_seed(0)
+    observation = observe(Twice(), torch.randn(2, 2, 4, 4), lambda output: output.square().sum())
+    for name in ("conv[1]", "conv[2]"):
+        close(explain_unit(observation, name, (0, 1, 2, 2)))
+        close(explain_message(observation, name, (0, 1, 2, 2)))
+    close(explain_gradient(observation, "conv", "weight", (0, 1, 1, 1)))
+    assert len(explain_gradient(observation, "conv", "bias", 0).terms.values) == 2 * 2 * 16
+    for name in ("left", "right"):
+        close(explain_gradient(observation, name, "weight", (0, 1)))
+    with pytest.raises(
+        InputError, match=r"layer: 'conv' was called several times; name one call, for example conv\[1\]"
+    ):
+        explain_unit(observation, "conv", (0, 0, 0, 0))
+
+
+def test_a_sequential_with_one_module_in_two_places() -> None:
+    torch.manual_seed(0)
+    relu = nn.ReLU()
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), relu, nn.Conv2d(2, 2, 3), relu)
+    observation = observe(
+        nn.Sequential(OrderedDict(body=network)), torch.randn(1, 1, 7, 7), lambda output: output.sum()
+    )
+    for row in range(3):
+        found = explain_unit(observation, "body", (0, 0, row, row))
+        assert found.value == observation.layers["body"].output[0, 0, row, row]
+        close(found)
+
+
+class Standardised(nn.Conv2d):
+    """A convolution whose weights are standardised when it computes: none of the plain kind."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, (self.weight - self.weight.mean()) / self.weight.std(), self.bias)
+
+
+class Doubled(nn.Sequential):
+    """A Sequential that is none."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (Standardised(2, 3, 3), (1, 2, 5, 5)),
+        (Doubled(nn.Conv2d(2, 3, 3), nn.ReLU()), (1, 2, 5, 5)),
+        (nn.Sequential(nn.Conv2d(2, 3, 3), nn.Dropout(0.5)).train(), (1, 2, 5, 5)),
+        (nn.RReLU().train(), (2, 3, 4)),
+        (nn.AlphaDropout(0.3).train(), (2, 6)),
+        (nn.Linear(4, 3), (2, 5, 4)),
+        (nn.AvgPool2d(2, divisor_override=3), (1, 2, 4, 4)),
+        (nn.PReLU(), (2, 1, 3)),
+        (nn.GRUCell(3, 3), (2, 3)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_modules_that_are_not_what_they_seem(module: nn.Module, shape: tuple[int, ...]) -> None:
+    """They are explained by their derivatives, random numbers drawn again included."""
+    torch.manual_seed(3)
+    network = nn.Sequential(OrderedDict(before=nn.Identity(), layer=module))
+    network.train(module.training)
+    observation = observe(network, torch.randn(shape), lambda output: output.square().sum())
+    check(observation, "layer")
+
+
+def test_unbatched_images_are_not_taken_for_one_axis() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(OrderedDict(pool=nn.MaxPool2d(2), flat=nn.Flatten(0)))
+    observation = observe(network, torch.randn(3, 6, 6))
+    close(explain_unit(observation, "pool", (1, 2, 2)))
+
+
+def test_weights_are_those_of_the_moment() -> None:
+    layer = nn.Linear(3, 2).double()
+    observation = observe(nn.Sequential(OrderedDict(fc=layer)), torch.randn(1, 3).double())
+    before = explain_unit(observation, "fc", (0, 0))
+    with torch.no_grad():
+        layer.weight.mul_(2)
+    after = explain_unit(observation, "fc", (0, 0))
+    assert before.terms.weights.tolist() == after.terms.weights.tolist()
+    assert after.terms.sum == pytest.approx(after.value)
+
+
+def test_a_network_that_writes_into_what_it_still_reads_is_refused() -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.relu = nn.Conv2d(1, 1, 1), nn.ReLU(inplace=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.conv(x)
+            return y + self.relu(y)  # type: ignore[no-any-return]
+
+    network = Shared()
+    with torch.no_grad():
+        network.conv.weight.fill_(1.0)
+        network.conv.bias.zero_()  # type: ignore[union-attr]
+    with pytest.raises(InputError, match="network: gives something else when observed"):
+        observe(network, torch.linspace(-1, 1, 16).view(1, 1, 4, 4))
+
+
+def test_what_values_and_weights_are_is_said() -> None:
+    torch.manual_seed(0)
+    network = create("resnet20").eval()
+    observation = observe(network, torch.randn(2, 3, 32, 32), lambda logits: logits.square().sum())
+    found = explain_unit(observation, "stages.stage1.block1", (0, 0, 3, 3))
+    assert (found.kind, found.values_from, len(found.terms.values)) == ("residual", "outputs of body, shortcut", 2)
+    found = explain_gradient(observation, "stem.1", "weight", 3)
+    assert (found.values_from, found.weights_from) == ("message", "normalised input")
+    assert found.terms.values[0] == pytest.approx(float(observation.layers["stem.1"].message[0, 3, 0, 0]))  # type: ignore[index]
+    found = explain_gradient(observation, "stem.0", "weight", (0, 0, 0, 0))
+    assert (found.values_from, found.weights_from) == ("input", "message")
+    found = explain_unit(observation, "stem", (0, 0, 0, 0))
+    assert (found.layer, found.kind, found.weights_from) == ("stem.2", "relu", "gate")
+    assert found.value == float(observation.layers["stem"].output[0, 0, 0, 0])
+
+
+def test_tokens_have_no_messages() -> None:
+    network = nn.Sequential(OrderedDict(words=nn.Embedding(7, 4), conv=nn.Conv1d(5, 2, 3)))
+    observation = observe(network, torch.tensor([[1, 2, 3, 4, 5]]), lambda output: output.square().sum())
+    close(explain_unit(observation, "conv", (0, 1, 1)))
+    close(explain_message(observation, "conv", (0, 1, 1)))
+    close(explain_unit(observation, "words", (0, 1, 1)))
+    close(explain_gradient(observation, "words", "weight", (2, 1)))
+    with pytest.raises(InputError, match="loss: no message reaches words"):
+        explain_message(observation, "words", (0, 1))
+
+
 BAD: list[tuple[Any, str]] = [
     (
         lambda o: explain_unit(o, "stem.0", (0, 16, 0, 0)),
@@ -231,7 +370,7 @@ BAD: list[tuple[Any, str]] = [
     (lambda o: explain_unit(o, "stem.0", (0, 0)), "unit: (0, 0) is no index of a tensor of shape (1, 16, 32, 32)"),
     (lambda o: explain_unit(o, "stem.00", (0,)), "layer: there is no layer 'stem.00' (did you mean 'stem.0'"),
     (lambda o: explain_message(o, "stem.0", (0, 0, 0, 0)), "loss: the network was observed without a loss"),
-    (lambda o: explain_gradient(o, "stem.0", "weight", (0, 0, 0, 0)), "loss: there is no gradient of stem.0.weight"),
+    (lambda o: explain_gradient(o, "stem.0", "weight", (0, 0, 0, 0)), "loss: the network was observed without a loss"),
     (lambda o: explain_gradient(o, "stem.0", "bias", (0,)), "parameter: stem.0 has no parameter 'bias' of its own"),
 ]
 
@@ -245,5 +384,12 @@ def test_bad_input_is_told_in_one_line(ask: Any, line: str) -> None:
 
 
 def test_a_loss_is_one_number() -> None:
+    network, images = create("resnet20").eval(), torch.zeros(1, 3, 32, 32)
     with pytest.raises(InputError, match=r"loss: must be one number, got shape \(1, 10\)"):
-        observe(create("resnet20").eval(), torch.zeros(1, 3, 32, 32), lambda logits: logits)
+        observe(network, images, lambda logits: logits)
+    with pytest.raises(InputError, match="loss: must be computed from the output, with its gradient"):
+        observe(network, images, lambda logits: logits.detach().sum())
+    observation = observe(network, images, lambda logits: logits[0, 0])
+    assert explain_message(observation, "head.logits", (0, 0)).value == pytest.approx(
+        float(network.head.logits.weight[0, 0].detach())  # type: ignore[union-attr,index]
+    )

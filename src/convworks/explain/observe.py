@@ -1,13 +1,15 @@
-"""A pass through a network of which every layer's inputs, outputs and messages are kept."""
+"""A pass through a network of which every layer's input, output and messages are kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Num
 from torch import Tensor, nn
 
 from convworks.errors import InputError, nearest
@@ -17,118 +19,176 @@ Loss = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One module during the pass: its input and output, and the messages that came to them (None without a loss).
+    """One call of one module: its input and output, and the messages that came to them (None where none came).
 
-    `input_message` is the part that this module sends to its input; where several modules read the same values, each
-    sends a part of its own.
+    `module` is a copy with the weights of that moment. `input_message` is the part that this call sends to its input;
+    where several modules read the same values, each sends a part of its own. `random` is the state of the random
+    numbers when the call began. Tensors are on the CPU.
     """
 
     name: str
     module: nn.Module
-    training: bool
     input: Tensor
     output: Tensor
     message: Tensor | None
     input_message: Tensor | None
+    random: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What a network did with a batch: its layers by name, in the order in which they finished."""
+    """What a network did with a batch: its layers by name, in the order in which they began.
+
+    A module that was called several times is there as `name[1]`, `name[2]`; the network itself has the empty name.
+    `gradients` are those of the parameters. `other` are modules that read or make something else than one tensor.
+    """
 
     layers: Mapping[str, Layer]
     loss: float | None
     gradients: Mapping[str, Tensor]
+    other: tuple[str, ...] = ()
 
     def layer(self, name: str) -> Layer:
         """Return one layer; an unknown name raises InputError with its nearest neighbours."""
-        if name not in self.layers:
-            raise InputError(
-                "layer",
-                f"there is no layer {name!r}{nearest(name, self.layers)}",
-                f"layers: {', '.join(list(self.layers)[:12])} ...",
-            )
-        return self.layers[name]
+        if name in self.layers:
+            return self.layers[name]
+        if f"{name}[1]" in self.layers:
+            raise InputError("layer", f"{name!r} was called several times", f"name one call, for example {name}[1]")
+        if name in self.other:
+            raise InputError("layer", f"{name!r} does not turn one tensor into one", "name a layer inside or beside it")
+        listed = ", ".join(list(self.layers)[:12])
+        raise InputError("layer", f"there is no layer {name!r}{nearest(name, self.layers)}", f"layers: {listed} ...")
 
 
-def observe(network: nn.Module, images: Float[Tensor, "b c *size"], loss: Loss | None = None) -> Observation:
-    """Run a network in its present mode and keep what every module read, computed and (with `loss`) sent back.
+@dataclass(kw_only=True)
+class _Call:
+    """What is known of a call so far."""
+
+    input: Tensor
+    random: Tensor
+    output: Tensor | None = None
+    messages: dict[str, Tensor] = field(default_factory=dict)
+
+
+def observe(network: nn.Module, images: Num[Tensor, "b *input"], loss: Loss | None = None) -> Observation:
+    """Run a copy of a network in its present mode and keep what every module read, computed and sent back.
 
     `loss` turns the network's output into one number, for example `lambda logits: F.cross_entropy(logits, labels)`.
-    Weights and their gradients, running statistics and the random state stay as they were.
+    The network and the random state stay as they were. Raises InputError where observing would change the result:
+    for networks that write into a tensor which another part of them still reads.
     """
-    pixels = images.detach().clone().requires_grad_()
-    state = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    random = torch.random.get_rng_state()
-    kept: dict[str, dict[str, Any]] = {}
-    handles: list[Any] = []
-    for name, module in network.named_modules():
-        if name:
-            handles += _watch(name, module, kept)
-    try:
-        with torch.enable_grad():
-            output = network(pixels)
-            value = None if loss is None else loss(output)
-            gradients = _gradients(network, pixels, value)
-    finally:
-        for handle in handles:
-            handle.remove()
-        torch.random.set_rng_state(random)
-        with torch.no_grad():
-            for name, buffer in network.named_buffers():
-                buffer.copy_(state[name])
+    copied = deepcopy(network)
+    calls: dict[str, list[_Call]] = {}
+    other: set[str] = set()
+    devices = range(torch.cuda.device_count())
+    with torch.inference_mode(False), torch.random.fork_rng(list(devices)), torch.enable_grad():
+        expected = _unwatched(copied, images)
+        pixels = images.detach().clone()
+        if pixels.is_floating_point():
+            pixels.requires_grad_()
+        handles = [handle for name, module in copied.named_modules() for handle in _watch(name, module, calls, other)]
+        try:
+            output = copied(pixels)
+        finally:
+            for handle in handles:
+                handle.remove()
+        if not torch.allclose(output.detach(), expected, rtol=1e-4, atol=1e-5, equal_nan=True):
+            reason = "gives something else when observed: a part of it writes into a tensor that another part reads"
+            raise InputError("network", reason, "set inplace=False there")
+        value = None if loss is None else _one_number(loss(output))
+        gradients = _gradients(copied, pixels, value)
+    modules = dict(copied.named_modules())
     layers = {
-        name: Layer(
-            name=name,
-            module=network.get_submodule(name),
-            training=network.get_submodule(name).training,
-            input=entry["input"],
-            output=entry["output"],
-            message=entry.get("message"),
-            input_message=entry.get("input_message"),
+        name if len(found) == 1 else f"{name}[{number}]": Layer(
+            name=name if len(found) == 1 else f"{name}[{number}]",
+            module=modules[name],
+            input=call.input,
+            output=call.output,
+            message=call.messages.get("output"),
+            input_message=call.messages.get("input"),
+            random=call.random,
         )
-        for name, entry in kept.items()
-        if "output" in entry
+        for name, found in calls.items()
+        for number, call in enumerate(found, start=1)
+        if call.output is not None
     }
-    return Observation(layers=layers, loss=None if value is None else float(value.detach()), gradients=gradients)
+    number = None if value is None else float(value.detach())
+    return Observation(layers=layers, loss=number, gradients=gradients, other=tuple(sorted(other)))
+
+
+def _unwatched(network: nn.Module, images: Tensor) -> Tensor:
+    """Return what the network gives by itself, leaving its running statistics and the random state as they were."""
+    kept = [buffer.clone() for buffer in network.buffers()]
+    state = torch.random.get_rng_state()
+    with torch.no_grad():
+        output = network(images.detach().clone())
+        for buffer, before in zip(network.buffers(), kept, strict=True):
+            buffer.copy_(before)
+    torch.random.set_rng_state(state)
+    if not isinstance(output, Tensor):
+        raise InputError("network", f"gives a {type(output).__name__}, not one tensor", "observe the part that does")
+    return output
+
+
+def _one_number(value: object) -> Tensor:
+    if not isinstance(value, Tensor) or value.grad_fn is None:
+        raise InputError(
+            "loss", "must be computed from the output, with its gradient", "do not use .item() or .detach()"
+        )
+    if value.numel() != 1:
+        raise InputError("loss", f"must be one number, got shape {tuple(value.shape)}", "sum or average it")
+    return value.sum()
 
 
 def _gradients(network: nn.Module, pixels: Tensor, value: Tensor | None) -> dict[str, Tensor]:
     if value is None:
         return {}
-    if value.numel() != 1:
-        raise InputError("loss", f"must be one number, got shape {tuple(value.shape)}", "sum or average it")
-    named = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
-    _, *found = torch.autograd.grad(value.sum(), [pixels, *named.values()], allow_unused=True)
-    return {name: gradient for name, gradient in zip(named, found, strict=True) if gradient is not None}
+    named = {name: p for name, p in network.named_parameters(remove_duplicate=False) if p.requires_grad}
+    sources = [*([pixels] if pixels.requires_grad else []), *named.values()]
+    if not sources:
+        return {}
+    found = torch.autograd.grad(value, sources, allow_unused=True)[len(sources) - len(named) :]
+    return {name: gradient.cpu() for name, gradient in zip(named, found, strict=True) if gradient is not None}
 
 
-def _watch(name: str, module: nn.Module, kept: dict[str, dict[str, Any]]) -> Sequence[Any]:
-    def before(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if not inputs or not isinstance(inputs[0], Tensor):
+def _watch(name: str, module: nn.Module, calls: dict[str, list[_Call]], other: set[str]) -> tuple[Any, Any]:
+    def before(_module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        if len(inputs) != 1 or named or not isinstance(inputs[0], Tensor):
+            other.add(name)
             return None
-        entry = kept[name] = {"input": inputs[0].detach().clone()}
-        return (_Keep.apply(inputs[0], entry, "input_message"), *inputs[1:])  # type: ignore[no-untyped-call]
+        call = _Call(input=inputs[0].detach().cpu().clone(), random=torch.random.get_rng_state())
+        calls.setdefault(name, []).append(call)
+        return (_kept(inputs[0], partial(call.messages.__setitem__, "input")),), named
 
     def after(_module: nn.Module, _inputs: object, output: Any) -> Any:
-        if name not in kept or not isinstance(output, Tensor):
+        open_calls = [call for call in calls.get(name, []) if call.output is None]
+        if not open_calls or not isinstance(output, Tensor):
+            other.add(name)
             return None
-        entry = kept[name]
-        entry["output"] = output.detach().clone()
-        return _Keep.apply(output, entry, "message")  # type: ignore[no-untyped-call]
+        call = open_calls[-1]
+        call.output = output.detach().cpu().clone()
+        return _kept(output, partial(call.messages.__setitem__, "output"))
 
-    return module.register_forward_pre_hook(before), module.register_forward_hook(after)
+    return module.register_forward_pre_hook(before, with_kwargs=True), module.register_forward_hook(after)
+
+
+def _kept(x: Tensor, keep: Callable[[Tensor], None]) -> Tensor:
+    """Return x as it is, but so that the message which passes it is kept."""
+    if not x.is_floating_point():
+        return x
+    passed: Tensor = _Keep.apply(x, keep)  # type: ignore[no-untyped-call]
+    return passed
 
 
 class _Keep(torch.autograd.Function):
     """The identity, which keeps the message that passes it; a copy, so that layers may work in place behind it."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, entry: dict[str, Any], key: str) -> Tensor:
-        ctx.entry, ctx.key = entry, key
+    def forward(ctx: Any, x: Tensor, keep: Callable[[Tensor], None]) -> Tensor:
+        ctx.keep = keep
         return x.clone()
 
     @staticmethod
-    def backward(ctx: Any, *messages: Tensor) -> tuple[Tensor, None, None]:
-        ctx.entry[ctx.key] = messages[0].detach().clone()
-        return messages[0], None, None
+    def backward(ctx: Any, *messages: Tensor) -> tuple[Tensor, None]:
+        ctx.keep(messages[0].detach().cpu().clone())
+        return messages[0], None

@@ -36,44 +36,65 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """How to find the terms of an output, a message and a parameter's gradient; `kind` names the operation."""
+    """How to find the terms of an output, a message and a parameter's gradient; `kind` names the operation.
+
+    values, messages and weights say what the terms of outputs and messages are made of, `factors` what those of the
+    gradient by the weight are.
+    """
 
     kind: str
     forward: Callable[[Index], Terms]
     backward: Callable[[Index], Terms]
     gradient: Callable[[str, Index], Terms]
+    values: str = "input"
+    messages: str = "message"
+    weights: str = "weight"
+    factors: tuple[str, str] = ("input", "message")
+
+    def gradient_from(self, parameter: str) -> tuple[str, str]:
+        """Return what values and weights are in the gradient by a parameter: by a bias, the messages times 1."""
+        return ("message", "one") if parameter == "bias" else self.factors
 
 
 def rule(layer: Layer, observation: Observation) -> Rule | None:
     """Return the definition of a layer, or None where `convworks.ops` has none for it."""
-    module = layer.module
-    if isinstance(module, CONVOLUTIONS) and module.padding_mode == "zeros":
+    module: Any = layer.module
+    axes = layer.input.ndim - 2
+    if not layer.input.is_floating_point():
+        return None
+    if _is(module, CONVOLUTIONS, axes) and module.padding_mode == "zeros":
         return _convolution(layer, module)
-    if isinstance(module, PartialConv2d):
+    if _is(module, (PartialConv2d,)):
         return _partial(layer, module)
-    if isinstance(module, UP_CONVOLUTIONS):
+    if _is(module, UP_CONVOLUTIONS, axes):
         return _up_convolution(layer, module)
-    if isinstance(module, nn.Linear) and layer.input.ndim == 2:
+    if _is(module, (nn.Linear,)) and axes == 0:
         return _fully_connected(layer, module)
-    if isinstance(module, MAX_POOLS):
+    if _is(module, MAX_POOLS, axes):
         return _max_pooling(layer, module)
-    if isinstance(module, AVERAGE_POOLS) and getattr(module, "divisor_override", None) is None:
+    if _is(module, AVERAGE_POOLS, axes) and getattr(module, "divisor_override", None) is None:
         return _average_pooling(layer, module)
-    if isinstance(module, NORMS) and module.affine:
+    if _is(module, NORMS) and module.affine and axes >= 0:
         return _batch_normalisation(layer, module)
-    if isinstance(module, nn.ReLU):
+    if _is(module, (nn.ReLU,)):
         return _relu(layer)
-    if isinstance(module, DROPOUTS):
+    if _is(module, DROPOUTS):
         return _dropout(layer)
-    if isinstance(module, Residual | Plain):
+    if _is(module, (Residual, Plain)):
         return _residual(layer, observation)
     return None
+
+
+def _is(module: Any, classes: tuple[type[nn.Module], ...], axes: int | None = None) -> bool:
+    """Tell whether a module is one of the classes and computes as they do; `axes` picks the one for so many axes."""
+    chosen = classes if axes is None else classes[axes - 1 : axes] if axes > 0 else ()
+    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in chosen)
 
 
 def array(tensor: Tensor | None) -> Array:
     """Return a tensor as a float64 array."""
     if tensor is None:
-        raise InputError("loss", "the network was observed without a loss, there are no messages", "observe with one")
+        raise InputError("loss", "no message came to this layer", "observe with a loss that depends on it")
     return np.asarray(tensor.detach().cpu().double().numpy())
 
 
@@ -156,6 +177,7 @@ def _max_pooling(layer: Layer, module: Any) -> Rule:
     options: dict[str, Any] = _pool(module, rank) | {"dilation": _each(module.dilation, rank)}
     return Rule(
         kind="max_pooling",
+        weights="1 at the maximum, else 0",
         forward=lambda unit: max_pooling.forward(x, unit=unit, **options),
         backward=lambda position: max_pooling.backward(array(layer.message), x, position=position, **options),
         gradient=_none,
@@ -167,6 +189,7 @@ def _average_pooling(layer: Layer, module: Any) -> Rule:
     options: dict[str, Any] = _pool(module, rank) | {"count_padding": module.count_include_pad}
     return Rule(
         kind="average_pooling",
+        weights="1/n",
         forward=lambda unit: average_pooling.forward(x, unit=unit, **options),
         backward=lambda position: average_pooling.backward(
             array(layer.message), position=position, size=x.shape[2:], **options
@@ -177,11 +200,13 @@ def _average_pooling(layer: Layer, module: Any) -> Rule:
 
 def _batch_normalisation(layer: Layer, module: Any) -> Rule:
     x, scale, shift = array(layer.input), array(module.weight), array(module.bias)
-    fixed = not layer.training and module.running_mean is not None
+    fixed = not module.training and module.running_mean is not None
     statistics = Statistics(array(module.running_mean), array(module.running_var)) if fixed else None
     options: dict[str, Any] = {"statistics": statistics, "epsilon": module.eps}
     return Rule(
         kind="batch_normalisation",
+        weights="slope",
+        factors=("message", "normalised input"),
         forward=lambda unit: batch_normalisation.forward(x, scale, shift, unit=unit, **options),
         backward=lambda position: batch_normalisation.backward(
             array(layer.message), x, scale, position=position, **options
@@ -215,6 +240,7 @@ def _gated(kind: str, layer: Layer, gates: Array) -> Rule:
 
     return Rule(
         kind=kind,
+        weights="gate",
         forward=lambda unit: gate(array(layer.input), unit),
         backward=lambda position: gate(array(layer.message), position),
         gradient=_none,
@@ -224,7 +250,8 @@ def _gated(kind: str, layer: Layer, gates: Array) -> Rule:
 def _residual(layer: Layer, observation: Observation) -> Rule:
     """Body and shortcut, added and rectified: two terms with weight 1 where the sum is positive, else 0."""
     names = [child for child, _ in layer.module.named_children()]
-    branches = [observation.layer(f"{layer.name}.{name}") for name in names]
+    prefix = f"{layer.name}." if layer.name else ""
+    branches = [observation.layer(prefix + name) for name in names]
 
     def forward(unit: Index) -> Terms:
         values = np.array([float(branch.output[unit]) for branch in branches])
@@ -235,7 +262,16 @@ def _residual(layer: Layer, observation: Observation) -> Rule:
         values = np.array([array(branch.input_message)[position] for branch in branches])
         return terms(values, np.ones(len(values)), np.array([position] * len(values)))
 
-    return Rule(kind="residual", forward=forward, backward=backward, gradient=_none)
+    listed = ", ".join(names)
+    return Rule(
+        kind="residual",
+        forward=forward,
+        backward=backward,
+        gradient=_none,
+        values=f"outputs of {listed}",
+        messages=f"messages of {listed}",
+        weights="gate",
+    )
 
 
 def _sliding(module: Any) -> dict[str, Any]:

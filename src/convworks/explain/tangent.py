@@ -15,7 +15,10 @@ from convworks.ops.unit.terms import Terms, terms
 def forward(layer: Layer, unit: tuple[int, ...]) -> Terms:
     """Return input * derivative for every input that the unit depends on; the bias is what they leave of its value."""
     _, x, output = _run(layer)
-    (row,) = torch.autograd.grad(output[unit], x)
+    if not (output.requires_grad and x.requires_grad):  # the output does not depend on the input, or on its numbers
+        return terms(np.empty(0), np.empty(0), np.empty((0, x.ndim), np.int64), bias=float(output[unit].detach()))
+    (row,) = torch.autograd.grad(output[unit], x, allow_unused=True)
+    row = torch.zeros_like(x) if row is None else row
     reads = row != 0
     values, weights = _numpy(x[reads]), _numpy(row[reads])
     rest = float(output[unit].detach()) - float(values @ weights)
@@ -36,12 +39,15 @@ def gradient(layer: Layer, parameter: str, index: tuple[int, ...]) -> Terms:
 
 def _run(layer: Layer) -> tuple[nn.Module, Tensor, Tensor]:
     """Run a copy of the layer on its input, in double precision; return the copy, its input and output."""
-    module = deepcopy(layer.module).double().train(layer.training)
+    module = deepcopy(layer.module).double().cpu()
     for part in module.modules():
         if hasattr(part, "inplace"):
             part.__dict__["inplace"] = False
-    x = layer.input.double().requires_grad_()
-    with torch.enable_grad():
+    x = layer.input.double() if layer.input.is_floating_point() else layer.input
+    if x.is_floating_point():
+        x.requires_grad_()
+    with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        torch.random.set_rng_state(layer.random)  # the same units are dropped again
         output: Tensor = module(x)
     return module, x, output
 
@@ -58,7 +64,7 @@ def _column(layer: Layer, output: Tensor, source: Tensor, index: tuple[int, ...]
         (back,) = torch.autograd.grad(output, source, messages, create_graph=True)
         (column,) = torch.autograd.grad(back[index], messages, allow_unused=True)
     column = torch.zeros_like(output) if column is None else column
-    reached = column != 0
+    reached = column.detach() != 0
     return terms(_numpy(layer.message.double()[reached]), _numpy(column[reached]), np.argwhere(reached.numpy()))
 
 
