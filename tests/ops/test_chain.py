@@ -197,3 +197,17 @@ def test_wrong_factors() -> None:
         parameter_gradients([1.0, 1.0, 1.0], [1.0, 1.0, 1.0])
     with pytest.raises(InputError, match=r"factors\[1\]: is nan"):
         chain([1.0, float("nan")])
+
+
+def test_products_survive_what_is_beyond_the_range_in_between() -> None:
+    assert chain([1e200, 1e200, 1e-300]).tolist() == pytest.approx([1e200, math.inf, 1e100], rel=1e-12)
+    assert chain([1e-200, 1e-200, 1e300]).tolist() == pytest.approx([1e-200, 0.0, 1e-100], rel=1e-12)
+    assert chain([1e200, 1e200, 0.0, -1.0]).tolist() == [1e200, math.inf, 0.0, 0.0]
+    assert chain([0.5] * 3000 + [2.0] * 3000)[-1] == 1.0
+    found = parameter_gradients([1e200, 1e200], [1.0, 1e-300, 1e-300])
+    assert found.tolist() == pytest.approx([1.0, 1e-100, 1e100], rel=1e-12)
+
+
+def test_a_chain_has_a_function() -> None:
+    with pytest.raises(InputError, match=r"^own: holds no derivatives, and a chain has at least one function"):
+        parameter_gradients([], [])

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -147,3 +148,23 @@ def test_gradients_that_are_not_finite(clip: Callable[..., Any], bad: float) -> 
 def test_limits_that_are_not_positive(clip: Callable[..., Any], limit: float) -> None:
     with pytest.raises(InputError, match=f"limit: limit={limit} must be greater than 0"):
         clip([np.ones(2)], limit)
+
+
+@pytest.mark.parametrize("clip", CLIPPERS)
+@pytest.mark.parametrize(
+    ("bad", "line"),
+    [
+        (np.ones((2, 2)), "gradients: is one array and must be a sequence"),
+        (torch.ones(2, 2), "gradients: is one array and must be a sequence"),
+        (3.0, r"gradients: is 3.0 and must be a sequence of arrays"),
+        ([np.ones(2), None], r"gradients\[1\]: is NoneType and must be an array or a tensor; leave out variables"),
+        ([[1.0, 2.0]], r"gradients\[0\]: is list and must be an array or a tensor; make it one"),
+    ],
+)
+def test_what_is_no_sequence_of_arrays(
+    clip: Callable[..., Any], bad: Any, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # the annotation refuses some of it by itself
+    for function in (lambda: clip(bad, 1.0), lambda: clipping.global_norm(bad)):
+        with pytest.raises(InputError, match=f"^{line}"):
+            function()

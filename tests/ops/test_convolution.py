@@ -143,7 +143,7 @@ def test_one_channel_equals_scipy(rank: int, padding: str, seed: int) -> None:
 def test_convolution_is_cross_correlation_with_the_kernel_flipped(case: dict[str, Any]) -> None:
     x, weight, sliding = case["x"], case["weight"], case["sliding"]
     kernel = tuple(range(2, weight.ndim))
-    flipped = np.flip(weight, kernel)
+    flipped = np.flip(weight, kernel).copy()
     z = convolution.forward(x, weight, case["bias"], **sliding)
     np.testing.assert_array_equal(z, cross_correlation.forward(x, flipped, case["bias"], **sliding))
     message = case["rng"].normal(size=z.shape)
@@ -207,7 +207,7 @@ def in_first(x: Any, layout: Layout) -> Any:
 IMAGE, KERNEL = np.ones((1, 4, 5, 5)), np.ones((6, 4, 3, 3))
 BAD: list[tuple[str, Any, Any, dict[str, Any], str]] = [
     ("groups", IMAGE, np.ones((6, 1, 3, 3)), {"groups": 4}, "groups: groups=4 must divide out_channels=6; both are"),
-    ("no groups", IMAGE, KERNEL, {"groups": 0}, "groups: groups=0 must divide in_channels=0"),
+    ("no groups", IMAGE, KERNEL, {"groups": 0}, "groups: groups=0 must be at least 1; give a positive"),
     ("channels", IMAGE, np.ones((6, 3, 3, 3)), {}, "x: has 4 channels, and weight of shape (6, 3, 3, 3)"),
     ("kernel too large", IMAGE, np.ones((1, 4, 7, 7)), {}, "kernel_size: kernel_size=7 must not exceed the padded"),
     ("dilated", IMAGE, KERNEL, {"dilation": 3}, "kernel_size: kernel_size=3, dilation=3: 7 positions must not exceed"),
@@ -262,3 +262,40 @@ def test_a_message_must_have_the_shape_of_the_output() -> None:
         cross_correlation.gradient(np.ones((1, 6, 4, 4)), IMAGE, kernel_size=3)
     with pytest.raises(InputError, match="output_padding: output_padding=2 must be at least 0 and below stride=2"):
         up_convolution.forward(np.ones((1, 6, 4, 4)), KERNEL, stride=2, output_padding=2)
+
+
+GROUPS = "groups: groups=3 must divide in_channels=4; both are divided by 1, 2, 4"
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda: cross_correlation.forward(IMAGE, np.ones((4, 1, 2, 2)), groups=3), GROUPS),
+        (
+            lambda: cross_correlation.backward(IMAGE, np.ones((4, 1, 2, 2)), size=6, groups=3),
+            "groups: groups=3 must divide out_channels=4; it is divided by 1, 2, 4",
+        ),
+        (
+            lambda: up_convolution.forward(IMAGE, np.ones((4, 1, 2, 2)), groups=3),
+            "groups: groups=3 must divide in_channels=4; it is divided by 1, 2, 4",
+        ),
+        (
+            lambda: up_convolution.forward(IMAGE, np.ones((6, 1, 2, 2)), groups=2),
+            "x: has 4 channels, and weight of shape (6, 1, 2, 2) needs 6; the weight of an up-convolution is [in, out",
+        ),
+        (lambda: up_convolution.forward(IMAGE, np.ones((4, 1))), "weight: must be [in, out / groups, *kernel]"),
+        (
+            lambda: up_convolution.backward(IMAGE, np.ones((6, 3, 2, 2)), groups=2),
+            "message: has 4 channels, and the output of a weight of shape (6, 3, 2, 2) with groups=2 has 6",
+        ),
+        (
+            lambda: up_convolution.gradient(np.ones((1, 2, 9, 9)), IMAGE, kernel_size=2),
+            "message: of batch 1 and size (9, 9) belongs to x of batch 1 and size (8, 8), got x of batch 1 and size",
+        ),
+        (lambda: up_convolution.gradient(np.ones((1, 2, 6)), IMAGE, kernel_size=2), "message: must have 4 axes"),
+    ],
+)
+def test_what_an_error_says_is_true(call: Any, line: str) -> None:
+    with pytest.raises(InputError) as caught:
+        call()
+    assert str(caught.value).startswith(line)

@@ -171,3 +171,24 @@ def test_unknown_names_and_wrong_numbers() -> None:
         initialiser.orthogonal((2, 2), generator, gain=0.0)
     with pytest.raises(InputError, match="value=nan must be finite"):
         initialiser.constant((2, 2), float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("kaiming_normal", "did you mean 'he_normal'?"),
+        ("kaiming_uniform_", "did you mean 'he_uniform'?"),
+        ("glorot_uniform", "did you mean 'xavier_uniform'?"),
+        ("Glorot_Normal", "did you mean 'xavier_normal'?"),
+        ("he", "did you mean 'he_normal' or 'he_uniform'?"),
+        ("xavier", "did you mean 'xavier_uniform' or 'xavier_normal'?"),
+        ("kaiming", "did you mean 'he_normal' or 'he_uniform'?"),
+        ("lecun", "did you mean 'lecun_normal'?"),
+        ("normal", "did you mean 'gaussian'?"),
+        ("lsuv", "layer-sequential unit variance is convworks.layers.initialise.unit_variance"),
+    ],
+)
+def test_other_names_lead_to_ours(name: str, hint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        by_name(name)
+    assert f"{name!r} is not known ({hint});" in str(caught.value)

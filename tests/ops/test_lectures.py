@@ -11,8 +11,10 @@ import pytest
 from convworks.errors import InputError
 from convworks.ops import chain, clipping, counts, cross_correlation, kernels, max_pooling
 from convworks.ops.matrix import matrix
-from convworks.ops.receptive import chain as receptive_chain
+from convworks.ops.receptive import along_chain
 from convworks.ops.shape import output_size
+from convworks.ops.unit import convolution as one_unit
+from convworks.ops.unit.terms import Terms
 
 IMAGE = [[1, 0.5, 1, 0], [0, 0.25, 0.5, 1], [1, 0.25, 0, 1], [0.5, 0, 1, 1]]
 FILTER = [[1, 0], [0, 2]]
@@ -25,6 +27,11 @@ POOLED = [
 def worked(stride: int) -> Any:
     """Return the worked convolution of lecture 002."""
     return cross_correlation.forward([[IMAGE]], [[FILTER]], stride=stride)[0, 0].tolist()
+
+
+def dot_product() -> Terms:
+    """Return the terms of one output of a 5x5x3 filter on a 32x32x3 image."""
+    return one_unit.forward(np.ones((1, 3, 32, 32)), np.ones((1, 3, 5, 5)), unit=(0, 0, 27, 27))
 
 
 def fits(stride: int) -> int | str:
@@ -84,7 +91,7 @@ ROWS: list[tuple[str, Callable[[], Any], Any]] = [
     ("001: the same with three input channels", lambda: local(3).parameters, 25_200),
     ("001: shared", lambda: shared(1).parameters, 28),
     ("001: four filters", lambda: shared(4).parameters, 112),
-    ("002: 4x4 input, 2x2 filter", lambda: np.size(FILTER), 4),
+    ("002: 4x4 input, 2x2 filter", lambda: counts.convolution((4, 4), kernel_size=2, bias=False).parameters, 4),
     ("002: the same fully connected", lambda: counts.fully_connected(16, 9, bias=False).parameters, 16 * 9),
     ("002: as a matrix, 9 outputs by 16 inputs", lambda: matrix([[FILTER]], size=4).shape, (9, 16)),
     ("002: worked convolution", lambda: worked(1), [[1.5, 1.5, 3.0], [0.5, 0.25, 2.5], [1.0, 2.25, 2.0]]),
@@ -95,22 +102,22 @@ ROWS: list[tuple[str, Callable[[], Any], Any]] = [
     ("004: stride 2", lambda: fits(2), 3),
     ("004: stride 3", lambda: fits(3), "does not fit"),
     ("004: 32x32 image, 5x5 filter", lambda: output_size(32, kernel_size=5, rounding="exact"), 28),
-    ("004: 5x5x3 filter, one dot product", lambda: np.ones((1, 3, 5, 5)).size, 75),
+    ("004: 5x5x3 filter, one dot product", lambda: len(dot_product().values), 75),
     ("002: a chain of three, each 0.1", lambda: round(float(chain.chain([0.1, 0.1, 0.1])[-1]), 15), 0.001),
     ("002: a chain of three, each 2", lambda: float(chain.chain([2.0, 2.0, 2.0])[-1]), 8.0),
     ("000: gradient clipping, |g| = 5 > c = 1", lambda: clipped([3.0, 4.0], 1.0), [0.6, 0.8]),
     ("000: gradient clipping, |g| = 5 <= c = 6", lambda: clipped([3.0, 4.0], 6.0), [3.0, 4.0]),
     ("001: sharpen", lambda: kernels.KERNELS["sharpen"].tolist(), [[0, -1, 0], [-1, 5, -1], [0, -1, 0]]),
     ("LeNet-5 C1: 156 parameters, 122,304 connections", lambda: lenet_c1(), (156, 122_304)),
-    ("AlexNet pool5", lambda: receptive_chain(ALEXNET), (195, 32)),
-    ("VGG-16 pool5", lambda: receptive_chain(VGG_16), (212, 32)),
-    ("LeNet-5 C5", lambda: receptive_chain(LENET), (32, 4)),
-    ("U-Net bottleneck", lambda: receptive_chain(UNET), (140, 16)),
-    ("ResNet-50", lambda: receptive_chain(resnet((3, 4, 6, 3), 0)), (483, 32)),
-    ("ResNet-50 v1.5", lambda: receptive_chain(resnet((3, 4, 6, 3), 1)), (427, 32)),
-    ("ResNet-101", lambda: receptive_chain(resnet((3, 4, 23, 3), 0)), (1027, 32)),
-    ("ResNet-101 v1.5", lambda: receptive_chain(resnet((3, 4, 23, 3), 1)), (971, 32)),
-    ("ResNet-152", lambda: receptive_chain(resnet((3, 8, 36, 3), 0)), (1507, 32)),
+    ("AlexNet pool5", lambda: along_chain(ALEXNET), (195, 32)),
+    ("VGG-16 pool5", lambda: along_chain(VGG_16), (212, 32)),
+    ("LeNet-5 C5", lambda: along_chain(LENET), (32, 4)),
+    ("U-Net bottleneck", lambda: along_chain(UNET), (140, 16)),
+    ("ResNet-50", lambda: along_chain(resnet((3, 4, 6, 3), 0)), (483, 32)),
+    ("ResNet-50 v1.5", lambda: along_chain(resnet((3, 4, 6, 3), 1)), (427, 32)),
+    ("ResNet-101", lambda: along_chain(resnet((3, 4, 23, 3), 0)), (1027, 32)),
+    ("ResNet-101 v1.5", lambda: along_chain(resnet((3, 4, 23, 3), 1)), (971, 32)),
+    ("ResNet-152", lambda: along_chain(resnet((3, 8, 36, 3), 0)), (1507, 32)),
 ]  # fmt: skip
 
 

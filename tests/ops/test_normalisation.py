@@ -184,7 +184,7 @@ FIXED = Statistics(mean=FOUR, variance=FOUR)
         (lambda: batch_normalisation.moving(FIXED, FIXED, 0.1, 1), "count: count=1 leaves no unbiased variance"),
         (lambda: batch_normalisation.moving(FIXED, Statistics(FOUR[:2], FOUR[:2])), "new.mean: must have the shape"),
         (lambda: group_normalisation.forward(IMAGE, FOUR, FOUR, groups=3), "groups: groups=3 must divide channels=4;"),
-        (lambda: group_normalisation.forward(IMAGE, FOUR, FOUR, groups=0), "groups: groups=0 must divide channels=4;"),
+        (lambda: group_normalisation.forward(IMAGE, FOUR, FOUR, groups=0), "groups: groups=0 must be at least 1;"),
         (lambda: instance_normalisation.forward(IMAGE[:, :, 0, 0], FOUR, FOUR), "x: must have 3 to 5 axes"),
         (lambda: layer_normalisation.forward(FOUR, FOUR, FOUR), r"x: must be \[batch, ...\]"),
         (lambda: layer_normalisation.forward(IMAGE, FOUR, FOUR), r"scale: must have the shape \(4, 2, 2\)"),
@@ -198,3 +198,27 @@ def test_wrong_input_is_one_line(call: Callable[[], object], line: str) -> None:
     with pytest.raises(InputError, match=f"^{line}") as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [0.1, 1e10, 1e-300, 1e300])
+def test_equal_values_have_variance_0_whatever_rounding_makes_of_their_mean(value: float) -> None:
+    x = np.full((3, 1), value)
+    with pytest.raises(InputError, match="epsilon: epsilon=0 divides by a variance of 0"):
+        batch_normalisation.forward(x, [1.0], [0.0], epsilon=0.0)
+    with pytest.raises(InputError, match="epsilon: epsilon=0 divides by a variance of 0"):
+        batch_normalisation.backward(x, x, [1.0], epsilon=0.0)
+    with pytest.raises(InputError, match="epsilon: epsilon=0 divides by a variance of 0"):
+        layer_normalisation.forward(x.T, np.ones(3), np.ones(3), epsilon=0.0)
+    with pytest.raises(InputError, match="epsilon: epsilon=0 divides by a variance of 0"):
+        group_normalisation.forward(x.T, np.ones(3), np.ones(3), groups=1, epsilon=0.0)
+    np.testing.assert_array_equal(batch_normalisation.forward(x, [1.0], [2.0]), 2.0)
+    assert [entry.tolist() for entry in batch_normalisation.statistics(x)] == [[value], [0.0]]
+
+
+def test_a_plain_pair_of_statistics() -> None:
+    pair = (np.zeros(4), np.ones(4))
+    expected = batch_normalisation.inference(IMAGE, FOUR, FOUR, Statistics(*pair))
+    np.testing.assert_array_equal(batch_normalisation.inference(IMAGE, FOUR, FOUR, pair), expected)
+    three: Any = (FOUR, FOUR, FOUR)
+    with pytest.raises(InputError, match=r"^statistics: must be a pair \(mean, variance\)"):
+        batch_normalisation.check_statistics.__wrapped__(three)  # type: ignore[attr-defined]

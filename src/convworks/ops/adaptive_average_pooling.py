@@ -13,10 +13,11 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from numpy.typing import ArrayLike
 
-from convworks.ops.arrays import Array, Layout, images, in_layout, same_shape
-from convworks.ops.shape import PerAxis, per_axis
+from convworks.ops.arrays import Array, Layout, images, in_layout, in_range
+from convworks.ops.whole import PerAxis, per_axis
 
 
+@in_range
 def forward(x: ArrayLike, *, output_size: PerAxis, layout: Layout = "channels_first") -> Array:
     """Return images [batch, channel, *output_size], each value the mean of its window.
 
@@ -28,6 +29,7 @@ def forward(x: ArrayLike, *, output_size: PerAxis, layout: Layout = "channels_fi
     return in_layout(along_axes(pixels, [averaging(n, m) for n, m in zip(size, outputs, strict=True)]), layout)
 
 
+@in_range
 def backward(message: ArrayLike, *, size: PerAxis, layout: Layout = "channels_first") -> Array:
     """Return the message at the input, images of `size`: delta_x = A' message along each axis.
 
@@ -36,7 +38,6 @@ def backward(message: ArrayLike, *, size: PerAxis, layout: Layout = "channels_fi
     delta = images("message", message, layout)
     outputs = delta.shape[2:]
     sizes = per_axis("size", size, len(outputs))
-    same_shape("message", delta, (*delta.shape[:2], *outputs))
     return in_layout(along_axes(delta, [averaging(n, m).T for n, m in zip(sizes, outputs, strict=True)]), layout)
 
 

@@ -12,8 +12,8 @@ from jaxtyping import Int64
 from numpy.typing import ArrayLike
 
 from convworks.ops.adaptive_average_pooling import bounds
-from convworks.ops.arrays import Array, Layout, images, in_layout, same_shape
-from convworks.ops.shape import PerAxis, per_axis
+from convworks.ops.arrays import Array, Layout, images, in_layout, in_range, same_shape
+from convworks.ops.whole import PerAxis, per_axis
 
 
 def forward(x: ArrayLike, *, output_size: PerAxis, layout: Layout = "channels_first") -> Array:
@@ -28,6 +28,7 @@ def forward(x: ArrayLike, *, output_size: PerAxis, layout: Layout = "channels_fi
     return in_layout(z.reshape(*pixels.shape[:2], *outputs), layout)
 
 
+@in_range
 def backward(message: ArrayLike, x: ArrayLike, *, output_size: PerAxis, layout: Layout = "channels_first") -> Array:
     """Return the message at the input: each window sends its message to its maximum (001, Max Pooling Gradient).
 
@@ -38,7 +39,7 @@ def backward(message: ArrayLike, x: ArrayLike, *, output_size: PerAxis, layout: 
     pixels = images("x", x, layout)
     outputs = per_axis("output_size", output_size, pixels.ndim - 2)
     delta = images("message", message, layout, len(outputs))
-    same_shape("message", delta, (*pixels.shape[:2], *outputs))
+    same_shape("message", delta, (*pixels.shape[:2], *outputs), layout)
     flat = pixels.reshape(*pixels.shape[:2], -1)
     table = members(pixels.shape[2:], outputs)
     chosen = table[np.arange(len(table)), flat[:, :, table].argmax(-1)]

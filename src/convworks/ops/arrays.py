@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
 import numpy as np
 from jaxtyping import Float64
-from numpy.typing import ArrayLike
 
 from convworks.errors import InputError
 
@@ -14,16 +17,24 @@ Layout = str
 
 LAYOUTS = ("channels_first", "channels_last")
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-def floats(name: str, values: ArrayLike, axes: str = "...") -> Array:
+
+class TooLargeError(InputError):
+    """Finite values whose result is not: it lies beyond the range of float64."""
+
+    def __init__(self, name: str = "values") -> None:
+        super().__init__(name, "too large: the result is beyond the range of float64, 1.8e308", "scale the values down")
+
+
+def floats(name: str, values: object, axes: str = "...") -> Array:
     """Return `values` as a float64 array with the named axes (`"batch channel height width"`; `...` for any).
 
-    Raises InputError where they are no numbers, not finite, or have another number of axes.
+    PyTorch tensors may require a gradient. Raises InputError where they are no real numbers, not finite, or have
+    another number of axes.
     """
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(name, f"is no array of numbers ({error})", "give numbers in rows of equal length") from None
+    array = _numbers(name, values)
     if not np.isfinite(array).all():
         bad = np.argwhere(~np.isfinite(array))
         at = f"[{', '.join(map(str, bad[0]))}]" if array.ndim else ""
@@ -40,13 +51,12 @@ def floats(name: str, values: ArrayLike, axes: str = "...") -> Array:
     return array
 
 
-def images(name: str, values: ArrayLike, layout: Layout, rank: int | None = None) -> Array:
+def images(name: str, values: object, layout: Layout, rank: int | None = None) -> Array:
     """Return images as float64 [batch, channel, *size]; `rank` is the number of spatial axes, 1 to 3 if None.
 
     Raises InputError for an unknown layout and, like `floats`, for wrong ranks and values.
     """
-    if layout not in LAYOUTS:
-        raise InputError("layout", f"{layout!r} is not known", f"give one of {', '.join(LAYOUTS)}")
+    check_layout(layout)
     array = floats(name, values)
     spatial = "size" if rank is None else ", ".join(("depth", "height", "width")[-rank:])
     order = f"batch, channel, {spatial}" if layout == "channels_first" else f"batch, {spatial}, channel"
@@ -62,14 +72,58 @@ def images(name: str, values: ArrayLike, layout: Layout, rank: int | None = None
     return np.moveaxis(array, -1, 1) if layout == "channels_last" else array
 
 
+def check_layout(layout: Layout) -> None:
+    """Raise InputError for an unknown layout."""
+    if layout not in LAYOUTS:
+        raise InputError("layout", f"{layout!r} is not known", f"give one of {', '.join(LAYOUTS)}")
+
+
 def in_layout(x: Array, layout: Layout) -> Array:
     """Return images that are channels first in `layout`."""
     return np.moveaxis(x, 1, -1) if layout == "channels_last" else x
 
 
-def same_shape(name: str, message: Array, expected: tuple[int, ...]) -> None:
-    """Raise InputError unless a message has the shape of the values that it belongs to."""
+def same_shape(name: str, message: Array, expected: tuple[int, ...], layout: Layout = "channels_first") -> None:
+    """Raise InputError unless a message has the shape of the values that it belongs to.
+
+    Both are channels first; the error gives their shapes in the caller's `layout`.
+    """
     if message.shape != expected:
+        wanted, got = (_shape_in(shape, layout) for shape in (expected, message.shape))
         raise InputError(
-            name, f"must have the shape {expected} of the values it belongs to, got {message.shape}", "check the order"
+            name, f"must have the shape {wanted} of the values it belongs to, got {got}", "check the order"
         )
+
+
+def in_range(function: Callable[P, R]) -> Callable[P, R]:
+    """Make an operation raise InputError where finite values give a result beyond float64, and no warning of NumPy.
+
+    It looks at the result: an operation that can turn an infinite step into a finite result has to check that step.
+    """
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = function(*args, **kwargs)
+        parts: Any = result if isinstance(result, tuple) else (result,)
+        if not all(np.isfinite(part).all() for part in parts):
+            raise TooLargeError
+        return result
+
+    return checked
+
+
+def _numbers(name: str, values: Any) -> Array:
+    detach = getattr(values, "detach", None)  # of a PyTorch tensor
+    try:
+        array = np.asarray(values if detach is None else detach())
+        if array.dtype.kind not in "biufO":
+            raise TypeError(f"{array.dtype} is no real number")
+        with np.errstate(over="ignore"):  # a wider type's number becomes inf, which is told as such
+            return np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise InputError(name, f"is no array of numbers ({error})", "give numbers in rows of equal length") from None
+
+
+def _shape_in(shape: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
+    return (shape[0], *shape[2:], shape[1]) if layout == "channels_last" else shape

@@ -16,12 +16,14 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
-from convworks.ops.arrays import Array, Layout, images, in_layout, same_shape
+from convworks.ops.arrays import Array, Layout, images, in_layout, in_range, same_shape
 from convworks.ops.max_pooling import taps_seen
-from convworks.ops.shape import Axis, Padding, PerAxis, Rounding, per_axis, sliding
+from convworks.ops.shape import Axis, Padding, Rounding, sliding
+from convworks.ops.whole import PerAxis, per_axis
 from convworks.ops.windows import fold, windows
 
 
+@in_range
 def forward(
     x: ArrayLike,
     *,
@@ -44,6 +46,7 @@ def forward(
     return in_layout(windows(pixels, axes).sum(kernel) / divisor(axes, count_padding), layout)
 
 
+@in_range
 def backward(
     message: ArrayLike,
     *,
@@ -63,7 +66,7 @@ def backward(
     delta = images("message", message, layout)
     rank, steps = delta.ndim - 2, kernel_size if stride is None else stride
     axes = sliding(per_axis("size", size, rank), kernel_size, steps, padding, dilation, rounding=rounding)
-    same_shape("message", delta, (*delta.shape[:2], *(axis.output for axis in axes)))
+    same_shape("message", delta, (*delta.shape[:2], *(axis.output for axis in axes)), layout)
     share = np.expand_dims(delta / divisor(axes, count_padding), tuple(range(2, 2 + rank)))
     shape = (*delta.shape[:2], *(axis.kernel_size for axis in axes), *delta.shape[2:])
     return in_layout(fold(np.broadcast_to(share, shape), axes), layout)

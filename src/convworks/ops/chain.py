@@ -9,20 +9,22 @@ the same in a chain of fully connected layers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
 from convworks.errors import InputError, nearest
 from convworks.ops import fully_connected, relu, sigmoid, tanh
-from convworks.ops.arrays import Array, floats
+from convworks.ops.arrays import Array, TooLargeError, floats
 from convworks.ops.initialiser import Initialiser, by_name, gaussian
+from convworks.ops.whole import Whole, whole
 
 Matrix = Float64[np.ndarray, "b n"]
 
@@ -66,13 +68,9 @@ def chain(factors: ArrayLike) -> Float64[np.ndarray, "n"]:
     """Return the products of the first 1, 2, ... n factors: how much is left of a message after so many functions.
 
     Lecture 002, Vanishing/Exploding Gradients: factors of .1 leave .1, .01, .001. A product beyond the range of
-    float64 is inf, or 0. Raises InputError for factors that are not finite.
+    float64 is inf, or 0; later factors may bring it back. Raises InputError for factors that are not finite.
     """
-    values = floats("factors", factors, "functions")
-    with np.errstate(over="ignore", invalid="ignore"):
-        products = np.cumprod(values)
-    products[np.logical_or.accumulate(values == 0)] = 0.0  # also where inf came before the zero
-    return products
+    return _scaled(*_products(floats("factors", factors, "functions")))
 
 
 def parameter_gradients(through: ArrayLike, own: ArrayLike) -> Float64[np.ndarray, "n"]:
@@ -82,13 +80,17 @@ def parameter_gradients(through: ArrayLike, own: ArrayLike) -> Float64[np.ndarra
     df_k/dw_k by its own parameter. Raises InputError where their numbers do not fit or a value is not finite.
     """
     inner, last = floats("through", through, "functions"), floats("own", own, "functions")
+    if not len(last):
+        raise InputError("own", "holds no derivatives, and a chain has at least one function", "give one for each")
     if len(inner) != len(last) - 1:
         raise InputError(
             "through",
             f"has {len(inner)} derivatives for {len(last)} functions",
-            f"give one for each function but the innermost: {max(0, len(last) - 1)}",
+            f"give one for each function but the innermost: {len(last) - 1}",
         )
-    return np.array([chain([*inner[:k], derivative])[-1] for k, derivative in enumerate(last)])
+    before, exponents = _products(np.array([1.0, *inner]))
+    mantissas, more = np.frexp(last)
+    return _scaled(before * mantissas, exponents + more)
 
 
 def signals(
@@ -97,9 +99,9 @@ def signals(
     generator: Generator,
     sigma: float | None = None,
     initialiser: str | Initialiser | None = None,
-    depth: int = 10,
-    width: int = 500,
-    batch: int = 100,
+    depth: Whole = 10,
+    width: Whole = 500,
+    batch: Whole = 100,
     residual: bool = False,
 ) -> list[Signal]:
     """Return what passes each layer of a chain y = f(W x), or y = x + f(W x) with `residual`, forward and backward.
@@ -111,18 +113,34 @@ def signals(
     and signals that explode beyond the range of float64.
     """
     function, draw = _activation(activation), _draw(sigma, initialiser)
-    for name, number in (("depth", depth), ("width", width), ("batch", batch)):
-        if number < 1:
-            raise InputError(name, f"{name}={number} must be at least 1", "give a positive whole number")
+    layers, shape = whole("depth", depth), (whole("batch", batch), whole("width", width))
     try:
         with np.errstate(over="raise", invalid="raise"):
-            return _pass(function, draw, depth, (batch, width), residual, generator)
-    except FloatingPointError:
+            return _pass(function, draw, layers, shape, residual, generator)
+    except (FloatingPointError, TooLargeError):
         raise InputError(
             "depth",
-            f"the signal explodes beyond the range of float64 in depth={depth} layers of width={width}",
+            f"the signal explodes beyond the range of float64 in depth={layers} layers of width={shape[1]}",
             "use smaller weights or fewer layers",
         ) from None
+
+
+def _products(factors: Float64[np.ndarray, "n"]) -> tuple[Float64[np.ndarray, "n"], Int64[np.ndarray, "n"]]:
+    """Return the products of the first 1, 2, ... n factors as mantissas and exponents, which stay in range."""
+    mantissas, exponents = np.empty(len(factors)), np.empty(len(factors), dtype=np.int64)
+    product, exponent = 1.0, 0
+    for at, factor in enumerate(factors.tolist()):
+        mantissa, shift = math.frexp(factor)
+        product, carry = math.frexp(product * mantissa)
+        exponent += shift + carry
+        mantissas[at], exponents[at] = product, exponent
+    return mantissas, exponents
+
+
+def _scaled(mantissas: Float64[np.ndarray, "n"], exponents: Int64[np.ndarray, "n"]) -> Float64[np.ndarray, "n"]:
+    """Return mantissas * 2^exponents, inf or 0 beyond the range of float64."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(np.ldexp(mantissas, np.clip(exponents, -9999, 9999).astype(np.int32)) + 0.0)  # not -0
 
 
 def _pass(

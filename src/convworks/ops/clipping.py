@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from convworks.errors import InputError
+from convworks.ops.whole import entries
 
 G = TypeVar("G")
 
@@ -32,38 +33,56 @@ class _Size(NamedTuple):
 def by_value(gradients: Sequence[G], limit: float) -> tuple[G, ...]:
     """Return each value cut to [-limit, limit] ("per weight"; it turns the gradient, unlike the two others).
 
-    Raises InputError for a limit that is not positive and for gradients that are not finite.
+    Raises InputError for a limit that is not positive and for gradients that are no arrays or not finite.
     """
     _check_limit(limit)
-    return tuple(_cut(g, _largest(g, at), limit) for at, g in enumerate(gradients))
+    return tuple(_cut(g, _largest(g, at), limit) for at, g in enumerate(_arrays(gradients)))
 
 
 def by_variable_norm(gradients: Sequence[G], limit: float) -> tuple[G, ...]:
     """Return each array of the gradient with a Euclidean norm of at most `limit` ("per variable").
 
-    Raises InputError for a limit that is not positive and for gradients that are not finite.
+    Raises InputError for a limit that is not positive and for gradients that are no arrays or not finite.
     """
     _check_limit(limit)
-    return tuple(_shrink(g, size, size, limit) for g, size in zip(gradients, _sizes(gradients), strict=True))
+    arrays = _arrays(gradients)
+    return tuple(_shrink(g, size, size, limit) for g, size in zip(arrays, _sizes(arrays), strict=True))
 
 
 def by_global_norm(gradients: Sequence[G], limit: float) -> tuple[G, ...]:
     """Return the gradient with a Euclidean norm of at most `limit`, its direction kept ("as a whole").
 
-    Raises InputError for a limit that is not positive and for gradients that are not finite.
+    Raises InputError for a limit that is not positive and for gradients that are no arrays or not finite.
     """
     _check_limit(limit)
-    sizes = _sizes(gradients)
+    arrays = _arrays(gradients)
+    sizes = _sizes(arrays)
     total = _total(sizes)
-    return tuple(_shrink(g, size, total, limit) for g, size in zip(gradients, sizes, strict=True))
+    return tuple(_shrink(g, size, total, limit) for g, size in zip(arrays, sizes, strict=True))
 
 
 def global_norm(gradients: Sequence[G]) -> float:
     """Return |g|, the square root of the sum of the squares of all values of all arrays; 0 for no values.
 
-    Raises InputError for gradients that are not finite.
+    Raises InputError for gradients that are no arrays or not finite.
     """
-    return _total(_sizes(gradients)).norm
+    return _total(_sizes(_arrays(gradients))).norm
+
+
+def _arrays(gradients: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the variables' gradients, or raise InputError where they are no sequence of arrays."""
+    if hasattr(gradients, "shape"):
+        raise InputError(
+            "gradients", "is one array and must be a sequence, an array for each variable", "write [gradient]"
+        )
+    arrays = entries(gradients)
+    if arrays is None:
+        raise InputError("gradients", f"is {gradients!r} and must be a sequence of arrays", "write [gradient]")
+    for at, g in enumerate(arrays):
+        if not hasattr(g, "shape"):
+            remedy = "leave out variables without a gradient" if g is None else "make it one with numpy.asarray"
+            raise InputError(f"gradients[{at}]", f"is {type(g).__name__} and must be an array or a tensor", remedy)
+    return arrays
 
 
 def _cut(g: Any, largest: float, limit: float) -> Any:

@@ -36,6 +36,6 @@ def gradient(message: ArrayLike, x: ArrayLike, **sliding: Any) -> Gradient:
 
 
 def flip(weight: ArrayLike) -> Array:
-    """Return weights [out, in / groups, *kernel] reversed along every kernel axis."""
+    """Return weights [out, in / groups, *kernel] reversed along every kernel axis, as a copy."""
     kernel = floats("weight", weight)
-    return np.flip(kernel, tuple(range(2, kernel.ndim)))
+    return np.flip(kernel, tuple(range(2, kernel.ndim))).copy()

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from convworks.errors import InputError
 from convworks.ops.cross_correlation import check_groups
-from convworks.ops.shape import Padding, PerAxis, per_axis, sliding
+from convworks.ops.shape import Padding, sliding
+from convworks.ops.whole import PerAxis, Whole, whole, wholes
 
 
 class Count(NamedTuple):
@@ -22,26 +23,25 @@ class Count(NamedTuple):
     connections: int
 
 
-def fully_connected(inputs: int, outputs: int, *, bias: bool = True) -> Count:
+def fully_connected(inputs: Whole, outputs: Whole, *, bias: bool = True) -> Count:
     """Return outputs * (inputs + 1) for both (lecture 001, CNNs: 32^2 (32^2 + 1), about 1 M).
 
     Raises InputError for numbers below 1.
     """
-    _check(inputs=inputs, outputs=outputs)
-    parameters = outputs * (inputs + bias)
+    parameters = whole("outputs", outputs) * (whole("inputs", inputs) + bias)
     return Count(parameters=parameters, connections=parameters)
 
 
 def locally_connected(
-    size: Sequence[int],
+    size: Sequence[Whole],
     *,
     kernel_size: PerAxis,
-    in_channels: int = 1,
-    out_channels: int = 1,
+    in_channels: Whole = 1,
+    out_channels: Whole = 1,
     stride: PerAxis = 1,
     padding: Padding = "valid",
     dilation: PerAxis = 1,
-    groups: int = 1,
+    groups: Whole = 1,
     bias: bool = True,
 ) -> Count:
     """Return the counts of receptive fields without sharing: each output has weights and a bias of its own.
@@ -64,15 +64,15 @@ def locally_connected(
 
 
 def convolution(
-    size: Sequence[int],
+    size: Sequence[Whole],
     *,
     kernel_size: PerAxis,
-    in_channels: int = 1,
-    out_channels: int = 1,
+    in_channels: Whole = 1,
+    out_channels: Whole = 1,
     stride: PerAxis = 1,
     padding: Padding = "valid",
     dilation: PerAxis = 1,
-    groups: int = 1,
+    groups: Whole = 1,
     bias: bool = True,
 ) -> Count:
     """Return the counts of a convolution on images of `size`: its filters are shared by all places.
@@ -81,16 +81,15 @@ def convolution(
     and 112 with 4 filters). Raises InputError for numbers below 1, groups that do not divide the channels, and kernels
     larger than the padded image.
     """
-    _check(in_channels=in_channels, out_channels=out_channels)
-    check_groups(groups, out_channels, in_channels)
-    table = [range(in_channels // groups)] * out_channels
+    inputs, outputs = whole("in_channels", in_channels), whole("out_channels", out_channels)
+    table = [range(inputs // check_groups(groups, in_channels=inputs, out_channels=outputs))] * outputs
     return partial_convolution(
         size, table, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation, bias=bias
     )
 
 
 def partial_convolution(
-    size: Sequence[int],
+    size: Sequence[Whole],
     table: Sequence[Sequence[int]],
     *,
     kernel_size: PerAxis,
@@ -112,26 +111,21 @@ def partial_convolution(
     return Count(parameters=parameters, connections=parameters * places)
 
 
-def subsampling(size: Sequence[int], *, channels: int, kernel_size: PerAxis = 2) -> Count:
+def subsampling(size: Sequence[Whole], *, channels: Whole, kernel_size: PerAxis = 2) -> Count:
     """Return the counts of trainable subsampling: the sum of a field times a coefficient, plus a bias, each map's own.
 
     Fields touch without overlap. At an output each value of the field is a connection, and the bias one more (S2 and S4
     of LeNet-5). Raises InputError for numbers below 1 and fields larger than the image.
     """
-    _check(channels=channels)
+    count = whole("channels", channels)
     axes = sliding(_sizes(size), kernel_size, kernel_size)
     field = math.prod(axis.kernel_size for axis in axes)
     places = math.prod(axis.output for axis in axes)
-    return Count(parameters=2 * channels, connections=channels * places * (field + 1))
+    return Count(parameters=2 * count, connections=count * places * (field + 1))
 
 
-def _sizes(size: Sequence[int]) -> tuple[int, ...]:
-    if not size:
+def _sizes(size: Sequence[Whole]) -> tuple[int, ...]:
+    sizes = wholes("size", size)
+    if not sizes:
         raise InputError("size", "must have one number for each axis, got none", "give (height, width)")
-    return per_axis("size", size, len(size))
-
-
-def _check(**numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < 1:
-            raise InputError(name, f"{name}={number} must be at least 1", "give a positive whole number")
+    return sizes

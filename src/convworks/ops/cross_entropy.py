@@ -15,9 +15,10 @@ from numpy.typing import ArrayLike
 
 from convworks.errors import InputError
 from convworks.ops import softmax
-from convworks.ops.arrays import floats, same_shape
+from convworks.ops.arrays import floats, in_range, same_shape
 
 
+@in_range
 def forward(logits: ArrayLike, labels: ArrayLike, smoothing: float = 0.0) -> float:
     """Return the loss.
 
@@ -29,9 +30,12 @@ def forward(logits: ArrayLike, labels: ArrayLike, smoothing: float = 0.0) -> flo
     # log p from the logits: p itself may be 0 in floating point, and its logarithm is not
     below = scores - scores.max(1, keepdims=True)
     log_p = below - np.log(np.exp(below).sum(1, keepdims=True))
-    return float(-(target * log_p).sum() / len(scores))
+    # where the difference leaves the range, log p is minus infinity: that counts only for classes with a target
+    terms = np.where(target > 0, target * log_p, 0.0)
+    return float(-terms.sum() / len(scores))
 
 
+@in_range
 def backward(logits: ArrayLike, labels: ArrayLike, smoothing: float = 0.0) -> Float64[np.ndarray, "b k"]:
     """Return the message at the logits: (p - target) / B."""
     scores = _logits(logits)

@@ -15,20 +15,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convworks.errors import InputError
-from convworks.ops.arrays import Array, floats, same_shape
+from convworks.ops.arrays import Array, floats, in_range, same_shape
+from convworks.ops.whole import Whole, wholes
 
 
-def mask(shape: Sequence[int], rate: float, generator: np.random.Generator) -> Array:
+def mask(shape: Sequence[Whole], rate: float, generator: np.random.Generator) -> Array:
     """Return zeros and ones of `shape`, ones with probability 1 - rate; InputError for a rate outside [0, 1)."""
     _check(rate)
-    return np.asarray(generator.random(tuple(shape)) >= rate).astype(np.float64)
+    return np.asarray(generator.random(wholes("shape", shape, least=0)) >= rate).astype(np.float64)
 
 
+@in_range
 def forward(x: ArrayLike, mask: ArrayLike, rate: float) -> Array:
     """Return x * mask / (1 - rate); InputError for a mask of another shape or values, or a rate outside [0, 1)."""
     return _thin("x", x, mask, rate)
 
 
+@in_range
 def backward(message: ArrayLike, mask: ArrayLike, rate: float) -> Array:
     """Return the message at the input: message * mask / (1 - rate)."""
     return _thin("message", message, mask, rate)

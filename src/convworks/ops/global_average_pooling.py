@@ -6,26 +6,31 @@ z[b, c] = sum over i of x[b, c, i] / n        with n positions i
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from convworks.errors import InputError
-from convworks.ops.arrays import Array, Layout, floats, images, in_layout
-from convworks.ops.shape import PerAxis, per_axis
+from convworks.ops.arrays import Array, Layout, check_layout, floats, images, in_layout, in_range
+from convworks.ops.whole import Whole, wholes
 
 
+@in_range
 def forward(x: ArrayLike, *, layout: Layout = "channels_first") -> Float64[np.ndarray, "b c"]:
     """Return [batch, channel], the means; InputError for wrong ranks and values that are not finite."""
     pixels = images("x", x, layout)
     return np.asarray(pixels.mean(tuple(range(2, pixels.ndim))))
 
 
-def backward(message: ArrayLike, *, size: PerAxis, layout: Layout = "channels_first") -> Array:
-    """Return the message at the input, images of `size`: delta_x[b, c, i] = message[b, c] / n."""
-    delta = floats("message", message, "batch channel")
-    sizes = per_axis("size", size, 1 if isinstance(size, int) else len(size))
+def backward(message: ArrayLike, *, size: Sequence[Whole], layout: Layout = "channels_first") -> Array:
+    """Return the message at the input, images of `size`: delta_x[b, c, i] = message[b, c] / n.
+
+    Raises InputError for a size that is not a sequence: a single number would leave open how many axes there are.
+    """
+    check_layout(layout)
+    delta, sizes = floats("message", message, "batch channel"), wholes("size", size)
     if len(sizes) not in (1, 2, 3):
         raise InputError("size", f"{size} must have 1 to 3 axes", "give the size of the images before pooling")
     share = delta.reshape(*delta.shape, *[1] * len(sizes)) / math.prod(sizes)

@@ -14,17 +14,19 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from convworks.errors import InputError
-from convworks.ops.arrays import Array, Layout, in_layout, same_shape
+from convworks.ops.arrays import Array, Layout, in_layout, in_range, same_shape
+from convworks.ops.cross_correlation import check_groups
 from convworks.ops.normalise import Gradient, channel_gradient, channels, per_channel, send_back, standardise
+from convworks.ops.whole import Whole
 
 
+@in_range
 def forward(
     x: ArrayLike,
     scale: ArrayLike,
     shift: ArrayLike,
     *,
-    groups: int,
+    groups: Whole,
     epsilon: float = 1e-5,
     layout: Layout = "channels_first",
 ) -> Array:
@@ -38,39 +40,37 @@ def forward(
     return in_layout(_hat(values, groups, epsilon) * factor + offset, layout)
 
 
+@in_range
 def backward(
     message: ArrayLike,
     x: ArrayLike,
     scale: ArrayLike,
     *,
-    groups: int,
+    groups: Whole,
     epsilon: float = 1e-5,
     layout: Layout = "channels_first",
 ) -> Array:
     """Return the message at the input, by the formula above."""
     values, delta = channels("x", x, layout), channels("message", message, layout)
-    same_shape("message", delta, values.shape)
+    same_shape("message", delta, values.shape, layout)
     inner = delta * per_channel("scale", scale, values)
     sent = send_back(_grouped(inner, groups), _grouped(values, groups), (2,), epsilon)
     return in_layout(sent.reshape(values.shape), layout)
 
 
+@in_range
 def gradient(
-    message: ArrayLike, x: ArrayLike, *, groups: int, epsilon: float = 1e-5, layout: Layout = "channels_first"
+    message: ArrayLike, x: ArrayLike, *, groups: Whole, epsilon: float = 1e-5, layout: Layout = "channels_first"
 ) -> Gradient:
     """Return the parameter gradient: over batch and space, the sums of message * hat and of message."""
     values, delta = channels("x", x, layout), channels("message", message, layout)
-    same_shape("message", delta, values.shape)
+    same_shape("message", delta, values.shape, layout)
     return channel_gradient(delta, _hat(values, groups, epsilon))
 
 
-def _hat(values: Array, groups: int, epsilon: float) -> Array:
+def _hat(values: Array, groups: Whole, epsilon: float) -> Array:
     return standardise(_grouped(values, groups), (2,), epsilon).reshape(values.shape)
 
 
-def _grouped(values: Array, groups: int) -> Array:
-    count = values.shape[1]
-    if groups < 1 or count % groups:
-        divisors = ", ".join(str(n) for n in range(1, count + 1) if count % n == 0)
-        raise InputError("groups", f"groups={groups} must divide channels={count}", f"it is divided by {divisors}")
-    return values.reshape(len(values), groups, -1)
+def _grouped(values: Array, groups: Whole) -> Array:
+    return values.reshape(len(values), check_groups(groups, channels=values.shape[1]), -1)

@@ -133,16 +133,29 @@ INITIALISERS: dict[str, Initialiser] = {
     "orthogonal": orthogonal,
 }
 
+#: What other libraries call the same.
+SYNONYMS = {"kaiming": "he", "msra": "he", "glorot": "xavier", "normal": "gaussian"}
+
 
 def by_name(name: str) -> Initialiser:
-    """Return an initialiser of the table; an unknown name raises an InputError with its nearest neighbours."""
+    """Return an initialiser of the table; an unknown name raises an InputError with what may have been meant."""
     if name not in INITIALISERS:
         raise InputError(
             "initialiser",
-            f"{name!r} is not known{nearest(name, INITIALISERS)}",
+            f"{name!r} is not known{_meant(name)}",
             f"initialisers: {', '.join(INITIALISERS)}",
         )
     return INITIALISERS[name]
+
+
+def _meant(name: str) -> str:
+    """Return a hint in brackets: the same under another name, the members of a family, or the nearest names."""
+    family, _, kind = name.lower().strip("_").partition("_")
+    if family == "lsuv":
+        return " (layer-sequential unit variance is convworks.layers.initialise.unit_variance)"
+    known = SYNONYMS.get(family, family)
+    same = [other for other in INITIALISERS if f"{other}_".startswith(f"{known}_") and other.endswith(kind)]
+    return f" (did you mean {' or '.join(map(repr, same))}?)" if same else nearest(name, INITIALISERS)
 
 
 def _normal(shape: Sequence[int], generator: Generator, variance: float) -> Array:

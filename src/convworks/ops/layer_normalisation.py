@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convworks.errors import InputError
-from convworks.ops.arrays import Array, floats, same_shape
+from convworks.ops.arrays import Array, floats, in_range, same_shape
 from convworks.ops.normalise import Axes, Gradient, send_back, standardise
+from convworks.ops.whole import Whole, whole
 
 
+@in_range
 def forward(
-    x: ArrayLike, scale: ArrayLike, shift: ArrayLike, *, axes: int | None = None, epsilon: float = 1e-5
+    x: ArrayLike, scale: ArrayLike, shift: ArrayLike, *, axes: Whole | None = None, epsilon: float = 1e-5
 ) -> Array:
     """Return z, of the shape of x; scale and shift have the shape of its last `axes` axes.
 
@@ -33,8 +35,9 @@ def forward(
     return np.asarray(standardise(values, last, epsilon) * factor + offset)
 
 
+@in_range
 def backward(
-    message: ArrayLike, x: ArrayLike, scale: ArrayLike, *, axes: int | None = None, epsilon: float = 1e-5
+    message: ArrayLike, x: ArrayLike, scale: ArrayLike, *, axes: Whole | None = None, epsilon: float = 1e-5
 ) -> Array:
     """Return the message at the input, by the formula above."""
     values, delta = floats("x", x), floats("message", message)
@@ -43,7 +46,8 @@ def backward(
     return send_back(delta * _entrywise("scale", scale, values, last), values, last, epsilon)
 
 
-def gradient(message: ArrayLike, x: ArrayLike, *, axes: int | None = None, epsilon: float = 1e-5) -> Gradient:
+@in_range
+def gradient(message: ArrayLike, x: ArrayLike, *, axes: Whole | None = None, epsilon: float = 1e-5) -> Gradient:
     """Return the parameter gradient: over the axes before the last, the sums of message * hat and of message."""
     values, delta = floats("x", x), floats("message", message)
     same_shape("message", delta, values.shape)
@@ -53,10 +57,10 @@ def gradient(message: ArrayLike, x: ArrayLike, *, axes: int | None = None, epsil
     return Gradient(scale=np.asarray((delta * hat).sum(before)), shift=np.asarray(delta.sum(before)))
 
 
-def _last(values: Array, axes: int | None) -> Axes:
+def _last(values: Array, axes: Whole | None) -> Axes:
     if values.ndim < 2 and axes is None:
         raise InputError("x", f"must be [batch, ...] with at least 2 axes, got shape {values.shape}", "add the batch")
-    count = values.ndim - 1 if axes is None else axes
+    count = values.ndim - 1 if axes is None else whole("axes", axes, least=None)
     if not 1 <= count <= values.ndim:
         raise InputError(
             "axes", f"axes={axes} must lie between 1 and {values.ndim}, the axes of x", "they are counted from the last"

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convworks.errors import InputError
-from convworks.ops.arrays import Array, floats, same_shape
+from convworks.ops.arrays import Array, floats, in_range, same_shape
 
 
+@in_range
 def forward(x: ArrayLike, slope: float = 0.01) -> Array:
     """Return x where x > 0, else slope * x; InputError for values or a slope that are not finite."""
     values = floats("x", x)
@@ -18,6 +19,7 @@ def forward(x: ArrayLike, slope: float = 0.01) -> Array:
     return np.asarray(np.where(values > 0, values, slope * values))
 
 
+@in_range
 def backward(message: ArrayLike, x: ArrayLike, slope: float = 0.01) -> Array:
     """Return the message at the input: the message where x > 0, else slope * message.
 

@@ -16,14 +16,16 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from convworks.errors import InputError
-from convworks.ops.arrays import Array, Layout, images, in_layout, same_shape
+from convworks.ops.arrays import Array, Layout, TooLargeError, images, in_layout, in_range, same_shape
+from convworks.ops.whole import Whole, whole
 
 
+@in_range
 def forward(
     x: ArrayLike,
     *,
     k: float = 2.0,
-    n: int = 5,
+    n: Whole = 5,
     alpha: float = 1e-4,
     beta: float = 0.75,
     layout: Layout = "channels_first",
@@ -33,17 +35,17 @@ def forward(
     Raises InputError for wrong ranks, values that are not finite, k <= 0 or alpha < 0 (which could divide by 0), n < 1.
     """
     pixels = images("x", x, layout)
-    _check(k, n, alpha, beta)
-    near = neighbours(pixels.shape[1], n)
-    return in_layout(pixels * (k + alpha * _mix(near, pixels**2)) ** -beta, layout)
+    near = neighbours(pixels.shape[1], _check(k, n, alpha, beta))
+    return in_layout(pixels * _divisor(near, pixels, k, alpha) ** -beta, layout)
 
 
+@in_range
 def backward(
     message: ArrayLike,
     x: ArrayLike,
     *,
     k: float = 2.0,
-    n: int = 5,
+    n: Whole = 5,
     alpha: float = 1e-4,
     beta: float = 0.75,
     layout: Layout = "channels_first",
@@ -55,10 +57,9 @@ def backward(
     """
     pixels = images("x", x, layout)
     delta = images("message", message, layout, pixels.ndim - 2)
-    same_shape("message", delta, pixels.shape)
-    _check(k, n, alpha, beta)
-    near = neighbours(pixels.shape[1], n)
-    d = k + alpha * _mix(near, pixels**2)
+    same_shape("message", delta, pixels.shape, layout)
+    near = neighbours(pixels.shape[1], _check(k, n, alpha, beta))
+    d = _divisor(near, pixels, k, alpha)
     through = _mix(near.T, delta * pixels * d ** (-beta - 1))
     return in_layout(delta * d**-beta - 2 * alpha * beta * pixels * through, layout)
 
@@ -73,12 +74,19 @@ def _mix(matrix: Float64[np.ndarray, "c c"], x: Array) -> Array:
     return np.asarray((matrix @ x.reshape(*x.shape[:2], -1)).reshape(x.shape))
 
 
-def _check(k: float, n: int, alpha: float, beta: float) -> None:
-    if n < 1:
-        raise InputError("n", f"n={n} must be at least 1", "the paper has n=5 channels")
+def _divisor(near: Float64[np.ndarray, "c c"], pixels: Array, k: float, alpha: float) -> Array:
+    d = np.asarray(k + alpha * _mix(near, np.asarray(pixels**2)))
+    if not np.isfinite(d).all():  # to a negative power it would be 0, and finite again
+        raise TooLargeError("x")
+    return d
+
+
+def _check(k: float, n: Whole, alpha: float, beta: float) -> int:
+    count = whole("n", n)
     if not (math.isfinite(k) and k > 0):
         raise InputError("k", f"k={k} must be positive", "the paper has k=2")
     if not (math.isfinite(alpha) and alpha >= 0):
         raise InputError("alpha", f"alpha={alpha} must not be negative", "the paper has alpha=1e-4")
     if not math.isfinite(beta):
         raise InputError("beta", f"beta={beta} must be finite", "the paper has beta=0.75")
+    return count

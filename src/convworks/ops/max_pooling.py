@@ -17,8 +17,9 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from convworks.errors import InputError
-from convworks.ops.arrays import Array, Layout, images, in_layout, same_shape
-from convworks.ops.shape import Axis, Padding, PerAxis, Rounding, sliding
+from convworks.ops.arrays import Array, Layout, images, in_layout, in_range, same_shape
+from convworks.ops.shape import Axis, Padding, Rounding, sliding
+from convworks.ops.whole import PerAxis
 from convworks.ops.windows import fold, windows
 
 
@@ -42,6 +43,7 @@ def forward(
     return in_layout(candidates(pixels, axes).max(2), layout)
 
 
+@in_range
 def backward(
     message: ArrayLike,
     x: ArrayLike,
@@ -62,7 +64,7 @@ def backward(
     pixels, steps = images("x", x, layout), kernel_size if stride is None else stride
     axes = sliding(pixels.shape[2:], kernel_size, steps, padding, dilation, rounding=rounding)
     delta = images("message", message, layout, len(axes))
-    same_shape("message", delta, (*pixels.shape[:2], *(axis.output for axis in axes)))
+    same_shape("message", delta, (*pixels.shape[:2], *(axis.output for axis in axes)), layout)
     seen = candidates(pixels, axes)
     parts = np.zeros(seen.shape)
     np.put_along_axis(parts, seen.argmax(2, keepdims=True), delta[:, :, None], axis=2)

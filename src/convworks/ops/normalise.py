@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convworks.errors import InputError
-from convworks.ops.arrays import Array, Layout, floats, images
+from convworks.ops.arrays import Array, Layout, TooLargeError, check_layout, floats, images
 
 Axes = tuple[int, ...]
 
@@ -33,13 +33,19 @@ class Gradient(NamedTuple):
 
 def standardise(x: Array, axes: Axes, epsilon: float) -> Array:
     """Return hat: zero mean and, but for epsilon, unit variance over `axes`."""
-    centred = x - x.mean(axes, keepdims=True)
+    centred = x - average(x, axes)
     return np.asarray(centred * _inverse_deviation(centred, axes, epsilon))
+
+
+def average(x: Array, axes: Axes) -> Array:
+    """Return the mean over `axes`, which stay with length 1. The mean of equal values is their value, not rounded."""
+    least = x.min(axes, keepdims=True)
+    return np.asarray(np.where(x.max(axes, keepdims=True) == least, least, x.mean(axes, keepdims=True)))
 
 
 def send_back(message: Array, x: Array, axes: Axes, epsilon: float) -> Array:
     """Return the message at x from the message g at hat, by the formula above."""
-    centred = x - x.mean(axes, keepdims=True)
+    centred = x - average(x, axes)
     inverse = _inverse_deviation(centred, axes, epsilon)
     hat = centred * inverse
     common = message.mean(axes, keepdims=True) + hat * (message * hat).mean(axes, keepdims=True)
@@ -57,6 +63,7 @@ def inverse_square_root(variance: Array, epsilon: float) -> Array:
 
 def channels(name: str, values: ArrayLike, layout: Layout) -> Array:
     """Return [batch, feature] as it is, and images as float64 [batch, channel, *size]."""
+    check_layout(layout)
     array = floats(name, values)
     if array.ndim not in (2, 3, 4, 5) or 0 in array.shape:
         raise InputError(
@@ -82,4 +89,7 @@ def channel_gradient(message: Array, hat: Array) -> Gradient:
 
 
 def _inverse_deviation(centred: Array, axes: Axes, epsilon: float) -> Array:
-    return inverse_square_root(np.asarray((centred**2).mean(axes, keepdims=True)), epsilon)
+    variance = np.asarray((centred**2).mean(axes, keepdims=True))
+    if not np.isfinite(variance).all():  # its inverse would be 0, and finite again
+        raise TooLargeError("x")
+    return inverse_square_root(variance, epsilon)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convworks.ops.arrays import Array, floats, same_shape
+from convworks.ops.arrays import Array, floats, in_range, same_shape
 
 
 class Messages(NamedTuple):
@@ -23,6 +23,7 @@ class Messages(NamedTuple):
     body: Array
 
 
+@in_range
 def forward(x: ArrayLike, body: ArrayLike) -> Array:
     """Return x + body, where `body` is the output of the body; InputError unless their shapes are equal."""
     values, computed = floats("x", x), floats("body", body)

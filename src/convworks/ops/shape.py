@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convworks.errors import InputError
+from convworks.ops.whole import PerAxis, Whole, entries, per_axis, whole, wholes
 
-#: `valid`, `same`, `full`, a number of zeros at every border, one for each axis, or (before, after) for each axis.
-Padding = str | int | Sequence[int | tuple[int, int]]
-PerAxis = int | Sequence[int]
+#: A number of zeros at every border, one for each axis, or (before, after) for each axis.
+Zeros = Whole | Sequence[Whole | tuple[Whole, Whole]]
+#: `valid`, `same`, `full`, or numbers of zeros.
+Padding = str | Zeros
 #: What happens where the windows leave a rest: one of ROUNDINGS.
 Rounding = str
 
@@ -54,7 +56,7 @@ class Axis:
 
 
 def output_size(
-    size: int, *, kernel_size: int, stride: int = 1, padding: Padding = 0, dilation: int = 1, rounding: Rounding
+    size: Whole, *, kernel_size: Whole, stride: Whole = 1, padding: Padding = 0, dilation: Whole = 1, rounding: Rounding
 ) -> int:
     """Return (size - extent + before + after) / stride + 1, extent being dilation * (kernel_size - 1) + 1.
 
@@ -67,38 +69,48 @@ def output_size(
 
 
 def up_size(
-    size: int,
+    size: Whole,
     *,
-    kernel_size: int,
-    stride: int = 1,
-    padding: int | tuple[int, int] = 0,
-    dilation: int = 1,
-    output_padding: int = 0,
+    kernel_size: Whole,
+    stride: Whole = 1,
+    padding: Whole | tuple[Whole, Whole] = 0,
+    dilation: Whole = 1,
+    output_padding: Whole = 0,
 ) -> int:
     """Return the output size of an up-convolution: (size - 1) stride - before - after + extent + output_padding."""
-    before, after = (padding, padding) if isinstance(padding, int) else padding
-    return (size - 1) * stride - before - after + dilation * (kernel_size - 1) + 1 + output_padding
+    inputs, kernel, step = whole("size", size), whole("kernel_size", kernel_size), whole("stride", stride)
+    spread, more = whole("dilation", dilation), whole("output_padding", output_padding, least=None)
+    ((before, after),) = resolve_padding((padding,), (kernel,), (spread,))
+    if not 0 <= more < step:
+        raise InputError(
+            "output_padding",
+            f"output_padding={more} must be at least 0 and below stride={step}",
+            "leave it out, or enlarge the stride",
+        )
+    found = (inputs - 1) * step - before - after + spread * (kernel - 1) + 1 + more
+    if found < 1:
+        raise InputError("padding", f"{padding} cuts everything off: {found} positions would be left", "use less")
+    return found
 
 
-def same_padding(kernel_size: int, dilation: int = 1) -> int:
+def same_padding(kernel_size: Whole, dilation: Whole = 1) -> int:
     """Return the zeros on each side that keep the size at stride 1: dilation * (kernel_size - 1) / 2.
 
     An even number of kernel positions has no middle, so no equal padding keeps the size: InputError.
     """
-    _positive("kernel_size", kernel_size)
-    _positive("dilation", dilation)
-    total = dilation * (kernel_size - 1)
+    kernel, spread = whole("kernel_size", kernel_size), whole("dilation", dilation)
+    total = spread * (kernel - 1)
     if total % 2:
         raise InputError(
             "padding",
-            f"'same' needs {total} zeros with kernel_size={kernel_size}, dilation={dilation}, not to be halved",
+            f"'same' needs {total} zeros with kernel_size={kernel}, dilation={spread}, not to be halved",
             f"use an odd kernel_size, or give ({total // 2}, {total - total // 2}) explicitly",
         )
     return total // 2
 
 
 def sliding(
-    size: Sequence[int],
+    size: Sequence[Whole],
     kernel_size: PerAxis,
     stride: PerAxis = 1,
     padding: Padding = "valid",
@@ -113,25 +125,16 @@ def sliding(
     """
     if rounding not in ROUNDINGS:
         raise InputError("rounding", f"{rounding!r} is not known", f"give one of {', '.join(ROUNDINGS)}")
-    rank = len(size)
+    sizes = wholes("size", size)
+    rank = len(sizes)
     kernels = per_axis("kernel_size", kernel_size, rank)
     dilations = per_axis("dilation", dilation, rank)
     strides = per_axis("stride", stride, rank)
     paddings = resolve_padding(padding, kernels, dilations)
     return tuple(
         _slide(n, k, s, d, *p, rounding)
-        for n, k, s, d, p in zip(size, kernels, strides, dilations, paddings, strict=True)
+        for n, k, s, d, p in zip(sizes, kernels, strides, dilations, paddings, strict=True)
     )
-
-
-def per_axis(name: str, value: PerAxis, rank: int) -> tuple[int, ...]:
-    """Return one positive number for each of `rank` axes."""
-    values = (value,) * rank if isinstance(value, int) else tuple(int(entry) for entry in value)
-    if len(values) != rank:
-        raise InputError(name, f"{value} must be one number, or one for each of {rank} axes", "leave out or add some")
-    for entry in values:
-        _positive(name, entry)
-    return values
 
 
 def resolve_padding(
@@ -147,17 +150,19 @@ def resolve_padding(
         if padding == "full":
             return tuple((d * (k - 1), d * (k - 1)) for k, d in zip(kernel_size, dilation, strict=True))
         return tuple((same_padding(k, d),) * 2 for k, d in zip(kernel_size, dilation, strict=True))
-    entries = (padding,) * rank if isinstance(padding, int) else tuple(padding)
-    pairs = tuple((entry, entry) if isinstance(entry, int) else tuple(entry) for entry in entries)
+    several = entries(padding)
+    borders = (padding,) * rank if several is None else several
+    pairs = [(border, border) if (pair := entries(border)) is None else pair for border in borders]
     if len(pairs) != rank or any(len(pair) != 2 for pair in pairs):
         raise InputError(
             "padding",
             f"{padding} must be one number, or one number or (before, after) for each of {rank} axes",
             "write it so",
         )
-    if any(zeros < 0 for pair in pairs for zeros in pair):
+    numbers = tuple((whole("padding", a, least=None), whole("padding", b, least=None)) for a, b in pairs)
+    if any(zeros < 0 for pair in numbers for zeros in pair):
         raise InputError("padding", f"{padding} must not be negative", "crop the input instead")
-    return tuple((int(pair[0]), int(pair[1])) for pair in pairs)
+    return numbers
 
 
 def _slide(
@@ -191,8 +196,3 @@ def _slide(
         after=after,
         output=steps + 1 + more,
     )
-
-
-def _positive(name: str, value: int) -> None:
-    if value < 1:
-        raise InputError(name, f"{name}={value} must be at least 1", "give a positive whole number")

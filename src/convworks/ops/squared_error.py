@@ -11,14 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convworks.errors import InputError
-from convworks.ops.arrays import Array, floats, same_shape
+from convworks.ops.arrays import Array, floats, in_range, same_shape
 
 
+@in_range
 def forward(prediction: ArrayLike, target: ArrayLike) -> float:
     """Return the loss; InputError unless both are [batch, ...] of one shape, finite, of at least one sample."""
-    return float((_difference(prediction, target) ** 2).sum() / len(np.asarray(prediction)))
+    difference = _difference(prediction, target)
+    return float((difference**2).sum() / len(difference))
 
 
+@in_range
 def backward(prediction: ArrayLike, target: ArrayLike) -> Array:
     """Return the message at the prediction: 2 / B * (prediction - target)."""
     difference = _difference(prediction, target)

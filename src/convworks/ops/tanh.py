@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convworks.ops.arrays import Array, floats, same_shape
+from convworks.ops.arrays import Array, floats, in_range, same_shape
 
 
 def forward(x: ArrayLike) -> Array:
@@ -13,6 +13,7 @@ def forward(x: ArrayLike) -> Array:
     return np.asarray(np.tanh(floats("x", x)))
 
 
+@in_range
 def backward(message: ArrayLike, x: ArrayLike) -> Array:
     """Return the message at the input: message * (1 - tanh(x)^2)."""
     values, delta = floats("x", x), floats("message", message)

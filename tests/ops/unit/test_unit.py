@@ -153,3 +153,43 @@ def test_an_index_outside_is_told_in_one_line(ask: Callable[[], Terms], line: st
     with pytest.raises(InputError) as caught:
         ask()
     assert str(caught.value).startswith(line)
+
+
+ONE, ROW = np.ones((1, 1, 4, 4)), np.ones((2, 2))
+
+
+@pytest.mark.parametrize(
+    ("ask", "line"),
+    [
+        (
+            lambda: one_average.backward(ONE[:, :, :1, :1], position=(0, 0, 0, 0), size=(4, 4), kernel_size=2),
+            "message: ",
+        ),
+        (lambda: one_average.forward(ONE, unit=(0, 0, 0, 0), kernel_size=2, stride=0), "stride: stride=0 must be"),
+        (lambda: one_max.forward(ONE, unit=(0, 0, 0, 0), kernel_size=2, stride=0), "stride: stride=0 must be"),
+        (lambda: one_max.forward(ONE, unit=(0, 0, 0, 0), kernel_size=1, padding=1), "padding: "),
+        (lambda: one_layer.forward(ROW[:, :1], np.ones((2, 4)), unit=(0, 0)), "x: has 1 features, and weight of"),
+        (lambda: one_layer.forward(ROW, np.ones((3, 2)), [1.0], unit=(0, 2)), "bias: has 1 values for 3 output"),
+        (lambda: one_layer.backward(ROW, np.ones((3, 2)), position=(0, 0)), "message: must have the shape (2, 3)"),
+        (lambda: one_layer.gradient(np.ones((3, 2)), np.ones((1, 2)), index=(0, 0)), "message: must have the shape"),
+        (lambda: one_norm.forward(ROW, [1.0], [1.0, 1.0], unit=(0, 1)), "scale: has 1 values for 2 channels"),
+        (lambda: one_norm.forward(ROW, [1.0, 1.0], [1.0], unit=(0, 1)), "shift: has 1 values for 2 channels"),
+        (lambda: one_norm.backward(ROW, ROW, [1.0], position=(0, 1)), "scale: has 1 values for 2 channels"),
+        (
+            lambda: one_norm.forward(ROW, [1, 1], [1, 1], unit=(0, 1), statistics=([1.0], [1.0])),
+            "statistics.mean: has 1 values for 2 channels",
+        ),
+        (lambda: one_norm.forward(ROW, [1, 1], [1, 1], unit=(0, 1), epsilon=0.0), "epsilon: epsilon=0 divides"),
+        (lambda: one_up.forward(ONE, np.ones((2, 1, 2, 2)), unit=(0, 0, 0, 0)), "x: has 1 channels, and weight of"),
+        (lambda: one_up.forward(ONE, np.ones((1, 1, 2, 2)), unit=(0, 0, 5, 0)), "unit: (0, 0, 5, 0) is no index"),
+        (lambda: one_up.forward(ONE, np.ones((1, 1, 2, 2)), unit=(0,)), "unit: (0,) is no index"),
+        (lambda: one_up.backward(ONE, np.ones((1, 1, 2, 2)), position=(0, 0, 3, 0)), "position: (0, 0, 3, 0) is no"),
+        (lambda: one_up.gradient(ONE, ONE, index=(0, 0, 0, 0), kernel_size=2), "message: of batch 1 and size (4, 4)"),
+        (lambda: one_convolution.bias_gradient(np.ones(3), channel=0), "message: must be [batch, feature] or"),
+    ],
+    ids=itertools.count(),
+)
+def test_what_does_not_match_is_told_in_one_line(ask: Callable[[], Terms], line: str) -> None:
+    with pytest.raises(InputError) as caught:
+        ask()
+    assert str(caught.value).startswith(line)

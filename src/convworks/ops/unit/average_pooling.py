@@ -7,16 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convworks.ops.arrays import images
+from convworks.ops.arrays import images, same_shape
 from convworks.ops.average_pooling import divisor
-from convworks.ops.shape import Padding, PerAxis, Rounding, sliding
+from convworks.ops.shape import Padding, Rounding, sliding
 from convworks.ops.unit.terms import Terms, beside, index_of, pairs, read, terms, window
+from convworks.ops.whole import PerAxis, Whole, wholes
 
 
 def forward(
     x: ArrayLike,
     *,
-    unit: Sequence[int],
+    unit: Sequence[Whole],
     kernel_size: PerAxis,
     stride: PerAxis | None = None,
     padding: Padding = 0,
@@ -25,17 +26,19 @@ def forward(
 ) -> Terms:
     """Return the values of one window, (b, c, *o), each with weight 1/n, n as `ops.average_pooling` counts."""
     pixels = images("x", x, "channels_first")
-    axes = sliding(pixels.shape[2:], kernel_size, stride or kernel_size, padding, rounding=rounding)
-    places = window(axes, pixels.shape, unit)
-    share = 1 / divisor(axes, count_padding)[0, 0][tuple(unit[2:])]
+    steps = kernel_size if stride is None else stride
+    axes = sliding(pixels.shape[2:], kernel_size, steps, padding, rounding=rounding)
+    index = index_of("unit", unit, (*pixels.shape[:2], *(axis.output for axis in axes)))
+    places = window(axes, pixels.shape, index)
+    share = 1 / divisor(axes, count_padding)[0, 0][index[2:]]
     return terms(read(pixels, places), np.full(len(places), share), places)
 
 
 def backward(
     message: ArrayLike,
     *,
-    position: Sequence[int],
-    size: Sequence[int],
+    position: Sequence[Whole],
+    size: Sequence[Whole],
     kernel_size: PerAxis,
     stride: PerAxis | None = None,
     padding: Padding = 0,
@@ -43,9 +46,11 @@ def backward(
     count_padding: bool = True,
 ) -> Terms:
     """Return the messages of all windows that see x[position], each with weight 1/n."""
-    delta = images("message", message, "channels_first", len(size))
-    axes = sliding(size, kernel_size, stride or kernel_size, padding, rounding=rounding)
-    b, c, *at = index_of("position", position, (*delta.shape[:2], *size))
+    sizes, steps = wholes("size", size), kernel_size if stride is None else stride
+    delta = images("message", message, "channels_first", len(sizes))
+    axes = sliding(sizes, kernel_size, steps, padding, rounding=rounding)
+    same_shape("message", delta, (*delta.shape[:2], *(axis.output for axis in axes)))
+    b, c, *at = index_of("position", position, (*delta.shape[:2], *sizes))
     _, outputs = pairs(axes, at)
     places = beside([b, c], outputs)
     return terms(read(delta, places), 1 / divisor(axes, count_padding)[0, 0][tuple(outputs.T)], places)

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convworks.ops import batch_normalisation
-from convworks.ops.arrays import floats, same_shape
-from convworks.ops.batch_normalisation import Statistics
+from convworks.ops.arrays import Array, same_shape
+from convworks.ops.batch_normalisation import Moments, Statistics, check_statistics
+from convworks.ops.normalise import channels, inverse_square_root, per_channel
 from convworks.ops.unit.terms import Terms, grid, index_of, read, terms
+from convworks.ops.whole import Whole
 
 
 def forward(
@@ -18,19 +20,19 @@ def forward(
     scale: ArrayLike,
     shift: ArrayLike,
     *,
-    unit: Sequence[int],
-    statistics: Statistics | None = None,
+    unit: Sequence[Whole],
+    statistics: Moments | None = None,
     epsilon: float = 1e-5,
 ) -> Terms:
     """Return z[unit] as one term and a bias: x * scale / sigma and shift - mean * scale / sigma.
 
     sigma = sqrt(variance + epsilon). Without `statistics` mean and variance are those of the batch (training).
     """
-    values = floats("x", x)
+    values = channels("x", x, "channels_first")
     at = index_of("unit", unit, values.shape)
-    mean, variance = statistics or batch_normalisation.statistics(values)
-    slope = floats("scale", scale)[at[1]] / np.sqrt(variance[at[1]] + epsilon)
-    offset = float(floats("shift", shift)[at[1]] - mean[at[1]] * slope)
+    mean, inverse = _moments(values, statistics, epsilon)
+    slope = per_channel("scale", scale, values).ravel()[at[1]] * inverse[at[1]]
+    offset = float(per_channel("shift", shift, values).ravel()[at[1]] - mean[at[1]] * slope)
     place = np.array([at])
     return terms(read(values, place), np.array([slope]), place, np.array([[at[1]]]), offset)
 
@@ -40,8 +42,8 @@ def backward(
     x: ArrayLike,
     scale: ArrayLike,
     *,
-    position: Sequence[int],
-    statistics: Statistics | None = None,
+    position: Sequence[Whole],
+    statistics: Moments | None = None,
     epsilon: float = 1e-5,
 ) -> Terms:
     """Return the terms of the message at x[position].
@@ -49,19 +51,17 @@ def backward(
     With fixed `statistics` it is one: message * scale / sigma. In training, mean and variance depend on every value
     of the channel, so that there are m: message[j] * scale / sigma * ([i = j] - 1/m - hat[i] hat[j] / m).
     """
-    values, delta = floats("x", x), floats("message", message)
+    values, delta = channels("x", x, "channels_first"), channels("message", message, "channels_first")
     same_shape("message", delta, values.shape)
     at = index_of("position", position, values.shape)
-    factor, place = floats("scale", scale)[at[1]], np.array([at])
+    mean, inverse = _moments(values, statistics, epsilon)
+    slope, place = per_channel("scale", scale, values).ravel()[at[1]] * inverse[at[1]], np.array([at])
     if statistics is not None:
-        slope = factor / np.sqrt(statistics.variance[at[1]] + epsilon)
         return terms(read(delta, place), np.array([slope]), place, np.array([[at[1]]]))
-    mean, variance = batch_normalisation.statistics(values)
-    sigma = np.sqrt(variance[at[1]] + epsilon)
     places = np.insert(grid(range(len(values)), *(range(n) for n in values.shape[2:])), 1, at[1], axis=1)
-    hat = (read(values, places) - mean[at[1]]) / sigma
+    hat = (read(values, places) - mean[at[1]]) * inverse[at[1]]
     own = (places == place).all(1)
-    weights = factor / sigma * (own - (1 + hat * hat[own]) / len(places))
+    weights = slope * (own - (1 + hat * hat[own]) / len(places))
     return terms(read(delta, places), weights, places, np.full((len(places), 1), at[1]))
 
 
@@ -69,18 +69,26 @@ def gradient(
     message: ArrayLike,
     x: ArrayLike,
     *,
-    channel: int,
-    statistics: Statistics | None = None,
+    channel: Whole,
+    statistics: Moments | None = None,
     epsilon: float = 1e-5,
 ) -> Terms:
     """Return the terms of d loss / d scale[channel]: hat * message over batch and space.
 
     `values` are the messages and `weights` the normalised inputs; without them the sum is d loss / d shift.
     """
-    values, delta = floats("x", x), floats("message", message)
+    values, delta = channels("x", x, "channels_first"), channels("message", message, "channels_first")
     same_shape("message", delta, values.shape)
-    index_of("channel", [channel], values.shape[1:2])
-    mean, variance = statistics or batch_normalisation.statistics(values)
-    places = np.insert(grid(range(len(values)), *(range(n) for n in values.shape[2:])), 1, channel, axis=1)
-    hat = (read(values, places) - mean[channel]) / np.sqrt(variance[channel] + epsilon)
+    (at,) = index_of("channel", [channel], values.shape[1:2])
+    mean, inverse = _moments(values, statistics, epsilon)
+    places = np.insert(grid(range(len(values)), *(range(n) for n in values.shape[2:])), 1, at, axis=1)
+    hat = (read(values, places) - mean[at]) * inverse[at]
     return terms(read(delta, places), hat, places, places)
+
+
+def _moments(values: Array, statistics: Moments | None, epsilon: float) -> tuple[Array, Array]:
+    """Return mean and 1 / sqrt(variance + epsilon) of each channel, of the batch where no statistics are given."""
+    found = batch_normalisation.statistics(values) if statistics is None else check_statistics(statistics)
+    for name, entry in zip(Statistics._fields, found, strict=True):
+        per_channel(f"statistics.{name}", entry, values)
+    return found.mean, inverse_square_root(found.variance, epsilon)

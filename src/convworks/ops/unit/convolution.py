@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convworks.ops.arrays import Array, floats, images, same_shape
+from convworks.ops.arrays import Array, images, same_shape
 from convworks.ops.cross_correlation import check_bias, check_channels, check_groups, check_weight
-from convworks.ops.shape import Axis, Padding, PerAxis, per_axis, sliding
+from convworks.ops.normalise import channels
+from convworks.ops.shape import Axis, Padding, sliding
 from convworks.ops.unit.terms import Terms, beside, grid, index_of, pairs, read, seen, terms
+from convworks.ops.whole import PerAxis, Whole, per_axis
 
 
 def forward(
@@ -18,27 +20,35 @@ def forward(
     weight: ArrayLike,
     bias: ArrayLike | None = None,
     *,
-    unit: Sequence[int],
+    unit: Sequence[Whole],
     stride: PerAxis = 1,
     padding: Padding = "valid",
     dilation: PerAxis = 1,
-    groups: int = 1,
+    groups: Whole = 1,
 ) -> Terms:
     """Return the terms of z[unit], (b, d, *o): x[b, c, o * stride + t * dilation - before] * weight[d, c, t].
 
     Taps on padding are terms too, with the value 0. Raises InputError for an index outside z and as
     `ops.cross_correlation.forward` does.
     """
-    kernel = check_weight(weight, groups)
+    kernel = check_weight(weight)
     pixels = images("x", x, "channels_first", kernel.ndim - 2)
-    check_channels(pixels.shape[1], kernel.shape[1] * groups, kernel.shape, groups)
+    count = check_channels("x", pixels, kernel, groups)
     axes = sliding(pixels.shape[2:], kernel.shape[2:], stride, padding, dilation)
-    b, d, *place = index_of("unit", unit, (len(pixels), len(kernel), *(axis.output for axis in axes)))
-    first = _first_channel(d, kernel, groups)
+    index = index_of("unit", unit, (len(pixels), len(kernel), *(axis.output for axis in axes)))
+    offset = 0.0 if bias is None else float(check_bias(bias, len(kernel))[index[1]])
+    return of_output(pixels, kernel, axes, count, index, offset)
+
+
+def of_output(
+    pixels: Array, kernel: Array, axes: Sequence[Axis], groups: int, index: Sequence[int], offset: float = 0.0
+) -> Terms:
+    """Return the terms of an output value, of arguments that are checked."""
+    b, d, *place = index
+    first = d // (len(kernel) // groups) * kernel.shape[1]
     taps = grid(*(range(n) for n in kernel.shape[1:]))
     at = [seen(axis, o)[taps[:, n + 1]] for n, (axis, o) in enumerate(zip(axes, place, strict=True))]
     places = np.stack([np.full(len(taps), b), first + taps[:, 0], *at], axis=1)
-    offset = 0.0 if bias is None else float(check_bias(bias, len(kernel))[d])
     return terms(read(pixels, places), kernel[d].ravel(), places, beside([d], taps), offset)
 
 
@@ -46,42 +56,50 @@ def backward(
     message: ArrayLike,
     weight: ArrayLike,
     *,
-    position: Sequence[int],
+    position: Sequence[Whole],
     size: PerAxis,
     stride: PerAxis = 1,
     padding: Padding = "valid",
     dilation: PerAxis = 1,
-    groups: int = 1,
+    groups: Whole = 1,
 ) -> Terms:
     """Return the terms of the message at x[position], (b, c, *i): message[b, d, o] * weight[d, c, t] over all d, o, t.
 
     A position that no window sees has no terms.
     """
-    kernel = check_weight(weight, groups)
+    kernel = check_weight(weight)
+    count = check_groups(groups, out_channels=len(kernel))
     delta = images("message", message, "channels_first", kernel.ndim - 2)
     axes = sliding(per_axis("size", size, kernel.ndim - 2), kernel.shape[2:], stride, padding, dilation)
     same_shape("message", delta, (len(delta), len(kernel), *(axis.output for axis in axes)))
-    shape = (len(delta), kernel.shape[1] * groups, *(axis.size for axis in axes))
-    b, c, *at = index_of("position", position, shape)
+    shape = (len(delta), kernel.shape[1] * count, *(axis.size for axis in axes))
+    return of_input(delta, kernel, axes, count, index_of("position", position, shape))
+
+
+def of_input(
+    delta: Array, kernel: Array, axes: Sequence[Axis], groups: int, index: Sequence[int], offset: float = 0.0
+) -> Terms:
+    """Return the terms of the message at an input value, of arguments that are checked."""
+    b, c, *at = index
     group, channel = divmod(c, kernel.shape[1])
     filters = len(kernel) // groups
     taps, outputs = pairs(axes, at)
     chosen = grid(range(group * filters, (group + 1) * filters), range(len(taps)))
     places = np.concatenate([np.full((len(chosen), 1), b), chosen[:, :1], outputs[chosen[:, 1]]], axis=1)
     weights = np.concatenate([chosen[:, :1], np.full((len(chosen), 1), channel), taps[chosen[:, 1]]], axis=1)
-    return terms(read(delta, places), read(kernel, weights), places, weights)
+    return terms(read(delta, places), read(kernel, weights), places, weights, offset)
 
 
 def gradient(
     message: ArrayLike,
     x: ArrayLike,
     *,
-    index: Sequence[int],
+    index: Sequence[Whole],
     kernel_size: PerAxis,
     stride: PerAxis = 1,
     padding: Padding = "valid",
     dilation: PerAxis = 1,
-    groups: int = 1,
+    groups: Whole = 1,
 ) -> Terms:
     """Return the terms of d loss / d weight[index], (d, c, *t): an input value times message[b, d, o], over all b, o.
 
@@ -89,9 +107,14 @@ def gradient(
     """
     pixels = images("x", x, "channels_first")
     delta = images("message", message, "channels_first", pixels.ndim - 2)
-    check_groups(groups, delta.shape[1], pixels.shape[1])
+    count = check_groups(groups, in_channels=pixels.shape[1], out_channels=delta.shape[1])
     axes = sliding(pixels.shape[2:], kernel_size, stride, padding, dilation)
     same_shape("message", delta, (len(pixels), delta.shape[1], *(axis.output for axis in axes)))
+    return of_weight(delta, pixels, axes, count, index)
+
+
+def of_weight(delta: Array, pixels: Array, axes: Sequence[Axis], groups: int, index: Sequence[Whole]) -> Terms:
+    """Return the terms of the derivative by weight[index], of images and a message that are checked."""
     in_group, filters = pixels.shape[1] // groups, delta.shape[1] // groups
     shape = (delta.shape[1], in_group, *(axis.kernel_size for axis in axes))
     d, c, *tap = index_of("index", index, shape)
@@ -103,17 +126,12 @@ def gradient(
     return terms(read(pixels, places), read(delta, sources), places, sources)
 
 
-def bias_gradient(message: ArrayLike, *, channel: int) -> Terms:
+def bias_gradient(message: ArrayLike, *, channel: Whole) -> Terms:
     """Return the terms of d loss / d bias[channel]: the messages of that channel, each times 1."""
-    delta = floats("message", message)
-    index_of("channel", [channel], delta.shape[1:2])
-    places = np.insert(grid(range(len(delta)), *(range(n) for n in delta.shape[2:])), 1, channel, axis=1)
+    delta = channels("message", message, "channels_first")
+    (at,) = index_of("channel", [channel], delta.shape[1:2])
+    places = np.insert(grid(range(len(delta)), *(range(n) for n in delta.shape[2:])), 1, at, axis=1)
     return terms(read(delta, places), np.ones(len(places)), places)
-
-
-def _first_channel(filter_index: int, kernel: Array, groups: int) -> int:
-    """Return the first input channel that a filter sees."""
-    return int(filter_index // (len(kernel) // groups) * kernel.shape[1])
 
 
 def _under(axis: Axis, tap: int) -> np.ndarray:

@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convworks.ops.arrays import images, same_shape
-from convworks.ops.max_pooling import candidates
-from convworks.ops.shape import Padding, PerAxis, Rounding, sliding
+from convworks.ops.max_pooling import candidates, taps_seen
+from convworks.ops.shape import Padding, Rounding, sliding
 from convworks.ops.unit.terms import Terms, beside, index_of, pairs, read, terms, window
+from convworks.ops.whole import PerAxis, Whole
 
 
 def forward(
     x: ArrayLike,
     *,
-    unit: Sequence[int],
+    unit: Sequence[Whole],
     kernel_size: PerAxis,
     stride: PerAxis | None = None,
     padding: Padding = 0,
@@ -25,8 +26,11 @@ def forward(
 ) -> Terms:
     """Return the values of one window, (b, c, *o): the first largest has weight 1, the others 0 (lecture 001)."""
     pixels = images("x", x, "channels_first")
-    axes = sliding(pixels.shape[2:], kernel_size, stride or kernel_size, padding, dilation, rounding=rounding)
-    places = window(axes, pixels.shape, unit)
+    steps = kernel_size if stride is None else stride
+    axes = sliding(pixels.shape[2:], kernel_size, steps, padding, dilation, rounding=rounding)
+    taps_seen(axes)
+    index = index_of("unit", unit, (*pixels.shape[:2], *(axis.output for axis in axes)))
+    places = window(axes, pixels.shape, index)
     values = read(pixels, places)
     weights = np.zeros(len(values))
     weights[values.argmax()] = 1.0
@@ -37,7 +41,7 @@ def backward(
     message: ArrayLike,
     x: ArrayLike,
     *,
-    position: Sequence[int],
+    position: Sequence[Whole],
     kernel_size: PerAxis,
     stride: PerAxis | None = None,
     padding: Padding = 0,
@@ -46,7 +50,8 @@ def backward(
 ) -> Terms:
     """Return the messages of all windows that see x[position]: weight 1 where it is the maximum, else 0."""
     pixels = images("x", x, "channels_first")
-    axes = sliding(pixels.shape[2:], kernel_size, stride or kernel_size, padding, dilation, rounding=rounding)
+    steps = kernel_size if stride is None else stride
+    axes = sliding(pixels.shape[2:], kernel_size, steps, padding, dilation, rounding=rounding)
     delta = images("message", message, "channels_first", len(axes))
     same_shape("message", delta, (*pixels.shape[:2], *(axis.output for axis in axes)))
     b, c, *at = index_of("position", position, pixels.shape)

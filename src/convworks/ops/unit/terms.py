@@ -11,6 +11,7 @@ from jaxtyping import Float64, Int64
 from convworks.errors import InputError
 from convworks.ops.arrays import Array
 from convworks.ops.shape import Axis
+from convworks.ops.whole import Whole, wholes
 
 Places = Int64[np.ndarray, "_ _"]
 
@@ -44,11 +45,11 @@ class Terms:
 def terms(
     values: Array, weights: Array, places: Places, weight_places: Places | None = None, bias: float = 0.0
 ) -> Terms:
-    """Return Terms with plain vectors; weights without a place get no columns."""
+    """Return Terms with vectors of their own, no views; weights without a place get no columns."""
     none = np.empty((len(places), 0), dtype=np.int64)
     return Terms(
-        values=np.asarray(values, dtype=np.float64),
-        weights=np.asarray(weights, dtype=np.float64),
+        values=np.array(values, dtype=np.float64),
+        weights=np.array(weights, dtype=np.float64),
         places=places,
         weight_places=none if weight_places is None else weight_places,
         bias=bias,
@@ -68,9 +69,9 @@ def read(tensor: Array, places: Places) -> Array:
     return np.where(inside, tensor[tuple(safe.T)], 0.0)
 
 
-def index_of(name: str, index: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
+def index_of(name: str, index: Sequence[Whole], shape: Sequence[int]) -> tuple[int, ...]:
     """Return an index as a tuple, or raise InputError unless it names one entry of a tensor of `shape`."""
-    entries = tuple(int(entry) for entry in index)
+    entries = wholes(name, index, least=None)
     if len(entries) != len(shape) or any(not 0 <= entry < n for entry, n in zip(entries, shape, strict=True)):
         raise InputError(
             name, f"{entries} is no index of a tensor of shape {tuple(shape)}", "count from 0 along each axis"
@@ -95,7 +96,7 @@ def seen(axis: Axis, place: int) -> np.ndarray:
 
 def window(axes: Sequence[Axis], shape: Sequence[int], unit: Sequence[int]) -> Places:
     """Return the places inside images of `shape` that the window of a unit (b, c, *o) sees."""
-    b, c, *place = index_of("unit", unit, (*shape[:2], *(axis.output for axis in axes)))
+    b, c, *place = unit
     inside = []
     for axis, o in zip(axes, place, strict=True):
         at = seen(axis, o)
