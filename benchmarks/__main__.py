@@ -12,9 +12,11 @@ from pathlib import Path
 from benchmarks import machine
 from benchmarks.definitions import definitions
 from benchmarks.folder import folder, folder_small
+from benchmarks.lrn import lrn_forward, lrn_training
 from benchmarks.measure import BenchmarkError, measure, summarise, table
 from benchmarks.mnist import mnist
 from benchmarks.predict import predict
+from benchmarks.resnet import resnet50_forward, resnet50_step
 from benchmarks.startup import startup
 
 BENCHMARKS = {
@@ -24,6 +26,10 @@ BENCHMARKS = {
     "folder-small": folder_small,
     "predict": predict,
     "definitions": definitions,
+    "resnet50-forward": resnet50_forward,
+    "resnet50-step": resnet50_step,
+    "lrn-forward": lrn_forward,
+    "lrn-training": lrn_training,
 }
 RESULTS = Path(__file__).parent / "results"
 

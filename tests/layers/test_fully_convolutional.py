@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import nn
@@ -9,10 +11,13 @@ from torch import nn
 from convworks.errors import InputError
 from convworks.layers.fully_convolutional import fully_convolutional, to_convolution, to_fully_connected
 from convworks.layers.network import Network
-from convworks.models import NAMES
 from convworks.models.catalogue import create, facts
 
-SMALL = [name for name in NAMES if "1202" not in name and "110" not in name]
+#: One of each kind of head; the larger networks of a family take half a minute each.
+SMALL = [
+    "lenet5", "lenet5_modern", "convnet_digits", "convnet_fast", "convnet_accurate", "convnet_color", "alexnet",
+    "alexnet_torchvision", "resnet18", "resnet20", "resnet56", "plain20", "googlenet",
+]  # fmt: skip
 
 
 #: Single precision adds the same products in another order.
@@ -90,6 +95,112 @@ def test_first_layers_of_the_classics(maps: int, size: int, out: int) -> None:
         assert torch.equal(back.bias, layer.bias)
 
 
+def test_memory_is_shared_and_gradients_are_not() -> None:
+    layer = nn.Linear(8, 3)
+    layer.bias.requires_grad_(False)
+    convolution = to_convolution(layer, (2, 2))
+    back = to_fully_connected(convolution)
+    for other in (convolution, back):
+        assert other.weight.data_ptr() == layer.weight.data_ptr()
+        assert other.bias is not None
+        assert other.bias.data_ptr() == layer.bias.data_ptr()
+        assert not other.bias.requires_grad
+    convolution(torch.ones(1, 2, 2, 2)).sum().backward()
+    assert convolution.weight.grad is not None
+    assert layer.weight.grad is None
+    assert layer.bias.grad is None
+
+
+def test_other_layouts_of_memory_are_refused() -> None:
+    convolution = nn.Conv2d(4, 2, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with pytest.raises(InputError, match=r"weight: its strides \(36, 1, 12, 4\) leave no other shape"):
+        to_fully_connected(convolution)
+    layer = nn.Linear(8, 8)
+    layer.weight = nn.Parameter(layer.weight.detach().T)
+    with pytest.raises(InputError, match="weight: its strides"):
+        to_convolution(layer, (2, 2))
+    assert to_fully_connected(nn.Conv2d(4, 2, 1).to(memory_format=torch.channels_last)).in_features == 4  # type: ignore[call-overload]
+
+
+def small(**head: nn.Module) -> Network:
+    """Return a network of one convolution, whose stages give 4x8x8 for an image of 8x8."""
+    stages = {"stage1": nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4))}
+    return Network(stem=nn.Conv2d(1, 4, 3, padding=1), stages=stages, head=nn.Sequential(OrderedDict(head)))
+
+
+def test_a_frozen_layer_stays_frozen() -> None:
+    network = small(pool=nn.AdaptiveAvgPool2d(1), flat=nn.Flatten(), logits=nn.Linear(4, 3)).train()
+    frozen = network.get_submodule("stages.stage1.1").eval()
+    dense = fully_convolutional(network, 1, (8, 8))
+    assert not frozen.training
+    assert dense.training
+    assert dense.stages.training
+    assert dense.get_submodule("head.logits").training
+    with pytest.raises(InputError, match=r"size: images of \(8, 8\) do not pass through the network"):
+        fully_convolutional(network, 3, (8, 8))
+    assert network.training
+    assert not frozen.training
+
+
+HEADS: dict[str, dict[str, nn.Module]] = {
+    "nested": {
+        "pool": nn.AdaptiveAvgPool2d((2, 4)),
+        "rest": nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(32, 6), nn.GELU()), nn.Linear(6, 3)),
+    },
+    "normalised": {
+        "norm": nn.BatchNorm2d(4),
+        "flat": nn.Flatten(),
+        "hidden": nn.Linear(256, 6),
+        "layer": nn.LayerNorm(6),
+        "batch": nn.BatchNorm1d(6),
+        "logits": nn.Linear(6, 3),
+    },
+    "one axis": {"pool": nn.AdaptiveAvgPool2d((None, 1)), "flat": nn.Flatten(), "logits": nn.Linear(32, 3)},
+    "features": {"pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten(), "norm": nn.LayerNorm(4)},
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_heads(name: str) -> None:
+    torch.manual_seed(0)
+    network = small(**HEADS[name]).eval().double()
+    images = torch.randn(2, 1, 8, 8, dtype=torch.float64)
+    dense = fully_convolutional(network, 1, (8, 8))
+    assert (dense(images)[:, :, 0, 0] - network(images)).abs().max() <= 1e-12
+    larger = torch.randn(2, 1, 10, 11, dtype=torch.float64)
+    features = network.stages(network.stem(larger))
+    for row, column in ((0, 0), (2, 3)):
+        expected = network.head(features[:, :, row : row + 8, column : column + 8])
+        assert (dense(larger)[:, :, row, column] - expected).abs().max() <= 1e-12
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        ({"conv": nn.Conv2d(4, 3, 1)}, r"head.conv: Conv2d on maps of 8x8 has no form for larger images"),
+        ({"flat": nn.Flatten(), "norm": nn.LayerNorm(256)}, r"head.norm: LayerNorm on maps of 8x8"),
+        ({"norm": nn.LayerNorm((4, 8, 8))}, r"head.norm: LayerNorm on maps of 8x8"),
+        ({"a": nn.Sequential(nn.Flatten(), nn.Sequential(nn.Softmax(1)))}, r"head.a.1.0: Softmax on maps of 8x8"),
+        ({"flat": nn.Flatten(), "fc": nn.Linear(64, 3)}, r"head.fc: reads 64 features, but .* 4x8x8 = 256"),
+        ({"fc": nn.Linear(8, 3)}, r"head.fc: Linear on maps of 8x8"),
+        ({"flat": nn.Flatten(2)}, r"head.flat: Flatten on maps"),
+        ({"flat": nn.Flatten()}, r"head: ends before it has one vector for an image"),
+        ({"a": nn.AdaptiveAvgPool2d(4), "b": nn.AdaptiveAvgPool2d(2)}, r"head.b: AdaptiveAvgPool2d on maps of 4x4"),
+    ],
+)
+def test_other_heads_are_refused(head: dict[str, nn.Module], message: str) -> None:
+    network = small(**head).train()
+    with pytest.raises(InputError, match=message):
+        fully_convolutional(network, 1, (8, 8))
+    assert all(module.training for module in network.modules())
+
+
+def test_an_image_of_another_size_than_the_heads() -> None:
+    network = small(flat=nn.Flatten(), logits=nn.Linear(256, 3))
+    with pytest.raises(InputError, match=r"head.logits: reads 256 features, but images of this size give 4x4x4 = 64"):
+        fully_convolutional(network, 1, (4, 4))
+
+
 def test_weights_are_shared_and_modes_kept() -> None:
     network = create("lenet5_modern").train()
     dense = fully_convolutional(network, 1, (32, 32))
@@ -107,4 +218,3 @@ def test_bad_input() -> None:
         fully_convolutional(create("convnet_fast"), 1, (32, 36))
     with pytest.raises(InputError, match=r"groups: groups=2 must be 1"):
         to_fully_connected(nn.Conv2d(4, 4, 3, groups=2))
-    assert isinstance(create("lenet5"), Network)

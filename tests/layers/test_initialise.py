@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -259,8 +260,10 @@ def test_wrong_requests() -> None:
 
     with pytest.raises(InputError, match="'xavier_unifrom' is not known"):
         initialise(network, "xavier_unifrom", seed=0)
-    with pytest.raises(InputError, match="seed=-1 must not be negative"):
+    with pytest.raises(InputError, match="seed=-1 must be at least 0"):
         initialise(network, "he_normal", seed=-1)
+    with pytest.raises(InputError, match=r"seed: seed=1.5 must be a whole number"):
+        inspect.unwrap(initialise)(network, "he_normal", seed=1.5)  # without the tests' checks of types
     for layer in (nn.Linear(4, 4), nn.Linear(4, 5)):
         with pytest.raises(InputError, match=r"initialiser: gave shape .* for network, or values not finite"):
             initialise(layer, wrong, seed=0)

@@ -9,50 +9,65 @@ import torch
 from torch import Tensor, nn
 
 from convworks.errors import InputError
+from convworks.layers.network import Network
 from convworks.models import NAMES
 from convworks.models.catalogue import create, facts
 from convworks.models.footprint import footprint
 from convworks.models.receptive import receptive_fields
 from convworks.ops.receptive import Field
 
+#: What sorts images; the others have tests of their own.
+CLASSIFIERS = [name for name in NAMES if (facts(name).reads, facts(name).makes) == ("images", "logits")]
 
-def maps(network: nn.Module, channels: int, size: tuple[int, ...]) -> dict[str, tuple[Field, ...]]:
+
+#: One of the two networks with 1202 layers shows what they show.
+NETWORKS = [pytest.param(name, marks=[pytest.mark.slow] * (name == "plain1202")) for name in CLASSIFIERS]
+
+
+def maps(network: Network, channels: int, size: tuple[int, ...]) -> dict[str, tuple[Field, ...]]:
     """Return the fields of the stages of a network (those of its head see everything)."""
     found = receptive_fields(network, channels, size)
-    names = ["stem", *(f"stages.{name}" for name, _ in network.stages.named_children())]  # type: ignore[union-attr]
+    names = ["stem", *(f"stages.{name}" for name, _ in network.stages.named_children())]
     return {name: found[name] for name in names}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_closed_form_equals_the_footprint_of_gradients(name: str) -> None:
     """The receptive field of every stage, on an image in whose middle it fits."""
-    network, shape = create(name), facts(name).shape
-    last = list(maps(network, shape.channels, shape.size).values())[-1]
-    side = max(shape.size[0], last[0].size + 4 * int(last[0].stride))
-    side += -side % int(last[0].stride)
-    # A strip shows the rows: the padded networks of thousands of pixels would need a terabyte otherwise.
-    size = (side, 2 if side > 200 else side)
-    taps = maps(network, shape.channels, size)
-    for tap in list(taps)[-1:] if side > 2000 else taps:
-        fields = taps[tap]
-        reached = footprint(network, tap, shape.channels, size)
-        for axis, field in enumerate(fields):
-            if axis == 1 and size[1] < side:
-                continue
-            length = output_length(network, tap, shape.channels, size)[axis]
-            lines = reached.any(1 - axis).nonzero().flatten().tolist()
-            assert (lines[0], lines[-1]) == field.span(length // 2), (tap, axis)
-            assert lines[-1] - lines[0] + 1 == field.size
+    network, shape = without_head(name), facts(name).shape
+    # A strip of the fewest columns shows the rows: the deepest networks would need a terabyte otherwise.
+    columns = 2
+    try:
+        taps = maps(network, shape.channels, (shape.size[0], columns))
+    except InputError:  # some want all columns, without padding
+        columns = shape.size[1]
+        taps = maps(network, shape.channels, shape.size)
+    last = list(taps.values())[-1][0]
+    side = max(shape.size[0], last.size + 4 * int(last.stride))
+    size = (side + -side % int(last.stride), columns)
+    for tap in list(taps)[-1:] if side > 200 else taps:
+        unit = tuple(middle(field, n) for field, n in zip(taps[tap], size, strict=True))
+        reached = footprint(network, tap, shape.channels, size, unit=unit)
+        lines = reached.any(1).nonzero().flatten().tolist()
+        assert (lines[0], lines[-1]) == taps[tap][0].span(unit[0]), tap
+        assert lines[-1] - lines[0] + 1 == taps[tap][0].size
 
 
-def output_length(network: nn.Module, tap: str, channels: int, size: tuple[int, ...]) -> tuple[int, ...]:
-    seen: list[Tensor] = []
-    handle = network.get_submodule(tap).register_forward_hook(lambda _m, _i, output: seen.append(output))
-    values = {name: value.to("meta") for name, value in (*network.named_parameters(), *network.named_buffers())}
-    with torch.no_grad():
-        torch.func.functional_call(network.eval(), values, (torch.empty(1, channels, *size, device="meta"),))
-    handle.remove()
-    return tuple(seen[0].shape[2:])
+def without_head(name: str) -> Network:
+    """Return a network; a large one without its head and the values of its weights, which the footprint replaces."""
+    if facts(name).shape.size[0] < 100:
+        return create(name)
+    with torch.device("meta"):
+        network = create(name)
+    network.head = nn.Identity()
+    return network.to_empty(device="cpu")
+
+
+def middle(field: Field, size: int) -> int:
+    """Return the unit that sees the middle of an axis."""
+    span = field.span(0)
+    assert span is not None
+    return round((size / 2 - sum(span) / 2) / field.stride)
 
 
 @pytest.mark.parametrize(
@@ -128,12 +143,14 @@ def test_every_unit_sees_what_the_gradient_says(network: nn.Module) -> None:
     output, inside = network(torch.zeros(1, channels, *size)), 0
     for row in range(output.shape[2]):
         for column in range(0, output.shape[3], 3):
-            reached = footprint(whole, "net", channels, size, unit=(row, column))
-            for axis, unit in enumerate((row, column)):
-                span = fields[axis].span(unit)
+            spans = [field.span(unit) for field, unit in zip(fields, (row, column), strict=True)]
+            reached = reached_by(whole, size, channels, (row, column))
+            if reached is None:  # sees the padding alone, or falls between the windows of an up-convolution
+                assert any(s is None or s[0] < 0 or s[1] >= n for s, n in zip(spans, size, strict=True))
+                continue
+            for axis, span in enumerate(spans):
                 lines = reached.any(1 - axis).nonzero().flatten().tolist()
-                if span is None or not lines:
-                    continue
+                assert span is not None
                 if span[0] >= 0 and span[1] < size[axis]:
                     assert (lines[0], lines[-1]) == span, (row, column, axis)
                     inside += 1
@@ -142,15 +159,11 @@ def test_every_unit_sees_what_the_gradient_says(network: nn.Module) -> None:
     assert inside
 
 
-def test_the_footprint_is_where_the_true_gradient_is_not_zero() -> None:
-    """Without max pooling and dead units, the gradient of the real network reaches the same pixels."""
-    torch.manual_seed(0)
-    network = create("lenet5").double().eval()
-    images = torch.randn(1, 1, 40, 44, dtype=torch.float64, requires_grad=True)
-    activation = network.activations(images, ["c5"])["c5"]
-    (gradient,) = torch.autograd.grad(activation[0, :, 1, 2].sum(), images)
-    found = footprint(network.float(), "stages.c5", 1, (40, 44), unit=(1, 2))
-    assert torch.equal(gradient[0, 0].ne(0), found)
+def reached_by(network: nn.Module, size: tuple[int, ...], channels: int, unit: tuple[int, ...]) -> Tensor | None:
+    try:
+        return footprint(network, "net", channels, size, unit=unit)
+    except InputError:
+        return None
 
 
 def test_tracing_leaves_the_network_alone() -> None:
@@ -164,12 +177,6 @@ def test_tracing_leaves_the_network_alone() -> None:
 
 
 def test_bad_input() -> None:
-    network = create("lenet5")
-    with pytest.raises(InputError, match="tap: there is no module 'c9'"):
-        footprint(network, "c9", 1, (32, 32))
-    with pytest.raises(InputError, match=r"tap: head.f6 has no map, its output is \(1, 84\)"):
-        footprint(network, "head.f6", 1, (32, 32))
-
     class Shuffle(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return nn.functional.pixel_shuffle(x, 2)

@@ -1,43 +1,45 @@
-"""The CIFAR ResNet with weights that others trained: the same network, number by number."""
+"""The CIFAR ResNets with weights that others trained: the same networks, number by number."""
 
 from __future__ import annotations
 
-import re
 import tarfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
+from torch import Tensor
 
 from convworks.data.load import load_images
 from convworks.data.preprocess import Preprocessing
 from convworks.data.source import open_source
 from convworks.evaluate.predict import probabilities
+from convworks.layers.network import Network
 from convworks.models.catalogue import create
+from convworks.models.peers import translation
+from convworks.models.resnet_cifar import PEERS
 
-# The peer's names, as patterns, beside ours.
-NAMES = (
-    (r"conv1\.", "stem.0."),
-    (r"bn1\.", "stem.1."),
-    (r"layer(\d)\.(\d+)\.conv1\.", "stages.stage{0}.block{1}.body.0."),
-    (r"layer(\d)\.(\d+)\.bn1\.", "stages.stage{0}.block{1}.body.1."),
-    (r"layer(\d)\.(\d+)\.conv2\.", "stages.stage{0}.block{1}.body.3."),
-    (r"layer(\d)\.(\d+)\.bn2\.", "stages.stage{0}.block{1}.body.4."),
-    (r"linear\.", "head.logits."),
-)
-# What the peer's training script and its evaluation take out of the images.
-PEER = Preprocessing(size=(32, 32), channels=3, fit="crop", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+FILES = {"resnet20": "resnet20-12fca82f.th", "resnet32": "resnet32-d509ac18.th", "resnet44": "resnet44-014dd654.th"}
+PEER = PEERS["cifar"]
 
 
-def our_name(theirs: str) -> str:
-    """Return our name of one of the peer's tensors; its blocks count from 0, ours from 1."""
-    for pattern, ours in NAMES:
-        if found := re.fullmatch(r"module\." + pattern + r"(\w+)", theirs):
-            *numbers, kind = found.groups()
-            if numbers:
-                return ours.format(numbers[0], int(numbers[1]) + 1) + kind
-            return ours + kind
-    raise KeyError(theirs)
+def their_state(data: Path, name: str) -> dict[str, Tensor]:
+    """Read a published file, whose keys carry the name of the wrapper that it was trained in."""
+    held = torch.load(data / "weights" / FILES[name], map_location="cpu", weights_only=True)["state_dict"]
+    return {key.removeprefix("module."): tensor for key, tensor in held.items()}
+
+
+def trained(data: Path, name: str) -> Network:
+    network = create(PEER.names[name])
+    pairs, theirs = translation(network.state_dict(), PEER.table(PEER.names[name])), their_state(data, name)
+    # Older files do not count the batches that normalisation has seen.
+    missing, unexpected = network.load_state_dict(
+        {ours: theirs[key] for ours, key in pairs.items() if key in theirs}, strict=False
+    )
+    assert not unexpected
+    assert {key.rpartition(".")[2] for key in missing} <= {"num_batches_tracked"}
+    assert set(theirs) <= set(pairs.values())
+    return network
 
 
 def unpack_test(archive: Path, folder: Path) -> Path:
@@ -47,17 +49,20 @@ def unpack_test(archive: Path, folder: Path) -> Path:
     return folder
 
 
-def test_resnet20_trained_by_others_makes_their_errors(data: Path, tmp_path: Path) -> None:
-    network = create("resnet20")
-    weights = data / "weights" / "resnet20-12fca82f.th"
-    theirs = torch.load(weights, map_location="cpu", weights_only=True)["state_dict"]
-    missing, unexpected = network.load_state_dict({our_name(name): t for name, t in theirs.items()}, strict=False)
-    assert not unexpected
-    assert {name.rpartition(".")[2] for name in missing} <= {"num_batches_tracked"}
+@pytest.mark.parametrize("name", FILES)
+def test_every_tensor_has_its_place(name: str, data: Path) -> None:
+    network, theirs = trained(data, name), their_state(data, name)
+    for ours, key in translation(network.state_dict(), PEER.table(name)).items():
+        if key in theirs:
+            assert torch.equal(network.state_dict()[ours], theirs[key]), ours
 
+
+def test_resnet20_trained_by_others_makes_their_errors(data: Path, tmp_path: Path) -> None:
+    network = trained(data, "resnet20")
+    preprocessing = Preprocessing(size=(32, 32), channels=3, fit="crop", mean=PEER.mean, std=PEER.std)
     source = open_source(unpack_test(data / "cifar10-jpeg.tar.xz", tmp_path))
     test = source.splits["test"]
-    found = probabilities(network.channels_last(), load_images(test, PEER), PEER, torch.float32)
+    found = probabilities(network.channels_last(), load_images(test, preprocessing), preprocessing, torch.float32)
     assert len(test) == 10_000
     wrong = int((found.argmax(1) != test.labels).sum())
     # A tie broken by the last bit of a sum may fall either way.

@@ -17,7 +17,7 @@ from convworks.bundle.description import FORMAT, REMEDY, digest, read_descriptio
 from convworks.config import build, to_json
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import InputError
-from convworks.layers.network import Network
+from convworks.layers.network import Network, without_auxiliary
 from convworks.models.catalogue import Shape, create
 from convworks.models.config import ModelConfig
 
@@ -41,7 +41,8 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
     temporary.mkdir()
     try:
         weights = temporary / "weights.safetensors"
-        tensors = bundle.network.state_dict()
+        kept = (pair for pair in bundle.network.state_dict().items() if not pair[0].startswith("auxiliary."))
+        tensors = dict(kept)  # auxiliary classifiers are for training
         files.write_bytes(weights, save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}))
         description = {
             "format": FORMAT,
@@ -73,7 +74,7 @@ def load_bundle(path: Path) -> Bundle:
     shape = Shape(classes=len(classes), channels=preprocessing.channels, size=preprocessing.size)
     try:
         model = build(ModelConfig, description["model"], where="model")
-        network = create(model.name, shape, table=model.table)
+        network = without_auxiliary(create(model.name, shape, table=model.table))
     except InputError as error:  # it names fields of a run, and its remedy is one for a run
         raise InputError(file, f"{error.where}: {error.reason}", REMEDY) from None
     if not weights.is_file() or files.sha256(weights) != description["weights_sha256"]:

@@ -111,14 +111,27 @@ def predict(
 
 @app.command()
 def models(
-    name: Annotated[str | None, typer.Argument(help="A network: its layer table.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A network: its layers, memory, and its paper's table.")] = None,
+    given: Annotated[
+        str | None,
+        typer.Option("--input", metavar="CxHxW", help="Channels and size of the images.  [default: as published]"),
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="How many classes.  [default: as published]")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="The batch whose memory is told.  [default: 32]")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a table (.csv, .json) or a picture of the network (.svg, .png).")
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """List the networks, or show one layer by layer."""
     from convworks.cli import models as command
 
-    return command.run(name)
+    return command.run(name, given=given, classes=classes, batch=batch, out=out)
 
 
 @app.command()
@@ -183,3 +196,39 @@ def doctor(as_json: Json = False, debug: Debug = False) -> Answer:
     from convworks.cli import doctor as command
 
     return command.run()
+
+
+@app.command(name="import")
+def import_(
+    weights: Annotated[
+        str, typer.Argument(help="A .safetensors file, a PyTorch state_dict, or a name such as resnet50:imagenet.")
+    ],
+    model: Annotated[str | None, typer.Option(help="The network; with --from, as that library calls it.")] = None,
+    peer: Annotated[
+        str | None, typer.Option("--from", help="The library whose names the weights have: torchvision, timm, cifar.")
+    ] = None,
+    classes: Annotated[Path | None, typer.Option(help="A text file with the name of one class a line.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The bundle's folder, new.  [default: after the weights]")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Make a bundle from weights that others trained."""
+    from convworks.cli import weights as command
+
+    return command.run_import(weights, model=model, peer=peer, classes=classes, out=out)
+
+
+@app.command()
+def export(
+    bundle: Annotated[Path, typer.Argument(help="The folder of a bundle or a run.")],
+    style: Annotated[
+        str, typer.Option("--format", help="The library whose names the weights shall get: torchvision, timm, cifar.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="The file.  [default: BUNDLE-FORMAT.safetensors]")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Write the weights of a bundle under the names of another library."""
+    from convworks.cli import weights as command
+
+    return command.run_export(bundle, style=style, out=out)

@@ -20,7 +20,9 @@ def run(bundles: Sequence[Path], *, data: str, split: str | None, out: Path | No
     started = time.perf_counter()
     source = open_source(data, report=downloading())
     from convworks.bundle.description import read_description
+    from convworks.bundle.pretrained import locate
 
+    bundles = [locate(path, downloading()) for path in bundles]
     classes = [read_description(path)[0]["classes"] for path in bundles]
     for path, others in zip(bundles, classes, strict=True):
         if others != classes[0]:

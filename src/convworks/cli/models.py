@@ -2,28 +2,77 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import csv
+import io
+import json
+import re
+import textwrap
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
 
 from convworks.cli.answer import Answer, table
+from convworks.cli.place import check_place
+from convworks.errors import InputError
+from convworks.files import write_text
 from convworks.models import NAMES, family
 
-if TYPE_CHECKING:
-    from convworks.models.catalogue import Shape
+#: What the answers of this command are wrapped to.
+WIDTH = 110
+#: More positions along an axis than any image has: PyTorch cannot count the bytes of much larger tensors.
+LARGEST = 65_536
 
 
-def run(name: str | None) -> Answer:
-    """List the catalogue, or one network's layers."""
-    if name is None:
-        return _catalogue()
-    family(name)
-    return _network(name)
+def run(name: str | None, *, given: str | None, classes: int | None, batch: int | None, out: Path | None) -> Answer:
+    """List the catalogue, or show one network layer by layer, and write the same to a file."""
+    if name is not None:
+        family(name)
+    if out is not None:
+        check_place("--out", out, (".csv", ".json") if name is None else (".csv", ".json", ".svg", ".png"))
+    if name is not None:
+        from convworks.cli import network
+
+        return network.run(name, given=None if given is None else _sizes(given), classes=classes, batch=batch, out=out)
+    for option, value in (("--input", given), ("--classes", classes), ("--batch", batch)):
+        if value is not None:
+            raise InputError(f"{option} {value}", "is for one network", f"convworks models NAME {option} {value}")
+    return _catalogue(out)
 
 
-def _catalogue() -> Answer:
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Write rows with the same keys as CSV; lists as sizes like 3x32x32."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: "x".join(map(str, v)) if isinstance(v, list) else v for k, v in row.items()})
+    return text.getvalue()
+
+
+def short(number: int) -> str:
+    """Write a large number with three digits: 3.86 G."""
+    for unit, sign in ((10**9, "G"), (10**6, "M"), (10**3, "K")):
+        if number >= unit:
+            return f"{number / unit:.{max(0, 2 - len(str(number // unit)) + 1)}f} {sign}"
+    return str(number)
+
+
+def _sizes(given: str) -> tuple[int, ...]:
+    where = f"--input {given}"
+    if not re.fullmatch(r"\d+(x\d+)+", given):
+        raise InputError(where, "is not like 3x224x224", "give the channels, then the size along each axis")
+    sizes = tuple(map(int, given.split("x")))
+    if not all(1 <= size <= LARGEST for size in sizes):
+        raise InputError(where, f"has a size that is not 1 to {LARGEST}", "give channels and sizes that images have")
+    return sizes
+
+
+def _catalogue(out: Path | None) -> Answer:
     from convworks.models.catalogue import facts
     from convworks.models.count import count_published
 
-    entries = []
+    entries: list[dict[str, Any]] = []
     for name in NAMES:
         known, counted = facts(name), count_published(name)
         entries.append(
@@ -32,6 +81,7 @@ def _catalogue() -> Answer:
                 "year": known.year,
                 "paper": known.paper,
                 "parameters": counted.parameters,
+                "auxiliary_parameters": counted.auxiliary,
                 "macs": counted.macs,
                 "input": [known.shape.channels, *known.shape.size],
                 "classes": known.shape.classes,
@@ -40,70 +90,33 @@ def _catalogue() -> Answer:
                 "differs": known.differs,
             }
         )
-    rows = [
-        [
-            e["name"],
-            e["year"],
-            f"{e['parameters']:,}",
-            f"{e['macs']:,}",
-            shape_text(facts(name).shape),
-            e["summary"],
-        ]
-        for name, e in zip(NAMES, entries, strict=True)
+    values = {"models": entries}
+    written = ""
+    if out is not None:
+        write_text(out, as_csv(entries) if out.suffix.lower() == ".csv" else json.dumps(values, indent=2) + "\n")
+        values |= {"out": str(out)}  # type: ignore[dict-item]
+        written = f"written to {out}\n"
+    text = f"{_listed(entries)}\n{written}next: convworks models NAME shows the layers of one"
+    return Answer(values=values, text=text)
+
+
+def _listed(entries: Sequence[dict[str, Any]]) -> str:
+    """Write the catalogue paper by paper."""
+    header = ["name", "parameters", "MACs", "input", "published error"]
+    cells = [
+        [e["name"], f"{e['parameters']:,}", short(e["macs"]), "x".join(map(str, e["input"])), "#"] for e in entries
     ]
-    text = table(["name", "year", "parameters", "MACs", "input", "what it is"], rows)
-    return Answer(values={"models": entries}, text=f"{text}\nnext: convworks models NAME shows the layers of one")
-
-
-def shape_text(shape: Shape) -> str:
-    """Write an input as 3x32x32."""
-    return "x".join(map(str, (shape.channels, *shape.size)))
-
-
-def _network(name: str) -> Answer:
-    from convworks.models.catalogue import facts
-    from convworks.models.count import count_published, layers
-
-    known, total = facts(name), count_published(name)
-    rows = layers(name)
-    shown = [
-        [row.name, row.kind, "x".join(map(str, row.output)), f"{row.parameters:,}", f"{row.macs:,}"] for row in rows
-    ]
-    shown.append(["total", "", "", f"{total.parameters:,}", f"{total.macs:,}"])
-    notes = [known.paper + f", {known.year}", known.summary]
-    notes += [f"published error: {known.published_error}"] if known.published_error else []
-    notes += [f"differs: {known.differs}"] if known.differs else []
-    values = {
-        "models": [
-            {
-                "name": name,
-                "parameters": total.parameters,
-                "macs": total.macs,
-                "input": [known.shape.channels, *known.shape.size],
-                "layers": [
-                    {
-                        "name": r.name,
-                        "kind": r.kind,
-                        "output": list(r.output),
-                        "parameters": r.parameters,
-                        "macs": r.macs,
-                    }
-                    for r in rows
-                ],
-            }
-        ]
-    }
-    header = ["layer", "kind", "output", "parameters", "MACs"]
-    return Answer(
-        values=values,
-        text="\n".join(
-            [
-                name,
-                *notes,
-                "",
-                table(header, shown),
-                "",
-                f"next: convworks train --model {name} --data FOLDER",
-            ]
-        ),
-    )
+    first, *aligned = table(header, cells).splitlines()  # "#" marks where the last column begins
+    lines, rows = [f"  {first}"], iter(aligned)
+    for (paper, year), group in groupby(entries, lambda entry: (entry["paper"], entry["year"])):
+        lines += ["", f"{paper}, {year}"]
+        for entry in group:
+            start = "  " + next(rows).removesuffix("#")
+            lines += textwrap.wrap(
+                entry["published_error"] or "-", WIDTH, initial_indent=start, subsequent_indent=" " * len(start)
+            )
+            if entry["differs"]:
+                lines += textwrap.wrap(
+                    f"differs: {entry['differs']}", WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
+                )
+    return "\n".join(lines)

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from convworks.bundle.description import read_description
+from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.place import check_place
+from convworks.console import downloading
 from convworks.data.folder import SUFFIXES, is_image
 from convworks.errors import InputError
 from convworks.files import write_text
@@ -27,6 +29,7 @@ def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, devic
     started = time.perf_counter()
     if out is not None:
         check_place("--out", out, FORMATS)
+    bundle = locate(bundle, downloading())
     read_description(bundle)
     files = find_images(paths)
     from convworks.evaluate.predictor import load

@@ -15,7 +15,7 @@ from typing import IO
 
 from convworks.data.source import Report
 from convworks.errors import RunError
-from convworks.files import TEMPORARY
+from convworks.files import TEMPORARY, sha256
 
 PIECE = 1 << 18
 
@@ -33,8 +33,8 @@ def fetch(
     """Download `address` to `path` through `path.partial`, which a later call resumes.
 
     A short answer or a silent server (`timeout` seconds) is tried again, `attempts` times in all, after a
-    growing `pause`; a whole file with another MD5 `checksum` is fetched afresh once. Then RunError says what to
-    do by hand.
+    growing `pause`; a whole file with another `checksum` (an MD5, or `sha256:` and how it begins) is fetched
+    afresh once. Then RunError says what to do by hand.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,13 +44,14 @@ def fetch(
             partial = path.with_name(path.name + TEMPORARY)
             for last in (False, True):
                 _complete(address, partial, report, timeout, attempts, pause)
-                found = md5(partial)
-                if checksum is None or found == checksum:
+                kind, _, wanted = (checksum or "").rpartition(":")
+                found = sha256(partial) if kind else md5(partial)
+                if checksum is None or (found.startswith(wanted) if kind else found == wanted):
                     partial.replace(path)
                     return
                 partial.unlink()
                 if last:
-                    raise _failure(address, path, f"arrived damaged twice (MD5 {found} instead of {checksum})")
+                    raise _failure(address, path, f"arrived damaged twice (checksum {found} instead of {wanted})")
     except _RefusedError as refusal:
         raise _failure(address, path, f"cannot be downloaded ({refusal})") from None
     except OSError as error:

@@ -65,10 +65,12 @@ def load_image(path: Path, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h
     """Decode and fit one file, exactly as `load_images` does."""
     if path.suffix.lower() == ".npy":
         array = decode(path, channels=preprocessing.channels)
-        return fit_array(array, preprocessing.size, preprocessing.fit)
-    at_least = None if preprocessing.fit == "pad" else preprocessing.size
+        return fit_array(array, preprocessing.size, preprocessing.fit, preprocessing.share)
+    side = 1 / preprocessing.share
+    wanted = (math.ceil(preprocessing.size[0] * side), math.ceil(preprocessing.size[1] * side))
+    at_least = None if preprocessing.fit == "pad" else wanted
     image = open_image(path, channels=preprocessing.channels, at_least=at_least)
-    return to_array(fit_image(image, preprocessing.size, preprocessing.fit))
+    return to_array(fit_image(image, preprocessing.size, preprocessing.fit, preprocessing.share))
 
 
 def fit_images(arrays: UInt8[np.ndarray, "n h w c"], preprocessing: Preprocessing) -> UInt8[np.ndarray, "n h2 w2 c2"]:
@@ -113,9 +115,9 @@ def _whole(split: Split, preprocessing: Preprocessing) -> np.ndarray | None:
     channels = preprocessing.channels
     if arrays.shape[3] != channels and (arrays.shape[3], channels) != (1, 3):
         return None
-    if arrays.shape[1:3] != preprocessing.size and preprocessing.fit != "pad":
-        return None
     same = arrays.shape[1:3] == preprocessing.size
+    if preprocessing.fit != "pad" and (not same or (preprocessing.fit == "crop" and preprocessing.share < 1)):
+        return None
     fitted = arrays if same else pad_arrays(arrays, preprocessing.size)
     if arrays.shape[3] != channels:
         return np.repeat(fitted, channels, axis=3)
@@ -138,12 +140,13 @@ def _fill(out: np.ndarray, split: Split, preprocessing: Preprocessing, where: ra
 
 def _fit_one(array: UInt8[np.ndarray, "h w c"], preprocessing: Preprocessing) -> np.ndarray:
     if array.shape[2] == preprocessing.channels:
-        return fit_array(array, preprocessing.size, preprocessing.fit)
+        return fit_array(array, preprocessing.size, preprocessing.fit, preprocessing.share)
     if array.shape[2] not in (1, 3, 4) or preprocessing.channels not in (1, 3, 4):
         reason = f"have {array.shape[2]} channels, not {preprocessing.channels}"
         raise InputError("images", reason, "give images with the channels that the network was trained on")
     image = Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.shape[2] == 1 else array))
-    return to_array(fit_image(convert(image, preprocessing.channels), preprocessing.size, preprocessing.fit))
+    converted = convert(image, preprocessing.channels)
+    return to_array(fit_image(converted, preprocessing.size, preprocessing.fit, preprocessing.share))
 
 
 def _histogram(plane: UInt8[Tensor, "n h w"]) -> list[int]:

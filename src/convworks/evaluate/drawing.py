@@ -22,13 +22,17 @@ PALETTE = {
     "grid": "#e3e8ee",
     "blue": "#1f6fb2",
     "orange": "#d45f00",
+    "green": "#2e8555",
     "inverse": "#ffffff",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rectangle:
-    """A filled rectangle; `title` shows when the pointer rests on it."""
+    """A filled rectangle; `title` shows when the pointer rests on it.
+
+    `opacity` is that of the filling alone; `stroke` is the colour of a line around it, `radius` rounds its corners.
+    """
 
     x: Number
     y: Number
@@ -37,11 +41,13 @@ class Rectangle:
     fill: str
     opacity: Number = 1.0
     title: str = ""
+    stroke: str = ""
+    radius: Number = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A line through points; two points may be dashed."""
+    """A line through points."""
 
     points: tuple[tuple[Number, Number], ...]
     stroke: str
@@ -56,6 +62,14 @@ class Circle:
     x: Number
     y: Number
     radius: Number
+    fill: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Polygon:
+    """A filled polygon: the head of an arrow."""
+
+    points: tuple[tuple[Number, Number], ...]
     fill: str
 
 
@@ -88,7 +102,7 @@ class Picture:
     pixels: UInt8[np.ndarray, "h w 4"]
 
 
-Shape = Rectangle | Line | Circle | Text | Picture
+Shape = Rectangle | Line | Circle | Polygon | Text | Picture
 
 
 @dataclass(frozen=True, kw_only=True)

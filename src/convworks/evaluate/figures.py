@@ -76,8 +76,8 @@ def calibration(bins: Calibration) -> Drawing:
         boxes = ((panel, 0.0, lower, BAR), (panel, lower, upper, gap), (counts, 0.0, tall, SAMPLES))
         for within, low, high, (fill, opacity) in boxes:
             y, height = within.up(high), within.up(low) - within.up(high)
-            look = {"fill": fill, "title": title}
-            shapes.append(Rectangle(x=x, y=y, width=width - 2, height=height, opacity=opacity, **look))
+            bar = Rectangle(x=x, y=y, width=width - 2, height=height, fill=fill, opacity=opacity, title=title)
+            shapes.append(bar)
     shapes.append(Line(points=((58, panel.up(0)), (378, panel.up(1))), stroke="ink", dashed=True))
     shapes += [remark(counts.across(x / 100), 367, f"{x} %") for x in range(0, 101, 20)]
     shapes.append(remark(218, 386, "confidence (probability of the predicted class)"))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from convworks.data.batches import normalise
 from convworks.data.preprocess import Preprocessing
+from convworks.layers.mode import evaluating
 
 # Pixels at a time: activations stay in a processor's cache, and fill a GPU.
 PIXELS = {"cpu": 1 << 17}
@@ -23,9 +24,7 @@ def logits(
     """Yield the float32 logits of the images, batch by batch, in evaluation mode; the mode is restored."""
     device = next(network.parameters()).device
     size = max(1, min(1024, PIXELS.get(device.type, MOST_PIXELS) // (images.shape[2] * images.shape[3])))
-    was_training = network.training
-    network.eval()
-    try:
+    with evaluating(network):
         for part in torch.split(images, size):
             with (
                 torch.inference_mode(),
@@ -33,8 +32,6 @@ def logits(
             ):
                 answer = network(normalise(part.to(device), preprocessing.mean, preprocessing.std))
             yield answer.float()
-    finally:
-        network.train(was_training)
 
 
 def probabilities(

@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageOps
 
 from convworks.bundle.bundle import Bundle, load_bundle
+from convworks.bundle.pretrained import locate
 from convworks.data.decode import convert, to_array
 from convworks.data.load import fit_images, load_image, load_images
 from convworks.data.quiet import quiet
@@ -111,12 +112,12 @@ class Predictor:
 
 
 def load(path: str | Path, *, device: str = "auto", precision: str = "auto") -> Predictor:
-    """Load a bundle, or the bundle of a run folder; it needs nothing else.
+    """Load a bundle, the bundle of a run folder, or published weights by name (resnet50:imagenet).
 
     `precision` auto is the one that the network was trained in, as far as the hardware has it.
     """
     chosen = choose_device(device)
-    bundle = load_bundle(Path(path))
+    bundle = load_bundle(locate(path))
     if precision == "auto" and bundle.record.get("precision") == "float32":
         precision = "float32"
     bundle.network.to(chosen)

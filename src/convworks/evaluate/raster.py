@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import math
+from itertools import pairwise
 
 from PIL import Image, ImageDraw, ImageOps
 
-from convworks.evaluate.drawing import PALETTE, Circle, Drawing, Line, Picture, Rectangle, Shape, Text
+from convworks.evaluate.drawing import PALETTE, Circle, Drawing, Line, Picture, Polygon, Rectangle, Shape, Text
 from convworks.evaluate.lettering import Number, Style, shown, write
 
 DENSITY = 2
@@ -54,7 +55,11 @@ def _paint(image: Image.Image, pencil: ImageDraw.ImageDraw, shape: Shape, scale:
             ends = (round((x + width) * scale) - 1, round((y + height) * scale) - 1)
             corners = [round(x * scale), round(y * scale), *ends]
             if corners[2] >= corners[0] and corners[3] >= corners[1]:
-                pencil.rectangle(corners, fill=_blend(shape.fill, shape.opacity))
+                inside, radius = _blend(shape.fill, shape.opacity), round(shape.radius * scale)
+                if shape.stroke:
+                    pencil.rounded_rectangle(corners, radius, inside, PALETTE[shape.stroke], scale)
+                else:
+                    pencil.rounded_rectangle(corners, radius, inside)
         case Line(points=points):
             for part in _dashes(points) if shape.dashed else [points]:
                 scaled = [(x * scale, y * scale) for x, y in part]
@@ -64,6 +69,8 @@ def _paint(image: Image.Image, pencil: ImageDraw.ImageDraw, shape: Shape, scale:
                     width=max(1, round(shape.width * scale)),
                     joint="curve",
                 )
+        case Polygon(points=points):
+            pencil.polygon([(x * scale, y * scale) for x, y in points], fill=PALETTE[shape.fill])
         case Circle(x=x, y=y, radius=radius):
             for r, fill in ((radius + 0.75, "paper"), (radius - 0.75, shape.fill)):
                 box = [(x - r) * scale, (y - r) * scale, (x + r) * scale, (y + r) * scale]
@@ -75,10 +82,12 @@ def _paint(image: Image.Image, pencil: ImageDraw.ImageDraw, shape: Shape, scale:
 
 
 def _dashes(points: tuple[tuple[Number, Number], ...]) -> list[list[tuple[Number, Number]]]:
-    (x0, y0), (x1, y1) = points[0], points[-1]
-    count = max(1, round(math.hypot(x1 - x0, y1 - y0) / 8))
-    at = [(x0 + (x1 - x0) * i / (2 * count), y0 + (y1 - y0) * i / (2 * count)) for i in range(2 * count + 1)]
-    return [[at[i], at[i + 1]] for i in range(0, 2 * count, 2)]
+    found = []
+    for (x0, y0), (x1, y1) in pairwise(points):
+        count = max(1, round(math.hypot(x1 - x0, y1 - y0) / 8))
+        at = [(x0 + (x1 - x0) * i / (2 * count), y0 + (y1 - y0) * i / (2 * count)) for i in range(2 * count + 1)]
+        found += [[at[i], at[i + 1]] for i in range(0, 2 * count, 2)]
+    return found
 
 
 def _blend(colour: str, opacity: Number) -> tuple[int, ...]:

@@ -9,11 +9,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convworks.errors import InputError
+from convworks.layers.mode import evaluating
 from convworks.layers.network import Network
 from convworks.layers.pool import PoolTo
+from convworks.layers.rbf import RBF
+from convworks.layers.squash import ScaledTanh
 
 POOLS = (PoolTo, nn.AdaptiveAvgPool2d)
-ELEMENTWISE = (nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Dropout, nn.Identity)
+ELEMENTWISE = (
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Tanh, nn.Sigmoid, ScaledTanh,
+    nn.Dropout, nn.Identity,
+)  # fmt: skip
+#: These read feature vectors.
+VECTORS = (RBF, nn.BatchNorm1d, nn.LayerNorm)
 
 
 class Pointwise(nn.Module):
@@ -35,67 +43,139 @@ def fully_convolutional(network: Network, channels: int, size: tuple[int, ...]) 
 
     On images of `size` it gives the logits of `network` as a 1x1 map. An entry (r, c) of a larger map is what the
     head makes of the features that begin r rows and c columns further; without padding in stem and stages, it is what
-    `network` gives for the crop that begins r and c times the network's stride further. Stem, stages and all weights
-    are shared with `network`. Raises InputError for a head that is not pooling to a fixed size, flattening and layers.
+    `network` gives for the crop that begins r and c times the network's stride further. Stem and stages are the same
+    modules as those of `network`; fully connected layers become convolutions on the same memory (`to_convolution`).
+    Raises InputError, naming the module, for a head that is not pooling to a fixed size, flattening, then layers of
+    feature vectors (in sequences of any depth), and for images that do not fit the network.
     """
     images = next(network.parameters()).new_zeros(1, channels, *size)
-    was_training = network.training
-    with torch.no_grad():
-        features = network.eval().stages(network.stem(images))
-    network.train(was_training)
-    side, spacing = (features.shape[2], features.shape[3]), (1, 1)
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    flat = False
-    for name, module in network.head.named_children():
-        if isinstance(module, POOLS):
-            pool, side, spacing = _pool(name, module, side)
-            layers[name] = pool
-        elif isinstance(module, nn.Flatten):
-            layers[name] = nn.Identity()
-        elif isinstance(module, nn.Linear):
-            layers[name] = to_convolution(module, (1, 1) if flat else side, (1, 1) if flat else spacing)
-            flat = True
-        else:
-            layers[name] = module if isinstance(module, ELEMENTWISE) else Pointwise(module)
+    try:
+        with evaluating(network), torch.no_grad():
+            features = network.stages(network.stem(images))
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError("size", f"images of {size} do not pass through the network ({reason})", "give more") from error
+    if features.ndim != 4:
+        raise InputError("network", f"its stages give {tuple(features.shape)}, no map", "give a network for images")
+    conversion = _Head(features.shape[1], (features.shape[2], features.shape[3]))
+    head = conversion.convert("head", network.head)
+    if not conversion.flat or conversion.side != (1, 1):
+        raise InputError("head", "ends before it has one vector for an image", "flatten, then add a Linear")
     stages = OrderedDict(network.stages.named_children())
-    return Network(stem=network.stem, stages=stages, head=nn.Sequential(layers)).train(was_training)
+    dense = Network(stem=network.stem, stages=stages, head=head)
+    dense.training, dense.stages.training = network.training, network.stages.training
+    return dense
 
 
 def to_convolution(layer: nn.Linear, size: tuple[int, int], dilation: tuple[int, int] = (1, 1)) -> nn.Conv2d:
-    """Return a fully connected layer on flattened maps of `size` as a convolution that shares its weights."""
+    """Return a fully connected layer on flattened maps of `size` as a convolution on the same memory.
+
+    What is written into weight or bias of one, in place, the other has too; they are parameters of their own, each
+    with its own gradient. Raises InputError for a size that does not divide the inputs, and for weights that do not lie
+    in memory row by row.
+    """
     channels, rest = divmod(layer.in_features, size[0] * size[1])
     if rest:
         reason = f"{size[0]} x {size[1]} must divide the {layer.in_features} inputs of the layer"
         raise InputError("size", reason, "give the size of the maps that it flattens")
+    weight = _rows(layer.weight).view(-1, channels, *size)
     with torch.device("meta"):
         convolution = nn.Conv2d(channels, layer.out_features, size, dilation=dilation, bias=layer.bias is not None)
-    convolution.weight = nn.Parameter(layer.weight.detach().view(-1, channels, *size), layer.weight.requires_grad)
-    if layer.bias is not None:
-        convolution.bias = layer.bias
+    _share(convolution, layer, weight)
     return convolution
 
 
 def to_fully_connected(convolution: nn.Conv2d) -> nn.Linear:
-    """Return a convolution on maps as large as its kernel as a fully connected layer that shares its weights."""
+    """Return a convolution on maps as large as its kernel as a fully connected layer on the same memory.
+
+    Weights are shared as by `to_convolution`. Raises InputError for groups, and for weights that do not lie in memory
+    row by row (channels_last): the rows of a fully connected layer could not be the same numbers.
+    """
     if convolution.groups != 1:
         raise InputError("groups", f"groups={convolution.groups} must be 1", "a fully connected layer sees everything")
+    weight = _rows(convolution.weight).flatten(1)
     with torch.device("meta"):
-        layer = nn.Linear(convolution.weight[0].numel(), convolution.out_channels, bias=convolution.bias is not None)
-    layer.weight = nn.Parameter(convolution.weight.detach().flatten(1), convolution.weight.requires_grad)
-    if convolution.bias is not None:
-        layer.register_parameter("bias", nn.Parameter(convolution.bias))
+        layer = nn.Linear(weight.shape[1], convolution.out_channels, bias=convolution.bias is not None)
+    _share(layer, convolution, weight)
     return layer
 
 
-def _pool(name: str, module: nn.Module, side: tuple[int, ...]) -> tuple[nn.Module, tuple[int, int], tuple[int, int]]:
-    """Return pooling that slides by one position, the size that it pools to, and the distance of its windows."""
-    wanted = module.side if isinstance(module, PoolTo) else module.output_size
-    target = (wanted, wanted) if isinstance(wanted, int) else tuple(wanted)  # type: ignore[arg-type]
-    height, width = side
-    if height % target[0] or width % target[1]:
-        reason = f"pools {height}x{width} to {target[0]}x{target[1]}, whose windows differ in size"
-        raise InputError(f"head.{name}", reason, f"give an image whose map {target[0]} and {target[1]} divide")
-    window = (height // target[0], width // target[1])
-    if window == (1, 1):
-        return nn.Identity(), (target[0], target[1]), window
-    return nn.AvgPool2d(window, stride=1), (target[0], target[1]), window
+def _rows(weight: Tensor) -> Tensor:
+    """Return the values of a weight, if another shape can be laid over the same memory."""
+    if not weight.is_contiguous():
+        raise InputError(
+            "weight",
+            f"its strides {weight.stride()} leave no other shape on the same memory",
+            "first .to(memory_format=torch.contiguous_format)",
+        )
+    return weight.detach()
+
+
+def _share(new: nn.Module, old: nn.Linear | nn.Conv2d, weight: Tensor) -> None:
+    """Give a layer parameters on the memory of another one's, and its mode."""
+    new.weight = nn.Parameter(weight, old.weight.requires_grad)
+    if old.bias is not None:
+        new.bias = nn.Parameter(old.bias.detach(), old.bias.requires_grad)
+    new.training = old.training
+
+
+class _Head:
+    """Converts a head module by module; knows the map that comes in and whether it stands for a flattened vector.
+
+    `side` is the size of the map for images of the published size, `spacing` the distance of the values that a vector
+    holds, in positions of larger maps.
+    """
+
+    def __init__(self, channels: int, side: tuple[int, int]) -> None:
+        self.channels = channels
+        self.side = side
+        self.spacing = (1, 1)
+        self.flat = False
+
+    def convert(self, name: str, module: nn.Module) -> nn.Module:
+        """Return a module for maps of any size."""
+        if isinstance(module, nn.Sequential):
+            parts = ((part, self.convert(f"{name}.{part}", layer)) for part, layer in module.named_children())
+            converted: nn.Module = nn.Sequential(OrderedDict(parts))
+        elif isinstance(module, ELEMENTWISE) or (isinstance(module, nn.BatchNorm2d) and not self.flat):
+            return module
+        elif isinstance(module, POOLS) and not self.flat and self.spacing == (1, 1):
+            converted = self._pool(name, module)
+        elif isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) in ((1, -1), (1, 3)):
+            self.flat, converted = True, nn.Identity()
+        elif isinstance(module, nn.Linear) and self.flat:
+            converted = self._fully_connected(name, module)
+        elif isinstance(module, VECTORS) and self.flat and self.side == (1, 1):
+            converted = Pointwise(module)
+        else:
+            place = "features" if self.flat and self.side == (1, 1) else f"maps of {self.side[0]}x{self.side[1]}"
+            raise InputError(
+                name, f"{type(module).__name__} on {place} has no form for larger images", "use pooling, then Linear"
+            )
+        converted.training = module.training
+        return converted
+
+    def _fully_connected(self, name: str, layer: nn.Linear) -> nn.Conv2d:
+        have = self.channels * self.side[0] * self.side[1]
+        if layer.in_features != have:
+            shape = f"{self.channels}x{self.side[0]}x{self.side[1]}"
+            raise InputError(
+                name,
+                f"reads {layer.in_features} features, but images of this size give {shape} = {have}",
+                "give the size that the network is made for",
+            )
+        converted = to_convolution(layer, self.side, self.spacing)
+        self.channels, self.side, self.spacing = layer.out_features, (1, 1), (1, 1)
+        return converted
+
+    def _pool(self, name: str, module: nn.Module) -> nn.Module:
+        """Return pooling that slides by one position."""
+        wanted = module.side if isinstance(module, PoolTo) else module.output_size
+        targets = (wanted, wanted) if isinstance(wanted, int | None) else tuple(wanted)  # type: ignore[arg-type]
+        height, width = self.side
+        rows, columns = (n if target is None else target for n, target in zip(self.side, targets, strict=True))
+        if height % rows or width % columns:
+            reason = f"pools {height}x{width} to {rows}x{columns}, whose windows differ in size"
+            raise InputError(name, reason, f"give an image whose map {rows} and {columns} divide")
+        self.side, self.spacing = (rows, columns), (height // rows, width // columns)
+        return nn.Identity() if self.spacing == (1, 1) else nn.AvgPool2d(self.spacing, stride=1)

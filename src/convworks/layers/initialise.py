@@ -12,8 +12,10 @@ from numpy.random import Generator
 from torch import Tensor, nn
 
 from convworks.errors import InputError
+from convworks.layers.mode import evaluating
 from convworks.layers.partial import PartialConv2d
 from convworks.ops.initialiser import Initialiser, by_name, orthogonal
+from convworks.ops.whole import Whole, whole
 
 _UP = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *_UP, nn.Linear, PartialConv2d)
@@ -27,7 +29,7 @@ class Scaling(NamedTuple):
     attempts: int
 
 
-def initialise(network: nn.Module, initialiser: str | Initialiser, *, seed: int) -> tuple[str, ...]:
+def initialise(network: nn.Module, initialiser: str | Initialiser, *, seed: Whole) -> tuple[str, ...]:
     """Draw the weights of all convolutions, up-convolutions and linear layers, zero their biases, return their names.
 
     The initialiser is a name of `ops.initialiser.INITIALISERS` or a function (shape, generator) -> float64 array. It
@@ -37,8 +39,7 @@ def initialise(network: nn.Module, initialiser: str | Initialiser, *, seed: int)
     are left as they are. Raises InputError for an unknown initialiser and for a seed or weights that it cannot use.
     """
     draw = by_name(initialiser) if isinstance(initialiser, str) else initialiser
-    if seed < 0:
-        raise InputError("seed", f"seed={seed} must not be negative", "give 0 or more")
+    seed = whole("seed", seed, least=0)
     layers = _layers(network)
     for place, (name, layer) in enumerate(layers.items()):
         # As spawn key, the place cannot meet the (seed, stream, counters) of other random numbers.
@@ -72,20 +73,16 @@ def unit_variance(
         raise InputError("images", f"are none (shape {tuple(images.shape)})", "give a batch of images")
     initialise(network, orthogonal, seed=seed)
     found: dict[str, Scaling] = {}
-    training = {module: module.training for module in network.modules()}
     handles = [
         layer.register_forward_hook(_scaler(name, found, tolerance, attempts), with_kwargs=True)
         for name, layer in _layers(network).items()
     ]
-    network.eval()
     try:
-        with torch.no_grad():
+        with evaluating(network), torch.no_grad():
             network(images)
     finally:
         for handle in handles:
             handle.remove()
-        for module, mode in training.items():
-            module.training = mode
     return found
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from convworks.errors import InputError, nearest
+from convworks.layers.hourglass import Hourglass
 
 
 class Auxiliary(NamedTuple):
@@ -23,9 +24,9 @@ class Auxiliary(NamedTuple):
 class Network(nn.Module):
     """A network as stem -> stages -> head.
 
-    A tap is the name of an activation: `stem`, a stage (`stage2`), a block of it (`stage2.block1`), or a part of
-    the head (`head.features`). `taps` lists them in the order of computation. Auxiliary classifiers have weights of
-    their own, and take no part in `forward`.
+    A tap is the name of an activation: `stem`, a stage (`stage2`), a block of it (`stage2.block1`; a part, where the
+    stage is an hourglass), or a part of the head (`head.features`). `taps` lists them in the order of computation.
+    Auxiliary classifiers have weights of their own, and take no part in `forward`.
     """
 
     def __init__(
@@ -67,7 +68,10 @@ class Network(nn.Module):
 
     def channels_last(self) -> Network:
         """Lay the weights of convolutions out with channels last, as fast kernels want them."""
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stubs
+        formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.ndim in formats:
+                tensor.data = tensor.data.contiguous(memory_format=formats[tensor.ndim])
         return self
 
     @property
@@ -100,8 +104,16 @@ class Network(nn.Module):
     def _tapped(self) -> dict[str, nn.Module]:
         modules = {"stem": self.stem}
         for name, stage in self.stages.named_children():
-            if isinstance(stage, nn.Sequential):
+            if isinstance(stage, nn.Sequential | Hourglass):
                 modules |= {f"{name}.{block}": module for block, module in stage.named_children()}
             modules[name] = stage
         modules |= {f"head.{name}": module for name, module in self.head.named_children()}
         return modules | {"head": self.head}
+
+
+def without_auxiliary(network: Network) -> Network:
+    """Take the auxiliary classifiers away, which are for training only; return the same network."""
+    if network.auxiliary_stages:
+        del network.auxiliary
+        network.auxiliary_stages, network.auxiliary_weights = {}, {}
+    return network

@@ -5,14 +5,41 @@ from __future__ import annotations
 from convworks.errors import InputError, nearest
 
 CIFAR_DEPTHS = (20, 32, 44, 56, 110, 1202)
+IMAGENET_DEPTHS = (18, 34, 50, 101, 152)
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "lenet": ("lenet5", "lenet5_modern"),
     "convnet": ("convnet_digits", "convnet_fast", "convnet_accurate", "convnet_color"),
+    "alexnet": ("alexnet", "alexnet_torchvision", "zfnet"),
+    "vgg": (
+        *("vgg_a", "vgg_a_lrn", "vgg_b", "vgg_c", "vgg_d", "vgg_e"),
+        *("vgg_a_bn", "vgg_b_bn", "vgg_d_bn", "vgg_e_bn"),
+    ),
+    "resnet": (
+        *(f"resnet{depth}" for depth in IMAGENET_DEPTHS),
+        *(f"resnet{depth}_v1_5" for depth in (50, 101, 152)),
+        *("resnet18_a", "resnet34_a", "resnet34_c", "plain18", "plain34"),
+    ),
     "resnet_cifar": (
         *(f"resnet{depth}" for depth in CIFAR_DEPTHS),
         *(f"plain{depth}" for depth in CIFAR_DEPTHS),
     ),
+    "googlenet": ("googlenet", "googlenet_torchvision"),
+    "bn_inception": ("bn_inception",),
+    "inception": ("inception_v2", "inception_v3"),
+    "unet": ("unet", "unet_padded", "prior_unet"),
+    "hourglass": (
+        *("prior_denoise", "prior_inpaint", "prior_jpeg", "prior_meshgrid"),
+        *("prior_hole6", "prior_hole4", "prior_hole2"),
+    ),
+    "prior_resnet": ("prior_resnet",),
+    "autoencoder": (
+        *("autoencoder_fc", "autoencoder_fc_untied", "autoencoder_fc_deep", "autoencoder_linear"),
+        *("autoencoder_denoising", "autoencoder_conv"),
+    ),
+    "textcnn": ("textcnn", "textcnn_rand", "textcnn_static", "textcnn_nonstatic", "textcnn_multichannel"),
+    "waveform": ("m3", "m5", "m11", "m18"),
+    "c3d": ("c3d",),
 }
 
 NAMES: tuple[str, ...] = tuple(name for names in FAMILIES.values() for name in names)

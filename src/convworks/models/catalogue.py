@@ -47,7 +47,10 @@ class Printed:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is known of a published network."""
+    """What is known of a published network.
+
+    `reads` is images, text, signals or volumes; `makes` is logits, a map of logits or images.
+    """
 
     year: int
     paper: str
@@ -57,6 +60,8 @@ class Facts:
     differs: str = ""
     training: str = ""
     printed: tuple[Printed, ...] = ()
+    reads: str = "images"
+    makes: str = "logits"
 
 
 def row(name: str, table: Mapping[str, Any] | None = None) -> Any:
@@ -117,13 +122,15 @@ def module(name: str) -> ModuleType:
 
 def _check_table(name: str, entry: Any, shape: Shape) -> None:
     """Try a changed table on the meta device with the published size, or the images' where that is larger."""
-    size = tuple(map(max, shape.size, facts(name).shape.size))
+    tried = dataclasses.replace(shape, size=tuple(map(max, shape.size, facts(name).shape.size)))
     try:
         with torch.device("meta"):
-            network = module(name).build(entry, shape).eval()
-            network(example(name, dataclasses.replace(shape, size=size)))
+            network = module(name).build(entry, tried).eval()
+            network(example(name, tried))
         empty = [parameter for parameter, value in network.named_parameters() if not value.numel()]
         reason = f"{empty[0]} would have no values" if empty else ""
+    except InputError:  # says more than the table
+        raise
     except Exception as error:  # anything can be in a table
         reason = f"{type(error).__name__}: {error}"
     if reason:
@@ -140,7 +147,7 @@ def _check_fits(name: str, entry: Any, shape: Shape) -> None:
         try:
             with torch.device("meta"):
                 network(example(name, dataclasses.replace(shape, size=size)))
-        except RuntimeError:
+        except (RuntimeError, ValueError):  # ValueError: nothing left to normalise
             return False
         return True
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from convworks.layers.mode import evaluating
 from convworks.layers.partial import PartialConv2d
 from convworks.layers.rbf import RBF
+from convworks.layers.transposed import Transposed
 from convworks.models.catalogue import create, example
 from convworks.models.meta import without_values
 
@@ -53,7 +55,7 @@ def layers(name: str) -> list[Layer]:
             own = sum(p.numel() for p in module.parameters() if p.requires_grad)
             kind, size = type(module).__name__, tuple(output.shape[1:])
             found.append(
-                Layer(name=layer, kind=kind, output=size, parameters=own, macs=_macs(module, inputs[0], output))
+                Layer(name=layer, kind=kind, output=size, parameters=own, macs=multiply_adds(module, inputs[0], output))
             )
 
         return hook
@@ -78,27 +80,28 @@ def count(network: nn.Module, images: Tensor) -> Count:
 
     def add(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         nonlocal macs
-        macs += _macs(module, inputs[0], output)
+        macs += multiply_adds(module, inputs[0], output)
 
     handles = [module.register_forward_hook(add) for module in network.modules()]
-    was_training = network.training
     try:
-        with torch.no_grad():
-            network.eval()(images)
+        with evaluating(network), torch.no_grad():
+            network(images)
     finally:
-        network.train(was_training)
         for handle in handles:
             handle.remove()
     auxiliary = parameters(getattr(network, "auxiliary", nn.Identity()))
     return Count(parameters=parameters(network) - auxiliary, macs=macs, auxiliary=auxiliary)
 
 
-def _macs(module: nn.Module, images: Tensor, output: Tensor) -> int:
+def multiply_adds(module: nn.Module, images: Tensor, output: Tensor) -> int:
+    """Return the multiply-adds of one layer on one image."""
     if isinstance(module, PartialConv2d):
         return module.connections * math.prod(output.shape[2:])
     if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         return module.weight[0].numel() * output[0].numel()
-    if isinstance(module, nn.Linear):
+    if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+        return module.weight[0].numel() * images[0].numel()  # those that fall into the padding as well
+    if isinstance(module, nn.Linear | Transposed):
         return module.in_features * output[0].numel()
     if isinstance(module, RBF):
         return module.codes.numel()

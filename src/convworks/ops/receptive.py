@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from convworks.errors import InputError
+from convworks.ops.whole import Whole, whole
 
 Span = tuple[int, int]
 
@@ -55,7 +56,12 @@ PIXELS = Field(spans=((0, 0),), step=1)
 
 
 def through_window(field: Field, *, kernel_size: int, stride: int = 1, dilation: int = 1, before: int = 0) -> Field:
-    """Return the field behind a window (convolution, pooling): unit o reads o * stride + t * dilation - before."""
+    """Return the field behind a window (convolution, pooling): unit o reads o * stride + t * dilation - before.
+
+    Raises InputError for a kernel size, stride or dilation below 1.
+    """
+    if min(kernel_size, stride, dilation) < 1:
+        along_chain([(kernel_size, stride, dilation)])
     period = len(field.spans) // math.gcd(len(field.spans), stride)
     spans = (
         _cover(field.span(unit * stride + tap * dilation - before) for tap in range(kernel_size))
@@ -65,7 +71,12 @@ def through_window(field: Field, *, kernel_size: int, stride: int = 1, dilation:
 
 
 def through_up_window(field: Field, *, kernel_size: int, stride: int = 1, dilation: int = 1, before: int = 0) -> Field:
-    """Return the field behind an up-convolution: unit i reads all o with o * stride + t * dilation - before = i."""
+    """Return the field behind an up-convolution: unit i reads all o with o * stride + t * dilation - before = i.
+
+    Raises InputError for a kernel size, stride or dilation below 1.
+    """
+    if min(kernel_size, stride, dilation) < 1:
+        along_chain([(kernel_size, stride, dilation)])
     spans = []
     for unit in range(len(field.spans) * stride):
         reads = [divmod(unit + before - tap * dilation, stride) for tap in range(kernel_size)]
@@ -82,15 +93,22 @@ def together(fields: Sequence[Field]) -> Field:
     if len(strides) != 1:
         listed = ", ".join(map(str, sorted(strides)))
         raise InputError("branches", f"must have one stride, got {listed}", "bring them to the same resolution")
+    if len(set(fields)) == 1:
+        return fields[0]
     period = math.lcm(*(len(field.spans) for field in fields))
     spans = tuple(_cover(field.span(unit) for field in fields) for unit in range(period))
     return _shortest(Field(spans=spans, step=int(fields[0].stride * period)))
 
 
-def chain(layers: Iterable[tuple[int, int, int]]) -> tuple[int, int]:
-    """Return (size, stride) of a chain of (kernel_size, stride, dilation) by the closed form above."""
+def along_chain(layers: Iterable[tuple[Whole, Whole, Whole]]) -> tuple[int, int]:
+    """Return (size, stride) of a chain of (kernel_size, stride, dilation) by the closed form above.
+
+    Raises InputError for what is no whole number of 1 or more.
+    """
     size, jump = 1, 1
-    for kernel_size, stride, dilation in layers:
+    for layer in layers:
+        names = ("kernel_size", "stride", "dilation")
+        kernel_size, stride, dilation = (whole(name, value) for name, value in zip(names, layer, strict=True))
         size += dilation * (kernel_size - 1) * jump
         jump *= stride
     return size, jump
@@ -105,6 +123,8 @@ def _cover(spans: Iterable[Span | None]) -> Span | None:
 def _shortest(field: Field) -> Field:
     """Return the same field with its shortest period."""
     count = len(field.spans)
+    if count == 1:
+        return field
     for period in range(1, count):
         if count % period == 0 and field.step * period % count == 0:
             shorter = Field(spans=field.spans[:period], step=field.step * period // count)

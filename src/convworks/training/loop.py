@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from convworks.data import random
 from convworks.data.batches import Samples, batches, normalise, steps_per_epoch
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import RunError
+from convworks.layers.network import Network
 from convworks.training.config import RunConfig
 from convworks.training.loss import Loss
 from convworks.training.optimizer import update
@@ -28,7 +29,7 @@ class Setup:
     """What a run works with, and does not change while it runs (but for the values of network and optimiser state)."""
 
     config: RunConfig
-    network: nn.Module
+    network: Network
     state: Mapping[str, Tensor]
     parameters: Mapping[str, Tensor]
     preprocessing: Preprocessing
@@ -100,8 +101,10 @@ def step(setup: Setup, number: int, images: Tensor, labels: Tensor, rate: float)
     images, labels = images.to(device), labels.to(device)
     inputs = normalise(images, setup.preprocessing.mean, setup.preprocessing.std)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=setup.precision == torch.bfloat16):
-        logits = setup.network(inputs)
+        logits, auxiliary = setup.network.outputs(inputs)
     loss = setup.loss(logits.float(), labels)
+    for name, others in auxiliary.items():
+        loss = loss + setup.network.auxiliary_weights[name] * setup.loss(others.float(), labels)
     value = loss.item()
     require_finite(setup, f"the loss at step {number}", value, rate)
     loss.backward()  # type: ignore[no-untyped-call]

@@ -23,7 +23,7 @@ from convworks.data.shape import image_shape
 from convworks.data.source import Source, require_train, with_validation
 from convworks.errors import InputError
 from convworks.layers.network import Network
-from convworks.models.catalogue import Shape, create
+from convworks.models.catalogue import Shape, create, facts
 from convworks.training.config import RunConfig
 
 LARGEST = 224  # images of different sizes become squares of at most this side, where the recipe does not say
@@ -104,6 +104,10 @@ def fingerprint(source: Source) -> str:
 
 
 def _network(config: RunConfig, classes: int, preprocessing: Preprocessing) -> Network:
+    known = facts(config.model.name)
+    if (known.reads, known.makes) != ("images", "logits"):
+        reason = f"{config.model.name} turns {known.reads} into {known.makes}, the labels are classes of images"
+        raise InputError("--model", reason, "choose a classifier of images: `convworks models` lists them")
     torch.manual_seed(config.seed)
     shape = Shape(classes=classes, channels=preprocessing.channels, size=preprocessing.size)
     return create(config.model.name, shape, table=config.model.table)

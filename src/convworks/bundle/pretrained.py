@@ -1,0 +1,80 @@
+"""Weights by name, such as resnet50:imagenet: fetched once, checked, and kept as a bundle in the user's cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from convworks.data.download import fetch
+from convworks.data.named import cache_folder
+from convworks.data.source import Report
+from convworks.errors import InputError
+from convworks.models.pretrained import IMAGENET_CLASSES, Pretrained, find_pretrained
+
+
+def is_name(text: str | Path) -> bool:
+    """Tell whether a text is the name of published weights rather than a path."""
+    return ":" in str(text) and not Path(text).exists() and os.sep not in str(text)
+
+
+def locate(place: str | Path, report: Report | None = None) -> Path:
+    """Return the folder of a bundle given by path, or by name: then it is made in the cache if it is not there."""
+    if not is_name(place):
+        return Path(place)
+    entry = find_pretrained(str(place))
+    folder = cache_folder() / "bundles" / str(place).replace(":", "-")
+    if not (folder / "bundle.json").is_file():
+        from convworks.bundle.bundle import save_bundle
+        from convworks.bundle.foreign import import_bundle
+
+        weights = fetch_weights(entry, report)
+        classes = imagenet_classes(report) if str(place).endswith(":imagenet") else ()
+        save_bundle(folder, import_bundle(weights, entry.name, peer=entry.peer, classes=classes, published=entry))
+    return folder
+
+
+def fetch_weights(entry: Pretrained, report: Report | None = None) -> Path:
+    """Return the file of published weights: from $CONVWORKS_DATA/weights, the cache, or its official address."""
+    own = os.environ.get("CONVWORKS_DATA")
+    if own and (Path(own) / "weights" / entry.file).is_file():
+        return Path(own) / "weights" / entry.file
+    path = cache_folder() / "weights" / entry.file
+    if not path.is_file():
+        fetch(_address(entry.address), path, checksum=f"sha256:{entry.checksum}", report=report)
+    return path
+
+
+def imagenet_classes(report: Report | None = None) -> tuple[str, ...]:
+    """Return the names of the 1,000 classes of ImageNet, fetched once."""
+    path = cache_folder() / "weights" / IMAGENET_CLASSES.rpartition("/")[2]
+    if not path.is_file():
+        fetch(_address(IMAGENET_CLASSES), path, checksum=None, report=report)
+    return _distinct(read_classes(path))
+
+
+def read_classes(path: Path) -> tuple[str, ...]:
+    """Read the names of classes from a text file, one a line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(path, f"cannot be read ({error})", "give a text file with one name a line") from None
+    names = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if len(names) < 2:
+        raise InputError(path, f"names {len(names)} classes", "write one name a line, at least two")
+    return names
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Number the names that come again: ImageNet has two kinds of crane, and two of maillot."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return tuple(found)
+
+
+def _address(address: str) -> str:
+    """Return where to fetch: the official address, or the same file of $CONVWORKS_MIRROR."""
+    mirror = os.environ.get("CONVWORKS_MIRROR")
+    return f"{mirror.rstrip('/')}/weights/{address.rpartition('/')[2]}" if mirror else address

@@ -1,0 +1,34 @@
+"""Words as vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class WordVectors(nn.Module):
+    """A vector for each word of a vocabulary, or several: `sets` says of each whether training changes it.
+
+    Word 0 fills up short sentences: its vectors are zero and stay so.
+    """
+
+    def __init__(self, words: int, dimensions: int, sets: Mapping[str, bool]) -> None:
+        super().__init__()
+        for name, trained in sets.items():
+            table = nn.Embedding(words, dimensions, padding_idx=0)
+            table.weight.requires_grad_(trained)
+            self.add_module(name, table)
+
+    def forward(self, tokens: Int[Tensor, "b n"]) -> Float[Tensor, "b c n"]:
+        """Look every word up; the vectors of all sets are the channels at its place."""
+        return torch.cat([table(tokens) for table in self.children()], dim=2).transpose(1, 2)
+
+    def assign(self, vectors: Float[Tensor, "v d"]) -> None:
+        """Give every set these vectors, one for each word; that of word 0 stays zero."""
+        with torch.no_grad():
+            for table in self.parameters():
+                table.copy_(vectors)
+                table[0].zero_()

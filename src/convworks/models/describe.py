@@ -1,0 +1,62 @@
+"""All that can be said of a network without running it: layers, memory, its paper's table, the outline of a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from convworks.errors import InputError
+from convworks.models.catalogue import Shape, create, example, facts
+from convworks.models.layer_table import Layer, fields_of, layer_table
+from convworks.models.memory import Memory, memory
+from convworks.models.meta import without_values
+from convworks.models.outline import Stage, outline
+from convworks.models.printed import Compared, compare
+from convworks.models.trace import trace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """A network of the catalogue on samples of a shape, in batches.
+
+    `layers` and `auxiliary` are those of the network and of its auxiliary classifiers; `printed` is empty for another
+    shape than the published one, which is all that papers print.
+    """
+
+    name: str
+    shape: Shape
+    batch: int
+    layers: tuple[Layer, ...]
+    auxiliary: tuple[Layer, ...]
+    memory: Memory
+    printed: tuple[Compared, ...]
+    stages: tuple[Stage, ...]
+
+
+def describe(name: str, shape: Shape | None = None, *, batch: int = 1) -> Description:
+    """Describe a network; nothing is computed. Raises InputError for samples that it cannot take."""
+    published = facts(name).shape
+    chosen = shape or published
+    try:
+        with without_values():
+            network, images = create(name, chosen), example(name, chosen)
+            calls = trace(network, images)
+            rows = layer_table(calls, fields_of(network, images))
+            printed = compare(network, calls, facts(name).printed) if chosen == published else []
+        with torch.device("meta"):
+            needed = memory(network, example(name, chosen, batch=batch))
+    except (RuntimeError, ValueError) as error:
+        shown = "x".join(map(str, (chosen.channels, *chosen.size)))
+        reason = " ".join(str(error).split())[:120]
+        raise InputError("input", f"{name} cannot take {shown} ({reason})", "give another size") from None
+    return Description(
+        name=name,
+        shape=chosen,
+        batch=batch,
+        layers=tuple(row for row in rows if not row.name.startswith("auxiliary.")),
+        auxiliary=tuple(row for row in rows if row.name.startswith("auxiliary.")),
+        memory=needed,
+        printed=tuple(printed),
+        stages=tuple(outline(calls)),
+    )
