@@ -166,7 +166,7 @@ def test_corrupt_once(server: Server, tmp_path: Path) -> None:
 
 def test_corrupt_twice(server: Server, tmp_path: Path) -> None:
     server.behaviour = ["corrupt"] * 5
-    with pytest.raises(RunError, match=rf"arrived damaged twice \(MD5 [0-9a-f]+ instead of {MD5}\)"):
+    with pytest.raises(RunError, match=rf"arrived damaged twice \(checksum [0-9a-f]+ instead of {MD5}\)"):
         get(server, tmp_path / "file")
     assert left(tmp_path) == []
     assert len(server.asked) == 2

@@ -199,3 +199,24 @@ def test_interrupting_between_the_history_and_the_checkpoint_loses_no_row(tmp_pa
     losses = [[json.loads(row)["validation_loss"] for row in lines] for lines in rows]
     assert losses[0] == losses[1]
     assert len(losses[0]) == whole["epochs"] == 3
+
+
+def test_a_run_stopped_between_its_last_step_and_validation_goes_on(tmp_path: Path) -> None:
+    from convworks.training import run as module
+
+    train(tmp_path / "whole", epochs=3)
+    original, calls = module.measure, iter(range(100))
+
+    def break_off(setup: Any) -> dict[str, float]:
+        if next(calls) == 1:
+            raise KeyboardInterrupt
+        return original(setup)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "measure", break_off)
+        with pytest.raises(Exception, match="interrupted"):
+            train(tmp_path / "broken", epochs=3, overrides=["training.checkpoint_seconds=1e-9"])
+    convworks.train(resume=tmp_path / "broken")
+    rows = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "broken")]
+    losses = [[json.loads(row)["validation_loss"] for row in lines] for lines in rows]
+    assert losses[0] == losses[1]

@@ -28,8 +28,6 @@ class PoolTo(nn.Module):
 
     def _means(self, n: int) -> Float[Tensor, "s n"]:
         """Return the matrix that averages n values to `side` windows, which overlap where n does not divide."""
-        means = torch.zeros(self.side, n, device="cpu")
-        for window in range(self.side):
-            first, last = window * n // self.side, -(-(window + 1) * n // self.side)
-            means[window, first:last] = 1 / (last - first)
-        return means
+        window, position = torch.arange(self.side, device="cpu")[:, None], torch.arange(n, device="cpu")
+        first, last = window * n // self.side, -(-(window + 1) * n // self.side)
+        return ((position >= first) & (position < last)) / (last - first)

@@ -71,6 +71,7 @@ def fit(setup: Setup, progress: Progress, events: Events) -> None:
     while progress.epoch < config.epochs and not exhausted(setup, progress):
         setup.network.train()
         started = time.perf_counter()
+        rate = learning_rate(config.schedule, max(0, progress.step - 1), setup.steps)  # if only validation is left
         for images, labels in batches(
             train,
             setup.config.augment,
