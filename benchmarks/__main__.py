@@ -10,13 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks import machine
+from benchmarks.classifier import CLASSIFIERS
 from benchmarks.definitions import definitions
 from benchmarks.folder import folder, folder_small
 from benchmarks.lrn import lrn_forward, lrn_training
 from benchmarks.measure import BenchmarkError, measure, summarise, table
 from benchmarks.mnist import mnist
 from benchmarks.predict import predict
-from benchmarks.resnet import resnet50_forward, resnet50_step
 from benchmarks.startup import startup
 
 BENCHMARKS = {
@@ -26,8 +26,7 @@ BENCHMARKS = {
     "folder-small": folder_small,
     "predict": predict,
     "definitions": definitions,
-    "resnet50-forward": resnet50_forward,
-    "resnet50-step": resnet50_step,
+    **CLASSIFIERS,
     "lrn-forward": lrn_forward,
     "lrn-training": lrn_training,
 }

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from convworks.data.batches import normalise
 from convworks.data.load import load_images
 from convworks.data.preprocess import Preprocessing
-from convworks.data.source import open_source
+from convworks.data.source import Split, open_source
 from convworks.evaluate.predict import probabilities
 from convworks.layers.network import Network
 from convworks.models.catalogue import create
@@ -21,6 +23,7 @@ from convworks.models.resnet_cifar import PEERS
 
 FILES = {"resnet20": "resnet20-12fca82f.th", "resnet32": "resnet32-d509ac18.th", "resnet44": "resnet44-014dd654.th"}
 PEER = PEERS["cifar"]
+GIVEN = Preprocessing(size=(32, 32), channels=3, fit="crop", mean=PEER.mean, std=PEER.std)
 
 
 def their_state(data: Path, name: str) -> dict[str, Tensor]:
@@ -49,6 +52,13 @@ def unpack_test(archive: Path, folder: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def images(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Split:
+    """Give the 10,000 test images."""
+    folder = unpack_test(data / "cifar10-jpeg.tar.xz", tmp_path_factory.mktemp("cifar10"))
+    return open_source(folder).splits["test"]
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_every_tensor_has_its_place(name: str, data: Path) -> None:
     network, theirs = trained(data, name), their_state(data, name)
@@ -57,14 +67,40 @@ def test_every_tensor_has_its_place(name: str, data: Path) -> None:
             assert torch.equal(network.state_dict()[ours], theirs[key]), ours
 
 
-def test_resnet20_trained_by_others_makes_their_errors(data: Path, tmp_path: Path) -> None:
+def original(state: dict[str, Tensor], images: Tensor) -> Tensor:
+    """Compute what the peer's own script computes, straight from its tensors: one line for each of its operations."""
+
+    def norm(x: Tensor, name: str) -> Tensor:
+        mean, variance = state[f"{name}.running_mean"], state[f"{name}.running_var"]
+        return F.batch_norm(x, mean, variance, state[f"{name}.weight"], state[f"{name}.bias"])
+
+    x = F.relu(norm(F.conv2d(images, state["conv1.weight"], padding=1), "bn1"))
+    for layer in (1, 2, 3):
+        blocks = sum(key.startswith(f"layer{layer}.") and key.endswith(".conv1.weight") for key in state)
+        for block in range(blocks):
+            name, stride = f"layer{layer}.{block}", 2 if layer > 1 and block == 0 else 1
+            out = F.relu(norm(F.conv2d(x, state[f"{name}.conv1.weight"], stride=stride, padding=1), f"{name}.bn1"))
+            out = norm(F.conv2d(out, state[f"{name}.conv2.weight"], padding=1), f"{name}.bn2")
+            quarter = out.shape[1] // 4
+            shortcut = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, quarter, quarter)) if stride == 2 else x
+            x = F.relu(out + shortcut)
+    return F.linear(x.mean((2, 3)), state["linear.weight"], state["linear.bias"])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_predictions_are_those_of_the_original(name: str, data: Path, images: Split) -> None:
+    pixels = normalise(load_images(images, GIVEN)[::10], PEER.mean, PEER.std)
+    with torch.no_grad():
+        ours, theirs = trained(data, name).eval()(pixels), original(their_state(data, name), pixels)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    assert torch.equal(ours.argmax(1), theirs.argmax(1))
+
+
+def test_resnet20_trained_by_others_makes_their_errors(data: Path, images: Split) -> None:
     network = trained(data, "resnet20")
-    preprocessing = Preprocessing(size=(32, 32), channels=3, fit="crop", mean=PEER.mean, std=PEER.std)
-    source = open_source(unpack_test(data / "cifar10-jpeg.tar.xz", tmp_path))
-    test = source.splits["test"]
-    found = probabilities(network.channels_last(), load_images(test, preprocessing), preprocessing, torch.float32)
-    assert len(test) == 10_000
-    wrong = int((found.argmax(1) != test.labels).sum())
+    found = probabilities(network.channels_last(), load_images(images, GIVEN), GIVEN, torch.float32)
+    assert len(images) == 10_000
+    wrong = int((found.argmax(1) != images.labels).sum())
     # A tie broken by the last bit of a sum may fall either way.
     assert abs(wrong - 1897) <= 2, f"{wrong / 100} % errors, not 18.97 %"
     assert np.allclose(found.sum(1), 1, atol=1e-5)

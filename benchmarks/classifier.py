@@ -1,4 +1,4 @@
-"""ResNet-50 as convworks builds it against torchvision's module: the same loop, the same weights."""
+"""Networks as convworks builds them against torchvision's modules: the same loop around both."""
 
 from __future__ import annotations
 
@@ -16,24 +16,27 @@ VARIANTS = {
 }
 
 
-def resnet50(job: str, workspace: Path) -> Benchmark:
+def classifier(network: str, job: str, workspace: Path) -> Benchmark:
     """Compare one pass in evaluation mode (`forward`) or one step of SGD (`step`), in float32."""
     what = {"forward": "forward pass in evaluation mode", "step": "training step (forward, backward, SGD)"}[job]
-    words = [(name, (*chosen, job, BATCH, ROUNDS)) for name, chosen in VARIANTS.items()]
+    words = [(name, (network, *chosen, job, BATCH, ROUNDS)) for name, chosen in VARIANTS.items()]
     return Benchmark(
-        name=f"resnet50-{job}",
-        job=f"ResNet-50 (v1.5), {what}, batch {BATCH} of 224x224, float32, median of {ROUNDS}, without start-up.",
+        name=f"{network}-{job}",
+        job=f"{network}, {what}, batch {BATCH} of 224x224, float32, median of {ROUNDS}, without start-up.",
         variants=tuple(
-            Variant(name=name, command=lambda _, a=arguments: script("both/resnet50.py", *a), read=last_line)
+            Variant(name=name, command=lambda _, a=arguments: script("both/classifier.py", *a), read=last_line)
             for name, arguments in words
         ),
         yardstick="torchvision, channels_last",
         repeats=5,
         amount=BATCH,
         unit="images/s",
-        same=("parameters", "loss"),
+        same=("parameters",),
     )
 
 
-resnet50_forward = partial(resnet50, "forward")
-resnet50_step = partial(resnet50, "step")
+CLASSIFIERS = {
+    f"{network}-{job}": partial(classifier, network, job)
+    for network in ("resnet50", "googlenet")
+    for job in ("forward", "step")
+}

@@ -1,0 +1,76 @@
+"""Time one library's network: `classifier.py NAME convworks|torchvision channels_last|contiguous forward|step B N`."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+OURS = {"resnet50": "resnet50_v1_5", "googlenet": "googlenet_torchvision"}
+
+
+def network(name: str, library: str) -> nn.Module:
+    """Build the network and draw its weights."""
+    if library == "convworks":
+        from convworks.models.catalogue import create
+
+        made: nn.Module = create(OURS[name])
+    else:
+        from torchvision import models
+
+        options = {"aux_logits": True, "init_weights": False} if name == "googlenet" else {}
+        made = getattr(models, name)(**options)
+    torch.manual_seed(0)
+    for parameter in made.parameters():
+        if parameter.ndim > 1:
+            nn.init.kaiming_normal_(parameter)
+    return made
+
+
+def losses(images: torch.Tensor) -> torch.Tensor:
+    """Return the loss, in training with those of the auxiliary classifiers."""
+    if library == "convworks" and model.training:
+        logits, auxiliary = model.outputs(images)
+        others = list(auxiliary.values())
+    else:
+        logits, others = model(images), []
+        if isinstance(logits, tuple):
+            logits, others = logits[0], [each for each in logits[1:] if each is not None]
+    return F.cross_entropy(logits, labels) + sum(0.3 * F.cross_entropy(each, labels) for each in others)
+
+
+name, library, layout, job, batch, rounds = *sys.argv[1:5], int(sys.argv[5]), int(sys.argv[6])
+memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+model = network(name, library).train(job == "step").to(memory_format=memory_format)
+images = torch.randn(batch, 3, 224, 224, generator=torch.Generator().manual_seed(1)).to(memory_format=memory_format)
+labels = torch.arange(batch)
+optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+
+
+def forward() -> torch.Tensor:
+    with torch.inference_mode():
+        return losses(images)
+
+
+def step() -> torch.Tensor:
+    loss = losses(images)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+run = {"forward": forward, "step": step}[job]
+run()
+run()
+seconds = []
+for _ in range(rounds):
+    started = time.perf_counter()
+    run()
+    seconds.append(time.perf_counter() - started)
+print(json.dumps({"seconds": statistics.median(seconds), "parameters": sum(p.numel() for p in model.parameters())}))
