@@ -183,3 +183,28 @@ def test_bad_input() -> None:
 
     with pytest.raises(InputError, match="receptive field: pixel_shuffle turns"):
         receptive_fields(nn.Sequential(nn.Conv2d(1, 4, 3), Shuffle()), 1, (8, 8))
+
+
+@pytest.mark.parametrize(
+    ("name", "tap", "size"),
+    [
+        ("unet_padded", "stages", (256, 256)),
+        ("autoencoder_conv", "stages", (64, 64)),
+        ("prior_resnet", "stages", (96, 96)),
+        ("c3d", "stages.conv3b", (32, 64, 64)),
+        ("m11", "stages", (40_000,)),
+    ],
+)
+def test_networks_that_sort_no_images(name: str, tap: str, size: tuple[int, ...]) -> None:
+    """The field of a unit in the middle, along one, two and three axes."""
+    network, channels = create(name), facts(name).shape.channels
+    found: list[Tensor] = []
+    handle = network.get_submodule(tap).register_forward_hook(lambda _m, _i, output: found.append(output))
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, channels, *size))
+    handle.remove()
+    unit = tuple(n // 2 for n in found[0].shape[2:])
+    reached = footprint(network, tap, channels, size, unit=unit).nonzero()
+    fields = receptive_fields(network, channels, size)[tap]
+    for axis, (field, at) in enumerate(zip(fields, unit, strict=True)):
+        assert (int(reached[:, axis].min()), int(reached[:, axis].max())) == field.span(at)
