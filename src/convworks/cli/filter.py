@@ -33,7 +33,11 @@ def run(paths: Sequence[str], *, kernel: str | None, stride: int, padding: str, 
         raise InputError("--kernel", "is missing", f"give one of {', '.join(KERNELS)}, or a file, or numbers")
     chosen = parse_kernel(kernel)
     zeros: Padding = int(padding) if padding.removeprefix("-").isdecimal() else padding
-    resolve_padding(zeros, chosen.weights.shape, (1, 1))
+    try:
+        resolve_padding(zeros, chosen.weights.shape, (1, 1))
+    except InputError as error:  # its remedy is for Python, where each side can be given
+        remedy = "give valid, same (odd kernels), full, or one number for all sides"
+        raise InputError(f"--padding {padding}", error.reason, remedy) from None
     files = find_images(paths)
     places = [
         places_of(out / f"{name}-{chosen.name}", file, chosen)

@@ -57,7 +57,9 @@ def find_peer(peer: str, name: str, *, ours: bool = False) -> tuple[Peer, str]:
     pairs = [pair for entry in tables[peer] for pair in entry.names.items()]
     known = [row if ours else theirs for theirs, row in pairs]
     raise InputError(
-        "--model", f"{peer} has no network {name!r} known here{nearest(name, known)}", f"known: {', '.join(known)}"
+        "--format" if ours else "--model",
+        f"{peer} has no network {name!r} known here{nearest(name, known)}",
+        f"known: {', '.join(known)}",
     )
 
 
