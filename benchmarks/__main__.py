@@ -18,6 +18,7 @@ from benchmarks.measure import BenchmarkError, measure, summarise, table
 from benchmarks.mnist import mnist
 from benchmarks.predict import predict
 from benchmarks.startup import startup
+from benchmarks.throughput import THROUGHPUT
 
 BENCHMARKS = {
     "startup": startup,
@@ -29,6 +30,7 @@ BENCHMARKS = {
     **CLASSIFIERS,
     "lrn-forward": lrn_forward,
     "lrn-training": lrn_training,
+    **THROUGHPUT,
 }
 RESULTS = Path(__file__).parent / "results"
 

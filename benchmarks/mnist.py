@@ -10,7 +10,8 @@ from pathlib import Path
 
 from benchmarks.measure import Benchmark, BenchmarkError, Facts, Variant, data, last_line, program, script
 from convworks.recipes import recipe
-from convworks.training.config import CrossEntropy, OneCycle
+from convworks.training.loss_config import CrossEntropy
+from convworks.training.schedule_config import OneCycle
 
 
 def mnist(workspace: Path) -> Benchmark:
@@ -72,8 +73,8 @@ def _plain(workspace: Path) -> Callable[[int], list[str]]:
     options = {
         "epochs": training.epochs,
         "batch-size": training.batch_size,
-        "peak": schedule.peak,
-        "warmup": schedule.warmup,
+        "peak": schedule.rate,
+        "warmup": schedule.rise,
         "smoothing": loss.smoothing,
         "weight-decay": training.optimizer.weight_decay,
         "validation": config.data.validation_limit,

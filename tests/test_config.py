@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convworks.config import build, fields, override, to_json
+from convworks.config import assignment, build, fields, override, to_json
 from convworks.errors import InputError
 from convworks.recipes import RECIPES, recipe
 from convworks.training.config import RunConfig
@@ -15,7 +15,7 @@ BASE = recipe("mnist/fast")
 
 
 def test_override_sets_nested_fields_and_leaves_the_original() -> None:
-    changed = override(BASE, ["training.epochs=3", "seed=7", "data.size=(32, 48)", "training.schedule.peak=0.5"])
+    changed = override(BASE, ["training.epochs=3", "seed=7", "data.size=(32, 48)", "training.schedule.rate=0.5"])
     assert (changed.training.epochs, changed.seed, changed.data.size) == (3, 7, (32, 48))
     assert BASE.seed == 0
 
@@ -45,6 +45,18 @@ def test_a_wrong_override_gives_one_line_that_names_it(assignment: str, words: l
     assert "\n" not in line
     for word in words:
         assert word in line
+
+
+@given(st.text() | st.sampled_from(["None", "true", "17", "'a'", " a", "(1, 2)"]))
+def test_an_assignment_gives_back_the_text_it_was_made_of(text: str) -> None:
+    assert override(BASE, [assignment("data.source", text)]).data.source == text
+
+
+def test_an_assignment_is_quoted_only_where_it_would_read_as_something_else() -> None:
+    assert assignment("device", "cpu") == "device=cpu"
+    assert assignment("data.source", "17") == "data.source='17'"
+    assert assignment("data.source", "none") == "data.source='none'"
+    assert assignment("data.source", " a") == "data.source=' a'"
 
 
 def test_unknown_fields_of_a_file_are_refused_with_the_nearest_name() -> None:

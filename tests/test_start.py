@@ -33,6 +33,10 @@ print("STATUS", status, heavy)
         (["data", "no/such/path"], 2),
         (["filter"], 0),
         (["filter", "no/such/image.png", "--kernel", "edge"], 2),
+        (["restarts", "mnist/fats"], 2),
+        (["crossval", "--data", "no/such/path"], 2),
+        (["tune", "--set", "training.epoch=3"], 2),
+        (["tune", "--help"], 0),
         (["recipes"], 0),
         (["recipes", "mnist/fast"], 0),
     ],
@@ -52,7 +56,7 @@ def test_importing_convworks_imports_nothing_heavy() -> None:
 def test_the_public_face() -> None:
     import convworks
 
-    assert convworks.__all__ == ["__version__", "load", "train"]
+    assert convworks.__all__ == ["__version__", "crossval", "load", "lr_range", "network", "restarts", "train", "tune"]
     assert callable(convworks.train)
     assert callable(convworks.load)
     with pytest.raises(AttributeError, match="nothing"):

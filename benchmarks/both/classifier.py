@@ -1,4 +1,7 @@
-"""Time one library's network: `classifier.py NAME convworks|torchvision channels_last|contiguous forward|step B N`."""
+"""Time a network: `classifier.py NAME LIBRARY LAYOUT FORM forward|step BATCH ROUNDS`.
+
+LIBRARY is convworks or torchvision, LAYOUT channels_last or contiguous, FORM "as built", folded or bfloat16.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +47,17 @@ def losses(images: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(logits, labels) + sum(0.3 * F.cross_entropy(each, labels) for each in others)
 
 
-name, library, layout, job, batch, rounds = *sys.argv[1:5], int(sys.argv[5]), int(sys.argv[6])
+name, library, layout, form, job = sys.argv[1:6]
+batch, rounds = map(int, sys.argv[6:8])
 memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
 model = network(name, library).train(job == "step").to(memory_format=memory_format)
 images = torch.randn(batch, 3, 224, 224, generator=torch.Generator().manual_seed(1)).to(memory_format=memory_format)
 labels = torch.arange(batch)
+parameters = sum(p.numel() for p in model.parameters())
+if form == "folded":
+    from convworks.layers.folded import folded
+
+    model = folded(model)
 optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
 
 
@@ -58,7 +67,8 @@ def forward() -> torch.Tensor:
 
 
 def step() -> torch.Tensor:
-    loss = losses(images)
+    with torch.autocast("cpu", torch.bfloat16, enabled=form == "bfloat16"):
+        loss = losses(images)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -73,4 +83,4 @@ for _ in range(rounds):
     started = time.perf_counter()
     run()
     seconds.append(time.perf_counter() - started)
-print(json.dumps({"seconds": statistics.median(seconds), "parameters": sum(p.numel() for p in model.parameters())}))
+print(json.dumps({"seconds": statistics.median(seconds), "parameters": parameters}))

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convworks.config import override
+from convworks.config import assignment, override
 from convworks.console import downloading
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
+from convworks.experiments.command import check_place, parse_workers
+from convworks.hardware import restarted
+from convworks.hardware import restarts as allowed_restarts
 from convworks.recipes import recipe as find_recipe
 
 if TYPE_CHECKING:
     from convworks.training.config import RunConfig
+    from convworks.training.loop import Events
+    from convworks.training.loss import Loss
 
 
 def train(
@@ -23,7 +28,7 @@ def train(
     *,
     data: str | Path | None = None,
     model: str | None = None,
-    epochs: int | None = None,
+    epochs: int | str | None = None,
     out: str | Path | None = None,
     resume: str | Path | None = None,
     device: str | None = None,
@@ -31,27 +36,237 @@ def train(
     deterministic: bool = False,
     overrides: Iterable[str] = (),
     command: str | None = None,
+    loss: Loss | None = None,
+    events: Sequence[Events] = (),
 ) -> dict[str, Any]:
     """Train a network and return {"run", "bundle", "report", "validation": {"top1", ...}, "test": {...}, "seconds"}.
 
     Without anything it trains on the embedded digits; `data` is a name or a path; `overrides` are `field=value`
-    assignments; `resume` goes on with a run folder. Raises InputError for wrong input, RunError for a failed run.
+    assignments; `resume` goes on with a run folder, to `epochs` in all or for so many more ("+50"). `loss` is a
+    function (logits, labels) -> mean loss in the place of the recipe's, `events` are told what happens.
+    Raises InputError for wrong input, RunError for a failed run.
     """
     from convworks.training import folder
+    from convworks.training.resume import whole_epochs
 
     began = time.perf_counter()
-    changes = _changes(model, epochs, device, seed, deterministic, overrides)
     if resume is not None:
-        if recipe or data or out or changes:
-            raise InputError("--resume", "goes on with the run as it was configured", "leave the other options out")
-        return _resume(Path(resume))
+        if out is not None:
+            raise InputError("--out", "a run that goes on stays where it is", "leave it out")
+        if restarted():  # by torchrun: what was asked for is in the run already
+            return _resume(Path(resume), None, None, None, [], loss, events)
+        changes = _changes(model, None, device, seed, deterministic, overrides)
+        return _resume(Path(resume), epochs, recipe, data, changes, loss, events)
+    if out is None and allowed_restarts() > 0:
+        raise InputError("--out", "is needed, for a run that torchrun may start again to find itself", "name a folder")
+    if isinstance(epochs, str):
+        if epochs.startswith("+"):
+            raise InputError("--epochs", f"{epochs} is for a run that goes on", "give the run with --resume")
+        epochs = whole_epochs(epochs)
+    changes = _changes(model, epochs, device, seed, deterministic, overrides)
+    if loss is not None:
+        own = {"kind": "own", "name": own_name(loss)}
+        changes.append(assignment("training.loss", own))
+    if restarted() and out is not None and (Path(out) / folder.RECORD).exists():
+        return _resume(Path(out), None, None, None, [], loss, events)  # torchrun started all processes again
     config, source = configure(recipe, data, changes)
     place = Path(out) if out is not None else None
     folder.check_outside(folder.claim(place, config.recipe), source)
     from convworks.training.run import train as run
 
     command = command or _command(config, recipe, data, changes)
-    return run(config, command=command, out=place, source=source, began=began)
+    return run(config, command=command, out=place, source=source, began=began, loss=loss, events=events)
+
+
+def restarts(
+    recipe: str | None = None,
+    *,
+    data: str | Path | None = None,
+    runs: int | None = None,
+    model: str | None = None,
+    epochs: int | None = None,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    workers: int | str = 1,
+    device: str | None = None,
+    seed: int | None = None,
+    deterministic: bool = False,
+    overrides: Iterable[str] = (),
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Train from `runs` seeds (5), from `seed` on; return the runs, mean and spread, the best, and the ensemble.
+
+    `workers` is a number of processes, or "ray"; everything else is as in `train`. `resume` goes on with such a folder.
+    """
+    changes = _changes(model, epochs, device, seed, deterministic, overrides)
+    if resume is not None:
+        _check_resumed(recipe, data, out, changes, "--runs and --workers")
+        from convworks.experiments.restarts import resume_restarts
+
+        return resume_restarts(Path(resume), runs=runs, workers=parse_workers(workers))
+    config, asked = _experiment("restarts", recipe, data, changes, out, command, workers)
+    from convworks.experiments.restarts import restarts as work
+
+    return work(config, runs=5 if runs is None else runs, **asked)
+
+
+def crossval(
+    recipe: str | None = None,
+    *,
+    data: str | Path | None = None,
+    folds: int | None = None,
+    stratified: bool = True,
+    group_by: str | None = None,
+    model: str | None = None,
+    epochs: int | None = None,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    workers: int | str = 1,
+    device: str | None = None,
+    seed: int | None = None,
+    deterministic: bool = False,
+    overrides: Iterable[str] = (),
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Train once a fold (5); return the runs, mean and spread, and the pooled accuracy over all images but test.
+
+    `group_by` names a column of a CSV source whose equal values stay together. The rest is as in `restarts`.
+    """
+    changes = _changes(model, epochs, device, seed, deterministic, overrides)
+    if resume is not None:
+        given = folds is not None or not stratified or group_by is not None
+        _check_resumed(recipe, data, out, [*changes, *(["folds"] if given else [])], "--workers")
+        from convworks.experiments.crossval import resume_crossval
+
+        return resume_crossval(Path(resume), workers=parse_workers(workers))
+    config, asked = _experiment("crossval", recipe, data, changes, out, command, workers)
+    from convworks.experiments.crossval import crossval as work
+
+    count = 5 if folds is None else folds
+    return work(config, folds=count, stratified=stratified, group_by=group_by, **asked)
+
+
+def tune(
+    recipe: str | None = None,
+    *,
+    data: str | Path | None = None,
+    trials: int | None = None,
+    search: Iterable[str] = (),
+    storage: str | None = None,
+    study: str | None = None,
+    pruning: bool = True,
+    model: str | None = None,
+    epochs: int | None = None,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    workers: int | str = 1,
+    device: str | None = None,
+    seed: int | None = None,
+    deterministic: bool = False,
+    overrides: Iterable[str] = (),
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Search with Optuna by `trials` runs (20); return the trials, the best, and each field's importance.
+
+    `search` are dimensions such as "training.schedule.rate=log:1e-4..1"; `storage` is the URL of an Optuna storage, in
+    which several machines that name the same `study` share the trials. The rest is as in `restarts`.
+    """
+    changes = _changes(model, epochs, device, seed, deterministic, overrides)
+    dimensions = list(search)
+    if resume is not None:
+        given = [*dimensions, *([study] if study else []), *([] if pruning else ["pruning"])]
+        _check_resumed(recipe, data, out, [*changes, *given], "--trials, --storage and --workers")
+        from convworks.experiments.tune import resume_tune
+
+        return resume_tune(Path(resume), trials=trials, storage=storage, workers=parse_workers(workers))
+    config, asked = _experiment("tune", recipe, data, changes, out, command, workers)
+    from convworks.experiments.tune import tune as work
+
+    return work(
+        config,
+        trials=20 if trials is None else trials,
+        search=dimensions,
+        storage=storage,
+        study=study,
+        pruning=pruning,
+        **asked,
+    )
+
+
+def lr_range(
+    recipe: str | None = None,
+    *,
+    data: str | Path | None = None,
+    model: str | None = None,
+    lowest: float = 1e-5,
+    highest: float = 10.0,
+    steps: int = 100,
+    device: str | None = None,
+    seed: int | None = None,
+    overrides: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Raise the learning rate from step to step until the loss explodes (Smith 2017); return what that says.
+
+    {"suggestion", "edge", "steepest", "tenth", "rates", "losses", "smoothed", "exploded", "falling", "next", ...}:
+    `edge` is the highest rate before the loss rises, which is suggested; `steepest` where it falls fastest, `tenth` a
+    tenth of where it is lowest; None where it never fell. `next` is the command to train. The network is forgotten.
+    """
+    from convworks.training.range_config import Sweep
+
+    began = time.perf_counter()
+    sweep = Sweep(lowest=float(lowest), highest=float(highest), steps=steps)
+    changes = _changes(model, None, device, seed, False, overrides)
+    config, source = configure(recipe, data, changes)
+    from convworks.training.range_test import sweep_source
+
+    found = sweep_source(config, source, sweep)
+    command = _command(config, recipe, data, changes)
+    chosen = f" --set training.schedule.rate={found.suggestion:.2g}" if found.suggestion else ""
+    return {
+        "model": config.model.name,
+        "source": source.name,
+        "suggestion": found.suggestion,
+        "edge": found.edge,
+        "steepest": found.steepest,
+        "tenth": found.tenth,
+        "exploded": found.exploded,
+        "falling": found.falling,
+        "rates": list(found.rates),
+        "losses": list(found.losses),
+        "smoothed": list(found.smoothed),
+        "next": command + chosen,
+        "seconds": round(time.perf_counter() - began, 3),
+    }
+
+
+def _check_resumed(
+    recipe: str | None, data: str | Path | None, out: str | Path | None, changes: Iterable[str], allowed: str
+) -> None:
+    if recipe or data or out or list(changes):
+        reason = "goes on with the experiment as it was configured"
+        raise InputError("--resume", reason, f"leave the other options out but {allowed}")
+
+
+def _experiment(
+    kind: str,
+    recipe: str | None,
+    data: str | Path | None,
+    changes: Iterable[str],
+    out: str | Path | None,
+    command: str | None,
+    workers: int | str,
+) -> tuple[RunConfig, dict[str, Any]]:
+    """Return the configuration that an experiment varies, and what every experiment is told besides."""
+    count = parse_workers(workers)
+    from convworks.training import folder
+
+    config, source = configure(recipe, data, changes)
+    place = Path(out) if out is not None else None
+    check_place(place, kind)
+    folder.check_outside(folder.claim(place, f"{config.recipe}-{kind}"), source)
+    train = _command(config, recipe, data, changes)
+    command = command or train.replace("train", kind, 1)
+    return config, {"train": train, "command": command, "out": place, "workers": count}
 
 
 def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str]) -> tuple[RunConfig, Source]:
@@ -61,7 +276,7 @@ def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str
     if recipe is not None:
         config = find_recipe(recipe)
         if data is not None:
-            config = override(config, [f"data.source={str(data)!r}"])
+            config = override(config, [assignment("data.source", str(data))])
         config = _changed(config, changes, data)
         return config, open_source(config.data.source, report=downloading())
     from convworks.recipes.folder import default
@@ -89,7 +304,7 @@ def _changes(
 ) -> list[str]:
     """Write the options as assignments, in the order in which they count."""
     given = {"model.name": model, "training.epochs": epochs, "device": device, "seed": seed}
-    changes = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+    changes = [assignment(name, value) for name, value in given.items() if value is not None]
     return [*changes, *(["deterministic=True"] if deterministic else []), *overrides]
 
 
@@ -98,12 +313,28 @@ def _command(config: RunConfig, recipe: str | None, data: str | Path | None, cha
     return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
 
 
-def _resume(path: Path) -> dict[str, Any]:
-    from convworks.training import folder
+def own_name(loss: Loss) -> str:
+    """Return what a loss of one's own is called in the configuration."""
+    return str(getattr(loss, "__qualname__", type(loss).__name__))
 
-    config, record = folder.read_record(path)
-    if record.get("status") == "finished":
-        raise InputError(f"--resume {path}", "the run is finished", f"use its bundle: {path / 'bundle'}")
+
+def _resume(
+    path: Path,
+    epochs: int | str | None,
+    recipe: str | None,
+    data: str | Path | None,
+    changes: list[str],
+    loss: Loss | None,
+    events: Sequence[Events],
+) -> dict[str, Any]:
+    from convworks.training.resume import continued
     from convworks.training.run import train as run
 
-    return run(config, command=str(record.get("command", "")), resume=path)
+    given = [assignment("recipe", recipe)] if recipe is not None else []
+    if data is not None:
+        place = Path(data).expanduser().absolute()
+        given.append(assignment("data.source", str(place if place.exists() else data)))
+    config, record = continued(path, epochs, [*given, *changes])
+    if loss is not None and (name := own_name(loss)) != getattr(config.training.loss, "name", None):
+        raise InputError("loss", f"the run has another one than {name!r}", "leave it out, or start a new run")
+    return run(config, command=str(record.get("command", "")), resume=path, loss=loss, events=events)

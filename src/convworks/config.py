@@ -46,6 +46,12 @@ def override(config: C, assignments: Iterable[str]) -> C:
     return build(type(config), values, where="")
 
 
+def assignment(name: str, value: Any) -> str:
+    """Return the `a.b=c` that gives the field this value: text as it is, unless it would read as something else."""
+    bare = isinstance(value, str) and _literal(value.strip()) == value
+    return f"{name}={value}" if bare else f"{name}={value!r}"
+
+
 def to_json(config: Config) -> Any:
     """Return the configuration as plain JSON values."""
     return json.loads(config.model_dump_json())

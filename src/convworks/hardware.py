@@ -37,6 +37,16 @@ def is_device(name: str) -> bool:
     return re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name) is not None
 
 
+def restarted() -> bool:
+    """Tell whether torchrun has started this process again after one of the processes died."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+def restarts() -> int:
+    """Return how often torchrun may start this process again."""
+    return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
+
+
 def choose_device(name: str) -> torch.device:
     """Return the device for a name; `auto` takes CUDA, then MPS, then the CPU. A missing one raises InputError."""
     import torch

@@ -59,7 +59,7 @@ def test_how_weights_are_kept(wrapper: str, inside: str, suffix: str, tmp_path: 
     else:
         torch.save({inside: OrderedDict(tensors), "epoch": 3} if inside else tensors, path)
     bundle = import_bundle(path, "resnet20", peer="cifar")
-    assert torch.equal(bundle.network.stem[0].weight, state()["conv1.weight"])  # type: ignore[index]
+    assert torch.equal(bundle.network.state_dict()["stem.0.weight"], state()["conv1.weight"])
 
 
 def test_classes_and_channels_follow_from_the_weights(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from zlib import crc32
 
@@ -66,6 +67,26 @@ def csv(p: Place, text: str) -> str:
 def foreign(p: Place) -> list[str]:
     """Make a bundle of other classes."""
     return [p.bundle(), p.bundle(lambda d: d.update(classes=["x", "y"]), name="other")]
+
+
+def experiment(place: Place, **changes: object) -> str:
+    """Write the record of an experiment of three restarts."""
+    record = json.loads((place.trained / "run.json").read_text())
+    asked = {"runs": 3, "first": 0}
+    values = {"format": 1, "kind": "restarts", "status": "stopped", "asked": asked, "command": "", "train": ""}
+    return place.write(
+        "out/experiment.json", json.dumps({**values, "configuration": record["configuration"], **changes})
+    )
+
+
+def grouped(place: Place, ours: str, theirs: str = "") -> str:
+    """Write a table of twelve images, six of each class, with a patient for each: of class b the same, or others."""
+    place.images("a", 0)
+    place.images("b", 1)
+    pairs = [("a", index, patient) for index, patient in enumerate(ours)]
+    pairs += [("b", index, patient) for index, patient in enumerate(theirs or ours)]
+    rows = [f"{label}/{index}.png,{label},{patient}" for label, index, patient in pairs]
+    return place.write("data.csv", "\n".join(["path,label,patient", *rows]))
 
 
 class Code:
@@ -158,7 +179,7 @@ VALUES: Rows = {
     "no such command": (lambda p: ["trian"], "trian | 'train' | --help"),
     "unknown option": (lambda p: ["train", "--epoch", "3"], "--epoch | --epochs | convworks train --help"),
     "option without value": (lambda p: ["train", "--epochs"], "--epochs | requires an argument | --help"),
-    "no number": (lambda p: ["train", "--epochs", "many"], "--epochs | integer | convworks train --help"),
+    "no number": (lambda p: ["train", "--epochs", "many"], "--epochs | whole number | not 'many' | write --epochs 10"),
     "missing argument": (lambda p: ["predict", p.bundle()], "PATH | convworks predict --help"),
     "missing option": (lambda p: ["evaluate", p.bundle()], "--data | convworks evaluate --help"),
     "one argument too many": (lambda p: ["models", "lenet5", "vgg"], "vgg | convworks models --help"),
@@ -167,14 +188,14 @@ VALUES: Rows = {
     "unknown device": (lambda p: train(p.folder(), "--device", "gpu"), "device | gpu | cuda:N"),
     "absent device": (lambda p: train(p.folder(), "--device", "cuda:77"), "cuda:77 | this machine has | auto"),
     "negative seed": (lambda p: train(p.folder(), "--seed", "-1"), "seed | -1 | greater than or equal to 0"),
-    "no epochs": (lambda p: train(p.folder(), "--epochs", "0"), "training.epochs | greater than 0, not 0"),
+    "no epochs": (lambda p: train(p.folder(), "--epochs", "0"), "--epochs | at least 1, not '0'"),
     "unknown field": (lambda p: change(p, "training.epoch=3"), "training.epoch | did you mean 'training.epochs'"),
     "no assignment": (lambda p: change(p, "training.epochs"), "training.epochs | field=value | write for example"),
     "batch size": (lambda p: change(p, "training.batch_size=-1"), "training.batch_size | greater than 0, not -1"),
     "momentum": (lambda p: change(p, "training.optimizer.momentum=2"), "training.optimizer.momentum | less than 1"),
     "crop": (lambda p: change(p, "augment.crop=3"), "augment.crop | less than or equal to 1, not 3"),
-    "text for a number": (lambda p: change(p, "training.schedule.peak=x"), "training.schedule.peak | not 'x'"),
-    "missing field": (lambda p: change(p, "training.schedule.kind=step"), "training.schedule.initial | missing"),
+    "text for a number": (lambda p: change(p, "training.schedule.rate=x"), "training.schedule.rate | not 'x'"),
+    "missing field": (lambda p: change(p, "training.schedule.kind=step"), "training.schedule.rate | missing"),
     "infinite number": (lambda p: change(p, "data.mean=(1e999,)"), "data.mean | finite | correct"),
     "mean of three channels": (lambda p: change(p, "data.mean=(.1,.2,.3)"), "data.mean | 3 values | 1 channel"),
     "two channels": (lambda p: change(p, "data.channels=2"), "data.channels | is 2 | images have 1 | use 1"),
@@ -200,10 +221,29 @@ RESUMING: Rows = {
         lambda p: ["train", "--resume", p.run(lambda r: r.update(status="finished"))],
         "--resume run | finished | run/bundle",
     ),
-    "resume with options": (lambda p: ["train", "--resume", p.run(), "--epochs", "9"], "--resume | leave the other"),
+    "resume with other options": (
+        lambda p: ["train", "--resume", p.run(), "--seed", "9", "--set", "training.batch_size=7"],
+        "--resume run | another run: seed is 9, in the run 0; training.batch_size is 7, in the run | leave that out",
+    ),
+    "resume elsewhere": (lambda p: ["train", "--resume", p.run(), "--out", "x"], "--out | stays where it is"),
+    "resume for no epochs": (
+        lambda p: ["train", "--resume", p.run(), "--epochs", "+0"],
+        "--epochs | at least 1, not '0' | write",
+    ),
+    "resume for fewer epochs": (
+        lambda p: [
+            "train",
+            "--resume",
+            p.run(lambda r: r["configuration"]["training"].update(epochs=5)),
+            "--epochs",
+            "1",
+        ],
+        "--epochs | the run has 5 | only be given more",
+    ),
+    "more epochs of nothing": (lambda p: train("data", "--epochs", "+3"), "--epochs | goes on | --resume"),
     "resume with changed data": (
         lambda p: [p.run(), p.write("data/a/new.png", RGB)] and ["train", "--resume", "run"],
-        "data | not the data | restore it",
+        "data | not what the run began with: train.images is | , in the run | restore it",
     ),
     "resume without its data": (
         lambda p: ["train", "--resume", p.run(lambda r: r["configuration"]["data"].update(source="gone"))],
@@ -227,7 +267,7 @@ RESUMING: Rows = {
             "--resume",
             p.run(lambda r: r["configuration"]["model"].update(table={"head_size": 1})),
         ],
-        "run/checkpoints | does not fit | anew",
+        "not what the run began with: network.head | , in the run | restore it",
     ),
 }
 
@@ -361,7 +401,211 @@ FAILING: Rows = {
         "/proc/no | No such | check the path",
     ),
 }
-ROWS = PATHS | FOLDERS | ARRAYS | TABLES | VALUES | PLACES | RESUMING | BUNDLES | USING | FILTERING | FAILING
+IMAGENET: Rows = {
+    "ImageNet that is not there": (
+        lambda p: ["train", "imagenet/alexnet"],
+        "imagenet | account of image-net.org | --data FOLDER",
+    ),
+    "ImageNet without labels": (
+        lambda p: [p.write("data/val/ILSVRC2012_val_00000001.JPEG", JPEG)] and train("data"),
+        "data/val | without labels | put LOC_val_solution.csv",
+    ),
+    "ground truth without its numbers": (
+        lambda p: (
+            [
+                p.write("data/val/ILSVRC2012_val_00000001.JPEG", JPEG),
+                p.write("data/ILSVRC2012_validation_ground_truth.txt", "490"),
+            ]
+            and train("data")
+        ),
+        "data/ILSVRC2012_validation_ground_truth.txt | meta.mat | not there | put",
+    ),
+    "synsets among other classes": (
+        lambda p: [p.folder({"n01440764/x.JPEG": JPEG}, name="data/train")] and train("data"),
+        "data/train/a | no synset folder | move it away",
+    ),
+    "damaged meta.mat": (
+        lambda p: (
+            [
+                p.write("data/val/ILSVRC2012_val_00000001.JPEG", JPEG),
+                p.write("data/ILSVRC2012_validation_ground_truth.txt", "490"),
+                p.write("data/meta.mat", b"MATLAB 5.0 MAT-file" + bytes(500)),
+            ]
+            and train("data")
+        ),
+        "data/meta.mat | no meta.mat of ILSVRC2012 | fetch it again",
+    ),
+    "growing from nothing": (
+        lambda p: ["train", "imagenet/vgg_d", "--data", p.folder(), "--set", "model.table={'hidden': (4, 4)}"],
+        "model.start.path | is open | --set model.start.path=RUN",
+    ),
+    "growing from what is not there": (
+        lambda p: change(p, "model.start={'path': 'gone', 'layers': ['stem']}"),
+        "gone | does not exist | give the folder",
+    ),
+    "growing layers that are not there": (
+        lambda p: [p.bundle()] and change(p, "model.start={'path': 'bundle', 'layers': ['stam']}"),
+        "model.start.layers | 'stam' | did you mean 'stem' | taps:",
+    ),
+    "growing no layers": (
+        lambda p: change(p, "model.start={'path': 'x', 'layers': []}"),
+        "model.start.layers | at least 1",
+    ),
+}
+EXPERIMENTS: Rows = {
+    "restarts of nothing": (lambda p: ["restarts", "--data", "nowhere"], "nowhere | no such path | give a folder"),
+    "one run": (lambda p: ["restarts", "--runs", "1"], "--runs | equal to 2 | --help"),
+    "no workers": (lambda p: ["restarts", "--workers", "many"], "--workers | 'many' | from 1 to 1024, or ray"),
+    "a network that does not fit, several times": (
+        lambda p: ["restarts", "--data", p.folder(), "--model", "unet", "--out", "out"],
+        "seed-0 | --model | turns images into | choose a classifier",
+    ),
+    "an experiment over another": (
+        lambda p: [p.write("out/experiment.json", "{}")] and ["restarts", "--out", "out"],
+        "--out out | an experiment is in it | go on: convworks restarts --resume out",
+    ),
+    "an experiment in the data": (
+        lambda p: ["crossval", "--data", p.folder(), "--out", "data/a/out"],
+        "--out data/a/out | inside the source | outside",
+    ),
+    "resume no experiment": (
+        lambda p: ["restarts", "--resume", p.images("x")],
+        "--resume x | no experiment.json | give the folder that restarts made",
+    ),
+    "resume an experiment with options": (
+        lambda p: ["restarts", "--resume", p.images("x"), "--epochs", "3"],
+        "--resume | as it was configured | leave the other options out but --runs and --workers",
+    ),
+    "resume another experiment": (
+        lambda p: [experiment(p, kind="crossval")] and ["tune", "--resume", "out"],
+        "--resume out | holds crossval, not tune | convworks crossval --resume out",
+    ),
+    "resume a finished experiment": (
+        lambda p: [experiment(p, status="finished")] and ["restarts", "--resume", "out"],
+        "--resume out | finished | give more with --runs",
+    ),
+    "fewer runs than there are": (
+        lambda p: [experiment(p)] and ["restarts", "--resume", "out", "--runs", "2"],
+        "--runs | 2 are fewer than the 3 | give more",
+    ),
+    "damaged experiment.json": (
+        lambda p: [p.write("out/experiment.json", "{")] and ["restarts", "--resume", "out"],
+        "out/experiment.json | cannot be read | anew",
+    ),
+    "experiment of the future": (
+        lambda p: [experiment(p, format=99)] and ["restarts", "--resume", "out"],
+        "out/experiment.json | format 99 | version",
+    ),
+    "too many folds": (
+        lambda p: ["crossval", "--data", p.folder(), "--folds", "7"],
+        "--folds | 7 are more than the images of class 'a' (6) | at most 6",
+    ),
+    "groups of a folder": (
+        lambda p: ["crossval", "--data", p.folder(), "--group-by", "patient"],
+        "--group-by | 'patient' | data is no CSV file | give --data FILE.csv",
+    ),
+    "groups of no column": (
+        lambda p: ["crossval", "--data", grouped(p, "xyxyxy"), "--group-by", "patent"],
+        "data.csv | no column 'patent' | did you mean 'patient'? | it has: path, label, patient",
+    ),
+    "an image without group": (
+        lambda p: ["crossval", "--data", grouped(p, "xyx yx"), "--group-by", "patient"],
+        "data.csv line 5 | has no patient | fill it in",
+    ),
+    "more folds than groups": (
+        lambda p: ["crossval", "--data", grouped(p, "xyxyxy"), "--group-by", "patient", "--folds", "3"],
+        "--folds | 3 are more than the 2 groups of column 'patient' | at most 2",
+    ),
+    "a class in one group": (
+        lambda p: ["crossval", "--data", grouped(p, "xyxyxx", "yyyyyy"), "--group-by", "patient", "--folds", "2"],
+        "--folds | holds all images of class | more groups",
+    ),
+}
+
+TUNING: Rows = {
+    "search of no field": (
+        lambda p: ["tune", "--search", "training.schedule.rat=0.1..1"],
+        "--search | no field 'training.schedule.rat' | did you mean 'training.schedule.rate'",
+    ),
+    "search of no range": (lambda p: ["tune", "--search", "training.epochs=3"], "--search | no two different | write"),
+    "search that falls": (
+        lambda p: ["tune", "--search", "training.schedule.rate=1..0.1"],
+        "--search training.schedule.rate=1..0.1 | does not rise | lower end first",
+    ),
+    "search of fractions of epochs": (
+        lambda p: ["tune", "--search", "training.epochs=1..4"],
+        "--search | training.epochs | valid integer",
+    ),
+    "unknown storage": (
+        lambda p: ["tune", "--storage", "nonsense://host/name"],
+        "--storage nonsense://host/name | no storage that Optuna can open | sqlite:///trials.db",
+    ),
+    "storage that is no URL": (
+        lambda p: ["tune", "--storage", "trials.db"],
+        "--storage trials.db | is no URL | sqlite",
+    ),
+    "storage in no folder": (
+        lambda p: ["tune", "--storage", "sqlite:///gone/trials.db"],
+        "--storage sqlite:///gone/trials.db | unable to open database file | sqlite:///trials.db",
+    ),
+    "a study without storage": (lambda p: ["tune", "--study", "ours"], "--study | no storage | give --storage URL too"),
+}
+
+
+def picture(p: Place, *words: str) -> list[str]:
+    return ["lr-range", "--data", p.folder(), "--model", "convnet_digits", *words]
+
+
+LOOKING: Rows = {
+    "runs of nothing": (lambda p: ["runs", "gone"], "gone | no such folder | give the folder of a run"),
+    "runs of a file": (lambda p: ["runs", p.write("x", "-")], "x | is a file | give the folder of a run"),
+    "no run below": (lambda p: ["runs", p.folder()], "data | no run | give a run"),
+    "runs by an unknown column": (
+        lambda p: ["runs", p.run(), "--sort", "tset"],
+        "--sort | did you mean 'test' | columns",
+    ),
+    "curves of another kind": (lambda p: ["runs", p.run(), "--out", "x.pdf"], "--out x.pdf | .png or .svg | name it"),
+    "curves in no folder": (lambda p: ["runs", p.run(), "--out", "no/x.png"], "--out no/x.png | does not exist | make"),
+    "a damaged run": (
+        lambda p: [p.run(), p.write("run/run.json", "{")] and ["runs", "run"],
+        "run/run.json | cannot be read as a run | leave it out",
+    ),
+    "damaged metrics": (
+        lambda p: [p.run(), p.write("run/metrics.jsonl", "{")] and ["runs", "run"],
+        "run/run.json | cannot be read as a run",
+    ),
+    "curves of no epochs": (
+        lambda p: [p.run(), p.write("run/metrics.jsonl", "")] and ["runs", "run", "--out", "x.png"],
+        "--out x.png | no run has finished an epoch | leave",
+    ),
+    "range from nothing": (lambda p: picture(p, "--from", "0"), "--from | above 0, not 0 | write"),
+    "range to infinity": (lambda p: picture(p, "--to", "inf"), "--to | not inf | write"),
+    "range backwards": (lambda p: picture(p, "--to", "1e-6"), "--to | 1e-06 is not above --from | wider"),
+    "range of few steps": (lambda p: picture(p, "--steps", "5"), "--steps | from 10 | not 5 | write"),
+    "range picture of another kind": (lambda p: picture(p, "--out", "x.jpg"), "--out x.jpg | .png or .svg | name it"),
+    "range of an unknown recipe": (lambda p: ["lr-range", "mnist/fst"], "recipe | 'mnist/fast'"),
+    "range of an unknown network": (lambda p: picture(p, "--model", "lenet6"), "model | 'lenet6' | 'lenet5'"),
+    "range without data": (lambda p: ["lr-range", "--data", "gone"], "gone | no such path"),
+    "unknown tracker": (lambda p: change(p, "tracking=wandb"), "tracking | 'tensorboard' or 'mlflow' | not 'wandb'"),
+    "tracking number": (lambda p: change(p, "tracking=3"), "tracking | tuple | not 3"),
+}
+
+ROWS = (
+    LOOKING
+    | PATHS
+    | FOLDERS
+    | ARRAYS
+    | TABLES
+    | VALUES
+    | PLACES
+    | RESUMING
+    | BUNDLES
+    | USING
+    | FILTERING
+    | IMAGENET
+    | FAILING
+)
+ROWS |= EXPERIMENTS | (TUNING if find_spec("optuna") else {})
 
 
 @pytest.fixture

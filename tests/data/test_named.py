@@ -181,9 +181,9 @@ def test_offline(places: Path) -> None:
 
 
 def test_addresses_and_checksums_are_the_published_ones() -> None:
-    assert set(named.CATALOGUE) == {"digits", "mnist", "fashion-mnist", "cifar10"}
+    assert set(named.CATALOGUE) == {"digits", "mnist", "fashion-mnist", "cifar10", "imagenet"}
     for name, entry in named.CATALOGUE.items():
-        if name != "digits":
+        if name not in ("digits", "imagenet"):  # one lies in scikit-learn, the other is only given to who asks for it
             assert entry.address.startswith("http")
             assert entry.address.endswith("/")
             assert len(entry.classes) == 10

@@ -11,7 +11,8 @@ from convworks.layers.local_response_normalisation import LocalResponseNormalisa
 from convworks.layers.network import Network
 from convworks.models.alexnet import ROWS
 from convworks.models.catalogue import Shape, create, facts
-from convworks.models.count import count_published, layers
+from convworks.models.count import count_published
+from convworks.models.describe import describe
 from convworks.models.meta import without_values
 from convworks.models.receptive import receptive_fields
 
@@ -37,7 +38,7 @@ def test_counts(name: str) -> None:
 
 
 def test_multiply_adds_of_each_layer_of_alexnet() -> None:
-    found = [layer.macs for layer in layers("alexnet") if layer.macs]
+    found = [layer.macs for layer in describe("alexnet", batch=2).layers if layer.macs]
     positions = [55**2 * 96, 27**2 * 256, 13**2 * 384, 13**2 * 384, 13**2 * 256]
     inputs = [11**2 * 3, 5**2 * 48, 3**2 * 256, 3**2 * 192, 3**2 * 192]
     dense = [9216 * 4096, 4096 * 4096, 4096 * 1000]

@@ -8,7 +8,8 @@ from torch import nn
 
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, create, facts
-from convworks.models.count import count_published, layers
+from convworks.models.count import count_published
+from convworks.models.describe import describe
 from convworks.models.receptive import receptive_fields
 
 ROWS = ["googlenet", "googlenet_torchvision"]
@@ -54,7 +55,7 @@ def test_every_row_of_table_1() -> None:
     weights: dict[str, int] = {}
     macs: dict[str, int] = {}
     network = create_on_meta("googlenet")
-    for layer in layers("googlenet"):
+    for layer in describe("googlenet", batch=2).layers:
         name = part(layer.name)
         macs[name] = macs.get(name, 0) + layer.macs
     for key, parameter in network.named_parameters():

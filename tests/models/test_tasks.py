@@ -12,7 +12,8 @@ from torch import Tensor
 from convworks.layers.blank import unfilled
 from convworks.models import FAMILIES
 from convworks.models.catalogue import Shape, create, example, facts
-from convworks.models.count import count_published, layers
+from convworks.models.count import count_published
+from convworks.models.describe import describe
 from convworks.models.meta import without_values
 
 TASKS = ("unet", "hourglass", "prior_resnet", "autoencoder", "textcnn", "waveform", "c3d")
@@ -71,7 +72,7 @@ def test_parameters(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_layers_add_up_and_printed_sizes_come_out(name: str) -> None:
-    rows, total, known = layers(name), count_published(name), facts(name)
+    rows, total, known = describe(name, batch=2).layers, count_published(name), facts(name)
     assert sum(row.parameters for row in rows) == total.parameters
     assert sum(row.macs for row in rows) == total.macs
     taps = [printed.tap for printed in known.printed if printed.output]

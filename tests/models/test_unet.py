@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from convworks.errors import InputError
 from convworks.models.catalogue import Shape, create
-from convworks.models.count import layers
+from convworks.models.describe import describe
 from convworks.models.footprint import footprint
 from convworks.models.receptive import receptive_fields
 
@@ -20,14 +20,14 @@ SMALL: dict[str, Any] = {"widths": (3, 4, 5)}
 
 
 def test_it_has_23_convolutions() -> None:
-    kinds = [row.kind for row in layers("unet")]
+    kinds = [row.kind for row in describe("unet", batch=2).layers]
     assert kinds.count("Conv2d") == 19
     assert kinds.count("ConvTranspose2d") == 4
 
 
 def test_multiply_adds_of_an_up_convolution() -> None:
     """Every input value is multiplied by the whole kernel of every output map."""
-    (row,) = (row for row in layers("unet") if row.name == "hourglass.rise4")
+    (row,) = (row for row in describe("unet", batch=2).layers if row.name == "hourglass.rise4")
     assert row.output == (512, 56, 56)
     assert row.macs == 28 * 28 * 1024 * 512 * 2 * 2
 

@@ -14,9 +14,19 @@ from pathlib import Path
 
 import pytest
 
-KILLS = 20
+KILLS = 10
+#: All that keeps a state or draws numbers.
+EVERYTHING = [
+    "training.ema=0.95",
+    "training.accumulation=3",
+    "training.clip.limit=1.0",
+    "training.sampling=balanced",
+    "training.schedule={'kind': 'plateau', 'rate': 0.05, 'patience': 1}",
+    "augment.mixup=0.4",
+    "augment.cutmix=1.0",
+]
 TRAIN = ["--deterministic", "--epochs", "8", "--set", "training.checkpoint_seconds=0.02"]
-DROPOUT = ["--set", "model.table={'dropout': 0.3}"]
+OPTIONS = ["--set", "model.table={'dropout': 0.3}", *(word for each in EVERYTHING for word in ("--set", each))]
 
 
 def start(*arguments: object) -> subprocess.Popen[bytes]:
@@ -43,7 +53,7 @@ def outcome(run: Path) -> tuple[bytes, bytes, list[dict[str, float]]]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     """Run once without being killed; give the run and the seconds from its first checkpoint to its end."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    process = start("--out", run, *TRAIN, *DROPOUT)
+    process = start("--out", run, *TRAIN, *OPTIONS)
     while not (run / "run.json").exists():
         assert process.poll() is None
         time.sleep(0.005)
@@ -53,7 +63,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
 
 
 def kill_and_resume(run: Path, delay: float) -> tuple[bytes, bytes, list[dict[str, float]]]:
-    process = start("--out", run, *TRAIN, *DROPOUT)
+    process = start("--out", run, *TRAIN, *OPTIONS)
     while not (run / "run.json").exists():
         assert process.poll() is None, process.communicate()[1].decode()
         time.sleep(0.002)
@@ -66,11 +76,12 @@ def kill_and_resume(run: Path, delay: float) -> tuple[bytes, bytes, list[dict[st
     return outcome(run)
 
 
-def test_twenty_killed_runs_end_like_the_one_that_was_not(whole: tuple[Path, float], tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(50, marks=pytest.mark.slow)])
+def test_killed_runs_end_like_the_one_that_was_not(kills: int, whole: tuple[Path, float], tmp_path: Path) -> None:
     run, seconds = whole
-    moments = random.Random(2026)
-    delays = [moments.uniform(0, 0.9 * seconds) for _ in range(KILLS)]
+    moments = random.Random(2026 + kills)
+    delays = [moments.uniform(0, 0.9 * seconds) for _ in range(kills)]
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda item: kill_and_resume(tmp_path / str(item[0]), item[1]), enumerate(delays)))
     expected = outcome(run)
-    assert [result == expected for result in found] == [True] * KILLS
+    assert [result == expected for result in found] == [True] * kills

@@ -22,6 +22,7 @@ FILES = {
     "curves.png",
     "confusion.png",
     "errors.png",
+    "metrics.csv",
     "predictions.csv",
     "report.html",
     "bundle",
@@ -109,8 +110,8 @@ def test_a_diverging_run_says_where_and_keeps_its_last_checkpoint(
     from convworks.training import loop
 
     calm = 30  # steps: more than the first epoch has
-    monkeypatch.setattr(loop, "learning_rate", lambda schedule, step, steps: 0.05 if step < calm else 1e30)
-    with pytest.raises(RunError, match=r"loss at step \d+ is (nan|inf).*learning rate"):
+    monkeypatch.setattr(loop, "learning_rate", lambda schedule, clock, warmup: 0.05 if clock.step < calm else 1e30)
+    with pytest.raises(RunError, match=r"loss at step \d+ is (nan|inf).*learning rate.*largest gradients: \S+ "):
         train(tmp_path / "wild", epochs=3)
     record = json.loads((tmp_path / "wild" / "run.json").read_text())
     assert record["status"] == "stopped"
@@ -120,7 +121,7 @@ def test_a_diverging_run_says_where_and_keeps_its_last_checkpoint(
 
 def test_a_run_that_diverges_before_its_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:
     wild = ["training.schedule={'kind': 'constant', 'rate': 1e30}"]
-    with pytest.raises(RunError, match=r"loss at step \d+ is (nan|inf).*learning rate"):
+    with pytest.raises(RunError, match=r"loss at step \d+ is (nan|inf).*learning rate.*largest gradients: \S+ "):
         train(tmp_path / "runs" / "wild", epochs=3, overrides=wild)
     assert not list(tmp_path.iterdir())
 
@@ -202,10 +203,10 @@ def test_interrupting_between_the_history_and_the_checkpoint_loses_no_row(tmp_pa
 
 
 def test_a_run_stopped_between_its_last_step_and_validation_goes_on(tmp_path: Path) -> None:
-    from convworks.training import run as module
+    from convworks.training import measure, run
 
     train(tmp_path / "whole", epochs=3)
-    original, calls = module.measure, iter(range(100))
+    original, calls = measure.measure, iter(range(100))
 
     def break_off(setup: Any) -> dict[str, float]:
         if next(calls) == 1:
@@ -213,7 +214,7 @@ def test_a_run_stopped_between_its_last_step_and_validation_goes_on(tmp_path: Pa
         return original(setup)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "measure", break_off)
+        patch.setattr(run, "measure", break_off)
         with pytest.raises(Exception, match="interrupted"):
             train(tmp_path / "broken", epochs=3, overrides=["training.checkpoint_seconds=1e-9"])
     convworks.train(resume=tmp_path / "broken")

@@ -10,6 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import nn
 
 from convworks import files
 from convworks.bundle.card import card
@@ -17,7 +18,7 @@ from convworks.bundle.description import FORMAT, REMEDY, digest, read_descriptio
 from convworks.config import build, to_json
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import InputError
-from convworks.layers.network import Network, without_auxiliary
+from convworks.layers.network import without_auxiliary
 from convworks.models.catalogue import Shape, create
 from convworks.models.config import ModelConfig
 
@@ -26,7 +27,7 @@ from convworks.models.config import ModelConfig
 class Bundle:
     """A network with all that is needed to use it. `record` says how it came about (metrics, training, versions)."""
 
-    network: Network
+    network: nn.Module
     model: ModelConfig
     preprocessing: Preprocessing
     classes: tuple[str, ...]
@@ -76,7 +77,8 @@ def load_bundle(path: Path) -> Bundle:
         model = build(ModelConfig, description["model"], where="model")
         network = without_auxiliary(create(model.name, shape, table=model.table))
     except InputError as error:  # it names fields of a run, and its remedy is one for a run
-        raise InputError(file, f"{error.where}: {error.reason}", REMEDY) from None
+        own = "name it with convworks.network, if it is one of your own, or " if error.where == "model" else ""
+        raise InputError(file, f"{error.where}: {error.reason}", own + REMEDY) from None
     if not weights.is_file() or files.sha256(weights) != description["weights_sha256"]:
         raise InputError(weights, "is missing or does not have the checksum in bundle.json", REMEDY)
     try:

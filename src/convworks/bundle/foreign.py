@@ -101,6 +101,7 @@ def export_weights(bundle: Bundle, peer: str) -> tuple[bytes, str]:
     """
     entry, row = find_peer(peer, bundle.model.name, ours=True)
     state = bundle.network.state_dict()
+    assert isinstance(bundle.network, Network)  # others know no networks of your own
     names = _names(bundle.network, entry, row)
     name = next(theirs for theirs, known in entry.names.items() if known == row)
     return save({names[key]: tensor.cpu().contiguous() for key, tensor in state.items() if key in names}), name

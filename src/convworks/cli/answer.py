@@ -9,11 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The one JSON object of a command, the same as text, and its exit status."""
+    """The one JSON object of a command, the same as text, and its exit status; a silent one is not shown."""
 
     values: dict[str, Any]
     text: str
     status: int = 0
+    silent: bool = False
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

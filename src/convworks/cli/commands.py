@@ -40,7 +40,9 @@ def train(
     ] = None,
     model: Annotated[str | None, typer.Option(help="The network; `convworks models` lists them.")] = None,
     data: Annotated[str | None, typer.Option(help="A name (digits, mnist, fashion-mnist, cifar10) or a path.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="How often each image is seen.")] = None,
+    epochs: Annotated[
+        str | None, typer.Option(metavar="N", help="How often each image is seen; with --resume also +N, N times more.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder, new or empty.  [default: runs/RECIPE]")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
@@ -232,3 +234,63 @@ def export(
     from convworks.cli import weights as command
 
     return command.run_export(bundle, style=style, out=out)
+
+
+@app.command("lr-range")
+def lr_range(
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="[RECIPE]", help="A named recipe; `convworks recipes` lists them.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="A name (digits, mnist, ...) or a path.")] = None,
+    model: Annotated[str | None, typer.Option(help="The network; `convworks models` lists them.")] = None,
+    lowest: Annotated[float, typer.Option("--from", help="The learning rate of the first step.")] = 1e-5,
+    highest: Annotated[float, typer.Option("--to", help="The learning rate of the last step.")] = 10.0,
+    steps: Annotated[int, typer.Option(help="How many steps lie between them, one batch each.")] = 100,
+    out: Annotated[Path, typer.Option(help="Where to draw the curve (.png or .svg); an older one is replaced.")] = Path(
+        "lr-range.png"
+    ),
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of every random choice.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the configuration; may be repeated."),
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Find a learning rate: raise it step by step until the loss explodes (range test, Smith 2017)."""
+    from convworks.cli import lr_range as command
+
+    return command.run(
+        recipe=recipe,
+        data=data,
+        model=model,
+        lowest=lowest,
+        highest=highest,
+        steps=steps,
+        out=out,
+        device=device,
+        seed=seed,
+        overrides=overrides or (),
+    )
+
+
+@app.command()
+def runs(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FOLDER...]", help="Runs, or folders with runs somewhere below.  [default: runs]"),
+    ] = None,
+    sort: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Sort by a column, the best or newest first; name: from a to z.")
+    ] = "when",
+    out: Annotated[
+        Path | None, typer.Option(help="Compare them: draw their curves into this file (.png or .svg).")
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """List runs, or compare several: their curves in one picture, and where their configurations differ."""
+    from convworks.cli import runs as command
+
+    return command.run(folders or [], sort=sort, out=out)

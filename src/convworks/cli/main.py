@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
+import convworks.cli.experiments  # noqa: F401  (its commands register themselves)
 from convworks.cli.answer import Answer
 from convworks.cli.commands import app
 from convworks.errors import ConvworksError, InputError, RunError
@@ -26,7 +27,7 @@ def run(arguments: Sequence[str]) -> int:
         answer = typer.main.get_command(app).main(
             list(arguments) or ["--help"], prog_name="convworks", standalone_mode=False
         )
-        if isinstance(answer, Answer):
+        if isinstance(answer, Answer) and not answer.silent:
             print(json.dumps(answer.values, allow_nan=False) if as_json else answer.text)  # noqa: T201
             sys.stdout.flush()
             return answer.status

@@ -6,15 +6,16 @@ import json
 
 from convworks.cli.answer import Answer, table
 from convworks.config import to_json
-from convworks.recipes import RECIPES, describe, recipe
+from convworks.recipes import RECIPES, describe, explain, recipe
 
 
 def run(name: str | None) -> Answer:
-    """List the recipes, or one recipe's configuration."""
+    """List the recipes, or say what one does and how it differs from its paper, with its configuration."""
     if name is not None:
         configuration = to_json(recipe(name))
-        text = f"{json.dumps(configuration, indent=2)}\nnext: convworks train {name}"
-        return Answer(values={"name": name, "configuration": configuration}, text=text)
+        told = explain(name)
+        text = f"{told}\n\n{json.dumps(configuration, indent=2)}\nnext: convworks train {name}"
+        return Answer(values={"name": name, "text": told, "configuration": configuration}, text=text)
     entries = [{"name": name, "summary": describe(name)} for name in RECIPES]
     text = table(["name", "what it does"], [[entry["name"], entry["summary"]] for entry in entries])
     return Answer(values={"recipes": entries}, text=f"{text}\nnext: convworks train NAME")

@@ -16,7 +16,7 @@ def run(
     recipe: str | None,
     model: str | None,
     data: str | None,
-    epochs: int | None,
+    epochs: str | None,
     out: Path | None,
     resume: Path | None,
     device: str | None,
@@ -38,6 +38,8 @@ def run(
         overrides=overrides,
         command=shlex.join(["convworks", *sys.argv[1:]]),
     )
+    if not found:  # a process of torchrun that is not the first: that one answers
+        return Answer(values={}, text="", silent=True)
     lines = [accuracy_line(split, found[split]) for split in ("validation", "test") if found[split]]
     lines += [
         f"bundle: {found['bundle']}",

@@ -27,6 +27,8 @@ def augment(
         if config.affine is not None:
             matrices = affine_matrices(noise[:, 7:13], config.affine) @ matrices
         images = warp(images, matrices)
+    if config.cutout:
+        images = cutout(images, noise[:, 13:15], config.cutout)
     return images
 
 
@@ -52,6 +54,17 @@ def shift(
 def flip(images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b"]) -> UInt8[Tensor, "b c h w"]:
     """Mirror half of the images left to right."""
     return torch.where((noise < 0.5)[:, None, None, None], images.flip(3), images)
+
+
+def cutout(images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b 2"], side: int) -> UInt8[Tensor, "b c h w"]:
+    """Blank a square of each image around any of its pixels; part of it may lie outside (DeVries and Taylor 2017)."""
+    h, w = images.shape[-2:]
+    inside = []
+    for axis, size in enumerate((h, w)):
+        first = (noise[:, axis] * size).long() - side // 2
+        place = torch.arange(size, device=images.device)
+        inside.append((place >= first[:, None]) & (place < first[:, None] + side))
+    return images.masked_fill((inside[0][:, :, None] & inside[1][:, None, :])[:, None], 0)
 
 
 def crop_matrices(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from convworks.data import random
 from convworks.data.augment import DRAWS, augment
 from convworks.data.config import AugmentConfig
+from convworks.data.mix import draw_mixture, mix
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,23 +34,76 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
     return max(1, math.ceil(n / batch_size))
 
 
-def batches(
-    samples: Samples, config: AugmentConfig, *, batch_size: int, seed: int, epoch: int, start: int = 0
-) -> Iterator[tuple[UInt8[Tensor, "b c h w"], Int64[Tensor, "b"]]]:
-    """Yield the augmented batches of an epoch from batch `start` on.
+class Batch(NamedTuple):
+    """Augmented images with their labels; mixed ones hold `share` of their label, and 1 - share of that in `others`.
 
-    The order is a function of (seed, epoch), the augmentation of (seed, epoch, sample index).
+    `size` is the number of samples of the step, of which these may be a part.
     """
-    n, device = len(samples), samples.images.device
-    order = random.order(seed, epoch, n)
-    noise = random.noise(seed, epoch, n, DRAWS) if config != AugmentConfig() else None
-    rows = samples.images.permute(0, 2, 3, 1)
-    for indices in np.array_split(order, steps_per_epoch(n, batch_size))[start:]:
-        chosen = torch.from_numpy(indices).to(device)
-        images = rows[chosen].permute(0, 3, 1, 2)
+
+    images: UInt8[Tensor, "b c h w"]
+    labels: Int64[Tensor, "b"]
+    size: int
+    others: Int64[Tensor, "b"] | None = None
+    share: float = 1.0
+
+
+class Part(NamedTuple):
+    """Which part of every batch is wanted: number `number` (from 0) `of` so many."""
+
+    number: int = 0
+    of: int = 1
+
+
+WHOLE = Part()
+
+
+def batches(
+    samples: Samples,
+    config: AugmentConfig,
+    *,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    start: int = 0,
+    balanced: bool = False,
+    part: Part = WHOLE,
+) -> Iterator[Batch]:
+    """Yield the augmented batches of an epoch from batch `start` on, or a part of each.
+
+    The order is a function of (seed, epoch), the augmentation of (seed, epoch, sample index), the mixing of (seed,
+    epoch, batch): the parts together are the whole batch, however many there are. A balanced epoch, in which samples
+    come repeatedly, augments by the place in the order instead of the sample.
+    """
+    n = len(samples)
+    known = samples.labels.cpu().numpy()
+    order = random.balanced_order(seed, epoch, known) if balanced else random.order(seed, epoch, n)
+    plain = config.model_copy(update={"mixup": None, "cutmix": None}) == AugmentConfig()
+    noise = None if plain else random.noise(seed, epoch, n, DRAWS)
+
+    def drawn(places: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return the augmented images and the labels at these places of the order."""
+        chosen = torch.from_numpy(order[places]).to(samples.images.device)
+        images = samples.images.permute(0, 2, 3, 1)[chosen].permute(0, 3, 1, 2)
         if noise is not None:
-            images = augment(images, torch.from_numpy(noise[indices]).to(device), config)
-        yield images, samples.labels[chosen]
+            rows = noise[places if balanced else order[places]]
+            images = augment(images, torch.from_numpy(rows).to(images.device), config)
+        return images, samples.labels[chosen]
+
+    for number, whole in enumerate(np.array_split(np.arange(n), steps_per_epoch(n, batch_size))):
+        if number < start:
+            continue
+        places = np.array_split(whole, part.of)[part.number]
+        images, labels = drawn(places)
+        mixture = draw_mixture(config, random.generator(seed, random.MIX, epoch, number))
+        if mixture is None:
+            yield Batch(images, labels, len(whole))
+            continue
+        # Each image is mixed with the one as far from the end of the batch as it is from the beginning.
+        others, other_labels = (
+            (images.flip(0), labels.flip(0)) if part.of == 1 else drawn(whole[0] + whole[-1] - places)
+        )
+        images, share = mix(images, others, mixture)
+        yield Batch(images, labels, len(whole), other_labels, share)
 
 
 def normalise(

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from convworks.config import Config
 
 Fit = Literal["crop", "squash", "letterbox", "pad"]
+
+
+class Fold(Config):
+    """Which of `of` equal parts of all labelled images is the validation set of a run in a cross-validation.
+
+    `stratified` gives every part the same share of each class; `group_by` names a column of a CSV source, whose rows
+    of one value stay together.
+    """
+
+    number: PositiveInt
+    of: Annotated[int, Field(ge=2)]
+    stratified: bool = True
+    group_by: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Fold:
+        if self.number > self.of:
+            raise ValueError(f"number {self.number} must lie between 1 and of {self.of}")
+        return self
 
 
 class DataConfig(Config):
@@ -16,7 +35,9 @@ class DataConfig(Config):
 
     `size` (height, width) and `channels` are those of the images themselves where None. `mean` and `std` (in 0..1,
     one number a channel) are measured on the training images where None. `validation` is the fraction split off the
-    training set, at most `validation_limit` images, where the source has no validation set of its own.
+    training set, at most `validation_limit` images, where the source has no validation set of its own; with
+    `validation_seed` (the run's seed where None) runs of different seeds are validated on the same images. `fold`
+    divides train and validation together as a cross-validation does, instead.
     """
 
     source: str
@@ -27,6 +48,8 @@ class DataConfig(Config):
     std: tuple[PositiveFloat, ...] | None = None
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1
     validation_limit: PositiveInt | None = None
+    validation_seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    fold: Fold | None = None
 
 
 class AffineConfig(Config):
@@ -44,10 +67,13 @@ class AffineConfig(Config):
 
 
 class AugmentConfig(Config):
-    """What is done to training images: shift by up to so many pixels, mirror, cut a random part, distort.
+    """What is done to training images: shift by up to so many pixels, mirror, cut a random part, distort, mix.
 
     `crop` is the smallest share of the area that a random crop keeps (Szegedy et al. 2014; its sides have a ratio
-    between 3/4 and 4/3); the crop is resized to the full image. `border` says what a shift brings in.
+    between 3/4 and 4/3); the crop is resized to the full image. `border` says what a shift brings in. `cutout` is the
+    side of a square that is blanked (DeVries and Taylor 2017), in pixels. `mixup` (Zhang et al. 2018) and `cutmix` (Yun
+    et al. 2019) are the alpha of the Beta distribution that the share of the first image is drawn from, once a batch;
+    with both, each batch takes one of them, by chance.
     """
 
     shift: Annotated[int, Field(ge=0)] = 0
@@ -55,6 +81,9 @@ class AugmentConfig(Config):
     flip: bool = False
     crop: Annotated[float, Field(gt=0, le=1)] | None = None
     affine: AffineConfig | None = None
+    cutout: Annotated[int, Field(ge=0)] = 0
+    mixup: PositiveFloat | None = None
+    cutmix: PositiveFloat | None = None
 
     @field_validator("crop")
     @classmethod

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from convworks.data import cifar, digits, idx
+from convworks.data import cifar, digits, idx, ilsvrc
 from convworks.data.download import fetch, md5
 from convworks.data.source import Report, Source
 from convworks.errors import InputError
 
+FORMATS = {"cifar": cifar, "idx": idx, "ilsvrc": ilsvrc}
 DIGITS = tuple("0123456789")
 CLOTHES = (
     "T-shirt/top",
@@ -28,13 +29,18 @@ CLOTHES = (
 
 
 def open_named(name: str, *, report: Report | None = None) -> Source:
-    """Open a set of the catalogue from where it is found first, or download it into the user's cache."""
+    """Open a set of the catalogue from where it is found first, or download it into the user's cache.
+
+    ImageNet is only given to people with an account: where it is not found, an InputError says so.
+    """
     if name == "digits":
         return digits.open_digits()
     entry = CATALOGUE[name]
     for folder in _folders(name, entry):
-        if (cifar if entry.kind == "cifar" else idx).recognise(folder):
+        if FORMATS[entry.kind].recognise(folder):
             return _open(name, entry, folder)
+    if not entry.address:
+        raise _not_here(name, entry)
     folder = cache_folder() / name
     _download(name, entry, folder, report)
     try:
@@ -67,9 +73,19 @@ def _folders(name: str, entry: NamedSet) -> list[Path]:
 
 
 def _open(name: str, entry: NamedSet, folder: Path) -> Source:
-    if entry.kind == "cifar":
-        return cifar.open_folder(folder, name=name)
-    return idx.open_folder(folder, name=name, classes=entry.classes)
+    if entry.kind == "idx":
+        return idx.open_folder(folder, name=name, classes=entry.classes)
+    return cifar.open_folder(folder, name=name) if entry.kind == "cifar" else ilsvrc.open_folder(folder, name=name)
+
+
+def _not_here(name: str, entry: NamedSet) -> InputError:
+    """Say where a set that nobody may hand on has to come from."""
+    there = next((folder for folder in _folders(name, entry) if folder.is_dir()), None)
+    if there is not None:
+        reason = "holds neither train/nNNNNNNNN/ nor val/ILSVRC2012_val_00000001.JPEG and the like"
+        return InputError(there, reason, "unpack the archives of ILSVRC2012 into train/ and val/")
+    reason = "is not in $CONVWORKS_DATA, and ILSVRC2012 is only given to people with an account of image-net.org"
+    return InputError(name, reason, f"fetch it there, then --data FOLDER, or put it into $CONVWORKS_DATA/{name}")
 
 
 def _download(name: str, entry: NamedSet, folder: Path, report: Report | None) -> None:
@@ -83,7 +99,10 @@ def _download(name: str, entry: NamedSet, folder: Path, report: Report | None) -
 
 @dataclass(frozen=True, kw_only=True)
 class NamedSet:
-    """A row of the catalogue: kind of files, address, MD5 of each, other places under $CONVWORKS_DATA."""
+    """A row of the catalogue: kind of files, address, MD5 of each, other places under $CONVWORKS_DATA.
+
+    A set without an address cannot be downloaded.
+    """
 
     kind: str
     classes: tuple[str, ...]
@@ -125,4 +144,5 @@ CATALOGUE: Mapping[str, NamedSet] = {
         files={"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
         places=("cifar-10", "CIFAR10"),
     ),
+    "imagenet": NamedSet(kind="ilsvrc", classes=(), files={}, places=("ImageNet", "ILSVRC2012", "ilsvrc2012")),
 }

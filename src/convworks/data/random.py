@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 # One stream of numbers for each purpose, so that a new purpose does not shift the numbers of another.
-ORDER, AUGMENT, SPLIT, STEP = range(4)
+ORDER, AUGMENT, SPLIT, STEP, MIX = range(5)
 
 
 def generator(seed: int, stream: int, *counters: int) -> np.random.Generator:
@@ -19,11 +19,25 @@ def order(seed: int, epoch: int, n: int) -> Int64[np.ndarray, "n"]:
     return generator(seed, ORDER, epoch).permutation(n)
 
 
+def balanced_order(seed: int, epoch: int, labels: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
+    """Return an epoch of n draws in which every class comes equally often, up to one; rare samples come repeatedly."""
+    draw = generator(seed, ORDER, epoch)
+    classes = draw.permutation(np.unique(labels))  # who gets one more is up to chance
+    found = []
+    for at, label in enumerate(classes):
+        members = np.flatnonzero(labels == label)
+        wanted = len(labels) // len(classes) + (at < len(labels) % len(classes))
+        rounds = -(-wanted // len(members))
+        found.append(np.concatenate([draw.permutation(members) for _ in range(rounds)])[:wanted])
+    order: np.ndarray = draw.permutation(np.concatenate(found))
+    return order
+
+
 def noise(seed: int, epoch: int, n: int, draws: int) -> Float32[np.ndarray, "n draws"]:
     """Return `draws` uniform numbers in [0, 1) for each sample; row i depends on (seed, epoch, i) only."""
     return generator(seed, AUGMENT, epoch).random((n, draws), dtype=np.float32)
 
 
-def step_seed(seed: int, step: int) -> int:
-    """Return the seed of everything that a training step itself draws (dropout)."""
-    return int(generator(seed, STEP, step).integers(2**63))
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """Return the seed of everything that a training step itself draws (dropout), in one of several processes."""
+    return int(generator(seed, STEP, step, *([rank] if rank else [])).integers(2**63))

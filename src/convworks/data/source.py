@@ -98,7 +98,7 @@ def number_names(split: str, count: int) -> tuple[str, ...]:
 
 
 def _open_path(text: str | Path) -> Source:
-    from convworks.data import cifar, folder, idx, named, table
+    from convworks.data import cifar, folder, idx, ilsvrc, named, table
 
     known = f"give a folder, a .csv file or one of {', '.join(named.CATALOGUE)}"
     if not str(text).strip():
@@ -115,6 +115,8 @@ def _open_path(text: str | Path) -> Source:
     if path.is_dir():
         if idx.recognise(path):
             return idx.open_folder(path)
+        if ilsvrc.recognise(path):
+            return ilsvrc.open_folder(path)
         return cifar.open_folder(path) if cifar.recognise(path) else folder.open_folder(path)
     name = path.name.lower()
     if name.endswith(".csv"):

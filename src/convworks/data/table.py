@@ -47,6 +47,18 @@ def open_table(path: Path) -> Source:
     return Source(name=path.stem, kind="csv", path=path, classes=classes, splits=splits)
 
 
+def column(path: Path, name: str) -> dict[str, str]:
+    """Return the value of a further column for each path of the table; InputError where it is missing or empty."""
+    values = {}
+    for line, row in _read(path):
+        if name.strip().lower() not in row:
+            raise InputError(path, f"has no column {name!r}{nearest(name, row)}", f"it has: {', '.join(row)}")
+        values[row["path"]] = row[name.strip().lower()]
+        if not values[row["path"]]:
+            raise InputError(f"{path} line {line}", f"has no {name}", "fill it in, or remove the line")
+    return values
+
+
 def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Read the rows with their line numbers; path and label are never empty, and no path occurs twice."""
     try:

@@ -24,6 +24,11 @@ PALETTE = {
     "orange": "#d45f00",
     "green": "#2e8555",
     "inverse": "#ffffff",
+    "violet": "#7b4bb8",
+    "teal": "#0c8a94",
+    "rose": "#c23a78",
+    "ochre": "#a67c00",
+    "brown": "#86583a",
 }
 
 

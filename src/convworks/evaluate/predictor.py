@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from torch import nn
 
 from convworks.bundle.bundle import Bundle, load_bundle
 from convworks.bundle.pretrained import locate
@@ -23,15 +24,17 @@ from convworks.evaluate.metrics import summary
 from convworks.evaluate.predict import probabilities
 from convworks.evaluate.predictions import Predictions
 from convworks.hardware import choose_device, choose_precision
+from convworks.layers.folded import folded
 
 PIECE = 256  # files decoded at a time
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A loaded bundle on a device."""
+    """A loaded bundle on a device; `network` is its network made ready for prediction (layers/folded.py)."""
 
     bundle: Bundle
+    network: nn.Module
     precision: torch.dtype
 
     @property
@@ -108,7 +111,7 @@ class Predictor:
         return fitted
 
     def _probabilities(self, images: torch.Tensor) -> np.ndarray:
-        return probabilities(self.bundle.network, images, self.bundle.preprocessing, self.precision)
+        return probabilities(self.network, images, self.bundle.preprocessing, self.precision)
 
 
 def load(path: str | Path, *, device: str = "auto", precision: str = "auto") -> Predictor:
@@ -121,7 +124,7 @@ def load(path: str | Path, *, device: str = "auto", precision: str = "auto") -> 
     if precision == "auto" and bundle.record.get("precision") == "float32":
         precision = "float32"
     bundle.network.to(chosen)
-    return Predictor(bundle=bundle, precision=choose_precision(precision, chosen))
+    return Predictor(bundle=bundle, network=folded(bundle.network), precision=choose_precision(precision, chosen))
 
 
 def ranked(path: str | None, row: np.ndarray, classes: Sequence[str], top: int) -> dict[str, Any]:

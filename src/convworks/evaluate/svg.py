@@ -19,6 +19,11 @@ DARK = {
     "orange": "#f08a3c",
     "green": "#5bbd8a",
     "inverse": "#0b1016",
+    "violet": "#b08ae8",
+    "teal": "#45bcc6",
+    "rose": "#ec7aae",
+    "ochre": "#d3ab3c",
+    "brown": "#bd9073",
 }
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, "DejaVu Sans", sans-serif'
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from convworks.errors import InputError, nearest
 
 CIFAR_DEPTHS = (20, 32, 44, 56, 110, 1202)
@@ -44,10 +46,17 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 
 NAMES: tuple[str, ...] = tuple(name for names in FAMILIES.values() for name in names)
 
+#: Networks that the user's own program has named (models/own.py), each like a file of this folder.
+OWN: dict[str, Any] = {}
+
 
 def family(name: str) -> str:
     """Return the module under `convworks.models` that holds a network's table; unknown names raise InputError."""
     for module, names in FAMILIES.items():
         if name in names:
             return module
-    raise InputError("model", f"there is no network {name!r}{nearest(name, NAMES)}", "`convworks models` lists them")
+    if name in OWN:
+        return "own"
+    raise InputError(
+        "model", f"there is no network {name!r}{nearest(name, (*NAMES, *OWN))}", "`convworks models` lists them"
+    )

@@ -6,7 +6,6 @@ import dataclasses
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from convworks.errors import InputError, nearest
 from convworks.layers.network import Network
-from convworks.models import family
+from convworks.models import OWN, family
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +114,10 @@ def example(name: str, shape: Shape | None = None, *, batch: int = 1) -> Tensor:
     return torch.randn(batch, chosen.channels, *chosen.size)
 
 
-def module(name: str) -> ModuleType:
-    """Import the file that holds a network's table."""
+def module(name: str) -> Any:
+    """Import the file that holds a network's table, or return what stands for it."""
+    if name in OWN:
+        return OWN[name]
     return importlib.import_module(f"convworks.models.{family(name)}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -29,44 +28,10 @@ class Count:
     auxiliary: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layer:
-    """One layer of a network on one image: name, kind, output shape without the batch, trainable parameters, MACs."""
-
-    name: str
-    kind: str
-    output: tuple[int, ...]
-    parameters: int
-    macs: int
-
-
 def count_published(name: str) -> Count:
     """Count a network of the catalogue at its published shape; it is built on the meta device."""
     with without_values():
         return count(create(name), example(name))
-
-
-def layers(name: str) -> list[Layer]:
-    """List the layers of a network of the catalogue at its published shape, in the order of computation."""
-    found: list[Layer] = []
-
-    def note(layer: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], None]:
-        def hook(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-            own = sum(p.numel() for p in module.parameters() if p.requires_grad)
-            kind, size = type(module).__name__, tuple(output.shape[1:])
-            found.append(
-                Layer(name=layer, kind=kind, output=size, parameters=own, macs=multiply_adds(module, inputs[0], output))
-            )
-
-        return hook
-
-    with without_values():
-        network = create(name)
-        for layer, module in network.named_modules():
-            if not list(module.children()):
-                module.register_forward_hook(note(layer.removeprefix("stages.")))
-        network.eval()(example(name))
-    return found
 
 
 def parameters(network: nn.Module) -> int:

@@ -47,6 +47,9 @@ def describe(name: str, shape: Shape | None = None, *, batch: int = 1) -> Descri
         with torch.device("meta"):
             needed = memory(network, example(name, chosen, batch=batch))
     except (RuntimeError, ValueError) as error:
+        if batch == 1 and "more than 1 value per channel" in str(error):  # PyTorch's words about training
+            reason = f"{name} cannot be trained on one image: batch normalisation would see a single value"
+            raise InputError("batch", reason, "give 2 or more") from None
         shown = "x".join(map(str, (chosen.channels, *chosen.size)))
         reason = " ".join(str(error).split())[:120]
         raise InputError("input", f"{name} cannot take {shown} ({reason})", "give another size") from None

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
 from torch import nn
 
 from convworks.layers.blank import blank
 from convworks.layers.draw import he_normal
 from convworks.layers.network import Network
 from convworks.layers.residual import BLOCKS, SHORTCUTS, blocks, convolution
+from convworks.layers.stochastic_depth import stochastic_depth
 from convworks.models.catalogue import Facts, Printed, Shape
 from convworks.models.peers import Peer
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResNet:
-    """A column of table 1: the kind of block, how many in conv2_x to conv5_x, and the shortcuts (options A, B, C)."""
+    """A column of table 1: the kind of block, how many in conv2_x to conv5_x, and the shortcuts (options A, B, C).
+
+    `stochastic_depth` is the probability that the last block is left out of a training step (Huang et al. 2016).
+    """
 
     block: str
     repeats: tuple[int, ...]
     shortcut: str = "B"
     widths: tuple[int, ...] = (64, 128, 256, 512)
+    stochastic_depth: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 ROWS = {
@@ -152,6 +159,7 @@ def _assembled(row: ResNet, shape: Shape) -> Network:
             layers = OrderedDict(pool=nn.MaxPool2d(3, 2, padding=1), **layers)
         stages[f"conv{number}_x"] = nn.Sequential(layers)
         in_channels = width * kind.expansion
+    stochastic_depth(stages.values(), row.stochastic_depth)
     head = nn.Sequential(
         OrderedDict(pool=nn.AdaptiveAvgPool2d(1), features=nn.Flatten(), logits=nn.Linear(in_channels, shape.classes))
     )

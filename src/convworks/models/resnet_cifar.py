@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
 from torch import nn
 
 from convworks.layers.draw import he_normal
 from convworks.layers.network import Network
 from convworks.layers.residual import BLOCKS as BODIES
 from convworks.layers.residual import blocks, convolution, option_a, plain
+from convworks.layers.stochastic_depth import stochastic_depth
 from convworks.models import CIFAR_DEPTHS
 from convworks.models.catalogue import Facts, Shape
 from convworks.models.peers import Peer
@@ -20,11 +23,15 @@ BLOCKS = {"residual_a": option_a, "plain": plain}
 
 @dataclass(frozen=True, kw_only=True)
 class CifarResNet:
-    """A row: `repeats` blocks in each stage (n in the paper), so 6n + 2 layers with three stages."""
+    """A row: `repeats` blocks in each stage (n in the paper), so 6n + 2 layers with three stages.
+
+    `stochastic_depth` is the probability that the last block is left out of a training step (Huang et al. 2016).
+    """
 
     repeats: int
     block: str
     widths: tuple[int, ...] = (16, 32, 64)
+    stochastic_depth: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 ROWS = {
@@ -87,6 +94,7 @@ def build(row: CifarResNet, shape: Shape) -> Network:
         kind, shortcut = BODIES["basic"], BLOCKS[row.block]
         stages[f"stage{number}"] = nn.Sequential(blocks(kind, shortcut, in_channels, width, row.repeats, stride))
         in_channels = width
+    stochastic_depth(stages.values(), row.stochastic_depth)
     head = nn.Sequential(
         OrderedDict(pool=nn.AdaptiveAvgPool2d(1), features=nn.Flatten(), logits=nn.Linear(in_channels, shape.classes))
     )

@@ -6,6 +6,7 @@ Its docstring gives the command, the hardware, the time and the accuracy that we
 from __future__ import annotations
 
 import importlib
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from convworks.errors import InputError, nearest
@@ -20,7 +21,18 @@ RECIPES: dict[str, str] = {
     "mnist/accurate": "mnist:accurate",
     "mnist/lenet5": "mnist:lenet5",
     "mnist/lenet5-distortions": "mnist:lenet5_distortions",
-    "cifar10/resnet20": "cifar10:resnet20",
+    **{
+        f"cifar10/{kind}{depth}": f"cifar10:{kind}{depth}"
+        for kind in ("resnet", "plain")
+        for depth in (20, 32, 44, 56, 110)
+    },
+    **{
+        f"imagenet/{name}": f"imagenet:{name}"
+        for name in (
+            *("alexnet", "vgg_a", "vgg_d", "vgg_e", "googlenet", "inception_v3"),
+            *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+        )
+    },
 }
 
 
@@ -33,6 +45,11 @@ def recipe(name: str) -> RunConfig:
 def describe(name: str) -> str:
     """Return the first sentence of a recipe's docstring, without the command."""
     return str(_function(name).__doc__).partition("\n")[0].partition(":")[0].rstrip(".")
+
+
+def explain(name: str) -> str:
+    """Return a recipe's docstring: what it does, what was measured, how it differs from its paper."""
+    return inspect.cleandoc(str(_function(name).__doc__))
 
 
 def _function(name: str) -> Any:

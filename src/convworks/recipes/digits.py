@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from convworks.data.config import AugmentConfig, DataConfig
 from convworks.models.config import ModelConfig
-from convworks.training.config import CrossEntropy, OneCycle, RunConfig, TrainingConfig
+from convworks.training.config import RunConfig, TrainingConfig
+from convworks.training.loss_config import CrossEntropy
+from convworks.training.schedule_config import OneCycle
 
 
 def default() -> RunConfig:
@@ -18,6 +20,6 @@ def default() -> RunConfig:
         augment=AugmentConfig(shift=1),
         model=ModelConfig(name="convnet_digits"),
         training=TrainingConfig(
-            epochs=30, batch_size=64, schedule=OneCycle(peak=0.1), loss=CrossEntropy(smoothing=0.1)
+            epochs=30, batch_size=64, schedule=OneCycle(rate=0.1), loss=CrossEntropy(smoothing=0.1)
         ),
     )

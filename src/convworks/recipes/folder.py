@@ -6,7 +6,9 @@ from convworks.data.config import AugmentConfig, DataConfig
 from convworks.data.shape import ImageShape, image_shape
 from convworks.data.source import Source, require_train
 from convworks.models.config import ModelConfig
-from convworks.training.config import CrossEntropy, OneCycle, RunConfig, TrainingConfig
+from convworks.training.config import RunConfig, TrainingConfig
+from convworks.training.loss_config import CrossEntropy
+from convworks.training.schedule_config import OneCycle
 
 # Photographs are brought to this many pixels: small enough for a processor without a GPU.
 PHOTO = 96
@@ -32,7 +34,7 @@ def default(source: Source, name: str) -> RunConfig:
         training=TrainingConfig(
             epochs=epochs,
             batch_size=_batch_size(len(train)),
-            schedule=OneCycle(peak=0.1),
+            schedule=OneCycle(rate=0.1),
             loss=CrossEntropy(smoothing=0.1),
         ),
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from convworks.config import override
 from convworks.data.config import AffineConfig, AugmentConfig, DataConfig
 from convworks.models.config import ModelConfig
-from convworks.training.config import AdamW, CrossEntropy, OneCycle, PenaltyLoss, RunConfig, TrainingConfig
+from convworks.training.config import RunConfig, TrainingConfig
+from convworks.training.loss_config import CrossEntropy, PenaltyLoss
+from convworks.training.optimizer_config import AdamW
+from convworks.training.schedule_config import OneCycle
 
 
 def fast() -> RunConfig:
@@ -19,7 +22,7 @@ def fast() -> RunConfig:
         data=DataConfig(source="mnist", size=(24, 24), fit="pad", validation_limit=5000),
         model=ModelConfig(name="convnet_fast"),
         training=TrainingConfig(
-            epochs=1, batch_size=128, schedule=OneCycle(peak=0.4, warmup=0.25), loss=CrossEntropy(smoothing=0.05)
+            epochs=1, batch_size=128, schedule=OneCycle(rate=0.4, rise=0.25), loss=CrossEntropy(smoothing=0.05)
         ),
     )
 
@@ -37,7 +40,7 @@ def accurate() -> RunConfig:
         augment=AugmentConfig(affine=affine),
         model=ModelConfig(name="convnet_accurate"),
         training=TrainingConfig(
-            epochs=9, batch_size=128, schedule=OneCycle(peak=0.3, warmup=0.25), loss=CrossEntropy(smoothing=0.1)
+            epochs=9, batch_size=128, schedule=OneCycle(rate=0.3, rise=0.25), loss=CrossEntropy(smoothing=0.1)
         ),
     )
 
@@ -46,7 +49,9 @@ def lenet5() -> RunConfig:
     """LeNet-5 of 1998 without distortions: `convworks train mnist/lenet5`.
 
     The network, its initial weights, its input (32x32, background -0.1, ink 1.175) and its criterion are the
-    paper's; the optimiser is of today, for the paper's second-order method was one for its machines.
+    paper's (sections II and III). It differs in three points: the optimiser is of today, where the paper takes one
+    image at a time by stochastic diagonal Levenberg-Marquardt, its rate falling by hand from 0.0005 to 0.00001 in 20
+    passes (section III.B); 5,000 of the 60,000 training images choose the epoch that is kept; 14 passes are enough.
 
     One core of an AMD EPYC: about 3 minutes; test error over seeds 0 to 4: 0.84, 0.77, 0.94, 0.93, 0.85 %, mean
     0.87 %, standard deviation 0.07. The paper: 0.95 %.
@@ -67,7 +72,7 @@ def lenet5() -> RunConfig:
             epochs=14,
             batch_size=64,
             optimizer=AdamW(betas=(0.9, 0.99), weight_decay=0.3),
-            schedule=OneCycle(peak=0.005, warmup=0.1, fall="cosine"),
+            schedule=OneCycle(rate=0.005, rise=0.1, fall="cosine"),
             loss=PenaltyLoss(rubbish=10.0),
         ),
     )

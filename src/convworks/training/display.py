@@ -102,7 +102,7 @@ def describe(setup: Setup, progress: Progress) -> str:
 def summary(setup: Setup, progress: Progress) -> str:
     """Describe the epoch that has just ended."""
     row: dict[str, Any] = progress.history[-1]
-    best = " *" if progress.best_epoch == progress.epoch else ""
+    best = " *" if progress.ranked(setup.config.training.best)[0]["epoch"] == progress.epoch else ""
     return (
         f"epoch {progress.epoch}/{setup.config.training.epochs}  loss {row['train_loss']:.4f}  "
         f"accuracy {row['train_top1']:.2%}  validation {row['validation_top1']:.2%}{best}  "

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from convworks.bundle.bundle import Bundle, save_bundle
 from convworks.config import to_json
 from convworks.console import clock
@@ -14,9 +16,10 @@ from convworks.evaluate.metrics import summary
 from convworks.evaluate.predict import probabilities
 from convworks.evaluate.predictions import Predictions
 from convworks.evaluate.report import ReportContent, write_report
+from convworks.layers.folded import folded
 from convworks.training.loop import Setup
 from convworks.training.material import Material
-from convworks.training.progress import Progress
+from convworks.training.progress import Progress, Row
 
 
 def finish(
@@ -24,13 +27,16 @@ def finish(
     setup: Setup,
     material: Material,
     progress: Progress,
+    best: Row,
     facts: Mapping[str, Any],
     *,
     loading: float,
 ) -> dict[str, Any]:
     """Evaluate on validation and test, write bundle and report into the run folder, return the results."""
     started = time.perf_counter()
-    predictions = {name: _predict(name, setup, material) for name in ("validation", "test") if name in material.splits}
+    network = folded(setup.evaluated)  # as `convworks.load` does
+    measured = [name for name in ("validation", "test") if name in material.splits]
+    predictions = {name: _predict(name, network, setup, material) for name in measured}
     results = {name: summary(found) for name, found in predictions.items()}
     seconds = {
         "Loading": loading,
@@ -43,7 +49,7 @@ def finish(
         "recipe": setup.config.recipe,
         "seed": setup.config.seed,
         "epochs": progress.epoch,
-        "best_epoch": progress.best_epoch,
+        "best_epoch": best["epoch"],
         "parameters": facts["parameters"],
         "macs": facts["macs"],
         "convworks": facts["environment"]["convworks"],
@@ -53,8 +59,8 @@ def finish(
     save_bundle(
         bundle,
         Bundle(
-            network=material.network,
-            model=setup.config.model,
+            network=setup.evaluated,
+            model=setup.config.model.model_copy(update={"start": None, "initialiser": None}),  # of training alone
             preprocessing=setup.preprocessing,
             classes=classes,
             record=record,
@@ -70,7 +76,7 @@ def finish(
             image=lambda index: rows[index].cpu().numpy(),
             chose_checkpoint=shown.split == "validation",
             history=_curves(progress),
-            facts=_tiles(setup, progress, facts),
+            facts=_tiles(setup, progress, best, facts),
             seconds=list(seconds.items()),
             configuration=to_json(setup.config),
             environment={**facts["environment"], "precision": facts["precision"], "seed": setup.config.seed},
@@ -84,13 +90,13 @@ def finish(
         "report": str(page),
         "parameters": facts["parameters"],
         "epochs": progress.epoch,
-        "best_epoch": progress.best_epoch,
+        "best_epoch": best["epoch"],
         "validation": results["validation"],
         "test": results.get("test"),
     }
 
 
-def _predict(name: str, setup: Setup, material: Material) -> Predictions:
+def _predict(name: str, network: nn.Module, setup: Setup, material: Material) -> Predictions:
     split = material.source.splits[name]
     images = material.splits[name].images
     return Predictions(
@@ -98,7 +104,7 @@ def _predict(name: str, setup: Setup, material: Material) -> Predictions:
         names=split.names,
         classes=material.source.classes,
         labels=split.labels,
-        probabilities=probabilities(setup.network, images, setup.preprocessing, setup.precision),
+        probabilities=probabilities(network, images, setup.preprocessing, setup.precision),
     )
 
 
@@ -108,7 +114,7 @@ def _curves(progress: Progress) -> list[dict[str, float | int]]:
     return [*progress.curve, *validated]
 
 
-def _tiles(setup: Setup, progress: Progress, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what the report shows at a glance."""
     height, width = setup.preprocessing.size
     rates = sorted(row["images_per_second"] for row in progress.history)
@@ -118,8 +124,8 @@ def _tiles(setup: Setup, progress: Progress, facts: Mapping[str, Any]) -> list[t
         ("MACs per image", f"{facts['macs']:,}"),
         ("Images in training", f"{len(setup.train):,}"),
         ("Input", f"{setup.preprocessing.channels}x{height}x{width}"),
-        ("Epochs", f"{progress.epoch} (best: {progress.best_epoch})"),
-        ("Validation", f"{progress.best_top1:.2%}"),
+        ("Epochs", f"{progress.epoch} (best: {best['epoch']})"),
+        ("Validation", f"{best['validation_top1']:.2%}"),
         ("Images/s", f"{rates[len(rates) // 2]:,.0f}"),
         ("Training time", clock(progress.seconds)),
     ]

@@ -105,7 +105,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def undo(folder: Path, made: Sequence[Path]) -> None:
     """Remove a run that ended before it saved anything, and the folders that were made for it, the lowest first."""
-    for name in (RECORD, "metrics.jsonl"):
+    for name in (RECORD, "metrics.jsonl", "metrics.csv"):
         with contextlib.suppress(OSError):
             (folder / name).unlink(missing_ok=True)
     for empty in (folder / "checkpoints", *made):

@@ -1,4 +1,4 @@
-"""Losses as functions of (logits, labels)."""
+"""Losses as functions of (logits, labels) that return the mean over the samples."""
 
 from __future__ import annotations
 
@@ -8,20 +8,58 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
-from convworks.training.config import CrossEntropy, PenaltyLoss
+from convworks.data.batches import Batch
+from convworks.errors import InputError
+from convworks.layers.network import Network
+from convworks.training.loss_config import CrossEntropy, LossConfig, OwnLoss, PenaltyLoss
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def loss_function(config: CrossEntropy | PenaltyLoss) -> Loss:
-    """Return the loss that a configuration names."""
+def loss_function(config: LossConfig, counts: Int64[Tensor, "k"], own: Loss | None = None) -> Loss:
+    """Return the loss that a configuration names; `counts` are the training images of each class.
+
+    `own` is the function that OwnLoss stands for. Raises InputError where it is missing, and for class weights that
+    are not one a class.
+    """
     match config:
-        case CrossEntropy():
+        case CrossEntropy(class_weights=None):
             return partial(F.cross_entropy, label_smoothing=config.smoothing)
+        case CrossEntropy():
+            weights = class_weights(config, counts)
+            return partial(weighted_cross_entropy, weights=weights, smoothing=config.smoothing)
         case PenaltyLoss():
             return partial(penalty, rubbish=config.rubbish) if config.rivals else mean_penalty
+        case OwnLoss():
+            if own is None:
+                raise InputError("loss", f"the run uses a loss of its own, {config.name!r}", "give it as loss=...")
+            return own
+
+
+def class_weights(config: CrossEntropy, counts: Int64[Tensor, "k"]) -> Float[Tensor, "k"]:
+    """Return the weight of each class, with a mean of 1 over the training images."""
+    if config.class_weights == "balanced":
+        weights = torch.where(counts > 0, 1 / counts.clamp(min=1).float(), 0.0)
+    else:
+        given = config.class_weights or ()
+        if len(given) != len(counts):
+            reason = f"has {len(given)} numbers for {len(counts)} classes"
+            raise InputError("training.loss.class_weights", reason, "give one number a class, or balanced")
+        weights = torch.tensor(given, device=counts.device)
+    return weights * counts.sum() / (weights * counts).sum()
+
+
+def weighted_cross_entropy(
+    logits: Float[Tensor, "b k"], labels: Int64[Tensor, "b"], weights: Float[Tensor, "k"], smoothing: float
+) -> Float[Tensor, ""]:
+    """Return the mean cross-entropy, each sample counting by the weight of its class.
+
+    The mean is over samples, not over weights: so parts of a batch add up to the whole.
+    """
+    losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+    return (weights[labels] * losses).mean()
 
 
 def mean_penalty(logits: Float[Tensor, "b k"], labels: Int64[Tensor, "b"]) -> Float[Tensor, ""]:
@@ -33,3 +71,26 @@ def penalty(logits: Float[Tensor, "b k"], labels: Int64[Tensor, "b"], rubbish: f
     """Return the discriminative criterion (equation 9): cross-entropy with one more class of constant penalty."""
     constant = logits.new_full((len(logits), 1), -rubbish)
     return F.cross_entropy(torch.cat([logits, constant], 1), labels)
+
+
+def outputs(network: nn.Module, inputs: Tensor) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
+    """Return the logits, and (weight, logits) of each auxiliary classifier by name; any module may be a network."""
+    if not isinstance(network, Network):
+        return network(inputs), {}
+    logits, auxiliary = network.outputs(inputs)
+    return logits, {name: (network.auxiliary_weights[name], found) for name, found in auxiliary.items()}
+
+
+def batch_loss(loss: Loss, logits: Tensor, auxiliary: dict[str, tuple[float, Tensor]], batch: Batch) -> Tensor:
+    """Return the mean loss of a batch with that of the auxiliary classifiers; mixed samples have two labels."""
+
+    def mixed(found: Tensor) -> Tensor:
+        value = loss(found.float(), batch.labels)
+        if value.ndim:
+            reason = f"gives {tuple(value.shape)} numbers for a batch of {len(batch.labels)}"
+            raise InputError("loss", reason, "return their mean")
+        if batch.others is None:
+            return value
+        return batch.share * value + (1 - batch.share) * loss(found.float(), batch.others)
+
+    return mixed(logits) + sum(weight * mixed(found) for weight, found in auxiliary.values())

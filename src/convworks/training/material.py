@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +17,12 @@ from torch import Tensor
 from convworks.console import counting
 from convworks.data.batches import Samples, steps_per_epoch
 from convworks.data.config import DataConfig
+from convworks.data.folds import divide
 from convworks.data.load import load_images, mean_std
 from convworks.data.named import CATALOGUE
 from convworks.data.preprocess import Preprocessing
 from convworks.data.shape import image_shape
-from convworks.data.source import Source, require_train, with_validation
+from convworks.data.source import Source, require_train
 from convworks.errors import InputError
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, create, facts
@@ -47,7 +49,7 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     """
     require_train(source)
     data = config.data
-    source = with_validation(source, fraction=data.validation, seed=config.seed, limit=data.validation_limit)
+    source = divide(source, data, config.seed)
     shape = image_shape(source.splits["train"], largest=LARGEST)
     channels = data.channels or shape.channels
     if channels not in (1, 3, 4, shape.channels):
@@ -91,16 +93,23 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     )
 
 
-def fingerprint(source: Source) -> str:
-    """Return a checksum of names, labels and file sizes (of an array: pixels): a resumed run knows its data by it."""
-    digest = hashlib.sha256("\0".join(source.classes).encode())
+def fingerprint(source: Source) -> dict[str, Any]:
+    """Return what a resumed run knows its data by: checksums of names, labels and file sizes (of an array: pixels)."""
+    found: dict[str, Any] = {"classes": _digest("\0".join(source.classes).encode())}
     for name, split in sorted(source.splits.items()):
-        digest.update("\0".join((name, *split.names)).encode("utf-8", "surrogateescape"))
         sizes = [file.stat().st_size for file in split.files or ()]
         sizes += [zlib.crc32(split.arrays.tobytes())] if split.arrays is not None else []
-        digest.update(repr(sizes).encode())
-        digest.update(np.ascontiguousarray(split.labels).tobytes())
-    return digest.hexdigest()
+        found[name] = {
+            "images": len(split.labels),
+            "names": _digest("\0".join(split.names).encode("utf-8", "surrogateescape")),
+            "labels": _digest(np.ascontiguousarray(split.labels).tobytes()),
+            "contents": _digest(repr(sizes).encode()),
+        }
+    return found
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _network(config: RunConfig, classes: int, preprocessing: Preprocessing) -> Network:
@@ -135,14 +144,16 @@ def _fits(images: Iterable[Tensor], device: torch.device) -> bool:
 
 def _check_smallest_batch(config: RunConfig, network: Network, train: Samples) -> None:
     """Refuse batches of a single image where batch normalisation would see a single value."""
-    size = config.training.batch_size
-    if len(train) // steps_per_epoch(len(train), size) > 1:
+    size, accumulation = config.training.batch_size, config.training.accumulation
+    if len(train) // steps_per_epoch(len(train), size) // accumulation > 1:
         return
     try:
         copy.deepcopy(network).train()(torch.zeros(1, *train.images.shape[1:]))
     except ValueError:
         raise InputError(
             "training.batch_size",
-            f"{size} gives batches of one image from {len(train)}, which batch normalisation cannot work with",
-            "choose another batch size",
+            f"{size} gives batches of one image from {len(train)}, which batch normalisation cannot work with"
+            if accumulation == 1
+            else f"{size} in {accumulation} parts gives single images, which batch normalisation cannot work with",
+            "choose another batch size" if accumulation == 1 else "choose a smaller training.accumulation",
         ) from None

@@ -6,17 +6,28 @@ that a short run would notice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adadelta import adadelta
 from torch.optim.adam import adam
+from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
-from convworks.training.config import SGD, AdamW
+from convworks.errors import InputError
+from convworks.training.muon import muon
+from convworks.training.optimizer_config import SGD, Adadelta, Adam, AdamW, Muon, Optimizer, RMSProp
 
 # What each optimiser remembers of each parameter; the state holds it as "SLOT:PARAMETER".
-SLOTS = {"sgd": ("momentum",), "adamw": ("mean", "square", "step")}
+SLOTS = {
+    "sgd": ("momentum",),
+    "rmsprop": ("square", "momentum", "step"),
+    "adam": ("mean", "square", "step"),
+    "adamw": ("mean", "square", "step"),
+    "adadelta": ("square", "change", "step"),
+    "muon": ("momentum",),
+}
 
 
 def trainable(network: nn.Module) -> dict[str, Tensor]:
@@ -24,7 +35,16 @@ def trainable(network: nn.Module) -> dict[str, Tensor]:
     return {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
 
 
-def initial_state(config: SGD | AdamW, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def check_single(network: nn.Module) -> None:
+    """Raise InputError for a network that has one parameter under two names, which a checkpoint cannot hold."""
+    names: dict[int, str] = {}
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        if names.setdefault(id(parameter), name) != name:
+            reason = f"{name} is the same tensor as {names[id(parameter)]}"
+            raise InputError("model", reason, "give it one name, and use that in both places of forward")
+
+
+def initial_state(config: Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the state before the first step: zeros."""
     return {
         f"{slot}:{name}": torch.zeros((), device=value.device) if slot == "step" else torch.zeros_like(value)
@@ -33,31 +53,67 @@ def initial_state(config: SGD | AdamW, parameters: Mapping[str, Tensor]) -> dict
     }
 
 
-def decays(parameter: Tensor) -> bool:
-    """Tell whether weight decay applies: to weights of convolutions and matrices, not to biases and norms."""
+def is_weight(parameter: Tensor) -> bool:
+    """Tell weights of convolutions and matrices from biases and the parameters of normalisation."""
     return parameter.ndim > 1
 
 
+def last_weights(parameters: Mapping[str, Tensor]) -> set[str]:
+    """Name the weights that make logits: the last of the network, and of each of its auxiliary classifiers."""
+    found: dict[str, str] = {}
+    for name, value in parameters.items():
+        if is_weight(value):
+            classifier = ".".join(name.split(".")[:2]) if name.startswith("auxiliary.") else ""
+            found[classifier] = name
+    return set(found.values())
+
+
 @torch.no_grad()
-def update(config: SGD | AdamW, parameters: Mapping[str, Tensor], state: Mapping[str, Tensor], rate: float) -> None:
+def update(config: Optimizer, parameters: Mapping[str, Tensor], state: Mapping[str, Tensor], rate: float) -> None:
     """Take one step in place, from the gradients that the parameters hold, and clear these."""
-    for decayed in (True, False):
-        group = {n: p for n, p in parameters.items() if p.grad is not None and decays(p) is decayed}
-        gradients = [p.grad for p in group.values() if p.grad is not None]
-        slots = [[state[f"{slot}:{name}"] for name in group] for slot in SLOTS[config.kind]]
-        decay = config.weight_decay if decayed else 0.0
-        match config:
-            case SGD():
-                _sgd(config, list(group.values()), gradients, slots, rate, decay)
-            case AdamW():
-                _adamw(config, list(group.values()), gradients, slots, rate, decay)
+    moved = {name: parameter for name, parameter in parameters.items() if parameter.grad is not None}
+    for weights in (True, False):
+        group = {name: parameter for name, parameter in moved.items() if is_weight(parameter) is weights}
+        decay = config.weight_decay if weights or config.decays == "all" else 0.0
+        if isinstance(config, Muon):
+            last = last_weights(parameters)
+            hidden = {name: value for name, value in group.items() if weights and name not in last}
+            _move(config, hidden, state, rate, decay)
+            group = {name: value for name, value in group.items() if name not in hidden}
+            rest = SGD(momentum=config.momentum, nesterov=config.nesterov and config.momentum > 0)
+            _move(rest, group, state, rate * config.others, decay)
+        else:
+            _move(config, group, state, rate, decay)
     for parameter in parameters.values():
         parameter.grad = None
 
 
-def _sgd(
-    config: SGD, values: list[Tensor], gradients: list[Tensor], slots: list[list[Tensor]], rate: float, decay: float
+def _move(
+    config: Optimizer, group: Mapping[str, Tensor], state: Mapping[str, Tensor], rate: float, decay: float
 ) -> None:
+    """Change parameters that have the same weight decay."""
+    if not group:
+        return
+    values = list(group.values())
+    gradients = [value.grad for value in values if value.grad is not None]
+    slots: list[list[Tensor]] = [[state[f"{slot}:{name}"] for name in group] for slot in SLOTS[config.kind]]
+    match config:
+        case SGD():
+            _sgd(config, values, gradients, slots, rate, decay)
+        case Muon():
+            muon(config, values, gradients, slots[0], rate, decay)
+        case RMSProp():
+            _rmsprop(config, values, gradients, slots, rate, decay)
+        case Adadelta():
+            _adadelta(config, values, gradients, slots, rate, decay)
+        case Adam() | AdamW():
+            _adam(config, values, gradients, slots, rate, decay)
+
+
+Tensors = list[Tensor]
+
+
+def _sgd(config: SGD, values: Tensors, gradients: Tensors, slots: Sequence[Tensors], rate: float, decay: float) -> None:
     (momentum,) = slots
     sgd(
         values,
@@ -73,8 +129,46 @@ def _sgd(
     )
 
 
-def _adamw(
-    config: AdamW, values: list[Tensor], gradients: list[Tensor], slots: list[list[Tensor]], rate: float, decay: float
+def _rmsprop(
+    config: RMSProp, values: Tensors, gradients: Tensors, slots: Sequence[Tensors], rate: float, decay: float
+) -> None:
+    square, momentum, step = slots
+    rmsprop(
+        values,
+        gradients,
+        square,
+        [],
+        momentum if config.momentum else [],
+        step,
+        lr=rate,
+        alpha=config.smoothing,
+        eps=config.epsilon,
+        weight_decay=decay,
+        momentum=config.momentum,
+        centered=False,
+    )
+
+
+def _adadelta(
+    config: Adadelta, values: Tensors, gradients: Tensors, slots: Sequence[Tensors], rate: float, decay: float
+) -> None:
+    square, change, step = slots
+    adadelta(
+        values,
+        gradients,
+        square,
+        change,
+        step,
+        lr=rate,
+        rho=config.smoothing,
+        eps=config.epsilon,
+        weight_decay=decay,
+        maximize=False,
+    )
+
+
+def _adam(
+    config: Adam | AdamW, values: Tensors, gradients: Tensors, slots: Sequence[Tensors], rate: float, decay: float
 ) -> None:
     mean, square, step = slots
     adam(
@@ -85,7 +179,7 @@ def _adamw(
         [],
         step,
         fused=True,
-        decoupled_weight_decay=True,
+        decoupled_weight_decay=isinstance(config, AdamW),
         amsgrad=False,
         beta1=config.betas[0],
         beta2=config.betas[1],

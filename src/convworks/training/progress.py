@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from convworks.training.config import METRICS
+
+Row = dict[str, float | int]
+
 
 @dataclass
 class Totals:
@@ -34,7 +38,7 @@ class Totals:
 
 @dataclass
 class Progress:
-    """Step, epoch and batch to be done next; the epoch's sums; the history of epochs; the best epoch so far.
+    """Step, epoch and batch to be done next; the epoch's sums; the history of epochs.
 
     `curve` holds some hundred points of training over the whole run, `window` the sums since its last point.
     """
@@ -45,19 +49,12 @@ class Progress:
     seconds: float = 0.0
     totals: Totals = field(default_factory=Totals)
     window: Totals = field(default_factory=Totals)
-    history: list[dict[str, float | int]] = field(default_factory=list)
-    curve: list[dict[str, float | int]] = field(default_factory=list)
-    best_top1: float = -1.0
-    best_loss: float = float("inf")
-    best_epoch: int = -1
-    best_step: int = -1
+    history: list[Row] = field(default_factory=list)
+    curve: list[Row] = field(default_factory=list)
 
     def to_state(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        state = asdict(self)
-        if self.best_epoch < 0:
-            del state["best_loss"]  # infinite, which JSON cannot say
-        return state
+        return asdict(self)
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Progress:
@@ -93,12 +90,18 @@ class Progress:
             **{f"validation_{name}": value for name, value in validation.items()},
         }
         self.history.append(row)
-        better = (validation["top1"], -validation["loss"]) > (self.best_top1, -self.best_loss)
-        if better:
-            self.best_top1, self.best_loss = validation["top1"], validation["loss"]
-            self.best_epoch, self.best_step = self.epoch, self.step
         self.batch, self.totals = 0, Totals()
 
-    def waited(self) -> int:
+    def scores(self, metric: str) -> list[float]:
+        """Return a metric on validation after each epoch, signed so that more is better."""
+        sign = 1 if METRICS[metric] else -1
+        return [sign * row[f"validation_{metric}"] for row in self.history]
+
+    def ranked(self, metric: str) -> list[Row]:
+        """Return the epochs from the best on: of equals the one with the lower loss, then the earlier."""
+        keys = zip(self.scores(metric), self.scores("loss"), strict=True)
+        return [row for _, row in sorted(zip(keys, self.history, strict=True), key=lambda pair: pair[0], reverse=True)]
+
+    def waited(self, metric: str) -> int:
         """Count the epochs since the best one."""
-        return self.epoch - max(self.best_epoch, 0)
+        return self.epoch - int(self.ranked(metric)[0]["epoch"]) if self.history else 0

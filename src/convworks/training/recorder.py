@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from convworks import files
-from convworks.errors import ConvworksError
+from convworks.errors import ConvworksError, RunError
 from convworks.training import checkpoint
 from convworks.training.folder import resume_command
 from convworks.training.loop import Events, Setup
-from convworks.training.progress import Progress
+from convworks.training.progress import Progress, Row
 
-NETWORK, OPTIMIZER = "network.", "optimizer."
+NETWORK, OPTIMIZER, AVERAGE = "network.", "optimizer.", "average."
 
 
 class RunInterruptedError(ConvworksError):
@@ -30,9 +32,9 @@ class RunInterruptedError(ConvworksError):
 
 
 class Recorder(Events):
-    """Writes metrics.jsonl and checkpoints, and turns Ctrl-C into a checkpoint; passes all events on to a display."""
+    """Writes metrics and checkpoints, and turns Ctrl-C into a checkpoint; passes all events on to a display."""
 
-    def __init__(self, folder: Path, fingerprint: str, display: Events) -> None:
+    def __init__(self, folder: Path, fingerprint: Mapping[str, Any], display: Events) -> None:
         self.folder = folder
         self.fingerprint = fingerprint
         self.display = display
@@ -65,8 +67,7 @@ class Recorder(Events):
 
     def epoch_ended(self, setup: Setup, progress: Progress) -> None:
         """Write the history, then save: a run that dies in between writes the same row again."""
-        lines = "".join(json.dumps(row) + "\n" for row in progress.history)
-        files.write_text(self.folder / "metrics.jsonl", lines)
+        write_metrics(self.folder, progress.history)
         self._save(setup, progress)
         self.display.epoch_ended(setup, progress)
         if self.stop:
@@ -80,21 +81,49 @@ class Recorder(Events):
         )
 
     def _save(self, setup: Setup, progress: Progress) -> None:
-        folder = self.folder / "checkpoints"
-        state = {"progress": progress.to_state(), "fingerprint": self.fingerprint}
-        checkpoint.save_checkpoint(folder, progress.step, _tensors(setup.network, setup.state), state)
-        checkpoint.keep_checkpoints(folder, {progress.step, progress.best_step})
+        folder, training, found = self.folder / "checkpoints", setup.config.training, recorded(setup)
+        if broken := [name for name, tensor in found.items() if not tensor.isfinite().all()]:
+            reason = f"{broken[0]} is no longer finite after step {progress.step}"
+            raise RunError("training", reason, "clip the gradients or lower the learning rate, and go on from before")
+        state = {
+            "progress": progress.to_state(),
+            "fingerprint": self.fingerprint,
+            "processes": setup.world.size,
+        }
+        checkpoint.save_checkpoint(folder, progress.step, found, state)
+        epochs = [*progress.history[-training.keep_last :], *progress.ranked(training.best)[: training.keep_best]]
+        checkpoint.keep_checkpoints(folder, {progress.step, *(int(row["step"]) for row in epochs)})
         self.saved = time.perf_counter()
 
 
-def restore(tensors: Mapping[str, Tensor], network: nn.Module, optimizer: Mapping[str, Tensor] | None = None) -> None:
-    """Copy the values of a checkpoint into a network and the state of its optimiser."""
-    weights = {name.removeprefix(NETWORK): t for name, t in tensors.items() if name.startswith(NETWORK)}
-    network.load_state_dict(weights)
-    for name, value in (optimizer or {}).items():
-        value.copy_(tensors[OPTIMIZER + name])
+def write_metrics(folder: Path, history: Sequence[Row]) -> None:
+    """Write a row an epoch, as JSON lines and as CSV."""
+    files.write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in history))
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    files.write_text(folder / "metrics.csv", text.getvalue())
 
 
-def _tensors(network: nn.Module, optimizer: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    weights = {NETWORK + name: tensor for name, tensor in network.state_dict().items()}
-    return weights | {OPTIMIZER + name: tensor for name, tensor in optimizer.items()}
+def recorded(setup: Setup) -> dict[str, Tensor]:
+    """Return all tensors that a run needs to go on."""
+    found = {NETWORK + name: tensor for name, tensor in setup.network.state_dict().items()}
+    found |= {OPTIMIZER + name: tensor for name, tensor in setup.state.items()}
+    if setup.averaged is not None:
+        found |= {AVERAGE + name: tensor for name, tensor in setup.averaged.state_dict().items()}
+    return found
+
+
+def restore(found: Mapping[str, Tensor], setup: Setup) -> None:
+    """Copy the values of a checkpoint into the networks and the state of the optimiser."""
+
+    def starting(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
+
+    setup.network.load_state_dict(starting(NETWORK))
+    if setup.averaged is not None:
+        setup.averaged.load_state_dict(starting(AVERAGE))
+    for name, value in setup.state.items():
+        value.copy_(found[OPTIMIZER + name])

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import re
 import shutil
+import signal
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +17,29 @@ import torch
 
 from convworks import hardware
 from convworks.console import downloading, say
+from convworks.data.batches import steps_per_epoch
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError, RunError
-from convworks.evaluate.predict import logits
+from convworks.layers.synchronised import synchronise
 from convworks.models.count import count
 from convworks.training import checkpoint, display, folder
+from convworks.training.begin import begin, placed
 from convworks.training.config import RunConfig
 from convworks.training.finish import finish
-from convworks.training.loop import Setup, fit
-from convworks.training.loss import loss_function
+from convworks.training.loop import Events, Setup, Several, fit
+from convworks.training.loss import Loss, loss_function, outputs
 from convworks.training.material import Material, fingerprint, gather
-from convworks.training.optimizer import initial_state, trainable
-from convworks.training.progress import Progress
-from convworks.training.recorder import Recorder, RunInterruptedError, restore
+from convworks.training.measure import measure
+from convworks.training.optimizer import check_single, initial_state, trainable
+from convworks.training.progress import Progress, Row
+from convworks.training.recorder import Recorder, RunInterruptedError, recorded, restore
+from convworks.training.resume import differences
+from convworks.training.schedule import check_schedule
+from convworks.training.tracking import check_tracking, tracked
+from convworks.training.world import World, joined
+
+#: What PyTorch's messages have in common when another process is gone.
+GONE = re.compile("gloo|nccl|connection|socket|peer", re.IGNORECASE)
 
 
 def train(
@@ -35,33 +50,93 @@ def train(
     resume: Path | None = None,
     source: Source | None = None,
     began: float | None = None,
+    loss: Loss | None = None,
+    events: Sequence[Events] = (),
 ) -> dict[str, Any]:
     """Train as configured into a new run folder, or go on with one; return the results with their paths.
 
+    `loss` is the function that a loss of kind `own` stands for; `events` are told what happens, after the recorder.
     `began` is when the work began, where that was before this call (time.perf_counter). Raises InputError for wrong
     input before anything is written, RunError when training fails, RunInterruptedError when it is stopped.
     """
     started = time.perf_counter() if began is None else began
     source = source or open_source(config.data.source, report=downloading())
-    device = hardware.choose_device(config.device)
+    with joined(config.device) as world:
+        # In a function of its own: what exchanges gradients must be gone before the processes part.
+        return _joined(world, config, source, command, out, resume, loss, events, started)
+
+
+def _joined(
+    world: World,
+    config: RunConfig,
+    source: Source,
+    command: str,
+    out: Path | None,
+    resume: Path | None,
+    loss: Loss | None,
+    events: Sequence[Events],
+    started: float,
+) -> dict[str, Any]:
+    """Train as one of the processes; all but the first return nothing."""
+    check_tracking(config)
+    fresh = resume is None or not checkpoint.steps(resume / "checkpoints")
+    setup, material = prepare(world, config, source, loss, fresh=fresh)
+    check_schedule(setup.config.training, setup.steps)
+    if world.rank == 0:
+        return _leading(setup, material, command, out, resume, events, started)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the first process saves, and ends the run for all
+    fit(setup, _shared(setup, Progress()), Events())
+    return {}
+
+
+def prepare(
+    world: World, config: RunConfig, source: Source, loss: Loss | None = None, *, fresh: bool = True
+) -> tuple[Setup, Material]:
+    """Gather what a run works on, and put it together; a `fresh` one gets the weights that it is to begin with.
+
+    Raises InputError for what does not fit together.
+    """
     if config.deterministic:
-        say(hardware.make_deterministic(device))
-    precision = hardware.choose_precision(config.precision, device)
-    chosen = {"device": str(device), "precision": str(precision).removeprefix("torch.")}
-    material = gather(config.model_copy(update=chosen), source, device)
-    setup = _setup(material, precision)
+        told = hardware.make_deterministic(world.device)
+        if world.rank == 0:
+            say(told)
+    precision = hardware.choose_precision(config.precision, world.device)
+    chosen = {"device": config.device if world.size > 1 else str(world.device)}
+    chosen["precision"] = str(precision).removeprefix("torch.")
+    if fresh:
+        config = config.model_copy(update={"model": placed(config.model)})
+    material = gather(config.model_copy(update=chosen), source, world.device)
+    if fresh:
+        begin(material)
+    return _setup(material, precision, world, loss), material
+
+
+def _leading(
+    setup: Setup,
+    material: Material,
+    command: str,
+    out: Path | None,
+    resume: Path | None,
+    events: Sequence[Events],
+    started: float,
+) -> dict[str, Any]:
+    """Train as the process that writes: the only one, or the first of several."""
     known = fingerprint(material.source)
-    facts = _facts(setup, command, device)
-    with folder.occupied(out, config.recipe, resume) as path:
-        progress = _resumed(path, setup, known) if resume else Progress()
+    facts = _facts(setup, command)
+    with folder.occupied(out, setup.config.recipe, resume) as path:
+        progress = _shared(setup, _resumed(path, setup, known) if resume else Progress())
         loaded = time.perf_counter()
         try:
             folder.write_record(path, setup.config, "running", **facts)
-            with display.display() as shown, Recorder(path, known, shown) as recorder:
-                fit(setup, progress, recorder)
-            tensors, _ = checkpoint.load_checkpoint(path / "checkpoints", progress.best_step)
-            restore(tensors, setup.network)
-            results = finish(path, setup, material, progress, facts, loading=loaded - started)
+            with tracked(setup.config, path, progress) as trackers:
+                with display.display() as shown, Recorder(path, known, shown) as recorder:
+                    fit(setup, progress, Several((recorder, *trackers, *events)))
+                best = _best(path / "checkpoints", setup, progress)
+                restore(checkpoint.load_checkpoint(path / "checkpoints", int(best["step"]))[0], setup)
+                results = finish(path, setup, material, progress, best, facts, loading=loaded - started)
+                for tracker in trackers:
+                    tracker.finished(progress, results)
             results["seconds"] = round(time.perf_counter() - started, 3)
             folder.write_record(path, setup.config, "finished", results=results, **facts)
         except BaseException as error:
@@ -69,46 +144,72 @@ def train(
     return results
 
 
-def measure(setup: Setup) -> dict[str, float]:
-    """Return mean loss and top-1 accuracy on validation."""
-    samples = setup.validation
-    answers = torch.cat(list(logits(setup.network, samples.images, setup.preprocessing, setup.precision)))
-    correct = int((answers.argmax(1) == samples.labels).sum())
-    return {"loss": float(setup.loss(answers, samples.labels)), "top1": correct / len(samples)}
+def _best(folder: Path, setup: Setup, progress: Progress) -> Row:
+    """Return the best epoch that has a checkpoint: somebody may have deleted a damaged one."""
+    known = checkpoint.steps(folder)
+    ranked = progress.ranked(setup.config.training.best)
+    found = next((row for row in ranked if row["step"] in known), ranked[0])
+    if found is not ranked[0]:
+        say(f"the checkpoint of epoch {ranked[0]['epoch']}, the best, is gone; epoch {found['epoch']} takes its place")
+    return found
 
 
-def _setup(material: Material, precision: torch.dtype) -> Setup:
-    parameters = trainable(material.network)
+def _shared(setup: Setup, progress: Progress) -> Progress:
+    """Return where the run stands in the first process, and copy its tensors to all."""
+    setup.world.share(recorded(setup).values())
+    return Progress.from_state(setup.world.share_values(progress.to_state()))
+
+
+def _setup(material: Material, precision: torch.dtype, world: World, own: Loss | None) -> Setup:
+    """Put a run together. Raises InputError for batches that leave a process without samples."""
+    network, training, train = material.network, material.config.training, material.splits["train"]
+    smallest = len(train) // steps_per_epoch(len(train), training.batch_size)
+    if smallest < world.size:
+        reason = f"{training.batch_size} gives batches of {smallest}, too few for {world.size} processes"
+        raise InputError("training.batch_size", reason, "use larger batches, or fewer processes")
+    if world.size > 1 and training.batch_norm == "synchronised":
+        synchronise(network)
+    check_single(network)
+    parameters = trainable(network)
+    counts = torch.bincount(train.labels, minlength=len(material.source.classes))
     return Setup(
         config=material.config,
-        network=material.network,
+        network=network,
+        averaged=copy.deepcopy(network).requires_grad_(False) if training.ema else None,
+        forward=world.parallel(partial(outputs, network), network),
         parameters=parameters,
-        state=initial_state(material.config.training.optimizer, parameters),
+        state=initial_state(training.optimizer, parameters),
         preprocessing=material.preprocessing,
-        train=material.splits["train"],
+        train=train,
         validation=material.splits["validation"],
-        loss=loss_function(material.config.training.loss),
+        classes=len(material.source.classes),
+        loss=loss_function(training.loss, counts.to(world.device), own),
         measure=measure,
         precision=precision,
+        world=world,
     )
 
 
-def _facts(setup: Setup, command: str, device: torch.device) -> dict[str, Any]:
+def _facts(setup: Setup, command: str) -> dict[str, Any]:
     """Return what is known before training: command, size of the network, hardware, versions."""
     given = setup.preprocessing
-    counted = count(setup.network, torch.zeros(1, given.channels, *given.size, device=device))
+    counted = count(setup.network, torch.zeros(1, given.channels, *given.size, device=setup.world.device))
     return {
         "command": command,
         "parameters": counted.parameters,
         "macs": counted.macs,
         "precision": str(setup.precision).removeprefix("torch."),
-        "environment": hardware.environment(device),
+        "environment": hardware.environment(setup.world.device),
+        "processes": setup.world.size,
     }
 
 
 def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, Any]) -> BaseException:
     """Leave a run that can go on from its last checkpoint, if it has one; return the error to raise."""
     checkpoint.clean(path / "checkpoints")
+    if setup.world.size > 1 and isinstance(error, RuntimeError) and GONE.search(str(error)):
+        first = " ".join(str(error).split())[:100]
+        error = RunError("torchrun", f"another process of the run has ended ({first})", "see what it wrote above")
     if checkpoint.steps(path / "checkpoints"):
         if isinstance(error, KeyboardInterrupt):
             error = RunInterruptedError("interrupted", *folder.saved(path))
@@ -120,7 +221,7 @@ def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, An
     return error
 
 
-def _resumed(path: Path, setup: Setup, known: str) -> Progress:
+def _resumed(path: Path, setup: Setup, known: dict[str, Any]) -> Progress:
     """Restore the last checkpoint of a run; a run that has none yet starts from the beginning."""
     folder.sweep(path)
     checkpoints = path / "checkpoints"
@@ -130,14 +231,18 @@ def _resumed(path: Path, setup: Setup, known: str) -> Progress:
     tensors, state = checkpoint.load_checkpoint(checkpoints)
     try:
         began, progress = state["fingerprint"], Progress.from_state(state["progress"])
-        restore(tensors, setup.network, setup.state)
-    except (KeyError, TypeError, RuntimeError) as error:
-        reason = f"its last checkpoint does not fit the run ({type(error).__name__}: {error})"
+        processes = state["processes"]
+    except (KeyError, TypeError) as error:
+        reason = f"its last checkpoint cannot be read ({type(error).__name__}: {error})"
         raise InputError(checkpoints, reason, "start the run anew") from None
-    if began != known:
-        raise InputError(
-            setup.config.data.source,
-            "is not the data that the run began with (names or labels differ)",
-            "restore it, or start a new run",
-        )
+    shapes = [{name: tuple(t.shape) for name, t in each.items()} for each in (tensors, recorded(setup))]
+    for where, before, after in (
+        (setup.config.data.source, began, known),
+        (setup.config.model.name, *shapes),
+        ("torchrun", {"processes": processes}, {"processes": setup.world.size}),
+    ):
+        if found := [line for _, line in differences(before, after)]:
+            shown = "; ".join(found[:3]) + (f"; {len(found) - 3} more" if len(found) > 3 else "")
+            raise InputError(where, f"is not what the run began with: {shown}", "restore it, or start a new run")
+    restore(tensors, setup)
     return progress

@@ -1,0 +1,69 @@
+"""From the data in memory to updated weights: a plain PyTorch loop against the engine of convworks."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.measure import Benchmark, Variant, last_line, script
+
+
+class Job(NamedTuple):
+    """A network, the channels of its 32x32 images, the batch size, and how many steps are timed."""
+
+    model: str
+    channels: int
+    batch_size: int
+    steps: int
+
+
+JOBS = {
+    "train-resnet20": Job("resnet20", 3, 128, 60),
+    "train-lenet": Job("lenet5_modern", 1, 128, 200),
+}
+IMAGES = 10_000
+
+
+def throughput(name: str, workspace: Path) -> Benchmark:
+    """Time steps of training: augmentation, forward, backward, update, everything that a loop does."""
+    job = JOBS[name]
+    _draw(job.channels, workspace)
+    peer = "plain PyTorch loop: float32, DataLoader with 2 workers, torchvision transforms"
+    numbers = (job.model, job.batch_size, job.steps)
+    return Benchmark(
+        name=name,
+        job=f"{job.model}, {job.steps} steps of {job.batch_size} images of {job.channels}x32x32, without start-up.",
+        variants=(
+            Variant(
+                name="convworks",
+                command=lambda _: script("ours/throughput.py", workspace, *numbers, "fit"),
+                read=last_line,
+            ),
+            Variant(
+                name="convworks, bare loop over its step",
+                command=lambda _: script("ours/throughput.py", workspace, *numbers, "bare"),
+                read=last_line,
+            ),
+            Variant(
+                name=peer, command=lambda _: script("peers/plain_throughput.py", workspace, *numbers), read=last_line
+            ),
+        ),
+        yardstick=peer,
+        repeats=5,
+        amount=job.batch_size * job.steps,
+        unit="images/s",
+        same=("parameters",),
+    )
+
+
+def _draw(channels: int, workspace: Path) -> None:
+    """Write images [n, h, w, c] and labels that both sides read; what they show does not change the time."""
+    draw = np.random.default_rng(0)
+    np.save(workspace / "images.npy", draw.integers(0, 256, (IMAGES, 32, 32, channels), dtype=np.uint8))
+    np.save(workspace / "labels.npy", draw.integers(0, 10, IMAGES))
+
+
+THROUGHPUT = {name: partial(throughput, name) for name in JOBS}

@@ -1,0 +1,154 @@
+"""`convworks runs`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from convworks.cli.answer import Answer, percent, table
+from convworks.cli.place import check_place
+from convworks.console import clock, say
+from convworks.errors import InputError, nearest
+from convworks.training.listing import Run, curve, differing, find_runs, read_run
+
+COLUMNS = ("name", "network", "source", "status", "epochs", "best", "test", "seconds", "when")
+SUFFIXES = (".png", ".svg")
+SHOWN = 32  # characters of a value in the table of differences
+MOST_COLUMNS = 4  # runs side by side; more of them are rows
+
+
+def run(folders: Sequence[Path], *, sort: str, out: Path | None) -> Answer:
+    """List the runs below some folders; draw them together where `out` is given, and say in what they differ."""
+    if sort not in COLUMNS:
+        remedy = f"columns: {', '.join(COLUMNS)}"
+        raise InputError("--sort", f"there is no column {sort!r}{nearest(sort, COLUMNS)}", remedy)
+    if out is not None:
+        check_place("--out", out, SUFFIXES)
+    given = list(folders) or [Path("runs")]
+    if not folders and not given[0].exists():
+        return Answer(values={"runs": [], "skipped": []}, text="there are no runs here yet\nnext: convworks train")
+    found: list[Run] = []
+    skipped: list[dict[str, str]] = []
+    for folder in find_runs(given):
+        try:
+            found.append(read_run(folder))
+        except InputError as error:
+            if folder in given:
+                raise
+            skipped.append({"name": str(folder), "reason": error.reason})
+            say(f"skipped: {error}")
+    if not found and folders:
+        where = " ".join(map(str, folders))
+        raise InputError(where, "there is no run in it or below", "give a run, or a folder with runs")
+    found = ordered(found, sort)
+    values: dict[str, Any] = {"runs": [_values(each) for each in found], "skipped": skipped}
+    lines = [_listed(found)]
+    if out is not None or (len(found) > 1 and all(Path(each.name) in given for each in found)):
+        values["differences"] = differing(found) if len(found) > 1 else {}
+        lines += ["", _differences(found, values["differences"])]
+    if out is not None:
+        _draw(found, out)
+        values["curves"] = str(out)
+        lines += ["", f"curves: {out}"]
+    return Answer(values=values, text="\n".join([*lines, _next(found, out)]))
+
+
+def ordered(found: Sequence[Run], column: str) -> list[Any]:
+    """Sort by a column: the best and the newest first, all else from small to large; what has no value comes last."""
+    match column:
+        case "best":
+            return sorted(found, key=lambda run: -run.score)
+        case "test":
+            return sorted(found, key=lambda run: (run.test is None, -(run.test or 0.0)))
+        case "when":
+            return sorted(found, key=lambda run: -run.when)
+        case _:
+            return sorted(found, key=lambda run: getattr(run, column))
+
+
+def _values(run: Run) -> dict[str, Any]:
+    values = {k: v for k, v in asdict(run).items() if k not in ("configuration", "history")}
+    return {**values, "when": datetime.fromtimestamp(run.when).astimezone().isoformat(timespec="seconds")}
+
+
+def _listed(found: Sequence[Run]) -> str:
+    rows = [
+        [
+            run.name,
+            run.network,
+            run.source,
+            run.status,
+            str(run.epochs) if run.epochs == run.planned else f"{run.epochs}/{run.planned}",
+            _best(run),
+            "-" if run.test is None else percent(run.test),
+            clock(run.seconds),
+            f"{datetime.fromtimestamp(run.when):%Y-%m-%d %H:%M}",
+        ]
+        for run in found
+    ]
+    return table(["name", "network", "source", "status", "epochs", "best", "test", "time", "when"], rows)
+
+
+def _best(run: Run) -> str:
+    if run.best is None:
+        return "-"
+    value = f"{run.best:.4f}" if run.metric == "loss" else percent(run.best)
+    return value if run.metric == "top1" else f"{value} {run.metric}"
+
+
+def _differences(found: Sequence[Run], values: Mapping[str, Sequence[Any]]) -> str:
+    if not values:
+        return "their configurations are the same"
+    columns = [[name, *map(_written, each)] for name, each in values.items()]
+    runs = ["differing field", *names(found)]
+    if len(found) <= MOST_COLUMNS:
+        return table(runs, columns)
+    header, *rows = zip(["run", *runs[1:]], *columns, strict=True)  # a row for each run
+    return table(header, rows)
+
+
+def _written(value: Any) -> str:
+    text = "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def names(found: Sequence[Run]) -> list[str]:
+    """Return short names: without the folder that all have in common."""
+    paths = [run.name for run in found]
+    common = os.path.commonpath(paths) if len({os.path.isabs(path) for path in paths}) == 1 else ""
+    if len(paths) < 2 or not common:
+        return paths
+    return [os.path.relpath(path, common) if path != common else path for path in paths]
+
+
+def _draw(found: Sequence[Run], out: Path) -> None:
+    from convworks.evaluate.draw_file import write_drawing
+    from convworks.evaluate.overlay import Curves, overlay
+
+    short = dict(zip((run.name for run in found), names(found), strict=True))
+    drawn = [
+        Curves(name=short[run.name], remark=f"{_best(run)}", rows=curve(Path(run.name), run))
+        for run in ordered([run for run in found if run.history], "best")
+    ]
+    if not drawn:
+        raise InputError(f"--out {out}", "no run has finished an epoch yet", "wait, or leave --out out")
+    several = f"{len(drawn)} runs, the best on validation first" if len(drawn) > 1 else drawn[0].name
+    write_drawing(out, overlay(drawn, title=several))
+
+
+def _next(found: Sequence[Run], out: Path | None) -> str:
+    if not found:
+        return "next: convworks train"
+    unfinished = next((run for run in found if run.status in ("stopped", "killed")), None)
+    if out is None and len(found) > 1:
+        chosen = shlex.join([run.name for run in found[:3]])
+        return f"next: convworks runs {chosen} --out curves.png"
+    if out is None and unfinished is not None:
+        return f"next: convworks train --resume {shlex.quote(unfinished.name)}"
+    best = max(found, key=lambda run: run.score)
+    return f"next: convworks predict {shlex.quote(best.name)} IMAGE..."

@@ -1,0 +1,52 @@
+"""Mixing each image of a batch with another: mixup and cutmix, as functions of (images, others, what was drawn)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from convworks.data.config import AugmentConfig
+
+
+class Mixture(NamedTuple):
+    """What was drawn for a batch: the share of the first image, and the box that comes from the other (cutmix).
+
+    The box is (top, bottom, left, right) in fractions of the image; without one, all pixels are blended.
+    """
+
+    share: float
+    box: tuple[float, float, float, float] | None
+
+
+def draw_mixture(config: AugmentConfig, generator: np.random.Generator) -> Mixture | None:
+    """Draw how a batch is mixed; None where the configuration asks for no mixing."""
+    kinds = [kind for kind in ("mixup", "cutmix") if getattr(config, kind) is not None]
+    if not kinds:
+        return None
+    kind = kinds[int(generator.integers(len(kinds)))]
+    alpha = getattr(config, kind)
+    share = float(generator.beta(alpha, alpha))
+    if kind == "mixup":
+        return Mixture(share, None)
+    half = (1 - share) ** 0.5 / 2  # the box has the area 1 - share and the proportions of the image
+    y, x = generator.random(2)
+    edges = [float(np.clip(edge, 0, 1)) for edge in (y - half, y + half, x - half, x + half)]
+    return Mixture(share, (edges[0], edges[1], edges[2], edges[3]))
+
+
+def mix(
+    images: UInt8[Tensor, "b c h w"], others: UInt8[Tensor, "b c h w"], mixture: Mixture
+) -> tuple[UInt8[Tensor, "b c h w"], float]:
+    """Return the mixed images, and the share of the first: for a box, that of its whole pixels inside the image."""
+    if mixture.box is None:
+        mixed = torch.lerp(others.float(), images.float(), mixture.share)
+        return mixed.round_().to(torch.uint8), mixture.share
+    h, w = images.shape[-2:]
+    top, bottom, left, right = (round(edge * size) for edge, size in zip(mixture.box, (h, h, w, w), strict=True))
+    mixed = images.clone()
+    mixed[:, :, top:bottom, left:right] = others[:, :, top:bottom, left:right]
+    return mixed, 1 - (bottom - top) * (right - left) / (h * w)

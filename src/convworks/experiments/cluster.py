@@ -1,0 +1,125 @@
+"""Jobs on a Ray cluster that was started with `ray start`; the experiment's folder is one that all its machines see."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from convworks.config import build, to_json
+from convworks.errors import InputError
+from convworks.experiments.carry_out import Ended
+from convworks.experiments.command import RECORD
+from convworks.experiments.job import Job, Outcome, Tell, perform
+from convworks.training.config import RunConfig
+
+INTERVAL = 0.5  # seconds between two looks at what the runs report
+START = "start one with `ray start --head`, and on other machines `ray start --address=HEAD:6379`"
+
+
+class Mailbox:
+    """What the runs report, until it is fetched, and which of them are to stop; it lives on the cluster."""
+
+    def __init__(self) -> None:
+        self.letters: list[tuple[str, float, Mapping[str, Any] | None]] = []
+        self.hopeless: set[str] = set()
+
+    def put(self, name: str, share: float, row: Mapping[str, Any] | None) -> bool:
+        """Leave a report; return whether the run may go on."""
+        self.letters.append((name, share, row))
+        return name not in self.hopeless
+
+    def take(self) -> list[tuple[str, float, Mapping[str, Any] | None]]:
+        """Return the reports since the last call."""
+        letters, self.letters = self.letters, []
+        return letters
+
+    def stop(self, name: str) -> None:
+        """Let a run stop after its next epoch."""
+        self.hopeless.add(name)
+
+
+def carry_out_on_ray(jobs: Iterable[Job], place: Path, *, total: int, tell: Tell, ended: Ended) -> None:
+    """Carry out the jobs as Ray tasks, as many at a time as the cluster has room for; see carry_out.py.
+
+    A run that is to stop does so one epoch after it was found hopeless.
+    """
+    ray = _connect()
+    mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
+    at_a_time, resources = _shares(ray, total)
+    task = ray.remote(max_retries=0, **resources)(_perform)
+    waiting = iter(jobs)
+    running: dict[Any, Job] = {}
+    try:
+        while True:
+            while len(running) < at_a_time and (job := next(waiting, None)) is not None:
+                given = {"name": job.name, "configuration": to_json(job.config), "command": job.command}
+                running[task.remote(given, str(place.absolute()), mailbox)] = job
+            if not running:
+                return
+            done, _ = ray.wait(list(running), timeout=INTERVAL)
+            for name, share, row in ray.get(mailbox.take.remote()):
+                if not tell(name, share, row):
+                    ray.get(mailbox.stop.remote(name))
+            for reference in done:
+                outcome = Outcome(**ray.get(reference))
+                ended(running.pop(reference), outcome)
+    finally:
+        for reference in running:  # becomes a Ctrl-C there, upon which the run is saved
+            ray.cancel(reference)
+        with contextlib.suppress(Exception):
+            ray.wait(list(running), num_returns=max(1, len(running)), timeout=30)
+        ray.shutdown()
+
+
+def _perform(given: Mapping[str, Any], place: str, mailbox: Any) -> dict[str, Any]:
+    """Make a run on a machine of the cluster."""
+    import ray
+
+    if not (Path(place) / RECORD).is_file():
+        error = {
+            "where": place,
+            "reason": f"is not there on the machine {socket.gethostname()} of the cluster",
+            "remedy": "give with --out a folder that all machines share",
+            "exit_status": InputError.exit_status,
+        }
+        return {"status": "failed", "error": error}
+
+    def tell(name: str, share: float, row: Mapping[str, Any] | None) -> bool:
+        return bool(ray.get(mailbox.put.remote(name, share, row)))
+
+    config = build(RunConfig, given["configuration"])
+    try:
+        outcome = perform(Job(name=given["name"], config=config, command=given["command"]), Path(place), tell)
+    except KeyboardInterrupt:
+        outcome = Outcome(status="interrupted")
+    return {"status": outcome.status, "results": outcome.results, "error": outcome.error}
+
+
+def _connect() -> Any:
+    """Return the ray module, connected to the cluster that is running."""
+    try:
+        import ray
+    except ImportError:
+        raise InputError("--workers ray", "Ray is not installed", 'pip install "convworks[cluster]"') from None
+    if not ray.is_initialized():
+        try:
+            ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError) as error:
+            reason = f"no Ray cluster is running ({str(error).splitlines()[0]})"
+            raise InputError("--workers ray", reason, START) from None
+    return ray
+
+
+def _shares(ray: Any, total: int) -> tuple[int, dict[str, float]]:
+    """Return how many runs there may be at a time, and what each takes of the cluster: a GPU, or its share of cores."""
+    found = ray.cluster_resources()
+    gpus, cores = int(found.get("GPU", 0)), max(1, int(found.get("CPU", 1)))
+    if gpus:
+        return gpus, {"num_gpus": 1, "num_cpus": 1}
+    least = min((int(node["Resources"].get("CPU", 0)) or cores for node in ray.nodes() if node["Alive"]), default=cores)
+    each = max(1, min(least, cores // min(total, cores)))
+    return max(1, cores // each), {"num_cpus": each}

@@ -1,0 +1,197 @@
+"""Cross-validation: every labelled image outside test is validated exactly once, by a network that never saw it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from convworks.config import to_json
+from convworks.data.config import Fold
+from convworks.data.folds import assign, divide, pool
+from convworks.data.source import Source, open_source
+from convworks.evaluate.metrics import summary
+from convworks.evaluate.predictions import Predictions
+from convworks.experiments.job import Job, Outcome, make_job
+from convworks.experiments.members import answers
+from convworks.experiments.page import Content, write_page
+from convworks.experiments.record import Experiment, absolute, extended, history, opened, read, write
+from convworks.experiments.runs import carry_out_all, row
+from convworks.experiments.spread import spread, told
+from convworks.experiments.views import overlaid, scores
+from convworks.files import write_text
+from convworks.training.config import RunConfig
+
+KIND = "crossval"
+
+
+def crossval(
+    config: RunConfig,
+    *,
+    folds: int,
+    train: str,
+    command: str,
+    stratified: bool = True,
+    group_by: str | None = None,
+    out: Path | None = None,
+    workers: int | str = 1,
+) -> dict[str, Any]:
+    """Make a run for each fold, in a new folder; return the results.
+
+    `group_by` names a column of a CSV source: rows with one value of it are never divided between train and validation.
+    """
+    asked = {"folds": folds, "stratified": stratified, "group_by": group_by}
+    experiment = Experiment(kind=KIND, asked=asked, config=absolute(config), train=train, command=command)
+    _assigned(experiment, open_source(experiment.config.data.source))  # what cannot be divided is refused at once
+    return _carry_out(experiment, out, None, workers)
+
+
+def resume_crossval(place: Path, *, workers: int | str = 1) -> dict[str, Any]:
+    """Go on with an experiment: finished runs are kept, a half-done one goes on."""
+    experiment, record = read(place, KIND)
+    return _carry_out(extended(experiment, record, "folds", None, place), None, place, workers)
+
+
+def jobs(experiment: Experiment) -> list[Job]:
+    """Return a job for each fold."""
+    folds = [_fold(experiment, number) for number in range(1, int(experiment.asked["folds"]) + 1)]
+    return [
+        make_job(f"fold-{fold.number}", experiment.config, [f"data.fold={to_json(fold)!r}"], experiment.train)
+        for fold in folds
+    ]
+
+
+def _fold(experiment: Experiment, number: int) -> Fold:
+    asked = experiment.asked
+    return Fold(number=number, of=asked["folds"], stratified=asked["stratified"], group_by=asked["group_by"])
+
+
+def _assigned(experiment: Experiment, source: Source) -> Int64[np.ndarray, " n"]:
+    """Return the fold, from 0, of each image, as the runs find it."""
+    data, seed = experiment.config.data, experiment.config.seed
+    return assign(source, _fold(experiment, 1), seed if data.validation_seed is None else data.validation_seed)
+
+
+def _carry_out(experiment: Experiment, out: Path | None, resume: Path | None, workers: int | str) -> dict[str, Any]:
+    started = time.perf_counter()
+    todo = jobs(experiment)
+    with opened(experiment, out, resume) as place:
+        outcomes = carry_out_all(experiment, place, todo, workers)
+        results = _results(experiment, place, todo, outcomes)
+        results["seconds"] = round(time.perf_counter() - started, 3)
+        write(place, experiment, "finished", results=results)
+    return results
+
+
+def _results(experiment: Experiment, place: Path, todo: list[Job], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    source = open_source(experiment.config.data.source)
+    folds = _assigned(experiment, source)
+    predictions = _out_of_fold(experiment, place, todo, source, folds)
+    rows = [
+        {"fold": number, **row(experiment, place, job.name, outcomes[job.name].results)}
+        for number, job in enumerate(todo, 1)
+    ]
+    predictions.write_csv(place / "predictions.csv")
+    _write_folds(place / "folds.csv", predictions.names, folds)
+    pooled = summary(predictions)
+    results = {
+        "experiment": str(place),
+        "report": str(place / "report.html"),
+        "predictions": str(place / "predictions.csv"),
+        "command": experiment.train,
+        "runs": rows,
+        "validation": spread([found["validation"]["top1"] for found in rows]),
+        "pooled": pooled,
+        "training_seconds": spread([found["seconds"] for found in rows]),
+    }
+    _page(experiment, place, results, predictions)
+    return results
+
+
+def _out_of_fold(
+    experiment: Experiment, place: Path, todo: list[Job], source: Source, folds: Int64[np.ndarray, " n"]
+) -> Predictions:
+    """Return what each image's own fold says about it, in the order of train, then validation."""
+    everything = pool(source)
+    probabilities = np.zeros((len(everything), len(source.classes)), dtype=np.float32)
+    for number, job in enumerate(todo):
+        divided = divide(source, job.config.data, job.config.seed)
+        (found,) = answers([place / job.name / "bundle"], divided, "validation", job.config.device)
+        probabilities[folds == number] = found.probabilities
+    return Predictions(
+        split="out-of-fold",
+        names=everything.names,
+        classes=source.classes,
+        labels=everything.labels,
+        probabilities=probabilities,
+    )
+
+
+def _write_folds(path: Path, names: tuple[str, ...], folds: Int64[np.ndarray, " n"]) -> None:
+    """Write which fold validated each image: path,fold."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "fold"])
+    writer.writerows(zip(names, (folds + 1).tolist(), strict=True))
+    write_text(path, text.getvalue())
+
+
+def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predictions: Predictions) -> None:
+    rows, found, pooled = results["runs"], results["validation"], results["pooled"]
+    low, high = pooled["interval"]
+    asked = experiment.asked
+    how = [
+        *(["stratified"] if asked["stratified"] else []),
+        *([f"by {asked['group_by']}"] if asked["group_by"] else []),
+    ]
+    entries = [(run["name"], run["validation"]["top1"], tuple(run["validation"]["interval"])) for run in rows]
+    entries.append(("pooled", pooled["top1"], (low, high)))
+    lines = {
+        run["name"]: [(float(epoch["epoch"]), epoch["validation_top1"]) for epoch in history(place / run["name"])]
+        for run in rows
+    }
+    best = max(rows, key=lambda run: run["validation"]["top1"])["name"]
+    content = Content(
+        title=f"{len(rows)}-fold cross-validation of {experiment.config.recipe}",
+        value=pooled["top1"],
+        words=[
+            f"95 % interval <b>{low:.2%} to {high:.2%}</b>",
+            f"Accuracy over all {pooled['n']:,} images, each by the network that did not train on it.",
+            "Each network's epoch was chosen on its own fold, so expect a little less on new images.",
+        ],
+        tiles=[
+            ("Mean of folds", told(found)),
+            ("Lowest fold", f"{found['lowest']:.2%}"),
+            ("Highest fold", f"{found['highest']:.2%}"),
+            ("Balanced accuracy", f"{pooled['balanced_accuracy']:.2%}"),
+            ("Macro F1", f"{pooled['macro_f1']:.2%}"),
+            ("Folds", ", ".join([str(len(rows)), *how])),
+        ],
+        figures=[
+            ("runs", "Folds", "With 95 % intervals.", scores(entries, [("mean of folds", found["mean"], "blue")])),
+            ("curves", "Validation", "Each line is a fold, the highest in blue.", overlaid(lines, best)),
+        ],
+        header=("fold", "accuracy", "images", "best epoch", "training time"),
+        rows=[
+            (
+                run["name"],
+                f"{run['validation']['top1']:.2%}",
+                f"{run['validation']['n']:,}",
+                str(run["best_epoch"]),
+                f"{run['seconds']:.1f} s",
+            )
+            for run in rows
+        ],
+        predictions=predictions,
+        predictions_note="All images, each by its own fold's network.",
+        experiment=experiment,
+        commands=[("A network from all images", experiment.train)],
+        beside="predictions.csv (out-of-fold) and folds.csv",
+    )
+    write_page(place, content)

@@ -1,0 +1,146 @@
+"""Jobs in several processes of this machine, which are asked and answer in lines of JSON (worker.py)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from convworks.config import to_json
+from convworks.errors import RunError
+from convworks.experiments.carry_out import Ended
+from convworks.experiments.job import LOGS, Job, Outcome, Tell
+
+PATIENCE = 60.0  # seconds for a worker to save its run
+
+
+@dataclass
+class Worker:
+    """A process, and the job that it is at."""
+
+    process: subprocess.Popen[str]
+    log: Path
+    listener: threading.Thread
+    job: Job | None = None
+
+    def send(self, values: dict[str, Any]) -> None:
+        """Write a line to it; one that has died is noticed by what it no longer answers."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(values) + "\n")
+            self.process.stdin.flush()
+
+
+Answers = queue.SimpleQueue[tuple[int, dict[str, Any] | None]]  # who answers, and what; None at the end
+
+
+def carry_out_in_processes(jobs: Iterable[Job], place: Path, *, count: int, tell: Tell, ended: Ended) -> None:
+    """Carry out the jobs in at most `count` processes at a time; see carry_out.py."""
+    answers: Answers = queue.SimpleQueue()
+    waiting = iter(jobs)
+    with _workers() as workers:
+        while True:
+            while free := _free(workers, count, place, answers):
+                job = next(waiting, None)
+                if job is None:
+                    break
+                free.job = job
+                given = {"name": job.name, "configuration": to_json(job.config), "command": job.command}
+                free.send({"job": given, "place": str(place)})
+            if not any(worker.job for worker in workers):
+                return
+            number, answer = answers.get()
+            worker = next(worker for worker in workers if worker.process.pid == number)
+            if worker.job is None:
+                continue
+            if answer is None:
+                reason = f"its process ended ({_ending(worker.process)})"
+                raise RunError(worker.job.name, reason, f"look into {worker.log}, then resume")
+            if "outcome" in answer:
+                job, worker.job = worker.job, None
+                ended(job, Outcome(**answer["outcome"]))
+            else:
+                worker.send({"go": tell(answer["name"], answer["share"], answer["row"])})
+
+
+@contextlib.contextmanager
+def _workers() -> Iterator[list[Worker]]:
+    """Give a list of processes, which are told to end, and waited for, when the context ends."""
+    workers: list[Worker] = []
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            assert worker.process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                worker.process.stdin.close()
+        for worker in workers:
+            try:
+                worker.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+            worker.listener.join()
+            if worker.log.stat().st_size == 0:
+                worker.log.unlink()
+
+
+def _free(workers: list[Worker], count: int, place: Path, answers: Answers) -> Worker | None:
+    """Return a process without a job, a new one where there may be more, or None."""
+    idle = next((worker for worker in workers if worker.job is None), None)
+    if idle is None and len(workers) < count:
+        idle = _start(len(workers), count, place, answers)
+        workers.append(idle)
+    return idle
+
+
+def _start(number: int, count: int, place: Path, answers: Answers) -> Worker:
+    (place / LOGS).mkdir(exist_ok=True)
+    path = place / LOGS / f"worker-{number + 1}.txt"
+    with path.open("a", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "convworks.experiments.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=_environment(number, count),
+            start_new_session=True,  # Ctrl-C is for the experiment, which tells them
+        )
+    listener = threading.Thread(target=_listen, args=(process, answers), daemon=True)
+    listener.start()
+    return Worker(process=process, log=path, listener=listener)
+
+
+def _environment(number: int, count: int) -> dict[str, str]:
+    """Share out processor cores and GPUs evenly."""
+    environment = dict(os.environ)
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    if (gpus := torch.cuda.device_count()) > 1:
+        names = environment.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        names = names if len(names) == gpus else [str(index) for index in range(gpus)]
+        environment["CUDA_VISIBLE_DEVICES"] = names[number % gpus]
+    return environment
+
+
+def _listen(process: subprocess.Popen[str], answers: Answers) -> None:
+    assert process.stdout is not None
+    with process.stdout:
+        for line in process.stdout:
+            answers.put((process.pid, json.loads(line)))
+    answers.put((process.pid, None))
+
+
+def _ending(process: subprocess.Popen[str]) -> str:
+    code = process.wait()
+    return f"signal {-code}" if code < 0 else f"status {code}"

@@ -1,0 +1,169 @@
+"""The folder of an experiment: its record, how it gets its place, and what happens when it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from convworks import files
+from convworks.config import build, to_json
+from convworks.data.named import CATALOGUE
+from convworks.errors import InputError
+from convworks.experiments.command import RECORD, check_place, resume_command
+from convworks.experiments.job import LOGS
+from convworks.training import folder
+from convworks.training.config import RunConfig
+from convworks.training.recorder import RunInterruptedError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What is asked: the kind of experiment with its options, and the run that it varies.
+
+    `train` is the command of that run alone, `command` the one that began the experiment.
+    """
+
+    kind: str
+    asked: Mapping[str, Any]
+    config: RunConfig
+    train: str
+    command: str
+
+
+def absolute(config: RunConfig) -> RunConfig:
+    """Say where the data are, whatever the working directory of whoever goes on."""
+    source = config.data.source
+    if source not in CATALOGUE:
+        source = str(Path(source).expanduser().absolute())
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
+
+
+def write(place: Path, experiment: Experiment, status: str, **more: Any) -> None:
+    """Write experiment.json: what is asked, where it stands, and what else is known."""
+    values = {
+        "format": FORMAT,
+        "kind": experiment.kind,
+        "status": status,
+        "asked": dict(experiment.asked),
+        "command": experiment.command,
+        "train": experiment.train,
+        "configuration": to_json(experiment.config),
+    }
+    files.write_json(place / RECORD, {**values, **more})
+
+
+def read(place: Path, kind: str) -> tuple[Experiment, dict[str, Any]]:
+    """Return an experiment of this kind and its whole record; InputError where there is none."""
+    path = place / RECORD
+    where = f"--resume {place}"
+    if not path.is_file():
+        raise InputError(where, f"is no experiment: it holds no {RECORD}", f"give the folder that {kind} made")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["format"] != FORMAT:
+            reason = f"has format {record['format']!r}, this version reads {FORMAT}"
+            raise InputError(path, reason, "resume with the version that wrote it")
+        if record["kind"] != kind:
+            raise InputError(where, f"holds {record['kind']}, not {kind}", resume_command(record["kind"], place))
+        config = build(RunConfig, record["configuration"], where=str(path))
+        found = {name: record[name] for name in ("kind", "asked", "train", "command")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"cannot be read as the record of an experiment ({type(error).__name__}: {error})"
+        raise InputError(path, reason, "start it anew") from None
+    return Experiment(config=config, **found), record
+
+
+def extended(
+    experiment: Experiment, record: Mapping[str, Any], option: str, count: int | None, place: Path
+) -> Experiment:
+    """Return an experiment that goes on to `count` runs; one that is finished must be given more than it has."""
+    before = experiment.asked[option]
+    if count is not None and count < before:
+        raise InputError(f"--{option}", f"{count} are fewer than the {before} that were asked for", "give more")
+    if record["status"] == "finished" and (count is None or count == before):
+        more = f"look at {place / 'report.html'}"
+        if option != "folds":
+            more = f"give more with --{option}, or {more}"
+        raise InputError(f"--resume {place}", "the experiment is finished", more)
+    return experiment if count is None else replace(experiment, asked={**experiment.asked, option: count})
+
+
+@contextlib.contextmanager
+def opened(experiment: Experiment, out: Path | None, resume: Path | None) -> Iterator[Path]:
+    """Give the folder of an experiment, kept to this process, its record saying that it runs.
+
+    Where it ends before any run has begun, a new folder is removed again; else its record says that it was stopped,
+    and an interrupt becomes the line that says how to go on.
+    """
+    check_place(out, experiment.kind)
+    name = f"{experiment.config.recipe}-{experiment.kind}"
+    with _terminable(), folder.occupied(out, name, resume) as place:
+        if resume:
+            for partial in place.glob(f"*{files.TEMPORARY}"):
+                partial.unlink(missing_ok=True)
+        try:
+            write(place, experiment, "running")
+            yield place
+        except BaseException as error:
+            if not resume and not begun(place):
+                _undo(place)
+                raise
+            reason = str(error) or type(error).__name__
+            with contextlib.suppress(OSError):  # the disk may be full; the runs are what counts
+                write(place, experiment, "stopped", reason=reason)
+            if isinstance(error, KeyboardInterrupt | RunInterruptedError):
+                done = len(finished(place))
+                said = f"{done} {'run is' if done == 1 else 'runs are'} finished, what was begun is saved"
+                remedy = f"go on with: {resume_command(experiment.kind, place)}"
+                raise RunInterruptedError("interrupted", said, remedy) from None
+            raise
+
+
+def begun(place: Path) -> list[Path]:
+    """List the runs of an experiment that have begun."""
+    return sorted(path.parent for path in place.glob(f"*/{folder.RECORD}"))
+
+
+def finished(place: Path) -> list[Path]:
+    """List the runs of an experiment that are finished."""
+    return [run for run in begun(place) if json.loads((run / folder.RECORD).read_text())["status"] == "finished"]
+
+
+def history(run: Path) -> list[dict[str, Any]]:
+    """Return the rows of a run's metrics.jsonl."""
+    path = run / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def _undo(place: Path) -> None:
+    """Remove what belongs to an experiment alone."""
+    shutil.rmtree(place / LOGS, ignore_errors=True)
+    for path in (place / RECORD, *place.glob("study.db*")):
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Treat a request to terminate like Ctrl-C, between runs as well as within."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

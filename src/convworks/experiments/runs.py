@@ -1,0 +1,77 @@
+"""Runs of an experiment whose jobs are known from the start: carried out, shown, counted; the first failure ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from convworks.experiments.carry_out import carry_out
+from convworks.experiments.job import Job, Outcome
+from convworks.experiments.record import Experiment, history
+from convworks.experiments.show import show
+from convworks.training.config import METRICS
+from convworks.training.recorder import RunInterruptedError
+
+
+def carry_out_all(experiment: Experiment, place: Path, jobs: Sequence[Job], workers: int | str) -> dict[str, Outcome]:
+    """Carry out all jobs; raise the error of the first that fails."""
+    outcomes: dict[str, Outcome] = {}
+    metric = experiment.config.training.best
+    with show(len(jobs)) as shown:
+
+        def tell(name: str, share: float, epoch: Mapping[str, Any] | None) -> bool:
+            shown.moved(name, share, epoch)
+            return True
+
+        def ended(job: Job, outcome: Outcome) -> None:
+            if outcome.status == "interrupted":
+                raise RunInterruptedError(job.name, "interrupted")
+            if outcome.status != "finished":
+                raise outcome.exception(job.name)
+            outcomes[job.name] = outcome
+            reached = {name: score(place / name, metric) for name in outcomes}
+            best = (max if METRICS[metric] else min)(reached, key=lambda name: reached[name])
+            said = f"{accuracies(outcome.results)}, {last_seconds(place / job.name):.1f} s"
+            shown.finish(job.name, said, f"{written(reached[best], metric)} ({best})")
+
+        carry_out(jobs, place, workers=workers, total=len(jobs), tell=tell, ended=ended)
+    return outcomes
+
+
+def row(experiment: Experiment, place: Path, name: str, results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a table tells of a finished run; `score` is what chose its checkpoint."""
+    run = place / name
+    return {
+        "name": name,
+        "run": str(run),
+        "bundle": str(run / "bundle"),
+        "epochs": results["epochs"],
+        "best_epoch": results["best_epoch"],
+        "seconds": last_seconds(run),
+        "score": score(run, experiment.config.training.best),
+        "validation": results["validation"],
+        "test": results["test"],
+    }
+
+
+def score(run: Path, metric: str) -> float:
+    """Return the best value that a run reached of a metric on validation, which chose its checkpoint."""
+    values = [float(epoch[f"validation_{metric}"]) for epoch in history(run)]
+    return max(values) if METRICS[metric] else min(values)
+
+
+def last_seconds(run: Path) -> float:
+    """Return the time that a run trained, over all its interruptions."""
+    return float(history(run)[-1]["seconds"])
+
+
+def accuracies(results: Mapping[str, Any]) -> str:
+    """Write the accuracies of a run."""
+    splits = [split for split in ("validation", "test") if results[split]]
+    return ", ".join(f"{split} {results[split]['top1']:.2%}" for split in splits)
+
+
+def written(value: float, metric: str) -> str:
+    """Write a value of a metric."""
+    return f"{value:.4f}" if metric == "loss" else f"{value:.2%}"

@@ -1,0 +1,118 @@
+"""How an experiment shows itself: one bar for all runs on a terminal, a line a run elsewhere. On standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from convworks.console import clock
+
+
+class Plain:
+    """A line for each run that ends, and one at least every ten seconds."""
+
+    interval = 10.0
+
+    def __init__(self, total: int) -> None:
+        self.total, self.ended, self.best = total, 0, ""
+        self.shares: dict[str, float] = {}
+        self.rows: dict[str, Mapping[str, Any]] = {}
+        self.stream = sys.stderr  # a run at work writes elsewhere
+        self.began = self.last = time.perf_counter()
+
+    def __enter__(self) -> Plain:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave nothing behind."""
+
+    def moved(self, name: str, share: float, row: Mapping[str, Any] | None) -> None:
+        """Take in how far a run is, and show it when the last line is old."""
+        self.shares[name] = share
+        if row is not None:
+            self.rows[name] = row
+        if time.perf_counter() - self.last >= self.interval:
+            self.last = time.perf_counter()
+            self.write(f"{self.describe()}  {self.numbers()}")
+
+    def finish(self, name: str, words: str, best: str) -> None:
+        """Count a run, and say what came of it and which is the best so far."""
+        self.ended, self.best, self.last = self.ended + 1, best, time.perf_counter()
+        self.shares.pop(name, None)
+        self.rows.pop(name, None)
+        self.write(f"{name} ({self.ended} of {self.total}): {words}{f'; best so far {best}' if best else ''}")
+
+    def describe(self) -> str:
+        """Say which runs are at work."""
+        count = len(self.shares) or 1
+        last = f"-{self.ended + count}" if count > 1 else ""
+        return f"run {min(self.ended + 1, self.total)}{last} of {self.total}"
+
+    def numbers(self) -> str:
+        """Say what the runs at work have reached, what the best is, and how long it takes."""
+        rows = [f"{name} epoch {row['epoch']} {row['validation_top1']:.2%}" for name, row in self.rows.items()]
+        done = self.ended + sum(self.shares.values())
+        left = (time.perf_counter() - self.began) * (self.total - done) / done if done else 0.0
+        parts = [*rows[:3], *([f"best {self.best}"] if self.best else []), *([f"{clock(left)} left"] if done else [])]
+        return "  ".join(parts)
+
+    def write(self, text: str) -> None:
+        """Write a line."""
+        print(text, file=self.stream, flush=True)
+
+
+class Bar(Plain):
+    """A progress bar over all runs, with a line above it for each that has ended."""
+
+    interval = 0.2
+
+    def __init__(self, total: int) -> None:
+        super().__init__(total)
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+        self.console = Console(file=self.stream)
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+        self.bar = Progress(
+            *columns,
+            TextColumn("{task.fields[numbers]}"),
+            console=self.console,
+            transient=True,
+            refresh_per_second=5,
+            redirect_stderr=False,
+            redirect_stdout=False,
+        )
+        self.task = self.bar.add_task("starting", total=float(total), numbers="")
+
+    def __enter__(self) -> Bar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def moved(self, name: str, share: float, row: Mapping[str, Any] | None) -> None:
+        """Move the bar."""
+        super().moved(name, share, row)
+        self._update()
+
+    def finish(self, name: str, words: str, best: str) -> None:
+        """Print the run's line above the bar."""
+        super().finish(name, words, best)
+        self._update()
+
+    def write(self, text: str) -> None:
+        """Print above the bar what stays; the passing numbers are in it."""
+        if not text.startswith("run "):
+            self.console.print(text, highlight=False, soft_wrap=True)
+
+    def _update(self) -> None:
+        done = self.ended + sum(self.shares.values())
+        self.bar.update(self.task, completed=done, description=self.describe(), numbers=self.numbers())
+
+
+def show(total: int) -> Plain:
+    """Return the display that suits standard error."""
+    return Bar(total) if sys.stderr.isatty() else Plain(total)

@@ -1,0 +1,147 @@
+"""What a search came to: its trials, the best of them, and the page that shows both."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from convworks.experiments import views
+from convworks.experiments.command import resume_command
+from convworks.experiments.page import Content, write_page
+from convworks.experiments.record import Experiment, history
+from convworks.experiments.runs import written
+from convworks.experiments.space import Dimension, assignment, start
+from convworks.experiments.trials import Trials, as_plain
+from convworks.training.config import METRICS
+
+
+def tuned(experiment: Experiment, place: Path, found: Trials) -> dict[str, Any]:
+    """Say what the trials came to, and write the page."""
+    metric = experiment.config.training.best
+    best = found.best()
+    changes = [assignment(field, value) for field, value in best.params.items()]
+    command = f"{experiment.train} {shlex.join([word for change in changes for word in ('--set', change)])}"
+    rows = [_row(frozen, found) for frozen in found.counted()]
+    own = start(found.space, experiment.config)
+    first = next((row for row in rows if own is not None and row["values"] == own), None)
+    results = {
+        "experiment": str(place),
+        "report": str(place / "report.html"),
+        "metric": metric,
+        "trials": rows,
+        "best": {
+            "name": f"trial-{best.number}",
+            "run": str(found.run(best)),
+            "bundle": str(found.run(best) / "bundle"),
+            "value": best.value,
+            "values": as_plain(best.params),
+            "command": command,
+        },
+        "recipe": {"name": first["name"], "value": first["value"]} if first else None,
+        "importance": found.importance(),
+    }
+    _page(experiment, place, results, found.space)
+    return results
+
+
+def _row(frozen: Any, found: Trials) -> dict[str, Any]:
+    """Return what a table tells of a trial; its run may be on another machine."""
+    run = found.run(frozen)
+    epochs = history(run)
+    return {
+        "name": f"trial-{frozen.number}",
+        "run": str(run),
+        "state": frozen.state.name.lower(),
+        "value": _value(frozen, found.maximise),
+        "epochs": len(frozen.intermediate_values),
+        "seconds": epochs[-1]["seconds"] if epochs else None,
+        "values": as_plain(frozen.params),
+    }
+
+
+def _value(frozen: Any, maximise: bool) -> float | None:
+    """Return what a trial reached: also of one that was pruned, over the epochs that it had."""
+    if frozen.state.name == "COMPLETE":
+        return float(frozen.value)
+    values = list(frozen.intermediate_values.values())
+    return float((max if maximise else min)(values)) if values and frozen.state.name == "PRUNED" else None
+
+
+def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], space: Sequence[Dimension]) -> None:
+    metric, best, recipe = results["metric"], results["best"], results["recipe"]
+    percent, maximise = metric != "loss", METRICS[metric]
+    rows = [row for row in results["trials"] if row["value"] is not None]
+    states = [row["state"] for row in results["trials"]]
+    points = [(int(row["name"].removeprefix("trial-")), row["value"], row["state"] == "pruned") for row in rows]
+    fields = {
+        dimension.field: (
+            [(row["values"][dimension.field], row["value"], row["state"] == "pruned") for row in rows],
+            "log" in dimension.kind,
+        )
+        for dimension in space
+    }
+    figures = [
+        ("trials", "Trials", "Each dot is a trial.", views.trials(points, maximise=maximise, percent=percent)),
+        ("fields", "Fields", "What each value came to.", views.slices(fields, percent=percent)),
+    ]
+    if results["importance"]:
+        note = "The share of each field in how the value varies over the space (fANOVA)."
+        figures.append(("importance", "Importance", note, views.bars(results["importance"])))
+    ordered = ranked(results["trials"], metric)
+    content = Content(
+        title=f"{len(states)} trials of {experiment.config.recipe}",
+        value=best["value"],
+        percent=percent,
+        words=[
+            f"The best {_name(metric)} on validation, of {best['name']}.",
+            "The best of many is a little lucky: expect somewhat less on new images. Test labels choose nothing.",
+        ],
+        tiles=[
+            *((field, _short(value)) for field, value in best["values"].items()),
+            *([("The recipe itself", written(recipe["value"], metric))] if recipe and recipe["value"] else []),
+            ("Complete", str(states.count("complete"))),
+            ("Pruned", str(states.count("pruned"))),
+            ("Failed", str(states.count("fail"))),
+        ],
+        figures=figures,
+        header=("trial", _name(metric), "state", "epochs", "training time", *(dimension.field for dimension in space)),
+        rows=[
+            (
+                row["name"],
+                "–" if row["value"] is None else written(row["value"], metric),
+                row["state"],
+                str(row["epochs"]),
+                "–" if row["seconds"] is None else f"{row['seconds']:.1f} s",
+                *(_short(row["values"].get(dimension.field, "–")) for dimension in space),
+            )
+            for row in ordered
+        ],
+        experiment=experiment,
+        commands=[
+            ("The best configuration", best["command"]),
+            ("More trials", f"{resume_command('tune', place)} --trials {2 * len(states)}"),
+        ],
+        beside="a folder for each trial, and study.db, Optuna's record" if (place / "study.db").exists() else "",
+    )
+    write_page(place, content)
+
+
+def ranked(trials: Sequence[Mapping[str, Any]], metric: str) -> list[Mapping[str, Any]]:
+    """Order the trials of the results: complete ones first, then pruned ones, the best of each first."""
+    states, sign = ("complete", "pruned"), -1 if METRICS[metric] else 1
+
+    def order(trial: Mapping[str, Any]) -> tuple[int, float]:
+        rank = states.index(trial["state"]) if trial["state"] in states else len(states)
+        return rank, 0.0 if trial["value"] is None else sign * trial["value"]
+
+    return sorted(trials, key=order)
+
+
+def _name(metric: str) -> str:
+    return {"top1": "accuracy", "top5": "top-5 accuracy", "balanced_accuracy": "balanced accuracy"}.get(metric, metric)
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,160 @@
+"""The figures of an experiment: its runs side by side, their curves, and the trials of a search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from convworks.evaluate.axes import Panel, Range, linear_ticks, log_ticks, number
+from convworks.evaluate.drawing import Circle, Drawing, Line, Rectangle, Shape, Text, remark
+from convworks.evaluate.lettering import Number, shorten
+
+WIDTH = 960.0
+ROW = 24.0
+Point = tuple[Number, Number]
+#: Name, accuracy, and the ends of its interval.
+Entry = tuple[str, float, tuple[float, float]]
+#: Name, value, and colour of a vertical line.
+Mark = tuple[str, float, str]
+
+
+def scores(entries: Sequence[Entry], marks: Sequence[Mark]) -> Drawing:
+    """Draw accuracies below each other, each a dot on its interval, with dashed lines at what is compared."""
+    ends = [end for _, _, interval in entries for end in interval] + [value for _, value, _ in marks]
+    low, high = min(ends), max(ends)
+    room = 0.05 * (high - low) or 0.01
+    across = (max(0.0, low - room), min(1.0, high + room))
+    left, top = 150.0, 30.0
+    height = top + ROW * len(entries) + 34
+    panel = Panel(left=left, top=top, width=WIDTH - left - 90, height=ROW * len(entries), x=across, y=(0, 1))
+    bottom = panel.top + panel.height
+    shapes: list[Shape] = []
+    for tick in linear_ticks(*across, count=7):
+        x = panel.across(tick)
+        shapes.append(Line(points=((x, top), (x, bottom)), stroke="grid"))
+        shapes.append(remark(x, bottom + 14, f"{number(round(100 * tick, 6))} %"))
+    for index, (name, value, colour) in enumerate(marks):
+        x = panel.across(value)
+        shapes.append(Line(points=((x, top - 4), (x, bottom)), stroke=colour, width=1.4, dashed=True))
+        key = left + 190 * index
+        shapes.append(Line(points=((key, 10), (key + 14, 10)), stroke=colour, width=2.2, dashed=True))
+        shapes.append(remark(key + 19, 10, f"{name} {value:.2%}", "start", size=11))
+    for index, (name, value, interval) in enumerate(entries):
+        y = top + ROW * (index + 0.5)
+        shapes.append(Text(x=left - 12, y=y, text=shorten(name, 22), anchor="end"))
+        shapes.append(Line(points=((panel.across(interval[0]), y), (panel.across(interval[1]), y)), stroke="muted"))
+        shapes.append(Circle(x=panel.across(value), y=y, radius=4.5, fill="blue"))
+        shapes.append(Text(x=WIDTH - 4, y=y, text=f"{value:.2%}", anchor="end"))
+    return Drawing(width=WIDTH, height=height, label="Accuracy of each run", shapes=tuple(shapes))
+
+
+def overlaid(lines: Mapping[str, Sequence[Point]], best: str) -> Drawing:
+    """Draw validation accuracy over epochs, a thin line for each run and the best in blue above them."""
+    points = [point for line in lines.values() for point in line]
+    values = sorted(y for _, y in points)
+    low = values[len(values) // 20]  # the first epochs of all would squeeze the rest together
+    room = max(0.06 * (values[-1] - low), 0.001)
+    ends = (max(0.0, low - room), min(1.0, values[-1] + room))
+    last = max(x for x, _ in points)
+    panel = Panel(left=58, top=14, width=WIDTH - 70, height=250, x=(min(1.0, last - 0.5), last), y=ends)
+    shapes = panel.axes(percent=True, x_ticks=_whole(panel.x))
+    shapes.append(remark(panel.left + panel.width / 2, 296, "epoch"))
+    for name in [*(name for name in lines if name != best), best]:
+        drawn = [(panel.across(x), min(panel.up(y), panel.top + panel.height)) for x, y in lines[name]]
+        colour = "blue" if name == best else "muted"
+        if len(drawn) > 1:
+            shapes.append(Line(points=tuple(drawn), stroke=colour, width=2.2 if name == best else 1.0))
+        else:
+            shapes += [Circle(x=x, y=y, radius=4.0, fill=colour) for x, y in drawn]
+    return Drawing(width=WIDTH, height=304, label="Validation accuracy of every run", shapes=tuple(shapes))
+
+
+def trials(values: Sequence[tuple[int, float, bool]], *, maximise: bool, percent: bool) -> Drawing:
+    """Draw each trial (number, value, whether it was pruned), and the best so far as a line."""
+    ends, log = _ends([value for _, value, _ in values], percent)
+    numbers = (min(n for n, _, _ in values) - 0.5, max(n for n, _, _ in values) + 0.5)
+    panel = Panel(left=58, top=34, width=WIDTH - 70, height=250, x=numbers, y=ends, log=log)
+    shapes = panel.axes(percent=percent, x_ticks=_whole(panel.x))
+    shapes.append(remark(panel.left + panel.width / 2, 316, "trial"))
+    best: float | None = None
+    line: list[Point] = []
+    for place, value, pruned in values:
+        if not pruned and (best is None or (value > best if maximise else value < best)):
+            line += [(panel.across(place), panel.up(best))] if best is not None else []
+            best = value
+        if best is not None:
+            line.append((panel.across(place), panel.up(best)))
+    if len(line) > 1:
+        shapes.append(Line(points=tuple(line), stroke="green", width=1.8))
+    shapes += [_dot(panel, place, value, pruned) for place, value, pruned in values]
+    legend = (("blue", "finished"), ("orange", "pruned"), ("green", "best so far"))
+    for index, (colour, name) in enumerate(legend):
+        shapes.append(Circle(x=62 + 110 * index, y=12, radius=4, fill=colour))
+        shapes.append(remark(72 + 110 * index, 12, name, "start", size=11))
+    return Drawing(width=WIDTH, height=324, label="Value of each trial", shapes=tuple(shapes))
+
+
+def slices(fields: Mapping[str, tuple[Sequence[tuple[float | str, float, bool]], bool]], *, percent: bool) -> Drawing:
+    """Draw the value over each field in a panel: (points of field value, value and pruned; whether logarithmic)."""
+    columns = min(3, len(fields))
+    width = (WIDTH - 24 * (columns - 1)) / columns
+    shapes: list[Shape] = []
+    ends, log = _ends([value for points, _ in fields.values() for _, value, _ in points], percent)
+    for index, (name, (points, logarithmic)) in enumerate(fields.items()):
+        left, top = (index % columns) * (width + 24), (index // columns) * 250.0
+        places, ticks = _places([x for x, _, _ in points], logarithmic)
+        low, high = min([*places, *ticks]), max([*places, *ticks])
+        room = 0.04 * (high - low) or 0.5
+        across = (low - room, high + room)
+        panel = Panel(left=left + 50, top=top + 30, width=width - 58, height=170, x=across, y=ends, log=log)
+        shapes.append(Text(x=left, y=top + 10, text=shorten(name, 40), bold=True))
+        shapes += panel.axes(percent=percent, x_ticks=[])
+        for place, text in ticks.items():
+            shapes.append(remark(panel.across(place), panel.top + panel.height + 13, shorten(text, 14)))
+        shapes += [_dot(panel, place, value, pruned) for place, (_, value, pruned) in zip(places, points, strict=True)]
+    height = 250.0 * math.ceil(len(fields) / columns)
+    return Drawing(width=WIDTH, height=height, label="Value over each field", shapes=tuple(shapes))
+
+
+def bars(shares: Mapping[str, float]) -> Drawing:
+    """Draw shares of a whole as bars, the largest first."""
+    ordered = sorted(shares.items(), key=lambda item: -item[1])
+    left, width = 300.0, 480.0
+    shapes: list[Shape] = []
+    for index, (name, share) in enumerate(ordered):
+        y = ROW * (index + 0.5)
+        shapes.append(Text(x=left - 12, y=y, text=shorten(name, 44), anchor="end"))
+        shapes.append(Rectangle(x=left, y=y - 5, width=max(1.0, width * share), height=10, fill="blue", radius=2))
+        shapes.append(remark(left + width * share + 8, y, f"{share:.0%}", "start"))
+    return Drawing(width=WIDTH, height=ROW * len(ordered), label="Importance of each field", shapes=tuple(shapes))
+
+
+def _dot(panel: Panel, x: Number, y: Number, pruned: bool) -> Circle:
+    return Circle(x=panel.across(x), y=panel.up(y), radius=3.5 if pruned else 4.5, fill="orange" if pruned else "blue")
+
+
+def _places(values: Sequence[float | str], logarithmic: bool) -> tuple[list[float], dict[float, str]]:
+    """Return where values lie on an axis, and its ticks; choices lie one beside the other."""
+    texts = sorted({value for value in values if isinstance(value, str)})
+    if texts:
+        places = {text: float(index) for index, text in enumerate(texts)}
+        return [places[str(value)] for value in values], {place: text for text, place in places.items()}
+    numbers = [float(value) for value in values]
+    if logarithmic:
+        ticks = log_ticks(min(numbers), max(numbers))
+        return [math.log10(value) for value in numbers], {math.log10(tick): number(tick) for tick in ticks}
+    return numbers, {float(tick): number(tick) for tick in linear_ticks(min(numbers), max(numbers), count=4)}
+
+
+def _ends(values: Sequence[float], percent: bool) -> tuple[Range, bool]:
+    """Return the ends of the vertical axis, and whether it is logarithmic."""
+    low, high = min(values), max(values)
+    if not percent and low > 0 and high / low > 12:
+        return (low / 1.25, high * 1.25), True
+    room = 0.06 * (high - low) or 0.02
+    return (max(0.0, low - room), min(1.0, high + room) if percent else high + room), False
+
+
+def _whole(ends: Range) -> list[Number]:
+    ticks = [tick for tick in linear_ticks(*ends, count=14) if tick == round(tick)]
+    return ticks or [round(ends[1])]

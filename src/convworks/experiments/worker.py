@@ -1,0 +1,78 @@
+"""A process that makes runs for an experiment: `python -m convworks.experiments.worker`, started by processes.py.
+
+One JSON object a line. Read: {"job", "place"}, and after each report {"go"}. Written: {"name", "share", "row"} and
+{"outcome"}. When its input ends, the run at work saves a checkpoint and stops: no run outlives its experiment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from convworks.config import build
+from convworks.experiments.job import Job, Outcome, perform
+from convworks.training.config import RunConfig
+
+Lines = queue.SimpleQueue[dict[str, Any] | None]
+
+
+def main() -> None:
+    """Make runs until nobody asks for another."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever prints does not come between the answers
+    lines: Lines = queue.SimpleQueue()
+    busy = threading.Event()
+    threading.Thread(target=_listen, args=(sys.stdin, lines, busy), daemon=True).start()
+    while (line := lines.get()) is not None:
+        busy.set()
+        outcome = _perform(line, lines, answers)
+        busy.clear()
+        _write(answers, {"outcome": {"status": outcome.status, "results": outcome.results, "error": outcome.error}})
+
+
+def _perform(line: Mapping[str, Any], lines: Lines, answers: IO[str]) -> Outcome:
+    """Make one run; a defect of convworks becomes an outcome too, so that the experiment can show it."""
+
+    def tell(name: str, share: float, row: Mapping[str, Any] | None) -> bool:
+        _write(answers, {"name": name, "share": share, "row": row})
+        reply = lines.get()
+        return reply is None or bool(reply["go"])
+
+    given = line["job"]
+    try:
+        config = build(RunConfig, given["configuration"])
+        job = Job(name=given["name"], config=config, command=given["command"])
+        return perform(job, Path(line["place"]), tell)
+    except KeyboardInterrupt:
+        return Outcome(status="interrupted")
+    except Exception:
+        return Outcome(status="failed", error={"traceback": traceback.format_exc()})
+
+
+def _listen(stream: IO[str], lines: Lines, busy: threading.Event) -> None:
+    for text in stream:
+        lines.put(json.loads(text))
+    lines.put(None)
+    if busy.is_set():
+        lines.put(None)  # one for who waits for leave to go on, one for the loop
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _write(stream: IO[str], values: Mapping[str, Any]) -> None:
+    try:
+        stream.write(json.dumps(values) + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        pass  # the experiment has ended; the end of the input says so too
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Stochastic depth (Huang et al. 2016): residual bodies that take part in training only sometimes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convworks.layers.residual import Residual
+
+
+class Survival(nn.Module):
+    """Keeps a body's output with probability `survival` in training, sample by sample; weighs it by that later.
+
+    The paper draws once a batch; drawn for each sample, every parameter has a gradient in every step, on every
+    process.
+    """
+
+    def __init__(self, survival: float) -> None:
+        super().__init__()
+        self.survival = survival
+
+    def forward(self, x: Float[Tensor, "b *map"]) -> Float[Tensor, "b *map"]:
+        """Drop or keep whole samples."""
+        if not self.training:
+            return x * self.survival
+        kept = x.new_empty((len(x), *(1,) * (x.ndim - 1))).bernoulli_(self.survival)
+        return x * kept
+
+    def extra_repr(self) -> str:
+        """Name the probability."""
+        return f"survival={self.survival:.4g}"
+
+
+def stochastic_depth(stages: Iterable[nn.Module], rate: float) -> None:
+    """Let the bodies of all residual blocks be dropped, in place: the last with probability `rate`.
+
+    The others follow linearly (section 3, p_l = 1 - l / L (1 - p_L)); with a rate of 0 nothing changes.
+    """
+    blocks = [module for stage in stages for module in stage.modules() if isinstance(module, Residual)]
+    for number, block in enumerate(blocks if rate else (), start=1):
+        assert isinstance(block.body, nn.Sequential)
+        block.body.append(Survival(1 - rate * number / len(blocks)))

@@ -1,0 +1,155 @@
+"""The runs below some folders: where each stands, what it reached, and in what their configurations differ."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convworks.errors import InputError
+from convworks.training.config import METRICS
+from convworks.training.folder import RECORD
+from convworks.training.resume import differences
+
+MOST_ENTRIES = 200_000  # of folders that are looked through
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What is known of a run. `best` is the best value of `metric` on validation, `test` the accuracy on test.
+
+    `status` is running, finished, stopped, or killed: it says that it runs, but no process does. `when` is the time
+    of its last record, in seconds since 1970; `seconds` is how long it trained.
+    """
+
+    name: str
+    network: str
+    source: str
+    status: str
+    epochs: int
+    planned: int
+    metric: str
+    best: float | None
+    test: float | None
+    seconds: float
+    when: float
+    configuration: Mapping[str, Any]
+    history: Sequence[Mapping[str, Any]]
+
+    @property
+    def score(self) -> float:
+        """The best value, signed so that more is better; a run without any comes last."""
+        return -math.inf if self.best is None else self.best if METRICS[self.metric] else -self.best
+
+
+def find_runs(folders: Iterable[Path]) -> Iterator[Path]:
+    """Yield every folder that holds a run, at or below the given ones, each once.
+
+    Raises InputError for a folder that is not there, and one so large that it can hardly be meant.
+    """
+    seen: set[str] = set()
+    for folder in folders:
+        if not folder.is_dir():
+            what = "is a file" if folder.is_file() else "there is no such folder"
+            raise InputError(folder, what, "give the folder of a run, or one with runs below, for example runs")
+        looked = 0
+        for place, below, files in os.walk(folder):
+            looked += len(below) + len(files)
+            if looked > MOST_ENTRIES:
+                raise InputError(folder, f"has more than {MOST_ENTRIES:,} files below", "give the folder with the runs")
+            if RECORD in files:
+                below.clear()  # a run holds no runs
+                if (identity := os.path.realpath(place)) not in seen:
+                    seen.add(identity)
+                    yield Path(place)
+            below[:] = sorted(name for name in below if not name.startswith("."))
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run. Raises InputError where it is damaged, or where its run.json is something else's."""
+    path = folder / RECORD
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        configuration, status = record["configuration"], str(record["status"])
+        metric = str(configuration["training"].get("best", "top1"))  # older runs do not say
+        if metric not in METRICS:
+            raise ValueError(f"training.best is {metric!r}")
+        history = _history(folder)
+        reached = [float(row[f"validation_{metric}"]) for row in history]
+        tested = (record.get("results") or {}).get("test")
+        return Run(
+            name=str(folder),
+            network=str(configuration["model"]["name"]),
+            source=_short(str(configuration["data"]["source"])),
+            status="killed" if status == "running" and not _worked_on(folder) else status,
+            epochs=int(history[-1]["epoch"]) if history else 0,
+            planned=int(configuration["training"]["epochs"]),
+            metric=metric,
+            best=(max if METRICS[metric] else min)(reached, default=None),
+            test=None if tested is None else float(tested["top1"]),
+            seconds=float(history[-1]["seconds"]) if history else 0.0,
+            when=path.stat().st_mtime,
+            configuration=configuration,
+            history=history,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"cannot be read as a run ({type(error).__name__}: {error})"
+        raise InputError(path, reason, "leave it out, or move it away") from None
+
+
+def curve(folder: Path, run: Run) -> list[dict[str, Any]]:
+    """Return the rows of a run as `curves` draws them: training from its finer points where a checkpoint has them."""
+    rows = [dict(row) for row in run.history]
+    saved = sorted((folder / "checkpoints").glob("step-*.json"))
+    try:
+        fine = json.loads(saved[-1].read_text(encoding="utf-8"))["state"]["progress"]["curve"]
+        points = [{name: float(point[name]) for name in ("epoch", "train_loss", "train_top1")} for point in fine]
+    except (IndexError, OSError, ValueError, KeyError, TypeError):
+        return rows
+    if len(points) <= len(rows):
+        return rows
+    return [*points, *({k: v for k, v in row.items() if not k.startswith("train_")} for row in rows)]
+
+
+def differing(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """Return the fields of the configuration in which runs differ, and its value in each, None for none."""
+    first, *others = (run.configuration for run in runs)
+    names = dict.fromkeys(name for other in others for name, _ in differences(first, other))
+    return {name: [_at(run.configuration, name) for run in runs] for name in names}
+
+
+def _at(values: Any, name: str) -> Any:
+    for part in name.split("."):
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values
+
+
+def _history(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "metrics.jsonl"
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _short(source: str) -> str:
+    return Path(source).name or source
+
+
+def _worked_on(folder: Path) -> bool:
+    """Tell whether a process works on a run: it holds the lock of its folder."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock: what the record says is all that is known
+        return True
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False

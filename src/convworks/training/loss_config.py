@@ -1,0 +1,43 @@
+"""What training makes small."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat
+
+from convworks.config import Config
+
+
+class CrossEntropy(Config):
+    """Cross-entropy of the softmax of the logits, with label smoothing (Szegedy et al. 2015, section 7).
+
+    `class_weights` are one number a class, or `balanced`: inversely proportional to the number of its training
+    images. They are scaled to a mean of 1 over the training images, so that the learning rate need not change.
+    """
+
+    kind: Literal["cross_entropy"] = "cross_entropy"
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: Literal["balanced"] | tuple[PositiveFloat, ...] | None = None
+
+
+class PenaltyLoss(Config):
+    """The penalty of the right class (LeCun et al. 1998, equation 8), for networks whose logits are minus penalties.
+
+    With `rivals` the wrong classes are pushed away too (equation 9, the discriminative criterion); `rubbish` is
+    its constant j, the penalty of a class for everything that is no digit.
+    """
+
+    kind: Literal["penalty"] = "penalty"
+    rivals: bool = True
+    rubbish: PositiveFloat = 1.0
+
+
+class OwnLoss(Config):
+    """A function of (logits, labels) of your own, given to `convworks.train(loss=...)`; `name` is how it is called."""
+
+    kind: Literal["own"] = "own"
+    name: str
+
+
+LossConfig = CrossEntropy | PenaltyLoss | OwnLoss

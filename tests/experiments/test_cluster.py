@@ -1,0 +1,87 @@
+"""Restarts and tuning on a Ray cluster of one machine, started as Ray's documentation says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import begin, complete, environment, kill, one_thread, wait_for, weights
+
+import convworks
+
+pytest.importorskip("ray")
+__all__ = ["one_thread"]
+pytestmark = pytest.mark.slow
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """Start a head with `ray start --head`; the processes below find it by RAY_ADDRESS."""
+    port = free_port()
+    words = ["--head", "--block", f"--port={port}", "--num-cpus=2", "--include-dashboard=false"]
+    command = ["ray", "start", *words, "--disable-usage-stats"]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True) as head:
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+            yield
+        head.terminate()  # it ends what it has started
+        try:
+            head.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(head.pid, signal.SIGKILL)
+
+
+OPTIONS: dict[str, Any] = {"epochs": 3, "device": "cpu", "deterministic": True}
+WORDS = ["--epochs", 3, "--device", "cpu", "--deterministic"]
+
+
+def test_a_cluster_finds_what_one_process_finds(cluster: None, tmp_path: Path) -> None:
+    found = complete("restarts", "--runs", 3, *WORDS, "--workers", "ray", "--out", tmp_path / "ray")
+    here = convworks.restarts(runs=3, out=tmp_path / "here", **OPTIONS)
+    for ours, theirs in zip(found["runs"], here["runs"], strict=True):
+        assert weights(ours["run"]) == weights(theirs["run"])
+    assert found["ensemble"]["test"] == here["ensemble"]["test"]
+
+
+def test_a_cluster_tunes(cluster: None, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    words = ["--trials", 5, *WORDS, "--search", "training.schedule.rate=log:1e-4..1"]
+    found = complete(
+        "tune", *words, "--set", "training.schedule.rate=0.0003", "--workers", "ray", "--out", tmp_path / "t"
+    )
+    assert [trial["name"] for trial in found["trials"]] == [f"trial-{number}" for number in range(5)]
+    assert found["best"]["value"] > found["recipe"]["value"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_experiment_goes_on(number: signal.Signals, cluster: None, tmp_path: Path) -> None:
+    place = tmp_path / "runs"
+    words = ["--runs", 2, *WORDS, "--epochs", 40, "--out", place]
+    process = begin("restarts", *words, "--workers", "ray")
+    wait_for(process, lambda: bool(list(place.glob("seed-*/checkpoints/*.json"))))
+    if number == signal.SIGKILL:
+        kill(process)
+    else:
+        process.send_signal(number)
+        assert process.communicate(timeout=120)[1].splitlines()[-1].endswith(f"convworks restarts --resume {place}")
+        assert json.loads((place / "experiment.json").read_text())["status"] == "stopped"
+    assert complete("restarts", "--resume", place, "--workers", "ray")["validation"]["mean"] > 0.9

@@ -1,0 +1,106 @@
+"""Cross-validation of the embedded digits equals the loop that one writes by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from processes import begin, kill, one_thread, wait_for, weights
+from sklearn.model_selection import StratifiedKFold
+
+import convworks
+from convworks.data.source import open_source
+from convworks.errors import InputError
+from convworks.evaluate.metrics import wilson_interval
+
+__all__ = ["one_thread"]
+FOLDS = 3
+OPTIONS: dict[str, Any] = {"epochs": 2, "device": "cpu", "deterministic": True}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("crossval") / "three"
+    return convworks.crossval("digits/default", folds=FOLDS, seed=2, out=out, **OPTIONS)
+
+
+def as_table(folder: Path, name: str, splits: Mapping[str, list[int]], labels: list[int]) -> Path:
+    rows = [f"{index:05d}.png,{labels[index]},{split}" for split, chosen in splits.items() for index in chosen]
+    (folder / name).write_text("\n".join(["path,label,split", *rows]))
+    return folder / name
+
+
+def test_it_equals_a_loop_over_scikit_learns_folds_that_calls_train(found: dict[str, Any], tmp_path: Path) -> None:
+    digits = open_source("digits").splits["train"]
+    assert digits.arrays is not None
+    for index, pixels in enumerate(digits.arrays):
+        Image.fromarray(pixels[:, :, 0]).save(tmp_path / f"{index:05d}.png")
+    right = []
+    splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=2)
+    for number, (train, validation) in enumerate(splitter.split(digits.labels, digits.labels), 1):
+        splits = {"train": train.tolist(), "val": validation.tolist()}
+        data = as_table(tmp_path, f"fold-{number}.csv", splits, digits.labels.tolist())
+        run = convworks.train("digits/default", data=data, seed=2, out=tmp_path / f"run-{number}", **OPTIONS)
+        ours = found["runs"][number - 1]
+        assert ours["validation"] == run["validation"]
+        assert weights(ours["run"]) == weights(run["run"])
+        right.append(round(run["validation"]["top1"] * run["validation"]["n"]))
+    accuracies = [run["validation"]["top1"] for run in found["runs"]]
+    assert found["validation"]["mean"] == pytest.approx(np.mean(accuracies))
+    assert found["validation"]["sd"] == pytest.approx(np.std(accuracies, ddof=1))
+    assert found["pooled"]["top1"] == pytest.approx(sum(right) / len(digits))
+    assert found["pooled"]["interval"] == pytest.approx(list(wilson_interval(sum(right), len(digits))))
+
+
+def test_each_image_is_predicted_by_its_own_fold(found: dict[str, Any]) -> None:
+    place, names = Path(found["experiment"]), open_source("digits").splits["train"].names
+    with (place / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == list(names)
+    with (place / "folds.csv").open() as file:
+        folds = {row["path"]: int(row["fold"]) for row in csv.DictReader(file)}
+    right: dict[int, list[int]] = {}
+    for row in rows:
+        right.setdefault(folds[row["path"]], []).append(int(row["correct"]))
+    for run in found["runs"]:
+        assert len(right[run["fold"]]) == run["validation"]["n"]
+        assert np.mean(right[run["fold"]]) == pytest.approx(run["validation"]["top1"])
+
+
+def test_a_fold_is_an_ordinary_run_that_resumes(found: dict[str, Any], tmp_path: Path) -> None:
+    place = tmp_path / "killed"
+    options = ["--folds", FOLDS, "--seed", 2, "--epochs", 2, "--device", "cpu", "--deterministic"]
+    process = begin("crossval", "digits/default", *options, "--out", place)
+    wait_for(process, lambda: bool(list(place.glob("fold-2/checkpoints/*.json"))))
+    kill(process)
+    if json.loads((place / "fold-2" / "run.json").read_text())["status"] != "finished":
+        convworks.train(resume=place / "fold-2")
+    assert weights(place / "fold-2") == weights(found["runs"][1]["run"])
+    resumed = convworks.crossval(resume=place)
+    assert resumed["pooled"] == found["pooled"]
+    with pytest.raises(InputError, match="the experiment is finished; look at"):
+        convworks.crossval(resume=place)
+
+
+def test_groups_of_a_table_stay_together(tmp_path: Path) -> None:
+    digits = open_source("digits").splits["train"]
+    assert digits.arrays is not None
+    rows = ["path,label,writer"]
+    for index in range(120):
+        Image.fromarray(digits.arrays[index, :, :, 0]).save(tmp_path / f"{index:03d}.png")
+        rows.append(f"{index:03d}.png,{'odd' if digits.labels[index] % 2 else 'even'},w{index % 7}")
+    (tmp_path / "data.csv").write_text("\n".join(rows))
+    data, out = tmp_path / "data.csv", tmp_path / "out"
+    convworks.crossval("digits/default", data=data, folds=2, group_by="writer", out=out, **{**OPTIONS, "epochs": 1})
+    with (out / "folds.csv").open() as file:
+        folds = {(int(row["path"][:3]) % 7, row["fold"]) for row in csv.DictReader(file)}
+    assert len(folds) == 7
+    assert {fold for _, fold in folds} == {"1", "2"}
+    configuration = json.loads((out / "fold-2" / "run.json").read_text())["configuration"]
+    assert configuration["data"]["fold"] == {"number": 2, "of": 2, "stratified": True, "group_by": "writer"}

@@ -1,0 +1,148 @@
+"""Restarts on the embedded digits: what they tell, and that nothing is lost however they end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from processes import begin, kill, one_thread, wait_for, weights
+
+import convworks
+from convworks.data.config import DataConfig
+from convworks.data.folds import divide
+from convworks.data.source import open_source
+from convworks.errors import InputError, RunError
+from convworks.training.folder import occupied
+
+__all__ = ["one_thread"]
+INTERRUPTS = [(signal.SIGINT, 1), (signal.SIGINT, 2), pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow)]
+OPTIONS: dict[str, Any] = {"epochs": 2, "device": "cpu", "deterministic": True}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return convworks.restarts(runs=3, seed=4, out=tmp_path_factory.mktemp("restarts") / "three", **OPTIONS)
+
+
+def test_mean_and_spread_are_those_of_the_runs(found: dict[str, Any]) -> None:
+    assert [run["seed"] for run in found["runs"]] == [4, 5, 6]
+    for split in ("validation", "test"):
+        values = [run[split]["top1"] for run in found["runs"]]
+        assert found[split]["mean"] == pytest.approx(np.mean(values))
+        assert found[split]["sd"] == pytest.approx(np.std(values, ddof=1))
+        assert (found[split]["lowest"], found[split]["highest"]) == (min(values), max(values))
+    seconds = [run["seconds"] for run in found["runs"]]
+    assert found["training_seconds"]["mean"] == pytest.approx(statistics.fmean(seconds))
+
+
+def test_the_best_is_the_best_on_validation(found: dict[str, Any]) -> None:
+    scores = {run["name"]: run["validation"]["top1"] for run in found["runs"]}
+    assert scores[found["best"]] == max(scores.values())
+
+
+def test_a_run_is_what_train_makes(found: dict[str, Any], tmp_path: Path) -> None:
+    first = convworks.train(seed=4, out=tmp_path / "first", **OPTIONS)
+    assert weights(first["run"]) == weights(found["runs"][0]["run"])
+    second = ["data.validation_seed=4"]  # the images that seed 4 splits off
+    other = convworks.train(seed=5, out=tmp_path / "second", overrides=second, **OPTIONS)
+    assert weights(other["run"]) == weights(found["runs"][1]["run"])
+    assert weights(found["runs"][0]["run"]) != weights(found["runs"][1]["run"])
+
+
+def test_the_ensemble_is_the_mean_of_the_probabilities(found: dict[str, Any]) -> None:
+    source = divide(open_source("digits"), DataConfig(source="digits"), 4)
+    for split in ("validation", "test"):
+        chosen = source.splits[split]
+        together = [convworks.load(run["bundle"]).predictions(source, split=split) for run in found["runs"]]
+        mean = np.mean([predictions.probabilities.astype(np.float64) for predictions in together], 0)
+        correct = int((mean.argmax(1) == chosen.labels).sum())
+        assert found["ensemble"][split]["top1"] == pytest.approx(correct / len(chosen))
+        assert found["ensemble"][split]["n"] == len(chosen)
+
+
+def test_the_folder_holds_ordinary_runs_a_page_and_the_predictions(found: dict[str, Any]) -> None:
+    place = Path(found["experiment"])
+    names = {"experiment.json", "report.html", "validation.csv", "test.csv", "logs", "seed-4", "seed-5", "seed-6"}
+    assert {path.name for path in place.iterdir()} == names
+    assert not list(place.rglob("*.partial"))
+    page = (place / "report.html").read_text()
+    assert "src=" not in page
+    assert "http" not in page
+    assert f"{100 * found['test']['mean']:.2f}" in page
+    for run in found["runs"]:
+        assert json.loads((Path(run["run"]) / "run.json").read_text())["status"] == "finished"
+        assert "epoch 2/2" in (place / "logs" / f"{run['name']}.txt").read_text()
+
+
+def test_processes_find_the_same(found: dict[str, Any], tmp_path: Path) -> None:
+    other = convworks.restarts(runs=3, seed=4, out=tmp_path / "three", workers=2, **OPTIONS)
+    for ours, theirs in zip(found["runs"], other["runs"], strict=True):
+        assert weights(ours["run"]) == weights(theirs["run"])
+    assert other["ensemble"]["test"] == found["ensemble"]["test"]
+    assert not list((tmp_path / "three" / "logs").glob("worker-*"))
+
+
+def test_a_finished_experiment_can_have_more_runs(tmp_path: Path) -> None:
+    first = convworks.restarts(runs=2, out=tmp_path / "runs", **OPTIONS)
+    before = weights(first["runs"][0]["run"])
+    with pytest.raises(InputError, match="the experiment is finished; give more with --runs"):
+        convworks.restarts(resume=tmp_path / "runs")
+    with pytest.raises(InputError, match="1 are fewer than the 2 that were asked for"):
+        convworks.restarts(resume=tmp_path / "runs", runs=1)
+    more = convworks.restarts(resume=tmp_path / "runs", runs=3)
+    assert [run["seed"] for run in more["runs"]] == [0, 1, 2]
+    assert weights(more["runs"][0]["run"]) == before
+    assert more["runs"][0]["seconds"] == first["runs"][0]["seconds"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return convworks.restarts(runs=2, out=tmp_path_factory.mktemp("whole") / "runs", **{**OPTIONS, "epochs": 5})
+
+
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
+def test_a_killed_experiment_goes_on(workers: int, whole: dict[str, Any], tmp_path: Path) -> None:
+    place = tmp_path / "killed"
+    options = ["--runs", 2, "--epochs", 5, "--device", "cpu", "--deterministic", "--workers", workers]
+    process = begin("restarts", *options, "--out", place)
+    wait_for(process, lambda: bool(list(place.glob("seed-1/checkpoints/*.json"))))
+    kill(process)
+    assert json.loads((place / "experiment.json").read_text())["status"] == "running"
+    resumed = convworks.restarts(resume=place, workers=workers)
+    for ours, theirs in zip(whole["runs"], resumed["runs"], strict=True):
+        assert weights(ours["run"]) == weights(theirs["run"])
+    assert not list(place.rglob("*.partial"))
+
+
+@pytest.mark.parametrize(("number", "workers"), INTERRUPTS)
+def test_an_interrupted_experiment_says_how_to_go_on(number: signal.Signals, workers: int, tmp_path: Path) -> None:
+    place = tmp_path / "runs"
+    process = begin("restarts", "--runs", 2, "--epochs", 200, "--out", place, "--workers", workers)
+    wait_for(process, lambda: bool(list(place.glob("seed-0/checkpoints/*.json"))))
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=120)
+    assert (process.returncode, out) == (130, "")
+    assert f"go on with: convworks restarts --resume {place}" in errors.splitlines()[-1]
+    assert json.loads((place / "experiment.json").read_text())["status"] == "stopped"
+    assert json.loads((place / "seed-0" / "run.json").read_text())["status"] == "stopped"
+
+
+def test_a_folder_belongs_to_one_process(found: dict[str, Any]) -> None:
+    with (
+        pytest.raises(InputError, match="another process is working on this run"),
+        occupied(None, "", Path(found["experiment"])),
+    ):
+        convworks.restarts(resume=found["experiment"], runs=4)
+
+
+def test_a_run_that_fails_ends_the_experiment_and_leaves_nothing(tmp_path: Path) -> None:
+    wild = ["training.schedule={'kind': 'constant', 'rate': 1e30}"]
+    for workers in (1, 2):
+        with pytest.raises(RunError, match=r"seed-[01]: training"):
+            convworks.restarts(runs=2, out=tmp_path / "runs", overrides=wild, workers=workers, **OPTIONS)
+        assert not list(tmp_path.iterdir())

@@ -1,0 +1,135 @@
+"""Tuning on the embedded digits: it improves, it goes on where it was killed, it says what it cannot do."""
+
+from __future__ import annotations
+
+import html
+import json
+import shlex
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import begin, complete, kill, one_thread, wait_for
+
+import convworks
+from convworks.cli.main import run
+from convworks.errors import InputError, RunError
+
+pytest.importorskip("optuna")
+__all__ = ["one_thread"]
+RATE = "training.schedule.rate"
+OPTIONS: dict[str, Any] = {"epochs": 2, "device": "cpu", "deterministic": True}
+BAD = {**OPTIONS, "overrides": [f"{RATE}=0.0003"]}
+
+
+def plain(found: dict[str, Any]) -> list[tuple[str, str, float | None, dict[str, Any]]]:
+    return [(trial["name"], trial["state"], trial["value"], trial["values"]) for trial in found["trials"]]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("tune") / "search"
+    return convworks.tune(trials=9, search=[f"{RATE}=log:1e-4..1"], out=out, **BAD)
+
+
+def test_it_beats_a_bad_start(found: dict[str, Any]) -> None:
+    first = found["trials"][0]
+    assert found["recipe"] == {"name": "trial-0", "value": first["value"]}
+    assert first["values"] == {RATE: 0.0003}
+    assert found["best"]["value"] > first["value"] + 0.3
+    assert found["best"]["value"] == max(t["value"] for t in found["trials"] if t["state"] == "complete")
+
+
+def test_the_command_repeats_the_best_run(
+    found: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, *words = shlex.split(found["best"]["command"])
+    assert name == "convworks"
+    assert run([*words, "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    best = json.loads((Path(found["best"]["run"]) / "run.json").read_text())
+    assert again["validation"] == best["results"]["validation"]
+
+
+def test_the_page_is_self_contained(found: dict[str, Any]) -> None:
+    page = Path(found["report"]).read_text()
+    assert "http" not in page
+    assert "src=" not in page
+    assert RATE in page
+    assert html.escape(found["best"]["command"]) in page
+
+
+@pytest.mark.parametrize("moment", [1, pytest.param(4, marks=pytest.mark.slow)])
+def test_a_killed_search_goes_on_as_if_nothing_had_happened(moment: int, found: dict[str, Any], tmp_path: Path) -> None:
+    place = tmp_path / "killed"
+    options = ["--trials", 9, "--search", f"{RATE}=log:1e-4..1", "--set", f"{RATE}=0.0003", "--epochs", 2]
+    process = begin("tune", *options, "--device", "cpu", "--deterministic", "--out", place)
+    wait_for(process, lambda: bool(list(place.glob(f"trial-{moment}/checkpoints/*.json"))))
+    kill(process)
+    resumed = complete("tune", "--resume", place)
+    assert plain(resumed) == plain(found)
+    with sqlite3.connect(place / "study.db") as database:
+        assert database.execute("select count(*) from trials").fetchone() == (9,)
+    database.close()
+
+
+def test_trials_are_pruned_and_can_be_gone_on_with(tmp_path: Path) -> None:
+    search = [f"{RATE}=0.1,1e-05,1.1e-05,1.2e-05,0.11,0.12,0.09,0.08,1.3e-05"]
+    options = {**OPTIONS, "epochs": 4}
+    out = tmp_path / "search"
+    found = convworks.tune(trials=10, search=search, seed=1, out=out, **options)
+    pruned = [trial for trial in found["trials"] if trial["state"] == "pruned"]
+    assert pruned
+    assert all(trial["epochs"] == 2 for trial in pruned)  # the first third of the epochs is never judged
+    record = json.loads((Path(pruned[0]["run"]) / "run.json").read_text())
+    assert record["status"] == "stopped"
+    assert "pruned after epoch 2" in record["reason"]
+    assert convworks.train(resume=pruned[0]["run"])["epochs"] == 4
+    more = convworks.tune(resume=out, trials=11)
+    assert plain(more)[:10] == plain(found)
+
+
+def test_a_trial_that_fails_does_not_end_the_search(tmp_path: Path) -> None:
+    found = convworks.tune(trials=6, search=[f"{RATE}=0.1,1e30"], pruning=False, out=tmp_path / "search", **OPTIONS)
+    states = {trial["values"][RATE]: trial["state"] for trial in found["trials"]}
+    assert states == {"0.1": "complete", "1e30": "fail"}
+
+
+def test_a_search_of_failures_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no trial came to its end"):
+        convworks.tune(trials=2, search=[f"{RATE}=1e29,1e30"], out=tmp_path / "search", **OPTIONS)
+
+
+def test_the_metric_of_the_recipe_is_searched_by(tmp_path: Path) -> None:
+    overrides = ["training.best=loss"]
+    search = ["training.optimizer.kind=sgd,adam", f"{RATE}=log:1e-3..1e-1"]
+    found = convworks.tune(trials=3, search=search, out=tmp_path / "search", overrides=overrides, **OPTIONS)
+    assert found["metric"] == "loss"
+    assert found["best"]["value"] == min(t["value"] for t in found["trials"] if t["state"] == "complete")
+
+
+def test_processes_share_a_study(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 'shared.db'}"
+    options: dict[str, Any] = {"storage": storage, "study": "ours", "search": [f"{RATE}=log:1e-3..1"], **OPTIONS}
+    convworks.tune(trials=2, out=tmp_path / "a", **options)
+    found = convworks.tune(trials=4, out=tmp_path / "b", workers=2, **options)
+    assert [trial["name"] for trial in found["trials"]] == [f"trial-{n}" for n in range(4)]
+    assert [Path(trial["run"]).parent.name for trial in found["trials"]] == ["a", "a", "b", "b"]
+    with pytest.raises(InputError, match="which is not what is asked"):
+        convworks.tune(trials=4, out=tmp_path / "c", **{**options, "search": [f"{RATE}=log:1e-3..2"]})
+    with pytest.raises(InputError, match="is not that of the search"):
+        convworks.tune(resume=tmp_path / "b", trials=9, storage="sqlite:///other.db")
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_password_is_written_nowhere() -> None:
+    from convworks.experiments.trials import hidden
+
+    assert hidden("postgresql://me:secret@host:5432/name") == "postgresql://me:***@host:5432/name"
+    assert hidden("postgresql://me@host/name") == "postgresql://me@host/name"
+    assert hidden("sqlite:///study.db") == "sqlite:///study.db"
+    with pytest.raises(InputError) as error:
+        convworks.tune(storage="nonsense://me:secret@host/name")
+    assert "secret" not in str(error.value)

@@ -1,0 +1,242 @@
+"""Several processes train as one does: started by torchrun, on processors, over gloo."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+TRAIN = ["--model", "resnet20", "--deterministic", "--set", "precision=float32", "--epochs", "4"]
+SMOOTH = ["--set", "training.schedule={'kind':'constant','rate':0.001}", "--set", "training.batch_size=24"]
+SIZE = ["--set", "data.size=(32, 32)"]
+TOGETHER = ["--set", "training.batch_norm=synchronised", "--set", "augment.mixup=0.4"]
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures without flat areas: where inputs are equal, rounding decides which way a maximum goes."""
+    folder, draw = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
+    for label in "abc":
+        (folder / label).mkdir()
+        for number in range(45):
+            pixels = draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{number}.png")
+    return folder
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def start(processes: int, *arguments: object, restarts: int = 0) -> subprocess.Popen[str]:
+    launcher = [*TORCHRUN, "--nproc-per-node", str(processes), "--max-restarts", str(restarts), "-m"]
+    command = [*(launcher if processes > 1 else [sys.executable, "-m"]), "convworks", "train", *map(str, arguments)]
+    return subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def train(processes: int, *arguments: object) -> str:
+    process = start(processes, *arguments)
+    out, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return out
+
+
+def last(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(max((run / "checkpoints").glob("*.safetensors")))
+
+
+def rows(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def distance(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
+    weights = [name for name in a if name.startswith("network.") and a[name].is_floating_point()]
+    return max(float((a[name] - b[name]).abs().max() / a[name].abs().max().clamp(min=1e-3)) for name in weights)
+
+
+@pytest.mark.parametrize(
+    ("model", "processes", "tolerance"),
+    [
+        # Few layers: rounding stays rounding.
+        ("lenet5_modern", 2, 1e-5),
+        ("lenet5_modern", 4, 1e-5),
+        # Every rectifier that rounding pushes over its edge changes the gradient; what the layers compute is tested
+        # in tests/layers/test_synchronised.py.
+        ("resnet20", 2, 0.1),
+    ],
+)
+def test_weights_are_those_of_one_process(
+    model: str, processes: int, tolerance: float, noise: Path, tmp_path: Path
+) -> None:
+    options = ["--data", noise, *TRAIN, *SMOOTH, *TOGETHER, "--model", model, *SIZE]
+    train(1, *options, "--out", tmp_path / "one")
+    answer = json.loads(train(processes, *options, "--out", tmp_path / "many", "--json"))
+    one, many = rows(tmp_path / "one"), rows(tmp_path / "many")
+    assert one[-1]["step"] == many[-1]["step"] >= 20
+    assert [row["train_loss"] for row in many] == pytest.approx([row["train_loss"] for row in one], rel=1e-3)
+    assert distance(last(tmp_path / "one"), last(tmp_path / "many")) < tolerance
+    assert answer["run"] == str(tmp_path / "many")
+    assert json.loads((tmp_path / "many" / "run.json").read_text())["processes"] == processes
+
+
+EVALUATE = """
+import json, sys
+import torch
+from functools import partial
+from convworks.data.batches import Samples
+from convworks.data.preprocess import Preprocessing
+from convworks.training.measure import measure
+from convworks.training.world import joined
+from types import SimpleNamespace
+
+with joined("cpu") as world:
+    found = []
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 7))
+    images, labels = torch.randint(0, 256, (257, 3, 2, 2), dtype=torch.uint8), torch.randint(0, 7, (257,))
+    for n in range(1, 258):
+        setup = SimpleNamespace(
+            world=world, evaluated=network, precision=torch.float32, classes=7,
+            preprocessing=Preprocessing(size=(2, 2), channels=3, fit="crop", mean=(0.5,) * 3, std=(0.2,) * 3),
+            validation=Samples(images=images[:n], labels=labels[:n]), loss=torch.nn.functional.cross_entropy,
+        )
+        found.append(measure(setup))
+    if world.rank == 0:
+        print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_every_sample_is_evaluated_once_for_any_number(processes: int, tmp_path: Path) -> None:
+    (tmp_path / "evaluate.py").write_text(EVALUATE)
+    found = []
+    for count in (1, processes):
+        launcher = [*TORCHRUN, "--nproc-per-node", str(count)] if count > 1 else [sys.executable]
+        done = subprocess.run(
+            [*launcher, str(tmp_path / "evaluate.py")], env=environment(), capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    for one, many in zip(*found, strict=True):
+        assert {k: v for k, v in one.items() if k != "loss"} == {k: v for k, v in many.items() if k != "loss"}
+        assert one["loss"] == pytest.approx(many["loss"], rel=1e-6)
+
+
+def children(pid: int) -> Iterator[int]:
+    """The processes below one, however deep, with what they run."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:  # it has ended
+                continue
+            if parent == pid:
+                yield int(entry.name)
+                yield from children(int(entry.name))
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="finds the processes under /proc")
+def test_a_killed_process_is_replaced_and_the_run_ends_the_same(noise: Path, tmp_path: Path) -> None:
+    options = ["--data", noise, *TRAIN, *SMOOTH, *TOGETHER, "--set", "training.checkpoint_seconds=0.05"]
+    train(2, *options, "--out", tmp_path / "whole")
+    process = start(2, *options, "--out", tmp_path / "killed", restarts=2)
+    until = time.monotonic() + 60
+    while not list((tmp_path / "killed").glob("checkpoints/*.json")) and time.monotonic() < until:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    ranks = {pid: environ(pid).get("RANK") for pid in children(process.pid)}
+    victim = next(pid for pid, rank in ranks.items() if rank == "1")
+    os.kill(victim, signal.SIGKILL)
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    whole, killed = last(tmp_path / "whole"), last(tmp_path / "killed")
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+    keys = ("epoch", "train_loss", "validation_loss", "validation_top1")
+    assert [[row[key] for key in keys] for row in rows(tmp_path / "whole")] == [
+        [row[key] for key in keys] for row in rows(tmp_path / "killed")
+    ]
+    time.sleep(1)
+    assert not [pid for pid in ranks if Path(f"/proc/{pid}").exists() and environ(pid).get("RANK")]
+
+
+def environ(pid: int) -> dict[str, str]:
+    try:
+        content = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
+    except OSError:
+        return {}
+    return dict(entry.partition("=")[::2] for entry in content.split("\0") if "=" in entry)
+
+
+def test_accumulation_in_uneven_parts_with_a_common_batch_norm(tmp_path: Path) -> None:
+    options = ["--epochs", "1", "--set", "training.batch_size=5", "--set", "training.accumulation=3"]
+    train(2, *options, "--set", "training.batch_norm=synchronised", "--out", tmp_path / "run")
+    assert len(rows(tmp_path / "run")) == 1
+
+
+def test_a_run_that_may_be_restarted_needs_a_place(tmp_path: Path) -> None:
+    process = start(2, "--epochs", "1", restarts=1)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode != 0
+    assert "--out: is needed" in errors
+
+
+def test_another_number_of_processes_cannot_go_on(noise: Path, tmp_path: Path) -> None:
+    train(2, "--data", noise, *TRAIN, *SMOOTH, "--out", tmp_path / "run")
+    other = start(1, "--resume", tmp_path / "run", "--epochs", "+1")
+    _, errors = other.communicate(timeout=100)
+    assert other.returncode == 2
+    assert "processes is 1, in the run 2" in errors
+
+
+def test_batches_too_small_for_the_processes(noise: Path, tmp_path: Path) -> None:
+    process = start(4, "--data", noise, *TRAIN, "--set", "training.batch_size=3", "--out", tmp_path / "run")
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode != 0
+    assert "3 gives batches of 2, too few for 4 processes" in errors
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("ip") is None or os.geteuid() != 0, reason="makes network namespaces")
+def test_two_hosts(noise: Path, tmp_path: Path) -> None:
+    """Two network namespaces joined by a cable, a torchrun in each; they share the disk."""
+    hosts = {"cwa": "10.77.0.1", "cwb": "10.77.0.2"}
+    commands = [f"ip netns add {host}" for host in hosts]
+    commands += ["ip link add vcwa type veth peer name vcwb"]
+    for host, address in hosts.items():
+        commands += [f"ip link set v{host} netns {host}", f"ip -n {host} addr add {address}/24 dev v{host}"]
+        commands += [f"ip -n {host} link set v{host} up", f"ip -n {host} link set lo up"]
+    try:
+        for command in commands:
+            subprocess.run(command.split(), check=True, capture_output=True)
+        options = ["--data", noise, *TRAIN, *SMOOTH, *TOGETHER]
+        train(2, *options, "--out", tmp_path / "one-host")
+        running = []
+        for rank, host in enumerate(hosts):
+            launcher = ["ip", "netns", "exec", host, sys.executable, "-m", "torch.distributed.run", "--nnodes", "2"]
+            launcher += ["--nproc-per-node", "1", "--node-rank", str(rank), "--master-addr", hosts["cwa"]]
+            launcher += ["--master-port", "29555", "-m", "convworks", "train", *map(str, options)]
+            variables = {**environment(), "GLOO_SOCKET_IFNAME": f"v{host}"}
+            running.append(subprocess.Popen([*launcher, "--out", str(tmp_path / "two-hosts")], env=variables))
+        assert [process.wait(timeout=200) for process in running] == [0, 0]
+    finally:
+        for host in hosts:
+            subprocess.run(["ip", "netns", "delete", host], capture_output=True, check=False)
+    one, two = last(tmp_path / "one-host"), last(tmp_path / "two-hosts")
+    assert all(torch.equal(one[name], two[name]) for name in one)
