@@ -12,17 +12,17 @@ from benchmarks.measure import Benchmark, Variant, last_line, script
 
 
 class Job(NamedTuple):
-    """A network, the channels of its 32x32 images, the batch size, and how many steps are timed."""
+    """A network, the shape of its images (which are padded to 32x32), the batch size, and how many steps are timed."""
 
     model: str
-    channels: int
+    shape: tuple[int, int, int]
     batch_size: int
     steps: int
 
 
 JOBS = {
-    "train-resnet20": Job("resnet20", 3, 128, 60),
-    "train-lenet": Job("lenet5_modern", 1, 128, 200),
+    "train-resnet20": Job("resnet20", (32, 32, 3), 128, 60),
+    "train-lenet": Job("lenet5_modern", (28, 28, 1), 128, 200),
 }
 IMAGES = 10_000
 
@@ -30,12 +30,12 @@ IMAGES = 10_000
 def throughput(name: str, workspace: Path) -> Benchmark:
     """Time steps of training: augmentation, forward, backward, update, everything that a loop does."""
     job = JOBS[name]
-    _draw(job.channels, workspace)
+    _draw(job.shape, workspace)
     peer = "plain PyTorch loop: float32, DataLoader with 2 workers, torchvision transforms"
-    numbers = (job.model, job.batch_size, job.steps)
+    numbers, size = (job.model, job.batch_size, job.steps), "x".join(map(str, job.shape))
     return Benchmark(
         name=name,
-        job=f"{job.model}, {job.steps} steps of {job.batch_size} images of {job.channels}x32x32, without start-up.",
+        job=f"{job.model}, {job.steps} steps of {job.batch_size} images of {size}, without start-up.",
         variants=(
             Variant(
                 name="convworks",
@@ -59,10 +59,10 @@ def throughput(name: str, workspace: Path) -> Benchmark:
     )
 
 
-def _draw(channels: int, workspace: Path) -> None:
+def _draw(shape: tuple[int, int, int], workspace: Path) -> None:
     """Write images [n, h, w, c] and labels that both sides read; what they show does not change the time."""
     draw = np.random.default_rng(0)
-    np.save(workspace / "images.npy", draw.integers(0, 256, (IMAGES, 32, 32, channels), dtype=np.uint8))
+    np.save(workspace / "images.npy", draw.integers(0, 256, (IMAGES, *shape), dtype=np.uint8))
     np.save(workspace / "labels.npy", draw.integers(0, 10, IMAGES))
 
 

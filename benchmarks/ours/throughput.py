@@ -48,7 +48,7 @@ def main() -> None:
         RunConfig,
         {
             "recipe": "benchmark",
-            "data": {"source": "arrays"},
+            "data": {"source": "arrays", "size": (32, 32), "fit": "pad"},
             "augment": augment,
             "model": {"name": model},
             "training": {

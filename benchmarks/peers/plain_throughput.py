@@ -85,7 +85,9 @@ def main() -> None:
     folder, name, batch_size, steps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     images, labels = np.load(folder / "images.npy"), np.load(folder / "labels.npy")
     usual = [transforms.ToTensor(), transforms.Normalize((0.5,) * images.shape[3], (0.25,) * images.shape[3])]
-    varied = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()] if images.shape[3] == 3 else []
+    varied = [transforms.Pad(2)]
+    if images.shape[3] == 3:
+        varied = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
     dataset = Images(images, labels, transforms.Compose([*varied, *usual]))
     loader = DataLoader(dataset, batch_size, shuffle=True, num_workers=2, persistent_workers=True)
     torch.manual_seed(0)

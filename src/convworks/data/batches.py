@@ -94,7 +94,7 @@ def batches(
             continue
         places = np.array_split(whole, part.of)[part.number]
         images, labels = drawn(places)
-        mixture = draw_mixture(config, random.generator(seed, random.MIX, epoch, number))
+        mixture = draw_mixture(config, seed, epoch, number)
         if mixture is None:
             yield Batch(images, labels, len(whole))
             continue

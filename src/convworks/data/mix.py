@@ -9,6 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from convworks.data import random
 from convworks.data.config import AugmentConfig
 
 
@@ -22,11 +23,12 @@ class Mixture(NamedTuple):
     box: tuple[float, float, float, float] | None
 
 
-def draw_mixture(config: AugmentConfig, generator: np.random.Generator) -> Mixture | None:
+def draw_mixture(config: AugmentConfig, seed: int, epoch: int, number: int) -> Mixture | None:
     """Draw how a batch is mixed; None where the configuration asks for no mixing."""
     kinds = [kind for kind in ("mixup", "cutmix") if getattr(config, kind) is not None]
     if not kinds:
         return None
+    generator = random.generator(seed, random.MIX, epoch, number)
     kind = kinds[int(generator.integers(len(kinds)))]
     alpha = getattr(config, kind)
     share = float(generator.beta(alpha, alpha))

@@ -14,6 +14,7 @@ from convworks.data import random
 from convworks.data.batches import Batch, Samples, batches, normalise, steps_per_epoch
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import RunError
+from convworks.hardware import seed_torch
 from convworks.training.config import RunConfig
 from convworks.training.loss import Loss, batch_loss
 from convworks.training.optimizer import update
@@ -62,6 +63,11 @@ class Setup:
     def steps_per_point(self) -> int:
         """The number of batches that a point of the curve of training stands for."""
         return max(1, self.steps // POINTS)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(iter(self.parameters.values())).device
 
     @property
     def evaluated(self) -> nn.Module:
@@ -139,7 +145,7 @@ def fit(setup: Setup, progress: Progress, events: Events) -> None:
 
 def step(setup: Setup, number: int, batch: Batch, rate: float) -> tuple[float, int]:
     """Take one training step; return the mean loss and the number of correct answers of the batch before it."""
-    torch.manual_seed(random.step_seed(setup.config.seed, number, setup.world.rank))
+    seed_torch(random.step_seed(setup.config.seed, number, setup.world.rank), setup.device)
     training, loss, correct = setup.config.training, 0.0, 0.0
     # As many parts in every process, whose own share of the batch may be one sample smaller: they wait for each other.
     count = max(1, min(training.accumulation, batch.size // setup.world.size))
@@ -167,7 +173,7 @@ def parts(batch: Batch, count: int) -> Iterator[tuple[Batch, bool]]:
 
 def backward(setup: Setup, batch: Batch, size: int) -> tuple[float, int]:
     """Add the gradients of part of a step of `size` samples; return its share of the loss, and the correct answers."""
-    device = next(iter(setup.parameters.values())).device
+    device = setup.device
     batch = batch._replace(images=batch.images.to(device), labels=batch.labels.to(device))
     if batch.others is not None:
         batch = batch._replace(others=batch.others.to(device))
