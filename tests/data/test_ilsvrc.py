@@ -115,7 +115,7 @@ def test_every_layout_is_the_same_set(tmp_path: Path, make: Callable[[Path], Pat
     }  # fmt: skip
     for split in source.splits.values():
         assert split.files is not None
-        assert all(file.is_file() for file in split.files)
+        assert all(isinstance(file, Path) and file.is_file() for file in split.files)
     assert sorted((tmp_path / "set").rglob("*")) == before
 
 

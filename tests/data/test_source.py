@@ -120,7 +120,7 @@ WRONG = {
     "a\0b": "cannot be read (embedded null byte)",
     "file.txt": "is no data set that convworks knows",
     "file.txt/below": "cannot be read (Not a directory)",
-    "set.tar": "is an archive; unpack it first",
+    "set.tar": "is no uncompressed tar, or is damaged",
     "set.tar.gz": "is an archive; unpack it first",
     "set.ZIP": "is an archive; unpack it first",
     "photo.jpg": "is a single image",

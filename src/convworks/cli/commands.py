@@ -150,15 +150,23 @@ def recipes(
 
 @app.command()
 def data(
-    source: Annotated[str, typer.Argument(help="A name or a path.")],
+    source: Annotated[str, typer.Argument(help="A name, a path, or the http(s) address of shards.")],
     sheet: Annotated[
         Path | None,
         typer.Option(help="Where to write the contact sheet (a PNG file).  [default: SOURCE-sheet.png]"),
     ] = None,
+    pack: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write it as tar shards with an index into this new folder.")
+    ] = None,
+    shard_size: Annotated[str, typer.Option(metavar="SIZE", help="With --pack: how large a shard may be.")] = "1GB",
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Look at a source: counts, classes, sizes, damaged files, a contact sheet."""
+    """Look at a source: counts, classes, sizes, damaged files, a contact sheet; or write it as shards."""
+    if pack is not None:
+        from convworks.cli import pack as packing
+
+        return packing.run(source, folder=pack, shard_size=shard_size)
     from convworks.cli import data as command
 
     return command.run(source, sheet=sheet)

@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from convworks.data.place import Place, open_bytes, read_bytes
 from convworks.data.quiet import quiet
-from convworks.errors import InputError
+from convworks.errors import ConvworksError, InputError
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 GREY = ("1", "L", "LA", "La", "I", "F")
@@ -23,7 +23,7 @@ NUMPY = ".npy"
 SMALLEST = 2  # pixels a side
 
 
-def decode(path: Path, *, channels: int | None) -> UInt8[np.ndarray, "h w c"]:
+def decode(path: Place, *, channels: int | None) -> UInt8[np.ndarray, "h w c"]:
     """Read an image: EXIF orientation applied, deeper pixels scaled to 8 bits, transparency laid on white.
 
     `channels` None keeps grey as 1 and gives 3 for the rest; 1 is luminance, 4 has alpha; other counts need a
@@ -38,12 +38,12 @@ def decode(path: Path, *, channels: int | None) -> UInt8[np.ndarray, "h w c"]:
     return to_array(open_image(path, channels=channels))
 
 
-def open_image(path: Path, *, channels: int | None, at_least: tuple[int, int] | None = None) -> Image.Image:
+def open_image(path: Place, *, channels: int | None, at_least: tuple[int, int] | None = None) -> Image.Image:
     """Read an image in mode L, RGB or RGBA; a JPEG may come smaller, but not below three times `at_least` (h, w)."""
     if path.suffix.lower() == NUMPY:
         with _explained(path):
             return convert(_as_image(path, _read_numpy(path), channels), channels)
-    with _explained(path), io.BytesIO(_read_bytes(path)) as file, Image.open(file) as image:
+    with _explained(path), io.BytesIO(read_bytes(path)) as file, Image.open(file) as image:
         _check_size(path, *image.size)
         if at_least is not None and image.format == "JPEG" and min(image.size) >= 6 * min(at_least):
             # Decoding at a half or a quarter is much faster; resampling by 2 or more hides the difference.
@@ -81,12 +81,12 @@ def to_array(image: Image.Image) -> UInt8[np.ndarray, "h w c"]:
     return np.array(image).reshape(image.height, image.width, -1)
 
 
-def probe(path: Path) -> Probe:
+def probe(path: Place) -> Probe:
     """Read the header of an image alone: size as shown (after EXIF orientation), channels, mode, format."""
     if path.suffix.lower() == NUMPY:
         height, width, channels = _read_numpy(path).shape
         return Probe(width=width, height=height, channels=channels, mode="uint8", format="NPY")
-    with _explained(path), path.open("rb") as file, Image.open(file) as image:
+    with _explained(path), open_bytes(path) as file, Image.open(file) as image:
         width, height = image.size
         _check_size(path, width, height)
         # Pillow turns the size of a TIFF by itself, of other formats only with the pixels.
@@ -102,12 +102,12 @@ def probe(path: Path) -> Probe:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: Place) -> Iterator[None]:
     """Turn whatever Pillow raises into an InputError that names the file."""
     try:
         with quiet():
             yield
-    except InputError:
+    except ConvworksError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         pixels, limit, *_ = [*re.findall(r"\d+", str(error)), "?", "?"]
@@ -121,23 +121,15 @@ def _explained(path: Path) -> Iterator[None]:
         raise InputError(path, f"cannot be decoded ({reason})", "repair or remove it") from None
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.readall()
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
+def _unreadable(path: Place, error: OSError) -> InputError:
     return InputError(path, f"cannot be read ({error.strerror})", "check the file and its permissions")
 
 
-def _read_numpy(path: Path) -> UInt8[np.ndarray, "h w c"]:
+def _read_numpy(path: Place) -> UInt8[np.ndarray, "h w c"]:
     try:
-        with io.BytesIO(_read_bytes(path)) as file:
+        with io.BytesIO(read_bytes(path)) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
-    except InputError:
+    except ConvworksError:
         raise
     except Exception as error:  # a damaged header raises nearly anything
         raise InputError(
@@ -151,13 +143,13 @@ def _read_numpy(path: Path) -> UInt8[np.ndarray, "h w c"]:
     return array.reshape(*array.shape[:2], -1)
 
 
-def _as_image(path: Path, array: UInt8[np.ndarray, "h w c"], channels: int | None) -> Image.Image:
+def _as_image(path: Place, array: UInt8[np.ndarray, "h w c"], channels: int | None) -> Image.Image:
     if array.shape[2] not in MODES or channels not in (None, *MODES):
         raise InputError(path, f"has {array.shape[2]} channels, not {channels}", "give images with equal channels")
     return Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.shape[2] == 1 else array))
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
+def _check_size(path: Place, width: int, height: int) -> None:
     if min(width, height) < SMALLEST:
         reason = f"is {width}x{height} pixels, at least {SMALLEST}x{SMALLEST} are needed"
         raise InputError(path, reason, "replace or remove it")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from convworks.data.retry import RefusedError, patiently, refused
 from convworks.data.source import Report
 from convworks.errors import RunError
 from convworks.files import TEMPORARY, sha256
@@ -52,7 +52,7 @@ def fetch(
                 partial.unlink()
                 if last:
                     raise _failure(address, path, f"arrived damaged twice (checksum {found} instead of {wanted})")
-    except _RefusedError as refusal:
+    except RefusedError as refusal:
         raise _failure(address, path, f"cannot be downloaded ({refusal})") from None
     except OSError as error:
         reason = f"cannot be written ({error.strerror})"
@@ -73,14 +73,7 @@ def _failure(address: str, path: Path, reason: str) -> RunError:
 
 def _complete(address: str, partial: Path, report: Report | None, timeout: float, attempts: int, pause: float) -> None:
     """Add to the partial file until it is whole."""
-    for attempt in range(1, attempts + 1):
-        try:
-            _append(address, partial, report, timeout)
-            return
-        except _RefusedError as refusal:
-            if attempt == attempts or not refusal.passing:
-                raise
-            time.sleep(pause * attempt)
+    patiently(lambda: _append(address, partial, report, timeout), attempts, pause)
 
 
 def _append(address: str, partial: Path, report: Report | None, timeout: float) -> None:
@@ -91,7 +84,7 @@ def _append(address: str, partial: Path, report: Report | None, timeout: float) 
         if start and (answer.status != 206 or not _starts_at(answer.headers.get("Content-Range", ""), start)):
             if answer.status == 206:
                 partial.unlink(missing_ok=True)
-                raise _RefusedError("it resumed at the wrong place", passing=True)
+                raise RefusedError("it resumed at the wrong place", passing=True)
             start = 0
         length = answer.headers.get("Content-Length")
         total = start + int(length) if length and length.isdigit() else 0
@@ -105,7 +98,7 @@ def _append(address: str, partial: Path, report: Report | None, timeout: float) 
             file.flush()
             os.fsync(file.fileno())
     if total and done < total:
-        raise _RefusedError(f"it ended after {done} of {total} bytes", passing=True)
+        raise RefusedError(f"it ended after {done} of {total} bytes", passing=True)
 
 
 @contextmanager
@@ -116,10 +109,9 @@ def _open(address: str, headers: dict[str, str], timeout: float, partial: Path) 
         error.close()
         if error.code == 416:  # the partial file is longer than what the server has
             partial.unlink(missing_ok=True)
-        passing = error.code >= 500 or error.code in (408, 416, 429)
-        raise _RefusedError(f"HTTP {error.code} {error.reason}", passing=passing) from None
+        raise refused(error.code, error.reason) from None
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
-        raise _RefusedError(
+        raise RefusedError(
             str(getattr(error, "reason", "") or error), passing=not isinstance(error, ValueError)
         ) from None
     with answer:
@@ -130,7 +122,7 @@ def _read(answer: http.client.HTTPResponse) -> bytes:
     try:
         return answer.read1(PIECE)  # what is there, so that a silence loses nothing of what came before it
     except (http.client.HTTPException, OSError) as error:
-        raise _RefusedError(str(error) or type(error).__name__, passing=True) from None
+        raise RefusedError(str(error) or type(error).__name__, passing=True) from None
 
 
 def _starts_at(content_range: str, start: int) -> bool:
@@ -148,11 +140,3 @@ def _alone(path: Path) -> Iterator[IO[bytes] | None]:
     with path.with_name(path.name + ".lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock
-
-
-class _RefusedError(Exception):
-    """The server did not give the file; `passing` troubles are worth another attempt."""
-
-    def __init__(self, reason: str, *, passing: bool) -> None:
-        super().__init__(reason)
-        self.passing = passing

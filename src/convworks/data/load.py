@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from convworks.data.decode import convert, decode, open_image, to_array
 from convworks.data.memory import allocate, processors
+from convworks.data.place import Place
 from convworks.data.preprocess import Preprocessing, fit_array, fit_image, pad_arrays
 from convworks.data.quiet import quiet
 from convworks.data.source import Split
@@ -61,7 +61,7 @@ def load_images(
     return torch.from_numpy(out).permute(0, 3, 1, 2)
 
 
-def load_image(path: Path, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w c"]:
+def load_image(path: Place, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w c"]:
     """Decode and fit one file, exactly as `load_images` does."""
     if path.suffix.lower() == ".npy":
         array = decode(path, channels=preprocessing.channels)

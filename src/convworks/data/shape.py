@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from convworks.data.decode import Probe, probe
+from convworks.data.place import Place
 from convworks.data.source import Split
 from convworks.errors import InputError
 
@@ -47,7 +47,7 @@ def image_shape(split: Split, *, largest: int) -> ImageShape:
     return ImageShape(size=(side, side), channels=channels)
 
 
-def _probe(paths: list[Path]) -> list[Probe]:
+def _probe(paths: list[Place]) -> list[Probe]:
     """Read the headers of all files but the damaged ones; where all are, raise the first one's error."""
     found: list[Probe] = []
     errors: list[InputError] = []

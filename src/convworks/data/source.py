@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Int64, UInt8
 
+from convworks.data.place import Place
 from convworks.data.stratify import choose, share_out
 from convworks.errors import InputError, nearest
 
-ARCHIVES = (".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar")
+ARCHIVES = (".tgz", ".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar")
 Report = Callable[[str, int, int], None]  # what is being worked on, done, total (bytes)
 
 
@@ -27,12 +28,30 @@ def open_source(text: str | Path, *, report: Report | None = None) -> Source:
 
     if isinstance(text, str) and text in named.CATALOGUE:
         source = named.open_named(text, report=report)
+    elif isinstance(text, str) and is_address(text):
+        from convworks.data import shards
+
+        source = shards.open_address(text)
     else:
         source = _open_path(text)
     for name in source.classes:
         if not name.isprintable():
             raise InputError(source.where, f"has a class whose name {name!r} is no readable text", "rename it")
     return source
+
+
+def is_address(text: str) -> bool:
+    """Say whether a text is an http(s) address rather than a path."""
+    return text.lower().startswith(("http://", "https://"))
+
+
+def located(text: str) -> str:
+    """Return a source as it is found from any working directory: a path in full, a name or an address as it is."""
+    from convworks.data.named import CATALOGUE
+
+    if text in CATALOGUE or is_address(text):
+        return text
+    return str(Path(os.path.expanduser(text)).absolute())
 
 
 def with_validation(source: Source, *, fraction: float, seed: int, limit: int | None) -> Source:
@@ -98,15 +117,17 @@ def number_names(split: str, count: int) -> tuple[str, ...]:
 
 
 def _open_path(text: str | Path) -> Source:
-    from convworks.data import cifar, folder, idx, ilsvrc, named, table
+    from convworks.data import cifar, folder, idx, ilsvrc, named, parquet, shards, table
 
-    known = f"give a folder, a .csv file or one of {', '.join(named.CATALOGUE)}"
+    known = f"give a folder, a .csv or .parquet file or one of {', '.join(named.CATALOGUE)}"
     if not str(text).strip():
         raise InputError("--data", "is empty", known)
     path = Path(os.path.expanduser(text))  # unlike Path.expanduser, it leaves the home of nobody as it is
     try:
         path.stat()
     except FileNotFoundError:
+        if shards.is_pattern(path):
+            return shards.open_pattern(path)
         reason = f"is no known name, and no such path exists{nearest(str(text), named.CATALOGUE)}"
         raise InputError(text, reason, known) from None
     except (OSError, ValueError) as error:
@@ -117,10 +138,20 @@ def _open_path(text: str | Path) -> Source:
             return idx.open_folder(path)
         if ilsvrc.recognise(path):
             return ilsvrc.open_folder(path)
+        if shards.recognise(path):
+            return shards.open_folder(path)
+        if parquet.recognise(path):
+            return parquet.open_folder(path)
         return cifar.open_folder(path) if cifar.recognise(path) else folder.open_folder(path)
     name = path.name.lower()
     if name.endswith(".csv"):
         return table.open_table(path)
+    if name.endswith(".json"):
+        return shards.open_index(path)
+    if name.endswith(parquet.SUFFIX):
+        return parquet.open_file(path)
+    if name.endswith(shards.TAR):
+        return shards.open_pattern(path)
     if cifar.is_archive(path):
         return cifar.open_archive(path)
     if "-ubyte" in name:
@@ -139,7 +170,7 @@ class Split:
     labels: Int64[np.ndarray, " n"]
     names: tuple[str, ...]
     arrays: UInt8[np.ndarray, "n h w c"] | None = None
-    files: tuple[Path, ...] | None = None
+    files: tuple[Place, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check that exactly one of arrays and files is there, with one entry a label."""
@@ -167,7 +198,8 @@ class Split:
 class Source:
     """A data set: classes and splits out of "train", "validation" and "test".
 
-    A folder of images without classes has `classes == ()` and one split "test" with labels -1.
+    A folder of images without classes has `classes == ()` and one split "test" with labels -1. `path` is None for what
+    is not on a disk: that has an `address`, or neither.
     """
 
     name: str
@@ -176,8 +208,9 @@ class Source:
     classes: tuple[str, ...]
     splits: Mapping[str, Split]
     ignored: tuple[str, ...] = field(default=(), repr=False)
+    address: str | None = None
 
     @property
     def where(self) -> str:
-        """Name the source in messages: its path, else its name."""
-        return str(self.path) if self.path is not None else self.name
+        """Name the source in messages: its path or address, else its name."""
+        return str(self.path) if self.path is not None else self.address or self.name

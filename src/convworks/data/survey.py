@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from convworks.data.decode import Probe, convert, decode, open_image, probe
 from convworks.data.memory import processors
+from convworks.data.place import Place, byte_size
 from convworks.data.preprocess import fit_image
 from convworks.data.quiet import quiet
 from convworks.data.source import Source, Split
@@ -91,7 +92,7 @@ def _look(split: Split, whole: bool, report: Callable[[int, int], None] | None) 
     return looks
 
 
-def _look_at(file: Path, whole: bool) -> Probe | InputError:
+def _look_at(file: Place, whole: bool) -> Probe | InputError:
     try:
         found = probe(file)
         if whole:
@@ -112,7 +113,7 @@ def _ranked(counts: Counter[str]) -> dict[str, int]:
 def _bytes(split: Split) -> int:
     if split.arrays is not None:
         return split.arrays.nbytes
-    return sum(file.stat().st_size for file in split.files or () if file.is_file())
+    return sum(map(byte_size, split.files or ()))
 
 
 def _rows(source: Source, split: Split) -> list[tuple[str, int, list[int]]]:

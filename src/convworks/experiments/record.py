@@ -15,7 +15,7 @@ from typing import Any
 
 from convworks import files
 from convworks.config import build, to_json
-from convworks.data.named import CATALOGUE
+from convworks.data.source import located
 from convworks.errors import InputError
 from convworks.experiments.command import RECORD, check_place, resume_command
 from convworks.experiments.job import LOGS
@@ -42,10 +42,7 @@ class Experiment:
 
 def absolute(config: RunConfig) -> RunConfig:
     """Say where the data are, whatever the working directory of whoever goes on."""
-    source = config.data.source
-    if source not in CATALOGUE:
-        source = str(Path(source).expanduser().absolute())
-    return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": located(config.data.source)})})
 
 
 def write(place: Path, experiment: Experiment, status: str, **more: Any) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,10 @@ from convworks.data.batches import Samples, steps_per_epoch
 from convworks.data.config import DataConfig
 from convworks.data.folds import divide
 from convworks.data.load import load_images, mean_std
-from convworks.data.named import CATALOGUE
+from convworks.data.place import byte_size
 from convworks.data.preprocess import Preprocessing
 from convworks.data.shape import image_shape
-from convworks.data.source import Source, require_train
+from convworks.data.source import Source, located, require_train
 from convworks.errors import InputError
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, create, facts
@@ -97,7 +96,7 @@ def fingerprint(source: Source) -> dict[str, Any]:
     """Return what a resumed run knows its data by: checksums of names, labels and file sizes (of an array: pixels)."""
     found: dict[str, Any] = {"classes": _digest("\0".join(source.classes).encode())}
     for name, split in sorted(source.splits.items()):
-        sizes = [file.stat().st_size for file in split.files or ()]
+        sizes = list(map(byte_size, split.files or ()))
         sizes += [zlib.crc32(split.arrays.tobytes())] if split.arrays is not None else []
         found[name] = {
             "images": len(split.labels),
@@ -126,7 +125,7 @@ def _resolved(data: DataConfig, source: Source, preprocessing: Preprocessing) ->
     """Write down what was taken from the images, and where they are whatever the working directory."""
     return data.model_copy(
         update={
-            "source": data.source if data.source in CATALOGUE else str(Path(data.source).expanduser().absolute()),
+            "source": located(data.source),
             "size": preprocessing.size,
             "channels": preprocessing.channels,
             "mean": preprocessing.mean,

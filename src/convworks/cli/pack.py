@@ -1,0 +1,45 @@
+"""`convworks data SOURCE --pack DIR`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from convworks.cli.answer import Answer
+from convworks.console import counting, downloading
+from convworks.data.pack import pack
+from convworks.data.source import open_source
+from convworks.errors import InputError
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def run(text: str, *, folder: Path, shard_size: str) -> Answer:
+    """Write a source as tar shards with an index."""
+    size = _bytes(shard_size)
+    source = open_source(text, report=downloading())
+    with counting("packing") as report:
+        packed = pack(source, folder, shard_size=size, report=report)
+    values = {
+        "source": source.name,
+        "folder": str(packed.folder),
+        "index": str(packed.index),
+        "shards": packed.shards,
+        "images": packed.images,
+        "bytes": packed.bytes,
+    }
+    lines = [
+        f"{source.name}: {packed.images:,} images in {packed.shards:,} shards, {packed.bytes / 2**20:,.1f} MiB",
+        f"index: {packed.index}",
+        f"next: convworks data {shlex.quote(str(folder))}",
+    ]
+    return Answer(values=values, text="\n".join(lines))
+
+
+def _bytes(text: str) -> int:
+    """Read a size such as 1GB, 64MiB or 500000."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
+    if found is None or found[2].upper() not in UNITS or not 1 <= float(found[1]) * UNITS[found[2].upper()] < 2**60:
+        raise InputError("--shard-size", f"{text!r} is no size of a file", "write 1GB, 500MB or 64MiB")
+    return int(float(found[1]) * UNITS[found[2].upper()])

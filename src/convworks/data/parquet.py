@@ -1,0 +1,126 @@
+"""Tables with a column of images: Parquet files, and what Hugging Face's `datasets` saves (save_to_disk)."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convworks.data.folder import SPLITS
+from convworks.data.row_labels import ARROW, PARQUET, Labels, read_labels
+from convworks.data.shard_names import ORDER, by_split, ordered
+from convworks.data.source import Source, Split
+from convworks.errors import InputError
+
+SUFFIX = f".{PARQUET}"
+STATE, PARTS = "state.json", "dataset_dict.json"  # of a set that `datasets` saved, and of several splits together
+
+
+def recognise(folder: Path) -> bool:
+    """Say whether a folder holds Parquet files (itself, or in data/ or the folders of splits) or saved Arrow files."""
+    try:
+        return (folder / PARTS).is_file() or (folder / STATE).is_file() or bool(_listed(folder))
+    except OSError:
+        return False
+
+
+def open_folder(folder: Path) -> Source:
+    """Open all tables of a folder; their names or folders say the splits (train-00000-of-00002.parquet)."""
+    if (folder / PARTS).is_file():
+        told = _json(folder / PARTS).get("splits")
+        parts = told if isinstance(told, list) else []
+        strange = next((name for name in parts if str(name).lower() not in SPLITS), None)
+        if not parts or strange is not None:
+            reason = f"names the split {strange!r}" if parts else "names no splits"
+            raise InputError(folder / PARTS, reason, f"call them {', '.join(ORDER)}")
+        return _open(folder, ARROW, {SPLITS[name.lower()]: _saved(folder / name) for name in parts})
+    if (folder / STATE).is_file():
+        return _open(folder, ARROW, {"train": _saved(folder)})
+    listed = by_split(folder, _listed(folder))
+    return _open(folder, PARQUET, {split: [folder / name for name in names] for split, names in listed.items()})
+
+
+def open_file(path: Path) -> Source:
+    """Open one Parquet file as a training split."""
+    return _open(path, PARQUET, {"train": [path]})
+
+
+def _listed(folder: Path) -> list[str]:
+    """List the Parquet files of a folder and, where it has none, of those in it."""
+    names = [
+        name
+        for place in (folder, *sorted(path for path in folder.iterdir() if path.is_dir()))
+        for name in sorted(os.listdir(place))
+        if name.lower().endswith(SUFFIX) and (place == folder or place.name.lower() in ("data", *SPLITS))
+        for name in [(place / name).relative_to(folder).as_posix()]
+    ]
+    return [name for name in names if "/" not in name] or names
+
+
+def _saved(folder: Path) -> list[Path]:
+    """Return the Arrow files of a saved set, in its order."""
+    entries = _json(folder / STATE).get("_data_files")
+    listed = (
+        [entry.get("filename") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    )
+    names = [name for name in listed if isinstance(name, str)]
+    if not names or len(names) < len(listed):
+        raise InputError(folder / STATE, "names no files", "save the set again")
+    return [folder / name for name in names]
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "save the set again") from None
+    except ValueError as error:
+        raise InputError(path, f"is damaged JSON ({error})", "save the set again") from None
+    return values if isinstance(values, dict) else {}
+
+
+def _open(root: Path, kind: str, splits: dict[str, list[Path]]) -> Source:
+    """Open tables: labels are read now, images when they are needed. Splits without any label are left out."""
+    tables = {split: [read_labels(path) for path in paths] for split, paths in splits.items()}
+    named = {table.classes: table.path for parts in tables.values() for table in parts if table.classes is not None}
+    if len(named) > 1:
+        raise InputError(
+            list(named.values())[1], f"has other classes than {next(iter(named.values()))}", "give one set"
+        )
+    labelled = {
+        split: parts
+        for split, parts in tables.items()
+        if any(label is not None for table in parts for label in table.labels)
+    }
+    if not labelled:
+        raise InputError(root, "has a label in none of its rows", "add a column label")
+    texts = {label for parts in labelled.values() for table in parts for label in table.labels if label is not None}
+    classes = next(iter(named), None) or ordered(texts)
+    return Source(
+        name=root.resolve().stem,
+        kind=kind,
+        path=root,
+        classes=classes,
+        splits={split: _split(root, labelled[split], classes) for split in ORDER if split in labelled},
+        ignored=tuple([str(row) for split in tables.keys() - labelled.keys() for t in tables[split] for row in t.rows]),
+    )
+
+
+def _split(root: Path, tables: list[Labels], classes: tuple[str, ...]) -> Split:
+    """Put the rows of several tables together."""
+    positions = {name: position for position, name in enumerate(classes)}
+    labels: list[int] = []
+    names: list[str] = []
+    for table in tables:
+        inside = table.path.name if table.path == root else table.path.relative_to(root).as_posix()
+        for row, label in zip(table.rows, table.labels, strict=True):
+            if label not in positions:
+                reason = "has no label" if label is None else f"has the label {label!r}, which is no class of the table"
+                raise InputError(row, reason, "correct it, or remove the row")
+            labels.append(positions[label])
+            names.append(f"{inside}/{row.member}")
+    files = tuple([row for table in tables for row in table.rows])
+    return Split(labels=np.array(labels, dtype=np.int64), names=tuple(names), files=files)

@@ -1,0 +1,41 @@
+"""Where the bytes of an image file are: a path, a stretch of a larger file, or a row of a table.
+
+All three have `name` and `suffix`, and are shown as people would write them: shard.tar!00012.jpg.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from convworks.data.row import Row, read_row
+from convworks.data.stretch import Stretch, read_stretch
+from convworks.errors import InputError
+
+Place = Path | Stretch | Row
+
+
+def read_bytes(place: Place) -> bytes:
+    """Return all bytes of a file; InputError names the place that cannot be read, RunError the silent server."""
+    if isinstance(place, Stretch):
+        return read_stretch(place)
+    if isinstance(place, Row):
+        return read_row(place)
+    try:
+        with open(place, "rb", buffering=0) as file:
+            return file.readall()
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror})"
+        raise InputError(place, reason, "check the file and its permissions") from None
+
+
+def open_bytes(place: Place) -> io.BufferedReader | io.BytesIO:
+    """Open a file for reading: a path without reading all of it, the others from memory."""
+    return place.open("rb") if isinstance(place, Path) else io.BytesIO(read_bytes(place))
+
+
+def byte_size(place: Place) -> int:
+    """Return how many bytes a file has, without reading it (of a row: its share of the table); 0 for what is gone."""
+    if not isinstance(place, Path):
+        return place.size
+    return place.stat().st_size if place.is_file() else 0

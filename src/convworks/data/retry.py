@@ -1,0 +1,36 @@
+"""Asking a server again after a trouble that may pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Answer = TypeVar("Answer")
+PASSING = (408, 416, 429)  # statuses below 500 that another attempt may be spared
+
+
+def patiently(ask: Callable[[], Answer], attempts: int, pause: float) -> Answer:
+    """Return what `ask` returns; a passing refusal is tried again, `attempts` times in all, after longer pauses."""
+    attempt = 1
+    while True:
+        try:
+            return ask()
+        except RefusedError as refusal:
+            if attempt >= attempts or not refusal.passing:
+                raise
+            time.sleep(pause * attempt)
+            attempt += 1
+
+
+def refused(status: int, reason: str) -> RefusedError:
+    """Return the refusal that an HTTP status stands for."""
+    return RefusedError(f"HTTP {status} {reason}".strip(), passing=status >= 500 or status in PASSING)
+
+
+class RefusedError(Exception):
+    """A server did not give what was asked; `passing` troubles are worth another attempt."""
+
+    def __init__(self, reason: str, *, passing: bool) -> None:
+        super().__init__(reason)
+        self.passing = passing

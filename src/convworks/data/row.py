@@ -1,0 +1,91 @@
+"""An image in a column of a table: a row of a Parquet file's row group, or of an Arrow file."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convworks.errors import InputError
+
+KEPT = 1 << 29  # bytes of decompressed row groups that are kept for the rows beside
+EXTRA = "pip install 'convworks[parquet]'"
+
+
+def read_row(row: Row) -> bytes:
+    """Return the bytes of an image in a table, or raise InputError; the rest of its row group is kept for a while."""
+    cell = _group(row)[row.number].as_py()
+    content = cell.get("bytes") if isinstance(cell, dict) else cell
+    if not isinstance(content, bytes):
+        reason = "holds no bytes of an image" + (", only a path" if isinstance(cell, dict) and cell.get("path") else "")
+        raise InputError(row, reason, "write the images into the table, or give their folder")
+    return content
+
+
+def arrow(path: Path) -> Any:
+    """Return pyarrow with the parts that tables need; InputError names the extra where it is not installed."""
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise InputError(path, "needs pyarrow, which is not installed", EXTRA) from None
+    return pyarrow
+
+
+def read_table(path: Path) -> Any:
+    """Map an Arrow file (stream or file format) into memory, as `datasets.save_to_disk` writes it."""
+    pyarrow = arrow(path)
+    mapped = pyarrow.memory_map(str(path))
+    try:
+        return pyarrow.ipc.open_stream(mapped).read_all()
+    except pyarrow.ArrowInvalid:
+        return pyarrow.ipc.open_file(mapped).read_all()
+
+
+def _group(row: Row) -> Any:
+    """Return a column of a row group, from those kept or from the file."""
+    key = (row.table, row.column, row.group)
+    with _lock:
+        if key in _kept:
+            _kept.move_to_end(key)
+            return _kept[key]
+        pyarrow = arrow(row.table)
+        try:
+            if row.group is None:
+                column = read_table(row.table).column(row.column)
+            else:
+                with pyarrow.parquet.ParquetFile(row.table) as file:
+                    column = file.read_row_group(row.group, columns=[row.column], use_threads=False).column(row.column)
+        except (OSError, pyarrow.ArrowException) as error:
+            reason = f"cannot be read ({str(error).splitlines()[0]})"
+            raise InputError(row, reason, "fetch the file again") from None
+        _kept[key] = column
+        while len(_kept) > 1 and sum(entry.nbytes for entry in _kept.values()) > KEPT:
+            _kept.popitem(last=False)
+        return column
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A cell of a table: file, column, row group (None: an Arrow file) and number in it, and its share of the bytes."""
+
+    table: Path
+    column: str
+    group: int | None
+    number: int
+    size: int
+    member: str
+    suffix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.table}!{self.member}"
+
+    @property
+    def name(self) -> str:
+        """Return what the row is called in messages."""
+        return self.member
+
+
+_kept: OrderedDict[tuple[Path, str, int | None], Any] = OrderedDict()
+_lock = threading.Lock()

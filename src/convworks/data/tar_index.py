@@ -1,0 +1,154 @@
+"""Where the images of a tar shard lie, and what their labels are: one pass over its headers, kept in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from convworks.data.folder import SUFFIXES
+from convworks.data.named import cache_folder
+from convworks.errors import InputError
+from convworks.files import write_text
+
+LABELS = ("cls", "json", "txt")  # the first of them that a sample has says its class
+FIELDS = ("label", "cls", "class")  # of a .json
+VERSION = 1
+LONGEST = 1 << 16  # bytes of a label
+BLOCK = 512  # bytes; two empty ones end a tar
+PLAIN = "img"  # the ending of packed images whose files have none
+IMAGES = (*(suffix.removeprefix(".") for suffix in SUFFIXES), PLAIN)
+
+
+def index_tar(path: Path) -> TarIndex:
+    """List the labelled images of an uncompressed tar in webdataset's layout; from the cache where it is as before.
+
+    Files that share a name up to the first dot are a sample: one image, and its class in .cls, .json or .txt. Raises
+    InputError for a tar that is damaged or cut short, a name that comes twice, and a sample without label.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "check the shard and its permissions") from None
+    identity = str(path.resolve())
+    known = {"version": VERSION, "path": identity, "size": status.st_size, "mtime": status.st_mtime_ns}
+    place = cache_folder() / "shards" / f"{hashlib.sha256(identity.encode('utf-8', 'replace')).hexdigest()[:32]}.json"
+    if (kept := _remembered(place, known)) is not None:
+        return kept
+    found = _read(path, status.st_size)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_text(place, json.dumps({**known, **asdict(found)}))
+    except OSError:  # a cache that cannot be written costs a pass next time, no more
+        pass
+    return found
+
+
+def _remembered(place: Path, known: dict[str, Any]) -> TarIndex | None:
+    try:
+        values = json.loads(place.read_text())
+        if any(values[name] != value for name, value in known.items()):
+            return None
+        columns = {name: tuple(values[name]) for name in ("members", "offsets", "sizes", "labels")}
+        return TarIndex(**columns, beside=int(values["beside"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _read(path: Path, length: int) -> TarIndex:
+    samples: dict[str, dict[str, tarfile.TarInfo]] = {}
+    try:
+        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+            end = 0
+            for member in tar:
+                end = member.offset_data + -(-member.size // BLOCK) * BLOCK
+                if member.isfile():
+                    _add(path, samples, member)
+            file.seek(end)
+            if end > length or file.read(BLOCK) != bytes(BLOCK):
+                raise InputError(path, f"is cut short or damaged after {min(end, length):,} bytes", "fetch it again")
+            rows = []
+            for key, files in samples.items():
+                image = _image(path, key, files)
+                if image is not None:
+                    label = _label(path, image.name, files, file)
+                    rows.append((image.name, image.offset_data, image.size, label))
+    except tarfile.TarError as error:
+        reason = f"is no uncompressed tar, or is damaged ({error})"
+        raise InputError(path, reason, "fetch it again, or unpack .gz and the like first") from None
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "check the shard and its permissions") from None
+    if not rows:
+        raise InputError(path, f"holds no images ({sum(map(len, samples.values()))} other files)", "remove it")
+    members, offsets, sizes, labels = zip(*rows, strict=True)
+    others = sum(map(len, samples.values())) - len(rows)
+    return TarIndex(members=members, offsets=offsets, sizes=sizes, labels=labels, beside=others)
+
+
+def _add(path: Path, samples: dict[str, dict[str, tarfile.TarInfo]], member: tarfile.TarInfo) -> None:
+    """Sort a member to the files of its sample; hidden ones, as macOS adds them, are left out."""
+    folder, _, file = member.name.rpartition("/")
+    if file.startswith("."):
+        return
+    stem, _, kind = file.partition(".")
+    files = samples.setdefault(f"{folder}/{stem}", {})
+    if kind.lower() in files:
+        raise InputError(f"{path}!{member.name}", "comes twice in the shard", "keep one, under a name of its own")
+    if member.issparse():
+        raise InputError(f"{path}!{member.name}", "is stored as a sparse file", "make the tar without --sparse")
+    files[kind.lower()] = member
+
+
+def _image(path: Path, key: str, files: dict[str, tarfile.TarInfo]) -> tarfile.TarInfo | None:
+    """Return the one image of a sample: the one of a plain ending (jpg), else of a longer one (left.jpg)."""
+    for found in (
+        [files[kind] for kind in files if kind in IMAGES],
+        [files[kind] for kind in files if kind.rpartition(".")[2] in IMAGES],
+    ):
+        if len(found) > 1:
+            names = " and ".join(member.name for member in found[:2])
+            raise InputError(f"{path}!{found[1].name}", f"is a second image of one sample ({names})", "keep one")
+        if found:
+            return found[0]
+    return None
+
+
+def _label(path: Path, image: str, files: dict[str, tarfile.TarInfo], file: IO[bytes]) -> str:
+    """Return the class of a sample as text."""
+    kind = next((kind for kind in LABELS if kind in files), None)
+    if kind is None:
+        others = ", ".join(f".{kind}" for kind in files if not kind.endswith(IMAGES))
+        reason = "has no label: no .cls, .json or .txt beside it" + (f", only {others}" if others else "")
+        raise InputError(f"{path}!{image}", reason, "add it, or unpack the archive and give the folder")
+    where = f"{path}!{files[kind].name}"
+    if files[kind].size > LONGEST:
+        raise InputError(where, f"has {files[kind].size:,} bytes, which is no label", "put the class alone into it")
+    file.seek(files[kind].offset_data)
+    content: bytes = file.read(files[kind].size)
+    try:
+        text = content.decode("utf-8-sig").strip()
+        if kind == "json":
+            values = json.loads(text)
+            fields = values if isinstance(values, dict) else {"label": values}
+            value = next((fields[name] for name in FIELDS if name in fields), None)
+            text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    except ValueError as error:
+        raise InputError(where, f"is no label ({error})", "put the class alone into it") from None
+    if not text:
+        has = f"names none of {', '.join(FIELDS)}" if kind == "json" else "is empty"
+        raise InputError(where, f"{has}, so its image has no label", "put the class into it")
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class TarIndex:
+    """The images of a shard: names, offsets and sizes in bytes, classes as text; and how many files lie beside them."""
+
+    members: tuple[str, ...]
+    offsets: tuple[int, ...]
+    sizes: tuple[int, ...]
+    labels: tuple[str, ...]
+    beside: int
