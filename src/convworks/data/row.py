@@ -45,25 +45,25 @@ def read_table(path: Path) -> Any:
 
 def _group(row: Row) -> Any:
     """Return a column of a row group, from those kept or from the file."""
-    key = (row.table, row.column, row.group)
-    with _lock:
-        if key in _kept:
+    pyarrow = arrow(row.table)
+    try:
+        key = (row.table, row.table.stat().st_mtime_ns, row.column, row.group)
+        with _lock:
+            if key not in _kept:
+                _kept[key] = _read(row, pyarrow)
             _kept.move_to_end(key)
+            while len(_kept) > 1 and sum(entry.nbytes for entry in _kept.values()) > KEPT:
+                _kept.popitem(last=False)
             return _kept[key]
-        pyarrow = arrow(row.table)
-        try:
-            if row.group is None:
-                column = read_table(row.table).column(row.column)
-            else:
-                with pyarrow.parquet.ParquetFile(row.table) as file:
-                    column = file.read_row_group(row.group, columns=[row.column], use_threads=False).column(row.column)
-        except (OSError, pyarrow.ArrowException) as error:
-            reason = f"cannot be read ({str(error).splitlines()[0]})"
-            raise InputError(row, reason, "fetch the file again") from None
-        _kept[key] = column
-        while len(_kept) > 1 and sum(entry.nbytes for entry in _kept.values()) > KEPT:
-            _kept.popitem(last=False)
-        return column
+    except (OSError, pyarrow.ArrowException) as error:
+        raise InputError(row, f"cannot be read ({str(error).splitlines()[0]})", "fetch the file again") from None
+
+
+def _read(row: Row, pyarrow: Any) -> Any:
+    if row.group is None:
+        return read_table(row.table).column(row.column)
+    with pyarrow.parquet.ParquetFile(row.table) as file:
+        return file.read_row_group(row.group, columns=[row.column], use_threads=False).column(row.column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +87,5 @@ class Row:
         return self.member
 
 
-_kept: OrderedDict[tuple[Path, str, int | None], Any] = OrderedDict()
+_kept: OrderedDict[tuple[Path, int, str, int | None], Any] = OrderedDict()
 _lock = threading.Lock()
