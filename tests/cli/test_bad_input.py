@@ -9,6 +9,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,8 @@ from PIL import Image
 from workplace import Place, check_line, encoded, environment, evaluate, make_place, predict, snapshot, train
 
 from convworks.cli.main import run
+from convworks.data.pack import pack
+from convworks.data.source import open_source
 
 # name: (what to prepare and run, what the line must say); the status is 1 for FAILING, else 2
 Rows = dict[str, tuple[Callable[[Place], list[str]], str]]
@@ -590,8 +593,83 @@ LOOKING: Rows = {
     "tracking number": (lambda p: change(p, "tracking=3"), "tracking | tuple | not 3"),
 }
 
+
+def shards(p: Place, *lost: str) -> str:
+    """Pack two classes of six images, and lose some of the files."""
+    pack(open_source(p.root / p.folder()), p.root / "packed", shard_size=10_240)
+    for name in lost:
+        p.lose(f"packed/{name}")
+    return "packed"
+
+
+def cut(p: Place, name: str, length: int) -> str:
+    return p.write(name, (p.root / name).read_bytes()[:length])
+
+
+def tar(p: Place, *names: str) -> str:
+    """Write a shard of these members, each with the content 1."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as made:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = 1
+            made.addfile(member, io.BytesIO(b"1"))
+    return p.write("shards/train-0.tar", file.getvalue()).partition("/")[0]
+
+
+SHARDS: Rows = {
+    "lost shard": (
+        lambda p: train(shards(p, "train-000001.tar")),
+        "packed/index.json | names train-000001.tar, which does not exist | fetch it, or pack the set again",
+    ),
+    "truncated index": (
+        lambda p: [shards(p), cut(p, "packed/index.json", 200)] and train("packed"),
+        "packed/index.json | is damaged JSON | fetch the index again",
+    ),
+    "truncated shard": (
+        lambda p: [shards(p), cut(p, "packed/train-000000.tar", 5000)] and train("packed"),
+        "packed/train-000000.tar | has 5,000 bytes, but 10,240 in packed/index.json | fetch it again",
+    ),
+    "truncated shard without index": (
+        lambda p: [shards(p, "index.json"), cut(p, "packed/train-000000.tar", 4096)] and train("packed"),
+        "packed/train-000000.tar | is cut short or damaged after 4,096 bytes | fetch it again",
+    ),
+    "damaged member": (
+        lambda p: [shards(p), p.flip_at("packed/train-000000.tar", 600)] and train("packed"),
+        "packed/train-000000.tar!000000000.png | checksum differs from the index | fetch it again",
+    ),
+    "member twice": (
+        lambda p: train(tar(p, "a.png", "a.cls", "a.png")),
+        "shards/train-0.tar!a.png | comes twice in the shard | keep one",
+    ),
+    "member without label": (
+        lambda p: train(tar(p, "a.png", "a.cls", "b.png")),
+        "shards/train-0.tar!b.png | has no label: no .cls, .json or .txt | add it",
+    ),
+    "shards of images that are none": (
+        lambda p: train(tar(p, "a.png", "a.cls")),
+        "shards/train-0.tar!a.png | is no image | repair or remove it",
+    ),
+    "a shard over HTTP": (
+        lambda p: train("http://127.0.0.1:9/x-0.tar"),
+        "http://127.0.0.1:9/x-0.tar | its index (http://127.0.0.1:9/index.json) | convworks data SOURCE --pack DIR",
+    ),
+    "pack into the data": (lambda p: ["data", p.folder(), "--pack", "data/x"], "--pack data/x | inside | outside"),
+    "pack into a full folder": (lambda p: ["data", p.folder(), "--pack", p.images("x")], "--pack x | not empty | new"),
+    "pack into nowhere": (lambda p: ["data", p.folder(), "--pack", "no/x"], "--pack no/x | does not exist | make"),
+    "pack images without labels": (
+        lambda p: ["data", p.images("x"), "--pack", "packed"],
+        "x | without labels | sort them",
+    ),
+    "shard size": (lambda p: ["data", p.folder(), "--pack", "x", "--shard-size", "1XB"], "--shard-size | '1XB' | 1GB"),
+    "damaged Parquet": (lambda p: train(p.write("x.parquet", "PAR1")), "x.parquet | cannot be read | fetch")
+    if find_spec("pyarrow")
+    else (lambda p: train(p.write("x.parquet", "PAR1")), "x.parquet | needs pyarrow | convworks[parquet]"),
+}
+
 ROWS = (
-    LOOKING
+    SHARDS
+    | LOOKING
     | PATHS
     | FOLDERS
     | ARRAYS

@@ -163,6 +163,12 @@ class Place:
         path.write_bytes(content)
         return name
 
+    def flip_at(self, name: str, at: int) -> str:
+        """Change one bit of a byte of a file."""
+        content = bytearray((self.root / name).read_bytes())
+        content[at] ^= 1
+        return self.write(name, bytes(content))
+
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     file = io.BytesIO()
