@@ -233,11 +233,20 @@ def test_an_image_that_is_not_in_the_table(tmp_path: Path) -> None:
     write(tmp_path / "x.parquet", pyarrow.table({"image": images, "label": ["a", "b", "b"]}))
     files = open_source(tmp_path / "x.parquet").splits["train"].files
     assert files is not None
-    with pytest.raises(InputError, match=r"x.parquet!row 0: holds no bytes of an image, only a path"):
+    with pytest.raises(InputError, match=r"x.parquet!row 0: holds no image, only the path '/far/away.png' \(No such"):
         decode(files[0], channels=1)
     with pytest.raises(InputError, match=r"x.parquet!row 2: holds no bytes of an image;"):
         decode(files[2], channels=1)
     assert decode(files[1], channels=1)[0, 0, 0] == 1
+
+
+def test_images_that_are_only_named(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(picture(1))
+    images = [{"bytes": None, "path": path} for path in ("1.png", str(tmp_path / "1.png"))]
+    kind = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
+    made = pyarrow.table({"image": pyarrow.array(images, kind), "label": ["a", "b"]})
+    path = write(tmp_path / "x.parquet", made)
+    assert shades(path) == [(1, "a"), (1, "b")]
 
 
 def test_a_table_that_is_damaged_later(tmp_path: Path) -> None:

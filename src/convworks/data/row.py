@@ -15,12 +15,21 @@ EXTRA = "pip install 'convworks[parquet]'"
 
 
 def read_row(row: Row) -> bytes:
-    """Return the bytes of an image in a table, or raise InputError; the rest of its row group is kept for a while."""
+    """Return the bytes of an image in a table, or raise InputError; the rest of its row group is kept for a while.
+
+    A table that `datasets` wrote on this machine may hold the path of an image instead.
+    """
     cell = _group(row)[row.number].as_py()
     content = cell.get("bytes") if isinstance(cell, dict) else cell
+    path = cell.get("path") if isinstance(cell, dict) else None
+    if content is None and isinstance(path, str):
+        try:
+            return (row.table.parent / path).read_bytes()
+        except (OSError, ValueError) as error:
+            reason = f"holds no image, only the path {path!r} ({getattr(error, 'strerror', None) or error})"
+            raise InputError(row, reason, "write the images into the table, or give their folder") from None
     if not isinstance(content, bytes):
-        reason = "holds no bytes of an image" + (", only a path" if isinstance(cell, dict) and cell.get("path") else "")
-        raise InputError(row, reason, "write the images into the table, or give their folder")
+        raise InputError(row, "holds no bytes of an image", "write the images into the table, or remove the row")
     return content
 
 
