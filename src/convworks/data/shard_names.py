@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from convworks.data.folder import SPLITS
+from convworks.data.folder import SPLITS, is_image
 from convworks.errors import InputError
 
+TAR = ".tar"
 MOST = 1_000_000  # names that braces may stand for
 ORDER = ("train", "validation", "test")
 NAMED = re.compile(rf"(?:^|[-_.])({'|'.join(SPLITS)})(?=[-_.\d]|$)", re.IGNORECASE)
@@ -40,6 +42,28 @@ def by_split(root: Path, names: Iterable[str]) -> dict[str, list[str]]:
     return {
         split: chosen for split in ORDER if (chosen := [name for name in listed if (told[name] or "train") == split])
     }
+
+
+def list_shards(root: Path) -> list[str]:
+    """List shards in a folder, or in folders that are all called after splits; nothing where it is something else."""
+    with os.scandir(root) as entries:
+        found = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+    folders = [name for name, is_folder in found if is_folder]
+    files = [name for name, is_folder in found if not is_folder]
+    if any(map(is_image, files)):
+        return []
+    if not folders:
+        return [name for name in files if name.lower().endswith(TAR)]
+    inside: list[str] = []
+    for folder in folders:
+        if folder.lower() not in SPLITS or any(path.is_dir() for path in (root / folder).iterdir()):
+            return []
+        names = sorted(path.name for path in (root / folder).iterdir())
+        shards = [f"{folder}/{name}" for name in names if name.lower().endswith(TAR) and not name.startswith(".")]
+        if not shards or any(map(is_image, names)):
+            return []
+        inside += shards
+    return inside
 
 
 def ordered(classes: Iterable[str]) -> tuple[str, ...]:

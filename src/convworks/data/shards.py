@@ -9,26 +9,24 @@ from urllib.parse import urljoin, urlsplit
 
 import numpy as np
 
-from convworks.data.folder import SPLITS, is_image
+from convworks.console import counting
 from convworks.data.remote import read_all
 from convworks.data.shard_index import NAME, Entry, Index, parse_index
-from convworks.data.shard_names import ORDER, by_split, expand, ordered
+from convworks.data.shard_names import ORDER, TAR, by_split, expand, list_shards, ordered
 from convworks.data.source import Source, Split, is_address
 from convworks.data.stretch import Shard, Stretch
 from convworks.data.tar_index import TarIndex, index_tar
 from convworks.errors import InputError
 
-TAR = ".tar"
 MAKE = "make one with `convworks data SOURCE --pack DIR` where the images are, and put all of DIR there"
 
 
 def recognise(folder: Path) -> bool:
-    """Say whether a folder holds shards: beside no folders, or in nothing but train/, val/ and test/; or an index."""
+    """Say whether a folder holds shards, or an index of some."""
     try:
-        names = _listed(folder)
-    except OSError:
+        return bool(list_shards(folder)) or _is_index(folder / NAME)
+    except OSError:  # whoever opens it as class folders says what is wrong
         return False
-    return bool(names) or _is_index(folder / NAME)
 
 
 def is_pattern(path: Path) -> bool:
@@ -40,7 +38,7 @@ def open_folder(folder: Path) -> Source:
     """Open the shards of a folder, by their index where there is one."""
     if (folder / NAME).exists():
         return open_index(folder / NAME)
-    return _open_tars(folder, by_split(folder, _listed(folder)))
+    return _open_tars(folder, by_split(folder, list_shards(folder)))
 
 
 def open_pattern(path: Path) -> Source:
@@ -62,11 +60,11 @@ def open_index(path: Path) -> Source:
         if not is_address(entry.url):
             _check_shard(path, root / entry.url, entry)
     named = {os.path.normpath(entry.url) for entry in index.shards}
-    strange = [name for name in _listed(root) if path.name == NAME and name not in named]
+    strange = [name for name in list_shards(root) if path.name == NAME and name not in named]
     if strange:
         raise InputError(root / strange[0], f"is not in {path}", "move it away, or make the index again")
     if index.shards[0].samples is None:
-        return _open_listed(path, index)
+        return _openlist_shards(path, index)
     return _build(
         name=root.resolve().name,
         classes=index.classes,
@@ -102,28 +100,6 @@ def open_address(address: str) -> Source:
     )
 
 
-def _listed(root: Path) -> list[str]:
-    """List shards in a folder, or in folders that are all called after splits; nothing where it is something else."""
-    with os.scandir(root) as entries:
-        found = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
-    folders = [name for name, is_folder in found if is_folder]
-    files = [name for name, is_folder in found if not is_folder]
-    if any(map(is_image, files)):
-        return []
-    if not folders:
-        return [name for name in files if name.lower().endswith(TAR)]
-    inside: list[str] = []
-    for folder in folders:
-        if folder.lower() not in SPLITS or any(path.is_dir() for path in (root / folder).iterdir()):
-            return []
-        names = sorted(path.name for path in (root / folder).iterdir())
-        shards = [f"{folder}/{name}" for name in names if name.lower().endswith(TAR) and not name.startswith(".")]
-        if not shards or any(map(is_image, names)):
-            return []
-        inside += shards
-    return inside
-
-
 def _is_index(path: Path) -> bool:
     """Say whether a file begins like an index, without reading all of it."""
     try:
@@ -144,7 +120,7 @@ def _check_shard(index: Path, path: Path, entry: Entry) -> None:
         raise InputError(path, reason, "fetch it again, or make the index again")
 
 
-def _open_listed(path: Path, index: Index) -> Source:
+def _openlist_shards(path: Path, index: Index) -> Source:
     """Open local shards of which an index says no more than how many samples they have."""
     root = path.parent
     away = next((entry.url for entry in index.shards if is_address(entry.url)), None)
@@ -156,7 +132,13 @@ def _open_listed(path: Path, index: Index) -> Source:
 
 def _open_tars(root: Path, splits: dict[str, list[str]], counts: dict[str, int] | None = None) -> Source:
     """Open shards without an index, each by one pass over its headers."""
-    found = {name: index_tar(root / name) for names in splits.values() for name in names}
+    found: dict[str, TarIndex] = {}
+    total = sum(map(len, splits.values()))
+    with counting("looking through shards") as report:
+        for name in (name for names in splits.values() for name in names):
+            found[name] = index_tar(root / name)
+            if report is not None:
+                report(len(found), total)
     for name, count in (counts or {}).items():
         if len(found[name].members) != count:
             reason = f"has {len(found[name].members):,} samples, but {count:,} in its index"

@@ -14,7 +14,6 @@ from convworks.data.place import Place
 from convworks.data.stratify import choose, share_out
 from convworks.errors import InputError, nearest
 
-ARCHIVES = (".tgz", ".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar")
 Report = Callable[[str, int, int], None]  # what is being worked on, done, total (bytes)
 
 
@@ -33,7 +32,9 @@ def open_source(text: str | Path, *, report: Report | None = None) -> Source:
 
         source = shards.open_address(text)
     else:
-        source = _open_path(text)
+        from convworks.data import kinds
+
+        source = kinds.open_path(text)
     for name in source.classes:
         if not name.isprintable():
             raise InputError(source.where, f"has a class whose name {name!r} is no readable text", "rename it")
@@ -114,53 +115,6 @@ def check_classes(source: Source) -> None:
 def number_names(split: str, count: int) -> tuple[str, ...]:
     """Name the samples of an array: `test/00042`."""
     return tuple([f"{split}/{index:05d}" for index in range(count)])
-
-
-def _open_path(text: str | Path) -> Source:
-    from convworks.data import cifar, folder, idx, ilsvrc, named, parquet, shards, table
-
-    known = f"give a folder, a .csv or .parquet file or one of {', '.join(named.CATALOGUE)}"
-    if not str(text).strip():
-        raise InputError("--data", "is empty", known)
-    path = Path(os.path.expanduser(text))  # unlike Path.expanduser, it leaves the home of nobody as it is
-    try:
-        path.stat()
-    except FileNotFoundError:
-        if shards.is_pattern(path):
-            return shards.open_pattern(path)
-        reason = f"is no known name, and no such path exists{nearest(str(text), named.CATALOGUE)}"
-        raise InputError(text, reason, known) from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise InputError(text, f"cannot be read ({why})", "check the path and its permissions") from None
-    if path.is_dir():
-        if idx.recognise(path):
-            return idx.open_folder(path)
-        if ilsvrc.recognise(path):
-            return ilsvrc.open_folder(path)
-        if shards.recognise(path):
-            return shards.open_folder(path)
-        if parquet.recognise(path):
-            return parquet.open_folder(path)
-        return cifar.open_folder(path) if cifar.recognise(path) else folder.open_folder(path)
-    name = path.name.lower()
-    if name.endswith(".csv"):
-        return table.open_table(path)
-    if name.endswith(".json"):
-        return shards.open_index(path)
-    if name.endswith(parquet.SUFFIX):
-        return parquet.open_file(path)
-    if name.endswith(shards.TAR):
-        return shards.open_pattern(path)
-    if cifar.is_archive(path):
-        return cifar.open_archive(path)
-    if "-ubyte" in name:
-        raise InputError(path, "is one IDX file of several", f"give its folder: {path.parent}")
-    if name.endswith(ARCHIVES):
-        raise InputError(path, "is an archive", "unpack it first and give the folder")
-    if name.endswith(folder.SUFFIXES):
-        raise InputError(path, "is a single image, not a data set", "give the folder of class folders")
-    raise InputError(path, "is no data set that convworks knows", known)
 
 
 @dataclass(frozen=True, kw_only=True)
