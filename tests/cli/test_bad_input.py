@@ -662,6 +662,11 @@ SHARDS: Rows = {
         "x | without labels | sort them",
     ),
     "shard size": (lambda p: ["data", p.folder(), "--pack", "x", "--shard-size", "1XB"], "--shard-size | '1XB' | 1GB"),
+    "shard size of no shards": (
+        lambda p: ["data", p.folder(), "--shard-size", "1GB"],
+        "--shard-size | give --pack DIR",
+    ),
+    "pack and sheet": (lambda p: ["data", p.folder(), "--pack", "x", "--sheet", "x.png"], "--sheet | leave it out"),
     "damaged Parquet": (lambda p: train(p.write("x.parquet", "PAR1")), "x.parquet | cannot be read | fetch")
     if find_spec("pyarrow")
     else (lambda p: train(p.write("x.parquet", "PAR1")), "x.parquet | needs pyarrow | convworks[parquet]"),

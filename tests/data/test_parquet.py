@@ -14,6 +14,7 @@ from PIL import Image
 
 from convworks.data import row as rows
 from convworks.data.decode import decode
+from convworks.data.pack import pack
 from convworks.data.place import byte_size, read_bytes
 from convworks.data.source import open_source
 from convworks.errors import InputError
@@ -263,3 +264,12 @@ def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InputError, match=r"x.parquet: needs pyarrow, .*; pip install 'convworks\[parquet\]'"):
         open_source(tmp_path / "x.parquet")
+
+
+def test_a_table_can_be_packed(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.parquet", table([1, 0, 1], names=["cat", "dog"]))
+    pack(open_source(path), tmp_path / "packed")
+    assert shades(tmp_path / "packed") == shades(path)
+    files = open_source(tmp_path / "packed").splits["train"].files
+    assert files is not None
+    assert [file.suffix for file in files] == [".png"] * 3, "called after what is in them"

@@ -158,15 +158,17 @@ def data(
     pack: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write it as tar shards with an index into this new folder.")
     ] = None,
-    shard_size: Annotated[str, typer.Option(metavar="SIZE", help="With --pack: how large a shard may be.")] = "1GB",
+    shard_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="With --pack: how large a shard may be.  [default: 1GB]")
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """Look at a source: counts, classes, sizes, damaged files, a contact sheet; or write it as shards."""
-    if pack is not None:
+    if pack is not None or shard_size is not None:
         from convworks.cli import pack as packing
 
-        return packing.run(source, folder=pack, shard_size=shard_size)
+        return packing.run(source, folder=pack, shard_size=shard_size, sheet=sheet)
     from convworks.cli import data as command
 
     return command.run(source, sheet=sheet)

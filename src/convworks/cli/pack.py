@@ -8,16 +8,20 @@ from pathlib import Path
 
 from convworks.cli.answer import Answer
 from convworks.console import counting, downloading
-from convworks.data.pack import pack
+from convworks.data.pack import SIZE, pack
 from convworks.data.source import open_source
 from convworks.errors import InputError
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
-def run(text: str, *, folder: Path, shard_size: str) -> Answer:
+def run(text: str, *, folder: Path | None, shard_size: str | None, sheet: Path | None) -> Answer:
     """Write a source as tar shards with an index."""
-    size = _bytes(shard_size)
+    if folder is None:
+        raise InputError("--shard-size", "says how large shards are, but none are written", "give --pack DIR too")
+    if sheet is not None:
+        raise InputError("--sheet", "is not drawn while packing", "leave it out, then give it for the packed set")
+    size = SIZE if shard_size is None else _bytes(shard_size)
     source = open_source(text, report=downloading())
     with counting("packing") as report:
         packed = pack(source, folder, shard_size=size, report=report)
