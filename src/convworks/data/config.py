@@ -37,7 +37,9 @@ class DataConfig(Config):
     one number a channel) are measured on the training images where None. `validation` is the fraction split off the
     training set, at most `validation_limit` images, where the source has no validation set of its own; with
     `validation_seed` (the run's seed where None) runs of different seeds are validated on the same images. `fold`
-    divides train and validation together as a cross-validation does, instead.
+    divides train and validation together as a cross-validation does, instead. Files are decoded `once`, into memory or
+    a mapped file, or `always` when they are wanted (as they are where neither has room); `workers` threads then read
+    ahead, by default one a processor.
     """
 
     source: str
@@ -50,6 +52,8 @@ class DataConfig(Config):
     validation_limit: PositiveInt | None = None
     validation_seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     fold: Fold | None = None
+    decode: Literal["once", "always"] = "once"
+    workers: Annotated[int, Field(ge=0, le=256)] | None = None
 
 
 class AffineConfig(Config):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from convworks.data.batches import normalise
+from convworks.data.images import take
 from convworks.errors import InputError
 from convworks.layers.initialise import initialise, unit_variance
 from convworks.models.config import ModelConfig
@@ -19,7 +20,7 @@ def begin(material: Material) -> None:
     model, network = material.config.model, material.network
     if model.initialiser == UNIT_VARIANCE:
         given, device = material.preprocessing, next(network.parameters()).device
-        images = material.splits["train"].images[:IMAGES].to(device)
+        images = take(material.splits["train"].images, slice(IMAGES)).to(device)
         unit_variance(network, normalise(images, given.mean, given.std), seed=material.config.seed)
     elif model.initialiser is not None:
         initialise(network, model.initialiser, seed=material.config.seed)

@@ -85,6 +85,7 @@ class Setup:
             start=progress.batch,
             balanced=self.config.training.sampling == "balanced",
             part=self.world.part,
+            workers=self.config.data.workers,
         )
 
     def rate(self, progress: Progress, step: int) -> float:

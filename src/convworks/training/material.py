@@ -18,7 +18,7 @@ from convworks.console import counting
 from convworks.data.batches import Samples, steps_per_epoch
 from convworks.data.config import DataConfig
 from convworks.data.folds import divide
-from convworks.data.load import load_images, mean_std
+from convworks.data.images import Images, open_images, statistics
 from convworks.data.named import CATALOGUE
 from convworks.data.preprocess import Preprocessing
 from convworks.data.shape import image_shape
@@ -72,15 +72,18 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     images = {}
     for name, split in source.splits.items():
         with counting(f"decoding {name}") as report:
-            images[name] = load_images(split, preprocessing, report=report)
+            images[name] = open_images(split, preprocessing, always=data.decode == "always", report=report)
     if data.mean is None or data.std is None:
-        mean, std = mean_std(images["train"])
+        mean, std = statistics(images["train"])
         # A channel without any contrast keeps its scale.
         measured = {"mean": data.mean or mean, "std": data.std or tuple(value or 1.0 for value in std)}
         preprocessing = preprocessing.model_copy(update=measured)
     place = device if _fits(images.values(), device) else torch.device("cpu")
     splits = {
-        name: Samples(images=pixels.to(place), labels=torch.from_numpy(source.splits[name].labels).to(place))
+        name: Samples(
+            images=pixels.to(place) if isinstance(pixels, Tensor) else pixels,
+            labels=torch.from_numpy(source.splits[name].labels).to(place),
+        )
         for name, pixels in images.items()
     }
     _check_smallest_batch(config, network, splits["train"])
@@ -135,11 +138,11 @@ def _resolved(data: DataConfig, source: Source, preprocessing: Preprocessing) ->
     )
 
 
-def _fits(images: Iterable[Tensor], device: torch.device) -> bool:
+def _fits(images: Iterable[Images], device: torch.device) -> bool:
     """Tell whether the images may all live on the device: a GPU keeps half of its memory for the network."""
     if device.type != "cuda":
         return True
-    return sum(pixels.nbytes for pixels in images) <= torch.cuda.mem_get_info(device)[0] // 2
+    return sum(pixels.shape.numel() for pixels in images) <= torch.cuda.mem_get_info(device)[0] // 2
 
 
 def _check_smallest_batch(config: RunConfig, network: Network, train: Samples) -> None:
