@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from convworks.data.augment import DRAWS, augment, flip, shift
+from convworks.data.augment.pipeline import augment
+from convworks.data.augment.pixels import flip, shift
 from convworks.data.config import AugmentConfig
 
 pytestmark = pytest.mark.peers
@@ -50,7 +51,7 @@ def test_flip_is_the_horizontal_flip() -> None:
 @pytest.mark.parametrize(("border", "padding"), BORDERS)
 def test_shift_then_flip_as_training_does_it(border: str, padding: str) -> None:
     functional = importlib.import_module("torchvision.transforms.v2.functional")
-    images, noise = pictures(64), torch.rand(64, DRAWS, generator=torch.Generator().manual_seed(2))
+    images, noise = pictures(64), torch.rand(64, 16, generator=torch.Generator().manual_seed(2))
     found = augment(images, noise, AugmentConfig.model_validate({"shift": 4, "border": border, "flip": True}))
     for image, varied, numbers in zip(images, found, noise, strict=True):
         top, left = (numbers[:2] * 9).long().tolist()
