@@ -43,8 +43,9 @@ def test_shift_reaches_every_offset_equally() -> None:
     assert counts[1:4, 1:4].min() > 850
 
 
-def test_flip_mirrors_those_below_a_half() -> None:
-    images = pictures(4)
+@pytest.mark.parametrize("side", [9, 80])
+def test_flip_mirrors_those_below_a_half(side: int) -> None:
+    images = pictures(4, w=side, h=side)
     found = flip(images, torch.tensor([0.1, 0.9, 0.49, 0.5]))
     assert torch.equal(found[[0, 2]], images[[0, 2]].flip(3))
     assert torch.equal(found[[1, 3]], images[[1, 3]])
