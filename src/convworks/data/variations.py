@@ -109,7 +109,7 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
     sheet = Image.new("RGB", (width, top + len(chosen) * high + MARGIN), PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.text((MARGIN, MARGIN), title, INK, ImageFont.load_default(20))
-    edge = left + TILE + GAP // 2 + GAP  # between what is kept and what is seen
+    edge = left + TILE + GAP  # between what is kept and what is seen
     for column, text in enumerate(("kept", *(f"epoch {epoch + 1}" for epoch in range(EPOCHS)))):
         pen.text((left + column * step + (GAP if column else 0), TITLE + MARGIN // 2), text, SOFT, small)
     pen.line((edge, TITLE + MARGIN, edge, top + len(chosen) * high - GAP), FAINT)
@@ -122,7 +122,7 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
             sheet.paste(_tile(version.image), (x, y))
             if version.other is not None:
                 other = source.classes[int(split.labels[version.other])]
-                told = shorten(f"{version.share:.0%}, {other}", small, TILE)
+                told = shorten(f"{version.share:.0%} + {other}", small, TILE)
                 pen.text((x, y + TILE), told, SOFT, small)
     with atomic(path) as file:
         sheet.save(file, format="PNG", optimize=True)
