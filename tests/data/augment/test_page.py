@@ -27,7 +27,7 @@ def test_every_picture_is_there_and_shown() -> None:
 
 def test_every_line_of_configuration_is_valid() -> None:
     training = TrainingConfig(epochs=1, batch_size=1, schedule=OneCycle(rate=0.1))
-    plain = RunConfig(recipe="x", data=DataConfig(source="x"), model=ModelConfig(name="x"), training=training)
+    plain = RunConfig(recipe="x", data=DataConfig(source="x"), model=ModelConfig(name="lenet5"), training=training)
     lines = [line for line in PAGE.splitlines() if line.startswith("    --set")]
     assert len(lines) > 15
     for line in lines:
