@@ -155,13 +155,24 @@ def data(
         Path | None,
         typer.Option(help="Where to write the contact sheet (a PNG file).  [default: SOURCE-sheet.png]"),
     ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RECIPE",
+            help="Show instead what this recipe's network will see of some images; folder/default is what train does.",
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of that recipe; may be repeated."),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """Look at a source: counts, classes, sizes, damaged files, a contact sheet."""
     from convworks.cli import data as command
 
-    return command.run(source, sheet=sheet)
+    return command.run(source, sheet=sheet, augment=augment, overrides=overrides or ())
 
 
 @app.command("filter")

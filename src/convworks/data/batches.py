@@ -13,7 +13,8 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from convworks.data import random
-from convworks.data.augment import DRAWS, augment
+from convworks.data.augment.noise import draw
+from convworks.data.augment.pipeline import augment
 from convworks.data.config import AugmentConfig
 from convworks.data.images import Decoded, Images, ahead, take
 from convworks.data.memory import processors
@@ -63,6 +64,7 @@ def batches(
     samples: Samples,
     config: AugmentConfig,
     *,
+    size: tuple[int, int] | None = None,
     batch_size: int,
     seed: int,
     epoch: int,
@@ -74,7 +76,8 @@ def batches(
     """Yield the augmented batches of an epoch from batch `start` on, or a part of each.
 
     So many `workers` (threads) fetch images ahead; by default none from memory, one a processor where files are
-    decoded. They change nothing but the time.
+    decoded. They change nothing but the time. `size` (height, width) is what the network reads, where images are kept
+    in another.
 
     The order is a function of (seed, epoch), the augmentation of (seed, epoch, sample index), the mixing of (seed,
     epoch, batch): the parts together are the whole batch, however many there are. A balanced epoch, in which samples
@@ -83,8 +86,7 @@ def batches(
     n = len(samples)
     known = samples.labels.cpu().numpy()
     order = random.balanced_order(seed, epoch, known) if balanced else random.order(seed, epoch, n)
-    plain = config.model_copy(update={"mixup": None, "cutmix": None}) == AugmentConfig()
-    noise = None if plain else random.noise(seed, epoch, n, DRAWS)
+    noise = draw(config, seed, epoch, n, resized=size not in (None, tuple(samples.images.shape[2:])))
 
     def plans() -> Iterator[_Plan]:
         for number, whole in enumerate(np.array_split(np.arange(n), steps_per_epoch(n, batch_size))):
@@ -102,7 +104,7 @@ def batches(
         """Return the augmented images, and the labels, of these places of the order."""
         if noise is not None:
             rows = noise[places if balanced else order[places]]
-            images = augment(images, torch.from_numpy(rows).to(images.device), config)
+            images = augment(images, torch.from_numpy(rows).to(images.device), config, size)
         return images, samples.labels[torch.from_numpy(order[places]).to(samples.labels.device)]
 
     if workers is None:

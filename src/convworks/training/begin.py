@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from convworks.data.batches import normalise
@@ -41,7 +43,10 @@ def _images(material: Material, count: int) -> Tensor:
     """Return training images as the network gets them, evenly spread: folders are in the order of their classes."""
     device, given, train = next(material.network.parameters()).device, material.preprocessing, material.splits["train"]
     places = np.arange(min(count, len(train))) * len(train) // min(count, len(train))
-    return normalise(take(train.images, places).to(device), given.mean, given.std)
+    images = normalise(take(train.images, places).to(device), given.mean, given.std)
+    if images.shape[2:] == torch.Size(given.size):
+        return images
+    return F.interpolate(images, given.size, mode="bilinear", antialias=True)  # kept larger, for cuts out of them
 
 
 def placed(model: ModelConfig) -> ModelConfig:

@@ -86,6 +86,7 @@ class Setup:
             balanced=self.config.training.sampling == "balanced",
             part=self.world.part,
             workers=self.config.data.workers,
+            size=self.preprocessing.size,
         )
 
     def rate(self, progress: Progress, step: int) -> float:
