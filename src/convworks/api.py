@@ -13,7 +13,7 @@ from convworks.console import downloading
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
 from convworks.experiments.command import check_place, parse_workers
-from convworks.hardware import restarted
+from convworks.hardware import refuse_torchrun, restarted
 from convworks.hardware import restarts as allowed_restarts
 from convworks.recipes import recipe as find_recipe
 
@@ -213,6 +213,7 @@ def lr_range(
     """
     from convworks.training.range_config import Sweep
 
+    refuse_torchrun("convworks lr-range")
     began = time.perf_counter()
     sweep = Sweep(lowest=float(lowest), highest=float(highest), steps=steps)
     changes = _changes(model, None, device, seed, False, overrides)
@@ -257,6 +258,7 @@ def _experiment(
     workers: int | str,
 ) -> tuple[RunConfig, dict[str, Any]]:
     """Return the configuration that an experiment varies, and what every experiment is told besides."""
+    refuse_torchrun(f"convworks {kind}")
     count = parse_workers(workers)
     from convworks.training import folder
 

@@ -42,6 +42,12 @@ def restarted() -> bool:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
+def refuse_torchrun(command: str) -> None:
+    """Raise InputError in one of several processes of torchrun, for a command that is one process."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(command, "is one process, and torchrun started several", "start it without torchrun")
+
+
 def restarts() -> int:
     """Return how often torchrun may start this process again."""
     return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))

@@ -23,8 +23,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1"}
 
 
-def begin(*arguments: object) -> subprocess.Popen[str]:
+def begin(*arguments: object, background: bool = False) -> subprocess.Popen[str]:
+    """Start a command; in the `background` as scripts do it, where Ctrl-C is ignored unless a program asks for it."""
     command = [sys.executable, "-m", "convworks", *map(str, arguments)]
+    if background:
+        command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command]
     return subprocess.Popen(
         command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

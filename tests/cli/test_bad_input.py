@@ -215,6 +215,30 @@ PLACES: Rows = {
     "--out leads nowhere": (lambda p: train(p.folder(), "--out", p.link("l", "gone")), "--out l | link | new folder"),
     "--out in the data": (lambda p: train(p.folder(), "--out", "data/run"), "data/run | inside the source | outside"),
     "sheet in the data": (lambda p: ["data", p.folder(), "--sheet", "data/x.png"], "--sheet | inside | outside"),
+    "sheet of variations in the data": (
+        lambda p: ["data", p.folder(), "--augment", "folder/default", "--sheet", "data/x.png"],
+        "--sheet | inside | outside",
+    ),
+    "variations by an unknown recipe": (
+        lambda p: ["data", p.folder(), "--augment", "mnist/fats"],
+        "no recipe 'mnist/fats' | mnist/fast",
+    ),
+    "variations by an unknown field": (
+        lambda p: ["data", p.folder(), "--augment", "mnist/fast", "--set", "augment.flop=True"],
+        "--set augment.flop | no field | flip",
+    ),
+    "variations of colours that are not there": (
+        lambda p: ["data", p.folder(), "--augment", "mnist/fast", "--set", "augment.jitter.hue=0.1"],
+        "augment.jitter.hue | channels=1 | set it to 0",
+    ),
+    "variations cut out of too few pixels": (
+        lambda p: ["data", p.folder(), "--augment", "cifar10/resnet20", "--set", "data.stored=(4,4)"],
+        "data.stored | 4x4 | 8x8 | augment.crop",
+    ),
+    "--set without --augment": (
+        lambda p: ["data", p.folder(), "--set", "augment.flip=True"],
+        "--set | no | --augment RECIPE",
+    ),
     "sheet of another kind": (lambda p: ["data", p.folder(), "--sheet", "x.jpg"], "--sheet x.jpg | .png | name it"),
 }
 

@@ -139,6 +139,20 @@ def test_data_counts_everything(folder: Path, answer: Any) -> None:
     assert checksums(folder) == before
 
 
+def test_data_shows_what_a_network_will_see(folder: Path, answer: Any) -> None:
+    before = checksums(folder)
+    found = answer("data", folder, "--augment", "folder/default", "--set", "augment.cutout=5", "--sheet", "seen.png")
+    assert (found["recipe"], found["augment"]["cutout"], found["epochs"]) == ("folder/default", 5, 8)
+    assert found["size"] == found["stored"]
+    assert {row["class"] for row in found["samples"]} == set(KINDS)
+    with Image.open("seen.png") as sheet:
+        assert sheet.size[0] > 900
+    cut = answer("data", folder, "--augment", "cifar10/resnet20", "--set", "data.stored=(40,40)")
+    assert (cut["stored"], cut["size"]) == ([40, 40], [20, 16])
+    assert Path(cut["sheet"]).is_file()
+    assert checksums(folder) == before
+
+
 def test_models_lists_and_shows(answer: Any) -> None:
     found = {row["name"]: row for row in answer("models")["models"]}
     assert (found["lenet5"]["parameters"], found["resnet20"]["macs"]) == (60_000, 40_551_040)

@@ -140,3 +140,15 @@ def test_lr_range_says_where_the_range_is_wrong(
     text = capsys.readouterr().out
     assert "the loss never fell" in text
     assert "--set training.schedule.rate" not in text
+
+
+@pytest.mark.parametrize("command", ["lr-range", "restarts", "crossval", "tune"])
+def test_what_is_one_process_refuses_torchrun(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert run([command]) == 2
+    line = "convworks: convworks {}: is one process, and torchrun started several; start it without torchrun\n"
+    assert capsys.readouterr().err == line.format(command)
+    assert not list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from convworks.data.augment import cutout
+from convworks.data.augment.pixels import cutout
 from convworks.data.config import AugmentConfig
 from convworks.data.mix import Mixture, draw_mixture, mix
 

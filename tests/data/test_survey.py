@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convworks.data.sheet import TILE, write_contact_sheet
 from convworks.data.source import Source, Split, open_source
-from convworks.data.survey import TILE, survey, write_contact_sheet
+from convworks.data.survey import survey
 from convworks.errors import InputError
 
 

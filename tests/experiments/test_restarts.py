@@ -122,7 +122,8 @@ def test_a_killed_experiment_goes_on(workers: int, whole: dict[str, Any], tmp_pa
 @pytest.mark.parametrize(("number", "workers"), INTERRUPTS)
 def test_an_interrupted_experiment_says_how_to_go_on(number: signal.Signals, workers: int, tmp_path: Path) -> None:
     place = tmp_path / "runs"
-    process = begin("restarts", "--runs", 2, "--epochs", 200, "--out", place, "--workers", workers)
+    options = ["--runs", 2, "--epochs", 200, "--out", place, "--workers", workers]
+    process = begin("restarts", *options, background=workers > 1)
     wait_for(process, lambda: bool(list(place.glob("seed-0/checkpoints/*.json"))))
     process.send_signal(number)
     out, errors = process.communicate(timeout=120)

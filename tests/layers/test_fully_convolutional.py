@@ -15,8 +15,8 @@ from convworks.models.catalogue import create, facts
 
 #: One of each kind of head; the larger networks of a family take half a minute each.
 SMALL = [
-    "lenet5", "lenet5_modern", "convnet_digits", "convnet_fast", "convnet_accurate", "convnet_color", "alexnet",
-    "alexnet_torchvision", "resnet18", "resnet20", "resnet56", "plain20", "googlenet",
+    "lenet5", "lenet5_modern", "convnet_digits", "convnet_fast", "convnet_accurate", "convnet_color", "airbench94",
+    "alexnet", "alexnet_torchvision", "resnet18", "resnet20", "resnet56", "plain20", "googlenet",
 ]  # fmt: skip
 
 

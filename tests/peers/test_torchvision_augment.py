@@ -1,4 +1,4 @@
-"""Shift and flip give, for the same choices, exactly what torchvision gives."""
+"""For the same choices, augmentations give what torchvision gives: shift and flip exactly, others to the rounding."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from convworks.data.augment import DRAWS, augment, flip, shift
-from convworks.data.config import AugmentConfig
+from convworks.data.augment import randaugment
+from convworks.data.augment.colour import jitter
+from convworks.data.augment.crop import crop_boxes, resized_crop
+from convworks.data.augment.pipeline import augment
+from convworks.data.augment.pixels import flip, shift
+from convworks.data.config import AugmentConfig, JitterConfig
 
 pytestmark = pytest.mark.peers
 BORDERS = [("background", "constant"), ("reflect", "reflect")]
@@ -50,9 +54,58 @@ def test_flip_is_the_horizontal_flip() -> None:
 @pytest.mark.parametrize(("border", "padding"), BORDERS)
 def test_shift_then_flip_as_training_does_it(border: str, padding: str) -> None:
     functional = importlib.import_module("torchvision.transforms.v2.functional")
-    images, noise = pictures(64), torch.rand(64, DRAWS, generator=torch.Generator().manual_seed(2))
+    images, noise = pictures(64), torch.rand(64, 16, generator=torch.Generator().manual_seed(2))
     found = augment(images, noise, AugmentConfig.model_validate({"shift": 4, "border": border, "flip": True}))
     for image, varied, numbers in zip(images, found, noise, strict=True):
         top, left = (numbers[:2] * 9).long().tolist()
         cropped = padded_crop(image, 4, padding, top, left)
         assert torch.equal(varied, functional.horizontal_flip(cropped) if numbers[2] < 0.5 else cropped)
+
+
+def test_jitter_is_adjusting_brightness_contrast_saturation_and_hue() -> None:
+    functional = importlib.import_module("torchvision.transforms.v2.functional")
+    images, noise = pictures(32), torch.rand(32, 4, generator=torch.Generator().manual_seed(3))
+    config = JitterConfig(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
+    unit = (2 * noise - 1).tolist()
+    for image, found, (brightness, contrast, saturation, hue) in zip(
+        images, jitter(images, noise, config), unit, strict=True
+    ):
+        expected = functional.adjust_brightness(image, 1 + 0.4 * brightness)
+        expected = functional.adjust_contrast(expected, 1 + 0.4 * contrast)
+        expected = functional.adjust_saturation(expected, 1 + 0.4 * saturation)
+        expected = functional.adjust_hue(expected, 0.1 * hue)
+        difference = (found.int() - expected.int()).abs().float()
+        assert difference.mean() < 1.2, "it cuts off where Pillow rounds, three times"
+        assert difference.quantile(0.99) <= 5, "and hue turns such a difference into more where colours are faint"
+
+
+OPERATIONS = {
+    "autocontrast": ("autocontrast", ()),
+    "equalize": ("equalize", ()),
+    "solarize": ("solarize", (64,)),
+    "posterize": ("posterize", (5,)),
+    "sharpness": ("adjust_sharpness", (1 + 0.9 * 0.75,)),
+    "brightness": ("adjust_brightness", (1 + 0.9 * 0.75,)),
+    "saturation": ("adjust_saturation", (1 + 0.9 * 0.75,)),
+    "contrast": ("adjust_contrast", (1 + 0.9 * 0.75,)),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_of_randaugment(name: str) -> None:
+    functional = importlib.import_module("torchvision.transforms.v2.functional")
+    theirs, values = OPERATIONS[name]
+    images = pictures(8)
+    found = randaugment.OPERATIONS[name](images, 0.75, torch.ones(8))
+    for image, one in zip(images, found, strict=True):
+        expected = getattr(functional, theirs)(image, *values)
+        assert (one.int() - expected.int()).abs().max() <= 1
+
+
+def test_resized_crop_is_the_antialiased_one() -> None:
+    functional = importlib.import_module("torchvision.transforms.v2.functional")
+    images = pictures(16, size=(256, 256))
+    boxes = crop_boxes(torch.rand(16, 4), 0.08, 1.0, 4 / 3, (256, 256))
+    found = resized_crop(images, boxes, (224, 224))
+    for image, one, box in zip(images, found, boxes.tolist(), strict=True):
+        assert (one.int() - functional.resized_crop(image, *box, (224, 224), antialias=True).int()).abs().max() <= 1

@@ -13,6 +13,7 @@ import torch
 
 import convworks
 from convworks.config import override
+from convworks.data.images import take
 from convworks.data.source import open_source
 from convworks.errors import InputError, RunError
 from convworks.recipes import recipe
@@ -33,7 +34,7 @@ def make(*changes: str) -> Setup:
 
 
 def small(setup: Setup, count: int = 64) -> Setup:
-    train = replace(setup.train, images=setup.train.images[:count], labels=setup.train.labels[:count])
+    train = replace(setup.train, images=take(setup.train.images, slice(count)), labels=setup.train.labels[:count])
     return replace(setup, train=train)
 
 

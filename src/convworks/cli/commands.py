@@ -161,6 +161,17 @@ def data(
     shard_size: Annotated[
         str | None, typer.Option(metavar="SIZE", help="With --pack: how large a shard may be.  [default: 1GB]")
     ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RECIPE",
+            help="Show instead what this recipe's network will see of some images; folder/default is what train does.",
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of that recipe; may be repeated."),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -168,10 +179,11 @@ def data(
     if pack is not None or shard_size is not None:
         from convworks.cli import pack as packing
 
-        return packing.run(source, folder=pack, shard_size=shard_size, sheet=sheet)
+        others = {"--sheet": sheet, "--augment": augment, "--set": overrides}
+        return packing.run(source, folder=pack, shard_size=shard_size, others=others)
     from convworks.cli import data as command
 
-    return command.run(source, sheet=sheet)
+    return command.run(source, sheet=sheet, augment=augment, overrides=overrides or ())
 
 
 @app.command("filter")

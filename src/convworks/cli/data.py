@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
+from convworks.api import configure
 from convworks.cli.answer import Answer, table
 from convworks.cli.place import check_place
+from convworks.config import to_json
 from convworks.console import counting, downloading
-from convworks.data.source import open_source
-from convworks.data.survey import Survey, survey, write_contact_sheet
+from convworks.data.sheet import write_contact_sheet
+from convworks.data.source import Source, open_source
+from convworks.data.survey import Survey, survey
 from convworks.errors import InputError
 
 SHOWN = 10  # damaged files, sizes
 
 
-def run(text: str, *, sheet: Path | None) -> Answer:
-    """Look at every image of a source and write its contact sheet; status 1 when files are damaged."""
+def run(text: str, *, sheet: Path | None, augment: str | None = None, overrides: Sequence[str] = ()) -> Answer:
+    """Look at every image of a source and write its contact sheet; status 1 when files are damaged.
+
+    With a recipe to `augment` by: write the sheet of what its network will see.
+    """
+    if augment is not None:
+        return _augmented(text, augment, overrides, sheet)
+    if overrides:
+        raise InputError("--set", "overrides a recipe, and none is named", "add --augment RECIPE")
     source = open_source(text, report=downloading())
-    path = sheet or Path(f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', source.name)}-sheet.png")
-    check_place("--sheet", path, (".png",))
-    if source.path is not None and path.resolve().is_relative_to(source.path.resolve()):
-        raise InputError(f"--sheet {path}", "lies inside the source, which is never written to", "name a place outside")
+    path = _place(source, sheet, "sheet")
     with counting("looking") as report:
         found = survey(source, decode=True, report=report)
     values = _values(found)
@@ -30,6 +38,47 @@ def run(text: str, *, sheet: Path | None) -> Answer:
         write_contact_sheet(source, path)
         values["sheet"] = str(path)
     return Answer(values=values, text=_text(found, values, text), status=1 if found.damaged else 0)
+
+
+def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | None) -> Answer:
+    """Write what a recipe's network will see of some training images of a source."""
+    from convworks.data.variations import EPOCHS, plan, write_variation_sheet
+    from convworks.training.material import LARGEST
+
+    config, source = configure(None if recipe == "folder/default" else recipe, text, overrides)
+    path = _place(source, sheet, "augmented")
+    batch_size = config.training.batch_size
+    split, found = plan(source, config.data, config.augment, seed=config.seed, batch_size=batch_size, largest=LARGEST)
+    title = f"{recipe} on {source.name}: what the network will see in its first {EPOCHS} epochs"
+    chosen = write_variation_sheet(source, split, found, title, path)
+    values = {
+        "source": source.name,
+        "recipe": recipe,
+        "seed": config.seed,
+        "stored": list(found.kept.size),
+        "size": list(found.size),
+        "augment": to_json(config.augment),
+        "samples": [{"name": split.names[at], "class": source.classes[int(split.labels[at])]} for at in chosen],
+        "epochs": EPOCHS,
+        "sheet": str(path),
+    }
+    changes = "".join(f" --set {shlex.quote(change)}" for change in overrides)
+    named = "" if recipe == "folder/default" else f"{recipe} "
+    lines = [
+        f"{len(chosen)} images of {source.name} as {recipe} shows them in {EPOCHS} epochs",
+        f"contact sheet: {path}",
+        f"next: convworks train {named}--data {shlex.quote(text)}{changes}",
+    ]
+    return Answer(values=values, text="\n".join(lines))
+
+
+def _place(source: Source, sheet: Path | None, kind: str) -> Path:
+    """Return where the sheet goes, or refuse the place."""
+    path = sheet or Path(f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', source.name)}-{kind}.png")
+    check_place("--sheet", path, (".png",))
+    if source.path is not None and path.resolve().is_relative_to(source.path.resolve()):
+        raise InputError(f"--sheet {path}", "lies inside the source, which is never written to", "name a place outside")
+    return path
 
 
 def _values(found: Survey) -> dict[str, object]:

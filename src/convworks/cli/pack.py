@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from convworks.cli.answer import Answer
@@ -15,12 +16,15 @@ from convworks.errors import InputError
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
-def run(text: str, *, folder: Path | None, shard_size: str | None, sheet: Path | None) -> Answer:
-    """Write a source as tar shards with an index."""
+def run(text: str, *, folder: Path | None, shard_size: str | None, others: Mapping[str, object]) -> Answer:
+    """Write a source as tar shards with an index; `others` are options that pictures alone know."""
     if folder is None:
         raise InputError("--shard-size", "says how large shards are, but none are written", "give --pack DIR too")
-    if sheet is not None:
-        raise InputError("--sheet", "is not drawn while packing", "leave it out, then give it for the packed set")
+    for option, value in others.items():
+        if value:
+            raise InputError(
+                option, "is of the picture, which packing does not draw", "leave it out, or leave --pack out"
+            )
     size = SIZE if shard_size is None else _bytes(shard_size)
     source = open_source(text, report=downloading())
     with counting("packing") as report:

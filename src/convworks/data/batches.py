@@ -1,4 +1,4 @@
-"""From one uint8 tensor to the batches of an epoch."""
+"""From the images of a split to the batches of an epoch."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from convworks.data import random
-from convworks.data.augment import DRAWS, augment
+from convworks.data.augment.noise import draw
+from convworks.data.augment.pipeline import augment
 from convworks.data.config import AugmentConfig
-from convworks.data.mix import draw_mixture, mix
+from convworks.data.images import Decoded, Images, ahead, take
+from convworks.data.memory import processors
+from convworks.data.mix import Mixture, draw_mixture, mix
 
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """The decoded images of a split, on the device where they are used, with their labels."""
+    """The images of a split, on the device where they are used if they are decoded, with their labels."""
 
-    images: UInt8[Tensor, "n c h w"]
+    images: Images
     labels: Int64[Tensor, "n"]
 
     def __len__(self) -> int:
@@ -61,14 +64,20 @@ def batches(
     samples: Samples,
     config: AugmentConfig,
     *,
+    size: tuple[int, int] | None = None,
     batch_size: int,
     seed: int,
     epoch: int,
     start: int = 0,
     balanced: bool = False,
     part: Part = WHOLE,
+    workers: int | None = None,
 ) -> Iterator[Batch]:
     """Yield the augmented batches of an epoch from batch `start` on, or a part of each.
+
+    So many `workers` (threads) fetch images ahead; by default none from memory, one a processor where files are
+    decoded. They change nothing but the time. `size` (height, width) is what the network reads, where images are kept
+    in another.
 
     The order is a function of (seed, epoch), the augmentation of (seed, epoch, sample index), the mixing of (seed,
     epoch, batch): the parts together are the whole batch, however many there are. A balanced epoch, in which samples
@@ -77,33 +86,48 @@ def batches(
     n = len(samples)
     known = samples.labels.cpu().numpy()
     order = random.balanced_order(seed, epoch, known) if balanced else random.order(seed, epoch, n)
-    plain = config.model_copy(update={"mixup": None, "cutmix": None}) == AugmentConfig()
-    noise = None if plain else random.noise(seed, epoch, n, DRAWS)
+    noise = draw(config, seed, epoch, n, resized=size not in (None, tuple(samples.images.shape[2:])))
 
-    def drawn(places: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Return the augmented images and the labels at these places of the order."""
-        chosen = torch.from_numpy(order[places]).to(samples.images.device)
-        images = samples.images.permute(0, 2, 3, 1)[chosen].permute(0, 3, 1, 2)
+    def plans() -> Iterator[_Plan]:
+        for number, whole in enumerate(np.array_split(np.arange(n), steps_per_epoch(n, batch_size))):
+            if number >= start:
+                places, mixture = np.array_split(whole, part.of)[part.number], draw_mixture(config, seed, epoch, number)
+                # Each image is mixed with the one as far from the end of the batch as it is from the beginning.
+                others = None if mixture is None or part.of == 1 else whole[0] + whole[-1] - places
+                yield _Plan(len(whole), places, mixture, others)
+
+    def fetch(plan: _Plan) -> tuple[_Plan, list[Tensor]]:
+        wanted = (plan.places, plan.others)
+        return plan, [take(samples.images, order[places]) for places in wanted if places is not None]
+
+    def varied(images: Tensor, places: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return the augmented images, and the labels, of these places of the order."""
         if noise is not None:
             rows = noise[places if balanced else order[places]]
-            images = augment(images, torch.from_numpy(rows).to(images.device), config)
-        return images, samples.labels[chosen]
+            images = augment(images, torch.from_numpy(rows).to(images.device), config, size)
+        return images, samples.labels[torch.from_numpy(order[places]).to(samples.labels.device)]
 
-    for number, whole in enumerate(np.array_split(np.arange(n), steps_per_epoch(n, batch_size))):
-        if number < start:
+    if workers is None:
+        workers = processors() if isinstance(samples.images, Decoded) else 0
+    for plan, found in ahead(fetch, plans(), workers):
+        images, labels = varied(found[0], plan.places)
+        if plan.mixture is None:
+            yield Batch(images, labels, plan.size)
             continue
-        places = np.array_split(whole, part.of)[part.number]
-        images, labels = drawn(places)
-        mixture = draw_mixture(config, seed, epoch, number)
-        if mixture is None:
-            yield Batch(images, labels, len(whole))
-            continue
-        # Each image is mixed with the one as far from the end of the batch as it is from the beginning.
         others, other_labels = (
-            (images.flip(0), labels.flip(0)) if part.of == 1 else drawn(whole[0] + whole[-1] - places)
+            (images.flip(0), labels.flip(0)) if plan.others is None else varied(found[1], plan.others)
         )
-        images, share = mix(images, others, mixture)
-        yield Batch(images, labels, len(whole), other_labels, share)
+        images, share = mix(images, others, plan.mixture)
+        yield Batch(images, labels, plan.size, other_labels, share)
+
+
+class _Plan(NamedTuple):
+    """A batch of `size` samples: which places of the order are wanted, how they are mixed, and with which others."""
+
+    size: int
+    places: np.ndarray
+    mixture: Mixture | None
+    others: np.ndarray | None
 
 
 def normalise(

@@ -33,15 +33,19 @@ class Fold(Config):
 class DataConfig(Config):
     """A source, and the images that the network gets from it.
 
-    `size` (height, width) and `channels` are those of the images themselves where None. `mean` and `std` (in 0..1,
-    one number a channel) are measured on the training images where None. `validation` is the fraction split off the
+    `size` (height, width) and `channels` are those of the images themselves where None. `stored` is the size in which
+    training images are kept, where augmentation cuts the network's input out of them. `mean` and `std` (in 0..1, one
+    number a channel) are measured on the training images where None. `validation` is the fraction split off the
     training set, at most `validation_limit` images, where the source has no validation set of its own; with
     `validation_seed` (the run's seed where None) runs of different seeds are validated on the same images. `fold`
-    divides train and validation together as a cross-validation does, instead.
+    divides train and validation together as a cross-validation does, instead. Files are decoded `once`, into memory or
+    a mapped file, or `always` when they are wanted (as they are where neither has room); `workers` threads then read
+    ahead, by default one a processor.
     """
 
     source: str
     size: tuple[PositiveInt, PositiveInt] | None = None
+    stored: tuple[PositiveInt, PositiveInt] | None = None
     channels: PositiveInt | None = None
     fit: Fit = "crop"
     mean: tuple[float, ...] | None = None
@@ -50,6 +54,8 @@ class DataConfig(Config):
     validation_limit: PositiveInt | None = None
     validation_seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     fold: Fold | None = None
+    decode: Literal["once", "always"] = "once"
+    workers: Annotated[int, Field(ge=0, le=256)] | None = None
 
 
 class AffineConfig(Config):
@@ -66,21 +72,61 @@ class AffineConfig(Config):
     shear: Annotated[float, Field(ge=0, le=2)] = 0.0
 
 
-class AugmentConfig(Config):
-    """What is done to training images: shift by up to so many pixels, mirror, cut a random part, distort, mix.
+class ElasticConfig(Config):
+    """Elastic distortion (Simard et al. 2003, section 2): every pixel is moved by noise in +-1, smoothed by a Gaussian.
 
-    `crop` is the smallest share of the area that a random crop keeps (Szegedy et al. 2014; its sides have a ratio
-    between 3/4 and 4/3); the crop is resized to the full image. `border` says what a shift brings in. `cutout` is the
-    side of a square that is blanked (DeVries and Taylor 2017), in pixels. `mixup` (Zhang et al. 2018) and `cutmix` (Yun
-    et al. 2019) are the alpha of the Beta distribution that the share of the first image is drawn from, once a batch;
-    with both, each batch takes one of them, by chance.
+    `alpha` multiplies it and `sigma` is the Gaussian's standard deviation, both in pixels; the defaults are the
+    paper's, for digits of 29x29.
+    """
+
+    alpha: Annotated[float, Field(gt=0, le=1000)] = 34.0
+    sigma: Annotated[float, Field(gt=0, le=100)] = 4.0
+
+
+class JitterConfig(Config):
+    """Ranges of changes of colour, each drawn uniformly from +-range, applied in this order.
+
+    The first three are factors around 1; `hue` is in whole turns.
+    """
+
+    brightness: Annotated[float, Field(ge=0, le=1)] = 0.0
+    contrast: Annotated[float, Field(ge=0, le=1)] = 0.0
+    saturation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+
+
+class RandAugmentConfig(Config):
+    """RandAugment (Cubuk et al. 2020): so many `operations` to each image, of a `magnitude` from 0 to 10."""
+
+    operations: Annotated[int, Field(ge=1, le=8)] = 2
+    magnitude: Annotated[float, Field(ge=0, le=10)] = 9.0
+
+
+class AugmentConfig(Config):
+    """What is done to training images: shift by up to so many pixels, mirror, cut a part, distort, colour, mix.
+
+    `border` says what a shift brings in. `flip` alternating mirrors what was not mirrored in the epoch before (Jordan
+    2024). `crop` is the smallest share of the area that a random crop keeps (Szegedy et al. 2014), `crop_largest` the
+    greatest, and `crop_ratio` the greatest ratio of its sides; the crop is resized to what the network reads. Without,
+    and where images are kept larger (data.stored), a part of the network's size is cut out at random, as in AlexNet.
+    `lighting` is the standard deviation of the multiples of ImageNet's principal colours that are added (Krizhevsky et
+    al. 2012, 0.1). `cutout` is the side of a square that is blanked (DeVries and Taylor 2017), in pixels. `mixup`
+    (Zhang et al. 2018) and `cutmix` (Yun et al. 2019) are the alpha of the Beta distribution that the share of the
+    first image is drawn from, once a batch; with both, each batch takes one of them, by chance. docs/augmentation.md
+    shows each.
     """
 
     shift: Annotated[int, Field(ge=0)] = 0
     border: Literal["background", "reflect"] = "background"
-    flip: bool = False
+    flip: bool | Literal["alternating"] = False
     crop: Annotated[float, Field(gt=0, le=1)] | None = None
+    crop_largest: Annotated[float, Field(gt=0, le=1)] = 1.0
+    crop_ratio: Annotated[float, Field(ge=1, le=10)] = 4 / 3
     affine: AffineConfig | None = None
+    elastic: ElasticConfig | None = None
+    randaugment: RandAugmentConfig | None = None
+    jitter: JitterConfig | None = None
+    lighting: Annotated[float, Field(ge=0, le=10)] = 0.0
     cutout: Annotated[int, Field(ge=0)] = 0
     mixup: PositiveFloat | None = None
     cutmix: PositiveFloat | None = None
@@ -89,3 +135,11 @@ class AugmentConfig(Config):
     @classmethod
     def _whole(cls, crop: float | None) -> float | None:
         return None if crop == 1 else crop
+
+    @model_validator(mode="after")
+    def _a_range(self) -> AugmentConfig:
+        if self.crop is None and (self.crop_largest != 1 or self.crop_ratio != 4 / 3):
+            raise ValueError("crop_largest and crop_ratio need crop, the smallest share of the area")
+        if self.crop is not None and self.crop > self.crop_largest:
+            raise ValueError(f"crop {self.crop} is more than crop_largest {self.crop_largest}")
+        return self

@@ -13,6 +13,10 @@ from convworks.data.named import cache_folder
 from convworks.errors import RunError
 
 
+class NoRoomError(RunError):
+    """Neither memory nor the disk have room for decoded images."""
+
+
 def allocate(shape: tuple[int, ...], budget: int | None) -> UInt8[np.ndarray, "..."]:
     """Return an unset array; above `budget` bytes (default: half of the free memory) it is a mapped file.
 
@@ -33,7 +37,7 @@ def allocate(shape: tuple[int, ...], budget: int | None) -> UInt8[np.ndarray, ".
     except OSError as error:
         reason = f"has no room for {size / 2**30:.1f} GiB of decoded images ({error.strerror})"
         remedy = "choose a smaller size, or set XDG_CACHE_HOME to a larger disk"
-        raise RunError(folder, reason, remedy) from None
+        raise NoRoomError(folder, reason, remedy) from None
 
 
 def free_memory() -> int:

@@ -7,6 +7,7 @@ from jaxtyping import Float32, Int64
 
 # One stream of numbers for each purpose, so that a new purpose does not shift the numbers of another.
 ORDER, AUGMENT, SPLIT, STEP, MIX = range(5)
+BLOCK = 16  # augmentation's numbers a sample that are drawn together
 
 
 def generator(seed: int, stream: int, *counters: int) -> np.random.Generator:
@@ -34,8 +35,17 @@ def balanced_order(seed: int, epoch: int, labels: Int64[np.ndarray, "n"]) -> Int
 
 
 def noise(seed: int, epoch: int, n: int, draws: int) -> Float32[np.ndarray, "n draws"]:
-    """Return `draws` uniform numbers in [0, 1) for each sample; row i depends on (seed, epoch, i) only."""
-    return generator(seed, AUGMENT, epoch).random((n, draws), dtype=np.float32)
+    """Return `draws` uniform numbers in [0, 1) for each sample; row i depends on (seed, epoch, i) only.
+
+    They come in blocks of 16, each from a stream of its own: more of them leave the first ones as they are.
+    """
+    blocks = [
+        generator(seed, AUGMENT, epoch, *([first // BLOCK] if first else [])).random(
+            (n, min(BLOCK, draws - first)), dtype=np.float32
+        )
+        for first in range(0, draws, BLOCK)
+    ]
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:

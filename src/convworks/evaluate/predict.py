@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 from torch import Tensor, nn
 
 from convworks.data.batches import normalise
+from convworks.data.images import Decoded, Images, ahead, take
+from convworks.data.memory import processors
 from convworks.data.preprocess import Preprocessing
 from convworks.layers.mode import evaluating
 
 # Pixels at a time: activations stay in a processor's cache, and fill a GPU.
 PIXELS = {"cpu": 1 << 17}
 MOST_PIXELS = 1 << 23
+ALL = slice(None)
 
 
 def logits(
-    network: nn.Module, images: UInt8[Tensor, "n c h w"], preprocessing: Preprocessing, precision: torch.dtype
+    network: nn.Module, images: Images, preprocessing: Preprocessing, precision: torch.dtype, which: slice = ALL
 ) -> Iterator[Tensor]:
     """Yield the float32 logits of the images, batch by batch, in evaluation mode; the mode is restored."""
     device = next(network.parameters()).device
     size = max(1, min(1024, PIXELS.get(device.type, MOST_PIXELS) // (images.shape[2] * images.shape[3])))
     with evaluating(network):
-        for part in torch.split(images, size):
+        first, last, _ = which.indices(len(images))
+        pieces = [slice(start, min(start + size, last)) for start in range(first, last, size)]
+        for part in ahead(partial(take, images), pieces, processors() if isinstance(images, Decoded) else 0):
             with (
                 torch.inference_mode(),
                 torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16),
@@ -35,7 +41,7 @@ def logits(
 
 
 def probabilities(
-    network: nn.Module, images: UInt8[Tensor, "n c h w"], preprocessing: Preprocessing, precision: torch.dtype
+    network: nn.Module, images: Images, preprocessing: Preprocessing, precision: torch.dtype
 ) -> Float32[np.ndarray, "n k"]:
     """Return the probability of each class for each image."""
     parts = [batch.softmax(1).cpu() for batch in logits(network, images, preprocessing, precision)]

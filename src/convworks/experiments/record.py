@@ -151,7 +151,11 @@ def _undo(place: Path) -> None:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """Treat a request to terminate like Ctrl-C, between runs as well as within."""
+    """Treat a request to terminate like Ctrl-C, between runs as well as within.
+
+    Ctrl-C itself is asked for too: a process that was started in the background begins by ignoring it, and one run
+    does not.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -159,8 +163,9 @@ def _terminable() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, stop)
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -13,12 +13,13 @@ from convworks.layers.mode import evaluating
 from convworks.layers.network import Network
 from convworks.layers.pool import PoolTo
 from convworks.layers.rbf import RBF
+from convworks.layers.scale import Scale
 from convworks.layers.squash import ScaledTanh
 
-POOLS = (PoolTo, nn.AdaptiveAvgPool2d)
+POOLS = (PoolTo, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 ELEMENTWISE = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Tanh, nn.Sigmoid, ScaledTanh,
-    nn.Dropout, nn.Identity,
+    nn.Dropout, nn.Identity, Scale,
 )  # fmt: skip
 #: These read feature vectors.
 VECTORS = (RBF, nn.BatchNorm1d, nn.LayerNorm)
@@ -178,4 +179,7 @@ class _Head:
             reason = f"pools {height}x{width} to {rows}x{columns}, whose windows differ in size"
             raise InputError(name, reason, f"give an image whose map {rows} and {columns} divide")
         self.side, self.spacing = (rows, columns), (height // rows, width // columns)
-        return nn.Identity() if self.spacing == (1, 1) else nn.AvgPool2d(self.spacing, stride=1)
+        if self.spacing == (1, 1):
+            return nn.Identity()
+        pool = nn.MaxPool2d if isinstance(module, nn.AdaptiveMaxPool2d) else nn.AvgPool2d
+        return pool(self.spacing, stride=1)

@@ -42,6 +42,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "textcnn": ("textcnn", "textcnn_rand", "textcnn_static", "textcnn_nonstatic", "textcnn_multichannel"),
     "waveform": ("m3", "m5", "m11", "m18"),
     "c3d": ("c3d",),
+    "airbench": ("airbench94",),
 }
 
 NAMES: tuple[str, ...] = tuple(name for names in FAMILIES.values() for name in names)

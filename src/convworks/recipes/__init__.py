@@ -48,8 +48,14 @@ def describe(name: str) -> str:
 
 
 def explain(name: str) -> str:
-    """Return a recipe's docstring: what it does, what was measured, how it differs from its paper."""
-    return inspect.cleandoc(str(_function(name).__doc__))
+    """Return a recipe's docstring: what it does, what was measured, how it differs from its paper.
+
+    What its module says of all its recipes follows, where that is more than a title.
+    """
+    function = _function(name)
+    found = inspect.cleandoc(str(function.__doc__))
+    shared = inspect.cleandoc(str(inspect.getmodule(function).__doc__))
+    return f"{found}\n\n{shared}" if "\n" in shared else found
 
 
 def _function(name: str) -> Any:

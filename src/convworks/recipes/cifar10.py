@@ -19,7 +19,7 @@ def resnet20() -> RunConfig:
 
     64,000 steps of 128 images, learning rate 0.1 divided by 10 at 32,000 and 48,000, momentum 0.9, weight decay 1e-4 of
     all parameters, shift by up to 4 pixels and mirrored; the paper's split of 45,000 and 5,000 images. Published:
-    8.75 % error. The head of this file lists the points in which it differs.
+    8.75 % error. The points in which it differs are those of all of them.
     """
     return _recipe("resnet20")
 

@@ -42,7 +42,7 @@ def alexnet() -> RunConfig:
     validation stops improving; 90 epochs; centred raw pixels; weights N(0, 0.01^2) and the paper's biases; dropout.
     Published: 40.7 % top-1, 18.2 % top-5. The decoded images take 206 GB.
 
-    It differs in the points that the head of this file lists, and: the mean is taken out by channel, not by pixel;
+    It differs in the points that all of them have, and: the mean is taken out by channel, not by pixel;
     "stops improving" is five epochs without a better one, which the authors judged by eye.
     """
     training = TrainingConfig(
@@ -67,7 +67,7 @@ def vgg_a() -> RunConfig:
     stops improving; 74 epochs (370,000 steps); dropout. Published: 29.6 % top-1, 10.4 % top-5 (S = 256). The decoded
     images take 200 GB. D and E begin with its layers: `imagenet/vgg_d`.
 
-    It differs in the points that the head of this file lists, and: first weights are those of Glorot and Bengio, which
+    It differs in the points that all of them have, and: first weights are those of Glorot and Bengio, which
     the paper recommends in a note, not of variance 0.01; with these, the paper's centred raw pixels made the loss
     infinite within 5 steps (of 16 photographs), so pixels are divided by their deviation; "stops improving" is five
     epochs without a better one.
@@ -102,7 +102,7 @@ def googlenet() -> RunConfig:
     to 4/3, averaged weights; the losses of both auxiliary classifiers count 0.3. Published: 7.89 % top-5 with 144
     crops and 10.07 % with one, of one network. The decoded images take 200 GB.
 
-    It differs in the points that the head of this file lists, and: the paper does not give batch size, learning rate,
+    It differs in the points that all of them have, and: the paper does not give batch size, learning rate,
     weight decay and epochs, so they are those of its replication in Caffe (32, 0.01, 0.0002, 250); one process instead
     of asynchronous ones; pixels are divided by their deviation; the average is exponential, over some 10,000 steps.
     """
@@ -129,7 +129,7 @@ def inception_v3() -> RunConfig:
     gradients clipped at 2.0, labels smoothed by 0.1 (section 7), averaged weights; the auxiliary classifier's loss
     counts 0.4. Published: 21.2 % top-1, 5.6 % top-5, one crop. The decoded images take 357 GB.
 
-    It differs in the points that the head of this file lists, and: one process, not 50 asynchronous ones; epsilon is
+    It differs in the points that all of them have, and: one process, not 50 asynchronous ones; epsilon is
     added to the root, not under it; the norm of all gradients together is clipped, as the paper does not say which;
     the average is exponential with 0.9999, weight decay is 4e-5 and crops are GoogLeNet's, all as released.
     """
@@ -158,7 +158,7 @@ def resnet50() -> RunConfig:
     validation stops improving, 120 epochs (600,000 steps), no dropout. Published: 20.74 % top-1, 5.25 % top-5, dense
     at several scales (22.85 %, 6.71 % with ten crops). The decoded images take 200 GB.
 
-    It differs in the points that the head of this file lists (crops of 224 pixels from images of 256 to 480 are shares
+    It differs in the points that all of them have (crops of 224 pixels from images of 256 to 480 are shares
     of 22 % and more), and: the mean is taken out by channel, not by pixel; "stops improving" is five epochs without
     a better one, at most three times. The stride is on the first 1x1 convolution, as in the paper; --model
     resnet50_v1_5 has it on the 3x3.

@@ -12,6 +12,7 @@ from torch import nn
 from convworks.bundle.bundle import Bundle, save_bundle
 from convworks.config import to_json
 from convworks.console import clock
+from convworks.data.images import take
 from convworks.evaluate.metrics import summary
 from convworks.evaluate.predict import probabilities
 from convworks.evaluate.predictions import Predictions
@@ -67,13 +68,13 @@ def finish(
         ),
     )
     shown = predictions.get("test") or predictions["validation"]
-    rows = material.splits[shown.split].images.permute(0, 2, 3, 1)
+    images = material.splits[shown.split].images
     page = write_report(
         path,
         ReportContent(
             title=f"{setup.config.model.name} on {material.source.name}",
             predictions=shown,
-            image=lambda index: rows[index].cpu().numpy(),
+            image=lambda index: take(images, slice(index, index + 1))[0].permute(1, 2, 0).cpu().numpy(),
             chose_checkpoint=shown.split == "validation",
             history=_curves(progress),
             facts=_tiles(setup, progress, best, facts),

@@ -85,6 +85,8 @@ class Setup:
             start=progress.batch,
             balanced=self.config.training.sampling == "balanced",
             part=self.world.part,
+            workers=self.config.data.workers,
+            size=self.preprocessing.size,
         )
 
     def rate(self, progress: Progress, step: int) -> float:

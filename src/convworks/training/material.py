@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from convworks.console import counting
+from convworks.data.augment.pipeline import check_augment
 from convworks.data.batches import Samples, steps_per_epoch
 from convworks.data.config import DataConfig
 from convworks.data.folds import divide
-from convworks.data.load import load_images, mean_std
+from convworks.data.images import Images, open_images, statistics
 from convworks.data.place import byte_size
 from convworks.data.preprocess import Preprocessing
 from convworks.data.shape import image_shape
@@ -66,23 +67,30 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
         mean=data.mean or (0.0,) * channels,
         std=data.std or (1.0,) * channels,
     )
+    kept = data.stored or preprocessing.size
+    check_augment(config.augment, kept, preprocessing.size, channels)
     # Built before anything is decoded, so that a network that does not fit the images says so at once.
     network = _network(config, len(source.classes), preprocessing)
     images = {}
     for name, split in source.splits.items():
         with counting(f"decoding {name}") as report:
-            images[name] = load_images(split, preprocessing, report=report)
+            size = kept if name == "train" else preprocessing.size
+            wanted = preprocessing.model_copy(update={"size": size})
+            images[name] = open_images(split, wanted, always=data.decode == "always", report=report)
     if data.mean is None or data.std is None:
-        mean, std = mean_std(images["train"])
+        mean, std = statistics(images["train"])
         # A channel without any contrast keeps its scale.
         measured = {"mean": data.mean or mean, "std": data.std or tuple(value or 1.0 for value in std)}
         preprocessing = preprocessing.model_copy(update=measured)
     place = device if _fits(images.values(), device) else torch.device("cpu")
     splits = {
-        name: Samples(images=pixels.to(place), labels=torch.from_numpy(source.splits[name].labels).to(place))
+        name: Samples(
+            images=pixels.to(place) if isinstance(pixels, Tensor) else pixels,
+            labels=torch.from_numpy(source.splits[name].labels).to(place),
+        )
         for name, pixels in images.items()
     }
-    _check_smallest_batch(config, network, splits["train"])
+    _check_smallest_batch(config, network, len(splits["train"]), preprocessing)
     return Material(
         config=config.model_copy(update={"data": _resolved(data, source, preprocessing)}),
         source=source,
@@ -134,24 +142,24 @@ def _resolved(data: DataConfig, source: Source, preprocessing: Preprocessing) ->
     )
 
 
-def _fits(images: Iterable[Tensor], device: torch.device) -> bool:
+def _fits(images: Iterable[Images], device: torch.device) -> bool:
     """Tell whether the images may all live on the device: a GPU keeps half of its memory for the network."""
     if device.type != "cuda":
         return True
-    return sum(pixels.nbytes for pixels in images) <= torch.cuda.mem_get_info(device)[0] // 2
+    return sum(pixels.shape.numel() for pixels in images) <= torch.cuda.mem_get_info(device)[0] // 2
 
 
-def _check_smallest_batch(config: RunConfig, network: Network, train: Samples) -> None:
+def _check_smallest_batch(config: RunConfig, network: Network, count: int, given: Preprocessing) -> None:
     """Refuse batches of a single image where batch normalisation would see a single value."""
     size, accumulation = config.training.batch_size, config.training.accumulation
-    if len(train) // steps_per_epoch(len(train), size) // accumulation > 1:
+    if count // steps_per_epoch(count, size) // accumulation > 1:
         return
     try:
-        copy.deepcopy(network).train()(torch.zeros(1, *train.images.shape[1:]))
+        copy.deepcopy(network).train()(torch.zeros(1, given.channels, *given.size))
     except ValueError:
         raise InputError(
             "training.batch_size",
-            f"{size} gives batches of one image from {len(train)}, which batch normalisation cannot work with"
+            f"{size} gives batches of one image from {count}, which batch normalisation cannot work with"
             if accumulation == 1
             else f"{size} in {accumulation} parts gives single images, which batch normalisation cannot work with",
             "choose another batch size" if accumulation == 1 else "choose a smaller training.accumulation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from convworks.evaluate.predict import logits
@@ -16,12 +17,12 @@ def measure(setup: Setup) -> dict[str, float]:
     """
     world, samples, network = setup.world, setup.validation, setup.evaluated
     world.share(network.buffers())  # the running statistics of the first process, where each has its own
-    images, labels = (
-        tensor.tensor_split(world.size)[world.rank].to(world.device) for tensor in (samples.images, samples.labels)
-    )
+    part = np.array_split(np.arange(len(samples)), world.size)[world.rank]
+    which = slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(0)
+    labels = samples.labels[which].to(world.device)
     counted = torch.zeros(3 + 2 * setup.classes, dtype=torch.float64)
     if len(labels):
-        answers = torch.cat(list(logits(network, images, setup.preprocessing, setup.precision)))
+        answers = torch.cat(list(logits(network, samples.images, setup.preprocessing, setup.precision, which)))
         right = answers.argmax(1) == labels
         first = answers.topk(min(5, setup.classes)).indices
         present = torch.bincount(labels, minlength=setup.classes)

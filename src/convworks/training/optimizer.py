@@ -79,9 +79,12 @@ def update(config: Optimizer, parameters: Mapping[str, Tensor], state: Mapping[s
             last = last_weights(parameters)
             hidden = {name: value for name, value in group.items() if weights and name not in last}
             _move(config, hidden, state, rate, decay)
-            group = {name: value for name, value in group.items() if name not in hidden}
             rest = SGD(momentum=config.momentum, nesterov=config.nesterov and config.momentum > 0)
-            _move(rest, group, state, rate * config.others, decay)
+            for ending, factor in ((True, config.last or config.others), (False, config.others)):
+                named = {
+                    name: value for name, value in group.items() if name not in hidden and (name in last) is ending
+                }
+                _move(rest, named, state, rate * factor, decay)
         else:
             _move(config, group, state, rate, decay)
     for parameter in parameters.values():

@@ -80,7 +80,8 @@ class Muon(Decaying):
 
     `iterations` of Newton and Schulz bring the singular values of a filter bank, laid out as a matrix [out, rest],
     near 1; the step is scaled by sqrt(max(1, out / rest)). All other parameters (biases, normalisation, and the last
-    matrix, which makes the logits) take Nesterov's SGD with the same momentum, at `others` times the learning rate.
+    matrix, which makes the logits) take Nesterov's SGD with the same momentum, at `others` times the learning rate,
+    the last matrix at `last` times (as `others` where None).
     """
 
     kind: Literal["muon"] = "muon"
@@ -88,6 +89,7 @@ class Muon(Decaying):
     nesterov: bool = True
     iterations: PositiveInt = 5
     others: PositiveFloat = 1.0
+    last: PositiveFloat | None = None
 
 
 Optimizer = SGD | RMSProp | Adam | AdamW | Adadelta | Muon

@@ -11,9 +11,10 @@ from convworks.errors import InputError
 from convworks.training import folder
 from convworks.training.config import RunConfig
 
-#: What may change when a run goes on: how long it trains, and how often it saves. All else would make it another run.
+#: What may change when a run goes on: how long it trains, how often it saves, when it decodes. All else would make it
+#: another run.
 CHANGEABLE = (
-    *("training.epochs", "training.patience", "tracking"),
+    *("training.epochs", "training.patience", "tracking", "data.decode", "data.workers"),
     *("training.checkpoint_seconds", "training.keep_last", "training.keep_best"),
 )
 

@@ -1,0 +1,119 @@
+"""Cutting the network's input out of images that are kept larger: at their own scale, or a random part, resized."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+
+def cut(
+    images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b 2"], size: tuple[int, int]
+) -> UInt8[Tensor, "b c h2 w2"]:
+    """Cut a part of `size` (height, width) out of each image, at any place alike (Krizhevsky et al. 2012, sec. 4.1).
+
+    `noise` is the place: from left to right, from top to bottom.
+    """
+    left = (noise[:, 0] * (images.shape[3] - size[1] + 1)).long()
+    top = (noise[:, 1] * (images.shape[2] - size[0] + 1)).long()
+    if images.device.type == "cpu":  # copying slices is thirty times as fast as indexing
+        source, out = images.permute(0, 2, 3, 1).numpy(), _blank(images, size)
+        for sample, (y, x) in enumerate(zip(top.tolist(), left.tolist(), strict=True)):
+            out[sample] = source[sample, y : y + size[0], x : x + size[1]]
+        return torch.from_numpy(out).permute(0, 3, 1, 2)
+    samples = torch.arange(len(images), device=images.device)[:, None, None]
+    y = top[:, None] + torch.arange(size[0], device=images.device)
+    x = left[:, None] + torch.arange(size[1], device=images.device)
+    return images.permute(0, 2, 3, 1)[samples, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
+
+
+def crop_boxes(
+    noise: Float[Tensor, "b 4"], smallest: float, largest: float, most: float, have: tuple[int, int]
+) -> Int64[Tensor, "b 4"]:
+    """Draw parts of images of `have` (height, width) as (top, left, height, width), in whole pixels.
+
+    The share of the area is even between `smallest` and `largest`; the ratio of width to height, at most `most` either
+    way, is even in its logarithm among the ratios that fit into the image (Szegedy et al. 2014, section 6; where others
+    draw again until a part fits); the place is even. Where no ratio fits, a side is that of the image.
+    """
+    h, w = have
+    area = smallest + (largest - smallest) * noise[:, 0].double()
+    limit = math.log(most)
+    low = (area * (w / h)).log().clamp(-limit, limit)
+    high = (w / h / area).log().clamp(-limit, limit)
+    ratio = torch.lerp(low, torch.maximum(low, high), noise[:, 1].double()).exp()
+    height = (area * (h * w) / ratio).sqrt().round().clamp(1, h)
+    width = (area * (h * w) * ratio).sqrt().round().clamp(1, w)
+    left = (noise[:, 2] * (w - width + 1)).floor()
+    top = (noise[:, 3] * (h - height + 1)).floor()
+    return torch.stack([top, left, height, width], 1).long()
+
+
+def resized_crop(
+    images: UInt8[Tensor, "b c h w"], boxes: Int64[Tensor, "b 4"], size: tuple[int, int]
+) -> UInt8[Tensor, "b c h2 w2"]:
+    """Bring the part of each image in its box (top, left, height, width) to `size`, bilinear with antialiasing.
+
+    On the CPU and elsewhere the same but for the last bit of a pixel.
+    """
+    if images.device.type != "cpu":
+        return _resampled(images, boxes, size)
+    source, out = images.permute(0, 2, 3, 1).numpy(), _blank(images, size)
+
+    def fill(samples: range) -> None:
+        # One image after the other, with NumPy's copies: PyTorch's, in threads, take longer than the resizing.
+        for sample in samples:
+            top, left, height, width = places[sample]
+            part = torch.from_numpy(np.ascontiguousarray(source[sample, top : top + height, left : left + width]))
+            # With the sample's axis before permuting, so that the result is channels_last: it is copied in one piece.
+            resized = F.interpolate(part[None].permute(0, 3, 1, 2), size, mode="bilinear", antialias=True)
+            out[sample] = resized[0].permute(1, 2, 0).numpy()
+
+    places, threads = boxes.tolist(), torch.get_num_threads()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, [range(first, len(images), threads) for first in range(threads)]))
+    return torch.from_numpy(out).permute(0, 3, 1, 2)
+
+
+def _resampled(
+    images: UInt8[Tensor, "b c h w"], boxes: Int64[Tensor, "b 4"], size: tuple[int, int]
+) -> UInt8[Tensor, "b c h2 w2"]:
+    """Do as `resized_crop` for the whole batch at once: along the rows, then along the columns."""
+    top, left, height, width = boxes.unbind(1)
+    samples = torch.arange(len(images), device=images.device)
+    pixels = images.permute(0, 2, 3, 1)
+    index, weight = _taps(left, width, images.shape[3], size[1])
+    rows = torch.zeros(len(images), images.shape[2], size[1], images.shape[1], device=images.device)
+    for tap in range(index.shape[2]):
+        rows += pixels[samples[:, None], :, index[:, :, tap]].transpose(1, 2) * weight[:, None, :, tap, None]
+    rows = rows.round_()
+    index, weight = _taps(top, height, images.shape[2], size[0])
+    found = torch.zeros(len(images), *size, images.shape[1], device=images.device)
+    for tap in range(index.shape[2]):
+        found += rows[samples[:, None], index[:, :, tap]] * weight[:, :, tap, None, None]
+    return found.round_().to(torch.uint8).permute(0, 3, 1, 2)
+
+
+def _taps(
+    first: Int64[Tensor, "b"], length: Int64[Tensor, "b"], have: int, want: int
+) -> tuple[Int64[Tensor, "b want taps"], Float[Tensor, "b want taps"]]:
+    """Return which pixels of a side make each pixel of the output, and their weights: a triangle's."""
+    scale = length / want
+    reach = scale.clamp(min=1)
+    centre = (torch.arange(want, device=first.device) + 0.5) * scale[:, None]
+    # As many as the longest side needs, so that a sample's sums do not depend on the batch around it.
+    count = 2 * math.ceil(max(have / want, 1)) + 1
+    index = (centre - reach[:, None]).floor()[:, :, None] + torch.arange(count, device=first.device)
+    weight = (1 - ((index + 0.5 - centre[:, :, None]) / reach[:, None, None]).abs()).clamp(min=0)
+    weight = weight * ((index >= 0) & (index < length[:, None, None]))
+    inside = index.long().clamp(min=0).minimum(length[:, None, None] - 1)
+    return first[:, None, None] + inside, weight / weight.sum(2, keepdim=True)
+
+
+def _blank(images: UInt8[Tensor, "b c h w"], size: tuple[int, int]) -> UInt8[np.ndarray, "b h2 w2 c"]:
+    return np.empty((len(images), *size, images.shape[1]), np.uint8)

@@ -1,0 +1,59 @@
+"""Augmentations that move or blank whole pixels: shift, flip, cutout."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+#: Values of an image from which on the CPU copies one after the other twice as fast as it chooses in a batch.
+LARGE = 3 * 64 * 64
+
+
+def shift(
+    images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b 2"], pixels: int, *, reflect: bool = False
+) -> UInt8[Tensor, "b c h w"]:
+    """Move each image by up to `pixels` in both directions, bringing in zeros or its own reflection."""
+    b, _, h, w = images.shape
+    offsets = (noise * (2 * pixels + 1)).long() - pixels
+    y = torch.arange(h, device=images.device) + offsets[:, :1]
+    x = torch.arange(w, device=images.device) + offsets[:, 1:]
+    inside = ((y >= 0) & (y < h))[:, :, None] & ((x >= 0) & (x < w))[:, None, :]
+    if reflect:
+        y, x = _reflected(y, h), _reflected(x, w)
+    samples = torch.arange(b, device=images.device)[:, None, None]
+    # Indexing the b h w c view moves whole pixels, and leaves the result in channels_last memory.
+    moved = images.permute(0, 2, 3, 1)[samples, y.clamp(0, h - 1)[:, :, None], x.clamp(0, w - 1)[:, None, :]]
+    if not reflect:
+        moved = moved * inside[..., None]
+    return moved.permute(0, 3, 1, 2)
+
+
+def flip(images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b"]) -> UInt8[Tensor, "b c h w"]:
+    """Mirror half of the images left to right."""
+    mirrored = noise < 0.5
+    if images.device.type == "cpu" and images[0].numel() >= LARGE:
+        found = images.flip(3)
+        source, out = images.numpy(), found.numpy()
+        for sample in torch.nonzero(~mirrored)[:, 0].tolist():
+            out[sample] = source[sample]
+        return found
+    return torch.where(mirrored[:, None, None, None], images.flip(3), images)
+
+
+def cutout(images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b 2"], side: int) -> UInt8[Tensor, "b c h w"]:
+    """Blank a square of each image around any of its pixels; part of it may lie outside (DeVries and Taylor 2017)."""
+    h, w = images.shape[-2:]
+    inside = []
+    for axis, size in enumerate((h, w)):
+        first = (noise[:, axis] * size).long() - side // 2
+        place = torch.arange(size, device=images.device)
+        inside.append((place >= first[:, None]) & (place < first[:, None] + side))
+    blank = (inside[0][:, :, None] & inside[1][:, None, :])[:, None]
+    return images.clone().masked_fill_(blank, 0)  # in place, for the copy keeps channels_last memory
+
+
+def _reflected(index: Tensor, n: int) -> Tensor:
+    """Reflect indices at the outermost pixels, without repeating them."""
+    index = index.abs() % max(2 * n - 2, 1)
+    return torch.where(index >= n, 2 * n - 2 - index, index)

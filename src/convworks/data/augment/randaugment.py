@@ -1,0 +1,92 @@
+"""RandAugment (Cubuk et al. 2020): to every image a few operations out of fourteen, all of one magnitude."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from convworks.data.augment.colour import brightness, contrast, saturation
+from convworks.data.augment.operations import autocontrast, equalize, posterize, sharpness, solarize
+from convworks.data.augment.warp import warp
+from convworks.data.config import RandAugmentConfig
+
+Operation = Callable[[Tensor, float, Tensor], Tensor]  # images, magnitude in 0 to 1, signs
+
+
+def randaugment(
+    images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b draws"], config: RandAugmentConfig
+) -> UInt8[Tensor, "b c h w"]:
+    """Apply the operations that were drawn for each image, one after the other (algorithm 1 of the paper).
+
+    Of each two numbers, the first chooses the operation, all alike, and the second the sign of its magnitude.
+    """
+    names = list(OPERATIONS)
+    for turn in range(config.operations):
+        chosen = (noise[:, 2 * turn] * len(names)).long()
+        signs = torch.where(noise[:, 2 * turn + 1] < 0.5, -1.0, 1.0)
+        found = images.permute(0, 2, 3, 1).clone()  # in this order a sample's pixels lie together
+        for number, name in enumerate(names):
+            group = torch.nonzero(chosen == number)[:, 0]
+            if len(group) and name != "identity":
+                varied = OPERATIONS[name](images[group], config.magnitude / 10, signs[group])
+                found[group] = varied.permute(0, 2, 3, 1)
+        images = found.permute(0, 3, 1, 2)
+    return images
+
+
+def _matrices(signs: Tensor, rows: list[list[float]]) -> Float[Tensor, "b 3 3"]:
+    """Return one map for each sign: the identity, and the rows times the sign."""
+    identity = torch.eye(3, device=signs.device)
+    change = torch.tensor([*rows, [0.0, 0.0, 0.0]], device=signs.device)
+    return identity + signs[:, None, None] * change
+
+
+def _shear_x(images: Tensor, magnitude: float, signs: Tensor) -> Tensor:
+    slope = SHEAR * magnitude * images.shape[2] / images.shape[3]
+    return warp(images, _matrices(signs, [[0.0, slope, slope], [0.0, 0.0, 0.0]]))  # the upper edge stays where it is
+
+
+def _shear_y(images: Tensor, magnitude: float, signs: Tensor) -> Tensor:
+    slope = SHEAR * magnitude * images.shape[3] / images.shape[2]
+    return warp(images, _matrices(signs, [[0.0, 0.0, 0.0], [slope, 0.0, slope]]))
+
+
+def _translate_x(images: Tensor, magnitude: float, signs: Tensor) -> Tensor:
+    return warp(images, _matrices(signs, [[0.0, 0.0, 2 * TRANSLATE * magnitude], [0.0, 0.0, 0.0]]))
+
+
+def _translate_y(images: Tensor, magnitude: float, signs: Tensor) -> Tensor:
+    return warp(images, _matrices(signs, [[0.0, 0.0, 0.0], [0.0, 0.0, 2 * TRANSLATE * magnitude]]))
+
+
+def _rotate(images: Tensor, magnitude: float, signs: Tensor) -> Tensor:
+    angle = math.radians(ROTATE * magnitude)
+    ratio = images.shape[2] / images.shape[3]
+    turned = _matrices(signs, [[0.0, -math.sin(angle) * ratio, 0.0], [math.sin(angle) / ratio, 0.0, 0.0]])
+    turned[:, 0, 0] = turned[:, 1, 1] = math.cos(angle)
+    return warp(images, turned)
+
+
+#: What magnitude 10 means: radians' tangent, share of the side, degrees, and the distance of a factor from 1.
+SHEAR, TRANSLATE, ROTATE, FACTOR = 0.3, 150 / 331, 30.0, 0.9
+
+OPERATIONS: dict[str, Operation] = {
+    "identity": lambda images, magnitude, signs: images,
+    "autocontrast": lambda images, magnitude, signs: autocontrast(images),
+    "equalize": lambda images, magnitude, signs: equalize(images),
+    "rotate": _rotate,
+    "solarize": lambda images, magnitude, signs: solarize(images, 256 * (1 - magnitude)),
+    "saturation": lambda images, magnitude, signs: saturation(images, 1 + FACTOR * magnitude * signs),
+    "posterize": lambda images, magnitude, signs: posterize(images, 8 - round(4 * magnitude)),
+    "contrast": lambda images, magnitude, signs: contrast(images, 1 + FACTOR * magnitude * signs),
+    "brightness": lambda images, magnitude, signs: brightness(images, 1 + FACTOR * magnitude * signs),
+    "sharpness": lambda images, magnitude, signs: sharpness(images, 1 + FACTOR * magnitude * signs),
+    "shear x": _shear_x,
+    "shear y": _shear_y,
+    "translate x": _translate_x,
+    "translate y": _translate_y,
+}

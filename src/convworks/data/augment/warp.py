@@ -1,0 +1,64 @@
+"""Augmentations by planar maps: random crops at one size, affine distortions, and the resampling through them."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from convworks.data.config import AffineConfig
+
+
+def crop_matrices(
+    noise: Float[Tensor, "b 4"],
+    smallest: float,
+    size: tuple[int, int] | torch.Size,
+    largest: float = 1.0,
+    most: float = 4 / 3,
+) -> Float[Tensor, "b 3 3"]:
+    """Return the maps from the full image to a random part of it: share of the area, ratio of sides, position.
+
+    A side that would be longer than the image's is as long as the image's.
+    """
+    area = smallest + (largest - smallest) * noise[:, 0]
+    ratio = torch.exp((2 * noise[:, 1] - 1) * torch.log(torch.tensor(most))) * size[0] / size[1]
+    width = (area * ratio).sqrt().clamp(max=1)
+    height = (area / ratio).sqrt().clamp(max=1)
+    x = (2 * noise[:, 2] - 1) * (1 - width)
+    y = (2 * noise[:, 3] - 1) * (1 - height)
+    return _matrices(width, torch.zeros_like(x), x, torch.zeros_like(x), height, y)
+
+
+def affine_matrices(noise: Float[Tensor, "b 6"], config: AffineConfig) -> Float[Tensor, "b 3 3"]:
+    """Return random planar distortions as maps from output to input coordinates, both in -1..1."""
+    unit = 2 * noise - 1
+    x, y = 2 * config.translate * unit[:, 0], 2 * config.translate * unit[:, 1]
+    angle = torch.deg2rad(config.rotate * unit[:, 2])
+    scale = 1 + config.scale * unit[:, 3]
+    squeeze = 1 + config.squeeze * unit[:, 4]
+    shear = config.shear * unit[:, 5]
+    cos, sin = angle.cos(), angle.sin()
+    rows = scale * squeeze, scale / squeeze
+    return _matrices(rows[0] * cos, rows[0] * (shear * cos - sin), x, rows[1] * sin, rows[1] * (shear * sin + cos), y)
+
+
+def warp(
+    images: UInt8[Tensor, "b c h w"],
+    matrices: Float[Tensor, "b 3 3"],
+    moved: Float[Tensor, "b h w 2"] | None = None,
+) -> UInt8[Tensor, "b c h w"]:
+    """Resample each image bilinearly through its map; what lies outside the image is 0.
+
+    `moved` is how far (x, y), in pixels, from there each pixel is read.
+    """
+    grid = F.affine_grid(matrices[:, :2], list(images.shape), align_corners=False)
+    if moved is not None:
+        grid = grid + moved * torch.tensor([2 / images.shape[3], 2 / images.shape[2]], device=moved.device)
+    warped = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return warped.round_().to(torch.uint8).contiguous(memory_format=torch.channels_last)
+
+
+def _matrices(a: Tensor, b: Tensor, c: Tensor, d: Tensor, e: Tensor, f: Tensor) -> Tensor:
+    zero, one = torch.zeros_like(a), torch.ones_like(a)
+    return torch.stack([a, b, c, d, e, f, zero, zero, one], 1).view(-1, 3, 3)

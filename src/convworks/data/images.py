@@ -1,0 +1,111 @@
+"""The images of a split, by number: one tensor, or files that are decoded each time they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor
+
+from convworks.console import say
+from convworks.data.load import Progress, load_image, load_images, mean_std, summarise
+from convworks.data.memory import NoRoomError, processors
+from convworks.data.preprocess import Preprocessing
+from convworks.data.quiet import quiet
+from convworks.data.source import Split
+from convworks.errors import InputError
+
+SAMPLE = 10_000  # images that the statistics of a set of files are taken from
+PIECE = 64
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Decoded:
+    """Images [n, c, h, w] of files, decoded and fitted whenever they are asked for: more than memory and disk hold."""
+
+    def __init__(self, split: Split, preprocessing: Preprocessing) -> None:
+        assert split.files is not None
+        self.files = split.files
+        self.preprocessing = preprocessing
+        self.shape = torch.Size((len(split), preprocessing.channels, *preprocessing.size))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def decode(self, places: Iterable[int]) -> UInt8[Tensor, "b c h w"]:
+        """Decode some of them, in channels_last memory; one InputError names all damaged files among them."""
+        numbers = list(places)
+        out = np.empty((len(numbers), *self.preprocessing.size, self.preprocessing.channels), np.uint8)
+        damaged = []
+        with quiet():
+            for row, number in enumerate(numbers):
+                try:
+                    out[row] = load_image(self.files[number], self.preprocessing)
+                except InputError as error:
+                    damaged.append(error)
+        if damaged:
+            raise summarise(damaged, len(numbers))
+        return torch.from_numpy(out).permute(0, 3, 1, 2)
+
+
+Images = Tensor | Decoded
+
+
+def open_images(split: Split, preprocessing: Preprocessing, *, always: bool, report: Progress | None = None) -> Images:
+    """Decode a split; files stay what they are where they are `always` to be decoded, or there is no room for them."""
+    if split.files is not None and always:
+        return Decoded(split, preprocessing)
+    try:
+        return load_images(split, preprocessing, report=report)
+    except NoRoomError as error:
+        if split.files is None:
+            raise
+        say(f"{error.where} {error.reason}: images are decoded whenever they are wanted")
+        return Decoded(split, preprocessing)
+
+
+def statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each channel, of pixels in 0..1; of 10,000 images where they are files."""
+    if isinstance(images, Decoded):
+        step = max(1, len(images) // SAMPLE)
+        pieces = [slice(first, first + step * PIECE, step) for first in range(0, len(images), step * PIECE)]
+        return mean_std(torch.cat(list(ahead(partial(take, images), pieces, processors()))))
+    return mean_std(images)
+
+
+def take(images: Images, places: Int[np.ndarray, " b"] | slice) -> UInt8[Tensor, "b c h w"]:
+    """Return the images at these places, in that order, where they are; a slice of a tensor is no copy."""
+    if isinstance(images, Decoded):
+        return images.decode(range(len(images))[places] if isinstance(places, slice) else map(int, places))
+    if isinstance(places, slice):
+        return images[places]
+    # Indexing the n h w c view moves whole images, and leaves the result in channels_last memory.
+    return images.permute(0, 2, 3, 1)[torch.from_numpy(places).to(images.device)].permute(0, 3, 1, 2)
+
+
+def ahead(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
+    """Yield work(item) for each item in order; so many threads work ahead, and wait when nobody takes the results.
+
+    At most one result more than there are threads is kept. Without threads, the work is done when it is asked for.
+    """
+    if threads == 0:
+        yield from map(work, items)
+        return
+    todo = iter(items)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
+    try:
+        waiting: list[Future[R]] = [pool.submit(work, item) for item in islice(todo, threads + 1)]
+        while waiting:
+            found = waiting.pop(0).result()
+            waiting += [pool.submit(work, item) for item in islice(todo, 1)]
+            yield found
+    finally:  # also when nobody wants the rest
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,17 @@
+"""Multiplication by a constant."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class Scale(nn.Module):
+    """A constant factor: of logits, how sharp their softmax is."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply."""
+        return x * self.factor

@@ -1,0 +1,41 @@
+"""A first convolution whose filters take the correlations out of the pixels of a patch."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convworks.errors import InputError
+
+
+class Whitening(nn.Conv2d):
+    """A convolution by the principal components of image patches, each scaled to unit variance, and their negatives.
+
+    Its weights are fitted to images once and not trained; its bias is. Until then they are random. With 2x2 patches
+    of 3 channels it makes 24 maps (Jordan 2024, 94 % on CIFAR-10 in 3.29 seconds).
+    """
+
+    def __init__(self, in_channels: int, kernel_size: int) -> None:
+        super().__init__(in_channels, 2 * in_channels * kernel_size**2, kernel_size)
+        self.weight.requires_grad_(False)
+
+    @torch.no_grad()
+    def fit(self, images: Float[Tensor, "b c h w"], *, epsilon: float = 5e-4) -> None:
+        """Take the filters from all patches of the images, as the layer gets them.
+
+        `epsilon` keeps directions without any variance finite. Raises InputError for images smaller than a patch.
+        """
+        side = self.kernel_size[0]
+        if min(images.shape[2:]) < side:
+            raise InputError("images", f"are smaller than a patch of {side}x{side}", "give larger ones")
+        total = torch.zeros(len(self.weight) // 2, len(self.weight) // 2, dtype=torch.float64, device=images.device)
+        count = 0
+        for part in torch.split(images, 256):  # a patch for each pixel takes many times the room of the images
+            patches = part.unfold(2, side, 1).unfold(3, side, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, len(total))
+            total += (patches.T @ patches).double()
+            count += len(patches)
+        values, vectors = torch.linalg.eigh(total / count)
+        filters = (vectors / (values + epsilon).sqrt()).T.flip(0)  # those of the largest variance first
+        filters = filters.to(self.weight.dtype).reshape(len(total), self.in_channels, side, side)
+        self.weight.copy_(torch.cat([filters, -filters]))

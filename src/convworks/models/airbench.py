@@ -1,0 +1,81 @@
+"""The network of Jordan, 94 % on CIFAR-10 in 3.29 seconds on a single GPU, 2024 (airbench94)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from torch import nn
+
+from convworks.layers.network import Network
+from convworks.layers.scale import Scale
+from convworks.layers.whitening import Whitening
+from convworks.models.catalogue import Facts, Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Airbench:
+    """A row: patches of `whitened` pixels a side, the widths of the groups, and what the logits are multiplied by."""
+
+    whitened: int = 2
+    widths: tuple[int, ...] = (64, 256, 256)
+    scale: float = 1 / 9
+
+
+ROWS = {"airbench94": Airbench()}
+
+FACTS = {
+    "airbench94": Facts(
+        year=2024,
+        paper="Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU",
+        summary="94 % on CIFAR-10 in seconds: whitened patches, three groups of two convolutions",
+        shape=Shape(classes=10, channels=3, size=(32, 32)),
+        published_error="6.0 % on CIFAR-10 (with its test-time augmentation)",
+        training="with Muon 8 epochs, batches of 2,000; label smoothing 0.2, shifts by 2, alternating flip",
+    )
+}
+
+MOMENTUM = 0.4  # of the running statistics: a run has few steps
+EPSILON = 1e-12
+
+
+def build(row: Airbench, shape: Shape) -> Network:
+    """Build a row: the whitening is the stem, each group a stage; the head takes the maximum of each map."""
+    whitening = Whitening(shape.channels, row.whitened)
+    stages, in_channels = OrderedDict[str, nn.Module](), whitening.out_channels
+    for number, width in enumerate(row.widths, 1):
+        stages[f"group{number}"] = _group(in_channels, width)
+        in_channels = width
+    logits = nn.Linear(in_channels, shape.classes, bias=False)
+    head = OrderedDict(pool=nn.AdaptiveMaxPool2d(1), features=nn.Flatten(), logits=logits, scale=Scale(row.scale))
+    stem = nn.Sequential(OrderedDict(conv=whitening, gelu=nn.GELU()))
+    return Network(stem=stem, stages=stages, head=nn.Sequential(head))
+
+
+def _group(in_channels: int, width: int) -> nn.Sequential:
+    """Return convolution, pooling, normalisation, GELU, and the same without pooling."""
+    return nn.Sequential(
+        OrderedDict(
+            conv1=_convolution(in_channels, width),
+            pool=nn.MaxPool2d(2),
+            norm1=_norm(width),
+            gelu1=nn.GELU(),
+            conv2=_convolution(width, width),
+            norm2=_norm(width),
+            gelu2=nn.GELU(),
+        )
+    )
+
+
+def _convolution(in_channels: int, width: int) -> nn.Conv2d:
+    """Return a 3x3 convolution that begins by passing its input on; filters beyond those are random."""
+    found = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
+    nn.init.dirac_(found.weight.data[: min(in_channels, width)])
+    return found
+
+
+def _norm(width: int) -> nn.BatchNorm2d:
+    """Return batch normalisation with a shift and no scale."""
+    found = nn.BatchNorm2d(width, eps=EPSILON, momentum=MOMENTUM)
+    found.weight.requires_grad_(False)
+    return found
