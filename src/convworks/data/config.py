@@ -37,7 +37,8 @@ class DataConfig(Config):
     one number a channel) are measured on the training images where None. `validation` is the fraction split off the
     training set, at most `validation_limit` images, where the source has no validation set of its own; with
     `validation_seed` (the run's seed where None) runs of different seeds are validated on the same images. `fold`
-    divides train and validation together as a cross-validation does, instead.
+    divides train and validation together as a cross-validation does, instead. Up to a share of `skip_damaged` of all
+    files may be damaged: they are left out before anything else is done; with None any is refused.
     """
 
     source: str
@@ -50,6 +51,7 @@ class DataConfig(Config):
     validation_limit: PositiveInt | None = None
     validation_seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     fold: Fold | None = None
+    skip_damaged: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class AffineConfig(Config):

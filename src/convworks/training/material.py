@@ -17,8 +17,9 @@ from torch import Tensor
 from convworks.console import counting
 from convworks.data.batches import Samples, steps_per_epoch
 from convworks.data.config import DataConfig
+from convworks.data.damaged import Usable, leave_out
 from convworks.data.folds import divide
-from convworks.data.load import load_images, mean_std
+from convworks.data.load import load_split
 from convworks.data.named import CATALOGUE
 from convworks.data.preprocess import Preprocessing
 from convworks.data.shape import image_shape
@@ -33,10 +34,14 @@ LARGEST = 224  # images of different sizes become squares of at most this side, 
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """Source, decoded splits, preprocessing, the untrained network, and the configuration that says all of it."""
+    """Source, decoded splits, preprocessing, the untrained network, and the configuration that says all of it.
+
+    `usable` says which damaged files were left out.
+    """
 
     config: RunConfig
     source: Source
+    usable: Usable
     splits: Mapping[str, Samples]
     preprocessing: Preprocessing
     network: Network
@@ -49,7 +54,8 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     """
     require_train(source)
     data = config.data
-    source = divide(source, data, config.seed)
+    usable = leave_out(source, data.skip_damaged)
+    source = divide(usable.source, data, config.seed)
     shape = image_shape(source.splits["train"], largest=LARGEST)
     channels = data.channels or shape.channels
     if channels not in (1, 3, 4, shape.channels):
@@ -69,24 +75,25 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     )
     # Built before anything is decoded, so that a network that does not fit the images says so at once.
     network = _network(config, len(source.classes), preprocessing)
-    images = {}
+    loaded = {}
     for name, split in source.splits.items():
         with counting(f"decoding {name}") as report:
-            images[name] = load_images(split, preprocessing, report=report)
+            loaded[name] = load_split(split, preprocessing, report=report)
     if data.mean is None or data.std is None:
-        mean, std = mean_std(images["train"])
+        mean, std = loaded["train"].mean_std()
         # A channel without any contrast keeps its scale.
         measured = {"mean": data.mean or mean, "std": data.std or tuple(value or 1.0 for value in std)}
         preprocessing = preprocessing.model_copy(update=measured)
-    place = device if _fits(images.values(), device) else torch.device("cpu")
+    place = device if _fits([found.images for found in loaded.values()], device) else torch.device("cpu")
     splits = {
-        name: Samples(images=pixels.to(place), labels=torch.from_numpy(source.splits[name].labels).to(place))
-        for name, pixels in images.items()
+        name: Samples(images=found.images.to(place), labels=torch.from_numpy(source.splits[name].labels).to(place))
+        for name, found in loaded.items()
     }
     _check_smallest_batch(config, network, splits["train"])
     return Material(
         config=config.model_copy(update={"data": _resolved(data, source, preprocessing)}),
         source=source,
+        usable=usable,
         splits=splits,
         preprocessing=preprocessing,
         network=network.to(device).channels_last(),
