@@ -74,12 +74,12 @@ def _damaged(name: str, split: Split) -> list[Damage]:
     signature = signature_of(files, "damaged") if lock.AVAILABLE and cache.limit() else None
     note = cache.folder() / f"{signature}{cache.DAMAGED}"
     if signature is not None:
-        with suppress(OSError, ValueError, TypeError):
-            return [Damage(**values) for values in json.loads(note.read_text(encoding="utf-8"))]
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            return [Damage(**values) for values in json.loads(note.read_text(encoding="utf-8"))["damaged"]]
     with counting(f"looking through {name}") as report:
         found = each(look, len(files), report)
     if signature is not None:
         with suppress(OSError):  # without the note the files are looked through once more, no harm done
             note.parent.mkdir(parents=True, exist_ok=True)
-            write_json(note, [vars(damage) for damage in found])
+            write_json(note, {"damaged": [vars(damage) for damage in found]})
     return found
