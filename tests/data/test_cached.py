@@ -317,6 +317,8 @@ def test_of_several_processes_one_decodes(tmp_path: Path, place: Path) -> None:
     total = int(expected(split).astype(np.int64).sum())
     assert sorted(out.split() for out, _ in found) == sorted([["0", str(total)], ["20", str(total)]])
     assert len(names(place)) == 2
+    waiting = "another process is decoding the same images: waiting for it\n"
+    assert all(errors in ("", waiting) for _, errors in found)
 
 
 def test_a_killed_process_leaves_a_temporary_file_that_the_next_removes(

@@ -76,7 +76,7 @@ def limit() -> int:
     """
     text = os.environ.get(LIMIT, "").strip()
     if not text:
-        place = next(path for path in (folder(), *folder().parents) if path.exists())
+        place = next(path for path in (folder(), *folder().parents) if os.path.exists(path))
         free = shutil.disk_usage(place).free + sum(path.stat().st_size for path in folder().glob(f"*{SUFFIX}"))
         return min(LARGEST, free // SHARE)
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", text)

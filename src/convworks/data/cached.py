@@ -91,7 +91,8 @@ def _build(
     facts: dict[str, Any] = {"source": _place(files), "recipe": recipe}
     longest = cache.header(shape, {**facts, "mean": [0.1**20 / 3] * shape[3], "std": [0.1**20 / 3] * shape[3]})
     start, row = len(longest), int(np.prod(shape[1:]))
-    os.posix_fallocate(handle, 0, start + len(files) * row)  # a full disk is noticed at once
+    if hasattr(os, "posix_fallocate"):  # a full disk is noticed at once
+        os.posix_fallocate(handle, 0, start + len(files) * row)
 
     def put(index: int, image: np.ndarray) -> None:
         _write(handle, np.ascontiguousarray(image).data.cast("B"), start + index * row)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from convworks.console import say
+
 try:
     import fcntl
 except ImportError:  # Windows has no such lock
@@ -23,7 +25,11 @@ def locked(path: Path) -> Iterator[int | None]:
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another process is decoding the same images: waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
         if not _same(handle, path):
             yield None
             return
