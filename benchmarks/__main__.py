@@ -13,6 +13,7 @@ from benchmarks import machine
 from benchmarks.classifier import CLASSIFIERS
 from benchmarks.definitions import definitions
 from benchmarks.folder import folder, folder_small
+from benchmarks.loader import loader_first, loader_later
 from benchmarks.lrn import lrn_forward, lrn_training
 from benchmarks.measure import BenchmarkError, measure, summarise, table
 from benchmarks.mnist import mnist
@@ -25,6 +26,8 @@ BENCHMARKS = {
     "mnist": mnist,
     "folder": folder,
     "folder-small": folder_small,
+    "loader-first": loader_first,
+    "loader-later": loader_later,
     "predict": predict,
     "definitions": definitions,
     **CLASSIFIERS,

@@ -13,6 +13,9 @@ jaxtyping.install_import_hook("convworks", "beartype.beartype").__enter__()
 
 DATA = os.environ.get("CONVWORKS_DATA")
 
+# No test fills the user's cache; those of the cache have one of their own.
+os.environ["CONVWORKS_CACHE_LIMIT"] = "0"
+
 
 @pytest.fixture(scope="session")
 def data() -> Path:

@@ -38,6 +38,7 @@ print("STATUS", status, heavy)
         (["tune", "--set", "training.epoch=3"], 2),
         (["tune", "--help"], 0),
         (["recipes"], 0),
+        (["cache"], 0),
         (["recipes", "mnist/fast"], 0),
     ],
 )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from convworks.training.loop import Events
     from convworks.training.loss import Loss
 
+SKIPPED = 0.05  # the share of damaged files that `--skip-damaged` leaves out
+
 
 def train(
     recipe: str | None = None,
@@ -34,6 +36,7 @@ def train(
     device: str | None = None,
     seed: int | None = None,
     deterministic: bool = False,
+    skip_damaged: bool | float = False,
     overrides: Iterable[str] = (),
     command: str | None = None,
     loss: Loss | None = None,
@@ -43,13 +46,17 @@ def train(
 
     Without anything it trains on the embedded digits; `data` is a name or a path; `overrides` are `field=value`
     assignments; `resume` goes on with a run folder, to `epochs` in all or for so many more ("+50"). `loss` is a
-    function (logits, labels) -> mean loss in the place of the recipe's, `events` are told what happens.
+    function (logits, labels) -> mean loss in the place of the recipe's, `events` are told what happens. `skip_damaged`
+    leaves damaged files out, up to that share of all (True: 0.05).
     Raises InputError for wrong input, RunError for a failed run.
     """
     from convworks.training import folder
     from convworks.training.resume import whole_epochs
 
     began = time.perf_counter()
+    if skip_damaged is not False:
+        share = SKIPPED if skip_damaged is True else skip_damaged
+        overrides = [assignment("data.skip_damaged", share), *overrides]
     if resume is not None:
         if out is not None:
             raise InputError("--out", "a run that goes on stays where it is", "leave it out")

@@ -14,8 +14,8 @@ import convworks
 from convworks.data.batches import Part, Samples, batches
 from convworks.data.config import AugmentConfig
 from convworks.data.folder import open_folder
-from convworks.data.images import Decoded, ahead, open_images, statistics, take
-from convworks.data.load import load_images, mean_std
+from convworks.data.images import Decoded, ahead, open_images, take
+from convworks.data.load import Loaded, load_images
 from convworks.data.preprocess import Preprocessing
 from convworks.data.source import Source
 from convworks.errors import InputError
@@ -44,7 +44,9 @@ def source(place: Path) -> Source:
 
 def samples(source: Source, *, always: bool) -> Samples:
     split = source.splits["train"]
-    return Samples(images=open_images(split, SHAPE, always=always), labels=torch.from_numpy(split.labels))
+    opened = open_images(split, SHAPE, always=always)
+    images = opened.images if isinstance(opened, Loaded) else opened
+    return Samples(images=images, labels=torch.from_numpy(split.labels))
 
 
 def digest(given: Samples, config: AugmentConfig, *, workers: int, of: int = 1, start: int = 0) -> str:
@@ -90,7 +92,7 @@ def test_decoded_images_are_those_of_the_whole_set(source: Source) -> None:
     assert torch.equal(take(always, places), whole[places])
     assert torch.equal(take(always, slice(5, 9)), take(whole, slice(5, 9)))
     assert take(always, places).is_contiguous(memory_format=torch.channels_last)
-    assert statistics(always) == mean_std(whole)
+    assert always.mean_std() == Loaded(images=whole).mean_std()
 
 
 def test_a_damaged_file_is_named_when_it_is_wanted(place: Path, tmp_path: Path) -> None:

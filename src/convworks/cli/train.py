@@ -22,6 +22,7 @@ def run(
     device: str | None,
     seed: int | None,
     deterministic: bool,
+    skip_damaged: bool,
     overrides: Iterable[str],
 ) -> Answer:
     """Train, and say where the results are."""
@@ -35,6 +36,7 @@ def run(
         device=device,
         seed=seed,
         deterministic=deterministic,
+        skip_damaged=skip_damaged,
         overrides=overrides,
         command=shlex.join(["convworks", *sys.argv[1:]]),
     )

@@ -40,7 +40,8 @@ class DataConfig(Config):
     `validation_seed` (the run's seed where None) runs of different seeds are validated on the same images. `fold`
     divides train and validation together as a cross-validation does, instead. Files are decoded `once`, into memory or
     a mapped file, or `always` when they are wanted (as they are where neither has room); `workers` threads then read
-    ahead, by default one a processor.
+    ahead, by default one a processor. Up to a share of `skip_damaged` of all files may be damaged: they are left out
+    before anything else is done; with None any is refused.
     """
 
     source: str
@@ -56,6 +57,7 @@ class DataConfig(Config):
     fold: Fold | None = None
     decode: Literal["once", "always"] = "once"
     workers: Annotated[int, Field(ge=0, le=256)] | None = None
+    skip_damaged: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class AffineConfig(Config):

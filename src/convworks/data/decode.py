@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from convworks.data.jpeg import decode_jpeg
 from convworks.data.place import Place, open_bytes, read_bytes
 from convworks.data.quiet import quiet
 from convworks.errors import ConvworksError, InputError
@@ -23,36 +24,34 @@ NUMPY = ".npy"
 SMALLEST = 2  # pixels a side
 
 
-def decode(path: Place, *, channels: int | None) -> UInt8[np.ndarray, "h w c"]:
+def decode(path: Place, *, channels: int | None, content: bytes | None = None) -> UInt8[np.ndarray, "h w c"]:
     """Read an image: EXIF orientation applied, deeper pixels scaled to 8 bits, transparency laid on white.
 
     `channels` None keeps grey as 1 and gives 3 for the rest; 1 is luminance, 4 has alpha; other counts need a
-    .npy file of uint8 [h, w, c].
+    .npy file of uint8 [h, w, c]. `content` is that of the file, where it has been read already.
     """
     if path.suffix.lower() == NUMPY:
-        array = _read_numpy(path)
+        array = _read_numpy(path, read_bytes(path) if content is None else content)
         if channels in (None, array.shape[2]):
             return array
         with _explained(path):
             return to_array(convert(_as_image(path, array, channels), channels))
-    return to_array(open_image(path, channels=channels))
+    return to_array(open_image(path, channels=channels, content=content))
 
 
-def open_image(path: Place, *, channels: int | None, at_least: tuple[int, int] | None = None) -> Image.Image:
-    """Read an image in mode L, RGB or RGBA; a JPEG may come smaller, but not below three times `at_least` (h, w)."""
+def open_image(
+    path: Place, *, channels: int | None, at_least: tuple[int, int] | None = None, content: bytes | None = None
+) -> Image.Image:
+    """Read as `decode` does, in mode L, RGB or RGBA; a JPEG may be smaller, but not below 3 times `at_least` (h, w)."""
+    content = read_bytes(path) if content is None else content
     if path.suffix.lower() == NUMPY:
         with _explained(path):
-            return convert(_as_image(path, _read_numpy(path), channels), channels)
-    with _explained(path), io.BytesIO(read_bytes(path)) as file, Image.open(file) as image:
-        _check_size(path, *image.size)
-        if at_least is not None and image.format == "JPEG" and min(image.size) >= 6 * min(at_least):
-            # Decoding at a half or a quarter is much faster; resampling by 2 or more hides the difference.
-            side = 3 * max(at_least) if "exif" in image.info else 0  # it may be turned
-            image.draft(None, (max(side, 3 * at_least[1]), max(side, 3 * at_least[0])))
-        image.load()
-        if image.format != "JPEG" or "exif" in image.info or "xmp" in image.info:  # looking is slow on small images
-            ImageOps.exif_transpose(image, in_place=True)
-        return convert(image, channels)
+            return convert(_as_image(path, _read_numpy(path, content), channels), channels)
+    with _explained(path):
+        pixels = decode_jpeg(content, at_least)
+        if pixels is not None:
+            return convert(Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), channels)
+        return _open_by_pillow(path, content, channels, at_least)
 
 
 def convert(image: Image.Image, channels: int | None) -> Image.Image:
@@ -84,7 +83,7 @@ def to_array(image: Image.Image) -> UInt8[np.ndarray, "h w c"]:
 def probe(path: Place) -> Probe:
     """Read the header of an image alone: size as shown (after EXIF orientation), channels, mode, format."""
     if path.suffix.lower() == NUMPY:
-        height, width, channels = _read_numpy(path).shape
+        height, width, channels = _read_numpy(path, read_bytes(path)).shape
         return Probe(width=width, height=height, channels=channels, mode="uint8", format="NPY")
     with _explained(path), open_bytes(path) as file, Image.open(file) as image:
         width, height = image.size
@@ -99,6 +98,19 @@ def probe(path: Place) -> Probe:
             mode=image.mode,
             format=image.format or "?",
         )
+
+
+def _open_by_pillow(path: Place, content: bytes, channels: int | None, at_least: tuple[int, int] | None) -> Image.Image:
+    with io.BytesIO(content) as file, Image.open(file) as image:
+        _check_size(path, *image.size)
+        if at_least is not None and image.format == "JPEG":
+            # Decoding at a half or a quarter is much faster; resampling by 3 or more hides the difference.
+            side = 3 * max(at_least) if "exif" in image.info else 0  # it may be turned
+            image.draft(None, (max(side, 3 * at_least[1]), max(side, 3 * at_least[0])))
+        image.load()
+        if image.format != "JPEG" or "exif" in image.info or "xmp" in image.info:  # looking is slow on small images
+            ImageOps.exif_transpose(image, in_place=True)
+        return convert(image, channels)
 
 
 @contextmanager
@@ -125,9 +137,9 @@ def _unreadable(path: Place, error: OSError) -> InputError:
     return InputError(path, f"cannot be read ({error.strerror})", "check the file and its permissions")
 
 
-def _read_numpy(path: Place) -> UInt8[np.ndarray, "h w c"]:
+def _read_numpy(path: Place, content: bytes) -> UInt8[np.ndarray, "h w c"]:
     try:
-        with io.BytesIO(read_bytes(path)) as file:
+        with io.BytesIO(content) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
     except ConvworksError:
         raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -14,11 +13,13 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from convworks.console import say
-from convworks.data.load import Progress, load_image, load_images, mean_std, summarise
+from convworks.data.load import Loaded, load_split
+from convworks.data.load_files import Damage, Progress, load_image, summarise
 from convworks.data.memory import NoRoomError, processors
 from convworks.data.preprocess import Preprocessing
 from convworks.data.quiet import quiet
 from convworks.data.source import Split
+from convworks.data.statistics import Histogram
 from convworks.errors import InputError
 
 SAMPLE = 10_000  # images that the statistics of a set of files are taken from
@@ -50,35 +51,38 @@ class Decoded:
                 try:
                     out[row] = load_image(self.files[number], self.preprocessing)
                 except InputError as error:
-                    damaged.append(error)
+                    damaged.append(Damage(index=number, where=error.where, reason=error.reason, remedy=error.remedy))
         if damaged:
             raise summarise(damaged, len(numbers))
         return torch.from_numpy(out).permute(0, 3, 1, 2)
+
+    def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and standard deviation of each channel, of pixels in 0..1, of some 10,000 images at most."""
+        step = max(1, len(self) // SAMPLE)
+        counts = Histogram(channels=self.shape[1])
+        chosen = range(0, len(self), step)
+        pieces = [chosen[first : first + PIECE] for first in range(0, len(chosen), PIECE)]
+        for pixels in ahead(self.decode, pieces, processors()):
+            counts.add(pixels)
+        return counts.mean_std()
 
 
 Images = Tensor | Decoded
 
 
-def open_images(split: Split, preprocessing: Preprocessing, *, always: bool, report: Progress | None = None) -> Images:
+def open_images(
+    split: Split, preprocessing: Preprocessing, *, always: bool, report: Progress | None = None
+) -> Loaded | Decoded:
     """Decode a split; files stay what they are where they are `always` to be decoded, or there is no room for them."""
     if split.files is not None and always:
         return Decoded(split, preprocessing)
     try:
-        return load_images(split, preprocessing, report=report)
+        return load_split(split, preprocessing, report=report)
     except NoRoomError as error:
         if split.files is None:
             raise
         say(f"{error.where} {error.reason}: images are decoded whenever they are wanted")
         return Decoded(split, preprocessing)
-
-
-def statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of each channel, of pixels in 0..1; of 10,000 images where they are files."""
-    if isinstance(images, Decoded):
-        step = max(1, len(images) // SAMPLE)
-        pieces = [slice(first, first + step * PIECE, step) for first in range(0, len(images), step * PIECE)]
-        return mean_std(torch.cat(list(ahead(partial(take, images), pieces, processors()))))
-    return mean_std(images)
 
 
 def take(images: Images, places: Int[np.ndarray, " b"] | slice) -> UInt8[Tensor, "b c h w"]:

@@ -1,10 +1,8 @@
-"""From a split to one uint8 tensor, decoded and fitted by threads."""
+"""From a split to one uint8 tensor: from the cache, or decoded and fitted by threads."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,18 +10,26 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from convworks.data.decode import convert, decode, open_image, to_array
-from convworks.data.memory import allocate, processors
-from convworks.data.place import Place
+from convworks.data.cached import find_or_decode
+from convworks.data.decode import convert, to_array
+from convworks.data.load_files import Progress, decode_files, each, summarise
+from convworks.data.memory import allocate
 from convworks.data.preprocess import Preprocessing, fit_array, fit_image, pad_arrays
-from convworks.data.quiet import quiet
 from convworks.data.source import Split
+from convworks.data.statistics import mean_std
 from convworks.errors import InputError
 
-Progress = Callable[[int, int], None]  # images done, images in all
-PIECE = 64  # images a task: enough to make the hand-over to a thread cheap
-PIECE_PIXELS = 1 << 19
-SHOWN = 5
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """The images of a split, in channels_last memory, and their mean and standard deviation where they are known."""
+
+    images: UInt8[Tensor, "n c h w"]
+    measured: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+    def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and standard deviation of each channel, of pixels in 0..1, exactly."""
+        return self.measured or mean_std(self.images)
 
 
 def load_images(
@@ -31,46 +37,35 @@ def load_images(
 ) -> UInt8[Tensor, "n c h w"]:
     """Decode and fit a whole split, in channels_last memory; one InputError names all damaged files.
 
-    More than `budget` bytes (default: half of the free memory) go into a nameless file in the user's cache.
+    Files come from the user's cache of decoded images, or go into it. What is not cached and has more than `budget`
+    bytes (default: half of the free memory) goes into a nameless file.
     """
+    return load_split(split, preprocessing, report=report, budget=budget).images
+
+
+def load_split(
+    split: Split, preprocessing: Preprocessing, *, report: Progress | None = None, budget: int | None = None
+) -> Loaded:
+    """Do as `load_images`; the cache knows mean and standard deviation besides."""
+    entry = None if split.files is None else find_or_decode(split.files, preprocessing, report)
+    if entry is not None:
+        pixels = torch.from_numpy(entry.images()).permute(0, 3, 1, 2)
+        return Loaded(images=pixels, measured=(entry.mean, entry.std))
     ready = _whole(split, preprocessing) if split.arrays is not None else None
     if ready is not None:
         if report is not None:
             report(len(split), len(split))
-        return torch.from_numpy(ready).permute(0, 3, 1, 2)
+        return Loaded(images=torch.from_numpy(ready).permute(0, 3, 1, 2))
     out = allocate((len(split), *preprocessing.size, preprocessing.channels), budget)
-    damaged: list[InputError] = []
-    done = 0
-    with quiet(), ThreadPoolExecutor(processors()) as pool:
-        tasks = [
-            pool.submit(_fill, out, split, preprocessing, range(first, min(first + PIECE, len(split))))
-            for first in range(0, len(split), PIECE)
-        ]
-        try:
-            for task in as_completed(tasks):
-                count, errors = task.result()
-                damaged += errors
-                done += count
-                if report is not None:
-                    report(done, len(split))
-        except BaseException:  # Ctrl-C and the like: do not decode the rest first
-            pool.shutdown(cancel_futures=True)
-            raise
-    if damaged:
-        raise summarise(damaged, len(split))
-    return torch.from_numpy(out).permute(0, 3, 1, 2)
-
-
-def load_image(path: Place, preprocessing: Preprocessing) -> UInt8[np.ndarray, "h w c"]:
-    """Decode and fit one file, exactly as `load_images` does."""
-    if path.suffix.lower() == ".npy":
-        array = decode(path, channels=preprocessing.channels)
-        return fit_array(array, preprocessing.size, preprocessing.fit, preprocessing.share)
-    side = 1 / preprocessing.share
-    wanted = (math.ceil(preprocessing.size[0] * side), math.ceil(preprocessing.size[1] * side))
-    at_least = None if preprocessing.fit == "pad" else wanted
-    image = open_image(path, channels=preprocessing.channels, at_least=at_least)
-    return to_array(fit_image(image, preprocessing.size, preprocessing.fit, preprocessing.share))
+    if split.files is not None:
+        decode_files(split.files, preprocessing, out.__setitem__, report)
+    else:
+        assert split.arrays is not None
+        arrays = split.arrays
+        damaged = each(lambda index: out.__setitem__(index, _fit_one(arrays[index], preprocessing)), len(split), report)
+        if damaged:
+            raise summarise(damaged, len(split))
+    return Loaded(images=torch.from_numpy(out).permute(0, 3, 1, 2))
 
 
 def fit_images(arrays: UInt8[np.ndarray, "n h w c"], preprocessing: Preprocessing) -> UInt8[np.ndarray, "n h2 w2 c2"]:
@@ -80,32 +75,6 @@ def fit_images(arrays: UInt8[np.ndarray, "n h w c"], preprocessing: Preprocessin
     if ready is not None:
         return ready
     return np.stack([_fit_one(array, preprocessing) for array in arrays])
-
-
-def mean_std(images: UInt8[Tensor, "n c h w"]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of each channel, of pixels in 0..1, exactly."""
-    values = range(256)
-    means, deviations = [], []
-    for channel in range(images.shape[1]):
-        counts = _histogram(images[:, channel])
-        count = sum(counts)
-        total = sum(n * value for n, value in zip(counts, values, strict=True))
-        squares = sum(n * value * value for n, value in zip(counts, values, strict=True))
-        means.append(total / count / 255)
-        # In whole numbers until the root: n * sum(x^2) - sum(x)^2 loses nothing.
-        deviations.append(math.sqrt((count * squares - total**2) / count**2) / 255)
-    return tuple(means), tuple(deviations)
-
-
-def summarise(errors: list[InputError], count: int) -> InputError:
-    """Join the errors of several files into one that names the first few."""
-    ordered = sorted(errors, key=lambda error: error.where)
-    if len(ordered) == 1:
-        return ordered[0]
-    more = f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
-    names = ", ".join(error.where for error in ordered[:SHOWN]) + more
-    reason = f"{len(ordered)} of {count} images cannot be used (the first {ordered[0].reason})"
-    return InputError(names, reason, "repair or remove them")
 
 
 def _whole(split: Split, preprocessing: Preprocessing) -> np.ndarray | None:
@@ -124,20 +93,6 @@ def _whole(split: Split, preprocessing: Preprocessing) -> np.ndarray | None:
     return fitted.copy() if fitted is arrays else fitted
 
 
-def _fill(out: np.ndarray, split: Split, preprocessing: Preprocessing, where: range) -> tuple[int, list[InputError]]:
-    """Decode and fit some images into their places; return how many, and what was wrong."""
-    damaged = []
-    for index in where:
-        try:
-            if split.files is not None:
-                out[index] = load_image(split.files[index], preprocessing)
-            elif split.arrays is not None:
-                out[index] = _fit_one(split.arrays[index], preprocessing)
-        except InputError as error:
-            damaged.append(error)
-    return len(where), damaged
-
-
 def _fit_one(array: UInt8[np.ndarray, "h w c"], preprocessing: Preprocessing) -> np.ndarray:
     if array.shape[2] == preprocessing.channels:
         return fit_array(array, preprocessing.size, preprocessing.fit, preprocessing.share)
@@ -147,15 +102,3 @@ def _fit_one(array: UInt8[np.ndarray, "h w c"], preprocessing: Preprocessing) ->
     image = Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.shape[2] == 1 else array))
     converted = convert(image, preprocessing.channels)
     return to_array(fit_image(converted, preprocessing.size, preprocessing.fit, preprocessing.share))
-
-
-def _histogram(plane: UInt8[Tensor, "n h w"]) -> list[int]:
-    """Count each value, in pairs of pixels: ten times as fast as summing squares."""
-    pairs, single = np.zeros(1 << 16, dtype=np.int64), np.zeros(256, dtype=np.int64)
-    for piece in torch.split(plane, max(1, PIECE_PIXELS // plane[0].numel())):
-        flat = np.ascontiguousarray(piece.cpu().numpy()).reshape(-1)
-        even = len(flat) - len(flat) % 2
-        pairs += np.bincount(flat[:even].view(np.uint16), minlength=1 << 16)
-        single += np.bincount(flat[even:], minlength=256)
-    square = pairs.reshape(256, 256)
-    return [int(n) for n in square.sum(0) + square.sum(1) + single]

@@ -34,6 +34,13 @@ def open_bytes(place: Place) -> io.BufferedReader | io.BytesIO:
     return place.open("rb") if isinstance(place, Path) else io.BytesIO(read_bytes(place))
 
 
+def container(place: Place) -> Path | str:
+    """Return the file that holds it, or its address: a path itself, a shard, a table."""
+    if isinstance(place, Stretch):
+        return place.shard.where
+    return place.table if isinstance(place, Row) else place
+
+
 def byte_size(place: Place) -> int:
     """Return how many bytes a file has, without reading it (of a row: its share of the table); 0 for what is gone."""
     if not isinstance(place, Path):

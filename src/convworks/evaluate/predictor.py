@@ -16,7 +16,8 @@ from torch import nn
 from convworks.bundle.bundle import Bundle, load_bundle
 from convworks.bundle.pretrained import locate
 from convworks.data.decode import convert, to_array
-from convworks.data.load import fit_images, load_image, load_images
+from convworks.data.load import fit_images, load_images
+from convworks.data.load_files import load_image
 from convworks.data.quiet import quiet
 from convworks.data.source import Source, Split, open_source
 from convworks.errors import InputError

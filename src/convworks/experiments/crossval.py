@@ -14,6 +14,7 @@ from jaxtyping import Int64
 
 from convworks.config import to_json
 from convworks.data.config import Fold
+from convworks.data.damaged import leave_out
 from convworks.data.folds import assign, divide, pool
 from convworks.data.source import Source, open_source
 from convworks.evaluate.metrics import summary
@@ -48,7 +49,7 @@ def crossval(
     """
     asked = {"folds": folds, "stratified": stratified, "group_by": group_by}
     experiment = Experiment(kind=KIND, asked=asked, config=absolute(config), train=train, command=command)
-    _assigned(experiment, open_source(experiment.config.data.source))  # what cannot be divided is refused at once
+    _assigned(experiment, _usable(experiment))  # what cannot be divided is refused at once
     return _carry_out(experiment, out, None, workers)
 
 
@@ -72,6 +73,12 @@ def _fold(experiment: Experiment, number: int) -> Fold:
     return Fold(number=number, of=asked["folds"], stratified=asked["stratified"], group_by=asked["group_by"])
 
 
+def _usable(experiment: Experiment) -> Source:
+    """Open the source as the runs do: without damaged files, where they are to be left out."""
+    data = experiment.config.data
+    return leave_out(open_source(data.source), data.skip_damaged).source
+
+
 def _assigned(experiment: Experiment, source: Source) -> Int64[np.ndarray, " n"]:
     """Return the fold, from 0, of each image, as the runs find it."""
     data, seed = experiment.config.data, experiment.config.seed
@@ -90,7 +97,7 @@ def _carry_out(experiment: Experiment, out: Path | None, resume: Path | None, wo
 
 
 def _results(experiment: Experiment, place: Path, todo: list[Job], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
-    source = open_source(experiment.config.data.source)
+    source = _usable(experiment)
     folds = _assigned(experiment, source)
     predictions = _out_of_fold(experiment, place, todo, source, folds)
     rows = [

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from convworks.data.damaged import leave_out
 from convworks.data.folds import divide
 from convworks.data.source import open_source
 from convworks.evaluate.metrics import summary
@@ -67,7 +68,8 @@ def _results(experiment: Experiment, place: Path, todo: list[Job], outcomes: Map
     config = experiment.config
     rows = [{"seed": job.config.seed, **row(experiment, place, job.name, outcomes[job.name].results)} for job in todo]
     bundles = [place / job.name / "bundle" for job in todo]
-    source = divide(open_source(config.data.source), todo[0].config.data, todo[0].config.seed)
+    usable = leave_out(open_source(config.data.source), config.data.skip_damaged)
+    source = divide(usable.source, todo[0].config.data, todo[0].config.seed)
     splits = [split for split in ("validation", "test") if split in source.splits]
     together = {split: ensemble(bundles, source, split, config.device) for split in splits}
     metric = config.training.best

@@ -17,8 +17,10 @@ from convworks.console import counting
 from convworks.data.augment.pipeline import check_augment
 from convworks.data.batches import Samples, steps_per_epoch
 from convworks.data.config import DataConfig
+from convworks.data.damaged import Usable, leave_out
 from convworks.data.folds import divide
-from convworks.data.images import Images, open_images, statistics
+from convworks.data.images import Images, open_images
+from convworks.data.load import Loaded
 from convworks.data.place import byte_size
 from convworks.data.preprocess import Preprocessing
 from convworks.data.shape import image_shape
@@ -33,10 +35,14 @@ LARGEST = 224  # images of different sizes become squares of at most this side, 
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """Source, decoded splits, preprocessing, the untrained network, and the configuration that says all of it."""
+    """Source, decoded splits, preprocessing, the untrained network, and the configuration that says all of it.
+
+    `usable` says which damaged files were left out.
+    """
 
     config: RunConfig
     source: Source
+    usable: Usable
     splits: Mapping[str, Samples]
     preprocessing: Preprocessing
     network: Network
@@ -49,7 +55,8 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     """
     require_train(source)
     data = config.data
-    source = divide(source, data, config.seed)
+    usable = leave_out(source, data.skip_damaged)
+    source = divide(usable.source, data, config.seed)
     shape = image_shape(source.splits["train"], largest=LARGEST)
     channels = data.channels or shape.channels
     if channels not in (1, 3, 4, shape.channels):
@@ -71,17 +78,18 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     check_augment(config.augment, kept, preprocessing.size, channels)
     # Built before anything is decoded, so that a network that does not fit the images says so at once.
     network = _network(config, len(source.classes), preprocessing)
-    images = {}
+    loaded = {}
     for name, split in source.splits.items():
         with counting(f"decoding {name}") as report:
             size = kept if name == "train" else preprocessing.size
             wanted = preprocessing.model_copy(update={"size": size})
-            images[name] = open_images(split, wanted, always=data.decode == "always", report=report)
+            loaded[name] = open_images(split, wanted, always=data.decode == "always", report=report)
     if data.mean is None or data.std is None:
-        mean, std = statistics(images["train"])
+        mean, std = loaded["train"].mean_std()
         # A channel without any contrast keeps its scale.
         measured = {"mean": data.mean or mean, "std": data.std or tuple(value or 1.0 for value in std)}
         preprocessing = preprocessing.model_copy(update=measured)
+    images = {name: found.images if isinstance(found, Loaded) else found for name, found in loaded.items()}
     place = device if _fits(images.values(), device) else torch.device("cpu")
     splits = {
         name: Samples(
@@ -94,6 +102,7 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     return Material(
         config=config.model_copy(update={"data": _resolved(data, source, preprocessing)}),
         source=source,
+        usable=usable,
         splits=splits,
         preprocessing=preprocessing,
         network=network.to(device).channels_last(),

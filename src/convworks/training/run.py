@@ -124,6 +124,9 @@ def _leading(
     """Train as the process that writes: the only one, or the first of several."""
     known = fingerprint(material.source)
     facts = _facts(setup, command)
+    if material.usable.damaged:
+        say(material.usable.line())
+        facts["damaged"] = dict(material.usable.damaged)
     with folder.occupied(out, setup.config.recipe, resume) as path:
         progress = _shared(setup, _resumed(path, setup, known) if resume else Progress())
         loaded = time.perf_counter()

@@ -1,0 +1,70 @@
+"""Go through an epoch of a class folder with convworks.
+
+python load_epoch.py ROOT --epoch first|later --cache DIR    The last line is a JSON object; its seconds leave imports
+out. The first epoch starts with an empty cache in DIR, a later one with what the last run left there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import time
+from pathlib import Path
+
+import torch
+
+from convworks.data.batches import Samples, batches, normalise
+from convworks.data.config import AugmentConfig
+from convworks.data.load import load_split
+from convworks.data.preprocess import Preprocessing
+from convworks.data.source import open_source
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def epoch(samples: Samples, number: int) -> int:
+    augment = AugmentConfig(crop=0.08, flip=True)
+    found = 0
+    for batch in batches(samples, augment, batch_size=64, seed=0, epoch=number):
+        found += len(normalise(batch.images, MEAN, STD))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--epoch", choices=("first", "later"), required=True)
+    parser.add_argument("--cache", type=Path, required=True)
+    args = parser.parse_args()
+    os.environ["XDG_CACHE_HOME"] = str(args.cache)
+    if args.epoch == "first":
+        shutil.rmtree(args.cache, ignore_errors=True)
+    preprocessing = Preprocessing(size=(224, 224), channels=3, fit="crop", mean=MEAN, std=STD)
+    started = time.perf_counter()
+    split = open_source(args.root).splits["train"]
+    samples = Samples(images=load_split(split, preprocessing).images, labels=torch.from_numpy(split.labels))
+    loaded = time.perf_counter()
+    images = epoch(samples, 0)
+    ended = time.perf_counter()
+    facts = {"images": images, "loading_s": loaded - started, "seconds": ended - started}
+    if args.epoch == "later":
+        images = epoch(samples, 1)
+        facts["seconds"] = time.perf_counter() - ended
+    facts["anonymous_peak_mib"] = anonymous()
+    print(json.dumps(facts))
+
+
+def anonymous() -> float:
+    """Return the memory that is this process's own, in MiB: without the files that are mapped; at its peak, about."""
+    fields = Path("/proc/self/status").read_text().split() if Path("/proc/self/status").exists() else []
+    if "RssFile:" not in fields:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    values = {name: int(fields[fields.index(f"{name}:") + 1]) for name in ("VmHWM", "RssFile")}
+    return (values["VmHWM"] - values["RssFile"]) / 2**10
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""The user's cache of decoded images: entries, how much room they may take, and which have to go."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from convworks.data.lock import remove_unused
+from convworks.data.named import cache_folder
+from convworks.errors import InputError
+from convworks.files import TEMPORARY, write_text
+
+LIMIT = "CONVWORKS_CACHE_LIMIT"
+LARGEST = 50 * 10**9
+SHARE = 10  # of the disk: one part in so many
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+SUFFIX, KNOWN, DAMAGED = ".safetensors", ".known", ".damaged"
+PAGE = 4096
+#: No memory set aside for copies of pages: otherwise the system refuses a map that is larger than the memory.
+NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A file of decoded images: shape n h w c, where they come from, bytes on the disk, last use (seconds since 1970).
+
+    `mean` and `std` of each channel, of pixels in 0..1; `recipe` says what was done to the files.
+    """
+
+    path: Path
+    shape: tuple[int, int, int, int]
+    source: str
+    recipe: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    start: int
+    bytes: int
+    used: float
+
+    @property
+    def name(self) -> str:
+        """What the entry is called by: a digest of its content."""
+        return self.path.stem
+
+    def images(self) -> UInt8[np.ndarray, "n h w c"]:
+        """Map the images into memory; who writes to them changes his own copy alone."""
+        with self.path.open("rb") as file:
+            mapped = mmap.mmap(
+                file.fileno(), 0, flags=mmap.MAP_PRIVATE | NORESERVE, prot=mmap.PROT_READ | mmap.PROT_WRITE
+            )
+        return np.ndarray(self.shape, dtype=np.uint8, buffer=mapped, offset=self.start)
+
+
+def folder() -> Path:
+    """Return where the entries lie; it may not exist yet."""
+    return cache_folder() / "decoded"
+
+
+def limit() -> int:
+    """Return how many bytes all entries may take: $CONVWORKS_CACHE_LIMIT, else a tenth of the free disk.
+
+    Raises InputError for a limit that is no number of bytes.
+    """
+    text = os.environ.get(LIMIT, "").strip()
+    if not text:
+        place = next(path for path in (folder(), *folder().parents) if os.path.exists(path))
+        free = shutil.disk_usage(place).free + sum(path.stat().st_size for path in folder().glob(f"*{SUFFIX}"))
+        return min(LARGEST, free // SHARE)
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", text)
+    if found is None or found[2].upper() not in UNITS:
+        raise InputError(LIMIT, f"{text!r} is no number of bytes", "write 20GB, 500MB, or 0 for no cache")
+    return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+def entries() -> list[Entry]:
+    """Return all whole entries, the last used first."""
+    found = [open_entry(path.stem) for path in folder().glob(f"*{SUFFIX}")]
+    return sorted((entry for entry in found if entry), key=lambda entry: (-entry.used, entry.name))
+
+
+def open_entry(name: str) -> Entry | None:
+    """Return an entry after a look at its header and its size; a damaged one is removed, and counts as missing."""
+    path = folder() / f"{name}{SUFFIX}"
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            start = 8 + int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(start, status.st_size) - 8))
+    except OSError:
+        return None
+    except ValueError:
+        path.unlink(missing_ok=True)
+        return None
+    try:
+        facts = {key: json.loads(value) for key, value in header["__metadata__"].items()}
+        n, height, width, channels = header["images"]["shape"]
+        whole = status.st_size == start + n * height * width * channels
+        if not whole or facts.pop("checksum") != _checksum(header["images"], facts):
+            raise ValueError
+        facts = {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
+        size = status.st_size
+        return Entry(
+            path=path, shape=(n, height, width, channels), start=start, bytes=size, used=status.st_mtime, **facts
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        path.unlink(missing_ok=True)
+        return None
+
+
+def header(shape: tuple[int, ...], facts: Mapping[str, Any], *, length: int = PAGE) -> bytes:
+    """Return the beginning of an entry, a safetensors file with one tensor: whole pages, at least `length` bytes."""
+    images = {"dtype": "U8", "shape": list(shape), "data_offsets": [0, int(np.prod(shape, dtype=np.int64))]}
+    metadata = {**facts, "checksum": _checksum(images, facts)}
+    text = json.dumps({"__metadata__": {key: json.dumps(value) for key, value in metadata.items()}, "images": images})
+    room = max(length, -(-(8 + len(text.encode())) // PAGE) * PAGE) - 8
+    return room.to_bytes(8, "little") + text.encode().ljust(room)
+
+
+def touch(entry: Entry) -> None:
+    """Note that an entry is used now."""
+    with suppress(OSError):
+        os.utime(entry.path)
+
+
+def known(signature: str) -> Entry | None:
+    """Return the entry that these very files (paths, sizes, times) were found to be before."""
+    try:
+        name = (folder() / f"{signature}{KNOWN}").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return None
+    return open_entry(name) if re.fullmatch("[0-9a-f]+", name) else None
+
+
+def remember(signature: str, name: str) -> None:
+    """Note which entry the files of a signature are."""
+    with suppress(OSError):  # without the note the files are read once more, no harm done
+        write_text(folder() / f"{signature}{KNOWN}", name + "\n")
+
+
+def make_room(size: int) -> bool:
+    """Remove the entries least recently used until `size` more bytes fit; False where they never will."""
+    most = limit()
+    if size > most:
+        return False
+    sweep()
+    there = entries()
+    while there and sum(entry.bytes for entry in there) + size > most:
+        _remove(there.pop())
+    return True
+
+
+def find(name: str | None) -> list[Entry]:
+    """Return the one entry whose name is this or begins so; for None all.
+
+    Raises InputError where no entry, or more than one, is called so.
+    """
+    there = entries()
+    if name is None:
+        return there
+    there = [entry for entry in there if name and entry.name.startswith(name)]
+    if len(there) != 1:
+        reason = f"{len(there)} entries are called so" if there else "no entry of the cache is called so"
+        raise InputError(name or "cache", reason, "`convworks cache` lists them")
+    return there
+
+
+def clear(name: str | None = None) -> list[Entry]:
+    """Remove what `find` returns, return it."""
+    found = find(name)
+    for entry in found:
+        _remove(entry)
+    if name is None:
+        for note in folder().glob(f"*{DAMAGED}"):
+            note.unlink(missing_ok=True)
+    sweep()
+    return found
+
+
+def sweep() -> None:
+    """Remove what processes that were killed left behind, and notes of entries that are gone."""
+    for path in folder().glob(f"*{TEMPORARY}"):
+        remove_unused(path)
+    names = {path.stem for path in folder().glob(f"*{SUFFIX}")}
+    for path in folder().glob(f"*{KNOWN}"):
+        with suppress(OSError, ValueError):
+            if path.read_text(encoding="utf-8").strip() not in names:
+                path.unlink()
+
+
+def _remove(entry: Entry) -> None:
+    """Remove an entry; who has mapped it keeps its images."""
+    with suppress(OSError):
+        entry.path.unlink()
+
+
+def _checksum(images: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps([images, facts], sort_keys=True).encode()).hexdigest()[:32]

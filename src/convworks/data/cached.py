@@ -1,0 +1,138 @@
+"""Files decoded once: from the cache, or into it; None where the cache cannot take them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import PIL
+import simplejpeg
+import torch
+
+from convworks.console import say
+from convworks.data import cache, lock
+from convworks.data.cache import Entry
+from convworks.data.load_files import Progress, decode_files, digest_files
+from convworks.data.place import Place, container
+from convworks.data.preprocess import Preprocessing
+from convworks.data.signature import digest, signature_of
+from convworks.data.statistics import Histogram
+from convworks.files import TEMPORARY
+
+#: Smaller sets are decoded in about a second: not worth room on the disk.
+MOST_FILES, MOST_BYTES = 1000, 32 * 2**20
+DECODER = f"1, Pillow {PIL.__version__}, simplejpeg {simplejpeg.__version__}"  # count up what changes pixels
+CHUNK = 16 * 2**20  # bytes
+
+
+def find_or_decode(
+    files: Sequence[Place], preprocessing: Preprocessing, report: Progress | None = None
+) -> Entry | None:
+    """Return the entry of these files: known by paths, sizes and times, or by content, or decoded now.
+
+    None where caching is off or pointless, or the disk has no room, which is said on standard error. Of several
+    processes one decodes, the others wait for it. Raises one InputError that names all damaged files.
+    """
+    if not lock.AVAILABLE or cache.limit() == 0:
+        return None
+    signature = signature_of(files, _recipe(preprocessing), most_files=MOST_FILES, most_bytes=MOST_BYTES)
+    if signature is None:
+        return None
+    shape = (len(files), *preprocessing.size, preprocessing.channels)
+    try:
+        cache.folder().mkdir(parents=True, exist_ok=True)
+        while True:
+            entry = cache.known(signature) or _known_by_content(files, preprocessing, signature)
+            if entry is not None:
+                cache.touch(entry)
+                if report is not None:
+                    report(len(files), len(files))
+                return entry
+            size = int(np.prod(shape, dtype=np.int64)) + cache.PAGE
+            if not cache.make_room(size):
+                say(f"{_gigabytes(size)} of decoded images are more than {cache.LIMIT} allows: not cached")
+                return None
+            with lock.locked(cache.folder() / f"{signature}{TEMPORARY}") as handle:
+                if handle is not None:
+                    return _build(handle, signature, files, preprocessing, report)
+    except OSError as error:  # no room, or no right to write: the images are what counts
+        say(f"{cache.folder()}: {error.strerror}; the decoded images are not cached")
+        return None
+
+
+def _recipe(preprocessing: Preprocessing) -> str:
+    """Say what is done to files: what decides the pixels, besides the files."""
+    height, width = preprocessing.size
+    size = f"{height}x{width}x{preprocessing.channels}"
+    return f"{size}, {preprocessing.fit}, share {preprocessing.share!r}, decoder {DECODER}"
+
+
+def _known_by_content(files: Sequence[Place], preprocessing: Preprocessing, signature: str) -> Entry | None:
+    """Return the entry of the same files at another place or time; they are read only where there may be one."""
+    recipe = _recipe(preprocessing)
+    if not any(entry.shape[0] == len(files) and entry.recipe == recipe for entry in cache.entries()):
+        return None
+    name = digest(digest_files(files) + recipe.encode())
+    entry = cache.open_entry(name)
+    if entry is not None:
+        cache.remember(signature, name)
+    return entry
+
+
+def _build(
+    handle: int, signature: str, files: Sequence[Place], preprocessing: Preprocessing, report: Progress | None
+) -> Entry | None:
+    """Decode into a temporary file, which gets its name when it is whole and on the disk.
+
+    Images are written, not mapped: that would count as memory of this process.
+    """
+    shape = (len(files), *preprocessing.size, preprocessing.channels)
+    recipe = _recipe(preprocessing)
+    facts: dict[str, Any] = {"source": _place(files), "recipe": recipe}
+    longest = cache.header(shape, {**facts, "mean": [0.1**20 / 3] * shape[3], "std": [0.1**20 / 3] * shape[3]})
+    start, row = len(longest), int(np.prod(shape[1:]))
+    if hasattr(os, "posix_fallocate"):  # a full disk is noticed at once
+        os.posix_fallocate(handle, 0, start + len(files) * row)
+
+    def put(index: int, image: np.ndarray) -> None:
+        _write(handle, np.ascontiguousarray(image).data.cast("B"), start + index * row)
+
+    content = decode_files(files, preprocessing, put, report)
+    counts = Histogram(channels=shape[3])
+    step = max(1, CHUNK // row)
+    for first in range(0, len(files), step):
+        count = min(step, len(files) - first)
+        pixels = np.frombuffer(bytearray(os.pread(handle, count * row, start + first * row)), np.uint8)
+        counts.add(torch.from_numpy(pixels.reshape(count, *shape[1:])).permute(0, 3, 1, 2))
+    mean, std = counts.mean_std()
+    header = cache.header(shape, {**facts, "mean": mean, "std": std}, length=start)
+    _write(handle, memoryview(header), 0)
+    os.fsync(handle)
+    name = digest(content + recipe.encode())
+    (cache.folder() / f"{signature}{TEMPORARY}").replace(cache.folder() / f"{name}{cache.SUFFIX}")
+    cache.remember(signature, name)
+    return cache.open_entry(name)
+
+
+def _write(handle: int, content: memoryview, offset: int) -> None:
+    while content:
+        written = os.pwrite(handle, content, offset)
+        content, offset = content[written:], offset + written
+
+
+def _place(files: Sequence[Place]) -> str:
+    """Return the folder that holds all files, for people."""
+    try:
+        holders = {container(file) for file in files}
+        addresses = sorted(holder for holder in holders if isinstance(holder, str))
+        if addresses:
+            return addresses[0].rpartition("/")[0]
+        return os.path.commonpath([os.path.abspath(holder) for holder in holders]).encode("utf-8", "replace").decode()
+    except ValueError:  # on several drives
+        return str(container(files[0]))
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 10**9:.1f} GB"

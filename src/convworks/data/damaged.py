@@ -1,0 +1,85 @@
+"""Damaged files of a source: found before anything depends on which images there are, and left out if asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from convworks.console import counting
+from convworks.data import cache, lock
+from convworks.data.decode import NUMPY, decode, open_image
+from convworks.data.load_files import Damage, each
+from convworks.data.signature import signature_of
+from convworks.data.source import Source, Split
+from convworks.errors import InputError
+from convworks.files import write_json
+
+LEAST = (2, 2)  # JPEGs are looked through at an eighth of their size: all their bytes are read, few pixels made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usable:
+    """A source without its damaged files, and the names of these, each with what is wrong."""
+
+    source: Source
+    damaged: Mapping[str, str] = field(default_factory=dict)
+
+    def line(self) -> str:
+        """Say in one line what is left out."""
+        names = [*list(self.damaged)[:5], *(["..."] if len(self.damaged) > 5 else [])]
+        return f"left out {len(self.damaged)} damaged of {self.source.where}: {', '.join(names)}"
+
+
+def leave_out(source: Source, share: float | None) -> Usable:
+    """Leave damaged files out of every split, where at most this share of all files is damaged.
+
+    None leaves nothing out: whoever decodes refuses them. Raises InputError above the share, and where a split or a
+    class of train would have no image left. What was found is noted in the cache, for other processes and runs.
+    """
+    if share is None:
+        return Usable(source=source)
+    found = {name: _damaged(name, split) for name, split in source.splits.items() if split.files is not None}
+    count, total = sum(map(len, found.values())), sum(len(source.splits[name]) for name in found)
+    if count == 0:
+        return Usable(source=source)
+    names = {source.splits[name].names[damage.index]: damage.reason for name, each in found.items() for damage in each}
+    if count > share * total:
+        first = next(iter(names))
+        reason = f"{count} of {total} images are damaged ({first}: {names[first]}), more than {share:.4g} of them"
+        raise InputError(source.where, reason, "repair or remove them, or raise data.skip_damaged")
+    splits = dict(source.splits)
+    for name, damages in found.items():
+        kept = np.setdiff1d(np.arange(len(splits[name])), [damage.index for damage in damages])
+        if lost := np.setdiff1d(splits[name].labels, splits[name].labels[kept]).tolist():
+            whose = f"class {source.classes[lost[0]]!r}" if source.classes else "no class"
+            raise InputError(source.where, f"all images of {whose} in {name} are damaged", "repair or replace them")
+        splits[name] = splits[name].select(kept)
+    return Usable(source=replace(source, splits=splits), damaged=names)
+
+
+def _damaged(name: str, split: Split) -> list[Damage]:
+    """Look through all files of a split, or remember what was found before."""
+    files = split.files or ()
+
+    def look(index: int) -> None:
+        if files[index].suffix.lower() == NUMPY:
+            decode(files[index], channels=None)
+        else:
+            open_image(files[index], channels=None, at_least=LEAST)
+
+    signature = signature_of(files, "damaged") if lock.AVAILABLE and cache.limit() else None
+    note = cache.folder() / f"{signature}{cache.DAMAGED}"
+    if signature is not None:
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            return [Damage(**values) for values in json.loads(note.read_text(encoding="utf-8"))["damaged"]]
+    with counting(f"looking through {name}") as report:
+        found = each(look, len(files), report)
+    if signature is not None:
+        with suppress(OSError):  # without the note the files are looked through once more, no harm done
+            note.parent.mkdir(parents=True, exist_ok=True)
+            write_json(note, {"damaged": [vars(damage) for damage in found]})
+    return found

@@ -1,0 +1,125 @@
+"""Decode many files by threads, with bounded memory, and note what is wrong with each."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from convworks.data.decode import NUMPY, decode, open_image, to_array
+from convworks.data.memory import processors
+from convworks.data.place import Place, read_bytes
+from convworks.data.preprocess import Preprocessing, fit_array, fit_image
+from convworks.data.quiet import quiet
+from convworks.errors import InputError
+
+Progress = Callable[[int, int], None]  # images done, images in all
+PIECE = 64  # images a task: enough to make the hand-over to a thread cheap
+SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Damage:
+    """A file that cannot be used, and why: words alone, for an exception would keep what it was raised on alive."""
+
+    index: int
+    where: str
+    reason: str
+    remedy: str
+
+
+def load_image(path: Place, preprocessing: Preprocessing, content: bytes | None = None) -> UInt8[np.ndarray, "h w c"]:
+    """Decode and fit one file, exactly as `load_images` does; `content` is its own, where it has been read already."""
+    if path.suffix.lower() == NUMPY:
+        array = decode(path, channels=preprocessing.channels, content=content)
+        return fit_array(array, preprocessing.size, preprocessing.fit, preprocessing.share)
+    side = 1 / preprocessing.share
+    wanted = (math.ceil(preprocessing.size[0] * side), math.ceil(preprocessing.size[1] * side))
+    at_least = None if preprocessing.fit == "pad" else wanted
+    image = open_image(path, channels=preprocessing.channels, at_least=at_least, content=content)
+    return to_array(fit_image(image, preprocessing.size, preprocessing.fit, preprocessing.share))
+
+
+def decode_files(
+    files: Sequence[Place],
+    preprocessing: Preprocessing,
+    put: Callable[[int, UInt8[np.ndarray, "h w c"]], None],
+    report: Progress | None = None,
+) -> bytes:
+    """Decode and fit files, give each image to `put` with its index (from any thread); return the files' digest.
+
+    Raises one InputError that names all damaged files, at the end.
+    """
+    digests = [b""] * len(files)
+
+    def one(index: int) -> None:
+        content = read_bytes(files[index])
+        digests[index] = _digest(content)
+        put(index, load_image(files[index], preprocessing, content))
+
+    damaged = each(one, len(files), report)
+    if damaged:
+        raise summarise(damaged, len(files))
+    return _digest(b"".join(digests))
+
+
+def digest_files(files: Sequence[Place]) -> bytes:
+    """Return what `decode_files` returns, without decoding; damaged files count as any."""
+    digests = [b""] * len(files)
+
+    def one(index: int) -> None:
+        digests[index] = _digest(read_bytes(files[index]))
+
+    unreadable = each(one, len(files))
+    if unreadable:
+        raise summarise(unreadable, len(files))
+    return _digest(b"".join(digests))
+
+
+def each(work: Callable[[int], None], count: int, report: Progress | None = None) -> list[Damage]:
+    """Do `work` for 0 ... count - 1 in threads; return what raised InputError, in order."""
+
+    def piece(where: range) -> tuple[int, list[Damage]]:
+        found = []
+        for index in where:
+            try:
+                work(index)
+            except InputError as error:
+                found.append(Damage(index=index, where=error.where, reason=error.reason, remedy=error.remedy))
+        return len(where), found
+
+    damaged: list[Damage] = []
+    done = 0
+    with quiet(), ThreadPoolExecutor(processors()) as pool:
+        tasks = [pool.submit(piece, range(first, min(first + PIECE, count))) for first in range(0, count, PIECE)]
+        try:
+            for task in as_completed(tasks):
+                number, found = task.result()
+                damaged += found
+                done += number
+                if report is not None:
+                    report(done, count)
+        except BaseException:  # Ctrl-C and the like: do not decode the rest first
+            pool.shutdown(cancel_futures=True)
+            raise
+    return sorted(damaged, key=lambda damage: damage.index)
+
+
+def summarise(damaged: Sequence[Damage], count: int) -> InputError:
+    """Join what is wrong with several files into one error that names the first few."""
+    ordered = sorted(damaged, key=lambda damage: damage.where)
+    if len(ordered) == 1:
+        return InputError(ordered[0].where, ordered[0].reason, ordered[0].remedy)
+    more = f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
+    names = ", ".join(damage.where for damage in ordered[:SHOWN]) + more
+    reason = f"{len(ordered)} of {count} images cannot be used (the first {ordered[0].reason})"
+    return InputError(names, reason, "repair or remove them")
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
