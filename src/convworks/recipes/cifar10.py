@@ -4,9 +4,9 @@ All differ from the paper in four points: the mean is taken out by channel, not 
 their deviation (which batch normalisation undoes); shifts bring in black, not the mean; the bundle holds the best epoch
 on validation, not the last; batches have 127 or 128 images, so that 182 epochs are 64,064 steps.
 
-None was run to its end for this page. With --epochs 13 on a copy of CIFAR-10 recompressed as JPEG, one seed, one core of
-an AMD EPYC, the test error was 19.6 % (resnet20, 24 min), 21.0 % (resnet56, 64 min), 21.5 % (plain20, 21 min) and 61.2 %
-(plain56, 61 min): docs/recipes.md.
+None was run to its end for this page. With --epochs 13 on a copy of CIFAR-10 recompressed as JPEG, one seed, one core
+of an AMD EPYC, the test error was 19.6 % (resnet20, 24 min), 21.0 % (resnet56, 64 min), 21.5 % (plain20, 21 min) and
+61.2 % (plain56, 61 min): docs/recipes.md.
 """
 
 from __future__ import annotations

@@ -6,13 +6,12 @@ Its validation images choose the learning rate and the epoch that is kept, as in
 errors were measured on. None of these recipes was run to its end for this page.
 
 What all of them have other than their papers:
-- Images are cut to the middle square, decoded once to the network's size and kept: all 1.28 million take the space
-  given below, in a memory-mapped file in the user's cache where memory is smaller. Random crops are cut from these,
-  and enlarged, not from the photograph.
-- Crops of a fixed side (224 of 256 pixels) or of images scaled at random have become crops of a random share of the
-  area, from that of the smallest to all of it, with sides of ratio 3/4 to 4/3.
-- Colours are not shifted along their principal components, nor varied otherwise.
-- The bundle holds the best epoch on validation, measured on one centre crop, not on ten or on a dense grid.
+- Crops are cut from the middle square of a photograph, scaled to the size that is kept, not from all of it.
+- Squares are decoded once and kept where the disk has room: all 1.28 million take the space given below. Elsewhere they
+  are decoded whenever they are wanted (--set data.decode=always).
+- Colours are shifted along the published principal components where the paper shifts them, not along those of the set.
+- The bundle holds the best epoch on validation, measured on the whole middle square scaled to the network's size, not
+  on one or ten crops or on a dense grid.
 - One process takes the whole batch; --set training.accumulation=8 cuts it into parts where memory is short.
 
 On a small set weights that are averaged over 10,000 steps stay those of the beginning: --set training.ema=0.9.
@@ -29,8 +28,6 @@ from convworks.training.schedule_config import Exponential, Plateau
 
 #: Pixels of 0 to 255 with the mean taken out, and not divided by their deviation.
 RAW = (1 / 255, 1 / 255, 1 / 255)
-#: The share of the area of 256x256 pixels that a crop of 224x224 has.
-OF_256 = (224 / 256) ** 2
 #: The first four convolutions of A and its fully connected layers, which D and E began with (section 3.1).
 OF_VGG_A = ("stem", "stage2.conv1", "stage3.conv1", "stage3.conv2", "head.hidden6", "head.hidden7", "head.logits")
 
@@ -40,10 +37,12 @@ def alexnet() -> RunConfig:
 
     Batches of 128, momentum 0.9, weight decay 0.0005 of the weights, learning rate 0.01 divided by 10 three times, when
     validation stops improving; 90 epochs; centred raw pixels; weights N(0, 0.01^2) and the paper's biases; dropout.
-    Published: 40.7 % top-1, 18.2 % top-5. The decoded images take 206 GB.
+    Crops of 227 pixels out of 256, mirrored, colours shifted (section 4.1). Published: 40.7 % top-1, 18.2 % top-5. The
+    decoded images take 260 GB.
 
-    It differs in the points that all of them have, and: the mean is taken out by channel, not by pixel;
-    "stops improving" is five epochs without a better one, which the authors judged by eye.
+    It differs in the points that all of them have, and: crops have 227 pixels, with which the paper's layers have the
+    sizes that it gives, not 224; the mean is taken out by channel, not by pixel; "stops improving" is five epochs
+    without a better one, which the authors judged by eye.
     """
     training = TrainingConfig(
         epochs=90,
@@ -53,8 +52,8 @@ def alexnet() -> RunConfig:
     )
     return RunConfig(
         recipe="imagenet/alexnet",
-        data=DataConfig(source="imagenet", size=(227, 227), std=RAW),
-        augment=AugmentConfig(flip=True, crop=OF_256),
+        data=DataConfig(source="imagenet", size=(227, 227), stored=(256, 256), std=RAW),
+        augment=AugmentConfig(flip=True, lighting=0.1),
         model=ModelConfig(name="alexnet"),
         training=training,
     )
@@ -64,8 +63,9 @@ def vgg_a() -> RunConfig:
     """VGG A as Simonyan and Zisserman 2014 trained it, section 3.1: `convworks train imagenet/vgg_a`.
 
     Batches of 256, momentum 0.9, weight decay 0.0005, learning rate 0.01 divided by 10 three times, when validation
-    stops improving; 74 epochs (370,000 steps); dropout. Published: 29.6 % top-1, 10.4 % top-5 (S = 256). The decoded
-    images take 200 GB. D and E begin with its layers: `imagenet/vgg_d`.
+    stops improving; 74 epochs (370,000 steps); dropout; crops of 224 pixels out of 256 (S = 256), mirrored, colours
+    shifted. Published: 29.6 % top-1, 10.4 % top-5. The decoded images take 260 GB. D and E begin with its layers:
+    `imagenet/vgg_d`.
 
     It differs in the points that all of them have, and: first weights are those of Glorot and Bengio, which
     the paper recommends in a note, not of variance 0.01; with these, the paper's centred raw pixels made the loss
@@ -100,11 +100,12 @@ def googlenet() -> RunConfig:
 
     Momentum 0.9, the learning rate 4 % lower every 8 epochs, crops of 8 to 100 % of the area with sides of ratio 3/4
     to 4/3, averaged weights; the losses of both auxiliary classifiers count 0.3. Published: 7.89 % top-5 with 144
-    crops and 10.07 % with one, of one network. The decoded images take 200 GB.
+    crops and 10.07 % with one, of one network. The decoded images take 260 GB.
 
     It differs in the points that all of them have, and: the paper does not give batch size, learning rate,
     weight decay and epochs, so they are those of its replication in Caffe (32, 0.01, 0.0002, 250); one process instead
-    of asynchronous ones; pixels are divided by their deviation; the average is exponential, over some 10,000 steps.
+    of asynchronous ones; no photometric distortions, which it does not describe; pixels are divided by their deviation;
+    the average is exponential, over some 10,000 steps.
     """
     training = TrainingConfig(
         epochs=250,
@@ -115,7 +116,7 @@ def googlenet() -> RunConfig:
     )
     return RunConfig(
         recipe="imagenet/googlenet",
-        data=DataConfig(source="imagenet", size=(224, 224)),
+        data=DataConfig(source="imagenet", size=(224, 224), stored=(256, 256)),
         augment=AugmentConfig(flip=True, crop=0.08),
         model=ModelConfig(name="googlenet"),
         training=training,
@@ -127,7 +128,7 @@ def inception_v3() -> RunConfig:
 
     RMSProp with decay 0.9 and epsilon 1.0, batches of 32, 100 epochs, learning rate 0.045 times 0.94 every two epochs,
     gradients clipped at 2.0, labels smoothed by 0.1 (section 7), averaged weights; the auxiliary classifier's loss
-    counts 0.4. Published: 21.2 % top-1, 5.6 % top-5, one crop. The decoded images take 357 GB.
+    counts 0.4. Published: 21.2 % top-1, 5.6 % top-5, one crop. The decoded images take 463 GB.
 
     It differs in the points that all of them have, and: one process, not 50 asynchronous ones; epsilon is
     added to the root, not under it; the norm of all gradients together is clipped, as the paper does not say which;
@@ -144,7 +145,7 @@ def inception_v3() -> RunConfig:
     )
     return RunConfig(
         recipe="imagenet/inception_v3",
-        data=DataConfig(source="imagenet", size=(299, 299)),
+        data=DataConfig(source="imagenet", size=(299, 299), stored=(342, 342)),
         augment=AugmentConfig(flip=True, crop=0.08),
         model=ModelConfig(name="inception_v3"),
         training=training,
@@ -154,12 +155,13 @@ def inception_v3() -> RunConfig:
 def resnet50() -> RunConfig:
     """ResNet-50 as He et al. 2015 trained it, section 3.4: `convworks train imagenet/resnet50`.
 
-    Batches of 256, momentum 0.9, weight decay 0.0001 of all parameters, learning rate 0.1 divided by 10 when
-    validation stops improving, 120 epochs (600,000 steps), no dropout. Published: 20.74 % top-1, 5.25 % top-5, dense
-    at several scales (22.85 %, 6.71 % with ten crops). The decoded images take 200 GB.
+    Batches of 256, momentum 0.9, weight decay 0.0001 of all parameters, learning rate 0.1 divided by 10 when validation
+    stops improving, 120 epochs (600,000 steps), no dropout. Published: 20.74 % top-1, 5.25 % top-5, dense at several
+    scales (22.85 %, 6.71 % with ten crops). Crops of 224 pixels out of images scaled to 256 to 480, mirrored, colours
+    shifted. The decoded images take 893 GB.
 
-    It differs in the points that all of them have (crops of 224 pixels from images of 256 to 480 are shares
-    of 22 % and more), and: the mean is taken out by channel, not by pixel; "stops improving" is five epochs without
+    It differs in the points that all of them have, and: of the scale of a crop, the area is drawn evenly, not the
+    side; the mean is taken out by channel, not by pixel; "stops improving" is five epochs without
     a better one, at most three times. The stride is on the first 1x1 convolution, as in the paper; --model
     resnet50_v1_5 has it on the 3x3.
     """
@@ -209,8 +211,8 @@ def _vgg(name: str, start: Start | None) -> RunConfig:
     )
     return RunConfig(
         recipe=f"imagenet/{name}",
-        data=DataConfig(source="imagenet", size=(224, 224)),
-        augment=AugmentConfig(flip=True, crop=OF_256),
+        data=DataConfig(source="imagenet", size=(224, 224), stored=(256, 256)),
+        augment=AugmentConfig(flip=True, lighting=0.1),
         model=ModelConfig(name=name, start=start),
         training=training,
     )
@@ -225,8 +227,10 @@ def _resnet(name: str) -> RunConfig:
     )
     return RunConfig(
         recipe=f"imagenet/{name}",
-        data=DataConfig(source="imagenet", size=(224, 224)),
-        augment=AugmentConfig(flip=True, crop=(224 / 480) ** 2),
+        data=DataConfig(source="imagenet", size=(224, 224), stored=(480, 480)),
+        augment=AugmentConfig(
+            flip=True, crop=(224 / 480) ** 2, crop_largest=(224 / 256) ** 2, crop_ratio=1, lighting=0.1
+        ),
         model=ModelConfig(name=name),
         training=training,
     )
