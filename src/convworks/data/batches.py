@@ -134,6 +134,9 @@ def normalise(
     images: UInt8[Tensor, "b c h w"], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Float[Tensor, "b c h w"]:
     """Return float32 images with the given mean and standard deviation (of pixels in 0..1) taken out."""
-    scale = torch.tensor([1 / (255 * s) for s in std], device=images.device)
-    offset = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=images.device)
-    return torch.addcmul(offset[:, None, None], images.float(), scale[:, None, None])
+    b, c, h, w = images.shape
+    # Rows of all channels in channels_last order, and in place: several times as fast as by channels.
+    scale = torch.tensor([1 / (255 * s) for s in std], device=images.device).repeat(w)
+    offset = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=images.device).repeat(w)
+    rows = images.permute(0, 2, 3, 1).reshape(b, h, w * c).float()
+    return torch.addcmul(offset, rows, scale, out=rows).view(b, h, w, c).permute(0, 3, 1, 2)
