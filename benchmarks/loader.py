@@ -27,7 +27,7 @@ def _loader(workspace: Path, name: str, epoch: str) -> Benchmark:
     _enlarge(workspace, root)
     return Benchmark(
         name=name,
-        job=f"{COUNT} photographs, random crops of 224x224, flipped, as float32: the {epoch} epoch, without start-up.",
+        job=f"{COUNT} photos, random crops resized to 224x224, flipped, as float32: the {epoch} epoch, no start-up.",
         variants=(
             Variant(
                 name="convworks load_split, batches",

@@ -22,13 +22,14 @@ from convworks.data.load import load_split
 from convworks.data.preprocess import Preprocessing
 from convworks.data.source import open_source
 
+STORED, SIZE = (256, 256), (224, 224)  # what is kept, and what the network reads
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def epoch(samples: Samples, number: int) -> int:
     augment = AugmentConfig(crop=0.08, flip=True)
     found = 0
-    for batch in batches(samples, augment, batch_size=64, seed=0, epoch=number):
+    for batch in batches(samples, augment, batch_size=64, seed=0, epoch=number, size=SIZE):
         found += len(normalise(batch.images, MEAN, STD))
     return found
 
@@ -42,7 +43,7 @@ def main() -> None:
     os.environ["XDG_CACHE_HOME"] = str(args.cache)
     if args.epoch == "first":
         shutil.rmtree(args.cache, ignore_errors=True)
-    preprocessing = Preprocessing(size=(224, 224), channels=3, fit="crop", mean=MEAN, std=STD)
+    preprocessing = Preprocessing(size=STORED, channels=3, fit="crop", mean=MEAN, std=STD)
     started = time.perf_counter()
     split = open_source(args.root).splits["train"]
     samples = Samples(images=load_split(split, preprocessing).images, labels=torch.from_numpy(split.labels))
