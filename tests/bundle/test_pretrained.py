@@ -91,7 +91,7 @@ def test_a_damaged_file_is_not_used(mirror: Path, monkeypatch: pytest.MonkeyPatc
 def test_offline_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CONVWORKS_MIRROR", "http://127.0.0.1:9")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("convworks.data.download.time.sleep", lambda _: None)
+    monkeypatch.setattr("convworks.data.retry.time.sleep", lambda _: None)
     with pytest.raises(
         RunError, match=r"cannot be downloaded \(.*refused.*\); put the file at .*vgg16-397923af.pth by hand"
     ):
