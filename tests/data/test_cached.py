@@ -235,7 +235,7 @@ def test_more_than_the_limit_is_decoded_into_memory(
     monkeypatch.setenv(cache.LIMIT, "13kB")
     np.testing.assert_array_equal(loaded(other), expected(other))
     (line,) = capsys.readouterr().err.splitlines()
-    assert "more than CONVWORKS_CACHE_LIMIT allows: not cached" in line
+    assert "(CONVWORKS_CACHE_LIMIT): not cached" in line
     assert len(names(place, ".safetensors")) == 1
 
 

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import convworks
 from convworks.data import cache, damaged
+from convworks.data.config import AugmentConfig, DataConfig
 from convworks.data.damaged import leave_out
 from convworks.data.source import Source, open_source
+from convworks.data.variations import plan
 from convworks.errors import InputError
 
 
@@ -98,3 +101,29 @@ def test_a_damaged_note_is_passed_over(folder: Path, content: str) -> None:
 def test_arrays_have_no_damage() -> None:
     source = open_source("digits")
     assert leave_out(source, 0.0).source is source
+
+
+def test_what_cannot_be_read_just_now_is_not_noted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_source(folder)
+    unreadable = folder / "train" / "ants" / "05.jpg"
+    kept = unreadable.read_bytes()
+    unreadable.unlink()
+    assert leave_out(source, 0.2).damaged.keys() == {"train/ants/05.jpg"}
+    unreadable.write_bytes(kept)
+    assert leave_out(source, 0.2).damaged == {}
+
+
+def test_a_set_that_is_decoded_when_it_is_wanted_names_all_damage_before_training(folder: Path, tmp_path: Path) -> None:
+    damage(folder / "train/ants/03.jpg", folder / "test/bees/01.jpg")
+    with pytest.raises(InputError, match=r"2 of 40 images cannot be used") as caught:
+        convworks.train(data=folder, epochs=1, out=tmp_path / "run", overrides=["data.decode=always"])
+    assert "test/bees/01.jpg" in str(caught.value)
+    assert "train/ants/03.jpg" in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_sheet_of_augmentation_leaves_out_what_training_leaves_out(folder: Path) -> None:
+    damage(folder / "train/ants/03.jpg")
+    data = DataConfig(source=str(folder), size=(16, 16), skip_damaged=0.1)
+    split, _ = plan(open_source(folder), data, AugmentConfig(), seed=0, batch_size=8, largest=64)
+    assert "train/ants/03.jpg" not in split.names

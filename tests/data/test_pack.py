@@ -201,3 +201,15 @@ def test_nothing_half_written(
         pack(open_source(folder), tmp_path / "packed", shard_size=30_000)
     assert calls == 3
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_shards_do_not_go_where_a_tables_images_are(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for number in range(4):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(images / f"{number}.png")
+    table = tmp_path / "table.csv"
+    table.write_text("path,label\n" + "".join(f"images/{number}.png,{number % 2}\n" for number in range(4)))
+    with pytest.raises(InputError, match="lies inside the source"):
+        pack(open_source(table), images / "packed")
+    assert len(list(images.iterdir())) == 4

@@ -418,3 +418,25 @@ def test_what_is_no_set_of_shards(tmp_path: Path) -> None:
         (tmp_path / name / "1.png").write_bytes(picture(1))
     shard(tmp_path / "backup.tar", GOOD)
     assert open_source(tmp_path).kind == "folder"
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE])
+def test_an_image_that_is_a_link_is_refused(tmp_path: Path, kind: bytes) -> None:
+    path = shard(tmp_path / "train-0.tar", samples("0", "1"))
+    with tarfile.open(path, "a") as tar:
+        link = tarfile.TarInfo("again.png")
+        link.type, link.linkname = kind, tar.getnames()[0]
+        tar.addfile(link)
+    with pytest.raises(InputError, match=r"again\.png: is a link to"):
+        open_source(path)
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match="is no address"):
+        open_source("http://[::1/x")
+
+
+def test_an_index_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "index.json").write_text('{"shardlist": ' + "[" * 100_000)
+    with pytest.raises(InputError, match="damaged JSON"):
+        open_source(tmp_path / "index.json")

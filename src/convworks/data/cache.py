@@ -77,7 +77,10 @@ def limit() -> int:
     text = os.environ.get(LIMIT, "").strip()
     if not text:
         place = next(path for path in (folder(), *folder().parents) if os.path.exists(path))
-        free = shutil.disk_usage(place).free + sum(path.stat().st_size for path in folder().glob(f"*{SUFFIX}"))
+        free = shutil.disk_usage(place).free
+        for path in folder().glob(f"*{SUFFIX}"):
+            with suppress(OSError):  # another process has removed it
+                free += path.stat().st_size
         return min(LARGEST, free // SHARE)
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", text)
     if found is None or found[2].upper() not in UNITS:

@@ -52,7 +52,8 @@ def find_or_decode(
                 return entry
             size = int(np.prod(shape, dtype=np.int64)) + cache.PAGE
             if not cache.make_room(size):
-                say(f"{_gigabytes(size)} of decoded images are more than {cache.LIMIT} allows: not cached")
+                room = f"the cache's {_megabytes(cache.limit())} ({cache.LIMIT})"
+                say(f"{_megabytes(size)} of decoded images are more than {room}: not cached")
                 return None
             with lock.locked(cache.folder() / f"{signature}{TEMPORARY}") as handle:
                 if handle is not None:
@@ -134,5 +135,5 @@ def _place(files: Sequence[Place]) -> str:
         return str(container(files[0]))
 
 
-def _gigabytes(size: int) -> str:
-    return f"{size / 10**9:.1f} GB"
+def _megabytes(size: int) -> str:
+    return f"{size / 10**6:,.0f} MB"

@@ -40,8 +40,9 @@ class DataConfig(Config):
     `validation_seed` (the run's seed where None) runs of different seeds are validated on the same images. `fold`
     divides train and validation together as a cross-validation does, instead. Files are decoded `once`, into memory or
     a mapped file, or `always` when they are wanted (as they are where neither has room); `workers` threads then read
-    ahead, by default one a processor. Up to a share of `skip_damaged` of all files may be damaged: they are left out
-    before anything else is done; with None any is refused.
+    batches of training ahead, by default one a processor, and `mean` and `std` are measured on some 10,000 images. Up
+    to a share of `skip_damaged` of all files may be damaged: they are left out before anything else is done; with None
+    any is refused.
     """
 
     source: str

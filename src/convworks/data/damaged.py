@@ -11,11 +11,13 @@ import numpy as np
 
 from convworks.console import counting
 from convworks.data import cache, lock
+from convworks.data.cached import DECODER
 from convworks.data.decode import NUMPY, decode, open_image
-from convworks.data.load_files import Damage, each
+from convworks.data.load_files import Damage, each, summarise
+from convworks.data.place import Place, container, read_bytes
 from convworks.data.signature import signature_of
 from convworks.data.source import Source, Split
-from convworks.errors import InputError
+from convworks.errors import ConvworksError, InputError
 from convworks.files import write_json
 
 LEAST = (2, 2)  # JPEGs are looked through at an eighth of their size: all their bytes are read, few pixels made
@@ -61,6 +63,21 @@ def leave_out(source: Source, share: float | None) -> Usable:
     return Usable(source=replace(source, splits=splits), damaged=names)
 
 
+def refuse(source: Source) -> None:
+    """Raise one InputError that names all damaged files of all splits, for a set that is decoded when it is wanted."""
+    found = [damage for name, split in source.splits.items() for damage in _damaged(name, split)]
+    if found:
+        raise summarise(found, sum(map(len, source.splits.values())))
+
+
+def _readable(place: Place) -> bool:
+    try:
+        read_bytes(place)
+    except ConvworksError:
+        return False
+    return True
+
+
 def _damaged(name: str, split: Split) -> list[Damage]:
     """Look through all files of a split, or remember what was found before."""
     files = split.files or ()
@@ -71,14 +88,16 @@ def _damaged(name: str, split: Split) -> list[Damage]:
         else:
             open_image(files[index], channels=None, at_least=LEAST)
 
-    signature = signature_of(files, "damaged") if lock.AVAILABLE and cache.limit() else None
+    local = not any(isinstance(container(file), str) for file in files)  # what is behind an address may be repaired
+    signature = signature_of(files, f"damaged, {DECODER}") if local and lock.AVAILABLE and cache.limit() else None
     note = cache.folder() / f"{signature}{cache.DAMAGED}"
     if signature is not None:
         with suppress(OSError, ValueError, TypeError, KeyError):
             return [Damage(**values) for values in json.loads(note.read_text(encoding="utf-8"))["damaged"]]
     with counting(f"looking through {name}") as report:
         found = each(look, len(files), report)
-    if signature is not None:
+    # What could not be read may be readable the next time, though nothing about the file has changed.
+    if signature is not None and all(_readable(files[damage.index]) for damage in found):
         with suppress(OSError):  # without the note the files are looked through once more, no harm done
             note.parent.mkdir(parents=True, exist_ok=True)
             write_json(note, {"damaged": [vars(damage) for damage in found]})

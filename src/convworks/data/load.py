@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,8 +50,9 @@ def load_split(
     """Do as `load_images`; the cache knows mean and standard deviation besides."""
     entry = None if split.files is None else find_or_decode(split.files, preprocessing, report)
     if entry is not None:
-        pixels = torch.from_numpy(entry.images()).permute(0, 3, 1, 2)
-        return Loaded(images=pixels, measured=(entry.mean, entry.std))
+        with suppress(OSError):  # another process needed its room just now
+            pixels = torch.from_numpy(entry.images()).permute(0, 3, 1, 2)
+            return Loaded(images=pixels, measured=(entry.mean, entry.std))
     ready = _whole(split, preprocessing) if split.arrays is not None else None
     if ready is not None:
         if report is not None:

@@ -68,7 +68,8 @@ def pack(
 def _check_folder(source: Source, folder: Path) -> None:
     """Refuse a place for the shards that is taken, cannot be, or lies in the source."""
     where = f"--pack {folder}"
-    if source.path is not None and source.path.is_dir() and folder.resolve().is_relative_to(source.path.resolve()):
+    inside = {Path(root) for root in (source.path, *_folders(source)) if root is not None}
+    if any(root.is_dir() and folder.resolve().is_relative_to(root.resolve()) for root in inside):
         raise InputError(where, "lies inside the source, which is never written to", "name a place outside")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise InputError(where, "is a link" if folder.is_symlink() else "is a file", "give the name of a new folder")
@@ -76,6 +77,14 @@ def _check_folder(source: Source, folder: Path) -> None:
         raise InputError(where, "the folder is not empty", "give the name of a new folder")
     if not folder.absolute().parent.is_dir():
         raise InputError(where, "its folder does not exist", "make the folder first")
+
+
+def _folders(source: Source) -> set[Path]:
+    """Return the folders that a table's images lie in, but for the table's own, where people work."""
+    if source.path is None or source.path.is_dir():
+        return set()
+    files = [file for split in source.splits.values() for file in split.files or ()]
+    return {file.parent for file in files if isinstance(file, Path)} - {source.path.parent}
 
 
 def _encode(split: Split, index: int) -> tuple[str, bytes]:

@@ -27,7 +27,7 @@ def parse_index(where: object, content: bytes) -> Index:
     """Read an index, or raise InputError; a shard without `samples` is listed, not indexed."""
     try:
         values = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(where, f"is damaged JSON ({error})", AGAIN) from None
     if not isinstance(values, dict) or not isinstance(values.get("shardlist"), list) or not values["shardlist"]:
         raise InputError(

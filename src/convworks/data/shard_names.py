@@ -69,7 +69,7 @@ def list_shards(root: Path) -> list[str]:
 def ordered(classes: Iterable[str]) -> tuple[str, ...]:
     """Return classes in their order: by number where all are numbers, else by name."""
     names = sorted(classes)
-    numbers = all(name.isascii() and name.isdigit() for name in names)
+    numbers = all(name.isascii() and name.isdigit() and len(name) < 19 for name in names)
     return tuple(sorted(names, key=int)) if numbers else tuple(names)
 
 

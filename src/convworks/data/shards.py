@@ -77,7 +77,10 @@ def open_index(path: Path) -> Source:
 
 def open_address(address: str) -> Source:
     """Open shards behind the http(s) address of their index, or of the folder that it is in."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise InputError(address, f"is no address ({error})", "give the http(s) address of an index") from None
     if parts.path.lower().endswith(TAR):
         beside = urljoin(address, NAME)
         raise InputError(address, f"is a shard: over HTTP, give the address of its index ({beside})", MAKE)
@@ -113,8 +116,10 @@ def _check_shard(index: Path, path: Path, entry: Entry) -> None:
     """Refuse a shard that is missing or has another length than its index says."""
     try:
         length = path.stat().st_size
-    except OSError:
-        raise InputError(index, f"names {entry.url}, which does not exist", "fetch it, or pack the set again") from None
+    except (OSError, ValueError):
+        raise InputError(
+            index, f"names {entry.url}, which does not exist", "fetch it, or pack the set again"
+        ) from None
     if entry.length is not None and length != entry.length:
         reason = f"has {length:,} bytes, but {entry.length:,} in {index}"
         raise InputError(path, reason, "fetch it again, or make the index again")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convworks.data.place import Place, byte_size, container
+from convworks.data.row import Row
 from convworks.data.stretch import Stretch
 
 
@@ -15,10 +16,12 @@ def signature_of(files: Sequence[Place], recipe: str, *, most_files: int = 0, mo
     """Return a digest of path, size and modification time of all files, and of what is done to them.
 
     None where one cannot be read (who decodes it says why), for fewer files and bytes than `most_...`, and for what is
-    behind an address without checksums.
+    behind an address without checksums, and for rows of tables, which may be the paths of other files.
     """
-    if any(isinstance(file, Stretch) and isinstance(file.shard.where, str) and file.crc32 is None for file in files):
-        return None
+    for file in files:
+        unknown = isinstance(file, Stretch) and isinstance(file.shard.where, str) and file.crc32 is None
+        if unknown or isinstance(file, Row):
+            return None
     try:
         if len(files) < most_files and sum(map(byte_size, files)) < most_bytes:
             return None

@@ -67,6 +67,9 @@ def _read(path: Path, length: int) -> TarIndex:
                 end = member.offset_data + -(-member.size // BLOCK) * BLOCK
                 if member.isfile():
                     _add(path, samples, member)
+                elif (member.islnk() or member.issym()) and member.name.lower().endswith((*IMAGES, *LABELS)):
+                    reason = f"is a link to {member.linkname}, and has no bytes of its own"
+                    raise InputError(f"{path}!{member.name}", reason, "pack with --dereference --hard-dereference")
             file.seek(end)
             if end > length or file.read(BLOCK) != bytes(BLOCK):
                 raise InputError(path, f"is cut short or damaged after {min(end, length):,} bytes", "fetch it again")
@@ -135,7 +138,7 @@ def _label(path: Path, image: str, files: dict[str, tarfile.TarInfo], file: IO[b
             fields = values if isinstance(values, dict) else {"label": values}
             value = next((fields[name] for name in FIELDS if name in fields), None)
             text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(where, f"is no label ({error})", "put the class alone into it") from None
     if not text:
         has = f"names none of {', '.join(FIELDS)}" if kind == "json" else "is empty"

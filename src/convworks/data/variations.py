@@ -16,6 +16,7 @@ from convworks.data.augment.noise import draw
 from convworks.data.augment.pipeline import augment, check_augment
 from convworks.data.batches import steps_per_epoch
 from convworks.data.config import AugmentConfig, DataConfig
+from convworks.data.damaged import leave_out
 from convworks.data.folds import divide
 from convworks.data.load import load_images
 from convworks.data.mix import draw_mixture, mix
@@ -58,7 +59,7 @@ def plan(
     `largest` is the greatest side of images of different sizes, where the configuration does not give a size.
     """
     require_train(source)
-    split = divide(source, data, seed).splits["train"]
+    split = divide(leave_out(source, data.skip_damaged).source, data, seed).splits["train"]
     shape = image_shape(split, largest=largest)
     size, channels = data.size or shape.size, data.channels or shape.channels
     stored = data.stored or size

@@ -17,7 +17,7 @@ from convworks.console import counting
 from convworks.data.augment.pipeline import check_augment
 from convworks.data.batches import Samples, steps_per_epoch
 from convworks.data.config import DataConfig
-from convworks.data.damaged import Usable, leave_out
+from convworks.data.damaged import Usable, leave_out, refuse
 from convworks.data.folds import divide
 from convworks.data.images import Images, open_images
 from convworks.data.load import Loaded
@@ -78,6 +78,8 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     check_augment(config.augment, kept, preprocessing.size, channels)
     # Built before anything is decoded, so that a network that does not fit the images says so at once.
     network = _network(config, len(source.classes), preprocessing)
+    if data.decode == "always":
+        refuse(source)  # before training, not in the middle of it
     loaded = {}
     for name, split in source.splits.items():
         with counting(f"decoding {name}") as report:
