@@ -117,9 +117,7 @@ def _check_shard(index: Path, path: Path, entry: Entry) -> None:
     try:
         length = path.stat().st_size
     except (OSError, ValueError):
-        raise InputError(
-            index, f"names {entry.url}, which does not exist", "fetch it, or pack the set again"
-        ) from None
+        raise InputError(index, f"names {entry.url}, which does not exist", "fetch it, or pack the set again") from None
     if entry.length is not None and length != entry.length:
         reason = f"has {length:,} bytes, but {entry.length:,} in {index}"
         raise InputError(path, reason, "fetch it again, or make the index again")
