@@ -34,6 +34,7 @@ def test_override_sets_nested_fields_and_leaves_the_original() -> None:
         ("model.name=resnet21", ["model", "resnet21", "resnet20"]),
         ("training.schedule.kind=steep", ["schedule"]),
         ("augment.crop=2", ["augment.crop", "less than or equal to 1"]),
+        ("augment.flip=sometimes", ["augment.flip", "'alternating'", "sometimes"]),
         ("device=tpu", ["device", "tpu"]),
         ("training.optimizer.momentum=0", ["nesterov"]),
     ],

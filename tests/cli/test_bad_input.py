@@ -204,6 +204,10 @@ VALUES: Rows = {
     "two channels": (lambda p: change(p, "data.channels=2"), "data.channels | is 2 | images have 1 | use 1"),
     "another source": (lambda p: change(p, "data.source=digits"), "data.source | --data | leave one of them out"),
     "unknown table field": (lambda p: change(p, "model.table.dropot=3"), "model.table.dropot | 'dropout' | fields:"),
+    "a network without width": (
+        lambda p: [*change(p, "model.table.widths=64,0"), "--model", "airbench94"],
+        "model.table.widths.1 | greater than 0 | published row",
+    ),
     "wrong table value": (lambda p: change(p, "model.table.dropout=3.0"), "model.table | dropout=3.0 | correct"),
     "image too small": (lambda p: train(p.folder(), "--model", "lenet5"), "8x8 | lenet5 | at least 32x32 | --set"),
 }

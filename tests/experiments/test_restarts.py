@@ -71,6 +71,7 @@ def test_the_folder_holds_ordinary_runs_a_page_and_the_predictions(found: dict[s
     assert {path.name for path in place.iterdir()} == names
     assert not list(place.rglob("*.partial"))
     page = (place / "report.html").read_text()
+    assert ">Validation</h2>" in page
     assert "src=" not in page
     assert "http" not in page
     assert f"{100 * found['test']['mean']:.2f}" in page
@@ -151,3 +152,8 @@ def test_a_run_that_fails_ends_the_experiment_and_leaves_nothing_but_what_can_go
     # The other of two runs may have come as far as a checkpoint, which it saves when it is told to end.
     kept = list((tmp_path / "2").rglob("checkpoints/*.safetensors"))
     assert kept or not list(tmp_path.glob("2/*"))
+
+
+def test_runs_of_one_epoch_have_no_curves(tmp_path: Path) -> None:
+    convworks.restarts(runs=2, out=tmp_path / "runs", **{**OPTIONS, "epochs": 1})
+    assert ">Validation</h2>" not in (tmp_path / "runs" / "report.html").read_text()

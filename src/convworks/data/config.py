@@ -121,7 +121,7 @@ class AugmentConfig(Config):
 
     shift: Annotated[int, Field(ge=0)] = 0
     border: Literal["background", "reflect"] = "background"
-    flip: bool | Literal["alternating"] = False
+    flip: Literal[False, True, "alternating"] = False
     crop: Annotated[float, Field(gt=0, le=1)] | None = None
     crop_largest: Annotated[float, Field(gt=0, le=1)] = 1.0
     crop_ratio: Annotated[float, Field(ge=1, le=10)] = 4 / 3

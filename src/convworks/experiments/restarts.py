@@ -100,6 +100,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
             (f"Ensemble on {split}", f"{results['ensemble'][split]['top1']:.2%}"),
             (f"Best run ({best}) on {split}", f"{next(r for r in rows if r['name'] == best)[split]['top1']:.2%}"),
         ]
+    curves = _curves(place, rows, best)
     lines = [("mean", found["mean"], "blue"), ("ensemble", all_of_them["top1"], "green")]
     entries = [(run["name"], run[shown]["top1"], tuple(run[shown]["interval"])) for run in rows]
     entries.append(("ensemble", all_of_them["top1"], tuple(all_of_them["interval"])))
@@ -116,7 +117,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
         tiles=tiles,
         figures=[
             ("runs", "Runs", "With 95 % intervals for the number of images.", scores(entries, lines)),
-            ("curves", "Validation", "Each line is a run, the best in blue.", _curves(place, rows, best)),
+            *([("curves", "Validation", "Each line is a run, the best in blue.", curves)] if curves else []),
         ],
         header=header,
         rows=[
@@ -141,8 +142,9 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
 
 
 def _curves(place: Path, rows: list[dict[str, Any]], best: str) -> Any:
+    """Draw validation over the epochs of each run; None where none has more than one, which the table says better."""
     lines = {
         run["name"]: [(float(epoch["epoch"]), epoch["validation_top1"]) for epoch in history(place / run["name"])]
         for run in rows
     }
-    return overlaid(lines, best)
+    return overlaid(lines, best) if max(map(len, lines.values())) > 1 else None

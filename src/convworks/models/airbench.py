@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from pydantic import PositiveInt
 from torch import nn
 
 from convworks.layers.network import Network
@@ -17,8 +18,8 @@ from convworks.models.catalogue import Facts, Shape
 class Airbench:
     """A row: patches of `whitened` pixels a side, the widths of the groups, and what the logits are multiplied by."""
 
-    whitened: int = 2
-    widths: tuple[int, ...] = (64, 256, 256)
+    whitened: PositiveInt = 2
+    widths: tuple[PositiveInt, ...] = (64, 256, 256)
     scale: float = 1 / 9
 
 
