@@ -102,8 +102,16 @@ def test_orthogonalised_works_on_the_singular_values(shape: tuple[int, int]) -> 
     assert torch.equal(orthogonalised(torch.zeros(3, 4), 5), torch.zeros(3, 4))
 
 
-def test_ten_steps_of_muon_equal_its_formulas() -> None:
-    config = Muon(momentum=0.9, weight_decay=0.01, others=0.5)
+def test_orthogonalised_in_float32_is_as_good_as_in_float64() -> None:
+    matrix = torch.randn(64, 576, dtype=torch.float64)
+    matrix[1] = matrix[0] * (1 + 1e-6)  # a singular value near 0
+    found = orthogonalised(matrix.float(), 5).double()
+    torch.testing.assert_close(found, orthogonalised(matrix, 5), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("normalise", [False, True])
+def test_ten_steps_of_muon_equal_its_formulas(normalise: bool) -> None:
+    config = Muon(momentum=0.9, weight_decay=0.01, others=0.5, normalise=normalise)
     ours, theirs = small(), small()
     parameters = trainable(ours)
     state = initial_state(config, parameters)
@@ -124,6 +132,8 @@ def test_ten_steps_of_muon_equal_its_formulas() -> None:
         change = newton_schulz(0.1 * gradient + 0.9 * average, 5)
         reference.step()
         with torch.no_grad():
+            if normalise:
+                filters.mul_(2 / filters.square().sum().sqrt())  # four filters
             filters.mul_(1 - 0.02 * 0.01).sub_(0.02 * torch.from_numpy(change).reshape(filters.shape))
         theirs.zero_grad()
         update(config, parameters, state, 0.02)

@@ -25,6 +25,13 @@ class Clip(Config):
     limit: PositiveFloat
 
 
+class Resolution(Config):
+    """The size (height, width) that training images are reduced to, `until` that share of all steps is done."""
+
+    size: tuple[PositiveInt, PositiveInt]
+    until: Annotated[float, Field(gt=0, le=1)]
+
+
 class TrainingConfig(Config):
     """How the network is trained.
 
@@ -33,7 +40,8 @@ class TrainingConfig(Config):
     kept (at most (1 + step) / (10 + step), or the first weights would never fade in a short run). `sampling` balanced
     draws every class equally often. `best` names the metric on validation that chooses the checkpoint; `patience`: stop
     after so many epochs that were not the best. `keep_last` and `keep_best` say how many epochs keep their checkpoints.
-    `batch_norm` says whether the processes of a distributed run take each their own statistics, or those of the whole
+    `resolutions` are sizes of images to begin with, smaller than the network's (progressive resizing, Howard 2018), each
+    until its share of the steps is done; what is left has the network's own. `batch_norm` says whether the processes of a distributed run take each their own statistics, or those of the whole
     batch.
     """
 
@@ -44,6 +52,7 @@ class TrainingConfig(Config):
     schedule: Annotated[Schedule, Field(discriminator="kind")]
     warmup: Warmup | None = None
     loss: Annotated[LossConfig, Field(discriminator="kind")] = CrossEntropy()
+    resolutions: tuple[Resolution, ...] = ()
     clip: Clip | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     sampling: Literal["shuffled", "balanced"] = "shuffled"
@@ -58,6 +67,13 @@ class TrainingConfig(Config):
     def _parts_are_not_empty(self) -> TrainingConfig:
         if self.accumulation > self.batch_size:
             raise ValueError(f"accumulation {self.accumulation} cuts batch_size {self.batch_size} into empty parts")
+        return self
+
+    @model_validator(mode="after")
+    def _resolutions_follow_each_other(self) -> TrainingConfig:
+        moments = [found.until for found in self.resolutions]
+        if moments != sorted(set(moments)):
+            raise ValueError(f"resolutions end at {', '.join(map(str, moments))}: give each a later end than the last")
         return self
 
 

@@ -19,6 +19,7 @@ from convworks.training.config import RunConfig
 from convworks.training.loss import Loss, batch_loss
 from convworks.training.optimizer import update
 from convworks.training.progress import Progress
+from convworks.training.resolution import resize, size_at
 from convworks.training.schedule import Clock, learning_rate
 from convworks.training.stability import average_decay, clip, largest_gradients, move_average
 from convworks.training.world import ALONE, Forward, World
@@ -153,7 +154,7 @@ def step(setup: Setup, number: int, batch: Batch, rate: float) -> tuple[float, i
     count = max(1, min(training.accumulation, batch.size // setup.world.size))
     for part, last in parts(batch, count):
         with setup.world.communicating(setup.forward, last):
-            value, right = backward(setup, part, batch.size)
+            value, right = backward(setup, number, part, batch.size)
         loss, correct = loss + value, correct + right
     loss, correct = setup.world.summed(torch.tensor([loss, correct], dtype=torch.float64)).tolist()
     require_finite(setup, f"the loss at step {number}", loss, rate, gradients=True)
@@ -173,13 +174,15 @@ def parts(batch: Batch, count: int) -> Iterator[tuple[Batch, bool]]:
         yield batch._replace(images=images, labels=labels, others=others), number == count
 
 
-def backward(setup: Setup, batch: Batch, size: int) -> tuple[float, int]:
+def backward(setup: Setup, number: int, batch: Batch, size: int) -> tuple[float, int]:
     """Add the gradients of part of a step of `size` samples; return its share of the loss, and the correct answers."""
     device = setup.device
     batch = batch._replace(images=batch.images.to(device), labels=batch.labels.to(device))
     if batch.others is not None:
         batch = batch._replace(others=batch.others.to(device))
     inputs = normalise(batch.images, setup.preprocessing.mean, setup.preprocessing.std)
+    smaller = size_at(setup.config.training.resolutions, number, setup.steps)
+    inputs = inputs if smaller is None else resize(inputs, smaller)
     with torch.autocast(device.type, torch.bfloat16, enabled=setup.precision == torch.bfloat16):
         logits, auxiliary = setup.forward(inputs)
     loss = batch_loss(setup.loss, logits, auxiliary, batch) * (len(batch.labels) / size)

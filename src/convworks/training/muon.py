@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -29,6 +30,8 @@ def muon(
         direction = gradient.lerp(average, config.momentum) if config.nesterov else average
         matrix = direction.reshape(len(value), -1)
         scale = math.sqrt(max(1.0, matrix.shape[0] / matrix.shape[1]))
+        if config.normalise:
+            value.mul_(math.sqrt(len(value)) / value.norm().clamp(min=1e-12))
         value.mul_(1 - rate * decay)
         value.add_(orthogonalised(matrix, config.iterations).reshape(value.shape), alpha=-rate * scale)
 
@@ -37,8 +40,13 @@ def orthogonalised(matrix: Float[Tensor, "m n"], iterations: int) -> Float[Tenso
     """Return a matrix with the same singular vectors and singular values near 1; zeros stay zeros."""
     x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     x = x / x.norm().clamp(min=1e-7)  # no singular value is above 1 now
+    # Every iteration multiplies x by a polynomial of its gram matrix. These are small, symmetric, and commute: their
+    # product is made first, and the wide matrix multiplied by it once.
+    gram, factor = x @ x.T, torch.eye(len(x), dtype=x.dtype, device=x.device)
     for _ in range(iterations):
-        gram = x @ x.T
-        x = _A * x + (_B * gram + _C * gram @ gram) @ x
+        polynomial = _B * gram + _C * gram @ gram
+        polynomial.diagonal().add_(_A)
+        factor, gram = polynomial @ factor, polynomial @ gram @ polynomial
+    x = factor @ x
     found: Tensor = x.T if matrix.shape[0] > matrix.shape[1] else x
     return found

@@ -79,7 +79,8 @@ class Muon(Decaying):
     """Momentum made orthogonal (Jordan et al. 2024), for the filters of convolutions and the matrices of hidden layers.
 
     `iterations` of Newton and Schulz bring the singular values of a filter bank, laid out as a matrix [out, rest],
-    near 1; the step is scaled by sqrt(max(1, out / rest)). All other parameters (biases, normalisation, and the last
+    near 1; the step is scaled by sqrt(max(1, out / rest)). `normalise` gives a filter bank the norm sqrt(out) before
+    each step, one a filter, so that steps remain as large as they are beside the weights. All other parameters (biases, normalisation, and the last
     matrix, which makes the logits) take Nesterov's SGD with the same momentum, at `others` times the learning rate,
     the last matrix at `last` times (as `others` where None).
     """
@@ -88,6 +89,7 @@ class Muon(Decaying):
     momentum: Decay = 0.95
     nesterov: bool = True
     iterations: PositiveInt = 5
+    normalise: bool = False
     others: PositiveFloat = 1.0
     last: PositiveFloat | None = None
 

@@ -33,6 +33,7 @@ from convworks.training.measure import measure
 from convworks.training.optimizer import check_single, initial_state, trainable
 from convworks.training.progress import Progress, Row
 from convworks.training.recorder import Recorder, RunInterruptedError, recorded, restore
+from convworks.training.resolution import check_resolutions
 from convworks.training.resume import differences
 from convworks.training.schedule import check_schedule
 from convworks.training.tracking import check_tracking, tracked
@@ -173,6 +174,7 @@ def _setup(material: Material, precision: torch.dtype, world: World, own: Loss |
     if world.size > 1 and training.batch_norm == "synchronised":
         synchronise(network)
     check_single(network)
+    check_resolutions(training.resolutions, network, material.preprocessing)
     parameters = trainable(network)
     counts = torch.bincount(train.labels, minlength=len(material.source.classes))
     return Setup(
