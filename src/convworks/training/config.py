@@ -40,9 +40,9 @@ class TrainingConfig(Config):
     kept (at most (1 + step) / (10 + step), or the first weights would never fade in a short run). `sampling` balanced
     draws every class equally often. `best` names the metric on validation that chooses the checkpoint; `patience`: stop
     after so many epochs that were not the best. `keep_last` and `keep_best` say how many epochs keep their checkpoints.
-    `resolutions` are sizes of images to begin with, smaller than the network's (progressive resizing, Howard 2018), each
-    until its share of the steps is done; what is left has the network's own. `batch_norm` says whether the processes of a distributed run take each their own statistics, or those of the whole
-    batch.
+    `resolutions` are sizes of images to begin with, smaller than the network's (progressive resizing, Howard 2018),
+    each until its share of the steps is done; what is left has the network's own. `batch_norm` says whether the
+    processes of a distributed run take each their own statistics, or those of the whole batch.
     """
 
     epochs: PositiveInt

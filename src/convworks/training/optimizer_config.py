@@ -80,9 +80,9 @@ class Muon(Decaying):
 
     `iterations` of Newton and Schulz bring the singular values of a filter bank, laid out as a matrix [out, rest],
     near 1; the step is scaled by sqrt(max(1, out / rest)). `normalise` gives a filter bank the norm sqrt(out) before
-    each step, one a filter, so that steps remain as large as they are beside the weights. All other parameters (biases, normalisation, and the last
-    matrix, which makes the logits) take Nesterov's SGD with the same momentum, at `others` times the learning rate,
-    the last matrix at `last` times (as `others` where None).
+    each step, one a filter, so that steps remain as large beside the weights. All other parameters (biases,
+    normalisation, and the last matrix, which makes the logits) take Nesterov's SGD with the same momentum, at `others`
+    times the learning rate, the last matrix at `last` times (as `others` where None).
     """
 
     kind: Literal["muon"] = "muon"
