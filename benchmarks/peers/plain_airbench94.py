@@ -3,7 +3,7 @@
 FOLDER holds train/CLASS/*.jpg and test/CLASS/*.jpg of 32x32 pixels. The arithmetic is that of airbench94_muon: 8
 epochs of batches of 2,000, whitened patches, Muon on filters whose norm is held, Nesterov's SGD on the rest, every rate
 falling linearly to zero, shifts by 2 pixels, alternating flip, label smoothing 0.2; bfloat16 where it has float16.
-Prints the seconds of training, and the accuracy on the test images of one view, of the mirrored two, and of its six views.
+Prints the seconds of training, and the accuracy on test images of one view, of the mirrored two, and of six views.
 """
 
 from __future__ import annotations
