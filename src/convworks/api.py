@@ -284,15 +284,19 @@ def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str
         recipe = "digits/default"
     if recipe is not None:
         config = find_recipe(recipe)
+        from convworks.training.suit import suited
+
         if data is not None:
             config = override(config, [assignment("data.source", str(data))])
-        config = _changed(config, changes, data)
-        return config, open_source(config.data.source, report=downloading())
+        changed = _changed(config, changes, data)
+        source = open_source(changed.data.source, report=downloading())
+        return (_changed(suited(config, source), changes, data) if source.several else changed), source
     from convworks.recipes.folder import default
+    from convworks.training.suit import suited
 
     assert data is not None
     source = open_source(data, report=downloading())
-    return _changed(default(source, str(data)), changes, data), source
+    return _changed(suited(default(source, str(data)), source), changes, data), source
 
 
 def _changed(config: RunConfig, changes: Iterable[str], data: str | Path | None) -> RunConfig:

@@ -187,8 +187,8 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
         "has several columns that could be images: left (binary), right (binary)",
     ),
     "several labels": (
-        lambda p: write(p, pyarrow.table({"image": [b""], "x": [1], "y": [1]})),
-        "has several columns that could be labels: image (binary), x (int64), y (int64); call",
+        lambda p: write(p, pyarrow.table({"image": [b""], "x": ["1"], "y": [1]})),
+        "has several columns that could be labels: image (binary), x (string), y (int64); call",
     ),
     "no rows": (lambda p: write(p, table(["a"]).slice(0, 0)), "x.parquet: has no rows"),
     "a row without label": (lambda p: write(p, table(["a", None])), "x.parquet!row 1: has no label"),

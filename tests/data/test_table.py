@@ -50,7 +50,7 @@ def test_reads_what_spreadsheets_write(folder: Path, text: str) -> None:
 BAD: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "labels.csv: has no column 'path' in its header (empty)"),
     "no header": ("a.png,x\nb.png,y\n", "has no column 'path' in its header (a.png, x)"),
-    "missing column": ("path,labels\na.png,x\n", "has no column 'label' in its header (path, labels) (did you mean"),
+    "missing column": ("path,lable\na.png,x\n", "has no column 'label' in its header (path, lable) (did you mean"),
     "semicolons": ("path;label\na.png;x\n", "has no column 'path' in its header (path;label)"),
     "no rows": ("path,label\n", "has a header but no rows"),
     "missing file": ("path,label\na.png,x\nno.png,y\n", "names 1 of 2 files that do not exist: no.png"),

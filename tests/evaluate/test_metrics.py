@@ -13,6 +13,7 @@ from sklearn import metrics as oracle
 from convworks.errors import InputError
 from convworks.evaluate import metrics
 from convworks.evaluate.predictions import Predictions
+from convworks.evaluate.summary import summary
 
 
 def random_case(seed: int, n: int, k: int, *, coarse: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -153,7 +154,7 @@ def test_confused_pairs_are_the_largest_cells_off_the_diagonal() -> None:
 @settings(deadline=None)
 def test_summary_holds_plain_numbers_that_agree_with_the_parts(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, probabilities = case
-    found = metrics.summary(predictions(labels, probabilities))
+    found = summary(predictions(labels, probabilities))
     assert ("top5" in found) == (probabilities.shape[1] > 5)
     assert found["n"] == len(labels)
     assert found["top1"] == oracle.accuracy_score(labels, probabilities.argmax(1))

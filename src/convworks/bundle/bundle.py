@@ -14,7 +14,7 @@ from torch import nn
 
 from convworks import files
 from convworks.bundle.card import card
-from convworks.bundle.description import FORMAT, REMEDY, digest, read_description
+from convworks.bundle.description import FORMAT, REMEDY, SEVERAL, digest, read_description
 from convworks.config import build, to_json
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import InputError
@@ -25,13 +25,17 @@ from convworks.models.config import ModelConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A network with all that is needed to use it. `record` says how it came about (metrics, training, versions)."""
+    """A network with all that is needed to use it. `record` says how it came about (metrics, training, versions).
+
+    `several`: an image may show any number of the classes, each with a probability by itself.
+    """
 
     network: nn.Module
     model: ModelConfig
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     record: dict[str, Any]
+    several: bool = False
 
 
 def save_bundle(folder: Path, bundle: Bundle) -> None:
@@ -46,7 +50,7 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
         tensors = dict(kept)  # auxiliary classifiers are for training
         files.write_bytes(weights, save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}))
         description = {
-            "format": FORMAT,
+            "format": SEVERAL if bundle.several else FORMAT,
             "model": to_json(bundle.model),
             "preprocessing": to_json(bundle.preprocessing),
             "classes": list(bundle.classes),
@@ -91,6 +95,7 @@ def load_bundle(path: Path) -> Bundle:
         model=model,
         preprocessing=preprocessing,
         classes=classes,
+        several=description["format"] == SEVERAL,
         record=description["record"],
     )
 

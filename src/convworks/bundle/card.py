@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from convworks.bundle.description import SEVERAL
+
 _SHOWN_CLASSES = 100
 
 
@@ -37,7 +39,9 @@ def card(description: dict[str, Any]) -> str:
         "## What it answers",
         "",
         f"A probability for each of: {shown}.",
-        "It knows no other classes: whatever it is shown, it answers with one of these.",
+        "Each by itself: an image may show several of them, or none; from 0.5 on a class counts as shown."
+        if description["format"] == SEVERAL
+        else "It knows no other classes: whatever it is shown, it answers with one of these.",
         "",
         "## How good it is",
         "",
@@ -55,13 +59,16 @@ def _metrics(record: dict[str, Any]) -> list[str]:
     for split in ("validation", "test"):
         found = record.get(split)
         if found:
-            low, high = found["interval"]
             used = " (also used to choose the epoch)" if split == "validation" else ""
-            rows.append(
-                f"- {split}: accuracy {found['top1']:.2%} (95 % interval {low:.2%} to {high:.2%}) "
-                f"on {found['n']:,} images{used}"
-            )
+            rows.append(f"- {split}: {_figures(found)} on {found['n']:,} images{used}")
     return rows or ["- not measured"]
+
+
+def _figures(found: dict[str, Any]) -> str:
+    if "map" in found:
+        return f"mAP {found['map']:.2%}, micro F1 {found['micro_f1']:.2%}, macro F1 {found['macro_f1']:.2%}"
+    low, high = found["interval"]
+    return f"accuracy {found['top1']:.2%} (95 % interval {low:.2%} to {high:.2%})"
 
 
 def _making(record: dict[str, Any]) -> list[str]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from convworks.errors import InputError
 
-FORMAT = 1
+#: Of a bundle whose images show one class each; of one whose images show any number, which is no task of format 1.
+FORMAT, SEVERAL = 1, 2
 FIELDS = {"model": dict, "preprocessing": dict, "classes": list, "record": dict, "weights_sha256": str}
 REMEDY = "copy the bundle again from where it was made"
 
@@ -28,10 +29,10 @@ def read_description(path: Path) -> tuple[dict[str, Any], Path]:
         raise InputError(file, f"cannot be read ({error})", REMEDY) from None
     if not isinstance(description, dict) or "format" not in description:
         raise InputError(file, "is not the description of a bundle", "give the folder of a bundle")
-    if description["format"] != FORMAT:
+    if description["format"] not in (FORMAT, SEVERAL):
         raise InputError(
             file,
-            f"has format {description['format']!r}, this version reads {FORMAT}",
+            f"has format {description['format']!r}, this version reads {FORMAT} and {SEVERAL}",
             "use the version of convworks that wrote it, or train again",
         )
     if description.get("sha256") != digest(description):

@@ -38,7 +38,10 @@ def percent(value: float) -> str:
 
 
 def accuracy_line(name: str, found: dict[str, Any]) -> str:
-    """Describe a split's accuracy with its interval."""
+    """Describe a split's accuracy with its interval, or its mean average precision."""
+    if "map" in found:
+        more = f"micro F1 {percent(found['micro_f1'])}, macro F1 {percent(found['macro_f1'])}, {found['n']:,} images"
+        return f"{name}: mAP {percent(found['map'])} ({more})"
     low, high = found["interval"]
     interval = f"95 % interval {percent(low)} to {percent(high)}, {found['n']:,} images"
     return f"{name}: accuracy {percent(found['top1'])} ({interval})"

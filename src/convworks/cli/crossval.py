@@ -9,13 +9,14 @@ from typing import Any
 from convworks.api import crossval
 from convworks.cli.answer import Answer, accuracy_line, percent, table
 from convworks.cli.restarts import spread
+from convworks.evaluate.merit import NAMES, figure, main
 
 
 def run(**options: Any) -> Answer:
     """Train once a fold, and say what all images come to."""
     found = crossval(command=shlex.join(["convworks", *sys.argv[1:]]), **options)
     rows = [
-        [run["name"], percent(run["validation"]["top1"]), run["validation"]["n"], run["best_epoch"], run["seconds"]]
+        [run["name"], percent(figure(run["validation"])), run["validation"]["n"], run["best_epoch"], run["seconds"]]
         for run in found["runs"]
     ]
     rows += [
@@ -23,7 +24,7 @@ def run(**options: Any) -> Answer:
         ["sd", spread(found["validation"]["sd"]), "", "", ""],
     ]
     lines = [
-        table(["fold", "accuracy", "images", "epoch", "seconds"], rows),
+        table(["fold", NAMES[main(found["pooled"])], "images", "epoch", "seconds"], rows),
         accuracy_line("pooled", found["pooled"]),
         f"predictions: {found['predictions']}",
         f"report: {found['report']}",

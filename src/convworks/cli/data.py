@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from convworks.api import configure
@@ -12,9 +13,10 @@ from convworks.cli.answer import Answer, table
 from convworks.cli.place import check_place
 from convworks.config import to_json
 from convworks.console import counting, downloading
+from convworks.data.labels import told
 from convworks.data.sheet import write_contact_sheet
 from convworks.data.source import Source, open_source
-from convworks.data.survey import Survey, survey
+from convworks.data.survey import Survey, imbalance, survey
 from convworks.errors import InputError
 
 SHOWN = 10  # damaged files, sizes
@@ -58,7 +60,7 @@ def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | N
         "stored": list(found.kept.size),
         "size": list(found.size),
         "augment": to_json(config.augment),
-        "samples": [{"name": split.names[at], "class": source.classes[int(split.labels[at])]} for at in chosen],
+        "samples": [{"name": split.names[at], "class": told(split.labels, at, source.classes)} for at in chosen],
         "epochs": EPOCHS,
         "sheet": str(path),
     }
@@ -89,6 +91,9 @@ def _values(found: Survey) -> dict[str, object]:
         "classes": list(found.classes),
         "counts": {split: dict(counts) for split, counts in found.counts.items()},
         "totals": dict(found.totals),
+        **({"unlabelled": dict(found.unlabelled)} if found.unlabelled else {}),
+        **({"labels_per_image": dict(found.labels_per_image)} if found.unlabelled else {}),
+        "imbalance": {**asdict(rare), "ratio": rare.ratio} if (rare := imbalance(found)) else None,
         "widths": found.widths,
         "heights": found.heights,
         "sizes": dict(found.sizes),
@@ -100,11 +105,31 @@ def _values(found: Survey) -> dict[str, object]:
     }
 
 
+def _imbalance(found: Survey) -> list[str]:
+    """Name the rarest class where it is much rarer than others, and what helps."""
+    rare = imbalance(found)
+    if rare is None:
+        return []
+    told = f"imbalance: {rare.count:,} images of {rare.rarest!r} in train, {rare.beside:,} "
+    if rare.largest is None:
+        return [told + "without it: --set training.loss.positive_weights=balanced counts both alike"]
+    told += f"of {rare.largest!r} ({rare.ratio:,.1f} times as many): --set training.sampling=balanced draws all"
+    return [told + " classes equally often, --set training.loss.class_weights=balanced weighs them"]
+
+
 def _text(found: Survey, values: dict[str, object], text: str) -> str:
     splits = list(found.totals)
     rows = [[name, *(found.counts[split].get(name, 0) for split in splits)] for name in found.classes]
-    rows.append(["total", *(found.totals[split] for split in splits)])
-    lines = [f"{found.name}: {found.kind}, {len(found.classes)} classes", "", table(["class", *splits], rows), ""]
+    several = "any number of them an image" if found.unlabelled else ""
+    if several:
+        rows.append(["no label", *(found.unlabelled[split] for split in splits)])
+    rows.append(["images" if several else "total", *(found.totals[split] for split in splits)])
+    described = ", ".join([found.kind, f"{len(found.classes)} classes", *([several] if several else [])])
+    lines = [f"{found.name}: {described}", "", table(["class", *splits], rows), ""]
+    if several:
+        means = [f"{mean:.2f} in {split}" for split, mean in found.labels_per_image.items()]
+        lines.append(f"labels an image: {', '.join(means)}")
+    lines += _imbalance(found)
     if found.widths and found.heights:
         least, middle, most = (f"{w}x{h}" for w, h in zip(found.widths, found.heights, strict=True))
         same = len(found.sizes) == 1

@@ -23,14 +23,17 @@ def run(bundles: Sequence[Path], *, data: str, split: str | None, out: Path | No
     from convworks.bundle.pretrained import locate
 
     bundles = [locate(path, downloading()) for path in bundles]
-    classes = [read_description(path)[0]["classes"] for path in bundles]
-    for path, others in zip(bundles, classes, strict=True):
-        if others != classes[0]:
+    found_in = [read_description(path)[0] for path in bundles]
+    for path, others in zip(bundles, found_in, strict=True):
+        if others["classes"] != found_in[0]["classes"]:
             raise InputError(
                 path,
                 f"has other classes than {bundles[0]}",
                 "an ensemble needs the same classes in the same order",
             )
+        if others["format"] != found_in[0]["format"]:
+            reason = f"was not asked what {bundles[0]} was: one says which class it is, the other which are shown"
+            raise InputError(path, reason, "give bundles of one kind")
     if out is not None:
         from convworks.training.folder import check_free, check_outside
 
@@ -38,8 +41,8 @@ def run(bundles: Sequence[Path], *, data: str, split: str | None, out: Path | No
         check_outside(out, source)
     from dataclasses import replace
 
-    from convworks.evaluate.metrics import summary
     from convworks.evaluate.predictor import choose_split, load
+    from convworks.evaluate.summary import summary
 
     loaded = [load(path, device=device) for path in bundles]
     found = [predictor.predictions(source, split=split) for predictor in loaded]
@@ -54,7 +57,8 @@ def run(bundles: Sequence[Path], *, data: str, split: str | None, out: Path | No
     note = NOTES.get(predictions.split, "")
     values["note"] = note
     lines = [accuracy_line(predictions.split, values), *([f"note: {note}"] if note else [])]
-    lines += [f"{name}: {values[key]:.4f}" for name, key in _SHOWN if key in values]
+    said = ("macro_f1",) if "map" in values else ()  # in the first line
+    lines += [f"{name}: {values[key]:.4f}" for name, key in _SHOWN if key in values and key not in said]
     if out is not None:
         from convworks.data.load import load_images
         from convworks.evaluate.report import ReportContent, write_report
@@ -89,4 +93,6 @@ _SHOWN = (
     ("macro F1", "macro_f1"),
     ("negative log-likelihood", "nll"),
     ("calibration error", "ece"),
+    ("exact match", "exact_match"),
+    ("binary cross-entropy", "bce"),
 )

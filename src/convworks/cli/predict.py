@@ -18,6 +18,7 @@ from convworks.cli.answer import Answer, percent, table
 from convworks.cli.place import check_place
 from convworks.console import downloading
 from convworks.data.folder import SUFFIXES, is_image
+from convworks.data.labels import SEPARATOR
 from convworks.errors import InputError
 from convworks.files import write_text
 
@@ -79,23 +80,36 @@ def find_images(paths: Sequence[str]) -> list[Path]:
     return list(found)
 
 
+def _several(rows: Sequence[dict[str, Any]]) -> bool:
+    """Say whether the answers name all classes that an image shows."""
+    return any("predicted" in row for row in rows)
+
+
 def _as_table(rows: Sequence[dict[str, Any]]) -> str:
-    lines = []
+    lines, several = [], _several(rows)
     for row in rows:
         answers = [
             f"{name} {percent(p)}" for name, p in zip(row.get("labels", ()), row.get("probabilities", ()), strict=True)
         ]
-        lines.append([row["path"], *(answers or [row.get("error", "")])])
+        shown = [SEPARATOR.join(row.get("predicted", ()))] if several else []
+        lines.append([row["path"], *shown, *(answers or [row.get("error", "")])])
     width = max(len(line) for line in lines)
-    return table(["image", *map(str, range(1, width))], [line + [""] * (width - len(line)) for line in lines])
+    header = ["image", *(["predicted"] if several else [])]
+    header += map(str, range(1, width - len(header) + 1))
+    return table(header, [line + [""] * (width - len(line)) for line in lines])
 
 
 def _as_csv(rows: Sequence[dict[str, Any]], top: int) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     ranks = range(1, max(len(row.get("labels", ())) for row in rows) + 1)
-    writer.writerow(["path", *(name for rank in ranks for name in (f"label{rank}", f"probability{rank}")), "error"])
+    several = _several(rows)
+    more = ["predicted"] if several else []
+    writer.writerow(
+        ["path", *more, *(name for rank in ranks for name in (f"label{rank}", f"probability{rank}")), "error"]
+    )
     for row in rows:
         pairs = zip(row.get("labels", [""] * len(ranks)), row.get("probabilities", [""] * len(ranks)), strict=True)
-        writer.writerow([row["path"], *(value for pair in pairs for value in pair), row.get("error", "")])
+        predicted = [SEPARATOR.join(row.get("predicted", ()))] if several else []
+        writer.writerow([row["path"], *predicted, *(value for pair in pairs for value in pair), row.get("error", "")])
     return text.getvalue()

@@ -8,6 +8,7 @@ from typing import Any
 
 from convworks.api import restarts
 from convworks.cli.answer import Answer, percent, table
+from convworks.evaluate.merit import figure
 
 
 def run(**options: Any) -> Answer:
@@ -17,7 +18,7 @@ def run(**options: Any) -> Answer:
     rows = [
         [
             run["name"],
-            *(percent(run[split]["top1"]) for split in splits),
+            *(percent(figure(run[split])) for split in splits),
             run["best_epoch"],
             f"{run['seconds']:.1f}",
             "best" if run["name"] == found["best"] else "",
@@ -28,7 +29,7 @@ def run(**options: Any) -> Answer:
     rows += [
         ["mean", *(percent(found[split]["mean"]) for split in splits), "", f"{seconds['mean']:.1f}", ""],
         ["sd", *(spread(found[split]["sd"]) for split in splits), "", _plain(seconds["sd"]), ""],
-        ["ensemble", *(percent(found["ensemble"][split]["top1"]) for split in splits), "", "", ""],
+        ["ensemble", *(percent(figure(found["ensemble"][split])) for split in splits), "", "", ""],
     ]
     bundles = shlex.join(found["ensemble"]["bundles"])
     lines = [

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
 
 from convworks.data import random
@@ -26,7 +26,7 @@ class Samples:
     """The images of a split, on the device where they are used if they are decoded, with their labels."""
 
     images: Images
-    labels: Int64[Tensor, "n"]
+    labels: Int64[Tensor, "n"] | Bool[Tensor, "n k"]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -40,13 +40,14 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
 class Batch(NamedTuple):
     """Augmented images with their labels; mixed ones hold `share` of their label, and 1 - share of that in `others`.
 
-    `size` is the number of samples of the step, of which these may be a part.
+    Where images have any number of labels, these are 1 for each class that an image shows, else 0. `size` is the number
+    of samples of the step, of which these may be a part.
     """
 
     images: UInt8[Tensor, "b c h w"]
-    labels: Int64[Tensor, "b"]
+    labels: Int64[Tensor, "b"] | Float32[Tensor, "b k"]
     size: int
-    others: Int64[Tensor, "b"] | None = None
+    others: Int64[Tensor, "b"] | Float32[Tensor, "b k"] | None = None
     share: float = 1.0
 
 
@@ -105,7 +106,7 @@ def batches(
         if noise is not None:
             rows = noise[places if balanced else order[places]]
             images = augment(images, torch.from_numpy(rows).to(images.device), config, size)
-        return images, samples.labels[torch.from_numpy(order[places]).to(samples.labels.device)]
+        return images, targets(samples.labels[torch.from_numpy(order[places]).to(samples.labels.device)])
 
     if workers is None:
         workers = processors() if isinstance(samples.images, Decoded) else 0
@@ -119,6 +120,11 @@ def batches(
         )
         images, share = mix(images, others, plan.mixture)
         yield Batch(images, labels, plan.size, other_labels, share)
+
+
+def targets(labels: Int64[Tensor, "b"] | Bool[Tensor, "b k"]) -> Int64[Tensor, "b"] | Float32[Tensor, "b k"]:
+    """Return labels as a loss reads them: a class, or 0 and 1 for each."""
+    return labels if labels.ndim == 1 else labels.float()
 
 
 class _Plan(NamedTuple):

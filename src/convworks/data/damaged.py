@@ -13,6 +13,7 @@ from convworks.console import counting
 from convworks.data import cache, lock
 from convworks.data.cached import DECODER
 from convworks.data.decode import NUMPY, decode, open_image
+from convworks.data.labels import present
 from convworks.data.load_files import Damage, each, summarise
 from convworks.data.place import Place, container, read_bytes
 from convworks.data.signature import signature_of
@@ -56,7 +57,8 @@ def leave_out(source: Source, share: float | None) -> Usable:
     splits = dict(source.splits)
     for name, damages in found.items():
         kept = np.setdiff1d(np.arange(len(splits[name])), [damage.index for damage in damages])
-        if lost := np.setdiff1d(splits[name].labels, splits[name].labels[kept]).tolist():
+        labels = splits[name].labels
+        if lost := np.setdiff1d(present(labels), present(labels[kept])).tolist():
             whose = f"class {source.classes[lost[0]]!r}" if source.classes else "no class"
             raise InputError(source.where, f"all images of {whose} in {name} are damaged", "repair or replace them")
         splits[name] = splits[name].select(kept)

@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Int64
 
 from convworks.data.config import DataConfig, Fold
+from convworks.data.labels import count, is_several
 from convworks.data.source import Source, Split, require_train, with_validation
+from convworks.data.stratify import deal
 from convworks.errors import InputError
 
 
@@ -53,13 +55,17 @@ def assign(source: Source, fold: Fold, seed: int) -> Int64[np.ndarray, " n"]:
     """Return the fold, from 0, of each image of `pool`, or raise InputError where they cannot be divided so.
 
     scikit-learn divides: StratifiedKFold or KFold, shuffled by the seed; by groups StratifiedGroupKFold, shuffled, or
-    GroupKFold, which balances the sizes and knows no seed.
+    GroupKFold, which balances the sizes and knows no seed. Images of several labels are stratified iteratively.
     """
     from sklearn import model_selection
 
     everything = pool(source)
     groups = _groups(source, everything, fold.group_by) if fold.group_by is not None else None
     _check(source, everything, groups, fold)
+    if fold.stratified and is_several(everything.labels):
+        folds = deal(everything.labels, everything.names, fold.of, seed)
+        _check_training(source, everything, folds, fold)
+        return folds
     seed %= 2**32
     if groups is None:
         kind = model_selection.StratifiedKFold if fold.stratified else model_selection.KFold
@@ -71,7 +77,8 @@ def assign(source: Source, fold: Fold, seed: int) -> Int64[np.ndarray, " n"]:
     folds = np.full(len(everything), -1, dtype=np.int64)
     with warnings.catch_warnings():  # a class in fewer groups than folds; what matters of it is checked below
         warnings.simplefilter("ignore", UserWarning)
-        for number, (_, validated) in enumerate(splitter.split(np.zeros(len(everything)), everything.labels, groups)):
+        labels = everything.labels if fold.stratified else None
+        for number, (_, validated) in enumerate(splitter.split(np.zeros(len(everything)), labels, groups)):
             folds[validated] = number
     _check_training(source, everything, folds, fold)
     return folds
@@ -92,13 +99,16 @@ def _groups(source: Source, everything: Split, column: str) -> Int64[np.ndarray,
 def _check(source: Source, everything: Split, groups: Int64[np.ndarray, " n"] | None, fold: Fold) -> None:
     """Refuse more folds than there are groups, images, or (stratified) images of a class."""
     if groups is not None:
-        if (count := len(np.unique(groups))) < fold.of:
-            reason = f"{fold.of} are more than the {count} groups of column {fold.group_by!r}"
-            raise InputError("--folds", reason, f"choose at most {count}" if count > 1 else "group by another column")
+        if (given := len(np.unique(groups))) < fold.of:
+            reason = f"{fold.of} are more than the {given} groups of column {fold.group_by!r}"
+            raise InputError("--folds", reason, f"choose at most {given}" if given > 1 else "group by another column")
+        if fold.stratified and source.several:
+            reason = "images of several labels cannot be divided by groups and by classes at once"
+            raise InputError("--group-by", reason, "add --plain, which looks at the groups alone")
         return
     if fold.of > len(everything):
         raise InputError("--folds", f"{fold.of} are more than the {len(everything)} images", "choose fewer")
-    counts = np.bincount(everything.labels, minlength=len(source.classes))
+    counts = count(everything.labels, len(source.classes))
     fewest = int(counts.argmin())
     if fold.stratified and counts[fewest] < fold.of:
         reason = f"{fold.of} are more than the images of class {source.classes[fewest]!r} ({counts[fewest]})"
@@ -112,7 +122,7 @@ def _check_training(source: Source, everything: Split, folds: Int64[np.ndarray, 
         if not (folds == number).any():
             reason = f"{fold.of} leave fold {number + 1} empty"
             raise InputError("--folds", reason, "choose fewer folds, or smaller groups")
-        counts = np.bincount(everything.labels[folds != number], minlength=len(source.classes))
+        counts = count(everything.labels[folds != number], len(source.classes))
         if (counts == 0).any():
             name = source.classes[int(counts.argmin())]
             reason = f"of {fold.of}, fold {number + 1} holds all images of class {name!r}, so none is left to train on"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +19,7 @@ from PIL import Image
 from convworks.data.decode import MODES
 from convworks.data.download import md5
 from convworks.data.folder import is_image
+from convworks.data.labels import is_several
 from convworks.data.place import read_bytes
 from convworks.data.quiet import quiet
 from convworks.data.shard_index import NAME, Entry, write_index
@@ -47,7 +49,9 @@ def pack(
     total = sum(map(len, source.splits.values()))
     try:
         temporary.mkdir()
-        writer = _Writer(temporary, shard_size, lambda done: report(done, total) if report is not None else None)
+        writer = _Writer(
+            temporary, source.classes, shard_size, lambda done: report(done, total) if report is not None else None
+        )
         for name, split in source.splits.items():
             writer.add_split(name, split)
         with (temporary / NAME).open("xb") as file:
@@ -104,6 +108,15 @@ def _encode(split: Split, index: int) -> tuple[str, bytes]:
         return ".png", file.getvalue()
 
 
+def _label(split: Split, index: int, classes: Sequence[str]) -> tuple[int | list[int], str, bytes]:
+    """Return the label of an image for the index, and the ending and the bytes of the file that says it beside it."""
+    if not is_several(split.labels):
+        label = int(split.labels[index])
+        return label, "cls", str(label).encode()
+    labels = np.flatnonzero(split.labels[index]).tolist()
+    return labels, "json", json.dumps({"labels": [classes[label] for label in labels]}).encode()
+
+
 def _ending(content: bytes) -> str:
     """Return what a file without a known ending is called after its content, which other tools go by."""
     try:
@@ -131,8 +144,8 @@ def _flush(file: IO[bytes]) -> None:
 class _Writer:
     """Writes one shard after another; `entries` are those that are whole."""
 
-    def __init__(self, folder: Path, shard_size: int, report: Callable[[int], None]) -> None:
-        self.folder, self.shard_size, self.report = folder, shard_size, report
+    def __init__(self, folder: Path, classes: Sequence[str], shard_size: int, report: Callable[[int], None]) -> None:
+        self.folder, self.classes, self.shard_size, self.report = folder, classes, shard_size, report
         self.entries: list[Entry] = []
         self.done = 0
 
@@ -152,15 +165,15 @@ class _Writer:
         with path.open("xb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for index in range(start, len(split)):
                 ending, content = _encode(split, index)
-                label = str(int(split.labels[index])).encode()
-                size = tar.offset + _padded(len(content)) + _padded(len(label))
+                label, kind, content_of_label = _label(split, index, self.classes)
+                size = tar.offset + _padded(len(content)) + _padded(len(content_of_label))
                 if index > start and _whole(size) > self.shard_size:
                     break
                 start_of_data = tar.offset + HEADER
                 _add(tar, f"{index:09d}{ending}", content)
-                _add(tar, f"{index:09d}.cls", label)
+                _add(tar, f"{index:09d}.{kind}", content_of_label)
                 row = (split.names[index], f"{index:09d}{ending}", start_of_data, len(content))
-                for column, value in zip(columns, (*row, int(split.labels[index]), zlib.crc32(content)), strict=True):
+                for column, value in zip(columns, (*row, label, zlib.crc32(content)), strict=True):
                     columns[column].append(value)
                 self.done += 1
                 self.report(self.done)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from convworks.data.folder import SPLITS
+from convworks.data.labels import all_names, number
 from convworks.data.row_labels import ARROW, PARQUET, Labels, read_labels
 from convworks.data.shard_names import ORDER, by_split, ordered
 from convworks.data.source import Source, Split
@@ -97,7 +97,10 @@ def _open(root: Path, kind: str, splits: dict[str, list[Path]]) -> Source:
     }
     if not labelled:
         raise InputError(root, "has a label in none of its rows", "add a column label")
-    texts = {label for parts in labelled.values() for table in parts for label in table.labels if label is not None}
+    listed = [label for parts in labelled.values() for table in parts for label in table.labels if label is not None]
+    texts = all_names(listed)
+    if not texts:
+        raise InputError(root, "names no class in its labels", "fill them in")
     classes = next(iter(named), None) or ordered(texts)
     return Source(
         name=root.resolve().stem,
@@ -112,15 +115,20 @@ def _open(root: Path, kind: str, splits: dict[str, list[Path]]) -> Source:
 def _split(root: Path, tables: list[Labels], classes: tuple[str, ...]) -> Split:
     """Put the rows of several tables together."""
     positions = {name: position for position, name in enumerate(classes)}
-    labels: list[int] = []
+    labels: list[int | Sequence[int]] = []
     names: list[str] = []
     for table in tables:
         inside = table.path.name if table.path == root else table.path.relative_to(root).as_posix()
         for row, label in zip(table.rows, table.labels, strict=True):
-            if label not in positions:
-                reason = "has no label" if label is None else f"has the label {label!r}, which is no class of the table"
+            each = () if label is None else (label,) if isinstance(label, str) else label
+            unknown = next((name for name in each if name not in positions), None)
+            if label is None or unknown is not None:
+                reason = (
+                    "has no label" if label is None else f"has the label {unknown!r}, which is no class of the table"
+                )
                 raise InputError(row, reason, "correct it, or remove the row")
-            labels.append(positions[label])
+            numbers = [positions[name] for name in each]
+            labels.append(numbers[0] if isinstance(label, str) else numbers)
             names.append(f"{inside}/{row.member}")
     files = tuple([row for table in tables for row in table.rows])
-    return Split(labels=np.array(labels, dtype=np.int64), names=tuple(names), files=files)
+    return Split(labels=number(labels, len(classes)), names=tuple(names), files=files)

@@ -1,18 +1,25 @@
-"""The labels of a table, and where its images are: columns found by their types and, where several fit, by name."""
+"""The labels of a table, and where its images are: columns found by their types and, where several fit, by name.
+
+A column of lists, or one of text called `labels` (`cat;dog`), gives an image any number of classes; so do columns of
+0 and 1, one a class, where there is nothing else beside the images.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convworks.data.labels import Names, cut
 from convworks.data.row import Row, arrow, read_table
 from convworks.errors import InputError
 
 PARQUET, ARROW = "parquet", "arrow"
 #: Columns that are taken where several could be meant; the first that there is.
 IMAGES, LABELS = ("image", "img"), ("label", "labels", "class", "cls", "target", "fine_label")
+SEVERAL = "labels"  # where it is text, it names any number of classes
 HUGGING_FACE = b"huggingface"
 
 
@@ -22,19 +29,19 @@ def read_labels(path: Path) -> Labels:
     try:
         if path.suffix.lower() != f".{PARQUET}":
             table = read_table(path)
-            image, label = _columns(path, table.schema)
+            image, chosen = _columns(path, table.schema)
             size = table.column(image).nbytes // max(1, len(table))
             groups: list[tuple[int | None, int, int]] = [(None, len(table), size)]
-            values = table.column(label).to_pylist()
             schema = table.schema
+            values = table.select(chosen).to_pylist()
         else:
             with pyarrow.parquet.ParquetFile(path) as file:
                 schema = file.schema_arrow
-                image, label = _columns(path, schema)
+                image, chosen = _columns(path, schema)
                 groups = [
                     (number, *_group(file.metadata.row_group(number), image)) for number in range(file.num_row_groups)
                 ]
-                values = file.read(columns=[label], use_threads=False).column(label).to_pylist()
+                values = file.read(columns=chosen, use_threads=False).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         reason = f"cannot be read ({str(error).splitlines()[0]})"
         raise InputError(path, reason, "check the file, or fetch it again") from None
@@ -45,8 +52,12 @@ def read_labels(path: Path) -> Labels:
     ]
     if not rows:
         raise InputError(path, "has no rows", "remove it, or fetch it again")
-    names = _class_names(schema, label)
-    return Labels(path=path, rows=rows, labels=[_text(value, names) for value in values], classes=names)
+    if len(chosen) > 1:
+        answers = [_answers(row, cells) for row, cells in zip(rows, values, strict=True)]
+        return Labels(path=path, rows=rows, labels=answers, classes=tuple(chosen))
+    names = _class_names(schema, chosen[0])
+    labels = [_names(cells[chosen[0]], names, chosen[0]) for cells in values]
+    return Labels(path=path, rows=rows, labels=labels, classes=names)
 
 
 def _group(group: Any, image: str) -> tuple[int, int]:
@@ -60,22 +71,31 @@ def _starts(counts: list[int]) -> list[int]:
     return [sum(counts[:number]) for number in range(len(counts))]
 
 
-def _columns(path: Path, schema: Any) -> tuple[str, str]:
-    """Return the names of the columns with images (bytes, or a struct with bytes) and with labels."""
+def _columns(path: Path, schema: Any) -> tuple[str, list[str]]:
+    """Return the names of the column with images (bytes, or a struct with bytes), and of that or those with labels."""
     types = arrow(path).types
     binary = (types.is_binary, types.is_large_binary)
-    images, labels = [], []
+    names = (types.is_integer, types.is_string, types.is_large_string, types.is_dictionary)
+    lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    images, labels, answers, others = [], [], [], []
     for field in schema:
         kind = field.type
         if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
             kind = kind.field(kind.get_field_index("bytes")).type
         if any(test(kind) for test in binary):
             images.append(field.name)
-        elif (
-            types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind) or types.is_dictionary(kind)
-        ):
+            continue
+        inside = kind.value_type if any(test(kind) for test in lists) else kind
+        if any(test(inside) for test in names):
             labels.append(field.name)
-    return _one(path, schema, "images", images, IMAGES), _one(path, schema, "labels", labels, LABELS)
+        if types.is_integer(kind) or types.is_boolean(kind):
+            answers.append(field.name)
+        else:
+            others.append(field.name)
+    image = _one(path, schema, "images", images, IMAGES)
+    if len(answers) > 1 and not others and not set(LABELS) & set(labels):
+        return image, answers
+    return image, [_one(path, schema, "labels", labels, LABELS)]
 
 
 def _one(path: Path, schema: Any, what: str, found: list[str], preferred: tuple[str, ...]) -> str:
@@ -89,16 +109,36 @@ def _one(path: Path, schema: Any, what: str, found: list[str], preferred: tuple[
 
 
 def _class_names(schema: Any, label: str) -> tuple[str, ...] | None:
-    """Return the names that Hugging Face's metadata give to the numbers of a column, where they do."""
+    """Return the names that Hugging Face's metadata give to the numbers of a column, or in its lists, where they do."""
     try:
-        names = json.loads((schema.metadata or {})[HUGGING_FACE])["info"]["features"][label]["names"]
-    except (KeyError, ValueError, TypeError):
+        feature = json.loads((schema.metadata or {})[HUGGING_FACE])["info"]["features"][label]
+        feature = feature[0] if isinstance(feature, list) else feature.get("feature", feature)
+        names = feature["names"]
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError):
         return None
     return tuple(names) if isinstance(names, list) and names and set(map(type, names)) == {str} else None
 
 
+def _names(value: Any, names: tuple[str, ...] | None, column: str) -> Names | None:
+    """Return the class or the classes that a cell names; None for an empty one."""
+    if isinstance(value, list):
+        return tuple(_text(each, names) or str(each) for each in value)
+    if column == SEVERAL and isinstance(value, str):
+        return cut(value)
+    return _text(value, names)
+
+
+def _answers(row: Row, cells: dict[str, Any]) -> tuple[str, ...]:
+    """Return the classes whose columns hold 1, or raise InputError where one holds neither 0 nor 1."""
+    for name, value in cells.items():
+        if value not in (0, 1):
+            reason = f"has {value!r} in column {name!r}, neither 0 nor 1"
+            raise InputError(row, reason, "write 0 or 1, or call the column of labels label")
+    return tuple(name for name, value in cells.items() if value)
+
+
 def _text(value: Any, names: tuple[str, ...] | None) -> str | None:
-    """Return the class that a cell names; None for none, which is also what -1 stands for."""
+    """Return the class that a value names; None for none, which is also what -1 stands for."""
     if value is None or value == "" or (isinstance(value, int) and value < 0):
         return None
     if names is not None and isinstance(value, int):
@@ -108,9 +148,9 @@ def _text(value: Any, names: tuple[str, ...] | None) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """A table: its rows, the class of each (None: without), and the names of all classes where the table has them."""
+    """A table: its rows, the class or classes of each (None: unknown), and the names of all where it has them."""
 
     path: Path
     rows: list[Row]
-    labels: list[str | None]
+    labels: Sequence[Names | None]
     classes: tuple[str, ...] | None

@@ -2,7 +2,7 @@
 
 It is an index of `wids`, the indexed reader of webdataset (`shardlist` with url, md5sum, nsamples and filesize), with
 more in it: the classes, and of each shard its split and, column by column, names, members, offsets, sizes, labels and
-CRC-32 of its samples.
+CRC-32 of its samples. A label is the number of a class, or a list of such numbers where images have any number of them.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ def parse_index(where: object, content: bytes) -> Index:
         seen.add(entry.url)
     if len({entry.samples is None for entry in entries}) > 1:
         raise InputError(where, "says of some shards what is in them, of others not", AGAIN)
+    if len({type(label) for entry in entries if entry.samples for label in entry.samples["labels"][:1]}) > 1:
+        raise InputError(where, "has a class an image in some shards, a list of classes in others", AGAIN)
     return Index(classes=tuple(classes), shards=entries)
 
 
@@ -79,16 +81,18 @@ def _check(where: object, url: str, samples: Any, count: int, length: int, class
     for column in (*NUMBERS, *TEXTS):
         kind = int if column in NUMBERS else str
         values: Any = samples.get(column) if isinstance(samples, dict) else None
-        if not _all(values, kind):
+        if not _all(values, kind) and not (column == "labels" and _all_lists(values)):
             reason = f"has no column {column} of {kind.__name__} for {url}"
         elif len(values) != count:
             reason = f"has {len(values):,} {column} for the {count:,} samples of {url}"
         if reason:
             raise InputError(where, reason, AGAIN)
-    offsets, sizes, labels, _ = (np.array(samples[column], dtype=np.int64) for column in NUMBERS)
+    offsets, sizes = (np.array(samples[column], dtype=np.int64) for column in ("offsets", "sizes"))
+    given = samples["labels"]
+    labels = np.array([n for label in given for n in label] if _all_lists(given) else given, dtype=np.int64)
     if count and (min(offsets.min(), sizes.min()) < 0 or (offsets + sizes).max() > length):
         reason = f"has samples outside the {length:,} bytes of {url}"
-    elif count and not 0 <= labels.min() <= labels.max() < classes:
+    elif len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         reason = f"has labels outside its {classes} classes, in {url}"
     elif len(set(samples["names"])) < count:
         twice = next(name for index, name in enumerate(samples["names"]) if name in samples["names"][:index])
@@ -102,6 +106,11 @@ def _all(values: Any, kind: type) -> bool:
     if not isinstance(values, list) or not set(map(type, values)) <= {kind}:
         return False
     return kind is not int or not values or -(2**62) < min(values) <= max(values) < 2**62
+
+
+def _all_lists(values: Any) -> bool:
+    """Say whether it is a list of nothing but lists of whole numbers, at least one."""
+    return isinstance(values, list) and bool(values) and all(_all(value, int) for value in values)
 
 
 @dataclass(frozen=True, kw_only=True)

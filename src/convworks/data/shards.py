@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-import numpy as np
-
 from convworks.console import counting
+from convworks.data.labels import all_names, number
 from convworks.data.remote import read_all
 from convworks.data.shard_index import NAME, Entry, Index, parse_index
 from convworks.data.shard_names import ORDER, TAR, by_split, expand, list_shards, ordered
@@ -146,8 +145,8 @@ def _open_tars(root: Path, splits: dict[str, list[str]], counts: dict[str, int] 
         if len(found[name].members) != count:
             reason = f"has {len(found[name].members):,} samples, but {count:,} in its index"
             raise InputError(root / name, reason, "fetch it again, or make the index again")
-    texts = {label for index in found.values() for label in index.labels}
-    classes = ordered(texts)
+    _check_one_kind(root, found)
+    classes = ordered(all_names(label for index in found.values() for label in index.labels))
     positions = {text: position for position, text in enumerate(classes)}
     shards = [_as_entry(root, name, split, found[name], positions) for split, names in splits.items() for name in names]
     return _build(
@@ -160,6 +159,17 @@ def _open_tars(root: Path, splits: dict[str, list[str]], counts: dict[str, int] 
     )
 
 
+def _check_one_kind(root: Path, found: dict[str, TarIndex]) -> None:
+    """Refuse shards in which some images have a class and others a list of classes."""
+    seen: dict[bool, str] = {}
+    for name, index in found.items():
+        for member, label in zip(index.members, index.labels, strict=True):
+            seen.setdefault(isinstance(label, str), f"{root / name}!{member}")
+        if len(seen) > 1:
+            reason = f"has a list of classes, {seen[True]} a single one"
+            raise InputError(seen[False], reason, "write a list for all, or for none")
+
+
 def _as_entry(root: Path, name: str, split: str, found: TarIndex, positions: dict[str, int]) -> Entry:
     stem = name.removesuffix(TAR)
     samples = {
@@ -167,7 +177,10 @@ def _as_entry(root: Path, name: str, split: str, found: TarIndex, positions: dic
         "members": list(found.members),
         "offsets": list(found.offsets),
         "sizes": list(found.sizes),
-        "labels": [positions[label] for label in found.labels],
+        "labels": [
+            positions[label] if isinstance(label, str) else [positions[name] for name in label]
+            for label in found.labels
+        ],
     }
     length = (root / name).stat().st_size
     return Entry(url=name, count=len(found.members), length=length, split=split, samples=samples)
@@ -186,7 +199,7 @@ def _build(
     splits = {}
     for split in ORDER:
         names: list[str] = []
-        labels: list[int] = []
+        labels: list[int | Sequence[int]] = []
         files: list[Stretch] = []
         for entry in shards:
             if entry.split != split or entry.samples is None:
@@ -201,7 +214,7 @@ def _build(
         if len(set(names)) < len(names):
             raise InputError(where, f"has samples of one name in two shards of {split}", "make the index again")
         if names:
-            splits[split] = Split(labels=np.array(labels, dtype=np.int64), names=tuple(names), files=tuple(files))
+            splits[split] = Split(labels=number(labels, len(classes)), names=tuple(names), files=tuple(files))
     if not splits:
         raise InputError(where, "holds no samples", "pack the set again")
     address = where if isinstance(where, str) else None

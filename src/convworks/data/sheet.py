@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from convworks.data.decode import convert, decode, open_image
+from convworks.data.labels import members
 from convworks.data.preprocess import fit_image
 from convworks.data.source import Source, Split
 from convworks.errors import InputError
@@ -72,8 +73,8 @@ def _rows(source: Source, split: Split) -> list[tuple[str, int, list[int]]]:
         return [("", len(split), chosen[first : first + COLUMNS]) for first in range(0, len(chosen), COLUMNS)]
     rows = []
     for label in spaced(np.arange(len(source.classes)), ROWS):
-        members = np.flatnonzero(split.labels == label)
-        rows.append((source.classes[label], len(members), spaced(members, COLUMNS)))
+        found = members(split.labels, label)
+        rows.append((source.classes[label], len(found), spaced(found, COLUMNS)))
     return rows
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, Int64, UInt8
+from jaxtyping import Int, UInt8
 
+from convworks.data.labels import SEPARATOR, Labels, count, is_several, present
 from convworks.data.place import Place
-from convworks.data.stratify import choose, share_out
+from convworks.data.stratify import choose_share
 from convworks.errors import InputError, nearest
 
 Report = Callable[[str, int, int], None]  # what is being worked on, done, total (bytes)
@@ -38,6 +39,9 @@ def open_source(text: str | Path, *, report: Report | None = None) -> Source:
     for name in source.classes:
         if not name.isprintable():
             raise InputError(source.where, f"has a class whose name {name!r} is no readable text", "rename it")
+        if source.several and SEPARATOR in name:
+            reason = f"has a class {name!r}, but {SEPARATOR} stands between the classes of an image"
+            raise InputError(source.where, reason, "rename it")
     return source
 
 
@@ -59,7 +63,8 @@ def with_validation(source: Source, *, fraction: float, seed: int, limit: int | 
     """Split `fraction` of train, at most `limit` images, off as validation; no-op if there is one.
 
     The choice is made class by class and depends on the seed and the samples' names alone. Every class
-    keeps at least one sample on both sides, even where `limit` is smaller than the number of classes.
+    keeps at least one sample on both sides, even where `limit` is smaller than the number of classes;
+    where samples have several classes each, as far as that can be.
     """
     check_classes(source)
     if "validation" in source.splits:
@@ -69,12 +74,12 @@ def with_validation(source: Source, *, fraction: float, seed: int, limit: int | 
         raise InputError("validation fraction", f"must lie between 0 and 1, not {fraction}", "0.1 is usual")
     if limit is not None and limit < 1:
         raise InputError("validation limit", f"must be at least 1, not {limit}", "leave it out for no limit")
-    counts = np.bincount(train.labels, minlength=len(source.classes))
-    for name, count in zip(source.classes, counts, strict=True):
-        if count < 2:
-            reason = f"class {name!r} has only {count} image in train, so none can go to validation"
+    counts = count(train.labels, len(source.classes))
+    for name, found in zip(source.classes, counts, strict=True):
+        if found < 2:
+            reason = f"class {name!r} has only {found} image in train, so none can go to validation"
             raise InputError(source.where, reason, f"add images to {name!r}, or remove the class")
-    chosen = choose(train.labels, train.names, share_out(counts, fraction, limit), seed)
+    chosen = choose_share(train.labels, train.names, len(source.classes), fraction=fraction, limit=limit, seed=seed)
     splits = {
         "train": train.select(np.flatnonzero(~chosen)),
         "validation": train.select(np.flatnonzero(chosen)),
@@ -95,13 +100,13 @@ def check_classes(source: Source) -> None:
     """Refuse to train on fewer than two classes, with classes unknown to train, or lacking in validation."""
     if "train" not in source.splits or not source.classes:
         return
-    present = {name: set(np.unique(split.labels)) for name, split in source.splits.items()}
-    trained = present["train"]
+    shown = {name: set(present(split.labels).tolist()) for name, split in source.splits.items()}
+    trained = shown["train"]
     if len(trained) < 2:
         only = ", ".join(repr(source.classes[label]) for label in trained)
         reason = f"has {len(trained)} class in train ({only}), at least 2 are needed"
         raise InputError(source.where, reason, "add a folder or label for another class")
-    for split, labels in present.items():
+    for split, labels in shown.items():
         unknown = [source.classes[label] for label in sorted(labels - trained)]
         lacking = [source.classes[label] for label in sorted(trained - labels)]
         if unknown:
@@ -119,9 +124,9 @@ def number_names(split: str, count: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """One split of a source, undecoded: labels (-1 for none), names, and either an array or files."""
+    """One split of a source, undecoded: labels (data/labels.py), names, and either an array or files."""
 
-    labels: Int64[np.ndarray, " n"]
+    labels: Labels
     names: tuple[str, ...]
     arrays: UInt8[np.ndarray, "n h w c"] | None = None
     files: tuple[Place, ...] | None = None
@@ -163,6 +168,11 @@ class Source:
     splits: Mapping[str, Split]
     ignored: tuple[str, ...] = field(default=(), repr=False)
     address: str | None = None
+
+    @property
+    def several(self) -> bool:
+        """Say whether an image may show several classes, or none, rather than exactly one."""
+        return any(is_several(split.labels) for split in self.splits.values())
 
     @property
     def where(self) -> str:

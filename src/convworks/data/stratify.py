@@ -1,4 +1,4 @@
-"""Choosing a share of every class by a seed: which samples become the validation set."""
+"""Choosing a share of every class by a seed: which samples become the validation set, or a fold."""
 
 from __future__ import annotations
 
@@ -7,15 +7,48 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Int, Int64, UInt64
 
+from convworks.data.iterative import apportion
+from convworks.data.labels import Labels, count, is_several
+
+
+def choose_share(
+    labels: Labels, names: Sequence[str], classes: int, *, fraction: float, limit: int | None, seed: int
+) -> Bool[np.ndarray, " n"]:
+    """Mark a fraction of the samples, at most `limit`, of every class its share, by the seed and the names alone.
+
+    Every class has at least one marked and one that is not; more than `limit` are marked where that asks for it.
+    Where samples have several classes, shares are about right, and a class of few samples may be on one side alone.
+    """
+    counts = count(labels, classes)
+    if not is_several(labels):
+        return choose(labels, names, share_out(counts, fraction, limit), seed)
+    total = max(1.0, min(fraction * len(labels), limit or len(labels)))
+    marked = np.clip(counts * (total / len(labels)), np.minimum(1, counts), np.maximum(counts - 1, 0))
+    wanted = np.stack([counts - marked, marked])
+    sizes = np.array([len(labels) - total, total])
+    return np.asarray(apportion(labels, wanted, sizes, keyed(names, seed)) == 1)
+
+
+def deal(labels: Bool[np.ndarray, "n k"], names: Sequence[str], parts: int, seed: int) -> Int64[np.ndarray, " n"]:
+    """Return which of so many equal parts, from 0, each sample of several classes belongs to."""
+    wanted = np.tile(labels.sum(0) / parts, (parts, 1))
+    return apportion(labels, wanted, np.full(parts, len(labels) / parts), keyed(names, seed))
+
+
+def keyed(names: Sequence[str], seed: int) -> UInt64[np.ndarray, " n"]:
+    """Return a number for each sample that depends on the seed and the order of the names alone."""
+    order = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)
+    keys = np.empty(len(order), dtype=np.uint64)
+    keys[order] = mix(np.arange(len(order), dtype=np.uint64), seed)
+    return keys
+
 
 def choose(
     labels: Int64[np.ndarray, " n"], names: Sequence[str], quotas: Int[np.ndarray, " k"], seed: int
 ) -> Bool[np.ndarray, " n"]:
     """Mark `quotas[label]` samples of each class, by the seed and the order of the names alone."""
-    order = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)
-    keys = np.empty(len(order), dtype=np.uint64)
-    keys[order] = mix(np.arange(len(order), dtype=np.uint64), seed)
-    chosen = np.zeros(len(order), dtype=bool)
+    keys = keyed(names, seed)
+    chosen = np.zeros(len(keys), dtype=bool)
     for label, quota in enumerate(quotas):
         members = np.flatnonzero(labels == label)
         chosen[members[np.argsort(keys[members], kind="stable")[:quota]]] = True

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from convworks.data.decode import Probe, decode, probe
+from convworks.data.labels import count, is_several
 from convworks.data.memory import processors
 from convworks.data.place import Place, byte_size
 from convworks.data.quiet import quiet
@@ -18,12 +19,15 @@ from convworks.data.source import Source, Split
 from convworks.errors import InputError
 
 PIECE = 64  # files a task
+#: From so many times as many others on, a class counts as rare; among several an image most answers are no anyway.
+RARE, RARE_AMONG_SEVERAL = 3, 20
 
 
 def survey(source: Source, *, decode: bool = False, report: Callable[[int, int], None] | None = None) -> Survey:
     """Look at every image of a source, the header or (`decode`) all of it; list damaged files, do not raise."""
     looks = [look for split in source.splits.values() for look in _look(split, decode, report)]
     probes = [look for look in looks if isinstance(look, Probe)]
+    several = {split: entry for split, entry in source.splits.items() if is_several(entry.labels)}
     damaged = sorted((error.where, error.reason) for error in looks if isinstance(error, InputError))
     return Survey(
         name=source.name,
@@ -31,10 +35,12 @@ def survey(source: Source, *, decode: bool = False, report: Callable[[int, int],
         path=source.path,
         classes=source.classes,
         counts={
-            split: {name: int((entry.labels == label).sum()) for label, name in enumerate(source.classes)}
+            split: dict(zip(source.classes, count(entry.labels, len(source.classes)).tolist(), strict=True))
             for split, entry in source.splits.items()
         },
         totals={split: len(entry) for split, entry in source.splits.items()},
+        unlabelled={split: int((~entry.labels.any(1)).sum()) for split, entry in several.items()},
+        labels_per_image={split: float(entry.labels.sum(1).mean()) for split, entry in several.items()},
         widths=_spread([found.width for found in probes]),
         heights=_spread([found.height for found in probes]),
         sizes=_ranked(Counter(f"{found.width}x{found.height}" for found in probes)),
@@ -87,8 +93,45 @@ def _bytes(split: Split) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Imbalance:
+    """The rarest class in train, and what it is rare beside: the most frequent one, or (None) the images without it."""
+
+    rarest: str
+    count: int
+    largest: str | None
+    beside: int
+
+    @property
+    def ratio(self) -> float:
+        """How many times as many the others are."""
+        return self.beside / self.count
+
+
+def imbalance(found: Survey) -> Imbalance | None:
+    """Return the imbalance of the training images; None of less than RARE times, or without training images.
+
+    A class of which images show any number is rare beside the images that do not show it.
+    """
+    counts = {name: count for name, count in found.counts.get("train", {}).items() if count}
+    if len(counts) < 2:
+        return None
+    rarest = min(counts, key=lambda name: counts[name])
+    if "train" in found.unlabelled:
+        rare = Imbalance(
+            rarest=rarest, count=counts[rarest], largest=None, beside=found.totals["train"] - counts[rarest]
+        )
+        return rare if rare.ratio >= RARE_AMONG_SEVERAL else None
+    largest = max(counts, key=lambda name: counts[name])
+    rare = Imbalance(rarest=rarest, count=counts[rarest], largest=largest, beside=counts[largest])
+    return rare if rare.ratio >= RARE else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What was found: counts by split and class; (least, median, greatest) width and height; most frequent first."""
+    """What was found: counts by split and class; (least, median, greatest) width and height; most frequent first.
+
+    Where images have any number of labels, `unlabelled` counts those without, and `labels_per_image` is the mean.
+    """
 
     name: str
     kind: str
@@ -96,6 +139,8 @@ class Survey:
     classes: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]]
     totals: Mapping[str, int]
+    unlabelled: Mapping[str, int]
+    labels_per_image: Mapping[str, float]
     widths: tuple[int, int, int] | None
     heights: tuple[int, int, int] | None
     sizes: Mapping[str, int]

@@ -1,4 +1,4 @@
-"""CSV of path,label: images anywhere, labels in a table, splits in an optional third column."""
+"""CSV: images anywhere, labels in one column or in a column for each class, splits in an optional further column."""
 
 from __future__ import annotations
 
@@ -9,42 +9,71 @@ from pathlib import Path
 import numpy as np
 
 from convworks.data.folder import SPLITS
+from convworks.data.labels import Labels, all_names, cut, number
 from convworks.data.source import Source, Split
 from convworks.errors import InputError, nearest
 
-NEEDED = ("path", "label")
+PATH, SPLIT, LABEL, LABELS = "path", "split", "label", "labels"
 SHOWN = 5
+#: What a cell of a class's own column may hold, as people and pandas write it.
+ANSWERS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
+
+Rows = list[tuple[int, dict[str, str]]]
 
 
 def open_table(path: Path) -> Source:
-    """Open a CSV with a header and the columns path, label and, if wanted, split (train, val or test)."""
+    """Open a CSV with a header: path, the labels and, if wanted, split (train, val or test).
+
+    A column `label` holds one class an image; a column `labels` any number of them, separated by semicolons; without
+    either, every further column is a class, 1 where an image shows it, else 0.
+    """
     rows = _read(path)
     if not rows:
         raise InputError(path, "has a header but no rows", "add one row an image: path,label")
-    missing = [row["path"] for _, row in rows if not os.path.lexists(path.parent / row["path"])]
+    missing = [row[PATH] for _, row in rows if not os.path.lexists(path.parent / row[PATH])]
     if missing:
         names = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
         reason = f"names {len(missing)} of {len(rows)} files that do not exist: {names}"
         raise InputError(path, reason, f"give paths relative to {path.parent.resolve()}")
-    classes = tuple(sorted({row["label"] for _, row in rows}))
-    numbers = {name: number for number, name in enumerate(classes)}
-    listed: dict[str, list[tuple[str, int]]] = {}
-    for line, row in rows:
-        split = row.get("split", "train").lower()
+    classes, labels = _labels(path, rows)
+    listed: dict[str, list[int]] = {}
+    for at, (line, row) in enumerate(rows):
+        split = row.get(SPLIT, "train").lower()
         if split not in SPLITS:
-            reason = f"has the split {row['split']!r}, not one of {', '.join(SPLITS)}"
+            reason = f"has the split {row[SPLIT]!r}, not one of {', '.join(SPLITS)}"
             raise InputError(f"{path} line {line}", reason, "correct it")
-        listed.setdefault(SPLITS[split], []).append((row["path"], numbers[row["label"]]))
+        listed.setdefault(SPLITS[split], []).append(at)
     splits = {}
     for split in ("train", "validation", "test"):
         if split in listed:
-            pairs = sorted(listed[split])
-            splits[split] = Split(
-                labels=np.array([label for _, label in pairs], dtype=np.int64),
-                names=tuple([name for name, _ in pairs]),
-                files=tuple([path.parent / name for name, _ in pairs]),
-            )
+            order = sorted(listed[split], key=lambda at: rows[at][1][PATH])
+            chosen = tuple([rows[at][1][PATH] for at in order])
+            files = tuple([path.parent / name for name in chosen])
+            splits[split] = Split(labels=labels[np.array(order)], names=chosen, files=files)
     return Source(name=path.stem, kind="csv", path=path, classes=classes, splits=splits)
+
+
+def _labels(path: Path, rows: Rows) -> tuple[tuple[str, ...], Labels]:
+    """Return the classes and the labels of all rows."""
+    header = rows[0][1]
+    if LABEL in header or LABELS in header:
+        found = [row[LABEL] if LABEL in row else cut(row[LABELS]) for _, row in rows]
+        classes = tuple(sorted(all_names(found)))
+        numbers = {name: at for at, name in enumerate(classes)}
+        if not classes:
+            raise InputError(path, "names no class in its column labels", "write them as cat;dog")
+        chosen = [numbers[each] if isinstance(each, str) else [numbers[name] for name in each] for each in found]
+        return classes, number(chosen, len(classes))
+    classes = tuple(name for name in header if name not in (PATH, SPLIT))
+    labels = np.zeros((len(rows), len(classes)), dtype=bool)
+    for at, (line, row) in enumerate(rows):
+        for label, name in enumerate(classes):
+            if row[name].lower() not in ANSWERS:
+                reason = f"has {row[name]!r} in column {name!r}, neither 0 nor 1"
+                remedy = "write 0 or 1; a table with other columns names the classes in one, labels, as cat;dog"
+                raise InputError(f"{path} line {line}", reason, remedy)
+            labels[at, label] = ANSWERS[row[name].lower()]
+    return classes, labels
 
 
 def column(path: Path, name: str) -> dict[str, str]:
@@ -53,24 +82,23 @@ def column(path: Path, name: str) -> dict[str, str]:
     for line, row in _read(path):
         if name.strip().lower() not in row:
             raise InputError(path, f"has no column {name!r}{nearest(name, row)}", f"it has: {', '.join(row)}")
-        values[row["path"]] = row[name.strip().lower()]
-        if not values[row["path"]]:
+        values[row[PATH]] = row[name.strip().lower()]
+        if not values[row[PATH]]:
             raise InputError(f"{path} line {line}", f"has no {name}", "fill it in, or remove the line")
     return values
 
 
-def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Read the rows with their line numbers; path and label are never empty, and no path occurs twice."""
+def _read(path: Path) -> Rows:
+    """Read the rows with their line numbers; path and label are never empty, and no path occurs twice.
+
+    Names of columns are in small letters, but for those that are classes.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True, skipinitialspace=True)
-            columns = [name.strip().lower() for name in reader.fieldnames or ()]
+            columns = _columns(path, [name.strip() for name in reader.fieldnames or ()])
             reader.fieldnames = columns
-            shown = ", ".join(columns) or "empty"
-            for name in NEEDED:
-                if name not in columns:
-                    reason = f"has no column {name!r} in its header ({shown}){nearest(name, columns)}"
-                    raise InputError(path, reason, "its first line must be path,label or path,label,split")
+            shown = ", ".join(columns)
             if len(set(columns)) < len(columns):
                 raise InputError(path, f"names a column twice in its header ({shown})", "keep one of them")
             rows = [(reader.line_num, row) for row in reader]
@@ -87,11 +115,34 @@ def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
         if len(row) > len(columns):  # the reader collects what is too much under one more key
             raise InputError(f"{path} line {line}", "has more fields than the header", "quote fields with commas")
         for name in columns:
+            if name == LABELS and row[name] is None:  # nothing between two commas is no label, this is no answer
+                raise InputError(
+                    f"{path} line {line}",
+                    "has fewer fields than the header",
+                    "end it with a comma where the image shows none",
+                )
             row[name] = (row[name] or "").strip()
-            if not row[name] and name in (*NEEDED, "split"):
+            if not row[name] and name in (PATH, LABEL, SPLIT):
                 raise InputError(f"{path} line {line}", f"has no {name}", "fill it in, or remove the line")
-        if row["path"] in seen:
-            reason = f"names {row['path']} again, after line {seen[row['path']]}"
+        if row[PATH] in seen:
+            reason = f"names {row[PATH]} again, after line {seen[row[PATH]]}"
             raise InputError(f"{path} line {line}", reason, "keep one of the two lines")
-        seen[row["path"]] = line
+        seen[row[PATH]] = line
     return rows
+
+
+def _columns(path: Path, given: list[str]) -> list[str]:
+    """Return the names of the columns, or raise InputError where path or labels are missing."""
+    columns = [name.lower() for name in given]
+    shown = ", ".join(columns) or "empty"
+    if LABEL in columns and LABELS in columns:
+        raise InputError(path, f"has both label and labels in its header ({shown})", "keep one of them")
+    several = LABEL not in columns and LABELS not in columns
+    others = [name for name in columns if name not in (PATH, SPLIT)]
+    if PATH not in columns or (several and len(others) < 2):
+        name = LABEL if PATH in columns else PATH
+        reason = f"has no column {name!r} in its header ({shown}){nearest(name, columns)}"
+        raise InputError(path, reason, "its first line must be path,label or path,labels, or path and a column a class")
+    if not several:
+        return columns
+    return [low if low in (PATH, SPLIT) else name for low, name in zip(columns, given, strict=True)]

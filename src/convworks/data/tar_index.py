@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from convworks.data.folder import SUFFIXES
+from convworks.data.labels import Names
 from convworks.data.named import cache_folder
 from convworks.errors import InputError
 from convworks.files import write_text
 
 LABELS = ("cls", "json", "txt")  # the first of them that a sample has says its class
-FIELDS = ("label", "cls", "class")  # of a .json
+FIELDS = ("label", "cls", "class", "labels")  # of a .json; a list, in any of them, is of several classes
 VERSION = 1
 LONGEST = 1 << 16  # bytes of a label
 BLOCK = 512  # bytes; two empty ones end a tar
@@ -52,8 +53,9 @@ def _remembered(place: Path, known: dict[str, Any]) -> TarIndex | None:
         values = json.loads(place.read_text())
         if any(values[name] != value for name, value in known.items()):
             return None
-        columns = {name: tuple(values[name]) for name in ("members", "offsets", "sizes", "labels")}
-        return TarIndex(**columns, beside=int(values["beside"]))
+        columns = {name: tuple(values[name]) for name in ("members", "offsets", "sizes")}
+        labels = tuple(tuple(label) if isinstance(label, list) else label for label in values["labels"])
+        return TarIndex(**columns, labels=labels, beside=int(values["beside"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -119,8 +121,8 @@ def _image(path: Path, key: str, files: dict[str, tarfile.TarInfo]) -> tarfile.T
     return None
 
 
-def _label(path: Path, image: str, files: dict[str, tarfile.TarInfo], file: IO[bytes]) -> str:
-    """Return the class of a sample as text."""
+def _label(path: Path, image: str, files: dict[str, tarfile.TarInfo], file: IO[bytes]) -> Names:
+    """Return the class of a sample as text, or all of its classes."""
     kind = next((kind for kind in LABELS if kind in files), None)
     if kind is None:
         others = ", ".join(f".{kind}" for kind in files if not kind.endswith(IMAGES))
@@ -137,13 +139,19 @@ def _label(path: Path, image: str, files: dict[str, tarfile.TarInfo], file: IO[b
             values = json.loads(text)
             fields = values if isinstance(values, dict) else {"label": values}
             value = next((fields[name] for name in FIELDS if name in fields), None)
-            text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+            if isinstance(value, list) and all(map(_is_name, value)):
+                return tuple(map(str, value))
+            text = str(value) if _is_name(value) else ""
     except (ValueError, RecursionError) as error:
         raise InputError(where, f"is no label ({error})", "put the class alone into it") from None
     if not text:
         has = f"names none of {', '.join(FIELDS)}" if kind == "json" else "is empty"
         raise InputError(where, f"{has}, so its image has no label", "put the class into it")
     return text
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,5 +161,5 @@ class TarIndex:
     members: tuple[str, ...]
     offsets: tuple[int, ...]
     sizes: tuple[int, ...]
-    labels: tuple[str, ...]
+    labels: tuple[Names, ...]
     beside: int

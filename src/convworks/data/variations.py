@@ -18,6 +18,7 @@ from convworks.data.batches import steps_per_epoch
 from convworks.data.config import AugmentConfig, DataConfig
 from convworks.data.damaged import leave_out
 from convworks.data.folds import divide
+from convworks.data.labels import members, present, told
 from convworks.data.load import load_images
 from convworks.data.mix import draw_mixture, mix
 from convworks.data.preprocess import Preprocessing
@@ -92,16 +93,17 @@ def vary(split: Split, plan: Plan, index: int, epoch: int) -> Version:
 
 def choose(source: Source, split: Split) -> list[int]:
     """Choose the samples to show: equally many of each class, evenly spread, or one of some of the classes."""
-    classes = spaced(np.unique(split.labels), SAMPLES)
+    classes = spaced(present(split.labels), SAMPLES)
     share = max(1, SAMPLES // len(classes))
-    return [index for label in classes for index in spaced(np.flatnonzero(split.labels == label), share)]
+    chosen = [index for label in classes for index in spaced(members(split.labels, label), share)]
+    return list(dict.fromkeys(chosen))  # an image of several classes comes once
 
 
 def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, path: Path) -> list[int]:
     """Write a PNG with a row for each chosen image: as it is kept, and in each of the first epochs; return which."""
     chosen = choose(source, split)
     font, small = ImageFont.load_default(15), ImageFont.load_default(12)
-    names = [shorten(source.classes[int(split.labels[index])], font) for index in chosen]
+    names = [shorten(told(split.labels, index, source.classes), font) for index in chosen]
     left = MARGIN + max(int(font.getlength(name)) for name in names) + MARGIN
     top, step = TITLE + MARGIN + CAPTION, TILE + GAP
     mixed = plan.augment.mixup is not None or plan.augment.cutmix is not None
@@ -122,9 +124,9 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
             version, x = vary(split, plan, index, epoch), left + (epoch + 1) * step + GAP
             sheet.paste(_tile(version.image), (x, y))
             if version.other is not None:
-                other = source.classes[int(split.labels[version.other])]
-                told = shorten(f"{version.share:.0%} + {other}", small, TILE)
-                pen.text((x, y + TILE), told, SOFT, small)
+                other = told(split.labels, version.other, source.classes)
+                words = shorten(f"{version.share:.0%} + {other}", small, TILE)
+                pen.text((x, y + TILE), words, SOFT, small)
     with atomic(path) as file:
         sheet.save(file, format="PNG", optimize=True)
     return chosen

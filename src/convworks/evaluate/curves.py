@@ -1,4 +1,4 @@
-"""How loss, accuracy and learning rate went in training."""
+"""How loss, accuracy (or mAP and exact match) and learning rate went in training."""
 
 from __future__ import annotations
 
@@ -52,15 +52,28 @@ CHARTS = (
             Series(key="validation_top1", name="validation", colour="blue", best=max),
         ),
     ),
+    Chart(
+        title="Mean average precision",
+        percent=True,
+        series=(Series(key="validation_map", name="validation", colour="blue", best=max),),
+    ),
+    Chart(
+        title="Exact match",
+        percent=True,
+        series=(
+            Series(key="train_exact_match", name="training", colour="muted"),
+            Series(key="validation_exact_match", name="validation", colour="blue", best=max),
+        ),
+    ),
     Chart(title="Learning rate", series=(Series(key="learning_rate", name="last", colour="muted"),)),
 )
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> Drawing:
-    """Draw the history's rows, a panel for each of loss, accuracy and learning rate that has values.
+    """Draw the history's rows, a panel for each of CHARTS that has values.
 
-    Rows may hold epoch or step (else their place counts), train_loss, validation_loss, train_top1,
-    validation_top1 and learning_rate; what is missing or not finite is left out.
+    Rows may hold epoch or step (else their place counts) and the keys of CHARTS; what is missing or not finite is left
+    out.
     """
     axis = "epoch" if any(_finite(row.get("epoch")) for row in history) else "step"
     found = [(chart, lines) for chart in CHARTS if (lines := _lines(chart, history, axis))]

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from convworks.errors import InputError
-from convworks.evaluate.predictions import Predictions
 
 #: A true class whose probability underflowed to 0 counts as this; the loss stays finite (at most 87.3).
 SMALLEST = float(np.finfo(np.float32).tiny)
@@ -48,9 +47,9 @@ def per_class(matrix: Int64[np.ndarray, "k k"]) -> PerClass:
     """Return precision, recall, F1 and support of every class of a confusion matrix."""
     right, support, predicted = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
     return PerClass(
-        precision=_ratio(right, predicted),
-        recall=_ratio(right, support),
-        f1=_ratio(2 * right, support + predicted),
+        precision=ratio(right, predicted),
+        recall=ratio(right, support),
+        f1=ratio(2 * right, support + predicted),
         support=support,
     )
 
@@ -97,8 +96,8 @@ def calibration(
     count = np.bincount(index, minlength=bins).astype(np.int64)
     return Calibration(
         edges=edges,
-        confidence=_ratio(np.bincount(index, confidence, bins), count),
-        accuracy=_ratio(np.bincount(index, correct, bins), count),
+        confidence=ratio(np.bincount(index, confidence, bins), count),
+        accuracy=ratio(np.bincount(index, correct, bins), count),
         count=count,
     )
 
@@ -129,26 +128,8 @@ def confused_pairs(matrix: Int64[np.ndarray, "k k"], limit: int) -> list[tuple[i
     return [(int(rows[i]), int(columns[i]), int(counts[i])) for i in order]
 
 
-def summary(predictions: Predictions) -> dict[str, Any]:
-    """Return the figures of merit of a split as plain numbers; `top5` only above five classes."""
-    labels, probabilities, n = predictions.labels, predictions.probabilities, len(predictions.labels)
-    matrix = confusion_matrix(labels, predictions.predicted, len(predictions.classes))
-    correct = int(predictions.correct.sum())
-    top5 = {"top5": top_k_accuracy(probabilities, labels, 5)} if len(predictions.classes) > 5 else {}
-    return {
-        "top1": correct / n,
-        **top5,
-        "n": n,
-        "interval": list(wilson_interval(correct, n)),
-        "balanced_accuracy": balanced_accuracy(matrix),
-        "macro_f1": macro_f1(matrix),
-        "nll": negative_log_likelihood(probabilities, labels),
-        "ece": calibration(probabilities, labels).error,
-    }
-
-
-def _ratio(top: Any, bottom: Any) -> Float64[np.ndarray, " k"]:
+def ratio(top: Any, bottom: Any) -> Float64[np.ndarray, " k"]:
     """Divide, giving 0 where the bottom is 0 (scikit-learn's zero_division=0)."""
     top, bottom = np.asarray(top, np.float64), np.asarray(bottom, np.float64)
-    ratio: Float64[np.ndarray, " k"] = np.divide(top, bottom, out=np.zeros_like(top), where=bottom != 0)
-    return ratio
+    found: Float64[np.ndarray, " k"] = np.divide(top, bottom, out=np.zeros_like(top), where=bottom != 0)
+    return found

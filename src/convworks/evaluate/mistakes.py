@@ -10,8 +10,8 @@ from PIL import Image
 
 from convworks.evaluate.drawing import PALETTE
 from convworks.evaluate.lettering import Style, shorten, shown, text_width, write
-from convworks.evaluate.predictions import Predictions
 from convworks.evaluate.raster import DENSITY, data_uri, png_bytes
+from convworks.evaluate.several_predictions import Predicted, SeveralPredictions
 
 #: At most so many mistakes are shown.
 MOST = 36
@@ -44,8 +44,11 @@ def tile_uri(picture: Image.Image) -> str:
     return data_uri(file.getvalue(), "jpeg")
 
 
-def errors(predictions: Predictions, samples: list[int], pictures: list[Image.Image]) -> bytes:
-    """Draw samples as PNG, captioned with true class, predicted class, its probability, and file name."""
+def errors(predictions: Predicted, samples: list[int], pictures: list[Image.Image]) -> bytes:
+    """Draw samples as PNG, captioned with true class, predicted class, its probability, and file name.
+
+    Where samples show any number of classes, these stand without probabilities.
+    """
     if not samples:
         wrong = int((~predictions.correct).sum())
         return _sheet_of_words(f"{wrong:,} mistakes, no images." if wrong else "No mistakes: every sample is right.")
@@ -69,16 +72,20 @@ def errors(predictions: Predictions, samples: list[int], pictures: list[Image.Im
     return png_bytes(sheet)
 
 
-def _caption(predictions: Predictions, sample: int) -> list[tuple[str, float, str, bool]]:
+def _caption(predictions: Predicted, sample: int) -> list[tuple[str, float, str, bool]]:
     """Return text, size, colour and weight of each line under a picture."""
+    file = (predictions.names[sample], 9.5, "muted", False)
+    if isinstance(predictions, SeveralPredictions):
+        found = predictions.true_names(sample), predictions.predicted_names(sample)
+        named = [text if shown(text) else "?" for text in (each or "nothing" for each in found)]
+        return [(named[0], 12.0, "ink", True), (f"→ {named[1]}", 12.0, "orange", True), file]
     true = _label(predictions, int(predictions.labels[sample]))
     predicted = _label(predictions, int(predictions.predicted[sample]))
     share = f"{100 * predictions.confidence[sample]:.0f} %"
-    file = (predictions.names[sample], 9.5, "muted", False)
     return [(true, 12.0, "ink", True), (f"→ {predicted}  {share}", 12.0, "orange", True), file]
 
 
-def _label(predictions: Predictions, index: int) -> str:
+def _label(predictions: Predicted, index: int) -> str:
     name = predictions.classes[index]
     return shorten(name, 24) if shown(name) else f"#{index}"
 

@@ -40,8 +40,10 @@ class _Pen:
 
 PANELS = (
     ("Validation accuracy", "validation_top1", True),
+    ("Validation mAP", "validation_map", True),
     ("Validation loss", "validation_loss", False),
     ("Training accuracy", "train_top1", True),
+    ("Training exact match", "train_exact_match", True),
     ("Training loss", "train_loss", False),
 )
 

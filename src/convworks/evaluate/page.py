@@ -35,14 +35,7 @@ def headline(predictions: Predictions, figures: Mapping[str, Any], *, chose_chec
         f'<p class="interval">95 % interval <b>{100 * low:.2f} to {percent(high)}</b></p>',
         f"<p>Accuracy on the <b>{split}</b> split: of {samples}, {mistakes}.</p>",
     ]
-    if chose_checkpoint:
-        warning = f"The {split} split also chose the checkpoint, so this accuracy is optimistic: "
-        warning += "expect somewhat less on new images."
-        said.append(f'<p class="note warning">{warning}</p>')
-    elif chose_checkpoint is not None:
-        said.append(f'<p class="note">The checkpoint was chosen without looking at the {split} split.</p>')
-    if note:
-        said.append(f'<p class="note">{escape(note)}</p>')
+    said += notes(split, chose_checkpoint, note)
     shown = [
         *([("Top-5 accuracy", percent(figures["top5"]))] if "top5" in figures else []),
         ("Balanced accuracy", percent(figures["balanced_accuracy"])),
@@ -51,8 +44,27 @@ def headline(predictions: Predictions, figures: Mapping[str, Any], *, chose_chec
         ("Calibration error", percent(figures["ece"])),
         ("Classes", f"{len(predictions.classes):,}"),
     ]
-    big = f'<div class="accuracy">{100 * figures["top1"]:.2f}<small>%</small></div>'
+    return large(figures["top1"], said, shown)
+
+
+def large(share: float, said: Sequence[str], shown: Facts) -> str:
+    """Show one figure in large, what is said of it, and others beside it."""
+    big = f'<div class="accuracy">{100 * share:.2f}<small>%</small></div>'
     return f'<section class="headline"><div>{big}{"".join(said)}</div>{tiles(shown)}</section>\n'
+
+
+def notes(split: str, chose_checkpoint: bool | None, note: str) -> list[str]:
+    """Say whether a split chose the checkpoint, and one thing more."""
+    said = []
+    if chose_checkpoint:
+        warning = f"The {split} split also chose the checkpoint, so this accuracy is optimistic: "
+        warning += "expect somewhat less on new images."
+        said.append(f'<p class="note warning">{warning}</p>')
+    elif chose_checkpoint is not None:
+        said.append(f'<p class="note">The checkpoint was chosen without looking at the {split} split.</p>')
+    if note:
+        said.append(f'<p class="note">{escape(note)}</p>')
+    return said
 
 
 def tiles(facts: Facts) -> str:

@@ -14,6 +14,7 @@ from convworks.data.batches import normalise
 from convworks.data.images import Decoded, Images, ahead, take
 from convworks.data.memory import processors
 from convworks.data.preprocess import Preprocessing
+from convworks.evaluate.task import ONE, Task
 from convworks.layers.mode import evaluating
 
 # Pixels at a time: activations stay in a processor's cache, and fill a GPU.
@@ -41,8 +42,8 @@ def logits(
 
 
 def probabilities(
-    network: nn.Module, images: Images, preprocessing: Preprocessing, precision: torch.dtype
+    network: nn.Module, images: Images, preprocessing: Preprocessing, precision: torch.dtype, task: Task = ONE
 ) -> Float32[np.ndarray, "n k"]:
-    """Return the probability of each class for each image."""
-    parts = [batch.softmax(1).cpu() for batch in logits(network, images, preprocessing, precision)]
+    """Return the probability of each class for each image: of one of them, or where a task says so of each."""
+    parts = [task.probabilities(batch).cpu() for batch in logits(network, images, preprocessing, precision)]
     return torch.cat(parts).numpy()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
@@ -30,33 +32,19 @@ class Predictions:
 
     def __post_init__(self) -> None:
         """Refuse what no metric is defined for: no samples, shapes that disagree, numbers that are none."""
-        n, k, where = len(self.names), len(self.classes), f"predictions of split {self.split!r}"
-        if n == 0 or k == 0:
-            raise InputError(
-                where,
-                f"hold {n} samples of {k} classes, at least one of each is needed",
-                "give a split with samples",
-            )
-        if self.labels.shape != (n,) or self.probabilities.shape != (n, k):
-            given = f"labels {self.labels.shape}, probabilities {self.probabilities.shape}, {n} names"
-            raise InputError(
-                where,
-                f"shapes disagree: {given}, {k} classes",
-                "give one label and one row of k probabilities a name",
-            )
+        where, n, k = (
+            check(self.split, self.names, self.classes, self.probabilities),
+            len(self.names),
+            len(self.classes),
+        )
+        if self.labels.shape != (n,):
+            reason = f"shapes disagree: labels {self.labels.shape}, {n} names"
+            raise InputError(where, reason, "give one label a name")
         if self.labels.min() < 0 or self.labels.max() >= k:
             raise InputError(
                 where,
                 f"labels run from {self.labels.min()} to {self.labels.max()}, classes from 0 to {k - 1}",
                 "give the classes of the labels",
-            )
-        bad = ~(self.probabilities >= 0).all(1) | ~(self.probabilities <= 1.001).all(1)
-        if bad.any():
-            first = self.names[int(bad.argmax())]
-            raise RunError(
-                where,
-                f"{bad.sum()} of {n} rows hold numbers outside 0..1, the first for {first!r}",
-                "look for NaN in the training loss",
             )
 
     @cached_property
@@ -92,23 +80,54 @@ class Predictions:
         """Write path, label, predicted, probability, correct, p:CLASS (few classes); one row a sample."""
         few = len(self.classes) <= CSV_CLASSES
         header = ["path", "label", "predicted", "probability", "correct"]
-        columns = [
+        columns: list[Any] = [
             self.names,
             [self.classes[i] for i in self.labels.tolist()],
             [self.classes[i] for i in self.predicted.tolist()],
-            _decimals(self.confidence),
+            decimals(self.confidence),
             self.correct.astype(int).tolist(),
         ]
         if few:
             header += [f"p:{name}" for name in self.classes]
-            columns += [_decimals(column) for column in self.probabilities.T]
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(zip(*columns, strict=True))
-        # File names need not be UTF-8 on Linux: surrogateescape writes back the bytes that were read.
-        write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
+            columns += [decimals(column) for column in self.probabilities.T]
+        write_rows(path, header, columns)
 
 
-def _decimals(values: Float32[np.ndarray, " n"]) -> list[str]:
+def check(
+    split: str, names: tuple[str, ...], classes: tuple[str, ...], probabilities: Float32[np.ndarray, "n k"]
+) -> str:
+    """Refuse no samples, a shape other than [names, classes], numbers that are no probabilities; return the place."""
+    n, k, where = len(names), len(classes), f"predictions of split {split!r}"
+    if n == 0 or k == 0:
+        raise InputError(
+            where,
+            f"hold {n} samples of {k} classes, at least one of each is needed",
+            "give a split with samples",
+        )
+    if probabilities.shape != (n, k):
+        given = f"probabilities {probabilities.shape}, {n} names"
+        raise InputError(where, f"shapes disagree: {given}, {k} classes", "give one row of k probabilities a name")
+    bad = ~(probabilities >= 0).all(1) | ~(probabilities <= 1.001).all(1)
+    if bad.any():
+        first = names[int(bad.argmax())]
+        raise RunError(
+            where,
+            f"{bad.sum()} of {n} rows hold numbers outside 0..1, the first for {first!r}",
+            "look for NaN in the training loss",
+        )
+    return where
+
+
+def write_rows(path: Path, header: Sequence[str], columns: Sequence[Any]) -> None:
+    """Write columns below a header as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(zip(*columns, strict=True))
+    # File names need not be UTF-8 on Linux: surrogateescape writes back the bytes that were read.
+    write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def decimals(values: Float32[np.ndarray, " n"]) -> list[str]:
+    """Write numbers as text."""
     return [f"{value:.6g}" for value in values.tolist()]

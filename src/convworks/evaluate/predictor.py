@@ -16,14 +16,16 @@ from torch import nn
 from convworks.bundle.bundle import Bundle, load_bundle
 from convworks.bundle.pretrained import locate
 from convworks.data.decode import convert, to_array
+from convworks.data.labels import Labels, present
 from convworks.data.load import fit_images, load_images
 from convworks.data.load_files import load_image
 from convworks.data.quiet import quiet
 from convworks.data.source import Source, Split, open_source
 from convworks.errors import InputError
-from convworks.evaluate.metrics import summary
 from convworks.evaluate.predict import probabilities
-from convworks.evaluate.predictions import Predictions
+from convworks.evaluate.several_predictions import THRESHOLD, Predicted, make_predictions
+from convworks.evaluate.summary import summary
+from convworks.evaluate.task import task
 from convworks.hardware import choose_device, choose_precision
 from convworks.layers.folded import folded
 
@@ -46,7 +48,8 @@ class Predictor:
     def predict(self, images: Iterable[str | Path | Image.Image | np.ndarray], *, top: int = 5) -> list[dict[str, Any]]:
         """Classify images given as paths, Pillow images or uint8 arrays [h, w] or [h, w, c].
 
-        Returns, for each image, {"path", "labels", "probabilities"}: the `top` most probable class names first.
+        Returns, for each image, {"path", "labels", "probabilities"}: the `top` most probable class names first; where
+        images show any number of classes also "predicted", those of a probability of at least 0.5.
         """
         given = list(images)
         if not given:
@@ -54,7 +57,7 @@ class Predictor:
         decoded = np.stack([self._decode(image) for image in given])
         found = self._probabilities(torch.from_numpy(decoded).permute(0, 3, 1, 2))
         names = [str(image) if isinstance(image, str | Path) else None for image in given]
-        return [ranked(name, row, self.classes, top) for name, row in zip(names, found, strict=True)]
+        return [self._answer(name, row, top) for name, row in zip(names, found, strict=True)]
 
     def predict_files(self, files: Sequence[Path], *, top: int = 5) -> Iterator[dict[str, Any]]:
         """Classify many files in order; one that cannot be read gives {"path", "error"} instead of an answer."""
@@ -66,7 +69,7 @@ class Predictor:
                 found = iter(self._probabilities(torch.from_numpy(np.stack(good)).permute(0, 3, 1, 2)) if good else ())
                 for path, array in zip(piece, decoded, strict=True):
                     if isinstance(array, np.ndarray):
-                        yield ranked(str(path), next(found), self.classes, top)
+                        yield self._answer(str(path), next(found), top)
                     else:
                         yield {"path": str(path), "error": array.reason}
 
@@ -80,19 +83,25 @@ class Predictor:
         """Measure the bundle on a labelled source: top1, n, 95 % interval and more, as fractions."""
         return summary(self.predictions(source, split=split))
 
-    def predictions(self, source: str | Path | Source, *, split: str | None = None) -> Predictions:
+    def predictions(self, source: str | Path | Source, *, split: str | None = None) -> Predicted:
         """Return the predictions for a split: by default test, else validation, else train."""
         opened = source if isinstance(source, Source) else open_source(source)
         name, chosen = choose_split(opened, split)
-        labels = match_classes(opened, chosen, self.classes)
+        labels = match_classes(opened, chosen, self.classes, several=self.bundle.several)
         images = load_images(chosen, self.bundle.preprocessing)
-        return Predictions(
+        return make_predictions(
             split=name,
             names=chosen.names,
             classes=self.classes,
             labels=labels,
             probabilities=self._probabilities(images),
         )
+
+    def _answer(self, path: str | None, row: np.ndarray, top: int) -> dict[str, Any]:
+        answer = ranked(path, row, self.classes, top)
+        if self.bundle.several:
+            answer["predicted"] = [self.classes[index] for index in np.flatnonzero(row >= THRESHOLD).tolist()]
+        return answer
 
     def _decode(self, image: str | Path | Image.Image | np.ndarray) -> np.ndarray:
         if isinstance(image, str | Path):
@@ -112,7 +121,7 @@ class Predictor:
         return fitted
 
     def _probabilities(self, images: torch.Tensor) -> np.ndarray:
-        return probabilities(self.network, images, self.bundle.preprocessing, self.precision)
+        return probabilities(self.network, images, self.bundle.preprocessing, self.precision, task(self.bundle.several))
 
 
 def load(path: str | Path, *, device: str = "auto", precision: str = "auto") -> Predictor:
@@ -148,15 +157,22 @@ def choose_split(source: Source, split: str | None) -> tuple[str, Split]:
     return name, source.splits[name]
 
 
-def match_classes(source: Source, split: Split, classes: Sequence[str]) -> np.ndarray:
-    """Return the split's labels as positions in the bundle's classes, which are matched by name."""
+def match_classes(source: Source, split: Split, classes: Sequence[str], *, several: bool = False) -> Labels:
+    """Return the split's labels as positions in the bundle's classes, which are matched by name.
+
+    Where a bundle knows `several` labels an image, so must the source; classes that it does not name are not shown.
+    """
     if not source.classes:
         raise InputError(
             source.where,
             "holds images without labels",
             "sort them into one folder a class, or use `convworks predict`",
         )
-    used = sorted(set(split.labels.tolist()))
+    if source.several != several:
+        has, wants = ("one label", "any number of labels")[:: -1 if source.several else 1]
+        reason = f"has images of {has}, but the bundle was trained on images of {wants}"
+        raise InputError(source.where, reason, "give a source such as it was trained on (docs/sources.md)")
+    used = present(split.labels).tolist()
     unknown = [source.classes[label] for label in used if source.classes[label] not in classes]
     if unknown:
         raise InputError(
@@ -165,5 +181,10 @@ def match_classes(source: Source, split: Split, classes: Sequence[str]) -> np.nd
             f"the bundle knows: {', '.join(classes[:10])}{' ...' if len(classes) > 10 else ''}",
         )
     positions = np.array([classes.index(name) if name in classes else -1 for name in source.classes])
+    if several:
+        known = [at for at, position in enumerate(positions) if position >= 0]
+        matched = np.zeros((len(split), len(classes)), dtype=bool)
+        matched[:, positions[known]] = split.labels[:, known]
+        return matched
     labels: np.ndarray = positions[split.labels]
     return labels

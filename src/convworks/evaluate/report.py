@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from convworks.evaluate import figures, mistakes, page
+from convworks.evaluate import figures, mistakes, page, several_page
 from convworks.evaluate.curves import curves
-from convworks.evaluate.metrics import calibration, confusion_matrix, summary
+from convworks.evaluate.metrics import calibration, confusion_matrix
 from convworks.evaluate.predictions import Predictions
 from convworks.evaluate.raster import to_png
+from convworks.evaluate.several_predictions import Predicted, SeveralPredictions
+from convworks.evaluate.summary import summary
 from convworks.evaluate.svg import to_svg
 from convworks.files import write_bytes
 
@@ -38,7 +40,7 @@ $style</style>
 </header>
 <nav>$links</nav>
 $sections<footer>One file, no connections: it can be copied, mailed and printed.
-Beside it: curves.png, confusion.png, errors.png, predictions.csv.</footer>
+Beside it: $beside.</footer>
 </main>
 </body>
 </html>
@@ -48,6 +50,15 @@ CONFUSION = "Rows are the true classes, columns the predicted ones: a perfect ne
 CLASSES = (
     "The lowest F1 first. Precision: of what was given this name, how much is; recall: of what is, how much was found."
 )
+WRONG_CLASSES = (
+    "those first in which the true class was given the lowest probability. "
+    "Beside the classes: how sure the network was of its wrong answer."
+)
+ANSWERS = (
+    "The lowest average precision (AP) first, the area below precision over recall. Found, missed and wrong count "
+    "images at a probability of 0.5."
+)
+WRONG_ANSWERS = "the highest loss first; an image counts as wrong when any of its classes is."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +81,7 @@ class ReportContent:
     """
 
     title: str
-    predictions: Predictions
+    predictions: Predicted
     image: Callable[[int], UInt8[np.ndarray, "h w c"]] | None = None
     chose_checkpoint: bool | None = None
     note: str = ""
@@ -84,39 +95,50 @@ class ReportContent:
 
 
 def write_report(folder: Path, content: ReportContent) -> Path:
-    """Write report.html, curves.png, confusion.png, errors.png, predictions.csv; return the page's path."""
+    """Write report.html, curves.png, confusion.png, errors.png, predictions.csv; return the page's path.
+
+    Where samples show any number of classes there is no confusion of one with another, and no confusion.png.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     predictions = content.predictions
-    matrix = confusion_matrix(predictions.labels, predictions.predicted, len(predictions.classes))
     training = curves(content.history)
-    confusion = figures.confusion(matrix, predictions.classes)
     worst = predictions.worst(mistakes.MOST) if content.image else []
     pictures = [mistakes.as_picture(content.image(i)) for i in worst] if content.image else []
 
     predictions.write_csv(folder / "predictions.csv")
     write_bytes(folder / "curves.png", to_png(training))
-    write_bytes(folder / "confusion.png", to_png(confusion))
     write_bytes(folder / "errors.png", mistakes.errors(predictions, worst, pictures))
 
-    layout = "beside" if len(predictions.classes) <= figures.ANNOTATED else "stacked"
-    pairs = page.pairs_table(matrix, predictions.classes)
+    uris = [(mistakes.tile_uri(picture), mistakes.tiny(picture)) for picture in pictures]
+    chose, note, found = content.chose_checkpoint, content.note, summary(predictions)
+    if isinstance(predictions, SeveralPredictions):
+        first = several_page.headline(predictions, found, chose_checkpoint=chose, note=note)
+        own = [
+            _part("classes", "Classes", ANSWERS, several_page.class_table(predictions)),
+            _mistakes(predictions, worst, several_page.mistakes_grid(predictions, worst, uris), WRONG_ANSWERS),
+        ]
+    else:
+        first = page.headline(predictions, found, chose_checkpoint=chose, note=note)
+        own = [
+            *_classes(folder, predictions),
+            _calibration(predictions),
+            _mistakes(predictions, worst, page.mistakes_grid(predictions, worst, uris), WRONG_CLASSES),
+        ]
     sections = [
         _part("facts", "At a glance", "", page.tiles(content.facts) if content.facts else ""),
         _part("curves", "Training", CURVES, _wide(to_svg(training)) if content.history else ""),
-        _part("confusion", "Confusion", CONFUSION, _two(layout, to_svg(confusion), pairs)),
-        _part("classes", "Classes", CLASSES, page.class_table(matrix, predictions.classes)),
-        _calibration(predictions),
-        _mistakes(predictions, worst, [(mistakes.tile_uri(p), mistakes.tiny(p)) for p in pictures]),
+        *own,
         *_background(content),
     ]
     sections = [section for section in sections if section[2]]
-    chose = content.chose_checkpoint
-    first = page.headline(predictions, summary(predictions), chose_checkpoint=chose, note=content.note)
+    several = isinstance(predictions, SeveralPredictions)
+    beside = ("curves.png", *(() if several else ("confusion.png",)), "errors.png", "predictions.csv")
     html = PAGE.substitute(
         title=escape(content.title),
         style=Path(__file__).with_name("report.css").read_text(encoding="utf-8"),
         links=" ".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in sections),
         sections=first + "".join(html for _, _, html in sections),
+        beside=", ".join(beside),
     )
     path = folder / "report.html"
     # A file name that is not UTF-8 shows a question mark for each odd byte.
@@ -132,23 +154,35 @@ def _part(anchor: str, title: str, note: str, body: str) -> Part:
     return anchor, title, page.section(anchor, title, note, body) if body else ""
 
 
+def _classes(folder: Path, predictions: Predictions) -> list[Part]:
+    """Tell of the classes and which are taken for which; that is also written as confusion.png."""
+    matrix = confusion_matrix(predictions.labels, predictions.predicted, len(predictions.classes))
+    drawing = figures.confusion(matrix, predictions.classes)
+    write_bytes(folder / "confusion.png", to_png(drawing))
+    layout = "beside" if len(predictions.classes) <= figures.ANNOTATED else "stacked"
+    confusion = _two(layout, to_svg(drawing), page.pairs_table(matrix, predictions.classes))
+    return [
+        _part("confusion", "Confusion", CONFUSION, confusion),
+        _part("classes", "Classes", CLASSES, page.class_table(matrix, predictions.classes)),
+    ]
+
+
 def _calibration(predictions: Predictions) -> Part:
     bins = calibration(predictions.probabilities, predictions.labels)
     body = _two("beside", to_svg(figures.calibration(bins)), page.calibration_words(bins))
     return _part("calibration", "Calibration", "Can the probabilities be believed?", body)
 
 
-def _mistakes(predictions: Predictions, worst: Sequence[int], uris: Sequence[tuple[str, bool]]) -> Part:
+def _mistakes(predictions: Predicted, worst: Sequence[int], grid: str, words: str) -> Part:
     wrong = int((~predictions.correct).sum())
-    note, body = "", page.mistakes_grid(predictions, worst, uris)
+    note, body = "", grid
     if not wrong:
         body = f"<p>No mistakes: every sample of the {escape(predictions.split)} split is right.</p>"
     elif not worst:
         body = f"<p>The mistakes ({wrong:,}) are in predictions.csv; this report was written without images.</p>"
     else:
         which = f"All {wrong}" if len(worst) == wrong else f"{len(worst)} of {wrong:,}"
-        note = f"{which}, those first in which the true class was given the lowest probability. "
-        note += "Beside the classes: how sure the network was of its wrong answer."
+        note = f"{which}, {words}"
     return _part("mistakes", "Worst mistakes", note, body)
 
 

@@ -17,15 +17,16 @@ from convworks.data.config import Fold
 from convworks.data.damaged import leave_out
 from convworks.data.folds import assign, divide, pool
 from convworks.data.source import Source, open_source
-from convworks.evaluate.metrics import summary
-from convworks.evaluate.predictions import Predictions
+from convworks.evaluate.merit import NAMES, figure, main
+from convworks.evaluate.several_predictions import Predicted, make_predictions
+from convworks.evaluate.summary import summary
 from convworks.experiments.job import Job, Outcome, make_job
 from convworks.experiments.members import answers
 from convworks.experiments.page import Content, write_page
 from convworks.experiments.record import Experiment, absolute, extended, history, opened, read, write
 from convworks.experiments.runs import carry_out_all, row
 from convworks.experiments.spread import spread, told
-from convworks.experiments.views import overlaid, scores
+from convworks.experiments.views import overlaid, scored, scores
 from convworks.files import write_text
 from convworks.training.config import RunConfig
 
@@ -113,7 +114,7 @@ def _results(experiment: Experiment, place: Path, todo: list[Job], outcomes: Map
         "predictions": str(place / "predictions.csv"),
         "command": experiment.train,
         "runs": rows,
-        "validation": spread([found["validation"]["top1"] for found in rows]),
+        "validation": spread([figure(found["validation"]) for found in rows]),
         "pooled": pooled,
         "training_seconds": spread([found["seconds"] for found in rows]),
     }
@@ -123,7 +124,7 @@ def _results(experiment: Experiment, place: Path, todo: list[Job], outcomes: Map
 
 def _out_of_fold(
     experiment: Experiment, place: Path, todo: list[Job], source: Source, folds: Int64[np.ndarray, " n"]
-) -> Predictions:
+) -> Predicted:
     """Return what each image's own fold says about it, in the order of train, then validation."""
     everything = pool(source)
     probabilities = np.zeros((len(everything), len(source.classes)), dtype=np.float32)
@@ -131,7 +132,7 @@ def _out_of_fold(
         divided = divide(source, job.config.data, job.config.seed)
         (found,) = answers([place / job.name / "bundle"], divided, "validation", job.config.device)
         probabilities[folds == number] = found.probabilities
-    return Predictions(
+    return make_predictions(
         split="out-of-fold",
         names=everything.names,
         classes=source.classes,
@@ -149,46 +150,54 @@ def _write_folds(path: Path, names: tuple[str, ...], folds: Int64[np.ndarray, " 
     write_text(path, text.getvalue())
 
 
-def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predictions: Predictions) -> None:
+def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predictions: Predicted) -> None:
     rows, found, pooled = results["runs"], results["validation"], results["pooled"]
-    low, high = pooled["interval"]
+    metric = main(pooled)
+    first, (low, high) = scored(pooled)
+    one = metric == "top1"
+    said = NAMES[metric] if metric == "map" else NAMES[metric].capitalize()
     asked = experiment.asked
     how = [
         *(["stratified"] if asked["stratified"] else []),
         *([f"by {asked['group_by']}"] if asked["group_by"] else []),
     ]
-    entries = [(run["name"], run["validation"]["top1"], tuple(run["validation"]["interval"])) for run in rows]
-    entries.append(("pooled", pooled["top1"], (low, high)))
+    entries = [(run["name"], *scored(run["validation"])) for run in rows]
+    entries.append(("pooled", first, (low, high)))
     lines = {
-        run["name"]: [(float(epoch["epoch"]), epoch["validation_top1"]) for epoch in history(place / run["name"])]
+        run["name"]: [(float(epoch["epoch"]), figure(epoch, "validation_")) for epoch in history(place / run["name"])]
         for run in rows
     }
-    best = max(rows, key=lambda run: run["validation"]["top1"])["name"]
+    best = max(rows, key=lambda run: figure(run["validation"]))["name"]
     content = Content(
         title=f"{len(rows)}-fold cross-validation of {experiment.config.recipe}",
-        value=pooled["top1"],
+        value=first,
         words=[
-            f"95 % interval <b>{low:.2%} to {high:.2%}</b>",
-            f"Accuracy over all {pooled['n']:,} images, each by the network that did not train on it.",
+            *([f"95 % interval <b>{low:.2%} to {high:.2%}</b>"] if one else []),
+            f"{said} over all {pooled['n']:,} images, each by the network that did not train on it.",
             "Each network's epoch was chosen on its own fold, so expect a little less on new images.",
         ],
         tiles=[
             ("Mean of folds", told(found)),
             ("Lowest fold", f"{found['lowest']:.2%}"),
             ("Highest fold", f"{found['highest']:.2%}"),
-            ("Balanced accuracy", f"{pooled['balanced_accuracy']:.2%}"),
+            *([("Balanced accuracy", f"{pooled['balanced_accuracy']:.2%}")] if one else []),
             ("Macro F1", f"{pooled['macro_f1']:.2%}"),
             ("Folds", ", ".join([str(len(rows)), *how])),
         ],
         figures=[
-            ("runs", "Folds", "With 95 % intervals.", scores(entries, [("mean of folds", found["mean"], "blue")])),
+            (
+                "runs",
+                "Folds",
+                "With 95 % intervals." if one else "",
+                scores(entries, [("mean of folds", found["mean"], "blue")]),
+            ),
             ("curves", "Validation", "Each line is a fold, the highest in blue.", overlaid(lines, best)),
         ],
-        header=("fold", "accuracy", "images", "best epoch", "training time"),
+        header=("fold", NAMES[metric], "images", "best epoch", "training time"),
         rows=[
             (
                 run["name"],
-                f"{run['validation']['top1']:.2%}",
+                f"{figure(run['validation']):.2%}",
                 f"{run['validation']['n']:,}",
                 str(run["best_epoch"]),
                 f"{run['seconds']:.1f} s",

@@ -14,11 +14,12 @@ from convworks.data.load import load_images
 from convworks.data.preprocess import Preprocessing
 from convworks.data.source import Source
 from convworks.evaluate.predict import probabilities
-from convworks.evaluate.predictions import Predictions
 from convworks.evaluate.predictor import load
+from convworks.evaluate.several_predictions import Predicted, make_predictions
+from convworks.evaluate.task import task
 
 
-def answers(bundles: Sequence[Path], source: Source, split: str, device: str) -> Iterator[Predictions]:
+def answers(bundles: Sequence[Path], source: Source, split: str, device: str) -> Iterator[Predicted]:
     """Yield what each bundle says about a split; images are decoded once for bundles that prepare them alike."""
     images: UInt8[torch.Tensor, "n c h w"] | None = None
     prepared: Preprocessing | None = None
@@ -28,16 +29,18 @@ def answers(bundles: Sequence[Path], source: Source, split: str, device: str) ->
         given = predictor.bundle.preprocessing
         if images is None or prepared is None or _decoding(given) != _decoding(prepared):
             images, prepared = load_images(chosen, given), given
-        yield Predictions(
+        yield make_predictions(
             split=split,
             names=chosen.names,
             classes=source.classes,
             labels=chosen.labels,
-            probabilities=probabilities(predictor.network, images, given, predictor.precision),
+            probabilities=probabilities(
+                predictor.network, images, given, predictor.precision, task(predictor.bundle.several)
+            ),
         )
 
 
-def ensemble(bundles: Sequence[Path], source: Source, split: str, device: str) -> Predictions:
+def ensemble(bundles: Sequence[Path], source: Source, split: str, device: str) -> Predicted:
     """Return the mean of the bundles' probabilities."""
     found = answers(bundles, source, split, device)
     first = next(found)

@@ -13,7 +13,8 @@ from convworks.config import to_json
 from convworks.evaluate import figures, page
 from convworks.evaluate.drawing import Drawing
 from convworks.evaluate.metrics import confusion_matrix
-from convworks.evaluate.predictions import Predictions
+from convworks.evaluate.several_page import class_table
+from convworks.evaluate.several_predictions import Predicted, SeveralPredictions
 from convworks.evaluate.svg import to_svg
 from convworks.experiments.record import Experiment
 from convworks.files import write_bytes
@@ -58,7 +59,7 @@ class Content:
     rows: Sequence[Sequence[str]]
     experiment: Experiment
     commands: Sequence[tuple[str, str]]
-    predictions: Predictions | None = None
+    predictions: Predicted | None = None
     predictions_note: str = ""
     beside: str = ""
 
@@ -72,10 +73,13 @@ def write_page(place: Path, content: Content) -> Path:
     ]
     sections.append(("table", "All runs", page.section("table", "All runs", "", _table(content, place))))
     if content.predictions is not None:
-        body = _mistaken(content.predictions)
-        sections.append(
-            ("confusion", "Confusion", page.section("confusion", "Confusion", content.predictions_note, body))
+        anchor, title = (
+            ("classes", "Classes")
+            if isinstance(content.predictions, SeveralPredictions)
+            else ("confusion", "Confusion")
         )
+        body = _mistaken(content.predictions)
+        sections.append((anchor, title, page.section(anchor, title, content.predictions_note, body)))
     settings = page.values_table({**experiment.asked, **to_json(experiment.config)})
     folded = f"<details><summary>Show all settings</summary>{settings}</details>"
     sections.append(("settings", "Configuration", page.section("settings", "Configuration", "", folded)))
@@ -116,7 +120,9 @@ def _table(content: Content, place: Path) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
 
 
-def _mistaken(predictions: Predictions) -> str:
+def _mistaken(predictions: Predicted) -> str:
+    if isinstance(predictions, SeveralPredictions):
+        return class_table(predictions)
     matrix = confusion_matrix(predictions.labels, predictions.predicted, len(predictions.classes))
     layout = "beside" if len(predictions.classes) <= figures.ANNOTATED else "stacked"
     drawing = to_svg(figures.confusion(matrix, predictions.classes))

@@ -10,8 +10,9 @@ from typing import Any
 from convworks.data.damaged import leave_out
 from convworks.data.folds import divide
 from convworks.data.source import open_source
-from convworks.evaluate.metrics import summary
-from convworks.evaluate.predictions import Predictions
+from convworks.evaluate.merit import NAMES, figure, main
+from convworks.evaluate.several_predictions import Predicted
+from convworks.evaluate.summary import summary
 from convworks.experiments.command import resume_command
 from convworks.experiments.job import Job, Outcome, make_job
 from convworks.experiments.members import ensemble
@@ -19,7 +20,7 @@ from convworks.experiments.page import Content, write_page
 from convworks.experiments.record import Experiment, absolute, extended, history, opened, read, write
 from convworks.experiments.runs import carry_out_all, row
 from convworks.experiments.spread import spread, told
-from convworks.experiments.views import overlaid, scores
+from convworks.experiments.views import overlaid, scored, scores
 from convworks.training.config import METRICS, RunConfig
 
 KIND = "restarts"
@@ -79,7 +80,7 @@ def _results(experiment: Experiment, place: Path, todo: list[Job], outcomes: Map
         "report": str(place / "report.html"),
         "runs": rows,
         "best": best["name"],
-        **{split: spread([found[split]["top1"] for found in rows]) for split in splits},
+        **{split: spread([figure(found[split]) for found in rows]) for split in splits},
         "training_seconds": spread([found["seconds"] for found in rows]),
         "ensemble": {"bundles": [str(bundle) for bundle in bundles]} | {s: summary(p) for s, p in together.items()},
     }
@@ -89,7 +90,7 @@ def _results(experiment: Experiment, place: Path, todo: list[Job], outcomes: Map
     return results
 
 
-def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], together: Mapping[str, Predictions]) -> None:
+def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], together: Mapping[str, Predicted]) -> None:
     rows, best = results["runs"], results["best"]
     shown = list(together)[-1]
     found, all_of_them = results[shown], results["ensemble"][shown]
@@ -97,33 +98,39 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
     for split in together:
         tiles += [
             (f"Mean on {split}", told(results[split])),
-            (f"Ensemble on {split}", f"{results['ensemble'][split]['top1']:.2%}"),
-            (f"Best run ({best}) on {split}", f"{next(r for r in rows if r['name'] == best)[split]['top1']:.2%}"),
+            (f"Ensemble on {split}", f"{figure(results['ensemble'][split]):.2%}"),
+            (f"Best run ({best}) on {split}", f"{figure(next(r for r in rows if r['name'] == best)[split]):.2%}"),
         ]
     curves = _curves(place, rows, best)
-    lines = [("mean", found["mean"], "blue"), ("ensemble", all_of_them["top1"], "green")]
-    entries = [(run["name"], run[shown]["top1"], tuple(run[shown]["interval"])) for run in rows]
-    entries.append(("ensemble", all_of_them["top1"], tuple(all_of_them["interval"])))
-    header = ("run", *(f"{split} accuracy" for split in together), "best epoch", "training time")
+    lines = [("mean", found["mean"], "blue"), ("ensemble", figure(all_of_them), "green")]
+    metric = NAMES[main(all_of_them)]
+    entries = [(run["name"], *scored(run[shown])) for run in rows]
+    entries.append(("ensemble", *scored(all_of_them)))
+    header = ("run", *(f"{split} {metric}" for split in together), "best epoch", "training time")
     content = Content(
         title=f"{len(rows)} restarts of {experiment.config.recipe}",
         value=found["mean"],
         words=[
-            f"Mean accuracy of {len(rows)} runs on the <b>{shown}</b> split"
+            f"Mean {metric} of {len(rows)} runs on the <b>{shown}</b> split"
             + (f", standard deviation {100 * found['sd']:.2f} points." if found["sd"] is not None else "."),
-            f"All together, by the mean of their probabilities: <b>{all_of_them['top1']:.2%}</b>.",
+            f"All together, by the mean of their probabilities: <b>{figure(all_of_them):.2%}</b>.",
             f"The best run, {best}, was chosen on validation; test labels choose nothing.",
         ],
         tiles=tiles,
         figures=[
-            ("runs", "Runs", "With 95 % intervals for the number of images.", scores(entries, lines)),
+            (
+                "runs",
+                "Runs",
+                "With 95 % intervals for the number of images." if metric == "accuracy" else "",
+                scores(entries, lines),
+            ),
             *([("curves", "Validation", "Each line is a run, the best in blue.", curves)] if curves else []),
         ],
         header=header,
         rows=[
             (
                 run["name"],
-                *(f"{run[split]['top1']:.2%}" for split in together),
+                *(f"{figure(run[split]):.2%}" for split in together),
                 str(run["best_epoch"]),
                 f"{run['seconds']:.1f} s",
             )
@@ -144,7 +151,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
 def _curves(place: Path, rows: list[dict[str, Any]], best: str) -> Any:
     """Draw validation over the epochs of each run; None where none has more than one, which the table says better."""
     lines = {
-        run["name"]: [(float(epoch["epoch"]), epoch["validation_top1"]) for epoch in history(place / run["name"])]
+        run["name"]: [(float(epoch["epoch"]), figure(epoch, "validation_")) for epoch in history(place / run["name"])]
         for run in rows
     }
     return overlaid(lines, best) if max(map(len, lines.values())) > 1 else None

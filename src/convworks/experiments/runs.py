@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from convworks.evaluate.merit import figure
 from convworks.experiments.carry_out import carry_out
 from convworks.experiments.job import Job, Outcome
 from convworks.experiments.record import Experiment, history
@@ -67,11 +68,11 @@ def last_seconds(run: Path) -> float:
 
 
 def accuracies(results: Mapping[str, Any]) -> str:
-    """Write the accuracies of a run."""
+    """Write the accuracies (or mAP) of a run."""
     splits = [split for split in ("validation", "test") if results[split]]
-    return ", ".join(f"{split} {results[split]['top1']:.2%}" for split in splits)
+    return ", ".join(f"{split} {figure(results[split]):.2%}" for split in splits)
 
 
-def written(value: float, metric: str) -> str:
+def written(reached: float, metric: str) -> str:
     """Write a value of a metric."""
-    return f"{value:.4f}" if metric == "loss" else f"{value:.2%}"
+    return f"{reached:.4f}" if metric == "loss" else f"{reached:.2%}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from convworks.evaluate.merit import NAMES
 from convworks.experiments import views
 from convworks.experiments.command import resume_command
 from convworks.experiments.page import Content, write_page
@@ -140,7 +141,7 @@ def ranked(trials: Sequence[Mapping[str, Any]], metric: str) -> list[Mapping[str
 
 
 def _name(metric: str) -> str:
-    return {"top1": "accuracy", "top5": "top-5 accuracy", "balanced_accuracy": "balanced accuracy"}.get(metric, metric)
+    return NAMES[metric]
 
 
 def _short(value: object) -> str:

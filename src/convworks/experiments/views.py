@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from convworks.evaluate.axes import Panel, Range, linear_ticks, log_ticks, number
 from convworks.evaluate.drawing import Circle, Drawing, Line, Rectangle, Shape, Text, remark
 from convworks.evaluate.lettering import Number, shorten
+from convworks.evaluate.merit import figure, main
 
 WIDTH = 960.0
 ROW = 24.0
@@ -16,6 +18,12 @@ Point = tuple[Number, Number]
 Entry = tuple[str, float, tuple[float, float]]
 #: Name, value, and colour of a vertical line.
 Mark = tuple[str, float, str]
+
+
+def scored(found: Mapping[str, Any]) -> tuple[float, Range]:
+    """Return the figure that stands for a result, and its interval; an mAP, which has none, stands for both ends."""
+    reached = figure(found)
+    return reached, (found["interval"][0], found["interval"][1]) if main(found) == "top1" else (reached, reached)
 
 
 def scores(entries: Sequence[Entry], marks: Sequence[Mark]) -> Drawing:

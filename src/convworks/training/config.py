@@ -14,8 +14,12 @@ from convworks.training.loss_config import CrossEntropy, LossConfig
 from convworks.training.optimizer_config import SGD, Optimizer
 from convworks.training.schedule_config import Schedule, Warmup
 
-#: What validation measures, and whether more is better.
-METRICS = {"loss": False, "top1": True, "top5": True, "balanced_accuracy": True}
+Metric = Literal["loss", "top1", "top5", "balanced_accuracy", "map", "micro_f1", "macro_f1", "exact_match"]
+#: What validation measures where images have one label, and where they have any number.
+ONE: tuple[Metric, ...] = ("loss", "top1", "top5", "balanced_accuracy")
+SEVERAL: tuple[Metric, ...] = ("loss", "map", "micro_f1", "macro_f1", "exact_match")
+#: Whether more of it is better.
+METRICS: dict[str, bool] = {name: name != "loss" for name in (*ONE, *SEVERAL)}
 
 
 class Clip(Config):
@@ -38,11 +42,12 @@ class TrainingConfig(Config):
     A step takes `batch_size` samples, in `accumulation` parts one after the other where they do not fit into memory
     together. `ema` is the decay of an exponential moving average of the weights, which is then what is validated and
     kept (at most (1 + step) / (10 + step), or the first weights would never fade in a short run). `sampling` balanced
-    draws every class equally often. `best` names the metric on validation that chooses the checkpoint; `patience`: stop
-    after so many epochs that were not the best. `keep_last` and `keep_best` say how many epochs keep their checkpoints.
-    `resolutions` are sizes of images to begin with, smaller than the network's (progressive resizing, Howard 2018),
-    each until its share of the steps is done; what is left has the network's own. `batch_norm` says whether the
-    processes of a distributed run take each their own statistics, or those of the whole batch.
+    draws every class equally often. `best` names the metric on validation that chooses the checkpoint: of those of ONE,
+    or of SEVERAL where images have any number of labels; `patience`: stop after so many epochs that were not the best.
+    `keep_last` and `keep_best` say how many epochs keep their checkpoints. `resolutions` are sizes of images to begin
+    with, smaller than the network's (progressive resizing, Howard 2018), each until its share of the steps is done;
+    what is left has the network's own. `batch_norm` says whether the processes of a distributed run take each their own
+    statistics, or those of the whole batch.
     """
 
     epochs: PositiveInt
@@ -57,7 +62,7 @@ class TrainingConfig(Config):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     batch_norm: Literal["local", "synchronised"] = "local"
-    best: Literal["loss", "top1", "top5", "balanced_accuracy"] = "top1"
+    best: Metric = "top1"
     patience: PositiveInt | None = None
     keep_last: PositiveInt = 1
     keep_best: PositiveInt = 1

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from convworks.console import clock, say
+from convworks.evaluate.merit import NAMES, main
 from convworks.training.loop import Events, Setup
 from convworks.training.progress import Progress
 
@@ -94,7 +95,7 @@ def describe(setup: Setup, progress: Progress) -> str:
     totals = progress.totals
     left = (setup.steps - progress.step) * progress.seconds / max(progress.step, 1)
     return (
-        f"loss {totals.mean_loss:.4f}  accuracy {totals.top1:.2%}  "
+        f"loss {totals.mean_loss:.4f}  {NAMES[progress.share]} {totals.share:.2%}  "
         f"{totals.seen / max(totals.seconds, 1e-9):,.0f} images/s  {clock(left)} left"
     )
 
@@ -102,9 +103,12 @@ def describe(setup: Setup, progress: Progress) -> str:
 def summary(setup: Setup, progress: Progress) -> str:
     """Describe the epoch that has just ended."""
     row: dict[str, Any] = progress.history[-1]
+    metric = main(row, "validation_")
+    named = "" if metric == "top1" else f"{NAMES[metric]} "
     best = " *" if progress.ranked(setup.config.training.best)[0]["epoch"] == progress.epoch else ""
     return (
         f"epoch {progress.epoch}/{setup.config.training.epochs}  loss {row['train_loss']:.4f}  "
-        f"accuracy {row['train_top1']:.2%}  validation {row['validation_top1']:.2%}{best}  "
+        f"{NAMES[progress.share]} {row[f'train_{progress.share}']:.2%}  "
+        f"validation {named}{row[f'validation_{metric}']:.2%}{best}  "
         f"{row['images_per_second']:,.0f} images/s  {clock(progress.seconds)}"
     )

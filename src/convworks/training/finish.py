@@ -13,10 +13,11 @@ from convworks.bundle.bundle import Bundle, save_bundle
 from convworks.config import to_json
 from convworks.console import clock
 from convworks.data.images import take
-from convworks.evaluate.metrics import summary
+from convworks.evaluate.merit import NAMES, figure, main
 from convworks.evaluate.predict import probabilities
-from convworks.evaluate.predictions import Predictions
 from convworks.evaluate.report import ReportContent, write_report
+from convworks.evaluate.several_predictions import Predicted, make_predictions
+from convworks.evaluate.summary import summary
 from convworks.layers.folded import folded
 from convworks.training.loop import Setup
 from convworks.training.material import Material
@@ -64,6 +65,7 @@ def finish(
             model=setup.config.model.model_copy(update={"start": None, "initialiser": None}),  # of training alone
             preprocessing=setup.preprocessing,
             classes=classes,
+            several=material.source.several,
             record=record,
         ),
     )
@@ -97,15 +99,15 @@ def finish(
     }
 
 
-def _predict(name: str, network: nn.Module, setup: Setup, material: Material) -> Predictions:
+def _predict(name: str, network: nn.Module, setup: Setup, material: Material) -> Predicted:
     split = material.source.splits[name]
     images = material.splits[name].images
-    return Predictions(
+    return make_predictions(
         split=name,
         names=split.names,
         classes=material.source.classes,
         labels=split.labels,
-        probabilities=probabilities(network, images, setup.preprocessing, setup.precision),
+        probabilities=probabilities(network, images, setup.preprocessing, setup.precision, setup.task),
     )
 
 
@@ -118,6 +120,7 @@ def _curves(progress: Progress) -> list[dict[str, float | int]]:
 def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what the report shows at a glance."""
     height, width = setup.preprocessing.size
+    named = "" if (metric := main(best, "validation_")) == "top1" else f" {NAMES[metric]}"
     rates = sorted(row["images_per_second"] for row in progress.history)
     return [
         ("Network", setup.config.model.name),
@@ -126,7 +129,7 @@ def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]
         ("Images in training", f"{len(setup.train):,}"),
         ("Input", f"{setup.preprocessing.channels}x{height}x{width}"),
         ("Epochs", f"{progress.epoch} (best: {best['epoch']})"),
-        ("Validation", f"{best['validation_top1']:.2%}"),
+        (f"Validation{named}", f"{figure(best, 'validation_'):.2%}"),
         ("Images/s", f"{rates[len(rates) // 2]:,.0f}"),
         ("Training time", clock(progress.seconds)),
     ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from convworks.errors import InputError
+from convworks.evaluate.merit import figure, share
 from convworks.training.config import METRICS
 from convworks.training.folder import RECORD
 from convworks.training.resume import differences
@@ -20,7 +21,7 @@ MOST_ENTRIES = 200_000  # of folders that are looked through
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What is known of a run. `best` is the best value of `metric` on validation, `test` the accuracy on test.
+    """What is known of a run. `best` is the best value of `metric` on validation, `test` the accuracy (or mAP) on test.
 
     `status` is running, finished, stopped, or killed: it says that it runs, but no process does. `when` is the time
     of its last record, in seconds since 1970; `seconds` is how long it trained.
@@ -90,13 +91,13 @@ def read_run(folder: Path) -> Run:
             planned=int(configuration["training"]["epochs"]),
             metric=metric,
             best=(max if METRICS[metric] else min)(reached, default=None),
-            test=None if tested is None else float(tested["top1"]),
+            test=None if tested is None else figure(tested),
             seconds=float(history[-1]["seconds"]) if history else 0.0,
             when=path.stat().st_mtime,
             configuration=configuration,
             history=history,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
         reason = f"cannot be read as a run ({type(error).__name__}: {error})"
         raise InputError(path, reason, "leave it out, or move it away") from None
 
@@ -107,8 +108,10 @@ def curve(folder: Path, run: Run) -> list[dict[str, Any]]:
     saved = sorted((folder / "checkpoints").glob("step-*.json"))
     try:
         fine = json.loads(saved[-1].read_text(encoding="utf-8"))["state"]["progress"]["curve"]
-        points = [{name: float(point[name]) for name in ("epoch", "train_loss", "train_top1")} for point in fine]
-    except (IndexError, OSError, ValueError, KeyError, TypeError):
+        points = [
+            {name: float(point[name]) for name in ("epoch", "train_loss", f"train_{share(point)}")} for point in fine
+        ]
+    except (IndexError, OSError, ValueError, KeyError, TypeError, StopIteration):
         return rows
     if len(points) <= len(rows):
         return rows

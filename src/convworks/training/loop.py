@@ -14,6 +14,7 @@ from convworks.data import random
 from convworks.data.batches import Batch, Samples, batches, normalise, steps_per_epoch
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import RunError
+from convworks.evaluate.task import Task
 from convworks.hardware import seed_torch
 from convworks.training.config import RunConfig
 from convworks.training.loss import Loss, batch_loss
@@ -46,6 +47,7 @@ class Setup:
     validation: Samples
     classes: int
     loss: Loss
+    task: Task
     measure: Callable[[Setup], dict[str, float]]
     precision: torch.dtype
     world: World = ALONE
@@ -188,7 +190,7 @@ def backward(setup: Setup, number: int, batch: Batch, size: int) -> tuple[float,
     loss = batch_loss(setup.loss, logits, auxiliary, batch) * (len(batch.labels) / size)
     (loss * setup.world.size).backward()  # type: ignore[no-untyped-call]  # processes average their gradients
     labels = batch.labels if batch.others is None or batch.share >= 0.5 else batch.others
-    return loss.item(), int((logits.argmax(1) == labels).sum())
+    return loss.item(), int(setup.task.right(logits, labels).sum())
 
 
 def require_finite(setup: Setup, what: str, loss: float, rate: float, *, gradients: bool = False) -> None:

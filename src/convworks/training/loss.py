@@ -13,13 +13,17 @@ from torch import Tensor, nn
 from convworks.data.batches import Batch
 from convworks.errors import InputError
 from convworks.layers.network import Network
-from convworks.training.loss_config import CrossEntropy, LossConfig, OwnLoss, PenaltyLoss
+from convworks.training.loss_config import BinaryCrossEntropy, CrossEntropy, LossConfig, OwnLoss, PenaltyLoss
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def loss_function(config: LossConfig, counts: Int64[Tensor, "k"], own: Loss | None = None) -> Loss:
+def loss_function(
+    config: LossConfig, counts: Int64[Tensor, "k"], own: Loss | None = None, *, images: int | None = None
+) -> Loss:
     """Return the loss that a configuration names; `counts` are the training images of each class.
+
+    `images` are all of them, where one may show several classes or none.
 
     `own` is the function that OwnLoss stands for. Raises InputError where it is missing, and for class weights that
     are not one a class.
@@ -30,6 +34,9 @@ def loss_function(config: LossConfig, counts: Int64[Tensor, "k"], own: Loss | No
         case CrossEntropy():
             weights = class_weights(config, counts)
             return partial(weighted_cross_entropy, weights=weights, smoothing=config.smoothing)
+        case BinaryCrossEntropy():
+            positive = positive_weights(config, counts, int(counts.sum()) if images is None else images)
+            return partial(binary_cross_entropy, weights=positive, smoothing=config.smoothing)
         case PenaltyLoss():
             return partial(penalty, rubbish=config.rubbish) if config.rivals else mean_penalty
         case OwnLoss():
@@ -43,12 +50,37 @@ def class_weights(config: CrossEntropy, counts: Int64[Tensor, "k"]) -> Float[Ten
     if config.class_weights == "balanced":
         weights = torch.where(counts > 0, 1 / counts.clamp(min=1).float(), 0.0)
     else:
-        given = config.class_weights or ()
-        if len(given) != len(counts):
-            reason = f"has {len(given)} numbers for {len(counts)} classes"
-            raise InputError("training.loss.class_weights", reason, "give one number a class, or balanced")
-        weights = torch.tensor(given, device=counts.device)
+        weights = _given("class_weights", config.class_weights or (), counts)
     return weights * counts.sum() / (weights * counts).sum()
+
+
+def positive_weights(config: BinaryCrossEntropy, counts: Int64[Tensor, "k"], images: int) -> Float[Tensor, "k"] | None:
+    """Return how much an image that shows a class counts for it, where one that does not counts 1."""
+    if config.positive_weights is None:
+        return None
+    if config.positive_weights == "balanced":  # a class that all show, or none, still counts
+        return (images - counts).clamp(min=1).float() / counts.clamp(min=1).float()
+    return _given("positive_weights", config.positive_weights, counts)
+
+
+def _given(field: str, weights: tuple[float, ...], counts: Int64[Tensor, "k"]) -> Float[Tensor, "k"]:
+    """Return weights as they are given, or raise InputError where they are not one a class."""
+    if len(weights) != len(counts):
+        reason = f"has {len(weights)} numbers for {len(counts)} classes"
+        raise InputError(f"training.loss.{field}", reason, "give one number a class, or balanced")
+    return torch.tensor(weights, device=counts.device)
+
+
+def binary_cross_entropy(
+    logits: Float[Tensor, "b k"],
+    labels: Int64[Tensor, "b"] | Float[Tensor, "b k"],
+    weights: Float[Tensor, "k"] | None,
+    smoothing: float,
+) -> Float[Tensor, ""]:
+    """Return the mean over samples and classes of -w y ln p - (1 - y) ln(1 - p), p the sigmoid of the logit."""
+    answers = F.one_hot(labels, logits.shape[1]).to(logits) if labels.ndim == 1 else labels.to(logits)
+    answers = answers + smoothing * (0.5 - answers)
+    return F.binary_cross_entropy_with_logits(logits, answers, pos_weight=weights)
 
 
 def weighted_cross_entropy(

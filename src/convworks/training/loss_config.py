@@ -21,6 +21,19 @@ class CrossEntropy(Config):
     class_weights: Literal["balanced"] | tuple[PositiveFloat, ...] | None = None
 
 
+class BinaryCrossEntropy(Config):
+    """Cross-entropy of the sigmoid of each logit, the mean over classes: each is asked for by itself.
+
+    It is that of images with any number of labels, and can be asked for where there is one. `smoothing` moves every
+    answer by half of it towards 1/2. `positive_weights` count the images that show a class, one number a class, or
+    `balanced`: as much as those that do not.
+    """
+
+    kind: Literal["binary_cross_entropy"] = "binary_cross_entropy"
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    positive_weights: Literal["balanced"] | tuple[PositiveFloat, ...] | None = None
+
+
 class PenaltyLoss(Config):
     """The penalty of the right class (LeCun et al. 1998, equation 8), for networks whose logits are minus penalties.
 
@@ -34,10 +47,13 @@ class PenaltyLoss(Config):
 
 
 class OwnLoss(Config):
-    """A function of (logits, labels) of your own, given to `convworks.train(loss=...)`; `name` is how it is called."""
+    """A function of (logits, labels) of your own, given to `convworks.train(loss=...)`; `name` is how it is called.
+
+    Where images have any number of labels, it gets them as a matrix of 0 and 1.
+    """
 
     kind: Literal["own"] = "own"
     name: str
 
 
-LossConfig = CrossEntropy | PenaltyLoss | OwnLoss
+LossConfig = CrossEntropy | BinaryCrossEntropy | PenaltyLoss | OwnLoss

@@ -29,6 +29,7 @@ from convworks.errors import InputError
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, create, facts
 from convworks.training.config import RunConfig
+from convworks.training.suit import check_suited
 
 LARGEST = 224  # images of different sizes become squares of at most this side, where the recipe does not say
 
@@ -54,6 +55,7 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     What the configuration leaves open (size, channels, mean, std) is taken from the training images.
     """
     require_train(source)
+    check_suited(config, source)
     data = config.data
     usable = leave_out(source, data.skip_damaged)
     source = divide(usable.source, data, config.seed)

@@ -31,8 +31,8 @@ class Totals:
         return self.loss / max(self.seen, 1)
 
     @property
-    def top1(self) -> float:
-        """The share of samples classified correctly."""
+    def share(self) -> float:
+        """The share of samples that were answered correctly."""
         return self.correct / max(self.seen, 1)
 
 
@@ -40,7 +40,8 @@ class Totals:
 class Progress:
     """Step, epoch and batch to be done next; the epoch's sums; the history of epochs.
 
-    `curve` holds some hundred points of training over the whole run, `window` the sums since its last point.
+    `share` is what the share of right answers is called in history and curve (top1, exact_match). `curve` holds some
+    hundred points of training over the whole run, `window` the sums since its last point.
     """
 
     step: int = 0
@@ -51,6 +52,7 @@ class Progress:
     window: Totals = field(default_factory=Totals)
     history: list[Row] = field(default_factory=list)
     curve: list[Row] = field(default_factory=list)
+    share: str = "top1"
 
     def to_state(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -73,7 +75,7 @@ class Progress:
     def mark(self, rate: float, epoch: float) -> None:
         """Add a point to the curve of training, at so many epochs."""
         point = {"epoch": epoch, "step": self.step, "learning_rate": rate}
-        self.curve.append({**point, "train_loss": self.window.mean_loss, "train_top1": self.window.top1})
+        self.curve.append({**point, "train_loss": self.window.mean_loss, f"train_{self.share}": self.window.share})
         self.window = Totals()
 
     def end_epoch(self, validation: dict[str, float], rate: float) -> None:
@@ -86,7 +88,7 @@ class Progress:
             "images_per_second": round(self.totals.seen / max(self.totals.seconds, 1e-9), 1),
             "learning_rate": rate,
             "train_loss": self.totals.mean_loss,
-            "train_top1": self.totals.top1,
+            f"train_{self.share}": self.totals.share,
             **{f"validation_{name}": value for name, value in validation.items()},
         }
         self.history.append(row)

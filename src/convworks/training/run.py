@@ -18,8 +18,10 @@ import torch
 from convworks import hardware
 from convworks.console import downloading, say
 from convworks.data.batches import steps_per_epoch
+from convworks.data.labels import count as label_counts
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError, RunError
+from convworks.evaluate.task import task
 from convworks.layers.synchronised import synchronise
 from convworks.models.count import count
 from convworks.training import checkpoint, display, folder
@@ -129,7 +131,7 @@ def _leading(
         say(material.usable.line())
         facts["damaged"] = dict(material.usable.damaged)
     with folder.occupied(out, setup.config.recipe, resume) as path:
-        progress = _shared(setup, _resumed(path, setup, known) if resume else Progress())
+        progress = _shared(setup, _resumed(path, setup, known) if resume else Progress(share=setup.task.share))
         loaded = time.perf_counter()
         try:
             folder.write_record(path, setup.config, "running", **facts)
@@ -176,7 +178,8 @@ def _setup(material: Material, precision: torch.dtype, world: World, own: Loss |
     check_single(network)
     check_resolutions(training.resolutions, network, material.preprocessing)
     parameters = trainable(network)
-    counts = torch.bincount(train.labels, minlength=len(material.source.classes))
+    classes = len(material.source.classes)
+    counts = torch.from_numpy(label_counts(material.source.splits["train"].labels, classes))
     return Setup(
         config=material.config,
         network=network,
@@ -187,8 +190,9 @@ def _setup(material: Material, precision: torch.dtype, world: World, own: Loss |
         preprocessing=material.preprocessing,
         train=train,
         validation=material.splits["validation"],
-        classes=len(material.source.classes),
-        loss=loss_function(training.loss, counts.to(world.device), own),
+        classes=classes,
+        loss=loss_function(training.loss, counts.to(world.device), own, images=len(train)),
+        task=task(material.source.several),
         measure=measure,
         precision=precision,
         world=world,
@@ -232,7 +236,7 @@ def _resumed(path: Path, setup: Setup, known: dict[str, Any]) -> Progress:
     checkpoints = path / "checkpoints"
     if not checkpoint.steps(checkpoints):
         shutil.rmtree(checkpoints, ignore_errors=True)
-        return Progress()
+        return Progress(share=setup.task.share)
     tensors, state = checkpoint.load_checkpoint(checkpoints)
     try:
         began, progress = state["fingerprint"], Progress.from_state(state["progress"])

@@ -16,6 +16,7 @@ import numpy as np
 
 from convworks.console import say
 from convworks.errors import ConvworksError, InputError
+from convworks.evaluate.merit import figure, main
 from convworks.training.config import RunConfig
 from convworks.training.loop import Events, Setup
 from convworks.training.progress import Progress, Row
@@ -72,9 +73,9 @@ class Tracker(Events):
             self.failed = False
 
     def finished(self, progress: Progress, results: Mapping[str, Any]) -> None:
-        """Write the accuracies of what the run leaves."""
-        found = {f"results/{split}_top1": results.get(split) for split in ("validation", "test")}
-        self.catch_up(progress, {name: float(values["top1"]) for name, values in found.items() if values})
+        """Write the accuracies (or mAP) of what the run leaves."""
+        found = {split: results.get(split) for split in ("validation", "test")}
+        self.catch_up(progress, {f"results/{s}_{main(each)}": figure(each) for s, each in found.items() if each})
 
     def _write(self, progress: Progress, more: Mapping[str, float] | None = None) -> None:
         new = [*named(progress.curve[self.points :], CURVE), *named(progress.history[self.rows :], ROW)]

@@ -1,0 +1,68 @@
+"""What images show: one class each (a number, -1 for none), or any number of them (a row of a matrix)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+#: A class an image, or for each image which of k classes it shows.
+Labels = Int64[np.ndarray, " n"] | Bool[np.ndarray, "n k"]
+#: The same by names.
+Names = str | tuple[str, ...]
+#: Stands between the names of the classes of one image.
+SEPARATOR = ";"
+
+T = TypeVar("T")
+
+
+def is_several(labels: Labels) -> bool:
+    """Say whether an image may show several classes, or none."""
+    return labels.ndim == 2
+
+
+def count(labels: Labels, classes: int) -> Int64[np.ndarray, " k"]:
+    """Return the number of images of each class."""
+    if is_several(labels):
+        return np.asarray(labels.sum(0), dtype=np.int64)
+    return np.bincount(labels[labels >= 0], minlength=classes).astype(np.int64)
+
+
+def present(labels: Labels) -> Int64[np.ndarray, " m"]:
+    """Return the classes that any image shows, in their order (-1: no class)."""
+    return np.flatnonzero(labels.any(0)) if is_several(labels) else np.unique(labels)
+
+
+def members(labels: Labels, label: int) -> Int64[np.ndarray, " m"]:
+    """Return the places of the images of a class."""
+    return np.flatnonzero(labels[:, label] if is_several(labels) else labels == label)
+
+
+def told(labels: Labels, index: int, classes: Sequence[str]) -> str:
+    """Return what an image shows as text: a class, or several as `cat;dog`."""
+    if is_several(labels):
+        return SEPARATOR.join(classes[label] for label in np.flatnonzero(labels[index]).tolist())
+    return classes[int(labels[index])]
+
+
+def cut(text: str) -> tuple[str, ...]:
+    """Return the names in a text such as `cat; dog`; none in an empty one."""
+    return tuple(part for part in map(str.strip, text.split(SEPARATOR)) if part)
+
+
+def all_names(found: Iterable[Names]) -> set[str]:
+    """Return the classes that any image shows, by name."""
+    return {each for names in found for each in ([names] if isinstance(names, str) else names)}
+
+
+def number(found: Sequence[int | Sequence[int]], classes: int) -> Labels:
+    """Return labels from a class an image, or from the classes of each."""
+    if not found or isinstance(found[0], int):
+        return np.array(found, dtype=np.int64)
+    labels = np.zeros((len(found), classes), dtype=bool)
+    for row, each in zip(labels, found, strict=True):
+        assert not isinstance(each, int)
+        row[list(each)] = True
+    return labels
