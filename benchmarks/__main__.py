@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks import machine
+from benchmarks.cifar import cifar10_fast
 from benchmarks.classifier import CLASSIFIERS
 from benchmarks.definitions import definitions
 from benchmarks.folder import folder, folder_small
@@ -24,6 +25,7 @@ from benchmarks.throughput import THROUGHPUT
 BENCHMARKS = {
     "startup": startup,
     "mnist": mnist,
+    "cifar10-fast": cifar10_fast,
     "folder": folder,
     "folder-small": folder_small,
     "loader-first": loader_first,

@@ -40,7 +40,8 @@ class Benchmark:
     """A job, its variants, and the one that the others are compared with.
 
     `amount` is how many things of `unit` a run handles; without it the result is the time. Facts named in `same`
-    must be equal in all variants that give them.
+    must be equal in all variants that give them. A benchmark of long runs goes without a first one that only warms the
+    file cache.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Benchmark:
     amount: int | None = None
     unit: str = "s"
     same: tuple[str, ...] = ()
+    warm: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,7 @@ def measure(benchmark: Benchmark, repeats: int) -> dict[str, list[Run]]:
     """Run every variant once to warm the file cache, then `repeats` times, in an order that rotates."""
     runs: dict[str, list[Run]] = {variant.name: [] for variant in benchmark.variants}
     variants = list(benchmark.variants)
-    for number in range(-1, repeats):
+    for number in range(-1 if benchmark.warm else 0, repeats):
         for variant in variants:
             label = "warm-up" if number < 0 else f"{number + 1}/{repeats}"
             run = _run(variant, max(number, 0))

@@ -353,6 +353,14 @@ USING: Rows = {
         lambda p: ["evaluate", *foreign(p), "--data", p.folder()],
         "other | other classes than bundle | same classes",
     ),
+    "unknown protocol": (
+        lambda p: [*evaluate(p.bundle(), p.folder()), "--protocol", "center,tencrop"],
+        "--protocol | no protocol 'tencrop' | ten-crop, 144-crop, dense",
+    ),
+    "unknown combination": (
+        lambda p: [*evaluate(p.bundle(), p.folder()), "--combine", "mean"],
+        "--combine | no combination 'mean' | probability, logit, vote",
+    ),
     "evaluate on no device": (
         lambda p: [*evaluate(p.bundle(), p.folder()), "--device", "gpu"],
         "--device gpu | cuda:N | auto",

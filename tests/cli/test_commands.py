@@ -91,6 +91,24 @@ def test_evaluate_answers_with_accuracy_and_interval(folder: Path, trained: Path
     assert checksums(folder) == before
 
 
+def test_evaluate_compares_protocols_with_the_first(folder: Path, trained: Path, answer: Any) -> None:
+    alone = answer("evaluate", trained, "--data", folder)
+    found = answer(
+        "evaluate", trained, trained, "--data", folder, "--combine", "vote", "--protocol", "center,ten-crop,dense"
+    )
+    rows = found["protocols"]
+    assert [row["protocol"] for row in rows] == ["center", "ten-crop", "dense"]
+    assert [row["views"] for row in rows] == [1, 10, 2]
+    assert found["top1"] == rows[0]["top1"] == alone["top1"]
+    assert rows[0]["macs"] == 2 * alone["macs"]
+    assert rows[1]["macs"] == 10 * rows[0]["macs"]
+    for row in rows[1:]:
+        low, high = row["difference_interval"]
+        assert low <= row["difference"] <= high
+        assert row["difference"] == pytest.approx(row["top1"] - rows[0]["top1"])
+        assert 0 <= row["p"] <= 1
+
+
 def test_predict_takes_files_folders_and_patterns(folder: Path, trained: Path, answer: Any) -> None:
     before = checksums(folder)
     one, pattern = folder / "test" / "dark" / "0.png", folder / "test" / "light" / "[0-2].png"

@@ -86,6 +86,16 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(help="train, validation or test.  [default: test, else validation, else train]")
     ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME[,NAME...]",
+            help="Views of each image: center, flip, ten-crop, 144-crop, dense, multi-scale; several are compared.",
+        ),
+    ] = "center",
+    combine: Annotated[
+        str, typer.Option(metavar="NAME", help="Ensembles: by probability, logit or vote.")
+    ] = "probability",
     out: Annotated[Path | None, typer.Option(help="Write a report and predictions.csv into this new folder.")] = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -94,7 +104,9 @@ def evaluate(
     """Measure a bundle, or an ensemble of several, on labelled images."""
     from convworks.cli import evaluate as command
 
-    return command.run(bundles, data=data, split=split, out=out, device=device)
+    return command.run(
+        bundles, data=data, split=split, protocols=protocol.split(","), combination=combine, out=out, device=device
+    )
 
 
 @app.command()

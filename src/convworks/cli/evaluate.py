@@ -6,81 +6,178 @@ import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convworks.cli.answer import Answer, accuracy_line
+from convworks.cli.answer import Answer, accuracy_line, percent, table
 from convworks.console import downloading
-from convworks.data.source import open_source
+from convworks.data.source import Source, open_source
 from convworks.errors import InputError
 
+if TYPE_CHECKING:
+    from convworks.evaluate.predictor import Predictor
+    from convworks.evaluate.several_predictions import Predicted
 
-def run(bundles: Sequence[Path], *, data: str, split: str | None, out: Path | None, device: str) -> Answer:
-    """Measure the mean of the bundles' probabilities on a source."""
+
+def run(
+    bundles: Sequence[Path],
+    *,
+    data: str,
+    split: str | None,
+    protocols: Sequence[str],
+    combination: str,
+    out: Path | None,
+    device: str,
+) -> Answer:
+    """Measure a bundle or an ensemble on a source, by one protocol or several, which are compared with the first."""
     started = time.perf_counter()
-    source = open_source(data, report=downloading())
-    from convworks.bundle.description import read_description
-    from convworks.bundle.pretrained import locate
+    from convworks.evaluate.ensemble import check_combination
+    from convworks.evaluate.protocol import named
 
-    bundles = [locate(path, downloading()) for path in bundles]
-    found_in = [read_description(path)[0] for path in bundles]
-    for path, others in zip(bundles, found_in, strict=True):
-        if others["classes"] != found_in[0]["classes"]:
-            raise InputError(
-                path,
-                f"has other classes than {bundles[0]}",
-                "an ensemble needs the same classes in the same order",
-            )
-        if others["format"] != found_in[0]["format"]:
-            reason = f"was not asked what {bundles[0]} was: one says which class it is, the other which are shown"
-            raise InputError(path, reason, "give bundles of one kind")
+    for name in protocols:
+        named(name)
+    check_combination(combination)
+    source = open_source(data, report=downloading())
+    bundles = _of_one_kind(bundles)
     if out is not None:
         from convworks.training.folder import check_free, check_outside
 
         check_free(out)
         check_outside(out, source)
-    from dataclasses import replace
-
-    from convworks.evaluate.predictor import choose_split, load
-    from convworks.evaluate.summary import summary
+    from convworks.evaluate.predictor import load
 
     loaded = [load(path, device=device) for path in bundles]
-    found = [predictor.predictions(source, split=split) for predictor in loaded]
-    mean = np.stack([predictions.probabilities for predictions in found]).mean(0, dtype=np.float32)
-    predictions = replace(found[0], probabilities=mean)
-    values = {
-        "bundles": [str(path) for path in bundles],
-        "data": data,
-        "split": predictions.split,
-        **summary(predictions),
-    }
+    rows: list[dict[str, Any]] = []
+    answers: list[Predicted] = []
+    for name in dict.fromkeys(protocols):
+        row, predictions = _measure(loaded, source, split, name, combination, answers[0] if answers else None)
+        rows.append(row)
+        answers.append(predictions)
+    # With several protocols, what follows is of the first: choosing by the figures would flatter it.
+    predictions, values = answers[0], {"bundles": [str(path) for path in bundles], "data": data, **rows[0]}
     note = NOTES.get(predictions.split, "")
-    values["note"] = note
+    values |= {"note": note}
     lines = [accuracy_line(predictions.split, values), *([f"note: {note}"] if note else [])]
     said = ("macro_f1",) if "map" in values else ()  # in the first line
     lines += [f"{name}: {values[key]:.4f}" for name, key in _SHOWN if key in values and key not in said]
+    if len(rows) > 1:
+        values["protocols"] = rows
+        lines.append(_compared(rows))
+    else:
+        lines.append(f"cost: {_macs(rows[0])} multiply-adds an image, {rows[0]['images_per_second']:,.0f} images/s")
     if out is not None:
-        from convworks.data.load import load_images
-        from convworks.evaluate.report import ReportContent, write_report
-
-        chosen, preprocessing = choose_split(source, split)[1], loaded[0].bundle.preprocessing
-        page = write_report(
-            out,
-            ReportContent(
-                title=f"{', '.join(path.name for path in bundles)} on {source.name}",
-                predictions=predictions,
-                note=note,
-                image=lambda index: (
-                    load_images(chosen.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
-                ),
-                command=f"convworks evaluate {shlex.join(map(str, bundles))} --data {shlex.quote(data)}",
-            ),
-        )
+        page = _report(out, loaded, source, split, predictions, bundles, data, note)
         values["report"] = str(page)
         lines.append(f"report: {page}")
     values["seconds"] = round(time.perf_counter() - started, 3)
     lines.append(f"next:   convworks predict {shlex.quote(str(bundles[0]))} IMAGE...")
     return Answer(values=values, text="\n".join(lines))
+
+
+def _of_one_kind(bundles: Sequence[Path]) -> list[Path]:
+    """Return where the bundles are; raises InputError for an ensemble of different classes or questions."""
+    from convworks.bundle.description import read_description
+    from convworks.bundle.pretrained import locate
+
+    found = [locate(path, downloading()) for path in bundles]
+    described = [read_description(path)[0] for path in found]
+    first = described[0]
+    for path, other in zip(found, described, strict=True):
+        if other["classes"] != first["classes"]:
+            reason = f"has other classes than {found[0]}"
+            raise InputError(path, reason, "an ensemble needs the same classes in the same order")
+        if other["format"] != first["format"]:
+            reason = f"was not asked what {found[0]} was: one says which class it is, the other which are shown"
+            raise InputError(path, reason, "give bundles of one kind")
+    return found
+
+
+def _measure(
+    loaded: Sequence[Predictor],
+    source: Source,
+    split: str | None,
+    protocol: str,
+    combination: str,
+    first: Predicted | None,
+) -> tuple[dict[str, Any], Predicted]:
+    """Return the figures of one protocol, compared with those of the first, and the predictions."""
+    from convworks.evaluate.compare import compare
+    from convworks.evaluate.ensemble import combine
+    from convworks.evaluate.summary import summary
+
+    started = time.perf_counter()
+    members = [predictor.look(source, split=split, protocol=protocol) for predictor in loaded]
+    seconds = time.perf_counter() - started
+    predictions = combine([predicted for predicted, _ in members], combination)
+    row = {
+        "split": predictions.split,
+        "protocol": protocol,
+        **summary(predictions),
+        "views": members[0][1].views,
+        "macs": sum(cost.macs for _, cost in members),
+        "images_per_second": len(predictions.names) / seconds,
+    }
+    if first is not None:
+        found = compare(first.correct, predictions.correct)
+        row |= {"difference": found.difference, "difference_interval": list(found.interval), "p": found.p}
+    return row, predictions
+
+
+def _compared(rows: Sequence[dict[str, Any]]) -> str:
+    """Return a table of protocols: figure, interval, difference from the first, cost."""
+    cells = []
+    for row in rows:
+        low, high = row["exact_match_interval" if "map" in row else "interval"]
+        change = ""
+        if "difference" in row:
+            less, more = row["difference_interval"]
+            change = f"{100 * row['difference']:+.2f} ({100 * less:+.2f} to {100 * more:+.2f})"
+        share = row["exact_match" if "map" in row else "top1"]
+        interval = f"{percent(low)} to {percent(high)}"
+        speed = f"{row['images_per_second']:,.0f}"
+        cells.append([row["protocol"], percent(share), interval, change, f"{row['views']:.4g}", _macs(row), speed])
+    share = "all right" if "map" in rows[0] else "accuracy"
+    header = ["protocol", share, "95 % interval", "points more (95 %)", "views", "multiply-adds", "images/s"]
+    return table(header, cells)
+
+
+def _macs(row: dict[str, Any]) -> str:
+    value = row["macs"]
+    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+def _report(
+    out: Path,
+    loaded: Sequence[Predictor],
+    source: Source,
+    split: str | None,
+    predictions: Predicted,
+    bundles: Sequence[Path],
+    data: str,
+    note: str,
+) -> Path:
+    """Write the report of an evaluation; return its page."""
+    from convworks.data.load import load_images
+    from convworks.evaluate.predictor import choose_split
+    from convworks.evaluate.report import ReportContent, write_report
+
+    chosen, preprocessing = choose_split(source, split)[1], loaded[0].bundle.preprocessing
+    return write_report(
+        out,
+        ReportContent(
+            title=f"{', '.join(path.name for path in bundles)} on {source.name}",
+            predictions=predictions,
+            note=note,
+            image=lambda index: (
+                load_images(chosen.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
+            ),
+            command=f"convworks evaluate {shlex.join(map(str, bundles))} --data {shlex.quote(data)}",
+        ),
+    )
 
 
 NOTES = {

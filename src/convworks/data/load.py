@@ -12,10 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from convworks.data.cached import find_or_decode
-from convworks.data.decode import convert, to_array
+from convworks.data.decode import NUMPY, convert, decode, open_image, to_array
 from convworks.data.load_files import Progress, decode_files, each, summarise
 from convworks.data.memory import allocate
 from convworks.data.preprocess import Preprocessing, fit_array, fit_image, pad_arrays
+from convworks.data.quiet import quiet
 from convworks.data.source import Split
 from convworks.data.statistics import mean_std
 from convworks.errors import InputError
@@ -95,12 +96,32 @@ def _whole(split: Split, preprocessing: Preprocessing) -> np.ndarray | None:
     return fitted.copy() if fitted is arrays else fitted
 
 
+def load_whole(split: Split, index: int, channels: int, at_least: tuple[int, int] | None) -> UInt8[np.ndarray, "h w c"]:
+    """Return one image of a split with so many channels, and otherwise as it is.
+
+    A JPEG may be smaller than its file says, but not below 3 times `at_least` (height, width).
+    """
+    if split.arrays is not None:
+        array: np.ndarray = split.arrays[index]
+        return array if array.shape[2] == channels else to_array(_converted(array, channels))
+    assert split.files is not None
+    file = split.files[index]
+    with quiet():
+        if file.suffix.lower() == NUMPY:
+            return decode(file, channels=channels)
+        return to_array(open_image(file, channels=channels, at_least=at_least))
+
+
 def _fit_one(array: UInt8[np.ndarray, "h w c"], preprocessing: Preprocessing) -> np.ndarray:
     if array.shape[2] == preprocessing.channels:
         return fit_array(array, preprocessing.size, preprocessing.fit, preprocessing.share)
-    if array.shape[2] not in (1, 3, 4) or preprocessing.channels not in (1, 3, 4):
-        reason = f"have {array.shape[2]} channels, not {preprocessing.channels}"
-        raise InputError("images", reason, "give images with the channels that the network was trained on")
-    image = Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.shape[2] == 1 else array))
-    converted = convert(image, preprocessing.channels)
+    converted = _converted(array, preprocessing.channels)
     return to_array(fit_image(converted, preprocessing.size, preprocessing.fit, preprocessing.share))
+
+
+def _converted(array: UInt8[np.ndarray, "h w c"], channels: int) -> Image.Image:
+    """Return an array as an image of another number of channels."""
+    if array.shape[2] not in (1, 3, 4) or channels not in (1, 3, 4):
+        reason = f"have {array.shape[2]} channels, not {channels}"
+        raise InputError("images", reason, "give images with the channels that the network was trained on")
+    return convert(Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.shape[2] == 1 else array)), channels)

@@ -28,7 +28,7 @@ def logits(
 ) -> Iterator[Tensor]:
     """Yield the float32 logits of the images, batch by batch, in evaluation mode; the mode is restored."""
     device = next(network.parameters()).device
-    size = max(1, min(1024, PIXELS.get(device.type, MOST_PIXELS) // (images.shape[2] * images.shape[3])))
+    size = batch_size(device, (images.shape[2], images.shape[3]))
     with evaluating(network):
         first, last, _ = which.indices(len(images))
         pieces = [slice(start, min(start + size, last)) for start in range(first, last, size)]
@@ -39,6 +39,11 @@ def logits(
             ):
                 answer = network(normalise(part.to(device), preprocessing.mean, preprocessing.std))
             yield answer.float()
+
+
+def batch_size(device: torch.device, size: tuple[int, int]) -> int:
+    """Return how many images of a size (height, width) are computed together."""
+    return max(1, min(1024, PIXELS.get(device.type, MOST_PIXELS) // (size[0] * size[1])))
 
 
 def probabilities(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from torch import nn
 
 from convworks.bundle.bundle import Bundle, load_bundle
 from convworks.bundle.pretrained import locate
+from convworks.console import counting
 from convworks.data.decode import convert, to_array
 from convworks.data.labels import Labels, present
 from convworks.data.load import fit_images, load_images
@@ -23,9 +25,11 @@ from convworks.data.quiet import quiet
 from convworks.data.source import Source, Split, open_source
 from convworks.errors import InputError
 from convworks.evaluate.predict import probabilities
+from convworks.evaluate.protocol import CENTER, named
 from convworks.evaluate.several_predictions import THRESHOLD, Predicted, make_predictions
 from convworks.evaluate.summary import summary
 from convworks.evaluate.task import task
+from convworks.evaluate.views import Cost, counter, probabilities_by
 from convworks.hardware import choose_device, choose_precision
 from convworks.layers.folded import folded
 
@@ -83,19 +87,36 @@ class Predictor:
         """Measure the bundle on a labelled source: top1, n, 95 % interval and more, as fractions."""
         return summary(self.predictions(source, split=split))
 
-    def predictions(self, source: str | Path | Source, *, split: str | None = None) -> Predicted:
+    def predictions(
+        self, source: str | Path | Source, *, split: str | None = None, protocol: str = CENTER
+    ) -> Predicted:
         """Return the predictions for a split: by default test, else validation, else train."""
+        return self.look(source, split=split, protocol=protocol)[0]
+
+    def look(
+        self, source: str | Path | Source, *, split: str | None = None, protocol: str = CENTER
+    ) -> tuple[Predicted, Cost]:
+        """Return the predictions for a split by a protocol (evaluate/protocol.py), and what it took.
+
+        Raises InputError for a protocol that there is not, or that the network cannot do.
+        """
+        wanted = named(protocol)
         opened = source if isinstance(source, Source) else open_source(source)
         name, chosen = choose_split(opened, split)
         labels = match_classes(opened, chosen, self.classes, several=self.bundle.several)
-        images = load_images(chosen, self.bundle.preprocessing)
+        given, asked = self.bundle.preprocessing, task(self.bundle.several)
+        if protocol == CENTER:
+            started = time.perf_counter()
+            found = self._probabilities(load_images(chosen, given))
+            macs = counter(self.network, given.channels)(given.size)
+            seconds = time.perf_counter() - started
+            cost = Cost(views=1.0, macs=float(macs), images_per_second=len(chosen) / seconds)
+        else:
+            with counting(f"{protocol} on {name}") as report:
+                found, cost = probabilities_by(wanted, self.network, chosen, given, self.precision, asked, report)
         return make_predictions(
-            split=name,
-            names=chosen.names,
-            classes=self.classes,
-            labels=labels,
-            probabilities=self._probabilities(images),
-        )
+            split=name, names=chosen.names, classes=self.classes, labels=labels, probabilities=found
+        ), cost
 
     def _answer(self, path: str | None, row: np.ndarray, top: int) -> dict[str, Any]:
         answer = ranked(path, row, self.classes, top)

@@ -21,6 +21,7 @@ RECIPES: dict[str, str] = {
     "mnist/accurate": "mnist:accurate",
     "mnist/lenet5": "mnist:lenet5",
     "mnist/lenet5-distortions": "mnist:lenet5_distortions",
+    "cifar10/fast": "cifar10_fast:fast",
     **{
         f"cifar10/{kind}{depth}": f"cifar10:{kind}{depth}"
         for kind in ("resnet", "plain")
