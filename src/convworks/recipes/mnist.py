@@ -59,7 +59,7 @@ def best() -> RunConfig:
         ),
         model=ModelConfig(name="ensemble_best"),
         training=TrainingConfig(
-            epochs=15,
+            epochs=13,
             batch_size=256,
             # The loss is the mean of three: what takes plain gradients, and not their direction, makes up for that.
             optimizer=Muon(weight_decay=0.01, others=9.0),
