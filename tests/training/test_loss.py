@@ -74,8 +74,8 @@ def test_auxiliary_losses_count_by_their_weights_and_mixed_samples_have_two_labe
     batch = Batch(images, LABELS, 6, LABELS.flip(0), 0.7)
     expected = 0.7 * loss(logits, LABELS) + 0.3 * loss(logits, LABELS.flip(0))
     expected = expected + 0.3 * (0.7 * loss(side, LABELS) + 0.3 * loss(side, LABELS.flip(0)))
-    torch.testing.assert_close(batch_loss(loss, logits, {"aux1": (0.3, side)}, batch), expected)
+    torch.testing.assert_close(batch_loss(loss, {"head": (1.0, logits), "aux1": (0.3, side)}, batch), expected)
     soft = 0.7 * torch.nn.functional.one_hot(LABELS, 5) + 0.3 * torch.nn.functional.one_hot(LABELS.flip(0), 5)
     torch.testing.assert_close(
-        batch_loss(loss, logits, {}, batch), torch.nn.functional.cross_entropy(logits, soft.float())
+        batch_loss(loss, {"head": (1.0, logits)}, batch), torch.nn.functional.cross_entropy(logits, soft.float())
     )

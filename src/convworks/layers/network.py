@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from convworks.errors import InputError, nearest
 from convworks.layers.hourglass import Hourglass
+from convworks.layers.members import Members
 
 
 class Auxiliary(NamedTuple):
@@ -25,8 +26,9 @@ class Network(nn.Module):
     """A network as stem -> stages -> head.
 
     A tap is the name of an activation: `stem`, a stage (`stage2`), a block of it (`stage2.block1`; a part, where the
-    stage is an hourglass), or a part of the head (`head.features`). `taps` lists them in the order of computation.
-    Auxiliary classifiers have weights of their own, and take no part in `forward`.
+    stage is an hourglass; a member, where it is an ensemble), or a part of the head (`head.features`). `taps` lists
+    them in the order of computation. Auxiliary classifiers have weights of their own, and take no part in `forward`.
+    The loss of the head's logits counts `head_weight` times: not at all in an ensemble, whose members have their own.
     """
 
     def __init__(
@@ -36,8 +38,10 @@ class Network(nn.Module):
         stages: Mapping[str, nn.Module],
         head: nn.Module,
         auxiliary: Mapping[str, Auxiliary] | None = None,
+        head_weight: float = 1.0,
     ) -> None:
         super().__init__()
+        self.head_weight = head_weight
         self.stem = stem
         self.stages = nn.Sequential()
         for name, stage in stages.items():
@@ -104,7 +108,7 @@ class Network(nn.Module):
     def _tapped(self) -> dict[str, nn.Module]:
         modules = {"stem": self.stem}
         for name, stage in self.stages.named_children():
-            if isinstance(stage, nn.Sequential | Hourglass):
+            if isinstance(stage, nn.Sequential | Hourglass | Members):
                 modules |= {f"{name}.{block}": module for block, module in stage.named_children()}
             modules[name] = stage
         modules |= {f"head.{name}": module for name, module in self.head.named_children()}
@@ -115,5 +119,5 @@ def without_auxiliary(network: Network) -> Network:
     """Take the auxiliary classifiers away, which are for training only; return the same network."""
     if network.auxiliary_stages:
         del network.auxiliary
-        network.auxiliary_stages, network.auxiliary_weights = {}, {}
+        network.auxiliary_stages, network.auxiliary_weights, network.head_weight = {}, {}, 1.0
     return network

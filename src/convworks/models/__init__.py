@@ -43,6 +43,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "waveform": ("m3", "m5", "m11", "m18"),
     "c3d": ("c3d",),
     "airbench": ("airbench94",),
+    "ensemble": ("ensemble_best",),
 }
 
 NAMES: tuple[str, ...] = tuple(name for names in FAMILIES.values() for name in names)

@@ -19,6 +19,7 @@ RECIPES: dict[str, str] = {
     "digits/default": "digits:default",
     "mnist/fast": "mnist:fast",
     "mnist/accurate": "mnist:accurate",
+    "mnist/best": "mnist:best",
     "mnist/lenet5": "mnist:lenet5",
     "mnist/lenet5-distortions": "mnist:lenet5_distortions",
     "cifar10/fast": "cifar10_fast:fast",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from convworks.config import override
-from convworks.data.config import AffineConfig, AugmentConfig, DataConfig
+from convworks.data.config import AffineConfig, AugmentConfig, DataConfig, ElasticConfig
 from convworks.models.config import ModelConfig
 from convworks.training.config import RunConfig, TrainingConfig
 from convworks.training.loss_config import CrossEntropy, PenaltyLoss
-from convworks.training.optimizer_config import AdamW
+from convworks.training.optimizer_config import AdamW, Muon
 from convworks.training.schedule_config import OneCycle
 
 
@@ -41,6 +41,31 @@ def accurate() -> RunConfig:
         model=ModelConfig(name="convnet_accurate"),
         training=TrainingConfig(
             epochs=9, batch_size=128, schedule=OneCycle(rate=0.3, rise=0.25), loss=CrossEntropy(smoothing=0.1)
+        ),
+    )
+
+
+def best() -> RunConfig:
+    """Reach 99.8 % by an ensemble in under half an hour: `convworks train mnist/best`.
+
+    Three networks in one bundle: each has its own loss, the answer is the mean of their logits.
+    """
+    return RunConfig(
+        recipe="mnist/best",
+        data=DataConfig(source="mnist", validation_limit=1000),
+        augment=AugmentConfig(
+            affine=AffineConfig(translate=0.08, rotate=12, scale=0.12, squeeze=0.06, shear=0.15),
+            elastic=ElasticConfig(alpha=20, sigma=5),
+        ),
+        model=ModelConfig(name="ensemble_best"),
+        training=TrainingConfig(
+            epochs=13,
+            batch_size=256,
+            # The loss is the mean of three: what takes plain gradients, and not their direction, makes up for that.
+            optimizer=Muon(weight_decay=0.01, others=9.0),
+            schedule=OneCycle(rate=0.05, rise=0.2),
+            loss=CrossEntropy(smoothing=0.1),
+            best="loss",
         ),
     )
 

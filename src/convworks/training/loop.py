@@ -32,7 +32,7 @@ POINTS = 100  # of the curve of training
 class Setup:
     """What a run works with, and does not change while it runs (but for the values of tensors).
 
-    `forward` gives the logits, and (weight, logits) of each auxiliary classifier; `averaged` is the network with the
+    `forward` gives the logits, and (weight, logits) of all that has a loss; `averaged` is the network with the
     moving average of the weights, where the run keeps one.
     """
 
@@ -186,8 +186,8 @@ def backward(setup: Setup, number: int, batch: Batch, size: int) -> tuple[float,
     smaller = size_at(setup.config.training.resolutions, number, setup.steps)
     inputs = inputs if smaller is None else resize(inputs, smaller)
     with torch.autocast(device.type, torch.bfloat16, enabled=setup.precision == torch.bfloat16):
-        logits, auxiliary = setup.forward(inputs)
-    loss = batch_loss(setup.loss, logits, auxiliary, batch) * (len(batch.labels) / size)
+        logits, answers = setup.forward(inputs)
+    loss = batch_loss(setup.loss, answers, batch) * (len(batch.labels) / size)
     (loss * setup.world.size).backward()  # type: ignore[no-untyped-call]  # processes average their gradients
     labels = batch.labels if batch.others is None or batch.share >= 0.5 else batch.others
     return loss.item(), int(setup.task.right(logits, labels).sum())

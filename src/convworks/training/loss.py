@@ -106,15 +106,20 @@ def penalty(logits: Float[Tensor, "b k"], labels: Int64[Tensor, "b"], rubbish: f
 
 
 def outputs(network: nn.Module, inputs: Tensor) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
-    """Return the logits, and (weight, logits) of each auxiliary classifier by name; any module may be a network."""
+    """Return the logits, and by name the (weight, logits) of all that has a loss: head and auxiliary classifiers.
+
+    Any module may be a network; its logits are then those of the head.
+    """
     if not isinstance(network, Network):
-        return network(inputs), {}
+        logits: Tensor = network(inputs)
+        return logits, {"head": (1.0, logits)}
     logits, auxiliary = network.outputs(inputs)
-    return logits, {name: (network.auxiliary_weights[name], found) for name, found in auxiliary.items()}
+    answers = {"head": (network.head_weight, logits)} if network.head_weight else {}
+    return logits, answers | {name: (network.auxiliary_weights[name], found) for name, found in auxiliary.items()}
 
 
-def batch_loss(loss: Loss, logits: Tensor, auxiliary: dict[str, tuple[float, Tensor]], batch: Batch) -> Tensor:
-    """Return the mean loss of a batch with that of the auxiliary classifiers; mixed samples have two labels."""
+def batch_loss(loss: Loss, answers: dict[str, tuple[float, Tensor]], batch: Batch) -> Tensor:
+    """Return the mean loss of a batch, summed over (weight, logits) of all answers; mixed samples have two labels."""
 
     def mixed(found: Tensor) -> Tensor:
         value = loss(found.float(), batch.labels)
@@ -125,4 +130,4 @@ def batch_loss(loss: Loss, logits: Tensor, auxiliary: dict[str, tuple[float, Ten
             return value
         return batch.share * value + (1 - batch.share) * loss(found.float(), batch.others)
 
-    return mixed(logits) + sum(weight * mixed(found) for weight, found in auxiliary.values())
+    return torch.stack([weight * mixed(found) for weight, found in answers.values()]).sum()

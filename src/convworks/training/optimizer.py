@@ -6,6 +6,7 @@ that a short run would notice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -18,6 +19,9 @@ from torch.optim.sgd import sgd
 from convworks.errors import InputError
 from convworks.training.muon import muon
 from convworks.training.optimizer_config import SGD, Adadelta, Adam, AdamW, Muon, Optimizer, RMSProp
+
+#: How the parameters of an auxiliary classifier, and of a member of an ensemble, begin.
+CLASSIFIER = re.compile(r"(auxiliary|stages\.members)\.\w+")
 
 # What each optimiser remembers of each parameter; the state holds it as "SLOT:PARAMETER".
 SLOTS = {
@@ -59,12 +63,12 @@ def is_weight(parameter: Tensor) -> bool:
 
 
 def last_weights(parameters: Mapping[str, Tensor]) -> set[str]:
-    """Name the weights that make logits: the last of the network, and of each of its auxiliary classifiers."""
+    """Name the weights that make logits: the last of the network, of each auxiliary classifier and of each member."""
     found: dict[str, str] = {}
     for name, value in parameters.items():
         if is_weight(value):
-            classifier = ".".join(name.split(".")[:2]) if name.startswith("auxiliary.") else ""
-            found[classifier] = name
+            classifier = CLASSIFIER.match(name)
+            found[classifier[0] if classifier else ""] = name
     return set(found.values())
 
 
