@@ -14,6 +14,7 @@ from benchmarks.cifar import cifar10_fast
 from benchmarks.classifier import CLASSIFIERS
 from benchmarks.definitions import definitions
 from benchmarks.folder import folder, folder_small
+from benchmarks.folders import FOLDERS
 from benchmarks.loader import loader_first, loader_later
 from benchmarks.lrn import lrn_forward, lrn_training
 from benchmarks.measure import BenchmarkError, measure, summarise, table
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "lrn-forward": lrn_forward,
     "lrn-training": lrn_training,
     **THROUGHPUT,
+    **FOLDERS,
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -34,7 +34,7 @@ def cifar10_fast(workspace: Path) -> Benchmark:
         ),
         yardstick=PEER,
         repeats=3,
-        warm=False,
+        warm_up=False,
     )
 
 

@@ -40,8 +40,8 @@ class Benchmark:
     """A job, its variants, and the one that the others are compared with.
 
     `amount` is how many things of `unit` a run handles; without it the result is the time. Facts named in `same`
-    must be equal in all variants that give them. A benchmark of long runs goes without a first one that only warms the
-    file cache.
+    must be equal in all variants that give them. `score` names a fact that counts more than the time: the share of `n`
+    (another fact) that a run gets right. Without `warm_up` the first round counts.
     """
 
     name: str
@@ -52,7 +52,8 @@ class Benchmark:
     amount: int | None = None
     unit: str = "s"
     same: tuple[str, ...] = ()
-    warm: bool = True
+    score: str | None = None
+    warm_up: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +68,10 @@ class Run:
 
 
 def measure(benchmark: Benchmark, repeats: int) -> dict[str, list[Run]]:
-    """Run every variant once to warm the file cache, then `repeats` times, in an order that rotates."""
+    """Run every variant, after a round that warms the file cache, `repeats` times, in an order that rotates."""
     runs: dict[str, list[Run]] = {variant.name: [] for variant in benchmark.variants}
     variants = list(benchmark.variants)
-    for number in range(-1 if benchmark.warm else 0, repeats):
+    for number in range(-1 if benchmark.warm_up else 0, repeats):
         for variant in variants:
             label = "warm-up" if number < 0 else f"{number + 1}/{repeats}"
             run = _run(variant, max(number, 0))
@@ -104,6 +105,7 @@ def summarise(benchmark: Benchmark, runs: Mapping[str, Sequence[Run]]) -> Facts:
                 "processor_seconds": statistics.median(run.processor_seconds for run in done),
                 "peak_mib": statistics.median(run.peak_mib for run in done),
                 "facts": _summarised([run.facts for run in done]),
+                **({"score": _score([run.facts for run in done], benchmark.score)} if benchmark.score else {}),
                 "runs": [vars(run) for run in done],
             }
         )
@@ -113,12 +115,26 @@ def summarise(benchmark: Benchmark, runs: Mapping[str, Sequence[Run]]) -> Facts:
         "unit": benchmark.unit,
         "yardstick": benchmark.yardstick,
         "repeats": len(yardstick),
+        "score": benchmark.score,
         "variants": results,
     }
 
 
+def _score(facts: Sequence[Facts], name: str) -> Facts:
+    """Return mean, standard deviation over the runs, and the 95 % interval that so many samples leave of the mean."""
+    shares, n = [found[name] for found in facts], facts[0]["n"]
+    mean = statistics.fmean(shares)
+    from convworks.evaluate.metrics import wilson_interval  # after the runs, whose peak memory counts from ours
+
+    low, high = wilson_interval(round(mean * n), n)
+    deviation = statistics.stdev(shares) if len(shares) > 1 else None
+    return {"mean": mean, "deviation": deviation, "low": low, "high": high}
+
+
 def table(summary: Facts) -> str:
     """Return a summary as a table in Markdown."""
+    if "score" in summary["variants"][0]:
+        return _scores(summary)
     unit = summary["unit"]
     lines = [
         f"### {summary['name']}",
@@ -138,6 +154,32 @@ def table(summary: Facts) -> str:
             f"{row['processor_seconds']:.1f}",
             f"{row['peak_mib']:.0f}",
             ", ".join(f"{name} {_number(value)}" for name, value in row["facts"].items()),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _scores(summary: Facts) -> str:
+    """Return a summary whose score counts as a table in Markdown: mean, spread, interval, and what else is known."""
+    lines = [
+        f"### {summary['name']}",
+        "",
+        f"{summary['job']} Mean of {summary['repeats']} interleaved runs.",
+        "",
+        "| variant | right | deviation | 95 % interval | each run | seconds | |",
+        "|---|---:|---:|---:|---|---:|---|",
+    ]
+    for row in summary["variants"]:
+        score, name = row["score"], summary["score"]
+        facts = {key: value for key, value in row["facts"].items() if key != name}
+        cells = (
+            row["variant"],
+            f"{score['mean']:.1%}",
+            "" if score["deviation"] is None else f"{score['deviation']:.1%}",
+            f"{score['low']:.1%} to {score['high']:.1%}",
+            ", ".join(f"{run['facts'][name]:.1%}" for run in row["runs"]),
+            _number(row["median"]),
+            ", ".join(f"{key} {_number(value)}" for key, value in facts.items()),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

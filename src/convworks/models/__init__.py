@@ -11,7 +11,7 @@ IMAGENET_DEPTHS = (18, 34, 50, 101, 152)
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "lenet": ("lenet5", "lenet5_modern"),
-    "convnet": ("convnet_digits", "convnet_fast", "convnet_accurate", "convnet_color"),
+    "convnet": ("convnet_digits", "convnet_fast", "convnet_accurate", "convnet_color", "convnet_photo"),
     "alexnet": ("alexnet", "alexnet_torchvision", "zfnet"),
     "vgg": (
         *("vgg_a", "vgg_a_lrn", "vgg_b", "vgg_c", "vgg_d", "vgg_e"),

@@ -14,6 +14,10 @@ from convworks.training.schedule_config import OneCycle
 PHOTO = 96
 # Presentations of 96x96 images, or as many pixels of smaller ones, that a run may take.
 PIXELS = 60_000 * 96 * 96
+# Epochs that a run may take; a set of so few images that these are fewer presentations than FEWEST takes more.
+EPOCHS, FEWEST = 80, 12_000
+# Images of at most this side are icons, digits, CIFAR: their pixels are too few to begin with a stride of 4.
+ICON = 48
 
 
 def default(source: Source, name: str) -> RunConfig:
@@ -24,15 +28,13 @@ def default(source: Source, name: str) -> RunConfig:
     """
     train = require_train(source)
     shape = image_shape(train, largest=PHOTO)
-    height, width = shape.size
-    epochs = max(8, min(80, round(PIXELS / (len(train) * height * width))))
     return RunConfig(
         recipe="folder/default",
         data=DataConfig(source=name, size=shape.size, channels=shape.channels),
         augment=_augment(shape),
         model=ModelConfig(name=_network(shape)),
         training=TrainingConfig(
-            epochs=epochs,
+            epochs=_epochs(len(train), shape),
             batch_size=_batch_size(len(train)),
             schedule=OneCycle(rate=0.1),
             loss=CrossEntropy(smoothing=0.1),
@@ -40,17 +42,28 @@ def default(source: Source, name: str) -> RunConfig:
     )
 
 
+def _epochs(n: int, shape: ImageShape) -> int:
+    height, width = shape.size
+    return max(8, min(round(PIXELS / (n * height * width)), max(EPOCHS, FEWEST // n)))
+
+
 def _network(shape: ImageShape) -> str:
     if min(shape.size) < 16:
         return "convnet_digits"
+    if min(shape.size) > ICON:
+        return "convnet_photo"
     return "convnet_accurate" if shape.channels == 1 and max(shape.size) <= 40 else "convnet_color"
 
 
 def _augment(shape: ImageShape) -> AugmentConfig:
-    """Mirror colour images, mostly of things; grey ones are mostly signs, which a mirror turns into others."""
+    """Mirror all but small grey images, which are mostly signs, that a mirror turns into others.
+
+    Crops of other sizes are for photographs, whose things are near or far; the size of grey textures tells them apart.
+    """
+    small = max(shape.size) <= ICON
     if shape.channels == 1:
-        return AugmentConfig(shift=max(1, min(shape.size) // 14))
-    if max(shape.size) <= 48:
+        return AugmentConfig(shift=max(1, min(shape.size) // 14), flip=not small)
+    if small:
         return AugmentConfig(shift=max(1, min(shape.size) // 8), border="reflect", flip=True)
     return AugmentConfig(flip=True, crop=0.35)
 

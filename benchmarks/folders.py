@@ -1,0 +1,76 @@
+"""Accuracy of what `convworks train --data FOLDER` does by default, against others' defaults in the same time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from benchmarks.folder_sets import SETS
+from benchmarks.measure import Benchmark, Facts, Variant, last_line, program, script
+
+OURS = "convworks train --data FOLDER"
+PEERS: dict[str, tuple[str, ...]] = {
+    "timm, defaults of train.py: resnet50, 224 pixels, batch 128": ("timm_folder.py",),
+    "timm, resnet18, 96 pixels, batch 32": (
+        "timm_folder.py",
+        *("--model", "resnet18", "--size", "96", "--batch-size", "32"),
+    ),
+    "Ultralytics' settings: resnet18, 224 pixels, batch 16": ("ultralytics_like_folder.py",),
+    "Ultralytics' settings: resnet18, 96 pixels, batch 16": ("ultralytics_like_folder.py", "--size", "96"),
+}
+SECONDS = "seconds"
+
+
+def folders(name: str, workspace: Path) -> Benchmark:
+    """Train on a set from random weights, and test; peers get the seconds that the last run of convworks trained."""
+    root = workspace / "images"
+    SETS[name](root)
+    doing = SETS[name].__doc__ or ""
+    return Benchmark(
+        name=f"folders-{name}",
+        job=f"{doing.splitlines()[0]} Trained from random weights for the same time, then tested.",
+        variants=(
+            Variant(name=OURS, command=partial(_ours, workspace), read=partial(_read, workspace)),
+            *(Variant(name=peer, command=_peer(words, workspace), read=last_line) for peer, words in PEERS.items()),
+        ),
+        yardstick=OURS,
+        repeats=3,
+        score="test_top1",
+        warm_up=False,
+    )
+
+
+def _ours(workspace: Path, seed: int) -> list[str]:
+    run = workspace / "runs" / str(seed)
+    shutil.rmtree(run, ignore_errors=True)
+    options = ["--data", workspace / "images", "--seed", seed, "--out", run, "--json"]
+    return [program("convworks"), "train", *map(str, options)]
+
+
+def _read(workspace: Path, output: str) -> Facts:
+    """Return what a run says of itself; its time is that of its epochs, validation included, as the peers count."""
+    results = json.loads(output)
+    lines = (Path(results["run"]) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    seconds = float(json.loads(lines[-1])["seconds"])
+    (workspace / SECONDS).write_text(str(seconds), encoding="utf-8")
+    return {
+        "test_top1": float(results["test"]["top1"]),
+        "n": int(results["test"]["n"]),
+        "epochs": float(len(lines)),
+        "seconds": seconds,
+    }
+
+
+def _peer(words: tuple[str, ...], workspace: Path) -> Callable[[int], list[str]]:
+    def command(seed: int) -> list[str]:
+        seconds = (workspace / SECONDS).read_text(encoding="utf-8")
+        path, *options = words
+        return script(f"peers/{path}", workspace / "images", "--seconds", seconds, *options, "--seed", seed)
+
+    return command
+
+
+FOLDERS = {f"folders-{name}": partial(folders, name) for name in SETS}
