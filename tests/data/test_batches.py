@@ -90,7 +90,9 @@ def test_seeds_and_epochs_give_other_orders() -> None:
     assert len(orders) == 4
 
 
-def test_normalise_against_numpy() -> None:
+@pytest.mark.parametrize("mapped", [0, 1 << 23])
+def test_normalise_against_numpy(mapped: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convworks.data.batches.MAPPED", mapped)
     images = torch.randint(0, 256, (3, 2, 4, 5), dtype=torch.uint8)
     mean, std = (0.3, 0.6), (0.2, 0.1)
     expected = (images.numpy() / 255 - np.reshape(mean, (2, 1, 1))) / np.reshape(std, (2, 1, 1))

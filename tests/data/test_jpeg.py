@@ -109,6 +109,18 @@ def test_turned_images_are_left_to_pillow(tmp_path: Path, orientation: int) -> N
     assert shown.size == ((56, 40) if orientation < 5 else (40, 56))
 
 
+def test_turned_images_are_found_whatever_comes_before_and_nothing_is_made_of_pixels() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = encoded(exif=exif, comment=b"a comment")
+    assert decode_jpeg(content[:2] + b"\xff\xfe\x00\x08remark" + content[2:]) is None
+    assert decode_jpeg(content[:2] + b"\xff" + content[2:]) is None  # a marker may be filled up with 0xff
+    comment = encoded(comment=b"Exif\0\0 is said here")
+    found = decode_jpeg(comment)
+    assert found is not None
+    np.testing.assert_array_equal(found, by_pillow(comment))
+
+
 def test_what_pillow_has_to_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = encoded()
     cmyk = io.BytesIO()

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image
 
 from convworks.config import build
 from convworks.data.config import Fit
-from convworks.data.preprocess import FILTER, Preprocessing, fit_array, fit_image, pad_arrays
+from convworks.data.preprocess import Preprocessing, crop_box, fit_array, fit_image, pad_arrays
 from convworks.errors import InputError
 
 SIDES = st.integers(2, 70)
@@ -31,11 +31,57 @@ def test_size_and_mode(have: tuple[int, int], want: tuple[int, int], fit: Fit, m
     assert found.mode == mode
 
 
-@given(have=SIZES, want=SIZES)
-def test_crop_is_pillow_s_fit(have: tuple[int, int], want: tuple[int, int]) -> None:
-    found = np.asarray(fit_image(picture(*have), want, "crop")).astype(int)
-    expected = np.asarray(ImageOps.fit(picture(*have), (want[1], want[0]), FILTER)).astype(int)
-    assert abs(found - expected).max() <= 1  # the box may differ in its last floating-point digit
+@given(have=SIZES, want=SIZES, mode=st.sampled_from(["L", "RGB", "RGBA"]))
+def test_scaling_is_pillow_s(have: tuple[int, int], want: tuple[int, int], mode: str) -> None:
+    image = picture(*have, mode)
+    box = crop_box(have, (want[1], want[0]))
+    for fit, cut in (("squash", image), ("crop", image.crop(box))):
+        found = np.asarray(fit_image(image, want, build(Preprocessing, {**GOOD, "fit": fit}).fit)).astype(int)
+        expected = np.asarray(cut.resize((want[1], want[0]), Image.Resampling.BILINEAR)).astype(int)
+        assert abs(found - expected).max() <= 2
+        assert abs(found - expected).mean() <= 0.5
+
+
+def test_transparent_colours_do_not_count() -> None:
+    pixels = np.zeros((20, 20, 4), np.uint8)
+    pixels[:10] = (200, 100, 50, 255)
+    pixels[10:] = (0, 255, 0, 0)
+    image = Image.fromarray(pixels)
+    found = np.asarray(fit_image(image, (7, 7), "squash")).astype(int)
+    expected = np.asarray(image.resize((7, 7), Image.Resampling.BILINEAR)).astype(int)
+    assert abs(found - expected).max() <= 2
+    assert abs(found[3, :, :3] - (200, 100, 50)).max() <= 2
+
+
+@given(have=SIZES, want=SIZES, share=st.floats(0.05, 1))
+def test_the_part_is_in_the_middle_and_as_large_as_whole_pixels_allow(
+    have: tuple[int, int], want: tuple[int, int], share: float
+) -> None:
+    left, upper, right, lower = crop_box(have, want, share)
+    assert (left + right, upper + lower) == have
+    assert right > left >= 0
+    assert lower > upper >= 0
+    scale = share * min(have[0] / want[0], have[1] / want[1])
+    for length, side in ((right - left, want[0]), (lower - upper, want[1])):
+        assert abs(length - side * scale) <= 1 + 1e-5 or length <= 2
+    # As far as whole pixels allow: what ImageOps.fit cuts out, in fractions of them.
+    if share == 1 and have[0] * want[1] == have[1] * want[0]:
+        assert (left, upper, right, lower) == (0, 0, *have)
+
+
+@pytest.mark.parametrize(
+    ("have", "want", "share", "expected"),
+    [
+        ((500, 375), (256, 256), 1.0, (62, 0, 438, 375)),  # 62.5 to 437.5: outward
+        ((500, 374), (256, 256), 1.0, (63, 0, 437, 374)),
+        ((256, 256), (224, 224), 0.875, (16, 16, 240, 240)),
+        ((17, 16), (16, 16), 1.0, (0, 0, 17, 16)),
+        ((3, 3), (5, 5), 0.01, (1, 1, 2, 2)),
+        ((2, 2), (5, 5), 0.01, (0, 0, 2, 2)),
+    ],
+)
+def test_parts(have: tuple[int, int], want: tuple[int, int], share: float, expected: tuple[int, int, int, int]) -> None:
+    assert crop_box(have, want, share) == expected
 
 
 def test_crop_cuts_the_middle() -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convworks.data.statistics import Histogram, mean_std
+from convworks.data.statistics import Sums, mean_std
 
 
 @given(
@@ -35,7 +36,18 @@ def test_mean_std_of_one_colour() -> None:
 
 def test_pieces_count_as_the_whole() -> None:
     images = torch.randint(0, 256, (7, 3, 5, 9), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    counts = Histogram(channels=3)
+    sums = Sums(channels=3)
     for piece in torch.split(images, 3):
-        counts.add(piece)
-    assert counts.mean_std() == mean_std(images)
+        sums.add(piece.permute(0, 2, 3, 1).numpy())
+    assert sums.mean_std() == mean_std(images)
+
+
+@pytest.mark.parametrize("shape", [(1000, 1, 2, 3), (2, 3, 700, 300)])
+def test_nothing_is_rounded_where_all_is_white(shape: tuple[int, ...]) -> None:
+    """255 squared, so often that its sums would not be exact in float32 without pieces."""
+    images = torch.full(shape, 255, dtype=torch.uint8)
+    images[0, :, 0, 0] = 254
+    mean, std = mean_std(images)
+    values = images.double() / 255
+    np.testing.assert_allclose(mean, values.mean((0, 2, 3)), rtol=1e-15)
+    np.testing.assert_allclose(std, values.std((0, 2, 3), correction=0), rtol=1e-9)

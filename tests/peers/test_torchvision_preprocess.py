@@ -55,9 +55,10 @@ def test_squash_is_resize(data: Path, size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("side", [48, 96, 240])
 def test_crop_is_resize_then_center_crop(data: Path, side: int) -> None:
-    """Only where torchvision's whole-pixel sizes and offsets are exact: ours are fractions of a pixel.
+    """Only where torchvision's whole-pixel sizes and offsets of the scaled image are exact.
 
-    Elsewhere the two are up to half a pixel apart, on purpose, and differ by 2 grey levels on average.
+    Ours is cut out before scaling, in whole pixels of the file, and exactly in the middle: elsewhere the two are up to
+    half a pixel apart, and differ by 2 grey levels on average.
     """
 
     def exact(file: Path) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -18,13 +21,14 @@ from convworks.data.load_files import Progress, decode_files, digest_files
 from convworks.data.place import Place, container
 from convworks.data.preprocess import Preprocessing
 from convworks.data.signature import digest, signature_of
-from convworks.data.statistics import Histogram
+from convworks.data.statistics import Sums
 from convworks.files import TEMPORARY
 
 #: Smaller sets are decoded in about a second: not worth room on the disk.
 MOST_FILES, MOST_BYTES = 1000, 32 * 2**20
-DECODER = f"1, Pillow {PIL.__version__}, simplejpeg {simplejpeg.__version__}"  # count up what changes pixels
-CHUNK = 16 * 2**20  # bytes
+FLUSH = 0.25  # seconds
+VERSIONS = f"Pillow {PIL.__version__}, simplejpeg {simplejpeg.__version__}, torch {torch.__version__.partition('+')[0]}"
+DECODER = f"2, {VERSIONS}"  # count up what changes pixels
 
 
 def find_or_decode(
@@ -97,17 +101,15 @@ def _build(
     if hasattr(os, "posix_fallocate"):  # a full disk is noticed at once
         os.posix_fallocate(handle, 0, start + len(files) * row)
 
+    sums = Sums(channels=shape[3])
+
     def put(index: int, image: np.ndarray) -> None:
         _write(handle, np.ascontiguousarray(image).data.cast("B"), start + index * row)
+        sums.add(image[None])
 
-    content = decode_files(files, preprocessing, put, report)
-    counts = Histogram(channels=shape[3])
-    step = max(1, CHUNK // row)
-    for first in range(0, len(files), step):
-        count = min(step, len(files) - first)
-        pixels = np.frombuffer(bytearray(os.pread(handle, count * row, start + first * row)), np.uint8)
-        counts.add(torch.from_numpy(pixels.reshape(count, *shape[1:])).permute(0, 3, 1, 2))
-    mean, std = counts.mean_std()
+    with _flushing(handle):
+        content = decode_files(files, preprocessing, put, report)
+    mean, std = sums.mean_std()
     header = cache.header(shape, {**facts, "mean": mean, "std": std}, length=start)
     _write(handle, memoryview(header), 0)
     os.fsync(handle)
@@ -115,6 +117,24 @@ def _build(
     (cache.folder() / f"{signature}{TEMPORARY}").replace(cache.folder() / f"{name}{cache.SUFFIX}")
     cache.remember(signature, name)
     return cache.open_entry(name)
+
+
+@contextmanager
+def _flushing(handle: int) -> Iterator[None]:
+    """Have the disk write what is there already while others work, so that there is little to wait for at the end."""
+    ended = Event()
+
+    def flush() -> None:
+        while not ended.wait(FLUSH):
+            os.fsync(handle)
+
+    with ThreadPoolExecutor(1) as pool:
+        task = pool.submit(flush)
+        try:
+            yield
+        finally:
+            ended.set()
+        task.result()  # a disk that fails says so to one thread alone
 
 
 def _write(handle: int, content: memoryview, offset: int) -> None:

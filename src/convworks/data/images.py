@@ -19,7 +19,7 @@ from convworks.data.memory import NoRoomError, processors
 from convworks.data.preprocess import Preprocessing
 from convworks.data.quiet import quiet
 from convworks.data.source import Split
-from convworks.data.statistics import Histogram
+from convworks.data.statistics import Sums
 from convworks.errors import InputError
 
 SAMPLE = 10_000  # images that the statistics of a set of files are taken from
@@ -59,12 +59,12 @@ class Decoded:
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and standard deviation of each channel, of pixels in 0..1, of some 10,000 images at most."""
         step = max(1, len(self) // SAMPLE)
-        counts = Histogram(channels=self.shape[1])
+        sums = Sums(channels=self.shape[1])
         chosen = range(0, len(self), step)
         pieces = [chosen[first : first + PIECE] for first in range(0, len(chosen), PIECE)]
         for pixels in ahead(self.decode, pieces, processors()):
-            counts.add(pixels)
-        return counts.mean_std()
+            sums.add(pixels.permute(0, 2, 3, 1).numpy())
+        return sums.mean_std()
 
 
 Images = Tensor | Decoded

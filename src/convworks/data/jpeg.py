@@ -9,7 +9,7 @@ import simplejpeg
 from jaxtyping import UInt8
 from PIL import ExifTags, Image
 
-START = b"\xff\xd8\xff"
+START, PIXELS = b"\xff\xd8\xff", b"\xff\xda"
 SPACES = {"Gray": "GRAY", "YCbCr": "RGB", "RGB": "RGB"}
 MARKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/")  # what follows may say that the image is to be turned
 SCALES = (8, 4, 2)
@@ -30,7 +30,7 @@ def decode_jpeg(content: bytes, at_least: tuple[int, int] | None = None) -> UInt
     largest = Image.MAX_IMAGE_PIXELS
     if space not in SPACES or min(height, width) < 2 or (largest is not None and height * width > largest):
         return None
-    if any(mark in content for mark in MARKS) and _turned(content):
+    if _marked(content) and _turned(content):
         return None
     scale = scale_of((height, width), at_least)
     try:
@@ -57,6 +57,18 @@ def scale_of(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
         return 1
     room = min(size[0] // (3 * at_least[0]), size[1] // (3 * at_least[1]))
     return next((scale for scale in SCALES if scale <= room), 1)
+
+
+def _marked(content: bytes) -> bool:
+    """Tell whether one of the marks is there: before the pixels, or anywhere where that part is in disorder."""
+    place = 2
+    while content[place : place + 1] == b"\xff":
+        if content.startswith(PIXELS, place):
+            return False
+        if content.startswith(MARKS, place + 4):
+            return True
+        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+    return any(mark in content for mark in MARKS)
 
 
 def _turned(content: bytes) -> bool:

@@ -35,14 +35,11 @@ class Damage:
 
 def load_image(path: Place, preprocessing: Preprocessing, content: bytes | None = None) -> UInt8[np.ndarray, "h w c"]:
     """Decode and fit one file, exactly as `load_images` does; `content` is its own, where it has been read already."""
-    if path.suffix.lower() == NUMPY:
-        array = decode(path, channels=preprocessing.channels, content=content)
-        return fit_array(array, preprocessing.size, preprocessing.fit, preprocessing.share)
-    side = 1 / preprocessing.share
-    wanted = (math.ceil(preprocessing.size[0] * side), math.ceil(preprocessing.size[1] * side))
-    at_least = None if preprocessing.fit == "pad" else wanted
-    image = open_image(path, channels=preprocessing.channels, at_least=at_least, content=content)
-    return to_array(fit_image(image, preprocessing.size, preprocessing.fit, preprocessing.share))
+    channels, size, fit, share = (preprocessing.channels, preprocessing.size, preprocessing.fit, preprocessing.share)
+    at_least = None if fit == "pad" else (math.ceil(size[0] / share), math.ceil(size[1] / share))
+    if channels == 4 and path.suffix.lower() != NUMPY:  # the fourth is how opaque the others are
+        return to_array(fit_image(open_image(path, channels=4, at_least=at_least, content=content), size, fit, share))
+    return fit_array(decode(path, channels=channels, at_least=at_least, content=content), size, fit, share)
 
 
 def decode_files(
@@ -122,4 +119,4 @@ def summarise(damaged: Sequence[Damage], count: int) -> InputError:
 
 
 def _digest(content: bytes) -> bytes:
-    return hashlib.blake2b(content, digest_size=16).digest()
+    return hashlib.sha256(content).digest()

@@ -1,7 +1,11 @@
-"""From an image of any size to the size a network wants: the same function for training and prediction."""
+"""From an image of any size to the size a network wants: the same function for training and prediction.
+
+Scaling is bilinear with antialiasing: what most published weights were trained behind, without ringing, and fast.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import numpy as np
@@ -11,9 +15,9 @@ from pydantic import Field, FiniteFloat, PositiveInt, model_validator
 
 from convworks.config import Config
 from convworks.data.config import Fit
+from convworks.data.resample import resample
 
-# Bilinear with antialiasing: what most published weights were trained behind, without ringing, and fast.
-FILTER = Image.Resampling.BILINEAR
+ROUNDING = 1e-6  # pixels: what floating-point numbers may be off
 
 
 class Preprocessing(Config):
@@ -37,36 +41,37 @@ class Preprocessing(Config):
         return self
 
 
-def fit_image(image: Image.Image, size: tuple[int, int], fit: Fit, share: float = 1.0) -> Image.Image:
-    """Bring an image to `size` (height, width); one that has it already is returned as it is.
+def fit_array(
+    array: UInt8[np.ndarray, "h w c"], size: tuple[int, int], fit: Fit, share: float = 1.0
+) -> UInt8[np.ndarray, "height width c"]:
+    """Bring an image of any number of channels to `size` (height, width); one that has it is returned as it is.
 
     crop: cut the middle out, with `share` of the shorter side, and scale it. squash: scale both sides. letterbox:
     scale the longer side, pad with 0. pad: never scale; pad with 0 or cut around the middle.
     """
-    height, width = size
-    if image.size == (width, height) and (fit != "crop" or share == 1):
-        return image
-    if fit == "squash":
-        return image.resize((width, height), FILTER)
-    if fit == "crop":
-        return image.resize((width, height), FILTER, box=crop_box(image.size, (width, height), share))
-    if fit == "letterbox":
-        scale = min(width / image.width, height / image.height)
-        inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        image = image.resize(inner, FILTER)
-    canvas = Image.new(image.mode, (width, height))
-    canvas.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
-    return canvas
-
-
-def fit_array(
-    array: UInt8[np.ndarray, "h w c"], size: tuple[int, int], fit: Fit, share: float = 1.0
-) -> UInt8[np.ndarray, "height width c"]:
-    """Do as `fit_image` for any number of channels, channel by channel."""
-    if array.shape[:2] == tuple(size) and (fit != "crop" or share == 1):
+    height, width = array.shape[:2]
+    if (height, width) == tuple(size) and (fit != "crop" or share == 1):
         return array
-    planes = [Image.fromarray(np.ascontiguousarray(array[:, :, channel])) for channel in range(array.shape[2])]
-    return np.stack([np.asarray(fit_image(plane, size, fit, share)) for plane in planes], axis=2)
+    if fit == "squash":
+        return resample(array, size)
+    if fit == "crop":
+        left, upper, right, lower = crop_box((width, height), (size[1], size[0]), share)
+        return resample(array[upper:lower, left:right], size)
+    if fit == "letterbox":
+        scale = min(size[1] / width, size[0] / height)
+        array = resample(array, (max(1, round(height * scale)), max(1, round(width * scale))))
+    padded: np.ndarray = pad_arrays(array[None], size)[0]
+    return padded
+
+
+def fit_image(image: Image.Image, size: tuple[int, int], fit: Fit, share: float = 1.0) -> Image.Image:
+    """Do as `fit_array` for an image of mode L, RGB or RGBA; colours count as much as they are opaque."""
+    if image.size == (size[1], size[0]) and (fit != "crop" or share == 1):
+        return image
+    weighted = image.convert("RGBa") if image.mode == "RGBA" else image
+    array = np.asarray(weighted).reshape(image.height, image.width, -1)
+    fitted = Image.frombytes(weighted.mode, (size[1], size[0]), fit_array(array, size, fit, share).tobytes())
+    return fitted if weighted is image else fitted.convert("RGBA")
 
 
 def pad_arrays(arrays: UInt8[np.ndarray, "n h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "n height width c"]:
@@ -77,12 +82,21 @@ def pad_arrays(arrays: UInt8[np.ndarray, "n h w c"], size: tuple[int, int]) -> U
     return canvas
 
 
-def crop_box(have: tuple[int, int], want: tuple[int, int], share: float = 1.0) -> tuple[float, float, float, float]:
-    """Return the centred box (left, upper, right, lower) of the wanted width : height, `share` of the largest."""
+def crop_box(have: tuple[int, int], want: tuple[int, int], share: float = 1.0) -> tuple[int, int, int, int]:
+    """Return the centred box (left, upper, right, lower) of the wanted width : height, `share` of the largest.
+
+    In whole pixels, still exactly in the middle: each side is up to half a pixel away from its exact place, outward
+    where that lies halfway.
+    """
     scale = share * min(have[0] / want[0], have[1] / want[1])
-    width, height = min(want[0] * scale, have[0]), min(want[1] * scale, have[1])
-    left, upper = (have[0] - width) / 2, (have[1] - height) / 2
-    return left, upper, min(left + width, have[0]), min(upper + height, have[1])
+    left, upper = (_margin(length, side * scale) for length, side in zip(have, want, strict=True))
+    return left, upper, have[0] - left, have[1] - upper
+
+
+def _margin(have: int, want: float) -> int:
+    """Return how many pixels to leave out on either end of a side."""
+    half = (have - want) / 2 - 0.5
+    return min(max(0, math.ceil(half - ROUNDING)), (have - 1) // 2)
 
 
 def _overlap(have: int, want: int) -> tuple[slice, slice]:

