@@ -193,7 +193,8 @@ def drawn(n: int, k: int, seed: int) -> np.ndarray:
 def naive(labels: np.ndarray, parts: int, names: list[str], seed: int) -> list[int]:
     """Divide as algorithm 1 of Sechidis et al. says, word by word."""
     keys, n, k = keyed(names, seed), *labels.shape
-    place, size = {}, [n / parts] * parts
+    place: dict[int, int] = {}
+    size = [n / parts] * parts
     wanted = [[labels[:, label].sum() / parts for label in range(k)] for _ in range(parts)]
     while len(place) < n:
         rest = [index for index in sorted(range(n), key=lambda index: keys[index]) if index not in place]
