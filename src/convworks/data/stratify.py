@@ -25,7 +25,7 @@ def choose_share(
     total = max(1.0, min(fraction * len(labels), limit or len(labels)))
     marked = np.clip(counts * (total / len(labels)), np.minimum(1, counts), np.maximum(counts - 1, 0))
     wanted = np.stack([counts - marked, marked])
-    sizes = np.array([len(labels) - total, total])
+    sizes = np.array([len(labels) - total, total], dtype=np.float64)
     return np.asarray(apportion(labels, wanted, sizes, keyed(names, seed)) == 1)
 
 
