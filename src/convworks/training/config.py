@@ -31,8 +31,10 @@ class TrainingConfig(Config):
     A step takes `batch_size` samples, in `accumulation` parts one after the other where they do not fit into memory
     together. `ema` is the decay of an exponential moving average of the weights, which is then what is validated and
     kept (at most (1 + step) / (10 + step), or the first weights would never fade in a short run). `sampling` balanced
-    draws every class equally often. `best` names the metric on validation that chooses the checkpoint; `patience`: stop
-    after so many epochs that were not the best. `keep_last` and `keep_best` say how many epochs keep their checkpoints.
+    draws every class equally often. `best` names the metric on validation by which epochs and runs are compared, and
+    `kept` whether the bundle holds the best epoch or the last, which few validation images cannot choose better;
+    `patience`: stop after so many epochs that were not the best. `keep_last` and `keep_best` say how many epochs keep
+    their checkpoints.
     `batch_norm` says whether the processes of a distributed run take each their own statistics, or those of the whole
     batch.
     """
@@ -49,6 +51,7 @@ class TrainingConfig(Config):
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     batch_norm: Literal["local", "synchronised"] = "local"
     best: Literal["loss", "top1", "top5", "balanced_accuracy"] = "top1"
+    kept: Literal["best", "last"] = "best"
     patience: PositiveInt | None = None
     keep_last: PositiveInt = 1
     keep_best: PositiveInt = 1

@@ -102,9 +102,10 @@ def describe(setup: Setup, progress: Progress) -> str:
 def summary(setup: Setup, progress: Progress) -> str:
     """Describe the epoch that has just ended."""
     row: dict[str, Any] = progress.history[-1]
-    best = " *" if progress.ranked(setup.config.training.best)[0]["epoch"] == progress.epoch else ""
+    training = setup.config.training
+    kept = training.kept == "best" and progress.ranked(training.best)[0]["epoch"] == progress.epoch
     return (
-        f"epoch {progress.epoch}/{setup.config.training.epochs}  loss {row['train_loss']:.4f}  "
-        f"accuracy {row['train_top1']:.2%}  validation {row['validation_top1']:.2%}{best}  "
+        f"epoch {progress.epoch}/{training.epochs}  loss {row['train_loss']:.4f}  "
+        f"accuracy {row['train_top1']:.2%}  validation {row['validation_top1']:.2%}{' *' if kept else ''}  "
         f"{row['images_per_second']:,.0f} images/s  {clock(progress.seconds)}"
     )
