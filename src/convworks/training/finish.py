@@ -52,6 +52,7 @@ def finish(
         "seed": setup.config.seed,
         "epochs": progress.epoch,
         "best_epoch": best["epoch"],
+        "kept": setup.config.training.kept,
         "parameters": facts["parameters"],
         "macs": facts["macs"],
         "convworks": facts["environment"]["convworks"],
@@ -77,7 +78,7 @@ def finish(
             title=f"{setup.config.model.name} on {material.source.name}",
             predictions=shown,
             image=lambda index: take(images, slice(index, index + 1))[0].permute(1, 2, 0).cpu().numpy(),
-            chose_checkpoint=shown.split == "validation",
+            chose_checkpoint=shown.split == "validation" and setup.config.training.kept == "best",
             history=_curves(progress),
             facts=_tiles(setup, progress, best, facts),
             seconds=list(seconds.items()),
@@ -128,8 +129,13 @@ def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]
         ("MACs per image", f"{facts['macs']:,}"),
         ("Images in training", f"{len(setup.train):,}"),
         ("Input", f"{setup.preprocessing.channels}x{height}x{width}"),
+<<<<<<< HEAD
         ("Epochs", f"{progress.epoch} (best: {best['epoch']})"),
         (f"Validation{named}", f"{figure(best, 'validation_'):.2%}"),
+=======
+        ("Epochs", f"{progress.epoch} ({setup.config.training.kept}: {best['epoch']})"),
+        ("Validation", f"{best['validation_top1']:.2%}"),
+>>>>>>> b6987ac0d2e4a15197006cdb7e8fced6ef2b11be
         ("Images/s", f"{rates[len(rates) // 2]:,.0f}"),
         ("Training time", clock(progress.seconds)),
     ]
