@@ -103,20 +103,13 @@ def describe(setup: Setup, progress: Progress) -> str:
 def summary(setup: Setup, progress: Progress) -> str:
     """Describe the epoch that has just ended."""
     row: dict[str, Any] = progress.history[-1]
-<<<<<<< HEAD
     metric = main(row, "validation_")
     named = "" if metric == "top1" else f"{NAMES[metric]} "
-    best = " *" if progress.ranked(setup.config.training.best)[0]["epoch"] == progress.epoch else ""
-    return (
-        f"epoch {progress.epoch}/{setup.config.training.epochs}  loss {row['train_loss']:.4f}  "
-        f"{NAMES[progress.share]} {row[f'train_{progress.share}']:.2%}  "
-        f"validation {named}{row[f'validation_{metric}']:.2%}{best}  "
-=======
     training = setup.config.training
     kept = training.kept == "best" and progress.ranked(training.best)[0]["epoch"] == progress.epoch
     return (
         f"epoch {progress.epoch}/{training.epochs}  loss {row['train_loss']:.4f}  "
-        f"accuracy {row['train_top1']:.2%}  validation {row['validation_top1']:.2%}{' *' if kept else ''}  "
->>>>>>> b6987ac0d2e4a15197006cdb7e8fced6ef2b11be
+        f"{NAMES[progress.share]} {row[f'train_{progress.share}']:.2%}  "
+        f"validation {named}{row[f'validation_{metric}']:.2%}{' *' if kept else ''}  "
         f"{row['images_per_second']:,.0f} images/s  {clock(progress.seconds)}"
     )

@@ -129,13 +129,8 @@ def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]
         ("MACs per image", f"{facts['macs']:,}"),
         ("Images in training", f"{len(setup.train):,}"),
         ("Input", f"{setup.preprocessing.channels}x{height}x{width}"),
-<<<<<<< HEAD
-        ("Epochs", f"{progress.epoch} (best: {best['epoch']})"),
-        (f"Validation{named}", f"{figure(best, 'validation_'):.2%}"),
-=======
         ("Epochs", f"{progress.epoch} ({setup.config.training.kept}: {best['epoch']})"),
-        ("Validation", f"{best['validation_top1']:.2%}"),
->>>>>>> b6987ac0d2e4a15197006cdb7e8fced6ef2b11be
+        (f"Validation{named}", f"{figure(best, 'validation_'):.2%}"),
         ("Images/s", f"{rates[len(rates) // 2]:,.0f}"),
         ("Training time", clock(progress.seconds)),
     ]
