@@ -99,7 +99,7 @@ def test_mixed_samples_have_mixed_answers() -> None:
     loss, logits = loss_function(config, COUNTS, images=100), torch.randn(6, 5)
     batch = Batch(torch.zeros(6, 1, 2, 2, dtype=torch.uint8), ANSWERS, 6, ANSWERS.flip(0), 0.7)
     expected = loss(logits, 0.7 * ANSWERS + 0.3 * ANSWERS.flip(0))
-    torch.testing.assert_close(batch_loss(loss, logits, {}, batch), expected)
+    torch.testing.assert_close(batch_loss(loss, {"head": (1.0, logits)}, batch), expected)
 
 
 def test_balanced_positives_count_as_much_as_negatives() -> None:
