@@ -78,7 +78,7 @@ def _making(record: dict[str, Any]) -> list[str]:
 
 def _chosen(record: dict[str, Any]) -> bool:
     """Tell whether validation chose the epoch; older records do not say, and in their runs it did."""
-    return record.get("kept", "best") == "best"
+    return bool(record.get("kept", "best") == "best")
 
 
 def _epochs(record: dict[str, Any]) -> str:
