@@ -117,6 +117,7 @@ def tar(path: Path, labels: dict[str, object]) -> Path:
 def test_shards_of_others(tmp_path: Path) -> None:
     source = open_source(tar(tmp_path / "x.tar", {"1": {"labels": ["cat", "dog"]}, "2": {"label": []}, "3": [7]}))
     assert shown(source) == {"x/1.png": ("cat", "dog"), "x/2.png": (), "x/3.png": ("7",)}
+    assert shown(open_source(tmp_path / "x.tar")) == shown(source)  # as the cache remembers it
     with pytest.raises(InputError, match=r"y\.tar!2\.png: has a list of classes, .*1\.png a single one"):
         open_source(tar(tmp_path / "y.tar", {"1": {"label": "cat"}, "2": {"labels": ["cat"]}}))
     with pytest.raises(InputError, match="names none of"):
