@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -16,40 +16,39 @@ OURS = "convworks train --data FOLDER"
 
 
 class Peer(NamedTuple):
-    """A script of peers/ and its options; `rounds` as of a Variant: at 224 pixels a test takes as long as training."""
+    """A script of peers/, and its options."""
 
     path: str
     options: tuple[str, ...] = ()
-    rounds: int | None = None
 
 
-PEERS = {
-    "timm's defaults: resnet50, 224 pixels, batch 128": Peer("timm_folder.py", rounds=1),
+#: Sizes and networks of the others' defaults; and smaller ones, which get further in the little time there is.
+DEFAULTS = {
+    "timm's defaults: resnet50, 224 pixels, batch 128": Peer("timm_folder.py"),
+    "Ultralytics' settings, resnet18: 224 pixels": Peer("ultralytics_like_folder.py"),
+}
+SMALLER = {
     "timm's defaults, but resnet18, 96 pixels, batch 32": Peer(
         "timm_folder.py", ("--model", "resnet18", "--size", "96", "--batch-size", "32")
     ),
-    "Ultralytics' settings, resnet18: 224 pixels": Peer("ultralytics_like_folder.py", rounds=1),
     "Ultralytics' settings, resnet18, but 96 pixels": Peer("ultralytics_like_folder.py", ("--size", "96")),
 }
 SECONDS = "seconds"
 
 
-def folders(name: str, workspace: Path) -> Benchmark:
+def folders(name: str, peers: Mapping[str, Peer], workspace: Path) -> Benchmark:
     """Train on a set from random weights, and test; peers get the seconds that the last run of convworks trained."""
     root = workspace / "images"
     SETS[name](root)
     return Benchmark(
-        name=f"folders-{name}",
+        name=f"folders-{name}" if peers is SMALLER else f"folders-{name}-224",
         job=f"{(SETS[name].__doc__ or '').splitlines()[0]} Trained from random weights for the same time, then tested.",
         variants=(
             Variant(name=OURS, command=partial(_ours, workspace), read=partial(_read, workspace)),
-            *(
-                Variant(name=name, command=_peer(peer, workspace), read=last_line, rounds=peer.rounds)
-                for name, peer in PEERS.items()
-            ),
+            *(Variant(name=peer, command=_peer(words, workspace), read=last_line) for peer, words in peers.items()),
         ),
         yardstick=OURS,
-        repeats=3,
+        repeats=3 if peers is SMALLER else 1,  # at 224 pixels a test takes as long as training
         score="test_top1",
         warm_up=False,
     )
@@ -85,4 +84,7 @@ def _peer(peer: Peer, workspace: Path) -> Callable[[int], list[str]]:
     return command
 
 
-FOLDERS = {f"folders-{name}": partial(folders, name) for name in SETS}
+FOLDERS = {
+    **{f"folders-{name}": partial(folders, name, SMALLER) for name in SETS},
+    **{f"folders-{name}-224": partial(folders, name, DEFAULTS) for name in SETS},
+}

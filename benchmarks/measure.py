@@ -29,13 +29,12 @@ class Variant:
 
     `command` gives the words of the process for a round (0, 1, ...; use it as the seed). `read` takes its standard
     output and gives facts. A fact named `seconds` replaces the time from start to end of the process, where
-    start-up shall not count. `rounds`: only in the first so many, where it takes long and one number says enough.
+    start-up shall not count.
     """
 
     name: str
     command: Callable[[int], Sequence[str]]
     read: Callable[[str], Facts] = field(default=lambda _: {})
-    rounds: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +81,6 @@ def measure(benchmark: Benchmark, repeats: int) -> dict[str, list[Run]]:
     variants = list(benchmark.variants)
     for number in range(-1 if benchmark.warm_up else 0, repeats):
         for variant in variants:
-            if variant.rounds is not None and number >= variant.rounds:
-                continue
             label = "warm-up" if number < 0 else f"{number + 1}/{repeats}"
             run = _run(variant, max(number, 0))
             print(f"{benchmark.name} {label} {variant.name}: {run.seconds:.3f} s", file=sys.stderr, flush=True)
@@ -104,7 +101,7 @@ def summarise(benchmark: Benchmark, runs: Mapping[str, Sequence[Run]]) -> Facts:
     for name, done in runs.items():
         seconds = [run.seconds for run in done]
         # Runs of one round had the same neighbours on the machine: their ratios spread less than the times.
-        ratios = [theirs / own for theirs, own in zip(yardstick, seconds, strict=False)]
+        ratios = [theirs / own for theirs, own in zip(yardstick, seconds, strict=True)]
         results.append(
             {
                 "variant": name,
