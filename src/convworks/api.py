@@ -290,13 +290,15 @@ def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str
             config = override(config, [assignment("data.source", str(data))])
         changed = _changed(config, changes, data)
         source = open_source(changed.data.source, report=downloading())
-        return (_changed(suited(config, source), changes, data) if source.several else changed), source
+        return _changed(suited(config, source, changed.model.name), changes, data), source
     from convworks.recipes.folder import default
     from convworks.training.suit import suited
 
     assert data is not None
     source = open_source(data, report=downloading())
-    return _changed(suited(default(source, str(data)), source), changes, data), source
+    config = default(source, str(data))
+    model = _changed(config, changes, data).model.name
+    return _changed(suited(config, source, model), changes, data), source
 
 
 def _changed(config: RunConfig, changes: Iterable[str], data: str | Path | None) -> RunConfig:

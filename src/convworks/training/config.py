@@ -14,12 +14,15 @@ from convworks.training.loss_config import CrossEntropy, LossConfig
 from convworks.training.optimizer_config import SGD, Optimizer
 from convworks.training.schedule_config import Schedule, Warmup
 
-Metric = Literal["loss", "top1", "top5", "balanced_accuracy", "map", "micro_f1", "macro_f1", "exact_match"]
-#: What validation measures where images have one label, and where they have any number.
+Metric = Literal[
+    "loss", "top1", "top5", "balanced_accuracy", "map", "micro_f1", "macro_f1", "exact_match", "mse", "psnr"
+]
+#: What validation measures where images have one label, where they have any number, and where images are made.
 ONE: tuple[Metric, ...] = ("loss", "top1", "top5", "balanced_accuracy")
 SEVERAL: tuple[Metric, ...] = ("loss", "map", "micro_f1", "macro_f1", "exact_match")
+IMAGES: tuple[Metric, ...] = ("loss", "mse", "psnr")
 #: Whether more of it is better.
-METRICS: dict[str, bool] = {name: name != "loss" for name in (*ONE, *SEVERAL)}
+METRICS: dict[str, bool] = {name: name not in ("loss", "mse") for name in (*ONE, *SEVERAL, *IMAGES)}
 
 
 class Clip(Config):
@@ -43,11 +46,11 @@ class TrainingConfig(Config):
     together. `ema` is the decay of an exponential moving average of the weights, which is then what is validated and
     kept (at most (1 + step) / (10 + step), or the first weights would never fade in a short run). `sampling` balanced
     draws every class equally often. `best` names the metric on validation that chooses the checkpoint: of those of ONE,
-    or of SEVERAL where images have any number of labels; `patience`: stop after so many epochs that were not the best.
-    `keep_last` and `keep_best` say how many epochs keep their checkpoints. `resolutions` are sizes of images to begin
-    with, smaller than the network's (progressive resizing, Howard 2018), each until its share of the steps is done;
-    what is left has the network's own. `batch_norm` says whether the processes of a distributed run take each their own
-    statistics, or those of the whole batch.
+    of SEVERAL where images have any number of labels, of IMAGES where images are made; `patience`: stop after so many
+    epochs that were not the best. `keep_last` and `keep_best` say how many epochs keep their checkpoints. `resolutions`
+    are sizes of images to begin with, smaller than the network's (progressive resizing, Howard 2018), each until its
+    share of the steps is done; what is left has the network's own. `batch_norm` says whether the processes of a
+    distributed run take each their own statistics, or those of the whole batch.
     """
 
     epochs: PositiveInt

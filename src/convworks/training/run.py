@@ -21,7 +21,7 @@ from convworks.data.batches import steps_per_epoch
 from convworks.data.labels import count as label_counts
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError, RunError
-from convworks.evaluate.task import task
+from convworks.evaluate.task import IMAGES, task
 from convworks.layers.synchronised import synchronise
 from convworks.models.count import count
 from convworks.training import checkpoint, display, folder
@@ -32,12 +32,14 @@ from convworks.training.loop import Events, Setup, Several, fit
 from convworks.training.loss import Loss, loss_function, outputs
 from convworks.training.material import Material, fingerprint, gather
 from convworks.training.measure import measure
+from convworks.training.measure_images import measure_images
 from convworks.training.optimizer import check_single, initial_state, trainable
 from convworks.training.progress import Progress, Row
 from convworks.training.recorder import Recorder, RunInterruptedError, recorded, restore
 from convworks.training.resolution import check_resolutions
 from convworks.training.resume import differences
 from convworks.training.schedule import check_schedule
+from convworks.training.suit import makes_images
 from convworks.training.tracking import check_tracking, tracked
 from convworks.training.world import World, joined
 
@@ -104,7 +106,9 @@ def prepare(
         told = hardware.make_deterministic(world.device)
         if world.rank == 0:
             say(told)
-    precision = hardware.choose_precision(config.precision, world.device)
+    # What is near 1 in bfloat16 is 1: too coarse for the values of an image.
+    asked = "float32" if config.precision == "auto" and makes_images(config.model.name) else config.precision
+    precision = hardware.choose_precision(asked, world.device)
     chosen = {"device": config.device if world.size > 1 else str(world.device)}
     chosen["precision"] = str(precision).removeprefix("torch.")
     if fresh:
@@ -192,8 +196,8 @@ def _setup(material: Material, precision: torch.dtype, world: World, own: Loss |
         validation=material.splits["validation"],
         classes=classes,
         loss=loss_function(training.loss, counts.to(world.device), own, images=len(train)),
-        task=task(material.source.several),
-        measure=measure,
+        task=IMAGES if train.asked == "images" else task(material.source.several),
+        measure=measure_images if train.asked == "images" else measure,
         precision=precision,
         world=world,
     )
