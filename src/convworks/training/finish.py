@@ -74,6 +74,7 @@ def finish(
     )
     shown = predictions.get("test") or predictions["validation"]
     images = material.splits[shown.split].images
+    where = " --out DIR" if isinstance(shown, Reconstructions) else ""
     page = write_report(
         path,
         ReportContent(
@@ -87,7 +88,7 @@ def finish(
             configuration=to_json(setup.config),
             environment={**facts["environment"], "precision": facts["precision"], "seed": setup.config.seed},
             command=facts["command"],
-            next_command=f"convworks predict {bundle} IMAGE...",
+            next_command=f"convworks predict {bundle} IMAGE...{where}",
         ),
     )
     return {
