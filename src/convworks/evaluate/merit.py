@@ -16,12 +16,13 @@ NAMES = {
     "macro_f1": "macro F1",
     "exact_match": "exact match",
     "mse": "squared error",
+    "code_mse": "squared error of the code",
     "psnr": "PSNR",
 }
 #: One of these stands for a whole result or epoch: where images have one label, any number, or are asked for.
 MAIN = ("top1", "map", "psnr")
 #: The share of answers that are right, or another mean of scores, of which training tells.
-SHARES = ("top1", "exact_match", "mse")
+SHARES = ("top1", "exact_match", "mse", "code_mse")
 
 
 def main(found: Mapping[str, Any], prefix: str = "") -> str:
@@ -45,7 +46,7 @@ def written(name: str, value: float) -> str:
     match name:
         case "loss":
             return f"{value:.4f}"
-        case "mse":
+        case "mse" | "code_mse":
             return f"{value:.3g}"
         case "psnr":
             return f"{value:.2f} dB"

@@ -27,6 +27,9 @@ RECIPES: dict[str, str] = {
     "autoencoder/fc": "autoencoder:fully_connected",
     "autoencoder/denoising": "autoencoder:denoising",
     "autoencoder/convolutional": "autoencoder:convolutional",
+    "autoencoder/deep": "autoencoder:deep",
+    "autoencoder/stacked": "autoencoder:stacked_denoising",
+    "autoencoder/classifier": "autoencoder:classifier",
     **{
         f"cifar10/{kind}{depth}": f"cifar10:{kind}{depth}"
         for kind in ("resnet", "plain")

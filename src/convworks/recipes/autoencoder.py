@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from convworks.data.config import DataConfig, SaltAndPepper
-from convworks.models.config import ModelConfig
-from convworks.training.config import RunConfig, TrainingConfig
+from convworks.data.config import DataConfig, Masking, SaltAndPepper
+from convworks.models.config import ModelConfig, Start
+from convworks.training.config import Pretraining, RunConfig, TrainingConfig
 from convworks.training.loss_config import PixelCrossEntropy, SquaredError
 from convworks.training.optimizer_config import Adam
 from convworks.training.schedule_config import OneCycle
@@ -90,5 +90,65 @@ def convolutional() -> RunConfig:
             schedule=OneCycle(rate=0.003, rise=0.1),
             loss=SquaredError(),
             best="loss",
+        ),
+    )
+
+
+def deep() -> RunConfig:
+    """Train layer by layer, unroll, train all: `convworks train autoencoder/deep`.
+
+    784-1000-500-250-30 and back, the network of Hinton and Salakhutdinov 2006; shallow autoencoders stand for the
+    paper's restricted Boltzmann machines, as in lecture 001. Five runs, of which each begins with the one before.
+    """
+    return RunConfig(
+        recipe="autoencoder/deep",
+        data=DATA,
+        model=ModelConfig(name="autoencoder_fc_deep"),
+        training=TrainingConfig(
+            epochs=10,
+            batch_size=128,
+            optimizer=Adam(),
+            schedule=OneCycle(rate=0.001, rise=0.1),
+            loss=PixelCrossEntropy(),
+            best="loss",
+            pretraining=Pretraining(epochs=4),
+        ),
+    )
+
+
+def stacked_denoising() -> RunConfig:
+    """Learn features from damaged digits, without labels: `convworks train autoencoder/stacked`.
+
+    Three layers of 1000 logistic units, each trained to give back the code below it of which a quarter was set to zero
+    (Vincent et al. 2010), then all of them. `autoencoder/classifier` begins with its encoder.
+    """
+    return RunConfig(
+        recipe="autoencoder/stacked",
+        data=DATA,
+        model=ModelConfig(name="autoencoder_fc_deep", table={"units": (1000, 1000, 1000), "code": "sigmoid"}),
+        training=TrainingConfig(
+            epochs=1,
+            batch_size=128,
+            optimizer=Adam(),
+            schedule=OneCycle(rate=0.001, rise=0.1),
+            loss=PixelCrossEntropy(),
+            best="loss",
+            pretraining=Pretraining(epochs=5, corruption=Masking(rate=0.25)),
+        ),
+    )
+
+
+def classifier() -> RunConfig:
+    """Classify with what an autoencoder has learned: `convworks train autoencoder/classifier --set model.start.path=...`.
+
+    784-1000-1000-1000-10, whose hidden layers begin with the encoder of autoencoder/stacked: the path is
+    RUN/layer3, or RUN/whole.
+    """
+    return RunConfig(
+        recipe="autoencoder/classifier",
+        data=DATA,
+        model=ModelConfig(name="perceptron_wide", start=Start(layers=("encoder",))),
+        training=TrainingConfig(
+            epochs=10, batch_size=128, optimizer=Adam(), schedule=OneCycle(rate=0.001, rise=0.1), best="loss"
         ),
     )

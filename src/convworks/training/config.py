@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from convworks.config import Config
-from convworks.data.config import AugmentConfig, DataConfig
+from convworks.data.config import AugmentConfig, Corruption, DataConfig
 from convworks.hardware import DEVICES, is_device
 from convworks.models.config import ModelConfig
 from convworks.training.loss_config import CrossEntropy, LossConfig
@@ -39,6 +39,16 @@ class Resolution(Config):
     until: Annotated[float, Field(gt=0, le=1)]
 
 
+class Pretraining(Config):
+    """Greedy layer-wise pre-training of an autoencoder (Hinton and Salakhutdinov 2006, Vincent et al. 2010).
+
+    Each layer takes so many `epochs`, and gives back what it reads without the `corruption`.
+    """
+
+    epochs: PositiveInt
+    corruption: Annotated[Corruption | None, Field(discriminator="kind")] = None
+
+
 class TrainingConfig(Config):
     """How the network is trained.
 
@@ -50,7 +60,10 @@ class TrainingConfig(Config):
     epochs that were not the best. `keep_last` and `keep_best` say how many epochs keep their checkpoints. `resolutions`
     are sizes of images to begin with, smaller than the network's (progressive resizing, Howard 2018), each until its
     share of the steps is done; what is left has the network's own. `batch_norm` says whether the processes of a
-    distributed run take each their own statistics, or those of the whole batch.
+    distributed run take each their own statistics, or those of the whole batch. `greedy` trains the innermost layer of
+    an autoencoder alone, to give back the code of the layers below instead of the image; data.corruption is then that
+    of the code. `pretraining` makes such a run for each layer first, from the outermost one on, and begins with what
+    they found.
     """
 
     epochs: PositiveInt
@@ -66,6 +79,8 @@ class TrainingConfig(Config):
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     batch_norm: Literal["local", "synchronised"] = "local"
     best: Metric = "top1"
+    greedy: bool = False
+    pretraining: Pretraining | None = None
     patience: PositiveInt | None = None
     keep_last: PositiveInt = 1
     keep_best: PositiveInt = 1

@@ -68,7 +68,7 @@ def finish(
             classes=classes,
             several=material.source.several,
             makes="images" if setup.train.asked == "images" else "logits",
-            corruption=setup.config.data.corruption,
+            corruption=setup.corruption,
             record=record,
         ),
     )
@@ -107,7 +107,7 @@ def _predict(name: str, network: nn.Module, setup: Setup, material: Material) ->
     split = material.source.splits[name]
     images = material.splits[name].images
     if material.splits[name].asked == "images":
-        corruption = setup.config.data.corruption
+        corruption = setup.corruption
         given = setup.preprocessing
         return look(network, images, given, setup.precision, split=name, names=split.names, corruption=corruption)
     return make_predictions(

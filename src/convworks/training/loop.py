@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from convworks.data import random
 from convworks.data.batches import Batch, Samples, batches, normalise, steps_per_epoch
+from convworks.data.config import Corruption
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import RunError
 from convworks.evaluate.task import Task
@@ -33,7 +34,7 @@ class Setup:
     """What a run works with, and does not change while it runs (but for the values of tensors).
 
     `forward` gives the logits, and (weight, logits) of all that has a loss; `averaged` is the network with the
-    moving average of the weights, where the run keeps one.
+    moving average of the weights, where the run keeps one. `corruption` is what is done to images that are read.
     """
 
     config: RunConfig
@@ -50,6 +51,7 @@ class Setup:
     task: Task
     measure: Callable[[Setup], dict[str, float]]
     precision: torch.dtype
+    corruption: Corruption | None = None
     world: World = ALONE
 
     @property
@@ -90,7 +92,7 @@ class Setup:
             part=self.world.part,
             workers=self.config.data.workers,
             size=self.preprocessing.size,
-            corruption=self.config.data.corruption,
+            corruption=self.corruption,
         )
 
     def rate(self, progress: Progress, step: int) -> float:

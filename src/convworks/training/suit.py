@@ -65,6 +65,10 @@ def check_suited(config: RunConfig, source: Source) -> None:
         _check_comparing(config)
         return
     training = config.training
+    if training.greedy or training.pretraining is not None:
+        field = "greedy" if training.greedy else "pretraining"
+        reason = f"is for autoencoders, {config.model.name} is none"
+        raise InputError(f"training.{field}", reason, "choose --model autoencoder_fc_deep, or leave it out")
     if isinstance(training.loss, SquaredError | PixelCrossEntropy):
         reason = f"{training.loss.kind} compares images, {config.model.name} makes none"
         raise InputError("training.loss", reason, "choose cross_entropy, or an autoencoder: --model autoencoder_conv")
