@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convworks.bundle.description import SEVERAL
+from convworks.bundle.description import IMAGES, SEVERAL
 
 _SHOWN_CLASSES = 100
 
@@ -13,22 +13,21 @@ def card(description: dict[str, Any]) -> str:
     """Write the README.md of a bundle from its description."""
     record = description["record"]
     preprocessing = description["preprocessing"]
-    classes = description["classes"]
     height, width = preprocessing["size"]
-    shown = ", ".join(classes[:_SHOWN_CLASSES]) + (" ..." if len(classes) > _SHOWN_CLASSES else "")
+    images = description["format"] == IMAGES
     lines = [
         f"# {description['model']['name']}: {record.get('source', 'images')}",
         "",
-        f"An image classifier for {len(classes)} classes, trained with convworks {record.get('convworks', '')}.",
+        f"{_what(description)}, trained with convworks {record.get('convworks', '')}.",
         "",
         "## Use",
         "",
-        "    convworks predict THIS_FOLDER IMAGE...",
+        f"    convworks predict THIS_FOLDER IMAGE...{' --out DIR' if images else ''}",
         "",
         "or in Python:",
         "",
         "    import convworks",
-        '    convworks.load("THIS_FOLDER").predict(["image.jpg"])',
+        f'    convworks.load("THIS_FOLDER").{"reconstruct" if images else "predict"}(["image.jpg"])',
         "",
         "## What it expects",
         "",
@@ -38,10 +37,7 @@ def card(description: dict[str, Any]) -> str:
         "",
         "## What it answers",
         "",
-        f"A probability for each of: {shown}.",
-        "Each by itself: an image may show several of them, or none; from 0.5 on a class counts as shown."
-        if description["format"] == SEVERAL
-        else "It knows no other classes: whatever it is shown, it answers with one of these.",
+        *([f"An image of {height}x{width} pixels."] if images else _classes(description)),
         "",
         "## How good it is",
         "",
@@ -52,6 +48,28 @@ def card(description: dict[str, Any]) -> str:
         *_making(record),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _what(description: dict[str, Any]) -> str:
+    if description["format"] != IMAGES:
+        return f"An image classifier for {len(description['classes'])} classes"
+    corruption = description["record"].get("test", description["record"].get("validation") or {}).get("corruption")
+    return (
+        f"An autoencoder that gives images back, without what corrupted them ({corruption})"
+        if corruption
+        else ("An autoencoder that gives images back")
+    )
+
+
+def _classes(description: dict[str, Any]) -> list[str]:
+    classes = description["classes"]
+    shown = ", ".join(classes[:_SHOWN_CLASSES]) + (" ..." if len(classes) > _SHOWN_CLASSES else "")
+    return [
+        f"A probability for each of: {shown}.",
+        "Each by itself: an image may show several of them, or none; from 0.5 on a class counts as shown."
+        if description["format"] == SEVERAL
+        else "It knows no other classes: whatever it is shown, it answers with one of these.",
+    ]
 
 
 def _metrics(record: dict[str, Any]) -> list[str]:
@@ -65,10 +83,17 @@ def _metrics(record: dict[str, Any]) -> list[str]:
 
 
 def _figures(found: dict[str, Any]) -> str:
+    if "psnr" in found:
+        before = f", of {_ratio(found['psnr_read'])} that it read" if "psnr_read" in found else ""
+        return f"PSNR {_ratio(found['psnr'])}{before}, mean squared error {found['mse']:.4g}"
     if "map" in found:
         return f"mAP {found['map']:.2%}, micro F1 {found['micro_f1']:.2%}, macro F1 {found['macro_f1']:.2%}"
     low, high = found["interval"]
     return f"accuracy {found['top1']:.2%} (95 % interval {low:.2%} to {high:.2%})"
+
+
+def _ratio(value: float | None) -> str:
+    return "infinite" if value is None else f"{value:.2f} dB"
 
 
 def _making(record: dict[str, Any]) -> list[str]:

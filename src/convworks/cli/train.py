@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from convworks.api import train
 from convworks.cli.answer import Answer, accuracy_line
@@ -46,6 +47,11 @@ def run(
     lines += [
         f"bundle: {found['bundle']}",
         f"report: {found['report']}",
-        f"next:   convworks predict {shlex.quote(found['bundle'])} IMAGE...",
+        f"next:   convworks predict {shlex.quote(found['bundle'])} IMAGE...{_folder(found)}",
     ]
     return Answer(values=found, text="\n".join(lines))
+
+
+def _folder(found: Mapping[str, Any]) -> str:
+    """Return the option that says where images go, for a network that makes some."""
+    return " --out DIR" if "psnr" in found["validation"] else ""

@@ -1,4 +1,4 @@
-"""How loss, accuracy (or mAP and exact match) and learning rate went in training."""
+"""How loss, accuracy (or mAP and exact match, or PSNR) and learning rate went in training."""
 
 from __future__ import annotations
 
@@ -64,6 +64,10 @@ CHARTS = (
             Series(key="train_exact_match", name="training", colour="muted"),
             Series(key="validation_exact_match", name="validation", colour="blue", best=max),
         ),
+    ),
+    Chart(
+        title="PSNR (dB)",
+        series=(Series(key="validation_psnr", name="validation", colour="blue", best=max),),
     ),
     Chart(title="Learning rate", series=(Series(key="learning_rate", name="last", colour="muted"),)),
 )

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convworks.evaluate.merit import figure
+from convworks.evaluate.merit import reached as said_of
+from convworks.evaluate.merit import written
 from convworks.experiments.carry_out import carry_out
 from convworks.experiments.job import Job, Outcome
 from convworks.experiments.record import Experiment, history
@@ -34,7 +35,7 @@ def carry_out_all(experiment: Experiment, place: Path, jobs: Sequence[Job], work
             reached = {name: score(place / name, experiment.config.training) for name in outcomes}
             best = (max if METRICS[metric] else min)(reached, key=lambda name: reached[name])
             said = f"{accuracies(outcome.results)}, {last_seconds(place / job.name):.1f} s"
-            shown.finish(job.name, said, f"{written(reached[best], metric)} ({best})")
+            shown.finish(job.name, said, f"{written(metric, reached[best])} ({best})")
 
         carry_out(jobs, place, workers=workers, total=len(jobs), tell=tell, ended=ended)
     return outcomes
@@ -70,11 +71,6 @@ def last_seconds(run: Path) -> float:
 
 
 def accuracies(results: Mapping[str, Any]) -> str:
-    """Write the accuracies (or mAP) of a run."""
+    """Write the accuracies (or mAP, or PSNR) of a run."""
     splits = [split for split in ("validation", "test") if results[split]]
-    return ", ".join(f"{split} {figure(results[split]):.2%}" for split in splits)
-
-
-def written(reached: float, metric: str) -> str:
-    """Write a value of a metric."""
-    return f"{reached:.4f}" if metric == "loss" else f"{reached:.2%}"
+    return ", ".join(f"{split} {said_of(results[split])}" for split in splits)

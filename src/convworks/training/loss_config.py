@@ -47,14 +47,33 @@ class PenaltyLoss(Config):
     rubbish: PositiveFloat = 1.0
 
 
+class SquaredError(Config):
+    """The squared difference between the image that a network makes and the one it is to give back, mean over pixels.
+
+    Values run from 0, black, to 1, white.
+    """
+
+    kind: Literal["squared_error"] = "squared_error"
+
+
+class PixelCrossEntropy(Config):
+    """The cross-entropy -x ln y - (1 - x) ln (1 - y) of each value x, read as a probability, and what is made of it, y.
+
+    The mean over the values of an image, for networks whose output is a sigmoid (Vincent et al. 2010, section 2.2).
+    """
+
+    kind: Literal["pixel_cross_entropy"] = "pixel_cross_entropy"
+
+
 class OwnLoss(Config):
     """A function of (logits, labels) of your own, given to `convworks.train(loss=...)`; `name` is how it is called.
 
-    Where images have any number of labels, it gets them as a matrix of 0 and 1.
+    Where images have any number of labels, it gets them as a matrix of 0 and 1; a network that makes images, the
+    images themselves, in bytes.
     """
 
     kind: Literal["own"] = "own"
     name: str
 
 
-LossConfig = CrossEntropy | BinaryCrossEntropy | PenaltyLoss | OwnLoss
+LossConfig = CrossEntropy | BinaryCrossEntropy | PenaltyLoss | SquaredError | PixelCrossEntropy | OwnLoss

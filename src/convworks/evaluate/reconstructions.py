@@ -1,0 +1,133 @@
+"""How far the images that a network made of a split are from those that it was to give back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float64, UInt8
+from torch import nn
+
+from convworks.data.config import Corruption, Gaussian
+from convworks.data.images import Images
+from convworks.data.preprocess import Preprocessing
+from convworks.errors import InputError
+from convworks.evaluate.predictions import decimals, write_rows
+from convworks.evaluate.reconstruct import reconstruct, to_bytes
+from convworks.evaluate.task import squared_errors
+
+#: How many images a report shows, and how many of the worst.
+EXAMPLES, WORST = 20, 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Some samples: as they are, as they were read, and what was made of them."""
+
+    samples: tuple[int, ...]
+    images: UInt8[np.ndarray, "n h w c"]
+    read: UInt8[np.ndarray, "n h w c"]
+    made: UInt8[np.ndarray, "n h w c"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstructions:
+    """The mean squared error of each image that was made of a split, of values in 0..1, and that of what was read.
+
+    `corruption` is what was done to the images that were read; `examples` are spread evenly over the split, `worst`
+    those of the highest error.
+    """
+
+    split: str
+    names: tuple[str, ...]
+    errors: Float64[np.ndarray, " n"]
+    read_errors: Float64[np.ndarray, " n"]
+    corruption: Corruption | None
+    examples: Pictures
+    worst: Pictures
+
+    def write_csv(self, path: Path) -> None:
+        """Write path, mse, psnr, and with corruption those of what was read; one row a sample."""
+        header, columns = ["path", "mse", "psnr"], [self.names, *_columns(self.errors)]
+        if self.corruption is not None:
+            header += ["mse_read", "psnr_read"]
+            columns += _columns(self.read_errors)
+        write_rows(path, header, columns)
+
+
+def look(
+    network: nn.Module,
+    images: Images,
+    preprocessing: Preprocessing,
+    precision: torch.dtype,
+    *,
+    split: str,
+    names: Sequence[str],
+    corruption: Corruption | None,
+) -> Reconstructions:
+    """Measure what a network makes of a split. Raises InputError where there is no image."""
+    if not names:
+        raise InputError(f"split {split!r}", "holds no images", "give a split with images")
+    errors, before = [], []
+    for piece in reconstruct(network, images, preprocessing, precision, corruption):
+        errors.append(squared_errors(piece.made, piece.images).double().cpu().numpy())
+        before.append(squared_errors(piece.read.to(piece.images.device) / 255, piece.images).double().cpu().numpy())
+    found = np.concatenate(errors)
+    spread = np.linspace(0, len(found) - 1, min(EXAMPLES, len(found))).astype(int)
+    worst = np.argsort(-found, kind="stable")[:WORST]
+
+    def pictures(samples: np.ndarray) -> Pictures:
+        made = list(reconstruct(network, images, preprocessing, precision, corruption, samples.tolist()))
+        columns = [[piece.images / 255 for piece in made], [piece.read / 255 for piece in made]]
+        drawn = [to_bytes(torch.cat(column)) for column in (*columns, [piece.made for piece in made])]
+        return Pictures(samples=tuple(samples.tolist()), images=drawn[0], read=drawn[1], made=drawn[2])
+
+    return Reconstructions(
+        split=split,
+        names=tuple(names),
+        errors=found,
+        read_errors=np.concatenate(before),
+        corruption=corruption,
+        examples=pictures(spread),
+        worst=pictures(worst),
+    )
+
+
+def psnr(error: float) -> float:
+    """Return the peak signal-to-noise ratio, in dB, that belongs to a mean squared error of values in 0..1."""
+    return math.inf if error == 0 else -10 * math.log10(error)
+
+
+def figures(found: Reconstructions) -> dict[str, Any]:
+    """Return the figures of merit: `psnr` is that of the mean of all errors; the same of what was read, if corrupted.
+
+    A ratio that is infinite, for there is no error, is None.
+    """
+    error = float(found.errors.mean())
+    values: dict[str, Any] = {"mse": error, "psnr": _finite(psnr(error)), "n": len(found.names)}
+    if found.corruption is not None:
+        before = float(found.read_errors.mean())
+        values |= {"mse_read": before, "psnr_read": _finite(psnr(before)), "corruption": told(found.corruption)}
+    return values
+
+
+def told(corruption: Corruption) -> str:
+    """Name a corruption: `salt-and-pepper noise, 10 % of the pixels`."""
+    if isinstance(corruption, Gaussian):
+        return f"Gaussian noise, standard deviation {corruption.deviation:.3g}"
+    name = corruption.kind.replace("_", "-") + (" noise" if corruption.kind == "salt_and_pepper" else "")
+    return f"{name}, {100 * corruption.rate:.3g} % of the pixels"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _columns(errors: Float64[np.ndarray, " n"]) -> list[list[str]]:
+    values = errors.astype(np.float32)
+    return [decimals(values), decimals(np.array([psnr(float(value)) for value in errors], dtype=np.float32))]
