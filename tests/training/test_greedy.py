@@ -15,6 +15,7 @@ from torch import Tensor
 
 import convworks
 from convworks.data.config import Gaussian, Masking, SaltAndPepper
+from convworks.errors import InputError
 from convworks.models.catalogue import Shape, create
 from convworks.training.greedy import codes, corrupted, freeze
 
@@ -91,7 +92,7 @@ def test_a_stopped_stack_goes_on_and_is_the_same(stacked: dict[str, Any], tmp_pa
     for name in ("layer3", "whole"):
         ours, theirs = weights(place / name), weights(Path(stacked["experiment"]) / name)
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    with pytest.raises(convworks.InputError, match="all its layers are trained"):
+    with pytest.raises(InputError, match="all its layers are trained"):
         convworks.train(resume=place)
 
 

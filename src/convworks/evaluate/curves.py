@@ -109,7 +109,7 @@ def _panel(
     panel = Panel(left=left + 46, top=52, width=width - 54, height=HEIGHT - 94, x=across, y=ends, log=log)
     shapes: list[Shape] = [Text(x=left, y=10, text=chart.title, size=14, bold=True)]
     if log:
-        shapes.append(remark(left + width - 8, 10, "logarithmic scale", "end"))
+        shapes.append(remark(left + width - 8, 10, "logarithmic scale" if width > 220 else "log scale", "end"))
     shapes += panel.axes(percent=chart.percent, x_ticks=ticks)
     shapes.append(remark(panel.left + panel.width / 2, HEIGHT - 8, axis))
     key = left
@@ -125,7 +125,7 @@ def _panel(
         words = f"{series.name} {value}"
         shapes.append(Line(points=((key, 30), (key + 14, 30)), stroke=series.colour, width=2.2))
         shapes.append(remark(key + 19, 30, words, "start", size=11))
-        key += 136
+        key += min(136, (width - 8) / len(lines))
     return shapes
 
 

@@ -14,11 +14,16 @@ from torch import Tensor, nn
 from convworks.data.batches import normalise
 from convworks.data.config import Corruption
 from convworks.data.corrupt import corrupt, fixed_key
-from convworks.data.images import Decoded, Images, ahead, take
-from convworks.data.memory import processors
+from convworks.data.images import Images, ahead, fetchers, take
 from convworks.data.preprocess import Preprocessing
+from convworks.errors import InputError
 from convworks.evaluate.predict import ALL, batch_size
+from convworks.evaluate.reconstructions import Pictures, Reconstructions
+from convworks.evaluate.task import squared_errors
 from convworks.layers.mode import evaluating
+
+#: How many images a report shows, and how many of the worst.
+EXAMPLES, WORST = 20, 10
 
 
 class Made(NamedTuple):
@@ -47,7 +52,7 @@ def reconstruct(
     pieces = [places[first : first + size] for first in range(0, len(places), size)]
     key = fixed_key()
     with evaluating(network):
-        found = ahead(partial(take, images), pieces, processors() if isinstance(images, Decoded) else 0)
+        found = ahead(partial(take, images), pieces, fetchers(images))
         for numbers, part in zip(pieces, found, strict=True):
             read = part if corruption is None else corrupt(part, corruption, key, numbers.tolist())
             with (
@@ -56,6 +61,44 @@ def reconstruct(
             ):
                 made = network(normalise(read.to(device), preprocessing.mean, preprocessing.std))
             yield Made(part.to(device), read, made.float())
+
+
+def look(
+    network: nn.Module,
+    images: Images,
+    preprocessing: Preprocessing,
+    precision: torch.dtype,
+    *,
+    split: str,
+    names: Sequence[str],
+    corruption: Corruption | None,
+) -> Reconstructions:
+    """Measure what a network makes of a split. Raises InputError where there is no image."""
+    if not names:
+        raise InputError(f"split {split!r}", "holds no images", "give a split with images")
+    errors, before = [], []
+    for piece in reconstruct(network, images, preprocessing, precision, corruption):
+        errors.append(squared_errors(piece.made, piece.images).double().cpu().numpy())
+        before.append(squared_errors(piece.read.to(piece.images.device) / 255, piece.images).double().cpu().numpy())
+    found = np.concatenate(errors)
+    spread = np.linspace(0, len(found) - 1, min(EXAMPLES, len(found))).astype(int)
+    worst = np.argsort(-found, kind="stable")[:WORST]
+
+    def pictures(samples: np.ndarray) -> Pictures:
+        made = list(reconstruct(network, images, preprocessing, precision, corruption, samples.tolist()))
+        columns = [[piece.images / 255 for piece in made], [piece.read / 255 for piece in made]]
+        drawn = [to_bytes(torch.cat(column)) for column in (*columns, [piece.made for piece in made])]
+        return Pictures(samples=tuple(samples.tolist()), images=drawn[0], read=drawn[1], made=drawn[2])
+
+    return Reconstructions(
+        split=split,
+        names=tuple(names),
+        errors=found,
+        read_errors=np.concatenate(before),
+        corruption=corruption,
+        examples=pictures(spread),
+        worst=pictures(worst),
+    )
 
 
 def to_bytes(made: Float32[Tensor, "b c h w"]) -> UInt8[np.ndarray, "b h w c"]:
