@@ -45,6 +45,8 @@ def train(
 ) -> dict[str, Any]:
     """Train a network and return {"run", "bundle", "report", "validation": {"top1", ...}, "test": {...}, "seconds"}.
 
+    Where images have any number of labels, "map" stands in the place of "top1".
+
     Without anything it trains on the embedded digits; `data` is a name or a path; `overrides` are `field=value`
     assignments; `resume` goes on with a run folder, to `epochs` in all or for so many more ("+50"). `loss` is a
     function (logits, labels) -> mean loss in the place of the recipe's, `events` are told what happens. `skip_damaged`

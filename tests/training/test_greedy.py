@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
 import convworks
 from convworks.data.config import Gaussian, Masking, SaltAndPepper
+from convworks.errors import InputError
 from convworks.models.catalogue import Shape, create
 from convworks.training.greedy import codes, corrupted, freeze
 
@@ -43,7 +45,7 @@ def test_codes_are_the_innermost_layer_on_those_below() -> None:
     tensors = network.state_dict()
 
     def linear(name: str, x: Tensor) -> Tensor:
-        return x @ tensors[f"stages.{name}.linear.weight"].T + tensors[f"stages.{name}.linear.bias"]
+        return F.linear(x, tensors[f"stages.{name}.linear.weight"], tensors[f"stages.{name}.linear.bias"])
 
     wanted = torch.sigmoid(linear("encoder.layer1", images.flatten(1)))
     torch.testing.assert_close(code, wanted)
@@ -58,7 +60,7 @@ def test_codes_are_corrupted_at_their_rates() -> None:
     code, generator = torch.full((200, 500), 0.5), torch.Generator().manual_seed(0)
     masked = corrupted(code, Masking(rate=0.25), generator)
     assert abs(float((masked == 0).float().mean()) - 0.25) < 0.005
-    assert set(masked.unique().tolist()) == {0.0, 0.5}
+    assert set(masked.flatten().tolist()) == {0.0, 0.5}
     salted = corrupted(code, SaltAndPepper(rate=0.2), generator)
     for value in (0.0, 1.0):
         assert abs(float((salted == value).float().mean()) - 0.1) < 0.005
@@ -90,7 +92,7 @@ def test_a_stopped_stack_goes_on_and_is_the_same(stacked: dict[str, Any], tmp_pa
     for name in ("layer3", "whole"):
         ours, theirs = weights(place / name), weights(Path(stacked["experiment"]) / name)
         assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    with pytest.raises(convworks.InputError, match="all its layers are trained"):
+    with pytest.raises(InputError, match="all its layers are trained"):
         convworks.train(resume=place)
 
 

@@ -77,7 +77,7 @@ def _metrics(record: dict[str, Any]) -> list[str]:
     for split in ("validation", "test"):
         found = record.get(split)
         if found:
-            used = " (also used to choose the epoch)" if split == "validation" else ""
+            used = " (also used to choose the epoch)" if split == "validation" and _chosen(record) else ""
             rows.append(f"- {split}: {_figures(found)} on {found['n']:,} images{used}")
     return rows or ["- not measured"]
 
@@ -102,7 +102,17 @@ def _making(record: dict[str, Any]) -> list[str]:
         f"seed {record['seed']}" if "seed" in record else "",
         f"{record['parameters']:,} parameters" if "parameters" in record else "",
         f"{record['macs']:,} multiply-adds an image" if "macs" in record else "",
-        f"{record['epochs']} epochs, the best on validation was {record['best_epoch']}" if "epochs" in record else "",
+        _epochs(record) if "epochs" in record else "",
     ]
     told = ", ".join(part for part in known if part)
     return [f"{told[0].upper()}{told[1:]}." if told else "Not recorded."]
+
+
+def _chosen(record: dict[str, Any]) -> bool:
+    """Tell whether validation chose the epoch; older records do not say, and in their runs it did."""
+    return str(record.get("kept", "best")) == "best"
+
+
+def _epochs(record: dict[str, Any]) -> str:
+    chosen = f"the best on validation was {record['best_epoch']}" if _chosen(record) else "the last is kept"
+    return f"{record['epochs']} epochs, {chosen}"

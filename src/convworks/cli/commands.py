@@ -90,7 +90,7 @@ def evaluate(
         str,
         typer.Option(
             metavar="NAME[,NAME...]",
-            help="Views of each image: center, flip, ten-crop, 144-crop, dense, multi-scale; several are compared.",
+            help="Views of each image: center, flip, shift, ten-crop, 144-crop, dense, multi-scale.",
         ),
     ] = "center",
     combine: Annotated[

@@ -17,8 +17,7 @@ from convworks.data.augment.noise import draw
 from convworks.data.augment.pipeline import augment
 from convworks.data.config import AugmentConfig, Corruption
 from convworks.data.corrupt import corrupt, training_key
-from convworks.data.images import Decoded, Images, ahead, take
-from convworks.data.memory import processors
+from convworks.data.images import Images, ahead, fetchers, take
 from convworks.data.mix import Mixture, draw_mixture, mix
 
 MAPPED = 1 << 23  # numbers of 4 bytes: the C library maps new memory for more than that, each time
@@ -85,9 +84,10 @@ def batches(
 ) -> Iterator[Batch]:
     """Yield the augmented batches of an epoch from batch `start` on, or a part of each.
 
-    So many `workers` (threads) fetch images ahead; by default none from memory, one a processor where files are
-    decoded. They change nothing but the time. `size` (height, width) is what the network reads, where images are kept
-    in another. Where the images themselves are asked for, `corruption` is what is done to those that are read.
+    So many `workers` (threads) fetch images ahead; by default none from memory, one from the cache, one a processor
+    where files are decoded. They change nothing but the time. `size` (height, width) is what the network reads, where
+    images are kept in another. Where the images themselves are asked for, `corruption` is what is done to those that
+    are read.
 
     The order is a function of (seed, epoch), augmentation and corruption of (seed, epoch, sample index), the mixing of
     (seed, epoch, batch): the parts together are the whole batch, however many there are. A balanced epoch, in which
@@ -127,7 +127,7 @@ def batches(
 
     key = training_key(seed, epoch)
     if workers is None:
-        workers = processors() if isinstance(samples.images, Decoded) else 0
+        workers = fetchers(samples.images)
     for plan, found in ahead(fetch, plans(), workers):
         images, labels = varied(found[0], plan.places)
         if plan.mixture is None:

@@ -112,7 +112,7 @@ class Predictor:
             return error
 
     def evaluate(self, source: str | Path | Source, *, split: str | None = None) -> dict[str, Any]:
-        """Measure the bundle on a labelled source: top1, n, 95 % interval and more, as fractions.
+        """Measure the bundle on a labelled source: top1 (or map), n, 95 % interval and more, as fractions.
 
         A bundle that makes images needs no labels: `mse` and `psnr`, from images corrupted as those it was tested on.
         """

@@ -144,7 +144,7 @@ def _work(experiment: Experiment, place: Path, found: Trials, workers: int | str
             if outcome.status == "interrupted":
                 raise RunInterruptedError(job.name, "interrupted")
             if outcome.status == "finished":
-                found.tell(number, "complete", score(place / job.name, metric))
+                found.tell(number, "complete", score(place / job.name, experiment.config.training))
                 said = f"{accuracies(outcome.results)}, {last_seconds(place / job.name):.1f} s"
             elif outcome.status == "pruned":
                 found.tell(number, "pruned")

@@ -55,15 +55,16 @@ class TrainingConfig(Config):
     A step takes `batch_size` samples, in `accumulation` parts one after the other where they do not fit into memory
     together. `ema` is the decay of an exponential moving average of the weights, which is then what is validated and
     kept (at most (1 + step) / (10 + step), or the first weights would never fade in a short run). `sampling` balanced
-    draws every class equally often. `best` names the metric on validation that chooses the checkpoint: of those of ONE,
-    of SEVERAL where images have any number of labels, of IMAGES where images are made; `patience`: stop after so many
-    epochs that were not the best. `keep_last` and `keep_best` say how many epochs keep their checkpoints. `resolutions`
-    are sizes of images to begin with, smaller than the network's (progressive resizing, Howard 2018), each until its
-    share of the steps is done; what is left has the network's own. `batch_norm` says whether the processes of a
-    distributed run take each their own statistics, or those of the whole batch. `greedy` trains the innermost layer of
-    an autoencoder alone, to give back the code of the layers below instead of the image; data.corruption is then that
-    of the code. `pretraining` makes such a run for each layer first, from the outermost one on, and begins with what
-    they found.
+    draws every class equally often. `best` names the metric on validation by which epochs and runs are compared: of
+    those of ONE, of SEVERAL where images have any number of labels, of IMAGES where they are made. `kept` says whether
+    the bundle holds the best epoch or the last, which few validation images cannot choose better; `patience`: stop
+    after so many epochs that were not the best. `keep_last` and `keep_best` say how many epochs keep their checkpoints.
+    `resolutions` are sizes of images to begin with, smaller than the network's (progressive resizing, Howard 2018),
+    each until its share of the steps is done; what is left has the network's own. `batch_norm` says whether the
+    processes of a distributed run take each their own statistics, or those of the whole batch. `greedy` trains the
+    innermost layer of an autoencoder alone, to give back the code of the layers below instead of the image;
+    data.corruption is then that of the code. `pretraining` makes such a run for each layer first, from the outermost
+    one on, and begins with what they found.
     """
 
     epochs: PositiveInt
@@ -79,6 +80,7 @@ class TrainingConfig(Config):
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     batch_norm: Literal["local", "synchronised"] = "local"
     best: Metric = "top1"
+    kept: Literal["best", "last"] = "best"
     greedy: bool = False
     pretraining: Pretraining | None = None
     patience: PositiveInt | None = None

@@ -105,10 +105,11 @@ def summary(setup: Setup, progress: Progress) -> str:
     row: dict[str, Any] = progress.history[-1]
     metric = main(row, "validation_")
     named = "" if metric == "top1" else f"{NAMES[metric]} "
-    best = " *" if progress.ranked(setup.config.training.best)[0]["epoch"] == progress.epoch else ""
+    training = setup.config.training
+    kept = training.kept == "best" and progress.ranked(training.best)[0]["epoch"] == progress.epoch
     return (
-        f"epoch {progress.epoch}/{setup.config.training.epochs}  loss {row['train_loss']:.4f}  "
+        f"epoch {progress.epoch}/{training.epochs}  loss {row['train_loss']:.4f}  "
         f"{NAMES[progress.share]} {written(progress.share, row[f'train_{progress.share}'])}  "
-        f"validation {named}{reached(row, 'validation_')}{best}  "
+        f"validation {named}{reached(row, 'validation_')}{' *' if kept else ''}  "
         f"{row['images_per_second']:,.0f} images/s  {clock(progress.seconds)}"
     )

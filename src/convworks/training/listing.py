@@ -82,6 +82,8 @@ def read_run(folder: Path) -> Run:
             raise ValueError(f"training.best is {metric!r}")
         history = _history(folder)
         reached = [float(row[f"validation_{metric}"]) for row in history]
+        if configuration["training"].get("kept") == "last":
+            reached = reached[-1:]
         tested = (record.get("results") or {}).get("test")
         return Run(
             name=str(folder),

@@ -89,10 +89,11 @@ def binary_cross_entropy(
     weights: Float[Tensor, "k"] | None,
     smoothing: float,
 ) -> Float[Tensor, ""]:
-    """Return the mean over samples and classes of -w y ln p - (1 - y) ln(1 - p), p the sigmoid of the logit."""
+    """Return the mean over samples of the sum over classes of -w y ln p - (1 - y) ln(1 - p), p the logit's sigmoid."""
     answers = F.one_hot(labels, logits.shape[1]).to(logits) if labels.ndim == 1 else labels.to(logits)
     answers = answers + smoothing * (0.5 - answers)
-    return F.binary_cross_entropy_with_logits(logits, answers, pos_weight=weights)
+    losses = F.binary_cross_entropy_with_logits(logits, answers, reduction="none", pos_weight=weights)
+    return losses.sum(1).mean()
 
 
 def weighted_cross_entropy(

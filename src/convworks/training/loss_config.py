@@ -22,9 +22,10 @@ class CrossEntropy(Config):
 
 
 class BinaryCrossEntropy(Config):
-    """Cross-entropy of the sigmoid of each logit, the mean over classes: each is asked for by itself.
+    """Cross-entropy of the sigmoid of each logit, the sum over classes: each is asked for by itself.
 
-    It is that of images with any number of labels, and can be asked for where there is one. `smoothing` moves every
+    The sum, unlike the mean, has gradients of the size of cross-entropy's, so that learning rates need not change. It
+    is the loss of images with any number of labels, and can be asked for where there is one. `smoothing` moves every
     answer by half of it towards 1/2. `positive_weights` count the images that show a class, one number a class, or
     `balanced`: as much as those that do not.
     """

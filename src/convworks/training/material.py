@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from convworks.console import counting
 from convworks.data.augment.pipeline import check_augment
@@ -19,7 +18,7 @@ from convworks.data.batches import Samples, steps_per_epoch
 from convworks.data.config import DataConfig
 from convworks.data.damaged import Usable, leave_out, refuse
 from convworks.data.folds import divide
-from convworks.data.images import Images, open_images
+from convworks.data.images import Decoded, Images, open_images
 from convworks.data.load import Loaded
 from convworks.data.place import byte_size
 from convworks.data.preprocess import Preprocessing
@@ -102,7 +101,7 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     place = device if _fits(images.values(), device) else torch.device("cpu")
     splits = {
         name: Samples(
-            images=pixels.to(place) if isinstance(pixels, Tensor) else pixels,
+            images=pixels if isinstance(pixels, Decoded) else pixels.to(place),
             labels=torch.from_numpy(source.splits[name].labels).to(place),
             asked="images" if alone else "labels",
         )

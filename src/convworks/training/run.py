@@ -146,7 +146,7 @@ def _leading(
             with tracked(setup.config, path, progress) as trackers:
                 with display.display() as shown, Recorder(path, known, shown) as recorder:
                     fit(setup, progress, Several((recorder, *trackers, *events)))
-                best = _best(path / "checkpoints", setup, progress)
+                best = _kept(path / "checkpoints", setup, progress)
                 restore(checkpoint.load_checkpoint(path / "checkpoints", int(best["step"]))[0], setup)
                 results = finish(path, setup, material, progress, best, facts, loading=loaded - started)
                 for tracker in trackers:
@@ -158,13 +158,14 @@ def _leading(
     return results
 
 
-def _best(folder: Path, setup: Setup, progress: Progress) -> Row:
-    """Return the best epoch that has a checkpoint: somebody may have deleted a damaged one."""
-    known = checkpoint.steps(folder)
-    ranked = progress.ranked(setup.config.training.best)
+def _kept(folder: Path, setup: Setup, progress: Progress) -> Row:
+    """Return the best epoch, or the last, that has a checkpoint: somebody may have deleted a damaged one."""
+    known, training = checkpoint.steps(folder), setup.config.training
+    ranked = progress.ranked(training.best) if training.kept == "best" else progress.history[::-1]
     found = next((row for row in ranked if row["step"] in known), ranked[0])
     if found is not ranked[0]:
-        say(f"the checkpoint of epoch {ranked[0]['epoch']}, the best, is gone; epoch {found['epoch']} takes its place")
+        gone = f"the checkpoint of epoch {ranked[0]['epoch']}, the {training.kept}, is gone"
+        say(f"{gone}; epoch {found['epoch']} takes its place")
     return found
 
 
