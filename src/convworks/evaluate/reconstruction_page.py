@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -64,6 +64,24 @@ def drawing(pictures: Pictures, *, corrupted: bool) -> Drawing:
         top += BETWEEN
     label = f"{len(pictures.samples)} images: {', '.join(name for name, _ in shown)}"
     return Drawing(width=WIDTH, height=max(20.0, top - BETWEEN), label=label, shapes=tuple(shapes))
+
+
+def lecture(found: Sequence[tuple[str, Pictures]]) -> Drawing:
+    """Draw lecture 001's picture: the originals, what was read and what was made at each level of noise, as blocks."""
+    blocks = [("original", found[0][1].images)]
+    blocks += [(f"noise {level}", pictures.read) for level, pictures in found]
+    blocks += [(f"output {level}", pictures.made) for level, pictures in found]
+    shapes: list[Shape] = []
+    top = 0.0
+    for name, images in blocks:
+        shapes.append(remark(0, top + TILE / 2, name, "start", size=12))
+        for number, image in enumerate(images):
+            row, column = divmod(number, COLUMNS)
+            left, y = LABEL + column * (TILE + GAP), top + row * (TILE + GAP)
+            shapes.append(Picture(x=left, y=y, width=TILE, height=TILE, pixels=_pixels(image)))
+        top += -(-len(images) // COLUMNS) * (TILE + GAP) + BETWEEN
+    label = f"Denoising: {', '.join(name for name, _ in blocks)}"
+    return Drawing(width=WIDTH, height=top - BETWEEN, label=label, shapes=tuple(shapes))
 
 
 def _pixels(image: UInt8[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h2 w2 4"]:

@@ -6,7 +6,7 @@ from convworks.data.config import DataConfig, Masking, SaltAndPepper
 from convworks.models.config import ModelConfig, Start
 from convworks.training.config import Pretraining, RunConfig, TrainingConfig
 from convworks.training.loss_config import PixelCrossEntropy, SquaredError
-from convworks.training.optimizer_config import Adam
+from convworks.training.optimizer_config import SGD, Adam
 from convworks.training.schedule_config import OneCycle
 
 DATA = DataConfig(source="mnist", validation_limit=5000)
@@ -20,13 +20,13 @@ def linear() -> RunConfig:
     """
     return RunConfig(
         recipe="autoencoder/linear",
-        data=DATA,
+        data=DATA.model_copy(update={"mean": (0.1307,), "std": (1.0,)}),
         model=ModelConfig(name="autoencoder_linear"),
         training=TrainingConfig(
-            epochs=30,
-            batch_size=256,
-            optimizer=Adam(),
-            schedule=OneCycle(rate=0.003, rise=0.1),
+            epochs=100,
+            batch_size=1000,
+            optimizer=SGD(momentum=0.95, weight_decay=0.0),
+            schedule=OneCycle(rate=4.0, rise=0.1),
             loss=SquaredError(),
             best="loss",
         ),
@@ -139,7 +139,7 @@ def stacked_denoising() -> RunConfig:
 
 
 def classifier() -> RunConfig:
-    """Classify by an autoencoder's code: `convworks train autoencoder/classifier --set model.start.path=...`.
+    """Classify with learned features: `convworks train autoencoder/classifier --set model.start.path=RUN`.
 
     784-1000-1000-1000-10, whose hidden layers begin with the encoder of autoencoder/stacked: the path is
     RUN/layer3, or RUN/whole.
