@@ -46,9 +46,12 @@ def accurate() -> RunConfig:
 
 
 def best() -> RunConfig:
-    """Reach 99.8 % by an ensemble in under half an hour: `convworks train mnist/best`.
+    """Reach 99.7 % by an ensemble in under half an hour: `convworks train mnist/best`.
 
-    Three networks in one bundle: each has its own loss, the answer is the mean of their logits.
+    Three networks in one bundle: each has its own loss, the answer is the mean of their logits. The last epoch is not
+    chosen among others by accuracy, which 1,000 validation images cannot tell apart, but by their loss.
+
+    Two cores of an AMD EPYC with bfloat16: 25 min; errors on the 10,000 test images with seeds 0 and 1: 30 and 28.
     """
     return RunConfig(
         recipe="mnist/best",
