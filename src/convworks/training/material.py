@@ -27,7 +27,8 @@ from convworks.data.shape import image_shape
 from convworks.data.source import Source, located, require_train
 from convworks.errors import InputError
 from convworks.layers.network import Network
-from convworks.models.catalogue import Shape, create, facts
+from convworks.models.adapted import assemble, makes_logits
+from convworks.models.catalogue import Shape, facts
 from convworks.training.config import RunConfig
 from convworks.training.suit import check_suited
 
@@ -134,12 +135,12 @@ def _digest(content: bytes) -> str:
 
 def _network(config: RunConfig, classes: int, preprocessing: Preprocessing) -> Network:
     known = facts(config.model.name)
-    if (known.reads, known.makes) != ("images", "logits"):
+    if known.reads != "images" or not makes_logits(config.model):
         reason = f"{config.model.name} turns {known.reads} into {known.makes}, the labels are classes of images"
         raise InputError("--model", reason, "choose a classifier of images: `convworks models` lists them")
     torch.manual_seed(config.seed)
     shape = Shape(classes=classes, channels=preprocessing.channels, size=preprocessing.size)
-    return create(config.model.name, shape, table=config.model.table)
+    return assemble(config.model, shape)
 
 
 def _resolved(data: DataConfig, source: Source, preprocessing: Preprocessing) -> DataConfig:
