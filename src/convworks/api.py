@@ -62,7 +62,7 @@ def train(
             raise InputError("--out", "a run that goes on stays where it is", "leave it out")
         if restarted():  # by torchrun: what was asked for is in the run already
             return _resume(Path(resume), None, None, None, [], loss, events)
-        changes = _changes(model, None, device, seed, deterministic, overrides)
+        changes = changes_of(model, None, device, seed, deterministic, overrides)
         return _resume(Path(resume), epochs, recipe, data, changes, loss, events)
     if out is None and allowed_restarts() > 0:
         raise InputError("--out", "is needed, for a run that torchrun may start again to find itself", "name a folder")
@@ -70,7 +70,7 @@ def train(
         if epochs.startswith("+"):
             raise InputError("--epochs", f"{epochs} is for a run that goes on", "give the run with --resume")
         epochs = whole_epochs(epochs)
-    changes = _changes(model, epochs, device, seed, deterministic, overrides)
+    changes = changes_of(model, epochs, device, seed, deterministic, overrides)
     if loss is not None:
         own = {"kind": "own", "name": own_name(loss)}
         changes.append(assignment("training.loss", own))
@@ -83,67 +83,6 @@ def train(
 
     command = command or _command(config, recipe, data, changes)
     return run(config, command=command, out=place, source=source, began=began, loss=loss, events=events)
-
-
-def transfer(
-    bundle: str | Path,
-    *,
-    data: str | Path,
-    cut: str | None = None,
-    freeze: str | None = None,
-    head: str = "linear",
-    epochs: int | None = None,
-    out: str | Path | None = None,
-    device: str | None = None,
-    seed: int | None = None,
-    deterministic: bool = False,
-    skip_damaged: bool | float = False,
-    overrides: Iterable[str] = (),
-    command: str | None = None,
-) -> dict[str, Any]:
-    """Cut a bundle at a tap, put a new head on what is left, and train it on another source; return what `train` does.
-
-    `bundle` is a folder, or published weights by name. It is cut before its last layer where `cut` names no other tap.
-    `head` is linear, two-layer, svm, rbf-svm, or keep: then the bundle is trained on as it is. All up to the tap
-    `freeze` stays as it is: nothing by default, everything up to the cut below a support vector machine. The run is
-    one like others: `train(resume=...)` goes on with it, and its bundle needs the first one no more.
-    """
-    from convworks.bundle.pretrained import locate
-    from convworks.recipes import transfer as recipe
-    from convworks.training import folder
-    from convworks.training.suit import suited
-
-    began = time.perf_counter()
-    changes = _changes(None, epochs, device, seed, deterministic, overrides)
-    if skip_damaged is not False:
-        changes.insert(0, assignment("data.skip_damaged", SKIPPED if skip_damaged is True else skip_damaged))
-    place = locate(bundle, downloading())
-    source = open_source(data, report=downloading())
-    from convworks.training.transfer import look
-
-    found = look(place, cut, keep=head == recipe.KEEP)
-    if head == recipe.KEEP:
-        if cut is not None:
-            raise InputError("--cut", "a head that is kept is not cut off", "leave out --cut, or --head keep")
-        recipe.check_same_classes(found.bundle.classes, source)
-        model = recipe.kept(found.bundle.model, path=str(place), layers=found.layers)
-    else:
-        given = {"cut": found.cut, "outputs": found.outputs, "layers": found.layers}
-        model = recipe.adapted(found.bundle.model, path=str(place), head=head, **given)
-    config = suited(recipe.default(source, str(data), model, found.bundle.preprocessing, freeze=freeze), source)
-    config = _changed(config, changes, data)
-    if (config.model.name, config.model.cut) != (model.name, model.cut):
-        raise InputError("--set model", "changes the network that was cut", "say with BUNDLE and --cut what it is")
-    target = Path(out) if out is not None else None
-    folder.check_outside(folder.claim(target, config.recipe), source)
-    from convworks.training.run import train as run
-
-    if command is None:
-        named = {"--cut": cut, "--freeze": freeze, "--head": head}
-        options = [word for option, value in named.items() if value is not None for word in (option, value)]
-        sets = [word for change in changes for word in ("--set", change)]
-        command = shlex.join(["convworks", "transfer", str(bundle), "--data", str(data), *options, *sets])
-    return run(config, command=command, out=target, source=source, began=began)
 
 
 def restarts(
@@ -166,7 +105,7 @@ def restarts(
 
     `workers` is a number of processes, or "ray"; everything else is as in `train`. `resume` goes on with such a folder.
     """
-    changes = _changes(model, epochs, device, seed, deterministic, overrides)
+    changes = changes_of(model, epochs, device, seed, deterministic, overrides)
     if resume is not None:
         _check_resumed(recipe, data, out, changes, "--runs and --workers")
         from convworks.experiments.restarts import resume_restarts
@@ -200,7 +139,7 @@ def crossval(
 
     `group_by` names a column of a CSV source whose equal values stay together. The rest is as in `restarts`.
     """
-    changes = _changes(model, epochs, device, seed, deterministic, overrides)
+    changes = changes_of(model, epochs, device, seed, deterministic, overrides)
     if resume is not None:
         given = folds is not None or not stratified or group_by is not None
         _check_resumed(recipe, data, out, [*changes, *(["folds"] if given else [])], "--workers")
@@ -239,7 +178,7 @@ def tune(
     `search` are dimensions such as "training.schedule.rate=log:1e-4..1"; `storage` is the URL of an Optuna storage, in
     which several machines that name the same `study` share the trials. The rest is as in `restarts`.
     """
-    changes = _changes(model, epochs, device, seed, deterministic, overrides)
+    changes = changes_of(model, epochs, device, seed, deterministic, overrides)
     dimensions = list(search)
     if resume is not None:
         given = [*dimensions, *([study] if study else []), *([] if pruning else ["pruning"])]
@@ -284,7 +223,7 @@ def lr_range(
     refuse_torchrun("convworks lr-range")
     began = time.perf_counter()
     sweep = Sweep(lowest=float(lowest), highest=float(highest), steps=steps)
-    changes = _changes(model, None, device, seed, False, overrides)
+    changes = changes_of(model, None, device, seed, False, overrides)
     config, source = configure(recipe, data, changes)
     from convworks.training.range_test import sweep_source
 
@@ -349,26 +288,26 @@ def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str
 
         if data is not None:
             config = override(config, [assignment("data.source", str(data))])
-        changed = _changed(config, changes, data)
-        source = open_source(changed.data.source, report=downloading())
-        return (_changed(suited(config, source), changes, data) if source.several else changed), source
+        found = changed(config, changes, data)
+        source = open_source(found.data.source, report=downloading())
+        return (changed(suited(config, source), changes, data) if source.several else found), source
     from convworks.recipes.folder import default
     from convworks.training.suit import suited
 
     assert data is not None
     source = open_source(data, report=downloading())
-    return _changed(suited(default(source, str(data)), source), changes, data), source
+    return changed(suited(default(source, str(data)), source), changes, data), source
 
 
-def _changed(config: RunConfig, changes: Iterable[str], data: str | Path | None) -> RunConfig:
+def changed(config: RunConfig, changes: Iterable[str], data: str | Path | None) -> RunConfig:
     """Apply the assignments; one that names another source than `data` would be passed over, so it is refused."""
-    changed = override(config, changes)
-    if data is not None and changed.data.source != config.data.source:
+    result = override(config, changes)
+    if data is not None and result.data.source != config.data.source:
         raise InputError("--set data.source", f"is not what --data says, {str(data)!r}", "leave one of them out")
-    return changed
+    return result
 
 
-def _changes(
+def changes_of(
     model: str | None,
     epochs: int | None,
     device: str | None,

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from convworks.cli.answer import Answer
 from convworks.cli.place import check_place
-from convworks.console import downloading
-from convworks.data.source import open_source
+from convworks.transfer_api import features
 
 SUFFIXES = (".npz", ".parquet")
 
@@ -18,12 +17,9 @@ def run(bundle: str, *, data: str, taps: Sequence[str], out: Path, split: str | 
     """Compute the features of a source, and write them."""
     started = time.perf_counter()
     check_place("--out", out, SUFFIXES)
-    source = open_source(data, report=downloading())
-    from convworks.evaluate.feature_table import feature_table, named_pool, write_table
-    from convworks.evaluate.predictor import load
+    table = features(bundle, data=data, taps=taps, split=split, pool=pool, device=device)
+    from convworks.evaluate.feature_table import write_table
 
-    named_pool(pool)
-    table = feature_table(load(bundle, device=device), source, taps, split=split, pool=pool)
     write_table(out, table)
     widths = {tap: values.shape[1] for tap, values in table.taps.items()}
     seconds = round(time.perf_counter() - started, 3)

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from convworks.api import transfer
 from convworks.cli.answer import Answer
 from convworks.cli.train import answer
+from convworks.transfer_api import transfer
 
 
 def run(

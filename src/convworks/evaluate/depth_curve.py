@@ -34,7 +34,7 @@ def depth_curve(rows: Sequence[Mapping[str, Any]], *, title: str, remarks: str) 
         for number, part in enumerate(lines):
             shapes.append(remark(x, bottom + 15 + 12 * number, part, size=SIZE))
         below = max(below, 15 + 12 * len(lines))
-    curves = [("validation", "orange"), *([("test", "blue")] if rows[0]["test"] is not None else [])]
+    curves = [("validation", "blue"), *([("test", "violet")] if rows[0]["test"] is not None else [])]
     for place, (name, colour) in enumerate(curves):
         points = tuple((panel.across(x), panel.up(row[name])) for x, row in enumerate(rows))
         left = SIDE + 110.0 * place

@@ -17,17 +17,12 @@ from convworks.data.labels import Labels
 from convworks.data.load import Loaded
 from convworks.data.row import arrow
 from convworks.data.source import Source
-from convworks.errors import InputError, nearest
-from convworks.evaluate.features import POOLS, Pool, features
+from convworks.evaluate.features import features, named_pool
 from convworks.evaluate.predictor import Predictor, choose_split
 from convworks.files import write_bytes
 from convworks.layers.cut import default_cut
 from convworks.layers.network import Network
 from convworks.models.adapted import makes_logits
-
-SUFFIXES = (".npz", ".parquet")
-#: Columns beside the taps.
-NAMES = ("name", "split", "label", "class")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +93,6 @@ def write_table(path: Path, table: FeatureTable) -> None:
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(cells), buffer)
     write_bytes(path, buffer.getvalue())
-
-
-def named_pool(name: str) -> Pool:
-    """Return a way of pooling by its name, or raise InputError."""
-    for pool in POOLS:
-        if pool == name:
-            return pool
-    raise InputError("--pool", f"there is no {name!r}{nearest(name, POOLS)}", f"choose one of {', '.join(POOLS)}")
 
 
 def taps_of(predictor: Predictor) -> Network:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from convworks.data.images import Images
 from convworks.data.preprocess import Preprocessing
+from convworks.errors import InputError, nearest
 from convworks.evaluate.predict import logits
 from convworks.layers.cut import body, places
 from convworks.layers.network import Network
@@ -77,3 +78,11 @@ def vectors(maps: Float[Tensor, "b c *size"], pool: Pool) -> Float32[Tensor, "b 
     if maps.ndim == 2 or pool == "none":
         return flat.flatten(1).clone()
     return flat.mean(2) if pool == "average" else flat.amax(2)
+
+
+def named_pool(name: str) -> Pool:
+    """Return a way of pooling by its name, or raise InputError."""
+    for pool in POOLS:
+        if pool == name:
+            return pool
+    raise InputError("--pool", f"there is no {name!r}{nearest(name, POOLS)}", f"choose one of {', '.join(POOLS)}")

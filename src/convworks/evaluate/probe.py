@@ -19,8 +19,8 @@ from convworks.data.images import open_images
 from convworks.data.load import Loaded
 from convworks.data.source import Source, require_train
 from convworks.errors import InputError
-from convworks.evaluate.feature_table import named_pool, taps_of
-from convworks.evaluate.features import features
+from convworks.evaluate.feature_table import taps_of
+from convworks.evaluate.features import features, named_pool
 from convworks.evaluate.metrics import wilson_interval
 from convworks.evaluate.predictor import Predictor
 from convworks.layers.cut import places
@@ -78,7 +78,7 @@ def probe(
     return rows
 
 
-def _equal(one: Vectors, other: Vectors) -> bool:
+def _equal(one: Float32[np.ndarray, "n _"], other: Float32[np.ndarray, "n _"]) -> bool:
     return one.shape == other.shape and bool((one[:64] == other[:64]).all())
 
 

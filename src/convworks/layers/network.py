@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from convworks.errors import InputError, nearest
 from convworks.layers.hourglass import Hourglass
 from convworks.layers.members import Members
+from convworks.layers.mode import not_in_place
 
 
 class Auxiliary(NamedTuple):
@@ -84,7 +85,10 @@ class Network(nn.Module):
         return tuple(self._tapped())
 
     def activations(self, images: Num[Tensor, "b *input"], taps: Iterable[str]) -> dict[str, Tensor]:
-        """Return the named activations of a batch; an unknown tap raises an InputError that lists them."""
+        """Return the named activations of a batch; an unknown tap raises an InputError that lists them.
+
+        They are what the tapped modules give, also where the next one would work in place, upon the same memory.
+        """
         found: dict[str, Tensor] = {}
         handles = []
         for tap in taps:
@@ -94,7 +98,8 @@ class Network(nn.Module):
 
             handles.append(self.tapped(tap).register_forward_hook(keep))
         try:
-            self(images)
+            with not_in_place(self):
+                self(images)
         finally:
             for handle in handles:
                 handle.remove()

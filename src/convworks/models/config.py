@@ -62,6 +62,11 @@ class ModelConfig(Config):
         return self
 
     @property
+    def title(self) -> str:
+        """What the network is called: its name, and where it was cut for which head."""
+        return self.name if self.head is None else f"{self.name} cut at {self.cut}, {self.head.kind} head"
+
+    @property
     def adapted(self) -> tuple[Adapted, ...]:
         """All that was made of the network by that name, the first first."""
         if self.cut is None or self.head is None or self.outputs is None:

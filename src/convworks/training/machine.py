@@ -145,7 +145,8 @@ def fit_kernel_layer(layer: KernelMachine, head: RBFHead, sample: Sample) -> flo
         return decided
 
     cost = head.cost or best_of(RBF, lambda cost: sample.share(answers(cost)))
-    layer.scale.fill_(calibrated(answers(cost), sample.validation_labels))
+    scale = calibrated(answers(cost), sample.validation_labels)
+    layer.scale.fill_(scale)
     say(f"support vector machine: cost {cost:g}, gamma {gamma:.3g}, {len(layer.vectors):,} support vectors")
     return cost
 

@@ -39,7 +39,8 @@ def look(place: Path, cut: str | None, *, keep: bool = False) -> Found:
         return Found(bundle, "", kept_parts(network, None), outputs)
     if cut is None:
         cut = default_cut(network, encoder=not answers)
+    parts = [tap for tap in network.taps if tap.startswith("head.")]
+    if cut == "head" and parts:  # the same as its last part
+        cut = parts[-1]
     check_cut(network, cut, "--cut")
-    if cut == "head":  # the same as its last part
-        cut = [tap for tap in network.taps if tap.startswith("head.")][-1]
     return Found(bundle, cut, layers_kept(network, cut), outputs)
