@@ -99,9 +99,9 @@ def test_the_head_may_be_kept(run: Path, tmp_path: Path) -> None:
             torch.testing.assert_close(found[name], value, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("head", ["svm", "rbf-svm"])
-def test_a_support_vector_machine_decides_as_scikit_learns(run: Path, tmp_path: Path, head: str) -> None:
-    found = transfer(run, tmp_path / "run", "model.head.cost=0.01", "precision=float32", head=head)
+@pytest.mark.parametrize(("head", "cost"), [("svm", 0.01), ("rbf-svm", 1.0)])
+def test_a_support_vector_machine_decides_as_scikit_learns(run: Path, tmp_path: Path, head: str, cost: float) -> None:
+    found = transfer(run, tmp_path / "run", f"model.head.cost={cost}", "precision=float32", head=head)
     network = load_bundle(Path(found["bundle"])).network
     assert all(
         torch.equal(value, weights(run)[name])
@@ -112,7 +112,7 @@ def test_a_support_vector_machine_decides_as_scikit_learns(run: Path, tmp_path: 
     held = json.loads((tmp_path / "run" / "run.json").read_text())["configuration"]
     chosen = _train_names(held, train)
     x, labels = train.taps["head.features"][chosen].astype(np.float64), train.labels[chosen]
-    machine = LinearSVC(C=0.01, dual=True, random_state=0) if head == "svm" else SVC(C=0.01, gamma=1 / x.shape[1])
+    machine = LinearSVC(C=cost, dual=True, random_state=0) if head == "svm" else SVC(C=cost, gamma=1 / x.shape[1])
     oracle = make_pipeline(StandardScaler(), machine).fit(x, labels)
     assert isinstance(network, Network)
     with torch.no_grad():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from convworks.data.config import AugmentConfig
-from convworks.data.preprocess import Preprocessing
 from convworks.data.source import Source, require_train
 from convworks.errors import InputError, nearest
 from convworks.models.config import ModelConfig, Start
@@ -15,6 +15,9 @@ from convworks.training.config import RunConfig
 from convworks.training.machine_config import machine_training
 from convworks.training.optimizer_config import AdamW
 from convworks.training.schedule_config import OneCycle
+
+if TYPE_CHECKING:
+    from convworks.data.preprocess import Preprocessing
 
 #: The head that the bundle has, for more training on the same classes.
 KEEP = "keep"
