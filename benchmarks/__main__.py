@@ -59,20 +59,22 @@ def main() -> int:
     print(machine.line(described), file=sys.stderr)
     if machine.is_busy(described):
         print("warning: this machine is busy with something else; do not trust the numbers", file=sys.stderr)
+    out = args.out or RESULTS / f"{described['date'][:10]}-{'-'.join(args.names) or 'all'}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
     summaries, status = [], 0
     for name in names:
         try:
             with tempfile.TemporaryDirectory(prefix="convworks-benchmark-") as workspace:
                 benchmark = BENCHMARKS[name](Path(workspace))
                 summaries.append(summarise(benchmark, measure(benchmark, args.repeats or benchmark.repeats)))
+            # After each: whoever ends a long measurement keeps what is done.
+            content = {"machine": described, "benchmarks": summaries}
+            out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         except BenchmarkError as error:  # the others are still worth having
             print(f"{name}: {error}", file=sys.stderr)
             status = 1
     if not summaries:
         return status
-    out = args.out or RESULTS / f"{described['date'][:10]}-{'-'.join(args.names) or 'all'}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"machine": described, "benchmarks": summaries}, indent=1) + "\n", encoding="utf-8")
     print("\n\n".join([f"Measured on {machine.line(described)}.", *map(table, summaries)]))
     print(f"results: {out}", file=sys.stderr)
     return status

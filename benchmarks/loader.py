@@ -35,6 +35,11 @@ def _loader(workspace: Path, name: str, epoch: str) -> Benchmark:
                 read=last_line,
             ),
             Variant(
+                name="timm create_dataset, create_loader with 2 workers",
+                command=lambda _: script("peers/timm_epoch.py", root, "--epoch", epoch),
+                read=last_line,
+            ),
+            Variant(
                 name=PEER,
                 command=lambda _: script("peers/torchvision_epoch.py", root, "--epoch", epoch),
                 read=last_line,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-PEERS = ("torchvision", "timm")
+PEERS = ("torchvision", "timm", "lightning", "keras")
 
 
 def describe() -> dict[str, Any]:

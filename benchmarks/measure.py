@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.memory import Peak
+
 Facts = dict[str, Any]
 
 
@@ -58,11 +60,17 @@ class Benchmark:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One process: seconds, processor seconds with its children's, peak memory of the largest of them, its facts."""
+    """One process: seconds, processor seconds with its children's, peak memory, its facts.
+
+    `peak_mib` is the sum of the proportional shares of the process and its children, `anonymous_mib` what of it is no
+    file's, `largest_mib` all that the largest of them has mapped.
+    """
 
     seconds: float
     processor_seconds: float
     peak_mib: float
+    anonymous_mib: float
+    largest_mib: float
     load: float
     facts: Facts
 
@@ -104,6 +112,8 @@ def summarise(benchmark: Benchmark, runs: Mapping[str, Sequence[Run]]) -> Facts:
                 "ratios": ratios,
                 "processor_seconds": statistics.median(run.processor_seconds for run in done),
                 "peak_mib": statistics.median(run.peak_mib for run in done),
+                "anonymous_mib": statistics.median(run.anonymous_mib for run in done),
+                "largest_mib": statistics.median(run.largest_mib for run in done),
                 "facts": _summarised([run.facts for run in done]),
                 **({"score": _score([run.facts for run in done], benchmark.score)} if benchmark.score else {}),
                 "runs": [vars(run) for run in done],
@@ -217,8 +227,9 @@ def _run(variant: Variant, number: int) -> Run:
         started = time.perf_counter()
         with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err) as process:
             # wait4 instead of wait: it tells what the process used.
-            _, status, used = os.wait4(process.pid, 0)
-            seconds = time.perf_counter() - started
+            with Peak(process.pid) as peak:
+                _, status, used = os.wait4(process.pid, 0)
+                seconds = time.perf_counter() - started
             process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
@@ -226,10 +237,13 @@ def _run(variant: Variant, number: int) -> Run:
             said = (err.read().strip() or out.read().strip()).splitlines()
             raise BenchmarkError(f"{variant.name}: status {process.returncode}: {said[-1] if said else ''}")
         facts = variant.read(out.read())
+    largest = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     return Run(
         seconds=facts.pop("seconds", seconds),
         processor_seconds=used.ru_utime + used.ru_stime,
-        peak_mib=used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10),
+        peak_mib=peak.share or largest,
+        anonymous_mib=peak.anonymous,
+        largest_mib=largest,
         load=load,
         facts=facts,
     )

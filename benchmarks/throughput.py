@@ -1,7 +1,8 @@
-"""From the data in memory to updated weights: a plain PyTorch loop against the engine of convworks."""
+"""From the data in memory to updated weights: plain PyTorch, Lightning and Keras against the engine of convworks."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,29 @@ JOBS = {
     "train-lenet": Job("lenet5_modern", (28, 28, 1), 128, 200),
 }
 IMAGES = 10_000
+
+
+FRAMEWORKS = {"lightning": "Lightning", "keras": "Keras on PyTorch"}
+
+
+def frameworks(workspace: Path) -> Benchmark:
+    """Do as `throughput` for ResNet-20, and time the loops of other frameworks on the same data besides."""
+    usual = throughput("train-resnet20", workspace)
+    job = JOBS["train-resnet20"]
+    others = tuple(
+        Variant(
+            name=f"{title}: float32, the same DataLoader",
+            command=partial(
+                lambda script_name, _: script(
+                    f"peers/{script_name}_throughput.py", workspace, job.model, job.batch_size, job.steps
+                ),
+                name,
+            ),
+            read=last_line,
+        )
+        for name, title in FRAMEWORKS.items()
+    )
+    return replace(usual, name="train-resnet20-frameworks", variants=(usual.variants[0], *usual.variants[2:], *others))
 
 
 def throughput(name: str, workspace: Path) -> Benchmark:
@@ -66,4 +90,4 @@ def _draw(shape: tuple[int, int, int], workspace: Path) -> None:
     np.save(workspace / "labels.npy", draw.integers(0, 10, IMAGES))
 
 
-THROUGHPUT = {name: partial(throughput, name) for name in JOBS}
+THROUGHPUT = {**{name: partial(throughput, name) for name in JOBS}, "train-resnet20-frameworks": frameworks}

@@ -34,6 +34,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             Image.fromarray(pixels).save(root / "photos" / kind / f"{index}.png")
             rows.append(f"photos/{kind}/{index}.png,{kind}")
     (root / "photos.csv").write_text("\n".join(rows))
+    shown = [f"{row},{index % 2},{index % 3 // 2}" for index, row in enumerate(row.split(",")[0] for row in rows[1:])]
+    (root / "scenes.csv").write_text("\n".join(["path,cat,dog", *shown]))
     pack(open_source(root / "photos"), root / "others", shard_size=70_000)
     (root / "others" / "index.json").unlink()
     with pytest.MonkeyPatch.context() as patch:

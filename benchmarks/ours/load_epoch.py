@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import time
 from pathlib import Path
@@ -54,17 +53,7 @@ def main() -> None:
     if args.epoch == "later":
         images = epoch(samples, 1)
         facts["seconds"] = time.perf_counter() - ended
-    facts["anonymous_peak_mib"] = anonymous()
     print(json.dumps(facts))
-
-
-def anonymous() -> float:
-    """Return the memory that is this process's own, in MiB: without the files that are mapped; at its peak, about."""
-    fields = Path("/proc/self/status").read_text().split() if Path("/proc/self/status").exists() else []
-    if "RssFile:" not in fields:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    values = {name: int(fields[fields.index(f"{name}:") + 1]) for name in ("VmHWM", "RssFile")}
-    return (values["VmHWM"] - values["RssFile"]) / 2**10
 
 
 if __name__ == "__main__":

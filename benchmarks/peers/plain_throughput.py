@@ -81,17 +81,24 @@ def lenet5_modern() -> nn.Module:
     )
 
 
-def main() -> None:
-    folder, name, batch_size, steps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+MODELS = {"resnet20": resnet20, "lenet5_modern": lenet5_modern}
+
+
+def load_images(folder: Path, batch_size: int) -> DataLoader[tuple[Tensor, int]]:
     images, labels = np.load(folder / "images.npy"), np.load(folder / "labels.npy")
     usual = [transforms.ToTensor(), transforms.Normalize((0.5,) * images.shape[3], (0.25,) * images.shape[3])]
     varied = [transforms.Pad(2)]
     if images.shape[3] == 3:
         varied = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
     dataset = Images(images, labels, transforms.Compose([*varied, *usual]))
-    loader = DataLoader(dataset, batch_size, shuffle=True, num_workers=2, persistent_workers=True)
+    return DataLoader(dataset, batch_size, shuffle=True, num_workers=2, persistent_workers=True)
+
+
+def main() -> None:
+    folder, name, batch_size, steps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    loader = load_images(folder, batch_size)
     torch.manual_seed(0)
-    model = {"resnet20": resnet20, "lenet5_modern": lenet5_modern}[name]()
+    model = MODELS[name]()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
     done, started = 0, 0.0
     while done < WARM + steps:

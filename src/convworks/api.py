@@ -12,6 +12,7 @@ from convworks.config import assignment, override
 from convworks.console import downloading
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
+from convworks.experiments.command import RECORD as EXPERIMENT
 from convworks.experiments.command import check_place, parse_workers
 from convworks.hardware import refuse_torchrun, restarted
 from convworks.hardware import restarts as allowed_restarts
@@ -44,6 +45,8 @@ def train(
 ) -> dict[str, Any]:
     """Train a network and return {"run", "bundle", "report", "validation": {"top1", ...}, "test": {...}, "seconds"}.
 
+    Where images have any number of labels, "map" stands in the place of "top1".
+
     Without anything it trains on the embedded digits; `data` is a name or a path; `overrides` are `field=value`
     assignments; `resume` goes on with a run folder, to `epochs` in all or for so many more ("+50"). `loss` is a
     function (logits, labels) -> mean loss in the place of the recipe's, `events` are told what happens. `skip_damaged`
@@ -60,6 +63,12 @@ def train(
     if resume is not None:
         if out is not None:
             raise InputError("--out", "a run that goes on stays where it is", "leave it out")
+        if (Path(resume) / EXPERIMENT).exists():
+            changes = changes_of(model, None, device, seed, deterministic, overrides)
+            _check_resumed(recipe, data, None, [*changes, *([str(epochs)] if epochs is not None else [])], "--json")
+            from convworks.experiments.stack import resume_stack
+
+            return resume_stack(Path(resume))
         if restarted():  # by torchrun: what was asked for is in the run already
             return _resume(Path(resume), None, None, None, [], loss, events)
         changes = changes_of(model, None, device, seed, deterministic, overrides)
@@ -79,6 +88,13 @@ def train(
     config, source = configure(recipe, data, changes)
     place = Path(out) if out is not None else None
     folder.check_outside(folder.claim(place, config.recipe), source)
+    if config.training.pretraining is not None:
+        refuse_torchrun("training.pretraining")
+        from convworks.experiments.stack import stack
+
+        check_place(place, "train")
+        words = _command(config, recipe, data, changes)
+        return stack(config, train=words, command=command or words, out=place)
     from convworks.training.run import train as run
 
     command = command or _command(config, recipe, data, changes)
@@ -273,6 +289,11 @@ def _experiment(
     place = Path(out) if out is not None else None
     check_place(place, kind)
     folder.check_outside(folder.claim(place, f"{config.recipe}-{kind}"), source)
+    from convworks.training.suit import makes_images
+
+    if kind != "tune" and makes_images(config.model):
+        reason = f"compares and combines answers, but {config.model.name} makes images"
+        raise InputError(f"convworks {kind}", reason, "train it with `convworks train`, or `convworks tune`")
     train = _command(config, recipe, data, changes)
     command = command or train.replace("train", kind, 1)
     return config, {"train": train, "command": command, "out": place, "workers": count}
@@ -290,13 +311,15 @@ def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str
             config = override(config, [assignment("data.source", str(data))])
         found = changed(config, changes, data)
         source = open_source(found.data.source, report=downloading())
-        return (changed(suited(config, source), changes, data) if source.several else found), source
+        return changed(suited(config, source, found.model), changes, data), source
     from convworks.recipes.folder import default
     from convworks.training.suit import suited
 
     assert data is not None
     source = open_source(data, report=downloading())
-    return changed(suited(default(source, str(data)), source), changes, data), source
+    config = default(source, str(data))
+    model = changed(config, changes, data).model
+    return changed(suited(config, source, model), changes, data), source
 
 
 def changed(config: RunConfig, changes: Iterable[str], data: str | Path | None) -> RunConfig:

@@ -63,7 +63,7 @@ def transfer(
     else:
         given = {"cut": found.cut, "outputs": found.outputs, "layers": found.layers}
         model = recipe.adapted(found.bundle.model, path=str(place), head=head, **given)
-    config = suited(recipe.default(source, str(data), model, found.bundle.preprocessing, freeze=freeze), source)
+    config = suited(recipe.default(source, str(data), model, found.bundle.preprocessing, freeze=freeze), source, model)
     config = changed(config, changes, data)
     if (config.model.name, config.model.cut) != (model.name, model.cut):
         raise InputError("--set model", "changes the network that was cut", "say with BUNDLE and --cut what it is")

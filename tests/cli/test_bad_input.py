@@ -306,7 +306,7 @@ RESUMING: Rows = {
             "--resume",
             p.run(lambda r: r["configuration"]["model"].update(table={"head_size": 1})),
         ],
-        "not what the run began with: network.head | , in the run | restore it",
+        "not what the run began with: average.head | , in the run | restore it",
     ),
 }
 

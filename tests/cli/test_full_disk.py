@@ -33,9 +33,9 @@ def test_a_file_that_grows_too_large(place: Place) -> None:
     assert snapshot(place.root) == before
 
 
-@pytest.mark.parametrize("size", [4, 100, 560, 700])
+@pytest.mark.parametrize("size", [4, 100, 780, 950])
 def test_full_disk(size: int, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    """At 4 kB not even the record fits, at 100 no checkpoint, at 560 no bundle, at 700 no report."""
+    """At 4 kB not even the record fits, at 100 no checkpoint, at 780 no bundle, at 950 no report."""
     disk = place.root / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", disk], capture_output=True).returncode:

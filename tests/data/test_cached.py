@@ -84,12 +84,14 @@ def test_the_second_time_nothing_is_decoded_or_read(
 ) -> None:
     split = photographs(tmp_path / "data")
     first = load_split(split, WANT)
+    assert isinstance(first.images, torch.Tensor)
     np.testing.assert_array_equal(first.images.permute(0, 2, 3, 1), expected(split))
     assert len(names(place)) == 2
     for name in ("decode_files", "digest_files"):
         monkeypatch.setattr(cached, name, None)
     told: list[tuple[int, int]] = []
     second = load_split(split, WANT, report=lambda done, total: told.append((done, total)))
+    assert isinstance(second.images, torch.Tensor)
     torch.testing.assert_close(second.images, first.images, rtol=0, atol=0)
     assert second.mean_std() == first.mean_std() == mean_std(first.images)
     assert told == [(20, 20)]

@@ -14,7 +14,7 @@ import convworks
 from convworks.data.batches import Part, Samples, batches
 from convworks.data.config import AugmentConfig
 from convworks.data.folder import open_folder
-from convworks.data.images import Decoded, ahead, open_images, take
+from convworks.data.images import Decoded, Images, ahead, open_images, take
 from convworks.data.load import Loaded, load_images
 from convworks.data.preprocess import Preprocessing
 from convworks.data.source import Source
@@ -45,7 +45,7 @@ def source(place: Path) -> Source:
 def samples(source: Source, *, always: bool) -> Samples:
     split = source.splits["train"]
     opened = open_images(split, SHAPE, always=always)
-    images = opened.images if isinstance(opened, Loaded) else opened
+    images: Images = opened.images if isinstance(opened, Loaded) else opened
     return Samples(images=images, labels=torch.from_numpy(split.labels))
 
 

@@ -130,6 +130,18 @@ def test_dense_is_the_mean_over_a_sliding_window_of_features(name: str) -> None:
     np.testing.assert_allclose(found, total / 2, atol=1e-4)
 
 
+def test_shift_is_the_mean_over_six_views() -> None:
+    model, preprocessing = network("resnet20")
+    image = photo(32, 32, 3)
+    padded = torch.nn.functional.pad(inputs(image), (1,) * 4, mode="reflect")
+    total = torch.zeros(10)
+    for at in (0, 1, 2):
+        view = padded[:, :, at : at + 32, at : at + 32]
+        with torch.no_grad():
+            total += model(view)[0].softmax(0) + model(view.flip(3))[0].softmax(0)
+    np.testing.assert_allclose(answers("shift", model, [image], preprocessing)[0], total / 6, atol=1e-5)
+
+
 def test_multi_scale_is_the_mean_of_three_dense_ones() -> None:
     model, preprocessing = network("resnet20")
     image = photo(40, 48, 3)

@@ -76,9 +76,10 @@ def written(folder: Path, content: ReportContent) -> tuple[str, str]:
 
 
 def test_a_full_report_tells_everything(tmp_path: Path) -> None:
+    found = example(10, 400)
     content = ReportContent(
         title="digits <fast> & small",
-        predictions=example(10, 400),
+        predictions=found,
         image=noise,
         chose_checkpoint=False,
         note="Written by a test.",
@@ -91,7 +92,7 @@ def test_a_full_report_tells_everything(tmp_path: Path) -> None:
         next_command="convworks predict runs/x/bundle photo.png",
     )
     html, words = written(tmp_path / "run", content)
-    right = (content.predictions.correct).mean()
+    right = (found.correct).mean()
     for text in (
         f"{100 * right:.2f}",
         "95 % interval",
@@ -107,7 +108,7 @@ def test_a_full_report_tells_everything(tmp_path: Path) -> None:
         "Most confused pairs",
     ):
         assert text in words
-    assert html.count("<figure>") == min(36, int((~content.predictions.correct).sum()))
+    assert html.count("<figure>") == min(36, int((~found.correct).sum()))
     assert "prefers-color-scheme: dark" in html
     assert "@media print" in html
 

@@ -11,8 +11,8 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from convworks.data.batches import Batch
 from convworks.errors import InputError
-from convworks.training.loss import batch_loss, class_weights, loss_function
-from convworks.training.loss_config import CrossEntropy, OwnLoss, PenaltyLoss
+from convworks.training.loss import batch_loss, class_weights, loss_function, positive_weights
+from convworks.training.loss_config import BinaryCrossEntropy, CrossEntropy, OwnLoss, PenaltyLoss
 
 COUNTS = torch.tensor([10, 20, 30, 5, 35])
 LABELS = torch.tensor([0, 1, 2, 3, 4, 0])
@@ -79,3 +79,35 @@ def test_auxiliary_losses_count_by_their_weights_and_mixed_samples_have_two_labe
     torch.testing.assert_close(
         batch_loss(loss, {"head": (1.0, logits)}, batch), torch.nn.functional.cross_entropy(logits, soft.float())
     )
+
+
+ANSWERS = (torch.arange(30).view(6, 5) % 3 == 0).float()
+
+
+def test_binary_cross_entropy_is_its_formula() -> None:
+    logits, given = torch.randn(6, 5), (1.0, 2.0, 3.0, 4.0, 5.0)
+    config = BinaryCrossEntropy(smoothing=0.1, positive_weights=given)
+    answers, p = 0.9 * ANSWERS + 0.05, logits.sigmoid()
+    expected = -(torch.tensor(given) * answers * p.log() + (1 - answers) * (1 - p).log()).sum(1).mean()
+    torch.testing.assert_close(loss_function(config, COUNTS)(logits, ANSWERS), expected)
+    one = loss_function(BinaryCrossEntropy(), COUNTS)
+    torch.testing.assert_close(one(logits, LABELS), one(logits, torch.nn.functional.one_hot(LABELS, 5).float()))
+
+
+def test_mixed_samples_have_mixed_answers() -> None:
+    config = BinaryCrossEntropy(smoothing=0.2, positive_weights="balanced")
+    loss, logits = loss_function(config, COUNTS, images=100), torch.randn(6, 5)
+    batch = Batch(torch.zeros(6, 1, 2, 2, dtype=torch.uint8), ANSWERS, 6, ANSWERS.flip(0), 0.7)
+    expected = loss(logits, 0.7 * ANSWERS + 0.3 * ANSWERS.flip(0))
+    torch.testing.assert_close(batch_loss(loss, {"head": (1.0, logits)}, batch), expected)
+
+
+def test_balanced_positives_count_as_much_as_negatives() -> None:
+    found = positive_weights(BinaryCrossEntropy(positive_weights="balanced"), COUNTS, 100)
+    assert found is not None
+    torch.testing.assert_close(found * COUNTS, 100.0 - COUNTS)
+    edge = positive_weights(BinaryCrossEntropy(positive_weights="balanced"), torch.tensor([0, 100]), 100)
+    assert edge is not None
+    assert edge.tolist() == [100, pytest.approx(0.01)]
+    with pytest.raises(InputError, match=r"training\.loss\.positive_weights: has 1 numbers for 5 classes"):
+        loss_function(BinaryCrossEntropy(positive_weights=(1.0,)), COUNTS)

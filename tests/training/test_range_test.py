@@ -88,7 +88,7 @@ def test_nothing_is_left_when_it_raises(
     setup, progress = begun
     before, calls = everything(setup, progress), 0
 
-    def breaking(*arguments: Any) -> tuple[float, int]:
+    def breaking(*arguments: Any) -> tuple[float, float]:
         nonlocal calls
         calls += 1
         if calls == 3:

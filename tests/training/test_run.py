@@ -15,6 +15,8 @@ import convworks
 from convworks.bundle.bundle import load_bundle
 from convworks.errors import InputError, RunError
 from convworks.training import checkpoint
+from convworks.training import run as run_module
+from convworks.training.listing import read_run
 
 FILES = {
     "run.json",
@@ -102,6 +104,18 @@ def test_repeats_are_bit_exact_and_seeds_differ(run: dict[str, Any], tmp_path: P
 def test_early_stopping_ends_after_patience_epochs_without_a_better_one(tmp_path: Path) -> None:
     found = train(tmp_path / "run", epochs=50, overrides=["training.patience=2"])
     assert found["epochs"] == found["best_epoch"] + 2 < 50
+
+
+def test_the_last_epoch_is_kept_where_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    falling = iter((0.9, 0.8, 0.7))
+    monkeypatch.setattr(run_module, "measure", lambda _: {"loss": 1.0, "top1": next(falling), "top5": 1.0})
+    found = train(tmp_path / "run", epochs=3, overrides=["training.kept=last"])
+    assert found["best_epoch"] == found["epochs"] == 3
+    assert read_run(tmp_path / "run").best == 0.7
+    assert "(last: 3)" in Path(found["report"]).read_text()
+    card = (Path(found["bundle"]) / "README.md").read_text()
+    assert "3 epochs, the last is kept" in card
+    assert "choose the epoch" not in card
 
 
 def test_a_diverging_run_says_where_and_keeps_its_last_checkpoint(

@@ -6,16 +6,18 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
 from convworks import files
 from convworks.bundle.card import card
-from convworks.bundle.description import FORMAT, REMEDY, SEVERAL, digest, read_description
-from convworks.config import build, to_json
+from convworks.bundle.description import FORMAT, IMAGES, REMEDY, SEVERAL, digest, read_description
+from convworks.config import Config, build, to_json
+from convworks.data.config import Corruption
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import InputError
 from convworks.layers.kernel_machine import make_room
@@ -29,7 +31,8 @@ from convworks.models.config import ModelConfig
 class Bundle:
     """A network with all that is needed to use it. `record` says how it came about (metrics, training, versions).
 
-    `several`: an image may show any number of the classes, each with a probability by itself.
+    `several`: an image may show any number of the classes, each with a probability by itself. A network that `makes`
+    images has no classes; `corruption` is what was done to those it was trained and measured on.
     """
 
     network: nn.Module
@@ -38,6 +41,8 @@ class Bundle:
     classes: tuple[str, ...]
     record: dict[str, Any]
     several: bool = False
+    makes: Literal["logits", "images"] = "logits"
+    corruption: Corruption | None = None
 
 
 def save_bundle(folder: Path, bundle: Bundle) -> None:
@@ -52,10 +57,11 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
         tensors = dict(kept)  # auxiliary classifiers are for training
         files.write_bytes(weights, save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}))
         description = {
-            "format": SEVERAL if bundle.several else FORMAT,
+            "format": IMAGES if bundle.makes == "images" else SEVERAL if bundle.several else FORMAT,
             "model": to_json(bundle.model),
             "preprocessing": to_json(bundle.preprocessing),
             "classes": list(bundle.classes),
+            **({"corruption": to_json(bundle.corruption)} if bundle.corruption is not None else {}),
             "record": bundle.record,
             "weights_sha256": files.sha256(weights),
         }
@@ -78,7 +84,12 @@ def load_bundle(path: Path) -> Bundle:
     file = weights.with_name("bundle.json")
     classes = tuple(description["classes"])
     preprocessing = build(Preprocessing, description["preprocessing"], where=f"{file} preprocessing")
-    shape = Shape(classes=len(classes), channels=preprocessing.channels, size=preprocessing.size)
+    images = description["format"] == IMAGES
+    shape = Shape(
+        classes=preprocessing.channels if images else len(classes),
+        channels=preprocessing.channels,
+        size=preprocessing.size,
+    )
     try:
         model = build(ModelConfig, description["model"], where="model")
         network = without_auxiliary(assemble(model, shape))
@@ -100,8 +111,20 @@ def load_bundle(path: Path) -> Bundle:
         preprocessing=preprocessing,
         classes=classes,
         several=description["format"] == SEVERAL,
+        makes="images" if images else "logits",
+        corruption=_corruption(description, file),
         record=description["record"],
     )
+
+
+class _Corrupted(Config):
+    """A corruption alone, to be read by its kind."""
+
+    corruption: Annotated[Corruption | None, Field(discriminator="kind")] = None
+
+
+def _corruption(description: dict[str, Any], file: Path) -> Corruption | None:
+    return build(_Corrupted, {"corruption": description.get("corruption")}, where=str(file)).corruption
 
 
 def _first_line(error: Exception) -> str:

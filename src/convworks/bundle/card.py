@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convworks.bundle.description import SEVERAL
+from convworks.bundle.description import IMAGES, SEVERAL
 
 _SHOWN_CLASSES = 100
 
@@ -13,22 +13,21 @@ def card(description: dict[str, Any]) -> str:
     """Write the README.md of a bundle from its description."""
     record = description["record"]
     preprocessing = description["preprocessing"]
-    classes = description["classes"]
     height, width = preprocessing["size"]
-    shown = ", ".join(classes[:_SHOWN_CLASSES]) + (" ..." if len(classes) > _SHOWN_CLASSES else "")
+    images = description["format"] == IMAGES
     lines = [
         f"# {description['model']['name']}: {record.get('source', 'images')}",
         "",
-        f"An image classifier for {len(classes)} classes, trained with convworks {record.get('convworks', '')}.",
+        f"{_what(description)}, trained with convworks {record.get('convworks', '')}.",
         "",
         "## Use",
         "",
-        "    convworks predict THIS_FOLDER IMAGE...",
+        f"    convworks predict THIS_FOLDER IMAGE...{' --out DIR' if images else ''}",
         "",
         "or in Python:",
         "",
         "    import convworks",
-        '    convworks.load("THIS_FOLDER").predict(["image.jpg"])',
+        f'    convworks.load("THIS_FOLDER").{"reconstruct" if images else "predict"}(["image.jpg"])',
         "",
         "## What it expects",
         "",
@@ -38,10 +37,7 @@ def card(description: dict[str, Any]) -> str:
         "",
         "## What it answers",
         "",
-        f"A probability for each of: {shown}.",
-        "Each by itself: an image may show several of them, or none; from 0.5 on a class counts as shown."
-        if description["format"] == SEVERAL
-        else "It knows no other classes: whatever it is shown, it answers with one of these.",
+        *([f"An image of {height}x{width} pixels."] if images else _classes(description)),
         "",
         "## How good it is",
         "",
@@ -54,21 +50,50 @@ def card(description: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _what(description: dict[str, Any]) -> str:
+    if description["format"] != IMAGES:
+        return f"An image classifier for {len(description['classes'])} classes"
+    corruption = description["record"].get("test", description["record"].get("validation") or {}).get("corruption")
+    return (
+        f"An autoencoder that gives images back, without what corrupted them ({corruption})"
+        if corruption
+        else ("An autoencoder that gives images back")
+    )
+
+
+def _classes(description: dict[str, Any]) -> list[str]:
+    classes = description["classes"]
+    shown = ", ".join(classes[:_SHOWN_CLASSES]) + (" ..." if len(classes) > _SHOWN_CLASSES else "")
+    return [
+        f"A probability for each of: {shown}.",
+        "Each by itself: an image may show several of them, or none; from 0.5 on a class counts as shown."
+        if description["format"] == SEVERAL
+        else "It knows no other classes: whatever it is shown, it answers with one of these.",
+    ]
+
+
 def _metrics(record: dict[str, Any]) -> list[str]:
     rows = []
     for split in ("validation", "test"):
         found = record.get(split)
         if found:
-            used = " (also used to choose the epoch)" if split == "validation" else ""
+            used = " (also used to choose the epoch)" if split == "validation" and _chosen(record) else ""
             rows.append(f"- {split}: {_figures(found)} on {found['n']:,} images{used}")
     return rows or ["- not measured"]
 
 
 def _figures(found: dict[str, Any]) -> str:
+    if "psnr" in found:
+        before = f", of {_ratio(found['psnr_read'])} that it read" if "psnr_read" in found else ""
+        return f"PSNR {_ratio(found['psnr'])}{before}, mean squared error {found['mse']:.4g}"
     if "map" in found:
         return f"mAP {found['map']:.2%}, micro F1 {found['micro_f1']:.2%}, macro F1 {found['macro_f1']:.2%}"
     low, high = found["interval"]
     return f"accuracy {found['top1']:.2%} (95 % interval {low:.2%} to {high:.2%})"
+
+
+def _ratio(value: float | None) -> str:
+    return "infinite" if value is None else f"{value:.2f} dB"
 
 
 def _making(record: dict[str, Any]) -> list[str]:
@@ -78,7 +103,7 @@ def _making(record: dict[str, Any]) -> list[str]:
         f"seed {record['seed']}" if "seed" in record else "",
         f"{record['parameters']:,} parameters" if "parameters" in record else "",
         f"{record['macs']:,} multiply-adds an image" if "macs" in record else "",
-        f"{record['epochs']} epochs, the best on validation was {record['best_epoch']}" if "epochs" in record else "",
+        _epochs(record) if "epochs" in record else "",
     ]
     told = ", ".join(part for part in known if part)
     return [f"{told[0].upper()}{told[1:]}." if told else "Not recorded."]
@@ -90,3 +115,13 @@ def _origin(found: dict[str, Any] | None) -> str:
         return ""
     frozen = f", frozen up to {found['frozen']}" if found["frozen"] else ""
     return f"transferred from {found['from']}, cut at {found['cut']}{frozen}"
+
+
+def _chosen(record: dict[str, Any]) -> bool:
+    """Tell whether validation chose the epoch; older records do not say, and in their runs it did."""
+    return str(record.get("kept", "best")) == "best"
+
+
+def _epochs(record: dict[str, Any]) -> str:
+    chosen = f"the best on validation was {record['best_epoch']}" if _chosen(record) else "the last is kept"
+    return f"{record['epochs']} epochs, {chosen}"

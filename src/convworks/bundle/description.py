@@ -9,8 +9,8 @@ from typing import Any
 
 from convworks.errors import InputError
 
-#: Of a bundle whose images show one class each; of one whose images show any number, which is no task of format 1.
-FORMAT, SEVERAL = 1, 2
+#: Of a bundle whose images show one class each; any number; of one that makes images: no tasks of format 1.
+FORMAT, SEVERAL, IMAGES = 1, 2, 3
 FIELDS = {"model": dict, "preprocessing": dict, "classes": list, "record": dict, "weights_sha256": str}
 REMEDY = "copy the bundle again from where it was made"
 
@@ -29,10 +29,10 @@ def read_description(path: Path) -> tuple[dict[str, Any], Path]:
         raise InputError(file, f"cannot be read ({error})", REMEDY) from None
     if not isinstance(description, dict) or "format" not in description:
         raise InputError(file, "is not the description of a bundle", "give the folder of a bundle")
-    if description["format"] not in (FORMAT, SEVERAL):
+    if description["format"] not in (FORMAT, SEVERAL, IMAGES):
         raise InputError(
             file,
-            f"has format {description['format']!r}, this version reads {FORMAT} and {SEVERAL}",
+            f"has format {description['format']!r}, this version reads {FORMAT}, {SEVERAL} and {IMAGES}",
             "use the version of convworks that wrote it, or train again",
         )
     if description.get("sha256") != digest(description):
@@ -40,7 +40,8 @@ def read_description(path: Path) -> tuple[dict[str, Any], Path]:
     for name, kind in FIELDS.items():
         if not isinstance(description.get(name), kind):
             raise InputError(file, f"has no {name}, or one of the wrong kind", REMEDY)
-    if len(description["classes"]) < 2 or not all(isinstance(name, str) for name in description["classes"]):
+    fewest = 0 if description["format"] == IMAGES else 2
+    if len(description["classes"]) < fewest or not all(isinstance(name, str) for name in description["classes"]):
         raise InputError(file, "does not name two classes or more", REMEDY)
     return description, folder / "weights.safetensors"
 

@@ -38,13 +38,21 @@ def percent(value: float) -> str:
 
 
 def accuracy_line(name: str, found: dict[str, Any]) -> str:
-    """Describe a split's accuracy with its interval, or its mean average precision."""
+    """Describe a split's accuracy with its interval, its mean average precision, or its signal-to-noise ratio."""
+    if "psnr" in found:
+        before = f", {found['corruption']}: {_ratio(found['psnr_read'])} before" if "corruption" in found else ""
+        error = f"mean squared error {found['mse']:.4g}"
+        return f"{name}: PSNR {_ratio(found['psnr'])} ({error}{before}, {found['n']:,} images)"
     if "map" in found:
         more = f"micro F1 {percent(found['micro_f1'])}, macro F1 {percent(found['macro_f1'])}, {found['n']:,} images"
         return f"{name}: mAP {percent(found['map'])} ({more})"
     low, high = found["interval"]
     interval = f"95 % interval {percent(low)} to {percent(high)}, {found['n']:,} images"
     return f"{name}: accuracy {percent(found['top1'])} ({interval})"
+
+
+def _ratio(value: float | None) -> str:
+    return "infinite" if value is None else f"{value:.2f} dB"
 
 
 def _number(cell: str) -> bool:

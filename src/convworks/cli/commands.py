@@ -82,7 +82,7 @@ def train(
 @app.command()
 def evaluate(
     bundles: Bundles,
-    data: Annotated[str, typer.Option(help="A labelled source: a name or a path.")],
+    data: Annotated[str, typer.Option(help="A labelled source (for an autoencoder any): a name or a path.")],
     split: Annotated[
         str | None, typer.Option(help="train, validation or test.  [default: test, else validation, else train]")
     ] = None,
@@ -90,7 +90,7 @@ def evaluate(
         str,
         typer.Option(
             metavar="NAME[,NAME...]",
-            help="Views of each image: center, flip, ten-crop, 144-crop, dense, multi-scale; several are compared.",
+            help="Views of each image: center, flip, shift, ten-crop, 144-crop, dense, multi-scale.",
         ),
     ] = "center",
     combine: Annotated[
@@ -117,12 +117,14 @@ def predict(
         typer.Argument(metavar="PATH...", help="Images, folders (searched through) or glob patterns."),
     ],
     top: Annotated[int, typer.Option(min=1, help="How many classes to name for each image.")] = 5,
-    out: Annotated[Path | None, typer.Option(help="Write the answers to this .csv or .jsonl file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the answers to this .csv or .jsonl file; images, into this folder.")
+    ] = None,
     device: Device = "auto",
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Classify images."""
+    """Classify images, or write what an autoencoder makes of them."""
     from convworks.cli import predict as command
 
     return command.run(bundle, paths, top=top, out=out, device=device)

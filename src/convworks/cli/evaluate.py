@@ -33,13 +33,13 @@ def run(
     """Measure a bundle or an ensemble on a source, by one protocol or several, which are compared with the first."""
     started = time.perf_counter()
     from convworks.evaluate.ensemble import check_combination
-    from convworks.evaluate.protocol import named
+    from convworks.evaluate.protocol import CENTER, named
 
     for name in protocols:
         named(name)
     check_combination(combination)
     source = open_source(data, report=downloading())
-    bundles = _of_one_kind(bundles)
+    bundles, images = _of_one_kind(bundles)
     if out is not None:
         from convworks.training.folder import check_free, check_outside
 
@@ -47,6 +47,11 @@ def run(
         check_outside(out, source)
     from convworks.evaluate.predictor import load
 
+    if images:
+        from convworks.cli import reconstructed
+
+        given = tuple(protocols) == (CENTER,)
+        return reconstructed.run(bundles, source, data=data, split=split, plain=given, out=out, device=device)
     loaded = [load(path, device=device) for path in bundles]
     rows: list[dict[str, Any]] = []
     answers: list[Predicted] = []
@@ -75,9 +80,12 @@ def run(
     return Answer(values=values, text="\n".join(lines))
 
 
-def _of_one_kind(bundles: Sequence[Path]) -> list[Path]:
-    """Return where the bundles are; raises InputError for an ensemble of different classes or questions."""
-    from convworks.bundle.description import read_description
+def _of_one_kind(bundles: Sequence[Path]) -> tuple[list[Path], bool]:
+    """Return where the bundles are, and whether they make images.
+
+    Raises InputError for an ensemble of different classes or questions.
+    """
+    from convworks.bundle.description import IMAGES, read_description
     from convworks.bundle.pretrained import locate
 
     found = [locate(path, downloading()) for path in bundles]
@@ -90,7 +98,7 @@ def _of_one_kind(bundles: Sequence[Path]) -> list[Path]:
         if other["format"] != first["format"]:
             reason = f"was not asked what {found[0]} was: one says which class it is, the other which are shown"
             raise InputError(path, reason, "give bundles of one kind")
-    return found
+    return found, first["format"] == IMAGES
 
 
 def _measure(

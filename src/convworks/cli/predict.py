@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from convworks.bundle.description import read_description
+from convworks.bundle.description import IMAGES, read_description
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.place import check_place
@@ -28,10 +28,13 @@ FORMATS = (".csv", ".jsonl")
 def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, device: str) -> Answer:
     """Classify every image that the paths lead to; one that cannot be read gets a row that says so, and status 1."""
     started = time.perf_counter()
+    bundle = locate(bundle, downloading())
+    if read_description(bundle)[0]["format"] == IMAGES:
+        from convworks.cli import reconstruct
+
+        return reconstruct.run(bundle, paths, find_images(paths), out=out, device=device)
     if out is not None:
         check_place("--out", out, FORMATS)
-    bundle = locate(bundle, downloading())
-    read_description(bundle)
     files = find_images(paths)
     from convworks.evaluate.predictor import load
 

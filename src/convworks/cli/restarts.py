@@ -8,13 +8,14 @@ from typing import Any
 
 from convworks.api import restarts
 from convworks.cli.answer import Answer, percent, table
-from convworks.evaluate.merit import figure
+from convworks.evaluate.merit import NAMES, figure, main
 
 
 def run(**options: Any) -> Answer:
     """Train from several seeds, and compare them with each other and with their ensemble."""
     found = restarts(command=shlex.join(["convworks", *sys.argv[1:]]), **options)
     splits = [split for split in ("validation", "test") if split in found]
+    metric = "" if (name := main(found["ensemble"][splits[0]])) == "top1" else f" {NAMES[name]}"
     rows = [
         [
             run["name"],
@@ -33,7 +34,7 @@ def run(**options: Any) -> Answer:
     ]
     bundles = shlex.join(found["ensemble"]["bundles"])
     lines = [
-        table(["run", *splits, "epoch", "seconds", ""], rows),
+        table(["run", *(f"{split}{metric}" for split in splits), "epoch", "seconds", ""], rows),
         f"folder: {found['experiment']}",
         f"report: {found['report']}",
         f"next:   convworks evaluate {bundles} --data SOURCE",

@@ -10,10 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from convworks.cli.answer import Answer, percent, table
+from convworks.cli.answer import Answer, table
 from convworks.cli.place import check_place
 from convworks.console import clock, say
 from convworks.errors import InputError, nearest
+from convworks.evaluate.merit import written
 from convworks.training.listing import Run, curve, differing, find_runs, read_run
 
 COLUMNS = ("name", "network", "source", "status", "epochs", "best", "test", "seconds", "when")
@@ -85,7 +86,7 @@ def _listed(found: Sequence[Run]) -> str:
             run.status,
             str(run.epochs) if run.epochs == run.planned else f"{run.epochs}/{run.planned}",
             _best(run),
-            "-" if run.test is None else percent(run.test),
+            "-" if run.test is None else written(run.measure, run.test),
             clock(run.seconds),
             f"{datetime.fromtimestamp(run.when):%Y-%m-%d %H:%M}",
         ]
@@ -97,8 +98,8 @@ def _listed(found: Sequence[Run]) -> str:
 def _best(run: Run) -> str:
     if run.best is None:
         return "-"
-    value = f"{run.best:.4f}" if run.metric == "loss" else percent(run.best)
-    return value if run.metric == "top1" else f"{value} {run.metric}"
+    value = written(run.metric, run.best)
+    return value if run.metric in ("top1", "psnr") else f"{value} {run.metric}"
 
 
 def _differences(found: Sequence[Run], values: Mapping[str, Sequence[Any]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,11 @@ def answer(found: dict[str, Any]) -> Answer:
     lines += [
         f"bundle: {found['bundle']}",
         f"report: {found['report']}",
-        f"next:   convworks predict {shlex.quote(found['bundle'])} IMAGE...",
+        f"next:   convworks predict {shlex.quote(found['bundle'])} IMAGE...{_folder(found)}",
     ]
     return Answer(values=found, text="\n".join(lines))
+
+
+def _folder(found: Mapping[str, Any]) -> str:
+    """Return the option that says where images go, for a network that makes some."""
+    return " --out DIR" if "psnr" in found["validation"] else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -15,9 +15,9 @@ from torch import Tensor
 from convworks.data import random
 from convworks.data.augment.noise import draw
 from convworks.data.augment.pipeline import augment
-from convworks.data.config import AugmentConfig
-from convworks.data.images import Decoded, Images, ahead, take
-from convworks.data.memory import processors
+from convworks.data.config import AugmentConfig, Corruption
+from convworks.data.corrupt import corrupt, training_key
+from convworks.data.images import Images, ahead, fetchers, take
 from convworks.data.mix import Mixture, draw_mixture, mix
 
 MAPPED = 1 << 23  # numbers of 4 bytes: the C library maps new memory for more than that, each time
@@ -25,10 +25,14 @@ MAPPED = 1 << 23  # numbers of 4 bytes: the C library maps new memory for more t
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """The images of a split, on the device where they are used if they are decoded, with their labels."""
+    """The images of a split, on the device where they are used if they are decoded, with their labels.
+
+    `asked` is what a network is to answer: their labels, or the images themselves.
+    """
 
     images: Images
     labels: Int64[Tensor, "n"] | Bool[Tensor, "n k"]
+    asked: Literal["labels", "images"] = "labels"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -42,12 +46,13 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
 class Batch(NamedTuple):
     """Augmented images with their labels; mixed ones hold `share` of their label, and 1 - share of that in `others`.
 
-    Where images have any number of labels, these are 1 for each class that an image shows, else 0. `size` is the number
-    of samples of the step, of which these may be a part.
+    Where images have any number of labels, these are 1 for each class that an image shows, else 0; where the image
+    itself is asked for, they are the augmented images, and `images` these or what corruption made of them. `size` is
+    the number of samples of the step, of which these may be a part.
     """
 
     images: UInt8[Tensor, "b c h w"]
-    labels: Int64[Tensor, "b"] | Float32[Tensor, "b k"]
+    labels: Int64[Tensor, "b"] | Float32[Tensor, "b k"] | UInt8[Tensor, "b c h w"]
     size: int
     others: Int64[Tensor, "b"] | Float32[Tensor, "b k"] | None = None
     share: float = 1.0
@@ -75,16 +80,18 @@ def batches(
     balanced: bool = False,
     part: Part = WHOLE,
     workers: int | None = None,
+    corruption: Corruption | None = None,
 ) -> Iterator[Batch]:
     """Yield the augmented batches of an epoch from batch `start` on, or a part of each.
 
-    So many `workers` (threads) fetch images ahead; by default none from memory, one a processor where files are
-    decoded. They change nothing but the time. `size` (height, width) is what the network reads, where images are kept
-    in another.
+    So many `workers` (threads) fetch images ahead; by default none from memory, one from the cache, one a processor
+    where files are decoded. They change nothing but the time. `size` (height, width) is what the network reads, where
+    images are kept in another. Where the images themselves are asked for, `corruption` is what is done to those that
+    are read.
 
-    The order is a function of (seed, epoch), the augmentation of (seed, epoch, sample index), the mixing of (seed,
-    epoch, batch): the parts together are the whole batch, however many there are. A balanced epoch, in which samples
-    come repeatedly, augments by the place in the order instead of the sample.
+    The order is a function of (seed, epoch), augmentation and corruption of (seed, epoch, sample index), the mixing of
+    (seed, epoch, batch): the parts together are the whole batch, however many there are. A balanced epoch, in which
+    samples come repeatedly, augments by the place in the order instead of the sample.
     """
     n = len(samples)
     known = samples.labels.cpu().numpy()
@@ -110,18 +117,27 @@ def batches(
             images = augment(images, torch.from_numpy(rows).to(images.device), config, size)
         return images, targets(samples.labels[torch.from_numpy(order[places]).to(samples.labels.device)])
 
+    def finished(batch: Batch, places: np.ndarray) -> Batch:
+        """Return the batch with the labels that are asked for."""
+        if samples.asked == "labels":
+            return batch
+        clean = batch.images  # mixed ones too are what is to come back
+        read = clean if corruption is None else corrupt(clean, corruption, key, order[places].tolist())
+        return Batch(read, clean, batch.size)
+
+    key = training_key(seed, epoch)
     if workers is None:
-        workers = processors() if isinstance(samples.images, Decoded) else 0
+        workers = fetchers(samples.images)
     for plan, found in ahead(fetch, plans(), workers):
         images, labels = varied(found[0], plan.places)
         if plan.mixture is None:
-            yield Batch(images, labels, plan.size)
+            yield finished(Batch(images, labels, plan.size), plan.places)
             continue
         others, other_labels = (
             (images.flip(0), labels.flip(0)) if plan.others is None else varied(found[1], plan.others)
         )
         images, share = mix(images, others, plan.mixture)
-        yield Batch(images, labels, plan.size, other_labels, share)
+        yield finished(Batch(images, labels, plan.size, other_labels, share), plan.places)
 
 
 def targets(labels: Int64[Tensor, "b"] | Bool[Tensor, "b k"]) -> Int64[Tensor, "b"] | Float32[Tensor, "b k"]:

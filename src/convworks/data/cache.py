@@ -58,10 +58,13 @@ class Entry:
     def images(self) -> UInt8[np.ndarray, "n h w c"]:
         """Map the images into memory; who writes to them changes his own copy alone."""
         with self.path.open("rb") as file:
-            mapped = mmap.mmap(
-                file.fileno(), 0, flags=mmap.MAP_PRIVATE | NORESERVE, prot=mmap.PROT_READ | mmap.PROT_WRITE
-            )
-        return np.ndarray(self.shape, dtype=np.uint8, buffer=mapped, offset=self.start)
+            return mapped(file.fileno(), self)
+
+
+def mapped(handle: int, entry: Entry) -> UInt8[np.ndarray, "n h w c"]:
+    """Do as `Entry.images`, for the entry's file that is open already."""
+    pages = mmap.mmap(handle, 0, flags=mmap.MAP_PRIVATE | NORESERVE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    return np.ndarray(entry.shape, dtype=np.uint8, buffer=pages, offset=entry.start)
 
 
 def folder() -> Path:

@@ -30,6 +30,30 @@ class Fold(Config):
         return self
 
 
+class Gaussian(Config):
+    """Normal noise added to every value, of this standard deviation, where black is 0 and white 1; cut off at both."""
+
+    kind: Literal["gaussian"] = "gaussian"
+    deviation: Annotated[float, Field(gt=0, le=1)]
+
+
+class Masking(Config):
+    """A share of the pixels, chosen at random, becomes black (Vincent et al. 2010, section 3.3)."""
+
+    kind: Literal["masking"] = "masking"
+    rate: Annotated[float, Field(gt=0, le=1)]
+
+
+class SaltAndPepper(Config):
+    """A share of the pixels, chosen at random, becomes black or white, by a fair coin (the same section)."""
+
+    kind: Literal["salt_and_pepper"] = "salt_and_pepper"
+    rate: Annotated[float, Field(gt=0, le=1)]
+
+
+Corruption = Gaussian | Masking | SaltAndPepper
+
+
 class DataConfig(Config):
     """A source, and the images that the network gets from it.
 
@@ -42,7 +66,8 @@ class DataConfig(Config):
     a mapped file, or `always` when they are wanted (as they are where neither has room); `workers` threads then read
     batches of training ahead, by default one a processor, and `mean` and `std` are measured on some 10,000 images. Up
     to a share of `skip_damaged` of all files may be damaged: they are left out before anything else is done; with None
-    any is refused.
+    any is refused. `corruption` is what a denoising autoencoder reads in the place of the images that it is to give
+    back: another in each epoch of training, always the same on validation and test.
     """
 
     source: str
@@ -59,6 +84,7 @@ class DataConfig(Config):
     decode: Literal["once", "always"] = "once"
     workers: Annotated[int, Field(ge=0, le=256)] | None = None
     skip_damaged: Annotated[float, Field(ge=0, le=1)] | None = None
+    corruption: Annotated[Corruption | None, Field(discriminator="kind")] = None
 
 
 class AffineConfig(Config):

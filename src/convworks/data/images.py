@@ -1,4 +1,4 @@
-"""The images of a split, by number: one tensor, or files that are decoded each time they are asked for."""
+"""The images of a split, by number: one tensor, an entry of the cache, or files that are decoded when asked for."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from convworks.console import say
 from convworks.data.load import Loaded, load_split
 from convworks.data.load_files import Damage, Progress, load_image, summarise
 from convworks.data.memory import NoRoomError, processors
+from convworks.data.on_disk import OnDisk
 from convworks.data.preprocess import Preprocessing
 from convworks.data.quiet import quiet
 from convworks.data.source import Split
@@ -67,7 +68,14 @@ class Decoded:
         return sums.mean_std()
 
 
-Images = Tensor | Decoded
+Images = Tensor | OnDisk | Decoded
+
+
+def fetchers(images: Images) -> int:
+    """Return how many threads fetch images ahead: decoding takes all processors, reading one, for the disk's sake."""
+    if isinstance(images, Tensor):
+        return 0
+    return processors() if isinstance(images, Decoded) else 1
 
 
 def open_images(
@@ -87,8 +95,9 @@ def open_images(
 
 def take(images: Images, places: Int[np.ndarray, " b"] | slice) -> UInt8[Tensor, "b c h w"]:
     """Return the images at these places, in that order, where they are; a slice of a tensor is no copy."""
-    if isinstance(images, Decoded):
-        return images.decode(range(len(images))[places] if isinstance(places, slice) else map(int, places))
+    if not isinstance(images, Tensor):
+        numbers = range(len(images))[places] if isinstance(places, slice) else map(int, places)
+        return images.decode(numbers) if isinstance(images, Decoded) else images.read(numbers)
     if isinstance(places, slice):
         return images[places]
     # Each as one row of memory, which is ten times as fast as indexing; the result is in channels_last memory.

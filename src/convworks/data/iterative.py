@@ -30,10 +30,10 @@ def apportion(
 
     while left.any():
         label = int(np.argmin(np.where(left > 0, left, len(labels) + 1)))
-        for index in order[labels[order, label] & (parts[order] < 0)]:
+        for index in order[labels[order, label] & (parts[order] < 0)].tolist():
             put(index, np.flatnonzero(wanted[:, label] == wanted[:, label].max()))
             left -= labels[index]
     everything = np.arange(len(sizes))
-    for index in order[parts[order] < 0]:  # they show nothing
+    for index in order[parts[order] < 0].tolist():  # they show nothing
         put(index, everything)
     return parts

@@ -15,6 +15,7 @@ from convworks.data.cached import find_or_decode
 from convworks.data.decode import NUMPY, convert, decode, open_image, to_array
 from convworks.data.load_files import Progress, decode_files, each, summarise
 from convworks.data.memory import allocate
+from convworks.data.on_disk import OnDisk, worth_it
 from convworks.data.preprocess import Preprocessing, fit_array, fit_image, pad_arrays
 from convworks.data.quiet import quiet
 from convworks.data.source import Split
@@ -24,14 +25,14 @@ from convworks.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """The images of a split, in channels_last memory, and their mean and standard deviation where they are known."""
+    """The images of a split, in channels_last memory or on the disk; mean and standard deviation where known."""
 
-    images: UInt8[Tensor, "n c h w"]
+    images: UInt8[Tensor, "n c h w"] | OnDisk
     measured: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and standard deviation of each channel, of pixels in 0..1, exactly."""
-        return self.measured or mean_std(self.images)
+        return self.measured or mean_std(whole(self.images))
 
 
 def load_images(
@@ -42,17 +43,22 @@ def load_images(
     Files come from the user's cache of decoded images, or go into it. What is not cached and has more than `budget`
     bytes (default: half of the free memory) goes into a nameless file.
     """
-    return load_split(split, preprocessing, report=report, budget=budget).images
+    return whole(load_split(split, preprocessing, report=report, budget=budget).images)
+
+
+def whole(images: Tensor | OnDisk) -> UInt8[Tensor, "n c h w"]:
+    """Return all images as one tensor, which may be a mapped file."""
+    return images.mapped() if isinstance(images, OnDisk) else images
 
 
 def load_split(
     split: Split, preprocessing: Preprocessing, *, report: Progress | None = None, budget: int | None = None
 ) -> Loaded:
-    """Do as `load_images`; the cache knows mean and standard deviation besides."""
+    """Do as `load_images`; the cache knows mean and standard deviation besides, and keeps large images on the disk."""
     entry = None if split.files is None else find_or_decode(split.files, preprocessing, report)
     if entry is not None:
         with suppress(OSError):  # another process needed its room just now
-            pixels = torch.from_numpy(entry.images()).permute(0, 3, 1, 2)
+            pixels = OnDisk(entry) if worth_it(entry) else torch.from_numpy(entry.images()).permute(0, 3, 1, 2)
             return Loaded(images=pixels, measured=(entry.mean, entry.std))
     ready = _whole(split, preprocessing) if split.arrays is not None else None
     if ready is not None:

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 # One stream of numbers for each purpose, so that a new purpose does not shift the numbers of another.
-ORDER, AUGMENT, SPLIT, STEP, MIX = range(5)
+ORDER, AUGMENT, SPLIT, STEP, MIX, CORRUPT, CORRUPT_FIXED = range(7)
 BLOCK = 16  # augmentation's numbers a sample that are drawn together
 
 

@@ -90,7 +90,11 @@ def with_validation(source: Source, *, fraction: float, seed: int, limit: int | 
 def require_train(source: Source) -> Split:
     """Return the training split of a labelled source; an InputError says what is missing."""
     if not source.classes:
-        raise InputError(source.where, "holds images without class folders", "sort them into one folder a class")
+        raise InputError(
+            source.where,
+            "holds images without class folders",
+            "sort them into one folder a class, or learn without: convworks train autoencoder/convolutional --data ...",
+        )
     if "train" not in source.splits:
         raise InputError(source.where, f"has only {' and '.join(source.splits)}, no train", "add a train split")
     return source.splits["train"]

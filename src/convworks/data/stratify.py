@@ -25,8 +25,31 @@ def choose_share(
     total = max(1.0, min(fraction * len(labels), limit or len(labels)))
     marked = np.clip(counts * (total / len(labels)), np.minimum(1, counts), np.maximum(counts - 1, 0))
     wanted = np.stack([counts - marked, marked])
-    sizes = np.array([len(labels) - total, total])
-    return np.asarray(apportion(labels, wanted, sizes, keyed(names, seed)) == 1)
+    sizes = np.array([len(labels) - total, total], dtype=np.float64)
+    keys = keyed(names, seed)
+    chosen = np.asarray(apportion(labels, wanted, sizes, keys) == 1)
+    return chosen if limit is None else _at_most(limit, chosen, labels, keys)
+
+
+def _at_most(
+    limit: int, chosen: Bool[np.ndarray, " n"], labels: Bool[np.ndarray, "n k"], keys: UInt64[np.ndarray, " n"]
+) -> Bool[np.ndarray, " n"]:
+    """Return the choice without so many that are more than `limit`, first those of the most frequent classes.
+
+    The last of a class stays: rare classes that were chosen together with frequent ones leave too many of these.
+    """
+    chosen = chosen.copy()
+    marked = labels[chosen].sum(0)
+    while chosen.sum() > limit:
+        spare = chosen & ~(labels & (marked <= 1)).any(1)
+        if not spare.any():
+            break
+        rarest = np.where(labels, marked, len(labels)).min(1)
+        among = np.flatnonzero(spare & (rarest == rarest[spare].max()))
+        last = among[np.argmax(keys[among])]
+        chosen[last] = False
+        marked = marked - labels[last]
+    return chosen
 
 
 def deal(labels: Bool[np.ndarray, "n k"], names: Sequence[str], parts: int, seed: int) -> Int64[np.ndarray, " n"]:

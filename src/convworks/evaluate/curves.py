@@ -1,4 +1,4 @@
-"""How loss, accuracy (or mAP and exact match) and learning rate went in training."""
+"""How loss, accuracy (or mAP and exact match, or PSNR) and learning rate went in training."""
 
 from __future__ import annotations
 
@@ -65,6 +65,10 @@ CHARTS = (
             Series(key="validation_exact_match", name="validation", colour="blue", best=max),
         ),
     ),
+    Chart(
+        title="PSNR (dB)",
+        series=(Series(key="validation_psnr", name="validation", colour="blue", best=max),),
+    ),
     Chart(title="Learning rate", series=(Series(key="learning_rate", name="last", colour="muted"),)),
 )
 
@@ -105,7 +109,7 @@ def _panel(
     panel = Panel(left=left + 46, top=52, width=width - 54, height=HEIGHT - 94, x=across, y=ends, log=log)
     shapes: list[Shape] = [Text(x=left, y=10, text=chart.title, size=14, bold=True)]
     if log:
-        shapes.append(remark(left + width - 8, 10, "logarithmic scale", "end"))
+        shapes.append(remark(left + width - 8, 10, "logarithmic scale" if width > 220 else "log scale", "end"))
     shapes += panel.axes(percent=chart.percent, x_ticks=ticks)
     shapes.append(remark(panel.left + panel.width / 2, HEIGHT - 8, axis))
     key = left
@@ -121,7 +125,7 @@ def _panel(
         words = f"{series.name} {value}"
         shapes.append(Line(points=((key, 30), (key + 14, 30)), stroke=series.colour, width=2.2))
         shapes.append(remark(key + 19, 30, words, "start", size=11))
-        key += 136
+        key += min(136, (width - 8) / len(lines))
     return shapes
 
 

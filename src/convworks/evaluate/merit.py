@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,11 +15,14 @@ NAMES = {
     "micro_f1": "micro F1",
     "macro_f1": "macro F1",
     "exact_match": "exact match",
+    "mse": "squared error",
+    "code_mse": "squared error of the code",
+    "psnr": "PSNR",
 }
-#: One of these stands for a whole result or epoch: where images have one label, and where they have any number.
-MAIN = ("top1", "map")
-#: The share of answers that are right, of which training tells.
-SHARES = ("top1", "exact_match")
+#: One of these stands for a whole result or epoch: where images have one label, any number, or are asked for.
+MAIN = ("top1", "map", "psnr")
+#: The share of answers that are right, or another mean of scores, of which training tells.
+SHARES = ("top1", "exact_match", "mse", "code_mse")
 
 
 def main(found: Mapping[str, Any], prefix: str = "") -> str:
@@ -28,9 +32,28 @@ def main(found: Mapping[str, Any], prefix: str = "") -> str:
 
 def figure(found: Mapping[str, Any], prefix: str = "") -> float:
     """Return the figure that stands for a result or an epoch."""
-    return float(found[prefix + main(found, prefix)])
+    value = found[prefix + main(found, prefix)]
+    return math.inf if value is None else float(value)
 
 
 def share(row: Mapping[str, Any]) -> str:
-    """Return the name of the share of right answers in training that a row tells of."""
+    """Return the name of the share of right answers (or other mean) in training that a row tells of."""
     return next(name for name in SHARES if f"train_{name}" in row)
+
+
+def written(name: str, value: float) -> str:
+    """Write the value of a metric: a share as percent, a loss as it is, a ratio in dB."""
+    match name:
+        case "loss":
+            return f"{value:.4f}"
+        case "mse" | "code_mse":
+            return f"{value:.3g}"
+        case "psnr":
+            return f"{value:.2f} dB"
+        case _:
+            return f"{value:.2%}"
+
+
+def reached(found: Mapping[str, Any], prefix: str = "") -> str:
+    """Write the figure that stands for a result or an epoch."""
+    return written(main(found, prefix), figure(found, prefix))

@@ -42,6 +42,7 @@ PANELS = (
     ("Validation accuracy", "validation_top1", True),
     ("Validation mAP", "validation_map", True),
     ("Validation loss", "validation_loss", False),
+    ("Validation PSNR (dB)", "validation_psnr", False),
     ("Training accuracy", "train_top1", True),
     ("Training exact match", "train_exact_match", True),
     ("Training loss", "train_loss", False),

@@ -11,8 +11,7 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from convworks.data.batches import normalise
-from convworks.data.images import Decoded, Images, ahead, take
-from convworks.data.memory import processors
+from convworks.data.images import Images, ahead, fetchers, take
 from convworks.data.preprocess import Preprocessing
 from convworks.evaluate.task import ONE, Task
 from convworks.layers.mode import evaluating
@@ -32,7 +31,7 @@ def logits(
     with evaluating(network):
         first, last, _ = which.indices(len(images))
         pieces = [slice(start, min(start + size, last)) for start in range(first, last, size)]
-        for part in ahead(partial(take, images), pieces, processors() if isinstance(images, Decoded) else 0):
+        for part in ahead(partial(take, images), pieces, fetchers(images)):
             with (
                 torch.inference_mode(),
                 torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16),

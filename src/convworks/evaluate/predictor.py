@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from PIL import Image, ImageOps
 from torch import nn
 
@@ -26,6 +27,8 @@ from convworks.data.source import Source, Split, open_source
 from convworks.errors import InputError
 from convworks.evaluate.predict import probabilities
 from convworks.evaluate.protocol import CENTER, named
+from convworks.evaluate.reconstruct import look, reconstruct, to_bytes
+from convworks.evaluate.reconstructions import Reconstructions
 from convworks.evaluate.several_predictions import THRESHOLD, Predicted, make_predictions
 from convworks.evaluate.summary import summary
 from convworks.evaluate.task import task
@@ -55,6 +58,7 @@ class Predictor:
         Returns, for each image, {"path", "labels", "probabilities"}: the `top` most probable class names first; where
         images show any number of classes also "predicted", those of a probability of at least 0.5.
         """
+        self._require("logits")
         given = list(images)
         if not given:
             return []
@@ -63,8 +67,32 @@ class Predictor:
         names = [str(image) if isinstance(image, str | Path) else None for image in given]
         return [self._answer(name, row, top) for name, row in zip(names, found, strict=True)]
 
+    def reconstruct(self, images: Iterable[str | Path | Image.Image | np.ndarray]) -> UInt8[np.ndarray, "n h w c"]:
+        """Return what the network makes of images given as paths, Pillow images or uint8 arrays, as bytes."""
+        self._require("images")
+        decoded = [self._decode(image) for image in images]
+        if not decoded:
+            given = self.bundle.preprocessing
+            return np.empty((0, *given.size, given.channels), np.uint8)
+        return self._made(decoded)
+
+    def reconstruct_files(
+        self, files: Sequence[Path]
+    ) -> Iterator[tuple[Path, UInt8[np.ndarray, "h w c"] | InputError]]:
+        """Yield what the network makes of many files, in order, or for one that cannot be read the error."""
+        self._require("images")
+        with quiet(), ThreadPoolExecutor() as pool:
+            for first in range(0, len(files), PIECE):
+                piece = files[first : first + PIECE]
+                decoded = list(pool.map(self._try, piece))
+                good = [array for array in decoded if isinstance(array, np.ndarray)]
+                made = iter(self._made(good) if good else ())
+                for path, array in zip(piece, decoded, strict=True):
+                    yield path, next(made) if isinstance(array, np.ndarray) else array
+
     def predict_files(self, files: Sequence[Path], *, top: int = 5) -> Iterator[dict[str, Any]]:
         """Classify many files in order; one that cannot be read gives {"path", "error"} instead of an answer."""
+        self._require("logits")
         with quiet(), ThreadPoolExecutor() as pool:
             for first in range(0, len(files), PIECE):
                 piece = files[first : first + PIECE]
@@ -84,8 +112,22 @@ class Predictor:
             return error
 
     def evaluate(self, source: str | Path | Source, *, split: str | None = None) -> dict[str, Any]:
-        """Measure the bundle on a labelled source: top1, n, 95 % interval and more, as fractions."""
+        """Measure the bundle on a labelled source: top1 (or map), n, 95 % interval and more, as fractions.
+
+        A bundle that makes images needs no labels: `mse` and `psnr`, from images corrupted as those it was tested on.
+        """
+        if self.bundle.makes == "images":
+            return summary(self.reconstructions(source, split=split))
         return summary(self.predictions(source, split=split))
+
+    def reconstructions(self, source: str | Path | Source, *, split: str | None = None) -> Reconstructions:
+        """Return how far what the network makes of a split is from it: by default test, else validation, else train."""
+        self._require("images")
+        name, chosen = choose_split(source if isinstance(source, Source) else open_source(source), split)
+        given = self.bundle.preprocessing
+        images = load_images(chosen, given)
+        corruption = self.bundle.corruption
+        return look(self.network, images, given, self.precision, split=name, names=chosen.names, corruption=corruption)
 
     def predictions(
         self, source: str | Path | Source, *, split: str | None = None, protocol: str = CENTER
@@ -100,6 +142,7 @@ class Predictor:
 
         Raises InputError for a protocol that there is not, or that the network cannot do.
         """
+        self._require("logits")
         wanted = named(protocol)
         opened = source if isinstance(source, Source) else open_source(source)
         name, chosen = choose_split(opened, split)
@@ -117,6 +160,19 @@ class Predictor:
         return make_predictions(
             split=name, names=chosen.names, classes=self.classes, labels=labels, probabilities=found
         ), cost
+
+    def _require(self, makes: str) -> None:
+        """Raise InputError where the network makes something else."""
+        if self.bundle.makes != makes:
+            name = self.bundle.model.name
+            if makes == "logits":
+                raise InputError(name, "makes images, it names no classes", "use reconstruct, or reconstructions")
+            raise InputError(name, "names classes, it makes no images", "use predict, or an autoencoder")
+
+    def _made(self, decoded: Sequence[np.ndarray]) -> UInt8[np.ndarray, "n h w c"]:
+        images = torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2)
+        found = reconstruct(self.network, images, self.bundle.preprocessing, self.precision)
+        return np.concatenate([to_bytes(piece.made) for piece in found])
 
     def _answer(self, path: str | None, row: np.ndarray, top: int) -> dict[str, Any]:
         answer = ranked(path, row, self.classes, top)

@@ -26,7 +26,8 @@ class Protocol:
     `frames` are scales of the image that crops of the network's size are cut from: the `corners` and the middle, or the
     middle alone; `squares` takes them from both ends of a longer side as well, and `shrunk` adds the frame itself,
     scaled to the network's size. `dense` are scales at which the network is laid over the whole image; its scores are
-    averaged over all places. `mirrored` looks at each view in the mirror too.
+    averaged over all places. `moved` are pixels that the image is moved by along a diagonal, both ways, besides staying
+    where it is. `mirrored` looks at each view in the mirror too.
     """
 
     summary: str
@@ -35,6 +36,7 @@ class Protocol:
     squares: bool = False
     shrunk: bool = False
     dense: tuple[float, ...] = ()
+    moved: int = 0
     mirrored: bool = False
 
 
@@ -42,6 +44,11 @@ CENTER = "center"
 PROTOCOLS = {
     CENTER: Protocol(summary="one view: the image as the network was trained to get it"),
     "flip": Protocol(summary="that view and its mirror image", mirrored=True),
+    "shift": Protocol(
+        summary="that view, moved by a pixel along a diagonal both ways, and the mirror images (after Jordan 2024)",
+        moved=1,
+        mirrored=True,
+    ),
     "ten-crop": Protocol(
         summary="four corners and the middle, and their mirror images (Krizhevsky et al. 2012, section 4.1)",
         frames=(256 / 224,),
@@ -87,7 +94,7 @@ def views(image: Image, protocol: Protocol, preprocessing: Preprocessing) -> lis
     if protocol.dense:
         return [whole(image, scaled(size, scale), fit) for scale in protocol.dense]
     if not protocol.frames:
-        return [fit_array(image, size, fit, preprocessing.share)]
+        return _moved(fit_array(image, size, fit, preprocessing.share), protocol.moved)
     found: list[Image] = []
     for scale in protocol.frames:
         larger = scaled(size, scale)
@@ -98,6 +105,15 @@ def views(image: Image, protocol: Protocol, preprocessing: Preprocessing) -> lis
             if protocol.shrunk:
                 found.append(fit_array(frame, size, "squash"))
     return found
+
+
+def _moved(image: Image, pixels: int) -> list[Image]:
+    """Return an image, and where it is to be moved, it so, with mirrored pixels at the border."""
+    if not pixels:
+        return [image]
+    height, width = image.shape[:2]
+    larger = np.pad(image, ((pixels, pixels), (pixels, pixels), (0, 0)), mode="reflect")
+    return [larger[at : at + height, at : at + width] for at in (pixels, 0, 2 * pixels)]
 
 
 def largest(protocol: Protocol, preprocessing: Preprocessing) -> Size:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from convworks.evaluate import figures, mistakes, page, several_page
+from convworks.evaluate import figures, mistakes, page, reconstruction_page, several_page
 from convworks.evaluate.curves import curves
 from convworks.evaluate.metrics import calibration, confusion_matrix
 from convworks.evaluate.predictions import Predictions
 from convworks.evaluate.raster import to_png
+from convworks.evaluate.reconstructions import Reconstructions
 from convworks.evaluate.several_predictions import Predicted, SeveralPredictions
 from convworks.evaluate.summary import summary
 from convworks.evaluate.svg import to_svg
@@ -58,6 +59,7 @@ ANSWERS = (
     "The lowest average precision (AP) first, the area below precision over recall. Found, missed and wrong count "
     "images at a probability of 0.5."
 )
+EXAMPLES = "Spread evenly over the split: as they are, and what the network made of them."
 WRONG_ANSWERS = "the highest loss first; an image counts as wrong when any of its classes is."
 
 
@@ -81,7 +83,7 @@ class ReportContent:
     """
 
     title: str
-    predictions: Predicted
+    predictions: Predicted | Reconstructions
     image: Callable[[int], UInt8[np.ndarray, "h w c"]] | None = None
     chose_checkpoint: bool | None = None
     note: str = ""
@@ -97,16 +99,64 @@ class ReportContent:
 def write_report(folder: Path, content: ReportContent) -> Path:
     """Write report.html, curves.png, confusion.png, errors.png, predictions.csv; return the page's path.
 
-    Where samples show any number of classes there is no confusion of one with another, and no confusion.png.
+    Where samples show any number of classes there is no confusion of one with another, and no confusion.png; where
+    images were made, reconstructions.png and worst.png in the place of both pictures.
     """
     folder.mkdir(parents=True, exist_ok=True)
     predictions = content.predictions
+    predictions.write_csv(folder / "predictions.csv")
+    if isinstance(predictions, Reconstructions):
+        first, own, pictures = _made(folder, content, predictions)
+    else:
+        first, own, pictures = _answered(folder, content, predictions)
     training = curves(content.history)
+    write_bytes(folder / "curves.png", to_png(training))
+    sections = [
+        _part("facts", "At a glance", "", page.tiles(content.facts) if content.facts else ""),
+        _part("curves", "Training", CURVES, _wide(to_svg(training)) if content.history else ""),
+        *own,
+        *_background(content),
+    ]
+    sections = [section for section in sections if section[2]]
+    html = PAGE.substitute(
+        title=escape(content.title),
+        style=Path(__file__).with_name("report.css").read_text(encoding="utf-8"),
+        links=" ".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in sections),
+        sections=first + "".join(html for _, _, html in sections),
+        beside=", ".join(("curves.png", *pictures, "predictions.csv")),
+    )
+    path = folder / "report.html"
+    # A file name that is not UTF-8 shows a question mark for each odd byte.
+    write_bytes(path, html.encode("utf-8", "replace"))
+    return path
+
+
+Part = tuple[str, str, str]
+#: What comes first on the page, its own sections, and the pictures that were written beside it.
+Told = tuple[str, list[Part], tuple[str, ...]]
+
+
+def _made(folder: Path, content: ReportContent, found: Reconstructions) -> Told:
+    """Tell of images that were made, and write them as pictures."""
+    corrupted = found.corruption is not None
+    chose, note = content.chose_checkpoint, content.note
+    first = reconstruction_page.headline(found, summary(found), chose_checkpoint=chose, note=note)
+    own = []
+    for anchor, title, words, pictures in (
+        ("reconstructions", "Reconstructions", EXAMPLES, found.examples),
+        ("worst", "Worst reconstructions", "Those of the highest squared error.", found.worst),
+    ):
+        drawn = reconstruction_page.drawing(pictures, corrupted=corrupted)
+        write_bytes(folder / f"{anchor}.png", to_png(drawn))
+        own.append(_part(anchor, title, words, _wide(to_svg(drawn))))
+    return first, own, ("reconstructions.png", "worst.png")
+
+
+def _answered(folder: Path, content: ReportContent, predictions: Predicted) -> Told:
+    """Tell of classes that were predicted, and write confusion and mistakes as pictures."""
     worst = predictions.worst(mistakes.MOST) if content.image else []
     pictures = [mistakes.as_picture(content.image(i)) for i in worst] if content.image else []
 
-    predictions.write_csv(folder / "predictions.csv")
-    write_bytes(folder / "curves.png", to_png(training))
     write_bytes(folder / "errors.png", mistakes.errors(predictions, worst, pictures))
 
     uris = [(mistakes.tile_uri(picture), mistakes.tiny(picture)) for picture in pictures]
@@ -124,29 +174,8 @@ def write_report(folder: Path, content: ReportContent) -> Path:
             _calibration(predictions),
             _mistakes(predictions, worst, page.mistakes_grid(predictions, worst, uris), WRONG_CLASSES),
         ]
-    sections = [
-        _part("facts", "At a glance", "", page.tiles(content.facts) if content.facts else ""),
-        _part("curves", "Training", CURVES, _wide(to_svg(training)) if content.history else ""),
-        *own,
-        *_background(content),
-    ]
-    sections = [section for section in sections if section[2]]
     several = isinstance(predictions, SeveralPredictions)
-    beside = ("curves.png", *(() if several else ("confusion.png",)), "errors.png", "predictions.csv")
-    html = PAGE.substitute(
-        title=escape(content.title),
-        style=Path(__file__).with_name("report.css").read_text(encoding="utf-8"),
-        links=" ".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in sections),
-        sections=first + "".join(html for _, _, html in sections),
-        beside=", ".join(beside),
-    )
-    path = folder / "report.html"
-    # A file name that is not UTF-8 shows a question mark for each odd byte.
-    write_bytes(path, html.encode("utf-8", "replace"))
-    return path
-
-
-Part = tuple[str, str, str]
+    return first, own, (*(() if several else ("confusion.png",)), "errors.png")
 
 
 def _part(anchor: str, title: str, note: str, body: str) -> Part:

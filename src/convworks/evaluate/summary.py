@@ -15,15 +15,18 @@ from convworks.evaluate.metrics import (
     wilson_interval,
 )
 from convworks.evaluate.predictions import Predictions
+from convworks.evaluate.reconstructions import Reconstructions, figures
 from convworks.evaluate.several_predictions import Predicted, SeveralPredictions
 
 
-def summary(predictions: Predicted) -> dict[str, Any]:
+def summary(predictions: Predicted | Reconstructions) -> dict[str, Any]:
     """Return the figures of merit of a split as plain numbers; `top5` only above five classes.
 
     Where samples show any number of classes: `map`, F1, the share of samples that are all right with its 95 % interval,
-    the binary cross-entropy, and how many labels there are in all.
+    the binary cross-entropy, and how many labels there are in all. Of images that were made: `mse` and `psnr`.
     """
+    if isinstance(predictions, Reconstructions):
+        return figures(predictions)
     return _several(predictions) if isinstance(predictions, SeveralPredictions) else _one(predictions)
 
 

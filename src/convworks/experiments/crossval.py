@@ -31,6 +31,7 @@ from convworks.files import write_text
 from convworks.training.config import RunConfig
 
 KIND = "crossval"
+CHOSEN = "Each network's epoch was chosen on its own fold, so expect a little less on new images."
 
 
 def crossval(
@@ -174,7 +175,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predi
         words=[
             *([f"95 % interval <b>{low:.2%} to {high:.2%}</b>"] if one else []),
             f"{said} over all {pooled['n']:,} images, each by the network that did not train on it.",
-            "Each network's epoch was chosen on its own fold, so expect a little less on new images.",
+            *([CHOSEN] if experiment.config.training.kept == "best" else []),
         ],
         tiles=[
             ("Mean of folds", told(found)),

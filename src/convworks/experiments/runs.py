@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convworks.evaluate.merit import figure
+from convworks.evaluate.merit import reached as said_of
+from convworks.evaluate.merit import written
 from convworks.experiments.carry_out import carry_out
 from convworks.experiments.job import Job, Outcome
 from convworks.experiments.record import Experiment, history
 from convworks.experiments.show import show
-from convworks.training.config import METRICS
+from convworks.training.config import METRICS, TrainingConfig
 from convworks.training.recorder import RunInterruptedError
 
 
@@ -31,10 +32,10 @@ def carry_out_all(experiment: Experiment, place: Path, jobs: Sequence[Job], work
             if outcome.status != "finished":
                 raise outcome.exception(job.name)
             outcomes[job.name] = outcome
-            reached = {name: score(place / name, metric) for name in outcomes}
+            reached = {name: score(place / name, experiment.config.training) for name in outcomes}
             best = (max if METRICS[metric] else min)(reached, key=lambda name: reached[name])
             said = f"{accuracies(outcome.results)}, {last_seconds(place / job.name):.1f} s"
-            shown.finish(job.name, said, f"{written(reached[best], metric)} ({best})")
+            shown.finish(job.name, said, f"{written(metric, reached[best])} ({best})")
 
         carry_out(jobs, place, workers=workers, total=len(jobs), tell=tell, ended=ended)
     return outcomes
@@ -50,16 +51,18 @@ def row(experiment: Experiment, place: Path, name: str, results: Mapping[str, An
         "epochs": results["epochs"],
         "best_epoch": results["best_epoch"],
         "seconds": last_seconds(run),
-        "score": score(run, experiment.config.training.best),
+        "score": score(run, experiment.config.training),
         "validation": results["validation"],
         "test": results["test"],
     }
 
 
-def score(run: Path, metric: str) -> float:
-    """Return the best value that a run reached of a metric on validation, which chose its checkpoint."""
-    values = [float(epoch[f"validation_{metric}"]) for epoch in history(run)]
-    return max(values) if METRICS[metric] else min(values)
+def score(run: Path, training: TrainingConfig) -> float:
+    """Return what the epoch that a run kept reached on validation, by the metric that `best` names."""
+    values = [float(epoch[f"validation_{training.best}"]) for epoch in history(run)]
+    if training.kept == "last":
+        return values[-1]
+    return max(values) if METRICS[training.best] else min(values)
 
 
 def last_seconds(run: Path) -> float:
@@ -68,11 +71,6 @@ def last_seconds(run: Path) -> float:
 
 
 def accuracies(results: Mapping[str, Any]) -> str:
-    """Write the accuracies (or mAP) of a run."""
+    """Write the accuracies (or mAP, or PSNR) of a run."""
     splits = [split for split in ("validation", "test") if results[split]]
-    return ", ".join(f"{split} {figure(results[split]):.2%}" for split in splits)
-
-
-def written(reached: float, metric: str) -> str:
-    """Write a value of a metric."""
-    return f"{reached:.4f}" if metric == "loss" else f"{reached:.2%}"
+    return ", ".join(f"{split} {said_of(results[split])}" for split in splits)

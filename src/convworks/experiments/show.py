@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from convworks.console import clock
-from convworks.evaluate.merit import figure
+from convworks.evaluate.merit import reached
 
 
 class Plain:
@@ -53,7 +53,7 @@ class Plain:
 
     def numbers(self) -> str:
         """Say what the runs at work have reached, what the best is, and how long it takes."""
-        rows = [f"{name} epoch {row['epoch']} {figure(row, 'validation_'):.2%}" for name, row in self.rows.items()]
+        rows = [f"{name} epoch {row['epoch']} {reached(row, 'validation_')}" for name, row in self.rows.items()]
         done = self.ended + sum(self.shares.values())
         left = (time.perf_counter() - self.began) * (self.total - done) / done if done else 0.0
         parts = [*rows[:3], *([f"best {self.best}"] if self.best else []), *([f"{clock(left)} left"] if done else [])]

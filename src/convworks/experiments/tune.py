@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from convworks.errors import InputError, RunError
+from convworks.evaluate.merit import written
 from convworks.experiments.carry_out import carry_out
 from convworks.experiments.job import Job, Outcome, make_job
 from convworks.experiments.record import Experiment, absolute, extended, opened, read, write
-from convworks.experiments.runs import accuracies, last_seconds, score, written
+from convworks.experiments.runs import accuracies, last_seconds, score
 from convworks.experiments.show import show
 from convworks.experiments.space import assignment, search_space, start
 from convworks.experiments.trials import Trials, hidden, open_storage, optuna
@@ -143,7 +144,7 @@ def _work(experiment: Experiment, place: Path, found: Trials, workers: int | str
             if outcome.status == "interrupted":
                 raise RunInterruptedError(job.name, "interrupted")
             if outcome.status == "finished":
-                found.tell(number, "complete", score(place / job.name, metric))
+                found.tell(number, "complete", score(place / job.name, experiment.config.training))
                 said = f"{accuracies(outcome.results)}, {last_seconds(place / job.name):.1f} s"
             elif outcome.status == "pruned":
                 found.tell(number, "pruned")
@@ -159,7 +160,7 @@ def _work(experiment: Experiment, place: Path, found: Trials, workers: int | str
                 found.tell(number, "fail")
                 said = f"failed: {' '.join(str(error).split())}"
             best = found.best()
-            shown.finish(job.name, said, f"{written(best.value, metric)} (trial-{best.number})" if best else "")
+            shown.finish(job.name, said, f"{written(metric, best.value)} (trial-{best.number})" if best else "")
 
         carry_out(jobs(), place, workers=workers, total=total, tell=tell, ended=ended)
     if found.best() is None:

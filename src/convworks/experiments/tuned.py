@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convworks.evaluate.merit import NAMES
+from convworks.evaluate.merit import NAMES, written
 from convworks.experiments import views
 from convworks.experiments.command import resume_command
 from convworks.experiments.page import Content, write_page
 from convworks.experiments.record import Experiment, history
-from convworks.experiments.runs import written
 from convworks.experiments.space import Dimension, assignment, start
 from convworks.experiments.trials import Trials, as_plain
 from convworks.training.config import METRICS
@@ -101,7 +100,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], space
         ],
         tiles=[
             *((field, _short(value)) for field, value in best["values"].items()),
-            *([("The recipe itself", written(recipe["value"], metric))] if recipe and recipe["value"] else []),
+            *([("The recipe itself", written(metric, recipe["value"]))] if recipe and recipe["value"] else []),
             ("Complete", str(states.count("complete"))),
             ("Pruned", str(states.count("pruned"))),
             ("Failed", str(states.count("fail"))),
@@ -111,7 +110,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], space
         rows=[
             (
                 row["name"],
-                "–" if row["value"] is None else written(row["value"], metric),
+                "–" if row["value"] is None else written(metric, row["value"]),
                 row["state"],
                 str(row["epochs"]),
                 "–" if row["seconds"] is None else f"{row['seconds']:.1f} s",

@@ -39,6 +39,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         *("autoencoder_fc", "autoencoder_fc_untied", "autoencoder_fc_deep", "autoencoder_linear"),
         *("autoencoder_denoising", "autoencoder_conv"),
     ),
+    "perceptron": ("perceptron", "perceptron_wide"),
     "textcnn": ("textcnn", "textcnn_rand", "textcnn_static", "textcnn_nonstatic", "textcnn_multichannel"),
     "waveform": ("m3", "m5", "m11", "m18"),
     "c3d": ("c3d",),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pydantic import PositiveInt
 from torch import nn
 
+from convworks.layers.even import EvenConv2d
 from convworks.layers.network import Network
 from convworks.layers.scale import Scale
 from convworks.layers.whitening import Whitening
@@ -57,22 +58,21 @@ def _group(in_channels: int, width: int) -> nn.Sequential:
     """Return convolution, pooling, normalisation, GELU, and the same without pooling."""
     return nn.Sequential(
         OrderedDict(
-            conv1=_convolution(in_channels, width),
+            conv1=_passing(EvenConv2d(in_channels, width)),
             pool=nn.MaxPool2d(2),
             norm1=_norm(width),
             gelu1=nn.GELU(),
-            conv2=_convolution(width, width),
+            conv2=_passing(nn.Conv2d(width, width, 3, padding=1, bias=False)),
             norm2=_norm(width),
             gelu2=nn.GELU(),
         )
     )
 
 
-def _convolution(in_channels: int, width: int) -> nn.Conv2d:
-    """Return a 3x3 convolution that begins by passing its input on; filters beyond those are random."""
-    found = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
-    nn.init.dirac_(found.weight.data[: min(in_channels, width)])
-    return found
+def _passing(convolution: nn.Conv2d) -> nn.Conv2d:
+    """Let a convolution begin by passing its input on; filters beyond those are random."""
+    nn.init.dirac_(convolution.weight.data[: convolution.in_channels])
+    return convolution
 
 
 def _norm(width: int) -> nn.BatchNorm2d:

@@ -23,6 +23,13 @@ RECIPES: dict[str, str] = {
     "mnist/lenet5": "mnist:lenet5",
     "mnist/lenet5-distortions": "mnist:lenet5_distortions",
     "cifar10/fast": "cifar10_fast:fast",
+    "autoencoder/linear": "autoencoder:linear",
+    "autoencoder/fc": "autoencoder:fully_connected",
+    "autoencoder/denoising": "autoencoder:denoising",
+    "autoencoder/convolutional": "autoencoder:convolutional",
+    "autoencoder/deep": "autoencoder:deep",
+    "autoencoder/stacked": "autoencoder:stacked_denoising",
+    "autoencoder/classifier": "autoencoder:classifier",
     **{
         f"cifar10/{kind}{depth}": f"cifar10:{kind}{depth}"
         for kind in ("resnet", "plain")

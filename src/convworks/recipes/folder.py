@@ -38,6 +38,8 @@ def default(source: Source, name: str) -> RunConfig:
             batch_size=_batch_size(len(train)),
             schedule=OneCycle(rate=0.1),
             loss=CrossEntropy(smoothing=0.1),
+            ema=0.99,
+            kept="last",
         ),
     )
 

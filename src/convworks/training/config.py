@@ -7,19 +7,22 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from convworks.config import Config
-from convworks.data.config import AugmentConfig, DataConfig
+from convworks.data.config import AugmentConfig, Corruption, DataConfig
 from convworks.hardware import DEVICES, is_device
 from convworks.models.config import ModelConfig
 from convworks.training.loss_config import CrossEntropy, LossConfig
 from convworks.training.optimizer_config import SGD, Optimizer
 from convworks.training.schedule_config import Schedule, Warmup
 
-Metric = Literal["loss", "top1", "top5", "balanced_accuracy", "map", "micro_f1", "macro_f1", "exact_match"]
-#: What validation measures where images have one label, and where they have any number.
+Metric = Literal[
+    "loss", "top1", "top5", "balanced_accuracy", "map", "micro_f1", "macro_f1", "exact_match", "mse", "psnr"
+]
+#: What validation measures where images have one label, where they have any number, and where images are made.
 ONE: tuple[Metric, ...] = ("loss", "top1", "top5", "balanced_accuracy")
 SEVERAL: tuple[Metric, ...] = ("loss", "map", "micro_f1", "macro_f1", "exact_match")
+IMAGES: tuple[Metric, ...] = ("loss", "mse", "psnr")
 #: Whether more of it is better.
-METRICS: dict[str, bool] = {name: name != "loss" for name in (*ONE, *SEVERAL)}
+METRICS: dict[str, bool] = {name: name not in ("loss", "mse") for name in (*ONE, *SEVERAL, *IMAGES)}
 
 
 class Clip(Config):
@@ -36,22 +39,36 @@ class Resolution(Config):
     until: Annotated[float, Field(gt=0, le=1)]
 
 
+class Pretraining(Config):
+    """Greedy layer-wise pre-training of an autoencoder (Hinton and Salakhutdinov 2006, Vincent et al. 2010).
+
+    Each layer takes so many `epochs`, and gives back what it reads without the `corruption`.
+    """
+
+    epochs: PositiveInt
+    corruption: Annotated[Corruption | None, Field(discriminator="kind")] = None
+
+
 class TrainingConfig(Config):
     """How the network is trained.
 
     A step takes `batch_size` samples, in `accumulation` parts one after the other where they do not fit into memory
     together. `ema` is the decay of an exponential moving average of the weights, which is then what is validated and
     kept (at most (1 + step) / (10 + step), or the first weights would never fade in a short run). `sampling` balanced
-    draws every class equally often. `best` names the metric on validation that chooses the checkpoint: of those of ONE,
-    or of SEVERAL where images have any number of labels; `patience`: stop after so many epochs that were not the best.
-    `keep_last` and `keep_best` say how many epochs keep their checkpoints. `resolutions` are sizes of images to begin
-    with, smaller than the network's (progressive resizing, Howard 2018), each until its share of the steps is done;
-    what is left has the network's own. `freeze` is a tap: all up to it stays as it is, running statistics included, and
-    computes as in evaluation. With `thaw`, at first only the part behind the tap at which a network was cut is trained
-    (or the last one with weights), and every so many epochs one more stage, down to `freeze` (Howard and Ruder 2018).
-    `depth_decay` multiplies the learning rate of each of these stages, once for the last of them, twice for the one
-    before it, and so on. `batch_norm` says whether the processes of a distributed run take each their own
-    statistics, or those of the whole batch.
+    draws every class equally often. `best` names the metric on validation by which epochs and runs are compared: of
+    those of ONE, of SEVERAL where images have any number of labels, of IMAGES where they are made. `kept` says whether
+    the bundle holds the best epoch or the last, which few validation images cannot choose better; `patience`: stop
+    after so many epochs that were not the best. `keep_last` and `keep_best` say how many epochs keep their checkpoints.
+    `resolutions` are sizes of images to begin with, smaller than the network's (progressive resizing, Howard 2018),
+    each until its share of the steps is done; what is left has the network's own. `freeze` is a tap: all up to it stays
+    as it is, running statistics included, and computes as in evaluation. With `thaw`, at first only the part behind the
+    tap at which a network was cut is trained (or the last one with weights), and every so many epochs one more stage,
+    down to `freeze` (Howard and Ruder 2018). `depth_decay` multiplies the learning rate of each of these stages, once
+    for the last of them, twice for the one before it, and so on. `batch_norm` says whether the processes of a
+    distributed run take each their own statistics, or those of the whole batch. `greedy` trains the
+    innermost layer of an autoencoder alone, to give back the code of the layers below instead of the image;
+    data.corruption is then that of the code. `pretraining` makes such a run for each layer first, from the outermost
+    one on, and begins with what they found.
     """
 
     epochs: PositiveInt
@@ -70,6 +87,9 @@ class TrainingConfig(Config):
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     batch_norm: Literal["local", "synchronised"] = "local"
     best: Metric = "top1"
+    kept: Literal["best", "last"] = "best"
+    greedy: bool = False
+    pretraining: Pretraining | None = None
     patience: PositiveInt | None = None
     keep_last: PositiveInt = 1
     keep_best: PositiveInt = 1

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from convworks.console import clock, say
-from convworks.evaluate.merit import NAMES, main
+from convworks.evaluate.merit import NAMES, main, reached, written
 from convworks.training.loop import Events, Setup
 from convworks.training.progress import Progress
 
@@ -95,7 +95,7 @@ def describe(setup: Setup, progress: Progress) -> str:
     totals = progress.totals
     left = (setup.steps - progress.step) * progress.seconds / max(progress.step, 1)
     return (
-        f"loss {totals.mean_loss:.4f}  {NAMES[progress.share]} {totals.share:.2%}  "
+        f"loss {totals.mean_loss:.4f}  {NAMES[progress.share]} {written(progress.share, totals.share)}  "
         f"{totals.seen / max(totals.seconds, 1e-9):,.0f} images/s  {clock(left)} left"
     )
 
@@ -105,10 +105,11 @@ def summary(setup: Setup, progress: Progress) -> str:
     row: dict[str, Any] = progress.history[-1]
     metric = main(row, "validation_")
     named = "" if metric == "top1" else f"{NAMES[metric]} "
-    best = " *" if progress.ranked(setup.config.training.best)[0]["epoch"] == progress.epoch else ""
+    training = setup.config.training
+    kept = training.kept == "best" and progress.ranked(training.best)[0]["epoch"] == progress.epoch
     return (
-        f"epoch {progress.epoch}/{setup.config.training.epochs}  loss {row['train_loss']:.4f}  "
-        f"{NAMES[progress.share]} {row[f'train_{progress.share}']:.2%}  "
-        f"validation {named}{row[f'validation_{metric}']:.2%}{best}  "
+        f"epoch {progress.epoch}/{training.epochs}  loss {row['train_loss']:.4f}  "
+        f"{NAMES[progress.share]} {written(progress.share, row[f'train_{progress.share}'])}  "
+        f"validation {named}{reached(row, 'validation_')}{' *' if kept else ''}  "
         f"{row['images_per_second']:,.0f} images/s  {clock(progress.seconds)}"
     )

@@ -13,8 +13,10 @@ from convworks.bundle.bundle import Bundle, save_bundle
 from convworks.config import to_json
 from convworks.console import clock
 from convworks.data.images import take
-from convworks.evaluate.merit import NAMES, figure, main
+from convworks.evaluate.merit import NAMES, main, reached
 from convworks.evaluate.predict import probabilities
+from convworks.evaluate.reconstruct import look
+from convworks.evaluate.reconstructions import Reconstructions
 from convworks.evaluate.report import ReportContent, write_report
 from convworks.evaluate.several_predictions import Predicted, make_predictions
 from convworks.evaluate.summary import summary
@@ -52,6 +54,7 @@ def finish(
         "seed": setup.config.seed,
         "epochs": progress.epoch,
         "best_epoch": best["epoch"],
+        "kept": setup.config.training.kept,
         "parameters": facts["parameters"],
         "macs": facts["macs"],
         "convworks": facts["environment"]["convworks"],
@@ -67,25 +70,28 @@ def finish(
             preprocessing=setup.preprocessing,
             classes=classes,
             several=material.source.several,
+            makes="images" if setup.train.asked == "images" else "logits",
+            corruption=setup.corruption,
             record=record,
         ),
     )
     shown = predictions.get("test") or predictions["validation"]
     images = material.splits[shown.split].images
+    where = " --out DIR" if isinstance(shown, Reconstructions) else ""
     page = write_report(
         path,
         ReportContent(
             title=f"{setup.config.model.title} on {material.source.name}",
             predictions=shown,
             image=lambda index: take(images, slice(index, index + 1))[0].permute(1, 2, 0).cpu().numpy(),
-            chose_checkpoint=shown.split == "validation",
+            chose_checkpoint=shown.split == "validation" and setup.config.training.kept == "best",
             history=_curves(progress),
             facts=_tiles(setup, progress, best, facts),
             seconds=list(seconds.items()),
             configuration=to_json(setup.config),
             environment={**facts["environment"], "precision": facts["precision"], "seed": setup.config.seed},
             command=facts["command"],
-            next_command=f"convworks predict {bundle} IMAGE...",
+            next_command=f"convworks predict {bundle} IMAGE...{where}",
         ),
     )
     return {
@@ -100,9 +106,13 @@ def finish(
     }
 
 
-def _predict(name: str, network: nn.Module, setup: Setup, material: Material) -> Predicted:
+def _predict(name: str, network: nn.Module, setup: Setup, material: Material) -> Predicted | Reconstructions:
     split = material.source.splits[name]
     images = material.splits[name].images
+    if material.splits[name].asked == "images":
+        corruption = setup.corruption
+        given = setup.preprocessing
+        return look(network, images, given, setup.precision, split=name, names=split.names, corruption=corruption)
     return make_predictions(
         split=name,
         names=split.names,
@@ -138,8 +148,8 @@ def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]
         ("MACs per image", f"{facts['macs']:,}"),
         ("Images in training", f"{len(setup.train):,}"),
         ("Input", f"{setup.preprocessing.channels}x{height}x{width}"),
-        ("Epochs", f"{progress.epoch} (best: {best['epoch']})"),
-        (f"Validation{named}", f"{figure(best, 'validation_'):.2%}"),
+        ("Epochs", f"{progress.epoch} ({setup.config.training.kept}: {best['epoch']})"),
+        (f"Validation{named}", reached(best, "validation_")),
         ("Images/s", f"{rates[len(rates) // 2]:,.0f}"),
         ("Training time", clock(progress.seconds)),
     ]

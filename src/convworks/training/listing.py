@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from convworks.errors import InputError
-from convworks.evaluate.merit import figure, share
+from convworks.evaluate.merit import figure, main, share
 from convworks.training.config import METRICS
 from convworks.training.folder import RECORD
 from convworks.training.resume import differences
@@ -21,7 +21,7 @@ MOST_ENTRIES = 200_000  # of folders that are looked through
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What is known of a run. `best` is the best value of `metric` on validation, `test` the accuracy (or mAP) on test.
+    """What is known of a run. `best` is the best value of `metric` on validation, `test` that of `measure` on test.
 
     `status` is running, finished, stopped, or killed: it says that it runs, but no process does. `when` is the time
     of its last record, in seconds since 1970; `seconds` is how long it trained.
@@ -35,6 +35,7 @@ class Run:
     planned: int
     metric: str
     best: float | None
+    measure: str
     test: float | None
     seconds: float
     when: float
@@ -81,6 +82,8 @@ def read_run(folder: Path) -> Run:
             raise ValueError(f"training.best is {metric!r}")
         history = _history(folder)
         reached = [float(row[f"validation_{metric}"]) for row in history]
+        if configuration["training"].get("kept") == "last":
+            reached = reached[-1:]
         tested = (record.get("results") or {}).get("test")
         return Run(
             name=str(folder),
@@ -91,6 +94,7 @@ def read_run(folder: Path) -> Run:
             planned=int(configuration["training"]["epochs"]),
             metric=metric,
             best=(max if METRICS[metric] else min)(reached, default=None),
+            measure="" if tested is None else main(tested),
             test=None if tested is None else figure(tested),
             seconds=float(history[-1]["seconds"]) if history else 0.0,
             when=path.stat().st_mtime,

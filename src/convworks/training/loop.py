@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from convworks.data import random
 from convworks.data.batches import Batch, Samples, batches, normalise, steps_per_epoch
+from convworks.data.config import Corruption
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import RunError
 from convworks.evaluate.task import Task
@@ -34,8 +35,8 @@ class Setup:
     """What a run works with, and does not change while it runs (but for the values of tensors).
 
     `forward` gives the logits, and (weight, logits) of all that has a loss; `averaged` is the network with the
-    moving average of the weights, where the run keeps one. `freezing` says what is held still, `factors` by what the
-    learning rate of a parameter is multiplied.
+    moving average of the weights, where the run keeps one. `corruption` is what is done to images that are read.
+    `freezing` says what is held still, `factors` by what the learning rate of a parameter is multiplied.
     """
 
     config: RunConfig
@@ -52,6 +53,7 @@ class Setup:
     task: Task
     measure: Callable[[Setup], dict[str, float]]
     precision: torch.dtype
+    corruption: Corruption | None = None
     world: World = ALONE
     freezing: Freezing = NOTHING
     factors: Mapping[str, float] = field(default_factory=dict)
@@ -94,6 +96,7 @@ class Setup:
             part=self.world.part,
             workers=self.config.data.workers,
             size=self.preprocessing.size,
+            corruption=self.corruption,
         )
 
     def rate(self, progress: Progress, step: int) -> float:
@@ -137,9 +140,9 @@ def fit(setup: Setup, progress: Progress, events: Events) -> None:
         started = time.perf_counter()
         for batch in setup.batches(progress):
             rate = setup.rate(progress, progress.step)
-            loss, correct = step(setup, progress.step, batch, rate)
+            loss, score = step(setup, progress.step, batch, rate)
             now = time.perf_counter()
-            progress.end_step(loss, correct, batch.size, now - started)
+            progress.end_step(loss, score, batch.size, now - started)
             started = now
             if progress.step % setup.steps_per_point == 0:
                 progress.mark(rate, progress.step / setup.steps_per_epoch)
@@ -152,24 +155,24 @@ def fit(setup: Setup, progress: Progress, events: Events) -> None:
         events.epoch_ended(setup, progress)
 
 
-def step(setup: Setup, number: int, batch: Batch, rate: float) -> tuple[float, int]:
-    """Take one training step; return the mean loss and the number of correct answers of the batch before it."""
+def step(setup: Setup, number: int, batch: Batch, rate: float) -> tuple[float, float]:
+    """Take one training step; return the mean loss of the batch before it and its sum of scores (correct answers)."""
     seed_torch(random.step_seed(setup.config.seed, number, setup.world.rank), setup.device)
-    training, loss, correct = setup.config.training, 0.0, 0.0
+    training, loss, score = setup.config.training, 0.0, 0.0
     # As many parts in every process, whose own share of the batch may be one sample smaller: they wait for each other.
     count = max(1, min(training.accumulation, batch.size // setup.world.size))
     for part, last in parts(batch, count):
         with setup.world.communicating(setup.forward, last):
-            value, right = backward(setup, number, part, batch.size)
-        loss, correct = loss + value, correct + right
-    loss, correct = setup.world.summed(torch.tensor([loss, correct], dtype=torch.float64)).tolist()
+            value, scored = backward(setup, number, part, batch.size)
+        loss, score = loss + value, score + scored
+    loss, score = setup.world.summed(torch.tensor([loss, score], dtype=torch.float64)).tolist()
     require_finite(setup, f"the loss at step {number}", loss, rate, gradients=True)
     if training.clip:
         clip(training.clip, setup.parameters)
     update(training.optimizer, setup.parameters, setup.state, rate, setup.factors)
     if setup.averaged is not None and training.ema is not None:
         move_average(setup.averaged, setup.network, average_decay(training.ema, number))
-    return loss, int(correct)
+    return loss, score
 
 
 def parts(batch: Batch, count: int) -> Iterator[tuple[Batch, bool]]:
@@ -180,8 +183,8 @@ def parts(batch: Batch, count: int) -> Iterator[tuple[Batch, bool]]:
         yield batch._replace(images=images, labels=labels, others=others), number == count
 
 
-def backward(setup: Setup, number: int, batch: Batch, size: int) -> tuple[float, int]:
-    """Add the gradients of part of a step of `size` samples; return its share of the loss, and the correct answers."""
+def backward(setup: Setup, number: int, batch: Batch, size: int) -> tuple[float, float]:
+    """Add the gradients of part of a step of `size` samples; return its share of the loss, and the sum of scores."""
     device = setup.device
     batch = batch._replace(images=batch.images.to(device), labels=batch.labels.to(device))
     if batch.others is not None:
@@ -194,7 +197,7 @@ def backward(setup: Setup, number: int, batch: Batch, size: int) -> tuple[float,
     loss = batch_loss(setup.loss, answers, batch) * (len(batch.labels) / size)
     (loss * setup.world.size).backward()  # type: ignore[no-untyped-call]  # processes average their gradients
     labels = batch.labels if batch.others is None or batch.share >= 0.5 else batch.others
-    return loss.item(), int(setup.task.right(logits, labels).sum())
+    return loss.item(), float(setup.task.score(logits.detach(), labels).sum())
 
 
 def require_finite(setup: Setup, what: str, loss: float, rate: float, *, gradients: bool = False) -> None:

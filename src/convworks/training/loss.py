@@ -7,13 +7,21 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from convworks.data.batches import Batch
 from convworks.errors import InputError
 from convworks.layers.network import Network
-from convworks.training.loss_config import BinaryCrossEntropy, CrossEntropy, LossConfig, OwnLoss, PenaltyLoss
+from convworks.training.loss_config import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    LossConfig,
+    OwnLoss,
+    PenaltyLoss,
+    PixelCrossEntropy,
+    SquaredError,
+)
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -39,6 +47,10 @@ def loss_function(
             return partial(binary_cross_entropy, weights=positive, smoothing=config.smoothing)
         case PenaltyLoss():
             return partial(penalty, rubbish=config.rubbish) if config.rivals else mean_penalty
+        case SquaredError():
+            return squared_error
+        case PixelCrossEntropy():
+            return pixel_cross_entropy
         case OwnLoss():
             if own is None:
                 raise InputError("loss", f"the run uses a loss of its own, {config.name!r}", "give it as loss=...")
@@ -77,10 +89,11 @@ def binary_cross_entropy(
     weights: Float[Tensor, "k"] | None,
     smoothing: float,
 ) -> Float[Tensor, ""]:
-    """Return the mean over samples and classes of -w y ln p - (1 - y) ln(1 - p), p the sigmoid of the logit."""
+    """Return the mean over samples of the sum over classes of -w y ln p - (1 - y) ln(1 - p), p the logit's sigmoid."""
     answers = F.one_hot(labels, logits.shape[1]).to(logits) if labels.ndim == 1 else labels.to(logits)
     answers = answers + smoothing * (0.5 - answers)
-    return F.binary_cross_entropy_with_logits(logits, answers, pos_weight=weights)
+    losses = F.binary_cross_entropy_with_logits(logits, answers, reduction="none", pos_weight=weights)
+    return losses.sum(1).mean()
 
 
 def weighted_cross_entropy(
@@ -103,6 +116,16 @@ def penalty(logits: Float[Tensor, "b k"], labels: Int64[Tensor, "b"], rubbish: f
     """Return the discriminative criterion (equation 9): cross-entropy with one more class of constant penalty."""
     constant = logits.new_full((len(logits), 1), -rubbish)
     return F.cross_entropy(torch.cat([logits, constant], 1), labels)
+
+
+def squared_error(made: Float[Tensor, "b c h w"], images: UInt8[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+    """Return the mean squared difference of made images and those in bytes, of which 255 is 1."""
+    return F.mse_loss(made, images.to(made) / 255)
+
+
+def pixel_cross_entropy(made: Float[Tensor, "b c h w"], images: UInt8[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+    """Return the mean over all values of -x ln y - (1 - x) ln (1 - y), y what was made of x."""
+    return F.binary_cross_entropy(made, images.to(made) / 255)
 
 
 def outputs(network: nn.Module, inputs: Tensor) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:

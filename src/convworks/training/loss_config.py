@@ -22,9 +22,10 @@ class CrossEntropy(Config):
 
 
 class BinaryCrossEntropy(Config):
-    """Cross-entropy of the sigmoid of each logit, the mean over classes: each is asked for by itself.
+    """Cross-entropy of the sigmoid of each logit, the sum over classes: each is asked for by itself.
 
-    It is that of images with any number of labels, and can be asked for where there is one. `smoothing` moves every
+    The sum, unlike the mean, has gradients of the size of cross-entropy's, so that learning rates need not change. It
+    is the loss of images with any number of labels, and can be asked for where there is one. `smoothing` moves every
     answer by half of it towards 1/2. `positive_weights` count the images that show a class, one number a class, or
     `balanced`: as much as those that do not.
     """
@@ -46,14 +47,33 @@ class PenaltyLoss(Config):
     rubbish: PositiveFloat = 1.0
 
 
+class SquaredError(Config):
+    """The squared difference between the image that a network makes and the one it is to give back, mean over pixels.
+
+    Values run from 0, black, to 1, white.
+    """
+
+    kind: Literal["squared_error"] = "squared_error"
+
+
+class PixelCrossEntropy(Config):
+    """The cross-entropy -x ln y - (1 - x) ln (1 - y) of each value x, read as a probability, and what is made of it, y.
+
+    The mean over the values of an image, for networks whose output is a sigmoid (Vincent et al. 2010, section 2.2).
+    """
+
+    kind: Literal["pixel_cross_entropy"] = "pixel_cross_entropy"
+
+
 class OwnLoss(Config):
     """A function of (logits, labels) of your own, given to `convworks.train(loss=...)`; `name` is how it is called.
 
-    Where images have any number of labels, it gets them as a matrix of 0 and 1.
+    Where images have any number of labels, it gets them as a matrix of 0 and 1; a network that makes images, the
+    images themselves, in bytes.
     """
 
     kind: Literal["own"] = "own"
     name: str
 
 
-LossConfig = CrossEntropy | BinaryCrossEntropy | PenaltyLoss | OwnLoss
+LossConfig = CrossEntropy | BinaryCrossEntropy | PenaltyLoss | SquaredError | PixelCrossEntropy | OwnLoss

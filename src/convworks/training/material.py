@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from convworks.console import counting
 from convworks.data.augment.pipeline import check_augment
@@ -19,18 +18,19 @@ from convworks.data.batches import Samples, steps_per_epoch
 from convworks.data.config import DataConfig
 from convworks.data.damaged import Usable, leave_out, refuse
 from convworks.data.folds import divide
-from convworks.data.images import Images, open_images
+from convworks.data.images import Decoded, Images, open_images
 from convworks.data.load import Loaded
 from convworks.data.place import byte_size
 from convworks.data.preprocess import Preprocessing
 from convworks.data.shape import image_shape
 from convworks.data.source import Source, located, require_train
+from convworks.data.unlabelled import divide_unlabelled, without_labels
 from convworks.errors import InputError
 from convworks.layers.network import Network
 from convworks.models.adapted import assemble, makes_logits
 from convworks.models.catalogue import Shape, facts
 from convworks.training.config import RunConfig
-from convworks.training.suit import check_suited
+from convworks.training.suit import check_suited, makes_images
 
 LARGEST = 224  # images of different sizes become squares of at most this side, where the recipe does not say
 
@@ -53,13 +53,17 @@ class Material:
 def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     """Decode every split of a source and build the network for it, on the device.
 
-    What the configuration leaves open (size, channels, mean, std) is taken from the training images.
+    What the configuration leaves open (size, channels, mean, std) is taken from the training images; a network that
+    gives images back reads them as they are.
     """
-    require_train(source)
+    alone = makes_images(config.model)
+    source = without_labels(source) if alone else source
+    if not alone:
+        require_train(source)
     check_suited(config, source)
     data = config.data
     usable = leave_out(source, data.skip_damaged)
-    source = divide(usable.source, data, config.seed)
+    source = (divide_unlabelled if alone else divide)(usable.source, data, config.seed)
     shape = image_shape(source.splits["train"], largest=LARGEST)
     channels = data.channels or shape.channels
     if channels not in (1, 3, 4, shape.channels):
@@ -80,7 +84,7 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     kept = data.stored or preprocessing.size
     check_augment(config.augment, kept, preprocessing.size, channels)
     # Built before anything is decoded, so that a network that does not fit the images says so at once.
-    network = _network(config, len(source.classes), preprocessing)
+    network = _network(config, channels if alone else len(source.classes), preprocessing)
     if data.decode == "always":
         refuse(source)  # before training, not in the middle of it
     loaded = {}
@@ -89,7 +93,7 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
             size = kept if name == "train" else preprocessing.size
             wanted = preprocessing.model_copy(update={"size": size})
             loaded[name] = open_images(split, wanted, always=data.decode == "always", report=report)
-    if data.mean is None or data.std is None:
+    if (data.mean is None or data.std is None) and not alone:
         mean, std = loaded["train"].mean_std()
         # A channel without any contrast keeps its scale.
         measured = {"mean": data.mean or mean, "std": data.std or tuple(value or 1.0 for value in std)}
@@ -98,8 +102,9 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     place = device if _fits(images.values(), device) else torch.device("cpu")
     splits = {
         name: Samples(
-            images=pixels.to(place) if isinstance(pixels, Tensor) else pixels,
+            images=pixels if isinstance(pixels, Decoded) else pixels.to(place),
             labels=torch.from_numpy(source.splits[name].labels).to(place),
+            asked="images" if alone else "labels",
         )
         for name, pixels in images.items()
     }
@@ -135,7 +140,7 @@ def _digest(content: bytes) -> str:
 
 def _network(config: RunConfig, classes: int, preprocessing: Preprocessing) -> Network:
     known = facts(config.model.name)
-    if known.reads != "images" or not makes_logits(config.model):
+    if known.reads != "images" or not (makes_logits(config.model) or makes_images(config.model)):
         reason = f"{config.model.name} turns {known.reads} into {known.makes}, the labels are classes of images"
         raise InputError("--model", reason, "choose a classifier of images: `convworks models` lists them")
     torch.manual_seed(config.seed)

@@ -15,12 +15,12 @@ class Totals:
     """Sums over the samples seen so far in an epoch."""
 
     loss: float = 0.0
-    correct: int = 0
+    correct: float = 0.0
     seen: int = 0
     seconds: float = 0.0
 
-    def add(self, loss: float, correct: int, seen: int) -> None:
-        """Count a batch with its mean loss."""
+    def add(self, loss: float, correct: float, seen: int) -> None:
+        """Count a batch with its mean loss and its sum of scores."""
         self.loss += loss * seen
         self.correct += correct
         self.seen += seen
@@ -32,7 +32,7 @@ class Totals:
 
     @property
     def share(self) -> float:
-        """The share of samples that were answered correctly."""
+        """The share of samples that were answered correctly, or the mean of other scores."""
         return self.correct / max(self.seen, 1)
 
 
@@ -40,7 +40,7 @@ class Totals:
 class Progress:
     """Step, epoch and batch to be done next; the epoch's sums; the history of epochs.
 
-    `share` is what the share of right answers is called in history and curve (top1, exact_match). `curve` holds some
+    `share` is what the mean of scores is called in history and curve (top1, exact_match, mse). `curve` holds some
     hundred points of training over the whole run, `window` the sums since its last point.
     """
 
@@ -63,7 +63,7 @@ class Progress:
         """Rebuild what `to_state` gave."""
         return cls(**{**state, "totals": Totals(**state["totals"]), "window": Totals(**state["window"])})
 
-    def end_step(self, loss: float, correct: int, seen: int, seconds: float) -> None:
+    def end_step(self, loss: float, correct: float, seen: int, seconds: float) -> None:
         """Count a batch and the time it took."""
         for totals in (self.totals, self.window):
             totals.add(loss, correct, seen)

@@ -21,7 +21,7 @@ from convworks.data.batches import steps_per_epoch
 from convworks.data.labels import count as label_counts
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError, RunError
-from convworks.evaluate.task import task
+from convworks.evaluate.task import IMAGES, task
 from convworks.layers.kernel_machine import make_room
 from convworks.layers.synchronised import synchronise
 from convworks.models.count import count
@@ -30,19 +30,22 @@ from convworks.training.begin import begin, placed
 from convworks.training.config import RunConfig
 from convworks.training.finish import finish
 from convworks.training.freeze import freezing, rate_factors
+from convworks.training.greedy import CODES, freeze, greedy_loss, greedy_outputs, is_deep
 from convworks.training.loop import Events, Setup, Several, fit
 from convworks.training.loss import Loss, loss_function, outputs
 from convworks.training.machine import check_machine, fit_machine, is_machine
 from convworks.training.material import Material, fingerprint, gather
 from convworks.training.measure import measure
+from convworks.training.measure_images import measure_codes, measure_images
 from convworks.training.optimizer import check_single, initial_state, trainable
 from convworks.training.progress import Progress, Row
 from convworks.training.recorder import NETWORK, Recorder, RunInterruptedError, recorded, restore
 from convworks.training.resolution import check_resolutions
 from convworks.training.resume import differences
 from convworks.training.schedule import check_schedule
+from convworks.training.suit import makes_images
 from convworks.training.tracking import check_tracking, tracked
-from convworks.training.world import World, joined
+from convworks.training.world import Forward, World, joined
 
 #: What PyTorch's messages have in common when another process is gone.
 GONE = re.compile("gloo|nccl|connection|socket|peer", re.IGNORECASE)
@@ -104,11 +107,16 @@ def prepare(
 
     Raises InputError for what does not fit together.
     """
+    if config.training.pretraining is not None:
+        reason = "makes several runs, one after the other, which only `convworks train` does"
+        raise InputError("training.pretraining", reason, "leave it out, or give model.start instead")
     if config.deterministic:
         told = hardware.make_deterministic(world.device)
         if world.rank == 0:
             say(told)
-    precision = hardware.choose_precision(config.precision, world.device)
+    # What is near 1 in bfloat16 is 1: too coarse for the values of an image.
+    asked = "float32" if config.precision == "auto" and makes_images(config.model) else config.precision
+    precision = hardware.choose_precision(asked, world.device)
     chosen = {"device": config.device if world.size > 1 else str(world.device)}
     chosen["precision"] = str(precision).removeprefix("torch.")
     if fresh:
@@ -143,7 +151,7 @@ def _leading(
                 with display.display() as shown, Recorder(path, known, shown) as recorder:
                     work = fit_machine if is_machine(setup.config.model) else fit
                     work(setup, progress, Several((recorder, *trackers, *events)))
-                best = _best(path / "checkpoints", setup, progress)
+                best = _kept(path / "checkpoints", setup, progress)
                 restore(checkpoint.load_checkpoint(path / "checkpoints", int(best["step"]))[0], setup)
                 results = finish(path, setup, material, progress, best, facts, loading=loaded - started)
                 for tracker in trackers:
@@ -155,13 +163,14 @@ def _leading(
     return results
 
 
-def _best(folder: Path, setup: Setup, progress: Progress) -> Row:
-    """Return the best epoch that has a checkpoint: somebody may have deleted a damaged one."""
-    known = checkpoint.steps(folder)
-    ranked = progress.ranked(setup.config.training.best)
+def _kept(folder: Path, setup: Setup, progress: Progress) -> Row:
+    """Return the best epoch, or the last, that has a checkpoint: somebody may have deleted a damaged one."""
+    known, training = checkpoint.steps(folder), setup.config.training
+    ranked = progress.ranked(training.best) if training.kept == "best" else progress.history[::-1]
     found = next((row for row in ranked if row["step"] in known), ranked[0])
     if found is not ranked[0]:
-        say(f"the checkpoint of epoch {ranked[0]['epoch']}, the best, is gone; epoch {found['epoch']} takes its place")
+        gone = f"the checkpoint of epoch {ranked[0]['epoch']}, the {training.kept}, is gone"
+        say(f"{gone}; epoch {found['epoch']} takes its place")
     return found
 
 
@@ -180,6 +189,9 @@ def _setup(material: Material, precision: torch.dtype, world: World, own: Loss |
         raise InputError("training.batch_size", reason, "use larger batches, or fewer processes")
     if world.size > 1 and training.batch_norm == "synchronised":
         synchronise(network)
+    deep = training.greedy and is_deep(network)
+    if training.greedy:
+        freeze(network)
     check_single(network)
     check_resolutions(training.resolutions, network, material.preprocessing)
     model = material.config.model
@@ -187,20 +199,30 @@ def _setup(material: Material, precision: torch.dtype, world: World, own: Loss |
     parameters = trainable(network)
     classes = len(material.source.classes)
     counts = torch.from_numpy(label_counts(material.source.splits["train"].labels, classes))
+    corruption = material.config.data.corruption
+    forward: Forward = partial(outputs, network)
+    if deep:
+        forward = partial(greedy_outputs, network, corruption=corruption)
+        loss, asked, measured = greedy_loss(training.loss), CODES, measure_codes
+    else:
+        loss = loss_function(training.loss, counts.to(world.device), own, images=len(train))
+        alone = train.asked == "images"
+        asked, measured = (IMAGES, measure_images) if alone else (task(material.source.several), measure)
     return Setup(
         config=material.config,
         network=network,
         averaged=copy.deepcopy(network).requires_grad_(False) if training.ema else None,
-        forward=world.parallel(partial(outputs, network), network),
+        forward=world.parallel(forward, network),
         parameters=parameters,
         state=initial_state(training.optimizer, parameters),
         preprocessing=material.preprocessing,
         train=train,
         validation=material.splits["validation"],
         classes=classes,
-        loss=loss_function(training.loss, counts.to(world.device), own, images=len(train)),
-        task=task(material.source.several),
-        measure=measure,
+        loss=loss,
+        task=asked,
+        measure=measured,
+        corruption=None if deep else corruption,
         precision=precision,
         world=world,
         freezing=held,

@@ -1,0 +1,52 @@
+"""`convworks evaluate` with a bundle that makes images."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from convworks.cli.answer import Answer, accuracy_line
+from convworks.data.source import Source
+from convworks.errors import InputError
+
+
+def run(
+    bundles: Sequence[Path],
+    source: Source,
+    *,
+    data: str,
+    split: str | None,
+    plain: bool,
+    out: Path | None,
+    device: str,
+) -> Answer:
+    """Measure how far the images that a network makes are from those that it is to give back."""
+    started = time.perf_counter()
+    if len(bundles) > 1:
+        raise InputError(bundles[1], "makes images, of which there is no ensemble", "give one bundle")
+    if not plain:
+        raise InputError("--protocol", "is for networks that name classes, this one makes images", "leave it out")
+    from convworks.evaluate.predictor import load
+    from convworks.evaluate.report import ReportContent, write_report
+    from convworks.evaluate.summary import summary
+
+    found = load(bundles[0], device=device).reconstructions(source, split=split)
+    values: dict[str, Any] = {
+        "bundles": [str(bundles[0])],
+        "data": data,
+        "split": found.split,
+        **summary(found),
+    }
+    lines = [accuracy_line(found.split, values)]
+    if out is not None:
+        command = f"convworks evaluate {shlex.quote(str(bundles[0]))} --data {shlex.quote(data)}"
+        title = f"{bundles[0].name} on {source.name}"
+        page = write_report(out, ReportContent(title=title, predictions=found, command=command))
+        values["report"] = str(page)
+        lines.append(f"report: {page}")
+    values["seconds"] = round(time.perf_counter() - started, 3)
+    lines.append(f"next:   convworks predict {shlex.quote(str(bundles[0]))} IMAGE... --out DIR")
+    return Answer(values=values, text="\n".join(lines))

@@ -1,0 +1,107 @@
+"""Greedy layer-wise training of an autoencoder: the innermost layer alone, on the code that those below it make.
+
+Hinton and Salakhutdinov 2006; with corrupted codes Vincent et al. 2010, section 3.5 (lecture 001: train the first layer
+as a shallow autoencoder, use its hidden units' activations to train another one, and so on).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convworks.data.config import Corruption, Gaussian, Masking
+from convworks.errors import InputError
+from convworks.evaluate.task import Task, itself
+from convworks.layers.network import Network
+from convworks.training.loss import Loss
+from convworks.training.loss_config import LossConfig, PixelCrossEntropy, SquaredError
+
+
+class Innermost(NamedTuple):
+    """The layers below the innermost one, that one, and its way back."""
+
+    below: nn.Sequential
+    forth: nn.Module
+    back: nn.Module
+
+
+def innermost(network: nn.Module) -> Innermost:
+    """Return the innermost layer; InputError for a network that has no layers which mirror each other."""
+    stages = dict(network.stages.named_children()) if isinstance(network, Network) else {}
+    layers = [list(stages[name].children()) if name in stages else [] for name in ("encoder", "decoder")]
+    if not layers[0] or len(layers[0]) != len(layers[1]):
+        reason = "needs layers and their way back, `encoder` and `decoder`, which this network has not"
+        raise InputError("training.greedy", reason, "choose --model autoencoder_fc_deep, or leave it out")
+    return Innermost(nn.Sequential(*layers[0][:-1]), layers[0][-1], layers[1][0])
+
+
+def is_deep(network: nn.Module) -> bool:
+    """Say whether there are layers below the innermost one, whose code it is to give back instead of the image."""
+    return len(innermost(network).below) > 0
+
+
+def freeze(network: nn.Module) -> None:
+    """Leave the innermost layer and its way back to train, nothing else."""
+    found = innermost(network)
+    network.requires_grad_(False)
+    found.forth.requires_grad_(True)
+    found.back.requires_grad_(True)
+
+
+def codes(
+    network: nn.Module,
+    inputs: Float[Tensor, "b c h w"],
+    corruption: Corruption | None = None,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "2 b f"]:
+    """Return what the innermost layer gave back, and the code of the layers below that it was to give back."""
+    assert isinstance(network, Network)
+    found = innermost(network)
+    with torch.no_grad():
+        code = found.below(network.stem(inputs))
+    read = code if corruption is None else corrupted(code, corruption, generator)
+    return torch.stack((found.back(found.forth(read)), code))
+
+
+def corrupted(
+    code: Float[Tensor, "b f"], corruption: Corruption, generator: torch.Generator | None = None
+) -> Float[Tensor, "b f"]:
+    """Corrupt the values of a code, of which 0 is the lowest and 1 the highest."""
+    if isinstance(corruption, Gaussian):
+        normal = torch.empty_like(code).normal_(generator=generator)
+        return code + corruption.deviation * normal
+    number = torch.empty_like(code).uniform_(generator=generator)
+    kept = code * (number >= corruption.rate)
+    return kept if isinstance(corruption, Masking) else torch.where(number < corruption.rate / 2, 1.0, kept)
+
+
+def greedy_loss(config: LossConfig) -> Loss:
+    """Return the loss of `codes`; the labels of the batch, which are its images, are not asked for."""
+    match config:
+        case SquaredError():
+            return lambda found, images: F.mse_loss(found[0], found[1])
+        case PixelCrossEntropy():
+            return lambda found, images: F.binary_cross_entropy(found[0], found[1])
+        case _:
+            reason = f"{config.kind} does not compare codes"
+            raise InputError("training.loss", reason, "--set training.loss.kind=squared_error, or pixel_cross_entropy")
+
+
+def code_errors(found: Float[Tensor, "2 b f"], images: Tensor) -> Float[Tensor, "b"]:
+    """Return the mean squared error of each code."""
+    return (found[0].float() - found[1].float()).square().mean(1)
+
+
+CODES = Task(share="code_mse", probabilities=itself, score=code_errors)
+
+
+def greedy_outputs(
+    network: nn.Module, inputs: Tensor, corruption: Corruption | None
+) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
+    """Return `codes` as a training step asks for them; their corruption is drawn as dropout is, by the step."""
+    found = codes(network, inputs, corruption)
+    return found, {"head": (1.0, found)}
