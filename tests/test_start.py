@@ -57,7 +57,19 @@ def test_importing_convworks_imports_nothing_heavy() -> None:
 def test_the_public_face() -> None:
     import convworks
 
-    assert convworks.__all__ == ["__version__", "crossval", "load", "lr_range", "network", "restarts", "train", "tune"]
+    assert convworks.__all__ == [
+        "__version__",
+        "crossval",
+        "features",
+        "load",
+        "lr_range",
+        "network",
+        "probe",
+        "restarts",
+        "train",
+        "transfer",
+        "tune",
+    ]
     assert callable(convworks.train)
     assert callable(convworks.load)
     with pytest.raises(AttributeError, match="nothing"):

@@ -1,8 +1,9 @@
 """convworks, the convolutional-network workshop.
 
 `convworks.train(...)` trains, `convworks.load(bundle)` loads a trained network with `.predict(images)` and
-`.evaluate(source)`. `network` names one of your own. `restarts`, `crossval` and `tune` train several, `lr_range` finds
-a learning rate. Importing this page imports nothing heavy.
+`.evaluate(source)`. `transfer` trains one on another source, `features` and `probe` say what it computes inside.
+`network` names one of your own. `restarts`, `crossval` and `tune` train several, `lr_range` finds a learning rate.
+Importing this page imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -13,12 +14,28 @@ if TYPE_CHECKING:
     from convworks.api import crossval, lr_range, restarts, train, tune
     from convworks.evaluate.predictor import load
     from convworks.models.own import network
+    from convworks.transfer_api import features, probe, transfer
 
-__all__ = ["__version__", "crossval", "load", "lr_range", "network", "restarts", "train", "tune"]
+__all__ = [
+    "__version__",
+    "crossval",
+    "features",
+    "load",
+    "lr_range",
+    "network",
+    "probe",
+    "restarts",
+    "train",
+    "transfer",
+    "tune",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
     "train": "convworks.api",
+    "transfer": "convworks.transfer_api",
+    "features": "convworks.transfer_api",
+    "probe": "convworks.transfer_api",
     "network": "convworks.models.own",
     "load": "convworks.evaluate.predictor",
     "restarts": "convworks.api",

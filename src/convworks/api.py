@@ -64,14 +64,14 @@ def train(
         if out is not None:
             raise InputError("--out", "a run that goes on stays where it is", "leave it out")
         if (Path(resume) / EXPERIMENT).exists():
-            changes = _changes(model, None, device, seed, deterministic, overrides)
+            changes = changes_of(model, None, device, seed, deterministic, overrides)
             _check_resumed(recipe, data, None, [*changes, *([str(epochs)] if epochs is not None else [])], "--json")
             from convworks.experiments.stack import resume_stack
 
             return resume_stack(Path(resume))
         if restarted():  # by torchrun: what was asked for is in the run already
             return _resume(Path(resume), None, None, None, [], loss, events)
-        changes = _changes(model, None, device, seed, deterministic, overrides)
+        changes = changes_of(model, None, device, seed, deterministic, overrides)
         return _resume(Path(resume), epochs, recipe, data, changes, loss, events)
     if out is None and allowed_restarts() > 0:
         raise InputError("--out", "is needed, for a run that torchrun may start again to find itself", "name a folder")
@@ -79,7 +79,7 @@ def train(
         if epochs.startswith("+"):
             raise InputError("--epochs", f"{epochs} is for a run that goes on", "give the run with --resume")
         epochs = whole_epochs(epochs)
-    changes = _changes(model, epochs, device, seed, deterministic, overrides)
+    changes = changes_of(model, epochs, device, seed, deterministic, overrides)
     if loss is not None:
         own = {"kind": "own", "name": own_name(loss)}
         changes.append(assignment("training.loss", own))
@@ -121,7 +121,7 @@ def restarts(
 
     `workers` is a number of processes, or "ray"; everything else is as in `train`. `resume` goes on with such a folder.
     """
-    changes = _changes(model, epochs, device, seed, deterministic, overrides)
+    changes = changes_of(model, epochs, device, seed, deterministic, overrides)
     if resume is not None:
         _check_resumed(recipe, data, out, changes, "--runs and --workers")
         from convworks.experiments.restarts import resume_restarts
@@ -155,7 +155,7 @@ def crossval(
 
     `group_by` names a column of a CSV source whose equal values stay together. The rest is as in `restarts`.
     """
-    changes = _changes(model, epochs, device, seed, deterministic, overrides)
+    changes = changes_of(model, epochs, device, seed, deterministic, overrides)
     if resume is not None:
         given = folds is not None or not stratified or group_by is not None
         _check_resumed(recipe, data, out, [*changes, *(["folds"] if given else [])], "--workers")
@@ -194,7 +194,7 @@ def tune(
     `search` are dimensions such as "training.schedule.rate=log:1e-4..1"; `storage` is the URL of an Optuna storage, in
     which several machines that name the same `study` share the trials. The rest is as in `restarts`.
     """
-    changes = _changes(model, epochs, device, seed, deterministic, overrides)
+    changes = changes_of(model, epochs, device, seed, deterministic, overrides)
     dimensions = list(search)
     if resume is not None:
         given = [*dimensions, *([study] if study else []), *([] if pruning else ["pruning"])]
@@ -239,7 +239,7 @@ def lr_range(
     refuse_torchrun("convworks lr-range")
     began = time.perf_counter()
     sweep = Sweep(lowest=float(lowest), highest=float(highest), steps=steps)
-    changes = _changes(model, None, device, seed, False, overrides)
+    changes = changes_of(model, None, device, seed, False, overrides)
     config, source = configure(recipe, data, changes)
     from convworks.training.range_test import sweep_source
 
@@ -291,7 +291,7 @@ def _experiment(
     folder.check_outside(folder.claim(place, f"{config.recipe}-{kind}"), source)
     from convworks.training.suit import makes_images
 
-    if kind != "tune" and makes_images(config.model.name):
+    if kind != "tune" and makes_images(config.model):
         reason = f"compares and combines answers, but {config.model.name} makes images"
         raise InputError(f"convworks {kind}", reason, "train it with `convworks train`, or `convworks tune`")
     train = _command(config, recipe, data, changes)
@@ -309,28 +309,28 @@ def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str
 
         if data is not None:
             config = override(config, [assignment("data.source", str(data))])
-        changed = _changed(config, changes, data)
-        source = open_source(changed.data.source, report=downloading())
-        return _changed(suited(config, source, changed.model.name), changes, data), source
+        found = changed(config, changes, data)
+        source = open_source(found.data.source, report=downloading())
+        return changed(suited(config, source, found.model), changes, data), source
     from convworks.recipes.folder import default
     from convworks.training.suit import suited
 
     assert data is not None
     source = open_source(data, report=downloading())
     config = default(source, str(data))
-    model = _changed(config, changes, data).model.name
-    return _changed(suited(config, source, model), changes, data), source
+    model = changed(config, changes, data).model
+    return changed(suited(config, source, model), changes, data), source
 
 
-def _changed(config: RunConfig, changes: Iterable[str], data: str | Path | None) -> RunConfig:
+def changed(config: RunConfig, changes: Iterable[str], data: str | Path | None) -> RunConfig:
     """Apply the assignments; one that names another source than `data` would be passed over, so it is refused."""
-    changed = override(config, changes)
-    if data is not None and changed.data.source != config.data.source:
+    result = override(config, changes)
+    if data is not None and result.data.source != config.data.source:
         raise InputError("--set data.source", f"is not what --data says, {str(data)!r}", "leave one of them out")
-    return changed
+    return result
 
 
-def _changes(
+def changes_of(
     model: str | None,
     epochs: int | None,
     device: str | None,

@@ -72,6 +72,14 @@ def foreign(p: Place) -> list[str]:
     return [p.bundle(), p.bundle(lambda d: d.update(classes=["x", "y"]), name="other")]
 
 
+def transfer(place: Place, *words: str, classes: str = "ab") -> list[str]:
+    return ["transfer", place.bundle(), "--data", place.folder(classes=classes), "--out", "out", *words]
+
+
+def features(place: Place, *words: str) -> list[str]:
+    return ["features", place.bundle(), "--data", place.folder(), *words]
+
+
 def experiment(place: Place, **changes: object) -> str:
     """Write the record of an experiment of three restarts."""
     record = json.loads((place.trained / "run.json").read_text())
@@ -708,6 +716,75 @@ SHARDS: Rows = {
     else (lambda p: train(p.write("x.parquet", "PAR1")), "x.parquet | needs pyarrow | convworks[parquet]"),
 }
 
+TRANSFER: Rows = {
+    "cut at no tap": (
+        lambda p: transfer(p, "--cut", "stage9"),
+        "--cut | 'stage9' | did you mean 'stage2' | it can be cut at: stem, stage1.conv, stage1.pool",
+    ),
+    "freeze at no tap": (
+        lambda p: transfer(p, "--freeze", "nowhere"),
+        "training.freeze | 'nowhere' | taps: stem, stage1",
+    ),
+    "freeze everything": (
+        lambda p: transfer(p, "--freeze", "head"),
+        "training.freeze | nothing to train | before the last",
+    ),
+    "unknown head": (lambda p: transfer(p, "--head", "swm"), "--head | 'swm' | did you mean 'svm' | linear, two-layer"),
+    "machine that fine-tunes": (
+        lambda p: transfer(p, "--head", "svm", "--freeze", "stem"),
+        "head svm | cannot fine-tune | --head linear",
+    ),
+    "machine of many epochs": (
+        lambda p: transfer(p, "--head", "rbf-svm", "--epochs", "5"),
+        "head rbf-svm | fitted once | leave out --freeze, --epochs",
+    ),
+    "machine that thaws": (
+        lambda p: transfer(p, "--head", "svm", "--set", "training.thaw=2"),
+        "head svm | cannot fine-tune | training.thaw",
+    ),
+    "machine that clips": (
+        lambda p: transfer(p, "--head", "svm", "--set", "training.clip.limit=1"),
+        "head svm | no use for training.clip | leave that out",
+    ),
+    "machine that augments": (
+        lambda p: transfer(p, "--head", "svm", "--set", "augment.flip=True"),
+        "head svm | augment | leave that out",
+    ),
+    "head kept for other classes": (
+        lambda p: transfer(p, "--head", "keep", classes="ac"),
+        "data | classes differ | only the bundle has b | only the source has c | --head linear",
+    ),
+    "head kept and cut": (lambda p: transfer(p, "--head", "keep", "--cut", "stem"), "--cut | not cut off | leave out"),
+    "thaw longer than the run": (
+        lambda p: transfer(p, "--epochs", "2", "--set", "training.thaw=5"),
+        "training.thaw | training has 2 | training.epochs=",
+    ),
+    "depth decay above one": (
+        lambda p: transfer(p, "--set", "training.depth_decay=1.5"),
+        "training.depth_decay | less than or equal to 1 | 1.5",
+    ),
+    "cut without a head": (
+        lambda p: change(p, "model.cut=stem"),
+        "model | cut, head and outputs belong together | convworks transfer",
+    ),
+    "transfer from nothing": (
+        lambda p: ["transfer", "gone", "--data", p.folder()],
+        "gone | does not exist | bundle",
+    ),
+    "features of no tap": (lambda p: features(p, "--tap", "stage9"), "tap | 'stage9' | taps: stem, stage1"),
+    "features of no split": (lambda p: features(p, "--split", "tests"), "--split | 'tests' | it has: train"),
+    "features pooled somehow": (lambda p: features(p, "--pool", "mean"), "--pool | 'mean' | average, max, none"),
+    "features as a picture": (lambda p: features(p, "--out", "x.png"), "--out x.png | .npz or .parquet"),
+    "probe of no tap": (
+        lambda p: ["probe", p.bundle(), "--data", p.folder(), "--tap", "head.x"],
+        "tap | 'head.x' | taps: stem",
+    ),
+    "probe without labels": (
+        lambda p: ["probe", p.bundle(), "--data", p.images("x")],
+        "x | without class folders | sort",
+    ),
+}
+
 ROWS = (
     SHARDS
     | LOOKING
@@ -722,6 +799,7 @@ ROWS = (
     | USING
     | FILTERING
     | IMAGENET
+    | TRANSFER
     | FAILING
 )
 ROWS |= EXPERIMENTS | (TUNING if find_spec("optuna") else {})

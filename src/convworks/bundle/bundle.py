@@ -20,8 +20,10 @@ from convworks.config import Config, build, to_json
 from convworks.data.config import Corruption
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import InputError
+from convworks.layers.kernel_machine import make_room
 from convworks.layers.network import without_auxiliary
-from convworks.models.catalogue import Shape, create
+from convworks.models.adapted import assemble
+from convworks.models.catalogue import Shape
 from convworks.models.config import ModelConfig
 
 
@@ -90,14 +92,16 @@ def load_bundle(path: Path) -> Bundle:
     )
     try:
         model = build(ModelConfig, description["model"], where="model")
-        network = without_auxiliary(create(model.name, shape, table=model.table))
+        network = without_auxiliary(assemble(model, shape))
     except InputError as error:  # it names fields of a run, and its remedy is one for a run
         own = "name it with convworks.network, if it is one of your own, or " if error.where == "model" else ""
         raise InputError(file, f"{error.where}: {error.reason}", own + REMEDY) from None
     if not weights.is_file() or files.sha256(weights) != description["weights_sha256"]:
         raise InputError(weights, "is missing or does not have the checksum in bundle.json", REMEDY)
     try:
-        network.load_state_dict(load_file(weights))
+        state = load_file(weights)
+        make_room(network, state)
+        network.load_state_dict(state)
     except (SafetensorError, RuntimeError) as error:
         raise InputError(weights, f"does not fit the network {model.name} ({_first_line(error)})", REMEDY) from None
     network.eval().channels_last()

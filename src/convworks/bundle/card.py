@@ -98,6 +98,7 @@ def _ratio(value: float | None) -> str:
 
 def _making(record: dict[str, Any]) -> list[str]:
     known = [
+        _origin(record.get("transfer")),
         f"recipe {record['recipe']}" if "recipe" in record else "",
         f"seed {record['seed']}" if "seed" in record else "",
         f"{record['parameters']:,} parameters" if "parameters" in record else "",
@@ -106,6 +107,14 @@ def _making(record: dict[str, Any]) -> list[str]:
     ]
     told = ", ".join(part for part in known if part)
     return [f"{told[0].upper()}{told[1:]}." if told else "Not recorded."]
+
+
+def _origin(found: dict[str, Any] | None) -> str:
+    """Say what a transferred network was cut from."""
+    if not found:
+        return ""
+    frozen = f", frozen up to {found['frozen']}" if found["frozen"] else ""
+    return f"transferred from {found['from']}, cut at {found['cut']}{frozen}"
 
 
 def _chosen(record: dict[str, Any]) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import typer
 
-import convworks.cli.experiments  # noqa: F401  (its commands register themselves)
+import convworks.cli.experiments
+import convworks.cli.taps  # noqa: F401  (their commands register themselves)
 from convworks.cli.answer import Answer
 from convworks.cli.commands import app
 from convworks.errors import ConvworksError, InputError, RunError

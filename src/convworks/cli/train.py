@@ -41,6 +41,11 @@ def run(
         overrides=overrides,
         command=shlex.join(["convworks", *sys.argv[1:]]),
     )
+    return answer(found)
+
+
+def answer(found: dict[str, Any]) -> Answer:
+    """Say how good the network of a run is, and where its results are."""
     if not found:  # a process of torchrun that is not the first: that one answers
         return Answer(values={}, text="", silent=True)
     lines = [accuracy_line(split, found[split]) for split in ("validation", "test") if found[split]]

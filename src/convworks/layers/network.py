@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from convworks.errors import InputError, nearest
 from convworks.layers.hourglass import Hourglass
 from convworks.layers.members import Members
+from convworks.layers.mode import not_in_place
 
 
 class Auxiliary(NamedTuple):
@@ -84,26 +85,32 @@ class Network(nn.Module):
         return tuple(self._tapped())
 
     def activations(self, images: Num[Tensor, "b *input"], taps: Iterable[str]) -> dict[str, Tensor]:
-        """Return the named activations of a batch; an unknown tap raises an InputError that lists them."""
-        modules = self._tapped()
+        """Return the named activations of a batch; an unknown tap raises an InputError that lists them.
+
+        They are what the tapped modules give, also where the next one would work in place, upon the same memory.
+        """
         found: dict[str, Tensor] = {}
         handles = []
         for tap in taps:
-            if tap not in modules:
-                raise InputError(
-                    "tap", f"there is no tap {tap!r}{nearest(tap, modules)}", f"taps: {', '.join(modules)}"
-                )
 
             def keep(_module: nn.Module, _inputs: object, output: Tensor, tap: str = tap) -> None:
                 found[tap] = output
 
-            handles.append(modules[tap].register_forward_hook(keep))
+            handles.append(self.tapped(tap).register_forward_hook(keep))
         try:
-            self(images)
+            with not_in_place(self):
+                self(images)
         finally:
             for handle in handles:
                 handle.remove()
         return {tap: found[tap] for tap in taps}
+
+    def tapped(self, tap: str) -> nn.Module:
+        """Return the module whose output a tap is; an unknown tap raises an InputError that lists them."""
+        modules = self._tapped()
+        if tap not in modules:
+            raise InputError("tap", f"there is no tap {tap!r}{nearest(tap, modules)}", f"taps: {', '.join(modules)}")
+        return modules[tap]
 
     def _tapped(self) -> dict[str, nn.Module]:
         modules = {"stem": self.stem}

@@ -60,8 +60,12 @@ class TrainingConfig(Config):
     the bundle holds the best epoch or the last, which few validation images cannot choose better; `patience`: stop
     after so many epochs that were not the best. `keep_last` and `keep_best` say how many epochs keep their checkpoints.
     `resolutions` are sizes of images to begin with, smaller than the network's (progressive resizing, Howard 2018),
-    each until its share of the steps is done; what is left has the network's own. `batch_norm` says whether the
-    processes of a distributed run take each their own statistics, or those of the whole batch. `greedy` trains the
+    each until its share of the steps is done; what is left has the network's own. `freeze` is a tap: all up to it stays
+    as it is, running statistics included, and computes as in evaluation. With `thaw`, at first only the part behind the
+    tap at which a network was cut is trained (or the last one with weights), and every so many epochs one more stage,
+    down to `freeze` (Howard and Ruder 2018). `depth_decay` multiplies the learning rate of each of these stages, once
+    for the last of them, twice for the one before it, and so on. `batch_norm` says whether the processes of a
+    distributed run take each their own statistics, or those of the whole batch. `greedy` trains the
     innermost layer of an autoencoder alone, to give back the code of the layers below instead of the image;
     data.corruption is then that of the code. `pretraining` makes such a run for each layer first, from the outermost
     one on, and begins with what they found.
@@ -75,6 +79,9 @@ class TrainingConfig(Config):
     warmup: Warmup | None = None
     loss: Annotated[LossConfig, Field(discriminator="kind")] = CrossEntropy()
     resolutions: tuple[Resolution, ...] = ()
+    freeze: str | None = None
+    thaw: PositiveInt | None = None
+    depth_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     clip: Clip | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     sampling: Literal["shuffled", "balanced"] = "shuffled"

@@ -59,6 +59,7 @@ def finish(
         "macs": facts["macs"],
         "convworks": facts["environment"]["convworks"],
         "precision": facts["precision"],
+        **_origin(setup),
         **results,
     }
     save_bundle(
@@ -80,7 +81,7 @@ def finish(
     page = write_report(
         path,
         ReportContent(
-            title=f"{setup.config.model.name} on {material.source.name}",
+            title=f"{setup.config.model.title} on {material.source.name}",
             predictions=shown,
             image=lambda index: take(images, slice(index, index + 1))[0].permute(1, 2, 0).cpu().numpy(),
             chose_checkpoint=shown.split == "validation" and setup.config.training.kept == "best",
@@ -121,6 +122,15 @@ def _predict(name: str, network: nn.Module, setup: Setup, material: Material) ->
     )
 
 
+def _origin(setup: Setup) -> dict[str, Any]:
+    """Say of a transferred network where it comes from, and what of it stayed as it was."""
+    model = setup.config.model
+    if model.cut is None:
+        return {}
+    path = Path(model.start.path).name if model.start and model.start.path else None
+    return {"transfer": {"from": path, "cut": model.cut, "frozen": setup.config.training.freeze}}
+
+
 def _curves(progress: Progress) -> list[dict[str, float | int]]:
     """Return training from its finer points, validation from the epochs."""
     validated = [{k: v for k, v in row.items() if k.startswith(("epoch", "validation_"))} for row in progress.history]
@@ -133,7 +143,7 @@ def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]
     named = "" if (metric := main(best, "validation_")) == "top1" else f" {NAMES[metric]}"
     rates = sorted(row["images_per_second"] for row in progress.history)
     return [
-        ("Network", setup.config.model.name),
+        ("Network", setup.config.model.title),
         ("Parameters", f"{facts['parameters']:,}"),
         ("MACs per image", f"{facts['macs']:,}"),
         ("Images in training", f"{len(setup.train):,}"),

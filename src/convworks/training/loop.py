@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from convworks.errors import RunError
 from convworks.evaluate.task import Task
 from convworks.hardware import seed_torch
 from convworks.training.config import RunConfig
+from convworks.training.freeze import NOTHING, Freezing, hold
 from convworks.training.loss import Loss, batch_loss
 from convworks.training.optimizer import update
 from convworks.training.progress import Progress
@@ -35,6 +36,7 @@ class Setup:
 
     `forward` gives the logits, and (weight, logits) of all that has a loss; `averaged` is the network with the
     moving average of the weights, where the run keeps one. `corruption` is what is done to images that are read.
+    `freezing` says what is held still, `factors` by what the learning rate of a parameter is multiplied.
     """
 
     config: RunConfig
@@ -53,6 +55,8 @@ class Setup:
     precision: torch.dtype
     corruption: Corruption | None = None
     world: World = ALONE
+    freezing: Freezing = NOTHING
+    factors: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -72,7 +76,7 @@ class Setup:
     @property
     def device(self) -> torch.device:
         """Where the network is."""
-        return next(iter(self.parameters.values())).device
+        return next(self.network.parameters()).device
 
     @property
     def evaluated(self) -> nn.Module:
@@ -132,7 +136,7 @@ class Several(Events):
 def fit(setup: Setup, progress: Progress, events: Events) -> None:
     """Train from where `progress` stands to the last epoch, or until `patience` runs out; both are changed in place."""
     while progress.epoch < setup.config.training.epochs and not exhausted(setup, progress):
-        setup.network.train()
+        hold(setup.network, setup.parameters, setup.freezing, progress.epoch)
         started = time.perf_counter()
         for batch in setup.batches(progress):
             rate = setup.rate(progress, progress.step)
@@ -165,7 +169,7 @@ def step(setup: Setup, number: int, batch: Batch, rate: float) -> tuple[float, f
     require_finite(setup, f"the loss at step {number}", loss, rate, gradients=True)
     if training.clip:
         clip(training.clip, setup.parameters)
-    update(training.optimizer, setup.parameters, setup.state, rate)
+    update(training.optimizer, setup.parameters, setup.state, rate, setup.factors)
     if setup.averaged is not None and training.ema is not None:
         move_average(setup.averaged, setup.network, average_decay(training.ema, number))
     return loss, score

@@ -27,7 +27,8 @@ from convworks.data.source import Source, located, require_train
 from convworks.data.unlabelled import divide_unlabelled, without_labels
 from convworks.errors import InputError
 from convworks.layers.network import Network
-from convworks.models.catalogue import Shape, create, facts
+from convworks.models.adapted import assemble, makes_logits
+from convworks.models.catalogue import Shape, facts
 from convworks.training.config import RunConfig
 from convworks.training.suit import check_suited, makes_images
 
@@ -55,7 +56,7 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     What the configuration leaves open (size, channels, mean, std) is taken from the training images; a network that
     gives images back reads them as they are.
     """
-    alone = makes_images(config.model.name)
+    alone = makes_images(config.model)
     source = without_labels(source) if alone else source
     if not alone:
         require_train(source)
@@ -139,12 +140,12 @@ def _digest(content: bytes) -> str:
 
 def _network(config: RunConfig, classes: int, preprocessing: Preprocessing) -> Network:
     known = facts(config.model.name)
-    if known.reads != "images" or known.makes not in ("logits", "images"):
+    if known.reads != "images" or not (makes_logits(config.model) or makes_images(config.model)):
         reason = f"{config.model.name} turns {known.reads} into {known.makes}, the labels are classes of images"
         raise InputError("--model", reason, "choose a classifier of images: `convworks models` lists them")
     torch.manual_seed(config.seed)
     shape = Shape(classes=classes, channels=preprocessing.channels, size=preprocessing.size)
-    return create(config.model.name, shape, table=config.model.table)
+    return assemble(config.model, shape)
 
 
 def _resolved(data: DataConfig, source: Source, preprocessing: Preprocessing) -> DataConfig:

@@ -73,14 +73,36 @@ def last_weights(parameters: Mapping[str, Tensor]) -> set[str]:
 
 
 @torch.no_grad()
-def update(config: Optimizer, parameters: Mapping[str, Tensor], state: Mapping[str, Tensor], rate: float) -> None:
-    """Take one step in place, from the gradients that the parameters hold, and clear these."""
+def update(
+    config: Optimizer,
+    parameters: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    rate: float,
+    factors: Mapping[str, float] | None = None,
+) -> None:
+    """Take one step in place, from the gradients that the parameters hold, and clear these.
+
+    `factors` multiply the learning rate of the parameters that they name.
+    """
     moved = {name: parameter for name, parameter in parameters.items() if parameter.grad is not None}
+    last = last_weights(parameters) if isinstance(config, Muon) else set()
+    by_factor: dict[float, dict[str, Tensor]] = {}
+    for name, parameter in moved.items():
+        by_factor.setdefault((factors or {}).get(name, 1.0), {})[name] = parameter
+    for factor, group in by_factor.items():
+        _step(config, group, state, rate * factor, last)
+    for parameter in parameters.values():
+        parameter.grad = None
+
+
+def _step(
+    config: Optimizer, moved: Mapping[str, Tensor], state: Mapping[str, Tensor], rate: float, last: set[str]
+) -> None:
+    """Change parameters that have the same learning rate; `last` are weights that make logits."""
     for weights in (True, False):
         group = {name: parameter for name, parameter in moved.items() if is_weight(parameter) is weights}
         decay = config.weight_decay if weights or config.decays == "all" else 0.0
         if isinstance(config, Muon):
-            last = last_weights(parameters)
             hidden = {name: value for name, value in group.items() if weights and name not in last}
             _move(config, hidden, state, rate, decay)
             rest = SGD(momentum=config.momentum, nesterov=config.nesterov and config.momentum > 0)
@@ -91,8 +113,6 @@ def update(config: Optimizer, parameters: Mapping[str, Tensor], state: Mapping[s
                 _move(rest, named, state, rate * factor, decay)
         else:
             _move(config, group, state, rate, decay)
-    for parameter in parameters.values():
-        parameter.grad = None
 
 
 def _move(

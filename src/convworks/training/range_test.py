@@ -18,6 +18,7 @@ from convworks.data.batches import Batch
 from convworks.data.source import Source
 from convworks.errors import InputError, RunError
 from convworks.training.config import RunConfig
+from convworks.training.freeze import hold
 from convworks.training.loop import Setup, step
 from convworks.training.progress import Progress
 from convworks.training.range_config import EXPLOSION, Sweep
@@ -79,7 +80,7 @@ def range_test(
     best = mean = math.inf
     exploded = False
     with untouched(setup):
-        setup.network.train()
+        hold(setup.network, setup.parameters, setup.freezing, progress.epoch if progress else 0)
         first = progress.step if progress else 0
         batches = _endless(tried, progress or Progress())
         for number, (rate, batch) in enumerate(zip(rates, batches, strict=False)):

@@ -22,21 +22,24 @@ from convworks.data.labels import count as label_counts
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError, RunError
 from convworks.evaluate.task import IMAGES, task
+from convworks.layers.kernel_machine import make_room
 from convworks.layers.synchronised import synchronise
 from convworks.models.count import count
 from convworks.training import checkpoint, display, folder
 from convworks.training.begin import begin, placed
 from convworks.training.config import RunConfig
 from convworks.training.finish import finish
+from convworks.training.freeze import freezing, rate_factors
 from convworks.training.greedy import CODES, freeze, greedy_loss, greedy_outputs, is_deep
 from convworks.training.loop import Events, Setup, Several, fit
 from convworks.training.loss import Loss, loss_function, outputs
+from convworks.training.machine import check_machine, fit_machine, is_machine
 from convworks.training.material import Material, fingerprint, gather
 from convworks.training.measure import measure
 from convworks.training.measure_images import measure_codes, measure_images
 from convworks.training.optimizer import check_single, initial_state, trainable
 from convworks.training.progress import Progress, Row
-from convworks.training.recorder import Recorder, RunInterruptedError, recorded, restore
+from convworks.training.recorder import NETWORK, Recorder, RunInterruptedError, recorded, restore
 from convworks.training.resolution import check_resolutions
 from convworks.training.resume import differences
 from convworks.training.schedule import check_schedule
@@ -85,6 +88,7 @@ def _joined(
 ) -> dict[str, Any]:
     """Train as one of the processes; all but the first return nothing."""
     check_tracking(config)
+    check_machine(config, source, world)
     fresh = resume is None or not checkpoint.steps(resume / "checkpoints")
     setup, material = prepare(world, config, source, loss, fresh=fresh)
     check_schedule(setup.config.training, setup.steps)
@@ -111,7 +115,7 @@ def prepare(
         if world.rank == 0:
             say(told)
     # What is near 1 in bfloat16 is 1: too coarse for the values of an image.
-    asked = "float32" if config.precision == "auto" and makes_images(config.model.name) else config.precision
+    asked = "float32" if config.precision == "auto" and makes_images(config.model) else config.precision
     precision = hardware.choose_precision(asked, world.device)
     chosen = {"device": config.device if world.size > 1 else str(world.device)}
     chosen["precision"] = str(precision).removeprefix("torch.")
@@ -145,7 +149,8 @@ def _leading(
             folder.write_record(path, setup.config, "running", **facts)
             with tracked(setup.config, path, progress) as trackers:
                 with display.display() as shown, Recorder(path, known, shown) as recorder:
-                    fit(setup, progress, Several((recorder, *trackers, *events)))
+                    work = fit_machine if is_machine(setup.config.model) else fit
+                    work(setup, progress, Several((recorder, *trackers, *events)))
                 best = _kept(path / "checkpoints", setup, progress)
                 restore(checkpoint.load_checkpoint(path / "checkpoints", int(best["step"]))[0], setup)
                 results = finish(path, setup, material, progress, best, facts, loading=loaded - started)
@@ -189,6 +194,8 @@ def _setup(material: Material, precision: torch.dtype, world: World, own: Loss |
         freeze(network)
     check_single(network)
     check_resolutions(training.resolutions, network, material.preprocessing)
+    model = material.config.model
+    held = freezing(network, training, model.cut, machine=is_machine(model), processes=world.size)
     parameters = trainable(network)
     classes = len(material.source.classes)
     counts = torch.from_numpy(label_counts(material.source.splits["train"].labels, classes))
@@ -218,6 +225,8 @@ def _setup(material: Material, precision: torch.dtype, world: World, own: Loss |
         corruption=None if deep else corruption,
         precision=precision,
         world=world,
+        freezing=held,
+        factors=rate_factors(network, training.depth_decay, model.cut),
     )
 
 
@@ -266,6 +275,7 @@ def _resumed(path: Path, setup: Setup, known: dict[str, Any]) -> Progress:
     except (KeyError, TypeError) as error:
         reason = f"its last checkpoint cannot be read ({type(error).__name__}: {error})"
         raise InputError(checkpoints, reason, "start the run anew") from None
+    make_room(setup.network, {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items()})
     shapes = [{name: tuple(t.shape) for name, t in each.items()} for each in (tensors, recorded(setup))]
     for where, before, after in (
         (setup.config.data.source, began, known),

@@ -8,6 +8,7 @@ from convworks.data.labels import is_several, told
 from convworks.data.source import Source
 from convworks.errors import InputError
 from convworks.models.catalogue import facts
+from convworks.models.config import ModelConfig
 from convworks.training.config import IMAGES, ONE, SEVERAL, Metric, RunConfig
 from convworks.training.loss_config import (
     BinaryCrossEntropy,
@@ -23,13 +24,13 @@ REMEDY = "--set training.loss.kind=binary_cross_entropy"
 COMPARING = (SquaredError, PixelCrossEntropy, OwnLoss)
 
 
-def makes_images(name: str) -> bool:
-    """Say whether a network turns images into images."""
-    known = facts(name)
-    return (known.reads, known.makes) == ("images", "images")
+def makes_images(model: ModelConfig) -> bool:
+    """Say whether a network turns images into images: none that was cut and has a new head does."""
+    known = facts(model.name)
+    return (known.reads, known.makes) == ("images", "images") and not model.adapted
 
 
-def suited(config: RunConfig, source: Source, model: str) -> RunConfig:
+def suited(config: RunConfig, source: Source, model: ModelConfig) -> RunConfig:
     """Return a recipe for a source and a network.
 
     Where images have any number of labels, cross-entropy becomes that of each class; the best epoch is then the one
@@ -61,7 +62,7 @@ def _comparing(config: RunConfig) -> RunConfig:
 
 def check_suited(config: RunConfig, source: Source) -> None:
     """Refuse a loss, a metric or a sampling that is not defined for what is asked for."""
-    if makes_images(config.model.name):
+    if makes_images(config.model):
         _check_comparing(config)
         return
     training = config.training

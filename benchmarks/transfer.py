@@ -1,0 +1,234 @@
+"""What transfer gains: a network trained on some classes, or by others, adapts to new classes with few images.
+
+    python -m benchmarks.transfer cifar FOLDER --out results/transfer     # FOLDER/{train,test}/CLASS, as CIFAR-10
+    python -m benchmarks.transfer hymenoptera FOLDER --out results/ants   # FOLDER/{train,val}/CLASS
+
+Every run is a line of OUT/runs.jsonl; what is there already is not done again. At the end OUT/table.md and, for CIFAR,
+OUT/curve.svg. The test images are measured once a run and choose nothing: epochs, costs and factors are chosen on a
+tenth of the training images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+
+import convworks
+
+KNOWN = ("airplane", "automobile", "bird", "cat", "deer")
+NEW = ("dog", "frog", "horse", "ship", "truck")
+
+#: name: options of `convworks.transfer`; nothing for training from scratch
+METHODS: dict[str, dict[str, Any] | None] = {
+    "from scratch": None,
+    "frozen": {"freeze": "CUT"},
+    "frozen, two layers": {"freeze": "CUT", "head": "two-layer"},
+    "discriminative": {},
+    "gradual": {"overrides": ["training.thaw=THAW"]},
+    "full": {"overrides": ["training.depth_decay=1"]},
+    "linear SVM": {"head": "svm"},
+    "RBF SVM": {"head": "rbf-svm"},
+}
+
+
+def chosen(folder: Path, classes: Iterable[str], place: Path, count: int | None, seed: int = 0) -> Path:
+    """Make links to `count` training images of each class (all where None), chosen by the seed, and to all of test."""
+    rng = np.random.default_rng(seed)
+    for kind in classes:
+        for split in ("train", "test"):
+            files = sorted((folder / split / kind).iterdir())
+            if split == "train" and count is not None:
+                files = [files[index] for index in sorted(rng.permutation(len(files))[:count].tolist())]
+            (place / split / kind).mkdir(parents=True, exist_ok=True)
+            for file in files:
+                link = place / split / kind / file.name
+                if not link.is_symlink():
+                    link.symlink_to(file.resolve())
+    return place
+
+
+def with_test(folder: Path, place: Path) -> Path:
+    """Make links to a folder of train and val, which becomes test: its images choose nothing here."""
+    place.mkdir(parents=True, exist_ok=True)
+    for ours, theirs in (("train", "train"), ("test", "val")):
+        if not (place / ours).is_symlink():
+            (place / ours).symlink_to((folder / theirs).resolve())
+    return place
+
+
+class Study:
+    """Runs that are done once each, and kept as lines of a file."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        out.mkdir(parents=True, exist_ok=True)
+        self.file = out / "runs.jsonl"
+        self.rows = [json.loads(line) for line in self.file.read_text().splitlines()] if self.file.exists() else []
+
+    def run(
+        self,
+        method: str,
+        data: Path,
+        bundle: Path | str,
+        model: str,
+        seed: int,
+        key: dict[str, Any],
+        options: Sequence[str],
+    ) -> None:
+        """Do one run, unless it is done."""
+        wanted = {"method": method, "seed": seed, **key}
+        if any(row.items() >= wanted.items() for row in self.rows):
+            return
+        place = self.out / "runs" / "-".join(str(value).replace(" ", "_") for value in wanted.values())
+        asked = METHODS[method]
+        common: dict[str, Any] = {"data": data, "seed": seed, "out": place}
+        began = time.perf_counter()
+        if asked is None:
+            found = convworks.train(model=model, overrides=options, **common)
+        else:
+            own = [_thaw(text, options) for text in asked.get("overrides", ())]
+            machine = "svm" in asked.get("head", "")
+            freeze = "head.features" if "freeze" in asked else None  # where both ResNets are cut
+            changes = [*([] if machine else options), *own]
+            sizes = [option for option in options if machine and option.startswith("data.size")]
+            head = asked.get("head", "linear")
+            found = convworks.transfer(bundle, freeze=freeze, head=head, overrides=[*sizes, *changes], **common)
+        row = {
+            **wanted,
+            "top1": found["test"]["top1"],
+            "n": found["test"]["n"],
+            "validation": found["validation"]["top1"],
+            "epochs": found["epochs"],
+            "seconds": round(time.perf_counter() - began, 1),
+        }
+        self.rows.append(row)
+        with self.file.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(row, flush=True)
+
+    def cells(self, method: str, **key: Any) -> list[float]:
+        return [row["top1"] for row in self.rows if row["method"] == method and key.items() <= row.items()]
+
+
+def cifar(
+    folder: Path,
+    out: Path,
+    *,
+    known: Sequence[str] = KNOWN,
+    new: Sequence[str] = NEW,
+    counts: Sequence[int] = (10, 50, 500),
+    seeds: int = 3,
+    model: str = "resnet20",
+    base: Sequence[str] = ("training.epochs=30",),
+    options: Sequence[str] = (),
+    methods: Sequence[str] = tuple(METHODS),
+) -> Study:
+    """Train `model` on the known classes, then adapt it to the new ones with so many images of each."""
+    study = Study(out)
+    bundle = out / "base"
+    if not (bundle / "bundle" / "bundle.json").exists():
+        data = chosen(folder, known, out / "data" / "known", None)
+        found = convworks.train(data=data, model=model, out=bundle, seed=0, overrides=base)
+        print(f"base: {found['test']['top1']:.4f} of {found['test']['n']}", flush=True)
+    for count in counts:
+        for seed in range(seeds):
+            data = chosen(folder, new, out / "data" / f"new-{count}-{seed}", count, seed)
+            for method in methods:
+                study.run(method, data, bundle, model, seed, {"images": count}, options)
+    write(study, "images", counts, methods)
+    draw(study, counts, methods)
+    return study
+
+
+def hymenoptera(folder: Path, out: Path, *, sizes: Sequence[int] = (32, 64), seeds: int = 3) -> Study:
+    """Adapt the ResNet-44 that others trained on CIFAR-10 to ants and bees, at several sizes of image."""
+    study, model = Study(out), "resnet44"
+    data = with_test(folder, out / "data")
+    for size in sizes:
+        for seed in range(seeds):
+            for method in METHODS:
+                key, options = {"size": size}, [f"data.size=({size}, {size})"]
+                study.run(method, data, f"{model}:cifar10", model, seed, key, options)
+    write(study, "size", sizes, tuple(METHODS))
+    return study
+
+
+def write(study: Study, key: str, values: Sequence[int], methods: Sequence[str]) -> None:
+    """Write a table: the mean over the seeds, and their standard deviation."""
+    lines = [f"| {key} | " + " | ".join(map(str, values)) + " |", "|---" * (len(values) + 1) + "|"]
+    for method in methods:
+        cells = [_cell(study.cells(method, **{key: value})) for value in values]
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    (study.out / "table.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def draw(study: Study, counts: Sequence[int], methods: Sequence[str]) -> None:
+    """Draw the share of right answers over the number of images, on a logarithmic axis."""
+    from convworks.evaluate.axes import Panel
+    from convworks.evaluate.draw_file import write_drawing
+    from convworks.evaluate.drawing import Circle, Drawing, Line, Shape, Text, remark
+
+    found = {method: [study.cells(method, images=count) for count in counts] for method in methods}
+    shares = [share for cells in found.values() for cell in cells for share in cell]
+    ends = (max(0.0, min(shares) - 0.03), min(1.0, max(shares) + 0.03))
+    panel = Panel(left=56, top=40, width=520, height=340, x=(np.log10(counts[0]), np.log10(counts[-1])), y=ends)
+    shapes: list[Shape] = [Text(x=0, y=10, text="Test accuracy by images a class", size=16, bold=True)]
+    shapes += panel.axes(percent=True, x_ticks=[])
+    shapes += [remark(panel.across(np.log10(count)), 396, str(count)) for count in counts]
+    colours = ("muted", "blue", "teal", "green", "ochre", "orange", "rose", "violet")
+    for place, (method, cells) in enumerate(found.items()):
+        colour = colours[place % len(colours)]
+        points = tuple((panel.across(np.log10(c)), panel.up(mean(cell))) for c, cell in zip(counts, cells, strict=True))
+        if len(points) > 1:
+            shapes.append(Line(points=points, stroke=colour, width=2.0, dashed=method == "from scratch"))
+        for (x, _), cell in zip(points, cells, strict=True):
+            shapes += [Circle(x=x, y=panel.up(share), radius=2.6, fill=colour) for share in cell]
+        shapes.append(Line(points=((600, 50 + 22 * place), (620, 50 + 22 * place)), stroke=colour, width=2.4))
+        shapes.append(remark(628, 50 + 22 * place, method, "start", size=11))
+    write_drawing(
+        study.out / "curve.svg",
+        Drawing(width=780, height=410, label="transfer by images a class", shapes=tuple(shapes)),
+    )
+
+
+def _cell(shares: Sequence[float]) -> str:
+    if not shares:
+        return ""
+    spread = f" ± {100 * stdev(shares):.1f}" if len(shares) > 1 else ""
+    return f"{100 * mean(shares):.1f}{spread}"
+
+
+def _thaw(text: str, options: Sequence[str]) -> str:
+    """Thaw the four stages below the head in the first half of a run."""
+    epochs = next((int(option.partition("=")[2]) for option in options if option.startswith("training.epochs=")), 80)
+    return text.replace("THAW", str(max(1, epochs // 8)))
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", choices=("cifar", "hymenoptera"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--counts", default="10,50,500", help="images a class")
+    parser.add_argument("--base-epochs", type=int, default=30)
+    asked = parser.parse_args(words)
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
+    if asked.study == "hymenoptera":
+        hymenoptera(asked.folder, asked.out, seeds=asked.seeds)
+        return
+    counts = tuple(map(int, asked.counts.split(",")))
+    cifar(asked.folder, asked.out, counts=counts, seeds=asked.seeds, base=(f"training.epochs={asked.base_epochs}",))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""`convworks transfer`, `features` and `probe`: every option of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convworks.cli.answer import Answer
+from convworks.cli.commands import Debug, Device, Json, app
+from convworks.cli.experiments import Deterministic, RunDevice, Set
+
+Bundle = Annotated[
+    str, typer.Argument(help="The folder of a bundle or a run, or a name such as resnet50:imagenet.", metavar="BUNDLE")
+]
+Source = Annotated[str, typer.Option(help="A labelled source: a name or a path.")]
+Pooling = Annotated[
+    str, typer.Option(metavar="NAME", help="What becomes of maps: average, max, or none (all their values).")
+]
+
+
+@app.command()
+def transfer(
+    bundle: Bundle,
+    data: Source,
+    cut: Annotated[
+        str | None,
+        typer.Option(metavar="TAP", help="Where the new head begins.  [default: before the last layer]"),
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(metavar="TAP", help="Keep all up to this tap as it is.  [default: nothing; below an SVM, all]"),
+    ] = None,
+    head: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="linear, two-layer, svm, rbf-svm; keep: the bundle's own, for its classes."),
+    ] = "linear",
+    epochs: Annotated[int | None, typer.Option(help="How often each image is seen.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder, new or empty.  [default: runs/transfer]")] = None,
+    device: RunDevice = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of every random choice.")] = None,
+    deterministic: Deterministic = False,
+    skip_damaged: Annotated[
+        bool,
+        typer.Option("--skip-damaged", help="Leave damaged files out, up to 5 % of all (data.skip_damaged=0.05)."),
+    ] = False,
+    overrides: Set = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Train a bundle on other images: cut it at a tap, put a new head on, freeze what is to stay."""
+    from convworks.cli import transfer as command
+
+    return command.run(
+        bundle,
+        data=data,
+        cut=cut,
+        freeze=freeze,
+        head=head,
+        epochs=epochs,
+        out=out,
+        device=device,
+        seed=seed,
+        deterministic=deterministic,
+        skip_damaged=skip_damaged,
+        overrides=overrides or (),
+    )
+
+
+@app.command()
+def features(
+    bundle: Bundle,
+    data: Annotated[str, typer.Option(help="A source: a name or a path.")],
+    tap: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TAP", help="Whose activations; may be repeated.  [default: before the last layer]"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The file (.npz or .parquet); an older one is replaced.")] = Path(
+        "features.npz"
+    ),
+    split: Annotated[str | None, typer.Option(help="train, validation or test.  [default: all that there are]")] = None,
+    pool: Pooling = "average",
+    device: Device = "auto",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Write what a network computes at its taps, a vector an image, for other programs."""
+    from convworks.cli import features as command
+
+    return command.run(bundle, data=data, taps=tap or (), out=out, split=split, pool=pool, device=device)
+
+
+@app.command()
+def probe(
+    bundle: Bundle,
+    data: Source,
+    tap: Annotated[
+        list[str] | None, typer.Option(metavar="TAP", help="Which tap; may be repeated.  [default: every one]")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where to draw the curve (.png or .svg); an older one is replaced.")] = Path(
+        "probe.png"
+    ),
+    pool: Pooling = "average",
+    seed: Annotated[int, typer.Option(help="The seed by which validation is split off.")] = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Fit a linear classifier to the features at every tap: how much each depth knows of the classes of a source."""
+    from convworks.cli import probe as command
+
+    return command.run(bundle, data=data, taps=tap or (), out=out, pool=pool, seed=seed, device=device)

@@ -1,0 +1,180 @@
+"""Transfer of a small network of the digits, through the Python interface."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+
+import convworks
+from convworks.bundle.bundle import load_bundle
+from convworks.errors import InputError
+from convworks.evaluate.feature_table import FeatureTable
+from convworks.layers.network import Network
+from convworks.training import checkpoint
+from convworks.training.svm import best_of, calibrated
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("source") / "run"
+    convworks.train(out=out, epochs=2, device="cpu")
+    return out
+
+
+def transfer(run: Path, out: Path, *overrides: str, **options: Any) -> dict[str, Any]:
+    return convworks.transfer(run, out=out, overrides=overrides, **{"data": "digits", "device": "cpu", **options})
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "bundle" / "weights.safetensors")
+
+
+def table(run: Path, split: str) -> FeatureTable:
+    return convworks.features(run, data="digits", taps=["head.features"], split=split, device="cpu")
+
+
+@pytest.mark.parametrize("cut", ["stem", "stage1.pool", "stage1", "head.features"])
+def test_what_is_frozen_up_to_the_cut_is_the_bundles(run: Path, tmp_path: Path, cut: str) -> None:
+    found = transfer(run, tmp_path / "run", cut=cut, freeze=cut, epochs=1)
+    before, after = weights(run), weights(Path(found["run"]))
+    kept = [name for name in after if not name.startswith("head.")]
+    assert kept
+    assert all(torch.equal(after[name], before[name]) for name in kept)
+    assert {name for name in after if name.startswith("head.")} == {"head.logits.weight", "head.logits.bias"}
+    network = load_bundle(Path(found["bundle"])).network
+    assert isinstance(network, Network)
+    assert network.taps[0] == "stem"
+    assert cut in network.taps
+
+
+def test_it_begins_with_the_bundles_weights_and_all_of_it_learns(run: Path, tmp_path: Path) -> None:
+    slow = "training.schedule={'kind': 'constant', 'rate': 1e-12}"
+    same = weights(Path(transfer(run, tmp_path / "a", slow, epochs=1)["run"]))
+    free = weights(Path(transfer(run, tmp_path / "b", epochs=1)["run"]))
+    for name, value in weights(run).items():
+        if name.endswith("weight") and not name.startswith("head."):
+            torch.testing.assert_close(same[name], value, rtol=0, atol=1e-6)
+            assert not torch.equal(free[name], value)
+
+
+def test_the_bundle_needs_the_first_one_no_more_nor_does_the_run(run: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(run, source)
+    found = transfer(source, tmp_path / "run", head="two-layer", epochs=1)
+    shutil.rmtree(source)
+    assert convworks.load(found["bundle"], device="cpu").evaluate("digits")["top1"] == found["test"]["top1"]
+    more = convworks.train(resume=tmp_path / "run", epochs="+1")
+    assert more["epochs"] == 2
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["configuration"]["model"]["cut"] == "head.dropout"
+    assert record["configuration"]["model"]["start"]["path"] == str(source)
+
+
+def test_a_transfer_of_a_transfer(run: Path, tmp_path: Path) -> None:
+    first = transfer(run, tmp_path / "a", "model.head.width=24", head="two-layer", cut="stage1", epochs=1)
+    second = transfer(Path(first["run"]), tmp_path / "b", cut="head.relu", freeze="head.relu", epochs=1)
+    before, after = weights(Path(first["run"])), weights(Path(second["run"]))
+    assert after["head.logits.weight"].shape == (10, 24)
+    assert all(torch.equal(after[name], before[name]) for name in after if "logits" not in name)
+    third = transfer(Path(second["run"]), tmp_path / "c", cut="head", epochs=1)  # behind the logits
+    assert weights(Path(third["run"]))["head.logits2.weight"].shape == (10, 10)
+    assert convworks.load(third["bundle"], device="cpu").evaluate("digits")["top1"] == third["test"]["top1"]
+
+
+def test_the_head_may_be_kept(run: Path, tmp_path: Path) -> None:
+    slow = "training.schedule={'kind': 'constant', 'rate': 1e-12}"
+    found = weights(Path(transfer(run, tmp_path / "run", slow, head="keep", epochs=1)["run"]))
+    for name, value in weights(run).items():
+        if name.endswith("weight"):
+            torch.testing.assert_close(found[name], value, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("head", "cost"), [("svm", 0.01), ("rbf-svm", 1.0)])
+def test_a_support_vector_machine_decides_as_scikit_learns(run: Path, tmp_path: Path, head: str, cost: float) -> None:
+    found = transfer(run, tmp_path / "run", f"model.head.cost={cost}", "precision=float32", head=head)
+    network = load_bundle(Path(found["bundle"])).network
+    assert all(
+        torch.equal(value, weights(run)[name])
+        for name, value in weights(tmp_path / "run").items()
+        if "head" not in name
+    )
+    train, test = (table(tmp_path / "run", split) for split in ("train", "test"))  # in float32, as it was fitted
+    held = json.loads((tmp_path / "run" / "run.json").read_text())["configuration"]
+    chosen = _train_names(held, train)
+    x, labels = train.taps["head.features"][chosen].astype(np.float64), train.labels[chosen]
+    machine = LinearSVC(C=cost, dual=True, random_state=0) if head == "svm" else SVC(C=cost, gamma=1 / x.shape[1])
+    oracle = make_pipeline(StandardScaler(), machine).fit(x, labels)
+    assert isinstance(network, Network)
+    with torch.no_grad():
+        logits = network.tapped("head.logits")(torch.from_numpy(test.taps["head.features"])).numpy()
+    expected = oracle.decision_function(test.taps["head.features"].astype(np.float64))
+    scale = (logits * expected).sum() / (expected**2).sum()
+    np.testing.assert_allclose(logits / scale, expected, atol=2e-3)
+    assert found["test"]["top1"] > 0.5
+
+
+def _train_names(configuration: dict[str, Any], train: FeatureTable) -> np.ndarray:
+    """Say which images the run was fitted to: all of train but those of validation."""
+    from convworks.config import build
+    from convworks.data.config import DataConfig
+    from convworks.data.folds import divide
+    from convworks.data.source import open_source
+
+    divided = divide(open_source("digits"), build(DataConfig, configuration["data"]), configuration["seed"])
+    names = set(divided.splits["train"].names)
+    return np.array([name in names for name in train.names])
+
+
+@pytest.mark.parametrize("head", ["svm", "rbf-svm"])
+def test_a_machine_that_was_stopped_goes_on(run: Path, tmp_path: Path, head: str) -> None:
+    found = transfer(run, tmp_path / "run", head=head)
+    before = weights(tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    shutil.rmtree(tmp_path / "run" / "bundle")
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**record, "status": "stopped"}))
+    again = convworks.train(resume=tmp_path / "run")
+    assert again["test"] == found["test"]
+    assert all(torch.equal(value, before[name]) for name, value in weights(tmp_path / "run").items())
+    assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [1]
+
+
+def test_probabilities_of_a_machine_are_calibrated(run: Path, tmp_path: Path) -> None:
+    for head in ("svm", "rbf-svm"):
+        found = transfer(run, tmp_path / head, head=head)
+        assert found["test"]["nll"] < 0.25
+        assert found["test"]["ece"] < 0.06
+
+
+def test_the_factor_is_the_likeliest() -> None:
+    rng = np.random.default_rng(0)
+    decisions = rng.normal(size=(4000, 3))
+    scaled = 3.0 * decisions
+    chances = np.exp(scaled) / np.exp(scaled).sum(1, keepdims=True)
+    labels = np.array([rng.choice(3, p=row) for row in chances])
+    assert calibrated(decisions, labels) == pytest.approx(3.0, rel=0.15)
+
+
+def test_of_costs_the_first_best_is_taken_and_none_after_a_fall() -> None:
+    asked = []
+
+    def share(cost: float) -> float:
+        asked.append(cost)
+        return {1.0: 0.5, 2.0: 0.7, 3.0: 0.7, 4.0: 0.6, 5.0: 0.9}[cost]
+
+    assert best_of((1.0, 2.0, 3.0, 4.0, 5.0), share) == 2.0
+    assert asked == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_a_network_that_is_named_by_the_options_is_not_exchanged(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="changes the network that was cut"):
+        transfer(run, tmp_path / "run", "model.cut=stem")
