@@ -26,6 +26,7 @@ IMAGES = [name for name in NAMES if facts(name).makes == "logits" and facts(name
 #: Quick to run with real values; the rest differ in depth or width only, and are run by `make test-slow`.
 SMALL = [
     *("lenet5", "lenet5_modern", "convnet_digits", "convnet_fast", "convnet_accurate", "convnet_color", "airbench94"),
+    "ensemble_best",
     *("resnet18", "plain18", "resnet50", "resnet20", "resnet56", "plain20", "plain56"),
     *("googlenet", "googlenet_torchvision", "bn_inception", "inception_v3"),
 ]

@@ -19,6 +19,10 @@ BLOCKS = [{"width": 4, "kernel_size": 5, "stride": 2}, {"width": 6, "pool": 2}]
 SMALL = {"members": [{"blocks": BLOCKS, "head_size": 2}, {"blocks": BLOCKS[:1], "head_size": 3}]}
 
 
+def members_of(network: torch.nn.Module) -> dict[str, torch.nn.Module]:
+    return dict(network.get_submodule("stages.members").named_children())
+
+
 def loss_of(network: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     _, answers = outputs(network, images)
     return batch_loss(F.cross_entropy, answers, Batch(images.byte(), labels, len(labels)))
@@ -31,9 +35,9 @@ def test_the_answer_is_the_mean_of_the_members_logits() -> None:
     with torch.no_grad():
         found = network.activations(images, taps)
         torch.testing.assert_close(network(images), sum(found.values()) / len(taps))
-    assert len(taps) == len(list(network.stages.members.children())) > 1
-    first = network.activations(images, taps[:2])
-    assert not torch.allclose(*first.values())
+    assert len(taps) == len(members_of(network)) > 1
+    first, second = (found[tap] for tap in taps[:2])
+    assert not torch.allclose(first, second)
 
 
 def test_each_member_learns_as_it_would_alone() -> None:
@@ -42,7 +46,7 @@ def test_each_member_learns_as_it_would_alone() -> None:
     network.train()
     loss = loss_of(network, images, labels)
     loss.backward()  # type: ignore[no-untyped-call]
-    members = dict(network.stages.members.named_children())
+    members = members_of(network)
     alone = {name: F.cross_entropy(member(images), labels) for name, member in members.items()}
     torch.testing.assert_close(loss, torch.stack(list(alone.values())).mean())
     for name, member in members.items():
@@ -64,8 +68,8 @@ def test_a_run_leaves_a_bundle_that_answers_as_one_network(tmp_path: Path) -> No
     run = convworks.train(model="ensemble_best", epochs=2, out=tmp_path / "run", overrides=changes)
     network = load_bundle(Path(run["bundle"])).network
     images = torch.randn(2, 1, 8, 8)
-    members = [member(images) for member in network.stages.members.children()]
-    torch.testing.assert_close(network(images), torch.stack(members).mean(0))
+    answers = [member(images) for member in members_of(network).values()]
+    torch.testing.assert_close(network(images), torch.stack(answers).mean(0))
     assert run["validation"]["top1"] > 0.3  # of ten digits, after two epochs
     # Trained further, a bundle learns from its answer: the members' losses belong to the run.
     torch.testing.assert_close(

@@ -46,9 +46,14 @@ def accurate() -> RunConfig:
 
 
 def best() -> RunConfig:
-    """Reach 99.8 % by an ensemble in under half an hour: `convworks train mnist/best`.
+    """Reach 99.7 % by an ensemble in under half an hour: `convworks train mnist/best`.
 
-    Three networks in one bundle: each has its own loss, the answer is the mean of their logits.
+    Three networks in one bundle, trained on the same batches: each has its own loss, the answer is the mean of their
+    logits. 59,000 images are trained on; the other 1,000 say by their loss which epoch is kept. Members, optimiser and
+    distortions were chosen on 10,000 images held out of the training set.
+
+    Two cores of an AMD EPYC with bfloat16, beside other work: 25 to 26 min; errors on the 10,000 test images over
+    seeds 0 to 2: 30, 28, THIRD, that is 99.70, 99.72, THIRDP %.
     """
     return RunConfig(
         recipe="mnist/best",
