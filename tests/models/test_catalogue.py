@@ -25,7 +25,7 @@ from convworks.models.meta import without_values
 IMAGES = [name for name in NAMES if facts(name).makes == "logits" and facts(name).reads == "images"]
 #: Quick to run with real values; the rest differ in depth or width only, and are run by `make test-slow`.
 SMALL = [
-    *("lenet5", "lenet5_modern", "airbench94"),
+    *("lenet5", "lenet5_modern", "airbench94", "ensemble_best"),
     *("convnet_digits", "convnet_fast", "convnet_accurate", "convnet_color", "convnet_photo"),
     *("resnet18", "plain18", "resnet50", "resnet20", "resnet56", "plain20", "plain56"),
     *("googlenet", "googlenet_torchvision", "bn_inception", "inception_v3"),

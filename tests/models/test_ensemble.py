@@ -19,13 +19,13 @@ BLOCKS = [{"width": 4, "kernel_size": 5, "stride": 2}, {"width": 6, "pool": 2}]
 SMALL = {"members": [{"blocks": BLOCKS, "head_size": 2}, {"blocks": BLOCKS[:1], "head_size": 3}]}
 
 
+def members_of(network: torch.nn.Module) -> dict[str, torch.nn.Module]:
+    return dict(network.get_submodule("stages.members").named_children())
+
+
 def loss_of(network: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     _, answers = outputs(network, images)
     return batch_loss(F.cross_entropy, answers, Batch(images.byte(), labels, len(labels)))
-
-
-def members_of(network: torch.nn.Module) -> dict[str, torch.nn.Module]:
-    return dict(network.get_submodule("stages.members").named_children())
 
 
 def test_the_answer_is_the_mean_of_the_members_logits() -> None:
@@ -68,8 +68,8 @@ def test_a_run_leaves_a_bundle_that_answers_as_one_network(tmp_path: Path) -> No
     run = convworks.train(model="ensemble_best", epochs=2, out=tmp_path / "run", overrides=changes)
     network = load_bundle(Path(run["bundle"])).network
     images = torch.randn(2, 1, 8, 8)
-    members = [member(images) for member in members_of(network).values()]
-    torch.testing.assert_close(network(images), torch.stack(members).mean(0))
+    answers = [member(images) for member in members_of(network).values()]
+    torch.testing.assert_close(network(images), torch.stack(answers).mean(0))
     assert run["validation"]["top1"] > 0.3  # of ten digits, after two epochs
     # Trained further, a bundle learns from its answer: the members' losses belong to the run.
     torch.testing.assert_close(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from convworks.errors import InputError
+from convworks.layers.members import Members
 from convworks.layers.network import Network
 from convworks.models import NAMES
 from convworks.models.catalogue import create, facts
@@ -25,9 +26,10 @@ NETWORKS = [pytest.param(name, marks=[pytest.mark.slow] * (name == "plain1202"))
 
 
 def maps(network: Network, channels: int, size: tuple[int, ...]) -> dict[str, tuple[Field, ...]]:
-    """Return the fields of the stages of a network (those of its head see everything)."""
+    """Return the fields of the stages of a network (its head sees everything, and so do the members of an ensemble)."""
     found = receptive_fields(network, channels, size)
-    names = ["stem", *(f"stages.{name}" for name, _ in network.stages.named_children())]
+    stages = network.stages.named_children()
+    names = ["stem", *(f"stages.{name}" for name, stage in stages if not isinstance(stage, Members))]
     return {name: found[name] for name in names}
 
 
