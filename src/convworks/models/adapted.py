@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,7 @@ def adapt(network: Network, cut: str, head: Head, shape: Shape) -> Network:
     parts: dict[str, nn.Module] = {}
     if found.ndim > 2:
         if head.pool != "none":
+            kinds: dict[str, tuple[Callable[[int], nn.Module], ...]]
             kinds = {"average": (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)}
             kinds["max"] = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
             parts["pool"] = kinds[head.pool][found.ndim - 3](1)
