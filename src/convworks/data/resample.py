@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-import torch.nn.functional as F
 from jaxtyping import UInt8
+
+if TYPE_CHECKING:
+    import torch
 
 
 def resample(array: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "height width c"]:
@@ -13,6 +16,8 @@ def resample(array: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[
 
     What Pillow's BILINEAR gives, up to 2 grey levels; PyTorch has vector code for it, which is five times as fast.
     """
+    import torch  # a second of waiting, which commands that scale nothing do without
+
     if not array.flags.writeable:  # which PyTorch warns of, though it is never written to
         array = array.copy()
     # With the axis of images before permuting, so that the result, too, lies as the image does.
@@ -24,4 +29,6 @@ def resample(array: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[
 
 
 def _scaled(pixels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    import torch.nn.functional as F
+
     return F.interpolate(pixels, size, mode="bilinear", antialias=True)

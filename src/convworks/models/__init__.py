@@ -49,6 +49,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 
 NAMES: tuple[str, ...] = tuple(name for names in FAMILIES.values() for name in names)
 
+#: Families of which some, or all, make something else than logits; facts() says what.
+MAKERS = ("unet", "hourglass", "prior_resnet", "autoencoder", "own")
+
 #: Networks that the user's own program has named (models/own.py), each like a file of this folder.
 OWN: dict[str, Any] = {}
 
