@@ -125,7 +125,7 @@ def stacked_denoising() -> RunConfig:
     return RunConfig(
         recipe="autoencoder/stacked",
         data=DATA,
-        model=ModelConfig(name="autoencoder_fc_deep", table={"units": (1000, 1000, 1000), "code": "sigmoid"}),
+        model=ModelConfig(name="autoencoder_fc_deep", table={"units": [1000, 1000, 1000], "code": "sigmoid"}),
         training=TrainingConfig(
             epochs=1,
             batch_size=128,
