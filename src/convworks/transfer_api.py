@@ -61,8 +61,9 @@ def transfer(
         recipe.check_same_classes(found.bundle.classes, source)
         model = recipe.kept(found.bundle.model, path=str(place), layers=found.layers)
     else:
-        given = {"cut": found.cut, "outputs": found.outputs, "layers": found.layers}
-        model = recipe.adapted(found.bundle.model, path=str(place), head=head, **given)
+        model = recipe.adapted(
+            found.bundle.model, path=str(place), head=head, cut=found.cut, outputs=found.outputs, layers=found.layers
+        )
     config = suited(recipe.default(source, str(data), model, found.bundle.preprocessing, freeze=freeze), source, model)
     config = changed(config, changes, data)
     if (config.model.name, config.model.cut) != (model.name, model.cut):

@@ -82,7 +82,8 @@ def write_table(path: Path, table: FeatureTable) -> None:
         columns["class"] = np.array([table.classes[label] if label >= 0 else "" for label in table.labels.tolist()])
     if path.suffix.lower() == ".npz":
         file = io.BytesIO()
-        np.savez(file, classes=np.array(table.classes, dtype=str), **columns, **table.taps)
+        arrays: dict[str, Any] = {**columns, "classes": np.array(table.classes, dtype=str), **table.taps}
+        np.savez(file, **arrays)
         write_bytes(path, file.getvalue())
         return
     pyarrow = arrow(path)

@@ -37,7 +37,7 @@ def features(
     """
     reader = Features(network, taps, pool)
     found = torch.cat([part.cpu() for part in logits(reader, images, preprocessing, precision)])
-    columns = found.split([reader.widths[tap] for tap in taps], dim=1)
+    columns = torch.split(found, [reader.widths[tap] for tap in taps], dim=1)
     return {tap: np.ascontiguousarray(part.numpy()) for tap, part in zip(taps, columns, strict=True)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,12 @@ from convworks.models.config import ModelConfig
 from convworks.models.head_config import Head, LinearHead, RBFHead, SVMHead, TwoLayerHead
 
 DEVIATION = 0.01  # of the first weights of new logits: an even answer, from which training starts
+
+#: Pooling to one place, of signals, images and volumes.
+POOLS: dict[str, tuple[Callable[[int], nn.Module], ...]] = {
+    "average": (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
+    "max": (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d),
+}
 
 
 def assemble(model: ModelConfig, shape: Shape) -> Network:
@@ -43,9 +49,7 @@ def adapt(network: Network, cut: str, head: Head, shape: Shape) -> Network:
     parts: dict[str, nn.Module] = {}
     if found.ndim > 2:
         if head.pool != "none":
-            kinds = {"average": (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)}
-            kinds["max"] = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
-            parts["pool"] = kinds[head.pool][found.ndim - 3](1)
+            parts["pool"] = POOLS[head.pool][found.ndim - 3](1)
         parts["features"] = nn.Flatten()
     features = found.shape[1] if head.pool != "none" else found[0].numel()
     parts |= _layers(head, features, shape.classes)

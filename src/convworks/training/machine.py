@@ -81,7 +81,7 @@ def fit_machine(setup: Setup, progress: Progress, events: Events) -> None:
     with torch.no_grad():
         logits = layer(torch.from_numpy(sample.train).to(setup.device))
     given = setup.train.labels.to(setup.device)
-    loss, correct = float(setup.loss(logits, given)), int(setup.task.right(logits, given).sum())
+    loss, correct = float(setup.loss(logits, given)), float(setup.task.score(logits, given).sum())
     progress.end_step(loss, correct, len(given), time.perf_counter() - started)
     progress.mark(0.0, 1.0)
     events.step_ended(setup, progress)
