@@ -178,3 +178,18 @@ def test_of_costs_the_first_best_is_taken_and_none_after_a_fall() -> None:
 def test_a_network_that_is_named_by_the_options_is_not_exchanged(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="changes the network that was cut"):
         transfer(run, tmp_path / "run", "model.cut=stem")
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "cut"), [("autoencoder_fc", "{}", "encoder"), ("autoencoder_conv", "{}", "hourglass.down2")]
+)
+def test_from_an_encoder_to_a_classifier(tmp_path: Path, name: str, table: str, cut: str) -> None:
+    convworks.train(model=name, out=tmp_path / "code", epochs=1, device="cpu", overrides=[f"model.table={table}"])
+    found = transfer(tmp_path / "code", tmp_path / "run", freeze=cut, epochs=1)
+    before, after = weights(tmp_path / "code"), weights(tmp_path / "run")
+    kept = [key for key in after if not key.startswith("head.")]
+    assert kept
+    assert all(torch.equal(after[key], before[key]) for key in kept)
+    assert not any("up" in key or "decoder" in key for key in after)
+    assert load_bundle(tmp_path / "run").model.cut == cut
+    assert 0 < found["test"]["top1"] <= 1
