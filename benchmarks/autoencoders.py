@@ -70,7 +70,9 @@ def angle(components: np.ndarray, columns: np.ndarray) -> float:
     """Return the largest angle between two subspaces of the same dimension, in degrees (Björck and Golub 1973)."""
     outside = np.linalg.qr(columns)[0]
     outside = outside - components @ (components.T @ outside)
-    return float(np.degrees(np.arcsin(min(1.0, np.linalg.norm(outside, 2)))))  # exact for small ones, unlike arccos
+    return float(
+        np.degrees(np.arcsin(min(1.0, float(np.linalg.norm(outside, 2)))))
+    )  # exact for small ones, unlike arccos
 
 
 def denoising(place: Path, data: str, seeds: Sequence[int], changes: Sequence[str] = ()) -> dict[str, Any]:
