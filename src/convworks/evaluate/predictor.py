@@ -27,8 +27,8 @@ from convworks.data.source import Source, Split, open_source
 from convworks.errors import InputError
 from convworks.evaluate.predict import probabilities
 from convworks.evaluate.protocol import CENTER, named
-from convworks.evaluate.reconstruct import reconstruct, to_bytes
-from convworks.evaluate.reconstructions import Reconstructions, look
+from convworks.evaluate.reconstruct import look, reconstruct, to_bytes
+from convworks.evaluate.reconstructions import Reconstructions
 from convworks.evaluate.several_predictions import THRESHOLD, Predicted, make_predictions
 from convworks.evaluate.summary import summary
 from convworks.evaluate.task import task

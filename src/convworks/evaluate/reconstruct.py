@@ -17,7 +17,10 @@ from convworks.data.corrupt import corrupt, fixed_key
 from convworks.data.images import Decoded, Images, ahead, take
 from convworks.data.memory import processors
 from convworks.data.preprocess import Preprocessing
+from convworks.errors import InputError
 from convworks.evaluate.predict import ALL, batch_size
+from convworks.evaluate.reconstructions import EXAMPLES, WORST, Pictures, Reconstructions
+from convworks.evaluate.task import squared_errors
 from convworks.layers.mode import evaluating
 
 
@@ -62,3 +65,41 @@ def to_bytes(made: Float32[Tensor, "b c h w"]) -> UInt8[np.ndarray, "b h w c"]:
     """Return made images as bytes: rounded, and cut off at black and white."""
     pixels: np.ndarray = (255 * made).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     return pixels
+
+
+def look(
+    network: nn.Module,
+    images: Images,
+    preprocessing: Preprocessing,
+    precision: torch.dtype,
+    *,
+    split: str,
+    names: Sequence[str],
+    corruption: Corruption | None,
+) -> Reconstructions:
+    """Measure what a network makes of a split. Raises InputError where there is no image."""
+    if not names:
+        raise InputError(f"split {split!r}", "holds no images", "give a split with images")
+    errors, before = [], []
+    for piece in reconstruct(network, images, preprocessing, precision, corruption):
+        errors.append(squared_errors(piece.made, piece.images).double().cpu().numpy())
+        before.append(squared_errors(piece.read.to(piece.images.device) / 255, piece.images).double().cpu().numpy())
+    found = np.concatenate(errors)
+    spread = np.linspace(0, len(found) - 1, min(EXAMPLES, len(found))).astype(int)
+    worst = np.argsort(-found, kind="stable")[:WORST]
+
+    def pictures(samples: np.ndarray) -> Pictures:
+        made = list(reconstruct(network, images, preprocessing, precision, corruption, samples.tolist()))
+        columns = [[piece.images / 255 for piece in made], [piece.read / 255 for piece in made]]
+        drawn = [to_bytes(torch.cat(column)) for column in (*columns, [piece.made for piece in made])]
+        return Pictures(samples=tuple(samples.tolist()), images=drawn[0], read=drawn[1], made=drawn[2])
+
+    return Reconstructions(
+        split=split,
+        names=tuple(names),
+        errors=found,
+        read_errors=np.concatenate(before),
+        corruption=corruption,
+        examples=pictures(spread),
+        worst=pictures(worst),
+    )

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float64, UInt8
-from torch import nn
 
 from convworks.data.config import Corruption, Gaussian
-from convworks.data.images import Images
-from convworks.data.preprocess import Preprocessing
-from convworks.errors import InputError
 from convworks.evaluate.predictions import decimals, write_rows
-from convworks.evaluate.reconstruct import reconstruct, to_bytes
-from convworks.evaluate.task import squared_errors
 
 #: How many images a report shows, and how many of the worst.
 EXAMPLES, WORST = 20, 10
@@ -58,44 +50,6 @@ class Reconstructions:
             header += ["mse_read", "psnr_read"]
             columns += _columns(self.read_errors)
         write_rows(path, header, columns)
-
-
-def look(
-    network: nn.Module,
-    images: Images,
-    preprocessing: Preprocessing,
-    precision: torch.dtype,
-    *,
-    split: str,
-    names: Sequence[str],
-    corruption: Corruption | None,
-) -> Reconstructions:
-    """Measure what a network makes of a split. Raises InputError where there is no image."""
-    if not names:
-        raise InputError(f"split {split!r}", "holds no images", "give a split with images")
-    errors, before = [], []
-    for piece in reconstruct(network, images, preprocessing, precision, corruption):
-        errors.append(squared_errors(piece.made, piece.images).double().cpu().numpy())
-        before.append(squared_errors(piece.read.to(piece.images.device) / 255, piece.images).double().cpu().numpy())
-    found = np.concatenate(errors)
-    spread = np.linspace(0, len(found) - 1, min(EXAMPLES, len(found))).astype(int)
-    worst = np.argsort(-found, kind="stable")[:WORST]
-
-    def pictures(samples: np.ndarray) -> Pictures:
-        made = list(reconstruct(network, images, preprocessing, precision, corruption, samples.tolist()))
-        columns = [[piece.images / 255 for piece in made], [piece.read / 255 for piece in made]]
-        drawn = [to_bytes(torch.cat(column)) for column in (*columns, [piece.made for piece in made])]
-        return Pictures(samples=tuple(samples.tolist()), images=drawn[0], read=drawn[1], made=drawn[2])
-
-    return Reconstructions(
-        split=split,
-        names=tuple(names),
-        errors=found,
-        read_errors=np.concatenate(before),
-        corruption=corruption,
-        examples=pictures(spread),
-        worst=pictures(worst),
-    )
 
 
 def psnr(error: float) -> float:

@@ -15,7 +15,8 @@ from convworks.console import clock
 from convworks.data.images import take
 from convworks.evaluate.merit import NAMES, main, reached
 from convworks.evaluate.predict import probabilities
-from convworks.evaluate.reconstructions import Reconstructions, look
+from convworks.evaluate.reconstruct import look
+from convworks.evaluate.reconstructions import Reconstructions
 from convworks.evaluate.report import ReportContent, write_report
 from convworks.evaluate.several_predictions import Predicted, make_predictions
 from convworks.evaluate.summary import summary
