@@ -16,8 +16,10 @@ from convworks.training.config import METRICS, TrainingConfig
 from convworks.training.recorder import RunInterruptedError
 
 
-def carry_out_all(experiment: Experiment, place: Path, jobs: Sequence[Job], workers: int | str) -> dict[str, Outcome]:
-    """Carry out all jobs; raise the error of the first that fails."""
+def carry_out_all(
+    experiment: Experiment, place: Path, jobs: Sequence[Job], workers: int | str, *, rivals: bool = True
+) -> dict[str, Outcome]:
+    """Carry out all jobs, and tell which is the best so far of `rivals`; raise the error of the first that fails."""
     outcomes: dict[str, Outcome] = {}
     metric = experiment.config.training.best
     with show(len(jobs)) as shown:
@@ -32,6 +34,9 @@ def carry_out_all(experiment: Experiment, place: Path, jobs: Sequence[Job], work
             if outcome.status != "finished":
                 raise outcome.exception(job.name)
             outcomes[job.name] = outcome
+            if not rivals:
+                shown.finish(job.name, f"{accuracies(outcome.results)}, {last_seconds(place / job.name):.1f} s", "")
+                return
             reached = {name: score(place / name, experiment.config.training) for name in outcomes}
             best = (max if METRICS[metric] else min)(reached, key=lambda name: reached[name])
             said = f"{accuracies(outcome.results)}, {last_seconds(place / job.name):.1f} s"

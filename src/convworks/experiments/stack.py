@@ -90,7 +90,7 @@ def _carry_out(experiment: Experiment, out: Path | None, resume: Path | None) ->
     started = time.perf_counter()
     with opened(experiment, out, resume) as place:
         todo = jobs(experiment, place)
-        outcomes = carry_out_all(experiment, place, todo, 1)
+        outcomes = carry_out_all(experiment, place, todo, 1, rivals=False)
         results = {
             **outcomes[WHOLE].results,
             "experiment": str(place),

@@ -1,0 +1,68 @@
+"""`convworks evaluate` and `predict` with a bundle that makes images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import convworks
+from convworks.cli.main import run
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return str(convworks.train("autoencoder/fc", data="digits", epochs=1, out=out)["bundle"])
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    draw = np.random.default_rng(0)
+    for number in range(3):
+        Image.fromarray(draw.integers(0, 256, (8, 8), dtype=np.uint8)).save(folder / f"{number}.png")
+    return folder
+
+
+def test_images_are_written(bundle: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (images / "broken.png").write_text("no image")
+    assert run(["predict", bundle, str(images), "--out", str(tmp_path / "out"), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [Path(row["path"]).name for row in found["errors"]] == ["broken.png"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"0.png", "1.png", "2.png"}
+    made = convworks.load(bundle).reconstruct([images / "1.png"])[0, :, :, 0]
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "1.png")), made)
+
+
+def test_figures_and_report(bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["evaluate", bundle, "--data", "digits", "--out", str(tmp_path / "report"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["psnr"] == pytest.approx(-10 * np.log10(found["mse"]))
+    assert Path(found["report"]).is_file()
+
+
+BAD = {
+    "no place": (["predict", "BUNDLE", "IMAGES"], "--out | makes images | --out DIR"),
+    "a file": (["predict", "BUNDLE", "IMAGES", "--out", "FILE"], "--out | is no folder"),
+    "among the inputs": (["predict", "BUNDLE", "IMAGES", "--out", "IMAGES/out"], "--out | never written to"),
+    "an ensemble": (["evaluate", "BUNDLE", "BUNDLE", "--data", "digits"], "no ensemble | one bundle"),
+    "a protocol": (["evaluate", "BUNDLE", "--data", "digits", "--protocol", "flip"], "--protocol | leave it out"),
+    "restarts": (["restarts", "autoencoder/fc", "--data", "digits"], "restarts | makes images | convworks train"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input(name: str, bundle: str, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words, expected = BAD[name]
+    (tmp_path / "file").write_text("")
+    places = {"BUNDLE": bundle, "IMAGES": str(images), "FILE": str(tmp_path / "file")}
+    for short, place in places.items():
+        words = [word.replace(short, place) for word in words]
+    assert run(words) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert [word for word in expected.split(" | ") if word not in said[-1]] == [], said
