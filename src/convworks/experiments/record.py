@@ -143,7 +143,10 @@ def history(run: Path) -> list[dict[str, Any]]:
 
 
 def _undo(place: Path) -> None:
-    """Remove what belongs to an experiment alone."""
+    """Remove what belongs to an experiment alone, and folders of runs that were told to end while they were made."""
+    for run in place.iterdir():
+        if run.is_dir():
+            folder.undo(run, (run,))
     shutil.rmtree(place / LOGS, ignore_errors=True)
     for path in (place / RECORD, *place.glob("study.db*")):
         path.unlink(missing_ok=True)
