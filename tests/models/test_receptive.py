@@ -11,14 +11,19 @@ from torch import Tensor, nn
 from convworks.errors import InputError
 from convworks.layers.members import Members
 from convworks.layers.network import Network
-from convworks.models import NAMES
+from convworks.models import NAMES, family
 from convworks.models.catalogue import create, facts
 from convworks.models.footprint import footprint
 from convworks.models.receptive import receptive_fields
 from convworks.ops.receptive import Field
 
 #: What sorts images; the others have tests of their own.
-CLASSIFIERS = [name for name in NAMES if (facts(name).reads, facts(name).makes) == ("images", "logits")]
+#: Every unit of a perceptron sees the whole image: there is nothing to follow.
+CLASSIFIERS = [
+    name
+    for name in NAMES
+    if (facts(name).reads, facts(name).makes) == ("images", "logits") and family(name) != "perceptron"
+]
 
 
 #: One of the two networks with 1202 layers shows what they show.
