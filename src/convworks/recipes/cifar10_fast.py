@@ -17,6 +17,10 @@ def fast() -> RunConfig:
     pixels and label smoothing 0.2 are that paper's (airbench94_muon). It differs in three points: batches of 500
     instead of 2,000, since a processor gains nothing from large ones; three more epochs, which progressive resizing
     pays for; 1,000 training images are held out for validation.
+
+    On a copy of CIFAR-10 recompressed as JPEG, which is harder than the original: test accuracy with seeds 0 to 2
+    89.18, 89.17, 89.19 %, mean 89.18 %; 90.16 % over six views (`convworks evaluate --protocol shift`, seed 0). Two
+    cores of an AMD EPYC with bfloat16: 74 s an epoch, 14 min in all.
     """
     return RunConfig(
         recipe="cifar10/fast",
