@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_a_full_report_tells_everything(tmp_path: Path) -> None:
         title="digits <fast> & small",
         predictions=found,
         image=noise,
-        chose_checkpoint=False,
+        chosen="the checkpoint",
         note="Written by a test.",
         history=[{"epoch": 1, "train_loss": 1.0}, {"epoch": 2, "train_loss": 0.5}],
         facts=[("Parameters", "61,706")],
@@ -114,9 +115,9 @@ def test_a_full_report_tells_everything(tmp_path: Path) -> None:
 
 
 def test_a_split_that_chose_the_checkpoint_is_named(tmp_path: Path) -> None:
-    found = example(3, 30)
-    _, words = written(tmp_path, ReportContent(title="t", predictions=found, chose_checkpoint=True))
-    assert "The test split also chose the checkpoint, so this accuracy is optimistic" in words
+    found = replace(example(3, 30), split="validation")
+    _, words = written(tmp_path, ReportContent(title="t", predictions=found, chosen="the checkpoint"))
+    assert "The validation split also chose the checkpoint, so this accuracy is optimistic" in words
     _, words = written(tmp_path, ReportContent(title="t", predictions=found))
     assert "chose" not in words
 

@@ -110,7 +110,7 @@ def test_the_report_tells_of_classes_and_mistakes(tmp_path: Path) -> None:
         title="x",
         predictions=made(LABELS, GIVEN, "validation"),
         image=lambda index: np.zeros((8, 8, 1), np.uint8),
-        chose_checkpoint=True,
+        chosen="the checkpoint",
         history=[{"epoch": 1, "validation_map": 0.5, "train_exact_match": 0.1, "validation_exact_match": 0.2}],
     )
     page = write_report(tmp_path, content).read_text()

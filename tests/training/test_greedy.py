@@ -17,7 +17,7 @@ import convworks
 from convworks.data.config import Gaussian, Masking, SaltAndPepper
 from convworks.errors import InputError
 from convworks.models.catalogue import Shape, create
-from convworks.training.greedy import codes, corrupted, freeze
+from convworks.training.greedy import codes, corrupted, outer
 
 UNITS = "model.table.units=(12, 10, 6)"
 
@@ -51,7 +51,8 @@ def test_codes_are_the_innermost_layer_on_those_below() -> None:
     torch.testing.assert_close(code, wanted)
     torch.testing.assert_close(given, torch.sigmoid(linear("decoder.layer2", linear("encoder.layer2", wanted))))
     assert not code.requires_grad or given.grad_fn is not None
-    freeze(network)
+    for module in outer(network):
+        module.requires_grad_(False)
     trained = {name for name, value in network.named_parameters() if value.requires_grad}
     assert {name.rsplit(".", 2)[0] for name in trained} == {"stages.encoder.layer2", "stages.decoder.layer2"}
 

@@ -123,6 +123,13 @@ def test_a_support_vector_machine_decides_as_scikit_learns(run: Path, tmp_path: 
     assert found["test"]["top1"] > 0.5
 
 
+def test_what_is_held_still_counts_among_the_parameters(run: Path, tmp_path: Path) -> None:
+    wanted = json.loads((run / "run.json").read_text())["parameters"]
+    for head, options in {"svm": {}, "linear": {"cut": "head.features", "freeze": "head.features"}}.items():
+        transfer(run, tmp_path / head, epochs=1, head=head, **options)
+        assert json.loads((tmp_path / head / "run.json").read_text())["parameters"] == wanted
+
+
 def _train_names(configuration: dict[str, Any], train: FeatureTable) -> np.ndarray:
     """Say which images the run was fitted to: all of train but those of validation."""
     from convworks.config import build

@@ -25,7 +25,7 @@ def section(anchor: str, title: str, note: str, body: str) -> str:
     return f'<section id="{anchor}"><h2>{title}</h2>{lead}{body}</section>\n'
 
 
-def headline(predictions: Predictions, figures: Mapping[str, Any], *, chose_checkpoint: bool | None, note: str) -> str:
+def headline(predictions: Predictions, figures: Mapping[str, Any], *, chosen: str, note: str) -> str:
     """Show the accuracy, its interval, what it was measured on, whether that chose the checkpoint."""
     n, wrong, split = figures["n"], int((~predictions.correct).sum()), escape(predictions.split)
     low, high = figures["interval"]
@@ -35,7 +35,7 @@ def headline(predictions: Predictions, figures: Mapping[str, Any], *, chose_chec
         f'<p class="interval">95 % interval <b>{100 * low:.2f} to {percent(high)}</b></p>',
         f"<p>Accuracy on the <b>{split}</b> split: of {samples}, {mistakes}.</p>",
     ]
-    said += notes(split, chose_checkpoint, note)
+    said += notes(split, chosen, note)
     shown = [
         *([("Top-5 accuracy", percent(figures["top5"]))] if "top5" in figures else []),
         ("Balanced accuracy", percent(figures["balanced_accuracy"])),
@@ -53,15 +53,16 @@ def large(share: float, said: Sequence[str], shown: Facts) -> str:
     return f'<section class="headline"><div>{big}{"".join(said)}</div>{tiles(shown)}</section>\n'
 
 
-def notes(split: str, chose_checkpoint: bool | None, note: str) -> list[str]:
-    """Say whether a split chose the checkpoint, and one thing more."""
+def notes(split: str, chosen: str, note: str) -> list[str]:
+    """Say whether a split chose what it is now asked about, and one thing more."""
     said = []
-    if chose_checkpoint:
-        warning = f"The {split} split also chose the checkpoint, so this accuracy is optimistic: "
+    if chosen and split == "validation":
+        warning = f"The {split} split also chose {chosen}, so this accuracy is optimistic: "
         warning += "expect somewhat less on new images."
-        said.append(f'<p class="note warning">{warning}</p>')
-    elif chose_checkpoint is not None:
-        said.append(f'<p class="note">The checkpoint was chosen without looking at the {split} split.</p>')
+        said.append(f'<p class="note warning">{escape(warning)}</p>')
+    elif chosen:
+        words = f"{chosen[0].upper()}{chosen[1:]} was chosen without looking at the {split} split."
+        said.append(f'<p class="note">{escape(words)}</p>')
     if note:
         said.append(f'<p class="note">{escape(note)}</p>')
     return said

@@ -19,7 +19,7 @@ TILE = (WIDTH - LABEL) / COLUMNS - GAP
 BETWEEN = 14.0  # groups of rows that belong together
 
 
-def headline(found: Reconstructions, figures: Mapping[str, Any], *, chose_checkpoint: bool | None, note: str) -> str:
+def headline(found: Reconstructions, figures: Mapping[str, Any], *, chosen: str, note: str) -> str:
     """Show the signal-to-noise ratio, what it was measured on, and that of what was read."""
     n, split = figures["n"], escape(found.split)
     said = [
@@ -29,7 +29,7 @@ def headline(found: Reconstructions, figures: Mapping[str, Any], *, chose_checkp
     if found.corruption is not None:
         before = f"They have <b>{decibels(figures['psnr_read'])}</b>; the whole ones are what is compared with."
         said.append(f"<p>The images that it read were corrupted: {escape(figures['corruption'])}. {before}</p>")
-    said += notes(split, chose_checkpoint, note)
+    said += notes(split, chosen, note)
     ratio = np.percentile(found.errors, [5, 50, 95])
     shown: Facts = [
         ("Mean squared error", f"{figures['mse']:.4g}"),

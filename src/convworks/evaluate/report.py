@@ -71,7 +71,7 @@ class ReportContent:
         title: heading of the page.
         predictions: of the evaluated split.
         image: pixels of sample i of the predictions; without it the worst mistakes are not shown.
-        chose_checkpoint: whether the evaluated split also chose the checkpoint; None says nothing of it.
+        chosen: what was chosen on validation, such as "the checkpoint"; nothing is said of it where it is empty.
         note: one more sentence under the accuracy.
         history: rows as `curves` draws them.
         facts: labels and values, in order.
@@ -85,7 +85,7 @@ class ReportContent:
     title: str
     predictions: Predicted | Reconstructions
     image: Callable[[int], UInt8[np.ndarray, "h w c"]] | None = None
-    chose_checkpoint: bool | None = None
+    chosen: str = ""
     note: str = ""
     history: Sequence[Mapping[str, Any]] = ()
     facts: Sequence[tuple[str, str]] = ()
@@ -139,8 +139,7 @@ Told = tuple[str, list[Part], tuple[str, ...]]
 def _made(folder: Path, content: ReportContent, found: Reconstructions) -> Told:
     """Tell of images that were made, and write them as pictures."""
     corrupted = found.corruption is not None
-    chose, note = content.chose_checkpoint, content.note
-    first = reconstruction_page.headline(found, summary(found), chose_checkpoint=chose, note=note)
+    first = reconstruction_page.headline(found, summary(found), chosen=content.chosen, note=content.note)
     own = []
     for anchor, title, words, pictures in (
         ("reconstructions", "Reconstructions", EXAMPLES, found.examples),
@@ -160,15 +159,15 @@ def _answered(folder: Path, content: ReportContent, predictions: Predicted) -> T
     write_bytes(folder / "errors.png", mistakes.errors(predictions, worst, pictures))
 
     uris = [(mistakes.tile_uri(picture), mistakes.tiny(picture)) for picture in pictures]
-    chose, note, found = content.chose_checkpoint, content.note, summary(predictions)
+    chosen, note, found = content.chosen, content.note, summary(predictions)
     if isinstance(predictions, SeveralPredictions):
-        first = several_page.headline(predictions, found, chose_checkpoint=chose, note=note)
+        first = several_page.headline(predictions, found, chosen=chosen, note=note)
         own = [
             _part("classes", "Classes", ANSWERS, several_page.class_table(predictions)),
             _mistakes(predictions, worst, several_page.mistakes_grid(predictions, worst, uris), WRONG_ANSWERS),
         ]
     else:
-        first = page.headline(predictions, found, chose_checkpoint=chose, note=note)
+        first = page.headline(predictions, found, chosen=chosen, note=note)
         own = [
             *_classes(folder, predictions),
             _calibration(predictions),

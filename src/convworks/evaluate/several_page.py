@@ -16,9 +16,7 @@ from convworks.evaluate.several_predictions import THRESHOLD, SeveralPredictions
 NAMES = ("AP", "precision", "recall", "F1", "found", "missed", "wrong", "images")
 
 
-def headline(
-    predictions: SeveralPredictions, figures: Mapping[str, Any], *, chose_checkpoint: bool | None, note: str
-) -> str:
+def headline(predictions: SeveralPredictions, figures: Mapping[str, Any], *, chosen: str, note: str) -> str:
     """Show the mean average precision, what it was measured on, whether that chose the checkpoint."""
     n, split = figures["n"], escape(predictions.split)
     low, high = figures["exact_match_interval"]
@@ -27,7 +25,7 @@ def headline(
         "labels: the mean over the classes that occur.</p>",
         f"<p>Every class is an answer from a probability of {THRESHOLD:g} on; <b>{percent(figures['exact_match'])}</b> "
         f"of the samples are all right (95 % interval {100 * low:.2f} to {percent(high)}).</p>",
-        *notes(split, chose_checkpoint, note),
+        *notes(split, chosen, note),
     ]
     shown: Facts = [
         ("Micro F1", percent(figures["micro_f1"])),

@@ -22,6 +22,7 @@ from convworks.evaluate.several_predictions import Predicted, make_predictions
 from convworks.evaluate.summary import summary
 from convworks.layers.folded import folded
 from convworks.training.loop import Setup
+from convworks.training.machine import is_machine
 from convworks.training.material import Material
 from convworks.training.progress import Progress, Row
 
@@ -84,8 +85,8 @@ def finish(
             title=f"{setup.config.model.title} on {material.source.name}",
             predictions=shown,
             image=lambda index: take(images, slice(index, index + 1))[0].permute(1, 2, 0).cpu().numpy(),
-            chose_checkpoint=shown.split == "validation" and setup.config.training.kept == "best",
-            history=_curves(progress),
+            chosen=_chosen(setup),
+            history=[] if is_machine(setup.config.model) else _curves(progress),
             facts=_tiles(setup, progress, best, facts),
             seconds=list(seconds.items()),
             configuration=to_json(setup.config),
@@ -129,6 +130,13 @@ def _origin(setup: Setup) -> dict[str, Any]:
         return {}
     path = Path(model.start.path).name if model.start and model.start.path else None
     return {"transfer": {"from": path, "cut": model.cut, "frozen": setup.config.training.freeze}}
+
+
+def _chosen(setup: Setup) -> str:
+    """Name what validation chose."""
+    if is_machine(setup.config.model):
+        return "the machine's cost and scale"
+    return "the checkpoint" if setup.config.training.kept == "best" else ""
 
 
 def _curves(progress: Progress) -> list[dict[str, float | int]]:

@@ -15,10 +15,14 @@ from convworks.training.config import TrainingConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Freezing:
-    """What is held still: `always` modules, and `until` an epoch others, which are trained from then on."""
+    """What is held still: `always` modules, and `until` an epoch others, which are trained from then on.
+
+    `parameters` is how many numbers are never trained that otherwise would be.
+    """
 
     always: tuple[nn.Module, ...] = ()
     until: tuple[tuple[int, nn.Module], ...] = ()
+    parameters: int = 0
 
     def still(self, epoch: int) -> tuple[nn.Module, ...]:
         """Return the modules that are not trained in an epoch, which are counted from 0."""
@@ -29,23 +33,31 @@ NOTHING = Freezing()
 
 
 def freezing(
-    network: Network, training: TrainingConfig, cut: str | None, *, machine: bool = False, processes: int = 1
+    network: Network,
+    training: TrainingConfig,
+    cut: str | None,
+    *,
+    machine: bool = False,
+    others: tuple[nn.Module, ...] = (),
+    processes: int = 1,
 ) -> Freezing:
     """Say which modules are held still, and take what is never trained out of the parameters that have gradients.
 
-    All are, where the head is a `machine` that is fitted at once. Raises InputError for a tap that there is not, where
-    nothing is left to train, and for several processes that would have to thaw together.
+    All are, where the head is a `machine` that is fitted at once; `others` are besides those up to a tap. Raises
+    InputError for a tap that there is not, where nothing is left to train, and for several processes that would have
+    to thaw together.
     """
-    always = (network,) if machine else frozen(network, training.freeze)
+    always = (network,) if machine else (*frozen(network, training.freeze), *others)
     if training.thaw is not None and processes > 1:
         reason = "changes what is trained, which several processes agree upon but once"
         raise InputError("training.thaw", reason, "train in one process, or leave it out")
+    before = _trained(network)
     for module in always:
         module.requires_grad_(False)
     if not machine and not any(parameter.requires_grad for parameter in network.parameters()):
         reason = f"{training.freeze} leaves nothing to train"
         raise InputError("training.freeze", reason, "freeze up to a tap before the last layer with weights")
-    return Freezing(always=always, until=_thawing(network, training, cut))
+    return Freezing(always=always, until=_thawing(network, training, cut), parameters=before - _trained(network))
 
 
 def frozen(network: Network, tap: str | None) -> tuple[nn.Module, ...]:
@@ -94,6 +106,10 @@ def _thawing(network: Network, training: TrainingConfig, cut: str | None) -> tup
         raise InputError("training.thaw", reason, f"train longer: --set training.epochs={needed + training.thaw}")
     order = [network.tapped(name) for name in reversed(stages)]
     return tuple(((number + 1) * training.thaw, module) for number, module in enumerate(order))
+
+
+def _trained(network: nn.Module) -> int:
+    return sum(value.numel() for value in network.parameters() if value.requires_grad)
 
 
 def _has_gradient(module: nn.Module) -> bool:

@@ -44,12 +44,13 @@ def is_deep(network: nn.Module) -> bool:
     return len(innermost(network).below) > 0
 
 
-def freeze(network: nn.Module) -> None:
-    """Leave the innermost layer and its way back to train, nothing else."""
+def outer(network: nn.Module) -> tuple[nn.Module, ...]:
+    """Return all modules but the innermost layer and its way back: what greedy training holds still."""
     found = innermost(network)
-    network.requires_grad_(False)
-    found.forth.requires_grad_(True)
-    found.back.requires_grad_(True)
+    assert isinstance(network, Network)
+    layers = [layer for stage in network.stages.children() for layer in stage.children()]
+    kept = [layer for layer in layers if layer is not found.forth and layer is not found.back]
+    return (network.stem, *kept, network.head)
 
 
 def codes(

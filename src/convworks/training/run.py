@@ -30,7 +30,7 @@ from convworks.training.begin import begin, placed
 from convworks.training.config import RunConfig
 from convworks.training.finish import finish
 from convworks.training.freeze import freezing, rate_factors
-from convworks.training.greedy import CODES, freeze, greedy_loss, greedy_outputs, is_deep
+from convworks.training.greedy import CODES, greedy_loss, greedy_outputs, is_deep, outer
 from convworks.training.loop import Events, Setup, Several, fit
 from convworks.training.loss import Loss, loss_function, outputs
 from convworks.training.machine import check_machine, fit_machine, is_machine
@@ -190,12 +190,11 @@ def _setup(material: Material, precision: torch.dtype, world: World, own: Loss |
     if world.size > 1 and training.batch_norm == "synchronised":
         synchronise(network)
     deep = training.greedy and is_deep(network)
-    if training.greedy:
-        freeze(network)
     check_single(network)
     check_resolutions(training.resolutions, network, material.preprocessing)
     model = material.config.model
-    held = freezing(network, training, model.cut, machine=is_machine(model), processes=world.size)
+    others = outer(network) if training.greedy else ()
+    held = freezing(network, training, model.cut, machine=is_machine(model), others=others, processes=world.size)
     parameters = trainable(network)
     classes = len(material.source.classes)
     counts = torch.from_numpy(label_counts(material.source.splits["train"].labels, classes))
@@ -236,7 +235,7 @@ def _facts(setup: Setup, command: str) -> dict[str, Any]:
     counted = count(setup.network, torch.zeros(1, given.channels, *given.size, device=setup.world.device))
     return {
         "command": command,
-        "parameters": counted.parameters,
+        "parameters": counted.parameters + setup.freezing.parameters,
         "macs": counted.macs,
         "precision": str(setup.precision).removeprefix("torch."),
         "environment": hardware.environment(setup.world.device),
