@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
