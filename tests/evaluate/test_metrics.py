@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from statistics import NormalDist
@@ -159,5 +160,9 @@ def test_summary_holds_plain_numbers_that_agree_with_the_parts(case: tuple[np.nd
     assert found["n"] == len(labels)
     assert found["top1"] == oracle.accuracy_score(labels, probabilities.argmax(1))
     assert found["interval"] == list(metrics.wilson_interval(round(found["top1"] * len(labels)), len(labels)))
-    assert all(type(value) in (float, int, list) for value in found.values())
-    assert all(math.isfinite(value) for value in found.values() if not isinstance(value, list))
+    undefined = {name for name, value in found.items() if value is None}
+    assert undefined <= set(found.get("undefined", {}))
+    numbers = [value for name, value in found.items() if name not in {*undefined, "intervals", "undefined"}]
+    assert all(type(value) in (float, int, list) for value in numbers)
+    assert all(math.isfinite(value) for value in numbers if not isinstance(value, list))
+    assert json.loads(json.dumps(found, allow_nan=False)) == found

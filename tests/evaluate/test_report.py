@@ -11,6 +11,7 @@ import pytest
 from convworks.evaluate.page import duration
 from convworks.evaluate.predictions import Predictions
 from convworks.evaluate.report import ReportContent, write_report
+from convworks.evaluate.summary import summary
 
 FILES = ["confusion.png", "curves.png", "errors.png", "predictions.csv", "report.html"]
 VOID = {"meta", "img", "br"}
@@ -64,8 +65,9 @@ def written(folder: Path, content: ReportContent) -> tuple[str, str]:
     """Write a report, check what holds for every report, return its HTML and its words."""
     path = write_report(folder, content)
     assert path == folder / "report.html"
-    assert sorted(file.name for file in folder.iterdir()) == FILES
     html = path.read_text(encoding="utf-8")
+    ranked = ["ranking.png"] if 'id="ranking"' in html else []
+    assert sorted(file.name for file in folder.iterdir()) == sorted([*FILES, *ranked])
     checker = Checker()
     checker.feed(html)
     assert not checker.open
@@ -127,8 +129,44 @@ def test_any_number_of_classes(tmp_path: Path, k: int) -> None:
     found = example(k, 200)
     html, words = written(tmp_path, ReportContent(title="t", predictions=found, image=noise))
     assert (f"Show all {k:,} classes" in words) == (k > 50)
-    assert ("Top-5 accuracy" in words) == (k > 5)
+    assert (f"with {k} classes the first five always hold the true one" in words) == (k <= 5)
+    assert "Top-5 accuracy" in words
+    assert ('id="ranking"' in html) == (k > 1)
+    assert (f"mean of {len(set(found.labels.tolist())):,} classes" in words) == (k > 10)
     assert html.count('class="bar"') == k
+
+
+def test_every_figure_stands_with_its_interval(tmp_path: Path) -> None:
+    found = example(7, 300)
+    _, words = written(tmp_path, ReportContent(title="t", predictions=found))
+    ends = summary(found)["intervals"]
+    assert set(ends) == {"top5", "balanced_accuracy", "macro_f1", "auc", "average_precision", "nll", "ece"}
+    for name, (low, high) in ends.items():
+        text = f"{low:.4f} to {high:.4f}" if name == "nll" else f"{100 * low:.2f} to {100 * high:.2f}"
+        assert text in words, name
+
+
+def test_where_all_samples_are_of_one_class_there_is_nothing_to_rank(tmp_path: Path) -> None:
+    found = example(3, 40)
+    alone = replace(found, labels=np.zeros(40, np.int64))
+    html, words = written(tmp_path, ReportContent(title="t", predictions=alone))
+    assert "ROC area (AUC) is not defined: all samples are of one class" in words
+    assert 'id="ranking"' not in html
+
+
+def test_classes_without_samples_are_left_out_of_the_curves_and_counted(tmp_path: Path) -> None:
+    found = example(6, 90)
+    html, words = written(tmp_path, ReportContent(title="t", predictions=replace(found, labels=found.labels % 4)))
+    assert "Left out: 2 of 6 classes" in words
+    drawn = html.split('id="ranking"')[1].split("</svg>")[0]
+    assert drawn.count("<polyline") == 4 * 3 + 12 + 1  # curves and key, the grid, what guessing reaches
+
+
+def test_a_good_network_shows_the_corner_of_its_curves(tmp_path: Path) -> None:
+    _, words = written(tmp_path / "good", ReportContent(title="t", predictions=example(4, 3000, sharp=4)))
+    assert "True positives, the corner" in words
+    _, words = written(tmp_path / "fair", ReportContent(title="t", predictions=example(4, 300)))
+    assert "the corner" not in words
 
 
 def test_no_mistakes_are_said_to_be_none(tmp_path: Path) -> None:

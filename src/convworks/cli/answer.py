@@ -44,8 +44,10 @@ def accuracy_line(name: str, found: dict[str, Any]) -> str:
         error = f"mean squared error {found['mse']:.4g}"
         return f"{name}: PSNR {_ratio(found['psnr'])} ({error}{before}, {found['n']:,} images)"
     if "map" in found:
-        more = f"micro F1 {percent(found['micro_f1'])}, macro F1 {percent(found['macro_f1'])}, {found['n']:,} images"
-        return f"{name}: mAP {percent(found['map'])} ({more})"
+        ends = found.get("intervals", {}).get("map")
+        interval = f"95 % interval {percent(ends[0])} to {percent(ends[1])}, " if ends else ""
+        scores = f"micro F1 {percent(found['micro_f1'])}, macro F1 {percent(found['macro_f1'])}"
+        return f"{name}: mAP {percent(found['map'])} ({interval}{scores}, {found['n']:,} images)"
     low, high = found["interval"]
     interval = f"95 % interval {percent(low)} to {percent(high)}, {found['n']:,} images"
     return f"{name}: accuracy {percent(found['top1'])} ({interval})"

@@ -96,6 +96,11 @@ def evaluate(
     combine: Annotated[
         str, typer.Option(metavar="NAME", help="Ensembles: by probability, logit or vote.")
     ] = "probability",
+    slices: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file: a column path, as in predictions.csv, and columns to slice by."),
+    ] = None,
+    by: Annotated[str | None, typer.Option(metavar="COLUMN", help="Tell of the images of each value apart.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write a report and predictions.csv into this new folder.")] = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -105,7 +110,15 @@ def evaluate(
     from convworks.cli import evaluate as command
 
     return command.run(
-        bundles, data=data, split=split, protocols=protocol.split(","), combination=combine, out=out, device=device
+        bundles,
+        data=data,
+        split=split,
+        protocols=protocol.split(","),
+        combination=combine,
+        slices=slices,
+        by=by,
+        out=out,
+        device=device,
     )
 
 

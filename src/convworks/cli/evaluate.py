@@ -18,6 +18,7 @@ from convworks.errors import InputError
 if TYPE_CHECKING:
     from convworks.evaluate.predictor import Predictor
     from convworks.evaluate.several_predictions import Predicted
+    from convworks.evaluate.slices import Slices
 
 
 def run(
@@ -27,6 +28,8 @@ def run(
     split: str | None,
     protocols: Sequence[str],
     combination: str,
+    slices: Path | None,
+    by: str | None,
     out: Path | None,
     device: str,
 ) -> Answer:
@@ -38,6 +41,9 @@ def run(
     for name in protocols:
         named(name)
     check_combination(combination)
+    from convworks.cli import sliced
+
+    column = sliced.read(slices, by)
     source = open_source(data, report=downloading())
     bundles, images = _of_one_kind(bundles)
     if out is not None:
@@ -48,10 +54,12 @@ def run(
     from convworks.evaluate.predictor import load
 
     if images:
+        sliced.refuse(column)
         from convworks.cli import reconstructed
 
         given = tuple(protocols) == (CENTER,)
         return reconstructed.run(bundles, source, data=data, split=split, plain=given, out=out, device=device)
+    asked = sliced.ask(column, source, split)
     loaded = [load(path, device=device) for path in bundles]
     rows: list[dict[str, Any]] = []
     answers: list[Predicted] = []
@@ -65,14 +73,18 @@ def run(
     values |= {"note": note}
     lines = [accuracy_line(predictions.split, values), *([f"note: {note}"] if note else [])]
     said = ("macro_f1",) if "map" in values else ()  # in the first line
-    lines += [f"{name}: {values[key]:.4f}" for name, key in _SHOWN if key in values and key not in said]
+    lines += [_figure(name, key, values) for name, key in _SHOWN if key in values and key not in said]
     if len(rows) > 1:
         values["protocols"] = rows
         lines.append(_compared(rows))
     else:
         lines.append(f"cost: {_macs(rows[0])} multiply-adds an image, {rows[0]['images_per_second']:,.0f} images/s")
+    parts = sliced.found(asked, predictions)
+    if parts is not None:
+        values["slices"] = parts.plain()
+        lines.append(sliced.text(parts))
     if out is not None:
-        page = _report(out, loaded, source, split, predictions, bundles, data, note)
+        page = _report(out, loaded, source, split, predictions, bundles, data, note, parts)
         values["report"] = str(page)
         lines.append(f"report: {page}")
     values["seconds"] = round(time.perf_counter() - started, 3)
@@ -150,6 +162,14 @@ def _compared(rows: Sequence[dict[str, Any]]) -> str:
     return table(header, cells)
 
 
+def _figure(name: str, key: str, values: dict[str, Any]) -> str:
+    """Write a figure with its interval, or why there is none."""
+    if values[key] is None:
+        return f"{name}: {values['undefined'][key]}"
+    ends = values["intervals"].get(key)
+    return f"{name}: {values[key]:.4f}" + (f" (95 % interval {ends[0]:.4f} to {ends[1]:.4f})" if ends else "")
+
+
 def _macs(row: dict[str, Any]) -> str:
     value = row["macs"]
     for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -167,6 +187,7 @@ def _report(
     bundles: Sequence[Path],
     data: str,
     note: str,
+    parts: Slices | None,
 ) -> Path:
     """Write the report of an evaluation; return its page."""
     from convworks.data.load import load_images
@@ -180,6 +201,7 @@ def _report(
             title=f"{', '.join(path.name for path in bundles)} on {source.name}",
             predictions=predictions,
             note=note,
+            slices=parts,
             image=lambda index: (
                 load_images(chosen.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
             ),
@@ -196,6 +218,8 @@ _SHOWN = (
     ("top-5 accuracy", "top5"),
     ("balanced accuracy", "balanced_accuracy"),
     ("macro F1", "macro_f1"),
+    ("ROC area", "auc"),
+    ("average precision", "average_precision"),
     ("negative log-likelihood", "nll"),
     ("calibration error", "ece"),
     ("exact match", "exact_match"),

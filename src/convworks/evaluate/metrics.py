@@ -91,8 +91,7 @@ def calibration(
     """Compare the predicted class's probability with how often it is right (Guo et al. 2017, section 2)."""
     confidence = probabilities.max(1).astype(np.float64).clip(0, 1)
     correct = (probabilities.argmax(1) == labels).astype(np.float64)
-    edges = np.linspace(0, 1, bins + 1)
-    index = np.searchsorted(edges[1:-1], confidence, side="left")
+    edges, index = np.linspace(0, 1, bins + 1), calibration_bins(confidence, bins)
     count = np.bincount(index, minlength=bins).astype(np.int64)
     return Calibration(
         edges=edges,
@@ -100,6 +99,12 @@ def calibration(
         accuracy=ratio(np.bincount(index, correct, bins), count),
         count=count,
     )
+
+
+def calibration_bins(confidence: Float[np.ndarray, " n"], bins: int = 15) -> Int64[np.ndarray, " n"]:
+    """Return in which of equal-width bins (lower, upper] each confidence lies."""
+    inner = np.linspace(0, 1, bins + 1)[1:-1]
+    return np.searchsorted(inner, confidence.astype(np.float64).clip(0, 1), side="left").astype(np.int64)
 
 
 def wilson_interval(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:

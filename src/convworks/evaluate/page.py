@@ -36,21 +36,48 @@ def headline(predictions: Predictions, figures: Mapping[str, Any], *, chosen: st
         f"<p>Accuracy on the <b>{split}</b> split: of {samples}, {mistakes}.</p>",
     ]
     said += notes(split, chosen, note)
-    shown = [
-        *([("Top-5 accuracy", percent(figures["top5"]))] if "top5" in figures else []),
-        ("Balanced accuracy", percent(figures["balanced_accuracy"])),
-        ("Macro F1", percent(figures["macro_f1"])),
-        ("Log loss (nats)", f"{figures['nll']:.4f}"),
-        ("Calibration error", percent(figures["ece"])),
-        ("Classes", f"{len(predictions.classes):,}"),
-    ]
-    return large(figures["top1"], said, shown)
+    names = {
+        "top5": "Top-5 accuracy",
+        "balanced_accuracy": "Balanced accuracy",
+        "macro_f1": "Macro F1",
+        "auc": "ROC area (AUC)",
+        "average_precision": "Average precision",
+        "nll": "Log loss (nats)",
+        "ece": "Calibration error",
+    }
+    shown = [*figure_tiles(figures, names), ("Classes", f"{len(predictions.classes):,}")]
+    return large(figures["top1"], said, shown, without=missing(figures, names))
 
 
-def large(share: float, said: Sequence[str], shown: Facts) -> str:
-    """Show one figure in large, what is said of it, and others beside it."""
+def figure_tiles(figures: Mapping[str, Any], names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the figures that there are as tiles: a name, the value, and below it the 95 % interval."""
+    shown = []
+    for key, name in names.items():
+        if figures.get(key) is not None:
+            ends = figures["intervals"].get(key)
+            shown.append((name, f"{_figure(key, figures[key])}" + (f"\n{_ends(key, *ends)}" if ends else "")))
+    return shown
+
+
+def missing(figures: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Say which figures there are not, and why."""
+    return "; ".join(f"{names[key]} is {reason}" for key, reason in figures.get("undefined", {}).items())
+
+
+def _figure(key: str, value: float) -> str:
+    return f"{value:.4f}" if key in ("nll", "bce") else percent(value)
+
+
+def _ends(key: str, low: float, high: float) -> str:
+    return f"{low:.4f} to {high:.4f}" if key in ("nll", "bce") else f"{100 * low:.2f} to {percent(high)}"
+
+
+def large(share: float, said: Sequence[str], shown: Facts, *, without: str = "") -> str:
+    """Show one figure in large, what is said of it, others beside it, and which there are not."""
     big = f'<div class="accuracy">{100 * share:.2f}<small>%</small></div>'
-    return f'<section class="headline"><div>{big}{"".join(said)}</div>{tiles(shown)}</section>\n'
+    last = f'<p class="faint">{escape(without)}.</p>' if without else ""
+    beside = f'<div class="figures">{tiles(shown)}{last}</div>'
+    return f'<section class="headline"><div>{big}{"".join(said)}</div>{beside}</section>\n'
 
 
 def notes(split: str, chosen: str, note: str) -> list[str]:
@@ -69,8 +96,12 @@ def notes(split: str, chosen: str, note: str) -> list[str]:
 
 
 def tiles(facts: Facts) -> str:
-    """List labelled values, side by side."""
-    items = "".join(f"<div><dt>{escape(a)}</dt><dd>{escape(b)}</dd></div>" for a, b in facts)
+    """List labelled values, side by side; what follows in a further line of a value is small."""
+    parts = ((escape(name), *map(escape, value.partition("\n")[::2])) for name, value in facts)
+    items = "".join(
+        f"<div><dt>{name}</dt><dd>{value}{f'<small>{small}</small>' if small else ''}</dd></div>"
+        for name, value, small in parts
+    )
     return f'<dl class="tiles">{items}</dl>'
 
 

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from convworks.evaluate import figures, mistakes, page, reconstruction_page, several_page
+from convworks.evaluate import figures, mistakes, page, ranking_figure, reconstruction_page, several_page, slice_page
 from convworks.evaluate.curves import curves
 from convworks.evaluate.metrics import calibration, confusion_matrix
 from convworks.evaluate.predictions import Predictions
 from convworks.evaluate.raster import to_png
 from convworks.evaluate.reconstructions import Reconstructions
 from convworks.evaluate.several_predictions import Predicted, SeveralPredictions
+from convworks.evaluate.slices import Slices
 from convworks.evaluate.summary import summary
 from convworks.evaluate.svg import to_svg
 from convworks.files import write_bytes
@@ -73,6 +74,7 @@ class ReportContent:
         image: pixels of sample i of the predictions; without it the worst mistakes are not shown.
         chosen: what was chosen on validation, such as "the checkpoint"; nothing is said of it where it is empty.
         note: one more sentence under the accuracy.
+        slices: how good it is on parts of the split.
         history: rows as `curves` draws them.
         facts: labels and values, in order.
         seconds: names and seconds of the phases of the work, in order.
@@ -87,6 +89,7 @@ class ReportContent:
     image: Callable[[int], UInt8[np.ndarray, "h w c"]] | None = None
     chosen: str = ""
     note: str = ""
+    slices: Slices | None = None
     history: Sequence[Mapping[str, Any]] = ()
     facts: Sequence[tuple[str, str]] = ()
     seconds: Sequence[tuple[str, float | int]] = ()
@@ -97,10 +100,11 @@ class ReportContent:
 
 
 def write_report(folder: Path, content: ReportContent) -> Path:
-    """Write report.html, curves.png, confusion.png, errors.png, predictions.csv; return the page's path.
+    """Write report.html, curves.png, confusion.png, ranking.png, errors.png, predictions.csv; return the page's path.
 
-    Where samples show any number of classes there is no confusion of one with another, and no confusion.png; where
-    images were made, reconstructions.png and worst.png in the place of both pictures.
+    Where samples show any number of classes there is no confusion of one with another, and no confusion.png; where all
+    are of one class, or each class is ranked without mistake, there is no ranking.png; where images were made,
+    reconstructions.png and worst.png in the place of all three pictures.
     """
     folder.mkdir(parents=True, exist_ok=True)
     predictions = content.predictions
@@ -114,7 +118,9 @@ def write_report(folder: Path, content: ReportContent) -> Path:
     sections = [
         _part("facts", "At a glance", "", page.tiles(content.facts) if content.facts else ""),
         _part("curves", "Training", CURVES, _wide(to_svg(training)) if content.history else ""),
-        *own,
+        *own[:-1],
+        *([_part("slices", "Slices", slice_page.NOTE, slice_page.table(content.slices))] if content.slices else []),
+        *own[-1:],
         *_background(content),
     ]
     sections = [section for section in sections if section[2]]
@@ -160,21 +166,24 @@ def _answered(folder: Path, content: ReportContent, predictions: Predicted) -> T
 
     uris = [(mistakes.tile_uri(picture), mistakes.tiny(picture)) for picture in pictures]
     chosen, note, found = content.chosen, content.note, summary(predictions)
+    ranked = _ranking(folder, predictions)
     if isinstance(predictions, SeveralPredictions):
         first = several_page.headline(predictions, found, chosen=chosen, note=note)
         own = [
             _part("classes", "Classes", ANSWERS, several_page.class_table(predictions)),
+            *ranked,
             _mistakes(predictions, worst, several_page.mistakes_grid(predictions, worst, uris), WRONG_ANSWERS),
         ]
     else:
         first = page.headline(predictions, found, chosen=chosen, note=note)
         own = [
             *_classes(folder, predictions),
+            *ranked,
             _calibration(predictions),
             _mistakes(predictions, worst, page.mistakes_grid(predictions, worst, uris), WRONG_CLASSES),
         ]
     several = isinstance(predictions, SeveralPredictions)
-    return first, own, (*(() if several else ("confusion.png",)), "errors.png")
+    return first, own, (*(() if several else ("confusion.png",)), *(["ranking.png"] if ranked else []), "errors.png")
 
 
 def _part(anchor: str, title: str, note: str, body: str) -> Part:
@@ -193,6 +202,17 @@ def _classes(folder: Path, predictions: Predictions) -> list[Part]:
         _part("confusion", "Confusion", CONFUSION, confusion),
         _part("classes", "Classes", CLASSES, page.class_table(matrix, predictions.classes)),
     ]
+
+
+def _ranking(folder: Path, predictions: Predicted) -> list[Part]:
+    """Tell how well the probabilities put each class before the others; that is also written as ranking.png."""
+    found = ranking_figure.ranking(predictions)
+    if found is None:
+        return []
+    drawing = ranking_figure.draw(found)
+    write_bytes(folder / "ranking.png", to_png(drawing))
+    body = _two("stacked", to_svg(drawing), ranking_figure.words(found))
+    return [_part("ranking", "ROC and precision-recall", "", body)]
 
 
 def _calibration(predictions: Predictions) -> Part:

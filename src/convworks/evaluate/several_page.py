@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convworks.evaluate.lettering import shorten
-from convworks.evaluate.page import FOLDED_ABOVE, Facts, large, notes, percent
+from convworks.evaluate.page import FOLDED_ABOVE, Facts, figure_tiles, large, missing, notes, percent
 from convworks.evaluate.several_metrics import average_precisions, per_class
 from convworks.evaluate.several_predictions import THRESHOLD, SeveralPredictions
 
@@ -20,22 +20,28 @@ def headline(predictions: SeveralPredictions, figures: Mapping[str, Any], *, cho
     """Show the mean average precision, what it was measured on, whether that chose the checkpoint."""
     n, split = figures["n"], escape(predictions.split)
     low, high = figures["exact_match_interval"]
+    ends = figures["intervals"].get("map")
+    interval = f'<p class="interval">95 % interval <b>{100 * ends[0]:.2f} to {percent(ends[1])}</b></p>' if ends else ""
     said = [
+        interval,
         f"<p>Mean average precision (mAP) on the <b>{split}</b> split, {n:,} samples with {figures['labels']:,} "
         "labels: the mean over the classes that occur.</p>",
         f"<p>Every class is an answer from a probability of {THRESHOLD:g} on; <b>{percent(figures['exact_match'])}</b> "
         f"of the samples are all right (95 % interval {100 * low:.2f} to {percent(high)}).</p>",
         *notes(split, chosen, note),
     ]
+    names = {
+        "micro_f1": "Micro F1",
+        "macro_f1": "Macro F1",
+        "auc": "ROC area (AUC)",
+        "bce": "Log loss (nats a class)",
+    }
     shown: Facts = [
-        ("Micro F1", percent(figures["micro_f1"])),
-        ("Macro F1", percent(figures["macro_f1"])),
-        ("Exact match", percent(figures["exact_match"])),
-        ("Log loss (nats a class)", f"{figures['bce']:.4f}"),
+        *figure_tiles(figures, names),
         ("Labels a sample", f"{figures['labels'] / n:.2f}"),
         ("Classes", f"{len(predictions.classes):,}"),
     ]
-    return large(figures["map"], said, shown)
+    return large(figures["map"], said, shown, without=missing(figures, names))
 
 
 def class_table(predictions: SeveralPredictions) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from convworks.evaluate import several_metrics
+from convworks.evaluate import intervals, ranking, several_metrics
 from convworks.evaluate.metrics import (
     balanced_accuracy,
     calibration,
@@ -18,9 +19,19 @@ from convworks.evaluate.predictions import Predictions
 from convworks.evaluate.reconstructions import Reconstructions, figures
 from convworks.evaluate.several_predictions import Predicted, SeveralPredictions
 
+#: Why a figure is None, or not among the others.
+ONE_CLASS = "not defined: all samples are of one class"
+NO_POSITIVES = "not defined: no sample is of the second class"
+FEW_CLASSES = "not told: with {} classes the first five always hold the true one"
+NO_LABELS = "not defined: no class has samples that show it and others that do not"
+
 
 def summary(predictions: Predicted | Reconstructions) -> dict[str, Any]:
     """Return the figures of merit of a split as plain numbers; `top5` only above five classes.
+
+    `intervals` holds the 95 % interval of every figure but accuracy, whose own is `interval`; `undefined` says why a
+    figure is None, or absent. `auc` and `average_precision` are means over the classes, each against the rest; of two
+    classes those of the second.
 
     Where samples show any number of classes: `map`, F1, the share of samples that are all right with its 95 % interval,
     the binary cross-entropy, and how many labels there are in all. Of images that were made: `mse` and `psnr`.
@@ -32,25 +43,40 @@ def summary(predictions: Predicted | Reconstructions) -> dict[str, Any]:
 
 def _several(predictions: SeveralPredictions) -> dict[str, Any]:
     labels, predicted, n = predictions.labels, predictions.predicted, len(predictions.names)
-    correct = int(predictions.correct.sum())
+    correct, area = int(predictions.correct.sum()), ranking.mean_area(predictions.probabilities, labels)
     return {
         "map": several_metrics.mean_average_precision(predictions.probabilities, labels),
         "n": n,
         "micro_f1": several_metrics.micro_f1(predicted, labels),
         "macro_f1": several_metrics.macro_f1(predicted, labels),
+        "auc": _known(area),
         "exact_match": correct / n,
         "exact_match_interval": list(wilson_interval(correct, n)),
         "bce": float(predictions.losses.mean()),
         "labels": int(labels.sum()),
+        "intervals": {name: list(ends) for name, ends in intervals.several_labels(predictions).items()},
+        **_undefined({"auc": NO_LABELS if math.isnan(area) else ""}),
     }
 
 
 def _one(predictions: Predictions) -> dict[str, Any]:
     """Return the figures of merit of a split as plain numbers; `top5` only above five classes."""
     labels, probabilities, n = predictions.labels, predictions.probabilities, len(predictions.labels)
-    matrix = confusion_matrix(labels, predictions.predicted, len(predictions.classes))
+    k = len(predictions.classes)
+    matrix = confusion_matrix(labels, predictions.predicted, k)
     correct = int(predictions.correct.sum())
-    top5 = {"top5": top_k_accuracy(probabilities, labels, 5)} if len(predictions.classes) > 5 else {}
+    kinds = ranking.asked(k)
+    scores, own = probabilities[:, kinds], ranking.one_against_rest(labels, k)[:, kinds]
+    area, precision = ranking.mean_area(scores, own), ranking.mean_precision(scores, own)
+    ends = intervals.one_label(predictions)
+    top5 = {"top5": top_k_accuracy(probabilities, labels, 5)} if k > 5 else {}
+    if top5:
+        ends["top5"] = wilson_interval(round(top5["top5"] * n), n)
+    reasons = {
+        "top5": "" if top5 else FEW_CLASSES.format(k),
+        "auc": ONE_CLASS if math.isnan(area) else "",
+        "average_precision": NO_POSITIVES if math.isnan(precision) else "",
+    }
     return {
         "top1": correct / n,
         **top5,
@@ -58,6 +84,19 @@ def _one(predictions: Predictions) -> dict[str, Any]:
         "interval": list(wilson_interval(correct, n)),
         "balanced_accuracy": balanced_accuracy(matrix),
         "macro_f1": macro_f1(matrix),
+        "auc": _known(area),
+        "average_precision": _known(precision),
         "nll": negative_log_likelihood(probabilities, labels),
         "ece": calibration(probabilities, labels).error,
+        "intervals": {name: list(pair) for name, pair in ends.items()},
+        **_undefined(reasons),
     }
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _undefined(reasons: dict[str, str]) -> dict[str, dict[str, str]]:
+    found = {name: reason for name, reason in reasons.items() if reason}
+    return {"undefined": found} if found else {}

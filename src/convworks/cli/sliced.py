@@ -1,0 +1,79 @@
+"""The options `--slices FILE.csv --by COLUMN` of `convworks evaluate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from convworks.cli.answer import percent, table
+from convworks.data.source import Source
+from convworks.errors import InputError
+
+if TYPE_CHECKING:
+    from convworks.evaluate.several_predictions import Predicted
+    from convworks.evaluate.slices import Slices
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table: the value of each path that it names."""
+
+    path: Path
+    name: str
+    values: dict[str, str]
+
+
+def read(path: Path | None, column: str | None) -> Column | None:
+    """Read the column that was asked for; None where nothing was."""
+    if path is None and column is None:
+        return None
+    if path is None:
+        raise InputError("--by", "says by which column, but there is no table", "give one with --slices FILE.csv")
+    if column is None:
+        raise InputError("--slices", "is a table, but by which of its columns is not said", "add --by COLUMN")
+    from convworks.evaluate.slices import read_column
+
+    return Column(path=path, name=column, values=read_column(path, column))
+
+
+def refuse(column: Column | None) -> None:
+    """Raise InputError for a network that makes images, whose answers are not right or wrong."""
+    if column is not None:
+        raise InputError("--slices", "compares shares of right answers, but the bundle makes images", "leave it out")
+
+
+def ask(column: Column | None, source: Source, split: str | None) -> tuple[str, list[str | None]] | None:
+    """Return the name of the column and the value of each image of the split, before anything is computed."""
+    if column is None:
+        return None
+    from convworks.evaluate.predictor import choose_split
+    from convworks.evaluate.slices import match
+
+    chosen = choose_split(source, split)[1]
+    others = {name for each in source.splits.values() for name in each.names}
+    return column.name, match(column.path, column.values, chosen.names, others)
+
+
+def found(asked: tuple[str, list[str | None]] | None, predictions: Predicted) -> Slices | None:
+    """Return how good the answers are for each value."""
+    if asked is None:
+        return None
+    from convworks.evaluate.slices import slices
+
+    return slices(*asked, predictions.correct)
+
+
+def text(parts: Slices) -> str:
+    """Write the slices as a table."""
+    rows = []
+    for row in parts.rows:
+        low, high = row.interval
+        change, p = "", ""
+        if row.difference is not None and row.difference_interval is not None and row.adjusted is not None:
+            less, more = row.difference_interval
+            change, p = f"{100 * row.difference:+.2f} ({100 * less:+.2f} to {100 * more:+.2f})", f"{row.adjusted:.3g}"
+        interval = f"{percent(low)} to {percent(high)}"
+        rows.append([row.value, f"{row.n:,}", percent(row.accuracy), interval, change, p])
+    shown = table([parts.column, "images", "right", "95 % interval", "points more than the rest (95 %)", "p"], rows)
+    return shown + (f"\nnot in the table: {parts.unlisted:,} images" if parts.unlisted else "")

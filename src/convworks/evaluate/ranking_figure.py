@@ -1,0 +1,196 @@
+"""The receiver operating characteristic and precision over recall as one drawing, and what it says in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+
+from convworks.evaluate.axes import Panel
+from convworks.evaluate.drawing import Drawing, Line, Shape, Text, remark
+from convworks.evaluate.lettering import Number, shorten, text_width
+from convworks.evaluate.ranking import GRID, RankingCurve, asked, mean_defined, one_against_rest, ranking_curve
+from convworks.evaluate.several_metrics import average_precisions
+from convworks.evaluate.several_predictions import Predicted, SeveralPredictions
+
+#: Up to so many classes each has a curve of its own; above, their mean is drawn alone.
+APART = 10
+COLOURS = ("blue", "orange", "green", "violet", "teal", "rose", "ochre", "brown", "ink", "muted")
+#: Where all curves stay within such a corner, it alone is drawn.
+CORNERS = (0.01, 0.1)
+SIDE, TOP, LEFT, APARTNESS = 270.0, 34.0, 52.0, 64.0
+KEY, ROW = 22.0, 18.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """The curves of the classes that have samples and others, read off at GRID, with area and average precision."""
+
+    classes: tuple[str, ...]
+    roc: Float64[np.ndarray, "k grid"]
+    precision: Float64[np.ndarray, "k grid"]
+    areas: Float64[np.ndarray, " k"]
+    average_precisions: Float64[np.ndarray, " k"]
+    #: Of all classes of the network that are asked for, also those without samples.
+    total: int
+
+    @property
+    def apart(self) -> bool:
+        """Whether every class has a curve of its own."""
+        return self.total <= APART
+
+
+def ranking(predictions: Predicted) -> Ranking | None:
+    """Return the curves of a split; None where no class has both samples of it and others, or all stand first."""
+    k, scores = len(predictions.classes), predictions.probabilities
+    several = isinstance(predictions, SeveralPredictions)
+    kinds = list(range(k)) if several else asked(k)
+    labels = (
+        predictions.labels if isinstance(predictions, SeveralPredictions) else one_against_rest(predictions.labels, k)
+    )
+    return _ranking([predictions.classes[i] for i in kinds], scores[:, kinds], labels[:, kinds])
+
+
+def _ranking(
+    classes: Sequence[str], scores: Float[np.ndarray, "n k"], labels: Bool[np.ndarray, "n k"]
+) -> Ranking | None:
+    found: list[tuple[int, RankingCurve]] = []
+    for at, pair in enumerate(zip(scores.T, labels.T, strict=True)):
+        curve = ranking_curve(*pair)
+        if curve.defined:
+            found.append((at, curve))
+    if all(curve.area == 1 for _, curve in found):
+        return None
+    which = [at for at, _ in found]
+    return Ranking(
+        classes=tuple(classes[at] for at in which),
+        roc=np.stack([curve.roc() for _, curve in found]),
+        precision=np.stack([curve.precision_at_recall() for _, curve in found]),
+        areas=np.array([curve.area for _, curve in found]),
+        average_precisions=average_precisions(scores[:, which], labels[:, which]),
+        total=len(classes),
+    )
+
+
+def draw(found: Ranking) -> Drawing:
+    """Draw both kinds of curve side by side, with a key: a curve a class, or their mean where there are many."""
+    lines = _lines(found)
+    zoom = _zoom(found)
+    left = Panel(left=LEFT, top=TOP, width=SIDE, height=SIDE, x=(0, zoom), y=(1 - zoom, 1))
+    right = Panel(left=LEFT + SIDE + APARTNESS, top=TOP, width=SIDE, height=SIDE, x=(1 - zoom, 1), y=(1 - zoom, 1))
+    corner = "" if zoom == 1 else ", the corner"
+    shapes: list[Shape] = []
+    for panel, title, below in (
+        (left, f"True positives{corner}", "false positive rate"),
+        (right, f"Precision{corner}", "recall (true positive rate)"),
+    ):
+        shapes.append(Text(x=panel.left - 40, y=10, text=title, size=13, bold=True))
+        shapes += panel.axes(percent=True, x_ticks=[])
+        for share in (0.0, 0.5, 1.0):
+            value = panel.x[0] + share * (panel.x[1] - panel.x[0])
+            shapes.append(remark(panel.across(value), panel.top + SIDE + 13, f"{round(100 * value, 6):g} %"))
+        shapes.append(remark(panel.left + SIDE / 2, panel.top + SIDE + 31, below))
+    if zoom == 1:
+        shapes.append(
+            Line(points=((left.across(0), left.up(0)), (left.across(1), left.up(1))), stroke="muted", dashed=True)
+        )
+    for _, colour, roc, precision, _, _ in reversed(lines):
+        shapes += [_curve(left, GRID, roc, colour, rising=True), _curve(right, GRID, precision, colour)]
+    top = TOP + SIDE + 52
+    shapes += _key(lines, top)
+    rows = -(-len(lines) // 2)
+    width = LEFT + 2 * SIDE + APARTNESS + 14
+    label = f"ROC and precision-recall curves, mean area {mean_defined(found.areas):.4f}"
+    return Drawing(width=width, height=top + KEY + rows * ROW, label=label, shapes=tuple(shapes))
+
+
+Drawn = tuple[str, str, np.ndarray, np.ndarray, float, float]
+
+
+def _lines(found: Ranking) -> list[Drawn]:
+    """Return name, colour, both curves, area and average precision of each line; the best class last."""
+    areas, precisions = found.areas, found.average_precisions
+    if not found.apart:
+        name = f"mean of {len(found.classes):,} classes"
+        means = float(areas.mean()), float(precisions.mean())
+        return [(name, "blue", found.roc.mean(0), found.precision.mean(0), *means)]
+    rows = zip(found.classes, COLOURS, found.roc, found.precision, areas.tolist(), precisions.tolist(), strict=False)
+    return list(rows)
+
+
+def _zoom(found: Ranking) -> float:
+    """Return how much of the axes is drawn: all, or a corner that all curves pass through."""
+    return next((corner for corner in CORNERS if _within(found, corner)), 1.0)
+
+
+def _within(found: Ranking, corner: float) -> bool:
+    """Whether all curves that are drawn pass through a corner of both panels."""
+    at, least = int(np.searchsorted(GRID, corner - 1e-9)), 1 - corner
+    curves = [(roc, precision) for _, _, roc, precision, _, _ in _lines(found)]
+    before = int(np.searchsorted(GRID, least - 1e-9))
+    return all(roc[at] >= least and precision[before] >= least for roc, precision in curves)
+
+
+def _curve(panel: Panel, x: np.ndarray, y: np.ndarray, colour: str, *, rising: bool = False) -> Line:
+    """Draw a curve within its panel, without points on a straight line."""
+    inside = (x >= panel.x[0] - 1e-9) & (x <= panel.x[1] + 1e-9)
+    points = [
+        (panel.across(a), panel.up(b))
+        for a, b in zip(x[inside].tolist(), y[inside].clip(*panel.y).tolist(), strict=True)
+    ]
+    if rising and points[0][1] < panel.up(panel.y[0]):
+        points.insert(0, (points[0][0], panel.up(panel.y[0])))  # what is found without any false positive
+    kept = [
+        point
+        for at, point in enumerate(points)
+        if at in (0, len(points) - 1) or not _straight(points[at - 1], point, points[at + 1])
+    ]
+    return Line(points=tuple(kept), stroke=colour, width=2)
+
+
+def _straight(before: tuple[Number, Number], point: tuple[Number, Number], after: tuple[Number, Number]) -> bool:
+    return abs((after[1] - point[1]) * (point[0] - before[0]) - (point[1] - before[1]) * (after[0] - point[0])) < 1e-3
+
+
+def _key(lines: Sequence[Drawn], top: Number) -> list[Shape]:
+    """Name the lines in two columns, with area and average precision."""
+    shapes: list[Shape] = []
+    rows = -(-len(lines) // 2)
+    for column in range(1 if len(lines) == 1 else 2):
+        left = LEFT - 40 + column * (SIDE + APARTNESS)
+        shapes += [remark(left + 216, top, "ROC area", "end"), remark(left + 300, top, "avg. precision", "end")]
+    for at, (name, colour, _, _, area, precision) in enumerate(lines):
+        left, y = LEFT - 40 + at // rows * (SIDE + APARTNESS), top + KEY - 3 + at % rows * ROW
+        shapes.append(Line(points=((left, y), (left + 14, y)), stroke=colour, width=2.5))
+        text, length = name, 24
+        while text_width(text, 12) > 130 and length > 4:
+            length -= 2
+            text = shorten(name, length)
+        shapes.append(Text(x=left + 20, y=y, text=text, size=12, fallback=f"#{at}"))
+        for x, value in ((216, area), (300, precision)):
+            shapes.append(Text(x=left + x, y=y, text=f"{value:.4f}", size=12, anchor="end"))
+    return shapes
+
+
+def words(found: Ranking) -> str:
+    """Say what the curves show, how the classes were averaged, and which of them had to be left out."""
+    area, precision = mean_defined(found.areas), mean_defined(found.average_precisions)
+    lowest = int(found.average_precisions.argmin())
+    of = "" if len(found.classes) == 1 else "On average over the classes, each against the rest, "
+    said = [
+        f"<p>{of + 'the' if of else 'The'} area below the ROC curve is <b>{area:.4f}</b>: so likely is it that "
+        f"an image of {'a class' if of else escape(found.classes[0])} gets a higher probability of it than another. "
+        f"Average precision, the area below the other curve, is <b>{precision:.4f}</b>.</p>"
+    ]
+    if of:
+        least = f"{escape(found.classes[lowest])} ({found.average_precisions[lowest]:.4f})"
+        said.append(f"<p>The lowest average precision has <b>{least}</b>.</p>")
+    if absent := found.total - len(found.classes):
+        said.append(
+            f"<p>Left out: {absent:,} of {found.total:,} classes, without images that are of it, or that are not.</p>"
+        )
+    said.append('<p class="faint">Dashed: what guessing reaches.</p>' if _zoom(found) == 1 else "")
+    return f"<div>{''.join(said)}</div>"

@@ -1,0 +1,136 @@
+"""Every figure of merit against scikit-learn's, over 200 random cases."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn import metrics as oracle
+from sklearn.calibration import calibration_curve
+
+from convworks.errors import InputError
+from convworks.evaluate import intervals, metrics, ranking, several_metrics
+from convworks.evaluate.predictions import Predictions
+from convworks.evaluate.summary import summary
+
+CASES = 200
+
+
+def case(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Give labels and probabilities: from one class on, often with absent classes, a single one, or many ties."""
+    generator = np.random.default_rng(seed)
+    n, k = int(generator.integers(1, 80)), int(generator.integers(1, 12))
+    present = generator.permutation(k)[: 1 if seed % 5 == 0 else generator.integers(1, k + 1)]
+    labels = generator.choice(present, n).astype(np.int64)
+    # Powers of two keep equal scores equal when they are divided: the ties of ours are those of scikit-learn.
+    scores = 2.0 ** generator.integers(0, 3, (n, k)) if seed % 2 else generator.exponential(size=(n, k))
+    return labels, (scores / scores.sum(1, keepdims=True)).astype(np.float32)
+
+
+def made(labels: np.ndarray, probabilities: np.ndarray) -> Predictions:
+    names, classes = tuple(map(str, range(len(labels)))), tuple(map(str, range(probabilities.shape[1])))
+    return Predictions(split="test", names=names, classes=classes, labels=labels, probabilities=probabilities)
+
+
+@pytest.mark.filterwarnings("ignore")  # scikit-learn remarks on what is not defined
+@pytest.mark.parametrize("seed", range(CASES))
+def test_all_metrics_are_scikit_learns(seed: int) -> None:
+    labels, probabilities = case(seed)
+    n, k = probabilities.shape
+    every, predicted = np.arange(k), probabilities.argmax(1).astype(np.int64)
+    matrix = metrics.confusion_matrix(labels, predicted, k)
+    np.testing.assert_array_equal(matrix, oracle.confusion_matrix(labels, predicted, labels=every))
+    scores = metrics.per_class(matrix)
+    parts = oracle.precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0)
+    for ours, theirs in zip((scores.precision, scores.recall, scores.f1, scores.support), parts, strict=True):
+        np.testing.assert_allclose(ours, theirs)
+
+    found = summary(made(labels, probabilities))
+    assert found["top1"] == pytest.approx(oracle.accuracy_score(labels, predicted))
+    assert found["balanced_accuracy"] == pytest.approx(oracle.balanced_accuracy_score(labels, predicted))
+    assert found["macro_f1"] == pytest.approx(oracle.f1_score(labels, predicted, average="macro", zero_division=0))
+    if k > 1:
+        loss = oracle.log_loss(labels, probabilities.astype(np.float64), labels=every)
+        assert found["nll"] == pytest.approx(loss, rel=1e-5)
+
+    # scikit-learn prefers the last of equals, convworks the first (as argmax does): mirror the classes.
+    for top in range(1, k + 1):
+        share = metrics.top_k_accuracy(probabilities, labels, top)
+        if k <= 2:
+            assert share == (1.0 if top == k else found["top1"])
+        else:
+            expected = oracle.top_k_accuracy_score(k - 1 - labels, probabilities[:, ::-1], k=top, labels=every)
+            assert share == pytest.approx(expected)
+    with pytest.raises(InputError, match=f"k={k + 1} must lie between 1 and the number of classes {k}"):
+        metrics.top_k_accuracy(probabilities, labels, k + 1)
+    if k > 5:
+        assert found["top5"] == metrics.top_k_accuracy(probabilities, labels, 5)
+    else:
+        assert "top5" not in found
+        assert f"with {k} classes the first five always hold the true one" in found["undefined"]["top5"]
+
+    areas, precisions = [], []
+    for kind in ranking.asked(k):
+        shown, own = labels == kind, probabilities[:, kind]
+        curve = ranking.ranking_curve(own, shown)
+        rate, recall, thresholds = oracle.roc_curve(shown, own, drop_intermediate=False)
+        np.testing.assert_array_equal(curve.thresholds, thresholds[1:])
+        if not shown.all():
+            np.testing.assert_allclose(curve.false_positive_rate, rate)
+        if shown.any():
+            np.testing.assert_allclose(curve.true_positive_rate, recall)
+            precision, recall, _ = oracle.precision_recall_curve(shown, own, drop_intermediate=False)
+            np.testing.assert_allclose(curve.precision[::-1], precision)
+            np.testing.assert_allclose(curve.true_positive_rate[::-1], recall)
+            precisions.append(oracle.average_precision_score(shown, own))
+            assert several_metrics.average_precision(own, shown) == pytest.approx(precisions[-1])
+        else:
+            assert np.isnan(several_metrics.average_precision(own, shown))
+        assert curve.defined == (0 < shown.sum() < n)
+        assert curve.area == pytest.approx(oracle.roc_auc_score(shown, own), nan_ok=True)
+        if curve.defined:
+            areas.append(curve.area)
+    assert found["auc"] == (pytest.approx(np.mean(areas)) if areas else None)
+    assert found["average_precision"] == (pytest.approx(np.mean(precisions)) if precisions else None)
+    assert ("auc" in found.get("undefined", {})) == (not areas)
+    if k > 2 and len(np.unique(labels)) == k:
+        sums = probabilities.astype(np.float64)
+        expected = oracle.roc_auc_score(labels, sums / sums.sum(1, keepdims=True), multi_class="ovr")
+        assert found["auc"] == pytest.approx(expected, abs=1e-3)  # division moves ties
+    check_calibration(labels, probabilities, found["ece"])
+    check_intervals(labels, probabilities, found)
+
+
+def check_calibration(labels: np.ndarray, probabilities: np.ndarray, error: float) -> None:
+    """Compare with scikit-learn's bins, which are closed below where ours are closed above: mirrored they are ours."""
+    confidence = probabilities.max(1).astype(np.float64).clip(0, 1)
+    right = probabilities.argmax(1) == labels
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wrong, doubt = calibration_curve(~right, 1 - confidence, n_bins=15)
+    bins = metrics.calibration(probabilities, labels)
+    full = bins.count > 0
+    if len(wrong) == full.sum():  # 1 - c may round to the other side of an edge
+        np.testing.assert_allclose(1 - bins.accuracy[full][::-1], wrong, atol=1e-9)
+        np.testing.assert_allclose(1 - bins.confidence[full][::-1], doubt, atol=1e-9)
+    naive = sum(
+        abs(right[inside].sum() - confidence[inside].sum())
+        for low, high in zip(bins.edges[:-1], bins.edges[1:], strict=True)
+        if (inside := (confidence > low) & (confidence <= high)).any()
+    )
+    assert error == pytest.approx(naive / len(labels), abs=1e-9)
+
+
+def check_intervals(labels: np.ndarray, probabilities: np.ndarray, found: dict[str, object]) -> None:
+    """Every figure that there is has an interval, and lies in it."""
+    ends = found["intervals"]
+    assert isinstance(ends, dict)
+    names = {name for name, value in found.items() if isinstance(value, float)} - {"top1"}
+    assert set(ends) == names
+    for name, (low, high) in ends.items():
+        value = found[name]
+        assert isinstance(value, float)
+        assert low - 1e-6 <= value <= high + 1e-6, name
+        assert 0 <= low <= high
+        assert name in intervals.UNBOUNDED or high <= 1
