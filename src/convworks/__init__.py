@@ -1,8 +1,9 @@
 """convworks, the convolutional-network workshop.
 
 `convworks.train(...)` trains, `convworks.load(bundle)` loads a trained network with `.predict(images)` and
-`.evaluate(source)`. `transfer` trains one on another source, `features` and `probe` say what it computes inside.
-`network` names one of your own. `restarts`, `crossval` and `tune` train several, `lr_range` finds a learning rate.
+`.evaluate(source)`, `compare` puts two of them side by side. `transfer` trains one on another source, `features` and
+`probe` say what it computes inside. `network` names one of your own. `restarts`, `crossval` and `tune` train several,
+`lr_range` finds a learning rate.
 Importing this page imports nothing heavy.
 """
 
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from convworks.api import crossval, lr_range, restarts, train, tune
+    from convworks.compare_api import compare
     from convworks.evaluate.predictor import load
     from convworks.models.own import network
     from convworks.transfer_api import features, probe, transfer
 
 __all__ = [
     "__version__",
+    "compare",
     "crossval",
     "features",
     "load",
@@ -42,6 +45,7 @@ _HOMES = {
     "crossval": "convworks.api",
     "tune": "convworks.api",
     "lr_range": "convworks.api",
+    "compare": "convworks.compare_api",
 }
 
 

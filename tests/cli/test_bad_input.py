@@ -72,6 +72,19 @@ def foreign(p: Place) -> list[str]:
     return [p.bundle(), p.bundle(lambda d: d.update(classes=["x", "y"]), name="other")]
 
 
+def sliced(place: Place, text: str | None, where: str = "s.csv") -> list[str]:
+    """Evaluate by the column `site` of a table of this text."""
+    if text is not None:
+        place.write(where, text)
+    return [*evaluate(place.bundle(), place.folder()), "--slices", where, "--by", "site"]
+
+
+def answers(place: Place, name: str, *paths: str, correct: str = "1") -> str:
+    """Write predictions of a class a, all of them right."""
+    rows = [f"{path},a,a,0.9,{correct},0.9,0.1" for path in paths]
+    return place.write(name, "\n".join(["path,label,predicted,probability,correct,p:a,p:b", *rows]))
+
+
 def transfer(place: Place, *words: str, classes: str = "ab") -> list[str]:
     return ["transfer", place.bundle(), "--data", place.folder(classes=classes), "--out", "out", *words]
 
@@ -716,6 +729,75 @@ SHARDS: Rows = {
     else (lambda p: train(p.write("x.parquet", "PAR1")), "x.parquet | needs pyarrow | convworks[parquet]"),
 }
 
+MEASURING: Rows = {
+    "slices without a column": (
+        lambda p: [*evaluate(p.bundle(), p.folder()), "--slices", p.write("s.csv", "path,x\n")],
+        "--slices | by which | --by COLUMN",
+    ),
+    "column without slices": (
+        lambda p: [*evaluate(p.bundle(), p.folder()), "--by", "site"],
+        "--by | no table | --slices FILE.csv",
+    ),
+    "slices that are nowhere": (lambda p: sliced(p, None), "s.csv | no such file"),
+    "slices that are a folder": (lambda p: sliced(p, None, where="data"), "data | is a folder | CSV"),
+    "slices that are empty": (lambda p: sliced(p, ""), "s.csv | is empty | header"),
+    "slices without rows": (lambda p: sliced(p, "path,site\n"), "s.csv | no rows | a line for each image"),
+    "slices without paths": (
+        lambda p: sliced(p, "file,site\na/0.png,x\n"),
+        "s.csv | no column 'path' | it has: file, site",
+    ),
+    "slices by no column": (
+        lambda p: sliced(p, "path,sites\na/0.png,x\n"),
+        "s.csv | no column 'site' | did you mean 'sites'",
+    ),
+    "slices of strangers": (
+        lambda p: sliced(p, "path,site\na/0.png,x\nz.png,x\ny.png,y\n"),
+        "s.csv | 2 of 3 images that are not in the split, the first 'z.png' | for example",
+    ),
+    "slices of too many values": (
+        lambda p: sliced(p, "path,site\n" + "".join(f"{i}.png,{i}\n" for i in range(60))),
+        "s.csv | 'site' has 60 values, more than 50 | group them",
+    ),
+    "slices that contradict themselves": (
+        lambda p: sliced(p, "path,site\na/0.png,x\na/0.png,y\n"),
+        "s.csv | names a/0.png twice, as x and y | keep one",
+    ),
+    "comparison without data": (lambda p: ["compare", p.bundle(), "bundle"], "--data | needed | name a source"),
+    "comparison of strangers": (
+        lambda p: ["compare", *foreign(p), "--data", p.folder()],
+        "other | has other classes than bundle | only bundle knows a, b | only other knows x, y",
+    ),
+    "comparison with nothing": (
+        lambda p: ["compare", p.bundle(), "gone", "--data", p.folder()],
+        "gone | does not exist | bundle",
+    ),
+    "comparison of no split": (
+        lambda p: ["compare", p.bundle(), "bundle", "--data", p.folder(), "--split", "test"],
+        "--split | no split 'test' | it has: train",
+    ),
+    "comparison into the data": (
+        lambda p: ["compare", p.bundle(), "bundle", "--data", p.folder(), "--out", "data/x"],
+        "--out data/x | inside the source | outside",
+    ),
+    "comparison of a missing file": (lambda p: ["compare", "x.csv", "y.csv"], "x.csv | no such file"),
+    "comparison of another table": (
+        lambda p: ["compare", p.write("x.csv", "path,label\nm,a\n"), "x.csv"],
+        "x.csv | no column 'predicted' | it has: path, label",
+    ),
+    "comparison of other images": (
+        lambda p: ["compare", answers(p, "x.csv", "m", "n"), answers(p, "y.csv", "m", "o")],
+        "x.csv | 1 of 2 images are not among those of the other: n | same images",
+    ),
+    "comparison of an edited file": (
+        lambda p: ["compare", answers(p, "x.csv", "m", correct="0"), "x.csv"],
+        "x.csv | says of m that 'a' for 'a' is wrong | as it was written",
+    ),
+    "comparison with pictures of other images": (
+        lambda p: ["compare", answers(p, "x.csv", "m"), "x.csv", "--data", p.folder(), "--out", "out"],
+        "data | has no 'm' | the source that the predictions are of",
+    ),
+}
+
 TRANSFER: Rows = {
     "cut at no tap": (
         lambda p: transfer(p, "--cut", "stage9"),
@@ -800,6 +882,7 @@ ROWS = (
     | FILTERING
     | IMAGENET
     | TRANSFER
+    | MEASURING
     | FAILING
 )
 ROWS |= EXPERIMENTS | (TUNING if find_spec("optuna") else {})

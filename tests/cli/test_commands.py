@@ -109,6 +109,44 @@ def test_evaluate_compares_protocols_with_the_first(folder: Path, trained: Path,
         assert 0 <= row["p"] <= 1
 
 
+def test_evaluate_tells_of_slices(folder: Path, trained: Path, answer: Any) -> None:
+    predicted = answer("evaluate", trained, "--data", folder, "--out", "plain")
+    with Path(predicted["report"]).with_name("predictions.csv").open(newline="") as file:
+        rows = {row["path"]: row["correct"] == "1" for row in csv.DictReader(file)}
+    listed = sorted(rows)[1:]
+    lines = [f"{name},{'even' if at % 2 else 'odd'}" for at, name in enumerate(listed)]
+    Path("cameras.csv").write_text("\n".join(["path,camera", *lines]))
+    found = answer("evaluate", trained, "--data", folder, "--slices", "cameras.csv", "--by", "camera", "--out", "out")
+    assert found["slices"]["column"] == "camera"
+    assert found["slices"]["unlisted"] == 1
+    assert {row["value"]: row["n"] for row in found["slices"]["rows"]} == {"odd": 9, "even": 8}
+    for row in found["slices"]["rows"]:
+        own = [rows[name] for at, name in enumerate(listed) if (row["value"] == "even") == bool(at % 2)]
+        assert row["accuracy"] == pytest.approx(sum(own) / len(own))
+    assert "points more than the rest" in Path(found["report"]).read_text()
+
+
+def test_compare_takes_bundles_and_files(
+    folder: Path, trained: Path, answer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = checksums(folder)
+    answer("train", "--data", folder, "--epochs", "1", "--out", "weak", "--seed", "2", "--model", "convnet_digits")
+    found = answer("compare", "weak", trained, "--data", folder, "--out", "out")
+    assert (found["n"], found["second"]["name"]) == (18, str(trained))
+    assert found["difference"] == pytest.approx(found["second"]["accuracy"] - found["first"]["accuracy"])
+    html = Path(found["report"]).read_text()
+    assert html.count("<figure>") == found["only_first"] + found["only_second"]
+    files = ["weak/predictions.csv", trained / "predictions.csv"]
+    again = answer("compare", *files, "--data", folder, "--out", "pictures")
+    for name in ("difference", "p", "only_first", "only_second", "both_wrong"):
+        assert found[name] == again[name]
+    assert Path(again["report"]).read_text().count("<figure>") == html.count("<figure>")
+    assert answer("compare", files[0], trained, "--data", folder)["difference"] == found["difference"]
+    assert run(["compare", *map(str, files)]) == 0
+    assert "McNemar's exact test: p = " in capsys.readouterr().out
+    assert checksums(folder) == before
+
+
 def test_predict_takes_files_folders_and_patterns(folder: Path, trained: Path, answer: Any) -> None:
     before = checksums(folder)
     one, pattern = folder / "test" / "dark" / "0.png", folder / "test" / "light" / "[0-2].png"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
+import convworks.cli.compare
 import convworks.cli.experiments
 import convworks.cli.taps  # noqa: F401  (their commands register themselves)
 from convworks.cli.answer import Answer

@@ -1,0 +1,117 @@
+"""The comparison of two trained networks in Python."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convworks.console import downloading
+from convworks.data.source import Source, open_source
+from convworks.errors import InputError
+
+if TYPE_CHECKING:
+    from convworks.data.preprocess import Preprocessing
+    from convworks.evaluate.predictor import Predictor
+
+TABLE = ".csv"
+#: The size of pictures where no bundle says how it sees them.
+SIDE = 128
+
+
+def compare(
+    first: str | Path,
+    second: str | Path,
+    *,
+    data: str | Path | None = None,
+    split: str | None = None,
+    out: str | Path | None = None,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Compare two bundles on a split of a source: how much more the second has right, image by image.
+
+    Either may also be a predictions.csv, as reports have beside them; where both are, `data` is for pictures alone.
+    Returns {"n", "first", "second", "difference", "difference_interval", "p", "only_first", "only_second",
+    "both_right", "both_wrong", ...}: the two as {"name", "accuracy", "interval", "correct"}, the difference second
+    minus first with its 95 % interval, p of McNemar's exact test. `out` is a new folder for compare.html and
+    compare.csv, the images that only one has right.
+    """
+    began = time.perf_counter()
+    source = None if data is None else open_source(data, report=downloading())
+    places = [Path(first), Path(second)]
+    files = [_is_table(place) for place in places]
+    if source is None and not all(files):
+        raise InputError("--data", "is needed to compare bundles", "name a source, or give two predictions.csv")
+    if out is not None:
+        from convworks.training.folder import check_free, check_outside
+
+        check_free(Path(out))
+        if source is not None:
+            check_outside(Path(out), source)
+    from convworks.evaluate.pair import check_classes, pair, read_answers, told
+
+    predictors = [None if file else _load(place, device) for place, file in zip(places, files, strict=True)]
+    tables = [read_answers(place) if file else None for place, file in zip(places, files, strict=True)]
+    known = [
+        table.classes if table else frozenset(predictor.classes) if predictor else None
+        for table, predictor in zip(tables, predictors, strict=True)
+    ]
+    check_classes((str(first), known[0]), (str(second), known[1]))
+    answers = []
+    for place, table, predictor in zip(places, tables, predictors, strict=True):
+        if table is None:
+            assert predictor is not None
+            assert source is not None
+            table = told(str(place), predictor.predictions(source, split=split))
+        answers.append(table)
+    found = pair(*answers)
+    values = {**found.plain(), "data": None if data is None else str(data)}
+    if out is not None:
+        from convworks.evaluate.pair_page import write_pair
+
+        words = ["convworks", "compare", *map(str, places), *(["--data", str(data)] if data is not None else [])]
+        words += ["--split", split] if split is not None else []
+        title = f"{places[0].name} and {places[1].name}{f' on {source.name}' if source is not None else ''}"
+        shown = next((predictor.bundle.preprocessing for predictor in predictors if predictor is not None), None)
+        image = None if source is None else _pictures(source, split, found.first.names, shown)
+        values["report"] = str(write_pair(Path(out), found, title=title, image=image, command=shlex.join(words)))
+    values["seconds"] = round(time.perf_counter() - began, 3)
+    return values
+
+
+def _load(place: Path, device: str) -> Predictor:
+    from convworks.evaluate.predictor import load  # it takes torch with it, which tables do not need
+
+    return load(place, device=device)
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() == TABLE and not path.is_dir()
+
+
+def _pictures(
+    source: Source, split: str | None, names: Sequence[str], shown: Preprocessing | None
+) -> Callable[[str], np.ndarray]:
+    """Return what gives the pixels of an image by its name: as a bundle sees it, else of a size to look at."""
+    from convworks.data.load import load_images
+    from convworks.data.preprocess import Preprocessing
+    from convworks.evaluate.predictor import choose_split
+
+    chosen = [choose_split(source, split)[1]] if split is not None else list(source.splits.values())
+    places = {name: (each, at) for each in chosen for at, name in enumerate(each.names)}
+    missing = [name for name in names if name not in places]
+    if missing:
+        reason = f"has no {missing[0]!r}, nor {len(missing) - 1:,} more of {len(names):,} images that are compared"
+        raise InputError(source.where, reason, "give the source that the predictions are of")
+    preprocessing = shown or Preprocessing(size=(SIDE, SIDE), channels=3, fit="crop", mean=(0.0,) * 3, std=(1.0,) * 3)
+
+    def image(name: str) -> np.ndarray:
+        each, at = places[name]
+        found: np.ndarray = load_images(each.select(np.array([at])), preprocessing)[0].permute(1, 2, 0).numpy()
+        return found
+
+    return image
