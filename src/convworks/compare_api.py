@@ -75,7 +75,7 @@ def compare(
 
         words = ["convworks", "compare", *map(str, places), *(["--data", str(data)] if data is not None else [])]
         words += ["--split", split] if split is not None else []
-        title = f"{places[0].name} and {places[1].name}{f' on {source.name}' if source is not None else ''}"
+        title = f"{places[0]} and {places[1]}{f' on {source.name}' if source is not None else ''}"
         shown = next((predictor.bundle.preprocessing for predictor in predictors if predictor is not None), None)
         image = None if source is None else _pictures(source, split, found.first.names, shown)
         values["report"] = str(write_pair(Path(out), found, title=title, image=image, command=shlex.join(words)))

@@ -132,7 +132,7 @@ def test_any_number_of_classes(tmp_path: Path, k: int) -> None:
     assert (f"with {k} classes the first five always hold the true one" in words) == (k <= 5)
     assert "Top-5 accuracy" in words
     assert ('id="ranking"' in html) == (k > 1)
-    assert (f"mean of {len(set(found.labels.tolist())):,} classes" in words) == (k > 10)
+    assert (f"mean of {len(set(found.labels.tolist())):,}" in words) == (k > 10)
     assert html.count('class="bar"') == k
 
 

@@ -30,6 +30,8 @@ def test_every_value_is_compared_with_the_rest() -> None:
         assert row.interval == wilson_interval(row.correct, row.n)
         assert row.difference == pytest.approx(correct[own].mean() - correct[rest].mean())
         counts = [[int((correct[part] == right).sum()) for right in (True, False)] for part in (own, rest)]
+        assert row.p is not None
+        assert row.adjusted is not None
         assert row.p == pytest.approx(stats.fisher_exact(counts).pvalue)
         assert row.p <= row.adjusted <= 1
     assert found.plain()["rows"][0]["interval"] == list(found.rows[0].interval)

@@ -29,7 +29,7 @@ def write_pair(folder: Path, found: Pair, *, title: str, image: Image | None, co
     sections = [
         (anchor, heading, page.section(anchor, heading, note, body))
         for anchor, heading, note, body in (
-            ("figures", "Both", "", _table(found)),
+            ("figures", "Accuracy", "", _table(found)),
             *(_only(found, second=second, image=image) for second in (False, True)),
             ("commands", "Commands", "", f"<h3>To repeat this</h3><pre>{escape(command)}</pre>"),
         )
@@ -50,7 +50,7 @@ def write_pair(folder: Path, found: Pair, *, title: str, image: Image | None, co
 def _headline(found: Pair) -> str:
     values, comparison = found.plain(), found.comparison
     less, more = (100 * end for end in comparison.interval)
-    big = f'<div class="accuracy">{100 * comparison.difference:+.2f}<small>points</small></div>'
+    big = f'<div class="accuracy">{100 * comparison.difference:+.2f}<small> points</small></div>'
     told = "The interval holds 0: these images do not tell which is better." if less <= 0 <= more else ""
     said = [
         f'<p class="interval">95 % interval <b>{less:+.2f} to {more:+.2f}</b></p>',

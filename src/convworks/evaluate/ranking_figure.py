@@ -21,8 +21,7 @@ APART = 10
 COLOURS = ("blue", "orange", "green", "violet", "teal", "rose", "ochre", "brown", "ink", "muted")
 #: Where all curves stay within such a corner, it alone is drawn.
 CORNERS = (0.01, 0.1)
-SIDE, TOP, LEFT, APARTNESS = 270.0, 34.0, 52.0, 64.0
-KEY, ROW = 22.0, 18.0
+WIDTH, SIDE, TOP, LEFT, GAP, ROW = 960.0, 268.0, 34.0, 46.0, 66.0, 24.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +79,7 @@ def draw(found: Ranking) -> Drawing:
     lines = _lines(found)
     zoom = _zoom(found)
     left = Panel(left=LEFT, top=TOP, width=SIDE, height=SIDE, x=(0, zoom), y=(1 - zoom, 1))
-    right = Panel(left=LEFT + SIDE + APARTNESS, top=TOP, width=SIDE, height=SIDE, x=(1 - zoom, 1), y=(1 - zoom, 1))
+    right = Panel(left=LEFT + SIDE + GAP, top=TOP, width=SIDE, height=SIDE, x=(1 - zoom, 1), y=(1 - zoom, 1))
     corner = "" if zoom == 1 else ", the corner"
     shapes: list[Shape] = []
     for panel, title, below in (
@@ -99,12 +98,9 @@ def draw(found: Ranking) -> Drawing:
         )
     for _, colour, roc, precision, _, _ in reversed(lines):
         shapes += [_curve(left, GRID, roc, colour, rising=True), _curve(right, GRID, precision, colour)]
-    top = TOP + SIDE + 52
-    shapes += _key(lines, top)
-    rows = -(-len(lines) // 2)
-    width = LEFT + 2 * SIDE + APARTNESS + 14
+    shapes += _key(lines, right.left + SIDE + 44)
     label = f"ROC and precision-recall curves, mean area {mean_defined(found.areas):.4f}"
-    return Drawing(width=width, height=top + KEY + rows * ROW, label=label, shapes=tuple(shapes))
+    return Drawing(width=WIDTH, height=TOP + SIDE + 40, label=label, shapes=tuple(shapes))
 
 
 Drawn = tuple[str, str, np.ndarray, np.ndarray, float, float]
@@ -114,7 +110,7 @@ def _lines(found: Ranking) -> list[Drawn]:
     """Return name, colour, both curves, area and average precision of each line; the best class last."""
     areas, precisions = found.areas, found.average_precisions
     if not found.apart:
-        name = f"mean of {len(found.classes):,} classes"
+        name = f"mean of {len(found.classes):,}"
         means = float(areas.mean()), float(precisions.mean())
         return [(name, "blue", found.roc.mean(0), found.precision.mean(0), *means)]
     rows = zip(found.classes, COLOURS, found.roc, found.precision, areas.tolist(), precisions.tolist(), strict=False)
@@ -155,23 +151,19 @@ def _straight(before: tuple[Number, Number], point: tuple[Number, Number], after
     return abs((after[1] - point[1]) * (point[0] - before[0]) - (point[1] - before[1]) * (after[0] - point[0])) < 1e-3
 
 
-def _key(lines: Sequence[Drawn], top: Number) -> list[Shape]:
-    """Name the lines in two columns, with area and average precision."""
-    shapes: list[Shape] = []
-    rows = -(-len(lines) // 2)
-    for column in range(1 if len(lines) == 1 else 2):
-        left = LEFT - 40 + column * (SIDE + APARTNESS)
-        shapes += [remark(left + 216, top, "ROC area", "end"), remark(left + 300, top, "avg. precision", "end")]
-    for at, (name, colour, _, _, area, precision) in enumerate(lines):
-        left, y = LEFT - 40 + at // rows * (SIDE + APARTNESS), top + KEY - 3 + at % rows * ROW
-        shapes.append(Line(points=((left, y), (left + 14, y)), stroke=colour, width=2.5))
-        text, length = name, 24
-        while text_width(text, 12) > 130 and length > 4:
+def _key(lines: Sequence[Drawn], left: Number) -> list[Shape]:
+    """Name the lines, with area and average precision."""
+    ends = ((WIDTH - 84, "ROC area"), (WIDTH, "avg. precision"))
+    shapes: list[Shape] = [remark(x, TOP, name, "end") for x, name in ends]
+    for at, (name, colour, _, _, *values) in enumerate(lines):
+        y, text, length = TOP + (at + 1) * ROW, name, 24
+        while text_width(text, 12) > WIDTH - 132 - left - 20 and length > 4:
             length -= 2
             text = shorten(name, length)
+        shapes.append(Line(points=((left, y), (left + 14, y)), stroke=colour, width=2.5))
         shapes.append(Text(x=left + 20, y=y, text=text, size=12, fallback=f"#{at}"))
-        for x, value in ((216, area), (300, precision)):
-            shapes.append(Text(x=left + x, y=y, text=f"{value:.4f}", size=12, anchor="end"))
+        for (x, _), value in zip(ends, values, strict=True):
+            shapes.append(Text(x=x, y=y, text=f"{value:.4f}", size=12, anchor="end"))
     return shapes
 
 
@@ -179,7 +171,8 @@ def words(found: Ranking) -> str:
     """Say what the curves show, how the classes were averaged, and which of them had to be left out."""
     area, precision = mean_defined(found.areas), mean_defined(found.average_precisions)
     lowest = int(found.average_precisions.argmin())
-    of = "" if len(found.classes) == 1 else "On average over the classes, each against the rest, "
+    many = f"{len(found.classes):,} classes"
+    of = "" if len(found.classes) == 1 else f"On average over the {many}, each against the rest, "
     said = [
         f"<p>{of + 'the' if of else 'The'} area below the ROC curve is <b>{area:.4f}</b>: so likely is it that "
         f"an image of {'a class' if of else escape(found.classes[0])} gets a higher probability of it than another. "
@@ -187,10 +180,11 @@ def words(found: Ranking) -> str:
     ]
     if of:
         least = f"{escape(found.classes[lowest])} ({found.average_precisions[lowest]:.4f})"
-        said.append(f"<p>The lowest average precision has <b>{least}</b>.</p>")
+        said[0] = said[0].removesuffix("</p>") + f" The lowest average precision has <b>{least}</b>.</p>"
     if absent := found.total - len(found.classes):
         said.append(
             f"<p>Left out: {absent:,} of {found.total:,} classes, without images that are of it, or that are not.</p>"
         )
-    said.append('<p class="faint">Dashed: what guessing reaches.</p>' if _zoom(found) == 1 else "")
-    return f"<div>{''.join(said)}</div>"
+    if _zoom(found) == 1:
+        said[0] = said[0].removesuffix("</p>") + " Dashed: what guessing reaches.</p>"
+    return "".join(said)

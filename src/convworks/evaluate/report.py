@@ -211,7 +211,7 @@ def _ranking(folder: Path, predictions: Predicted) -> list[Part]:
         return []
     drawing = ranking_figure.draw(found)
     write_bytes(folder / "ranking.png", to_png(drawing))
-    body = _two("stacked", to_svg(drawing), ranking_figure.words(found))
+    body = _wide(to_svg(drawing)) + ranking_figure.words(found)
     return [_part("ranking", "ROC and precision-recall", "", body)]
 
 
