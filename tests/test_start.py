@@ -59,6 +59,7 @@ def test_the_public_face() -> None:
 
     assert convworks.__all__ == [
         "__version__",
+        "compare",
         "crossval",
         "features",
         "load",
