@@ -99,6 +99,13 @@ def test_a_network_and_itself_do_not_differ(tmp_path: Path) -> None:
     assert "do not tell which is better" in (tmp_path / "out" / "compare.html").read_text()
 
 
+def test_a_file_that_names_an_image_twice_is_refused(tmp_path: Path) -> None:
+    path = Path(write(tmp_path / "a.csv", made(1)))
+    path.write_text(path.read_text() + path.read_text().splitlines()[3] + "\n")
+    with pytest.raises(InputError, match=r"names test/2.png more than once"):
+        read_answers(path)
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
     a, b = told("A", made(1)), told("B", made(2))
     with pytest.raises(InputError, match="has other classes than A: only A knows c"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,6 +53,11 @@ def lines(found: dict[str, Any]) -> list[str]:
         f"images: {found['n']:,}; only the first right: {found['only_first']:,}, only the second: "
         f"{found['only_second']:,}, both: {found['both_right']:,}, none: {found['both_wrong']:,}",
     ]
-    if "report" in found:
-        return [*told, f"report: {found['report']}"]
-    return [*told, "next:   the same with --out DIR, for the images that only one has right"]
+    words = [found["first"]["name"], found["second"]["name"]]
+    source = ["--data", found["data"]] if found["data"] is not None else []
+    if "report" not in found:
+        return [*told, f"next:   {shlex.join(['convworks', 'compare', *words, *source, '--out', 'compared'])}"]
+    told.append(f"report: {found['report']}")
+    if not source or words[1].lower().endswith(".csv"):
+        return told
+    return [*told, f"next:   {shlex.join(['convworks', 'evaluate', words[1], *source])} --out DIR"]

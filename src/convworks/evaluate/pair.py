@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,8 +143,8 @@ def read_answers(path: Path) -> Answers:
         raise InputError(path, "has no column 'label'", f"it has: {', '.join(rows[0])}")
     names = tuple(row[PATH] for row in rows)
     if len(set(names)) < len(names):
-        first = next(name for at, name in enumerate(names) if name in names[:at])
-        raise InputError(path, f"names {first} twice", "give a file that names each image once")
+        first = Counter(names).most_common(1)[0][0]
+        raise InputError(path, f"names {first} more than once", "give a file that names each image once")
     correct = np.array([row[label] == row["predicted"] for row in rows])
     stated = np.array([row["correct"] == "1" for row in rows])
     if (correct != stated).any():
