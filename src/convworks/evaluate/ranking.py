@@ -5,13 +5,14 @@ Equal scores come together, as in scikit-learn: a curve has one point for each s
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
 from convworks.evaluate.metrics import ratio
-from convworks.evaluate.several_metrics import average_precisions
 
 #: Where the curves of several classes are read off, to average them and to draw them: finer towards the ends.
 ENDS = ((0.0, 1.0), (0.0, 0.1), (0.0, 0.01), (0.9, 1.0), (0.99, 1.0))
@@ -56,6 +57,13 @@ class RankingCurve:
             return float("nan")
         return float(np.trapezoid(self.true_positive_rate, self.false_positive_rate))
 
+    @property
+    def average_precision(self) -> float:
+        """The precision at each score, weighted by the recall that it adds; nan without samples of the class."""
+        if not self.found[-1]:
+            return float("nan")
+        return float((np.diff(self.found) * self.precision[1:]).sum() / self.found[-1])
+
     def roc(self) -> Float64[np.ndarray, " grid"]:
         """Return the true positive rate at the false positive rates of GRID, on straight lines between the points."""
         rate, last = self.false_positive_rate, np.append(np.diff(self.false) > 0, True)  # the top of each step upward
@@ -70,7 +78,7 @@ class RankingCurve:
 
 def ranking_curve(scores: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]) -> RankingCurve:
     """Count the samples of a class (`labels`) and the others from the highest score down; at least one sample."""
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores)  # equal ones in any order: they count together
     ordered = scores[order]
     last = np.append(np.flatnonzero(np.diff(ordered)), len(scores) - 1)  # of each group of equal scores
     found = np.cumsum(labels[order], dtype=np.int64)[last]
@@ -91,25 +99,16 @@ def asked(classes: int) -> list[int]:
     return [1] if classes == 2 else list(range(classes))
 
 
-def areas(scores: Float[np.ndarray, "n k"], labels: Bool[np.ndarray, "n k"]) -> Float64[np.ndarray, " k"]:
-    """Return the area below the receiver operating characteristic of every class; nan where it is not defined."""
-    return np.array([ranking_curve(*pair).area for pair in zip(scores.T, labels.T, strict=True)], dtype=np.float64)
+def mean_scores(scores: Float[np.ndarray, "n k"], labels: Bool[np.ndarray, "n k"]) -> tuple[float, float]:
+    """Return the mean area and the mean average precision of the classes that have them (macro average), else nan.
 
-
-def mean_area(scores: Float[np.ndarray, "n k"], labels: Bool[np.ndarray, "n k"]) -> float:
-    """Return the mean area of the classes of which it is defined, each against the rest (macro average); else nan.
-
-    Of two classes that exclude each other it is the area of the second.
+    Of two classes that exclude each other give the second alone.
     """
-    return mean_defined(areas(scores, labels))
+    curves = [ranking_curve(*pair) for pair in zip(scores.T, labels.T, strict=True)]
+    return mean_defined([curve.area for curve in curves]), mean_defined([curve.average_precision for curve in curves])
 
 
-def mean_precision(scores: Float[np.ndarray, "n k"], labels: Bool[np.ndarray, "n k"]) -> float:
-    """Return the mean average precision of the classes that have samples, nan where none has."""
-    return mean_defined(average_precisions(scores, labels))
-
-
-def mean_defined(values: Float64[np.ndarray, " k"]) -> float:
+def mean_defined(values: Sequence[float]) -> float:
     """Return the mean of the values that are numbers, nan where none is."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
+    known = [value for value in values if not math.isnan(value)]
+    return math.fsum(known) / len(known) if known else math.nan

@@ -12,8 +12,7 @@ from jaxtyping import Bool, Float, Float64
 from convworks.evaluate.axes import Panel
 from convworks.evaluate.drawing import Drawing, Line, Shape, Text, remark
 from convworks.evaluate.lettering import Number, shorten, text_width
-from convworks.evaluate.ranking import GRID, RankingCurve, asked, mean_defined, one_against_rest, ranking_curve
-from convworks.evaluate.several_metrics import average_precisions
+from convworks.evaluate.ranking import GRID, RankingCurve, asked, one_against_rest, ranking_curve
 from convworks.evaluate.several_predictions import Predicted, SeveralPredictions
 
 #: Up to so many classes each has a curve of its own; above, their mean is drawn alone.
@@ -63,13 +62,12 @@ def _ranking(
             found.append((at, curve))
     if all(curve.area == 1 for _, curve in found):
         return None
-    which = [at for at, _ in found]
     return Ranking(
-        classes=tuple(classes[at] for at in which),
+        classes=tuple(classes[at] for at, _ in found),
         roc=np.stack([curve.roc() for _, curve in found]),
         precision=np.stack([curve.precision_at_recall() for _, curve in found]),
         areas=np.array([curve.area for _, curve in found]),
-        average_precisions=average_precisions(scores[:, which], labels[:, which]),
+        average_precisions=np.array([curve.average_precision for _, curve in found]),
         total=len(classes),
     )
 
@@ -99,7 +97,7 @@ def draw(found: Ranking) -> Drawing:
     for _, colour, roc, precision, _, _ in reversed(lines):
         shapes += [_curve(left, GRID, roc, colour, rising=True), _curve(right, GRID, precision, colour)]
     shapes += _key(lines, right.left + SIDE + 44)
-    label = f"ROC and precision-recall curves, mean area {mean_defined(found.areas):.4f}"
+    label = f"ROC and precision-recall curves, mean area {float(found.areas.mean()):.4f}"
     return Drawing(width=WIDTH, height=TOP + SIDE + 40, label=label, shapes=tuple(shapes))
 
 
@@ -169,7 +167,7 @@ def _key(lines: Sequence[Drawn], left: Number) -> list[Shape]:
 
 def words(found: Ranking) -> str:
     """Say what the curves show, how the classes were averaged, and which of them had to be left out."""
-    area, precision = mean_defined(found.areas), mean_defined(found.average_precisions)
+    area, precision = float(found.areas.mean()), float(found.average_precisions.mean())
     lowest = int(found.average_precisions.argmin())
     many = f"{len(found.classes):,} classes"
     of = "" if len(found.classes) == 1 else f"On average over the {many}, each against the rest, "

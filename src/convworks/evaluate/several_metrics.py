@@ -15,7 +15,7 @@ def average_precision(scores: Float[np.ndarray, " n"], labels: Bool[np.ndarray, 
     """
     if not labels.any():
         return float("nan")
-    order = np.argsort(-scores, kind="stable")
+    order = np.argsort(-scores)
     last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # of each group of equal scores
     found = np.cumsum(labels[order])[last]
     gained = np.diff(found, prepend=0)

@@ -43,7 +43,7 @@ def summary(predictions: Predicted | Reconstructions) -> dict[str, Any]:
 
 def _several(predictions: SeveralPredictions) -> dict[str, Any]:
     labels, predicted, n = predictions.labels, predictions.predicted, len(predictions.names)
-    correct, area = int(predictions.correct.sum()), ranking.mean_area(predictions.probabilities, labels)
+    correct, area = int(predictions.correct.sum()), ranking.mean_scores(predictions.probabilities, labels)[0]
     return {
         "map": several_metrics.mean_average_precision(predictions.probabilities, labels),
         "n": n,
@@ -67,7 +67,7 @@ def _one(predictions: Predictions) -> dict[str, Any]:
     correct = int(predictions.correct.sum())
     kinds = ranking.asked(k)
     scores, own = probabilities[:, kinds], ranking.one_against_rest(labels, k)[:, kinds]
-    area, precision = ranking.mean_area(scores, own), ranking.mean_precision(scores, own)
+    area, precision = ranking.mean_scores(scores, own)
     ends = intervals.one_label(predictions)
     top5 = {"top5": top_k_accuracy(probabilities, labels, 5)} if k > 5 else {}
     if top5:

@@ -65,7 +65,7 @@ class Ranks:
     """The order of the scores of one class, found once for all draws."""
 
     def __init__(self, scores: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]) -> None:
-        self.order = np.argsort(-scores, kind="stable").astype(np.int32)  # half the memory, for a thousand classes
+        self.order = np.argsort(-scores).astype(np.int32)  # half the memory, for a thousand classes
         ordered, shown = scores[self.order], labels[self.order]
         start = np.append(0, np.flatnonzero(np.diff(ordered)) + 1)  # of each group of equal scores
         end = np.append(start[1:], len(scores))
