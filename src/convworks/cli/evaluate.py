@@ -84,7 +84,7 @@ def run(
         values["slices"] = parts.plain()
         lines.append(sliced.text(parts))
     if out is not None:
-        page = _report(out, loaded, source, split, predictions, bundles, data, note, parts)
+        page = _report(out, loaded, source, split, predictions, bundles, data, note, rows[0], parts)
         values["report"] = str(page)
         lines.append(f"report: {page}")
     values["seconds"] = round(time.perf_counter() - started, 3)
@@ -187,6 +187,7 @@ def _report(
     bundles: Sequence[Path],
     data: str,
     note: str,
+    figures: dict[str, Any],
     parts: Slices | None,
 ) -> Path:
     """Write the report of an evaluation; return its page."""
@@ -200,6 +201,7 @@ def _report(
         ReportContent(
             title=f"{', '.join(path.name for path in bundles)} on {source.name}",
             predictions=predictions,
+            figures=figures,
             note=note,
             slices=parts,
             image=lambda index: (

@@ -71,6 +71,7 @@ class ReportContent:
     Attributes:
         title: heading of the page.
         predictions: of the evaluated split.
+        figures: what `summary` finds of the predictions; it is asked where they are not given.
         image: pixels of sample i of the predictions; without it the worst mistakes are not shown.
         chosen: what was chosen on validation, such as "the checkpoint"; nothing is said of it where it is empty.
         note: one more sentence under the accuracy.
@@ -86,6 +87,7 @@ class ReportContent:
 
     title: str
     predictions: Predicted | Reconstructions
+    figures: Mapping[str, Any] | None = None
     image: Callable[[int], UInt8[np.ndarray, "h w c"]] | None = None
     chosen: str = ""
     note: str = ""
@@ -165,7 +167,7 @@ def _answered(folder: Path, content: ReportContent, predictions: Predicted) -> T
     write_bytes(folder / "errors.png", mistakes.errors(predictions, worst, pictures))
 
     uris = [(mistakes.tile_uri(picture), mistakes.tiny(picture)) for picture in pictures]
-    chosen, note, found = content.chosen, content.note, summary(predictions)
+    chosen, note, found = content.chosen, content.note, content.figures or summary(predictions)
     ranked = _ranking(folder, predictions)
     if isinstance(predictions, SeveralPredictions):
         first = several_page.headline(predictions, found, chosen=chosen, note=note)

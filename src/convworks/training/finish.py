@@ -84,6 +84,7 @@ def finish(
         ReportContent(
             title=f"{setup.config.model.title} on {material.source.name}",
             predictions=shown,
+            figures=results[shown.split],
             image=lambda index: take(images, slice(index, index + 1))[0].permute(1, 2, 0).cpu().numpy(),
             chosen=_chosen(setup),
             history=[] if is_machine(setup.config.model) else _curves(progress),
