@@ -129,12 +129,14 @@ def _within(found: Ranking, corner: float) -> bool:
 
 
 def _curve(panel: Panel, x: np.ndarray, y: np.ndarray, colour: str, *, rising: bool = False) -> Line:
-    """Draw a curve within its panel, without points on a straight line."""
+    """Draw a curve within its panel, from or to where it crosses the bottom, without points on a straight line."""
     inside = (x >= panel.x[0] - 1e-9) & (x <= panel.x[1] + 1e-9)
-    points = [
-        (panel.across(a), panel.up(b))
-        for a, b in zip(x[inside].tolist(), y[inside].clip(*panel.y).tolist(), strict=True)
-    ]
+    x, y = x[inside], y[inside]
+    below = np.flatnonzero(y < panel.y[0])
+    if len(below):
+        shown = slice(int(below[-1]), None) if rising else slice(0, int(below[0]) + 1)
+        x, y = x[shown], y[shown]
+    points = [(panel.across(a), panel.up(b)) for a, b in zip(x.tolist(), y.clip(*panel.y).tolist(), strict=True)]
     if rising and points[0][1] < panel.up(panel.y[0]):
         points.insert(0, (points[0][0], panel.up(panel.y[0])))  # what is found without any false positive
     kept = [
@@ -155,7 +157,7 @@ def _key(lines: Sequence[Drawn], left: Number) -> list[Shape]:
     shapes: list[Shape] = [remark(x, TOP, name, "end") for x, name in ends]
     for at, (name, colour, _, _, *values) in enumerate(lines):
         y, text, length = TOP + (at + 1) * ROW, name, 24
-        while text_width(text, 12) > WIDTH - 132 - left - 20 and length > 4:
+        while text_width(text, 12) > WIDTH - 150 - left - 20 and length > 4:
             length -= 2
             text = shorten(name, length)
         shapes.append(Line(points=((left, y), (left + 14, y)), stroke=colour, width=2.5))
