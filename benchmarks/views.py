@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.measure import Benchmark, Variant, last_line, script
 
-NETWORKS = ("vgg_a", "resnet50")
+NETWORKS = ("vgg_d", "resnet50")
 VARIANTS = {
     "center: one view of 224x224": "center",
     "dense: the whole 291x291, once": "dense",
