@@ -226,6 +226,13 @@ def test_where_neighbours_cannot_be_had_the_page_says_why(tmp_path: Path) -> Non
     assert (tmp_path / "label_errors.csv").read_text().count(",\n") == files.candidates
 
 
+def test_training_images_are_not_fetched_for_it(tmp_path: Path) -> None:
+    given = source()
+    _, html, words = written(tmp_path, [predictor()], replace(given, address="made.example/x.tar"), answers(given))
+    assert "No neighbours are shown: made.example/x.tar is read over a network" in words
+    assert "<article" in html
+
+
 def test_a_damaged_training_image_costs_the_neighbours_alone(tmp_path: Path) -> None:
     given = open_source(folder_of(tmp_path / "data", source()))
     (tmp_path / "data" / "train" / "cat").joinpath("broken.png").write_bytes(b"no image")

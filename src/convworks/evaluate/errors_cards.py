@@ -69,13 +69,15 @@ def _told(predictions: Predicted, sample: int) -> tuple[str, str, str, list[int]
     """Return the true and the predicted class, the figures of an error, and which classes it is about."""
     if isinstance(predictions, SeveralPredictions):
         differ = np.flatnonzero(predictions.labels[sample] != predictions.predicted[sample]).tolist()
-        parts = (f"{predictions.classes[i]} {percent(float(predictions.probabilities[sample, i]))}" for i in differ[:4])
+        parts = (
+            f"{predictions.classes[i]}: {percent(float(predictions.probabilities[sample, i]))}" for i in differ[:4]
+        )
         line = f"{', '.join(parts)}; loss {predictions.losses[sample]:.2f}"
         return predictions.true_names(sample), predictions.predicted_names(sample), line, differ
     label, guess = int(predictions.labels[sample]), int(predictions.predicted[sample])
     true, predicted = predictions.classes[label], predictions.classes[guess]
     sure, own = percent(float(predictions.confidence[sample])), percent(float(predictions.true_probability[sample]))
-    return true, predicted, f"{predicted} {sure}, {true} {own}", [label, guess]
+    return true, predicted, f"{predicted}: {sure}, {true}: {own}", [label, guess]
 
 
 def _pictures(

@@ -77,28 +77,25 @@ def write_errors(
     the page says why.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    split = source.splits[predictions.split]
-    found, listed, path = None, np.empty(0, np.int64), None
-    if isinstance(predictions, Predictions):
-        found = label_errors(predictions.labels, predictions.probabilities)
-        listed = found.samples[:LOOKED_UP]
-    suspects = listed[:SUSPECTS].tolist()
-    known = set() if found is None else set(found.samples.tolist())
+    one = predictions if isinstance(predictions, Predictions) else None
+    found = label_errors(one.labels, one.probabilities) if one else None
+    suspected = found.samples if found else np.empty(0, np.int64)
+    listed, suspects, known = suspected[:LOOKED_UP], suspected[:SUSPECTS].tolist(), set(suspected.tolist())
     others = [i for i in predictions.worst(len(predictions.names)) if i not in known]
     shown = np.array([*suspects, *others[: SHOWN - len(suspects)]], dtype=np.int64)
     around, why = _surroundings(predictors, source, predictions.split, np.concatenate([listed, shown]))
-    if found is not None and isinstance(predictions, Predictions):
-        answers = [predictions.classes[label] for label in predictions.predicted[listed].tolist()]
+    path = None
+    if one and found:
         path = folder / "label_errors.csv"
-        write_label_errors(path, found, predictions, around.agreeing(answers).tolist() if around else ())
-    cards = make_cards(predictions, split, shown, around, len(listed), predictors[0].bundle.preprocessing)
+        answers = [one.classes[label] for label in one.predicted[listed].tolist()]
+        write_label_errors(path, found, one, around.agreeing(answers).tolist() if around else ())
+    files = ErrorFiles(page=folder / "errors.html", label_errors=path, candidates=len(suspected) if found else None)
+    split, preprocessing = source.splits[predictions.split], predictors[0].bundle.preprocessing
+    cards = make_cards(predictions, split, shown, around, len(listed), preprocessing)
     groups = _groups(predictions, found, cards, len(suspects), len(others))
     first = _headline(predictions, found, len(shown), around, why, len(predictors))
-    page = ErrorFiles(
-        page=folder / "errors.html", label_errors=path, candidates=None if found is None else len(found.samples)
-    )
-    _write(page, title, first + errors_page.class_filter(groups, predictions.classes), groups)
-    return page
+    _write(files, title, first + errors_page.class_filter(groups, predictions.classes), groups)
+    return files
 
 
 def _surroundings(
@@ -156,11 +153,9 @@ def _headline(
         return errors_page.headline(facts, said)
     references, split = len(around.part), around.split
     rest = " but itself" if split == predictions.split else ""
-    which = (
-        f"all {references:,} {split} images"
-        if references == around.whole
-        else (f"{references:,} of {around.whole:,} {split} images, drawn at random")
-    )
+    which = f"all {references:,} {split} images"
+    if references < around.whole:
+        which = f"{references:,} of {around.whole:,} {split} images, drawn at random"
     facts.append(("Neighbours from", f"{references:,} {split} images"))
     how = "by cosine similarity before the layer that makes the logits"
     many = f", the mean over {networks} networks" if networks > 1 else ""

@@ -65,8 +65,12 @@ def surroundings(
 
     An image is its vector at the tap before the layer that makes the logits, maps averaged over all places; of several
     networks the similarity is the mean of theirs. The references are drawn by a fixed seed. Raises InputError for a
-    network without such a tap, for one reference only, and for a damaged one.
+    network without such a tap, for one reference only, for a damaged one, and for a source behind an address: nobody
+    asked to fetch its training images.
     """
+    if source.address is not None:
+        reason = "is read over a network, and neighbours would need some of its training images"
+        raise InputError(source.address, reason, "keep a copy on the disk")
     chosen = source.splits[split]
     where = "train" if "train" in source.splits else split
     pool = source.splits[where]
