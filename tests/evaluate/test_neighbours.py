@@ -12,6 +12,7 @@ import convworks
 from convworks.data.source import open_source
 from convworks.errors import InputError
 from convworks.evaluate import neighbours
+from convworks.evaluate import surroundings as neighbourhood
 from convworks.evaluate.feature_table import feature_table
 from convworks.evaluate.neighbours import find_neighbours
 from convworks.evaluate.predictor import Predictor
@@ -68,7 +69,8 @@ def oracle(asked: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(1 - distances)
 
 
-def test_they_come_from_train(predictor: Predictor) -> None:
+def test_they_come_from_train(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbourhood, "FEWEST", 2_000)
     source, samples = open_source("digits"), np.array([3, 50, 7])
     found = surroundings([predictor], source, "test", samples)
     train = source.splits["train"]
@@ -81,7 +83,10 @@ def test_they_come_from_train(predictor: Predictor) -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_without_train_they_come_from_the_rest(predictor: Predictor, split: str) -> None:
+def test_without_train_they_come_from_the_rest(
+    predictor: Predictor, split: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbourhood, "FEWEST", 2_000)
     source, samples = open_source("digits"), np.array([9, 4])
     alone = replace(source, splits={split: source.splits[split]})
     found = surroundings([predictor], alone, split, samples)
@@ -100,12 +105,24 @@ def test_of_several_networks_the_similarity_is_the_mean(predictor: Predictor) ->
 def test_references_are_a_share_of_what_was_evaluated() -> None:
     assert draw(50, 10_000).tolist() == list(range(50))
     assert len(draw(50_000, 10_000)) == 2_500
-    assert len(draw(50_000, 100)) == 2_000
+    assert len(draw(50_000, 100)) == 1_000
     assert len(draw(1_200_000, 1_000_000)) == 10_000
     found = draw(50_000, 10_000)
     assert (np.diff(found) > 0).all()
     assert found.max() < 50_000
     assert (found == draw(50_000, 10_000)).all()
+
+
+def test_a_drawn_image_is_not_its_own_neighbour_either(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbourhood, "FEWEST", 40)
+    monkeypatch.setattr(neighbourhood, "MOST", 40)
+    source, samples = open_source("digits"), np.arange(200)
+    found = surroundings([predictor], source, "train", samples)
+    assert (len(found.part), found.whole) == (40, len(source.splits["train"]))
+    names = np.array(source.splits["train"].names)
+    drawn = np.array(found.part.names)
+    assert np.isin(names[samples], drawn).any()
+    assert not (drawn[found.neighbours.places] == names[samples][:, None]).any()
 
 
 def test_a_single_image_has_no_neighbours(predictor: Predictor) -> None:

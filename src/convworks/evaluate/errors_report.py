@@ -117,7 +117,9 @@ def _groups(
     rest = Group(
         anchor="mistakes",
         title="Mistakes" if found is None else "Other mistakes",
-        note=f"{_which(len(cards) - suspects, others)} The highest loss first." if others else "",
+        note=_which(len(cards) - suspects, others) + (" The highest loss first." if others > 1 else "")
+        if others
+        else "",
         cards=cards[suspects:],
         nothing="None." if found is not None and len(found.samples) else "Every sample is right.",
     )

@@ -20,8 +20,8 @@ from convworks.layers.cut import default_cut
 from convworks.layers.network import Network
 
 COUNT = 5
-#: A quarter as many references as images were evaluated, so that asking them takes a quarter of the time; within these.
-FEWEST, MOST = 2_000, 10_000
+#: A quarter as many references as images were evaluated, which takes a quarter of the time again; within these bounds.
+FEWEST, MOST = 1_000, 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
