@@ -96,7 +96,9 @@ def evaluate(
     combine: Annotated[
         str, typer.Option(metavar="NAME", help="Ensembles: by probability, logit or vote.")
     ] = "probability",
-    out: Annotated[Path | None, typer.Option(help="Write a report and predictions.csv into this new folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a report, a page of errors and predictions.csv into this new folder.")
+    ] = None,
     device: Device = "auto",
     as_json: Json = False,
     debug: Debug = False,
