@@ -22,6 +22,7 @@ from benchmarks.mnist import mnist
 from benchmarks.predict import predict
 from benchmarks.startup import startup
 from benchmarks.throughput import THROUGHPUT
+from benchmarks.views import VIEWS
 
 BENCHMARKS = {
     "startup": startup,
@@ -38,6 +39,7 @@ BENCHMARKS = {
     "lrn-training": lrn_training,
     **THROUGHPUT,
     **FOLDERS,
+    **VIEWS,
 }
 RESULTS = Path(__file__).parent / "results"
 

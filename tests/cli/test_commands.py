@@ -91,6 +91,20 @@ def test_evaluate_answers_with_accuracy_and_interval(folder: Path, trained: Path
     assert checksums(folder) == before
 
 
+def test_evaluate_writes_the_page_of_errors(folder: Path, trained: Path, answer: Any) -> None:
+    errors = answer("evaluate", trained, "--data", folder, "--out", "here")["errors"]
+    assert sorted(errors) == ["candidates", "label_errors", "page"]
+    assert [Path(errors[name]) for name in ("page", "label_errors")] == [
+        Path("here/errors.html"),
+        Path("here/label_errors.csv"),
+    ]
+    assert len(Path(errors["label_errors"]).read_text().splitlines()) == 1 + errors["candidates"]
+    assert Path("here/report.html").read_text().count('href="errors.html"') == 2
+    assert "errors" not in answer("evaluate", trained, "--data", folder)
+    both = answer("evaluate", trained, trained, "--data", folder, "--out", "both", "--combine", "vote")
+    assert Path(both["errors"]["page"]).is_file()
+
+
 def test_evaluate_compares_protocols_with_the_first(folder: Path, trained: Path, answer: Any) -> None:
     alone = answer("evaluate", trained, "--data", folder)
     found = answer(

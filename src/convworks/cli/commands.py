@@ -101,7 +101,9 @@ def evaluate(
         typer.Option(help="A CSV file: a column path, as in predictions.csv, and columns to slice by."),
     ] = None,
     by: Annotated[str | None, typer.Option(metavar="COLUMN", help="Tell of the images of each value apart.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write a report and predictions.csv into this new folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a report, a page of errors and predictions.csv into this new folder.")
+    ] = None,
     device: Device = "auto",
     as_json: Json = False,
     debug: Debug = False,

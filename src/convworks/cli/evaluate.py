@@ -16,6 +16,7 @@ from convworks.data.source import Source, open_source
 from convworks.errors import InputError
 
 if TYPE_CHECKING:
+    from convworks.evaluate.errors_report import ErrorFiles
     from convworks.evaluate.predictor import Predictor
     from convworks.evaluate.several_predictions import Predicted
     from convworks.evaluate.slices import Slices
@@ -84,9 +85,9 @@ def run(
         values["slices"] = parts.plain()
         lines.append(sliced.text(parts))
     if out is not None:
-        page = _report(out, loaded, source, split, predictions, bundles, data, note, rows[0], parts)
-        values["report"] = str(page)
-        lines.append(f"report: {page}")
+        page, errors = _report(out, loaded, source, split, predictions, bundles, data, note, rows[0], parts)
+        values |= {"report": str(page), "errors": errors.as_json()}
+        lines += [f"report: {page}", f"errors: {errors.told()}"]
     values["seconds"] = round(time.perf_counter() - started, 3)
     lines.append(f"next:   convworks predict {shlex.quote(str(bundles[0]))} IMAGE...")
     return Answer(values=values, text="\n".join(lines))
@@ -189,17 +190,20 @@ def _report(
     note: str,
     figures: dict[str, Any],
     parts: Slices | None,
-) -> Path:
-    """Write the report of an evaluation; return its page."""
+) -> tuple[Path, ErrorFiles]:
+    """Write the report of an evaluation and the page of its errors; return both."""
     from convworks.data.load import load_images
+    from convworks.evaluate.errors_report import write_errors
     from convworks.evaluate.predictor import choose_split
     from convworks.evaluate.report import ReportContent, write_report
 
     chosen, preprocessing = choose_split(source, split)[1], loaded[0].bundle.preprocessing
-    return write_report(
+    title = f"{', '.join(path.name for path in bundles)} on {source.name}"
+    errors = write_errors(out, loaded, source, predictions, title=f"Errors of {title}")
+    page = write_report(
         out,
         ReportContent(
-            title=f"{', '.join(path.name for path in bundles)} on {source.name}",
+            title=title,
             predictions=predictions,
             figures=figures,
             note=note,
@@ -208,8 +212,10 @@ def _report(
                 load_images(chosen.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
             ),
             command=f"convworks evaluate {shlex.join(map(str, bundles))} --data {shlex.quote(data)}",
+            beside=errors.names,
         ),
     )
+    return page, errors
 
 
 NOTES = {

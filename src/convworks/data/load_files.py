@@ -19,7 +19,7 @@ from convworks.data.quiet import quiet
 from convworks.errors import InputError
 
 Progress = Callable[[int, int], None]  # images done, images in all
-PIECE = 64  # images a task: enough to make the hand-over to a thread cheap
+PIECE = 16  # images a task: enough to make the hand-over to a thread cheap, few enough to end together
 SHOWN = 5
 
 

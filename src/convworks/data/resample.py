@@ -18,8 +18,9 @@ def resample(array: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[
     """
     import torch  # a second of waiting, which commands that scale nothing do without
 
-    if not array.flags.writeable:  # which PyTorch warns of, though it is never written to
-        array = array.copy()
+    # PyTorch would copy a part of a larger image too, but with all its threads, in each of ours; and it warns of arrays
+    # that must not be written to, though it never does.
+    array = np.ascontiguousarray(array) if array.flags.writeable else array.copy()
     # With the axis of images before permuting, so that the result, too, lies as the image does.
     pixels = torch.from_numpy(array)[None].permute(0, 3, 1, 2)
     if array.shape[2] not in (3, 4):  # plane by plane; those take all channels at once

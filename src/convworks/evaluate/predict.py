@@ -16,9 +16,11 @@ from convworks.data.preprocess import Preprocessing
 from convworks.evaluate.task import ONE, Task
 from convworks.layers.mode import evaluating
 
-# Pixels at a time: activations stay in a processor's cache, and fill a GPU.
+# Pixels at a time: activations stay in a processor's cache, and fill a GPU. A batch is read by all weights, however,
+# which are more than the cache holds: of large images at least a few are computed together, while memory allows it.
 PIXELS = {"cpu": 1 << 17}
 MOST_PIXELS = 1 << 23
+FEW, MOST_OF_FEW = 16, 1 << 20
 ALL = slice(None)
 
 
@@ -42,7 +44,9 @@ def logits(
 
 def batch_size(device: torch.device, size: tuple[int, int]) -> int:
     """Return how many images of a size (height, width) are computed together."""
-    return max(1, min(1024, PIXELS.get(device.type, MOST_PIXELS) // (size[0] * size[1])))
+    area = size[0] * size[1]
+    few = min(FEW, MOST_OF_FEW // area)
+    return max(1, few, min(1024, PIXELS.get(device.type, MOST_PIXELS) // area))
 
 
 def probabilities(

@@ -61,6 +61,8 @@ ANSWERS = (
     "images at a probability of 0.5."
 )
 EXAMPLES = "Spread evenly over the split: as they are, and what the network made of them."
+#: Pages that may lie beside this one, and what the links to them say.
+PAGES = {"errors.html": "Errors and their neighbours"}
 WRONG_ANSWERS = "the highest loss first; an image counts as wrong when any of its classes is."
 
 
@@ -83,6 +85,7 @@ class ReportContent:
         environment: hardware, versions, device, precision, seed.
         command: what repeats the run.
         next_command: what to do with its result.
+        beside: names of further files that are in the folder; pages among them are linked.
     """
 
     title: str
@@ -99,6 +102,7 @@ class ReportContent:
     environment: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
     next_command: str = ""
+    beside: Sequence[str] = ()
 
 
 def write_report(folder: Path, content: ReportContent) -> Path:
@@ -129,9 +133,14 @@ def write_report(folder: Path, content: ReportContent) -> Path:
     html = PAGE.substitute(
         title=escape(content.title),
         style=Path(__file__).with_name("report.css").read_text(encoding="utf-8"),
-        links=" ".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in sections),
+        links=" ".join(
+            [
+                *(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in sections),
+                *(f'<a href="{name}">{title} →</a>' for name, title in PAGES.items() if name in content.beside),
+            ]
+        ),
         sections=first + "".join(html for _, _, html in sections),
-        beside=", ".join(("curves.png", *pictures, "predictions.csv")),
+        beside=", ".join(_linked(name) for name in ("curves.png", *pictures, "predictions.csv", *content.beside)),
     )
     path = folder / "report.html"
     # A file name that is not UTF-8 shows a question mark for each odd byte.
@@ -186,6 +195,10 @@ def _answered(folder: Path, content: ReportContent, predictions: Predicted) -> T
         ]
     several = isinstance(predictions, SeveralPredictions)
     return first, own, (*(() if several else ("confusion.png",)), *(["ranking.png"] if ranked else []), "errors.png")
+
+
+def _linked(name: str) -> str:
+    return f'<a href="{name}">{name}</a>' if name in PAGES else name
 
 
 def _part(anchor: str, title: str, note: str, body: str) -> Part:

@@ -1,0 +1,58 @@
+"""Ask an untrained network about images as a protocol has it.
+
+python protocol.py MODEL --views center|ten-crop|dense    The last line is a JSON object; its seconds leave imports and
+building out. The images have 1.3 times the network's size, and dense views all of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+import numpy as np
+import torch
+
+from convworks.data.preprocess import Preprocessing
+from convworks.data.source import Split
+from convworks.evaluate.protocol import PROTOCOLS, Protocol
+from convworks.evaluate.views import probabilities_by
+from convworks.hardware import choose_precision
+from convworks.layers.folded import folded
+from convworks.models.catalogue import Shape, create
+
+SIZE, LARGER, COUNT = (224, 224), 1.3, 32
+ASKED = {
+    "center": PROTOCOLS["center"],
+    "ten-crop": PROTOCOLS["ten-crop"],
+    "dense": Protocol(summary="the whole image, once", dense=(LARGER,)),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model")
+    parser.add_argument("--views", choices=ASKED, required=True)
+    args = parser.parse_args()
+    network = folded(create(args.model, Shape(classes=1000, channels=3, size=SIZE)).eval())
+    network.to(memory_format=torch.channels_last)
+    pixels = np.random.default_rng(0).integers(
+        0, 256, (COUNT, *(round(side * LARGER) for side in SIZE), 3), dtype=np.uint8
+    )
+    split = Split(labels=np.zeros(COUNT, np.int64), names=tuple(map(str, range(COUNT))), arrays=pixels)
+    preprocessing = Preprocessing(size=SIZE, channels=3, fit="crop", mean=(0.5,) * 3, std=(0.25,) * 3)
+    precision = choose_precision("auto", torch.device("cpu"))
+
+    def ask(images: Split) -> float:
+        began = time.perf_counter()
+        _, cost = probabilities_by(ASKED[args.views], network, images, preprocessing, precision)
+        found.append(cost.macs)
+        return time.perf_counter() - began
+
+    found: list[float] = []
+    ask(split.select(np.arange(8)))
+    print(json.dumps({"seconds": ask(split), "images": COUNT, "macs": round(found[-1])}))
+
+
+if __name__ == "__main__":
+    main()
