@@ -137,7 +137,9 @@ def test_evaluate_tells_of_slices(folder: Path, trained: Path, answer: Any) -> N
     for row in found["slices"]["rows"]:
         own = [rows[name] for at, name in enumerate(listed) if (row["value"] == "even") == bool(at % 2)]
         assert row["accuracy"] == pytest.approx(sum(own) / len(own))
-    assert "points more than the rest" in Path(found["report"]).read_text()
+    html = Path(found["report"]).read_text()
+    assert "points more than the rest" in html
+    assert "--slices cameras.csv --by camera</pre>" in html
 
 
 def test_compare_takes_bundles_and_files(

@@ -36,7 +36,7 @@ def run(
 ) -> Answer:
     """Measure a bundle or an ensemble on a source, by one protocol or several, which are compared with the first."""
     started = time.perf_counter()
-    from convworks.evaluate.ensemble import check_combination
+    from convworks.evaluate.ensemble import PROBABILITY, check_combination
     from convworks.evaluate.protocol import CENTER, named
 
     for name in protocols:
@@ -85,7 +85,14 @@ def run(
         values["slices"] = parts.plain()
         lines.append(sliced.text(parts))
     if out is not None:
-        page, errors = _report(out, loaded, source, split, predictions, bundles, data, note, rows[0], parts)
+        title = f"{', '.join(path.name for path in bundles)} on {source.name}"
+        words = ["convworks", "evaluate", *map(str, bundles), "--data", data]
+        given: dict[str, object] = {"--split": split, "--protocol": rows[0]["protocol"], "--combine": combination}
+        given |= {"--slices": slices, "--by": by}
+        plain = (None, CENTER, PROBABILITY)
+        words += [word for name, value in given.items() if value not in plain for word in (name, str(value))]
+        command = shlex.join(words)
+        page, errors = _report(out, loaded, source, split, predictions, title, command, note, rows[0], parts)
         values |= {"report": str(page), "errors": errors.as_json()}
         lines += [f"report: {page}", f"errors: {errors.told()}"]
     values["seconds"] = round(time.perf_counter() - started, 3)
@@ -185,8 +192,8 @@ def _report(
     source: Source,
     split: str | None,
     predictions: Predicted,
-    bundles: Sequence[Path],
-    data: str,
+    title: str,
+    command: str,
     note: str,
     figures: dict[str, Any],
     parts: Slices | None,
@@ -198,7 +205,6 @@ def _report(
     from convworks.evaluate.report import ReportContent, write_report
 
     chosen, preprocessing = choose_split(source, split)[1], loaded[0].bundle.preprocessing
-    title = f"{', '.join(path.name for path in bundles)} on {source.name}"
     errors = write_errors(out, loaded, source, predictions, title=f"Errors of {title}")
     page = write_report(
         out,
@@ -211,7 +217,7 @@ def _report(
             image=lambda index: (
                 load_images(chosen.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
             ),
-            command=f"convworks evaluate {shlex.join(map(str, bundles))} --data {shlex.quote(data)}",
+            command=command,
             beside=errors.names,
         ),
     )
