@@ -87,8 +87,13 @@ def run(
     if out is not None:
         title = f"{', '.join(path.name for path in bundles)} on {source.name}"
         words = ["convworks", "evaluate", *map(str, bundles), "--data", data]
-        given: dict[str, object] = {"--split": split, "--protocol": rows[0]["protocol"], "--combine": combination}
-        given |= {"--slices": slices, "--by": by}
+        given: dict[str, object] = {
+            "--split": split,
+            "--protocol": rows[0]["protocol"],
+            "--combine": combination,
+            "--slices": slices,
+            "--by": by,
+        }
         plain = (None, CENTER, PROBABILITY)
         words += [word for name, value in given.items() if value not in plain for word in (name, str(value))]
         command = shlex.join(words)
