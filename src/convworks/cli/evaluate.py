@@ -87,7 +87,7 @@ def run(
     if out is not None:
         title = f"{', '.join(path.name for path in bundles)} on {source.name}"
         words = ["convworks", "evaluate", *map(str, bundles), "--data", data]
-        given: dict[str, object] = {
+        options: dict[str, object] = {
             "--split": split,
             "--protocol": rows[0]["protocol"],
             "--combine": combination,
@@ -95,7 +95,7 @@ def run(
             "--by": by,
         }
         plain = (None, CENTER, PROBABILITY)
-        words += [word for name, value in given.items() if value not in plain for word in (name, str(value))]
+        words += [word for name, value in options.items() if value not in plain for word in (name, str(value))]
         command = shlex.join(words)
         page, errors = _report(out, loaded, source, split, predictions, title, command, note, rows[0], parts)
         values |= {"report": str(page), "errors": errors.as_json()}
