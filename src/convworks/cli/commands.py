@@ -8,6 +8,22 @@ from typing import Annotated
 import typer
 
 from convworks.cli.answer import Answer
+from convworks.cli.options import (
+    Bundle,
+    Bundles,
+    Data,
+    Debug,
+    Deterministic,
+    Device,
+    Json,
+    Model,
+    Overrides,
+    Recipe,
+    Seed,
+    SkipDamaged,
+    Split,
+    TrainingDevice,
+)
 
 app = typer.Typer(
     name="convworks",
@@ -19,45 +35,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on standard output, all else on standard error.")
-]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
-Bundles = Annotated[
-    list[Path],
-    typer.Argument(metavar="BUNDLE...", help="Folders of bundles or runs; several are an ensemble."),
-]
-
 
 @app.command()
 def train(
-    recipe: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[RECIPE]", help="A named recipe, for example mnist/fast; `convworks recipes` lists them."
-        ),
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="The network; `convworks models` lists them.")] = None,
-    data: Annotated[str | None, typer.Option(help="A name (digits, mnist, fashion-mnist, cifar10) or a path.")] = None,
+    recipe: Recipe = None,
+    model: Model = None,
+    data: Data = None,
     epochs: Annotated[
         str | None, typer.Option(metavar="N", help="How often each image is seen; with --resume also +N, N times more.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder, new or empty.  [default: runs/RECIPE]")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of every random choice.")] = None,
-    deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="Repeat bit for bit, at some cost in speed on a GPU.")
-    ] = False,
-    skip_damaged: Annotated[
-        bool,
-        typer.Option("--skip-damaged", help="Leave damaged files out, up to 5 % of all (data.skip_damaged=0.05)."),
-    ] = False,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the configuration; may be repeated."),
-    ] = None,
+    device: TrainingDevice = None,
+    seed: Seed = None,
+    deterministic: Deterministic = False,
+    skip_damaged: SkipDamaged = False,
+    overrides: Overrides = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -83,9 +76,7 @@ def train(
 def evaluate(
     bundles: Bundles,
     data: Annotated[str, typer.Option(help="A labelled source (for an autoencoder any): a name or a path.")],
-    split: Annotated[
-        str | None, typer.Option(help="train, validation or test.  [default: test, else validation, else train]")
-    ] = None,
+    split: Split = None,
     protocol: Annotated[
         str,
         typer.Option(
@@ -126,7 +117,7 @@ def evaluate(
 
 @app.command()
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="The folder of a bundle or a run.")],
+    bundle: Bundle,
     paths: Annotated[
         list[str],
         typer.Argument(metavar="PATH...", help="Images, folders (searched through) or glob patterns."),
@@ -291,7 +282,7 @@ def import_(
 
 @app.command()
 def export(
-    bundle: Annotated[Path, typer.Argument(help="The folder of a bundle or a run.")],
+    bundle: Bundle,
     style: Annotated[
         str, typer.Option("--format", help="The library whose names the weights shall get: torchvision, timm, cifar.")
     ],
@@ -307,23 +298,18 @@ def export(
 
 @app.command("lr-range")
 def lr_range(
-    recipe: Annotated[
-        str | None, typer.Argument(metavar="[RECIPE]", help="A named recipe; `convworks recipes` lists them.")
-    ] = None,
-    data: Annotated[str | None, typer.Option(help="A name (digits, mnist, ...) or a path.")] = None,
-    model: Annotated[str | None, typer.Option(help="The network; `convworks models` lists them.")] = None,
+    recipe: Recipe = None,
+    data: Data = None,
+    model: Model = None,
     lowest: Annotated[float, typer.Option("--from", help="The learning rate of the first step.")] = 1e-5,
     highest: Annotated[float, typer.Option("--to", help="The learning rate of the last step.")] = 10.0,
     steps: Annotated[int, typer.Option(help="How many steps lie between them, one batch each.")] = 100,
     out: Annotated[Path, typer.Option(help="Where to draw the curve (.png or .svg); an older one is replaced.")] = Path(
         "lr-range.png"
     ),
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of every random choice.")] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the configuration; may be repeated."),
-    ] = None,
+    device: TrainingDevice = None,
+    seed: Seed = None,
+    overrides: Overrides = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from convworks.cli.answer import Answer, percent, table
-from convworks.cli.commands import Debug, Device, Json, app
+from convworks.cli.commands import app
+from convworks.cli.options import Debug, Device, Json, Split
 
 Answered = Annotated[Path, typer.Argument(help="The folder of a bundle or a run, or a predictions.csv.")]
 
@@ -21,9 +22,7 @@ def compare(
     data: Annotated[
         str | None, typer.Option(help="A labelled source; for two predictions.csv only the pictures of the page.")
     ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="train, validation or test.  [default: test, else validation, else train]")
-    ] = None,
+    split: Split = None,
     out: Annotated[
         Path | None, typer.Option(help="Write a page and compare.csv, what only one has right, into this new folder.")
     ] = None,

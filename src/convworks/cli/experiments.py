@@ -8,26 +8,13 @@ from typing import Annotated
 import typer
 
 from convworks.cli.answer import Answer
-from convworks.cli.commands import Debug, Json, app
+from convworks.cli.commands import app
+from convworks.cli.options import Data, Debug, Deterministic, Epochs, Json, Model, Overrides, Recipe, TrainingDevice
 
-Recipe = Annotated[
-    str | None, typer.Argument(metavar="[RECIPE]", help="A named recipe; `convworks recipes` lists them.")
-]
-Data = Annotated[str | None, typer.Option(help="A name (digits, mnist, ...) or a path.")]
-Model = Annotated[str | None, typer.Option(help="The network; `convworks models` lists them.")]
-Epochs = Annotated[int | None, typer.Option(help="How often each image is seen.")]
 Out = Annotated[Path | None, typer.Option(help="The folder, new or empty.  [default: runs/RECIPE-VERB]")]
 Resume = Annotated[Path | None, typer.Option(help="Go on with what is in this folder.")]
 Workers = Annotated[
     str, typer.Option(help="How many processes train at a time; ray: the machines of a running Ray cluster.")
-]
-RunDevice = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
-Deterministic = Annotated[
-    bool, typer.Option("--deterministic", help="Repeat bit for bit, at some cost in speed on a GPU.")
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the configuration; may be repeated."),
 ]
 
 
@@ -42,9 +29,9 @@ def restarts(
     out: Out = None,
     resume: Resume = None,
     workers: Workers = "1",
-    device: RunDevice = None,
+    device: TrainingDevice = None,
     deterministic: Deterministic = False,
-    overrides: Set = None,
+    overrides: Overrides = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -85,9 +72,9 @@ def crossval(
     out: Out = None,
     resume: Resume = None,
     workers: Workers = "1",
-    device: RunDevice = None,
+    device: TrainingDevice = None,
     deterministic: Deterministic = False,
-    overrides: Set = None,
+    overrides: Overrides = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -140,9 +127,9 @@ def tune(
     out: Out = None,
     resume: Resume = None,
     workers: Workers = "1",
-    device: RunDevice = None,
+    device: TrainingDevice = None,
     deterministic: Deterministic = False,
-    overrides: Set = None,
+    overrides: Overrides = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:

@@ -8,10 +8,20 @@ from typing import Annotated
 import typer
 
 from convworks.cli.answer import Answer
-from convworks.cli.commands import Debug, Device, Json, app
-from convworks.cli.experiments import Deterministic, RunDevice, Set
+from convworks.cli.commands import app
+from convworks.cli.options import (
+    Debug,
+    Deterministic,
+    Device,
+    Epochs,
+    Json,
+    Overrides,
+    Seed,
+    SkipDamaged,
+    TrainingDevice,
+)
 
-Bundle = Annotated[
+Pretrained = Annotated[
     str, typer.Argument(help="The folder of a bundle or a run, or a name such as resnet50:imagenet.", metavar="BUNDLE")
 ]
 Source = Annotated[str, typer.Option(help="A labelled source: a name or a path.")]
@@ -22,7 +32,7 @@ Pooling = Annotated[
 
 @app.command()
 def transfer(
-    bundle: Bundle,
+    bundle: Pretrained,
     data: Source,
     cut: Annotated[
         str | None,
@@ -36,16 +46,13 @@ def transfer(
         str,
         typer.Option(metavar="NAME", help="linear, two-layer, svm, rbf-svm; keep: the bundle's own, for its classes."),
     ] = "linear",
-    epochs: Annotated[int | None, typer.Option(help="How often each image is seen.")] = None,
+    epochs: Epochs = None,
     out: Annotated[Path | None, typer.Option(help="The run folder, new or empty.  [default: runs/transfer]")] = None,
-    device: RunDevice = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of every random choice.")] = None,
+    device: TrainingDevice = None,
+    seed: Seed = None,
     deterministic: Deterministic = False,
-    skip_damaged: Annotated[
-        bool,
-        typer.Option("--skip-damaged", help="Leave damaged files out, up to 5 % of all (data.skip_damaged=0.05)."),
-    ] = False,
-    overrides: Set = None,
+    skip_damaged: SkipDamaged = False,
+    overrides: Overrides = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -70,7 +77,7 @@ def transfer(
 
 @app.command()
 def features(
-    bundle: Bundle,
+    bundle: Pretrained,
     data: Annotated[str, typer.Option(help="A source: a name or a path.")],
     tap: Annotated[
         list[str] | None,
@@ -93,7 +100,7 @@ def features(
 
 @app.command()
 def probe(
-    bundle: Bundle,
+    bundle: Pretrained,
     data: Source,
     tap: Annotated[
         list[str] | None, typer.Option(metavar="TAP", help="Which tap; may be repeated.  [default: every one]")
