@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+import convworks
 from convworks.bundle.bundle import Bundle, save_bundle
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import InputError
@@ -114,6 +116,22 @@ def test_layers_of_another_shape_are_all_named_and_none_is_copied(tmp_path: Path
     assert "head.hidden7.weight has 32x32 there, 64x32 here; head.hidden7.bias" in str(caught.value)
     assert "head.logits.weight has 3x32 there, 5x64 here" in str(caught.value)
     assert all(torch.equal(tensor, before[key]) for key, tensor in network.state_dict().items())
+
+
+def test_images_are_normalised_as_the_first_network_read_them(tmp_path: Path) -> None:
+    first = convworks.train(data="digits", epochs=1, out=tmp_path / "a", overrides=["data.mean=(0.25,)"])
+    begun = {"path": first["run"], "layers": ["stem"]}
+
+    def data(name: str, *changes: str) -> dict[str, Any]:
+        overrides = [f"model.start={begun}", *changes]
+        found = convworks.train(data="digits", epochs=1, out=tmp_path / name, overrides=overrides)
+        values: dict[str, Any] = json.loads((Path(found["run"]) / "run.json").read_text())["configuration"]["data"]
+        return values
+
+    std = json.loads((tmp_path / "a" / "run.json").read_text())["configuration"]["data"]["std"]
+    chosen = data("b")
+    assert (chosen["mean"], chosen["std"]) == ([0.25], std)
+    assert data("c", "data.mean=(0.5,)")["mean"] == [0.5]
 
 
 def test_a_start_names_at_least_one_layer() -> None:

@@ -69,6 +69,13 @@ def place_of(start: Start) -> Path:
     return place
 
 
+def normalisation(start: Start, channels: int) -> dict[str, tuple[float, ...]]:
+    """Return mean and std by which the other network's images are normalised; nothing for other channels."""
+    given = read_description(place_of(start))[0]["preprocessing"]
+    found = {name: tuple(given[name]) for name in ("mean", "std")}
+    return {name: values for name, values in found.items() if len(values) == channels}
+
+
 def _module(tap: str) -> str:
     """Return the name of the module behind a tap: stages lie under `stages`."""
     return tap if tap.partition(".")[0] in ("stem", "head") else f"stages.{tap}"

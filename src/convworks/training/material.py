@@ -30,6 +30,7 @@ from convworks.layers.network import Network
 from convworks.models.adapted import assemble, makes_logits
 from convworks.models.catalogue import Shape, facts
 from convworks.training.config import RunConfig
+from convworks.training.grow import normalisation
 from convworks.training.suit import check_suited, makes_images
 
 LARGEST = 224  # images of different sizes become squares of at most this side, where the recipe does not say
@@ -54,7 +55,7 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     """Decode every split of a source and build the network for it, on the device.
 
     What the configuration leaves open (size, channels, mean, std) is taken from the training images; a network that
-    gives images back reads them as they are.
+    gives images back reads them as they are, and one that begins with another's layers as that one does.
     """
     alone = makes_images(config.model)
     source = without_labels(source) if alone else source
@@ -69,6 +70,9 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     if channels not in (1, 3, 4, shape.channels):
         reason = f"is {channels}, but the images have {shape.channels}"
         raise InputError("data.channels", reason, "use 1 (grey), 3 (colour), 4 (with transparency), or leave it out")
+    if config.model.start is not None and (data.mean is None or data.std is None):
+        known = normalisation(config.model.start, channels)
+        data = data.model_copy(update={name: getattr(data, name) or values for name, values in known.items()})
     for name, values in (("mean", data.mean), ("std", data.std)):
         if values is not None and len(values) != channels:
             raise InputError(
