@@ -123,6 +123,17 @@ def test_evaluate_compares_protocols_with_the_first(folder: Path, trained: Path,
         assert 0 <= row["p"] <= 1
 
 
+def test_what_a_network_cannot_do_is_said_before_anything_is_measured(
+    answer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = answer("train", "--data", "digits", "--model", "perceptron", "--epochs", "1", "--out", "flat")["run"]
+    capsys.readouterr()
+    assert run(["evaluate", folder, "--data", "digits", "--protocol", "ten-crop,dense"]) == 2
+    said = capsys.readouterr().err
+    assert "dense needs a network that takes larger images" in said
+    assert "ten-crop on" not in said
+
+
 def test_evaluate_tells_of_slices(folder: Path, trained: Path, answer: Any) -> None:
     predicted = answer("evaluate", trained, "--data", folder, "--out", "plain")
     with Path(predicted["report"]).with_name("predictions.csv").open(newline="") as file:

@@ -62,6 +62,9 @@ def run(
         return reconstructed.run(bundles, source, data=data, split=split, plain=given, out=out, device=device)
     asked = sliced.ask(column, source, split)
     loaded = [load(path, device=device) for path in bundles]
+    for name in protocols:
+        for predictor in loaded:
+            predictor.check_protocol(name)  # not after hours with those before it
     rows: list[dict[str, Any]] = []
     answers: list[Predicted] = []
     for name in dict.fromkeys(protocols):

@@ -32,7 +32,7 @@ from convworks.evaluate.reconstructions import Reconstructions
 from convworks.evaluate.several_predictions import THRESHOLD, Predicted, make_predictions
 from convworks.evaluate.summary import summary
 from convworks.evaluate.task import task
-from convworks.evaluate.views import Cost, counter, probabilities_by
+from convworks.evaluate.views import Cost, counter, prepared, probabilities_by
 from convworks.hardware import choose_device, choose_precision
 from convworks.layers.folded import folded
 
@@ -160,6 +160,11 @@ class Predictor:
         return make_predictions(
             split=name, names=chosen.names, classes=self.classes, labels=labels, probabilities=found
         ), cost
+
+    def check_protocol(self, protocol: str) -> None:
+        """Raise InputError for a protocol that there is not, or that the network cannot do: before anything is decoded."""
+        self._require("logits")
+        prepared(named(protocol), self.network, self.bundle.preprocessing)
 
     def _require(self, makes: str) -> None:
         """Raise InputError where the network makes something else."""
