@@ -162,7 +162,7 @@ class Predictor:
         ), cost
 
     def check_protocol(self, protocol: str) -> None:
-        """Raise InputError for a protocol that there is not, or that the network cannot do: before anything is decoded."""
+        """Raise InputError for a protocol that there is not, or that the network cannot do; decodes nothing."""
         self._require("logits")
         prepared(named(protocol), self.network, self.bundle.preprocessing)
 
