@@ -167,6 +167,8 @@ def test_what_does_not_fit_is_one_line(capsys: pytest.CaptureFixture[str], place
     assert "training.best: map is not measured where images have one label" in line(capsys, *plain)
     told = line(capsys, "evaluate", "run", "--data", "plain")
     assert "plain: has images of one label, but the bundle was trained on images of any number" in told
+    told = line(capsys, "transfer", "run", "--data", "sides.csv", "--head", "svm", "--out", "no")
+    assert "sides.csv: has images of any number of labels, but a head svm knows one; take --head linear" in told
     (place / "bad.csv").write_text("path,cat,dog\nimages/000.png,1,yes\n")
     told = line(capsys, "train", "--data", "bad.csv", "--out", "no")
     assert "bad.csv line 2: has 'yes' in column 'dog', neither 0 nor 1; write 0 or 1" in told
