@@ -762,6 +762,10 @@ MEASURING: Rows = {
         lambda p: sliced(p, "path,site\na/0.png,x\na/0.png,y\n"),
         "s.csv | names a/0.png twice, as x and y | keep one",
     ),
+    "export to nobody": (
+        lambda p: ["export", p.bundle(), "--format", "torchvison"],
+        "--format | 'torchvison' is not known | did you mean 'torchvision'",
+    ),
     "comparison without data": (lambda p: ["compare", p.bundle(), "bundle"], "--data | needed | name a source"),
     "comparison of strangers": (
         lambda p: ["compare", *foreign(p), "--data", p.folder()],
