@@ -779,6 +779,14 @@ MEASURING: Rows = {
         lambda p: ["compare", p.bundle(), "bundle", "--data", p.folder(), "--split", "test"],
         "--split | no split 'test' | it has: train",
     ),
+    "comparison of a split of nothing": (
+        lambda p: ["compare", answers(p, "x.csv", "m"), "x.csv", "--split", "test"],
+        "--split | no --data | leave it out",
+    ),
+    "comparison of files of no split": (
+        lambda p: ["compare", answers(p, "x.csv", "m"), "x.csv", "--data", p.folder(), "--split", "test"],
+        "--split | no split 'test' | it has: train",
+    ),
     "comparison into the data": (
         lambda p: ["compare", p.bundle(), "bundle", "--data", p.folder(), "--out", "data/x"],
         "--out data/x | inside the source | outside",

@@ -52,6 +52,8 @@ BAD = {
     "among the inputs": (["predict", "BUNDLE", "IMAGES", "--out", "IMAGES/out"], "--out | never written to"),
     "an ensemble": (["evaluate", "BUNDLE", "BUNDLE", "--data", "digits"], "no ensemble | one bundle"),
     "a protocol": (["evaluate", "BUNDLE", "--data", "digits", "--protocol", "flip"], "--protocol | leave it out"),
+    "a combination": (["evaluate", "BUNDLE", "--data", "digits", "--combine", "vote"], "--combine | leave it out"),
+    "a comparison": (["compare", "BUNDLE", "BUNDLE", "--data", "digits"], "BUNDLE: makes images | name classes"),
     "restarts": (["restarts", "autoencoder/fc", "--data", "digits"], "restarts | makes images | convworks train"),
 }
 
@@ -63,6 +65,7 @@ def test_bad_input(name: str, bundle: str, images: Path, tmp_path: Path, capsys:
     places = {"BUNDLE": bundle, "IMAGES": str(images), "FILE": str(tmp_path / "file")}
     for short, place in places.items():
         words = [word.replace(short, place) for word in words]
+        expected = expected.replace(short, place)
     assert run(words) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert [word for word in expected.split(" | ") if word not in said[-1]] == [], said
