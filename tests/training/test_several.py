@@ -119,7 +119,9 @@ def test_evaluation_and_ensembles(capsys: pytest.CaptureFixture[str], place: Pat
     two = answer(capsys, "evaluate", "run", "run/bundle", "--data", "sides.csv")
     assert two["bce"] == pytest.approx(one["bce"])
     assert run(["evaluate", "run", "--data", "sides.csv"]) == 0
-    assert "test: mAP" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()
+    for figure in ("test: mAP", "micro F1", "macro F1", "ROC area", "exact match", "binary cross-entropy"):
+        assert ["95 % interval" in line for line in said if line.startswith(figure)] == [True], figure
 
 
 def test_data_describes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,8 +46,7 @@ def accuracy_line(name: str, found: dict[str, Any]) -> str:
     if "map" in found:
         ends = found.get("intervals", {}).get("map")
         interval = f"95 % interval {percent(ends[0])} to {percent(ends[1])}, " if ends else ""
-        scores = f"micro F1 {percent(found['micro_f1'])}, macro F1 {percent(found['macro_f1'])}"
-        return f"{name}: mAP {percent(found['map'])} ({interval}{scores}, {found['n']:,} images)"
+        return f"{name}: mAP {percent(found['map'])} ({interval}{found['n']:,} images)"
     low, high = found["interval"]
     interval = f"95 % interval {percent(low)} to {percent(high)}, {found['n']:,} images"
     return f"{name}: accuracy {percent(found['top1'])} ({interval})"

@@ -73,8 +73,7 @@ def run(
     note = NOTES.get(predictions.split, "")
     values |= {"note": note}
     lines = [accuracy_line(predictions.split, values), *([f"note: {note}"] if note else [])]
-    said = ("macro_f1",) if "map" in values else ()  # in the first line
-    lines += [_figure(name, key, values) for name, key in _SHOWN if key in values and key not in said]
+    lines += [_figure(name, key, values) for name, key in _SHOWN if key in values]
     if len(rows) > 1:
         values["protocols"] = rows
         lines.append(_compared(rows))
@@ -179,7 +178,7 @@ def _figure(name: str, key: str, values: dict[str, Any]) -> str:
     """Write a figure with its interval, or why there is none."""
     if values[key] is None:
         return f"{name}: {values['undefined'][key]}"
-    ends = values["intervals"].get(key)
+    ends = values.get(f"{key}_interval", values["intervals"].get(key))
     return f"{name}: {values[key]:.4f}" + (f" (95 % interval {ends[0]:.4f} to {ends[1]:.4f})" if ends else "")
 
 
@@ -236,6 +235,7 @@ NOTES = {
 _SHOWN = (
     ("top-5 accuracy", "top5"),
     ("balanced accuracy", "balanced_accuracy"),
+    ("micro F1", "micro_f1"),
     ("macro F1", "macro_f1"),
     ("ROC area", "auc"),
     ("average precision", "average_precision"),
