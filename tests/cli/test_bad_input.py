@@ -382,6 +382,10 @@ USING: Rows = {
         lambda p: [*evaluate(p.bundle(), p.folder()), "--combine", "mean"],
         "--combine | no combination 'mean' | probability, logit, vote",
     ),
+    "combination of one": (
+        lambda p: [*evaluate(p.bundle(), p.folder()), "--combine", "vote"],
+        "--combine | several bundles are joined, but there is one | leave it out",
+    ),
     "evaluate on no device": (
         lambda p: [*evaluate(p.bundle(), p.folder()), "--device", "gpu"],
         "--device gpu | cuda:N | auto",

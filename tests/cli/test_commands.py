@@ -160,6 +160,8 @@ def test_compare_takes_bundles_and_files(
     assert answer("compare", files[0], trained, "--data", folder)["difference"] == found["difference"]
     assert run(["compare", *map(str, files)]) == 0
     assert "McNemar's exact test: p = " in capsys.readouterr().out
+    assert run(["compare", "weak", str(trained), "--data", str(folder), "--split", "train"]) == 0
+    assert "--split train --out compared" in capsys.readouterr().out
     assert checksums(folder) == before
 
 

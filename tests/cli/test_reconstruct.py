@@ -43,7 +43,9 @@ def test_figures_and_report(bundle: str, tmp_path: Path, capsys: pytest.CaptureF
     assert run(["evaluate", bundle, "--data", "digits", "--out", str(tmp_path / "report"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["psnr"] == pytest.approx(-10 * np.log10(found["mse"]))
-    assert Path(found["report"]).is_file()
+    assert "evaluate BUNDLE --data digits</pre>".replace("BUNDLE", bundle) in Path(found["report"]).read_text()
+    assert run(["evaluate", bundle, "--data", "digits", "--split", "train", "--out", str(tmp_path / "train")]) == 0
+    assert "--data digits --split train</pre>" in (tmp_path / "train" / "report.html").read_text()
 
 
 BAD = {

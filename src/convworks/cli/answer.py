@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def percent(value: float) -> str:
     """Write a fraction as a percentage."""
     return f"{value:.2%}"
+
+
+def repeated(words: Sequence[object], options: Mapping[str, object]) -> str:
+    """Write a command with those of its options that were given."""
+    given = [word for name, value in options.items() if value is not None for word in (name, value)]
+    return shlex.join(["convworks", *map(str, words), *map(str, given)])
 
 
 def accuracy_line(name: str, found: dict[str, Any]) -> str:
