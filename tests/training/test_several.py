@@ -124,6 +124,15 @@ def test_evaluation_and_ensembles(capsys: pytest.CaptureFixture[str], place: Pat
         assert ["95 % interval" in line for line in said if line.startswith(figure)] == [True], figure
 
 
+def test_folds_and_all_of_them_have_intervals(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--model", "convnet_fast", "--epochs", "1", "--folds", "2", "--out", "folds")
+    found = answer(capsys, "crossval", "--data", "sides.csv", *words)
+    low, high = found["pooled"]["intervals"]["map"]
+    page = Path(found["report"]).read_text()
+    assert f"95 % interval <b>{low:.2%} to {high:.2%}</b>" in page
+    assert "With 95 % intervals." in page
+
+
 def test_data_describes(capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, "data", "sides.csv")
     assert set(found["unlabelled"]) == {"train", "test"}
