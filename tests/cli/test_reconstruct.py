@@ -56,6 +56,10 @@ BAD = {
     "a protocol": (["evaluate", "BUNDLE", "--data", "digits", "--protocol", "flip"], "--protocol | leave it out"),
     "a combination": (["evaluate", "BUNDLE", "--data", "digits", "--combine", "vote"], "--combine | leave it out"),
     "a comparison": (["compare", "BUNDLE", "BUNDLE", "--data", "digits"], "BUNDLE: makes images | name classes"),
+    "a kept head": (
+        ["transfer", "BUNDLE", "--data", "digits", "--head", "keep"],
+        "BUNDLE: makes images | no head for classes | --head linear",
+    ),
     "restarts": (["restarts", "autoencoder/fc", "--data", "digits"], "restarts | makes images | convworks train"),
 }
 
