@@ -222,7 +222,10 @@ VALUES: Rows = {
     "missing field": (lambda p: change(p, "training.schedule.kind=step"), "training.schedule.rate | missing"),
     "infinite number": (lambda p: change(p, "data.mean=(1e999,)"), "data.mean | finite | correct"),
     "mean of three channels": (lambda p: change(p, "data.mean=(.1,.2,.3)"), "data.mean | 3 values | 1 channel"),
-    "two channels": (lambda p: change(p, "data.channels=2"), "data.channels | is 2 | images have 1 | give such images | 1 (grey)"),
+    "two channels": (
+        lambda p: change(p, "data.channels=2"),
+        "data.channels | is 2 | images have 1 | give such images | 1 (grey)",
+    ),
     "another source": (lambda p: change(p, "data.source=digits"), "data.source | --data | leave one of them out"),
     "unknown table field": (lambda p: change(p, "model.table.dropot=3"), "model.table.dropot | 'dropout' | fields:"),
     "a network without width": (
