@@ -100,6 +100,7 @@ def test_evaluate_writes_the_page_of_errors(folder: Path, trained: Path, answer:
     ]
     assert len(Path(errors["label_errors"]).read_text().splitlines()) == 1 + errors["candidates"]
     assert Path("here/report.html").read_text().count('href="errors.html"') == 2
+    assert not Path("here/curves.png").exists()  # nothing was trained here
     assert "errors" not in answer("evaluate", trained, "--data", folder)
     both = answer("evaluate", trained, trained, "--data", folder, "--out", "both", "--combine", "vote")
     assert Path(both["errors"]["page"]).is_file()

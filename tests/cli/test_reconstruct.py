@@ -46,6 +46,7 @@ def test_figures_and_report(bundle: str, tmp_path: Path, capsys: pytest.CaptureF
     assert "evaluate BUNDLE --data digits</pre>".replace("BUNDLE", bundle) in Path(found["report"]).read_text()
     assert run(["evaluate", bundle, "--data", "digits", "--split", "train", "--out", str(tmp_path / "train")]) == 0
     assert "--data digits --split train</pre>" in (tmp_path / "train" / "report.html").read_text()
+    assert not (tmp_path / "train" / "curves.png").exists()  # nothing was trained here
 
 
 BAD = {
