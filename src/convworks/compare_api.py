@@ -46,6 +46,8 @@ def compare(
     files = [_is_table(place) for place in places]
     if source is None and not all(files):
         raise InputError("--data", "is needed to compare bundles", "name a source, or give two predictions.csv")
+    if split is not None:
+        _check_split(source, split)
     if out is not None:
         from convworks.training.folder import check_free, check_outside
 
@@ -86,7 +88,19 @@ def compare(
 def _load(place: Path, device: str) -> Predictor:
     from convworks.evaluate.predictor import load  # it takes torch with it, which tables do not need
 
-    return load(place, device=device)
+    predictor = load(place, device=device)
+    if predictor.bundle.makes == "images":
+        raise InputError(place, "makes images, which are not right or wrong", "compare networks that name classes")
+    return predictor
+
+
+def _check_split(source: Source | None, split: str) -> None:
+    """Refuse a split that is not there, also where both answers are known and nothing is asked."""
+    if source is None:
+        raise InputError("--split", f"{split!r} is part of a source, but there is no --data", "leave it out")
+    from convworks.evaluate.predictor import choose_split
+
+    choose_split(source, split)
 
 
 def _is_table(path: Path) -> bool:

@@ -58,6 +58,8 @@ def transfer(
     if head == recipe.KEEP:
         if cut is not None:
             raise InputError("--cut", "a head that is kept is not cut off", "leave out --cut, or --head keep")
+        if found.bundle.makes == "images":
+            raise InputError(place, "makes images: it has no head for classes", "take a new one: --head linear")
         recipe.check_same_classes(found.bundle.classes, source)
         model = recipe.kept(found.bundle.model, path=str(place), layers=found.layers)
     else:

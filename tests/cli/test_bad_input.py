@@ -222,7 +222,10 @@ VALUES: Rows = {
     "missing field": (lambda p: change(p, "training.schedule.kind=step"), "training.schedule.rate | missing"),
     "infinite number": (lambda p: change(p, "data.mean=(1e999,)"), "data.mean | finite | correct"),
     "mean of three channels": (lambda p: change(p, "data.mean=(.1,.2,.3)"), "data.mean | 3 values | 1 channel"),
-    "two channels": (lambda p: change(p, "data.channels=2"), "data.channels | is 2 | images have 1 | use 1"),
+    "two channels": (
+        lambda p: change(p, "data.channels=2"),
+        "data.channels | is 2 | images have 1 | give such images | 1 (grey)",
+    ),
     "another source": (lambda p: change(p, "data.source=digits"), "data.source | --data | leave one of them out"),
     "unknown table field": (lambda p: change(p, "model.table.dropot=3"), "model.table.dropot | 'dropout' | fields:"),
     "a network without width": (
@@ -381,6 +384,10 @@ USING: Rows = {
     "unknown combination": (
         lambda p: [*evaluate(p.bundle(), p.folder()), "--combine", "mean"],
         "--combine | no combination 'mean' | probability, logit, vote",
+    ),
+    "combination of one": (
+        lambda p: [*evaluate(p.bundle(), p.folder()), "--combine", "vote"],
+        "--combine | several bundles are joined, but there is one | leave it out",
     ),
     "evaluate on no device": (
         lambda p: [*evaluate(p.bundle(), p.folder()), "--device", "gpu"],
@@ -762,6 +769,10 @@ MEASURING: Rows = {
         lambda p: sliced(p, "path,site\na/0.png,x\na/0.png,y\n"),
         "s.csv | names a/0.png twice, as x and y | keep one",
     ),
+    "export to nobody": (
+        lambda p: ["export", p.bundle(), "--format", "torchvison"],
+        "--format | 'torchvison' is not known | did you mean 'torchvision'",
+    ),
     "comparison without data": (lambda p: ["compare", p.bundle(), "bundle"], "--data | needed | name a source"),
     "comparison of strangers": (
         lambda p: ["compare", *foreign(p), "--data", p.folder()],
@@ -773,6 +784,14 @@ MEASURING: Rows = {
     ),
     "comparison of no split": (
         lambda p: ["compare", p.bundle(), "bundle", "--data", p.folder(), "--split", "test"],
+        "--split | no split 'test' | it has: train",
+    ),
+    "comparison of a split of nothing": (
+        lambda p: ["compare", answers(p, "x.csv", "m"), "x.csv", "--split", "test"],
+        "--split | no --data | leave it out",
+    ),
+    "comparison of files of no split": (
+        lambda p: ["compare", answers(p, "x.csv", "m"), "x.csv", "--data", p.folder(), "--split", "test"],
         "--split | no split 'test' | it has: train",
     ),
     "comparison into the data": (

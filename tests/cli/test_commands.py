@@ -100,6 +100,7 @@ def test_evaluate_writes_the_page_of_errors(folder: Path, trained: Path, answer:
     ]
     assert len(Path(errors["label_errors"]).read_text().splitlines()) == 1 + errors["candidates"]
     assert Path("here/report.html").read_text().count('href="errors.html"') == 2
+    assert not Path("here/curves.png").exists()  # nothing was trained here
     assert "errors" not in answer("evaluate", trained, "--data", folder)
     both = answer("evaluate", trained, trained, "--data", folder, "--out", "both", "--combine", "vote")
     assert Path(both["errors"]["page"]).is_file()
@@ -171,6 +172,8 @@ def test_compare_takes_bundles_and_files(
     assert answer("compare", files[0], trained, "--data", folder)["difference"] == found["difference"]
     assert run(["compare", *map(str, files)]) == 0
     assert "McNemar's exact test: p = " in capsys.readouterr().out
+    assert run(["compare", "weak", str(trained), "--data", str(folder), "--split", "train"]) == 0
+    assert "--split train --out compared" in capsys.readouterr().out
     assert checksums(folder) == before
 
 

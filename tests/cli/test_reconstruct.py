@@ -43,7 +43,10 @@ def test_figures_and_report(bundle: str, tmp_path: Path, capsys: pytest.CaptureF
     assert run(["evaluate", bundle, "--data", "digits", "--out", str(tmp_path / "report"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["psnr"] == pytest.approx(-10 * np.log10(found["mse"]))
-    assert Path(found["report"]).is_file()
+    assert "evaluate BUNDLE --data digits</pre>".replace("BUNDLE", bundle) in Path(found["report"]).read_text()
+    assert run(["evaluate", bundle, "--data", "digits", "--split", "train", "--out", str(tmp_path / "train")]) == 0
+    assert "--data digits --split train</pre>" in (tmp_path / "train" / "report.html").read_text()
+    assert not (tmp_path / "train" / "curves.png").exists()  # nothing was trained here
 
 
 BAD = {
@@ -52,6 +55,12 @@ BAD = {
     "among the inputs": (["predict", "BUNDLE", "IMAGES", "--out", "IMAGES/out"], "--out | never written to"),
     "an ensemble": (["evaluate", "BUNDLE", "BUNDLE", "--data", "digits"], "no ensemble | one bundle"),
     "a protocol": (["evaluate", "BUNDLE", "--data", "digits", "--protocol", "flip"], "--protocol | leave it out"),
+    "a combination": (["evaluate", "BUNDLE", "--data", "digits", "--combine", "vote"], "--combine | leave it out"),
+    "a comparison": (["compare", "BUNDLE", "BUNDLE", "--data", "digits"], "BUNDLE: makes images | name classes"),
+    "a kept head": (
+        ["transfer", "BUNDLE", "--data", "digits", "--head", "keep"],
+        "BUNDLE: makes images | no head for classes | --head linear",
+    ),
     "restarts": (["restarts", "autoencoder/fc", "--data", "digits"], "restarts | makes images | convworks train"),
 }
 
@@ -63,6 +72,7 @@ def test_bad_input(name: str, bundle: str, images: Path, tmp_path: Path, capsys:
     places = {"BUNDLE": bundle, "IMAGES": str(images), "FILE": str(tmp_path / "file")}
     for short, place in places.items():
         words = [word.replace(short, place) for word in words]
+        expected = expected.replace(short, place)
     assert run(words) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert [word for word in expected.split(" | ") if word not in said[-1]] == [], said

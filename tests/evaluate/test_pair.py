@@ -13,8 +13,11 @@ from scipy import stats
 import convworks
 from convworks.errors import InputError
 from convworks.evaluate.pair import pair, read_answers, told
+from convworks.evaluate.pair_page import write_pair
 from convworks.evaluate.predictions import Predictions
 from convworks.evaluate.several_predictions import SeveralPredictions
+
+PICTURE = np.zeros((4, 4, 3), np.uint8)
 
 
 def made(seed: int, n: int = 200, k: int = 3, sharp: float = 1.5) -> Predictions:
@@ -87,9 +90,16 @@ def test_several_labels_are_compared_by_all_right(tmp_path: Path) -> None:
     names, classes = tuple(map(str, range(40))), ("a", "b", "c")
     a = SeveralPredictions(split="test", names=names, classes=classes, labels=labels, probabilities=probabilities)
     b = replace(a, probabilities=np.where(labels, 0.9, probabilities).astype(np.float32))
-    found = convworks.compare(write(tmp_path / "a.csv", a), write(tmp_path / "b.csv", b))
+    files = write(tmp_path / "a.csv", a), write(tmp_path / "b.csv", b)
+    found = convworks.compare(*files)
     assert found["difference"] == pytest.approx(b.correct.mean() - a.correct.mean())
     assert np.isnan(read_answers(tmp_path / "a.csv").confidence).all()
+    # Nothing says how sure such an answer is, so the page does not claim an order by that.
+    page = write_pair(
+        tmp_path, pair(*map(read_answers, map(Path, files))), title="", image=lambda name: PICTURE, command=""
+    ).read_text()
+    assert "Only the second is right" in page
+    assert "surest" not in page
 
 
 def test_a_network_and_itself_do_not_differ(tmp_path: Path) -> None:

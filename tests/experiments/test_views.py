@@ -48,3 +48,9 @@ def test_trials(values: list[float], percent: bool) -> None:
 
 def test_bars() -> None:
     check(views.bars({"a": 0.0, "b": 1.0}))
+
+
+def test_what_stands_for_a_result_has_its_interval() -> None:
+    assert views.scored({"top1": 0.5, "interval": [0.4, 0.6], "intervals": {"auc": [0, 1]}}) == (0.5, (0.4, 0.6))
+    assert views.scored({"map": 0.5, "intervals": {"map": [0.3, 0.7], "auc": [0, 1]}}) == (0.5, (0.3, 0.7))
+    assert views.scored({"map": 0.5}) == (0.5, (0.5, 0.5))

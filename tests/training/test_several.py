@@ -119,7 +119,18 @@ def test_evaluation_and_ensembles(capsys: pytest.CaptureFixture[str], place: Pat
     two = answer(capsys, "evaluate", "run", "run/bundle", "--data", "sides.csv")
     assert two["bce"] == pytest.approx(one["bce"])
     assert run(["evaluate", "run", "--data", "sides.csv"]) == 0
-    assert "test: mAP" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()
+    for figure in ("test: mAP", "micro F1", "macro F1", "ROC area", "exact match", "binary cross-entropy"):
+        assert ["95 % interval" in line for line in said if line.startswith(figure)] == [True], figure
+
+
+def test_folds_and_all_of_them_have_intervals(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--model", "convnet_fast", "--epochs", "1", "--folds", "2", "--out", "folds")
+    found = answer(capsys, "crossval", "--data", "sides.csv", *words)
+    low, high = found["pooled"]["intervals"]["map"]
+    page = Path(found["report"]).read_text()
+    assert f"95 % interval <b>{low:.2%} to {high:.2%}</b>" in page
+    assert "With 95 % intervals." in page
 
 
 def test_data_describes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,6 +178,8 @@ def test_what_does_not_fit_is_one_line(capsys: pytest.CaptureFixture[str], place
     assert "training.best: map is not measured where images have one label" in line(capsys, *plain)
     told = line(capsys, "evaluate", "run", "--data", "plain")
     assert "plain: has images of one label, but the bundle was trained on images of any number" in told
+    told = line(capsys, "transfer", "run", "--data", "sides.csv", "--head", "svm", "--out", "no")
+    assert "sides.csv: has images of any number of labels, but a head svm knows one; take --head linear" in told
     (place / "bad.csv").write_text("path,cat,dog\nimages/000.png,1,yes\n")
     told = line(capsys, "train", "--data", "bad.csv", "--out", "no")
     assert "bad.csv line 2: has 'yes' in column 'dog', neither 0 nor 1; write 0 or 1" in told

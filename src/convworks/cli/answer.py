@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,12 @@ def percent(value: float) -> str:
     return f"{value:.2%}"
 
 
+def repeated(words: Sequence[object], options: Mapping[str, object]) -> str:
+    """Write a command with those of its options that were given."""
+    given = [word for name, value in options.items() if value is not None for word in (name, value)]
+    return shlex.join(["convworks", *map(str, words), *map(str, given)])
+
+
 def accuracy_line(name: str, found: dict[str, Any]) -> str:
     """Describe a split's accuracy with its interval, its mean average precision, or its signal-to-noise ratio."""
     if "psnr" in found:
@@ -46,8 +53,7 @@ def accuracy_line(name: str, found: dict[str, Any]) -> str:
     if "map" in found:
         ends = found.get("intervals", {}).get("map")
         interval = f"95 % interval {percent(ends[0])} to {percent(ends[1])}, " if ends else ""
-        scores = f"micro F1 {percent(found['micro_f1'])}, macro F1 {percent(found['macro_f1'])}"
-        return f"{name}: mAP {percent(found['map'])} ({interval}{scores}, {found['n']:,} images)"
+        return f"{name}: mAP {percent(found['map'])} ({interval}{found['n']:,} images)"
     low, high = found["interval"]
     interval = f"95 % interval {percent(low)} to {percent(high)}, {found['n']:,} images"
     return f"{name}: accuracy {percent(found['top1'])} ({interval})"

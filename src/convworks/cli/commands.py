@@ -85,8 +85,9 @@ def evaluate(
         ),
     ] = "center",
     combine: Annotated[
-        str, typer.Option(metavar="NAME", help="Ensembles: by probability, logit or vote.")
-    ] = "probability",
+        str | None,
+        typer.Option(metavar="NAME", help="Ensembles: by probability, logit or vote.  [default: probability]"),
+    ] = None,
     slices: Annotated[
         Path | None,
         typer.Option(help="A CSV file: a column path, as in predictions.csv, and columns to slice by."),

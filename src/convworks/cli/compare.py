@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from convworks.cli.answer import Answer, percent, table
+from convworks.cli.answer import Answer, percent, repeated, table
 from convworks.cli.commands import app
 from convworks.cli.options import Debug, Device, Json, Split
 
@@ -34,11 +33,11 @@ def compare(
     from convworks.compare_api import compare as work
 
     found = work(first, second, data=data, split=split, out=out, device=device)
-    return Answer(values=found, text="\n".join(lines(found)))
+    return Answer(values=found, text="\n".join(lines(found, split)))
 
 
-def lines(found: dict[str, Any]) -> list[str]:
-    """Tell both shares, their difference, and how many images only one has right."""
+def lines(found: dict[str, Any], split: str | None) -> list[str]:
+    """Tell both shares, their difference, how many images only one has right, and what to ask next of the `split`."""
     rows = []
     for key in ("first", "second"):
         each = found[key]
@@ -53,10 +52,10 @@ def lines(found: dict[str, Any]) -> list[str]:
         f"{found['only_second']:,}, both: {found['both_right']:,}, none: {found['both_wrong']:,}",
     ]
     words = [found["first"]["name"], found["second"]["name"]]
-    source = ["--data", found["data"]] if found["data"] is not None else []
+    asked = {"--data": found["data"], "--split": split}
     if "report" not in found:
-        return [*told, f"next:   {shlex.join(['convworks', 'compare', *words, *source, '--out', 'compared'])}"]
+        return [*told, f"next:   {repeated(['compare', *words], {**asked, '--out': 'compared'})}"]
     told.append(f"report: {found['report']}")
-    if not source or words[1].lower().endswith(".csv"):
+    if found["data"] is None or words[1].lower().endswith(".csv"):
         return told
-    return [*told, f"next:   {shlex.join(['convworks', 'evaluate', words[1], *source])} --out DIR"]
+    return [*told, f"next:   {repeated(['evaluate', words[1]], asked)} --out DIR"]

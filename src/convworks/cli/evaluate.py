@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convworks.cli.answer import Answer, accuracy_line, percent, table
+from convworks.cli.answer import Answer, accuracy_line, percent, repeated, table
 from convworks.console import downloading
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
@@ -28,7 +28,7 @@ def run(
     data: str,
     split: str | None,
     protocols: Sequence[str],
-    combination: str,
+    combination: str | None,
     slices: Path | None,
     by: str | None,
     out: Path | None,
@@ -36,12 +36,12 @@ def run(
 ) -> Answer:
     """Measure a bundle or an ensemble on a source, by one protocol or several, which are compared with the first."""
     started = time.perf_counter()
-    from convworks.evaluate.ensemble import PROBABILITY, check_combination
+    from convworks.evaluate.ensemble import PROBABILITY
     from convworks.evaluate.protocol import CENTER, named
 
     for name in protocols:
         named(name)
-    check_combination(combination)
+    _check_joined(combination, bundles)
     from convworks.cli import sliced
 
     column = sliced.read(slices, by)
@@ -68,7 +68,8 @@ def run(
     rows: list[dict[str, Any]] = []
     answers: list[Predicted] = []
     for name in dict.fromkeys(protocols):
-        row, predictions = _measure(loaded, source, split, name, combination, answers[0] if answers else None)
+        how = combination or PROBABILITY
+        row, predictions = _measure(loaded, source, split, name, how, answers[0] if answers else None)
         rows.append(row)
         answers.append(predictions)
     # With several protocols, what follows is of the first: choosing by the figures would flatter it.
@@ -76,8 +77,7 @@ def run(
     note = NOTES.get(predictions.split, "")
     values |= {"note": note}
     lines = [accuracy_line(predictions.split, values), *([f"note: {note}"] if note else [])]
-    said = ("macro_f1",) if "map" in values else ()  # in the first line
-    lines += [_figure(name, key, values) for name, key in _SHOWN if key in values and key not in said]
+    lines += [_figure(name, key, values) for name, key in _SHOWN if key in values]
     if len(rows) > 1:
         values["protocols"] = rows
         lines.append(_compared(rows))
@@ -89,23 +89,34 @@ def run(
         lines.append(sliced.text(parts))
     if out is not None:
         title = f"{', '.join(path.name for path in bundles)} on {source.name}"
-        words = ["convworks", "evaluate", *map(str, bundles), "--data", data]
-        options: dict[str, object] = {
+        asked_by = rows[0]["protocol"]
+        options = {
+            "--data": data,
             "--split": split,
-            "--protocol": rows[0]["protocol"],
+            "--protocol": None if asked_by == CENTER else asked_by,
             "--combine": combination,
             "--slices": slices,
             "--by": by,
         }
-        plain = (None, CENTER, PROBABILITY)
-        words += [word for name, value in options.items() if value not in plain for word in (name, str(value))]
-        command = shlex.join(words)
+        command = repeated(["evaluate", *bundles], options)
         page, errors = _report(out, loaded, source, split, predictions, title, command, note, rows[0], parts)
         values |= {"report": str(page), "errors": errors.as_json()}
         lines += [f"report: {page}", f"errors: {errors.told()}"]
     values["seconds"] = round(time.perf_counter() - started, 3)
     lines.append(f"next:   convworks predict {shlex.quote(str(bundles[0]))} IMAGE...")
     return Answer(values=values, text="\n".join(lines))
+
+
+def _check_joined(combination: str | None, bundles: Sequence[Path]) -> None:
+    """Refuse an unknown way to join answers, and any where there is nothing to join."""
+    if combination is None:
+        return
+    from convworks.evaluate.ensemble import check_combination
+
+    check_combination(combination)
+    if len(bundles) == 1:
+        reason = "says how several bundles are joined, but there is one"
+        raise InputError("--combine", reason, "leave it out, or name more bundles")
 
 
 def _of_one_kind(bundles: Sequence[Path]) -> tuple[list[Path], bool]:
@@ -182,7 +193,7 @@ def _figure(name: str, key: str, values: dict[str, Any]) -> str:
     """Write a figure with its interval, or why there is none."""
     if values[key] is None:
         return f"{name}: {values['undefined'][key]}"
-    ends = values["intervals"].get(key)
+    ends = values.get(f"{key}_interval", values["intervals"].get(key))
     return f"{name}: {values[key]:.4f}" + (f" (95 % interval {ends[0]:.4f} to {ends[1]:.4f})" if ends else "")
 
 
@@ -239,6 +250,7 @@ NOTES = {
 _SHOWN = (
     ("top-5 accuracy", "top5"),
     ("balanced accuracy", "balanced_accuracy"),
+    ("micro F1", "micro_f1"),
     ("macro F1", "macro_f1"),
     ("ROC area", "auc"),
     ("average precision", "average_precision"),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from convworks.cli.answer import Answer, accuracy_line
+from convworks.cli.answer import Answer, accuracy_line, repeated
 from convworks.data.source import Source
 from convworks.errors import InputError
 
@@ -42,7 +42,7 @@ def run(
     }
     lines = [accuracy_line(found.split, values)]
     if out is not None:
-        command = f"convworks evaluate {shlex.quote(str(bundles[0]))} --data {shlex.quote(data)}"
+        command = repeated(["evaluate", bundles[0]], {"--data": data, "--split": split})
         title = f"{bundles[0].name} on {source.name}"
         page = write_report(out, ReportContent(title=title, predictions=found, command=command))
         values["report"] = str(page)

@@ -29,7 +29,7 @@ def write_pair(folder: Path, found: Pair, *, title: str, image: Image | None, co
     sections = [
         (anchor, heading, page.section(anchor, heading, note, body))
         for anchor, heading, note, body in (
-            ("figures", "Accuracy", "", _table(found)),
+            ("figures", "Right answers", "", _table(found)),
             *(_only(found, second=second, image=image) for second in (False, True)),
             ("commands", "Commands", "", f"<h3>To repeat this</h3><pre>{escape(command)}</pre>"),
         )
@@ -85,7 +85,7 @@ def _table(found: Pair) -> str:
 
 
 def _only(found: Pair, *, second: bool, image: Image | None) -> tuple[str, str, str, str]:
-    """Show the images that only one has right, the surest mistakes of the other first."""
+    """Show the images that only one has right, the surest mistakes of the other first where that is known."""
     samples, name = found.only(second=second), "second" if second else "first"
     heading = f"Only the {name} is right"
     if not samples or image is None:
@@ -93,7 +93,8 @@ def _only(found: Pair, *, second: bool, image: Image | None) -> tuple[str, str, 
     wrong = found.first if second else found.second
     figures = [_figure(found.first.names[at], found.first.labels[at], wrong, at, image) for at in samples[:MOST]]
     which = f"All {len(samples)}" if len(samples) <= MOST else f"{MOST} of {len(samples):,}"
-    note = f"{which}, the surest mistakes of the other ({escape(wrong.name)}) first."
+    sure = not np.isnan(wrong.confidence).all()
+    note = f"{which}, the surest mistakes of the other ({escape(wrong.name)}) first." if sure else f"{which}."
     return name, heading, note, f'<div class="mistakes">{"".join(figures)}</div>'
 
 

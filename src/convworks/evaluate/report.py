@@ -110,7 +110,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
 
     Where samples show any number of classes there is no confusion of one with another, and no confusion.png; where all
     are of one class, or each class is ranked without mistake, there is no ranking.png; where images were made,
-    reconstructions.png and worst.png in the place of all three pictures.
+    reconstructions.png and worst.png in the place of all three pictures; without a history there is no curves.png.
     """
     folder.mkdir(parents=True, exist_ok=True)
     predictions = content.predictions
@@ -119,11 +119,13 @@ def write_report(folder: Path, content: ReportContent) -> Path:
         first, own, pictures = _made(folder, content, predictions)
     else:
         first, own, pictures = _answered(folder, content, predictions)
-    training = curves(content.history)
-    write_bytes(folder / "curves.png", to_png(training))
+    training = curves(content.history) if content.history else None
+    if training is not None:
+        write_bytes(folder / "curves.png", to_png(training))
+        pictures = ("curves.png", *pictures)
     sections = [
         _part("facts", "At a glance", "", page.tiles(content.facts) if content.facts else ""),
-        _part("curves", "Training", CURVES, _wide(to_svg(training)) if content.history else ""),
+        _part("curves", "Training", CURVES, _wide(to_svg(training)) if training is not None else ""),
         *own[:-1],
         *([_part("slices", "Slices", slice_page.NOTE, slice_page.table(content.slices))] if content.slices else []),
         *own[-1:],
@@ -140,7 +142,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
             ]
         ),
         sections=first + "".join(html for _, _, html in sections),
-        beside=", ".join(_linked(name) for name in ("curves.png", *pictures, "predictions.csv", *content.beside)),
+        beside=", ".join(_linked(name) for name in (*pictures, "predictions.csv", *content.beside)),
     )
     path = folder / "report.html"
     # A file name that is not UTF-8 shows a question mark for each odd byte.

@@ -173,7 +173,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predi
         title=f"{len(rows)}-fold cross-validation of {experiment.config.recipe}",
         value=first,
         words=[
-            *([f"95 % interval <b>{low:.2%} to {high:.2%}</b>"] if one else []),
+            f"95 % interval <b>{low:.2%} to {high:.2%}</b>",
             f"{said} over all {pooled['n']:,} images, each by the network that did not train on it.",
             *([CHOSEN] if experiment.config.training.kept == "best" else []),
         ],
@@ -189,7 +189,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predi
             (
                 "runs",
                 "Folds",
-                "With 95 % intervals." if one else "",
+                "With 95 % intervals.",
                 scores(entries, [("mean of folds", found["mean"], "blue")]),
             ),
             ("curves", "Validation", "Each line is a fold, the highest in blue.", overlaid(lines, best)),

@@ -121,7 +121,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
             (
                 "runs",
                 "Runs",
-                "With 95 % intervals for the number of images." if metric == "accuracy" else "",
+                "With 95 % intervals for the number of images.",
                 scores(entries, lines),
             ),
             *([("curves", "Validation", "Each line is a run, the best in blue.", curves)] if curves else []),

@@ -21,9 +21,10 @@ Mark = tuple[str, float, str]
 
 
 def scored(found: Mapping[str, Any]) -> tuple[float, Range]:
-    """Return the figure that stands for a result, and its interval; an mAP, which has none, stands for both ends."""
-    reached = figure(found)
-    return reached, (found["interval"][0], found["interval"][1]) if main(found) == "top1" else (reached, reached)
+    """Return the figure that stands for a result, and its interval; one that has none stands for both ends."""
+    reached, name = figure(found), main(found)
+    low, high = found["interval"] if name == "top1" else found.get("intervals", {}).get(name, (reached, reached))
+    return reached, (low, high)
 
 
 def scores(entries: Sequence[Entry], marks: Sequence[Mark]) -> Drawing:

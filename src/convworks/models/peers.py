@@ -47,7 +47,8 @@ def find_peer(peer: str, name: str, *, ours: bool = False) -> tuple[Peer, str]:
     """
     tables = _tables()
     if peer not in tables:
-        raise InputError("--from", f"{peer!r} is not known{nearest(peer, tables)}", f"known: {', '.join(tables)}")
+        option = "--format" if ours else "--from"
+        raise InputError(option, f"{peer!r} is not known{nearest(peer, tables)}", f"known: {', '.join(tables)}")
     for entry in tables[peer]:
         if name in entry.names and not ours:
             return entry, entry.names[name]

@@ -44,6 +44,8 @@ def check_machine(config: RunConfig, source: Source, world: World) -> None:
     assert model.cut is not None
     name = f"head {model.head.kind}"
     other = "take --head linear, which is trained by steps"
+    if source.several:  # first: what suits such images is not what suits a machine
+        raise InputError(source.where, f"has images of any number of labels, but a {name} knows one", other)
     if training.freeze != model.cut or training.thaw is not None or training.epochs != 1:
         reason = "is fitted once, to features that stay as they are: it cannot fine-tune what is below the cut"
         raise InputError(name, reason, f"leave out --freeze, --epochs and training.thaw, or {other}")
@@ -54,8 +56,6 @@ def check_machine(config: RunConfig, source: Source, world: World) -> None:
     if differing:
         reason = f"is fitted once, which leaves no use for {differing[0].partition(', in the run')[0]}"
         raise InputError(name, reason, f"leave that out, or {other}")
-    if source.several:
-        raise InputError(source.where, f"has images of any number of labels, but a {name} knows one", other)
     if world.size > 1:
         raise InputError("torchrun", f"a {name} is fitted in one process, not {world.size}", "leave torchrun out")
 

@@ -69,7 +69,8 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     channels = data.channels or shape.channels
     if channels not in (1, 3, 4, shape.channels):
         reason = f"is {channels}, but the images have {shape.channels}"
-        raise InputError("data.channels", reason, "use 1 (grey), 3 (colour), 4 (with transparency), or leave it out")
+        remedy = "give such images, or choose 1 (grey), 3 (colour), 4 (with transparency) or what the images have"
+        raise InputError("data.channels", reason, remedy)
     if config.model.start is not None and (data.mean is None or data.std is None):
         known = normalisation(config.model.start, channels)
         data = data.model_copy(update={name: getattr(data, name) or values for name, values in known.items()})
