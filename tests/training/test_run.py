@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 import convworks
 from convworks.bundle.bundle import load_bundle
 from convworks.errors import InputError, RunError
-from convworks.training import checkpoint
+from convworks.training import checkpoint, folder
 from convworks.training import run as run_module
 from convworks.training.listing import read_run
 
@@ -235,3 +235,11 @@ def test_a_run_stopped_between_its_last_step_and_validation_goes_on(tmp_path: Pa
     rows = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "broken")]
     losses = [[json.loads(row)["validation_loss"] for row in lines] for lines in rows]
     assert losses[0] == losses[1]
+
+
+def test_a_run_that_was_killed_while_it_wrote_its_first_file_leaves_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json.77.partial").write_text("{")
+    folder.undo(run, (run,))
+    assert not run.exists()

@@ -105,9 +105,10 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def undo(folder: Path, made: Sequence[Path]) -> None:
     """Remove a run that ended before it saved anything, and the folders that were made for it, the lowest first."""
-    for name in (RECORD, "metrics.jsonl", "metrics.csv"):
+    written = [folder / name for name in (RECORD, "metrics.jsonl", "metrics.csv")]
+    for path in (*written, *folder.glob(f"*{files.TEMPORARY}")):  # what was being written when the process was ended
         with contextlib.suppress(OSError):
-            (folder / name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
     for empty in (folder / "checkpoints", *made):
         with contextlib.suppress(OSError):  # not empty, or never made
             empty.rmdir()
