@@ -120,7 +120,11 @@ def stacked(place: Path, data: str, seeds: Sequence[int], changes: Sequence[str]
                 errors.setdefault(str(labels or "all"), {}).setdefault(kind, []).append(1 - found["test"]["top1"])
     return {
         labels: {
-            kind: {"errors": values, "mean": statistics.mean(values), "sd": statistics.stdev(values) if len(values) > 1 else 0.0}
+            kind: {
+                "errors": values,
+                "mean": statistics.mean(values),
+                "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
+            }
             for kind, values in kinds.items()
         }
         for labels, kinds in errors.items()
