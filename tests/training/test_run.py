@@ -26,6 +26,7 @@ FILES = {
     "errors.png",
     "metrics.csv",
     "predictions.csv",
+    "ranking.png",
     "report.html",
     "bundle",
     "checkpoints",

@@ -29,10 +29,12 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever prints does not come between the answers
     lines: Lines = queue.SimpleQueue()
-    busy = threading.Event()
-    threading.Thread(target=_listen, args=(sys.stdin, lines, busy), daemon=True).start()
+    busy, ended = threading.Event(), threading.Event()
+    threading.Thread(target=_listen, args=(sys.stdin, lines, busy, ended), daemon=True).start()
     while (line := lines.get()) is not None:
         busy.set()
+        if ended.is_set():
+            return
         outcome = _perform(line, lines, answers)
         busy.clear()
         _write(answers, {"outcome": {"status": outcome.status, "results": outcome.results, "error": outcome.error}})
@@ -44,6 +46,8 @@ def _perform(line: Mapping[str, Any], lines: Lines, answers: IO[str]) -> Outcome
     def tell(name: str, share: float, row: Mapping[str, Any] | None) -> bool:
         _write(answers, {"name": name, "share": share, "row": row})
         reply = lines.get()
+        if reply is None:
+            lines.put(None)  # nobody answers any more: neither this question, nor the next, nor the loop's
         return reply is None or bool(reply["go"])
 
     given = line["job"]
@@ -57,12 +61,14 @@ def _perform(line: Mapping[str, Any], lines: Lines, answers: IO[str]) -> Outcome
         return Outcome(status="failed", error={"traceback": traceback.format_exc()})
 
 
-def _listen(stream: IO[str], lines: Lines, busy: threading.Event) -> None:
+def _listen(stream: IO[str], lines: Lines, busy: threading.Event, ended: threading.Event) -> None:
+    """Pass on lines; at their end, when the experiment has ended, tell a run to save and stop."""
     for text in stream:
         lines.put(json.loads(text))
+    # In this order: who begins a run after this looks at `ended`, who began before is told by the signal.
+    ended.set()
     lines.put(None)
     if busy.is_set():
-        lines.put(None)  # one for who waits for leave to go on, one for the loop
         os.kill(os.getpid(), signal.SIGTERM)
 
 
