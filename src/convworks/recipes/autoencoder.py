@@ -16,9 +16,9 @@ def linear() -> RunConfig:
     """Find the principal components by gradients: `convworks train autoencoder/linear`.
 
     784-30-784 without nonlinearity, squared error: the code spans what principal component analysis finds (Bourlard
-    and Kamp 1988). The variances along the 30th and the 31st component differ by 5 %, which takes so many epochs. One core
-    of an AMD EPYC: 2 to 3 minutes; the largest principal angle between both is 0.21, 0.07, 0.13, 0.20 and 0.16 degrees
-    with seeds 0 to 4.
+    and Kamp 1988). The variances along the 30th and the 31st component differ by 5 %, which takes so many epochs.
+    One core of an AMD EPYC: 2 to 3 minutes; the largest principal angle between both is 0.21, 0.07, 0.13, 0.20 and
+    0.16 degrees with seeds 0 to 4.
     """
     return RunConfig(
         recipe="autoencoder/linear",
