@@ -90,11 +90,11 @@ def _catalogue(out: Path | None) -> Answer:
                 "differs": known.differs,
             }
         )
-    values = {"models": entries}
+    values: dict[str, Any] = {"models": entries}
     written = ""
     if out is not None:
         write_text(out, as_csv(entries) if out.suffix.lower() == ".csv" else json.dumps(values, indent=2) + "\n")
-        values |= {"out": str(out)}  # type: ignore[dict-item]
+        values["out"] = str(out)
         written = f"written to {out}\n"
     text = f"{_listed(entries)}\n{written}next: convworks models NAME shows the layers of one"
     return Answer(values=values, text=text)

@@ -46,13 +46,13 @@ def run(
         if error.where not in ("data.size", "images", "input"):
             raise
         raise InputError(f"--input {sizes((shape.channels, *shape.size))}", error.reason, _remedy(error)) from None
-    values = {"models": [_values(found, known)]}
+    values: dict[str, Any] = {"models": [_values(found, known)]}
     lines = [name, *about(known), "", layers(found), "", memory(found.memory, found.batch)]
     if found.printed:
         lines += ["", printed(found.printed)]
     if out is not None:
         _write(out, found, known, values)
-        values |= {"out": str(out)}  # type: ignore[dict-item]
+        values["out"] = str(out)
         lines += ["", f"written to {out}"]
     following = f"convworks train --model {name} --data FOLDER"
     lines += ["", f"next: {following}" if out is not None else f"next: convworks models {name} --out {name}.svg"]

@@ -12,6 +12,7 @@ from itertools import product
 import numpy as np
 from jaxtyping import UInt8
 
+from convworks.data.config import Fit
 from convworks.data.preprocess import Preprocessing, fit_array
 from convworks.errors import InputError, nearest
 
@@ -127,13 +128,13 @@ def scaled(size: Size, scale: float) -> Size:
     return round(size[0] * scale), round(size[1] * scale)
 
 
-def whole(image: Image, size: Size, fit: str) -> Image:
+def whole(image: Image, size: Size, fit: Fit) -> Image:
     """Scale an image so that it covers `size` and keeps its proportions, where networks are trained on crops of it.
 
     What is squashed, padded or put in a letterbox in training is so here.
     """
     if fit != "crop":
-        return fit_array(image, size, fit)  # type: ignore[arg-type]
+        return fit_array(image, size, fit)
     height, width = image.shape[:2]
     scale = max(size[0] / height, size[1] / width)
     return fit_array(image, (max(size[0], round(height * scale)), max(size[1], round(width * scale))), "squash")
