@@ -3,8 +3,9 @@
     python -m benchmarks.transfer cifar FOLDER --out results/transfer     # FOLDER/{train,test}/CLASS, as CIFAR-10
     python -m benchmarks.transfer hymenoptera FOLDER --out results/ants   # FOLDER/{train,val}/CLASS
 
-Every run is a line of OUT/runs.jsonl; what is there already is not done again. At the end OUT/table.md and, for CIFAR,
-OUT/curve.svg. The test images are measured once a run and choose nothing: epochs, costs and factors are chosen on a
+Every run is a line of OUT/runs.jsonl; what is there already is not done again, so that calls with some of the
+--counts, each with its --epochs, end in one table. At the end OUT/table.md and, for CIFAR, OUT/curve.svg.
+The test images are measured once a run and choose nothing: epochs, costs and factors are chosen on a
 tenth of the training images.
 """
 
@@ -220,14 +221,21 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--counts", default="10,50,500", help="images a class")
+    parser.add_argument("--sizes", default="32,64", help="pixels of hymenoptera's images")
     parser.add_argument("--base-epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, help="of the networks this call trains (recipes decide where not given)")
     asked = parser.parse_args(words)
     os.environ.setdefault("OMP_NUM_THREADS", "2")
     if asked.study == "hymenoptera":
-        hymenoptera(asked.folder, asked.out, seeds=asked.seeds)
+        hymenoptera(asked.folder, asked.out, sizes=_numbers(asked.sizes), seeds=asked.seeds)
         return
-    counts = tuple(map(int, asked.counts.split(",")))
-    cifar(asked.folder, asked.out, counts=counts, seeds=asked.seeds, base=(f"training.epochs={asked.base_epochs}",))
+    base = (f"training.epochs={asked.base_epochs}",)
+    options = () if asked.epochs is None else (f"training.epochs={asked.epochs}",)
+    cifar(asked.folder, asked.out, counts=_numbers(asked.counts), seeds=asked.seeds, base=base, options=options)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(",")))
 
 
 if __name__ == "__main__":
