@@ -20,6 +20,7 @@ from convworks.data.config import AugmentConfig
 from convworks.data.load import load_split
 from convworks.data.preprocess import Preprocessing
 from convworks.data.source import open_source
+from convworks.hardware import keep_memory
 
 STORED, SIZE = (256, 256), (224, 224)  # what is kept, and what the network reads
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -42,6 +43,7 @@ def main() -> None:
     os.environ["XDG_CACHE_HOME"] = str(args.cache)
     if args.epoch == "first":
         shutil.rmtree(args.cache, ignore_errors=True)
+    keep_memory(torch.device("cpu"))  # as every run does
     preprocessing = Preprocessing(size=STORED, channels=3, fit="crop", mean=MEAN, std=STD)
     started = time.perf_counter()
     split = open_source(args.root).splits["train"]

@@ -33,7 +33,7 @@ from convworks.evaluate.several_predictions import THRESHOLD, Predicted, make_pr
 from convworks.evaluate.summary import summary
 from convworks.evaluate.task import task
 from convworks.evaluate.views import Cost, counter, prepared, probabilities_by
-from convworks.hardware import choose_device, choose_precision
+from convworks.hardware import choose_device, choose_precision, keep_memory
 from convworks.layers.folded import folded
 
 PIECE = 256  # files decoded at a time
@@ -215,6 +215,7 @@ def load(path: str | Path, *, device: str = "auto", precision: str = "auto") -> 
     bundle = load_bundle(locate(path))
     if precision == "auto" and bundle.record.get("precision") == "float32":
         precision = "float32"
+    keep_memory(chosen)
     bundle.network.to(chosen)
     return Predictor(bundle=bundle, network=folded(bundle.network), precision=choose_precision(precision, chosen))
 

@@ -114,6 +114,7 @@ def prepare(
         told = hardware.make_deterministic(world.device)
         if world.rank == 0:
             say(told)
+    hardware.keep_memory(world.device)
     # What is near 1 in bfloat16 is 1: too coarse for the values of an image.
     asked = "float32" if config.precision == "auto" and makes_images(config.model) else config.precision
     precision = hardware.choose_precision(asked, world.device)

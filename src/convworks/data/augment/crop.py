@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
+
+from convworks.data.parts import in_parts
+from convworks.data.resample import resample_into
 
 
 def cut(
@@ -65,18 +66,14 @@ def resized_crop(
         return _resampled(images, boxes, size)
     source, out = images.permute(0, 2, 3, 1).numpy(), _blank(images, size)
 
-    def fill(samples: range) -> None:
-        # One image after the other, with NumPy's copies: PyTorch's, in threads, take longer than the resizing.
-        for sample in samples:
-            top, left, height, width = places[sample]
-            part = torch.from_numpy(np.ascontiguousarray(source[sample, top : top + height, left : left + width]))
-            # With the sample's axis before permuting, so that the result is channels_last: it is copied in one piece.
-            resized = F.interpolate(part[None].permute(0, 3, 1, 2), size, mode="bilinear", antialias=True)
-            out[sample] = resized[0].permute(1, 2, 0).numpy()
+    places = boxes.tolist()
 
-    places, threads = boxes.tolist(), torch.get_num_threads()
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(fill, [range(first, len(images), threads) for first in range(threads)]))
+    def fill(first: int, end: int) -> None:
+        for sample in range(first, end):
+            top, left, height, width = places[sample]
+            resample_into(source[sample, top : top + height, left : left + width], out[sample])
+
+    in_parts(fill, len(images))
     return torch.from_numpy(out).permute(0, 3, 1, 2)
 
 

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from convworks.data.parts import in_parts
+
 #: Values of an image from which on the CPU copies one after the other twice as fast as it chooses in a batch.
 LARGE = 3 * 64 * 64
 
@@ -33,10 +35,14 @@ def flip(images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b"]) -> UInt8[T
     """Mirror half of the images left to right."""
     mirrored = noise < 0.5
     if images.device.type == "cpu" and images[0].numel() >= LARGE:
-        found = images.flip(3)
-        source, out = images.numpy(), found.numpy()
-        for sample in torch.nonzero(~mirrored)[:, 0].tolist():
-            out[sample] = source[sample]
+        found = torch.empty_like(images)
+        source, out, wanted = images.numpy(), found.numpy(), mirrored.tolist()
+
+        def fill(first: int, end: int) -> None:
+            for sample in range(first, end):
+                out[sample] = images[sample : sample + 1].flip(3)[0].numpy() if wanted[sample] else source[sample]
+
+        in_parts(fill, len(images))
         return found
     return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
