@@ -92,7 +92,8 @@ def _only(found: Pair, *, second: bool, image: Image | None) -> tuple[str, str, 
         return name, heading, "", ""
     wrong = found.first if second else found.second
     figures = [_figure(found.first.names[at], found.first.labels[at], wrong, at, image) for at in samples[:MOST]]
-    which = f"All {len(samples)}" if len(samples) <= MOST else f"{MOST} of {len(samples):,}"
+    every = "One" if len(samples) == 1 else f"All {len(samples)}"
+    which = every if len(samples) <= MOST else f"{MOST} of {len(samples):,}"
     sure = not np.isnan(wrong.confidence).all()
     note = f"{which}, the surest mistakes of the other ({escape(wrong.name)}) first." if sure else f"{which}."
     return name, heading, note, f'<div class="mistakes">{"".join(figures)}</div>'

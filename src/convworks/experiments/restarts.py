@@ -102,7 +102,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
             (f"Best run ({best}) on {split}", f"{figure(next(r for r in rows if r['name'] == best)[split]):.2%}"),
         ]
     curves = _curves(place, rows, best)
-    lines = [("mean", found["mean"], "blue"), ("ensemble", figure(all_of_them), "green")]
+    lines = [("mean", found["mean"], "blue"), ("ensemble", figure(all_of_them), "orange")]
     metric = NAMES[main(all_of_them)]
     entries = [(run["name"], *scored(run[shown])) for run in rows]
     entries.append(("ensemble", *scored(all_of_them)))
