@@ -90,10 +90,13 @@ def test_seeds_and_epochs_give_other_orders() -> None:
     assert len(orders) == 4
 
 
-@pytest.mark.parametrize("mapped", [0, 1 << 23])
-def test_normalise_against_numpy(mapped: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convworks.data.batches.MAPPED", mapped)
+@pytest.mark.parametrize("inference", [False, True])
+@pytest.mark.parametrize("large", [0, 1 << 23])
+def test_normalise_against_numpy(large: int, inference: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convworks.data.batches.LARGE", large)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
     images = torch.randint(0, 256, (3, 2, 4, 5), dtype=torch.uint8)
     mean, std = (0.3, 0.6), (0.2, 0.1)
     expected = (images.numpy() / 255 - np.reshape(mean, (2, 1, 1))) / np.reshape(std, (2, 1, 1))
-    np.testing.assert_allclose(normalise(images, mean, std).numpy(), expected, rtol=1e-5, atol=1e-5)
+    with torch.inference_mode(inference):
+        np.testing.assert_allclose(normalise(images, mean, std).numpy(), expected, rtol=1e-5, atol=1e-5)

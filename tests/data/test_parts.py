@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-import threading
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +15,40 @@ import torch
 from convworks.data.augment.crop import crop_boxes, resized_crop
 from convworks.data.augment.pixels import flip
 from convworks.data.parts import in_parts
+
+NEWCOMERS = """
+import sys, threading, torch
+from convworks.data.parts import in_parts
+
+sys.setswitchinterval(1e-6)
+torch.set_num_threads(4)
+counts = []
+
+def ask():
+    in_parts(lambda first, end: None, 8)
+    counts.append(torch.get_num_threads())
+
+threads = [threading.Thread(target=ask) for _ in range(24)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(*counts, torch.get_num_threads())
+"""
+
+LATE = """
+import threading, torch
+from convworks.data.parts import in_parts
+
+def late():
+    threading.main_thread().join()
+    seen = []
+    in_parts(lambda first, end: seen.extend(range(first, end)), 4)
+    print(sorted(seen))
+
+torch.set_num_threads(2)
+threading.Thread(target=late).start()
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -30,25 +67,45 @@ def test_the_parts_are_the_whole(threads: int, n: int) -> None:
     assert sorted(seen) == list(range(n))
 
 
-def test_in_each_part_pytorch_works_alone_and_elsewhere_as_before() -> None:
+def test_nothing_has_no_parts() -> None:
+    torch.set_num_threads(2)
+    in_parts(lambda _first, _end: None, 0)
+    images = torch.zeros(0, 3, 64, 64, dtype=torch.uint8)
+    assert resized_crop(images, torch.zeros(0, 4, dtype=torch.long), (32, 32)).shape == (0, 3, 32, 32)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "omp_set_num_threads"), reason="PyTorch without OpenMP")
+def test_in_each_part_pytorch_works_alone() -> None:
     torch.set_num_threads(3)
     inside: list[int] = []
     in_parts(lambda _first, _end: inside.append(torch.get_num_threads()), 6)
-    later: list[int] = []
-    thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
-    thread.start()
-    thread.join()
-    assert (inside, torch.get_num_threads(), later) == ([1, 1, 1], 3, [3])
+    assert inside == [1, 1, 1]
 
 
-def test_what_goes_wrong_in_a_part_is_raised() -> None:
+def test_other_threads_keep_their_number() -> None:
+    """Also those that begin while the threads for parts do."""
+    told = subprocess.run([sys.executable, "-c", NEWCOMERS], capture_output=True, text=True, check=True, timeout=120)
+    assert told.stdout.split() == ["4"] * 25
+
+
+def test_all_parts_have_ended_when_what_went_wrong_in_one_is_raised() -> None:
+    ended: list[int] = []
+
     def work(first: int, end: int) -> None:
-        if first > 0:
+        if first == 0:
             raise ValueError(f"{first} to {end}")
+        time.sleep(0.1)
+        ended.append(first)
 
     torch.set_num_threads(2)
-    with pytest.raises(ValueError, match="5 to 10"):
+    with pytest.raises(ValueError, match="0 to 5"):
         in_parts(work, 10)
+    assert ended == [5]
+
+
+def test_a_thread_that_outlives_the_main_one_still_works() -> None:
+    told = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=True, timeout=120)
+    assert (told.stdout, told.stderr) == ("[0, 1, 2, 3]\n", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

@@ -21,7 +21,7 @@ from convworks.data.images import Images, ahead, fetchers, take
 from convworks.data.mix import Mixture, draw_mixture, mix
 from convworks.data.parts import in_parts
 
-MAPPED = 1 << 23  # numbers of 4 bytes: the C library maps new memory for more than that, each time
+LARGE = 1 << 23  # values from which on threads of our own are faster than PyTorch's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,16 +164,17 @@ def normalise(
     offset = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=images.device).repeat(w)
     # Rows of all channels in channels_last order, and in place: several times as fast as by channels.
     rows = images.permute(0, 2, 3, 1).reshape(b, h, w * c)
-    if images.device.type != "cpu" or rows.numel() <= MAPPED:
+    if images.device.type != "cpu" or rows.numel() < LARGE:
         values = rows.float()
         return torch.addcmul(offset, values, scale, out=values).view(b, h, w, c).permute(0, 3, 1, 2)
-    # NumPy asks for large pages: to make small ones takes three times as long as all the rest.
-    values = torch.from_numpy(np.empty(rows.shape, np.float32))
+    # By NumPy, which asks for large pages where memory is new, and so that no thread meets a tensor of a mode
+    # (inference_mode) in which it is not itself.
+    out = np.empty(rows.shape, np.float32)
 
     def fill(first: int, end: int) -> None:
         for sample in range(first, end):  # what is worked on stays in the processor's cache
-            part = values[sample]
+            part = torch.from_numpy(out[sample])
             torch.addcmul(offset, part.copy_(rows[sample]), scale, out=part)
 
     in_parts(fill, b)
-    return values.view(b, h, w, c).permute(0, 3, 1, 2)
+    return torch.from_numpy(out).view(b, h, w, c).permute(0, 3, 1, 2)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from threading import Barrier
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from functools import lru_cache
+from itertools import pairwise
 
 import torch
 
@@ -18,30 +20,32 @@ def in_parts(work: Callable[[int, int], None], n: int) -> None:
     milliseconds, would take the processor from those that are at work.
     """
     threads = min(torch.get_num_threads(), n)
-    if threads == 1:
+    if threads <= 1:
         work(0, n)
         return
     ends = [n * part // threads for part in range(threads + 1)]
-    for _ in _pool(torch.get_num_threads()).map(work, ends[:-1], ends[1:]):
-        pass
+    pool = _pool(torch.get_num_threads())
+    try:
+        tasks = [pool.submit(work, first, end) for first, end in pairwise(ends)]
+    except RuntimeError:  # the interpreter is ending, but this thread still has work to do
+        work(0, n)
+        return
+    wait(tasks)
+    for task in tasks:
+        task.result()
 
 
-@cache
+@lru_cache(maxsize=1)
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Return threads that stay: to begin new ones for every batch takes as long as their work."""
-    begun = Barrier(threads + 1)
+    return ThreadPoolExecutor(threads, thread_name_prefix="parts", initializer=_alone)
 
-    def begin() -> None:
-        torch.set_num_threads(1)  # of this thread, and of those that begin later
-        torch.get_num_threads()  # a thread takes the number when it first asks for it
-        begun.wait()
 
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="parts", initializer=begin)
-    for _ in range(threads):
-        pool.submit(int)
-    begun.wait()
-    torch.set_num_threads(threads)  # for those that begin later, as before
-    return pool
+def _alone() -> None:
+    """Let PyTorch use this thread alone, from this thread: by OpenMP, for torch.set_num_threads is about all others."""
+    torch.get_num_threads()  # a thread takes the number of the process when it first asks, and not again
+    with suppress(AttributeError, OSError):  # built without OpenMP, or with another: slower, and no harm
+        ctypes.CDLL(None).omp_set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):

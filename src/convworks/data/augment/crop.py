@@ -60,7 +60,7 @@ def resized_crop(
 ) -> UInt8[Tensor, "b c h2 w2"]:
     """Bring the part of each image in its box (top, left, height, width) to `size`, bilinear with antialiasing.
 
-    On the CPU and elsewhere the same but for the last bit of a pixel.
+    On the CPU and elsewhere the same up to 2 grey levels.
     """
     if images.device.type != "cpu":
         return _resampled(images, boxes, size)
