@@ -17,7 +17,7 @@ from convworks.data.preprocess import Preprocessing
 from convworks.data.source import Split
 from convworks.evaluate.protocol import PROTOCOLS, Protocol
 from convworks.evaluate.views import probabilities_by
-from convworks.hardware import choose_precision
+from convworks.hardware import choose_precision, keep_memory
 from convworks.layers.folded import folded
 from convworks.models.catalogue import Shape, create
 
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--views", choices=ASKED, required=True)
     args = parser.parse_args()
+    keep_memory(torch.device("cpu"))  # as `convworks evaluate` does
     network = folded(create(args.model, Shape(classes=1000, channels=3, size=SIZE)).eval())
     network.to(memory_format=torch.channels_last)
     pixels = np.random.default_rng(0).integers(
