@@ -182,6 +182,17 @@ def test_of_costs_the_first_best_is_taken_and_none_after_a_fall() -> None:
     assert asked == [1.0, 2.0, 3.0, 4.0]
 
 
+def test_no_cost_is_tried_after_one_that_is_always_right() -> None:
+    asked = []
+
+    def share(cost: float) -> float:
+        asked.append(cost)
+        return min(1.0, cost / 2)
+
+    assert best_of((1.0, 2.0, 3.0), share) == 2.0
+    assert asked == [1.0, 2.0]
+
+
 def test_a_network_that_is_named_by_the_options_is_not_exchanged(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="changes the network that was cut"):
         transfer(run, tmp_path / "run", "model.cut=stem")

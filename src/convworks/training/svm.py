@@ -88,13 +88,16 @@ def fit_rbf(
 
 
 def best_of(costs: Sequence[float], share: Callable[[float], float]) -> float:
-    """Return the cost of the highest share of right answers; of equals the lowest, and none after the share fell."""
+    """Return the cost of the highest share of right answers; of equals the lowest, and none after the share fell.
+
+    None is tried after one that is always right, either: high costs take longest.
+    """
     chosen, best = costs[0], -1.0
     for cost in costs:
         found = share(cost)
         if found > best:
             chosen, best = cost, found
-        elif found < best:
+        if found < best or best == 1:
             break
     return chosen
 
