@@ -220,21 +220,22 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--counts", default="10,50,500", help="images a class")
-    parser.add_argument("--sizes", default="32,64", help="pixels of hymenoptera's images")
+    parser.add_argument("--counts", type=_numbers, default="10,50,500", help="images a class")
+    parser.add_argument("--sizes", type=_numbers, default="32,64", help="pixels of hymenoptera's images")
     parser.add_argument("--base-epochs", type=int, default=30)
     parser.add_argument("--epochs", type=int, help="of the networks this call trains (recipes decide where not given)")
     asked = parser.parse_args(words)
     os.environ.setdefault("OMP_NUM_THREADS", "2")
     if asked.study == "hymenoptera":
-        hymenoptera(asked.folder, asked.out, sizes=_numbers(asked.sizes), seeds=asked.seeds)
+        hymenoptera(asked.folder, asked.out, sizes=asked.sizes, seeds=asked.seeds)
         return
     base = (f"training.epochs={asked.base_epochs}",)
     options = () if asked.epochs is None else (f"training.epochs={asked.epochs}",)
-    cifar(asked.folder, asked.out, counts=_numbers(asked.counts), seeds=asked.seeds, base=base, options=options)
+    cifar(asked.folder, asked.out, counts=asked.counts, seeds=asked.seeds, base=base, options=options)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
+    """Read numbers with commas between them."""
     return tuple(map(int, text.split(",")))
 
 

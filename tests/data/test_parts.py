@@ -72,6 +72,7 @@ def test_nothing_has_no_parts() -> None:
     in_parts(lambda _first, _end: None, 0)
     images = torch.zeros(0, 3, 64, 64, dtype=torch.uint8)
     assert resized_crop(images, torch.zeros(0, 4, dtype=torch.long), (32, 32)).shape == (0, 3, 32, 32)
+    assert flip(images, torch.zeros(0)).shape == (0, 3, 64, 64)
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "omp_set_num_threads"), reason="PyTorch without OpenMP")

@@ -64,9 +64,7 @@ def resized_crop(
     """
     if images.device.type != "cpu":
         return _resampled(images, boxes, size)
-    source, out = images.permute(0, 2, 3, 1).numpy(), _blank(images, size)
-
-    places = boxes.tolist()
+    source, out, places = images.permute(0, 2, 3, 1).numpy(), _blank(images, size), boxes.tolist()
 
     def fill(first: int, end: int) -> None:
         for sample in range(first, end):

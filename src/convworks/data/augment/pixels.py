@@ -34,7 +34,7 @@ def shift(
 def flip(images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b"]) -> UInt8[Tensor, "b c h w"]:
     """Mirror half of the images left to right."""
     mirrored = noise < 0.5
-    if images.device.type == "cpu" and images[0].numel() >= LARGE:
+    if images.device.type == "cpu" and images.shape[1:].numel() >= LARGE:
         found = torch.empty_like(images)
         source, out, wanted = images.numpy(), found.numpy(), mirrored.tolist()
 
