@@ -61,10 +61,11 @@ def best() -> RunConfig:
         augment=AugmentConfig(
             affine=AffineConfig(translate=0.08, rotate=12, scale=0.12, squeeze=0.06, shear=0.15),
             elastic=ElasticConfig(alpha=20, sigma=5),
+            interpolation="bicubic",
         ),
         model=ModelConfig(name="ensemble_best"),
         training=TrainingConfig(
-            epochs=13,
+            epochs=24,
             batch_size=256,
             # The loss is the mean of three: what takes plain gradients, and not their direction, makes up for that.
             optimizer=Muon(weight_decay=0.01, others=9.0),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,6 +64,22 @@ def test_translation_by_whole_pixels_is_a_shift() -> None:
     moved = warp(images, affine_matrices(noise, config))
     assert torch.equal(moved[..., :8], images[..., 2:])
     assert moved[..., 8:].sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("interpolation", "weights"), [("bilinear", [0.5, 0.5]), ("bicubic", [-0.09375, 0.59375, 0.59375, -0.09375])]
+)
+def test_half_a_pixel_is_read_with_the_weights_of_the_kernel(
+    interpolation: Literal["bilinear", "bicubic"], weights: list[float]
+) -> None:
+    # Keys 1981, with the slope of -0.75 at a distance of 1 that libraries for images take.
+    images = pictures(3, 1, 10, 12)
+    moved = torch.tensor([0.5, 0.0]).expand(3, 10, 12, 2)
+    found = warp(images, torch.eye(3).expand(3, 3, 3), moved, interpolation)
+    expected = F.conv2d(images.float(), torch.tensor(weights).view(1, 1, 1, -1)).clamp(0, 255)
+    inside = slice(len(weights) // 2 - 1, len(weights) // 2 - 1 + expected.shape[3])
+    torch.testing.assert_close(found[..., inside].float(), expected, atol=0.51, rtol=0)
+    assert torch.equal(warp(images, torch.eye(3).expand(3, 3, 3), None, interpolation), images)
 
 
 def test_scale_squeeze_and_rotation_keep_what_they_should() -> None:

@@ -40,6 +40,7 @@ CONFIGS = {
     "crop": AugmentConfig(crop=0.4, flip=True),
     "affine": AugmentConfig(affine=EVERYTHING.affine),
     "elastic": AugmentConfig(elastic=EVERYTHING.elastic),
+    "bicubic": AugmentConfig(affine=EVERYTHING.affine, elastic=EVERYTHING.elastic, interpolation="bicubic"),
     "randaugment": AugmentConfig(randaugment=RandAugmentConfig()),
     "jitter": AugmentConfig(jitter=EVERYTHING.jitter),
     "lighting": AugmentConfig(lighting=0.1),
@@ -131,6 +132,8 @@ def test_what_is_cut_out_must_fit() -> None:
         {"randaugment": {"operations": 9}},
         {"randaugment": {"magnitude": 11}},
         {"elastic": {"sigma": 0}},
+        {"interpolation": "bicubic"},
+        {"interpolation": "nearest", "elastic": {}},
         {"lighting": -0.1},
     ],
 )

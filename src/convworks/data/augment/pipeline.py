@@ -84,4 +84,4 @@ def _distorted(
     if config.affine is not None:
         matrices = affine_matrices(noise[:, Columns.affine], config.affine) @ matrices
     moved = None if config.elastic is None else displacements(noise[:, Columns.elastic], config.elastic, (h, w))
-    return warp(images, matrices, moved)
+    return warp(images, matrices, moved, config.interpolation)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
@@ -47,15 +49,18 @@ def warp(
     images: UInt8[Tensor, "b c h w"],
     matrices: Float[Tensor, "b 3 3"],
     moved: Float[Tensor, "b h w 2"] | None = None,
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear",
 ) -> UInt8[Tensor, "b c h w"]:
-    """Resample each image bilinearly through its map; what lies outside the image is 0.
+    """Resample each image through its map; what lies outside the image is 0.
 
     `moved` is how far (x, y), in pixels, from there each pixel is read.
     """
     grid = F.affine_grid(matrices[:, :2], list(images.shape), align_corners=False)
     if moved is not None:
         grid = grid + moved * torch.tensor([2 / images.shape[3], 2 / images.shape[2]], device=moved.device)
-    warped = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    warped = F.grid_sample(images.float(), grid, mode=interpolation, padding_mode="zeros", align_corners=False)
+    if interpolation == "bicubic":  # it overshoots beside edges
+        warped.clamp_(0, 255)
     return warped.round_().to(torch.uint8).contiguous(memory_format=torch.channels_last)
 
 
