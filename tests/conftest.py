@@ -7,9 +7,14 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
+from hypothesis import settings
 
 # Checks every annotation of convworks, shapes included, whenever a test calls the function.
 jaxtyping.install_import_hook("convworks", "beartype.beartype").__enter__()
+
+# How long an example takes says more about what else the machine does than about convworks.
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 DATA = os.environ.get("CONVWORKS_DATA")
 

@@ -30,7 +30,7 @@ def definition(pixels: np.ndarray, weights: np.ndarray, stride: int, padding: Pa
     )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(
     size=st.tuples(st.integers(2, 40), st.integers(2, 40)),
     kernel=st.tuples(st.integers(1, 8), st.integers(1, 8)),

@@ -71,7 +71,7 @@ def test_a_validation_set_takes_part() -> None:
     np.testing.assert_array_equal(found.arrays[0], together.arrays[together.names.index(found.names[0])])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     groups=st.lists(st.integers(0, 7), min_size=30, max_size=60).filter(lambda g: len(set(g)) >= 4),
     stratified=st.booleans(),

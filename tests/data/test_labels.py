@@ -216,7 +216,7 @@ def naive(labels: np.ndarray, parts: int, names: list[str], seed: int) -> list[i
 
 
 @given(st.integers(1, 40), st.integers(1, 6), st.integers(2, 5), st.integers(0, 1000))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_parts_are_those_of_the_paper(n: int, k: int, parts: int, seed: int) -> None:
     labels, names = drawn(n, k, seed), [f"{index}" for index in range(n)]
     assert deal(labels, names, parts, seed).tolist() == naive(labels, parts, names, seed)

@@ -57,7 +57,7 @@ def test_by_hand() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 5), st.sampled_from([2, 5, 1000]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_it_is_its_definition(seed: int, n: int, k: int, steps: int) -> None:
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, k, n)

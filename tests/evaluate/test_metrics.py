@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
@@ -36,7 +36,6 @@ def predictions(labels: np.ndarray, probabilities: np.ndarray) -> Predictions:
 
 
 @given(cases, st.integers(1, 12))
-@settings(deadline=None)
 def test_top_k_accuracy_agrees_with_scikit_learn(case: tuple[np.ndarray, np.ndarray], k: int) -> None:
     labels, probabilities = case
     classes = probabilities.shape[1]
@@ -47,7 +46,6 @@ def test_top_k_accuracy_agrees_with_scikit_learn(case: tuple[np.ndarray, np.ndar
 
 
 @given(cases)
-@settings(deadline=None)
 def test_top_1_is_the_share_of_correct_and_top_all_is_one(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, probabilities = case
     assert metrics.top_k_accuracy(probabilities, labels, 1) == (probabilities.argmax(1) == labels).mean()
@@ -61,7 +59,6 @@ def test_top_k_beyond_the_classes_is_refused(k: int) -> None:
 
 
 @given(cases)
-@settings(deadline=None)
 def test_matrix_and_class_scores_agree_with_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, probabilities = case
     k, predicted = probabilities.shape[1], probabilities.argmax(1).astype(np.int64)
@@ -81,7 +78,6 @@ def test_matrix_and_class_scores_agree_with_scikit_learn(case: tuple[np.ndarray,
 
 
 @given(cases)
-@settings(deadline=None)
 def test_log_likelihood_agrees_with_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, probabilities = case
     k = probabilities.shape[1]
@@ -100,7 +96,6 @@ def test_log_likelihood_of_an_impossible_truth_is_large_and_finite() -> None:
 
 
 @given(cases)
-@settings(deadline=None)
 def test_calibration_agrees_with_its_definition(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, probabilities = case
     found = metrics.calibration(probabilities, labels)
@@ -152,7 +147,6 @@ def test_confused_pairs_are_the_largest_cells_off_the_diagonal() -> None:
 
 
 @given(cases)
-@settings(deadline=None)
 def test_summary_holds_plain_numbers_that_agree_with_the_parts(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, probabilities = case
     found = summary(predictions(labels, probabilities))

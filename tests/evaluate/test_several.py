@@ -43,7 +43,7 @@ def made(labels: np.ndarray, probabilities: np.ndarray, split: str = "test") -> 
 
 
 @given(cases())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_metrics_are_scikit_learns(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, probabilities = case
     predictions = made(labels, probabilities)

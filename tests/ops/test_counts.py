@@ -51,7 +51,7 @@ def test_lenet5_of_1998() -> None:
     assert sum(layer.connections for layer in layers.values()) + outputs == 340_908
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(
     size=st.lists(st.integers(4, 9), min_size=1, max_size=3),
     kernel_size=st.integers(1, 3),

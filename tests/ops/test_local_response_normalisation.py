@@ -18,7 +18,7 @@ from convworks.ops import local_response_normalisation as lrn
 PAPER = {"k": 2.0, "n": 5, "alpha": 1e-4, "beta": 0.75}
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(
     st.integers(1, 3),
     st.integers(1, 12),

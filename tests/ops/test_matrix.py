@@ -14,7 +14,7 @@ from convworks.ops import cross_correlation, fully_connected
 from convworks.ops.matrix import density, matrix, to_convolution, to_fully_connected
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(st.data())
 def test_the_matrix_computes_the_layer_and_its_transpose_the_message(data: Any) -> None:
     rank, groups = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 2))

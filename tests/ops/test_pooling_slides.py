@@ -56,7 +56,7 @@ def test_the_worked_example_of_lecture_001() -> None:
     np.testing.assert_array_equal(average_pooling.forward(x, kernel_size=2)[0, 0, 0], [1.0, 2.25, 3.0])
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(cases())
 def test_pooling_equals_the_loops_of_the_slides(case: dict[str, Any]) -> None:
     x, sliding, counted = case["x"], case["sliding"], case["count_padding"]

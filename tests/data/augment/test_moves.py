@@ -21,7 +21,7 @@ def pictures(b: int = 6, c: int = 3, h: int = 9, w: int = 7, seed: int = 0) -> t
     return torch.randint(0, 256, (b, c, h, w), generator=generator, dtype=torch.uint8)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(5, 9), st.integers(5, 9), st.integers(0, 4), st.booleans())
 def test_shift_is_a_crop_of_the_padded_image(b: int, c: int, h: int, w: int, pixels: int, reflect: bool) -> None:
     images, noise = pictures(b, c, h, w), torch.rand(b, 2)
