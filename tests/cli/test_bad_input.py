@@ -232,6 +232,10 @@ VALUES: Rows = {
         lambda p: [*change(p, "model.table.widths=64,0"), "--model", "airbench94"],
         "model.table.widths.1 | greater than 0 | published row",
     ),
+    "a group without its first width": (
+        lambda p: [*change(p, "model.table.first=32,128"), "--model", "airbench94"],
+        "model.table.first | 2 widths of first convolutions, 3 groups | one for each group",
+    ),
     "wrong table value": (lambda p: change(p, "model.table.dropout=3.0"), "model.table | dropout=3.0 | correct"),
     "image too small": (lambda p: train(p.folder(), "--model", "lenet5"), "8x8 | lenet5 | at least 32x32 | --set"),
 }

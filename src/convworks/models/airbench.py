@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import nn
 
+from convworks.errors import InputError
 from convworks.layers.even import EvenConv2d
 from convworks.layers.network import Network
 from convworks.layers.scale import Scale
@@ -17,10 +18,16 @@ from convworks.models.catalogue import Facts, Shape
 
 @dataclass(frozen=True, kw_only=True)
 class Airbench:
-    """A row: patches of `whitened` pixels a side, the widths of the groups, and what the logits are multiplied by."""
+    """A row: patches of `whitened` pixels a side, the widths of the groups, and what the logits are multiplied by.
+
+    `first` holds the widths of each group's first convolution, which is half of a group's work or more, since it sees
+    the map before pooling; None is the group's own. `epsilon` is that of the whitening.
+    """
 
     whitened: PositiveInt = 2
+    epsilon: PositiveFloat = 5e-4
     widths: tuple[PositiveInt, ...] = (64, 256, 256)
+    first: tuple[PositiveInt, ...] | None = None
     scale: float = 1 / 9
 
 
@@ -43,10 +50,14 @@ EPSILON = 1e-12
 
 def build(row: Airbench, shape: Shape) -> Network:
     """Build a row: the whitening is the stem, each group a stage; the head takes the maximum of each map."""
-    whitening = Whitening(shape.channels, row.whitened)
+    whitening = Whitening(shape.channels, row.whitened, epsilon=row.epsilon)
     stages, in_channels = OrderedDict[str, nn.Module](), whitening.out_channels
-    for number, width in enumerate(row.widths, 1):
-        stages[f"group{number}"] = _group(in_channels, width)
+    firsts = row.first or row.widths
+    if len(firsts) != len(row.widths):
+        reason = f"{len(firsts)} widths of first convolutions, {len(row.widths)} groups"
+        raise InputError("model.table.first", reason, "give one for each group")
+    for number, (first, width) in enumerate(zip(firsts, row.widths, strict=True), 1):
+        stages[f"group{number}"] = _group(in_channels, first, width)
         in_channels = width
     logits = nn.Linear(in_channels, shape.classes, bias=False)
     head = OrderedDict(pool=nn.AdaptiveMaxPool2d(1), features=nn.Flatten(), logits=logits, scale=Scale(row.scale))
@@ -54,15 +65,15 @@ def build(row: Airbench, shape: Shape) -> Network:
     return Network(stem=stem, stages=stages, head=nn.Sequential(head))
 
 
-def _group(in_channels: int, width: int) -> nn.Sequential:
+def _group(in_channels: int, first: int, width: int) -> nn.Sequential:
     """Return convolution, pooling, normalisation, GELU, and the same without pooling."""
     return nn.Sequential(
         OrderedDict(
-            conv1=_passing(EvenConv2d(in_channels, width)),
+            conv1=_passing(EvenConv2d(in_channels, first)),
             pool=nn.MaxPool2d(2),
-            norm1=_norm(width),
+            norm1=_norm(first),
             gelu1=nn.GELU(),
-            conv2=_passing(nn.Conv2d(width, width, 3, padding=1, bias=False)),
+            conv2=_passing(nn.Conv2d(first, width, 3, padding=1, bias=False)),
             norm2=_norm(width),
             gelu2=nn.GELU(),
         )
