@@ -25,3 +25,11 @@ def test_narrow_first_convolutions_pass_their_input_on_and_cost_less() -> None:
     with FlopCounterMode(display=False) as less:
         narrow.eval()(torch.ones(1, 3, 32, 32))
     assert less.get_total_flops() < 0.75 * whole.get_total_flops()
+
+
+def test_without_a_trained_bias_no_gradient_reaches_the_whitening() -> None:
+    network = create("airbench94", table={"trained_bias": False})
+    network(torch.randn(4, 3, 32, 32)).sum().backward()
+    idle = {name for name, value in network.named_parameters() if value.grad is None and value.ndim != 1}
+    assert idle == {"stem.conv.weight"}
+    assert network.get_parameter("stem.conv.bias").grad is None

@@ -21,11 +21,13 @@ class Airbench:
     """A row: patches of `whitened` pixels a side, the widths of the groups, and what the logits are multiplied by.
 
     `first` holds the widths of each group's first convolution, which is half of a group's work or more, since it sees
-    the map before pooling; None is the group's own. `epsilon` is that of the whitening.
+    the map before pooling; None is the group's own. `epsilon` and `trained_bias` are the whitening's; the gradient of
+    that bias, on the largest map, is a tenth of the time of a step.
     """
 
     whitened: PositiveInt = 2
     epsilon: PositiveFloat = 5e-4
+    trained_bias: bool = True
     widths: tuple[PositiveInt, ...] = (64, 256, 256)
     first: tuple[PositiveInt, ...] | None = None
     scale: float = 1 / 9
@@ -50,7 +52,7 @@ EPSILON = 1e-12
 
 def build(row: Airbench, shape: Shape) -> Network:
     """Build a row: the whitening is the stem, each group a stage; the head takes the maximum of each map."""
-    whitening = Whitening(shape.channels, row.whitened, epsilon=row.epsilon)
+    whitening = Whitening(shape.channels, row.whitened, epsilon=row.epsilon, trained_bias=row.trained_bias)
     stages, in_channels = OrderedDict[str, nn.Module](), whitening.out_channels
     firsts = row.first or row.widths
     if len(firsts) != len(row.widths):
