@@ -16,8 +16,8 @@ def fast() -> RunConfig:
     Whitened patches, Muon on filters whose norm is held, a rate that falls to zero, alternating flip, shifts by 2
     pixels and label smoothing 0.2 are that paper's (airbench94_muon). It differs in four points, chosen on 5,000
     held-out training images: batches of 1,000 instead of 2,000, with a lower rate of Muon; half the maps before the
-    pooling of the second group; a larger epsilon and no trained bias of the whitening; 13 epochs instead of 8, which all
-    that and smaller images in the first ten pay for. 1,000 training images are held out for validation.
+    pooling of the second group; a larger epsilon and no trained bias of the whitening; 13 epochs instead of 8, which
+    all that and smaller images in the first ten pay for. 1,000 training images are held out for validation.
     """
     return RunConfig(
         recipe="cifar10/fast",
