@@ -18,6 +18,12 @@ def fast() -> RunConfig:
     held-out training images: batches of 1,000 instead of 2,000, with a lower rate of Muon; half the maps before the
     pooling of the second group; a larger epsilon and no trained bias of the whitening; 14 epochs instead of 8, which
     all that and smaller images in the first eleven pay for. 1,000 training images are held out for validation.
+
+    On a copy of CIFAR-10 recompressed as JPEG, which is harder than the original: test accuracy with seeds 0 to 2
+    89.19, 89.24 and 89.36 %; 90.28, 90.70 and 90.59 % over six views (`convworks evaluate --protocol shift`). The
+    paper's settings in plain PyTorch (`benchmarks/peers/plain_airbench94.py`, seeds 0 and 1): 89.76 and 89.74 %; 90.57
+    and 90.68 % over six views. Two cores of an AMD EPYC with bfloat16, other work on the other two: 10.7 min against
+    16.0 and 16.5.
     """
     return RunConfig(
         recipe="cifar10/fast",
