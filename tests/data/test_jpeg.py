@@ -177,9 +177,12 @@ def malformed(folder: Path, count: int) -> list[Path]:
     return files
 
 
-@pytest.mark.parametrize("rounds", [60, pytest.param(3400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [1, pytest.param(56, marks=pytest.mark.slow)])
 def test_memory_does_not_grow(tmp_path: Path, rounds: int) -> None:
-    """Thousands of decodes of 30 files (100,000 in the slow test), by all threads."""
+    """Decodes of 30 files, 1,800 a round (100,000 in the slow test), by all threads.
+
+    A call keeps the words about each damaged file until its end, some 300 bytes: those of a round, not of all.
+    """
     if not Path("/proc/self/status").exists():
         pytest.skip("needs /proc")
     files = malformed(tmp_path, 30)
@@ -192,9 +195,9 @@ def test_memory_does_not_grow(tmp_path: Path, rounds: int) -> None:
 
     work(64 * 8 * processors())
     before = resident()
-    damaged = work(30 * rounds)
+    damaged = sum(work(1800) for _ in range(rounds))
     assert resident() - before < 10 * 2**20
-    assert damaged >= 10 * rounds
+    assert damaged >= 600 * rounds
 
 
 def test_damaged_files_do_not_keep_their_content(tmp_path: Path) -> None:
