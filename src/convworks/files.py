@@ -1,16 +1,20 @@
-"""Files that are either complete or absent: temporary name, flush to disk, rename."""
+"""Files: written whole or not at all (temporary name, flush, rename), and read with one line for what is wrong."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from convworks.errors import InputError
+
 TEMPORARY = ".partial"
+LARGEST_TEXT = 256 * 2**20  # bytes: no text that convworks reads at once comes near it
 
 
 @contextmanager
@@ -44,6 +48,68 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, atomically; NaN is refused because JSON has none."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False) + "\n")
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading, unbuffered; InputError where it cannot be read.
+
+    A pipe or a device is refused: reading one may never end.
+    """
+    try:
+        # Without O_NONBLOCK, opening a pipe waits for somebody to write into it; a regular file does not care.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise unreadable(path, error) from None
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise InputError(path, f"is {what}, not a regular file", "name a file, or copy its content into one")
+    with open(handle, "rb", buffering=0) as file:
+        try:
+            yield file
+        except OSError as error:
+            raise unreadable(path, error) from None
+
+
+def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
+    """Return all bytes of a regular file; InputError where it cannot be read, or has more than `limit` bytes."""
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if limit is not None and size > limit:
+            raise InputError(path, f"has {size:,} bytes, more than {limit:,}", "name another file")
+        content: bytes = file.read()
+    return content
+
+
+def read_text(path: Path, *, limit: int = LARGEST_TEXT) -> str:
+    """Return the text of a UTF-8 file, with or without a byte-order mark; InputError where it is none."""
+    try:
+        return read_bytes(path, limit=limit).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        reason = f"is no UTF-8 text (byte {error.start} is 0x{error.object[error.start]:02x})"
+        raise InputError(path, reason, "save it as UTF-8") from None
+
+
+def read_json(path: Path, *, limit: int = LARGEST_TEXT) -> Any:
+    """Return the value of a JSON file; InputError where it is none: damaged, too deep, or with NaN or Infinity."""
+    text = read_text(path, limit=limit)
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise InputError(path, "is no JSON that convworks wrote: it is nested too deeply", "restore the file") from None
+    except ValueError as error:
+        raise InputError(path, f"is no JSON ({error})", "restore the file") from None
+
+
+def unreadable(path: object, error: OSError) -> InputError:
+    """Return the error that says that a file cannot be read, and why."""
+    return InputError(path, f"cannot be read ({error.strerror or error})", "check the file and its permissions")
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is no number")
 
 
 def sha256(path: Path) -> str:

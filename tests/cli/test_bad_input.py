@@ -10,22 +10,16 @@ import struct
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 import pytest
 from PIL import Image
-from workplace import Place, check_line, encoded, environment, evaluate, make_place, predict, snapshot, train
+from workplace import Place, Rows, check_line, check_row, encoded, environment, evaluate, predict, snapshot, train
 
-from convworks.cli.main import run
 from convworks.data.pack import pack
 from convworks.data.source import open_source
-
-# name: (what to prepare and run, what the line must say); the status is 1 for FAILING, else 2
-Rows = dict[str, tuple[Callable[[Place], list[str]], str]]
 
 
 def change(place: Place, assignment: str) -> list[str]:
@@ -911,25 +905,9 @@ ROWS = (
 ROWS |= EXPERIMENTS | (TUNING if find_spec("optuna") else {})
 
 
-@pytest.fixture
-def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Place:
-    return make_place(tmp_path, tmp_path_factory, monkeypatch)
-
-
 @pytest.mark.parametrize("name", ROWS)
 def test_bad_input(name: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    prepare, words = ROWS[name]
-    verb, *rest = prepare(place)
-    before = snapshot(place.root)
-    for options in ([], ["--json"]):
-        assert run([verb, *options, *rest]) == (1 if name in FAILING else 2)
-        out, line = capsys.readouterr()
-        check_line(line, words.split(" | "))
-        assert bool(options) == bool(out)
-        if options:
-            assert set(json.loads(out)) == {"error"}
-            assert set(json.loads(out)["error"]) == {"where", "reason", "remedy"}
-        assert snapshot(place.root) == before
+    check_row(ROWS[name], place, capsys, status=1 if name in FAILING else 2)
 
 
 @pytest.mark.parametrize("name", ["missing path", "unknown option", "edited bundle", "loss that is no number"])

@@ -7,17 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workplace import Place, check_line, make_place, train
+from workplace import Place, check_line, train
 
 from convworks.cli.main import run
-from convworks.data import cache, cached
-
-
-@pytest.fixture
-def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.setattr(cached, "MOST_FILES", 0)
-    monkeypatch.setenv(cache.LIMIT, "1MB")
-    return make_place(tmp_path, tmp_path_factory, monkeypatch)
+from convworks.data import cache
 
 
 def answer(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:

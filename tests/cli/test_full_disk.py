@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from workplace import Place, check_line, environment, make_place, snapshot, train
+from workplace import Place, check_line, environment, snapshot, train
 
 from convworks.cli.main import run
-
-
-@pytest.fixture
-def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Place:
-    return make_place(tmp_path, tmp_path_factory, monkeypatch)
 
 
 def test_a_file_that_grows_too_large(place: Place) -> None:

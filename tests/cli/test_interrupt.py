@@ -10,16 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from workplace import Place, environment, make_place, train
+from workplace import Place, environment, train
 
 from convworks.cli.main import run
 
 EPOCHS = 20
-
-
-@pytest.fixture
-def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Place:
-    return make_place(tmp_path, tmp_path_factory, monkeypatch)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from workplace import Place, encoded, make_place, predict, snapshot, train
+from workplace import Place, encoded, predict, snapshot, train
 
 from convworks.cli.main import run
 
@@ -51,11 +50,6 @@ KINDS = {
     "rotated.png": rotated,
     "array.npy": array,
 }
-
-
-@pytest.fixture
-def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Place:
-    return make_place(tmp_path, tmp_path_factory, monkeypatch)
 
 
 def answer(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

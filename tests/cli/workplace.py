@@ -20,6 +20,7 @@ from PIL import Image
 
 import convworks
 from convworks.bundle.description import digest
+from convworks.cli.main import run
 from convworks.data.source import open_source
 
 Edit = Callable[[dict[str, Any]], object]
@@ -55,6 +56,22 @@ def check_line(text: str, words: list[str]) -> None:
     (line,) = text.splitlines()
     assert line.startswith("convworks: ")
     assert [word for word in words if word not in line] == [], line
+
+
+def check_row(row: Row, place: Place, capsys: pytest.CaptureFixture[str], status: int = 2) -> None:
+    """Run what a row prepares, plain and with --json: one line that says all of its words, and nothing left behind."""
+    prepare, words = row
+    verb, *rest = prepare(place)
+    before = snapshot(place.root)
+    for options in ([], ["--json"]):
+        assert run([verb, *options, *rest]) == status
+        out, line = capsys.readouterr()
+        check_line(line, words.split(" | "))
+        assert bool(options) == bool(out)
+        if options:
+            assert set(json.loads(out)) == {"error"}
+            assert set(json.loads(out)["error"]) == {"where", "reason", "remedy"}
+        assert snapshot(place.root) == before
 
 
 def environment() -> dict[str, str]:
@@ -168,6 +185,10 @@ class Place:
         content = bytearray((self.root / name).read_bytes())
         content[at] ^= 1
         return self.write(name, bytes(content))
+
+
+Row = tuple[Callable[[Place], list[str]], str]  # what to prepare and run, and what the line must say
+Rows = dict[str, Row]
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
