@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from convworks.config import assignment, override
 from convworks.console import downloading
-from convworks.data.source import Source, open_source
+from convworks.data.source import Source, located, open_source
 from convworks.errors import InputError
 from convworks.experiments.command import RECORD as EXPERIMENT
 from convworks.experiments.command import check_place, parse_workers
@@ -65,10 +66,10 @@ def train(
             raise InputError("--out", "a run that goes on stays where it is", "leave it out")
         if (Path(resume) / EXPERIMENT).exists():
             changes = changes_of(model, None, device, seed, deterministic, overrides)
-            _check_resumed(recipe, data, None, [*changes, *([str(epochs)] if epochs is not None else [])], "--json")
+            _check_resumed(recipe, None, [*changes, *([str(epochs)] if epochs is not None else [])], "--json")
             from convworks.experiments.stack import resume_stack
 
-            return resume_stack(Path(resume))
+            return resume_stack(Path(resume), data)
         if restarted():  # by torchrun: what was asked for is in the run already
             return _resume(Path(resume), None, None, None, [], loss, events)
         changes = changes_of(model, None, device, seed, deterministic, overrides)
@@ -123,10 +124,10 @@ def restarts(
     """
     changes = changes_of(model, epochs, device, seed, deterministic, overrides)
     if resume is not None:
-        _check_resumed(recipe, data, out, changes, "--runs and --workers")
+        _check_resumed(recipe, out, changes, "--runs and --workers")
         from convworks.experiments.restarts import resume_restarts
 
-        return resume_restarts(Path(resume), runs=runs, workers=parse_workers(workers))
+        return resume_restarts(Path(resume), runs=runs, workers=parse_workers(workers), data=data)
     config, asked = _experiment("restarts", recipe, data, changes, out, command, workers)
     from convworks.experiments.restarts import restarts as work
 
@@ -158,10 +159,10 @@ def crossval(
     changes = changes_of(model, epochs, device, seed, deterministic, overrides)
     if resume is not None:
         given = folds is not None or not stratified or group_by is not None
-        _check_resumed(recipe, data, out, [*changes, *(["folds"] if given else [])], "--workers")
+        _check_resumed(recipe, out, [*changes, *(["folds"] if given else [])], "--workers")
         from convworks.experiments.crossval import resume_crossval
 
-        return resume_crossval(Path(resume), workers=parse_workers(workers))
+        return resume_crossval(Path(resume), workers=parse_workers(workers), data=data)
     config, asked = _experiment("crossval", recipe, data, changes, out, command, workers)
     from convworks.experiments.crossval import crossval as work
 
@@ -198,10 +199,10 @@ def tune(
     dimensions = list(search)
     if resume is not None:
         given = [*dimensions, *([study] if study else []), *([] if pruning else ["pruning"])]
-        _check_resumed(recipe, data, out, [*changes, *given], "--trials, --storage and --workers")
+        _check_resumed(recipe, out, [*changes, *given], "--trials, --storage and --workers")
         from convworks.experiments.tune import resume_tune
 
-        return resume_tune(Path(resume), trials=trials, storage=storage, workers=parse_workers(workers))
+        return resume_tune(Path(resume), trials=trials, storage=storage, workers=parse_workers(workers), data=data)
     config, asked = _experiment("tune", recipe, data, changes, out, command, workers)
     from convworks.experiments.tune import tune as work
 
@@ -263,12 +264,10 @@ def lr_range(
     }
 
 
-def _check_resumed(
-    recipe: str | None, data: str | Path | None, out: str | Path | None, changes: Iterable[str], allowed: str
-) -> None:
-    if recipe or data or out or list(changes):
+def _check_resumed(recipe: str | None, out: str | Path | None, changes: Iterable[str], allowed: str) -> None:
+    if recipe or out or list(changes):
         reason = "goes on with the experiment as it was configured"
-        raise InputError("--resume", reason, f"leave the other options out but {allowed}")
+        raise InputError("--resume", reason, f"leave the other options out but --data, {allowed}")
 
 
 def _experiment(
@@ -368,9 +367,20 @@ def _resume(
 
     given = [assignment("recipe", recipe)] if recipe is not None else []
     if data is not None:
-        place = Path(data).expanduser().absolute()
-        given.append(assignment("data.source", str(place if place.exists() else data)))
+        given.append(assignment("data.source", located(str(data))))
     config, record = continued(path, epochs, [*given, *changes])
+    source = _found_again(config.data.source)
     if loss is not None and (name := own_name(loss)) != getattr(config.training.loss, "name", None):
         raise InputError("loss", f"the run has another one than {name!r}", "leave it out, or start a new run")
-    return run(config, command=str(record.get("command", "")), resume=path, loss=loss, events=events)
+    return run(config, command=str(record.get("command", "")), resume=path, source=source, loss=loss, events=events)
+
+
+def _found_again(place: str) -> Source:
+    """Open the data of a run; an InputError says what to do where they are no longer there."""
+    try:
+        return open_source(place, report=downloading())
+    except InputError as error:
+        if os.path.isabs(place) and not os.path.lexists(place):
+            remedy = "if the images were moved, say where they are: --data PLACE"
+            raise InputError(error.where, error.reason, remedy) from None
+        raise

@@ -37,13 +37,15 @@ NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" els
 class Entry:
     """A file of decoded images: shape n h w c, where they come from, bytes on the disk, last use (seconds since 1970).
 
-    `mean` and `std` of each channel, of pixels in 0..1; `recipe` says what was done to the files.
+    `mean` and `std` of each channel, of pixels in 0..1; `recipe` says what was done to the files, `content` is the
+    digest of their bytes.
     """
 
     path: Path
     shape: tuple[int, int, int, int]
     source: str
     recipe: str
+    content: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
     start: int

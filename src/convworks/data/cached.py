@@ -95,7 +95,7 @@ def _build(
     """
     shape = (len(files), *preprocessing.size, preprocessing.channels)
     recipe = _recipe(preprocessing)
-    facts: dict[str, Any] = {"source": _place(files), "recipe": recipe}
+    facts: dict[str, Any] = {"source": _place(files), "recipe": recipe, "content": "0" * 64}
     longest = cache.header(shape, {**facts, "mean": [0.1**20 / 3] * shape[3], "std": [0.1**20 / 3] * shape[3]})
     start, row = len(longest), int(np.prod(shape[1:]))
     if hasattr(os, "posix_fallocate"):  # a full disk is noticed at once
@@ -110,7 +110,7 @@ def _build(
     with _flushing(handle):
         content = decode_files(files, preprocessing, put, report)
     mean, std = sums.mean_std()
-    header = cache.header(shape, {**facts, "mean": mean, "std": std}, length=start)
+    header = cache.header(shape, {**facts, "content": content.hex(), "mean": mean, "std": std}, length=start)
     _write(handle, memoryview(header), 0)
     os.fsync(handle)
     name = digest(content + recipe.encode())

@@ -25,9 +25,13 @@ from convworks.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """The images of a split, in channels_last memory or on the disk; mean and standard deviation where known."""
+    """The images of a split, in channels_last memory or on the disk; mean and standard deviation where known.
+
+    `content` is the digest of the bytes of their files; empty for an array.
+    """
 
     images: UInt8[Tensor, "n c h w"] | OnDisk
+    content: str = ""
     measured: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -59,22 +63,23 @@ def load_split(
     if entry is not None:
         with suppress(OSError):  # another process needed its room just now
             pixels = OnDisk(entry) if worth_it(entry) else torch.from_numpy(entry.images()).permute(0, 3, 1, 2)
-            return Loaded(images=pixels, measured=(entry.mean, entry.std))
+            return Loaded(images=pixels, content=entry.content, measured=(entry.mean, entry.std))
     ready = _whole(split, preprocessing) if split.arrays is not None else None
     if ready is not None:
         if report is not None:
             report(len(split), len(split))
         return Loaded(images=torch.from_numpy(ready).permute(0, 3, 1, 2))
     out = allocate((len(split), *preprocessing.size, preprocessing.channels), budget)
+    content = b""
     if split.files is not None:
-        decode_files(split.files, preprocessing, out.__setitem__, report)
+        content = decode_files(split.files, preprocessing, out.__setitem__, report)
     else:
         assert split.arrays is not None
         arrays = split.arrays
         damaged = each(lambda index: out.__setitem__(index, _fit_one(arrays[index], preprocessing)), len(split), report)
         if damaged:
             raise summarise(damaged, len(split))
-    return Loaded(images=torch.from_numpy(out).permute(0, 3, 1, 2))
+    return Loaded(images=torch.from_numpy(out).permute(0, 3, 1, 2), content=content.hex())
 
 
 def fit_images(arrays: UInt8[np.ndarray, "n h w c"], preprocessing: Preprocessing) -> UInt8[np.ndarray, "n h2 w2 c2"]:

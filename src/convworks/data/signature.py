@@ -1,4 +1,4 @@
-"""What a set of files is known by without reading them: their paths, sizes and times."""
+"""What a set of files is known by without reading them: their paths, inodes, sizes and times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convworks.data.stretch import Stretch
 
 
 def signature_of(files: Sequence[Place], recipe: str, *, most_files: int = 0, most_bytes: int = 0) -> str | None:
-    """Return a digest of path, size and modification time of all files, and of what is done to them.
+    """Return a digest of path, inode, size and times of all files, and of what is done to them.
 
     None where one cannot be read (who decodes it says why), for fewer files and bytes than `most_...`, and for what is
     behind an address without checksums, and for rows of tables, which may be the paths of other files.
@@ -25,19 +25,23 @@ def signature_of(files: Sequence[Place], recipe: str, *, most_files: int = 0, mo
     try:
         if len(files) < most_files and sum(map(byte_size, files)) < most_bytes:
             return None
-        holders = {holder: _state(holder) for holder in map(container, files)}
+        holders = {holder: state_of(holder) for holder in map(container, files)}
     except OSError:
         return None
     facts = [(holders[container(file)], None if isinstance(file, Path) else file) for file in files]
     return digest(repr((recipe, facts)).encode("utf-8", "surrogateescape"))
 
 
-def _state(holder: Path | str) -> tuple[str, int, int]:
-    """Return path, size and modification time; what is behind an address is known by its members' checksums alone."""
+def state_of(holder: Path | str) -> tuple[str, int, int, int, int]:
+    """Return path, size, inode, and times of modification and change.
+
+    Whoever copies a file over another may set its modification time (`cp -p`, rsync), but never the time of change.
+    What is behind an address is known by its members' checksums alone.
+    """
     if isinstance(holder, str):
-        return holder, 0, 0
+        return holder, 0, 0, 0, 0
     state = os.stat(holder)
-    return os.path.abspath(holder), state.st_size, state.st_mtime_ns
+    return os.path.abspath(holder), state.st_size, state.st_ino, state.st_mtime_ns, state.st_ctime_ns
 
 
 def digest(content: bytes) -> str:

@@ -12,6 +12,7 @@ from typing import IO, Any
 from convworks.data.folder import SUFFIXES
 from convworks.data.labels import Names
 from convworks.data.named import cache_folder
+from convworks.data.signature import state_of
 from convworks.errors import InputError
 from convworks.files import write_text
 
@@ -31,15 +32,14 @@ def index_tar(path: Path) -> TarIndex:
     InputError for a tar that is damaged or cut short, a name that comes twice, and a sample without label.
     """
     try:
-        status = path.stat()
+        identity, *state = state_of(path.resolve())
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "check the shard and its permissions") from None
-    identity = str(path.resolve())
-    known = {"version": VERSION, "path": identity, "size": status.st_size, "mtime": status.st_mtime_ns}
+    known = {"version": VERSION, "path": identity, "state": state}
     place = cache_folder() / "shards" / f"{hashlib.sha256(identity.encode('utf-8', 'replace')).hexdigest()[:32]}.json"
     if (kept := _remembered(place, known)) is not None:
         return kept
-    found = _read(path, status.st_size)
+    found = _read(path, state[0])
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         write_text(place, json.dumps({**known, **asdict(found)}))

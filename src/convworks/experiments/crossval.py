@@ -55,9 +55,12 @@ def crossval(
     return _carry_out(experiment, out, None, workers)
 
 
-def resume_crossval(place: Path, *, workers: int | str = 1) -> dict[str, Any]:
-    """Go on with an experiment: finished runs are kept, a half-done one goes on."""
-    experiment, record = read(place, KIND)
+def resume_crossval(place: Path, *, workers: int | str = 1, data: str | Path | None = None) -> dict[str, Any]:
+    """Resume an experiment: finished runs are kept, a half-done one goes on.
+
+    `data` is where its images are now, if they have been moved.
+    """
+    experiment, record = read(place, KIND, data)
     return _carry_out(extended(experiment, record, "folds", None, place), None, place, workers)
 
 

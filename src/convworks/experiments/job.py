@@ -115,6 +115,8 @@ def _results(job: Job, run: Path, watcher: Watcher) -> dict[str, Any]:
     if record["status"] == "finished":
         found: dict[str, Any] = record["results"]
         return found
+    # Whatever the run's own record says, its data are where those of the experiment are: they may have been moved.
+    config = config.model_copy(update={"data": config.data.model_copy(update={"source": job.config.data.source})})
     return train(config, command=job.command, resume=run, events=(watcher,))
 
 

@@ -15,13 +15,15 @@ from typing import Any
 
 from convworks import files
 from convworks.config import build, to_json
-from convworks.data.source import located
+from convworks.data.source import located, open_source
 from convworks.errors import InputError
 from convworks.experiments.command import RECORD, check_place, resume_command
 from convworks.experiments.job import LOGS
 from convworks.training import folder
 from convworks.training.config import RunConfig
+from convworks.training.material import divided, fingerprint
 from convworks.training.recorder import RunInterruptedError
+from convworks.training.resume import check_same
 
 FORMAT = 1
 
@@ -42,7 +44,12 @@ class Experiment:
 
 def absolute(config: RunConfig) -> RunConfig:
     """Say where the data are, whatever the working directory of whoever goes on."""
-    return config.model_copy(update={"data": config.data.model_copy(update={"source": located(config.data.source)})})
+    return moved(config, config.data.source)
+
+
+def moved(config: RunConfig, data: str | Path) -> RunConfig:
+    """Return the configuration of a run whose data are now here."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": located(str(data))})})
 
 
 def write(place: Path, experiment: Experiment, status: str, **more: Any) -> None:
@@ -59,8 +66,11 @@ def write(place: Path, experiment: Experiment, status: str, **more: Any) -> None
     files.write_json(place / RECORD, {**values, **more})
 
 
-def read(place: Path, kind: str) -> tuple[Experiment, dict[str, Any]]:
-    """Return an experiment of this kind and its whole record; InputError where there is none."""
+def read(place: Path, kind: str, data: str | Path | None = None) -> tuple[Experiment, dict[str, Any]]:
+    """Return an experiment of this kind and its whole record; `data` is where its images have been moved.
+
+    Raises InputError where there is none, and for other images than those of the runs that have begun.
+    """
     path = place / RECORD
     where = f"--resume {place}"
     if not path.is_file():
@@ -77,7 +87,20 @@ def read(place: Path, kind: str) -> tuple[Experiment, dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"cannot be read as the record of an experiment ({type(error).__name__}: {error})"
         raise InputError(path, reason, "start it anew") from None
+    if data is not None:
+        config = moved(config, data)
+        _check_moved(place, data)
     return Experiment(config=config, **found), record
+
+
+def _check_moved(place: Path, data: str | Path) -> None:
+    """Refuse images of other names, labels or sizes than those of any run that has begun."""
+    for run in begun(place):
+        config, record = folder.read_record(run)
+        if "fingerprint" in record:
+            config = moved(config, data)
+            known = fingerprint(divided(config, open_source(config.data.source)).source, {})
+            check_same(config.data.source, record["fingerprint"], known)
 
 
 def extended(

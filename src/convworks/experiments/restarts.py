@@ -38,9 +38,14 @@ def restarts(
     return _carry_out(experiment, out, None, workers)
 
 
-def resume_restarts(place: Path, *, runs: int | None = None, workers: int | str = 1) -> dict[str, Any]:
-    """Go on with an experiment: finished runs are kept, a half-done one goes on; `runs` asks for more of them."""
-    experiment, record = read(place, KIND)
+def resume_restarts(
+    place: Path, *, runs: int | None = None, workers: int | str = 1, data: str | Path | None = None
+) -> dict[str, Any]:
+    """Resume an experiment: finished runs are kept, a half-done one goes on; `runs` asks for more of them.
+
+    `data` is where its images are now, if they have been moved.
+    """
+    experiment, record = read(place, KIND, data)
     return _carry_out(extended(experiment, record, "runs", runs, place), None, place, workers)
 
 

@@ -33,9 +33,9 @@ def stack(config: RunConfig, *, train: str, command: str, out: Path | None = Non
     return _carry_out(experiment, out, None)
 
 
-def resume_stack(place: Path) -> dict[str, Any]:
-    """Go on with a folder: finished runs are kept, a half-done one goes on."""
-    experiment, record = read(place, KIND)
+def resume_stack(place: Path, data: str | Path | None = None) -> dict[str, Any]:
+    """Resume in a folder: finished runs are kept, a half-done one goes on; `data` is where the images are now."""
+    experiment, record = read(place, KIND, data)
     if record["status"] == "finished":
         remedy = f"use its bundle: {place / WHOLE / 'bundle'}"
         raise InputError(f"--resume {place}", "all its layers are trained", remedy)

@@ -62,14 +62,20 @@ def tune(
 
 
 def resume_tune(
-    place: Path, *, trials: int | None = None, storage: str | None = None, workers: int | str = 1
+    place: Path,
+    *,
+    trials: int | None = None,
+    storage: str | None = None,
+    workers: int | str = 1,
+    data: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Go on with a search: finished trials are kept, those that were running go on; `trials` asks for more.
+    """Resume a search: finished trials are kept, those that were running go on; `trials` asks for more.
 
-    `storage` is needed again where its URL has a password, which is written nowhere.
+    `data` is where its images are now, if they have been moved. `storage` is needed again where its URL has a
+    password, which is written nowhere.
     """
     optuna()
-    experiment, record = read(place, KIND)
+    experiment, record = read(place, KIND, data)
     experiment = extended(experiment, record, "trials", trials, place)
     known = experiment.asked["storage"]
     if (known is None and storage is not None) or (

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,13 +40,14 @@ LARGEST = 224  # images of different sizes become squares of at most this side, 
 class Material:
     """Source, decoded splits, preprocessing, the untrained network, and the configuration that says all of it.
 
-    `usable` says which damaged files were left out.
+    `usable` says which damaged files were left out, `contents` holds a digest of the bytes of each split's files.
     """
 
     config: RunConfig
     source: Source
     usable: Usable
     splits: Mapping[str, Samples]
+    contents: Mapping[str, str]
     preprocessing: Preprocessing
     network: Network
 
@@ -57,14 +58,9 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     What the configuration leaves open (size, channels, mean, std) is taken from the training images; a network that
     gives images back reads them as they are, and one that begins with another's layers as that one does.
     """
-    alone = makes_images(config.model)
-    source = without_labels(source) if alone else source
-    if not alone:
-        require_train(source)
-    check_suited(config, source)
-    data = config.data
-    usable = leave_out(source, data.skip_damaged)
-    source = (divide_unlabelled if alone else divide)(usable.source, data, config.seed)
+    alone, data = makes_images(config.model), config.data
+    usable = divided(config, source)
+    source = usable.source
     shape = image_shape(source.splits["train"], largest=LARGEST)
     channels = data.channels or shape.channels
     if channels not in (1, 3, 4, shape.channels):
@@ -119,13 +115,32 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
         source=source,
         usable=usable,
         splits=splits,
+        contents={name: found.content for name, found in loaded.items()},
         preprocessing=preprocessing,
         network=network.to(device).channels_last(),
     )
 
 
-def fingerprint(source: Source) -> dict[str, Any]:
-    """Return what a resumed run knows its data by: checksums of names, labels and file sizes (of an array: pixels)."""
+def divided(config: RunConfig, source: Source) -> Usable:
+    """Return a source as a run of this configuration uses it: validation split off, and what was left out as damaged.
+
+    Raises InputError where the configuration does not suit it.
+    """
+    alone = makes_images(config.model)
+    if alone:
+        source = without_labels(source)
+    else:
+        require_train(source)
+    check_suited(config, source)
+    usable = leave_out(source, config.data.skip_damaged)
+    return replace(usable, source=(divide_unlabelled if alone else divide)(usable.source, config.data, config.seed))
+
+
+def fingerprint(source: Source, contents: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a resumed run knows its data by, wherever they are.
+
+    Checksums of names, labels, file sizes (of an array: pixels) and, where files were read, their `contents`.
+    """
     found: dict[str, Any] = {"classes": _digest("\0".join(source.classes).encode())}
     for name, split in sorted(source.splits.items()):
         sizes = list(map(byte_size, split.files or ()))
@@ -135,6 +150,7 @@ def fingerprint(source: Source) -> dict[str, Any]:
             "names": _digest("\0".join(split.names).encode("utf-8", "surrogateescape")),
             "labels": _digest(np.ascontiguousarray(split.labels).tobytes()),
             "contents": _digest(repr(sizes).encode()),
+            **({"bytes": contents[name]} if contents.get(name) else {}),
         }
     return found
 

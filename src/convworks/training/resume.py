@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ from convworks.errors import InputError
 from convworks.training import folder
 from convworks.training.config import RunConfig
 
-#: What may change when a run goes on: how long it trains, how often it saves, when it decodes. All else would make it
-#: another run.
+#: What may change when a run goes on: how long it trains, how often it saves, when it decodes, where the data are (that
+#: they are the same, their fingerprint says). All else would make it another run.
 CHANGEABLE = (
-    *("training.epochs", "training.patience", "tracking", "data.decode", "data.workers"),
+    *("data.source", "training.epochs", "training.patience", "tracking", "data.decode", "data.workers"),
     *("training.checkpoint_seconds", "training.keep_last", "training.keep_best"),
 )
 
@@ -66,6 +66,37 @@ def whole_epochs(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise InputError("--epochs", f"must be a whole number of at least 1, not {text!r}", "write --epochs 10")
     return int(text)
+
+
+def data_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Say in which values two fingerprints of data differ; the bytes of files count where both know those of the same.
+
+    Runs of earlier versions do not know them, and a set that is decoded when it is wanted knows those of some files.
+    """
+    before, after = dict(before), dict(after)
+    for name in before.keys() & after.keys():
+        pair = [dict(each[name]) if isinstance(each[name], Mapping) else {} for each in (before, after)]
+        first, second = (each.get("bytes") for each in pair)
+        if pair[0] and pair[1] and (first is None or second is None or _which(first) != _which(second)):
+            before[name], after[name] = ({key: each[key] for key in each if key != "bytes"} for each in pair)
+    return [line for _, line in differences(before, after)]
+
+
+def check_same(where: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Refuse data with another fingerprint than those that a run began with."""
+    refuse_differences(where, data_differences(before, after))
+
+
+def refuse_differences(where: str, lines: Sequence[str]) -> None:
+    """Raise the InputError that names the first differences from what a run began with, if there are any."""
+    if lines:
+        shown = "; ".join(lines[:3]) + (f"; {len(lines) - 3} more" if len(lines) > 3 else "")
+        raise InputError(where, f"is not what the run began with: {shown}", "restore it, or start a new run")
+
+
+def _which(content: str) -> str:
+    """Return which files a digest is of: all, or `1000 of 20000`."""
+    return content.rpartition(":")[0]
 
 
 def differences(before: Any, after: Any, name: str = "") -> list[tuple[str, str]]:

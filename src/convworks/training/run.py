@@ -41,7 +41,7 @@ from convworks.training.optimizer import check_single, initial_state, trainable
 from convworks.training.progress import Progress, Row
 from convworks.training.recorder import NETWORK, Recorder, RunInterruptedError, recorded, restore
 from convworks.training.resolution import check_resolutions
-from convworks.training.resume import differences
+from convworks.training.resume import check_same, differences, refuse_differences
 from convworks.training.schedule import check_schedule
 from convworks.training.suit import makes_images
 from convworks.training.tracking import check_tracking, tracked
@@ -138,8 +138,8 @@ def _leading(
     started: float,
 ) -> dict[str, Any]:
     """Train as the process that writes: the only one, or the first of several."""
-    known = fingerprint(material.source)
-    facts = _facts(setup, command)
+    known = fingerprint(material.source, material.contents)
+    facts = _facts(setup, command) | {"fingerprint": known}
     if material.usable.damaged:
         say(material.usable.line())
         facts["damaged"] = dict(material.usable.damaged)
@@ -266,6 +266,7 @@ def _resumed(path: Path, setup: Setup, known: dict[str, Any]) -> Progress:
     folder.sweep(path)
     checkpoints = path / "checkpoints"
     if not checkpoint.steps(checkpoints):
+        check_same(setup.config.data.source, folder.read_record(path)[1].get("fingerprint", known), known)
         shutil.rmtree(checkpoints, ignore_errors=True)
         return Progress(share=setup.task.share)
     tensors, state = checkpoint.load_checkpoint(checkpoints)
@@ -277,13 +278,11 @@ def _resumed(path: Path, setup: Setup, known: dict[str, Any]) -> Progress:
         raise InputError(checkpoints, reason, "start the run anew") from None
     make_room(setup.network, {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items()})
     shapes = [{name: tuple(t.shape) for name, t in each.items()} for each in (tensors, recorded(setup))]
-    for where, before, after in (
-        (setup.config.data.source, began, known),
-        (setup.config.model.name, *shapes),
-        ("torchrun", {"processes": processes}, {"processes": setup.world.size}),
-    ):
-        if found := [line for _, line in differences(before, after)]:
-            shown = "; ".join(found[:3]) + (f"; {len(found) - 3} more" if len(found) > 3 else "")
-            raise InputError(where, f"is not what the run began with: {shown}", "restore it, or start a new run")
+    check_same(setup.config.data.source, began, known)
+    for where, (before, after) in {
+        setup.config.model.name: shapes,
+        "torchrun": [{"processes": processes}, {"processes": setup.world.size}],
+    }.items():
+        refuse_differences(where, [line for _, line in differences(before, after)])
     restore(tensors, setup)
     return progress
