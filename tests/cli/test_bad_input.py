@@ -539,7 +539,7 @@ EXPERIMENTS: Rows = {
     ),
     "resume an experiment with options": (
         lambda p: ["restarts", "--resume", p.images("x"), "--epochs", "3"],
-        "--resume | as it was configured | leave the other options out but --runs and --workers",
+        "--resume | as it was configured | leave the other options out but --data, --runs and --workers",
     ),
     "resume another experiment": (
         lambda p: [experiment(p, kind="crossval")] and ["tune", "--resume", "out"],
