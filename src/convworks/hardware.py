@@ -23,7 +23,6 @@ LIBRARIES = (
     "safetensors",
     "pillow",
     "scikit-learn",
-    "matplotlib",
     "pydantic",
     "typer",
     "rich",

@@ -1,8 +1,7 @@
-"""Text on pictures, in two fonts that are always there: Pillow's own, else DejaVu Sans."""
+"""Text on pictures, in two fonts that are always there: Pillow's own, and DejaVu Sans for what it lacks."""
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 Number = float | int
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 PLAIN, WIDE = "plain", "wide"
+DEJAVU = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
 
 
 def text_width(text: str, size: Number) -> float:
@@ -95,15 +95,4 @@ def _has(kind: str, letter: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _font(kind: str, size: int) -> Font:
-    path = _dejavu() if kind == WIDE else None
-    return ImageFont.truetype(path, size) if path else ImageFont.load_default(size)
-
-
-@lru_cache(maxsize=1)
-def _dejavu() -> Path | None:
-    """Find the font file without importing matplotlib, which would take most of a second."""
-    package = importlib.util.find_spec("matplotlib")
-    if package is None or package.origin is None:
-        return None
-    path = Path(package.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return path if path.is_file() else None
+    return ImageFont.truetype(DEJAVU, size) if kind == WIDE else ImageFont.load_default(size)
