@@ -175,14 +175,14 @@ def broken(kind: str) -> bytes:
 
 
 BROKEN: dict[str, tuple[bytes, str, str]] = {
-    "truncated JPEG": (broken("JPEG")[:2000], "x.jpg", "cannot be decoded (image file is truncated"),
+    "truncated JPEG": (broken("JPEG")[:2000], "x.jpg", "is damaged (truncated: Premature end of JPEG file)"),
     "truncated PNG": (broken("PNG")[:2000], "x.png", "cannot be decoded"),
     "truncated GIF": (broken("GIF")[:500], "x.gif", ""),
     "truncated WEBP": (broken("WEBP")[:500], "x.webp", ""),
     "truncated TIFF": (broken("TIFF")[:500], "x.tif", ""),
     "flipped PNG": (broken("PNG").replace(b"IDAT", b"IDAU"), "x.png", ""),
-    "text": (b"This is text.\n", "x.png", "is no image in a format that Pillow knows"),
-    "empty": (b"", "x.png", "is no image in a format that Pillow knows"),
+    "text": (b"This is text.\n", "x.png", "is no image in a format that is read here"),
+    "empty": (b"", "x.png", "is no image in a format that is read here"),
     "object npy": (broken("object npy"), "x.npy", "is no .npy array (Object arrays cannot be loaded"),
     "float npy": (broken("float npy"), "x.npy", "holds float64 (4, 4), not uint8"),
     "flat npy": (broken("flat npy"), "x.npy", "holds uint8 (4,)"),

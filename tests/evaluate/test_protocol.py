@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from convworks.data.picture import Picture, picture_of
 from convworks.data.preprocess import Preprocessing, fit_array
 from convworks.data.source import Split
 from convworks.errors import InputError
@@ -69,10 +70,43 @@ def test_ten_crops_are_those_of_a_loop() -> None:
         np.testing.assert_allclose(found, total / 10, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(256, 341), (341, 256), (256, 343), (256, 256), (257, 300)])
+@pytest.mark.parametrize("side", [224, 223])
+def test_crops_are_whole_pixels_of_the_image(size: tuple[int, int], side: int) -> None:
+    """Krizhevsky's frame of 256 pixels, and its crops, cut out of an image that needs no scaling, or is scaled once."""
+    image = photo(*size, 3)
+    preprocessing = given((side, side), 3)
+    frame = round(side * 256 / 224)
+    if min(size) == frame:  # torchvision: CenterCrop(256), then TenCrop, whose middle is a CenterCrop too
+        top, left = round((size[0] - frame) / 2.0), round((size[1] - frame) / 2.0)
+        square = image[top : top + frame, left : left + frame]
+    else:
+        square = fit_array(image, (frame, frame), "crop")
+    centre, end = round((frame - side) / 2.0), frame - side
+    expected = [(0, 0), (0, end), (end, 0), (end, end), (centre, centre)]
+    found = views(picture_of(image), named("ten-crop"), preprocessing)
+    for view, (y, x) in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(view, square[y : y + side, x : x + side])
+
+
+def test_views_do_not_depend_on_how_large_a_file_was_decoded() -> None:
+    """Dense views and letterboxes have the size that follows from the image's own."""
+    full = photo(811, 1203, 3)
+    half = Picture(fit_array(full, (406, 602), "squash"), (811, 1203))
+    for name in ("dense", "multi-scale", "ten-crop", "144-crop"):
+        for fit in ("crop", "letterbox", "squash"):
+            one, other = (views(image, named(name), given((32, 32), 3, fit)) for image in (picture_of(full), half))
+            assert [view.shape for view in one] == [view.shape for view in other]
+            if fit == "letterbox":
+                assert [(view == 0).all((1, 2)).sum() for view in one] == [
+                    (view == 0).all((1, 2)).sum() for view in other
+                ]
+
+
 def test_144_crops_of_an_oblong_image_and_each_once_of_a_square_one() -> None:
     preprocessing = given((224, 224), 3)
     for size, count in (((300, 400), 72), ((400, 300), 72), ((256, 256), 24)):
-        found = views(photo(*size, 3), named("144-crop"), preprocessing)
+        found = views(picture_of(photo(*size, 3)), named("144-crop"), preprocessing)
         assert len(found) == count
         assert {view.shape for view in found} == {(224, 224, 3)}
     model, small = network("lenet5_modern")
@@ -85,7 +119,9 @@ def test_144_crops_of_an_oblong_image_and_each_once_of_a_square_one() -> None:
 def test_the_squares_of_144_crops_lie_at_both_ends_and_in_the_middle() -> None:
     image = np.zeros((352, 1000, 1), np.uint8)
     image[:, 0], image[:, -1] = 255, 255
-    found = views(image, named("144-crop"), given((224, 224), 1))[-18:]  # the largest scale: as large as the image
+    found = views(picture_of(image), named("144-crop"), given((224, 224), 1))[
+        -18:
+    ]  # the largest scale: as large as the image
     shrunk = [view[:, :, 0] for view in found[5::6]]
     assert [bool(view[:, 0].min()) for view in shrunk] == [True, False, False]
     assert [bool(view[:, -1].min()) for view in shrunk] == [False, False, True]
@@ -96,7 +132,7 @@ def test_dense_is_the_mean_over_a_sliding_window(name: str) -> None:
     """LeNet-5 pads nowhere: the window is one of the image, moved by the network's stride."""
     model, preprocessing = network(name)
     image = photo(60, 84, 1)
-    scaled = whole(image, (37, 37), "crop")
+    scaled = whole(picture_of(image), (37, 37), "crop")
     assert scaled.shape == (37, 52, 1)
     total = torch.zeros(10)
     for view in (scaled, scaled[:, ::-1]):
@@ -113,7 +149,7 @@ def test_dense_is_the_mean_over_a_sliding_window_of_features(name: str) -> None:
     model, preprocessing = network(name)
     side = preprocessing.size[0]
     image = photo(side + 20, round(1.3 * side), 3)
-    view = whole(image, (round(side * 256 / 224),) * 2, "crop")
+    view = whole(picture_of(image), (round(side * 256 / 224),) * 2, "crop")
     with torch.no_grad():
         rows = model.stages(model.stem(inputs(np.zeros((side, side, 3), np.uint8)))).shape[2]
         total = torch.zeros(facts(name).shape.classes)
@@ -148,7 +184,7 @@ def test_multi_scale_is_the_mean_of_three_dense_ones() -> None:
     dense = fully_convolutional(model, 3, (32, 32))
     total = torch.zeros(10)
     for side in (32, 37, 41):
-        pixels = inputs(whole(image, (side, side), "crop"))
+        pixels = inputs(whole(picture_of(image), (side, side), "crop"))
         for view in (pixels, pixels.flip(3)):
             with torch.no_grad():
                 total += dense(view).mean((2, 3))[0].softmax(0)
@@ -176,7 +212,7 @@ def test_what_training_pads_or_squashes_is_so_in_every_view(fit: str) -> None:
     preprocessing, image = given((28, 28), 1, fit), photo(40, 60, 1)
     frame = fit_array(image, (32, 32), fit)  # type: ignore[arg-type]
     for name in ("ten-crop", "dense"):
-        found = views(image, named(name), preprocessing)
+        found = views(picture_of(image), named(name), preprocessing)
         expected = frame if name == "dense" else frame[:28, :28]
         np.testing.assert_array_equal(found[0], expected)
 

@@ -17,7 +17,8 @@ from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.place import check_place
 from convworks.console import downloading
-from convworks.data.folder import SUFFIXES, is_image
+from convworks.data.folder import is_image
+from convworks.data.formats import SUFFIXES
 from convworks.data.labels import SEPARATOR
 from convworks.errors import InputError
 from convworks.files import write_text

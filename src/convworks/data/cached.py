@@ -28,7 +28,7 @@ from convworks.files import TEMPORARY
 MOST_FILES, MOST_BYTES = 1000, 32 * 2**20
 FLUSH = 0.25  # seconds
 VERSIONS = f"Pillow {PIL.__version__}, simplejpeg {simplejpeg.__version__}, torch {torch.__version__.partition('+')[0]}"
-DECODER = f"2, {VERSIONS}"  # count up what changes pixels
+DECODER = f"3, {VERSIONS}"  # count up what changes pixels
 
 
 def find_or_decode(

@@ -12,7 +12,7 @@ import numpy as np
 from convworks.console import counting
 from convworks.data import cache, lock
 from convworks.data.cached import DECODER
-from convworks.data.decode import NUMPY, decode, open_image
+from convworks.data.decode import decode
 from convworks.data.labels import present
 from convworks.data.load_files import Damage, each, summarise
 from convworks.data.place import Place, container, read_bytes
@@ -85,10 +85,7 @@ def _damaged(name: str, split: Split) -> list[Damage]:
     files = split.files or ()
 
     def look(index: int) -> None:
-        if files[index].suffix.lower() == NUMPY:
-            decode(files[index], channels=None)
-        else:
-            open_image(files[index], channels=None, at_least=LEAST)
+        decode(files[index], channels=None, at_least=LEAST)
 
     local = not any(isinstance(container(file), str) for file in files)  # what is behind an address may be repaired
     signature = signature_of(files, f"damaged, {DECODER}") if local and lock.AVAILABLE and cache.limit() else None

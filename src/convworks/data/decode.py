@@ -12,7 +12,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from convworks.data.jpeg import decode_jpeg
+from convworks.data.formats import NUMPY, open_encoded
+from convworks.data.jpeg import DamagedError, decode_jpeg
+from convworks.data.picture import Picture, picture_of
 from convworks.data.place import Place, open_bytes, read_bytes
 from convworks.data.quiet import quiet
 from convworks.errors import ConvworksError, InputError
@@ -20,39 +22,75 @@ from convworks.errors import ConvworksError, InputError
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 GREY = ("1", "L", "LA", "La", "I", "F")
 ALPHA = ("LA", "La", "RGBA", "RGBa", "PA")
-NUMPY = ".npy"
 SMALLEST = 2  # pixels a side
+NUMPY_START = b"\x93NUMPY"
 
 
 def decode(
     path: Place, *, channels: int | None, at_least: tuple[int, int] | None = None, content: bytes | None = None
 ) -> UInt8[np.ndarray, "h w c"]:
+    """Return the pixels of `read` alone."""
+    return read(path, channels=channels, at_least=at_least, content=content).pixels
+
+
+def read(
+    path: Place, *, channels: int | None, at_least: tuple[int, int] | None = None, content: bytes | None = None
+) -> Picture:
     """Read an image: EXIF orientation applied, deeper pixels scaled to 8 bits, transparency laid on white.
 
     `channels` None keeps grey as 1 and gives 3 for the rest; 1 is luminance, 4 has alpha; other counts need a
-    .npy file of uint8 [h, w, c]. A JPEG may be smaller, but not below 3 times `at_least` (h, w). `content` is that of
-    the file, where it has been read already.
+    .npy file of uint8 [h, w, c]. The pixels of a JPEG may be fewer, but not below 3 times `at_least` (h, w). `content`
+    is that of the file, where it has been read already.
     """
-    if path.suffix.lower() == NUMPY:
-        array = _read_numpy(path, read_bytes(path) if content is None else content)
-        if channels in (None, array.shape[2]):
-            return array
-        with _explained(path):
-            return to_array(convert(_as_image(path, array, channels), channels))
-    found = _read(path, content, channels, at_least)
-    return found if isinstance(found, np.ndarray) else to_array(found)
+    content = read_bytes(path) if content is None else content
+    return read_content(path, content, numpy=path.suffix.lower() == NUMPY, channels=channels, at_least=at_least)
 
 
-def open_image(
-    path: Place, *, channels: int | None, at_least: tuple[int, int] | None = None, content: bytes | None = None
-) -> Image.Image:
-    """Read as `decode` does, in mode L, RGB or RGBA; a JPEG may be smaller, but not below 3 times `at_least` (h, w)."""
-    if path.suffix.lower() == NUMPY:
-        content = read_bytes(path) if content is None else content
-        with _explained(path):
-            return convert(_as_image(path, _read_numpy(path, content), channels), channels)
-    found = _read(path, content, channels, at_least)
-    return _as_picture(found) if isinstance(found, np.ndarray) else found
+def read_content(
+    where: object, content: bytes, *, numpy: bool, channels: int | None, at_least: tuple[int, int] | None = None
+) -> Picture:
+    """Do as `read` for the bytes of a file, or of a `numpy` file; `where` is what errors name."""
+    if numpy:
+        picture = picture_of(_read_numpy(where, content))
+    else:
+        with _explained(where):
+            jpeg = decode_jpeg(content, at_least)
+            picture = picture_of(to_array(_open_by_pillow(where, content, channels))) if jpeg is None else jpeg
+    return picture._replace(pixels=to_channels(where, picture.pixels, channels))
+
+
+def read_pillow(where: object, image: Image.Image, *, channels: int | None) -> Picture:
+    """Do as `read` for a Pillow image of any mode, which stays as it is."""
+    with _explained(where):
+        _check_size(where, *image.size)
+        return picture_of(to_array(convert(ImageOps.exif_transpose(image), channels)))
+
+
+def read_array(where: object, array: UInt8[np.ndarray, "h w c"], *, channels: int | None) -> Picture:
+    """Do as `read` for pixels; four channels are colours and how opaque they are."""
+    _check_size(where, array.shape[1], array.shape[0])
+    return picture_of(to_channels(where, array, channels))
+
+
+def open_image(path: Place, *, channels: int | None, at_least: tuple[int, int] | None = None) -> Image.Image:
+    """Return what `decode` does as a Pillow image, of mode L, RGB or RGBA."""
+    pixels = decode(path, channels=channels, at_least=at_least)
+    if pixels.shape[2] not in MODES:
+        raise InputError(path, f"has {pixels.shape[2]} channels", "give an image of 1, 3 or 4")
+    return to_image(pixels)
+
+
+def to_channels(where: object, pixels: UInt8[np.ndarray, "h w c"], channels: int | None) -> UInt8[np.ndarray, "h w c2"]:
+    """Bring pixels to another number of channels, as `convert` does; InputError where there is no way."""
+    have = pixels.shape[2]
+    if channels in (None, have):
+        return pixels
+    if have not in MODES or channels not in MODES:
+        remedy = "give images with the channels that the network was trained on"
+        raise InputError(where, f"has {have} channels, not {channels}", remedy)
+    if (have, channels) == (1, 3):
+        return np.repeat(pixels, 3, axis=2)
+    return to_array(convert(to_image(pixels), channels))
 
 
 def convert(image: Image.Image, channels: int | None) -> Image.Image:
@@ -81,12 +119,17 @@ def to_array(image: Image.Image) -> UInt8[np.ndarray, "h w c"]:
     return np.array(image).reshape(image.height, image.width, -1)
 
 
+def to_image(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
+    """Return 1, 3 or 4 channels as an L, RGB or RGBA image."""
+    return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
+
+
 def probe(path: Place) -> Probe:
     """Read the header of an image alone: size as shown (after EXIF orientation), channels, mode, format."""
     if path.suffix.lower() == NUMPY:
         height, width, channels = _read_numpy(path, read_bytes(path)).shape
         return Probe(width=width, height=height, channels=channels, mode="uint8", format="NPY")
-    with _explained(path), open_bytes(path) as file, Image.open(file) as image:
+    with _explained(path), open_bytes(path) as file, open_encoded(file) as image:
         width, height = image.size
         _check_size(path, width, height)
         # Pillow turns the size of a TIFF by itself, of other formats only with the pixels.
@@ -101,34 +144,17 @@ def probe(path: Place) -> Probe:
         )
 
 
-def _read(
-    path: Place, content: bytes | None, channels: int | None, at_least: tuple[int, int] | None
-) -> Image.Image | np.ndarray:
-    """Read an image file: as an array, where nobody needs more, for a copy takes a tenth of the time of decoding."""
-    content = read_bytes(path) if content is None else content
-    with _explained(path):
-        pixels = decode_jpeg(content, at_least)
-        if pixels is None:
-            return _open_by_pillow(path, content, channels, at_least)
-        return pixels if channels in (None, pixels.shape[2]) else convert(_as_picture(pixels), channels)
-
-
-def _open_by_pillow(path: Place, content: bytes, channels: int | None, at_least: tuple[int, int] | None) -> Image.Image:
-    with io.BytesIO(content) as file, Image.open(file) as image:
+def _open_by_pillow(path: object, content: bytes, channels: int | None) -> Image.Image:
+    with io.BytesIO(content) as file, open_encoded(file) as image:
         _check_size(path, *image.size)
-        if at_least is not None and image.format == "JPEG":
-            # Decoding at a half or a quarter is much faster; resampling by 3 or more hides the difference.
-            side = 3 * max(at_least) if "exif" in image.info else 0  # it may be turned
-            image.draft(None, (max(side, 3 * at_least[1]), max(side, 3 * at_least[0])))
         image.load()
-        if image.format != "JPEG" or "exif" in image.info or "xmp" in image.info:  # looking is slow on small images
-            ImageOps.exif_transpose(image, in_place=True)
+        ImageOps.exif_transpose(image, in_place=True)
         return convert(image, channels)
 
 
 @contextmanager
-def _explained(path: Place) -> Iterator[None]:
-    """Turn whatever Pillow raises into an InputError that names the file."""
+def _explained(path: object) -> Iterator[None]:
+    """Turn whatever decoding raises into an InputError that names the file."""
     try:
         with quiet():
             yield
@@ -138,7 +164,9 @@ def _explained(path: Place) -> Iterator[None]:
         pixels, limit, *_ = [*re.findall(r"\d+", str(error)), "?", "?"]
         raise InputError(path, f"has {pixels} pixels, more than {limit}", "scale it down, or remove it") from None
     except UnidentifiedImageError:
-        raise InputError(path, "is no image in a format that Pillow knows", "repair or remove it") from None
+        raise InputError(path, "is no image in a format that is read here", "repair, convert or remove it") from None
+    except DamagedError as error:
+        raise InputError(path, f"is damaged ({error})", "repair or remove it") from None
     except Exception as error:  # a damaged file raises nearly anything
         if isinstance(error, OSError) and error.errno is not None:
             raise _unreadable(path, error) from None
@@ -146,11 +174,11 @@ def _explained(path: Place) -> Iterator[None]:
         raise InputError(path, f"cannot be decoded ({reason})", "repair or remove it") from None
 
 
-def _unreadable(path: Place, error: OSError) -> InputError:
+def _unreadable(path: object, error: OSError) -> InputError:
     return InputError(path, f"cannot be read ({error.strerror})", "check the file and its permissions")
 
 
-def _read_numpy(path: Place, content: bytes) -> UInt8[np.ndarray, "h w c"]:
+def _read_numpy(path: object, content: bytes) -> UInt8[np.ndarray, "h w c"]:
     try:
         with io.BytesIO(content) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
@@ -168,17 +196,7 @@ def _read_numpy(path: Place, content: bytes) -> UInt8[np.ndarray, "h w c"]:
     return array.reshape(*array.shape[:2], -1)
 
 
-def _as_image(path: Place, array: UInt8[np.ndarray, "h w c"], channels: int | None) -> Image.Image:
-    if array.shape[2] not in MODES or channels not in (None, *MODES):
-        raise InputError(path, f"has {array.shape[2]} channels, not {channels}", "give images with equal channels")
-    return _as_picture(array)
-
-
-def _as_picture(array: UInt8[np.ndarray, "h w c"]) -> Image.Image:
-    return Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.shape[2] == 1 else array))
-
-
-def _check_size(path: Place, width: int, height: int) -> None:
+def _check_size(path: object, width: int, height: int) -> None:
     if min(width, height) < SMALLEST:
         reason = f"is {width}x{height} pixels, at least {SMALLEST}x{SMALLEST} are needed"
         raise InputError(path, reason, "replace or remove it")

@@ -8,13 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from convworks.data.formats import SUFFIXES
 from convworks.data.source import Source, Split
 from convworks.errors import InputError
 
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".npy"),
-)
 SPLITS = {
     "train": "train",
     "val": "validation",

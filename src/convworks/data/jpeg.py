@@ -3,23 +3,49 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Callable
 
 import numpy as np
 import simplejpeg
 from jaxtyping import UInt8
 from PIL import ExifTags, Image
 
+from convworks.data.formats import open_encoded
+from convworks.data.picture import Picture
+
 START, PIXELS = b"\xff\xd8\xff", b"\xff\xda"
-SPACES = {"Gray": "GRAY", "YCbCr": "RGB", "RGB": "RGB"}
+SPACES = {"Gray": "GRAY", "YCbCr": "RGB", "RGB": "RGB", "CMYK": "CMYK", "YCCK": "CMYK"}
 MARKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/")  # what follows may say that the image is to be turned
 SCALES = (8, 4, 2)
+#: What libjpeg-turbo says of files whose pixels are all there: those of some telephones, and of odd headers.
+HARMLESS = ("Invalid SOS parameters", "Unknown Adobe color transform", "Corrupt JPEG data: bad ICC", "Warning: ")
+EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
+
+Pixels = UInt8[np.ndarray, "h w c"]
+#: What each EXIF orientation does to the stored pixels, to show them.
+TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.transpose(1, 0, 2),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda pixels: np.rot90(pixels),
+}
+SIDEWAYS = (5, 6, 7, 8)
 
 
-def decode_jpeg(content: bytes, at_least: tuple[int, int] | None = None) -> UInt8[np.ndarray, "h w c"] | None:
-    """Return the pixels of a JPEG in grey or colour as stored; None for what Pillow has to decode, or to refuse.
+class DamagedError(ValueError):
+    """A JPEG whose pixels are not all there; says what libjpeg-turbo says of it."""
 
-    With `at_least` (h, w) the image may come at 1/2, 1/4 or 1/8 of its size, but not below three times that. Pillow
-    gets whatever is turned, CMYK, damaged in the least, too small or too large: one judge for all odd files.
+
+def decode_jpeg(content: bytes, at_least: tuple[int, int] | None = None) -> Picture | None:
+    """Return a JPEG in grey or colour, as it is shown; None for what Pillow has to decode, or to refuse.
+
+    With `at_least` (h, w) the pixels may come at 1/2, 1/4 or 1/8 of the image's size, but not below three times that.
+    Pillow gets what is CMYK, too small or too large, or has no header that can be read. It would decode what is damaged
+    among the pixels without a word: that raises DamagedError, whoever decodes the file.
     """
     if not content.startswith(START):
         return None
@@ -30,22 +56,18 @@ def decode_jpeg(content: bytes, at_least: tuple[int, int] | None = None) -> UInt
     largest = Image.MAX_IMAGE_PIXELS
     if space not in SPACES or min(height, width) < 2 or (largest is not None and height * width > largest):
         return None
-    if _marked(content) and _turned(content):
+    orientation = _orientation(content) if _marked(content) else 1
+    if orientation is None or SPACES[space] == "CMYK":
+        _decode(content, SPACES[space], (-(-height // 8), -(-width // 8)))
         return None
-    scale = scale_of((height, width), at_least)
-    try:
-        pixels: np.ndarray = simplejpeg.decode_jpeg(
-            content,
-            SPACES[space],
-            # Pillow's transform and interpolation of colours: the fast ones of libjpeg-turbo give other pixels.
-            fastdct=False,
-            fastupsample=False,
-            min_height=-(-height // scale),
-            min_width=-(-width // scale),
-        )
-    except ValueError:
+    turned = orientation in SIDEWAYS
+    scale = scale_of((height, width), at_least[::-1] if turned and at_least is not None else at_least)
+    pixels = _decode(content, SPACES[space], (-(-height // scale), -(-width // scale)))
+    if pixels is None:
         return None
-    return pixels
+    if orientation in TURNS:
+        pixels = np.ascontiguousarray(TURNS[orientation](pixels))
+    return Picture(pixels, (width, height) if turned else (height, width))
 
 
 def scale_of(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
@@ -57,6 +79,36 @@ def scale_of(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
         return 1
     room = min(size[0] // (3 * at_least[0]), size[1] // (3 * at_least[1]))
     return next((scale for scale in SCALES if scale <= room), 1)
+
+
+def _decode(content: bytes, space: str, least: tuple[int, int]) -> Pixels | None:
+    """Decode to at least this size (h, w), as small as possible; None for a kind of JPEG that is not known here."""
+
+    def work(*, strict: bool) -> Pixels:
+        # Pillow's transform and interpolation of colours: the fast ones of libjpeg-turbo give other pixels.
+        fast = {"fastdct": False, "fastupsample": False}
+        pixels: np.ndarray = simplejpeg.decode_jpeg(
+            content, space, **fast, min_height=least[0], min_width=least[1], strict=strict
+        )
+        return pixels
+
+    try:
+        return work(strict=True)
+    except ValueError as error:
+        words = str(error)
+    if words.startswith("Unsupported JPEG"):
+        return None
+    if not _harmless(words, content):
+        raise DamagedError(f"truncated: {words}" if words.startswith("Premature end") else words)
+    return work(strict=False)
+
+
+def _harmless(words: str, content: bytes) -> bool:
+    """Tell whether all pixels are there, whatever libjpeg-turbo says; zeros that fill a file up are no pixels."""
+    if words.startswith(HARMLESS):
+        return True
+    extra = EXTRANEOUS.search(words)
+    return extra is not None and bytes(int(extra[1])) + b"\xff" + bytes.fromhex(extra[2]) in content
 
 
 def _marked(content: bytes) -> bool:
@@ -71,10 +123,10 @@ def _marked(content: bytes) -> bool:
     return any(mark in content for mark in MARKS)
 
 
-def _turned(content: bytes) -> bool:
-    """Tell whether the image is shown otherwise than stored, or cannot be known to be shown as stored."""
+def _orientation(content: bytes) -> int | None:
+    """Return how the image is to be turned to be shown (EXIF, or XMP); None where that cannot be read."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            return bool(image.getexif().get(ExifTags.Base.Orientation, 1) != 1)
+        with open_encoded(io.BytesIO(content)) as image:
+            return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # damaged metadata raise nearly anything
-        return True
+        return None

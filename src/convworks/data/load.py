@@ -8,19 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image
 from torch import Tensor
 
 from convworks.data.cached import find_or_decode
-from convworks.data.decode import NUMPY, convert, decode, open_image, to_array
+from convworks.data.decode import read, to_channels
 from convworks.data.load_files import Progress, decode_files, each, summarise
 from convworks.data.memory import allocate
 from convworks.data.on_disk import OnDisk, worth_it
-from convworks.data.preprocess import Preprocessing, fit_array, fit_image, pad_arrays
-from convworks.data.quiet import quiet
+from convworks.data.picture import Picture, picture_of
+from convworks.data.preprocess import Preprocessing, pad_arrays, to_input
 from convworks.data.source import Split
 from convworks.data.statistics import mean_std
-from convworks.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,21 +72,14 @@ def load_split(
     if split.files is not None:
         content = decode_files(split.files, preprocessing, out.__setitem__, report)
     else:
-        assert split.arrays is not None
-        arrays = split.arrays
-        damaged = each(lambda index: out.__setitem__(index, _fit_one(arrays[index], preprocessing)), len(split), report)
+
+        def put(index: int) -> None:
+            out[index] = to_input(load_picture(split, index, preprocessing.channels), preprocessing)
+
+        damaged = each(put, len(split), report)
         if damaged:
             raise summarise(damaged, len(split))
     return Loaded(images=torch.from_numpy(out).permute(0, 3, 1, 2), content=content.hex())
-
-
-def fit_images(arrays: UInt8[np.ndarray, "n h w c"], preprocessing: Preprocessing) -> UInt8[np.ndarray, "n h2 w2 c2"]:
-    """Bring decoded images to the channels and size that a network wants."""
-    split = Split(labels=np.zeros(len(arrays), np.int64), names=("",) * len(arrays), arrays=arrays)
-    ready = _whole(split, preprocessing)
-    if ready is not None:
-        return ready
-    return np.stack([_fit_one(array, preprocessing) for array in arrays])
 
 
 def _whole(split: Split, preprocessing: Preprocessing) -> np.ndarray | None:
@@ -107,32 +98,13 @@ def _whole(split: Split, preprocessing: Preprocessing) -> np.ndarray | None:
     return fitted.copy() if fitted is arrays else fitted
 
 
-def load_whole(split: Split, index: int, channels: int, at_least: tuple[int, int] | None) -> UInt8[np.ndarray, "h w c"]:
+def load_picture(split: Split, index: int, channels: int, at_least: tuple[int, int] | None = None) -> Picture:
     """Return one image of a split with so many channels, and otherwise as it is.
 
-    A JPEG may be smaller than its file says, but not below 3 times `at_least` (height, width).
+    The pixels of a JPEG may be fewer than its file says, but not below 3 times `at_least` (height, width).
     """
-    if split.arrays is not None:
-        array: np.ndarray = split.arrays[index]
-        return array if array.shape[2] == channels else to_array(_converted(array, channels))
-    assert split.files is not None
-    file = split.files[index]
-    with quiet():
-        if file.suffix.lower() == NUMPY:
-            return decode(file, channels=channels)
-        return to_array(open_image(file, channels=channels, at_least=at_least))
-
-
-def _fit_one(array: UInt8[np.ndarray, "h w c"], preprocessing: Preprocessing) -> np.ndarray:
-    if array.shape[2] == preprocessing.channels:
-        return fit_array(array, preprocessing.size, preprocessing.fit, preprocessing.share)
-    converted = _converted(array, preprocessing.channels)
-    return to_array(fit_image(converted, preprocessing.size, preprocessing.fit, preprocessing.share))
-
-
-def _converted(array: UInt8[np.ndarray, "h w c"], channels: int) -> Image.Image:
-    """Return an array as an image of another number of channels."""
-    if array.shape[2] not in (1, 3, 4) or channels not in (1, 3, 4):
-        reason = f"have {array.shape[2]} channels, not {channels}"
-        raise InputError("images", reason, "give images with the channels that the network was trained on")
-    return convert(Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.shape[2] == 1 else array)), channels)
+    if split.files is not None:
+        return read(split.files[index], channels=channels, at_least=at_least)
+    assert split.arrays is not None
+    pixels: np.ndarray = split.arrays[index]
+    return picture_of(to_channels(split.names[index], pixels, channels))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from convworks.data.decode import NUMPY, decode, open_image, to_array
+from convworks.data.decode import read
 from convworks.data.memory import processors
 from convworks.data.place import Place, read_bytes
-from convworks.data.preprocess import Preprocessing, fit_array, fit_image
+from convworks.data.preprocess import Preprocessing, needed, to_input
 from convworks.data.quiet import quiet
 from convworks.errors import InputError
 
@@ -35,11 +34,8 @@ class Damage:
 
 def load_image(path: Place, preprocessing: Preprocessing, content: bytes | None = None) -> UInt8[np.ndarray, "h w c"]:
     """Decode and fit one file, exactly as `load_images` does; `content` is its own, where it has been read already."""
-    channels, size, fit, share = (preprocessing.channels, preprocessing.size, preprocessing.fit, preprocessing.share)
-    at_least = None if fit == "pad" else (math.ceil(size[0] / share), math.ceil(size[1] / share))
-    if channels == 4 and path.suffix.lower() != NUMPY:  # the fourth is how opaque the others are
-        return to_array(fit_image(open_image(path, channels=4, at_least=at_least, content=content), size, fit, share))
-    return fit_array(decode(path, channels=channels, at_least=at_least, content=content), size, fit, share)
+    picture = read(path, channels=preprocessing.channels, at_least=needed(preprocessing), content=content)
+    return to_input(picture, preprocessing)
 
 
 def decode_files(

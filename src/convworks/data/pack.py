@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image
 
-from convworks.data.decode import MODES
+from convworks.data.decode import MODES, to_image
 from convworks.data.download import md5
 from convworks.data.folder import is_image
+from convworks.data.formats import open_encoded
 from convworks.data.labels import is_several
 from convworks.data.place import read_bytes
 from convworks.data.quiet import quiet
@@ -103,8 +103,7 @@ def _encode(split: Split, index: int) -> tuple[str, bytes]:
         if array.shape[2] not in MODES:
             np.save(file, array, allow_pickle=False)
             return ".npy", file.getvalue()
-        image = Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.shape[2] == 1 else array))
-        image.save(file, "PNG", compress_level=9)
+        to_image(array).save(file, "PNG", compress_level=9)
         return ".png", file.getvalue()
 
 
@@ -120,7 +119,7 @@ def _label(split: Split, index: int, classes: Sequence[str]) -> tuple[int | list
 def _ending(content: bytes) -> str:
     """Return what a file without a known ending is called after its content, which other tools go by."""
     try:
-        with quiet(), Image.open(io.BytesIO(content)) as image:
+        with quiet(), open_encoded(io.BytesIO(content)) as image:
             ending = f".{(image.format or PLAIN).lower()}"
     except Exception:  # damaged: it stays as it is, and is named when it is decoded
         ending = ""

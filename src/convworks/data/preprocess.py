@@ -15,6 +15,8 @@ from pydantic import Field, FiniteFloat, PositiveInt, model_validator
 
 from convworks.config import Config
 from convworks.data.config import Fit
+from convworks.data.decode import to_array, to_image
+from convworks.data.picture import Picture, picture_of
 from convworks.data.resample import resample
 
 ROUNDING = 1e-6  # pixels: what floating-point numbers may be off
@@ -41,41 +43,74 @@ class Preprocessing(Config):
         return self
 
 
-def fit_array(
-    array: UInt8[np.ndarray, "h w c"], size: tuple[int, int], fit: Fit, share: float = 1.0
+def to_input(picture: Picture, wanted: Preprocessing) -> UInt8[np.ndarray, "height width c"]:
+    """Return what a network reads of a decoded image that has its channels: the one way, wherever an image is from."""
+    return fit_picture(picture, wanted.size, wanted.fit, wanted.share)
+
+
+def needed(wanted: Preprocessing) -> tuple[int, int] | None:
+    """Return how large (height, width) the images that become input are at most wanted; None where as they are."""
+    if wanted.fit == "pad":
+        return None
+    return math.ceil(wanted.size[0] / wanted.share), math.ceil(wanted.size[1] / wanted.share)
+
+
+def fit_picture(
+    picture: Picture, size: tuple[int, int], fit: Fit, share: float = 1.0
 ) -> UInt8[np.ndarray, "height width c"]:
     """Bring an image of any number of channels to `size` (height, width); one that has it is returned as it is.
 
     crop: cut the middle out, with `share` of the shorter side, and scale it. squash: scale both sides. letterbox:
-    scale the longer side, pad with 0. pad: never scale; pad with 0 or cut around the middle.
+    scale the longer side, pad with 0. pad: never scale; pad with 0 or cut around the middle. Of four channels, colours
+    count as much as they are opaque.
     """
-    height, width = array.shape[:2]
+    pixels = picture.pixels
+    height, width = pixels.shape[:2]
     if (height, width) == tuple(size) and (fit != "crop" or share == 1):
-        return array
+        return pixels
     if fit == "squash":
-        return resample(array, size)
+        return scale(pixels, size)
     if fit == "crop":
         left, upper, right, lower = crop_box((width, height), (size[1], size[0]), share)
-        return resample(array[upper:lower, left:right], size)
+        return scale(pixels[upper:lower, left:right], size)
     if fit == "letterbox":
-        scale = min(size[1] / width, size[0] / height)
-        array = resample(array, (max(1, round(height * scale)), max(1, round(width * scale))))
-    padded: np.ndarray = pad_arrays(array[None], size)[0]
+        pixels = scale(pixels, scaled_size(picture.size, min(size[0] / picture.size[0], size[1] / picture.size[1])))
+    padded: np.ndarray = pad_arrays(pixels[None], size)[0]
     return padded
 
 
+def fit_array(
+    array: UInt8[np.ndarray, "h w c"], size: tuple[int, int], fit: Fit, share: float = 1.0
+) -> UInt8[np.ndarray, "height width c"]:
+    """Do as `fit_picture` for an image that is there in full."""
+    return fit_picture(picture_of(array), size, fit, share)
+
+
 def fit_image(image: Image.Image, size: tuple[int, int], fit: Fit, share: float = 1.0) -> Image.Image:
-    """Do as `fit_array` for an image of mode L, RGB or RGBA; colours count as much as they are opaque."""
-    if image.size == (size[1], size[0]) and (fit != "crop" or share == 1):
-        return image
-    weighted = image.convert("RGBa") if image.mode == "RGBA" else image
-    array = np.asarray(weighted).reshape(image.height, image.width, -1)
-    fitted = Image.frombytes(weighted.mode, (size[1], size[0]), fit_array(array, size, fit, share).tobytes())
-    return fitted if weighted is image else fitted.convert("RGBA")
+    """Do as `fit_array` for an image of mode L, RGB or RGBA."""
+    return to_image(fit_array(to_array(image), size, fit, share))
+
+
+def scale(pixels: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "height width c"]:
+    """Scale to `size` (height, width); pixels that have it are copied, never resampled.
+
+    Of four channels, the fourth is how opaque the others are, and how much they count.
+    """
+    if pixels.shape[:2] == tuple(size):
+        return pixels.copy()
+    if pixels.shape[2] != 4 or pixels[:, :, 3].min() == 255:
+        return resample(pixels, size)
+    weighted = to_array(to_image(pixels).convert("RGBa"))
+    return to_array(Image.frombytes("RGBa", (size[1], size[0]), resample(weighted, size).tobytes()).convert("RGBA"))
+
+
+def scaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Return a size (height, width) times a factor, in whole pixels."""
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 def pad_arrays(arrays: UInt8[np.ndarray, "n h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "n height width c"]:
-    """Do as `fit_image` with pad, for a whole set at once."""
+    """Do as `fit_array` with pad, for a whole set at once."""
     into, cut = zip(*(_overlap(have, want) for have, want in zip(arrays.shape[1:3], size, strict=True)), strict=True)
     canvas = np.zeros((len(arrays), *size, arrays.shape[3]), dtype=np.uint8)
     canvas[:, into[0], into[1]] = arrays[:, cut[0], cut[1]]
@@ -85,12 +120,24 @@ def pad_arrays(arrays: UInt8[np.ndarray, "n h w c"], size: tuple[int, int]) -> U
 def crop_box(have: tuple[int, int], want: tuple[int, int], share: float = 1.0) -> tuple[int, int, int, int]:
     """Return the centred box (left, upper, right, lower) of the wanted width : height, `share` of the largest.
 
-    In whole pixels, still exactly in the middle: each side is up to half a pixel away from its exact place, outward
-    where that lies halfway.
+    In whole pixels. A box of the wanted size is that size, and `middle` says where it begins: nothing is resampled
+    because a margin is odd. One that is scaled lies exactly in the middle: each side is up to half a pixel away from
+    its exact place, outward where that lies halfway.
     """
-    scale = share * min(have[0] / want[0], have[1] / want[1])
-    left, upper = (_margin(length, side * scale) for length, side in zip(have, want, strict=True))
+    factor = share * min(have[0] / want[0], have[1] / want[1])
+    if all(round(side * factor) == side for side in want):
+        left, upper = (middle(length, side) for length, side in zip(have, want, strict=True))
+        return left, upper, left + want[0], upper + want[1]
+    left, upper = (_margin(length, side * factor) for length, side in zip(have, want, strict=True))
     return left, upper, have[0] - left, have[1] - upper
+
+
+def middle(have: int, want: int) -> int:
+    """Return where a part of `want` pixels begins in the middle of `have`, as torchvision's CenterCrop has it.
+
+    Where the margin is odd, there are two middles: it is the even number.
+    """
+    return round((have - want) / 2)
 
 
 def _margin(have: int, want: float) -> int:
@@ -101,6 +148,7 @@ def _margin(have: int, want: float) -> int:
 
 def _overlap(have: int, want: int) -> tuple[slice, slice]:
     """Return where the canvas is written and where the image is read, along one side."""
-    offset = (want - have) // 2
+    start = (want - have) // 2 if want > have else 0
+    first = middle(have, want) if have > want else 0
     length = min(have, want)
-    return slice(max(offset, 0), max(offset, 0) + length), slice(max(-offset, 0), max(-offset, 0) + length)
+    return slice(start, start + length), slice(first, first + length)

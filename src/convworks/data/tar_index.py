@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from convworks.data.folder import SUFFIXES
+from convworks.data.formats import SUFFIXES
 from convworks.data.labels import Names
 from convworks.data.named import cache_folder
 from convworks.data.signature import state_of

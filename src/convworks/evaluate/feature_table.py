@@ -20,9 +20,6 @@ from convworks.data.source import Source
 from convworks.evaluate.features import features, named_pool
 from convworks.evaluate.predictor import Predictor, choose_split
 from convworks.files import write_bytes
-from convworks.layers.cut import default_cut
-from convworks.layers.network import Network
-from convworks.models.adapted import makes_logits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +44,7 @@ def feature_table(
     Raises InputError for a tap, a split or a way of pooling that there is not.
     """
     way = named_pool(pool)
-    network = taps_of(predictor)
-    chosen = tuple(dict.fromkeys(taps)) or (default_cut(network, encoder=not makes_logits(predictor.bundle.model)),)
-    for tap in chosen:
-        network.tapped(tap)
+    chosen = predictor.tapped(taps)
     splits = {split: choose_split(source, split)[1]} if split is not None else dict(source.splits)
     found: dict[str, list[np.ndarray]] = {tap: [] for tap in chosen}
     given = predictor.bundle.preprocessing
@@ -58,7 +52,7 @@ def feature_table(
         with counting(f"decoding {name}") as report:
             opened = open_images(part, given, always=False, report=report)
         images = opened.images if isinstance(opened, Loaded) else opened
-        for tap, values in features(network, images, given, predictor.precision, chosen, way).items():
+        for tap, values in features(predictor.trained, images, given, predictor.precision, chosen, way).items():
             found[tap].append(values)
     return FeatureTable(
         names=tuple(name for part in splits.values() for name in part.names),
@@ -94,12 +88,6 @@ def write_table(path: Path, table: FeatureTable) -> None:
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(cells), buffer)
     write_bytes(path, buffer.getvalue())
-
-
-def taps_of(predictor: Predictor) -> Network:
-    """Return the network of a bundle as it was trained: made ready for prediction, some of its taps give other maps."""
-    assert isinstance(predictor.bundle.network, Network)  # as every bundle from the disk
-    return predictor.bundle.network
 
 
 def _lists(pyarrow: Any, values: np.ndarray) -> Any:

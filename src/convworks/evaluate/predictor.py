@@ -6,25 +6,28 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from jaxtyping import Float32, UInt8
+from PIL import Image
 from torch import nn
 
 from convworks.bundle.bundle import Bundle, load_bundle
 from convworks.bundle.pretrained import locate
 from convworks.console import counting
-from convworks.data.decode import convert, to_array
+from convworks.data.any_image import Images, OneImage, list_images, read_image
 from convworks.data.labels import Labels, present
-from convworks.data.load import fit_images, load_images
+from convworks.data.load import load_images
 from convworks.data.load_files import load_image
+from convworks.data.preprocess import needed, to_input
 from convworks.data.quiet import quiet
 from convworks.data.source import Source, Split, open_source
 from convworks.errors import InputError
+from convworks.evaluate.features import features, named_pool
 from convworks.evaluate.predict import probabilities
 from convworks.evaluate.protocol import CENTER, named
 from convworks.evaluate.reconstruct import look, reconstruct, to_bytes
@@ -34,7 +37,10 @@ from convworks.evaluate.summary import summary
 from convworks.evaluate.task import task
 from convworks.evaluate.views import Cost, counter, prepared, probabilities_by
 from convworks.hardware import choose_device, choose_precision, keep_memory
+from convworks.layers.cut import default_cut
 from convworks.layers.folded import folded
+from convworks.layers.network import Network
+from convworks.models.adapted import makes_logits
 
 PIECE = 256  # files decoded at a time
 
@@ -52,29 +58,69 @@ class Predictor:
         """The names of the classes, in the order of the probabilities."""
         return self.bundle.classes
 
-    def predict(self, images: Iterable[str | Path | Image.Image | np.ndarray], *, top: int = 5) -> list[dict[str, Any]]:
-        """Classify images given as paths, Pillow images or uint8 arrays [h, w] or [h, w, c].
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # a str is an image, not several
+        self, images: str | PathLike[str] | bytes | Image.Image, *, top: int = 5
+    ) -> dict[str, Any]: ...
+    @overload
+    def predict(self, images: np.ndarray | torch.Tensor, *, top: int = 5) -> Any: ...
+    @overload
+    def predict(self, images: Iterable[OneImage], *, top: int = 5) -> list[dict[str, Any]]: ...
+    def predict(self, images: Any, *, top: int = 5) -> Any:
+        """Classify an image, or several: paths, bytes of files, Pillow images, uint8 arrays or tensors (any_image.py).
 
         Returns, for each image, {"path", "labels", "probabilities"}: the `top` most probable class names first; where
-        images show any number of classes also "predicted", those of a probability of at least 0.5.
+        images show any number of classes also "predicted", those of a probability of at least 0.5. Several images give
+        a list, one image alone gives its answer alone.
         """
         self._require("logits")
-        given = list(images)
-        if not given:
+        listed = list_images(images)
+        if not listed.images:
             return []
-        decoded = np.stack([self._decode(image) for image in given])
-        found = self._probabilities(torch.from_numpy(decoded).permute(0, 3, 1, 2))
-        names = [str(image) if isinstance(image, str | Path) else None for image in given]
-        return [self._answer(name, row, top) for name, row in zip(names, found, strict=True)]
+        found = self._probabilities(self._inputs(listed))
+        paths = [str(image) if isinstance(image, str | PathLike) else None for image in listed.images]
+        answers = [self._answer(path, row, top) for path, row in zip(paths, found, strict=True)]
+        return answers[0] if listed.alone else answers
 
-    def reconstruct(self, images: Iterable[str | Path | Image.Image | np.ndarray]) -> UInt8[np.ndarray, "n h w c"]:
-        """Return what the network makes of images given as paths, Pillow images or uint8 arrays, as bytes."""
+    def reconstruct(self, images: OneImage | Iterable[OneImage]) -> UInt8[np.ndarray, "*n h w c"]:
+        """Return what the network makes of images such as `predict` takes, as bytes: [n, h, w, c], of one [h, w, c]."""
         self._require("images")
-        decoded = [self._decode(image) for image in images]
-        if not decoded:
-            given = self.bundle.preprocessing
-            return np.empty((0, *given.size, given.channels), np.uint8)
-        return self._made(decoded)
+        listed = list_images(images)
+        if not listed.images:
+            return np.empty((0, *self.bundle.preprocessing.size, self.bundle.preprocessing.channels), np.uint8)
+        made = self._made(self._inputs(listed))
+        return made[0] if listed.alone else made
+
+    def features(
+        self, images: OneImage | Iterable[OneImage], *, taps: Sequence[str] = (), pool: str = "average"
+    ) -> dict[str, Float32[np.ndarray, "*n f"]]:
+        """Return the vectors at some taps (the one before the last layer) for images such as `predict` takes.
+
+        Each tap gives an array [n, f], of one image alone [f]. `pool` says what becomes of maps: average, max, or none
+        (all their values). Raises InputError for a tap, or a way of pooling, that there is not.
+        """
+        way, chosen = named_pool(pool), self.tapped(taps)
+        listed = list_images(images)
+        given = self.bundle.preprocessing
+        none = torch.zeros(1, given.channels, *given.size, dtype=torch.uint8)  # says how long the vectors are
+        inputs = self._inputs(listed) if listed.images else none
+        found = features(self.trained, inputs, given, self.precision, chosen, way)
+        if listed.alone:
+            return {tap: values[0] for tap, values in found.items()}
+        return {tap: values[: len(listed.images)] for tap, values in found.items()}
+
+    @property
+    def trained(self) -> Network:
+        """The network as it was trained: made ready for prediction, some of its taps would give other maps."""
+        assert isinstance(self.bundle.network, Network)  # as of every bundle from the disk
+        return self.bundle.network
+
+    def tapped(self, taps: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return these taps, each once, by default the one before the last layer; InputError where there is no such."""
+        chosen = tuple(dict.fromkeys(taps)) or (default_cut(self.trained, encoder=not makes_logits(self.bundle.model)),)
+        for tap in chosen:
+            self.trained.tapped(tap)
+        return chosen
 
     def reconstruct_files(
         self, files: Sequence[Path]
@@ -86,7 +132,7 @@ class Predictor:
                 piece = files[first : first + PIECE]
                 decoded = list(pool.map(self._try, piece))
                 good = [array for array in decoded if isinstance(array, np.ndarray)]
-                made = iter(self._made(good) if good else ())
+                made = iter(self._made(stacked(good)) if good else ())
                 for path, array in zip(piece, decoded, strict=True):
                     yield path, next(made) if isinstance(array, np.ndarray) else array
 
@@ -98,7 +144,7 @@ class Predictor:
                 piece = files[first : first + PIECE]
                 decoded = list(pool.map(self._try, piece))
                 good = [array for array in decoded if isinstance(array, np.ndarray)]
-                found = iter(self._probabilities(torch.from_numpy(np.stack(good)).permute(0, 3, 1, 2)) if good else ())
+                found = iter(self._probabilities(stacked(good)) if good else ())
                 for path, array in zip(piece, decoded, strict=True):
                     if isinstance(array, np.ndarray):
                         yield self._answer(str(path), next(found), top)
@@ -174,8 +220,7 @@ class Predictor:
                 raise InputError(name, "makes images, it names no classes", "use reconstruct, or reconstructions")
             raise InputError(name, "names classes, it makes no images", "use predict, or an autoencoder")
 
-    def _made(self, decoded: Sequence[np.ndarray]) -> UInt8[np.ndarray, "n h w c"]:
-        images = torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2)
+    def _made(self, images: UInt8[torch.Tensor, "n c h w"]) -> UInt8[np.ndarray, "n h w c"]:
         found = reconstruct(self.network, images, self.bundle.preprocessing, self.precision)
         return np.concatenate([to_bytes(piece.made) for piece in found])
 
@@ -185,22 +230,14 @@ class Predictor:
             answer["predicted"] = [self.classes[index] for index in np.flatnonzero(row >= THRESHOLD).tolist()]
         return answer
 
-    def _decode(self, image: str | Path | Image.Image | np.ndarray) -> np.ndarray:
-        if isinstance(image, str | Path):
-            return load_image(Path(image), self.bundle.preprocessing)
-        if isinstance(image, Image.Image):
-            image = to_array(convert(ImageOps.exif_transpose(image), None))
-        array = np.asarray(image)
-        if array.ndim == 2:
-            array = array[:, :, None]
-        if array.ndim != 3 or array.dtype != np.uint8:
-            raise InputError(
-                "images",
-                f"an array of {array.dtype} {array.shape} is no image",
-                "give uint8 [h, w] or [h, w, c]",
-            )
-        fitted: np.ndarray = fit_images(array[None], self.bundle.preprocessing)[0]
-        return fitted
+    def _inputs(self, listed: Images) -> UInt8[torch.Tensor, "n c h w"]:
+        """Return what the network reads of images, in channels-last memory."""
+        given = self.bundle.preprocessing
+        decoded = [
+            to_input(read_image(name, image, channels=given.channels, at_least=needed(given)), given)
+            for name, image in zip(listed.names, listed.images, strict=True)
+        ]
+        return stacked(decoded)
 
     def _probabilities(self, images: torch.Tensor) -> np.ndarray:
         return probabilities(self.network, images, self.bundle.preprocessing, self.precision, task(self.bundle.several))
@@ -218,6 +255,11 @@ def load(path: str | Path, *, device: str = "auto", precision: str = "auto") -> 
     keep_memory(chosen)
     bundle.network.to(chosen)
     return Predictor(bundle=bundle, network=folded(bundle.network), precision=choose_precision(precision, chosen))
+
+
+def stacked(decoded: Sequence[UInt8[np.ndarray, "h w c"]]) -> UInt8[torch.Tensor, "n c h w"]:
+    """Return images of one size as a batch, in channels-last memory."""
+    return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2)
 
 
 def ranked(path: str | None, row: np.ndarray, classes: Sequence[str], top: int) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from convworks.data.images import open_images
 from convworks.data.load import Loaded
 from convworks.data.source import Source, require_train
 from convworks.errors import InputError
-from convworks.evaluate.feature_table import taps_of
 from convworks.evaluate.features import features, named_pool
 from convworks.evaluate.metrics import wilson_interval
 from convworks.evaluate.predictor import Predictor
@@ -51,10 +50,8 @@ def probe(
             "give another source",
         )
     require_train(source)
-    network = taps_of(predictor)
-    for tap in taps:
-        network.tapped(tap)
-    chosen = tuple(dict.fromkeys(taps)) or tuple(places(network))
+    network = predictor.trained
+    chosen = predictor.tapped(taps or tuple(places(network)))
     parts = {
         name: split for name, split in divide(source, DataConfig(source="probe"), seed).splits.items() if name in SPLITS
     }

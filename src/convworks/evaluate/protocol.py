@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from convworks.data.config import Fit
-from convworks.data.preprocess import Preprocessing, fit_array
+from convworks.data.picture import Picture
+from convworks.data.preprocess import Preprocessing, fit_array, fit_picture, middle, scale, scaled_size, to_input
 from convworks.errors import InputError, nearest
 
 Image = UInt8[np.ndarray, "_h _w _c"]
@@ -86,20 +87,20 @@ def named(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def views(image: Image, protocol: Protocol, preprocessing: Preprocessing) -> list[Image]:
+def views(picture: Picture, protocol: Protocol, preprocessing: Preprocessing) -> list[Image]:
     """Return the views of a decoded image that are no mirror images, each once.
 
     Crops have the network's size; dense ones that of the whole image, scaled, where the network was trained on crops.
     """
     size, fit = preprocessing.size, preprocessing.fit
     if protocol.dense:
-        return [whole(image, scaled(size, scale), fit) for scale in protocol.dense]
+        return [whole(picture, scaled_size(size, factor), fit) for factor in protocol.dense]
     if not protocol.frames:
-        return _moved(fit_array(image, size, fit, preprocessing.share), protocol.moved)
+        return _moved(to_input(picture, preprocessing), protocol.moved)
     found: list[Image] = []
-    for scale in protocol.frames:
-        larger = scaled(size, scale)
-        around = whole(image, larger, fit) if protocol.squares else fit_array(image, larger, fit)
+    for factor in protocol.frames:
+        larger = scaled_size(size, factor)
+        around = whole(picture, larger, fit) if protocol.squares else fit_picture(picture, larger, fit)
         for top, left in starts(around.shape[:2], larger):
             frame = around[top : top + larger[0], left : left + larger[1]]
             found += [frame[y : y + size[0], x : x + size[1]] for y, x in places(larger, size, protocol.corners)]
@@ -120,34 +121,29 @@ def _moved(image: Image, pixels: int) -> list[Image]:
 def largest(protocol: Protocol, preprocessing: Preprocessing) -> Size:
     """Return the greatest size that an image is scaled to: it need not be decoded any larger."""
     scales = (*protocol.frames, *protocol.dense) or (1 / preprocessing.share,)
-    return scaled(preprocessing.size, max(scales))
+    return scaled_size(preprocessing.size, max(scales))
 
 
-def scaled(size: Size, scale: float) -> Size:
-    """Return a size (height, width) in whole pixels."""
-    return round(size[0] * scale), round(size[1] * scale)
-
-
-def whole(image: Image, size: Size, fit: Fit) -> Image:
+def whole(picture: Picture, size: Size, fit: Fit) -> Image:
     """Scale an image so that it covers `size` and keeps its proportions, where networks are trained on crops of it.
 
     What is squashed, padded or put in a letterbox in training is so here.
     """
     if fit != "crop":
-        return fit_array(image, size, fit)
-    height, width = image.shape[:2]
-    scale = max(size[0] / height, size[1] / width)
-    return fit_array(image, (max(size[0], round(height * scale)), max(size[1], round(width * scale))), "squash")
+        return fit_picture(picture, size, fit)
+    have = picture.size
+    height, width = scaled_size(have, max(size[0] / have[0], size[1] / have[1]))
+    return scale(picture.pixels, (max(size[0], height), max(size[1], width)))
 
 
 def starts(have: Sequence[int], want: Size) -> list[Size]:
     """Return where (top, left) parts of a size lie along an image: at both ends and in the middle, each once."""
-    rows, columns = ((0, (n - m) // 2, n - m) for n, m in zip(have, want, strict=True))
+    rows, columns = ((0, middle(n, m), n - m) for n, m in zip(have, want, strict=True))
     return list(dict.fromkeys(product(rows, columns)))
 
 
 def places(have: Size, want: Size, corners: bool) -> list[Size]:
     """Return where (top, left) crops of a size lie in a frame: in its corners, if they are wanted, and the middle."""
     down, right = have[0] - want[0], have[1] - want[1]
-    middle = (down // 2, right // 2)
-    return list(dict.fromkeys([*product((0, down), (0, right)), middle] if corners else [middle]))
+    centre = (middle(have[0], want[0]), middle(have[1], want[1]))
+    return list(dict.fromkeys([*product((0, down), (0, right)), centre] if corners else [centre]))

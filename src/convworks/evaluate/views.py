@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from convworks.data.batches import normalise
 from convworks.data.images import ahead
-from convworks.data.load import load_whole
+from convworks.data.load import load_picture
 from convworks.data.load_files import Progress
 from convworks.data.memory import processors
 from convworks.data.preprocess import Preprocessing
@@ -115,8 +115,8 @@ def _pieces(protocol: Protocol, split: Split, preprocessing: Preprocessing) -> I
     at_least = None if preprocessing.fit == "pad" else largest(protocol, preprocessing)
 
     def fetch(numbers: range) -> list[list[Image]]:
-        wholes = (load_whole(split, index, preprocessing.channels, at_least) for index in numbers)
-        return [views(image, protocol, preprocessing) for image in wholes]
+        pictures = (load_picture(split, index, preprocessing.channels, at_least) for index in numbers)
+        return [views(picture, protocol, preprocessing) for picture in pictures]
 
     everything = range(len(split))
     return ahead(fetch, [everything[first : first + PIECE] for first in everything[::PIECE]], processors())

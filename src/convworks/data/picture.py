@@ -1,0 +1,23 @@
+"""A decoded image."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+
+class Picture(NamedTuple):
+    """The pixels of an image, and the size (height, width) of the image that they show.
+
+    The two differ where a JPEG was decoded at a fraction of its size: where things lie follows from the size.
+    """
+
+    pixels: UInt8[np.ndarray, "h w c"]
+    size: tuple[int, int]
+
+
+def picture_of(pixels: UInt8[np.ndarray, "h w c"]) -> Picture:
+    """Return an image that is there in full."""
+    return Picture(pixels, (pixels.shape[0], pixels.shape[1]))
