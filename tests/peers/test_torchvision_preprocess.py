@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,8 +13,10 @@ from torch import Tensor
 from convworks.data.config import Fit
 from convworks.data.decode import probe
 from convworks.data.load import load_images
-from convworks.data.preprocess import Preprocessing
+from convworks.data.picture import picture_of
+from convworks.data.preprocess import Preprocessing, fit_array, to_input
 from convworks.data.source import open_source
+from convworks.evaluate.protocol import named, views
 
 pytestmark = pytest.mark.peers
 
@@ -72,3 +75,29 @@ def test_crop_is_resize_then_center_crop(data: Path, side: int) -> None:
     found = difference(ours(data / "photos", files, (side, side), "crop"), theirs(files, transform))
     assert found.mean() <= 1
     assert found.max() <= 4, "decoding at a half or a quarter shows a little"
+
+
+@pytest.mark.parametrize("size", [(256, 341), (341, 256), (256, 343), (257, 256), (256, 256), (240, 999)])
+@pytest.mark.parametrize("side", [224, 223])
+def test_crops_of_an_image_that_needs_no_scaling_are_exactly_torchvisions(size: tuple[int, int], side: int) -> None:
+    """Whole pixels, at the same offsets, of odd margins as of even ones."""
+    v2 = importlib.import_module("torchvision.transforms.v2")
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, *size), dtype=np.uint8))
+    picture = picture_of(image.permute(1, 2, 0).numpy())
+    short = min(size)
+    wanted = Preprocessing(size=(side, side), channels=3, fit="crop", mean=(0,) * 3, std=(1,) * 3, share=side / short)
+    assert torch.equal(torch.from_numpy(to_input(picture, wanted)).permute(2, 0, 1), v2.CenterCrop(side)(image))
+    frame = round(side * 256 / 224)
+    if short == frame:
+        crops = v2.TenCrop(side)(v2.CenterCrop(frame)(image))[:5]
+        for view, crop in zip(views(picture, named("ten-crop"), wanted), crops, strict=True):
+            assert torch.equal(torch.from_numpy(view).permute(2, 0, 1), crop)
+
+
+@pytest.mark.parametrize("have", [(20, 31), (33, 41), (40, 20), (27, 27)])
+def test_pad_is_center_crop(have: tuple[int, int]) -> None:
+    """It pads what is too small and cuts what is too large, at the same offsets."""
+    v2 = importlib.import_module("torchvision.transforms.v2")
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, *have), dtype=np.uint8))
+    found = fit_array(image.permute(1, 2, 0).numpy(), (28, 30), "pad")
+    assert torch.equal(torch.from_numpy(found).permute(2, 0, 1), v2.CenterCrop((28, 30))(image))

@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from convworks.data.formats import NUMPY, open_encoded
+from convworks.data.encoded import open_encoded
+from convworks.data.formats import NUMPY
 from convworks.data.jpeg import DamagedError, decode_jpeg
 from convworks.data.picture import Picture, picture_of
 from convworks.data.place import Place, open_bytes, read_bytes

@@ -11,7 +11,7 @@ import simplejpeg
 from jaxtyping import UInt8
 from PIL import ExifTags, Image
 
-from convworks.data.formats import open_encoded
+from convworks.data.encoded import open_encoded
 from convworks.data.picture import Picture
 
 START, PIXELS = b"\xff\xd8\xff", b"\xff\xda"

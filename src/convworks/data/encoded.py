@@ -1,0 +1,21 @@
+"""The one way in which Pillow opens an image file."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from convworks.data.formats import FORMATS
+
+
+def open_encoded(file: io.BufferedReader | io.FileIO | io.BytesIO) -> ImageFile.ImageFile:
+    """Open an image file of one of the listed formats, and read its header; all else raises UnidentifiedImageError.
+
+    Pillow knows many more, and goes by the content, whatever a file is called. Some it hands to other programs
+    (PostScript to Ghostscript): none of them is ever tried.
+    """
+    try:
+        return Image.open(file, formats=tuple(dict.fromkeys(FORMATS.values())))
+    except KeyError:  # a Pillow that was built without one of them
+        raise UnidentifiedImageError("cannot identify image file") from None
