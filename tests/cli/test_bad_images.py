@@ -38,7 +38,7 @@ def turned() -> bytes:
 
 JPEG = flipped(encoded(Image.fromarray(PIXELS), "JPEG"))
 DAMAGED = "x.jpg | is damaged (Corrupt JPEG data: | repair or remove it"
-OTHER = "x.jpg | is no image in a format that is read here | repair, convert or remove it"
+OTHER = "x.jpg | is no image in a format that is read here | convert, repair or remove it"
 
 
 def kernel(place: Place, *paths: str) -> list[str]:

@@ -165,7 +165,7 @@ def _explained(path: object) -> Iterator[None]:
         pixels, limit, *_ = [*re.findall(r"\d+", str(error)), "?", "?"]
         raise InputError(path, f"has {pixels} pixels, more than {limit}", "scale it down, or remove it") from None
     except UnidentifiedImageError:
-        raise InputError(path, "is no image in a format that is read here", "repair, convert or remove it") from None
+        raise InputError(path, "is no image in a format that is read here", "convert, repair or remove it") from None
     except DamagedError as error:
         raise InputError(path, f"is damaged ({error})", "repair or remove it") from None
     except Exception as error:  # a damaged file raises nearly anything
