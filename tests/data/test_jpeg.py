@@ -201,7 +201,10 @@ DAMAGED = {
     "progressive": flipped(encoded((80, 90, 3), progressive=True)),
     "turned": flipped(turned(6, "exif", (80, 90, 3))),
     "CMYK": flipped(cmyk()),
-    "a block lost": (lambda whole: whole[:3000] + whole[3400:])(encoded((80, 90, 3))),
+    "zeros in the place of its last part": (lambda whole: whole[:-1002] + bytes(1000) + whole[-2:])(
+        encoded((80, 90, 3))
+    ),
+    "a block lost": (lambda whole: whole[:2000] + whole[4600:])(encoded((80, 90, 3))),
     "short by a little": encoded((80, 90, 3))[:-20],
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import simplejpeg
@@ -18,7 +19,7 @@ START, PIXELS = b"\xff\xd8\xff", b"\xff\xda"
 SPACES = {"Gray": "GRAY", "YCbCr": "RGB", "RGB": "RGB", "CMYK": "CMYK", "YCCK": "CMYK"}
 MARKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/")  # what follows may say that the image is to be turned
 SCALES = (8, 4, 2)
-#: What libjpeg-turbo says of files whose pixels are all there: those of some telephones, and of odd headers.
+#: What libjpeg-turbo says of files whose pixels are all there: of some telephones', and of odd headers.
 HARMLESS = ("Invalid SOS parameters", "Unknown Adobe color transform", "Corrupt JPEG data: bad ICC", "Warning: ")
 EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
 
@@ -84,7 +85,7 @@ def scale_of(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
 def _decode(content: bytes, space: str, least: tuple[int, int]) -> Pixels | None:
     """Decode to at least this size (h, w), as small as possible; None for a kind of JPEG that is not known here."""
 
-    def work(*, strict: bool) -> Pixels:
+    def work(content: bytes, *, strict: bool) -> Pixels:
         # Pillow's transform and interpolation of colours: the fast ones of libjpeg-turbo give other pixels.
         fast = {"fastdct": False, "fastupsample": False}
         pixels: np.ndarray = simplejpeg.decode_jpeg(
@@ -93,22 +94,33 @@ def _decode(content: bytes, space: str, least: tuple[int, int]) -> Pixels | None
         return pixels
 
     try:
-        return work(strict=True)
+        return work(content, strict=True)
     except ValueError as error:
         words = str(error)
     if words.startswith("Unsupported JPEG"):
         return None
-    if not _harmless(words, content):
-        raise DamagedError(f"truncated: {words}" if words.startswith("Premature end") else words)
-    return work(strict=False)
-
-
-def _harmless(words: str, content: bytes) -> bool:
-    """Tell whether all pixels are there, whatever libjpeg-turbo says; zeros that fill a file up are no pixels."""
     if words.startswith(HARMLESS):
-        return True
+        return work(content, strict=False)
+    shorter = _without_zeros(content, words)
+    if shorter is not None:
+        with suppress(ValueError):
+            return work(shorter, strict=True)
+    raise DamagedError(f"truncated: {words}" if words.startswith("Premature end") else words)
+
+
+def _without_zeros(content: bytes, words: str) -> bytes | None:
+    """Return a file without the zeros before a marker, where they are what is said to be too much.
+
+    Zeros that fill a file up are no damage. Those that stand where pixels were are read as pixels: without them, some
+    are missing.
+    """
     extra = EXTRANEOUS.search(words)
-    return extra is not None and bytes(int(extra[1])) + b"\xff" + bytes.fromhex(extra[2]) in content
+    marker = b"\xff" + bytes.fromhex(extra[2]) if extra is not None else b""
+    place = content.find(bytes(int(extra[1])) + marker) if extra is not None else -1
+    if extra is None or place < 0:
+        return None
+    before = content[:place].rstrip(b"\0")
+    return before + (b"\0" if before.endswith(b"\xff") else b"") + content[place + int(extra[1]) :]
 
 
 def _marked(content: bytes) -> bool:
