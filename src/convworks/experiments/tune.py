@@ -22,6 +22,7 @@ from convworks.training.config import METRICS, RunConfig
 from convworks.training.recorder import RunInterruptedError
 
 KIND = "tune"
+ASKED = {"trials": int, "search": list, "storage": str | None, "study": str, "pruning": bool}
 
 
 def tune(
@@ -75,7 +76,7 @@ def resume_tune(
     password, which is written nowhere.
     """
     optuna()
-    experiment, record = read(place, KIND, data)
+    experiment, record = read(place, KIND, ASKED, data)
     experiment = extended(experiment, record, "trials", trials, place)
     known = experiment.asked["storage"]
     if (known is None and storage is not None) or (
