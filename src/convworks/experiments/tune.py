@@ -10,6 +10,7 @@ from typing import Any
 
 from convworks.errors import InputError, RunError
 from convworks.evaluate.merit import written
+from convworks.experiments.agreement import check_agreement
 from convworks.experiments.carry_out import carry_out
 from convworks.experiments.job import Job, Outcome, make_job
 from convworks.experiments.record import Experiment, absolute, extended, opened, read, write
@@ -115,6 +116,8 @@ def _carry_out(
             own=asked["storage"] is None,
             joined=joined,
         )
+        if resume is not None and asked["storage"] is None:
+            check_agreement(found, experiment)
         if (values := start(space, config)) is not None:
             found.start_with(values)  # the first trial is the configuration as it is: what is to be beaten
         _work(experiment, place, found, workers)

@@ -162,7 +162,7 @@ def history(folder: Path) -> list[Row]:
     Raises InputError where it is damaged, or is not what the record of a run says that has ended.
     """
     path = folder / METRICS
-    wanted = read_values(folder).get("metrics_sha256")
+    wanted = read_values(folder).get("metrics_sha256") if (folder / RECORD).exists() else None
     if not path.exists() and wanted is None:
         return []
     content = files.read_bytes(path)
