@@ -13,6 +13,7 @@ import numpy as np
 from convworks.console import downloading
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
+from convworks.files import atomic_folder
 
 if TYPE_CHECKING:
     from convworks.data.preprocess import Preprocessing
@@ -80,7 +81,9 @@ def compare(
         title = f"{places[0]} and {places[1]}{f' on {source.name}' if source is not None else ''}"
         shown = next((predictor.bundle.preprocessing for predictor in predictors if predictor is not None), None)
         image = None if source is None else _pictures(source, split, found.first.names, shown)
-        values["report"] = str(write_pair(Path(out), found, title=title, image=image, command=shlex.join(words)))
+        with atomic_folder(Path(out)) as place:
+            page = write_pair(place, found, title=title, image=image, command=shlex.join(words))
+        values["report"] = str(Path(out) / page.name)
     values["seconds"] = round(time.perf_counter() - began, 3)
     return values
 

@@ -7,30 +7,77 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from convworks.errors import InputError
+from convworks.locks import AVAILABLE
+from convworks.partial import TEMPORARY, own_file, own_folder, remove_unused
 
-TEMPORARY = ".partial"
 LARGEST_TEXT = 256 * 2**20  # bytes: no text that convworks reads at once comes near it
+DEEPEST = 64  # objects and lists in each other: no JSON that convworks writes comes near it
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
     """Open `path` for writing such that it appears whole, or not at all (whatever interrupts the writing)."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
+    temporary = path
     try:
-        with temporary.open("wb") as file:
+        temporary, handle = own_file(path)
+        with open(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            if AVAILABLE:  # while it is locked: nobody takes it over
+                temporary.replace(path)
+        if not AVAILABLE:
+            temporary.replace(path)  # Windows renames no open file
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):  # a full disk names no file, other failures name the temporary one
+        if temporary != path:
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # a full disk names no file, other failures the temporary one
             error.filename, error.filename2 = str(path), None
+        raise
+
+
+def is_free(folder: Path) -> bool:
+    """Tell whether a folder is not there, or has nothing in it but what killed processes were writing."""
+    return not folder.is_dir() or all(path.name.endswith(TEMPORARY) for path in folder.iterdir())
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder that becomes `path`, which must be new or empty, when the context ends well.
+
+    So `path` appears whole or not at all. Only where it is the root of a disk, or in a folder that nothing may be
+    written to, its files appear in it one by one, at the end.
+    """
+    place = path.resolve()
+    made = [folder for folder in place.parents if not folder.exists()]
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        inside = place.is_dir() and (place.is_mount() or not os.access(place.parent, os.W_OK))
+        with own_folder(place / place.name if inside else place) as temporary:
+            try:
+                yield temporary
+            except OSError as error:  # it shall name the file that would have been
+                if error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(temporary):
+                    error.filename = str(path / Path(os.fsdecode(error.filename)).relative_to(temporary))
+                raise
+            if inside:
+                for entry in list(temporary.iterdir()):
+                    entry.replace(place / entry.name)
+                return
+            for path in place.glob(f"*{TEMPORARY}"):
+                remove_unused(path)
+            if os.name == "nt" and place.is_dir():
+                place.rmdir()  # elsewhere an empty folder is replaced
+            temporary.replace(place)
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
         raise
 
 
@@ -96,11 +143,23 @@ def read_json(path: Path, *, limit: int = LARGEST_TEXT) -> Any:
     """Return the value of a JSON file; InputError where it is none: damaged, too deep, or with NaN or Infinity."""
     text = read_text(path, limit=limit)
     try:
-        return json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse)
+        if text.count("[") + text.count("{") > DEEPEST:
+            _measure(value, DEEPEST)
     except RecursionError:
         raise InputError(path, "is no JSON that convworks wrote: it is nested too deeply", "restore the file") from None
     except ValueError as error:
         raise InputError(path, f"is no JSON ({error})", "restore the file") from None
+    return value
+
+
+def _measure(value: Any, left: int) -> None:
+    """Raise RecursionError for a value with more objects and lists in each other than are left."""
+    if isinstance(value, list | dict):
+        if left == 0:
+            raise RecursionError
+        for each in value.values() if isinstance(value, dict) else value:
+            _measure(each, left - 1)
 
 
 def unreadable(path: object, error: OSError) -> InputError:

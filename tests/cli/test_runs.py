@@ -12,6 +12,7 @@ from PIL import Image
 
 import convworks
 from convworks.cli.main import run
+from convworks.signed import write_signed
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_runs_lists_all_below_runs_and_names_what_is_none(place: Path, capsys: p
     found, told = answer(capsys, "runs", "--sort", "epochs")
     assert [row["name"] for row in found["runs"]] == ["runs/one", "runs/tune/three", "runs/tune/two"]
     (skipped,) = told.splitlines()
-    assert skipped.startswith("skipped: runs/foreign/run.json: cannot be read as a run (KeyError: 'configuration')")
+    assert skipped.startswith("skipped: runs/foreign/run.json: cannot be read as a run (it has no format)")
     assert [row["name"] for row in found["skipped"]] == ["runs/foreign"]
     for row in found["runs"]:
         record = json.loads(Path(row["name"], "run.json").read_text())
@@ -99,7 +100,7 @@ def test_the_same_configuration_is_said(place: Path, capsys: pytest.CaptureFixtu
 
 def test_a_run_that_was_killed_says_how_to_go_on(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = Path("runs/one/run.json")
-    path.write_text(json.dumps({**json.loads(path.read_text()), "status": "running", "results": None}))
+    write_signed(path, {**json.loads(path.read_text()), "status": "running", "results": None})
     assert run(["runs", "runs/one"]) == 0
     text = capsys.readouterr().out
     assert "killed" in text

@@ -19,9 +19,9 @@ import pytest
 from PIL import Image
 
 import convworks
-from convworks.bundle.description import digest
 from convworks.cli.main import run
 from convworks.data.source import open_source
+from convworks.signed import signed
 
 Edit = Callable[[dict[str, Any]], object]
 SMALL = ("--model", "convnet_digits", "--epochs", "1")
@@ -45,8 +45,10 @@ def snapshot(root: Path) -> dict[str, str]:
     for path in sorted(root.rglob("*")):
         if path.is_symlink():
             content = f"link to {path.readlink()}"
+        elif path.is_file():
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
         else:
-            content = "folder" if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
+            content = "folder" if path.is_dir() else "pipe"
         found[str(path.relative_to(root))] = content
     return found
 
@@ -152,12 +154,10 @@ class Place:
         if edit is not None:
             description = json.loads((self.root / name / "bundle.json").read_text())
             edit(description)
-            if sign:
-                description["sha256"] = digest(description)
-            self.write(f"{name}/bundle.json", json.dumps(description))
+            self.write(f"{name}/bundle.json", json.dumps(signed(description) if sign else description))
         return name
 
-    def run(self, edit: Edit | None = None) -> str:
+    def run(self, edit: Edit | None = None, *, sign: bool = True) -> str:
         """Copy the trained run as one that was stopped, with data of its own, and its record changed."""
         shutil.copytree(self.trained, self.root / "run")
         record = json.loads((self.root / "run" / "run.json").read_text())
@@ -165,8 +165,14 @@ class Place:
         record["configuration"]["data"]["source"] = str(self.root / self.folder())
         if edit is not None:
             edit(record)
-        self.write("run/run.json", json.dumps(record))
+        self.write("run/run.json", json.dumps(signed(record) if sign else record))
         return "run"
+
+    def edit(self, name: str, change: Edit) -> str:
+        """Change a JSON file, and make its checksum right again."""
+        values = json.loads((self.root / name).read_text())
+        change(values)
+        return self.write(name, json.dumps(signed(values)))
 
     def lose(self, name: str) -> str:
         (self.root / name).unlink()

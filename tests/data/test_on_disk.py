@@ -91,8 +91,9 @@ def test_an_entry_that_is_removed_is_read_on(split: Split, place: Path) -> None:
 
 def test_an_entry_that_is_gone_before_is_decoded_anew(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = load_images(split, WANT).clone()
+    (entry,) = cache.entries()
+    monkeypatch.setattr("convworks.data.load.find_or_decode", lambda *_: entry)
     monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(FileNotFoundError(2, "gone")))
-    monkeypatch.setattr("convworks.data.load.find_or_decode", lambda *_: cache.entries()[0])
     assert torch.equal(load_images(split, WANT), expected)
 
 

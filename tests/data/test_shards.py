@@ -22,6 +22,7 @@ from convworks.data.shard_names import expand
 from convworks.data.source import located, open_source
 from convworks.data.stretch import Stretch
 from convworks.errors import InputError, RunError
+from convworks.signed import sealed
 
 Files = dict[str, bytes]
 
@@ -258,7 +259,8 @@ def packed(tmp_path: Path) -> Path:
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     index = json.loads((folder / "index.json").read_text())
     change(index)
-    (folder / "index.json").write_text(json.dumps(index))
+    del index["sha256"]
+    (folder / "index.json").write_bytes(sealed(index))
 
 
 def one(index: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 import convworks
 from convworks.errors import InputError, RunError
 from convworks.ops import initialiser
+from convworks.signed import write_signed
 from convworks.training.loop import Events, Setup
 from convworks.training.progress import Progress
 
@@ -108,7 +109,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_with_the_same_weights(t
     shutil.copytree(tmp_path / "whole", tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "checkpoints")
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-    (tmp_path / "run" / "run.json").write_text(json.dumps(record | {"status": "running"}))
+    write_signed(tmp_path / "run" / "run.json", record | {"status": "running"})
     convworks.train(resume=tmp_path / "run")
     whole, run = (load_file(tmp_path / name / "bundle" / "weights.safetensors") for name in ("whole", "run"))
     assert all(torch.equal(whole[name], run[name]) for name in whole)

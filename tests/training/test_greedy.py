@@ -17,6 +17,7 @@ import convworks
 from convworks.data.config import Gaussian, Masking, SaltAndPepper
 from convworks.errors import InputError
 from convworks.models.catalogue import Shape, create
+from convworks.signed import write_signed
 from convworks.training.greedy import codes, corrupted, outer
 
 UNITS = "model.table.units=(12, 10, 6)"
@@ -88,7 +89,7 @@ def test_a_stopped_stack_goes_on_and_is_the_same(stacked: dict[str, Any], tmp_pa
     for name in ("layer3", "whole"):
         shutil.rmtree(place / name)
     record = json.loads((place / "experiment.json").read_text())
-    (place / "experiment.json").write_text(json.dumps({**record, "status": "stopped"}))
+    write_signed(place / "experiment.json", {**record, "status": "stopped"})
     convworks.train(resume=place)
     for name in ("layer3", "whole"):
         ours, theirs = weights(place / name), weights(Path(stacked["experiment"]) / name)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from convworks.errors import InputError
+from convworks.training.checkpoint_state import write_state
 from convworks.training.listing import curve, differing, find_runs, read_run
 
 CONFIGURATION = {
@@ -154,7 +155,7 @@ def test_training_comes_from_the_finer_points_of_a_checkpoint(tmp_path: Path) ->
     (place / "checkpoints").mkdir()
     points = [{"epoch": n / 4, "step": n, "learning_rate": 0.1, "train_loss": 1.0, "train_top1": 0.5} for n in range(8)]
     saved = place / "checkpoints" / "step-00000020.json"
-    saved.write_text(json.dumps({"state": {"progress": {"curve": points}}}))
+    write_state(saved.parent, 20, {"progress": {"curve": points}}, "")
     found = curve(place, run)
     assert [row["epoch"] for row in found if "train_loss" in row] == [n / 4 for n in range(8)]
     assert [row["epoch"] for row in found if "validation_top1" in row] == [1, 2]

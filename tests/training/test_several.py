@@ -14,6 +14,7 @@ from PIL import Image
 import convworks
 from convworks.cli.main import run
 from convworks.evaluate.several_predictions import SeveralPredictions
+from convworks.signed import write_signed
 
 CLASSES = ("east", "north", "west")
 COUNT = 90
@@ -189,11 +190,8 @@ def test_what_does_not_fit_is_one_line(capsys: pytest.CaptureFixture[str], place
 def test_bundles_of_two_kinds_are_no_ensemble(capsys: pytest.CaptureFixture[str], place: Path) -> None:
     file = place / "other" / "bundle.json"
     file.parent.mkdir()
-    from convworks.bundle.description import digest
-
     values = {**json.loads((place / "run/bundle/bundle.json").read_text()), "format": 1}
-    values["sha256"] = digest(values)
-    file.write_text(json.dumps(values))
+    write_signed(file, values)
     (file.parent / "weights.safetensors").write_bytes((place / "run/bundle/weights.safetensors").read_bytes())
     assert "give bundles of one kind" in line(capsys, "evaluate", "run", "other", "--data", "sides.csv")
     assert "of any number of labels, but" in line(capsys, "evaluate", "other", "--data", "sides.csv")

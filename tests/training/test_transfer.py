@@ -20,6 +20,7 @@ from convworks.bundle.bundle import load_bundle
 from convworks.errors import InputError
 from convworks.evaluate.feature_table import FeatureTable
 from convworks.layers.network import Network
+from convworks.signed import write_signed
 from convworks.training import checkpoint
 from convworks.training.svm import best_of, calibrated
 
@@ -148,7 +149,7 @@ def test_a_machine_that_was_stopped_goes_on(run: Path, tmp_path: Path, head: str
     before = weights(tmp_path / "run")
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     shutil.rmtree(tmp_path / "run" / "bundle")
-    (tmp_path / "run" / "run.json").write_text(json.dumps({**record, "status": "stopped"}))
+    write_signed(tmp_path / "run" / "run.json", {**record, "status": "stopped"})
     again = convworks.train(resume=tmp_path / "run")
     assert again["test"] == found["test"]
     assert all(torch.equal(value, before[name]) for name, value in weights(tmp_path / "run").items())

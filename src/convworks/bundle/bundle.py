@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +14,17 @@ from torch import nn
 
 from convworks import files
 from convworks.bundle.card import card
-from convworks.bundle.description import FORMAT, IMAGES, REMEDY, SEVERAL, digest, read_description
+from convworks.bundle.description import (
+    FORMAT,
+    IMAGES,
+    NAME,
+    REMEDY,
+    SEVERAL,
+    WEIGHTS,
+    find_weights,
+    read_description,
+    waiting,
+)
 from convworks.config import Config, build, to_json
 from convworks.data.config import Corruption
 from convworks.data.preprocess import Preprocessing
@@ -25,6 +34,7 @@ from convworks.layers.network import without_auxiliary
 from convworks.models.adapted import assemble
 from convworks.models.catalogue import Shape
 from convworks.models.config import ModelConfig
+from convworks.signed import write_signed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,33 +56,33 @@ class Bundle:
 
 
 def save_bundle(folder: Path, bundle: Bundle) -> None:
-    """Write a bundle; an existing one is replaced whole."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f"{folder.name}.{os.getpid()}{files.TEMPORARY}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        weights = temporary / "weights.safetensors"
-        kept = (pair for pair in bundle.network.state_dict().items() if not pair[0].startswith("auxiliary."))
-        tensors = dict(kept)  # auxiliary classifiers are for training
-        files.write_bytes(weights, save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}))
-        description = {
-            "format": IMAGES if bundle.makes == "images" else SEVERAL if bundle.several else FORMAT,
-            "model": to_json(bundle.model),
-            "preprocessing": to_json(bundle.preprocessing),
-            "classes": list(bundle.classes),
-            **({"corruption": to_json(bundle.corruption)} if bundle.corruption is not None else {}),
-            "record": bundle.record,
-            "weights_sha256": files.sha256(weights),
-        }
-        description["sha256"] = digest(description)
-        files.write_text(temporary / "README.md", card(description))
-        files.write_json(temporary / "bundle.json", description)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    """Write a bundle; where one is there already, the old one loads until the new one does."""
+    kept = (pair for pair in bundle.network.state_dict().items() if not pair[0].startswith("auxiliary."))
+    tensors = dict(kept)  # auxiliary classifiers are for training
+    weights = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+    description = {
+        "format": IMAGES if bundle.makes == "images" else SEVERAL if bundle.several else FORMAT,
+        "model": to_json(bundle.model),
+        "preprocessing": to_json(bundle.preprocessing),
+        "classes": list(bundle.classes),
+        **({"corruption": to_json(bundle.corruption)} if bundle.corruption is not None else {}),
+        "record": bundle.record,
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    if folder.is_dir() and any(folder.iterdir()):
+        # The description decides: until it is the new one, its weights wait under a name of their own.
+        new = waiting(folder, description["weights_sha256"])
+        files.write_bytes(new, weights)
+        write_signed(folder / NAME, description)
+        new.replace(folder / WEIGHTS)
+        files.write_text(folder / "README.md", card(description))
+        for old in folder.glob(waiting(folder, "*").name):  # of a replacement that did not come so far
+            old.unlink(missing_ok=True)
+        return
+    with files.atomic_folder(folder) as place:
+        files.write_bytes(place / WEIGHTS, weights)
+        files.write_text(place / "README.md", card(description))
+        write_signed(place / NAME, description)
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -80,8 +90,17 @@ def load_bundle(path: Path) -> Bundle:
 
     Raises InputError where a file is missing, damaged, changed by hand, or of a format this version cannot read.
     """
-    description, weights = read_description(path)
-    file = weights.with_name("bundle.json")
+    description, folder = read_description(path)
+    try:
+        bundle = _load(description, folder)
+    except InputError:  # perhaps it is just being replaced
+        description, folder = read_description(path)
+        bundle = _load(description, folder)
+    return bundle if read_description(path)[0] == description else load_bundle(path)
+
+
+def _load(description: dict[str, Any], folder: Path) -> Bundle:
+    file = folder / NAME
     classes = tuple(description["classes"])
     preprocessing = build(Preprocessing, description["preprocessing"], where=f"{file} preprocessing")
     images = description["format"] == IMAGES
@@ -96,13 +115,12 @@ def load_bundle(path: Path) -> Bundle:
     except InputError as error:  # it names fields of a run, and its remedy is one for a run
         own = "name it with convworks.network, if it is one of your own, or " if error.where == "model" else ""
         raise InputError(file, f"{error.where}: {error.reason}", own + REMEDY) from None
-    if not weights.is_file() or files.sha256(weights) != description["weights_sha256"]:
-        raise InputError(weights, "is missing or does not have the checksum in bundle.json", REMEDY)
+    weights = find_weights(folder, description["weights_sha256"])
     try:
         state = load_file(weights)
         make_room(network, state)
         network.load_state_dict(state)
-    except (SafetensorError, RuntimeError) as error:
+    except (OSError, SafetensorError, RuntimeError) as error:
         raise InputError(weights, f"does not fit the network {model.name} ({_first_line(error)})", REMEDY) from None
     network.eval().channels_last()
     return Bundle(

@@ -2,51 +2,53 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from convworks import files
 from convworks.errors import InputError
+from convworks.signed import Kind, read_signed
 
 #: Of a bundle whose images show one class each; any number; of one that makes images: no tasks of format 1.
 FORMAT, SEVERAL, IMAGES = 1, 2, 3
-FIELDS = {"model": dict, "preprocessing": dict, "classes": list, "record": dict, "weights_sha256": str}
+NAME, WEIGHTS = "bundle.json", "weights.safetensors"
 REMEDY = "copy the bundle again from where it was made"
+BUNDLE = Kind(
+    name="the description of a bundle",
+    formats=(FORMAT, SEVERAL, IMAGES),
+    fields={"model": dict, "preprocessing": dict, "classes": list, "record": dict, "weights_sha256": str},
+    damaged=REMEDY,
+)
 
 
 def read_description(path: Path) -> tuple[dict[str, Any], Path]:
-    """Return the checked content of bundle.json and the path of the weights beside it; it does not read the weights."""
-    folder = path / "bundle" if (path / "bundle" / "bundle.json").is_file() else path
-    file = folder / "bundle.json"
+    """Return the checked content of bundle.json and the folder that it is in; it does not read the weights."""
+    folder = path / "bundle" if (path / "bundle" / NAME).is_file() else path
+    file = folder / NAME
     if not path.exists():
         raise InputError(path, "does not exist", "give the folder of a bundle or of a finished run")
-    if not file.is_file():
-        raise InputError(path, "holds no bundle.json", "give the folder of a bundle or of a finished run")
-    try:
-        description = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(file, f"cannot be read ({error})", REMEDY) from None
-    if not isinstance(description, dict) or "format" not in description:
-        raise InputError(file, "is not the description of a bundle", "give the folder of a bundle")
-    if description["format"] not in (FORMAT, SEVERAL, IMAGES):
-        raise InputError(
-            file,
-            f"has format {description['format']!r}, this version reads {FORMAT}, {SEVERAL} and {IMAGES}",
-            "use the version of convworks that wrote it, or train again",
-        )
-    if description.get("sha256") != digest(description):
-        raise InputError(file, "was changed after it was written (its checksum does not match)", REMEDY)
-    for name, kind in FIELDS.items():
-        if not isinstance(description.get(name), kind):
-            raise InputError(file, f"has no {name}, or one of the wrong kind", REMEDY)
+    if not file.exists():
+        raise InputError(path, f"holds no {NAME}", "give the folder of a bundle or of a finished run")
+    description = read_signed(file, BUNDLE)
     fewest = 0 if description["format"] == IMAGES else 2
     if len(description["classes"]) < fewest or not all(isinstance(name, str) for name in description["classes"]):
         raise InputError(file, "does not name two classes or more", REMEDY)
-    return description, folder / "weights.safetensors"
+    return description, folder
 
 
-def digest(description: dict[str, Any]) -> str:
-    """Return the checksum of a description without its own checksum."""
-    content = {key: value for key, value in description.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def waiting(folder: Path, checksum: str) -> Path:
+    """Return where new weights of a bundle lie until they take the place of the old ones."""
+    return folder / f"weights.{checksum[:16]}.safetensors"
+
+
+def find_weights(folder: Path, checksum: str) -> Path:
+    """Return the weights that a description names, which were perhaps just about to take the place of others.
+
+    Raises InputError where they are missing or damaged.
+    """
+    for file in (waiting(folder, checksum), folder / WEIGHTS):
+        with suppress(FileNotFoundError):  # it has taken its place meanwhile
+            if file.is_file() and files.sha256(file) == checksum:
+                return file
+    raise InputError(folder / WEIGHTS, f"is missing or does not have the checksum in {NAME}", REMEDY)

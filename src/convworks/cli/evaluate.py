@@ -14,6 +14,7 @@ from convworks.cli.answer import Answer, accuracy_line, percent, repeated, table
 from convworks.console import downloading
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
+from convworks.files import atomic_folder
 
 if TYPE_CHECKING:
     from convworks.evaluate.errors_report import ErrorFiles
@@ -224,23 +225,24 @@ def _report(
     from convworks.evaluate.report import ReportContent, write_report
 
     chosen, preprocessing = choose_split(source, split)[1], loaded[0].bundle.preprocessing
-    errors = write_errors(out, loaded, source, predictions, title=f"Errors of {title}")
-    page = write_report(
-        out,
-        ReportContent(
-            title=title,
-            predictions=predictions,
-            figures=figures,
-            note=note,
-            slices=parts,
-            image=lambda index: (
-                load_images(chosen.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
+    with atomic_folder(out) as place:
+        errors = write_errors(place, loaded, source, predictions, title=f"Errors of {title}")
+        page = write_report(
+            place,
+            ReportContent(
+                title=title,
+                predictions=predictions,
+                figures=figures,
+                note=note,
+                slices=parts,
+                image=lambda index: (
+                    load_images(chosen.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
+                ),
+                command=command,
+                beside=errors.names,
             ),
-            command=command,
-            beside=errors.names,
-        ),
-    )
-    return page, errors
+        )
+    return out / page.name, errors.within(out)
 
 
 NOTES = {

@@ -13,6 +13,7 @@ from PIL import Image
 from convworks.cli.answer import Answer
 from convworks.cli.outputs import check_outputs, unique_names
 from convworks.errors import InputError
+from convworks.files import atomic
 
 
 def run(bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path | None, device: str) -> Answer:
@@ -30,7 +31,8 @@ def run(bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path 
             broken.append({"path": str(path), "error": made.reason})
             continue
         out.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(made[:, :, 0] if made.shape[2] == 1 else np.ascontiguousarray(made)).save(place)
+        with atomic(place) as file:
+            Image.fromarray(made[:, :, 0] if made.shape[2] == 1 else np.ascontiguousarray(made)).save(file, "PNG")
         written.append({"path": str(path), "out": str(place)})
     if not written:
         more = f" (and {len(broken) - 1} more cannot be read either)" if len(broken) > 1 else ""

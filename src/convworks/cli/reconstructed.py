@@ -11,6 +11,7 @@ from typing import Any
 from convworks.cli.answer import Answer, accuracy_line, repeated
 from convworks.data.source import Source
 from convworks.errors import InputError
+from convworks.files import atomic_folder
 
 
 def run(
@@ -44,9 +45,10 @@ def run(
     if out is not None:
         command = repeated(["evaluate", bundles[0]], {"--data": data, "--split": split})
         title = f"{bundles[0].name} on {source.name}"
-        page = write_report(out, ReportContent(title=title, predictions=found, command=command))
-        values["report"] = str(page)
-        lines.append(f"report: {page}")
+        with atomic_folder(out) as place:
+            page = write_report(place, ReportContent(title=title, predictions=found, command=command))
+        values["report"] = str(out / page.name)
+        lines.append(f"report: {values['report']}")
     values["seconds"] = round(time.perf_counter() - started, 3)
     lines.append(f"next:   convworks predict {shlex.quote(str(bundles[0]))} IMAGE... --out DIR")
     return Answer(values=values, text="\n".join(lines))

@@ -11,7 +11,7 @@ from convworks.cli.answer import Answer
 from convworks.cli.place import check_place
 from convworks.console import downloading
 from convworks.errors import InputError
-from convworks.files import write_bytes
+from convworks.files import is_free, write_bytes
 from convworks.models.pretrained import PRETRAINED, find_pretrained
 
 
@@ -75,6 +75,6 @@ def run_export(path: Path, *, style: str, out: Path | None) -> Answer:
 
 def _free(place: Path) -> Path:
     """Return a folder that is not there yet, or empty."""
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+    if place.exists() and not (place.is_dir() and is_free(place)):
         raise InputError(f"--out {place}", "exists already", "name a new folder")
     return place

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from convworks.data.lock import remove_unused
 from convworks.data.named import cache_folder
 from convworks.errors import InputError
-from convworks.files import TEMPORARY, write_text
+from convworks.files import open_regular, write_text
+from convworks.partial import TEMPORARY, remove_unused
 
 LIMIT = "CONVWORKS_CACHE_LIMIT"
 LARGEST = 50 * 10**9
@@ -29,6 +29,8 @@ SHARE = 10  # of the disk: one part in so many
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 SUFFIX, KNOWN, DAMAGED = ".safetensors", ".known", ".damaged"
 PAGE = 4096
+LARGEST_HEADER = 2**20  # bytes
+SUMS, SUM = "crc32", np.dtype("<u4")  # of each image
 #: No memory set aside for copies of pages: otherwise the system refuses a map that is larger than the memory.
 NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 
@@ -38,7 +40,7 @@ class Entry:
     """A file of decoded images: shape n h w c, where they come from, bytes on the disk, last use (seconds since 1970).
 
     `mean` and `std` of each channel, of pixels in 0..1; `recipe` says what was done to the files, `content` is the
-    digest of their bytes.
+    digest of their bytes. Behind the images lie their checksums.
     """
 
     path: Path
@@ -57,14 +59,9 @@ class Entry:
         """What the entry is called by: a digest of its content."""
         return self.path.stem
 
-    def images(self) -> UInt8[np.ndarray, "n h w c"]:
-        """Map the images into memory; who writes to them changes his own copy alone."""
-        with self.path.open("rb") as file:
-            return mapped(file.fileno(), self)
-
 
 def mapped(handle: int, entry: Entry) -> UInt8[np.ndarray, "n h w c"]:
-    """Do as `Entry.images`, for the entry's file that is open already."""
+    """Map the images of an entry's open file into memory; who writes to them changes his own copy alone."""
     pages = mmap.mmap(handle, 0, flags=mmap.MAP_PRIVATE | NORESERVE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
     return np.ndarray(entry.shape, dtype=np.uint8, buffer=pages, offset=entry.start)
 
@@ -103,36 +100,47 @@ def open_entry(name: str) -> Entry | None:
     """Return an entry after a look at its header and its size; a damaged one is removed, and counts as missing."""
     path = folder() / f"{name}{SUFFIX}"
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             status = os.fstat(file.fileno())
             start = 8 + int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(min(start, status.st_size) - 8))
-    except OSError:
+            header = json.loads(file.read(min(start, status.st_size, LARGEST_HEADER) - 8))
+    except InputError:  # it is not there, or cannot be read
         return None
-    except ValueError:
+    except (ValueError, RecursionError):
         path.unlink(missing_ok=True)
         return None
     try:
-        facts = {key: json.loads(value) for key, value in header["__metadata__"].items()}
+        facts = {key: json.loads(value) for key, value in header.pop("__metadata__").items()}
         n, height, width, channels = header["images"]["shape"]
-        whole = status.st_size == start + n * height * width * channels
-        if not whole or facts.pop("checksum") != _checksum(header["images"], facts):
+        size = start + n * (height * width * channels + SUM.itemsize)
+        if status.st_size != size or facts.pop("checksum") != _checksum(header, facts):
             raise ValueError
         facts = {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
-        size = status.st_size
         return Entry(
-            path=path, shape=(n, height, width, channels), start=start, bytes=size, used=status.st_mtime, **facts
+            path=path,
+            shape=(n, height, width, channels),
+            start=start,
+            bytes=size,
+            used=status.st_mtime,
+            **facts,
         )
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         path.unlink(missing_ok=True)
         return None
 
 
 def header(shape: tuple[int, ...], facts: Mapping[str, Any], *, length: int = PAGE) -> bytes:
-    """Return the beginning of an entry, a safetensors file with one tensor: whole pages, at least `length` bytes."""
-    images = {"dtype": "U8", "shape": list(shape), "data_offsets": [0, int(np.prod(shape, dtype=np.int64))]}
-    metadata = {**facts, "checksum": _checksum(images, facts)}
-    text = json.dumps({"__metadata__": {key: json.dumps(value) for key, value in metadata.items()}, "images": images})
+    """Return the beginning of an entry: whole pages, at least `length` bytes.
+
+    An entry is a safetensors file of two tensors: the images, and the CRC-32 of each behind them.
+    """
+    size = int(np.prod(shape, dtype=np.int64))
+    tensors = {
+        "images": {"dtype": "U8", "shape": list(shape), "data_offsets": [0, size]},
+        SUMS: {"dtype": "U32", "shape": [shape[0]], "data_offsets": [size, size + SUM.itemsize * shape[0]]},
+    }
+    metadata = {**facts, "checksum": _checksum(tensors, facts)}
+    text = json.dumps({"__metadata__": {key: json.dumps(value) for key, value in metadata.items()}, **tensors})
     room = max(length, -(-(8 + len(text.encode())) // PAGE) * PAGE) - 8
     return room.to_bytes(8, "little") + text.encode().ljust(room)
 
@@ -166,7 +174,7 @@ def make_room(size: int) -> bool:
     sweep()
     there = entries()
     while there and sum(entry.bytes for entry in there) + size > most:
-        _remove(there.pop())
+        remove(there.pop())
     return True
 
 
@@ -189,7 +197,7 @@ def clear(name: str | None = None) -> list[Entry]:
     """Remove what `find` returns, return it."""
     found = find(name)
     for entry in found:
-        _remove(entry)
+        remove(entry)
     if name is None:
         for note in folder().glob(f"*{DAMAGED}"):
             note.unlink(missing_ok=True)
@@ -208,11 +216,11 @@ def sweep() -> None:
                 path.unlink()
 
 
-def _remove(entry: Entry) -> None:
-    """Remove an entry; who has mapped it keeps its images."""
+def remove(entry: Entry) -> None:
+    """Remove an entry; who has opened it keeps its images."""
     with suppress(OSError):
         entry.path.unlink()
 
 
-def _checksum(images: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps([images, facts], sort_keys=True).encode()).hexdigest()[:32]
+def _checksum(tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps([tensors, facts], sort_keys=True).encode()).hexdigest()[:32]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import PIL
 import simplejpeg
 import torch
 
+from convworks import locks
 from convworks.console import say
 from convworks.data import cache, lock
 from convworks.data.cache import Entry
@@ -22,7 +24,7 @@ from convworks.data.place import Place, container
 from convworks.data.preprocess import Preprocessing
 from convworks.data.signature import digest, signature_of
 from convworks.data.statistics import Sums
-from convworks.files import TEMPORARY
+from convworks.partial import TEMPORARY
 
 #: Smaller sets are decoded in about a second: not worth room on the disk.
 MOST_FILES, MOST_BYTES = 1000, 32 * 2**20
@@ -39,7 +41,7 @@ def find_or_decode(
     None where caching is off or pointless, or the disk has no room, which is said on standard error. Of several
     processes one decodes, the others wait for it. Raises one InputError that names all damaged files.
     """
-    if not lock.AVAILABLE or cache.limit() == 0:
+    if not locks.AVAILABLE or cache.limit() == 0:
         return None
     signature = signature_of(files, _recipe(preprocessing), most_files=MOST_FILES, most_bytes=MOST_BYTES)
     if signature is None:
@@ -54,7 +56,7 @@ def find_or_decode(
                 if report is not None:
                     report(len(files), len(files))
                 return entry
-            size = int(np.prod(shape, dtype=np.int64)) + cache.PAGE
+            size = int(np.prod(shape, dtype=np.int64)) + cache.SUM.itemsize * shape[0] + cache.PAGE
             if not cache.make_room(size):
                 room = f"the cache's {_megabytes(cache.limit())} ({cache.LIMIT})"
                 say(f"{_megabytes(size)} of decoded images are more than {room}: not cached")
@@ -99,18 +101,22 @@ def _build(
     longest = cache.header(shape, {**facts, "mean": [0.1**20 / 3] * shape[3], "std": [0.1**20 / 3] * shape[3]})
     start, row = len(longest), int(np.prod(shape[1:]))
     if hasattr(os, "posix_fallocate"):  # a full disk is noticed at once
-        os.posix_fallocate(handle, 0, start + len(files) * row)
+        os.posix_fallocate(handle, 0, start + len(files) * (row + cache.SUM.itemsize))
 
     sums = Sums(channels=shape[3])
+    checksums = np.zeros(len(files), cache.SUM)
 
     def put(index: int, image: np.ndarray) -> None:
-        _write(handle, np.ascontiguousarray(image).data.cast("B"), start + index * row)
+        pixels = np.ascontiguousarray(image).data.cast("B")
+        checksums[index] = zlib.crc32(pixels)
+        _write(handle, pixels, start + index * row)
         sums.add(image[None])
 
     with _flushing(handle):
         content = decode_files(files, preprocessing, put, report)
     mean, std = sums.mean_std()
     header = cache.header(shape, {**facts, "content": content.hex(), "mean": mean, "std": std}, length=start)
+    _write(handle, checksums.data.cast("B"), start + len(files) * row)
     _write(handle, memoryview(header), 0)
     os.fsync(handle)
     name = digest(content + recipe.encode())

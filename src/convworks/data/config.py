@@ -9,6 +9,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 from convworks.config import Config
 
 Fit = Literal["crop", "squash", "letterbox", "pad"]
+Side = Annotated[int, Field(ge=1, le=2**16)]  # pixels: no format of images has more
+Channels = Annotated[int, Field(ge=1, le=2**12)]
 
 
 class Fold(Config):
@@ -71,9 +73,9 @@ class DataConfig(Config):
     """
 
     source: str
-    size: tuple[PositiveInt, PositiveInt] | None = None
-    stored: tuple[PositiveInt, PositiveInt] | None = None
-    channels: PositiveInt | None = None
+    size: tuple[Side, Side] | None = None
+    stored: tuple[Side, Side] | None = None
+    channels: Channels | None = None
     fit: Fit = "crop"
     mean: tuple[float, ...] | None = None
     std: tuple[PositiveFloat, ...] | None = None

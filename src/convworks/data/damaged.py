@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from pydantic import TypeAdapter
 
+from convworks import locks
 from convworks.console import counting
-from convworks.data import cache, lock
+from convworks.data import cache
 from convworks.data.cached import DECODER
 from convworks.data.decode import decode
 from convworks.data.labels import present
@@ -19,8 +20,15 @@ from convworks.data.place import Place, container, read_bytes
 from convworks.data.signature import signature_of
 from convworks.data.source import Source, Split
 from convworks.errors import ConvworksError, InputError
-from convworks.files import write_json
+from convworks.signed import Kind, read_signed, write_signed
 
+FORMAT = 1
+NOTE = Kind(
+    name="a note of damaged files",
+    formats=(FORMAT,),
+    fields={"damaged": list},
+    damaged="remove it with `convworks cache --clear`",
+)
 LEAST = (2, 2)  # JPEGs are looked through at an eighth of their size: all their bytes are read, few pixels made
 
 
@@ -88,16 +96,16 @@ def _damaged(name: str, split: Split) -> list[Damage]:
         decode(files[index], channels=None, at_least=LEAST)
 
     local = not any(isinstance(container(file), str) for file in files)  # what is behind an address may be repaired
-    signature = signature_of(files, f"damaged, {DECODER}") if local and lock.AVAILABLE and cache.limit() else None
+    signature = signature_of(files, f"damaged, {DECODER}") if local and locks.AVAILABLE and cache.limit() else None
     note = cache.folder() / f"{signature}{cache.DAMAGED}"
     if signature is not None:
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            return [Damage(**values) for values in json.loads(note.read_text(encoding="utf-8"))["damaged"]]
+        with suppress(InputError, ValueError, TypeError):  # without a note, or with a damaged one, they are looked at
+            return [TypeAdapter(Damage).validate_python(values) for values in read_signed(note, NOTE)["damaged"]]
     with counting(f"looking through {name}") as report:
         found = each(look, len(files), report)
     # What could not be read may be readable the next time, though nothing about the file has changed.
     if signature is not None and all(_readable(files[damage.index]) for damage in found):
         with suppress(OSError):  # without the note the files are looked through once more, no harm done
             note.parent.mkdir(parents=True, exist_ok=True)
-            write_json(note, {"damaged": [vars(damage) for damage in found]})
+            write_signed(note, {"format": FORMAT, "damaged": [vars(damage) for damage in found]})
     return found

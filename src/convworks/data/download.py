@@ -15,7 +15,8 @@ from typing import IO
 from convworks.data.retry import RefusedError, patiently, refused
 from convworks.data.source import Report
 from convworks.errors import RunError
-from convworks.files import TEMPORARY, sha256
+from convworks.files import sha256
+from convworks.partial import TEMPORARY
 
 PIECE = 1 << 18
 

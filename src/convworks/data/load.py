@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from convworks.data.cache_sums import DamagedEntryError
 from convworks.data.cached import find_or_decode
 from convworks.data.decode import read, to_channels
 from convworks.data.load_files import Progress, decode_files, each, summarise
@@ -57,11 +57,9 @@ def load_split(
     split: Split, preprocessing: Preprocessing, *, report: Progress | None = None, budget: int | None = None
 ) -> Loaded:
     """Do as `load_images`; the cache knows mean and standard deviation besides, and keeps large images on the disk."""
-    entry = None if split.files is None else find_or_decode(split.files, preprocessing, report)
-    if entry is not None:
-        with suppress(OSError):  # another process needed its room just now
-            pixels = OnDisk(entry) if worth_it(entry) else torch.from_numpy(entry.images()).permute(0, 3, 1, 2)
-            return Loaded(images=pixels, content=entry.content, measured=(entry.mean, entry.std))
+    cached = _cached(split, preprocessing, report)
+    if cached is not None:
+        return cached
     ready = _whole(split, preprocessing) if split.arrays is not None else None
     if ready is not None:
         if report is not None:
@@ -80,6 +78,25 @@ def load_split(
         if damaged:
             raise summarise(damaged, len(split))
     return Loaded(images=torch.from_numpy(out).permute(0, 3, 1, 2), content=content.hex())
+
+
+def _cached(
+    split: Split, preprocessing: Preprocessing, report: Progress | None, *, again: bool = True
+) -> Loaded | None:
+    """Return what the cache has, or now has; None where it has no room. Damaged images are decoded `again`."""
+    entry = None if split.files is None else find_or_decode(split.files, preprocessing, report)
+    if entry is None:
+        return None
+    try:
+        images = OnDisk(entry)
+        pixels = images if worth_it(entry) else images.mapped()
+        return Loaded(images=pixels, content=entry.content, measured=(entry.mean, entry.std))
+    except OSError:  # another process needed its room just now
+        return None
+    except DamagedEntryError:
+        if not again:
+            raise
+    return _cached(split, preprocessing, report, again=False)
 
 
 def _whole(split: Split, preprocessing: Preprocessing) -> np.ndarray | None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from convworks.console import say
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such lock
-    AVAILABLE = False
-else:
-    AVAILABLE = True
+from convworks.locks import lock, same
 
 
 @contextmanager
@@ -25,43 +20,20 @@ def locked(path: Path) -> Iterator[int | None]:
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        free = lock(handle)
+        if free is None:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), str(path))
+        if not free:
             say("another process is decoding the same images: waiting for it")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        if not _same(handle, path):
+            lock(handle, wait=True)
+        if not same(handle, path):
             yield None
             return
         os.ftruncate(handle, 0)  # of a process that was killed
         try:
             yield handle
         finally:
-            if _same(handle, path):
+            if same(handle, path):
                 path.unlink()
     finally:
         os.close(handle)
-
-
-def remove_unused(path: Path) -> None:
-    """Remove a file that no process works on: one that was killed left it behind."""
-    try:
-        handle = os.open(path, os.O_RDWR)
-    except OSError:
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _same(handle, path):
-            path.unlink()
-    except OSError:  # it is in use
-        pass
-    finally:
-        os.close(handle)
-
-
-def _same(handle: int, path: Path) -> bool:
-    """Tell whether the path still names the open file."""
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except OSError:
-        return False

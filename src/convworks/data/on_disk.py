@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from convworks.data.cache import Entry, mapped
+from convworks.data.cache_sums import Sums
 from convworks.errors import RunError
 
 #: Smaller images are mapped instead: to ask the system for each would take longer than to copy it.
@@ -27,6 +28,7 @@ class OnDisk:
         self.shape = torch.Size((n, c, h, w))
         self.handle = os.open(entry.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         weakref.finalize(self, os.close, self.handle)
+        self.sums = Sums(entry, self.handle)
 
     def __len__(self) -> int:
         return self.entry.shape[0]
@@ -39,10 +41,12 @@ class OnDisk:
         for row, number in zip(out, numbers, strict=True):
             if os.preadv(self.handle, [row.data.cast("B")], self.entry.start + number * size) != size:
                 raise RunError(self.entry.path, "has become shorter", "remove it with `convworks cache --clear`")
+            self.sums.check(number, row)
         return torch.from_numpy(out).permute(0, 3, 1, 2)
 
     def mapped(self) -> UInt8[Tensor, "n c h w"]:
         """Return all of them, mapped into memory; who writes to them changes his own copy alone."""
+        self.sums.check_all()
         return torch.from_numpy(mapped(self.handle, self.entry)).permute(0, 3, 1, 2)
 
     def to(self, device: torch.device) -> OnDisk | Tensor:

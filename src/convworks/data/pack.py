@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -26,7 +25,7 @@ from convworks.data.shard_index import NAME, Entry, write_index
 from convworks.data.source import Source, Split
 from convworks.data.tar_index import PLAIN
 from convworks.errors import InputError
-from convworks.files import TEMPORARY
+from convworks.files import atomic_folder, is_free, write_bytes
 
 SIZE = 10**9  # bytes of a shard, as most keep them
 HEADER = tarfile.BLOCKSIZE
@@ -45,26 +44,18 @@ def pack(
     if shard_size < 1:
         raise InputError("--shard-size", f"must be at least 1 byte, not {shard_size}", "1GB is usual")
     _check_folder(source, folder)
-    temporary = folder.absolute().with_name(f"{folder.absolute().name}.{os.getpid()}{TEMPORARY}")
     total = sum(map(len, source.splits.values()))
     try:
-        temporary.mkdir()
-        writer = _Writer(
-            temporary, source.classes, shard_size, lambda done: report(done, total) if report is not None else None
-        )
-        for name, split in source.splits.items():
-            writer.add_split(name, split)
-        with (temporary / NAME).open("xb") as file:
-            file.write(write_index(source.name, source.classes, writer.entries))
-            _flush(file)
-        size = sum(path.stat().st_size for path in temporary.iterdir())
-        if folder.is_dir():
-            folder.rmdir()
-        os.replace(temporary, folder.absolute())
-    except BaseException as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if isinstance(error, OSError):
-            error.filename, error.filename2 = str(folder), None
+        with atomic_folder(folder) as temporary:
+            writer = _Writer(
+                temporary, source.classes, shard_size, lambda done: report(done, total) if report is not None else None
+            )
+            for name, split in source.splits.items():
+                writer.add_split(name, split)
+            write_bytes(temporary / NAME, write_index(source.name, source.classes, writer.entries))
+            size = sum(path.stat().st_size for path in temporary.iterdir())
+    except OSError as error:
+        error.filename, error.filename2 = str(folder), None
         raise
     return Packed(folder=folder, index=folder / NAME, shards=len(writer.entries), images=total, bytes=size)
 
@@ -77,7 +68,7 @@ def _check_folder(source: Source, folder: Path) -> None:
         raise InputError(where, "lies inside the source, which is never written to", "name a place outside")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise InputError(where, "is a link" if folder.is_symlink() else "is a file", "give the name of a new folder")
-    if folder.is_dir() and any(folder.iterdir()):
+    if not is_free(folder):
         raise InputError(where, "the folder is not empty", "give the name of a new folder")
     if not folder.absolute().parent.is_dir():
         raise InputError(where, "its folder does not exist", "make the folder first")

@@ -11,10 +11,10 @@ from typing import Annotated
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
-from pydantic import Field, FiniteFloat, PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from convworks.config import Config
-from convworks.data.config import Fit
+from convworks.data.config import Channels, Fit, Side
 from convworks.data.decode import to_array, to_image
 from convworks.data.picture import Picture, picture_of
 from convworks.data.resample import resample
@@ -28,8 +28,8 @@ class Preprocessing(Config):
     `share` is how much of the shorter side a crop keeps: 0.875 is scaling to 256 and cutting 224 out of the middle.
     """
 
-    size: tuple[PositiveInt, PositiveInt]
-    channels: PositiveInt
+    size: tuple[Side, Side]
+    channels: Channels
     fit: Fit
     mean: tuple[FiniteFloat, ...]
     std: tuple[Annotated[FiniteFloat, Field(gt=0)], ...]

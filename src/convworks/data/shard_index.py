@@ -3,6 +3,7 @@
 It is an index of `wids`, the indexed reader of webdataset (`shardlist` with url, md5sum, nsamples and filesize), with
 more in it: the classes, and of each shard its split and, column by column, names, members, offsets, sizes, labels and
 CRC-32 of its samples. A label is the number of a class, or a list of such numbers where images have any number of them.
+It ends with its own checksum, as its `format` says; indexes of other programs and of earlier versions have no `format`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import numpy as np
 
 from convworks.data.shard_names import ORDER
 from convworks.errors import InputError
+from convworks.signed import is_sealed, sealed
 
-KIND, VERSION = "wids-shard-index-v1", 1
+KIND, VERSION, FORMAT = "wids-shard-index-v1", 1, 2
 NAME = "index.json"
 NUMBERS, TEXTS = ("offsets", "sizes", "labels", "crc32"), ("names", "members")
 AGAIN = "fetch the index again, or pack the set again"
@@ -33,6 +35,12 @@ def parse_index(where: object, content: bytes) -> Index:
         raise InputError(
             where, "lists no shards", "give an index of `convworks data SOURCE --pack DIR`, or of widsindex"
         )
+    form = values.get("format")
+    if form is not None and form != FORMAT:
+        reason = f"has format {form!r}, this version reads {FORMAT}, and indexes without one"
+        raise InputError(where, reason, f"use the version of convworks that wrote it, or {AGAIN}")
+    if form == FORMAT and not is_sealed(content):
+        raise InputError(where, "was changed after it was written (its checksum does not match)", AGAIN)
     classes = values.get("classes", [])
     if not _all(classes, str) or len(set(classes)) < len(classes):
         raise InputError(where, "has a damaged list of classes", AGAIN)
@@ -55,8 +63,8 @@ def write_index(name: str, classes: Sequence[str], shards: Sequence[Entry]) -> b
     for shard in shards:
         facts = {"url": shard.url, "md5sum": shard.md5sum, "nsamples": shard.count, "filesize": shard.length}
         listed.append({**facts, "split": shard.split, "samples": shard.samples})
-    values = {"__kind__": KIND, "wids_version": VERSION, "name": name, "classes": list(classes), "shardlist": listed}
-    return (json.dumps(values, separators=(",", ":")) + "\n").encode()
+    kind = {"__kind__": KIND, "wids_version": VERSION, "format": FORMAT}
+    return sealed({**kind, "name": name, "classes": list(classes), "shardlist": listed})
 
 
 def _entry(where: object, entry: Any, classes: int) -> Entry:

@@ -16,6 +16,7 @@ from convworks.data.source import Source, Split, is_address
 from convworks.data.stretch import Shard, Stretch
 from convworks.data.tar_index import TarIndex, index_tar
 from convworks.errors import InputError
+from convworks.files import read_bytes
 
 MAKE = "make one with `convworks data SOURCE --pack DIR` where the images are, and put all of DIR there"
 
@@ -50,11 +51,7 @@ def open_pattern(path: Path) -> Source:
 def open_index(path: Path) -> Source:
     """Open shards by the index beside them; a mere list of local shards (of widsindex) is completed by reading them."""
     root = path.parent
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "check the index and its permissions") from None
-    index = parse_index(path, content)
+    index = parse_index(path, read_bytes(path))
     for entry in index.shards:
         if not is_address(entry.url):
             _check_shard(path, root / entry.url, entry)

@@ -14,11 +14,14 @@ from convworks.data.labels import Names
 from convworks.data.named import cache_folder
 from convworks.data.signature import state_of
 from convworks.errors import InputError
-from convworks.files import write_text
+from convworks.signed import Kind, read_signed, write_signed
 
 LABELS = ("cls", "json", "txt")  # the first of them that a sample has says its class
 FIELDS = ("label", "cls", "class", "labels")  # of a .json; a list, in any of them, is of several classes
-VERSION = 1
+VERSION, FORMAT = 1, 1
+INDEX = Kind(
+    name="the index of a tar", formats=(0, FORMAT), unsigned=(0,), damaged="remove it: the tar is looked through again"
+)
 LONGEST = 1 << 16  # bytes of a label
 BLOCK = 512  # bytes; two empty ones end a tar
 PLAIN = "img"  # the ending of packed images whose files have none
@@ -42,7 +45,7 @@ def index_tar(path: Path) -> TarIndex:
     found = _read(path, state[0])
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        write_text(place, json.dumps({**known, **asdict(found)}))
+        write_signed(place, {"format": FORMAT, **known, **asdict(found)})
     except OSError:  # a cache that cannot be written costs a pass next time, no more
         pass
     return found
@@ -50,13 +53,13 @@ def index_tar(path: Path) -> TarIndex:
 
 def _remembered(place: Path, known: dict[str, Any]) -> TarIndex | None:
     try:
-        values = json.loads(place.read_text())
+        values = read_signed(place, INDEX)
         if any(values[name] != value for name, value in known.items()):
             return None
         columns = {name: tuple(values[name]) for name in ("members", "offsets", "sizes")}
         labels = tuple(tuple(label) if isinstance(label, list) else label for label in values["labels"])
         return TarIndex(**columns, labels=labels, beside=int(values["beside"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (InputError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
@@ -48,6 +48,11 @@ class ErrorFiles:
     page: Path
     label_errors: Path | None
     candidates: int | None
+
+    def within(self, folder: Path) -> ErrorFiles:
+        """Return the same files in another folder, which they were moved into."""
+        listed = folder / self.label_errors.name if self.label_errors else None
+        return replace(self, page=folder / self.page.name, label_errors=listed)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -23,14 +23,16 @@ from convworks.evaluate.summary import summary
 from convworks.experiments.job import Job, Outcome, make_job
 from convworks.experiments.members import answers
 from convworks.experiments.page import Content, write_page
-from convworks.experiments.record import Experiment, absolute, extended, history, opened, read, write
+from convworks.experiments.record import Experiment, absolute, extended, opened, read, write
 from convworks.experiments.runs import carry_out_all, row
 from convworks.experiments.spread import spread, told
 from convworks.experiments.views import overlaid, scored, scores
 from convworks.files import write_text
 from convworks.training.config import RunConfig
+from convworks.training.folder import history
 
 KIND = "crossval"
+ASKED = {"folds": int, "stratified": bool, "group_by": str | None}
 CHOSEN = "Each network's epoch was chosen on its own fold, so expect a little less on new images."
 
 
@@ -60,7 +62,7 @@ def resume_crossval(place: Path, *, workers: int | str = 1, data: str | Path | N
 
     `data` is where its images are now, if they have been moved.
     """
-    experiment, record = read(place, KIND, data)
+    experiment, record = read(place, KIND, ASKED, data)
     return _carry_out(extended(experiment, record, "folds", None, place), None, place, workers)
 
 

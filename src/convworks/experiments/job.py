@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from convworks import locks
 from convworks.config import override
 from convworks.errors import ConvworksError, InputError, RunError
 from convworks.training import folder
@@ -123,27 +123,5 @@ def _results(job: Job, run: Path, watcher: Watcher) -> dict[str, Any]:
 def _wait_until_free(run: Path) -> None:
     """Wait for a process whose experiment was killed: it saves its run and ends by itself."""
     deadline = time.perf_counter() + PATIENCE
-    while time.perf_counter() < deadline and _locked(run):
+    while time.perf_counter() < deadline and locks.occupied(run):
         time.sleep(0.1)
-
-
-def _locked(run: Path) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock
-        return False
-    with _opened(run) as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-@contextlib.contextmanager
-def _opened(run: Path) -> Iterator[int]:
-    handle = os.open(run, os.O_RDONLY)
-    try:
-        yield handle
-    finally:
-        os.close(handle)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import signal
 import threading
@@ -13,19 +12,27 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from convworks import files
 from convworks.config import build, to_json
 from convworks.data.source import located, open_source
 from convworks.errors import InputError
 from convworks.experiments.command import RECORD, check_place, resume_command
 from convworks.experiments.job import LOGS
+from convworks.signed import Kind, read_signed, write_signed
 from convworks.training import folder
 from convworks.training.config import RunConfig
 from convworks.training.material import divided, fingerprint
 from convworks.training.recorder import RunInterruptedError
 from convworks.training.resume import check_same
 
-FORMAT = 1
+FORMAT = 2
+EXPERIMENT = Kind(
+    name="the record of an experiment",
+    formats=(1, FORMAT),
+    unsigned=(1,),
+    fields={"kind": str, "status": str, "asked": dict, "train": str, "command": str, "configuration": dict},
+    damaged="start it anew",
+    changed="undo the change (--runs and --trials ask for more of them), or start it anew",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,30 +70,29 @@ def write(place: Path, experiment: Experiment, status: str, **more: Any) -> None
         "train": experiment.train,
         "configuration": to_json(experiment.config),
     }
-    files.write_json(place / RECORD, {**values, **more})
+    write_signed(place / RECORD, {**values, **more})
 
 
-def read(place: Path, kind: str, data: str | Path | None = None) -> tuple[Experiment, dict[str, Any]]:
-    """Return an experiment of this kind and its whole record; `data` is where its images have been moved.
+def read(
+    place: Path, kind: str, asked: Mapping[str, Any], data: str | Path | None = None
+) -> tuple[Experiment, dict[str, Any]]:
+    """Return an experiment of this kind and its whole record; `asked` are the types of what this kind asks.
 
-    Raises InputError where there is none, and for other images than those of the runs that have begun.
+    `data` is where its images have been moved. Raises InputError where there is none, where it is damaged or was
+    changed, and for other images than those of the runs that have begun.
     """
     path = place / RECORD
     where = f"--resume {place}"
-    if not path.is_file():
+    if not path.exists():
         raise InputError(where, f"is no experiment: it holds no {RECORD}", f"give the folder that {kind} made")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["format"] != FORMAT:
-            reason = f"has format {record['format']!r}, this version reads {FORMAT}"
-            raise InputError(path, reason, "resume with the version that wrote it")
-        if record["kind"] != kind:
-            raise InputError(where, f"holds {record['kind']}, not {kind}", resume_command(record["kind"], place))
-        config = build(RunConfig, record["configuration"], where=str(path))
-        found = {name: record[name] for name in ("kind", "asked", "train", "command")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"cannot be read as the record of an experiment ({type(error).__name__}: {error})"
-        raise InputError(path, reason, "start it anew") from None
+    record = read_signed(path, EXPERIMENT)
+    if record["kind"] != kind:
+        raise InputError(where, f"holds {record['kind']}, not {kind}", resume_command(record["kind"], place))
+    for name, wanted in asked.items():
+        if not isinstance(record["asked"].get(name), wanted):
+            raise InputError(path, f"has no asked.{name}, or one of the wrong kind", EXPERIMENT.damaged)
+    config = build(RunConfig, record["configuration"], where=str(path))
+    found = {name: record[name] for name in ("kind", "asked", "train", "command")}
     if data is not None:
         config = moved(config, data)
         _check_moved(place, data)
@@ -128,9 +134,7 @@ def opened(experiment: Experiment, out: Path | None, resume: Path | None) -> Ite
     check_place(out, experiment.kind)
     name = f"{experiment.config.recipe}-{experiment.kind}"
     with _terminable(), folder.occupied(out, name, resume) as place:
-        if resume:
-            for partial in place.glob(f"*{files.TEMPORARY}"):
-                partial.unlink(missing_ok=True)
+        folder.sweep(place, below=False)
         try:
             write(place, experiment, "running")
             yield place
@@ -155,14 +159,15 @@ def begun(place: Path) -> list[Path]:
 
 
 def finished(place: Path) -> list[Path]:
-    """List the runs of an experiment that are finished."""
-    return [run for run in begun(place) if json.loads((run / folder.RECORD).read_text())["status"] == "finished"]
+    """List the runs of an experiment that are finished; what cannot be read is none of them."""
+    return [run for run in begun(place) if _is_finished(run)]
 
 
-def history(run: Path) -> list[dict[str, Any]]:
-    """Return the rows of a run's metrics.jsonl."""
-    path = run / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+def _is_finished(run: Path) -> bool:
+    try:
+        return bool(folder.read_values(run)["status"] == "finished")
+    except InputError:
+        return False
 
 
 def _undo(place: Path) -> None:
@@ -171,7 +176,7 @@ def _undo(place: Path) -> None:
         if run.is_dir():
             folder.undo(run, (run,))
     shutil.rmtree(place / LOGS, ignore_errors=True)
-    for path in (place / RECORD, *place.glob("study.db*")):
+    for path in (*place.glob("study.db*"), place / RECORD):  # the record last: until then it can be resumed
         path.unlink(missing_ok=True)
 
 

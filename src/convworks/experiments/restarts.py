@@ -17,13 +17,15 @@ from convworks.experiments.command import resume_command
 from convworks.experiments.job import Job, Outcome, make_job
 from convworks.experiments.members import ensemble
 from convworks.experiments.page import Content, write_page
-from convworks.experiments.record import Experiment, absolute, extended, history, opened, read, write
+from convworks.experiments.record import Experiment, absolute, extended, opened, read, write
 from convworks.experiments.runs import carry_out_all, row
 from convworks.experiments.spread import spread, told
 from convworks.experiments.views import overlaid, scored, scores
 from convworks.training.config import METRICS, RunConfig
+from convworks.training.folder import history
 
 KIND = "restarts"
+ASKED = {"runs": int, "first": int}
 
 
 def restarts(
@@ -45,7 +47,7 @@ def resume_restarts(
 
     `data` is where its images are now, if they have been moved.
     """
-    experiment, record = read(place, KIND, data)
+    experiment, record = read(place, KIND, ASKED, data)
     return _carry_out(extended(experiment, record, "runs", runs, place), None, place, workers)
 
 

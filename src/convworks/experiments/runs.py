@@ -10,9 +10,10 @@ from convworks.evaluate.merit import reached as said_of
 from convworks.evaluate.merit import written
 from convworks.experiments.carry_out import carry_out
 from convworks.experiments.job import Job, Outcome
-from convworks.experiments.record import Experiment, history
+from convworks.experiments.record import Experiment
 from convworks.experiments.show import show
 from convworks.training.config import METRICS, TrainingConfig
+from convworks.training.folder import history
 from convworks.training.recorder import RunInterruptedError
 
 

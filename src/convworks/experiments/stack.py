@@ -20,6 +20,7 @@ from convworks.models.catalogue import row
 from convworks.training.config import RunConfig
 
 KIND, WHOLE = "train", "whole"
+ASKED = {"layers": int}
 
 
 def stack(config: RunConfig, *, train: str, command: str, out: Path | None = None) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def stack(config: RunConfig, *, train: str, command: str, out: Path | None = Non
 
 def resume_stack(place: Path, data: str | Path | None = None) -> dict[str, Any]:
     """Resume in a folder: finished runs are kept, a half-done one goes on; `data` is where the images are now."""
-    experiment, record = read(place, KIND, data)
+    experiment, record = read(place, KIND, ASKED, data)
     if record["status"] == "finished":
         remedy = f"use its bundle: {place / WHOLE / 'bundle'}"
         raise InputError(f"--resume {place}", "all its layers are trained", remedy)

@@ -14,6 +14,7 @@ from convworks.experiments.space import Dimension, Value
 
 MINE = "convworks:run"  # the attribute of a trial that names the folder of its run
 SPACE = "convworks:search"  # the attribute of a study that says what it searches
+REMEDY = "restore it from a copy, or start the search anew"
 INSTALL = 'pip install "convworks[tune]"'
 
 
@@ -39,6 +40,11 @@ def open_storage(url: str) -> Any:
     except Exception as error:  # whatever a driver raises
         text = " ".join(str(error).replace(url, hidden(url)).split()) or type(error).__name__
         raise InputError(where, f"is no storage that Optuna can open ({text[:160]})", remedy) from None
+
+
+def brief(error: Exception) -> str:
+    """Return the kind of an error and its first words."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
 
 
 def hidden(url: str) -> str:
@@ -82,21 +88,26 @@ class Trials:
             if warmup is None
             else module.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=warmup)
         )
-        self.study = module.create_study(
-            storage=storage,
-            study_name=name,
-            direction="maximize" if maximise else "minimize",
-            pruner=pruner,
-            load_if_exists=True,
-        )
         wanted = {"search": [dimension.text for dimension in space], "metric": metric}
-        known = self.study.user_attrs.get(SPACE)
-        if known is None and self.study.get_trials(deepcopy=False):
+        try:
+            self.study = module.create_study(
+                storage=storage,
+                study_name=name,
+                direction="maximize" if maximise else "minimize",
+                pruner=pruner,
+                load_if_exists=True,
+            )
+            known, filled = self.study.user_attrs.get(SPACE), bool(self.study.get_trials(deepcopy=False))
+        except Exception as error:  # whatever a driver makes of a damaged file, or of no answer
+            where, remedy = (place / "study.db", REMEDY) if own else (f"--study {name}", "look at the storage")
+            raise InputError(where, f"cannot be read ({brief(error)})", remedy) from None
+        if known is None and filled:
             raise InputError(f"--study {name}", "holds trials of another program", "choose another name")
         if known is not None and not joined:
             raise InputError(f"--study {name}", "is in the storage already", "choose another name with --study")
         if known is not None and known != wanted:
-            reason = f"searches {'; '.join(known['search'])} by {known['metric']}, which is not what is asked"
+            told = " by ".join(str(known.get(name)) for name in wanted) if isinstance(known, dict) else str(known)
+            reason = f"searches {told}, which is not what is asked"
             raise InputError(f"--study {name}", reason, "ask for the same, or choose another name")
         self.study.set_user_attr(SPACE, wanted)
         self.trials: dict[int, Any] = {}
@@ -117,7 +128,7 @@ class Trials:
                 self.trials[frozen.number] = module.trial.Trial(self.study, frozen._trial_id)
                 self.reported[frozen.number] = set(frozen.intermediate_values)
                 yield frozen.number, dict(frozen.params)
-        distributions = {dimension.field: _distribution(module, dimension) for dimension in self.space}
+        distributions = self.distributions()
         while len(self.counted()) < self.count:
             number = len(self.study.get_trials(deepcopy=False))
             with warnings.catch_warnings():
@@ -129,6 +140,10 @@ class Trials:
             )  # a trial without it never counts: it was killed while it was asked
             self.trials[trial.number], self.reported[trial.number] = trial, set()
             yield trial.number, dict(trial.params)
+
+    def distributions(self) -> dict[str, Any]:
+        """Return what the values of each field are drawn from."""
+        return {dimension.field: _distribution(optuna(), dimension) for dimension in self.space}
 
     def run(self, frozen: Any) -> Path:
         """Return the folder of a trial's run, also where the experiment was moved since."""

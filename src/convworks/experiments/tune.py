@@ -10,6 +10,7 @@ from typing import Any
 
 from convworks.errors import InputError, RunError
 from convworks.evaluate.merit import written
+from convworks.experiments.agreement import check_agreement
 from convworks.experiments.carry_out import carry_out
 from convworks.experiments.job import Job, Outcome, make_job
 from convworks.experiments.record import Experiment, absolute, extended, opened, read, write
@@ -22,6 +23,7 @@ from convworks.training.config import METRICS, RunConfig
 from convworks.training.recorder import RunInterruptedError
 
 KIND = "tune"
+ASKED = {"trials": int, "search": list, "storage": str | None, "study": str, "pruning": bool}
 
 
 def tune(
@@ -75,7 +77,7 @@ def resume_tune(
     password, which is written nowhere.
     """
     optuna()
-    experiment, record = read(place, KIND, data)
+    experiment, record = read(place, KIND, ASKED, data)
     experiment = extended(experiment, record, "trials", trials, place)
     known = experiment.asked["storage"]
     if (known is None and storage is not None) or (
@@ -114,6 +116,8 @@ def _carry_out(
             own=asked["storage"] is None,
             joined=joined,
         )
+        if resume is not None and asked["storage"] is None:
+            check_agreement(found, experiment)
         if (values := start(space, config)) is not None:
             found.start_with(values)  # the first trial is the configuration as it is: what is to be beaten
         _work(experiment, place, found, workers)

@@ -11,10 +11,11 @@ from convworks.evaluate.merit import NAMES, written
 from convworks.experiments import views
 from convworks.experiments.command import resume_command
 from convworks.experiments.page import Content, write_page
-from convworks.experiments.record import Experiment, history
+from convworks.experiments.record import Experiment
 from convworks.experiments.space import Dimension, assignment, start
 from convworks.experiments.trials import Trials, as_plain
 from convworks.training.config import METRICS
+from convworks.training.folder import history
 
 
 def tuned(experiment: Experiment, place: Path, found: Trials) -> dict[str, Any]:

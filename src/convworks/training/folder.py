@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -12,14 +13,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from convworks import files
+from convworks import files, locks
 from convworks.config import build, to_json
 from convworks.data.source import Source
 from convworks.errors import InputError
+from convworks.partial import TEMPORARY
+from convworks.signed import Kind, read_signed, write_signed
 from convworks.training.config import RunConfig
 
-FORMAT = 1
-RECORD = "run.json"
+FORMAT = 2
+RECORD, METRICS = "run.json", "metrics.jsonl"
+Row = dict[str, float | int]
+RUN = Kind(
+    name="the record of a run",
+    formats=(1, FORMAT),
+    unsigned=(1,),
+    fields={"status": str, "configuration": dict},
+    damaged="start the run anew",
+    changed="undo the change (what may change is given to --resume by --epochs and --set), or start the run anew",
+)
 
 
 def claim(out: Path | None, recipe: str) -> Path:
@@ -47,7 +59,7 @@ def check_free(out: Path) -> None:
         raise InputError(
             f"--out {out}", "a run is in it", f"give the name of a new folder, or go on: {resume_command(out)}"
         )
-    if out.is_dir() and any(out.iterdir()):
+    if not files.is_free(out):
         raise InputError(f"--out {out}", "the folder is not empty", "give the name of a new folder")
 
 
@@ -77,6 +89,8 @@ def occupied(out: Path | None, recipe: str, resume: Path | None) -> Iterator[Pat
             continue
     try:
         with _alone(path):
+            check_free(path)  # another run may have ended in between
+            sweep(path)
             yield path
     except BaseException:
         if not list(path.glob("checkpoints/step-*.json")):
@@ -87,56 +101,84 @@ def occupied(out: Path | None, recipe: str, resume: Path | None) -> Iterator[Pat
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Refuse a folder that another process works in; the system lets go of it however a process ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock
+    if not locks.AVAILABLE:
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(folder, "another process is working on this run", "wait for it, or stop it") from None
+        if locks.lock(handle) is False:
+            raise InputError(folder, "another process is working on this run", "wait for it, or stop it")
         yield
     finally:
         os.close(handle)
 
 
 def undo(folder: Path, made: Sequence[Path]) -> None:
-    """Remove a run that ended before it saved anything, and the folders that were made for it, the lowest first."""
-    written = [folder / name for name in (RECORD, "metrics.jsonl", "metrics.csv")]
-    for path in (*written, *folder.glob(f"*{files.TEMPORARY}")):  # what was being written when the process was ended
+    """Remove a run that ended before it saved anything, and the folders that were made for it, the lowest first.
+
+    Its record goes last: until then the run can be resumed, whatever interrupts this.
+    """
+    sweep(folder)
+    with contextlib.suppress(OSError):  # never made
+        (folder / "checkpoints").rmdir()
+    for name in ("metrics.csv", METRICS, RECORD):
         with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-    for empty in (folder / "checkpoints", *made):
-        with contextlib.suppress(OSError):  # not empty, or never made
+            (folder / name).unlink(missing_ok=True)
+    for empty in made:
+        with contextlib.suppress(OSError):  # not empty
             empty.rmdir()
 
 
 def write_record(folder: Path, config: RunConfig, status: str, **more: Any) -> None:
-    """Write run.json: the complete configuration, where the run stands, and what else is known."""
-    files.write_json(folder / RECORD, {"format": FORMAT, "status": status, "configuration": to_json(config), **more})
+    """Write run.json: the complete configuration, where the run stands, and what else is known.
+
+    Unless the run is at work, the checksum of its metrics is in it.
+    """
+    values = {"format": FORMAT, "status": status, "configuration": to_json(config), **more}
+    if status != "running" and (folder / METRICS).is_file():
+        values["metrics_sha256"] = files.sha256(folder / METRICS)
+    write_signed(folder / RECORD, values)
+
+
+def read_values(folder: Path) -> dict[str, Any]:
+    """Return the record of a run as plain values; InputError where there is none, or it is damaged or was changed."""
+    path = folder / RECORD
+    if not path.exists():
+        raise InputError(folder, f"is no run: it holds no {RECORD}", "give the folder of a run, for example runs/NAME")
+    return read_signed(path, RUN)
 
 
 def read_record(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
-    """Return the configuration of a run and its whole record; InputError where there is none or it is damaged."""
-    path = folder / RECORD
-    if not path.is_file():
-        raise InputError(folder, f"is no run: it holds no {RECORD}", "give the folder of a run, for example runs/NAME")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["format"] != FORMAT:
-            raise InputError(
-                path,
-                f"has format {record['format']!r}, this version reads {FORMAT}",
-                "resume with the version that wrote it",
-            )
-        return build(RunConfig, record["configuration"], where=str(path)), record
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            path, f"cannot be read as the record of a run ({type(error).__name__}: {error})", "start the run anew"
-        ) from None
+    """Return the configuration of a run and its whole record; InputError as in `read_values`."""
+    record = read_values(folder)
+    if record["status"] == "finished" and not _are_results(record.get("results")):
+        raise InputError(folder / RECORD, "says that the run is finished, without its results", RUN.damaged)
+    return build(RunConfig, record["configuration"], where=str(folder / RECORD)), record
+
+
+def history(folder: Path) -> list[Row]:
+    """Return the rows of metrics.jsonl; none where there is none yet.
+
+    Raises InputError where it is damaged, or is not what the record of a run says that has ended.
+    """
+    path = folder / METRICS
+    wanted = read_values(folder).get("metrics_sha256") if (folder / RECORD).exists() else None
+    if not path.exists() and wanted is None:
+        return []
+    content = files.read_bytes(path)
+    rows: list[Row] = []
+    with contextlib.suppress(ValueError, RecursionError):
+        rows = [json.loads(line) for line in content.splitlines()]
+    whole = all(isinstance(row, dict) and set(map(type, row.values())) <= {int, float} for row in rows)
+    if not whole or bool(rows) != bool(content.strip()) or wanted not in (None, hashlib.sha256(content).hexdigest()):
+        raise InputError(path, f"is damaged, or not what {RECORD} says", RUN.damaged)
+    return rows
+
+
+def _are_results(values: Any) -> bool:
+    """Tell whether this is what a finished run says of itself, as far as others rely on it."""
+    kinds = {"epochs": int, "best_epoch": int, "validation": dict, "test": dict | None}
+    return isinstance(values, dict) and all(isinstance(values.get(name), kind) for name, kind in kinds.items())
 
 
 def saved(folder: Path) -> tuple[str, str]:
@@ -144,9 +186,9 @@ def saved(folder: Path) -> tuple[str, str]:
     return "what was done until the last checkpoint is saved", f"go on with: {resume_command(folder)}"
 
 
-def sweep(folder: Path) -> None:
-    """Delete what an interrupted write left behind."""
-    for path in list(folder.rglob(f"*{files.TEMPORARY}")):
+def sweep(folder: Path, *, below: bool = True) -> None:
+    """Delete what an interrupted write left behind, in a folder that is this process's alone, and in those below it."""
+    for path in list((folder.rglob if below else folder.glob)(f"*{TEMPORARY}")):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convworks import locks
 from convworks.errors import InputError
 from convworks.evaluate.merit import figure, main, share
+from convworks.training import folder as run_folder
+from convworks.training.checkpoint_state import read_state, steps
 from convworks.training.config import METRICS
-from convworks.training.folder import RECORD
 from convworks.training.resume import differences
 
+REMEDY = "leave it out, or move it away"
 MOST_ENTRIES = 200_000  # of folders that are looked through
 
 
@@ -63,7 +65,7 @@ def find_runs(folders: Iterable[Path]) -> Iterator[Path]:
             looked += len(below) + len(files)
             if looked > MOST_ENTRIES:
                 raise InputError(folder, f"has more than {MOST_ENTRIES:,} files below", "give the folder with the runs")
-            if RECORD in files:
+            if run_folder.RECORD in files:
                 below.clear()  # a run holds no runs
                 if (identity := os.path.realpath(place)) not in seen:
                     seen.add(identity)
@@ -73,14 +75,14 @@ def find_runs(folders: Iterable[Path]) -> Iterator[Path]:
 
 def read_run(folder: Path) -> Run:
     """Read a run. Raises InputError where it is damaged, or where its run.json is something else's."""
-    path = folder / RECORD
+    path = folder / run_folder.RECORD
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = run_folder.read_values(folder)
         configuration, status = record["configuration"], str(record["status"])
         metric = str(configuration["training"].get("best", "top1"))  # older runs do not say
         if metric not in METRICS:
             raise ValueError(f"training.best is {metric!r}")
-        history = _history(folder)
+        history = run_folder.history(folder)
         reached = [float(row[f"validation_{metric}"]) for row in history]
         if configuration["training"].get("kept") == "last":
             reached = reached[-1:]
@@ -89,7 +91,7 @@ def read_run(folder: Path) -> Run:
             name=str(folder),
             network=str(configuration["model"]["name"]),
             source=_short(str(configuration["data"]["source"])),
-            status="killed" if status == "running" and not _worked_on(folder) else status,
+            status="killed" if status == "running" and locks.occupied(folder) is False else status,
             epochs=int(history[-1]["epoch"]) if history else 0,
             planned=int(configuration["training"]["epochs"]),
             metric=metric,
@@ -101,21 +103,25 @@ def read_run(folder: Path) -> Run:
             configuration=configuration,
             history=history,
         )
+    except InputError as error:
+        why = error.reason if error.where == str(path) else f"{Path(error.where).name} {error.reason}"
+        why = why.removeprefix(f"cannot be read as {run_folder.RUN.name}: ")
+        raise InputError(path, f"cannot be read as a run ({why})", REMEDY) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
         reason = f"cannot be read as a run ({type(error).__name__}: {error})"
-        raise InputError(path, reason, "leave it out, or move it away") from None
+        raise InputError(path, reason, REMEDY) from None
 
 
 def curve(folder: Path, run: Run) -> list[dict[str, Any]]:
     """Return the rows of a run as `curves` draws them: training from its finer points where a checkpoint has them."""
     rows = [dict(row) for row in run.history]
-    saved = sorted((folder / "checkpoints").glob("step-*.json"))
+    checkpoints = folder / "checkpoints"
     try:
-        fine = json.loads(saved[-1].read_text(encoding="utf-8"))["state"]["progress"]["curve"]
+        fine = read_state(checkpoints, steps(checkpoints)[-1])[0]["progress"]["curve"]
         points = [
             {name: float(point[name]) for name in ("epoch", "train_loss", f"train_{share(point)}")} for point in fine
         ]
-    except (IndexError, OSError, ValueError, KeyError, TypeError, StopIteration):
+    except (IndexError, InputError, OSError, ValueError, KeyError, TypeError, StopIteration):
         return rows
     if len(points) <= len(rows):
         return rows
@@ -135,28 +141,5 @@ def _at(values: Any, name: str) -> Any:
     return values
 
 
-def _history(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "metrics.jsonl"
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def _short(source: str) -> str:
     return Path(source).name or source
-
-
-def _worked_on(folder: Path) -> bool:
-    """Tell whether a process works on a run: it holds the lock of its folder."""
-    try:
-        import fcntl
-    except ImportError:  # Windows has no such lock: what the record says is all that is known
-        return True
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from convworks.training.config import METRICS
 
 Row = dict[str, float | int]
@@ -60,8 +62,11 @@ class Progress:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Progress:
-        """Rebuild what `to_state` gave."""
-        return cls(**{**state, "totals": Totals(**state["totals"]), "window": Totals(**state["window"])})
+        """Rebuild what `to_state` gave; KeyError, TypeError or ValueError where it cannot be that."""
+        progress: Progress = TypeAdapter(cls).validate_python(state)
+        if progress.epoch != len(progress.history):
+            raise ValueError(f"epoch {progress.epoch} after {len(progress.history)} rows of history")
+        return progress
 
     def end_step(self, loss: float, correct: float, seen: int, seconds: float) -> None:
         """Count a batch and the time it took."""

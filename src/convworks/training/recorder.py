@@ -81,7 +81,7 @@ class Recorder(Events):
         )
 
     def _save(self, setup: Setup, progress: Progress) -> None:
-        folder, training, found = self.folder / "checkpoints", setup.config.training, recorded(setup)
+        folder, found = self.folder / "checkpoints", recorded(setup)
         if broken := [name for name, tensor in found.items() if not tensor.isfinite().all()]:
             reason = f"{broken[0]} is no longer finite after step {progress.step}"
             raise RunError("training", reason, "clip the gradients or lower the learning rate, and go on from before")
@@ -91,9 +91,15 @@ class Recorder(Events):
             "processes": setup.world.size,
         }
         checkpoint.save_checkpoint(folder, progress.step, found, state)
-        epochs = [*progress.history[-training.keep_last :], *progress.ranked(training.best)[: training.keep_best]]
-        checkpoint.keep_checkpoints(folder, {progress.step, *(int(row["step"]) for row in epochs)})
+        self.tidy(setup, progress)
         self.saved = time.perf_counter()
+
+    def tidy(self, setup: Setup, progress: Progress) -> None:
+        """Delete the checkpoints that the configuration does not keep."""
+        training = setup.config.training
+        epochs = [*progress.history[-training.keep_last :], *progress.ranked(training.best)[: training.keep_best]]
+        kept = {progress.step, *(int(row["step"]) for row in epochs)}
+        checkpoint.keep_checkpoints(self.folder / "checkpoints", kept)
 
 
 def write_metrics(folder: Path, history: Sequence[Row]) -> None:

@@ -27,6 +27,7 @@ from convworks.layers.synchronised import synchronise
 from convworks.models.count import count
 from convworks.training import checkpoint, display, folder
 from convworks.training.begin import begin, placed
+from convworks.training.checkpoint_state import steps
 from convworks.training.config import RunConfig
 from convworks.training.finish import finish
 from convworks.training.freeze import freezing, rate_factors
@@ -89,7 +90,7 @@ def _joined(
     """Train as one of the processes; all but the first return nothing."""
     check_tracking(config)
     check_machine(config, source, world)
-    fresh = resume is None or not checkpoint.steps(resume / "checkpoints")
+    fresh = resume is None or not steps(resume / "checkpoints")
     setup, material = prepare(world, config, source, loss, fresh=fresh)
     check_schedule(setup.config.training, setup.steps)
     if world.rank == 0:
@@ -152,6 +153,7 @@ def _leading(
                 with display.display() as shown, Recorder(path, known, shown) as recorder:
                     work = fit_machine if is_machine(setup.config.model) else fit
                     work(setup, progress, Several((recorder, *trackers, *events)))
+                    recorder.tidy(setup, progress)  # a process that was killed may not have come to it
                 best = _kept(path / "checkpoints", setup, progress)
                 restore(checkpoint.load_checkpoint(path / "checkpoints", int(best["step"]))[0], setup)
                 results = finish(path, setup, material, progress, best, facts, loading=loaded - started)
@@ -166,7 +168,7 @@ def _leading(
 
 def _kept(folder: Path, setup: Setup, progress: Progress) -> Row:
     """Return the best epoch, or the last, that has a checkpoint: somebody may have deleted a damaged one."""
-    known, training = checkpoint.steps(folder), setup.config.training
+    known, training = steps(folder), setup.config.training
     ranked = progress.ranked(training.best) if training.kept == "best" else progress.history[::-1]
     found = next((row for row in ranked if row["step"] in known), ranked[0])
     if found is not ranked[0]:
@@ -250,7 +252,7 @@ def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, An
     if setup.world.size > 1 and isinstance(error, RuntimeError) and GONE.search(str(error)):
         first = " ".join(str(error).split())[:100]
         error = RunError("torchrun", f"another process of the run has ended ({first})", "see what it wrote above")
-    if checkpoint.steps(path / "checkpoints"):
+    if steps(path / "checkpoints"):
         if isinstance(error, KeyboardInterrupt):
             error = RunInterruptedError("interrupted", *folder.saved(path))
         elif isinstance(error, OSError) and error.strerror:
@@ -265,7 +267,7 @@ def _resumed(path: Path, setup: Setup, known: dict[str, Any]) -> Progress:
     """Restore the last checkpoint of a run; a run that has none yet starts from the beginning."""
     folder.sweep(path)
     checkpoints = path / "checkpoints"
-    if not checkpoint.steps(checkpoints):
+    if not steps(checkpoints):
         check_same(setup.config.data.source, folder.read_record(path)[1].get("fingerprint", known), known)
         shutil.rmtree(checkpoints, ignore_errors=True)
         return Progress(share=setup.task.share)
@@ -273,7 +275,8 @@ def _resumed(path: Path, setup: Setup, known: dict[str, Any]) -> Progress:
     try:
         began, progress = state["fingerprint"], Progress.from_state(state["progress"])
         processes = state["processes"]
-    except (KeyError, TypeError) as error:
+        progress.ranked(setup.config.training.best)
+    except (KeyError, TypeError, ValueError) as error:
         reason = f"its last checkpoint cannot be read ({type(error).__name__}: {error})"
         raise InputError(checkpoints, reason, "start the run anew") from None
     make_room(setup.network, {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items()})

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from convworks import files
 from convworks.config import to_json
 from convworks.errors import InputError
+from convworks.signed import Kind, read_signed, write_signed
 from convworks.training.config import RunConfig
 from convworks.training.resume import CHANGEABLE
 from convworks.training.track_point import Point
 
 T = TypeVar("T")
 RECORD = "mlflow.json"  # in the run folder: which run of which MLflow it is
+FORMAT = 1
+MLFLOW = Kind(
+    name="the note of a run in MLflow",
+    formats=(0, FORMAT),
+    unsigned=(0,),
+    fields={"tracking_uri": str, "run_id": str},
+    damaged="delete it to track the run anew",
+)
 EXPERIMENT = "convworks"
 MOST_POINTS, MOST_PARAMETERS, LONGEST = 1000, 100, 500  # what one request may hold
 
@@ -31,7 +38,7 @@ class MLflow:
         from mlflow import MlflowClient
 
         self.record = run / RECORD
-        known = _read(self.record) if self.record.exists() else {}
+        known = read_signed(self.record, MLFLOW) if self.record.exists() else {}
         self.client = MlflowClient(tracking_uri=known.get("tracking_uri") or tracking_uri())
         self.seen: set[tuple[str, int]] = set()
         values = dict(_flat(to_json(config)))
@@ -40,7 +47,7 @@ class MLflow:
             self._go_on()
         else:
             self.identity = self._start(run, {k: v for k, v in values.items() if k not in CHANGEABLE})
-            files.write_json(self.record, {"tracking_uri": tracking_uri(), "run_id": self.identity})
+            write_signed(self.record, {"format": FORMAT, "tracking_uri": tracking_uri(), "run_id": self.identity})
         for name in CHANGEABLE:
             if name in values:
                 self.client.set_tag(self.identity, name, values[name])
@@ -98,15 +105,6 @@ def tracking_uri() -> str:
     if "://" in given or given.startswith("databricks"):
         return given
     return Path(given.removeprefix("file:")).absolute().as_uri()
-
-
-def _read(path: Path) -> dict[str, str]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {name: str(found[name]) for name in ("tracking_uri", "run_id")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"cannot be read ({type(error).__name__}: {error})"
-        raise InputError(path, reason, "delete it to track the run anew") from None
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
