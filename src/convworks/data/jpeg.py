@@ -61,14 +61,12 @@ def decode_jpeg(content: bytes, at_least: tuple[int, int] | None = None) -> Pict
     if orientation is None or SPACES[space] == "CMYK":
         _decode(content, SPACES[space], (-(-height // 8), -(-width // 8)))
         return None
-    turned = orientation in SIDEWAYS
-    scale = scale_of((height, width), at_least[::-1] if turned and at_least is not None else at_least)
+    sideways = orientation in SIDEWAYS
+    scale = scale_of((height, width), at_least[::-1] if sideways and at_least is not None else at_least)
     pixels = _decode(content, SPACES[space], (-(-height // scale), -(-width // scale)))
     if pixels is None:
         return None
-    if orientation in TURNS:
-        pixels = np.ascontiguousarray(TURNS[orientation](pixels))
-    return Picture(pixels, (width, height) if turned else (height, width))
+    return Picture(_turn(pixels, orientation), (width, height) if sideways else (height, width))
 
 
 def scale_of(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
@@ -121,6 +119,17 @@ def _without_zeros(content: bytes, words: str) -> bytes | None:
         return None
     before = content[:place].rstrip(b"\0")
     return before + (b"\0" if before.endswith(b"\xff") else b"") + content[place + int(extra[1]) :]
+
+
+def _turn(pixels: Pixels, orientation: int) -> UInt8[np.ndarray, "shown_h shown_w c"]:
+    """Turn stored pixels as they are to be shown."""
+    if orientation not in TURNS:
+        return pixels
+    shown = TURNS[orientation](pixels)
+    turned = np.empty(shown.shape, np.uint8)
+    for channel in range(shown.shape[2]):  # five times as fast as copying three bytes a pixel
+        turned[:, :, channel] = shown[:, :, channel]
+    return turned
 
 
 def _marked(content: bytes) -> bool:
