@@ -743,8 +743,8 @@ MEASURING: Rows = {
         lambda p: [*evaluate(p.bundle(), p.folder()), "--by", "site"],
         "--by | no table | --slices FILE.csv",
     ),
-    "slices that are nowhere": (lambda p: sliced(p, None), "s.csv | no such file"),
-    "slices that are a folder": (lambda p: sliced(p, None, where="data"), "data | is a folder | CSV"),
+    "slices that are nowhere": (lambda p: sliced(p, None), "s.csv | No such file | check"),
+    "slices that are a folder": (lambda p: sliced(p, None, where="data"), "data | is a folder | name a file"),
     "slices that are empty": (lambda p: sliced(p, ""), "s.csv | is empty | header"),
     "slices without rows": (lambda p: sliced(p, "path,site\n"), "s.csv | no rows | a line for each image"),
     "slices without paths": (
@@ -796,7 +796,7 @@ MEASURING: Rows = {
         lambda p: ["compare", p.bundle(), "bundle", "--data", p.folder(), "--out", "data/x"],
         "--out data/x | inside the source | outside",
     ),
-    "comparison of a missing file": (lambda p: ["compare", "x.csv", "y.csv"], "x.csv | no such file"),
+    "comparison of a missing file": (lambda p: ["compare", "x.csv", "y.csv"], "x.csv | No such file"),
     "comparison of another table": (
         lambda p: ["compare", p.write("x.csv", "path,label\nm,a\n"), "x.csv"],
         "x.csv | no column 'predicted' | it has: path, label",

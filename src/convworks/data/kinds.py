@@ -41,7 +41,7 @@ def open_path(text: str | Path) -> Source:
             return parquet.open_folder(path)
         return cifar.open_folder(path) if cifar.recognise(path) else folder.open_folder(path)
     name = path.name.lower()
-    if name.endswith(".csv"):
+    if name.endswith((".csv", ".tsv")):
         return table.open_table(path)
     if name.endswith(".json"):
         return shards.open_index(path)
