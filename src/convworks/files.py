@@ -79,6 +79,11 @@ def check_regular(path: Path) -> None:
     _opened(path, 0).close()
 
 
+def is_there(path: Path) -> bool:
+    """Say whether there is something else than a folder, which `open_regular` opens, or refuses by its name."""
+    return path.exists() and not path.is_dir()
+
+
 def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
     """Return all bytes of a regular file; InputError where it cannot be read, or has more than `limit` bytes."""
     with _opened(path, 0) as file:

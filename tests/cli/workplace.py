@@ -45,8 +45,10 @@ def snapshot(root: Path) -> dict[str, str]:
     for path in sorted(root.rglob("*")):
         if path.is_symlink():
             content = f"link to {path.readlink()}"
+        elif path.is_file():
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
         else:
-            content = "folder" if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
+            content = "folder" if path.is_dir() else "pipe"
         found[str(path.relative_to(root))] = content
     return found
 

@@ -96,7 +96,7 @@ def load_bundle(path: Path) -> Bundle:
     except InputError as error:  # it names fields of a run, and its remedy is one for a run
         own = "name it with convworks.network, if it is one of your own, or " if error.where == "model" else ""
         raise InputError(file, f"{error.where}: {error.reason}", own + REMEDY) from None
-    if not weights.is_file() or files.sha256(weights) != description["weights_sha256"]:
+    if not weights.exists() or files.sha256(weights) != description["weights_sha256"]:
         raise InputError(weights, "is missing or does not have the checksum in bundle.json", REMEDY)
     try:
         state = load_file(weights)

@@ -9,6 +9,7 @@ from convworks.data.download import fetch
 from convworks.data.named import cache_folder
 from convworks.data.source import Report
 from convworks.errors import InputError
+from convworks.files import read_text
 from convworks.models.pretrained import IMAGENET_CLASSES, Pretrained, find_pretrained
 
 
@@ -54,11 +55,7 @@ def imagenet_classes(report: Report | None = None) -> tuple[str, ...]:
 
 def read_classes(path: Path) -> tuple[str, ...]:
     """Read the names of classes from a text file, one a line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(path, f"cannot be read ({error})", "give a text file with one name a line") from None
-    names = tuple(line.strip() for line in text.splitlines() if line.strip())
+    names = tuple(line.strip() for line in read_text(path).splitlines() if line.strip())
     if len(names) < 2:
         raise InputError(path, f"names {len(names)} classes", "write one name a line, at least two")
     return names

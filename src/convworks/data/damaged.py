@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ from convworks.data.place import Place, container, read_bytes
 from convworks.data.signature import signature_of
 from convworks.data.source import Source, Split
 from convworks.errors import ConvworksError, InputError
-from convworks.files import write_json
+from convworks.files import read_json, write_json
 
 LEAST = (2, 2)  # JPEGs are looked through at an eighth of their size: all their bytes are read, few pixels made
 
@@ -91,8 +90,8 @@ def _damaged(name: str, split: Split) -> list[Damage]:
     signature = signature_of(files, f"damaged, {DECODER}") if local and lock.AVAILABLE and cache.limit() else None
     note = cache.folder() / f"{signature}{cache.DAMAGED}"
     if signature is not None:
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            return [Damage(**values) for values in json.loads(note.read_text(encoding="utf-8"))["damaged"]]
+        with suppress(InputError, ValueError, TypeError, KeyError):
+            return [Damage(**values) for values in read_json(note)["damaged"]]
     with counting(f"looking through {name}") as report:
         found = each(look, len(files), report)
     # What could not be read may be readable the next time, though nothing about the file has changed.

@@ -14,7 +14,7 @@ from convworks.data.labels import Names
 from convworks.data.named import cache_folder
 from convworks.data.signature import state_of
 from convworks.errors import InputError
-from convworks.files import write_text
+from convworks.files import open_regular, read_json, write_text
 
 LABELS = ("cls", "json", "txt")  # the first of them that a sample has says its class
 FIELDS = ("label", "cls", "class", "labels")  # of a .json; a list, in any of them, is of several classes
@@ -50,20 +50,20 @@ def index_tar(path: Path) -> TarIndex:
 
 def _remembered(place: Path, known: dict[str, Any]) -> TarIndex | None:
     try:
-        values = json.loads(place.read_text())
+        values = read_json(place)
         if any(values[name] != value for name, value in known.items()):
             return None
         columns = {name: tuple(values[name]) for name in ("members", "offsets", "sizes")}
         labels = tuple(tuple(label) if isinstance(label, list) else label for label in values["labels"])
         return TarIndex(**columns, labels=labels, beside=int(values["beside"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (InputError, ValueError, KeyError, TypeError):
         return None
 
 
 def _read(path: Path, length: int) -> TarIndex:
     samples: dict[str, dict[str, tarfile.TarInfo]] = {}
     try:
-        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+        with open_regular(path, buffering=-1) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             end = 0
             for member in tar:
                 end = member.offset_data + -(-member.size // BLOCK) * BLOCK
@@ -84,8 +84,6 @@ def _read(path: Path, length: int) -> TarIndex:
     except tarfile.TarError as error:
         reason = f"is no uncompressed tar, or is damaged ({error})"
         raise InputError(path, reason, "fetch it again, or unpack .gz and the like first") from None
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "check the shard and its permissions") from None
     if not rows:
         raise InputError(path, f"holds no images ({sum(map(len, samples.values()))} other files)", "remove it")
     members, offsets, sizes, labels = zip(*rows, strict=True)
