@@ -72,6 +72,38 @@ def test_json_that_is_none(tmp_path: Path, text: str, reason: str) -> None:
         files.read_json(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("a/~/b", "a/~/b"),
+        ("~", "/home/me"),
+        ("~/a b", "/home/me/a b"),
+        ("~/$NAME", "/home/me/n"),
+        ("~there/x", "~there/x"),  # a folder here
+        ("~nobody-is-called-so/x", "~nobody-is-called-so/x"),
+        ("$NAME.png", "n.png"),
+        ("${NAME}x/*.png", "nx/*.png"),
+        ("$UNKNOWN/x", "$UNKNOWN/x"),
+        ("$here/x", "$here/x"),  # a folder here
+        ("${here}/x", "h/x"),
+        ("http://a/~b/$NAME", "http://a/~b/$NAME"),
+        ("mnist", "mnist"),
+        ("./mnist", "./mnist"),
+        ("", ""),
+    ],
+)
+def test_paths_are_meant_as_shells_read_them(
+    text: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"HOME": "/home/me", "NAME": "n", "here": "h"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("UNKNOWN", raising=False)
+    for folder in ("$here", "~there/x"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert files.expand(text) == meant
+
+
 #: What opens files by itself, and why it may: what is meant is no file of anybody's, or has been looked at before.
 OWN = {
     "files.py": "the readers themselves",

@@ -9,7 +9,7 @@ from convworks.data.download import fetch
 from convworks.data.named import cache_folder
 from convworks.data.source import Report
 from convworks.errors import InputError
-from convworks.files import read_text
+from convworks.files import path_from, path_of, read_text
 from convworks.models.pretrained import IMAGENET_CLASSES, Pretrained, find_pretrained
 
 
@@ -21,7 +21,7 @@ def is_name(text: str | Path) -> bool:
 def locate(place: str | Path, report: Report | None = None) -> Path:
     """Return the folder of a bundle given by path, or by name: then it is made in the cache if it is not there."""
     if not is_name(place):
-        return Path(place)
+        return path_of(place)
     entry = find_pretrained(str(place))
     folder = cache_folder() / "bundles" / str(place).replace(":", "-")
     if not (folder / "bundle.json").is_file():
@@ -36,9 +36,9 @@ def locate(place: str | Path, report: Report | None = None) -> Path:
 
 def fetch_weights(entry: Pretrained, report: Report | None = None) -> Path:
     """Return the file of published weights: from $CONVWORKS_DATA/weights, the cache, or its official address."""
-    own = os.environ.get("CONVWORKS_DATA")
-    if own and (Path(own) / "weights" / entry.file).is_file():
-        return Path(own) / "weights" / entry.file
+    own = path_from("CONVWORKS_DATA")
+    if own is not None and (own / "weights" / entry.file).is_file():
+        return own / "weights" / entry.file
     path = cache_folder() / "weights" / entry.file
     if not path.is_file():
         fetch(_address(entry.address), path, checksum=f"sha256:{entry.checksum}", report=report)

@@ -14,7 +14,10 @@ import convworks.cli.experiments
 import convworks.cli.taps  # noqa: F401  (their commands register themselves)
 from convworks.cli.answer import Answer
 from convworks.cli.commands import app
+from convworks.cli.paths import expand_paths
 from convworks.errors import ConvworksError, InputError, RunError
+
+expand_paths(app)
 
 
 def main() -> None:
