@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import hashlib
 import json
 import os
@@ -22,6 +23,15 @@ MARKS = {
     codecs.BOM_UTF32_BE: "UTF-32",
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
+}
+REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space, or choose another place"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "check its permissions, or choose another place"),
+    errno.EROFS: "choose a place that can be written to",
+    errno.EFBIG: "choose a place that takes larger files, or raise the limit (ulimit -f)",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.EIO: "check the disk, or choose another place",
 }
 AS_UTF_8 = 'save it as UTF-8 (in spreadsheets "CSV UTF-8")'
 
@@ -158,6 +168,11 @@ def _opened(path: Path, buffering: int) -> IO[bytes]:
         what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
         raise InputError(path, f"is {what}, not a regular file", "name a file, or copy its content into one")
     return open(handle, "rb", buffering=buffering)
+
+
+def remedy(error: OSError) -> str:
+    """Return what helps against a failure of the system."""
+    return REMEDIES.get(error.errno or 0, "check the path and its permissions")
 
 
 def unreadable(path: object, error: OSError) -> InputError:
