@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 from pathlib import Path
@@ -69,3 +70,80 @@ def test_json_that_is_none(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(InputError, match=reason):
         files.read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("a/~/b", "a/~/b"),
+        ("~", "/home/me"),
+        ("~/a b", "/home/me/a b"),
+        ("~/$NAME", "/home/me/n"),
+        ("~there/x", "~there/x"),  # a folder here
+        ("~nobody-is-called-so/x", "~nobody-is-called-so/x"),
+        ("$NAME.png", "n.png"),
+        ("${NAME}x/*.png", "nx/*.png"),
+        ("$UNKNOWN/x", "$UNKNOWN/x"),
+        ("$here/x", "$here/x"),  # a folder here
+        ("${here}/x", "h/x"),
+        ("http://a/~b/$NAME", "http://a/~b/$NAME"),
+        ("mnist", "mnist"),
+        ("./mnist", "./mnist"),
+        ("", ""),
+    ],
+)
+def test_paths_are_meant_as_shells_read_them(
+    text: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"HOME": "/home/me", "NAME": "n", "here": "h"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("UNKNOWN", raising=False)
+    for folder in ("$here", "~there/x"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert files.expand(text) == meant
+
+
+#: What opens files by itself, and why it may: what is meant is no file of anybody's, or has been looked at before.
+OWN = {
+    "files.py": "the readers themselves",
+    "hardware.py": "/proc",
+    "data/memory.py": "/proc and /sys",
+    "data/digits.py": "scikit-learn's own file",
+    "data/cache.py": "the user's cache",
+    "data/download.py": "the user's cache",
+    **dict.fromkeys(
+        (
+            *("bundle/description.py", "experiments/record.py", "training/checkpoint.py", "training/folder.py"),
+            *("training/listing.py", "training/track_mlflow.py"),
+        ),
+        "records of runs",
+    ),
+}
+
+
+def test_every_file_is_read_by_the_readers_that_refuse_pipes() -> None:
+    root = Path(files.__file__).parent
+    found = []
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if name in OWN:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and _reads(node):
+                found.append(f"{name}:{node.lineno}: {ast.unparse(node)[:80]}")
+    assert found == []
+
+
+def _reads(call: ast.Call) -> bool:
+    """Say whether a call opens a file for reading by its name."""
+    if not isinstance(call.func, ast.Attribute | ast.Name):
+        return False
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id
+    owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+    if name in ("read_text", "read_bytes"):
+        return owner not in ("", "files") and "__file__" not in owner  # beside it lie files of the package
+    if name != "open" or owner in ("os", "Image") or any(word.arg == "fileobj" for word in call.keywords):
+        return False
+    texts = [node.value for node in ast.walk(call) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return not any(set(text) <= set("rwaxbt+") and set(text) & set("wax") for text in texts)

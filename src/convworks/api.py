@@ -15,6 +15,7 @@ from convworks.data.source import Source, located, open_source
 from convworks.errors import InputError
 from convworks.experiments.command import RECORD as EXPERIMENT
 from convworks.experiments.command import check_place, parse_workers
+from convworks.files import expand, path_of
 from convworks.hardware import refuse_torchrun, restarted
 from convworks.hardware import restarts as allowed_restarts
 from convworks.recipes import recipe as find_recipe
@@ -64,16 +65,16 @@ def train(
     if resume is not None:
         if out is not None:
             raise InputError("--out", "a run that goes on stays where it is", "leave it out")
-        if (Path(resume) / EXPERIMENT).exists():
+        if (path_of(resume) / EXPERIMENT).exists():
             changes = changes_of(model, None, device, seed, deterministic, overrides)
             _check_resumed(recipe, None, [*changes, *([str(epochs)] if epochs is not None else [])], "--json")
             from convworks.experiments.stack import resume_stack
 
-            return resume_stack(Path(resume), data)
+            return resume_stack(path_of(resume), data)
         if restarted():  # by torchrun: what was asked for is in the run already
-            return _resume(Path(resume), None, None, None, [], loss, events)
+            return _resume(path_of(resume), None, None, None, [], loss, events)
         changes = changes_of(model, None, device, seed, deterministic, overrides)
-        return _resume(Path(resume), epochs, recipe, data, changes, loss, events)
+        return _resume(path_of(resume), epochs, recipe, data, changes, loss, events)
     if out is None and allowed_restarts() > 0:
         raise InputError("--out", "is needed, for a run that torchrun may start again to find itself", "name a folder")
     if isinstance(epochs, str):
@@ -84,10 +85,10 @@ def train(
     if loss is not None:
         own = {"kind": "own", "name": own_name(loss)}
         changes.append(assignment("training.loss", own))
-    if restarted() and out is not None and (Path(out) / folder.RECORD).exists():
-        return _resume(Path(out), None, None, None, [], loss, events)  # torchrun started all processes again
+    if restarted() and out is not None and (path_of(out) / folder.RECORD).exists():
+        return _resume(path_of(out), None, None, None, [], loss, events)  # torchrun started all processes again
     config, source = configure(recipe, data, changes)
-    place = Path(out) if out is not None else None
+    place = path_of(out) if out is not None else None
     folder.check_outside(folder.claim(place, config.recipe), source)
     if config.training.pretraining is not None:
         refuse_torchrun("training.pretraining")
@@ -127,7 +128,7 @@ def restarts(
         _check_resumed(recipe, out, changes, "--runs and --workers")
         from convworks.experiments.restarts import resume_restarts
 
-        return resume_restarts(Path(resume), runs=runs, workers=parse_workers(workers), data=data)
+        return resume_restarts(path_of(resume), runs=runs, workers=parse_workers(workers), data=data)
     config, asked = _experiment("restarts", recipe, data, changes, out, command, workers)
     from convworks.experiments.restarts import restarts as work
 
@@ -162,7 +163,7 @@ def crossval(
         _check_resumed(recipe, out, [*changes, *(["folds"] if given else [])], "--workers")
         from convworks.experiments.crossval import resume_crossval
 
-        return resume_crossval(Path(resume), workers=parse_workers(workers), data=data)
+        return resume_crossval(path_of(resume), workers=parse_workers(workers), data=data)
     config, asked = _experiment("crossval", recipe, data, changes, out, command, workers)
     from convworks.experiments.crossval import crossval as work
 
@@ -202,7 +203,7 @@ def tune(
         _check_resumed(recipe, out, [*changes, *given], "--trials, --storage and --workers")
         from convworks.experiments.tune import resume_tune
 
-        return resume_tune(Path(resume), trials=trials, storage=storage, workers=parse_workers(workers), data=data)
+        return resume_tune(path_of(resume), trials=trials, storage=storage, workers=parse_workers(workers), data=data)
     config, asked = _experiment("tune", recipe, data, changes, out, command, workers)
     from convworks.experiments.tune import tune as work
 
@@ -285,7 +286,7 @@ def _experiment(
     from convworks.training import folder
 
     config, source = configure(recipe, data, changes)
-    place = Path(out) if out is not None else None
+    place = path_of(out) if out is not None else None
     check_place(place, kind)
     folder.check_outside(folder.claim(place, f"{config.recipe}-{kind}"), source)
     from convworks.training.suit import makes_images
@@ -302,12 +303,13 @@ def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str
     """Return the complete configuration and the opened source, from a recipe or from what the data look like."""
     if recipe is None and data is None:
         recipe = "digits/default"
+    data = None if data is None else expand(str(data))
     if recipe is not None:
         config = find_recipe(recipe)
         from convworks.training.suit import suited
 
         if data is not None:
-            config = override(config, [assignment("data.source", str(data))])
+            config = override(config, [assignment("data.source", data)])
         found = changed(config, changes, data)
         source = open_source(found.data.source, report=downloading())
         return changed(suited(config, source, found.model), changes, data), source
@@ -316,7 +318,7 @@ def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str
 
     assert data is not None
     source = open_source(data, report=downloading())
-    config = default(source, str(data))
+    config = default(source, data)
     model = changed(config, changes, data).model
     return changed(suited(config, source, model), changes, data), source
 

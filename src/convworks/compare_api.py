@@ -13,7 +13,7 @@ import numpy as np
 from convworks.console import downloading
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
-from convworks.files import atomic_folder
+from convworks.files import atomic_folder, path_of
 
 if TYPE_CHECKING:
     from convworks.data.preprocess import Preprocessing
@@ -43,18 +43,19 @@ def compare(
     """
     began = time.perf_counter()
     source = None if data is None else open_source(data, report=downloading())
-    places = [Path(first), Path(second)]
+    places = [path_of(first), path_of(second)]
     files = [_is_table(place) for place in places]
     if source is None and not all(files):
         raise InputError("--data", "is needed to compare bundles", "name a source, or give two predictions.csv")
     if split is not None:
         _check_split(source, split)
-    if out is not None:
+    folder = None if out is None else path_of(out)
+    if folder is not None:
         from convworks.training.folder import check_free, check_outside
 
-        check_free(Path(out))
+        check_free(folder)
         if source is not None:
-            check_outside(Path(out), source)
+            check_outside(folder, source)
     from convworks.evaluate.pair import check_classes, pair, read_answers, told
 
     predictors = [None if file else _load(place, device) for place, file in zip(places, files, strict=True)]
@@ -73,7 +74,7 @@ def compare(
         answers.append(table)
     found = pair(*answers)
     values = {**found.plain(), "data": None if data is None else str(data)}
-    if out is not None:
+    if folder is not None:
         from convworks.evaluate.pair_page import write_pair
 
         words = ["convworks", "compare", *map(str, places), *(["--data", str(data)] if data is not None else [])]
@@ -81,9 +82,9 @@ def compare(
         title = f"{places[0]} and {places[1]}{f' on {source.name}' if source is not None else ''}"
         shown = next((predictor.bundle.preprocessing for predictor in predictors if predictor is not None), None)
         image = None if source is None else _pictures(source, split, found.first.names, shown)
-        with atomic_folder(Path(out)) as place:
+        with atomic_folder(folder) as place:
             page = write_pair(place, found, title=title, image=image, command=shlex.join(words))
-        values["report"] = str(Path(out) / page.name)
+        values["report"] = str(folder / page.name)
     values["seconds"] = round(time.perf_counter() - began, 3)
     return values
 

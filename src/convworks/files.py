@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +19,23 @@ from convworks.partial import TEMPORARY, own_file, own_folder, remove_unused
 
 LARGEST_TEXT = 256 * 2**20  # bytes: no text that convworks reads at once comes near it
 DEEPEST = 64  # objects and lists in each other: no JSON that convworks writes comes near it
+#: How text of other encodings begins; of two marks that begin alike the longer one first.
+MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space, or choose another place"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "check its permissions, or choose another place"),
+    errno.EROFS: "choose a place that can be written to",
+    errno.EFBIG: "choose a place that takes larger files, or raise the limit (ulimit -f)",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.EIO: "check the disk, or choose another place",
+}
+AS_UTF_8 = 'save it as UTF-8 (in spreadsheets "CSV UTF-8")'
 
 
 @contextmanager
@@ -98,45 +117,54 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def open_regular(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading, unbuffered; InputError where it cannot be read.
+def open_regular(path: Path, *, buffering: int = 0) -> Iterator[IO[bytes]]:
+    """Open a file for reading, unbuffered by default; InputError where it cannot be read.
 
     A pipe or a device is refused: reading one may never end.
     """
-    try:
-        # Without O_NONBLOCK, opening a pipe waits for somebody to write into it; a regular file does not care.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except OSError as error:
-        raise unreadable(path, error) from None
-    mode = os.fstat(handle).st_mode
-    if not stat.S_ISREG(mode):
-        os.close(handle)
-        what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
-        raise InputError(path, f"is {what}, not a regular file", "name a file, or copy its content into one")
-    with open(handle, "rb", buffering=0) as file:
+    with _opened(path, buffering) as file:
         try:
             yield file
         except OSError as error:
+            if error.errno is None:  # not the system's: somebody does not like what is in the file
+                raise
             raise unreadable(path, error) from None
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what cannot be opened by `open_regular`, before a library opens it by its name."""
+    _opened(path, 0).close()
+
+
+def is_there(path: Path) -> bool:
+    """Say whether there is something else than a folder, which `open_regular` opens, or refuses by its name."""
+    return path.exists() and not path.is_dir()
 
 
 def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
     """Return all bytes of a regular file; InputError where it cannot be read, or has more than `limit` bytes."""
-    with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if limit is not None and size > limit:
-            raise InputError(path, f"has {size:,} bytes, more than {limit:,}", "name another file")
-        content: bytes = file.read()
+    with _opened(path, 0) as file:
+        try:
+            if limit is not None and (size := os.fstat(file.fileno()).st_size) > limit:
+                raise InputError(path, f"has {size:,} bytes, more than {limit:,}", "name another file")
+            content: bytes = file.read()
+        except OSError as error:
+            raise unreadable(path, error) from None
     return content
 
 
-def read_text(path: Path, *, limit: int = LARGEST_TEXT) -> str:
+def read_text(path: Path, *, limit: int = LARGEST_TEXT, errors: str = "strict") -> str:
     """Return the text of a UTF-8 file, with or without a byte-order mark; InputError where it is none."""
+    content = read_bytes(path, limit=limit)
+    marked = next((name for mark, name in MARKS.items() if content.startswith(mark)), None)
+    if marked or b"\0" in content:  # zeros are in no text, but in UTF-16 without a mark
+        reason = f"is {marked} text, not UTF-8" if marked else "holds zero bytes: it is no text, or UTF-16, not UTF-8"
+        raise InputError(path, reason, AS_UTF_8)
     try:
-        return read_bytes(path, limit=limit).decode("utf-8-sig")
+        return content.decode("utf-8-sig", errors)
     except UnicodeDecodeError as error:
         reason = f"is no UTF-8 text (byte {error.start} is 0x{error.object[error.start]:02x})"
-        raise InputError(path, reason, "save it as UTF-8") from None
+        raise InputError(path, reason, AS_UTF_8) from None
 
 
 def read_json(path: Path, *, limit: int = LARGEST_TEXT) -> Any:
@@ -162,6 +190,50 @@ def _measure(value: Any, left: int) -> None:
             _measure(each, left - 1)
 
 
+def path_of(text: str | Path) -> Path:
+    """Return a path as it is meant: see `expand`."""
+    return Path(expand(str(text)))
+
+
+def expand(text: str) -> str:
+    """Return a path with `~` (at its beginning) and variables ($NAME, ${NAME}) replaced; an address as it is.
+
+    What exists as it is written wins: a file called `~`, and whatever is in a folder that is called `$NAME`.
+    """
+    if "://" in text or os.path.lexists(text):
+        return text
+    text = os.path.expanduser(text)  # unlike Path.expanduser, it leaves the home of nobody as it is
+    head, dollar, tail = text.rpartition("$")
+    named = head + dollar + tail.partition(os.sep)[0]
+    return text if dollar and os.path.lexists(named) else os.path.expandvars(text)
+
+
+def path_from(variable: str) -> Path | None:
+    """Return the path that a variable of the environment gives; None where it gives none."""
+    text = os.environ.get(variable)
+    return path_of(text) if text else None
+
+
+def _opened(path: Path, buffering: int) -> IO[bytes]:
+    """Open a regular file; InputError for anything else."""
+    try:
+        # Without O_NONBLOCK, opening a pipe waits for somebody to write into it; a regular file does not care.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise unreadable(path, error) from None
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise InputError(path, f"is {what}, not a regular file", "name a file, or copy its content into one")
+    return open(handle, "rb", buffering=buffering)
+
+
+def remedy(error: OSError) -> str:
+    """Return what helps against a failure of the system."""
+    return REMEDIES.get(error.errno or 0, "check the path and its permissions")
+
+
 def unreadable(path: object, error: OSError) -> InputError:
     """Return the error that says that a file cannot be read, and why."""
     return InputError(path, f"cannot be read ({error.strerror or error})", "check the file and its permissions")
@@ -173,5 +245,6 @@ def _refuse(word: str) -> Any:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with open_regular(path) as file:
+        content: Any = file  # files have more methods than their type says
+        return hashlib.file_digest(content, "sha256").hexdigest()

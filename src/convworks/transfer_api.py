@@ -13,6 +13,7 @@ from convworks.config import assignment
 from convworks.console import downloading
 from convworks.data.source import open_source
 from convworks.errors import InputError
+from convworks.files import expand, path_of
 
 if TYPE_CHECKING:
     from convworks.evaluate.feature_table import FeatureTable
@@ -50,6 +51,7 @@ def transfer(
     changes = changes_of(None, epochs, device, seed, deterministic, overrides)
     if skip_damaged is not False:
         changes.insert(0, assignment("data.skip_damaged", SKIPPED if skip_damaged is True else skip_damaged))
+    data = expand(str(data))
     place = locate(bundle, downloading())
     source = open_source(data, report=downloading())
     from convworks.training.transfer import look
@@ -66,11 +68,11 @@ def transfer(
         model = recipe.adapted(
             found.bundle.model, path=str(place), head=head, cut=found.cut, outputs=found.outputs, layers=found.layers
         )
-    config = suited(recipe.default(source, str(data), model, found.bundle.preprocessing, freeze=freeze), source, model)
+    config = suited(recipe.default(source, data, model, found.bundle.preprocessing, freeze=freeze), source, model)
     config = changed(config, changes, data)
     if (config.model.name, config.model.cut) != (model.name, model.cut):
         raise InputError("--set model", "changes the network that was cut", "say with BUNDLE and --cut what it is")
-    target = Path(out) if out is not None else None
+    target = path_of(out) if out is not None else None
     folder.check_outside(folder.claim(target, config.recipe), source)
     from convworks.training.run import train as run
 

@@ -128,3 +128,10 @@ def test_every_entry_names_a_network_of_its_publisher_and_a_checksum(name: str) 
     assert entry.checksum in entry.file
     assert entry.address.startswith("https://")
     assert name.partition(":")[0] == entry.name
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n"])
+def test_names_of_classes_with_or_without_a_byte_order_mark(tmp_path: Path, mark: bytes, ends: bytes) -> None:
+    (tmp_path / "c.txt").write_bytes(mark + ends.join((b"kite", b" crane ", b"", b"gr\xc3\xb6\xc3\x9fe")) + ends)
+    assert pretrained.read_classes(tmp_path / "c.txt") == ("kite", "crane", "größe")

@@ -423,8 +423,8 @@ FILTERING: Rows = {
     "empty kernel": (lambda p: kernel(p, ""), "kernel | no numbers | write rows"),
     "ragged kernel": (lambda p: kernel(p, "1 2 3; 4 5"), "kernel row 2 | length 2 | row 1 has length 3 | semicolon"),
     "kernel that is no number": (lambda p: kernel(p, "1 nan; 2 3"), "kernel row 1 | nan | finite"),
-    "kernel file of no text": (lambda p: kernel(p, p.write("k.txt", b"\xff\0")), "k.txt | no text | numbers in rows"),
-    "kernel file is a folder": (lambda p: kernel(p, p.images("k")), "k | no file | numbers in rows"),
+    "kernel file of no text": (lambda p: kernel(p, p.write("k.txt", b"\xff\0")), "k.txt | no text | save it as UTF-8"),
+    "kernel file is a folder": (lambda p: kernel(p, p.images("k")), "k | is a folder, not a regular file"),
     "too large a kernel": (lambda p: kernel(p, "1 " * 102), "kernel | 1 rows of 102 | 101 | smaller"),
     "even kernel": (lambda p: kernel(p, "1 1; 1 1"), "--padding same | 'same' | kernel_size=2 | odd"),
     "kernel larger than the image": (
@@ -746,8 +746,8 @@ MEASURING: Rows = {
         lambda p: [*evaluate(p.bundle(), p.folder()), "--by", "site"],
         "--by | no table | --slices FILE.csv",
     ),
-    "slices that are nowhere": (lambda p: sliced(p, None), "s.csv | no such file"),
-    "slices that are a folder": (lambda p: sliced(p, None, where="data"), "data | is a folder | CSV"),
+    "slices that are nowhere": (lambda p: sliced(p, None), "s.csv | No such file | check"),
+    "slices that are a folder": (lambda p: sliced(p, None, where="data"), "data | is a folder | name a file"),
     "slices that are empty": (lambda p: sliced(p, ""), "s.csv | is empty | header"),
     "slices without rows": (lambda p: sliced(p, "path,site\n"), "s.csv | no rows | a line for each image"),
     "slices without paths": (
@@ -799,7 +799,7 @@ MEASURING: Rows = {
         lambda p: ["compare", p.bundle(), "bundle", "--data", p.folder(), "--out", "data/x"],
         "--out data/x | inside the source | outside",
     ),
-    "comparison of a missing file": (lambda p: ["compare", "x.csv", "y.csv"], "x.csv | no such file"),
+    "comparison of a missing file": (lambda p: ["compare", "x.csv", "y.csv"], "x.csv | No such file"),
     "comparison of another table": (
         lambda p: ["compare", p.write("x.csv", "path,label\nm,a\n"), "x.csv"],
         "x.csv | no column 'predicted' | it has: path, label",

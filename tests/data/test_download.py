@@ -218,7 +218,7 @@ def test_two_at_once(server: Server, tmp_path: Path) -> None:
 
 def test_folder_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"cannot be written \(.*\); make room or set XDG_CACHE_HOME"):
+    with pytest.raises(RunError, match=r"cannot be written \(.*\); check the path .* or set XDG_CACHE_HOME"):
         get(server, tmp_path / "file" / "below" / "file")
     assert server.asked == []
 

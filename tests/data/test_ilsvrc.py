@@ -255,7 +255,7 @@ BAD: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Any], str]] = {
         write("synset_words.txt", f"{TENCH} a\n{TENCH} b\n"),
         f"line 2 | {TENCH} a second time | keep one",
     ),
-    "a list that is no text": (folders, write("synset_words.txt", b"\xff\xfe"), "synset_words.txt | not UTF-8 | fetch"),
+    "a list that is no text": (folders, write("synset_words.txt", b"\xff\xfe"), "synset_words.txt | UTF-8 | save it"),
     "a solution without its columns": (flat_solution, write(KAGGLE, "id,label\n1,2\n"), "line 2 | of the form"),
     "a solution with an image twice": (
         flat_solution,

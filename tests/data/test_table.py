@@ -11,7 +11,7 @@ from convworks.errors import InputError
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("a.png", "b.png", "c.png", "sub/d, e.png"):
+    for name in ("a.png", "b.png", "c.png", "sub/d, e.png", "sub/f.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("L", (4, 4)).save(tmp_path / name)
     return tmp_path
@@ -35,7 +35,7 @@ def test_reads_rows(folder: Path) -> None:
 
 def test_reads_splits_and_absolute_paths(folder: Path) -> None:
     text = "label,Split,path,size\nx,train,a.png,1\ny,TRAIN,b.png,2\n"
-    source = open_source(table(folder, f"{text}x,val,{folder}/c.png,3\ny,validation,sub/../b.png,4\n"))
+    source = open_source(table(folder, f'{text}x,val,{folder}/c.png,3\ny,validation,"sub/../sub/d, e.png",4\n'))
     assert list(source.splits) == ["train", "validation"]
     files = source.splits["validation"].files
     assert files is not None
@@ -51,7 +51,8 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "labels.csv: has no column 'path' in its header (empty)"),
     "no header": ("a.png,x\nb.png,y\n", "has no column 'path' in its header (a.png, x)"),
     "missing column": ("path,lable\na.png,x\n", "has no column 'label' in its header (path, lable) (did you mean"),
-    "semicolons": ("path;label\na.png;x\n", "has no column 'path' in its header (path;label)"),
+    "semicolons": ("file;label\na.png;x\n", "has no column 'path' in its header (file, label)"),
+    "semicolons in fields": ("path;labels\na.png;x;y\n", "labels.csv line 2: has more fields than the header"),
     "no rows": ("path,label\n", "has a header but no rows"),
     "missing file": ("path,label\na.png,x\nno.png,y\n", "names 1 of 2 files that do not exist: no.png"),
     "empty label": ("path,label\na.png,x\nb.png,\n", "labels.csv line 3: has no label"),
@@ -61,9 +62,13 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "empty split": ("path,label,split\na.png,x,\n", "labels.csv line 2: has no split"),
     "unknown split": ("path,label,split\na.png,x,dev\n", "labels.csv line 2: has the split 'dev'"),
     "twice": ("path,label\na.png,x\nb.png,y\na.png,y\n", "labels.csv line 4: names a.png again, after line 2"),
+    "twice, with a dot": ("path,label\na.png,x\n./a.png,y\n", "line 3: names ./a.png again, after line 2 as a.png"),
+    "twice, by a folder": ("path,label\na.png,x\nsub/../a.png,x\n", "line 3: names sub/../a.png again, after line 2"),
+    "twice, with backslashes": ("path,label\nsub/f.png,x\nsub\\f.png,x\n", "line 3: names sub/f.png again, after"),
     "one class": ("path,label\na.png,x\nb.png,x\n", "has 1 class in train ('x')"),
     "class not in train": ("path,label,split\na.png,x,train\nb.png,y,train\nc.png,z,test\n", "test has class 'z'"),
-    "not UTF-8": (b"path,label\na.png,\xff\xfe\n", "is not UTF-8 text"),
+    "not UTF-8": (b"path,label\na.png,\xff\xfe\n", "is no UTF-8 text (byte 17 is 0xff)"),
+    "UTF-16": ("path,label\na.png,x\n".encode("utf-16"), "is UTF-16 text"),
     "quotes": ('path,label\n"a.png,x\n', "is not a CSV file"),
     "too many fields": ("path,label\na.png,x,y,z\n", "labels.csv line 2: has more fields than the header"),
     "column twice": ("path,label,label\na.png,x,y\n", "names a column twice"),
@@ -77,6 +82,45 @@ def test_bad_tables(folder: Path, name: str) -> None:
         with_validation(open_source(table(folder, text)), fraction=0.5, seed=0, limit=None)
     assert reason in str(caught.value)
     assert caught.value.remedy
+
+
+def test_a_file_that_comes_twice_is_known_by_what_it_is(folder: Path) -> None:
+    (folder / "link.png").symlink_to("a.png")
+    (folder / "hard.png").hardlink_to(folder / "a.png")
+    (folder / "linked").symlink_to("sub")
+    for first, second in (
+        ("a.png", str(folder / "a.png")),
+        ("link.png", "a.png"),
+        ("a.png", "hard.png"),
+        ("sub/f.png", "linked/f.png"),
+    ):
+        with pytest.raises(InputError, match=f"line 3: names {second} again, after line 2 as {first}"):
+            open_source(table(folder, f"path,label,split\n{first},x,train\n{second},y,test\n"))
+    (folder / "nowhere.png").symlink_to("gone")
+    assert len(open_source(table(folder, "path,label\na.png,x\nnowhere.png,y\n")).splits["train"]) == 2
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_semicolons_and_tabs_part_cells_too(folder: Path, delimiter: str, ending: str) -> None:
+    lines = (
+        ("Path", "label", "split"),
+        ("b.png", "no", "train"),
+        ('"sub/d, e.png"', "y;t", "test"),
+        ("a.png", "y", "val"),
+    )
+    text = "\r\n".join(delimiter.join(f'"{cell}"' if ";" in cell else cell for cell in cells) for cells in lines)
+    path = table(folder, text).rename(folder / f"x.{ending}")
+    source = open_source(path)
+    assert source.classes == ("no", "y", "y;t")
+    assert source.splits["test"].names == ("sub/d, e.png",)
+
+
+def test_backslashes_in_paths_are_slashes_unless_there_is_such_a_file(folder: Path) -> None:
+    Image.new("L", (4, 4)).save(folder / "sub\\g.png")
+    train = open_source(table(folder, "path,label\nsub\\f.png,x\n.\\a.png,y\nsub\\g.png,y\n")).splits["train"]
+    assert train.names == ("./a.png", "sub/f.png", "sub\\g.png")
+    assert train.files == (folder / "a.png", folder / "sub/f.png", folder / "sub\\g.png")
 
 
 def test_many_missing_files_are_counted(folder: Path) -> None:

@@ -109,6 +109,21 @@ def test_a_network_and_itself_do_not_differ(tmp_path: Path) -> None:
     assert "do not tell which is better" in (tmp_path / "out" / "compare.html").read_text()
 
 
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "'=", "'"])
+def test_names_that_spreadsheets_would_compute_are_read_as_they_were(tmp_path: Path, start: str) -> None:
+    plain = made(1, n=20)
+    odd = replace(
+        plain,
+        names=tuple(start + name for name in plain.names),
+        classes=tuple(start.strip() + name for name in plain.classes),
+    )
+    path = Path(write(tmp_path / "a.csv", odd))
+    found = read_answers(path)
+    assert (found.names, found.labels) == (told("A", odd).names, told("A", odd).labels)
+    assert found.classes == frozenset(odd.classes)
+    assert convworks.compare(path, path)["n"] == 20
+
+
 def test_a_file_that_names_an_image_twice_is_refused(tmp_path: Path) -> None:
     path = Path(write(tmp_path / "a.csv", made(1)))
     path.write_text(path.read_text() + path.read_text().splitlines()[3] + "\n")

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import csv
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from convworks.csv_files import read_csv
 from convworks.errors import InputError, RunError
 from convworks.evaluate.predictions import CSV_CLASSES, Predictions
 
@@ -38,8 +38,8 @@ def test_csv_round_trip_with_awkward_names(tmp_path: Path) -> None:
     names = ("test/a,b.png", "test/line\nbreak.png", "plain")
     rows = [[0.5, 0.25, 0.25], [1e-7, 0.9999999, 0], [0.1, 0.2, 0.7]]
     make(rows, [0, 2, 2], classes, names).write_csv(tmp_path / "predictions.csv")
-    with (tmp_path / "predictions.csv").open(encoding="utf-8", newline="") as file:
-        read = list(csv.DictReader(file))
+    header, cells = read_csv(tmp_path / "predictions.csv", "path")
+    read = [dict(zip(header, row, strict=True)) for _, row in cells]
     assert [row["path"] for row in read] == list(names)
     assert [row["label"] for row in read] == [classes[i] for i in (0, 2, 2)]
     assert [row["predicted"] for row in read] == [classes[i] for i in (0, 1, 2)]
@@ -48,6 +48,9 @@ def test_csv_round_trip_with_awkward_names(tmp_path: Path) -> None:
         assert [float(row[f"p:{name}"]) for name in classes] == pytest.approx(expected, rel=1e-5)
         assert float(row["probability"]) == pytest.approx(max(expected), rel=1e-5)
     assert os.listdir(tmp_path) == ["predictions.csv"]
+    text = (tmp_path / "predictions.csv").read_text(encoding="utf-8")
+    assert ",=" not in text  # which a spreadsheet would compute
+    assert text.count(",'=1+1") == 3  # the label twice, and one answer
 
 
 def test_csv_keeps_no_column_a_class_where_there_are_many(tmp_path: Path) -> None:

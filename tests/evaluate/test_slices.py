@@ -74,3 +74,13 @@ def test_columns_are_read_and_matched(tmp_path: Path) -> None:
     assert match(path, values, names, {"train/c.png"}) == ["north", "(empty)", None]
     with pytest.raises(InputError, match=r"names 1 of 3 images that are not in the split, the first 'train/c.png'"):
         match(path, values, names, ())
+
+
+def test_columns_are_matched_however_a_table_spells_the_names(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes("\ufeffpath;site\r\n.\\test\\a.png;north\r\n./test//b.png;'=1\r\ntest/c\\d.png;east\r\n".encode())
+    names = ["test/a.png", "test/b.png", "test/c\\d.png", "test/c/d.png"]
+    assert match(path, read_column(path, "site"), names, ()) == ["north", "=1", "east", None]
+    path.write_text("path\tsite\ntest/a.png\tnorth\n./test/a.png\tsouth\n")
+    with pytest.raises(InputError, match=r"names test/a.png twice, as north and south"):
+        match(path, read_column(path, "site"), names, ())

@@ -140,9 +140,9 @@ def test_wrong_texts(text: str) -> None:
     [
         (b"", "no numbers"),
         (b"1 2\n3\n", "row 2"),
-        (b"\x89PNG\xff\xfe", "is no text"),
-        (b"\0\0\0", "is no number"),
-        (b"1 " * 600_000, "larger than 1,000,000 bytes"),
+        (b"\x89PNG\xff\xfe", "is no UTF-8 text"),
+        (b"\0\0\0", "it is no text"),
+        (b"1 " * 600_000, "more than 1,000,000"),
     ],
 )
 def test_wrong_files(content: bytes, words: str, tmp_path: Path) -> None:
@@ -156,5 +156,5 @@ def test_wrong_files(content: bytes, words: str, tmp_path: Path) -> None:
 
 def test_what_is_no_file(tmp_path: Path) -> None:
     for path in (tmp_path, Path("/dev/zero")):
-        with pytest.raises(InputError, match="is no file that holds a kernel"):
+        with pytest.raises(InputError, match="not a regular file"):
             parse_kernel(str(path))

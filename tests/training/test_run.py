@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 import convworks
 from convworks.bundle.bundle import load_bundle
 from convworks.errors import InputError, RunError
-from convworks.training import checkpoint, folder
+from convworks.training import checkpoint, checkpoint_state, folder
 from convworks.training import run as run_module
 from convworks.training.listing import read_run
 
@@ -131,7 +131,7 @@ def test_a_diverging_run_says_where_and_keeps_its_last_checkpoint(
     record = json.loads((tmp_path / "wild" / "run.json").read_text())
     assert record["status"] == "stopped"
     assert "the loss at step" in record["reason"]
-    assert checkpoint.steps(tmp_path / "wild" / "checkpoints")
+    assert checkpoint_state.steps(tmp_path / "wild" / "checkpoints")
 
 
 def test_a_run_that_diverges_before_its_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_run_that_diverges_before_its_first_checkpoint_leaves_nothing(tmp_path
 
 def test_only_the_last_and_the_best_checkpoint_stay(run: dict[str, Any]) -> None:
     folder = Path(run["run"]) / "checkpoints"
-    kept = checkpoint.steps(folder)
+    kept = checkpoint_state.steps(folder)
     assert len(list(folder.iterdir())) == 2 * len(kept) <= 4
 
 

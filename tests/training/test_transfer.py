@@ -21,7 +21,7 @@ from convworks.errors import InputError
 from convworks.evaluate.feature_table import FeatureTable
 from convworks.layers.network import Network
 from convworks.signed import write_signed
-from convworks.training import checkpoint
+from convworks.training import checkpoint_state
 from convworks.training.svm import best_of, calibrated
 
 
@@ -153,7 +153,7 @@ def test_a_machine_that_was_stopped_goes_on(run: Path, tmp_path: Path, head: str
     again = convworks.train(resume=tmp_path / "run")
     assert again["test"] == found["test"]
     assert all(torch.equal(value, before[name]) for name, value in weights(tmp_path / "run").items())
-    assert checkpoint.steps(tmp_path / "run" / "checkpoints") == [1]
+    assert checkpoint_state.steps(tmp_path / "run" / "checkpoints") == [1]
 
 
 def test_probabilities_of_a_machine_are_calibrated(run: Path, tmp_path: Path) -> None:

@@ -1,16 +1,21 @@
-"""The model card of a bundle."""
+"""The model card of a bundle: Markdown, in which names of classes and sources are no more than text."""
 
 from __future__ import annotations
 
+import re
+from html import escape
 from typing import Any
 
 from convworks.bundle.description import IMAGES, SEVERAL
 
 _SHOWN_CLASSES = 100
+#: What Markdown would take for markup, for mathematics, or for the beginning of a link.
+_MARKUP = re.compile(r"[\\`*\[\]~$]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 def card(description: dict[str, Any]) -> str:
     """Write the README.md of a bundle from its description."""
+    description = _plain(description)
     record = description["record"]
     preprocessing = description["preprocessing"]
     height, width = preprocessing["size"]
@@ -48,6 +53,18 @@ def card(description: dict[str, Any]) -> str:
         *_making(record),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with every text in it as Markdown that shows the text, on one line."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if not isinstance(value, str):
+        return value
+    line = "".join(letter if letter.isprintable() else " " for letter in value)
+    return escape(_MARKUP.sub(r"\\\g<0>", " ".join(line.split())), quote=False)
 
 
 def _what(description: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from convworks.data.download import fetch
 from convworks.data.named import cache_folder
 from convworks.data.source import Report
 from convworks.errors import InputError
+from convworks.files import path_from, path_of, read_text
 from convworks.models.pretrained import IMAGENET_CLASSES, Pretrained, find_pretrained
 
 
@@ -20,7 +21,7 @@ def is_name(text: str | Path) -> bool:
 def locate(place: str | Path, report: Report | None = None) -> Path:
     """Return the folder of a bundle given by path, or by name: then it is made in the cache if it is not there."""
     if not is_name(place):
-        return Path(place)
+        return path_of(place)
     entry = find_pretrained(str(place))
     folder = cache_folder() / "bundles" / str(place).replace(":", "-")
     if not (folder / "bundle.json").is_file():
@@ -35,9 +36,9 @@ def locate(place: str | Path, report: Report | None = None) -> Path:
 
 def fetch_weights(entry: Pretrained, report: Report | None = None) -> Path:
     """Return the file of published weights: from $CONVWORKS_DATA/weights, the cache, or its official address."""
-    own = os.environ.get("CONVWORKS_DATA")
-    if own and (Path(own) / "weights" / entry.file).is_file():
-        return Path(own) / "weights" / entry.file
+    own = path_from("CONVWORKS_DATA")
+    if own is not None and (own / "weights" / entry.file).is_file():
+        return own / "weights" / entry.file
     path = cache_folder() / "weights" / entry.file
     if not path.is_file():
         fetch(_address(entry.address), path, checksum=f"sha256:{entry.checksum}", report=report)
@@ -54,11 +55,7 @@ def imagenet_classes(report: Report | None = None) -> tuple[str, ...]:
 
 def read_classes(path: Path) -> tuple[str, ...]:
     """Read the names of classes from a text file, one a line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(path, f"cannot be read ({error})", "give a text file with one name a line") from None
-    names = tuple(line.strip() for line in text.splitlines() if line.strip())
+    names = tuple(line.strip() for line in read_text(path).splitlines() if line.strip())
     if len(names) < 2:
         raise InputError(path, f"names {len(names)} classes", "write one name a line, at least two")
     return names

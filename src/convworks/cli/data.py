@@ -13,6 +13,7 @@ from convworks.cli.answer import Answer, table
 from convworks.cli.place import check_place
 from convworks.config import to_json
 from convworks.console import counting, downloading
+from convworks.data.duplicates import duplicates, told_duplicates
 from convworks.data.labels import told
 from convworks.data.sheet import write_contact_sheet
 from convworks.data.source import Source, open_source
@@ -35,11 +36,14 @@ def run(text: str, *, sheet: Path | None, augment: str | None = None, overrides:
     path = _place(source, sheet, "sheet")
     with counting("looking") as report:
         found = survey(source, decode=True, report=report)
-    values = _values(found)
+    shared = duplicates(source)
+    values = {**_values(found), "duplicates": [asdict(each) for each in shared]}
     if sum(found.totals.values()) > len(found.damaged):
         write_contact_sheet(source, path)
         values["sheet"] = str(path)
-    return Answer(values=values, text=_text(found, values, text), status=1 if found.damaged else 0)
+    return Answer(
+        values=values, text=_text(found, values, text, told_duplicates(shared)), status=1 if found.damaged else 0
+    )
 
 
 def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | None) -> Answer:
@@ -117,7 +121,7 @@ def _imbalance(found: Survey) -> list[str]:
     return [told + " classes equally often, --set training.loss.class_weights=balanced weighs them"]
 
 
-def _text(found: Survey, values: dict[str, object], text: str) -> str:
+def _text(found: Survey, values: dict[str, object], text: str, shared: list[str]) -> str:
     splits = list(found.totals)
     rows = [[name, *(found.counts[split].get(name, 0) for split in splits)] for name in found.classes]
     several = "any number of them an image" if found.unlabelled else ""
@@ -143,6 +147,7 @@ def _text(found: Survey, values: dict[str, object], text: str) -> str:
     lines += [f"  {path}: {reason}" for path, reason in found.damaged[:SHOWN]]
     if len(found.damaged) > SHOWN:
         lines.append(f"  and {len(found.damaged) - SHOWN:,} more (--json lists them)")
+    lines += shared
     if "sheet" in values:
         lines.append(f"contact sheet: {values['sheet']}")
     if found.damaged:

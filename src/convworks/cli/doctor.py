@@ -11,6 +11,7 @@ from pathlib import Path
 from convworks import hardware
 from convworks.cli.answer import Answer, table
 from convworks.data.named import cache_folder
+from convworks.files import path_from
 
 ENOUGH_DISK = 2 * 2**30
 ENOUGH_MEMORY = 4  # GiB
@@ -43,9 +44,9 @@ def run() -> Answer:
     found["cache"] = str(cache)
     for label, folder in (("working folder", Path.cwd()), ("cache", cache)):
         problems += _disk(label, folder, found)
-    data = os.environ.get("CONVWORKS_DATA")
-    found["CONVWORKS_DATA"] = data or "not set"
-    if data and not Path(data).is_dir():
+    data = path_from("CONVWORKS_DATA")
+    found["CONVWORKS_DATA"] = str(data or "not set")
+    if data is not None and not data.is_dir():
         problems.append(f"CONVWORKS_DATA names {data}, which is no folder: correct or unset it")
     text = table(["what", "found"], list(found.items()))
     verdict = [f"problem: {problem}" for problem in problems] or ["no problems found"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import sys
 from collections.abc import Sequence
@@ -14,7 +13,11 @@ import convworks.cli.experiments
 import convworks.cli.taps  # noqa: F401  (their commands register themselves)
 from convworks.cli.answer import Answer
 from convworks.cli.commands import app
+from convworks.cli.paths import expand_paths
 from convworks.errors import ConvworksError, InputError, RunError
+from convworks.files import remedy
+
+expand_paths(app)
 
 
 def main() -> None:
@@ -58,10 +61,7 @@ def _expected(error: Exception) -> ConvworksError | None:
             f"see `{context.command_path if context else 'convworks'} --help`",
         )
     if isinstance(error, OSError) and error.strerror:
-        remedy = (
-            "free some space, or choose another place" if error.errno in FULL else "check the path and its permissions"
-        )
-        return RunError(error.filename or "files", error.strerror, remedy)
+        return RunError(error.filename or "files", error.strerror, remedy(error))
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or NO_MEMORY in str(error):
         return RunError("memory", "there is not enough of it", "use a smaller batch, image size or network")
     return None
@@ -74,7 +74,6 @@ def _fail(error: ConvworksError, as_json: bool, status: int) -> int:
     return status
 
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_MEMORY = "can't allocate memory"  # what PyTorch says on the CPU, in a RuntimeError
 
 # typer brings its own copy of click in some versions; this is the usage error of whichever it uses.

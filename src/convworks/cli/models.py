@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import textwrap
@@ -14,6 +12,7 @@ from typing import Any
 
 from convworks.cli.answer import Answer, table
 from convworks.cli.place import check_place
+from convworks.csv_files import csv_text
 from convworks.errors import InputError
 from convworks.files import write_text
 from convworks.models import NAMES, family
@@ -42,12 +41,11 @@ def run(name: str | None, *, given: str | None, classes: int | None, batch: int 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     """Write rows with the same keys as CSV; lists as sizes like 3x32x32."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({k: "x".join(map(str, v)) if isinstance(v, list) else v for k, v in row.items()})
-    return text.getvalue()
+    return csv_text(list(rows[0]), ([_cell(row[name]) for name in rows[0]] for row in rows))
+
+
+def _cell(value: Any) -> Any:
+    return "x".join(map(str, value)) if isinstance(value, list) else value
 
 
 def short(number: int) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import glob
-import io
 import json
 import shlex
 import time
@@ -17,6 +15,7 @@ from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.place import check_place
 from convworks.console import downloading
+from convworks.csv_files import csv_text
 from convworks.data.folder import is_image
 from convworks.data.formats import SUFFIXES
 from convworks.data.labels import SEPARATOR
@@ -47,7 +46,7 @@ def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, devic
     if out is not None:
         write_text(
             out,
-            _as_csv(rows, top) if out.suffix.lower() == ".csv" else "".join(json.dumps(row) + "\n" for row in rows),
+            _as_csv(rows) if out.suffix.lower() == ".csv" else "".join(json.dumps(row) + "\n" for row in rows),
         )
     values = {
         "predictions": [row for row in rows if "error" not in row],
@@ -103,17 +102,14 @@ def _as_table(rows: Sequence[dict[str, Any]]) -> str:
     return table(header, [line + [""] * (width - len(line)) for line in lines])
 
 
-def _as_csv(rows: Sequence[dict[str, Any]], top: int) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+def _as_csv(rows: Sequence[dict[str, Any]]) -> str:
     ranks = range(1, max(len(row.get("labels", ())) for row in rows) + 1)
     several = _several(rows)
     more = ["predicted"] if several else []
-    writer.writerow(
-        ["path", *more, *(name for rank in ranks for name in (f"label{rank}", f"probability{rank}")), "error"]
-    )
+    header = ["path", *more, *(name for rank in ranks for name in (f"label{rank}", f"probability{rank}")), "error"]
+    lines = []
     for row in rows:
         pairs = zip(row.get("labels", [""] * len(ranks)), row.get("probabilities", [""] * len(ranks)), strict=True)
         predicted = [SEPARATOR.join(row.get("predicted", ()))] if several else []
-        writer.writerow([row["path"], *predicted, *(value for pair in pairs for value in pair), row.get("error", "")])
-    return text.getvalue()
+        lines.append([row["path"], *predicted, *(value for pair in pairs for value in pair), row.get("error", "")])
+    return csv_text(header, lines)

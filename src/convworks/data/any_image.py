@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from PIL import Image
 from convworks.data.decode import NUMPY_START, read, read_array, read_content, read_pillow
 from convworks.data.picture import Picture
 from convworks.errors import InputError
+from convworks.files import path_of
 
 #: A path, the bytes of a file, a Pillow image, an array [h, w] or [h, w, c], a tensor [c, h, w].
 OneImage = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | torch.Tensor
@@ -53,7 +53,7 @@ def read_image(
     is what errors name. Raises InputError for what is no image, or has no pixels.
     """
     if isinstance(image, str | os.PathLike):
-        return read(Path(os.fsdecode(image)), channels=channels, at_least=at_least)
+        return read(path_of(os.fsdecode(image)), channels=channels, at_least=at_least)
     if isinstance(image, bytes | bytearray | memoryview):
         content = bytes(image)
         numpy = content.startswith(NUMPY_START)

@@ -15,6 +15,7 @@ import numpy as np
 
 from convworks.data.source import Source, Split, number_names
 from convworks.errors import InputError
+from convworks.files import is_there, open_regular, read_bytes
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FOLDERS = ("", "cifar-10-batches-py", "cifar-10-batches-bin")
@@ -42,10 +43,7 @@ def open_folder(folder: Path, *, name: str | None = None) -> Source:
     contents: dict[str, bytes] = {}
     for path in sorted(place.iterdir()):
         if BATCH.fullmatch(path.name) or path.name == META:
-            try:
-                contents[path.name] = path.read_bytes()
-            except OSError as error:
-                raise InputError(path, f"cannot be read ({error.strerror})", "check its permissions") from None
+            contents[path.name] = read_bytes(path)
     return _assemble(place, contents, name or folder.resolve().name)
 
 
@@ -53,7 +51,7 @@ def open_archive(path: Path, *, name: str | None = None) -> Source:
     """Open cifar-10-python.tar.gz or cifar-10-binary.tar.gz; nothing is unpacked to disk."""
     contents: dict[str, bytes] = {}
     try:
-        with tarfile.open(path, "r|gz") as archive:
+        with open_regular(path, buffering=-1) as packed, tarfile.open(fileobj=packed, mode="r|gz") as archive:
             for member in archive:
                 base = member.name.rpartition("/")[2]
                 file = archive.extractfile(member) if BATCH.fullmatch(base) or base == META else None
@@ -67,12 +65,12 @@ def open_archive(path: Path, *, name: str | None = None) -> Source:
 def _locate(folder: Path) -> Path | None:
     for name in FOLDERS:
         if any(
-            (folder / name / f"{batch}{end}").is_file()
+            is_there(folder / name / f"{batch}{end}")
             for batch in ("data_batch_1", "test_batch")
             for end in ("", ".bin")
         ):
             return folder / name
-    return next((folder / name for name in ARCHIVES if (folder / name).is_file()), None)
+    return next((folder / name for name in ARCHIVES if is_there(folder / name)), None)
 
 
 def _assemble(place: Path, contents: dict[str, bytes], name: str) -> Source:

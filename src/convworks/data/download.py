@@ -15,7 +15,7 @@ from typing import IO
 from convworks.data.retry import RefusedError, patiently, refused
 from convworks.data.source import Report
 from convworks.errors import RunError
-from convworks.files import sha256
+from convworks.files import remedy, sha256
 from convworks.partial import TEMPORARY
 
 PIECE = 1 << 18
@@ -57,7 +57,7 @@ def fetch(
         raise _failure(address, path, f"cannot be downloaded ({refusal})") from None
     except OSError as error:
         reason = f"cannot be written ({error.strerror})"
-        raise RunError(path, reason, "make room or set XDG_CACHE_HOME to another folder") from None
+        raise RunError(path, reason, f"{remedy(error)}, or set XDG_CACHE_HOME to another folder") from None
 
 
 def md5(path: Path) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from typing import IO
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from convworks.data.formats import FORMATS
 
 
-def open_encoded(file: io.BufferedReader | io.FileIO | io.BytesIO) -> ImageFile.ImageFile:
+def open_encoded(file: IO[bytes] | io.BytesIO) -> ImageFile.ImageFile:
     """Open an image file of one of the listed formats, and read its header; all else raises UnidentifiedImageError.
 
     Pillow knows many more, and goes by the content, whatever a file is called. Some it hands to other programs

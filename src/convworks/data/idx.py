@@ -11,6 +11,7 @@ from jaxtyping import Int64, UInt8
 
 from convworks.data.source import Source, Split, number_names
 from convworks.errors import InputError
+from convworks.files import is_there, read_bytes
 
 PREFIXES = {"train": "train", "test": "t10k"}
 UNSIGNED_BYTE = 0x08
@@ -57,12 +58,8 @@ def read_pair(images: Path, labels: Path) -> tuple[UInt8[np.ndarray, "n h w 1"],
 
 def read_idx(path: Path, *, dimensions: int) -> np.ndarray:
     """Read a uint8 array with that many dimensions; any damage raises an InputError that names the file."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "check the file and its permissions") from None
     length = 4 + 4 * dimensions
-    unpacker = _Unpacker(path, content)
+    unpacker = _Unpacker(path, read_bytes(path))
     header = unpacker.read(length)
     expected = bytes([0, 0, UNSIGNED_BYTE, dimensions])
     if header[:4] != expected:
@@ -85,7 +82,7 @@ def _find(folder: Path, split: str, what: str) -> Path | None:
     dimensions = 3 if what == "images" else 1
     stem = f"{PREFIXES[split]}-{what}"
     names = [f"{stem}{separator}idx{dimensions}-ubyte{end}" for end in ("", ".gz") for separator in "-."]
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+    return next((folder / name for name in names if is_there(folder / name)), None)
 
 
 def _classes(splits: list[tuple[np.ndarray, Path]]) -> tuple[int, tuple[str, ...]]:

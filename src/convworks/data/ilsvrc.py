@@ -25,6 +25,7 @@ from convworks.data.synsets import (
     read_words,
 )
 from convworks.errors import InputError
+from convworks.files import is_there
 
 #: Where train and val lie below what people give.
 PLACES = ("", "Data/CLS-LOC", "ILSVRC/Data/CLS-LOC")
@@ -177,7 +178,7 @@ def _find(place: Path, name: str) -> Path | None:
     whole = place.absolute()
     above = (whole.parents[1], whole.parents[2]) if whole.parts[-2:] == ("Data", "CLS-LOC") else ()
     paths = (root / folder / name for root in (place, *above) for folder in LISTS)
-    return next((path for path in paths if path.is_file()), None)
+    return next((path for path in paths if is_there(path)), None)
 
 
 def _walk(place: Path, name: str) -> list[str]:

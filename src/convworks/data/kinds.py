@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from convworks.data import cifar, folder, idx, ilsvrc, named, parquet, shards, table
@@ -10,6 +9,7 @@ from convworks.data.formats import SUFFIXES
 from convworks.data.shard_names import TAR
 from convworks.data.source import Source
 from convworks.errors import InputError, nearest
+from convworks.files import expand
 
 ARCHIVES = (".tgz", ".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar")
 
@@ -19,13 +19,14 @@ def open_path(text: str | Path) -> Source:
     known = f"give a folder, a .csv or .parquet file or one of {', '.join(named.CATALOGUE)}"
     if not str(text).strip():
         raise InputError("--data", "is empty", known)
-    path = Path(os.path.expanduser(text))  # unlike Path.expanduser, it leaves the home of nobody as it is
+    text = expand(str(text))
+    path = Path(text)
     try:
         path.stat()
     except FileNotFoundError:
         if shards.is_pattern(path):
             return shards.open_pattern(path)
-        reason = f"is no known name, and no such path exists{nearest(str(text), named.CATALOGUE)}"
+        reason = f"is no known name, and no such path exists{nearest(text, named.CATALOGUE)}"
         raise InputError(text, reason, known) from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
@@ -41,7 +42,7 @@ def open_path(text: str | Path) -> Source:
             return parquet.open_folder(path)
         return cifar.open_folder(path) if cifar.recognise(path) else folder.open_folder(path)
     name = path.name.lower()
-    if name.endswith(".csv"):
+    if name.endswith((".csv", ".tsv")):
         return table.open_table(path)
     if name.endswith(".json"):
         return shards.open_index(path)

@@ -11,6 +11,7 @@ from convworks.data import cifar, digits, idx, ilsvrc
 from convworks.data.download import fetch, md5
 from convworks.data.source import Report, Source
 from convworks.errors import InputError
+from convworks.files import path_from
 
 FORMATS = {"cifar": cifar, "idx": idx, "ilsvrc": ilsvrc}
 DIGITS = tuple("0123456789")
@@ -57,16 +58,15 @@ def open_named(name: str, *, report: Report | None = None) -> Source:
 
 def cache_folder() -> Path:
     """Return the user's cache folder of convworks, which may not exist yet."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "convworks"
+    base = path_from("XDG_CACHE_HOME")
+    return (base if base is not None else Path.home() / ".cache") / "convworks"
 
 
 def _folders(name: str, entry: NamedSet) -> list[Path]:
     """List where the set may lie under $CONVWORKS_DATA."""
-    text = os.environ.get("CONVWORKS_DATA")
-    if not text:
+    base = path_from("CONVWORKS_DATA")
+    if base is None:
         return []
-    base = Path(os.path.expanduser(text))
     # IDX files are named alike in every set: loose in the root they count only where its name is the set's.
     loose = [base] if entry.kind == "cifar" or base.name.lower() == name else []
     return [*(base / place for place in (name, *entry.places)), *loose]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from convworks.data.row_labels import ARROW, PARQUET, Labels, read_labels
 from convworks.data.shard_names import ORDER, by_split, ordered
 from convworks.data.source import Source, Split
 from convworks.errors import InputError
+from convworks.files import is_there, read_json
 
 SUFFIX = f".{PARQUET}"
 STATE, PARTS = "state.json", "dataset_dict.json"  # of a set that `datasets` saved, and of several splits together
@@ -22,14 +22,14 @@ STATE, PARTS = "state.json", "dataset_dict.json"  # of a set that `datasets` sav
 def recognise(folder: Path) -> bool:
     """Say whether a folder holds Parquet files (itself, or in data/ or the folders of splits) or saved Arrow files."""
     try:
-        return (folder / PARTS).is_file() or (folder / STATE).is_file() or bool(_listed(folder))
+        return is_there(folder / PARTS) or is_there(folder / STATE) or bool(_listed(folder))
     except OSError:
         return False
 
 
 def open_folder(folder: Path) -> Source:
     """Open all tables of a folder; their names or folders say the splits (train-00000-of-00002.parquet)."""
-    if (folder / PARTS).is_file():
+    if is_there(folder / PARTS):
         told = _json(folder / PARTS).get("splits")
         parts = told if isinstance(told, list) else []
         strange = next((name for name in parts if str(name).lower() not in SPLITS), None)
@@ -37,7 +37,7 @@ def open_folder(folder: Path) -> Source:
             reason = f"names the split {strange!r}" if parts else "names no splits"
             raise InputError(folder / PARTS, reason, f"call them {', '.join(ORDER)}")
         return _open(folder, ARROW, {SPLITS[name.lower()]: _saved(folder / name) for name in parts})
-    if (folder / STATE).is_file():
+    if is_there(folder / STATE):
         return _open(folder, ARROW, {"train": _saved(folder)})
     listed = by_split(folder, _listed(folder))
     return _open(folder, PARQUET, {split: [folder / name for name in names] for split, names in listed.items()})
@@ -73,12 +73,7 @@ def _saved(folder: Path) -> list[Path]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "save the set again") from None
-    except ValueError as error:
-        raise InputError(path, f"is damaged JSON ({error})", "save the set again") from None
+    values = read_json(path)
     return values if isinstance(values, dict) else {}
 
 

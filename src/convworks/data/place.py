@@ -6,11 +6,13 @@ All three have `name` and `suffix`, and are shown as people would write them: sh
 from __future__ import annotations
 
 import io
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import IO
 
+from convworks import files
 from convworks.data.row import Row, read_row
 from convworks.data.stretch import Stretch, read_stretch
-from convworks.errors import InputError
 
 Place = Path | Stretch | Row
 
@@ -21,17 +23,12 @@ def read_bytes(place: Place) -> bytes:
         return read_stretch(place)
     if isinstance(place, Row):
         return read_row(place)
-    try:
-        with open(place, "rb", buffering=0) as file:
-            return file.readall()
-    except OSError as error:
-        reason = f"cannot be read ({error.strerror})"
-        raise InputError(place, reason, "check the file and its permissions") from None
+    return files.read_bytes(place)
 
 
-def open_bytes(place: Place) -> io.BufferedReader | io.BytesIO:
+def open_bytes(place: Place) -> AbstractContextManager[IO[bytes]]:
     """Open a file for reading: a path without reading all of it, the others from memory."""
-    return place.open("rb") if isinstance(place, Path) else io.BytesIO(read_bytes(place))
+    return files.open_regular(place, buffering=-1) if isinstance(place, Path) else io.BytesIO(read_bytes(place))
 
 
 def container(place: Place) -> Path | str:

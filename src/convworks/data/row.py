@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convworks.errors import InputError
+from convworks.files import check_regular, read_bytes
 
 KEPT = 1 << 29  # bytes of decompressed row groups that are kept for the rows beside
 EXTRA = "pip install 'convworks[parquet]'"
@@ -24,9 +25,9 @@ def read_row(row: Row) -> bytes:
     path = cell.get("path") if isinstance(cell, dict) else None
     if content is None and isinstance(path, str):
         try:
-            return (row.table.parent / path).read_bytes()
-        except (OSError, ValueError) as error:
-            reason = f"holds no image, only the path {path!r} ({getattr(error, 'strerror', None) or error})"
+            return read_bytes(row.table.parent / path)
+        except (InputError, ValueError) as error:
+            reason = f"holds no image, only the path {path!r} ({getattr(error, 'reason', error)})"
             raise InputError(row, reason, "write the images into the table, or give their folder") from None
     if not isinstance(content, bytes):
         raise InputError(row, "holds no bytes of an image", "write the images into the table, or remove the row")
@@ -45,6 +46,7 @@ def arrow(path: Path) -> Any:
 def read_table(path: Path) -> Any:
     """Map an Arrow file (stream or file format) into memory, as `datasets.save_to_disk` writes it."""
     pyarrow = arrow(path)
+    check_regular(path)
     mapped = pyarrow.memory_map(str(path))
     try:
         return pyarrow.ipc.open_stream(mapped).read_all()
@@ -71,6 +73,7 @@ def _group(row: Row) -> Any:
 def _read(row: Row, pyarrow: Any) -> Any:
     if row.group is None:
         return read_table(row.table).column(row.column)
+    check_regular(row.table)
     with pyarrow.parquet.ParquetFile(row.table) as file:
         return file.read_row_group(row.group, columns=[row.column], use_threads=False).column(row.column)
 

@@ -16,7 +16,7 @@ from convworks.data.source import Source, Split, is_address
 from convworks.data.stretch import Shard, Stretch
 from convworks.data.tar_index import TarIndex, index_tar
 from convworks.errors import InputError
-from convworks.files import read_bytes
+from convworks.files import check_regular, open_regular, read_bytes
 
 MAKE = "make one with `convworks data SOURCE --pack DIR` where the images are, and put all of DIR there"
 
@@ -102,9 +102,9 @@ def open_address(address: str) -> Source:
 def _is_index(path: Path) -> bool:
     """Say whether a file begins like an index, without reading all of it."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return b'"shardlist"' in (head := file.read(1 << 16)) or b"wids" in head
-    except OSError:
+    except InputError:
         return False
 
 
@@ -115,6 +115,7 @@ def _check_shard(index: Path, path: Path, entry: Entry) -> None:
     except (OSError, ValueError):
         raise InputError(index, f"names {entry.url}, which does not exist", "fetch it, or pack the set again") from None
     if entry.length is not None and length != entry.length:
+        check_regular(path)  # which says more, of a pipe
         reason = f"has {length:,} bytes, but {entry.length:,} in {index}"
         raise InputError(path, reason, "fetch it again, or make the index again")
 

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from convworks.data.decode import convert, decode, open_image
+from convworks.data.fit_text import fitted
 from convworks.data.labels import members
 from convworks.data.preprocess import fit_image
 from convworks.data.source import Source, Split
@@ -25,7 +26,7 @@ def write_contact_sheet(source: Source, path: Path) -> None:
     split = source.splits.get("train") or next(iter(source.splits.values()))
     rows = _rows(source, split)
     font = ImageFont.load_default(15)
-    rows = [(shorten(name, font), count, indices) for name, count, indices in rows]
+    rows = [(fitted(name, LABEL, font.getlength), count, indices) for name, count, indices in rows]
     widest = max(int(font.getlength(text)) for name, count, _ in rows for text in (name, f"{count:,}"))
     left = MARGIN + (widest + MARGIN if source.classes else 0)
     width = left + COLUMNS * (TILE + GAP) - GAP + MARGIN
@@ -57,13 +58,6 @@ def spaced(values: np.ndarray, count: int) -> list[int]:
     if len(values) <= count:
         return [int(value) for value in values]
     return [int(values[len(values) * place // count]) for place in range(count)]
-
-
-def shorten(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int = LABEL) -> str:
-    """Cut a name off where it is wider than so many pixels."""
-    while font.getlength(name) > width and len(name) > 1:
-        name = name.removesuffix("…")[:-1] + "…"
-    return name
 
 
 def _rows(source: Source, split: Split) -> list[tuple[str, int, list[int]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from convworks.data.labels import SEPARATOR, Labels, count, is_several, present
 from convworks.data.place import Place
 from convworks.data.stratify import choose_share
 from convworks.errors import InputError, nearest
+from convworks.files import path_of
 
 Report = Callable[[str, int, int], None]  # what is being worked on, done, total (bytes)
 
@@ -56,7 +56,7 @@ def located(text: str) -> str:
 
     if text in CATALOGUE or is_address(text):
         return text
-    return str(Path(os.path.expanduser(text)).absolute())
+    return str(path_of(text).absolute())
 
 
 def with_validation(source: Source, *, fraction: float, seed: int, limit: int | None) -> Source:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from convworks.errors import InputError
+from convworks.files import open_regular
 
 AGAIN = "fetch it again, or make the index again"
 
@@ -20,11 +21,11 @@ def read_stretch(stretch: Stretch) -> bytes:
         content = read_range(shard.where, stretch.offset, stretch.size, length=shard.length)
     else:
         try:
-            with shard.where.open("rb", buffering=0) as file:
+            with open_regular(shard.where) as file:
                 file.seek(stretch.offset)
                 content = file.read(stretch.size)
-        except OSError as error:
-            raise InputError(stretch, f"cannot be read ({error.strerror})", "check the file") from None
+        except InputError as error:
+            raise InputError(stretch, error.reason, error.remedy) from None
     if len(content) != stretch.size:
         raise InputError(stretch, f"is cut short ({len(content):,} of {stretch.size:,} bytes)", AGAIN)
     if stretch.crc32 is not None and zlib.crc32(content) != stretch.crc32:

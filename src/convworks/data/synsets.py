@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from convworks.errors import InputError
+from convworks.files import check_regular, read_text
 
 SYNSET = re.compile(r"n\d{8}")
 VALIDATION = re.compile(r"ILSVRC2012_val_(\d{8})", re.IGNORECASE)
@@ -34,6 +35,7 @@ def read_meta(path: Path) -> dict[int, tuple[str, str]]:
     """Read meta.mat of the devkit: ILSVRC2012_ID -> (synset, words), of the synsets without others below them."""
     from scipy.io import loadmat  # half a second, which other sources need not wait
 
+    check_regular(path)
     try:
         table = np.atleast_1d(loadmat(path, squeeze_me=True, variable_names=["synsets"])["synsets"])
         rows = [(int(row["ILSVRC2012_ID"]), str(row["WNID"]), str(row["words"])) for row in table
@@ -88,12 +90,7 @@ def class_names(synsets: Iterable[str], words: Mapping[str, str]) -> tuple[str, 
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "check the file and its permissions") from None
-    except UnicodeDecodeError as error:
-        raise InputError(path, f"is not UTF-8 text ({error.reason} at byte {error.start})", AGAIN) from None
+    lines = read_text(path).splitlines()
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from pathlib import Path
 
 import numpy as np
 
+from convworks.csv_files import read_csv
 from convworks.data.folder import SPLITS
 from convworks.data.labels import Labels, all_names, cut, number
 from convworks.data.source import Source, Split
@@ -22,7 +22,7 @@ Rows = list[tuple[int, dict[str, str]]]
 
 
 def open_table(path: Path) -> Source:
-    """Open a CSV with a header: path, the labels and, if wanted, split (train, val or test).
+    """Open a CSV file with a header: path, the labels and, if wanted, split (train, val or test).
 
     A column `label` holds one class an image; a column `labels` any number of them, separated by semicolons; without
     either, every further column is a class, 1 where an image shows it, else 0.
@@ -30,11 +30,7 @@ def open_table(path: Path) -> Source:
     rows = _read(path)
     if not rows:
         raise InputError(path, "has a header but no rows", "add one row an image: path,label")
-    missing = [row[PATH] for _, row in rows if not os.path.lexists(path.parent / row[PATH])]
-    if missing:
-        names = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
-        reason = f"names {len(missing)} of {len(rows)} files that do not exist: {names}"
-        raise InputError(path, reason, f"give paths relative to {path.parent.resolve()}")
+    _check_files(path, rows)
     classes, labels = _labels(path, rows)
     listed: dict[str, list[int]] = {}
     for at, (line, row) in enumerate(rows):
@@ -88,46 +84,59 @@ def column(path: Path, name: str) -> dict[str, str]:
     return values
 
 
-def _read(path: Path) -> Rows:
-    """Read the rows with their line numbers; path and label are never empty, and no path occurs twice.
-
-    Names of columns are in small letters, but for those that are classes.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True, skipinitialspace=True)
-            columns = _columns(path, [name.strip() for name in reader.fieldnames or ()])
-            reader.fieldnames = columns
-            shown = ", ".join(columns)
-            if len(set(columns)) < len(columns):
-                raise InputError(path, f"names a column twice in its header ({shown})", "keep one of them")
-            rows = [(reader.line_num, row) for row in reader]
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "check the file and its permissions") from None
-    except UnicodeDecodeError as error:
-        raise InputError(
-            path, f"is not UTF-8 text ({error.reason} at byte {error.start})", "save it as UTF-8"
-        ) from None
-    except csv.Error as error:
-        raise InputError(path, f"is not a CSV file ({error})", "correct it") from None
-    seen: dict[str, int] = {}
+def _check_files(path: Path, rows: Rows) -> None:
+    """Raise InputError where a file does not exist, or comes twice, in whatever spelling or by whatever link."""
+    missing: list[str] = []
+    seen: dict[tuple[int, int] | str, tuple[int, str]] = {}
+    folder = str(path.parent)
     for line, row in rows:
-        if len(row) > len(columns):  # the reader collects what is too much under one more key
-            raise InputError(f"{path} line {line}", "has more fields than the header", "quote fields with commas")
-        for name in columns:
-            if name == LABELS and row[name] is None:  # nothing between two commas is no label, this is no answer
-                raise InputError(
-                    f"{path} line {line}",
-                    "has fewer fields than the header",
-                    "end it with a comma where the image shows none",
-                )
-            row[name] = (row[name] or "").strip()
-            if not row[name] and name in (PATH, LABEL, SPLIT):
-                raise InputError(f"{path} line {line}", f"has no {name}", "fill it in, or remove the line")
-        if row[PATH] in seen:
-            reason = f"names {row[PATH]} again, after line {seen[row[PATH]]}"
+        place = os.path.join(folder, row[PATH])
+        try:
+            status = os.stat(place)
+        except (OSError, ValueError):
+            if not os.path.lexists(place):  # a link that leads nowhere is a damaged file, as in folders
+                missing.append(row[PATH])
+            continue
+        identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(place)
+        before, name = seen.setdefault(identity, (line, row[PATH]))
+        if before != line:
+            reason = f"names {row[PATH]} again, after line {before}" + (f" as {name}" if name != row[PATH] else "")
             raise InputError(f"{path} line {line}", reason, "keep one of the two lines")
-        seen[row[PATH]] = line
+    if missing:
+        names = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
+        reason = f"names {len(missing)} of {len(rows)} files that do not exist: {names}"
+        raise InputError(path, reason, f"give paths relative to {path.parent.resolve()}")
+
+
+def _read(path: Path) -> Rows:
+    """Read the rows with their line numbers; path and label are never empty.
+
+    Names of columns are in small letters, but for those that are classes. Backslashes in paths are slashes, unless
+    there is a file whose name has them.
+    """
+    names, lines = read_csv(path, PATH, skipinitialspace=True)
+    columns = _columns(path, names)
+    if len(set(columns)) < len(columns):
+        shown = ", ".join(columns)
+        raise InputError(path, f"names a column twice in its header ({shown})", "keep one of them")
+    rows: Rows = []
+    for line, cells in lines:
+        if len(cells) > len(columns):
+            remedy = "quote fields that hold what parts them"
+            raise InputError(f"{path} line {line}", "has more fields than the header", remedy)
+        if len(cells) < len(columns) and LABELS in columns[len(cells) :]:  # nothing between two commas is no label
+            raise InputError(
+                f"{path} line {line}",
+                "has fewer fields than the header",
+                "end it with a comma where the image shows none",
+            )
+        row = dict(zip(columns, [*map(str.strip, cells), *[""] * (len(columns) - len(cells))], strict=True))
+        for name in (PATH, LABEL, SPLIT):
+            if name in row and not row[name]:
+                raise InputError(f"{path} line {line}", f"has no {name}", "fill it in, or remove the line")
+        if "\\" in row[PATH] and not os.path.lexists(path.parent / row[PATH]):
+            row[PATH] = row[PATH].replace("\\", "/")
+        rows.append((line, row))
     return rows
 
 

@@ -14,6 +14,7 @@ from convworks.data.labels import Names
 from convworks.data.named import cache_folder
 from convworks.data.signature import state_of
 from convworks.errors import InputError
+from convworks.files import open_regular
 from convworks.signed import Kind, read_signed, write_signed
 
 LABELS = ("cls", "json", "txt")  # the first of them that a sample has says its class
@@ -66,7 +67,7 @@ def _remembered(place: Path, known: dict[str, Any]) -> TarIndex | None:
 def _read(path: Path, length: int) -> TarIndex:
     samples: dict[str, dict[str, tarfile.TarInfo]] = {}
     try:
-        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+        with open_regular(path, buffering=-1) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             end = 0
             for member in tar:
                 end = member.offset_data + -(-member.size // BLOCK) * BLOCK
@@ -87,8 +88,6 @@ def _read(path: Path, length: int) -> TarIndex:
     except tarfile.TarError as error:
         reason = f"is no uncompressed tar, or is damaged ({error})"
         raise InputError(path, reason, "fetch it again, or unpack .gz and the like first") from None
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "check the shard and its permissions") from None
     if not rows:
         raise InputError(path, f"holds no images ({sum(map(len, samples.values()))} other files)", "remove it")
     members, offsets, sizes, labels = zip(*rows, strict=True)

@@ -17,13 +17,14 @@ from convworks.data.augment.pipeline import augment, check_augment
 from convworks.data.batches import steps_per_epoch
 from convworks.data.config import AugmentConfig, DataConfig
 from convworks.data.damaged import leave_out
+from convworks.data.fit_text import fitted
 from convworks.data.folds import divide
 from convworks.data.labels import members, present, told
 from convworks.data.load import load_images
 from convworks.data.mix import draw_mixture, mix
 from convworks.data.preprocess import Preprocessing
 from convworks.data.shape import image_shape
-from convworks.data.sheet import FAINT, GAP, INK, MARGIN, PAPER, TILE, TITLE, as_tile, shorten, spaced
+from convworks.data.sheet import FAINT, GAP, INK, LABEL, MARGIN, PAPER, TILE, TITLE, as_tile, spaced
 from convworks.data.source import Source, Split, require_train
 from convworks.files import atomic
 
@@ -103,7 +104,7 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
     """Write a PNG with a row for each chosen image: as it is kept, and in each of the first epochs; return which."""
     chosen = choose(source, split)
     font, small = ImageFont.load_default(15), ImageFont.load_default(12)
-    names = [shorten(told(split.labels, index, source.classes), font) for index in chosen]
+    names = [fitted(told(split.labels, index, source.classes), LABEL, font.getlength) for index in chosen]
     left = MARGIN + max(int(font.getlength(name)) for name in names) + MARGIN
     top, step = TITLE + MARGIN + CAPTION, TILE + GAP
     mixed = plan.augment.mixup is not None or plan.augment.cutmix is not None
@@ -125,7 +126,7 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
             sheet.paste(_tile(version.image), (x, y))
             if version.other is not None:
                 other = told(split.labels, version.other, source.classes)
-                words = shorten(f"{version.share:.0%} + {other}", small, TILE)
+                words = fitted(f"{version.share:.0%} + {other}", TILE, small.getlength)
                 pen.text((x, y + TILE), words, SOFT, small)
     with atomic(path) as file:
         sheet.save(file, format="PNG", optimize=True)

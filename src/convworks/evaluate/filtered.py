@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from PIL import Image, ImageDraw
 
 from convworks.evaluate.drawing import PALETTE
-from convworks.evaluate.lettering import Number, Style, shorten, shown, text_width, write
+from convworks.evaluate.lettering import Number, Style, fit, shown, text_width, write
 from convworks.evaluate.signed import ZERO, signed_colours, strongest
 
 WIDTH, MARGIN, GAP = 1600, 36, 28  # pixels
@@ -178,10 +178,7 @@ def _write(
     bold: bool = False,
 ) -> None:
     """Write a text in a width; the middle of one that is too long is left out."""
-    length = len(text)
-    while length > 4 and text_width(shorten(text, length), size) > width:
-        length -= 1
-    text = shorten(text, length)
+    text = fit(text, size, width)
     write(
         sheet,
         at,

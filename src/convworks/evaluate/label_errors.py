@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
 
-from convworks.evaluate.predictions import Predictions, decimals, write_rows
+from convworks.csv_files import write_csv
+from convworks.evaluate.predictions import Predictions, decimals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +61,13 @@ def write_label_errors(
     """
     samples = found.samples.tolist()
     shares = [f"{share:.6g}" for share in agreeing]
-    write_rows(
-        path,
-        ["path", "label", "predicted", "probability", "margin", "neighbours"],
-        [
-            [predictions.names[i] for i in samples],
-            [predictions.classes[predictions.labels[i]] for i in samples],
-            [predictions.classes[predictions.predicted[i]] for i in samples],
-            decimals(predictions.confidence[samples]),
-            decimals(found.margins.astype(np.float32)),
-            shares + [""] * (len(samples) - len(shares)),
-        ],
+    columns = (
+        [predictions.names[i] for i in samples],
+        [predictions.classes[predictions.labels[i]] for i in samples],
+        [predictions.classes[predictions.predicted[i]] for i in samples],
+        decimals(predictions.confidence[samples]),
+        decimals(found.margins.astype(np.float32)),
+        shares + [""] * (len(samples) - len(shares)),
     )
+    header = ["path", "label", "predicted", "probability", "margin", "neighbours"]
+    write_csv(path, header, zip(*columns, strict=True))

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from convworks.data.fit_text import fitted
+from convworks.data.fit_text import shorten as shorten
+
 #: Run-time type checks hold an int to be no float.
 Number = float | int
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -27,12 +30,9 @@ def shown(text: str) -> bool:
     return all(_has(PLAIN, letter) or _has(WIDE, letter) for letter in set(text))
 
 
-def shorten(text: str, length: int) -> str:
-    """Cut the middle out of a text that is longer than `length` characters."""
-    if len(text) <= length:
-        return text
-    head = (length - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
+def fit(text: str, size: Number, width: Number) -> str:
+    """Return a text whose font size is `size`, with its middle left out where it is wider than `width`."""
+    return fitted(text, width, lambda part: text_width(part, size))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from convworks.evaluate.drawing import PALETTE
-from convworks.evaluate.lettering import Style, shorten, shown, text_width, write
+from convworks.evaluate.lettering import Style, fit, shorten, shown, write
 from convworks.evaluate.raster import DENSITY, data_uri, png_bytes
 from convworks.evaluate.several_predictions import Predicted, SeveralPredictions
 
@@ -67,7 +67,7 @@ def errors(predictions: Predicted, samples: list[int], pictures: list[Image.Imag
         y = top + TILE + 12.0
         for text, points, colour, bold in caption:
             style = Style(size=points * DENSITY, colour=PALETTE[colour], bold=bold)
-            write(sheet, (corner[0], y * DENSITY), _fit(text, points), style)
+            write(sheet, (corner[0], y * DENSITY), fit(text, points, TILE), style)
             y += 17
     return png_bytes(sheet)
 
@@ -99,12 +99,3 @@ def _sheet_of_words(words: str) -> bytes:
     style = Style(size=13 * DENSITY, colour=PALETTE["muted"])
     write(sheet, (sheet.width / 2, sheet.height / 2), words, style, anchor="middle")
     return png_bytes(sheet)
-
-
-def _fit(text: str, size: float) -> str:
-    """Shorten a caption until it fits under its tile."""
-    short, length = text, len(text)
-    while (width := text_width(short, size)) > TILE and length > 4:
-        length = max(4, min(length - 1, int(length * TILE / width)))
-        short = shorten(text, length)
-    return short

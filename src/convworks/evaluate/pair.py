@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from convworks.csv_files import write_csv
 from convworks.errors import InputError
 from convworks.evaluate import compare as paired
 from convworks.evaluate.metrics import wilson_interval
-from convworks.evaluate.predictions import decimals, write_rows
+from convworks.evaluate.predictions import decimals
 from convworks.evaluate.several_predictions import Predicted, SeveralPredictions
 from convworks.evaluate.slices import PATH, read_rows
 
@@ -99,7 +100,7 @@ class Pair:
             b.predicted,
             _written(b),
         ]
-        write_rows(path, header, columns)
+        write_csv(path, header, zip(*columns, strict=True))
 
 
 def _share(answers: Answers) -> dict[str, Any]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
+from convworks.csv_files import write_csv
 from convworks.errors import InputError, RunError
-from convworks.files import write_bytes
 
 #: Above so many classes predictions.csv keeps only the predicted class's probability.
 CSV_CLASSES = 20
@@ -90,7 +87,7 @@ class Predictions:
         if few:
             header += [f"p:{name}" for name in self.classes]
             columns += [decimals(column) for column in self.probabilities.T]
-        write_rows(path, header, columns)
+        write_csv(path, header, zip(*columns, strict=True))
 
 
 def check(
@@ -116,16 +113,6 @@ def check(
             "look for NaN in the training loss",
         )
     return where
-
-
-def write_rows(path: Path, header: Sequence[str], columns: Sequence[Any]) -> None:
-    """Write columns below a header as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(zip(*columns, strict=True))
-    # File names need not be UTF-8 on Linux: surrogateescape writes back the bytes that were read.
-    write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def decimals(values: Float32[np.ndarray, " n"]) -> list[str]:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Float64
 
 from convworks.evaluate.axes import Panel
 from convworks.evaluate.drawing import Drawing, Line, Shape, Text, remark
-from convworks.evaluate.lettering import Number, shorten, text_width
+from convworks.evaluate.lettering import Number, fit
 from convworks.evaluate.ranking import GRID, RankingCurve, asked, one_against_rest, ranking_curve
 from convworks.evaluate.several_predictions import Predicted, SeveralPredictions
 
@@ -156,10 +156,7 @@ def _key(lines: Sequence[Drawn], left: Number) -> list[Shape]:
     ends = ((WIDTH - 84, "ROC area"), (WIDTH, "avg. precision"))
     shapes: list[Shape] = [remark(x, TOP, name, "end") for x, name in ends]
     for at, (name, colour, _, _, *values) in enumerate(lines):
-        y, text, length = TOP + (at + 1) * ROW, name, 24
-        while text_width(text, 12) > WIDTH - 150 - left - 20 and length > 4:
-            length -= 2
-            text = shorten(name, length)
+        y, text = TOP + (at + 1) * ROW, fit(name, 12, WIDTH - 150 - left - 20)
         shapes.append(Line(points=((left, y), (left + 14, y)), stroke=colour, width=2.5))
         shapes.append(Text(x=left + 20, y=y, text=text, size=12, fallback=f"#{at}"))
         for (x, _), value in zip(ends, values, strict=True):

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from convworks.csv_files import write_csv
 from convworks.data.config import Corruption, Gaussian
-from convworks.evaluate.predictions import decimals, write_rows
+from convworks.evaluate.predictions import decimals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class Reconstructions:
         if self.corruption is not None:
             header += ["mse_read", "psnr_read"]
             columns += _columns(self.read_errors)
-        write_rows(path, header, columns)
+        write_csv(path, header, zip(*columns, strict=True))
 
 
 def psnr(error: float) -> float:

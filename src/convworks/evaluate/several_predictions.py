@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
+from convworks.csv_files import write_csv
 from convworks.data.labels import SEPARATOR, Labels, is_several, told
 from convworks.errors import InputError
-from convworks.evaluate.predictions import CSV_CLASSES, Predictions, check, decimals, write_rows
+from convworks.evaluate.predictions import CSV_CLASSES, Predictions, check, decimals
 
 #: A class of at least this probability is an answer.
 THRESHOLD = 0.5
@@ -77,7 +78,7 @@ class SeveralPredictions:
         if len(self.classes) <= CSV_CLASSES:
             header += [f"p:{name}" for name in self.classes]
             columns += [decimals(column) for column in self.probabilities.T]
-        write_rows(path, header, columns)
+        write_csv(path, header, zip(*columns, strict=True))
 
 
 Predicted = Predictions | SeveralPredictions

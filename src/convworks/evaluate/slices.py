@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import posixpath
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from convworks.csv_files import read_csv
 from convworks.errors import InputError, nearest
 from convworks.evaluate.metrics import wilson_interval
 
@@ -73,25 +74,14 @@ def read_column(path: Path, column: str) -> dict[str, str]:
 
 def read_rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     """Return the rows of a CSV file with a header that has these columns; empty cells are empty texts."""
-    try:
-        # Paths need not be UTF-8: surrogateescape reads what predictions.csv wrote.
-        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            reader = csv.DictReader(file, restkey="", restval="")
-            header = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = header
-            rows = list(reader)
-    except FileNotFoundError:
-        raise InputError(path, "no such file", "check the path") from None
-    except IsADirectoryError:
-        raise InputError(path, "is a folder", "give a CSV file") from None
-    except csv.Error as error:
-        raise InputError(path, f"is not a CSV file ({error})", "correct it") from None
+    # Paths need not be UTF-8: surrogateescape reads what predictions.csv wrote.
+    header, rows = read_csv(path, PATH, errors="surrogateescape")
     if not header:
         raise InputError(path, "is empty", "give a CSV file with a header")
     for name in needed:
         if name not in header:
             raise InputError(path, f"has no column {name!r}{nearest(name, header)}", f"it has: {', '.join(header)}")
-    return rows
+    return [dict(zip(header, [*cells, *[""] * (len(header) - len(cells))], strict=False)) for _, cells in rows]
 
 
 def match(path: Path, values: Mapping[str, str], names: Sequence[str], others: Collection[str]) -> list[str | None]:
@@ -100,12 +90,29 @@ def match(path: Path, values: Mapping[str, str], names: Sequence[str], others: C
     A name that is neither in the split nor among `others`, those of the source's other splits, raises InputError.
     """
     known = set(names)
+    if any(name not in known and name not in others for name in values):
+        values = _respelt(path, values, [*names, *others])
     strange = [name for name in values if name not in known and name not in others]
     if strange or not any(name in known for name in values):
         first = strange or list(values)
         reason = f"names {len(first):,} of {len(values):,} images that are not in the split, the first {first[0]!r}"
         raise InputError(path, reason, f"write them as predictions.csv does, for example {names[0]}")
     return [values.get(name) for name in names]
+
+
+def _respelt(path: Path, values: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """Return the values by names as the source has them; a table may have a dot before them, or backslashes."""
+    exact, spelt = set(names), {_plain(name): name for name in names}
+    found: dict[str, str] = {}
+    for text, value in values.items():
+        name = text if text in exact else spelt.get(_plain(text), text)
+        if found.setdefault(name, value) != value:
+            raise InputError(path, f"names {name} twice, as {found[name]} and {value}", "keep one of the lines")
+    return found
+
+
+def _plain(name: str) -> str:
+    return posixpath.normpath(name.replace("\\", "/"))
 
 
 def slices(column: str, values: Sequence[str | None], correct: Bool[np.ndarray, " n"]) -> Slices:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from convworks.config import to_json
+from convworks.csv_files import write_csv
 from convworks.data.config import Fold
 from convworks.data.damaged import leave_out
 from convworks.data.folds import assign, divide, pool
@@ -27,7 +26,6 @@ from convworks.experiments.record import Experiment, absolute, extended, opened,
 from convworks.experiments.runs import carry_out_all, row
 from convworks.experiments.spread import spread, told
 from convworks.experiments.views import overlaid, scored, scores
-from convworks.files import write_text
 from convworks.training.config import RunConfig
 from convworks.training.folder import history
 
@@ -149,11 +147,7 @@ def _out_of_fold(
 
 def _write_folds(path: Path, names: tuple[str, ...], folds: Int64[np.ndarray, " n"]) -> None:
     """Write which fold validated each image: path,fold."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "fold"])
-    writer.writerows(zip(names, (folds + 1).tolist(), strict=True))
-    write_text(path, text.getvalue())
+    write_csv(path, ("path", "fold"), zip(names, (folds + 1).tolist(), strict=True))
 
 
 def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predictions: Predicted) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from convworks.errors import InputError, nearest
+from convworks.files import read_text
 
 Weights = Float64[np.ndarray, "height width"]
 
@@ -103,7 +104,7 @@ def parse_kernel(text: str) -> Kernel:
         return Kernel(text, KERNELS[text], SHOWS[text])
     if text and _exists(path := Path(text)):
         name = re.sub(r"[^\w.-]+", "-", path.stem).strip("-.")
-        return Kernel(name or "kernel", parse_weights(text, _read(path)))
+        return Kernel(name or "kernel", parse_weights(text, read_text(path, limit=LARGEST_FILE)))
     if text and not NUMERIC.match(text):
         reason = f"{text[:60]!r} is neither a name{nearest(text, KERNELS)} nor a file"
         raise InputError("kernel", reason, f"`convworks filter` lists the names; numbers are written {EXAMPLE}")
@@ -147,21 +148,6 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):  # too long for a path, or with a zero byte
         return False
-
-
-def _read(path: Path) -> str:
-    if not path.is_file():
-        raise InputError(path, "is no file that holds a kernel", "give a text file of numbers in rows")
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-        if len(content) > LARGEST_FILE:
-            raise InputError(path, f"is larger than {LARGEST_FILE:,} bytes", "give a text file of numbers in rows")
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "check the file and its permissions") from None
-    except UnicodeDecodeError:
-        raise InputError(path, "is no text", "give a text file of numbers in rows") from None
 
 
 def _table() -> dict[str, tuple[Weights, str]]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from convworks.bundle.bundle import load_bundle
 from convworks.bundle.description import read_description
 from convworks.errors import InputError, nearest
+from convworks.files import path_of
 from convworks.layers.network import Network
 from convworks.models.config import Start
 
@@ -64,7 +65,7 @@ def place_of(start: Start) -> Path:
         reason = f"is open: {', '.join(start.layers)} begin with the weights of a network that was trained before"
         remedy = "give its run or bundle: --set model.start.path=RUN, or begin with random ones: --set model.start=None"
         raise InputError("model.start.path", reason, remedy)
-    place = Path(start.path).expanduser()
+    place = path_of(start.path)
     read_description(place)
     return place
 

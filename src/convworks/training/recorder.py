@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import signal
 import threading
@@ -16,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from convworks import files
+from convworks.csv_files import write_csv
 from convworks.errors import ConvworksError, RunError
 from convworks.training import checkpoint
 from convworks.training.folder import resume_command
@@ -106,11 +105,7 @@ def write_metrics(folder: Path, history: Sequence[Row]) -> None:
     """Write a row an epoch, as JSON lines and as CSV."""
     files.write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in history))
     columns = list(dict.fromkeys(name for row in history for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    files.write_text(folder / "metrics.csv", text.getvalue())
+    write_csv(folder / "metrics.csv", columns, ([row.get(name) for name in columns] for row in history))
 
 
 def recorded(setup: Setup) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from convworks import hardware
+from convworks import files, hardware
 from convworks.console import downloading, say
 from convworks.data.batches import steps_per_epoch
 from convworks.data.labels import count as label_counts
@@ -256,8 +256,8 @@ def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, An
         if isinstance(error, KeyboardInterrupt):
             error = RunInterruptedError("interrupted", *folder.saved(path))
         elif isinstance(error, OSError) and error.strerror:
-            where, remedy = error.filename or path, f"free some space; then {folder.saved(path)[1]}"
-            error = RunError(where, error.strerror, remedy)
+            way_out = f"{files.remedy(error).partition(', or')[0]}; then {folder.saved(path)[1]}"
+            error = RunError(error.filename or path, error.strerror, way_out)
         with contextlib.suppress(OSError):  # the disk may be full; the checkpoints are what counts
             folder.write_record(path, setup.config, "stopped", reason=str(error) or type(error).__name__, **facts)
     return error

@@ -1,0 +1,82 @@
+"""CSV files: read with commas, semicolons or tabs between the cells; written such that no spreadsheet computes a cell.
+
+A spreadsheet takes a cell that begins with = + - @, a tab or a line end for a formula, whoever wrote it: a file may be
+called `=HYPERLINK(...)`. Such a text gets an apostrophe before it, as spreadsheets do it themselves; numbers stay as
+they are. `read_csv` takes the apostrophe away again, so that what is read is what was written, whatever it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from convworks.errors import InputError
+from convworks.files import read_text, write_text
+
+DELIMITERS = (",", ";", "\t")
+LARGEST = 2**31  # bytes
+GUARD = "'"
+NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+STARTS = f"{GUARD}=+-@\t\r\n"
+#: What a spreadsheet would compute, and what looks as if it were guarded already.
+FORMULA = re.compile(rf"{GUARD}*(?!{NUMBER}\Z)[=+\-@\t\r\n]")
+QUOTED = re.compile(r'[,;"\t\r\n]')
+
+Row = tuple[int, list[str]]  # the number of its (last) line, and its cells
+
+
+def read_csv(
+    path: Path, column: str, *, errors: str = "strict", skipinitialspace: bool = False
+) -> tuple[list[str], list[Row]]:
+    """Return the header of a CSV file, without spaces around its names, and its rows; lines without cells are left out.
+
+    The cells are parted by what parts a header with this column, in large or small letters. Raises InputError for a
+    file that cannot be read, or is no text, or has quotes that do not end.
+    """
+    text = read_text(path, limit=LARGEST, errors=errors)
+    first = re.split("[\r\n]", text, maxsplit=1)[0]
+    names = {delimiter: [name.strip() for name in first.split(delimiter)] for delimiter in DELIMITERS}
+    fitting = [each for each in DELIMITERS if column in (name.strip('" ').lower() for name in names[each])]
+    delimiter = (fitting or sorted(DELIMITERS, key=lambda each: -len(names[each])))[0]
+    reader = csv.reader(
+        io.StringIO(text, newline=""), strict=True, delimiter=delimiter, skipinitialspace=skipinitialspace
+    )
+    try:
+        rows = [(reader.line_num, [unguarded(cell) for cell in cells]) for cells in reader if cells]
+    except csv.Error as error:
+        raise InputError(path, f"is not a CSV file (line {reader.line_num}: {error})", "correct it") from None
+    header = [name.strip() for name in rows[0][1]] if rows else []
+    return header, rows[1:]
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Return a CSV file with a header; None is an empty cell."""
+    lines = (",".join(map(_written, cells)) or '""' for cells in chain((header,), rows))  # an empty line is no row
+    return "\n".join([*lines, ""])
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a CSV file, whole or not at all."""
+    write_text(path, csv_text(header, rows))
+
+
+def guarded(text: str) -> str:
+    """Return a text as a cell that no spreadsheet computes."""
+    return GUARD + text if text[:1] in STARTS and FORMULA.match(text) else text
+
+
+def unguarded(cell: str) -> str:
+    """Return the text that a cell was written for."""
+    return cell[1:] if cell.startswith(GUARD) and FORMULA.match(cell) else cell
+
+
+def _written(value: Any) -> str:
+    if not isinstance(value, str):
+        return "" if value is None else str(value)
+    cell = guarded(value)
+    return '"' + cell.replace('"', '""') + '"' if QUOTED.search(cell) else cell
