@@ -22,6 +22,7 @@ from convworks.data.preprocess import Preprocessing
 from convworks.errors import InputError
 from convworks.layers.kernel_machine import make_room
 from convworks.layers.network import without_auxiliary
+from convworks.layers.values import require_sound
 from convworks.models.adapted import assemble
 from convworks.models.catalogue import Shape
 from convworks.models.config import ModelConfig
@@ -46,7 +47,8 @@ class Bundle:
 
 
 def save_bundle(folder: Path, bundle: Bundle) -> None:
-    """Write a bundle; an existing one is replaced whole."""
+    """Write a bundle; an existing one is replaced whole. InputError for weights that nothing can be computed with."""
+    require_sound(folder, bundle.network.state_dict(), "keep the weights from before they diverged")
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f"{folder.name}.{os.getpid()}{files.TEMPORARY}")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -104,6 +106,7 @@ def load_bundle(path: Path) -> Bundle:
         network.load_state_dict(state)
     except (SafetensorError, RuntimeError) as error:
         raise InputError(weights, f"does not fit the network {model.name} ({_first_line(error)})", REMEDY) from None
+    require_sound(weights, state, "its training diverged: train it again, or import other weights")
     network.eval().channels_last()
     return Bundle(
         network=network,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from convworks.data.batches import normalise
 from convworks.data.images import Images, ahead, fetchers, take
 from convworks.data.preprocess import Preprocessing
+from convworks.errors import RunError
 from convworks.evaluate.task import ONE, Task
 from convworks.layers.mode import evaluating
 
@@ -22,12 +23,17 @@ PIXELS = {"cpu": 1 << 17}
 MOST_PIXELS = 1 << 23
 FEW, MOST_OF_FEW = 16, 1 << 20
 ALL = slice(None)
+OVERFLOW = "the network's answer is NaN or infinite: its values overflow"
+NO_OVERFLOW = "train it again at a lower learning rate, or import other weights"
 
 
 def logits(
     network: nn.Module, images: Images, preprocessing: Preprocessing, precision: torch.dtype, which: slice = ALL
 ) -> Iterator[Tensor]:
-    """Yield the float32 logits of the images, batch by batch, in evaluation mode; the mode is restored."""
+    """Yield the float32 logits of the images, batch by batch, in evaluation mode; the mode is restored.
+
+    Raises RunError where one is not finite.
+    """
     device = next(network.parameters()).device
     size = batch_size(device, (images.shape[2], images.shape[3]))
     with evaluating(network):
@@ -39,7 +45,14 @@ def logits(
                 torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16),
             ):
                 answer = network(normalise(part.to(device), preprocessing.mean, preprocessing.std))
-            yield answer.float()
+            yield finite(answer.float())
+
+
+def finite(answers: Tensor) -> Tensor:
+    """Return what a network answered; RunError where it is no number."""
+    if not answers.isfinite().all():
+        raise RunError("network", OVERFLOW, NO_OVERFLOW)
+    return answers
 
 
 def batch_size(device: torch.device, size: tuple[int, int]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from convworks.data.load import fit_images, load_images
 from convworks.data.load_files import load_image
 from convworks.data.quiet import quiet
 from convworks.data.source import Source, Split, open_source
-from convworks.errors import InputError
+from convworks.errors import ConvworksError, InputError, RunError
 from convworks.evaluate.predict import probabilities
 from convworks.evaluate.protocol import CENTER, named
 from convworks.evaluate.reconstruct import look, reconstruct, to_bytes
@@ -62,8 +62,8 @@ class Predictor:
         given = list(images)
         if not given:
             return []
-        decoded = np.stack([self._decode(image) for image in given])
-        found = self._probabilities(torch.from_numpy(decoded).permute(0, 3, 1, 2))
+        decoded = [self._decode(image) for image in given]
+        found = self._rows(decoded)
         names = [str(image) if isinstance(image, str | Path) else None for image in given]
         return [self._answer(name, row, top) for name, row in zip(names, found, strict=True)]
 
@@ -78,32 +78,33 @@ class Predictor:
 
     def reconstruct_files(
         self, files: Sequence[Path]
-    ) -> Iterator[tuple[Path, UInt8[np.ndarray, "h w c"] | InputError]]:
-        """Yield what the network makes of many files, in order, or for one that cannot be read the error."""
+    ) -> Iterator[tuple[Path, UInt8[np.ndarray, "h w c"] | ConvworksError]]:
+        """Yield what the network makes of many files, in order, or for one that it makes nothing of the error."""
         self._require("images")
         with quiet(), ThreadPoolExecutor() as pool:
             for first in range(0, len(files), PIECE):
                 piece = files[first : first + PIECE]
                 decoded = list(pool.map(self._try, piece))
                 good = [array for array in decoded if isinstance(array, np.ndarray)]
-                made = iter(self._made(good) if good else ())
+                made = _each(self._made, good)
                 for path, array in zip(piece, decoded, strict=True):
                     yield path, next(made) if isinstance(array, np.ndarray) else array
 
     def predict_files(self, files: Sequence[Path], *, top: int = 5) -> Iterator[dict[str, Any]]:
-        """Classify many files in order; one that cannot be read gives {"path", "error"} instead of an answer."""
+        """Classify many files in order; one without an answer gives {"path", "error"} instead."""
         self._require("logits")
         with quiet(), ThreadPoolExecutor() as pool:
             for first in range(0, len(files), PIECE):
                 piece = files[first : first + PIECE]
                 decoded = list(pool.map(self._try, piece))
                 good = [array for array in decoded if isinstance(array, np.ndarray)]
-                found = iter(self._probabilities(torch.from_numpy(np.stack(good)).permute(0, 3, 1, 2)) if good else ())
+                found = _each(self._rows, good)
                 for path, array in zip(piece, decoded, strict=True):
-                    if isinstance(array, np.ndarray):
-                        yield self._answer(str(path), next(found), top)
+                    answer = next(found) if isinstance(array, np.ndarray) else array
+                    if isinstance(answer, ConvworksError):
+                        yield {"path": str(path), "error": answer.reason}
                     else:
-                        yield {"path": str(path), "error": array.reason}
+                        yield self._answer(str(path), answer, top)
 
     def _try(self, path: Path) -> np.ndarray | InputError:
         try:
@@ -202,8 +203,25 @@ class Predictor:
         fitted: np.ndarray = fit_images(array[None], self.bundle.preprocessing)[0]
         return fitted
 
+    def _rows(self, decoded: Sequence[np.ndarray]) -> np.ndarray:
+        return self._probabilities(torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2))
+
     def _probabilities(self, images: torch.Tensor) -> np.ndarray:
         return probabilities(self.network, images, self.bundle.preprocessing, self.precision, task(self.bundle.several))
+
+
+def _each(
+    answers: Callable[[Sequence[np.ndarray]], np.ndarray], images: Sequence[np.ndarray]
+) -> Iterator[np.ndarray | ConvworksError]:
+    """Yield the answer to each image, all asked for together; where that fails each alone, or its error."""
+    try:
+        yield from answers(images) if images else ()
+    except RunError as error:
+        if len(images) == 1:
+            yield error
+        else:
+            for image in images:
+                yield from _each(answers, [image])
 
 
 def load(path: str | Path, *, device: str = "auto", precision: str = "auto") -> Predictor:

@@ -17,7 +17,7 @@ from convworks.data.corrupt import corrupt, fixed_key
 from convworks.data.images import Images, ahead, fetchers, take
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import InputError
-from convworks.evaluate.predict import ALL, batch_size
+from convworks.evaluate.predict import ALL, batch_size, finite
 from convworks.evaluate.reconstructions import Pictures, Reconstructions
 from convworks.evaluate.task import squared_errors
 from convworks.layers.mode import evaluating
@@ -44,7 +44,8 @@ def reconstruct(
 ) -> Iterator[Made]:
     """Yield images and what a network makes of them, some at a time, in evaluation mode; the mode is restored.
 
-    What corruption does to an image depends on its place among the images alone.
+    What corruption does to an image depends on its place among the images alone. Raises RunError where what is made is
+    not finite.
     """
     device = next(network.parameters()).device
     size = batch_size(device, (images.shape[2], images.shape[3]))
@@ -60,7 +61,7 @@ def reconstruct(
                 torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16),
             ):
                 made = network(normalise(read.to(device), preprocessing.mean, preprocessing.std))
-            yield Made(part.to(device), read, made.float())
+            yield Made(part.to(device), read, finite(made.float()))
 
 
 def look(

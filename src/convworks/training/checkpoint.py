@@ -17,6 +17,7 @@ from torch import Tensor
 
 from convworks import files
 from convworks.errors import InputError
+from convworks.layers.values import require_sound
 
 FORMAT = 1
 
@@ -60,7 +61,9 @@ def load_checkpoint(folder: Path, step: int | None = None) -> tuple[dict[str, Te
     weights = path.with_suffix(".safetensors")
     if not weights.is_file() or files.sha256(weights) != wanted:
         raise InputError(weights, "does not have the checksum that its checkpoint names", remedy)
-    return load_file(weights), state
+    tensors = load_file(weights)
+    require_sound(weights, tensors, remedy)
+    return tensors, state
 
 
 def clean(folder: Path) -> None:
