@@ -121,6 +121,10 @@ ROWS: Rows = {
         lambda p: several(p, {"model": resnet(), "model_ema": resnet()}, "--key", "ema"),
         "--key: w.pth has no weights 'ema' | it has: model, model_ema",
     ),
+    "import: the key of something else": (
+        lambda p: several(p, {"model": resnet(), "mean": {"value": torch.ones(3)}}, "--key", "mean"),
+        "w.pth: has no stem.0.weight; it has value",
+    ),
     "import: a key of a file without": (
         lambda p: imported(p, lambda s: None, "--key", "model"),
         "--key: w.pth has no weights 'model' | without a key",

@@ -92,15 +92,18 @@ def find_match(path: Path, sets: Mapping[str, State], model: str, peer: str | No
     if key is not None and key not in places:
         remedy = f"it has: {', '.join(filter(None, places)) or 'one set of weights, without a key'}"
         raise InputError("--key", f"{path} has no weights {key!r}{nearest(key, places)}", remedy)
-    whole = [match for match in found if not match.missing]
-    if key is not None:
-        return _first([match for match in whole or found if match.place == key])
-    fitting = list(dict.fromkeys(match.place for match in whole))
+    fitting = list(dict.fromkeys(match.place for match in found if not match.missing))
+    taken = _default(path, fitting) if key is None else key
+    best = _first([match for match in found if taken in (None, match.place)])
+    return replace(best, others=tuple(place for place in fitting if place != best.place) if key is None else ())
+
+
+def _default(path: Path, fitting: Sequence[str]) -> str | None:
+    """Return the key of the weights to take where none was named: the only ones that fit, or the only averaged ones."""
     averaged = [place for place in fitting if AVERAGED.search(place)]
     if len(fitting) > 1 and len(averaged) != 1:
         raise InputError(path, f"has several weights that fit: {', '.join(fitting)}", f"choose with --key {fitting[0]}")
-    taken = averaged[0] if len(averaged) == 1 else "".join(fitting)
-    return _first([match for match in whole if match.place == taken] or found, [p for p in fitting if p != taken])
+    return next(iter([*averaged, *fitting]), None)
 
 
 def candidates(model: str, peer: str | None) -> list[Candidate]:
@@ -150,7 +153,7 @@ def _splits(name: str) -> Iterable[tuple[str, str]]:
         yield name[: dot.end()], name[dot.end() :]
 
 
-def _first(matches: Sequence[Match], others: Sequence[str] = ()) -> Match:
+def _first(matches: Sequence[Match]) -> Match:
     """Return the match with the fewest missing names; whole ones of different libraries must say the same."""
     best = min(matches, key=lambda match: len(match.missing) / len(match.candidate.names))
     equal = [match for match in matches if match.place == best.place and not match.missing] or [best]
@@ -160,7 +163,7 @@ def _first(matches: Sequence[Match], others: Sequence[str] = ()) -> Match:
         reason = f"is needed: the names of the tensors are those of {' and '.join(peers)}"
         raise InputError("--from", reason, f"choose with --from {peers[0]}")
     peers = [match.candidate.peer for match in equal if match.candidate.peer is not None]
-    return replace(best, peers=tuple(peers), others=tuple(others))
+    return replace(best, peers=tuple(peers))
 
 
 def modules(names: Iterable[str]) -> list[str]:
