@@ -13,6 +13,7 @@ from test_bad_weights import signed
 from torch import Tensor
 from workplace import Place
 
+from convworks import __version__
 from convworks.cli.main import run
 from convworks.models.catalogue import create
 from convworks.models.peers import find_peer, translation
@@ -48,6 +49,9 @@ def test_import_says_what_it_took(place: Place, capsys: pytest.CaptureFixture[st
         "bundle: w-bundle",
         "next: convworks predict w-bundle IMAGE...",
     ]
+    card = (place.root / "w-bundle" / "README.md").read_text()
+    assert f"imported with convworks {__version__}." in card
+    assert "Weights of resnet20 of cifar from w.pth, its state_dict_ema (SHA-256 " in card
     more = ("--key", "state_dict", "--mean", "0.5", "--std", "0.25", "--out", "other")
     found = values(capsys, "import", "w.pth", "--model", "resnet20", *more)
     assert (found["key"], found["others"], found["prefix"]) == ("state_dict", [], "module.")

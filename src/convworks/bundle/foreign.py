@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from convworks import files
+from convworks import __version__, files
 from convworks.bundle.bundle import Bundle
 from convworks.bundle.match import Match, candidates, find_match, modules
 from convworks.bundle.weights_file import State, read_weights
@@ -83,7 +83,7 @@ def import_bundle(
         model=ModelConfig(name=row),
         preprocessing=preprocessing,
         classes=chosen,
-        record={"imported": imported},
+        record={"convworks": __version__, "imported": imported},
     )
 
 
