@@ -39,11 +39,12 @@ def test_the_published_weights_become_a_bundle(data: Path, tmp_path: Path) -> No
     assert torch.equal(again.network(images), bundle.network(images))
 
 
-def test_back_to_the_peer_s_names(data: Path, tmp_path: Path) -> None:
-    path = data / "weights" / "resnet20-12fca82f.th"
-    exported = export_weights(import_bundle(path, "resnet20", peer="cifar"), "cifar")
+@pytest.mark.parametrize("name", ["resnet20", "resnet32", "resnet44"])
+def test_back_to_the_peer_s_names(name: str, data: Path, tmp_path: Path) -> None:
+    (path,) = (data / "weights").glob(f"{name}-*.th")
+    exported = export_weights(import_bundle(path, name), "cifar")
     theirs = {key.removeprefix("module."): tensor for key, tensor in read_weights(path)["state_dict"].items()}
-    assert (exported.name, exported.left_out) == ("resnet20", ())
+    assert (exported.name, exported.left_out) == (name, ())
     found = load(exported.content)
     assert {key for key in theirs if "num_batches" not in key} == {key for key in found if "num_batches" not in key}
     assert all(torch.equal(found[key], theirs[key]) for key in theirs)

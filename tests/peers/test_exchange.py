@@ -35,11 +35,16 @@ ROWS = [
     for name in entry.names
     if peer != "cifar"  # the public script is no library; tests/bundle has its published files
 ]
-NETWORKS = [
-    pytest.param(peer, name, marks=() if name in FEW[peer] else pytest.mark.slow, id=f"{peer}-{name}")
-    for peer, name in ROWS
-]
 AUXILIARY = ("googlenet", "inception_v3")
+CASES = [
+    pytest.param(
+        *(peer, name, auxiliary),
+        marks=() if name in FEW[peer] else pytest.mark.slow,
+        id=f"{peer}-{name}{'-auxiliary' if auxiliary else ''}",
+    )
+    for peer, name in ROWS
+    for auxiliary in ((False, True) if name in AUXILIARY else (False,))
+]
 
 
 def built(peer: str, name: str, *, auxiliary: bool = False) -> Any:
@@ -94,13 +99,10 @@ def answers(network: nn.Module, size: tuple[int, int]) -> Tensor:
     return logits
 
 
-@pytest.mark.parametrize("auxiliary", [True, False])
-@pytest.mark.parametrize(("peer", "name"), NETWORKS)
+@pytest.mark.parametrize(("peer", "name", "auxiliary"), CASES)
 def test_through_the_command_and_back(
     peer: str, name: str, auxiliary: bool, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if auxiliary and name not in AUXILIARY:
-        pytest.skip("has no auxiliary classifiers")
     theirs = drawn(peer, name, auxiliary=auxiliary)
     state = theirs.state_dict()
     save_file(state, "theirs.safetensors")
