@@ -11,7 +11,8 @@ from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
 from convworks.bundle.bundle import Bundle, load_bundle, save_bundle
-from convworks.bundle.foreign import export_weights, import_bundle
+from convworks.bundle.export import export_weights
+from convworks.bundle.foreign import import_bundle
 from convworks.errors import InputError
 from convworks.layers.network import Network, without_auxiliary
 from convworks.models.adapted import assemble

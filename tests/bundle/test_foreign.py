@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load, load_file, save_file
 
 from convworks.bundle.bundle import load_bundle, save_bundle
-from convworks.bundle.foreign import export_weights, import_bundle
+from convworks.bundle.export import export_weights
+from convworks.bundle.foreign import import_bundle
 from convworks.bundle.weights_file import read_weights
 from convworks.errors import InputError
 from convworks.models.catalogue import Shape, create

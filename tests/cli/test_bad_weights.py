@@ -109,6 +109,18 @@ ROWS: Rows = {
         lambda p: imported(p, lambda s: s.update({FIRST: s[FIRST].to(torch.int8)})),
         "w.pth: 1 not of floating-point numbers: stem.0.weight of int8",
     ),
+    "import: numbers in place of tensors": (
+        lambda p: imported(p, lambda s: s.update({key: t.sum() for key, t in s.items() if key.endswith("weight")})),
+        "w.pth: 39 of another shape: stem.0.weight one number instead of 16x3x3x3",
+    ),
+    "import: no channels": (
+        lambda p: imported(p, lambda s: s.update({FIRST: s[FIRST][:, :0]})),
+        "w.pth: 1 of another shape: stem.0.weight 16x0x3x3 instead of 16x3x3x3",
+    ),
+    "import: one output": (
+        lambda p: imported(p, lambda s: s.update({key: t[:1] for key, t in s.items() if "logits" in key})),
+        "w.pth: has 1 outputs, a bundle has two classes or more",
+    ),
     "import: bad values under a prefix": (
         lambda p: several(p, {f"module.{k}": t if k != FIRST else t * NAN for k, t in resnet().items()}),
         "w.pth: module.stem.0.weight holds 432 NaN or infinite values of 432",

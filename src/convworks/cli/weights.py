@@ -82,7 +82,7 @@ def run_export(path: Path, *, style: str, out: Path | None) -> Answer:
     file = out or Path(f"{path.name}-{style}.safetensors")
     check_place("--out", file, (".safetensors",))
     from convworks.bundle.bundle import load_bundle
-    from convworks.bundle.foreign import export_weights
+    from convworks.bundle.export import export_weights
 
     bundle = load_bundle(path)
     exported = export_weights(bundle, style)
