@@ -30,10 +30,7 @@ NO_OVERFLOW = "train it again at a lower learning rate, or import other weights"
 def logits(
     network: nn.Module, images: Images, preprocessing: Preprocessing, precision: torch.dtype, which: slice = ALL
 ) -> Iterator[Tensor]:
-    """Yield the float32 logits of the images, batch by batch, in evaluation mode; the mode is restored.
-
-    Raises RunError where one is not finite.
-    """
+    """Yield the float32 logits of the images, batch by batch, in evaluation mode; the mode is restored."""
     device = next(network.parameters()).device
     size = batch_size(device, (images.shape[2], images.shape[3]))
     with evaluating(network):
@@ -45,11 +42,14 @@ def logits(
                 torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16),
             ):
                 answer = network(normalise(part.to(device), preprocessing.mean, preprocessing.std))
-            yield finite(answer.float())
+            yield answer.float()
 
 
 def finite(answers: Tensor) -> Tensor:
-    """Return what a network answered; RunError where it is no number."""
+    """Return what a network answered; RunError where it is no number.
+
+    Training does not ask: it looks at the loss, in all processes together.
+    """
     if not answers.isfinite().all():
         raise RunError("network", OVERFLOW, NO_OVERFLOW)
     return answers
@@ -65,6 +65,9 @@ def batch_size(device: torch.device, size: tuple[int, int]) -> int:
 def probabilities(
     network: nn.Module, images: Images, preprocessing: Preprocessing, precision: torch.dtype, task: Task = ONE
 ) -> Float32[np.ndarray, "n k"]:
-    """Return the probability of each class for each image: of one of them, or where a task says so of each."""
-    parts = [task.probabilities(batch).cpu() for batch in logits(network, images, preprocessing, precision)]
+    """Return the probability of each class for each image: of one of them, or where a task says so of each.
+
+    Raises RunError where a logit is not finite.
+    """
+    parts = [task.probabilities(finite(batch)).cpu() for batch in logits(network, images, preprocessing, precision)]
     return torch.cat(parts).numpy()

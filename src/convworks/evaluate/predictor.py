@@ -25,7 +25,7 @@ from convworks.data.load_files import load_image
 from convworks.data.quiet import quiet
 from convworks.data.source import Source, Split, open_source
 from convworks.errors import ConvworksError, InputError, RunError
-from convworks.evaluate.predict import probabilities
+from convworks.evaluate.predict import finite, probabilities
 from convworks.evaluate.protocol import CENTER, named
 from convworks.evaluate.reconstruct import look, reconstruct, to_bytes
 from convworks.evaluate.reconstructions import Reconstructions
@@ -178,7 +178,7 @@ class Predictor:
     def _made(self, decoded: Sequence[np.ndarray]) -> UInt8[np.ndarray, "n h w c"]:
         images = torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2)
         found = reconstruct(self.network, images, self.bundle.preprocessing, self.precision)
-        return np.concatenate([to_bytes(piece.made) for piece in found])
+        return np.concatenate([to_bytes(finite(piece.made)) for piece in found])
 
     def _answer(self, path: str | None, row: np.ndarray, top: int) -> dict[str, Any]:
         answer = ranked(path, row, self.classes, top)

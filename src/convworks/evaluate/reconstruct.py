@@ -44,8 +44,7 @@ def reconstruct(
 ) -> Iterator[Made]:
     """Yield images and what a network makes of them, some at a time, in evaluation mode; the mode is restored.
 
-    What corruption does to an image depends on its place among the images alone. Raises RunError where what is made is
-    not finite.
+    What corruption does to an image depends on its place among the images alone.
     """
     device = next(network.parameters()).device
     size = batch_size(device, (images.shape[2], images.shape[3]))
@@ -61,7 +60,7 @@ def reconstruct(
                 torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16),
             ):
                 made = network(normalise(read.to(device), preprocessing.mean, preprocessing.std))
-            yield Made(part.to(device), read, finite(made.float()))
+            yield Made(part.to(device), read, made.float())
 
 
 def look(
@@ -74,12 +73,12 @@ def look(
     names: Sequence[str],
     corruption: Corruption | None,
 ) -> Reconstructions:
-    """Measure what a network makes of a split. Raises InputError where there is no image."""
+    """Measure what a network makes of a split. InputError where there is no image, RunError for what is not finite."""
     if not names:
         raise InputError(f"split {split!r}", "holds no images", "give a split with images")
     errors, before = [], []
     for piece in reconstruct(network, images, preprocessing, precision, corruption):
-        errors.append(squared_errors(piece.made, piece.images).double().cpu().numpy())
+        errors.append(squared_errors(finite(piece.made), piece.images).double().cpu().numpy())
         before.append(squared_errors(piece.read.to(piece.images.device) / 255, piece.images).double().cpu().numpy())
     found = np.concatenate(errors)
     spread = np.linspace(0, len(found) - 1, min(EXAMPLES, len(found))).astype(int)
