@@ -24,7 +24,7 @@ lint: .venv/installed-test  ## formatting, style, types, direction of imports
 peers: .peers/installed  ## an environment with the libraries that convworks is compared with (6 GB)
 
 test-peers: .peers/installed  ## compatibility with other libraries
-	.peers/bin/python -m pytest -m peers tests/peers
+	.peers/bin/python -m pytest -m "peers and not slow" tests/peers
 
 bench: .peers/installed  ## speed, as ratios against other libraries
 	.peers/bin/python -m benchmarks

@@ -79,6 +79,22 @@ def test_import_by_name(mirror: Path, monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert run(["import", "resnet20:cifar10", "--out", str(tmp_path / "bundle")]) == 2
 
 
+def test_weights_with_auxiliary_classifiers(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The official files of GoogLeNet and Inception v3 hold them, and read pixels from -1 to 1."""
+    name = "googlenet:imagenet"
+    entry, row = find_peer("torchvision", "googlenet")
+    state = create(row).state_dict()
+    path = mirror / find_pretrained(name).file
+    torch.save({theirs: state[key] for key, theirs in translation(state, entry.table(row)).items()}, path)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    monkeypatch.setitem(PRETRAINED, name, replace(find_pretrained(name), checksum=found))
+    classes = mirror / IMAGENET_CLASSES.rpartition("/")[2]
+    classes.write_text("".join(f"class {n}\n" for n in range(1000)), encoding="utf-8")
+    predictor = convworks.load(name)
+    assert predictor.bundle.preprocessing.mean == (0.5, 0.5, 0.5)
+    assert predictor.classes[999] == "class 999"
+
+
 def test_a_damaged_file_is_not_used(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(mirror, monkeypatch, checksum="00000000")
     with pytest.raises(

@@ -139,7 +139,7 @@ def test_weights_that_are_not_finite_replace_no_checkpoint(tmp_path: Path) -> No
         extra = (logits.sum() * 0).sqrt() if next(calls) == 30 else 0  # its value is 0, its derivative is not finite
         return torch.nn.functional.cross_entropy(logits, labels) + extra
 
-    with pytest.raises(RunError, match=r"no longer finite after step \d+|loss at step \d+ is nan"):
+    with pytest.raises(RunError, match=r"after step \d+, .* holds .* NaN or infinite|loss at step \d+ is nan"):
         convworks.train(epochs=3, out=tmp_path / "run", loss=breaking, overrides=["training.checkpoint_seconds=1e-9"])
     for path in (tmp_path / "run" / "checkpoints").glob("*.safetensors"):
         assert all(tensor.isfinite().all() for tensor in load_file(path).values())

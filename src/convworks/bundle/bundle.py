@@ -31,6 +31,7 @@ from convworks.data.preprocess import Preprocessing
 from convworks.errors import InputError
 from convworks.layers.kernel_machine import make_room
 from convworks.layers.network import without_auxiliary
+from convworks.layers.values import require_sound
 from convworks.models.adapted import assemble
 from convworks.models.catalogue import Shape
 from convworks.models.config import ModelConfig
@@ -56,7 +57,11 @@ class Bundle:
 
 
 def save_bundle(folder: Path, bundle: Bundle) -> None:
-    """Write a bundle; where one is there already, the old one loads until the new one does."""
+    """Write a bundle; where one is there already, the old one loads until the new one does.
+
+    Raises InputError for weights that nothing can be computed with.
+    """
+    require_sound(folder, bundle.network.state_dict(), "keep the weights from before they diverged")
     kept = (pair for pair in bundle.network.state_dict().items() if not pair[0].startswith("auxiliary."))
     tensors = dict(kept)  # auxiliary classifiers are for training
     weights = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
@@ -122,6 +127,7 @@ def _load(description: dict[str, Any], folder: Path) -> Bundle:
         network.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise InputError(weights, f"does not fit the network {model.name} ({_first_line(error)})", REMEDY) from None
+    require_sound(weights, state, "its training diverged: train it again, or import other weights")
     network.eval().channels_last()
     return Bundle(
         network=network,

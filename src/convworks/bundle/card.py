@@ -21,9 +21,10 @@ def card(description: dict[str, Any]) -> str:
     height, width = preprocessing["size"]
     images = description["format"] == IMAGES
     lines = [
-        f"# {description['model']['name']}: {record.get('source', 'images')}",
+        f"# {description['model']['name']}: {record.get('source') or record.get('imported', {}).get('file', 'images')}",
         "",
-        f"{_what(description)}, trained with convworks {record.get('convworks', '')}.",
+        f"{_what(description)}, {'imported' if 'imported' in record else 'trained'} with convworks"
+        f"{' ' + record['convworks'] if 'convworks' in record else ''}.",
         "",
         "## Use",
         "",
@@ -115,6 +116,7 @@ def _ratio(value: float | None) -> str:
 
 def _making(record: dict[str, Any]) -> list[str]:
     known = [
+        _import(record.get("imported")),
         _origin(record.get("transfer")),
         f"recipe {record['recipe']}" if "recipe" in record else "",
         f"seed {record['seed']}" if "seed" in record else "",
@@ -132,6 +134,15 @@ def _origin(found: dict[str, Any] | None) -> str:
         return ""
     frozen = f", frozen up to {found['frozen']}" if found["frozen"] else ""
     return f"transferred from {found['from']}, cut at {found['cut']}{frozen}"
+
+
+def _import(found: dict[str, Any] | None) -> str:
+    """Say what file the weights are from."""
+    if not found:
+        return ""
+    library = f" of {found['from']}" if found["from"] else ""
+    key = f", its {found['key']}" if found.get("key") else ""
+    return f"weights of {found['name']}{library} from {found['file']}{key} (SHA-256 {found['sha256']})"
 
 
 def _chosen(record: dict[str, Any]) -> bool:

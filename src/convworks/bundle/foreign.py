@@ -1,59 +1,28 @@
-"""Weights that others trained: from their file into a bundle, and from a bundle back to their names."""
+"""Weights that others trained: from their file into a bundle."""
 
 from __future__ import annotations
 
-import pickle
-import re
-import warnings
-from collections.abc import Sequence
+import contextlib
+import importlib.metadata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from convworks import files
 from convworks.bundle.bundle import Bundle
+from convworks.bundle.match import Match, find_match
+from convworks.bundle.weights_file import State, read_weights
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import InputError
 from convworks.layers.network import Network, without_auxiliary
+from convworks.layers.values import require_sound
 from convworks.models.catalogue import Shape, create, facts
 from convworks.models.config import ModelConfig
-from convworks.models.meta import without_values
-from convworks.models.peers import Peer, find_peer, translation
-from convworks.models.pretrained import Pretrained
+from convworks.models.peers import HALF, Peer
 
 SHOWN = 5  # keys named in an error
-#: Counters that no computation reads; older files lack them.
-COUNTERS = "num_batches_tracked"
-#: Keys under which training programs keep the weights beside other things.
-INSIDE = ("state_dict", "model", "model_state_dict", "net")
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file, or a PyTorch state_dict with `weights_only`: nothing in the file is executed.
-
-    Raises InputError for a file that is missing, damaged, holds code or something else than named tensors.
-    """
-    if not path.is_file():
-        raise InputError(path, "does not exist or is no file", "give a .safetensors file or a PyTorch state_dict")
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise InputError(path, f"is no safetensors file ({error})", "fetch it again") from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the pickle protocol of files that are refused anyway
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        reason = "holds code, or is no state_dict; nothing of it was executed"
-        raise InputError(path, reason, "save `model.state_dict()` alone, or as safetensors") from None
-    except Exception as error:  # a damaged file raises nearly anything
-        raise InputError(path, f"cannot be read ({_line(error)})", "give the file that torch.save wrote") from None
-    return _tensors(path, content)
+DIVERGED = "its training diverged: import weights from before"
 
 
 def import_bundle(
@@ -61,117 +30,132 @@ def import_bundle(
     model: str,
     *,
     peer: str | None = None,
+    key: str | None = None,
     classes: Sequence[str] = (),
-    published: Pretrained | None = None,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
 ) -> Bundle:
     """Return the network `model` with the weights of a file, as a bundle that predicts.
 
-    With `peer`, `model` is the peer's name, or ours of the row that computes the same. The numbers of classes and of
-    channels follow from the weights; `classes` names the classes; `published` says what else is known of them.
-    Raises InputError for weights whose keys are missing, unknown or of another shape, and lists them.
+    `model` is a peer's name, or ours of the row that computes the same; without `peer`, the names of the tensors say
+    whose they are. `key` chooses among several weights in the file; without it, averaged ones are taken. The numbers of
+    classes and of channels follow from the weights; `classes` names the classes. `mean` and `std`, of pixels in 0..1,
+    one for all channels or one each, replace what the peer normalises with. The record says what was recognised.
+    Raises InputError for weights whose names are missing, unknown or of another shape, and lists them.
     """
-    entry, row = find_peer(peer, model) if peer else (None, model)
-    expected = facts(row).shape
-    if len(expected.size) != 2:
-        raise InputError("--model", f"{row} takes no images", "weights of networks for images can be imported")
-    state = _without_wrapper(read_weights(path))
-    with without_values():
-        names = _names(create(row), entry, row)
-    shape = _shape(path, names, state, expected)
+    sets = read_weights(path)
+    match = find_match(path, sets, model, peer, key)
+    entry, row, remedy = match.candidate.entry, match.candidate.row, _remedy(path, sets, model, match, peer)
+    shape = _shape(path, match, remedy)
+    preprocessing = _preprocessing(entry, shape, mean, std)
     network = without_auxiliary(create(row, shape))
-    _load(path, network, {ours: theirs for ours, theirs in names.items() if ours in network.state_dict()}, state, entry)
+    _load(path, network, match, remedy)
     chosen = tuple(classes) or (entry.classes if entry else ()) or tuple(map(str, range(shape.classes)))
     if len(chosen) != shape.classes or len(set(chosen)) != len(chosen):
         reason = f"gives {len(set(chosen))} different names, the weights have {shape.classes} classes"
         raise InputError("--classes", reason, "give one name a line, in the order of the outputs")
-    record = {"imported": {"file": path.name, "sha256": files.sha256(path), "from": peer, "name": model}}
+    imported = {
+        "file": path.name,
+        "sha256": files.sha256(path),
+        "from": match.candidate.peer,
+        "name": model,
+        "key": match.place or None,
+        "prefix": match.prefix,
+        "left_out": match.left_out,
+        "alike": list(match.peers[1:]),
+        "others": list(match.others),
+    }
     return Bundle(
         network=network.eval().channels_last(),
         model=ModelConfig(name=row),
-        preprocessing=_preprocessing(published or entry, entry, shape),
+        preprocessing=preprocessing,
         classes=chosen,
-        record=record,
+        record={"convworks": importlib.metadata.version("convworks"), "imported": imported},
     )
 
 
-def export_weights(bundle: Bundle, peer: str) -> tuple[bytes, str]:
-    """Return the weights of a bundle under a peer's names, as a safetensors file, and the peer's name of the network.
-
-    Raises InputError where the peer has no network that computes what the bundle's does.
-    """
-    entry, row = find_peer(peer, bundle.model.name, ours=True)
-    state = bundle.network.state_dict()
-    assert isinstance(bundle.network, Network)  # others know no networks of your own
-    names = _names(bundle.network, entry, row)
-    name = next(theirs for theirs, known in entry.names.items() if known == row)
-    return save({names[key]: tensor.cpu().contiguous() for key, tensor in state.items() if key in names}), name
+def _as_ours(entry: Peer | None, key: str, tensor: Tensor) -> Tensor:
+    """Return a tensor of the peer's as the matrix that it is here, where the peer has kernels instead."""
+    return tensor.flatten(1) if entry is not None and key in entry.kernels and tensor.ndim > 2 else tensor
 
 
-def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
-    """Return the named tensors of a file, also where they lie beside other things."""
-    for key in INSIDE:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
-        raise InputError(path, "holds something else than named tensors", "save `model.state_dict()` alone")
-    return {str(key): tensor for key, tensor in content.items()}
+def _remedy(path: Path, sets: Mapping[str, State], model: str, match: Match, peer: str | None) -> str:
+    """Say what to name instead of what does not fit: another library, where its names do."""
+    with contextlib.suppress(InputError):  # the names fit several
+        if match.missing and peer is not None and not (other := find_match(path, sets, model, None, None)).missing:
+            return f"its names are those of {' and '.join(other.peers) or 'convworks'}: leave --from out"
+    return "name the right --model, and with --from its library"
 
 
-def _without_wrapper(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the state without the prefix that training on several devices gives to every key."""
-    wrapped = all(key.startswith("module.") for key in state)
-    return {key.removeprefix("module."): tensor for key, tensor in state.items()} if wrapped else state
-
-
-def _names(network: Network, entry: Peer | None, row: str) -> dict[str, str]:
-    """Return our keys with those of the peer, or with themselves."""
-    ours = network.state_dict()
-    return translation(ours, entry.table(row)) if entry else {key: key for key in ours}
-
-
-def _shape(path: Path, names: dict[str, str], state: dict[str, Tensor], published: Shape) -> Shape:
+def _shape(path: Path, match: Match, remedy: str) -> Shape:
     """Return the number of classes and channels that the weights are for."""
-    last = next((key for key in reversed(names) if key.startswith("head.logits.")), None)
+    names, state = match.candidate.names, match.state
+    last = next((key for key in reversed(list(names)) if key.startswith("head.logits.")), None)
     first = next(iter(names))
     if last is None or names[last] not in state or names[first] not in state:
         wanted = names[first] if names[first] not in state else names.get(last or "", "head.logits.weight")
-        raise InputError(
-            path,
-            f"has no {wanted}; it has {_listed(list(state))}",
-            "name the right --model, and with --from its library",
-        )
-    return Shape(classes=len(state[names[last]]), channels=state[names[first]].shape[1], size=published.size)
+        raise InputError(path, f"has no {wanted}; it has {_listed([*state, *match.besides])}", remedy)
+    published = facts(match.candidate.row).shape
+    outputs, inputs = state[names[last]], state[names[first]]
+    classes = len(outputs) if outputs.ndim else published.classes
+    if classes < 2:
+        raise InputError(path, f"has {classes} outputs, a bundle has two classes or more", "train it on two classes")
+    channels = inputs.shape[1] if inputs.ndim > 1 and inputs.shape[1] else published.channels
+    return Shape(classes=classes, channels=channels, size=published.size)
 
 
-def _load(path: Path, network: Network, names: dict[str, str], state: dict[str, Tensor], entry: Peer | None) -> None:
-    """Copy every tensor to its place, or say which do not fit."""
-    own = network.state_dict()
-    missing = [theirs for theirs in names.values() if theirs not in state and not theirs.endswith(COUNTERS)]
-    patterns = (*(entry.extra if entry else ()), rf".*{COUNTERS}", r"auxiliary\..*")
-    used = set(names.values())
-    extra = [key for key in state if key not in used and not any(re.fullmatch(p, key) for p in patterns)]
+def _load(path: Path, network: Network, match: Match, remedy: str) -> None:
+    """Copy every tensor to its place, or say which do not fit, or hold no usable values."""
+    own, entry = network.state_dict(), match.candidate.entry
+    names = {ours: theirs for ours, theirs in match.candidate.names.items() if theirs in match.state}
+    state = {ours: _as_ours(entry, ours, match.state[theirs]) for ours, theirs in names.items()}
     misshapen = [
-        f"{theirs} {_size(state[theirs])} instead of {_size(own[ours])}"
-        for ours, theirs in names.items()
-        if theirs in state and state[theirs].shape != own[ours].shape
+        f"{names[ours]} {_size(match.state[names[ours]])} instead of {_size(own[ours])}"
+        for ours, tensor in state.items()
+        if tensor.shape != own[ours].shape
     ]
-    found = (("missing", missing), ("unknown", extra), ("of another shape", misshapen))
-    faults = [f"{len(keys)} {what}: {_listed(keys)}" for what, keys in found if keys]
-    if faults:
-        raise InputError(path, "; ".join(faults), "name the right --model, and with --from its library")
-    own.update({ours: state[theirs] for ours, theirs in names.items() if theirs in state})
-    network.load_state_dict(own)
+    whole = [
+        f"{names[ours]} of {tensor.dtype}".replace("torch.", "")
+        for ours, tensor in state.items()
+        if own[ours].is_floating_point() and not tensor.is_floating_point()
+    ]
+    faults = {
+        "missing": match.missing,
+        "unknown": match.unknown,
+        "of another shape": misshapen,
+        "not of floating-point numbers": whole,
+    }
+    if lines := [f"{len(keys)} {what}: {_listed(keys)}" for what, keys in faults.items() if keys]:
+        raise InputError(path, "; ".join(lines), remedy)
+    state = {ours: tensor.to(own[ours].dtype) for ours, tensor in state.items()}
+    require_sound(path, {match.prefix + names[ours]: tensor for ours, tensor in state.items()}, DIVERGED)
+    network.load_state_dict({**own, **state})
 
 
-def _preprocessing(given: Pretrained | Peer | None, entry: Peer | None, shape: Shape) -> Preprocessing:
+def _preprocessing(entry: Peer | None, shape: Shape, mean: Sequence[float], std: Sequence[float]) -> Preprocessing:
     """Return what the peer does to images; without a peer, pixels become -1 to 1."""
-    mean = (given and given.mean) or (entry and entry.mean) or (0.5,)
-    std = (given and given.std) or (entry and entry.std) or (0.5,)
-    if len(mean) != shape.channels:
-        mean, std = ((sum(values) / len(values),) * shape.channels for values in (mean, std))
-    size = (shape.size[0], shape.size[1])
-    share = given.share if given else 1.0
-    return Preprocessing(size=size, channels=shape.channels, fit="crop", mean=mean, std=std, share=share)
+    return Preprocessing(
+        size=(shape.size[0], shape.size[1]),
+        channels=shape.channels,
+        fit="crop",
+        mean=_values("--mean", mean, entry.mean if entry else HALF, shape.channels),
+        std=_values("--std", std, entry.std if entry else HALF, shape.channels),
+        share=entry.share if entry else 1.0,
+    )
+
+
+def _values(option: str, given: Sequence[float], default: Sequence[float], channels: int) -> tuple[float, ...]:
+    """Return one number a channel: those given, or the default, or its mean for other channels than it has."""
+    if not given:
+        return tuple(default) if len(default) == channels else (sum(default) / len(default),) * channels
+    if len(given) not in (1, channels):
+        reason = f"gives {len(given)} numbers, the weights have {channels} channels"
+        raise InputError(option, reason, "give one number, or one a channel")
+    lowest_allowed = option == "--mean"
+    if not all(0 <= value <= 1 and (value > 0 or lowest_allowed) for value in given):
+        reason = f"is {', '.join(map(str, given))}: no {'mean' if lowest_allowed else 'deviation'} of pixels in 0..1"
+        raise InputError(option, reason, "divide numbers of pixels in 0..255 by 255")
+    return tuple(given) * (channels if len(given) == 1 else 1)
 
 
 def _size(tensor: Tensor) -> str:
@@ -180,7 +164,3 @@ def _size(tensor: Tensor) -> str:
 
 def _listed(keys: Sequence[str]) -> str:
     return ", ".join(keys[:SHOWN]) + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else "")
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]

@@ -30,7 +30,7 @@ def locate(place: str | Path, report: Report | None = None) -> Path:
 
         weights = fetch_weights(entry, report)
         classes = imagenet_classes(report) if str(place).endswith(":imagenet") else ()
-        save_bundle(folder, import_bundle(weights, entry.name, peer=entry.peer, classes=classes, published=entry))
+        save_bundle(folder, import_bundle(weights, entry.name, peer=entry.peer, classes=classes))
     return folder
 
 

@@ -268,9 +268,24 @@ def import_(
     ],
     model: Annotated[str | None, typer.Option(help="The network; with --from, as that library calls it.")] = None,
     peer: Annotated[
-        str | None, typer.Option("--from", help="The library whose names the weights have: torchvision, timm, cifar.")
+        str | None,
+        typer.Option(
+            "--from",
+            help="The library whose names the weights have: torchvision, timm, cifar.  [default: recognised by them]",
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="Which weights of a file that has several, by their key in it.  [default: averaged ones]"),
     ] = None,
     classes: Annotated[Path | None, typer.Option(help="A text file with the name of one class a line.")] = None,
+    mean: Annotated[
+        str | None,
+        typer.Option(help="What is taken from pixels in 0..1, one number or one a channel.  [default: the library's]"),
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(help="By what pixels are divided after that.  [default: the library's]")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The bundle's folder, new.  [default: after the weights]")] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -278,7 +293,7 @@ def import_(
     """Make a bundle from weights that others trained."""
     from convworks.cli import weights as command
 
-    return command.run_import(weights, model=model, peer=peer, classes=classes, out=out)
+    return command.run_import(weights, model=model, peer=peer, key=key, classes=classes, mean=mean, std=std, out=out)
 
 
 @app.command()

@@ -19,14 +19,14 @@ from convworks.csv_files import csv_text
 from convworks.data.folder import is_image
 from convworks.data.formats import SUFFIXES
 from convworks.data.labels import SEPARATOR
-from convworks.errors import InputError
+from convworks.errors import ConvworksError, InputError, RunError
 from convworks.files import write_text
 
 FORMATS = (".csv", ".jsonl")
 
 
 def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, device: str) -> Answer:
-    """Classify every image that the paths lead to; one that cannot be read gets a row that says so, and status 1."""
+    """Classify every image that the paths lead to; one without an answer gets a row that says why, and status 1."""
     started = time.perf_counter()
     bundle = locate(bundle, downloading())
     if read_description(bundle)[0]["format"] == IMAGES:
@@ -41,12 +41,13 @@ def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, devic
     rows = list(load(bundle, device=device).predict_files(files, top=top))
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):
-        more = f" (and {len(rows) - 1} more cannot be read either)" if len(rows) > 1 else ""
-        raise InputError(broken[0]["path"], broken[0]["error"] + more, "give images that can be read")
+        raise no_answer(broken)
     if out is not None:
         write_text(
             out,
-            _as_csv(rows) if out.suffix.lower() == ".csv" else "".join(json.dumps(row) + "\n" for row in rows),
+            _as_csv(rows)
+            if out.suffix.lower() == ".csv"
+            else "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows),
         )
     values = {
         "predictions": [row for row in rows if "error" not in row],
@@ -56,9 +57,19 @@ def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, devic
     }
     text = f"{len(rows)} rows written to {out}" if out is not None else _as_table(rows)
     if broken:
-        text += f"\n{len(broken)} of {len(rows)} images could not be read: {broken[0]['path']}: {broken[0]['error']}"
+        text += f"\n{len(broken)} of {len(rows)} images have no answer: {broken[0]['path']}: {broken[0]['error']}"
     text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data LABELLED_FOLDER"
     return Answer(values=values, text=text, status=1 if broken else 0)
+
+
+def no_answer(broken: Sequence[dict[str, Any]]) -> ConvworksError:
+    """Return the error of a command that has no answer to any image."""
+    from convworks.evaluate.predict import NO_OVERFLOW, OVERFLOW
+
+    first, more = broken[0], f" (and {len(broken) - 1} more have no answer either)" if len(broken) > 1 else ""
+    if first["error"] == OVERFLOW:
+        return RunError(first["path"], OVERFLOW + more, NO_OVERFLOW)
+    return InputError(first["path"], first["error"] + more, "give images that can be read")
 
 
 def find_images(paths: Sequence[str]) -> list[Path]:

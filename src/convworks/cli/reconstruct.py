@@ -12,12 +12,13 @@ from PIL import Image
 
 from convworks.cli.answer import Answer
 from convworks.cli.outputs import check_outputs, unique_names
-from convworks.errors import InputError
+from convworks.cli.predict import no_answer
+from convworks.errors import ConvworksError, InputError
 from convworks.files import atomic
 
 
 def run(bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path | None, device: str) -> Answer:
-    """Write what the network makes of every image as OUT/NAME.png; one that cannot be read is named, with status 1."""
+    """Write what the network makes of every image as OUT/NAME.png; one without is named, with status 1."""
     started = time.perf_counter()
     if out is None:
         raise InputError("--out", "is needed: this network makes images", "name a folder for them: --out DIR")
@@ -27,7 +28,7 @@ def run(bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path 
 
     written, broken = [], []
     for (path, made), place in zip(load(bundle, device=device).reconstruct_files(files), places, strict=True):
-        if isinstance(made, InputError):
+        if isinstance(made, ConvworksError):
             broken.append({"path": str(path), "error": made.reason})
             continue
         out.mkdir(parents=True, exist_ok=True)
@@ -35,11 +36,10 @@ def run(bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path 
             Image.fromarray(made[:, :, 0] if made.shape[2] == 1 else np.ascontiguousarray(made)).save(file, "PNG")
         written.append({"path": str(path), "out": str(place)})
     if not written:
-        more = f" (and {len(broken) - 1} more cannot be read either)" if len(broken) > 1 else ""
-        raise InputError(broken[0]["path"], broken[0]["error"] + more, "give images that can be read")
+        raise no_answer(broken)
     text = f"{len(written)} {'image' if len(written) == 1 else 'images'} written into {out}"
     if broken:
-        text += f"\n{len(broken)} of {len(files)} images could not be read: {broken[0]['path']}: {broken[0]['error']}"
+        text += f"\n{len(broken)} of {len(files)} images have no answer: {broken[0]['path']}: {broken[0]['error']}"
     text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data FOLDER"
     values = {"predictions": written, "errors": broken, "seconds": round(time.perf_counter() - started, 3)}
     return Answer(values={**values, "out": str(out)}, text=text, status=1 if broken else 0)

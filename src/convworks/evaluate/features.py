@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from convworks.data.images import Images
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import InputError, nearest
-from convworks.evaluate.predict import logits
+from convworks.evaluate.predict import finite, logits
 from convworks.layers.cut import body, places
 from convworks.layers.network import Network
 
@@ -33,10 +33,10 @@ def features(
 
     Maps are averaged over all places, or their largest value is taken (max), or all their values one channel after the
     other (none). What comes after the last tap is not computed where the network can be cut there. Raises InputError
-    for a tap that there is not.
+    for a tap that there is not, RunError for values that are not finite.
     """
     reader = Features(network, taps, pool)
-    found = torch.cat([part.cpu() for part in logits(reader, images, preprocessing, precision)])
+    found = torch.cat([finite(part).cpu() for part in logits(reader, images, preprocessing, precision)])
     columns = torch.split(found, [reader.widths[tap] for tap in taps], dim=1)
     return {tap: np.ascontiguousarray(part.numpy()) for tap, part in zip(taps, columns, strict=True)}
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from convworks.data.batches import normalise
 from convworks.data.images import Images, ahead, fetchers, take
 from convworks.data.preprocess import Preprocessing
+from convworks.errors import RunError
 from convworks.evaluate.task import ONE, Task
 from convworks.layers.mode import evaluating
 
@@ -22,6 +23,8 @@ PIXELS = {"cpu": 1 << 17}
 MOST_PIXELS = 1 << 23
 FEW, MOST_OF_FEW = 16, 1 << 20
 ALL = slice(None)
+OVERFLOW = "the network's answer is NaN or infinite: its values overflow"
+NO_OVERFLOW = "train it again at a lower learning rate, or import other weights"
 
 
 def logits(
@@ -42,6 +45,16 @@ def logits(
             yield answer.float()
 
 
+def finite(answers: Tensor) -> Tensor:
+    """Return what a network answered; RunError where it is no number.
+
+    Training does not ask: it looks at the loss, in all processes together.
+    """
+    if not answers.isfinite().all():
+        raise RunError("network", OVERFLOW, NO_OVERFLOW)
+    return answers
+
+
 def batch_size(device: torch.device, size: tuple[int, int]) -> int:
     """Return how many images of a size (height, width) are computed together."""
     area = size[0] * size[1]
@@ -52,6 +65,9 @@ def batch_size(device: torch.device, size: tuple[int, int]) -> int:
 def probabilities(
     network: nn.Module, images: Images, preprocessing: Preprocessing, precision: torch.dtype, task: Task = ONE
 ) -> Float32[np.ndarray, "n k"]:
-    """Return the probability of each class for each image: of one of them, or where a task says so of each."""
-    parts = [task.probabilities(batch).cpu() for batch in logits(network, images, preprocessing, precision)]
+    """Return the probability of each class for each image: of one of them, or where a task says so of each.
+
+    Raises RunError where a logit is not finite.
+    """
+    parts = [task.probabilities(finite(batch)).cpu() for batch in logits(network, images, preprocessing, precision)]
     return torch.cat(parts).numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
@@ -26,9 +26,9 @@ from convworks.data.load_files import load_image
 from convworks.data.preprocess import needed, to_input
 from convworks.data.quiet import quiet
 from convworks.data.source import Source, Split, open_source
-from convworks.errors import InputError
+from convworks.errors import ConvworksError, InputError, RunError
 from convworks.evaluate.features import features, named_pool
-from convworks.evaluate.predict import probabilities
+from convworks.evaluate.predict import finite, probabilities
 from convworks.evaluate.protocol import CENTER, named
 from convworks.evaluate.reconstruct import look, reconstruct, to_bytes
 from convworks.evaluate.reconstructions import Reconstructions
@@ -124,32 +124,33 @@ class Predictor:
 
     def reconstruct_files(
         self, files: Sequence[Path]
-    ) -> Iterator[tuple[Path, UInt8[np.ndarray, "h w c"] | InputError]]:
-        """Yield what the network makes of many files, in order, or for one that cannot be read the error."""
+    ) -> Iterator[tuple[Path, UInt8[np.ndarray, "h w c"] | ConvworksError]]:
+        """Yield what the network makes of many files, in order, or for one that it makes nothing of the error."""
         self._require("images")
         with quiet(), ThreadPoolExecutor() as pool:
             for first in range(0, len(files), PIECE):
                 piece = files[first : first + PIECE]
                 decoded = list(pool.map(self._try, piece))
                 good = [array for array in decoded if isinstance(array, np.ndarray)]
-                made = iter(self._made(stacked(good)) if good else ())
+                made = _each(self._made, good)
                 for path, array in zip(piece, decoded, strict=True):
                     yield path, next(made) if isinstance(array, np.ndarray) else array
 
     def predict_files(self, files: Sequence[Path], *, top: int = 5) -> Iterator[dict[str, Any]]:
-        """Classify many files in order; one that cannot be read gives {"path", "error"} instead of an answer."""
+        """Classify many files in order; one without an answer gives {"path", "error"} instead."""
         self._require("logits")
         with quiet(), ThreadPoolExecutor() as pool:
             for first in range(0, len(files), PIECE):
                 piece = files[first : first + PIECE]
                 decoded = list(pool.map(self._try, piece))
                 good = [array for array in decoded if isinstance(array, np.ndarray)]
-                found = iter(self._probabilities(stacked(good)) if good else ())
+                found = _each(self._probabilities, good)
                 for path, array in zip(piece, decoded, strict=True):
-                    if isinstance(array, np.ndarray):
-                        yield self._answer(str(path), next(found), top)
+                    answer = next(found) if isinstance(array, np.ndarray) else array
+                    if isinstance(answer, ConvworksError):
+                        yield {"path": str(path), "error": answer.reason}
                     else:
-                        yield {"path": str(path), "error": array.reason}
+                        yield self._answer(str(path), answer, top)
 
     def _try(self, path: Path) -> np.ndarray | InputError:
         try:
@@ -222,7 +223,7 @@ class Predictor:
 
     def _made(self, images: UInt8[torch.Tensor, "n c h w"]) -> UInt8[np.ndarray, "n h w c"]:
         found = reconstruct(self.network, images, self.bundle.preprocessing, self.precision)
-        return np.concatenate([to_bytes(piece.made) for piece in found])
+        return np.concatenate([to_bytes(finite(piece.made)) for piece in found])
 
     def _answer(self, path: str | None, row: np.ndarray, top: int) -> dict[str, Any]:
         answer = ranked(path, row, self.classes, top)
@@ -241,6 +242,20 @@ class Predictor:
 
     def _probabilities(self, images: torch.Tensor) -> np.ndarray:
         return probabilities(self.network, images, self.bundle.preprocessing, self.precision, task(self.bundle.several))
+
+
+def _each(
+    answers: Callable[[UInt8[torch.Tensor, "n c h w"]], np.ndarray], images: Sequence[np.ndarray]
+) -> Iterator[np.ndarray | ConvworksError]:
+    """Yield the answer to each image, all asked for together; where that fails each alone, or its error."""
+    try:
+        yield from answers(stacked(images)) if images else ()
+    except RunError as error:
+        if len(images) == 1:
+            yield error
+        else:
+            for image in images:
+                yield from _each(answers, [image])
 
 
 def load(path: str | Path, *, device: str = "auto", precision: str = "auto") -> Predictor:

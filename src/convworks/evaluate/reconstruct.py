@@ -17,7 +17,7 @@ from convworks.data.corrupt import corrupt, fixed_key
 from convworks.data.images import Images, ahead, fetchers, take
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import InputError
-from convworks.evaluate.predict import ALL, batch_size
+from convworks.evaluate.predict import ALL, batch_size, finite
 from convworks.evaluate.reconstructions import Pictures, Reconstructions
 from convworks.evaluate.task import squared_errors
 from convworks.layers.mode import evaluating
@@ -73,12 +73,12 @@ def look(
     names: Sequence[str],
     corruption: Corruption | None,
 ) -> Reconstructions:
-    """Measure what a network makes of a split. Raises InputError where there is no image."""
+    """Measure what a network makes of a split. InputError where there is no image, RunError for what is not finite."""
     if not names:
         raise InputError(f"split {split!r}", "holds no images", "give a split with images")
     errors, before = [], []
     for piece in reconstruct(network, images, preprocessing, precision, corruption):
-        errors.append(squared_errors(piece.made, piece.images).double().cpu().numpy())
+        errors.append(squared_errors(finite(piece.made), piece.images).double().cpu().numpy())
         before.append(squared_errors(piece.read.to(piece.images.device) / 255, piece.images).double().cpu().numpy())
     found = np.concatenate(errors)
     spread = np.linspace(0, len(found) - 1, min(EXAMPLES, len(found))).astype(int)

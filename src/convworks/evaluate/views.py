@@ -21,7 +21,7 @@ from convworks.data.memory import processors
 from convworks.data.preprocess import Preprocessing
 from convworks.data.source import Split
 from convworks.errors import InputError
-from convworks.evaluate.predict import batch_size
+from convworks.evaluate.predict import batch_size, finite
 from convworks.evaluate.protocol import Image, Protocol, largest, views
 from convworks.evaluate.task import ONE, Task
 from convworks.layers.fully_convolutional import fully_convolutional
@@ -103,7 +103,7 @@ def _look(
 
     def answer(images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
-            logits = network(images).float()
+            logits = finite(network(images).float())
         return task.probabilities(logits.mean((2, 3)) if protocol.dense else logits)
 
     found = answer(inputs)

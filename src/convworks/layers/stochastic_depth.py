@@ -42,3 +42,19 @@ def stochastic_depth(stages: Iterable[nn.Module], rate: float) -> None:
     for number, block in enumerate(blocks if rate else (), start=1):
         assert isinstance(block.body, nn.Sequential)
         block.body.append(Survival(1 - rate * number / len(blocks)))
+
+
+def with_survival(network: nn.Module) -> dict[str, Tensor]:
+    """Return the state with which the same network without `Survival` gives the same predictions.
+
+    The layer before is linear in its weights and biases: it takes the weighing over.
+    """
+    state = dict(network.state_dict())
+    for name, module in network.named_modules():
+        if isinstance(module, Residual) and isinstance(module.body, nn.Sequential):
+            *_, (before, _), (_, last) = module.body.named_children()
+            if isinstance(last, Survival):
+                for part in ("weight", "bias"):
+                    key = f"{name}.body.{before}.{part}"
+                    state[key] = state[key] * last.survival
+    return state

@@ -16,7 +16,7 @@ from convworks.layers.network import Auxiliary, Network
 from convworks.layers.pool import PoolTo
 from convworks.layers.pool_at_least import PoolAtLeast
 from convworks.models.catalogue import Facts, Printed, Shape
-from convworks.models.peers import Peer
+from convworks.models.peers import HALF, Peer
 
 
 @dataclass(frozen=True)
@@ -182,6 +182,9 @@ PEERS = {
             (r"auxiliary\.(aux\d)\.logits\.(\w+)", "{1}.fc2.{2}"),
             (r"head\.logits\.(\w+)", "fc.{1}"),
         ),
+        # The weights that it ships were trained elsewhere: it undoes its own normalisation for them.
+        mean=HALF,
+        std=HALF,
     )
 }
 

@@ -17,7 +17,7 @@ from convworks.layers.pool_at_least import PoolAtLeast
 from convworks.models.catalogue import Facts, Printed, Shape
 from convworks.models.googlenet import side_classifier
 from convworks.models.inception_figures import FIGURES
-from convworks.models.peers import Peer
+from convworks.models.peers import HALF, Peer
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,9 @@ _KEYS = (
     (r"auxiliary\.aux\.logits\.(\w+)", "AuxLogits.fc.{1}"),
     (r"head\.logits\.(\w+)", "fc.{1}"),
 )
-PEERS = {library: Peer(names={"inception_v3": "inception_v3"}, keys=_KEYS) for library in ("torchvision", "timm")}
+# The weights that both ship were trained elsewhere; torchvision undoes its own normalisation for them.
+_LIBRARY = Peer(names={"inception_v3": "inception_v3"}, keys=_KEYS, mean=HALF, std=HALF)
+PEERS = {"torchvision": _LIBRARY, "timm": _LIBRARY}
 
 
 def build(row: InceptionNet, shape: Shape) -> Network:

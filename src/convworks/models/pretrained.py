@@ -11,8 +11,8 @@ from convworks.errors import InputError, nearest
 class Pretrained:
     """Published weights: the peer's name of the network, where its file lies, what it is said to reach.
 
-    `checksum` is how its SHA-256 begins, as far as the file's name tells it. mean and std replace those of the peer
-    where these weights take others; top1 is the published accuracy on the set's validation images, as a fraction.
+    `checksum` is how its SHA-256 begins, as far as the file's name tells it; top1 is the published accuracy on the
+    set's validation images, as a fraction.
     """
 
     peer: str
@@ -20,9 +20,6 @@ class Pretrained:
     address: str
     checksum: str
     top1: float
-    share: float = 0.875
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
 
     @property
     def file(self) -> str:
@@ -31,22 +28,20 @@ class Pretrained:
 
 
 _TORCHVISION = "https://download.pytorch.org/models/"
-_HALF = (0.5, 0.5, 0.5)
 
 
-def _imagenet(name: str, file: str, top1: float, **more: tuple[float, ...]) -> Pretrained:
+def _imagenet(name: str, file: str, top1: float) -> Pretrained:
     checksum = file.rpartition("-")[2].partition(".")[0]
-    return Pretrained(peer="torchvision", name=name, address=_TORCHVISION + file, checksum=checksum, top1=top1, **more)  # type: ignore[arg-type]  # only mean and std come as more
+    return Pretrained(peer="torchvision", name=name, address=_TORCHVISION + file, checksum=checksum, top1=top1)
 
 
 def _cifar10(name: str, file: str, top1: float) -> Pretrained:
     address = f"https://raw.githubusercontent.com/akamaster/pytorch_resnet_cifar10/master/pretrained_models/{file}"
     checksum = file.rpartition("-")[2].partition(".")[0]
-    return Pretrained(peer="cifar", name=name, address=address, checksum=checksum, top1=top1, share=1.0)
+    return Pretrained(peer="cifar", name=name, address=address, checksum=checksum, top1=top1)
 
 
-#: Names are NETWORK:SET, the network as its publisher calls it. GoogLeNet and Inception v3 were trained elsewhere, on
-#: pixels from -1 to 1; torchvision undoes its own normalisation for them.
+#: Names are NETWORK:SET, the network as its publisher calls it.
 PRETRAINED: dict[str, Pretrained] = {
     "alexnet:imagenet": _imagenet("alexnet", "alexnet-owt-7be5be79.pth", 0.56522),
     "vgg11:imagenet": _imagenet("vgg11", "vgg11-8a719046.pth", 0.6902),
@@ -57,10 +52,8 @@ PRETRAINED: dict[str, Pretrained] = {
     "vgg13_bn:imagenet": _imagenet("vgg13_bn", "vgg13_bn-abd245e5.pth", 0.71586),
     "vgg16_bn:imagenet": _imagenet("vgg16_bn", "vgg16_bn-6c64b313.pth", 0.7336),
     "vgg19_bn:imagenet": _imagenet("vgg19_bn", "vgg19_bn-c79401a0.pth", 0.74218),
-    "googlenet:imagenet": _imagenet("googlenet", "googlenet-1378be20.pth", 0.69778, mean=_HALF, std=_HALF),
-    "inception_v3:imagenet": _imagenet(
-        "inception_v3", "inception_v3_google-0cc3c7bd.pth", 0.77294, mean=_HALF, std=_HALF
-    ),
+    "googlenet:imagenet": _imagenet("googlenet", "googlenet-1378be20.pth", 0.69778),
+    "inception_v3:imagenet": _imagenet("inception_v3", "inception_v3_google-0cc3c7bd.pth", 0.77294),
     "resnet18:imagenet": _imagenet("resnet18", "resnet18-f37072fd.pth", 0.69758),
     "resnet34:imagenet": _imagenet("resnet34", "resnet34-b627a593.pth", 0.73314),
     "resnet50:imagenet": _imagenet("resnet50", "resnet50-0676ba61.pth", 0.7613),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from torch import nn
@@ -157,17 +157,17 @@ def _features(row: VGG) -> Keys:
     return tuple(keys)
 
 
-def _peer(hidden6: str, hidden7: str, logits: str) -> Peer:
+def _peer(hidden6: str, hidden7: str, logits: str, kernels: Mapping[str, int]) -> Peer:
     head = {"hidden6": hidden6, "hidden7": hidden7, "logits": logits}
     keys = tuple((rf"head\.{ours}\.(\w+)", f"{theirs}.{{1}}") for ours, theirs in head.items())
-    return Peer(names=_NAMES, keys={row: _features(ROWS[row]) + keys for row in _NAMES.values()})
+    return Peer(names=_NAMES, keys={row: _features(ROWS[row]) + keys for row in _NAMES.values()}, kernels=kernels)
 
 
 # timm's hidden layers are convolutions: the same numbers, of another shape. On images larger than 224x224 its networks
 # average the scores of all positions.
 PEERS = {
-    "torchvision": _peer("classifier.0", "classifier.3", "classifier.6"),
-    "timm": _peer("pre_logits.fc1", "pre_logits.fc2", "head.fc"),
+    "torchvision": _peer("classifier.0", "classifier.3", "classifier.6", {}),
+    "timm": _peer("pre_logits.fc1", "pre_logits.fc2", "head.fc", {"head.hidden6.weight": 7, "head.hidden7.weight": 1}),
 }
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from convworks import files
 from convworks.errors import InputError
+from convworks.layers.values import require_sound
 from convworks.partial import TEMPORARY
 from convworks.training.checkpoint_state import name_of, read_state, remedy, steps, write_state
 
@@ -42,7 +43,9 @@ def load_checkpoint(folder: Path, step: int | None = None) -> tuple[dict[str, Te
     weights = folder / f"{name_of(step)}.safetensors"
     if not weights.is_file() or files.sha256(weights) != wanted:
         raise InputError(weights, "does not have the checksum that its checkpoint names", remedy(step))
-    return load_file(weights), state
+    tensors = load_file(weights)
+    require_sound(weights, tensors, remedy(step))
+    return tensors, state
 
 
 def clean(folder: Path) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from convworks import files
 from convworks.csv_files import write_csv
 from convworks.errors import ConvworksError, RunError
+from convworks.layers.values import fault
 from convworks.training import checkpoint
 from convworks.training.folder import resume_command
 from convworks.training.loop import Events, Setup
@@ -81,9 +82,9 @@ class Recorder(Events):
 
     def _save(self, setup: Setup, progress: Progress) -> None:
         folder, found = self.folder / "checkpoints", recorded(setup)
-        if broken := [name for name, tensor in found.items() if not tensor.isfinite().all()]:
-            reason = f"{broken[0]} is no longer finite after step {progress.step}"
-            raise RunError("training", reason, "clip the gradients or lower the learning rate, and go on from before")
+        if reason := fault(found):
+            remedy = "clip the gradients or lower the learning rate, and go on from before"
+            raise RunError("training", f"after step {progress.step}, {reason}", remedy)
         state = {
             "progress": progress.to_state(),
             "fingerprint": self.fingerprint,

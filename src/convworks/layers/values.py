@@ -1,0 +1,40 @@
+"""Values that no network can compute with: what is not finite, and variances below zero."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from convworks.errors import InputError
+
+#: How the names of running variances end.
+VARIANCE = "running_var"
+
+
+def fault(tensors: Mapping[str, Tensor]) -> str | None:
+    """Name the first tensor with such values, and say what they are; None where all can be computed with."""
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or not tensor.numel():
+            continue
+        lowest, highest = torch.stack(tensor.detach().aminmax()).tolist()  # one pass; NaN where there is one
+        if not (math.isfinite(lowest) and math.isfinite(highest)):
+            count = int((~tensor.isfinite()).sum())
+            return f"{name} holds {count:,} NaN or infinite {_of(count, tensor)}"
+        if name.endswith(VARIANCE) and lowest < 0:
+            count = int((tensor < 0).sum())
+            return f"{name} holds {count:,} negative {'variance' if count == 1 else 'variances'} (down to {lowest:.4g})"
+    return None
+
+
+def require_sound(where: object, tensors: Mapping[str, Tensor], remedy: str) -> None:
+    """Raise InputError for tensors with such values."""
+    found = fault(tensors)
+    if found is not None:
+        raise InputError(where, found, remedy)
+
+
+def _of(count: int, tensor: Tensor) -> str:
+    return f"{'value' if count == 1 else 'values'} of {tensor.numel():,}"
