@@ -367,6 +367,11 @@ REMOTE: dict[str, tuple[Callable[[Path], object], type[Exception], str]] = {
         InputError,
         "names file:///etc/passwd, which is no http(s) address",
     ),
+    "link-local shard": (
+        lambda p: edit(p, lambda i: one(i).update(url="http://169.254.169.254/latest/user-data")),
+        InputError,
+        "names http://169.254.169.254/latest/user-data, which is a link-local address",
+    ),
     "missing shard": (
         lambda p: (p / "train-000000.tar").unlink(),
         RunError,
