@@ -192,7 +192,7 @@ def damage(path: Path, at: int) -> Path:
 
 
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
-    "truncated in a member": (lambda p: cut(shard(p, GOOD), 2800), "x.tar: is no uncompressed tar, or is damaged"),
+    "truncated in a member": (lambda p: cut(shard(p, GOOD), 2800), "x.tar: is cut short or damaged after 2,800 bytes"),
     "truncated in a header": (lambda p: cut(shard(p, GOOD), 1200), "x.tar: is cut short or damaged after 1,024 bytes"),
     "truncated between members": (lambda p: cut(shard(p, GOOD), 2048), "x.tar: is cut short or damaged after 2,048"),
     "damaged header": (lambda p: damage(shard(p, GOOD), 2050), "x.tar: is cut short or damaged after 2,048 bytes"),
