@@ -155,6 +155,11 @@ def test_parts_of_files(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert server.sent < 100e6
 
 
+def test_no_image_has_gigabytes() -> None:
+    with pytest.raises(RunError, match="lists a file of 1,073,741,825 bytes, more than any image has"):
+        read_range("http://127.0.0.1:9/file", 0, remote.LARGEST + 1, length=1 << 40)
+
+
 def test_a_slow_server_that_keeps_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = np.random.default_rng(0).bytes(12_000)
     monkeypatch.setattr(paced, "SLOWEST", 1024)  # so that a busy machine's pauses do not matter
