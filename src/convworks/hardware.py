@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convworks.errors import InputError
+from convworks.errors import InputError, nearest
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +32,7 @@ LIBRARIES = (
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 
 DEVICES = "auto, cpu, cuda, cuda:N or mps"
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def is_device(name: str) -> bool:
@@ -81,15 +82,31 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the type that products are computed in; `auto` is bfloat16 where the hardware has instructions for it."""
+    """Return the type that products are computed in; `auto` is bfloat16 where the hardware has instructions for it.
+
+    Another name raises InputError.
+    """
     import torch
 
+    check_precision(name)
     if name == "float32":
         return torch.float32
     if name == "bfloat16":
         return torch.bfloat16
     fast = has_bfloat16(device)
     return torch.bfloat16 if fast else torch.float32
+
+
+def check_precision(name: str) -> None:
+    """Raise InputError for a precision that there is not."""
+    if name not in PRECISIONS:
+        reason = f"there is no precision {name!r}{nearest(name, PRECISIONS)}"
+        raise InputError("--precision", reason, f"choose from {', '.join(PRECISIONS)}")
+
+
+def precision_name(precision: torch.dtype) -> str:
+    """Return float32 or bfloat16."""
+    return str(precision).removeprefix("torch.")
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -82,19 +82,19 @@ class Server:
 @contextmanager
 def serving(root: Path, patch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Serve a folder while the context lasts, to clients that do not wait long."""
-    from convworks.data import remote
+    from convworks.data import remote, web
 
     for name in ("no_proxy", "NO_PROXY"):
         patch.setenv(name, "127.0.0.1")
     patch.setattr(remote, "PAUSE", 0.01)
-    patch.setattr(remote, "TIMEOUT", 0.3)
+    patch.setattr(web, "TIMEOUT", 0.3)
     server = Server(root)
     thread = threading.Thread(target=server.http.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield server
     finally:
-        remote.close()
+        web.close()
         server.http.shutdown()
         server.http.server_close()
         thread.join()

@@ -105,7 +105,7 @@ ROWS: Rows = {
     ),
     "run.json of many bytes that are none": (
         lambda p: written(p, "run/run.json", "\0" * 100_000, "train", "--resume", "run"),
-        "run/run.json | cannot be read as the record of a run | is no JSON",
+        "run/run.json | cannot be read as the record of a run | it holds zero bytes",
     ),
     "a finished run without results": (
         lambda p: resumed(p, lambda r: r.update(status="finished", results=None)),

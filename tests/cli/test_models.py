@@ -52,6 +52,9 @@ def test_the_catalogue_is_complete_and_readable(text: Any) -> None:
         known = facts(name)
         assert (row["year"], row["paper"], row["differs"]) == (str(known.year), known.paper, known.differs)
         assert row["input"] == "x".join(map(str, (known.shape.channels, *known.shape.size)))
+    assert {name for name, row in rows.items() if row["total_parameters"] != row["parameters"]} == {
+        *("lenet5", "textcnn_static", "textcnn_multichannel", "airbench94")
+    }
     assert (rows["lenet5"]["parameters"], rows["resnet20"]["macs"]) == ("60000", "40551040")
     assert max(map(len, lines)) <= 110
     assert "LeCun et al., Gradient-Based Learning Applied to Document Recognition, 1998" in lines
@@ -76,6 +79,7 @@ def test_one_network_in_tables(text: Any, network: Any) -> None:
         "receptive_field": [5, 5],
         "receptive_stride": [1, 1],
     }
+    assert (found["parameters"], found["total_parameters"]) == (60_000, 60_840)
     assert found["activations"] == sum(row["activations"] for row in found["layers"])
     assert found["batch"] == 4
     needed = found["memory"]
@@ -84,6 +88,7 @@ def test_one_network_in_tables(text: Any, network: Any) -> None:
     shown = text("lenet5")
     assert "c3.0           PartialConv2d  16x10x10  5x5                  1,516  150,000        1,600  14/2" in shown
     assert "total                                                       60,000  326,520       16,178" in shown
+    assert "with fixed                                                  60,840" in shown, "and 84 x 10 fixed codes"
     assert "memory for a batch of 32, in 32-bit numbers" in shown
     assert "not counted: the messages of the backward pass" in shown
     assert shown.splitlines()[-1] == "next: convworks models lenet5 --out lenet5.svg"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from convworks.data import web
 from convworks.data.download import fetch, md5
 from convworks.errors import RunError
 
@@ -75,13 +76,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     thread = threading.Thread(target=made.http.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield made
+    web.close()
     made.http.shutdown()
     made.http.server_close()
     thread.join()
 
 
 def get(server: Server, path: Path, **options: Any) -> None:
-    fetch(server.address, path, **{"checksum": MD5, "pause": 0.01, "timeout": 5.0, **options})
+    fetch(server.address, path, **{"checksum": MD5, "limit": len(CONTENT), "pause": 0.01, "timeout": 5.0, **options})
 
 
 def left(folder: Path) -> list[str]:
@@ -201,7 +203,7 @@ def test_stalled_for_good(server: Server, tmp_path: Path) -> None:
 def test_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("no_proxy", "*")
     with pytest.raises(RunError, match=r"cannot be downloaded \(.+\); put the file at .*file by hand") as caught:
-        fetch(address, tmp_path / "file", checksum=None, pause=0.0, timeout=2.0)
+        fetch(address, tmp_path / "file", checksum=None, limit=1000, pause=0.0, timeout=2.0)
     assert caught.value.exit_status == 1
     assert "\n" not in str(caught.value)
 

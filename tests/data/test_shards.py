@@ -193,7 +193,7 @@ def damage(path: Path, at: int) -> Path:
 
 
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
-    "truncated in a member": (lambda p: cut(shard(p, GOOD), 2800), "x.tar: is no uncompressed tar, or is damaged"),
+    "truncated in a member": (lambda p: cut(shard(p, GOOD), 2800), "x.tar: is cut short or damaged after 2,800 bytes"),
     "truncated in a header": (lambda p: cut(shard(p, GOOD), 1200), "x.tar: is cut short or damaged after 1,024 bytes"),
     "truncated between members": (lambda p: cut(shard(p, GOOD), 2048), "x.tar: is cut short or damaged after 2,048"),
     "damaged header": (lambda p: damage(shard(p, GOOD), 2050), "x.tar: is cut short or damaged after 2,048 bytes"),
@@ -368,6 +368,11 @@ REMOTE: dict[str, tuple[Callable[[Path], object], type[Exception], str]] = {
         lambda p: edit(p, lambda i: one(i).update(url="file:///etc/passwd")),
         InputError,
         "names file:///etc/passwd, which is no http(s) address",
+    ),
+    "link-local shard": (
+        lambda p: edit(p, lambda i: one(i).update(url="http://169.254.169.254/latest/user-data")),
+        InputError,
+        "names http://169.254.169.254/latest/user-data, which is a link-local address",
     ),
     "missing shard": (
         lambda p: (p / "train-000000.tar").unlink(),

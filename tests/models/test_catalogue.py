@@ -67,6 +67,23 @@ PUBLISHED: dict[str, tuple[int, int | None]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("name", "fixed"),
+    [
+        ("lenet5", 10 * 84),
+        ("textcnn_static", 18_766 * 300),
+        ("textcnn_multichannel", 18_766 * 300),
+        ("airbench94", 24 * 3 * 2 * 2 + 1152),
+        ("googlenet", 0),
+        ("resnet20", 0),
+    ],
+)
+def test_what_is_not_trained_counts_in_the_total(name: str, fixed: int) -> None:
+    counted = count_published(name)
+    assert counted.total - counted.parameters == fixed
+    assert describe(name).total_parameters == counted.total
+
+
 def settled(name: str) -> Network:
     """Return a network; one of 1202 layers with the statistics of a batch, without which its maps overflow."""
     network = create(name)

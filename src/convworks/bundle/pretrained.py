@@ -12,6 +12,8 @@ from convworks.errors import InputError
 from convworks.files import path_from, path_of, read_text
 from convworks.models.pretrained import IMAGENET_CLASSES, Pretrained, find_pretrained
 
+LARGEST = 1 << 30  # bytes; those of VGG-19, the largest, have 575 million
+
 
 def is_name(text: str | Path) -> bool:
     """Tell whether a text is the name of published weights rather than a path."""
@@ -41,7 +43,7 @@ def fetch_weights(entry: Pretrained, report: Report | None = None) -> Path:
         return own / "weights" / entry.file
     path = cache_folder() / "weights" / entry.file
     if not path.is_file():
-        fetch(_address(entry.address), path, checksum=f"sha256:{entry.checksum}", report=report)
+        fetch(_address(entry.address), path, checksum=f"sha256:{entry.checksum}", limit=LARGEST, report=report)
     return path
 
 
@@ -49,7 +51,7 @@ def imagenet_classes(report: Report | None = None) -> tuple[str, ...]:
     """Return the names of the 1,000 classes of ImageNet, fetched once."""
     path = cache_folder() / "weights" / IMAGENET_CLASSES.rpartition("/")[2]
     if not path.is_file():
-        fetch(_address(IMAGENET_CLASSES), path, checksum=None, report=report)
+        fetch(_address(IMAGENET_CLASSES), path, checksum=None, limit=1 << 20, report=report)
     return _distinct(read_classes(path))
 
 

@@ -18,6 +18,7 @@ from convworks.cli.options import (
     Json,
     Model,
     Overrides,
+    Precision,
     Recipe,
     Seed,
     SkipDamaged,
@@ -97,6 +98,7 @@ def evaluate(
         Path | None, typer.Option(help="Write a report, a page of errors and predictions.csv into this new folder.")
     ] = None,
     device: Device = "auto",
+    precision: Precision = "auto",
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -113,6 +115,7 @@ def evaluate(
         by=by,
         out=out,
         device=device,
+        precision=precision,
     )
 
 
@@ -128,13 +131,14 @@ def predict(
         Path | None, typer.Option(help="Write the answers to this .csv or .jsonl file; images, into this folder.")
     ] = None,
     device: Device = "auto",
+    precision: Precision = "auto",
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """Classify images, or write what an autoencoder makes of them."""
     from convworks.cli import predict as command
 
-    return command.run(bundle, paths, top=top, out=out, device=device)
+    return command.run(bundle, paths, top=top, out=out, device=device, precision=precision)
 
 
 @app.command()

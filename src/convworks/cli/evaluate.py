@@ -15,6 +15,7 @@ from convworks.console import downloading
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
 from convworks.files import atomic_folder
+from convworks.hardware import check_precision, precision_name
 
 if TYPE_CHECKING:
     from convworks.evaluate.errors_report import ErrorFiles
@@ -34,12 +35,14 @@ def run(
     by: str | None,
     out: Path | None,
     device: str,
+    precision: str,
 ) -> Answer:
     """Measure a bundle or an ensemble on a source, by one protocol or several, which are compared with the first."""
     started = time.perf_counter()
     from convworks.evaluate.ensemble import PROBABILITY
     from convworks.evaluate.protocol import CENTER, named
 
+    check_precision(precision)
     for name in protocols:
         named(name)
     _check_joined(combination, bundles)
@@ -60,9 +63,11 @@ def run(
         from convworks.cli import reconstructed
 
         given = tuple(protocols) == (CENTER,)
-        return reconstructed.run(bundles, source, data=data, split=split, plain=given, out=out, device=device)
+        return reconstructed.run(
+            bundles, source, data=data, split=split, plain=given, out=out, device=device, precision=precision
+        )
     asked = sliced.ask(column, source, split)
-    loaded = [load(path, device=device) for path in bundles]
+    loaded = [load(path, device=device, precision=precision) for path in bundles]
     for name in protocols:
         for predictor in loaded:
             predictor.check_protocol(name)  # not after hours with those before it
@@ -76,7 +81,7 @@ def run(
     # With several protocols, what follows is of the first: choosing by the figures would flatter it.
     predictions, values = answers[0], {"bundles": [str(path) for path in bundles], "data": data, **rows[0]}
     note = NOTES.get(predictions.split, "")
-    values |= {"note": note}
+    values |= {"note": note, "precisions": [precision_name(predictor.precision) for predictor in loaded]}
     lines = [accuracy_line(predictions.split, values), *([f"note: {note}"] if note else [])]
     lines += [_figure(name, key, values) for name, key in _SHOWN if key in values]
     if len(rows) > 1:
@@ -98,6 +103,7 @@ def run(
             "--combine": combination,
             "--slices": slices,
             "--by": by,
+            "--precision": None if precision == "auto" else precision,
         }
         command = repeated(["evaluate", *bundles], options)
         page, errors = _report(out, loaded, source, split, predictions, title, command, note, rows[0], parts)

@@ -42,7 +42,10 @@ def layers(found: Description) -> str:
     for title, rows in groups:
         cells += _rows(rows)
         totals = [f"{sum(getattr(row, what) for row in rows):,}" for what in ("parameters", "macs", "activations")]
-        cells += [[title, "", "", "", "", *totals, ""], [""] * len(header)]
+        cells += [[title, "", "", "", "", *totals, ""]]
+        if rows is found.layers and found.total_parameters > sum(row.parameters for row in rows):
+            cells += [["with fixed", "", "", "", "", f"{found.total_parameters:,}", "", "", ""]]
+        cells += [[""] * len(header)]
     return table(header, cells[:-1])
 
 

@@ -79,6 +79,7 @@ def _catalogue(out: Path | None) -> Answer:
                 "year": known.year,
                 "paper": known.paper,
                 "parameters": counted.parameters,
+                "total_parameters": counted.total,
                 "auxiliary_parameters": counted.auxiliary,
                 "macs": counted.macs,
                 "input": [known.shape.channels, *known.shape.size],

@@ -87,6 +87,7 @@ def _values(found: Description, known: Facts) -> dict[str, Any]:
         "name": found.name,
         **{key: getattr(known, key) for key in ("year", "paper", "summary", "published_error", "differs", "training")},
         **totals,
+        "total_parameters": found.total_parameters,
         "auxiliary_parameters": sum(row.parameters for row in found.auxiliary),
         "input": [found.shape.channels, *found.shape.size],
         "classes": found.shape.classes,

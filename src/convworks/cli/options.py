@@ -13,6 +13,10 @@ Json = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 #: Where a bundle is used; where one is trained, `TrainingDevice`: None leaves what the configuration says.
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+Precision = Annotated[
+    str,
+    typer.Option("--precision", help="float32, bfloat16, or auto: as it was trained, where the hardware has that."),
+]
 TrainingDevice = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 Bundle = Annotated[Path, typer.Argument(help="The folder of a bundle or a run.")]
 Bundles = Annotated[

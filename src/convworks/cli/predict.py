@@ -21,24 +21,27 @@ from convworks.data.formats import SUFFIXES
 from convworks.data.labels import SEPARATOR
 from convworks.errors import ConvworksError, InputError, RunError
 from convworks.files import write_text
+from convworks.hardware import check_precision, precision_name
 
 FORMATS = (".csv", ".jsonl")
 
 
-def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, device: str) -> Answer:
+def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, device: str, precision: str) -> Answer:
     """Classify every image that the paths lead to; one without an answer gets a row that says why, and status 1."""
     started = time.perf_counter()
+    check_precision(precision)
     bundle = locate(bundle, downloading())
     if read_description(bundle)[0]["format"] == IMAGES:
         from convworks.cli import reconstruct
 
-        return reconstruct.run(bundle, paths, find_images(paths), out=out, device=device)
+        return reconstruct.run(bundle, paths, find_images(paths), out=out, device=device, precision=precision)
     if out is not None:
         check_place("--out", out, FORMATS)
     files = find_images(paths)
     from convworks.evaluate.predictor import load
 
-    rows = list(load(bundle, device=device).predict_files(files, top=top))
+    predictor = load(bundle, device=device, precision=precision)
+    rows = list(predictor.predict_files(files, top=top))
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):
         raise no_answer(broken)
@@ -52,6 +55,7 @@ def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, devic
     values = {
         "predictions": [row for row in rows if "error" not in row],
         "errors": broken,
+        "precision": precision_name(predictor.precision),
         "seconds": round(time.perf_counter() - started, 3),
         **({"out": str(out)} if out is not None else {}),
     }

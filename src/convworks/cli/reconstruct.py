@@ -15,9 +15,12 @@ from convworks.cli.outputs import check_outputs, unique_names
 from convworks.cli.predict import no_answer
 from convworks.errors import ConvworksError, InputError
 from convworks.files import atomic
+from convworks.hardware import precision_name
 
 
-def run(bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path | None, device: str) -> Answer:
+def run(
+    bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path | None, device: str, precision: str
+) -> Answer:
     """Write what the network makes of every image as OUT/NAME.png; one without is named, with status 1."""
     started = time.perf_counter()
     if out is None:
@@ -26,8 +29,9 @@ def run(bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path 
     check_outputs(out, paths, files, places)
     from convworks.evaluate.predictor import load
 
+    predictor = load(bundle, device=device, precision=precision)
     written, broken = [], []
-    for (path, made), place in zip(load(bundle, device=device).reconstruct_files(files), places, strict=True):
+    for (path, made), place in zip(predictor.reconstruct_files(files), places, strict=True):
         if isinstance(made, ConvworksError):
             broken.append({"path": str(path), "error": made.reason})
             continue
@@ -42,4 +46,8 @@ def run(bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path 
         text += f"\n{len(broken)} of {len(files)} images have no answer: {broken[0]['path']}: {broken[0]['error']}"
     text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data FOLDER"
     values = {"predictions": written, "errors": broken, "seconds": round(time.perf_counter() - started, 3)}
-    return Answer(values={**values, "out": str(out)}, text=text, status=1 if broken else 0)
+    return Answer(
+        values={**values, "precision": precision_name(predictor.precision), "out": str(out)},
+        text=text,
+        status=1 if broken else 0,
+    )

@@ -12,6 +12,7 @@ from convworks.cli.answer import Answer, accuracy_line, repeated
 from convworks.data.source import Source
 from convworks.errors import InputError
 from convworks.files import atomic_folder
+from convworks.hardware import precision_name
 
 
 def run(
@@ -23,6 +24,7 @@ def run(
     plain: bool,
     out: Path | None,
     device: str,
+    precision: str,
 ) -> Answer:
     """Measure how far the images that a network makes are from those that it is to give back."""
     started = time.perf_counter()
@@ -34,16 +36,19 @@ def run(
     from convworks.evaluate.report import ReportContent, write_report
     from convworks.evaluate.summary import summary
 
-    found = load(bundles[0], device=device).reconstructions(source, split=split)
+    predictor = load(bundles[0], device=device, precision=precision)
+    found = predictor.reconstructions(source, split=split)
     values: dict[str, Any] = {
         "bundles": [str(bundles[0])],
         "data": data,
+        "precisions": [precision_name(predictor.precision)],
         "split": found.split,
         **summary(found),
     }
     lines = [accuracy_line(found.split, values)]
     if out is not None:
-        command = repeated(["evaluate", bundles[0]], {"--data": data, "--split": split})
+        options = {"--data": data, "--split": split, "--precision": None if precision == "auto" else precision}
+        command = repeated(["evaluate", bundles[0]], options)
         title = f"{bundles[0].name} on {source.name}"
         with atomic_folder(out) as place:
             page = write_report(place, ReportContent(title=title, predictions=found, command=command))

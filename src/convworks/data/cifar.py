@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import pickle
 import re
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from convworks.data.source import Source, Split, number_names
+from convworks.data.tar_members import tar_members
 from convworks.errors import InputError
 from convworks.files import is_there, open_regular, read_bytes
 
@@ -23,6 +25,7 @@ ARCHIVES = ("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz")
 SIDE, RECORD = 32, 1 + 3 * 32 * 32
 BATCH = re.compile(r"(data_batch_(\d)|test_batch)(\.bin)?")
 META = "batches.meta"
+LARGEST = 1 << 26  # bytes of a batch; one of 10,000 images has half of it
 
 
 def recognise(folder: Path) -> bool:
@@ -50,16 +53,22 @@ def open_folder(folder: Path, *, name: str | None = None) -> Source:
 def open_archive(path: Path, *, name: str | None = None) -> Source:
     """Open cifar-10-python.tar.gz or cifar-10-binary.tar.gz; nothing is unpacked to disk."""
     contents: dict[str, bytes] = {}
-    try:
-        with open_regular(path, buffering=-1) as packed, tarfile.open(fileobj=packed, mode="r|gz") as archive:
-            for member in archive:
-                base = member.name.rpartition("/")[2]
-                file = archive.extractfile(member) if BATCH.fullmatch(base) or base == META else None
-                if file is not None:
-                    contents[base] = file.read()
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise InputError(path, f"is damaged or cannot be read ({error})", "fetch it again") from None
+    with open_regular(path, buffering=-1) as file:
+        try:
+            with gzip.open(file) as archive:
+                for member in tar_members(path, archive):
+                    base = member.name.rpartition("/")[2]
+                    if member.isfile() and (BATCH.fullmatch(base) or base == META):
+                        contents[base] = _read_member(path, archive, member)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise InputError(path, f"is damaged or cannot be read ({error})", "fetch it again") from None
     return _assemble(path, contents, name or "cifar10")
+
+
+def _read_member(path: Path, archive: gzip.GzipFile, member: tarfile.TarInfo) -> bytes:
+    if member.size > LARGEST:
+        raise InputError(path, f"has {member.size:,} bytes in {member.name}, which is no batch", "fetch it again")
+    return archive.read(member.size)
 
 
 def _locate(folder: Path) -> Path | None:

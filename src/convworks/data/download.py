@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from convworks.data.paced import ExcessError
 from convworks.data.retry import RefusedError, patiently, refused
 from convworks.data.source import Report
+from convworks.data.web import TIMEOUT, get, pieces
 from convworks.errors import RunError
 from convworks.files import remedy, sha256
 from convworks.partial import TEMPORARY
-
-PIECE = 1 << 18
 
 
 def fetch(
@@ -26,8 +23,9 @@ def fetch(
     path: Path,
     *,
     checksum: str | None,
+    limit: int,
     report: Report | None = None,
-    timeout: float = 30.0,
+    timeout: float = TIMEOUT,
     attempts: int = 3,
     pause: float = 1.0,
 ) -> None:
@@ -35,7 +33,7 @@ def fetch(
 
     A short answer or a silent server (`timeout` seconds) is tried again, `attempts` times in all, after a
     growing `pause`; a whole file with another `checksum` (an MD5, or `sha256:` and how it begins) is fetched
-    afresh once. Then RunError says what to do by hand.
+    afresh once; one of more than `limit` bytes is refused. Then RunError says what to do by hand.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +42,7 @@ def fetch(
                 return
             partial = path.with_name(path.name + TEMPORARY)
             for last in (False, True):
-                _complete(address, partial, report, timeout, attempts, pause)
+                patiently(lambda: _append(address, partial, report, timeout, limit), attempts, pause)
                 kind, _, wanted = (checksum or "").rpartition(":")
                 found = sha256(partial) if kind else md5(partial)
                 if checksum is None or (found.startswith(wanted) if kind else found == wanted):
@@ -72,58 +70,33 @@ def _failure(address: str, path: Path, reason: str) -> RunError:
     return RunError(address, reason, f"put the file at {path} by hand, or set CONVWORKS_DATA or CONVWORKS_MIRROR")
 
 
-def _complete(address: str, partial: Path, report: Report | None, timeout: float, attempts: int, pause: float) -> None:
-    """Add to the partial file until it is whole."""
-    patiently(lambda: _append(address, partial, report, timeout), attempts, pause)
-
-
-def _append(address: str, partial: Path, report: Report | None, timeout: float) -> None:
+def _append(address: str, partial: Path, report: Report | None, timeout: float, limit: int) -> None:
     """Ask once for what is missing and write all that comes; a server may send the whole file instead."""
     start = partial.stat().st_size if partial.exists() else 0
-    headers = {"User-Agent": "convworks", **({"Range": f"bytes={start}-"} if start else {})}
-    with _open(address, headers, timeout, partial) as answer:
-        if start and (answer.status != 206 or not _starts_at(answer.headers.get("Content-Range", ""), start)):
-            if answer.status == 206:
+    headers = {"Range": f"bytes={start}-"} if start else {}
+    with get(address, headers, limit=limit, timeout=timeout) as answer:
+        if answer.status not in (200, 206):
+            if answer.status == 416:  # the partial file is longer than what the server has
                 partial.unlink(missing_ok=True)
-                raise RefusedError("it resumed at the wrong place", passing=True)
-            start = 0
-        length = answer.headers.get("Content-Length")
-        total = start + int(length) if length and length.isdigit() else 0
-        done = start
-        with partial.open("ab" if start else "wb") as file:
-            while piece := _read(answer):
-                file.write(piece)
-                done += len(piece)
-                if report is not None:
-                    report(address.rpartition("/")[2], done, total or done)
-            file.flush()
-            os.fsync(file.fileno())
-    if total and done < total:
-        raise RefusedError(f"it ended after {done} of {total} bytes", passing=True)
-
-
-@contextmanager
-def _open(address: str, headers: dict[str, str], timeout: float, partial: Path) -> Iterator[http.client.HTTPResponse]:
-    try:
-        answer = urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=timeout)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code == 416:  # the partial file is longer than what the server has
+            raise refused(answer.status, answer.reason)
+        if answer.status == 206 and not _starts_at(answer.headers.get("Content-Range", ""), start):
             partial.unlink(missing_ok=True)
-        raise refused(error.code, error.reason) from None
-    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
-        raise RefusedError(
-            str(getattr(error, "reason", "") or error), passing=not isinstance(error, ValueError)
-        ) from None
-    with answer:
-        yield answer
-
-
-def _read(answer: http.client.HTTPResponse) -> bytes:
-    try:
-        return answer.read1(PIECE)  # what is there, so that a silence loses nothing of what came before it
-    except (http.client.HTTPException, OSError) as error:
-        raise RefusedError(str(error) or type(error).__name__, passing=True) from None
+            raise RefusedError("it resumed at the wrong place", passing=True)
+        start = start if answer.status == 206 else 0
+        total = start + (answer.length or 0)
+        done = start
+        try:
+            with partial.open("ab" if start else "wb") as file:
+                for piece in pieces(answer, limit - start):
+                    file.write(piece)
+                    done += len(piece)
+                    if report is not None:
+                        report(address.rpartition("/")[2], done, max(total, done))
+                file.flush()
+                os.fsync(file.fileno())
+        except ExcessError:
+            partial.unlink()
+            raise
 
 
 def _starts_at(content_range: str, start: int) -> bool:

@@ -14,6 +14,7 @@ from convworks.errors import InputError
 from convworks.files import path_from
 
 FORMATS = {"cifar": cifar, "idx": idx, "ilsvrc": ilsvrc}
+LARGEST = 1 << 28  # bytes of a file; CIFAR-10's has 170 million
 DIGITS = tuple("0123456789")
 CLOTHES = (
     "T-shirt/top",
@@ -94,7 +95,7 @@ def _download(name: str, entry: NamedSet, folder: Path, report: Report | None) -
     address = f"{mirror.rstrip('/')}/{name}/" if mirror else entry.address
     for file, checksum in entry.files.items():
         if not (folder / file).is_file():
-            fetch(address + file, folder / file, checksum=checksum, report=report)
+            fetch(address + file, folder / file, checksum=checksum, limit=LARGEST, report=report)
 
 
 @dataclass(frozen=True, kw_only=True)

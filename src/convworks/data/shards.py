@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from convworks.console import counting
 from convworks.data.labels import all_names, number
+from convworks.data.redirect import objection
 from convworks.data.remote import read_all
 from convworks.data.shard_index import NAME, Entry, Index, parse_index
 from convworks.data.shard_names import ORDER, TAR, by_split, expand, list_shards, ordered
@@ -19,6 +20,8 @@ from convworks.errors import InputError
 from convworks.files import check_regular, open_regular, read_bytes
 
 MAKE = "make one with `convworks data SOURCE --pack DIR` where the images are, and put all of DIR there"
+
+LARGEST_INDEX = 1 << 30  # bytes: some ten million samples
 
 
 def recognise(folder: Path) -> bool:
@@ -83,12 +86,12 @@ def open_address(address: str) -> Source:
     if not parts.path.lower().endswith(".json"):
         folder = parts.path if parts.path.endswith("/") else f"{parts.path}/"
         address = parts._replace(path=folder + NAME).geturl()
-    index = parse_index(address, read_all(address))
+    index = parse_index(address, read_all(address, limit=LARGEST_INDEX))
     if index.shards[0].samples is None:
         raise InputError(address, "lists shards without saying where in them the samples are", MAKE)
-    strange = next((url for entry in index.shards if not is_address(url := urljoin(address, entry.url))), None)
-    if strange is not None:
-        raise InputError(address, f"names {strange}, which is no http(s) address", "make the index again")
+    for entry in index.shards:
+        if reason := objection(address, url := urljoin(address, entry.url)):
+            raise InputError(address, f"names {url}, {reason}", "make the index again")
     return _build(
         name=urlsplit(address).path.split("/")[-2] or urlsplit(address).netloc,
         classes=index.classes,

@@ -13,6 +13,7 @@ from convworks.data.formats import SUFFIXES
 from convworks.data.labels import Names
 from convworks.data.named import cache_folder
 from convworks.data.signature import state_of
+from convworks.data.tar_members import BLOCK, cut_short, end_of, tar_members
 from convworks.errors import InputError
 from convworks.files import open_regular
 from convworks.signed import Kind, read_signed, write_signed
@@ -24,7 +25,6 @@ INDEX = Kind(
     name="the index of a tar", formats=(0, FORMAT), unsigned=(0,), damaged="remove it: the tar is looked through again"
 )
 LONGEST = 1 << 16  # bytes of a label
-BLOCK = 512  # bytes; two empty ones end a tar
 PLAIN = "img"  # the ending of packed images whose files have none
 IMAGES = (*(suffix.removeprefix(".") for suffix in SUFFIXES), PLAIN)
 
@@ -66,28 +66,23 @@ def _remembered(place: Path, known: dict[str, Any]) -> TarIndex | None:
 
 def _read(path: Path, length: int) -> TarIndex:
     samples: dict[str, dict[str, tarfile.TarInfo]] = {}
-    try:
-        with open_regular(path, buffering=-1) as file, tarfile.open(fileobj=file, mode="r:") as tar:
-            end = 0
-            for member in tar:
-                end = member.offset_data + -(-member.size // BLOCK) * BLOCK
-                if member.isfile():
-                    _add(path, samples, member)
-                elif (member.islnk() or member.issym()) and member.name.lower().endswith((*IMAGES, *LABELS)):
-                    reason = f"is a link to {member.linkname}, and has no bytes of its own"
-                    raise InputError(f"{path}!{member.name}", reason, "pack with --dereference --hard-dereference")
-            file.seek(end)
-            if end > length or file.read(BLOCK) != bytes(BLOCK):
-                raise InputError(path, f"is cut short or damaged after {min(end, length):,} bytes", "fetch it again")
-            rows = []
-            for key, files in samples.items():
-                image = _image(path, key, files)
-                if image is not None:
-                    label = _label(path, image.name, files, file)
-                    rows.append((image.name, image.offset_data, image.size, label))
-    except tarfile.TarError as error:
-        reason = f"is no uncompressed tar, or is damaged ({error})"
-        raise InputError(path, reason, "fetch it again, or unpack .gz and the like first") from None
+    rows, end = [], 0
+    with open_regular(path, buffering=-1) as file:
+        for member in tar_members(path, file, length):
+            end = end_of(member)
+            if member.isfile():
+                _add(path, samples, member)
+            elif (member.islnk() or member.issym()) and member.name.lower().endswith((*IMAGES, *LABELS)):
+                reason = f"is a link to {member.linkname}, and has no bytes of its own"
+                raise InputError(f"{path}!{member.name}", reason, "pack with --dereference --hard-dereference")
+        file.seek(end)
+        if file.read(BLOCK) != bytes(BLOCK):
+            raise cut_short(path, end)
+        for key, files in samples.items():
+            image = _image(path, key, files)
+            if image is not None:
+                label = _label(path, image.name, files, file)
+                rows.append((image.name, image.offset_data, image.size, label))
     if not rows:
         raise InputError(path, f"holds no images ({sum(map(len, samples.values()))} other files)", "remove it")
     members, offsets, sizes, labels = zip(*rows, strict=True)
@@ -104,8 +99,6 @@ def _add(path: Path, samples: dict[str, dict[str, tarfile.TarInfo]], member: tar
     files = samples.setdefault(f"{folder}/{stem}", {})
     if kind.lower() in files:
         raise InputError(f"{path}!{member.name}", "comes twice in the shard", "keep one, under a name of its own")
-    if member.issparse():
-        raise InputError(f"{path}!{member.name}", "is stored as a sparse file", "make the tar without --sparse")
     files[kind.lower()] = member
 
 

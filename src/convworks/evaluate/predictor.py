@@ -36,7 +36,7 @@ from convworks.evaluate.several_predictions import THRESHOLD, Predicted, make_pr
 from convworks.evaluate.summary import summary
 from convworks.evaluate.task import task
 from convworks.evaluate.views import Cost, counter, prepared, probabilities_by
-from convworks.hardware import choose_device, choose_precision, keep_memory
+from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory
 from convworks.layers.cut import default_cut
 from convworks.layers.folded import folded
 from convworks.layers.network import Network
@@ -261,8 +261,9 @@ def _each(
 def load(path: str | Path, *, device: str = "auto", precision: str = "auto") -> Predictor:
     """Load a bundle, the bundle of a run folder, or published weights by name (resnet50:imagenet).
 
-    `precision` auto is the one that the network was trained in, as far as the hardware has it.
+    `precision` is float32, bfloat16 or auto: the one that the network was trained in, as far as the hardware has it.
     """
+    check_precision(precision)
     chosen = choose_device(device)
     bundle = load_bundle(locate(path))
     if precision == "auto" and bundle.record.get("precision") == "float32":

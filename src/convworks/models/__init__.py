@@ -12,7 +12,7 @@ IMAGENET_DEPTHS = (18, 34, 50, 101, 152)
 FAMILIES: dict[str, tuple[str, ...]] = {
     "lenet": ("lenet5", "lenet5_modern"),
     "convnet": ("convnet_digits", "convnet_fast", "convnet_accurate", "convnet_color", "convnet_photo"),
-    "alexnet": ("alexnet", "alexnet_torchvision", "zfnet"),
+    "alexnet": ("alexnet", "alexnet_torchvision", "zfnet", "zfnet_wide"),
     "vgg": (
         *("vgg_a", "vgg_a_lrn", "vgg_b", "vgg_c", "vgg_d", "vgg_e"),
         *("vgg_a_bn", "vgg_b_bn", "vgg_d_bn", "vgg_e_bn"),

@@ -32,8 +32,8 @@ FACTS = {
         shape=Shape(classes=487, channels=3, size=(16, 112, 112)),
         reads="volumes",
         published_error="38.9 / 14.8 % top-1/top-5 on Sports-1M (videos, pretrained on I380K), 17.7 % on UCF101",
-        differs="the first weights, on which the paper is silent; pool5 pads space by one as in the released network, "
-        "whose fc6 reads 8192 values",
+        differs="first weights, on which the paper is silent, are drawn as He et al. 2015; pool5 pads space by one as "
+        "in the released network, whose fc6 reads 8192 values",
         training="SGD, batch 30, learning rate 0.003, halved every 150,000 of 1.9 million iterations. Five random "
         "clips of two seconds from each video, cropped from 171x128 to 112x112, half of them flipped.",
         printed=(

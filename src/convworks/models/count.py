@@ -15,15 +15,20 @@ from convworks.layers.transposed import Transposed
 from convworks.models.catalogue import create, example
 from convworks.models.meta import without_values
 
+#: What normalisation counts, which is no parameter.
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
     """Trainable parameters, and multiply-adds of one image in convolutions and fully connected layers, without bias.
 
-    Both leave auxiliary classifiers out, whose parameters are `auxiliary`.
+    `total` counts parameters that are not trained as well. All leave auxiliary classifiers out, whose trainable
+    parameters are `auxiliary`.
     """
 
     parameters: int
+    total: int
     macs: int
     auxiliary: int = 0
 
@@ -37,6 +42,17 @@ def count_published(name: str) -> Count:
 def parameters(network: nn.Module) -> int:
     """Count the trainable parameters."""
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def total_parameters(network: nn.Module) -> int:
+    """Count the parameters, trained or fixed, such as the codes of LeNet-5's output; auxiliary classifiers left out."""
+    stored = network.state_dict().keys()
+    values = [*network.named_parameters(), *((name, v) for name, v in network.named_buffers() if name in stored)]
+    return sum(
+        value.numel()
+        for name, value in values
+        if not name.startswith("auxiliary.") and name.rpartition(".")[2] not in STATISTICS
+    )
 
 
 def count(network: nn.Module, images: Tensor) -> Count:
@@ -55,7 +71,8 @@ def count(network: nn.Module, images: Tensor) -> Count:
         for handle in handles:
             handle.remove()
     auxiliary = parameters(getattr(network, "auxiliary", nn.Identity()))
-    return Count(parameters=parameters(network) - auxiliary, macs=macs, auxiliary=auxiliary)
+    trained = parameters(network) - auxiliary
+    return Count(parameters=trained, total=total_parameters(network), macs=macs, auxiliary=auxiliary)
 
 
 def multiply_adds(module: nn.Module, images: Tensor, output: Tensor) -> int:

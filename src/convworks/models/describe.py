@@ -8,6 +8,7 @@ import torch
 
 from convworks.errors import InputError
 from convworks.models.catalogue import Shape, create, example, facts
+from convworks.models.count import total_parameters
 from convworks.models.layer_table import Layer, fields_of, layer_table
 from convworks.models.memory import Memory, memory
 from convworks.models.meta import without_values
@@ -20,7 +21,8 @@ from convworks.models.trace import trace
 class Description:
     """A network of the catalogue on samples of a shape, in batches.
 
-    `layers` and `auxiliary` are those of the network and of its auxiliary classifiers; `printed` is empty for another
+    `layers` and `auxiliary` are those of the network and of its auxiliary classifiers, `total_parameters` those of the
+    network that are trained and those that are not; `printed` is empty for another
     shape than the published one, which is all that papers print.
     """
 
@@ -29,6 +31,7 @@ class Description:
     batch: int
     layers: tuple[Layer, ...]
     auxiliary: tuple[Layer, ...]
+    total_parameters: int
     memory: Memory
     printed: tuple[Compared, ...]
     stages: tuple[Stage, ...]
@@ -42,6 +45,7 @@ def describe(name: str, shape: Shape | None = None, *, batch: int = 1) -> Descri
         with without_values():
             network, images = create(name, chosen), example(name, chosen)
             calls = trace(network, images)
+            total = total_parameters(network)
             rows = layer_table(calls, fields_of(network, images))
             printed = compare(network, calls, facts(name).printed) if chosen == published else []
         with torch.device("meta"):
@@ -59,6 +63,7 @@ def describe(name: str, shape: Shape | None = None, *, batch: int = 1) -> Descri
         batch=batch,
         layers=tuple(row for row in rows if not row.name.startswith("auxiliary.")),
         auxiliary=tuple(row for row in rows if row.name.startswith("auxiliary.")),
+        total_parameters=total,
         memory=needed,
         printed=tuple(printed),
         stages=tuple(outline(calls)),

@@ -132,17 +132,20 @@ _TRAINING = (
     "0.94 every two epochs, gradients clipped at 2.0, averaged weights for evaluation; labels smoothed by 0.1."
 )
 
+_OPEN = "first weights, of which the paper says nothing, are drawn as He et al. 2015"
+
 FACTS = {
     "inception_v2": Facts(
         year=2015,
         paper=_PAPER,
         summary="the factorised network of Table 1, for images of 299x299",
         shape=_SHAPE,
-        published_error="23.4 % top-1 on ImageNet, single crop",
+        published_error="21.6 % top-1, 5.8 % top-5 on ImageNet, single crop; 23.4 % with the 7x7 whole and without "
+        "RMSProp and label smoothing",
         differs="widths inside the modules are those of the released Inception v3, because the paper leaves them to a "
         "file that is not published; the text places the figures one lower than Table 1, which is followed here; "
         "between its lines stand two grid reductions (section 5, figure 10); the last 3x3 convolution before the "
-        "modules is padded, though the table does not say so, because its output is 35x35",
+        "modules is padded, though the table does not say so, because its output is 35x35; " + _OPEN,
         training=_TRAINING,
         printed=(
             Printed(
@@ -174,7 +177,7 @@ FACTS = {
         differs="from Table 1: a 1x1 convolution to 80 channels, then 3x3 and pooling instead of three 3x3; 5x5 "
         "convolutions in the first three modules; four modules of figure 6. Averages count padding, as in "
         "torchvision and timm; dropout is 0.2 and the auxiliary loss counts 0.4, as released (torchvision's dropout "
-        "is 0.5, timm's 0)",
+        "is 0.5, timm's 0); " + _OPEN,
         training=_TRAINING,
         printed=(
             Printed(tap="", parameters="<25M", macs="5G", note="5.7 G in the released network"),

@@ -64,7 +64,8 @@ FACTS = {
         shape=Shape(classes=2, channels=1, size=(572, 572)),
         makes="map of logits",
         published_error="warping error 0.000353 (EM segmentation 2012), IoU 0.9203 (PhC-U373), 0.7756 (DIC-HeLa)",
-        differs="dropout is 0.5 before the first up-convolution: the paper names the place, but no rate",
+        differs="dropout of 0.5 once, behind the coarsest scale: the paper has it at the end of the contracting path, "
+        "and says neither how often nor at which rate",
         training=_TRAINING,
         printed=(
             Printed(tap="stem", output="568x568x64"),
@@ -85,7 +86,8 @@ FACTS = {
         summary="U-Net with zero padding: scores for every pixel of images of any size",
         shape=Shape(classes=2, channels=1, size=(512, 512)),
         makes="map of logits",
-        differs="from the paper: 3x3 convolutions pad with zeros, pooling rounds odd sizes up, what rises is cropped",
+        differs="from the paper: 3x3 convolutions pad with zeros, pooling rounds odd sizes up, what rises is cropped; "
+        "dropout as in unet",
         training=_TRAINING,
     ),
     "prior_unet": Facts(
@@ -94,7 +96,8 @@ FACTS = {
         summary="the U-Net of figure 8, depth 5, that fills a large hole worse than an hourglass without shortcuts",
         shape=Shape(classes=3, channels=32, size=(512, 512)),
         makes="images",
-        differs="first weights are drawn as in U-Net; the released code feeds it one channel of noise",
+        differs="first weights are drawn as in U-Net, and there is no dropout; the released code feeds it one channel "
+        "of noise",
         training="Adam at learning rate 0.001 on the known pixels of one image, from fixed noise.",
     ),
 }

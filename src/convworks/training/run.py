@@ -120,7 +120,7 @@ def prepare(
     asked = "float32" if config.precision == "auto" and makes_images(config.model) else config.precision
     precision = hardware.choose_precision(asked, world.device)
     chosen = {"device": config.device if world.size > 1 else str(world.device)}
-    chosen["precision"] = str(precision).removeprefix("torch.")
+    chosen["precision"] = hardware.precision_name(precision)
     if fresh:
         config = config.model_copy(update={"model": placed(config.model)})
     material = gather(config.model_copy(update=chosen), source, world.device)
@@ -240,7 +240,7 @@ def _facts(setup: Setup, command: str) -> dict[str, Any]:
         "command": command,
         "parameters": counted.parameters + setup.freezing.parameters,
         "macs": counted.macs,
-        "precision": str(setup.precision).removeprefix("torch."),
+        "precision": hardware.precision_name(setup.precision),
         "environment": hardware.environment(setup.world.device),
         "processes": setup.world.size,
     }
