@@ -33,6 +33,7 @@ def run(
     slices: Path | None,
     by: str | None,
     out: Path | None,
+    max_pixels: int | None,
     device: str,
 ) -> Answer:
     """Measure a bundle or an ensemble on a source, by one protocol or several, which are compared with the first."""
@@ -60,9 +61,11 @@ def run(
         from convworks.cli import reconstructed
 
         given = tuple(protocols) == (CENTER,)
-        return reconstructed.run(bundles, source, data=data, split=split, plain=given, out=out, device=device)
+        return reconstructed.run(
+            bundles, source, data=data, split=split, plain=given, out=out, max_pixels=max_pixels, device=device
+        )
     asked = sliced.ask(column, source, split)
-    loaded = [load(path, device=device) for path in bundles]
+    loaded = [load(path, device=device, max_pixels=max_pixels) for path in bundles]
     for name in protocols:
         for predictor in loaded:
             predictor.check_protocol(name)  # not after hours with those before it
@@ -98,6 +101,7 @@ def run(
             "--combine": combination,
             "--slices": slices,
             "--by": by,
+            "--max-pixels": max_pixels,
         }
         command = repeated(["evaluate", *bundles], options)
         page, errors = _report(out, loaded, source, split, predictions, title, command, note, rows[0], parts)

@@ -25,20 +25,23 @@ from convworks.files import write_text
 FORMATS = (".csv", ".jsonl")
 
 
-def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, device: str) -> Answer:
+def run(
+    bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, max_pixels: int | None = None, device: str
+) -> Answer:
     """Classify every image that the paths lead to; one that cannot be read gets a row that says so, and status 1."""
     started = time.perf_counter()
     bundle = locate(bundle, downloading())
     if read_description(bundle)[0]["format"] == IMAGES:
         from convworks.cli import reconstruct
 
-        return reconstruct.run(bundle, paths, find_images(paths), out=out, device=device)
+        files = find_images(paths)
+        return reconstruct.run(bundle, paths, files, out=out, max_pixels=max_pixels, device=device)
     if out is not None:
         check_place("--out", out, FORMATS)
     files = find_images(paths)
     from convworks.evaluate.predictor import load
 
-    rows = list(load(bundle, device=device).predict_files(files, top=top))
+    rows = list(load(bundle, device=device, max_pixels=max_pixels).predict_files(files, top=top))
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):
         more = f" (and {len(rows) - 1} more cannot be read either)" if len(rows) > 1 else ""

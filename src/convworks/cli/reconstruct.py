@@ -16,7 +16,15 @@ from convworks.errors import InputError
 from convworks.files import atomic
 
 
-def run(bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path | None, device: str) -> Answer:
+def run(
+    bundle: Path,
+    paths: Sequence[str],
+    files: Sequence[Path],
+    *,
+    out: Path | None,
+    max_pixels: int | None,
+    device: str,
+) -> Answer:
     """Write what the network makes of every image as OUT/NAME.png; one that cannot be read is named, with status 1."""
     started = time.perf_counter()
     if out is None:
@@ -26,7 +34,8 @@ def run(bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path 
     from convworks.evaluate.predictor import load
 
     written, broken = [], []
-    for (path, made), place in zip(load(bundle, device=device).reconstruct_files(files), places, strict=True):
+    predictor = load(bundle, device=device, max_pixels=max_pixels)
+    for (path, made), place in zip(predictor.reconstruct_files(files), places, strict=True):
         if isinstance(made, InputError):
             broken.append({"path": str(path), "error": made.reason})
             continue

@@ -22,6 +22,7 @@ def run(
     split: str | None,
     plain: bool,
     out: Path | None,
+    max_pixels: int | None,
     device: str,
 ) -> Answer:
     """Measure how far the images that a network makes are from those that it is to give back."""
@@ -34,7 +35,7 @@ def run(
     from convworks.evaluate.report import ReportContent, write_report
     from convworks.evaluate.summary import summary
 
-    found = load(bundles[0], device=device).reconstructions(source, split=split)
+    found = load(bundles[0], device=device, max_pixels=max_pixels).reconstructions(source, split=split)
     values: dict[str, Any] = {
         "bundles": [str(bundles[0])],
         "data": data,
@@ -43,7 +44,7 @@ def run(
     }
     lines = [accuracy_line(found.split, values)]
     if out is not None:
-        command = repeated(["evaluate", bundles[0]], {"--data": data, "--split": split})
+        command = repeated(["evaluate", bundles[0]], {"--data": data, "--split": split, "--max-pixels": max_pixels})
         title = f"{bundles[0].name} on {source.name}"
         with atomic_folder(out) as place:
             page = write_report(place, ReportContent(title=title, predictions=found, command=command))
