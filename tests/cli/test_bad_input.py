@@ -146,7 +146,7 @@ FOLDERS: Rows = {
     "empty file": (lambda p: train(p.folder({"a/x.png": ""})), "a/x.png | no image | remove it"),
     "several damaged": (lambda p: train(several(p)), "a/bad0.png | of 18 images | more | repair"),
     "1x1 image": (lambda p: train(p.folder({"a/x.png": DOT})), "a/x.png | 1x1 | at least 2x2 | replace"),
-    "bomb": (lambda p: train(p.folder({"a/x.png": bomb()})), "a/x.png | 2500000000 pixels | scale it down"),
+    "bomb": (lambda p: train(p.folder({"a/x.png": bomb()})), "a/x.png | 2,500,000,000 pixels | scale it down"),
     "link among images": (
         lambda p: [p.folder(), p.link("data/a/x.png", "gone")] and train("data"),
         "a/x.png | No such file | check the file",

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from convworks.data.config import Decoding
 from convworks.data.decode import convert, decode, open_image, probe
 from convworks.errors import InputError
 
@@ -84,18 +85,21 @@ def test_deep_pgm_is_scaled(tmp_path: Path) -> None:
     assert decode(path, channels=1)[..., 0].tolist() == [[0, 1], [255, 128]]
 
 
-def test_floats_are_scaled(tmp_path: Path) -> None:
-    values = np.array([[0, 0.5], [1, 0.25]], dtype=np.float32)
-    expected = [[0, 128], [255, 64]]
-    assert decode(saved(tmp_path / "1.tif", Image.fromarray(values)), channels=1)[..., 0].tolist() == expected
-    values = values * 255
-    assert decode(saved(tmp_path / "255.tif", Image.fromarray(values)), channels=1)[..., 0].tolist() == expected
+@pytest.mark.parametrize("ends", [(0.0, 1.0), (0.0, 255.0), (-1.0, 1.0), (-1000.0, 3000.0)])
+def test_floats_are_scaled_by_one_range(tmp_path: Path, ends: tuple[float, float]) -> None:
+    """However dark an image is: what its own greatest value is does not matter."""
+    shares = np.array([[0, 0.5], [1, 0.25]])
+    for part in (1.0, 0.25):
+        values = (ends[0] + part * shares * (ends[1] - ends[0])).astype(np.float32)
+        path = saved(tmp_path / "x.tif", Image.fromarray(values))
+        found = decode(path, channels=1, decoding=Decoding(float_range=ends))[..., 0].astype(float)
+        np.testing.assert_allclose(found, part * shares * 255, atol=0.502)
 
 
-@pytest.mark.parametrize("value", [-1.0, 256.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("value", [-1.0, 1.5, float("nan"), float("inf")])
 def test_floats_of_unknown_range_are_refused(tmp_path: Path, value: float) -> None:
     path = saved(tmp_path / "x.tif", Image.fromarray(np.full((2, 2), value, dtype=np.float32)))
-    with pytest.raises(InputError, match=r"x.tif: cannot be decoded \(its pixels range from"):
+    with pytest.raises(InputError, match=r"x.tif: cannot be decoded \(its pixels range from .*0\.\.1\).*float_range"):
         decode(path, channels=1)
 
 
@@ -146,10 +150,28 @@ def test_smaller_jpeg_is_turned_and_large_enough(tmp_path: Path) -> None:
     assert image.width >= 2 * 40
 
 
-def test_first_frame(tmp_path: Path) -> None:
-    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("name", ["x.gif", "x.png", "x.webp", "x.tif", "x.avif"])
+def test_first_frame(tmp_path: Path, name: str, count: int) -> None:
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue", "green")[:count]]
+    path = saved(tmp_path / name, frames[0], save_all=True, append_images=frames[1:])
+    assert abs(decode(path, channels=3)[0, 0].astype(int) - (255, 0, 0)).max() < 3
+    assert probe(path).several_frames is (count > 1)
+
+
+def test_what_a_photograph_carries_besides_itself_is_no_second_frame(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+    path = saved(tmp_path / "x.jpg", frames[0], format="MPO", save_all=True, append_images=frames[1:])
+    assert (probe(path).format, probe(path).several_frames) == ("MPO", False)
+
+
+def test_frames_that_are_cut_off_damage_no_header(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
     path = saved(tmp_path / "x.gif", frames[0], save_all=True, append_images=frames[1:])
-    assert decode(path, channels=3)[0, 0].tolist() == [255, 0, 0]
+    content = path.read_bytes()
+    for length in range(len(content) - 1, len(content) // 2, -1):
+        path.write_bytes(content[:length])
+        assert (probe(path).width, probe(path).height) == (16, 16)
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 2), (5, 7, 3), (5, 7, 6)])
@@ -226,15 +248,23 @@ def test_too_small_images_are_named(tmp_path: Path, size: tuple[int, int]) -> No
         decode(tmp_path / "x.npy", channels=1)
 
 
-@pytest.mark.parametrize("limit", [100, 1000])
-def test_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    path = saved(tmp_path / "x.png", Image.new("L", (40, 30)))
-    monkeypatch.setattr(
-        Image, "MAX_IMAGE_PIXELS", limit
-    )  # 1200 pixels: Pillow's error above 200, its warning above 1000
-    for look in (lambda: decode(path, channels=1), lambda: probe(path)):
-        with pytest.raises(InputError, match=r"x\.png: has 1200 pixels, more than .*; scale it down"):
+@pytest.mark.parametrize("name", ["x.png", "x.jpg"])
+@pytest.mark.parametrize("pillow", [None, 100, 1000, 5000])
+@pytest.mark.parametrize("limit", [1199, 1200])
+def test_the_limit_of_pixels_is_our_own(
+    name: str, pillow: int | None, limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow's is neither a further limit (1,200 pixels: its error above 600, its warning above 1,000), nor needed."""
+    path = saved(tmp_path / name, Image.new("L", (40, 30)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillow)
+    decoding = Decoding(max_pixels=limit)
+    for look in (lambda: decode(path, channels=1, decoding=decoding), lambda: probe(path, max_pixels=limit)):
+        if limit == 1200:
             look()
+            continue
+        with pytest.raises(InputError, match=r"x\..*: has 1,200 pixels, more than 1,199; .*max_pixels"):
+            look()
+    assert pillow == Image.MAX_IMAGE_PIXELS
 
 
 def test_real_decompression_bomb(tmp_path: Path) -> None:
@@ -242,7 +272,7 @@ def test_real_decompression_bomb(tmp_path: Path) -> None:
     header = b"\x00\x00\x00\rIHDR" + (50_000).to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00"
     content = b"\x89PNG\r\n\x1a\n" + header + zlib.crc32(header[4:]).to_bytes(4, "big")
     path.write_bytes(content + b"\x00\x00\x00\x00IDAT" + zlib.crc32(b"IDAT").to_bytes(4, "big"))
-    with pytest.raises(InputError, match="has 2500000000 pixels"):
+    with pytest.raises(InputError, match="has 2,500,000,000 pixels"):
         decode(path, channels=3)
 
 

@@ -58,3 +58,21 @@ def test_a_few_images_are_shown_more_often(tmp_path: Path) -> None:
     more.mkdir()
     assert chosen(few, (16, 16), "RGB", count=25).training.epochs == 240
     assert chosen(more, (16, 16), "RGB", count=100).training.epochs == 80
+
+
+@pytest.mark.parametrize(
+    ("size", "fit", "read"),
+    [
+        pytest.param((64, 256), "letterbox", (96, 96), id="strips"),
+        pytest.param((256, 64), "letterbox", (96, 96), id="columns"),
+        pytest.param((108, 192), "letterbox", (96, 96), id="16:9"),
+        pytest.param((96, 144), "crop", (96, 96), id="3:2"),
+        pytest.param((75, 100), "crop", (72, 72), id="4:3"),
+        pytest.param((20, 90), "crop", (20, 90), id="their own size"),
+    ],
+)
+def test_what_a_crop_would_cut_in_pieces_is_kept_whole(
+    size: tuple[int, int], fit: str, read: tuple[int, int], tmp_path: Path
+) -> None:
+    found = chosen(tmp_path, size, "RGB", count=3)
+    assert (found.data.fit, found.data.size) == (fit, read)

@@ -16,6 +16,7 @@ from convworks.cli.options import (
     Deterministic,
     Device,
     Json,
+    MaxPixels,
     Model,
     Overrides,
     Precision,
@@ -97,6 +98,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Write a report, a page of errors and predictions.csv into this new folder.")
     ] = None,
+    max_pixels: MaxPixels = None,
     device: Device = "auto",
     precision: Precision = "auto",
     as_json: Json = False,
@@ -114,6 +116,7 @@ def evaluate(
         slices=slices,
         by=by,
         out=out,
+        max_pixels=max_pixels,
         device=device,
         precision=precision,
     )
@@ -130,6 +133,7 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(help="Write the answers to this .csv or .jsonl file; images, into this folder.")
     ] = None,
+    max_pixels: MaxPixels = None,
     device: Device = "auto",
     precision: Precision = "auto",
     as_json: Json = False,
@@ -138,7 +142,7 @@ def predict(
     """Classify images, or write what an autoencoder makes of them."""
     from convworks.cli import predict as command
 
-    return command.run(bundle, paths, top=top, out=out, device=device, precision=precision)
+    return command.run(bundle, paths, top=top, out=out, max_pixels=max_pixels, device=device, precision=precision)
 
 
 @app.command()
@@ -202,6 +206,7 @@ def data(
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of that recipe; may be repeated."),
     ] = None,
+    max_pixels: MaxPixels = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -209,11 +214,11 @@ def data(
     if pack is not None or shard_size is not None:
         from convworks.cli import pack as packing
 
-        others = {"--sheet": sheet, "--augment": augment, "--set": overrides}
+        others = {"--sheet": sheet, "--augment": augment, "--set": overrides, "--max-pixels": max_pixels}
         return packing.run(source, folder=pack, shard_size=shard_size, others=others)
     from convworks.cli import data as command
 
-    return command.run(source, sheet=sheet, augment=augment, overrides=overrides or ())
+    return command.run(source, sheet=sheet, augment=augment, overrides=overrides or (), max_pixels=max_pixels)
 
 
 @app.command()
@@ -248,13 +253,16 @@ def filter_images(
     ] = "same",
     out: Annotated[Path, typer.Option(help="The folder for the results; older ones are replaced.")] = Path("filtered"),
     values: Annotated[bool, typer.Option("--values", help="Write the numbers too: float32 [h, w, c], .npy.")] = False,
+    max_pixels: MaxPixels = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """Apply a kernel to images, as a convolution layer does: laid on as printed (not flipped), channel by channel."""
     from convworks.cli import filter as command
 
-    return command.run(paths or [], kernel=kernel, stride=stride, padding=padding, out=out, values=values)
+    return command.run(
+        paths or [], kernel=kernel, stride=stride, padding=padding, out=out, values=values, max_pixels=max_pixels
+    )
 
 
 @app.command()

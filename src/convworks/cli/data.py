@@ -11,10 +11,13 @@ from pathlib import Path
 from convworks.api import configure
 from convworks.cli.answer import Answer, table
 from convworks.cli.place import check_place
-from convworks.config import to_json
+from convworks.config import assignment, to_json
 from convworks.console import counting, downloading
+from convworks.data.config import MAX_PIXELS, DataConfig
 from convworks.data.duplicates import duplicates, told_duplicates
+from convworks.data.floats import floats_note
 from convworks.data.labels import told
+from convworks.data.shape import cut_share, fit_note, frames_note
 from convworks.data.sheet import write_contact_sheet
 from convworks.data.source import Source, open_source
 from convworks.data.survey import Survey, imbalance, survey
@@ -23,27 +26,35 @@ from convworks.errors import InputError
 SHOWN = 10  # damaged files, sizes
 
 
-def run(text: str, *, sheet: Path | None, augment: str | None = None, overrides: Sequence[str] = ()) -> Answer:
+def run(
+    text: str,
+    *,
+    sheet: Path | None,
+    augment: str | None = None,
+    overrides: Sequence[str] = (),
+    max_pixels: int | None = None,
+) -> Answer:
     """Look at every image of a source and write its contact sheet; status 1 when files are damaged.
 
     With a recipe to `augment` by: write the sheet of what its network will see.
     """
+    limit = [] if max_pixels is None else [assignment("data.max_pixels", max_pixels)]
     if augment is not None:
-        return _augmented(text, augment, overrides, sheet)
+        return _augmented(text, augment, [*limit, *overrides], sheet)
     if overrides:
         raise InputError("--set", "overrides a recipe, and none is named", "add --augment RECIPE")
     source = open_source(text, report=downloading())
     path = _place(source, sheet, "sheet")
     with counting("looking") as report:
-        found = survey(source, decode=True, report=report)
+        found = survey(source, decode=True, report=report, max_pixels=max_pixels or MAX_PIXELS)
+    data = _training(source, found, text)
     shared = duplicates(source)
-    values = {**_values(found), "duplicates": [asdict(each) for each in shared]}
+    values = {**_values(found, data), "duplicates": [asdict(each) for each in shared]}
     if sum(found.totals.values()) > len(found.damaged):
-        write_contact_sheet(source, path)
+        write_contact_sheet(source, path, found.decoding)
         values["sheet"] = str(path)
-    return Answer(
-        values=values, text=_text(found, values, text, told_duplicates(shared)), status=1 if found.damaged else 0
-    )
+    lines = [*_notes(found, data), *told_duplicates(shared)]
+    return Answer(values=values, text=_text(found, values, text, lines, limit), status=1 if found.damaged else 0)
 
 
 def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | None) -> Answer:
@@ -87,7 +98,16 @@ def _place(source: Source, sheet: Path | None, kind: str) -> Path:
     return path
 
 
-def _values(found: Survey) -> dict[str, object]:
+def _training(source: Source, found: Survey, text: str) -> DataConfig | None:
+    """Return what `convworks train --data` does with the images; None where it cannot train on them."""
+    if not source.classes or "train" not in source.splits or not found.headers.probes:
+        return None
+    from convworks.recipes.folder import default
+
+    return default(source, text, found.headers).data
+
+
+def _values(found: Survey, data: DataConfig | None) -> dict[str, object]:
     return {
         "source": found.name,
         "kind": found.kind,
@@ -103,10 +123,35 @@ def _values(found: Survey) -> dict[str, object]:
         "sizes": dict(found.sizes),
         "channels": dict(found.channels),
         "formats": dict(found.formats),
+        "several_frames": list(found.several_frames),
+        "float_range": list(found.decoding.float_range) if found.floats else None,
+        "training": _fitted(found, data) if data is not None else None,
         "damaged": [{"path": path, "reason": reason} for path, reason in found.damaged],
         "ignored": list(found.ignored),
         "bytes": found.bytes,
     }
+
+
+def _fitted(found: Survey, data: DataConfig) -> dict[str, object]:
+    """Say to what size training brings images, how, and which share of their pixels that and a crop cut away."""
+    assert data.size is not None
+    return {
+        "size": list(data.size),
+        "fit": data.fit,
+        "cut": cut_share(found.headers, data.size, data.fit),
+        "cut_by_crop": cut_share(found.headers, data.size, "crop"),
+    }
+
+
+def _notes(found: Survey, data: DataConfig | None) -> list[str]:
+    """Say what becomes of the images: frames, floating-point pixels, and what training cuts away of them."""
+    count = len(found.several_frames)
+    notes = [
+        frames_note(count, looked=count, total=count),
+        floats_note(found.decoding.float_range) if found.floats else None,
+        fit_note(found.headers, data.size, data.fit) if data is not None and data.size is not None else None,
+    ]
+    return [note for note in notes if note]
 
 
 def _imbalance(found: Survey) -> list[str]:
@@ -121,7 +166,7 @@ def _imbalance(found: Survey) -> list[str]:
     return [told + " classes equally often, --set training.loss.class_weights=balanced weighs them"]
 
 
-def _text(found: Survey, values: dict[str, object], text: str, shared: list[str]) -> str:
+def _text(found: Survey, values: dict[str, object], text: str, notes: Sequence[str], changes: Sequence[str]) -> str:
     splits = list(found.totals)
     rows = [[name, *(found.counts[split].get(name, 0) for split in splits)] for name in found.classes]
     several = "any number of them an image" if found.unlabelled else ""
@@ -147,13 +192,14 @@ def _text(found: Survey, values: dict[str, object], text: str, shared: list[str]
     lines += [f"  {path}: {reason}" for path, reason in found.damaged[:SHOWN]]
     if len(found.damaged) > SHOWN:
         lines.append(f"  and {len(found.damaged) - SHOWN:,} more (--json lists them)")
-    lines += shared
+    lines += notes
     if "sheet" in values:
         lines.append(f"contact sheet: {values['sheet']}")
     if found.damaged:
         lines.append("next: repair or remove the damaged files")
     elif "train" in found.totals and found.classes:
-        lines.append(f"next: convworks train --data {shlex.quote(text)}")
+        sets = "".join(f" --set {change}" for change in changes)
+        lines.append(f"next: convworks train --data {shlex.quote(text)}{sets}")
     else:
         lines.append(f"next: convworks predict BUNDLE {shlex.quote(text)}")
     return "\n".join(lines)

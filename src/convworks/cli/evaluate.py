@@ -34,6 +34,7 @@ def run(
     slices: Path | None,
     by: str | None,
     out: Path | None,
+    max_pixels: int | None,
     device: str,
     precision: str,
 ) -> Answer:
@@ -64,10 +65,18 @@ def run(
 
         given = tuple(protocols) == (CENTER,)
         return reconstructed.run(
-            bundles, source, data=data, split=split, plain=given, out=out, device=device, precision=precision
+            bundles,
+            source,
+            data=data,
+            split=split,
+            plain=given,
+            out=out,
+            max_pixels=max_pixels,
+            device=device,
+            precision=precision,
         )
     asked = sliced.ask(column, source, split)
-    loaded = [load(path, device=device, precision=precision) for path in bundles]
+    loaded = [load(path, device=device, precision=precision, max_pixels=max_pixels) for path in bundles]
     for name in protocols:
         for predictor in loaded:
             predictor.check_protocol(name)  # not after hours with those before it
@@ -104,6 +113,7 @@ def run(
             "--slices": slices,
             "--by": by,
             "--precision": None if precision == "auto" else precision,
+            "--max-pixels": max_pixels,
         }
         command = repeated(["evaluate", *bundles], options)
         page, errors = _report(out, loaded, source, split, predictions, title, command, note, rows[0], parts)

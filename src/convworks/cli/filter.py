@@ -13,6 +13,8 @@ from convworks.cli.answer import Answer, table
 from convworks.cli.outputs import check_outputs, unique_names
 from convworks.cli.predict import find_images
 from convworks.console import counting
+from convworks.data.config import DECODING, Decoding
+from convworks.data.floats import float_range
 from convworks.data.memory import processors
 from convworks.errors import InputError
 from convworks.evaluate.filtering import Job, filter_file, places_of
@@ -24,7 +26,16 @@ AT_A_TIME = 4
 SHOWN = 20  # images in the answer for people
 
 
-def run(paths: Sequence[str], *, kernel: str | None, stride: int, padding: str, out: Path, values: bool) -> Answer:
+def run(
+    paths: Sequence[str],
+    *,
+    kernel: str | None,
+    stride: int,
+    padding: str,
+    out: Path,
+    values: bool,
+    max_pixels: int | None = None,
+) -> Answer:
     """Apply a kernel to every image that the paths lead to, or list the kernels; status 1 where some images fail."""
     started = time.perf_counter()
     if not paths:
@@ -45,7 +56,10 @@ def run(paths: Sequence[str], *, kernel: str | None, stride: int, padding: str, 
     ]
     check_outputs(out, paths, files, [path for entry in places for path in vars(entry).values()])
     workers = min(len(files), processors(), AT_A_TIME)
-    job = Job(kernel=chosen, stride=stride, padding=zeros, values=values, threads=processors() // workers)
+    limit = DECODING.max_pixels if max_pixels is None else max_pixels
+    decoding = Decoding(max_pixels=limit, float_range=float_range(files, limit) or DECODING.float_range)
+    threads = processors() // workers
+    job = Job(kernel=chosen, stride=stride, padding=zeros, values=values, threads=threads, decoding=decoding)
     rows: list[dict[str, Any] | InputError] = []
     with counting("filtering") as report, ThreadPoolExecutor(workers) as pool:
         for row in pool.map(lambda file, place: filter_file(file, place, job), files, places):

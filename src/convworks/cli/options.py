@@ -30,6 +30,10 @@ Recipe = Annotated[
 Model = Annotated[str | None, typer.Option(help="The network; `convworks models` lists them.")]
 Data = Annotated[str | None, typer.Option(help="A name (digits, mnist, fashion-mnist, cifar10) or a path.")]
 Epochs = Annotated[int | None, typer.Option(help="How often each image is seen.")]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Refuse images of more pixels.  [default: as the bundle, else 89478485]"),
+]
 Seed = Annotated[int | None, typer.Option(help="The seed of every random choice.")]
 Split = Annotated[
     str | None, typer.Option(help="train, validation or test.  [default: test, else validation, else train]")

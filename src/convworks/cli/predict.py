@@ -26,7 +26,16 @@ from convworks.hardware import check_precision, precision_name
 FORMATS = (".csv", ".jsonl")
 
 
-def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, device: str, precision: str) -> Answer:
+def run(
+    bundle: Path,
+    paths: Sequence[str],
+    *,
+    top: int,
+    out: Path | None,
+    max_pixels: int | None = None,
+    device: str,
+    precision: str,
+) -> Answer:
     """Classify every image that the paths lead to; one without an answer gets a row that says why, and status 1."""
     started = time.perf_counter()
     check_precision(precision)
@@ -34,13 +43,14 @@ def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, devic
     if read_description(bundle)[0]["format"] == IMAGES:
         from convworks.cli import reconstruct
 
-        return reconstruct.run(bundle, paths, find_images(paths), out=out, device=device, precision=precision)
+        files = find_images(paths)
+        return reconstruct.run(bundle, paths, files, out=out, max_pixels=max_pixels, device=device, precision=precision)
     if out is not None:
         check_place("--out", out, FORMATS)
     files = find_images(paths)
     from convworks.evaluate.predictor import load
 
-    predictor = load(bundle, device=device, precision=precision)
+    predictor = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
     rows = list(predictor.predict_files(files, top=top))
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):

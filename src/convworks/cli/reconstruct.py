@@ -19,7 +19,14 @@ from convworks.hardware import precision_name
 
 
 def run(
-    bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path | None, device: str, precision: str
+    bundle: Path,
+    paths: Sequence[str],
+    files: Sequence[Path],
+    *,
+    out: Path | None,
+    max_pixels: int | None,
+    device: str,
+    precision: str,
 ) -> Answer:
     """Write what the network makes of every image as OUT/NAME.png; one without is named, with status 1."""
     started = time.perf_counter()
@@ -29,7 +36,7 @@ def run(
     check_outputs(out, paths, files, places)
     from convworks.evaluate.predictor import load
 
-    predictor = load(bundle, device=device, precision=precision)
+    predictor = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
     written, broken = [], []
     for (path, made), place in zip(predictor.reconstruct_files(files), places, strict=True):
         if isinstance(made, ConvworksError):

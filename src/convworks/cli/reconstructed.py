@@ -23,6 +23,7 @@ def run(
     split: str | None,
     plain: bool,
     out: Path | None,
+    max_pixels: int | None,
     device: str,
     precision: str,
 ) -> Answer:
@@ -36,7 +37,7 @@ def run(
     from convworks.evaluate.report import ReportContent, write_report
     from convworks.evaluate.summary import summary
 
-    predictor = load(bundles[0], device=device, precision=precision)
+    predictor = load(bundles[0], device=device, precision=precision, max_pixels=max_pixels)
     found = predictor.reconstructions(source, split=split)
     values: dict[str, Any] = {
         "bundles": [str(bundles[0])],
@@ -48,7 +49,7 @@ def run(
     lines = [accuracy_line(found.split, values)]
     if out is not None:
         options = {"--data": data, "--split": split, "--precision": None if precision == "auto" else precision}
-        command = repeated(["evaluate", bundles[0]], options)
+        command = repeated(["evaluate", bundles[0]], {**options, "--max-pixels": max_pixels})
         title = f"{bundles[0].name} on {source.name}"
         with atomic_folder(out) as place:
             page = write_report(place, ReportContent(title=title, predictions=found, command=command))

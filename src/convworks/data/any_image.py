@@ -10,6 +10,7 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 
+from convworks.data.config import DECODING, Decoding
 from convworks.data.decode import NUMPY_START, read, read_array, read_content, read_pillow
 from convworks.data.picture import Picture
 from convworks.errors import InputError
@@ -45,7 +46,12 @@ def list_images(images: object) -> Images:
 
 
 def read_image(
-    where: object, image: object, *, channels: int | None, at_least: tuple[int, int] | None = None
+    where: object,
+    image: object,
+    *,
+    channels: int | None,
+    at_least: tuple[int, int] | None = None,
+    decoding: Decoding = DECODING,
 ) -> Picture:
     """Decode an image, whatever holds it, as `read` does a file: the same pixels in all forms give the same result.
 
@@ -53,13 +59,13 @@ def read_image(
     is what errors name. Raises InputError for what is no image, or has no pixels.
     """
     if isinstance(image, str | os.PathLike):
-        return read(path_of(os.fsdecode(image)), channels=channels, at_least=at_least)
+        return read(path_of(os.fsdecode(image)), channels=channels, at_least=at_least, decoding=decoding)
     if isinstance(image, bytes | bytearray | memoryview):
         content = bytes(image)
         numpy = content.startswith(NUMPY_START)
-        return read_content(where, content, numpy=numpy, channels=channels, at_least=at_least)
+        return read_content(where, content, numpy=numpy, channels=channels, at_least=at_least, decoding=decoding)
     if isinstance(image, Image.Image):
-        return read_pillow(where, image, channels=channels)
+        return read_pillow(where, image, channels=channels, decoding=decoding)
     if isinstance(image, torch.Tensor):
         return read_array(where, _from_tensor(where, image), channels=channels)
     return read_array(where, _from_array(where, image), channels=channels)

@@ -73,7 +73,8 @@ def _recipe(preprocessing: Preprocessing) -> str:
     """Say what is done to files: what decides the pixels, besides the files."""
     height, width = preprocessing.size
     size = f"{height}x{width}x{preprocessing.channels}"
-    return f"{size}, {preprocessing.fit}, share {preprocessing.share!r}, decoder {DECODER}"
+    floats = preprocessing.decoding.float_range
+    return f"{size}, {preprocessing.fit}, share {preprocessing.share!r}, floats {floats!r}, decoder {DECODER}"
 
 
 def _known_by_content(files: Sequence[Place], preprocessing: Preprocessing, signature: str) -> Entry | None:

@@ -4,13 +4,39 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from convworks.config import Config
 
 Fit = Literal["crop", "squash", "letterbox", "pad"]
 Side = Annotated[int, Field(ge=1, le=2**16)]  # pixels: no format of images has more
 Channels = Annotated[int, Field(ge=1, le=2**12)]
+#: A small file may claim any number of pixels; so many are a quarter of a gigabyte in colour.
+MAX_PIXELS = 89_478_485
+
+
+def _rising(ends: tuple[float, float]) -> tuple[float, float]:
+    if not ends[0] < ends[1]:
+        raise ValueError("the value of black must be below that of white")
+    return ends
+
+
+FloatRange = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_rising)]
+
+
+class Decoding(Config):
+    """How files are decoded: one rule for all files of a source, and for those that are predicted later.
+
+    Images of more than `max_pixels` are refused. Where pixels are floating-point numbers, `float_range` are those of
+    black and white; images with others are refused.
+    """
+
+    max_pixels: PositiveInt = MAX_PIXELS
+    float_range: FloatRange = (0.0, 1.0)
+
+
+#: What holds where nobody says otherwise.
+DECODING = Decoding()
 
 
 class Fold(Config):
@@ -69,7 +95,9 @@ class DataConfig(Config):
     batches of training ahead, by default one a processor, and `mean` and `std` are measured on some 10,000 images. Up
     to a share of `skip_damaged` of all files may be damaged: they are left out before anything else is done; with None
     any is refused. `corruption` is what a denoising autoencoder reads in the place of the images that it is to give
-    back: another in each epoch of training, always the same on validation and test.
+    back: another in each epoch of training, always the same on validation and test. Images of more than `max_pixels`
+    are refused. `float_range` are black and white where pixels are floating-point numbers; where None, 0 and 1 if no
+    image of a sample has greater ones, else 0 and 255.
     """
 
     source: str
@@ -87,6 +115,8 @@ class DataConfig(Config):
     workers: Annotated[int, Field(ge=0, le=256)] | None = None
     skip_damaged: Annotated[float, Field(ge=0, le=1)] | None = None
     corruption: Annotated[Corruption | None, Field(discriminator="kind")] = None
+    max_pixels: PositiveInt = MAX_PIXELS
+    float_range: FloatRange | None = None
 
 
 class AffineConfig(Config):

@@ -13,6 +13,7 @@ from convworks import locks
 from convworks.console import counting
 from convworks.data import cache
 from convworks.data.cached import DECODER
+from convworks.data.config import DECODING, Decoding
 from convworks.data.decode import decode
 from convworks.data.labels import present
 from convworks.data.load_files import Damage, each, summarise
@@ -45,7 +46,7 @@ class Usable:
         return f"left out {len(self.damaged)} damaged of {self.source.where}: {', '.join(names)}"
 
 
-def leave_out(source: Source, share: float | None) -> Usable:
+def leave_out(source: Source, share: float | None, decoding: Decoding = DECODING) -> Usable:
     """Leave damaged files out of every split, where at most this share of all files is damaged.
 
     None leaves nothing out: whoever decodes refuses them. Raises InputError above the share, and where a split or a
@@ -53,7 +54,7 @@ def leave_out(source: Source, share: float | None) -> Usable:
     """
     if share is None:
         return Usable(source=source)
-    found = {name: _damaged(name, split) for name, split in source.splits.items() if split.files is not None}
+    found = {name: _damaged(name, split, decoding) for name, split in source.splits.items() if split.files is not None}
     count, total = sum(map(len, found.values())), sum(len(source.splits[name]) for name in found)
     if count == 0:
         return Usable(source=source)
@@ -73,9 +74,9 @@ def leave_out(source: Source, share: float | None) -> Usable:
     return Usable(source=replace(source, splits=splits), damaged=names)
 
 
-def refuse(source: Source) -> None:
+def refuse(source: Source, decoding: Decoding = DECODING) -> None:
     """Raise one InputError that names all damaged files of all splits, for a set that is decoded when it is wanted."""
-    found = [damage for name, split in source.splits.items() for damage in _damaged(name, split)]
+    found = [damage for name, split in source.splits.items() for damage in _damaged(name, split, decoding)]
     if found:
         raise summarise(found, sum(map(len, source.splits.values())))
 
@@ -88,15 +89,16 @@ def _readable(place: Place) -> bool:
     return True
 
 
-def _damaged(name: str, split: Split) -> list[Damage]:
+def _damaged(name: str, split: Split, decoding: Decoding) -> list[Damage]:
     """Look through all files of a split, or remember what was found before."""
     files = split.files or ()
 
     def look(index: int) -> None:
-        decode(files[index], channels=None, at_least=LEAST)
+        decode(files[index], channels=None, at_least=LEAST, decoding=decoding)
 
     local = not any(isinstance(container(file), str) for file in files)  # what is behind an address may be repaired
-    signature = signature_of(files, f"damaged, {DECODER}") if local and locks.AVAILABLE and cache.limit() else None
+    noted = local and locks.AVAILABLE and cache.limit()
+    signature = signature_of(files, f"damaged, {decoding!r}, {DECODER}") if noted else None
     note = cache.folder() / f"{signature}{cache.DAMAGED}"
     if signature is not None:
         with suppress(InputError, ValueError, TypeError):  # without a note, or with a damaged one, they are looked at

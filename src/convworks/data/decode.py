@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from convworks.data import png
+from convworks.data.config import DECODING, MAX_PIXELS, Decoding
 from convworks.data.encoded import open_encoded
 from convworks.data.formats import NUMPY
 from convworks.data.jpeg import DamagedError, decode_jpeg
@@ -28,14 +29,24 @@ NUMPY_START = b"\x93NUMPY"
 
 
 def decode(
-    path: Place, *, channels: int | None, at_least: tuple[int, int] | None = None, content: bytes | None = None
+    path: Place,
+    *,
+    channels: int | None,
+    at_least: tuple[int, int] | None = None,
+    content: bytes | None = None,
+    decoding: Decoding = DECODING,
 ) -> UInt8[np.ndarray, "h w c"]:
     """Return the pixels of `read` alone."""
-    return read(path, channels=channels, at_least=at_least, content=content).pixels
+    return read(path, channels=channels, at_least=at_least, content=content, decoding=decoding).pixels
 
 
 def read(
-    path: Place, *, channels: int | None, at_least: tuple[int, int] | None = None, content: bytes | None = None
+    path: Place,
+    *,
+    channels: int | None,
+    at_least: tuple[int, int] | None = None,
+    content: bytes | None = None,
+    decoding: Decoding = DECODING,
 ) -> Picture:
     """Read an image: EXIF orientation applied, deeper pixels scaled to 8 bits, transparency laid on white.
 
@@ -44,27 +55,34 @@ def read(
     is that of the file, where it has been read already.
     """
     content = read_bytes(path) if content is None else content
-    return read_content(path, content, numpy=path.suffix.lower() == NUMPY, channels=channels, at_least=at_least)
+    numpy = path.suffix.lower() == NUMPY
+    return read_content(path, content, numpy=numpy, channels=channels, at_least=at_least, decoding=decoding)
 
 
 def read_content(
-    where: object, content: bytes, *, numpy: bool, channels: int | None, at_least: tuple[int, int] | None = None
+    where: object,
+    content: bytes,
+    *,
+    numpy: bool,
+    channels: int | None,
+    at_least: tuple[int, int] | None = None,
+    decoding: Decoding = DECODING,
 ) -> Picture:
     """Do as `read` for the bytes of a file, or of a `numpy` file; `where` is what errors name."""
     if numpy:
         picture = picture_of(_read_numpy(where, content))
     else:
         with _explained(where):
-            jpeg = decode_jpeg(content, at_least)
-            picture = picture_of(to_array(_open_by_pillow(where, content, channels))) if jpeg is None else jpeg
+            jpeg = decode_jpeg(content, at_least, decoding.max_pixels)
+            picture = jpeg or picture_of(to_array(_open_by_pillow(where, content, channels, decoding)))
     return picture._replace(pixels=to_channels(where, picture.pixels, channels))
 
 
-def read_pillow(where: object, image: Image.Image, *, channels: int | None) -> Picture:
+def read_pillow(where: object, image: Image.Image, *, channels: int | None, decoding: Decoding = DECODING) -> Picture:
     """Do as `read` for a Pillow image of any mode, which stays as it is."""
     with _explained(where):
         _check_size(where, *image.size)
-        return picture_of(to_array(convert(ImageOps.exif_transpose(image), channels)))
+        return picture_of(to_array(convert(ImageOps.exif_transpose(png.loaded(image)), channels, decoding)))
 
 
 def read_array(where: object, array: UInt8[np.ndarray, "h w c"], *, channels: int | None) -> Picture:
@@ -73,9 +91,15 @@ def read_array(where: object, array: UInt8[np.ndarray, "h w c"], *, channels: in
     return picture_of(to_channels(where, array, channels))
 
 
-def open_image(path: Place, *, channels: int | None, at_least: tuple[int, int] | None = None) -> Image.Image:
+def open_image(
+    path: Place,
+    *,
+    channels: int | None,
+    at_least: tuple[int, int] | None = None,
+    decoding: Decoding = DECODING,
+) -> Image.Image:
     """Return what `decode` does as a Pillow image, of mode L, RGB or RGBA."""
-    pixels = decode(path, channels=channels, at_least=at_least)
+    pixels = decode(path, channels=channels, at_least=at_least, decoding=decoding)
     if pixels.shape[2] not in MODES:
         raise InputError(path, f"has {pixels.shape[2]} channels", "give an image of 1, 3 or 4")
     return to_image(pixels)
@@ -94,7 +118,7 @@ def to_channels(where: object, pixels: UInt8[np.ndarray, "h w c"], channels: int
     return to_array(convert(to_image(pixels), channels))
 
 
-def convert(image: Image.Image, channels: int | None) -> Image.Image:
+def convert(image: Image.Image, channels: int | None, decoding: Decoding = DECODING) -> Image.Image:
     """Bring a Pillow image of any mode to L, RGB or RGBA."""
     if channels is None:
         channels = _native(image.mode)
@@ -104,7 +128,7 @@ def convert(image: Image.Image, channels: int | None) -> Image.Image:
     if image.mode == mode and "transparency" not in image.info:
         return image
     if image.mode.startswith("I") or image.mode == "F":
-        image = _to_8_bits(image)
+        image = _to_8_bits(image, decoding.float_range)
     if channels != 4 and (image.mode in ALPHA or "transparency" in image.info):
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema() != (255, 255):
@@ -125,32 +149,46 @@ def to_image(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
 
 
-def probe(path: Place) -> Probe:
-    """Read the header of an image alone: size as shown (after EXIF orientation), channels, mode, format."""
+def probe(path: Place, *, max_pixels: int | None = MAX_PIXELS) -> Probe:
+    """Read the header of an image alone: size as shown (after EXIF orientation), channels, mode, format, frames.
+
+    Raises InputError for more than `max_pixels` (None: for no number, as no pixel is read).
+    """
     if path.suffix.lower() == NUMPY:
         height, width, channels = _read_numpy(path, read_bytes(path)).shape
         return Probe(width=width, height=height, channels=channels, mode="uint8", format="NPY")
     with _explained(path), open_bytes(path) as file, open_encoded(file) as image:
         width, height = image.size
-        _check_size(path, width, height)
+        _check_size(path, width, height, max_pixels)
         # Pillow turns the size of a TIFF by itself, of other formats only with the pixels.
-        if image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8):
-            width, height = height, width
+        if image.format != "TIFF":
+            exif = png.exif(image, file) if image.format == "PNG" else image.getexif()
+            if exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8):
+                width, height = height, width
         return Probe(
             width=width,
             height=height,
             channels=_native(image.mode),
             mode=image.mode,
             format=image.format or "?",
+            several_frames=_several_frames(image),
         )
 
 
-def _open_by_pillow(path: object, content: bytes, channels: int | None) -> Image.Image:
-    with io.BytesIO(content) as file, open_encoded(file) as image:
-        _check_size(path, *image.size)
-        image.load()
+def _open_by_pillow(path: object, content: bytes, channels: int | None, decoding: Decoding) -> Image.Image:
+    with io.BytesIO(content) as file, open_encoded(file) as opened:
+        _check_size(path, *opened.size, decoding.max_pixels)
+        image = png.loaded(opened)
         ImageOps.exif_transpose(image, in_place=True)
-        return convert(image, channels)
+        return convert(image, channels, decoding)
+
+
+def _several_frames(image: Image.Image) -> bool:
+    """Tell whether there are more frames or pages than the first; what a photograph carries besides itself is none."""
+    try:
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except Exception:  # a damaged second frame raises nearly anything
+        return False
 
 
 @contextmanager
@@ -161,9 +199,9 @@ def _explained(path: object) -> Iterator[None]:
             yield
     except ConvworksError:
         raise
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        pixels, limit, *_ = [*re.findall(r"\d+", str(error)), "?", "?"]
-        raise InputError(path, f"has {pixels} pixels, more than {limit}", "scale it down, or remove it") from None
+    except FloatRangeError as error:
+        remedy = "convert it, or say what is black and white: data.float_range=LOW,HIGH in training"
+        raise InputError(path, f"cannot be decoded ({error})", remedy) from None
     except UnidentifiedImageError:
         raise InputError(path, "is no image in a format that is read here", "convert, repair or remove it") from None
     except DamagedError as error:
@@ -197,7 +235,11 @@ def _read_numpy(path: object, content: bytes) -> UInt8[np.ndarray, "h w c"]:
     return array.reshape(*array.shape[:2], -1)
 
 
-def _check_size(path: object, width: int, height: int) -> None:
+def _check_size(path: object, width: int, height: int, max_pixels: int | None = None) -> None:
+    if max_pixels is not None and width * height > max_pixels:
+        reason = f"has {width * height:,} pixels, more than {max_pixels:,}"
+        remedy = "scale it down, or raise the limit: data.max_pixels in training, else --max-pixels"
+        raise InputError(path, reason, remedy)
     if min(width, height) < SMALLEST:
         reason = f"is {width}x{height} pixels, at least {SMALLEST}x{SMALLEST} are needed"
         raise InputError(path, reason, "replace or remove it")
@@ -207,22 +249,32 @@ def _native(mode: str) -> int:
     return 1 if mode in GREY or mode.startswith("I;16") else 3
 
 
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale deep grey pixels: integers are 0..65535, floats 0..1 or, when any is above 1, 0..255."""
+def _to_8_bits(image: Image.Image, float_range: tuple[float, float]) -> Image.Image:
+    """Scale deep grey pixels: integers are 0..65535, floating-point numbers in the range given; keep transparency."""
     values = np.asarray(image).astype(np.float64)
     lowest, highest = values.min(), values.max()
-    top = 65535.0 if image.mode.startswith("I") else (1.0 if highest <= 1 else 255.0)
-    if not (lowest >= 0 and highest <= top):  # written so that NaN fails
-        raise ValueError(f"its pixels range from {lowest:g} to {highest:g}, outside 0..{top:g}")
-    return Image.fromarray(np.round(values * (255 / top)).astype(np.uint8))
+    black, white = float_range if image.mode == "F" else (0.0, 65535.0)
+    if not (lowest >= black and highest <= white):  # written so that NaN fails
+        reason = f"its pixels range from {lowest:g} to {highest:g}, outside {black:g}..{white:g}"
+        raise FloatRangeError(reason) if image.mode == "F" else ValueError(reason)
+    grey = Image.fromarray(np.round((values - black) * (255 / (white - black))).astype(np.uint8))
+    if "transparency" in image.info:
+        opaque = values != image.info["transparency"]
+        grey.putalpha(Image.fromarray(np.where(opaque, 255, 0).astype(np.uint8)))
+    return grey
+
+
+class FloatRangeError(ValueError):
+    """Floating-point pixels that lie outside the range of the source."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What the header of an image file says; sizes in pixels."""
+    """What the header of an image file says; sizes in pixels; whether it has more frames or pages than the first."""
 
     width: int
     height: int
     channels: int
     mode: str
     format: str
+    several_frames: bool = False

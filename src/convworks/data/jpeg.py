@@ -10,8 +10,9 @@ from contextlib import suppress
 import numpy as np
 import simplejpeg
 from jaxtyping import UInt8
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
+from convworks.data.config import MAX_PIXELS
 from convworks.data.encoded import open_encoded
 from convworks.data.picture import Picture
 
@@ -41,7 +42,9 @@ class DamagedError(ValueError):
     """A JPEG whose pixels are not all there; says what libjpeg-turbo says of it."""
 
 
-def decode_jpeg(content: bytes, at_least: tuple[int, int] | None = None) -> Picture | None:
+def decode_jpeg(
+    content: bytes, at_least: tuple[int, int] | None = None, max_pixels: int = MAX_PIXELS
+) -> Picture | None:
     """Return a JPEG in grey or colour, as it is shown; None for what Pillow has to decode, or to refuse.
 
     With `at_least` (h, w) the pixels may come at 1/2, 1/4 or 1/8 of the image's size, but not below three times that.
@@ -54,8 +57,7 @@ def decode_jpeg(content: bytes, at_least: tuple[int, int] | None = None) -> Pict
         height, width, space, _ = simplejpeg.decode_jpeg_header(content)
     except ValueError:
         return None
-    largest = Image.MAX_IMAGE_PIXELS
-    if space not in SPACES or min(height, width) < 2 or (largest is not None and height * width > largest):
+    if space not in SPACES or min(height, width) < 2 or height * width > max_pixels:
         return None
     orientation = _orientation(content) if _marked(content) else 1
     if orientation is None or SPACES[space] == "CMYK":

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from convworks.data.cache_sums import DamagedEntryError
 from convworks.data.cached import find_or_decode
+from convworks.data.config import DECODING, Decoding
 from convworks.data.decode import read, to_channels
 from convworks.data.load_files import Progress, decode_files, each, summarise
 from convworks.data.memory import allocate
@@ -115,13 +116,19 @@ def _whole(split: Split, preprocessing: Preprocessing) -> np.ndarray | None:
     return fitted.copy() if fitted is arrays else fitted
 
 
-def load_picture(split: Split, index: int, channels: int, at_least: tuple[int, int] | None = None) -> Picture:
+def load_picture(
+    split: Split,
+    index: int,
+    channels: int,
+    at_least: tuple[int, int] | None = None,
+    decoding: Decoding = DECODING,
+) -> Picture:
     """Return one image of a split with so many channels, and otherwise as it is.
 
     The pixels of a JPEG may be fewer than its file says, but not below 3 times `at_least` (height, width).
     """
     if split.files is not None:
-        return read(split.files[index], channels=channels, at_least=at_least)
+        return read(split.files[index], channels=channels, at_least=at_least, decoding=decoding)
     assert split.arrays is not None
     pixels: np.ndarray = split.arrays[index]
     return picture_of(to_channels(split.names[index], pixels, channels))

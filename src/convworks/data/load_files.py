@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ class Damage:
 
 def load_image(path: Place, preprocessing: Preprocessing, content: bytes | None = None) -> UInt8[np.ndarray, "h w c"]:
     """Decode and fit one file, exactly as `load_images` does; `content` is its own, where it has been read already."""
-    picture = read(path, channels=preprocessing.channels, at_least=needed(preprocessing), content=content)
+    channels, decoding = preprocessing.channels, preprocessing.decoding
+    picture = read(path, channels=channels, at_least=needed(preprocessing), content=content, decoding=decoding)
     return to_input(picture, preprocessing)
 
 
@@ -111,7 +113,9 @@ def summarise(damaged: Sequence[Damage], count: int) -> InputError:
     more = f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
     names = ", ".join(damage.where for damage in ordered[:SHOWN]) + more
     reason = f"{len(ordered)} of {count} images cannot be used (the first {ordered[0].reason})"
-    return InputError(names, reason, "repair or remove them")
+    remedies = {damage.remedy for damage in ordered}
+    remedy = re.sub(r"\bit\b", "them", remedies.pop()) if len(remedies) == 1 else "repair or remove them"
+    return InputError(names, reason, remedy)
 
 
 def _digest(content: bytes) -> bytes:

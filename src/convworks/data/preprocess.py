@@ -13,8 +13,8 @@ from jaxtyping import UInt8
 from PIL import Image
 from pydantic import Field, FiniteFloat, model_validator
 
-from convworks.config import Config
-from convworks.data.config import Channels, Fit, Side
+from convworks.config import Config, build
+from convworks.data.config import DECODING, Channels, Decoding, Fit, Side
 from convworks.data.decode import to_array, to_image
 from convworks.data.picture import Picture, picture_of
 from convworks.data.resample import resample
@@ -23,7 +23,7 @@ ROUNDING = 1e-6  # pixels: what floating-point numbers may be off
 
 
 class Preprocessing(Config):
-    """How images become input: size (height, width), channels, fit; mean and std of pixels in 0..1.
+    """How images become input: decoding, size (height, width), channels, fit; mean and std of pixels in 0..1.
 
     `share` is how much of the shorter side a crop keeps: 0.875 is scaling to 256 and cutting 224 out of the middle.
     """
@@ -34,6 +34,7 @@ class Preprocessing(Config):
     mean: tuple[FiniteFloat, ...]
     std: tuple[Annotated[FiniteFloat, Field(gt=0)], ...]
     share: Annotated[FiniteFloat, Field(gt=0, le=1)] = 1.0
+    decoding: Decoding = DECODING
 
     @model_validator(mode="after")
     def _one_value_a_channel(self) -> Preprocessing:
@@ -41,6 +42,11 @@ class Preprocessing(Config):
             if len(values) != self.channels:
                 raise ValueError(f"{name} has {len(values)} values for channels={self.channels}")
         return self
+
+    def with_limit(self, max_pixels: int) -> Preprocessing:
+        """Return the same for images of up to so many pixels; InputError for a limit below 1."""
+        decoding = build(Decoding, {**dict(self.decoding), "max_pixels": max_pixels}, where="")
+        return self.model_copy(update={"decoding": decoding})
 
 
 def to_input(picture: Picture, wanted: Preprocessing) -> UInt8[np.ndarray, "height width c"]:

@@ -16,7 +16,7 @@ _users = 0
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Pillow's warnings about odd files, and make the one about decompression bombs an error.
+    """Silence Pillow's warnings about odd files, and about many pixels, whose limit is convworks's own.
 
     Python's warning filters belong to the process, not to a thread: the first of nested or parallel users
     sets them, the last puts them back.
@@ -29,7 +29,6 @@ def quiet() -> Iterator[None]:
             keeper.__enter__()
             _keepers.append(keeper)
             warnings.filterwarnings("ignore", module="PIL")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
     try:
         yield
     finally:
@@ -37,3 +36,14 @@ def quiet() -> Iterator[None]:
             _users -= 1
             if _users == 0:
                 _keepers.pop().__exit__(None, None, None)
+
+
+@contextmanager
+def unlimited() -> Iterator[None]:
+    """Have Pillow open images of any number of pixels, for a moment: its limit, too, belongs to the process."""
+    with _lock:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit

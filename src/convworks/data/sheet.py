@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from convworks.data.config import DECODING, Decoding
 from convworks.data.decode import convert, decode, open_image
 from convworks.data.fit_text import fitted
 from convworks.data.labels import members
@@ -21,7 +22,7 @@ LABEL = 180  # widest column of class names
 PAPER, INK, FAINT = (255, 255, 255), (34, 34, 34), (208, 208, 208)
 
 
-def write_contact_sheet(source: Source, path: Path) -> None:
+def write_contact_sheet(source: Source, path: Path, decoding: Decoding = DECODING) -> None:
     """Write a PNG of up to 10 classes by 10 examples, evenly spread over the training set (else the first split)."""
     split = source.splits.get("train") or next(iter(source.splits.values()))
     rows = _rows(source, split)
@@ -39,7 +40,7 @@ def write_contact_sheet(source: Source, path: Path) -> None:
             draw.text((MARGIN, top + TILE // 2 - 18), name, INK, font)
             draw.text((MARGIN, top + TILE // 2 + 2), f"{count:,}", (128, 128, 128), font)
         for column, index in enumerate(indices):
-            sheet.paste(_tile(split, index), (left + column * (TILE + GAP), top))
+            sheet.paste(_tile(split, index, decoding), (left + column * (TILE + GAP), top))
     with atomic(path) as file:
         sheet.save(file, format="PNG", optimize=True)
 
@@ -80,10 +81,10 @@ def _title(source: Source, split: Split, rows: int) -> str:
     return f"{source.name}, {split_name}: {len(split):,} images, {some} classes"
 
 
-def _tile(split: Split, index: int) -> Image.Image:
+def _tile(split: Split, index: int, decoding: Decoding) -> Image.Image:
     """Draw one example; a damaged one as a cross."""
     try:
-        image = _picture(split, index)
+        image = _picture(split, index, decoding)
     except InputError:
         cross = Image.new("RGB", (TILE, TILE), PAPER)
         draw = ImageDraw.Draw(cross)
@@ -94,9 +95,9 @@ def _tile(split: Split, index: int) -> Image.Image:
     return as_tile(image)
 
 
-def _picture(split: Split, index: int) -> Image.Image:
+def _picture(split: Split, index: int, decoding: Decoding) -> Image.Image:
     if split.files is not None and split.files[index].suffix.lower() != ".npy":
-        return open_image(split.files[index], channels=3, at_least=(TILE, TILE))
+        return open_image(split.files[index], channels=3, at_least=(TILE, TILE), decoding=decoding)
     arrays = [decode(split.files[index], channels=None)] if split.files is not None else split.arrays
     assert arrays is not None
     array = arrays[0 if split.files is not None else index]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from convworks.data.config import MAX_PIXELS, DataConfig, Decoding
 from convworks.data.decode import Probe, decode, probe
+from convworks.data.floats import MODE, decoding_of
 from convworks.data.labels import count, is_several
 from convworks.data.memory import processors
 from convworks.data.place import Place, byte_size
 from convworks.data.quiet import quiet
+from convworks.data.shape import Headers, headers_of, main_split, sample
 from convworks.data.source import Source, Split
 from convworks.errors import InputError
 
@@ -23,10 +26,28 @@ PIECE = 64  # files a task
 RARE, RARE_AMONG_SEVERAL = 3, 20
 
 
-def survey(source: Source, *, decode: bool = False, report: Callable[[int, int], None] | None = None) -> Survey:
-    """Look at every image of a source, the header or (`decode`) all of it; list damaged files, do not raise."""
-    looks = [look for split in source.splits.values() for look in _look(split, decode, report)]
-    probes = [look for look in looks if isinstance(look, Probe)]
+def survey(
+    source: Source,
+    *,
+    decode: bool = False,
+    report: Callable[[int, int], None] | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Survey:
+    """Look at every image of a source, the header or (`decode`) all of it; list damaged files, do not raise.
+
+    Images of more than `max_pixels` count as damaged.
+    """
+    decoding = Decoding(max_pixels=max_pixels)
+    seen = {name: _look(split, decode, decoding, report) for name, split in source.splits.items()}
+    floats = any(isinstance(look, Probe) and look.mode == MODE for looks in seen.values() for look in looks)
+    if floats:
+        probes = tuple(look for looks in seen.values() for look in looks if isinstance(look, Probe))
+        decoding = decoding_of(DataConfig(source=source.name, max_pixels=max_pixels), source, probes)
+        if decode:
+            seen = {name: _decode_floats(source.splits[name], looks, decoding) for name, looks in seen.items()}
+    main = next(name for name, split in source.splits.items() if split is main_split(source))
+    looks = [look for each in seen.values() for look in each]
+    probes = tuple(look for look in looks if isinstance(look, Probe))
     several = {split: entry for split, entry in source.splits.items() if is_several(entry.labels)}
     damaged = sorted((error.where, error.reason) for error in looks if isinstance(error, InputError))
     return Survey(
@@ -46,13 +67,24 @@ def survey(source: Source, *, decode: bool = False, report: Callable[[int, int],
         sizes=_ranked(Counter(f"{found.width}x{found.height}" for found in probes)),
         channels=_ranked(Counter(str(found.channels) for found in probes)),
         formats=_ranked(Counter(found.format for found in probes)),
+        several_frames=tuple(
+            name
+            for split, entry in source.splits.items()
+            for name, look in zip(entry.names, seen[split], strict=True)
+            if isinstance(look, Probe) and look.several_frames
+        ),
+        decoding=decoding,
+        floats=floats,
+        headers=headers_of([seen[main][index] for index in sample(len(seen[main]))], total=len(seen[main])),
         damaged=tuple(damaged),
         ignored=source.ignored,
         bytes=sum(_bytes(split) for split in source.splits.values()),
     )
 
 
-def _look(split: Split, whole: bool, report: Callable[[int, int], None] | None) -> list[Probe | InputError]:
+def _look(
+    split: Split, whole: bool, decoding: Decoding, report: Callable[[int, int], None] | None
+) -> list[Probe | InputError]:
     """Look at the images of a split, files by threads; an error stands in the place of its file."""
     if split.arrays is not None:
         _, height, width, channels = split.arrays.shape
@@ -61,21 +93,38 @@ def _look(split: Split, whole: bool, report: Callable[[int, int], None] | None) 
     pieces = [files[first : first + PIECE] for first in range(0, len(files), PIECE)]
     looks: list[Probe | InputError] = []
     with quiet(), ThreadPoolExecutor(processors()) as pool:
-        for piece in pool.map(lambda piece: [_look_at(file, whole) for file in piece], pieces):
+        for piece in pool.map(lambda piece: [_look_at(file, whole, decoding) for file in piece], pieces):
             looks += piece
             if report is not None:
                 report(len(looks), len(files))
     return looks
 
 
-def _look_at(file: Place, whole: bool) -> Probe | InputError:
+def _look_at(file: Place, whole: bool, decoding: Decoding) -> Probe | InputError:
+    """Look at a file; floating-point pixels can only be decoded when it is known what black and white are."""
     try:
-        found = probe(file)
-        if whole:
-            decode(file, channels=None)
+        found = probe(file, max_pixels=decoding.max_pixels)
+        if whole and found.mode != MODE:
+            decode(file, channels=None, decoding=decoding)
     except InputError as error:
         return error
     return found
+
+
+def _decode_floats(split: Split, looks: Sequence[Probe | InputError], decoding: Decoding) -> list[Probe | InputError]:
+    """Decode the files of a split that have floating-point pixels; an error takes the place of a damaged one."""
+
+    def one(index: int) -> Probe | InputError:
+        look = looks[index]
+        if isinstance(look, Probe) and look.mode == MODE and split.files is not None:
+            try:
+                decode(split.files[index], channels=None, decoding=decoding)
+            except InputError as error:
+                return error
+        return look
+
+    with quiet(), ThreadPoolExecutor(processors()) as pool:
+        return list(pool.map(one, range(len(looks))))
 
 
 def _spread(values: list[int]) -> tuple[int, int, int] | None:
@@ -130,6 +179,8 @@ def imbalance(found: Survey) -> Imbalance | None:
 class Survey:
     """What was found: counts by split and class; (least, median, greatest) width and height; most frequent first.
 
+    `several_frames` names the files of which only the first frame or page is used, `decoding` is how files are decoded,
+    `floats` whether any has floating-point pixels; `headers` are those of train, or of the first split without one.
     Where images have any number of labels, `unlabelled` counts those without, and `labels_per_image` is the mean.
     """
 
@@ -146,6 +197,10 @@ class Survey:
     sizes: Mapping[str, int]
     channels: Mapping[str, int]
     formats: Mapping[str, int]
+    several_frames: tuple[str, ...]
+    decoding: Decoding
+    floats: bool
+    headers: Headers
     damaged: tuple[tuple[str, str], ...]
     ignored: tuple[str, ...]
     bytes: int

@@ -18,12 +18,13 @@ from convworks.data.batches import steps_per_epoch
 from convworks.data.config import AugmentConfig, DataConfig
 from convworks.data.damaged import leave_out
 from convworks.data.fit_text import fitted
+from convworks.data.floats import decoding_of
 from convworks.data.folds import divide
 from convworks.data.labels import members, present, told
 from convworks.data.load import load_images
 from convworks.data.mix import draw_mixture, mix
 from convworks.data.preprocess import Preprocessing
-from convworks.data.shape import image_shape
+from convworks.data.shape import image_shape, main_split, read_headers
 from convworks.data.sheet import FAINT, GAP, INK, LABEL, MARGIN, PAPER, TILE, TITLE, as_tile, spaced
 from convworks.data.source import Source, Split, require_train
 from convworks.files import atomic
@@ -61,13 +62,17 @@ def plan(
     `largest` is the greatest side of images of different sizes, where the configuration does not give a size.
     """
     require_train(source)
-    split = divide(leave_out(source, data.skip_damaged).source, data, seed).splits["train"]
-    shape = image_shape(split, largest=largest)
+    headers = read_headers(main_split(source))
+    decoding = decoding_of(data, source, headers.probes)
+    split = divide(leave_out(source, data.skip_damaged, decoding).source, data, seed).splits["train"]
+    shape = image_shape(headers, largest=largest, fit=data.fit)
     size, channels = data.size or shape.size, data.channels or shape.channels
     stored = data.stored or size
     check_augment(augment, stored, size, channels)
     flat = (0.0,) * channels
-    kept = Preprocessing(size=stored, channels=channels, fit=data.fit, mean=flat, std=(1.0,) * channels)
+    kept = Preprocessing(
+        size=stored, channels=channels, fit=data.fit, mean=flat, std=(1.0,) * channels, decoding=decoding
+    )
     return split, Plan(augment=augment, kept=kept, size=size, seed=seed, batch_size=batch_size)
 
 

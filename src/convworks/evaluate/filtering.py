@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from convworks.data.config import DECODING, Decoding
 from convworks.data.decode import open_image, probe
 from convworks.data.filter import Filtered, filter_image
 from convworks.errors import InputError
@@ -32,6 +33,7 @@ class Job:
     padding: Padding
     values: bool
     threads: int
+    decoding: Decoding = DECODING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ def filter_file(file: Path, places: Places, job: Job) -> dict[str, Any] | InputE
     """Filter one image and write what comes of it; an image that cannot be filtered gives its error."""
     weights = job.kernel.weights
     try:
-        original = _open(file)
+        original = _open(file, job.decoding)
         signed = not job.kernel.keeps_brightness
         found = filter_image(
             original,
@@ -99,11 +101,11 @@ def filter_file(file: Path, places: Places, job: Job) -> dict[str, Any] | InputE
     }
 
 
-def _open(file: Path) -> Image.Image:
+def _open(file: Path, decoding: Decoding) -> Image.Image:
     """Read an image as grey or in colour."""
     if file.suffix.lower() == ".npy" and (channels := probe(file).channels) not in (1, 3):
         raise InputError(file, f"has {channels} channels", "give grey images (1) or colour images (3)")
-    return open_image(file, channels=None)
+    return open_image(file, channels=None, decoding=decoding)
 
 
 def _image(pixels: np.ndarray | None) -> Image.Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, overload
@@ -235,7 +235,10 @@ class Predictor:
         """Return what the network reads of images, in channels-last memory."""
         given = self.bundle.preprocessing
         decoded = [
-            to_input(read_image(name, image, channels=given.channels, at_least=needed(given)), given)
+            to_input(
+                read_image(name, image, channels=given.channels, at_least=needed(given), decoding=given.decoding),
+                given,
+            )
             for name, image in zip(listed.names, listed.images, strict=True)
         ]
         return stacked(decoded)
@@ -258,14 +261,19 @@ def _each(
                 yield from _each(answers, [image])
 
 
-def load(path: str | Path, *, device: str = "auto", precision: str = "auto") -> Predictor:
+def load(
+    path: str | Path, *, device: str = "auto", precision: str = "auto", max_pixels: int | None = None
+) -> Predictor:
     """Load a bundle, the bundle of a run folder, or published weights by name (resnet50:imagenet).
 
     `precision` is float32, bfloat16 or auto: the one that the network was trained in, as far as the hardware has it.
+    Images of more than `max_pixels` are refused; by default, of more than the network was trained with.
     """
     check_precision(precision)
     chosen = choose_device(device)
     bundle = load_bundle(locate(path))
+    if max_pixels is not None:
+        bundle = replace(bundle, preprocessing=bundle.preprocessing.with_limit(max_pixels))
     if precision == "auto" and bundle.record.get("precision") == "float32":
         precision = "float32"
     keep_memory(chosen)

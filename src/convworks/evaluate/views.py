@@ -115,7 +115,8 @@ def _pieces(protocol: Protocol, split: Split, preprocessing: Preprocessing) -> I
     at_least = None if preprocessing.fit == "pad" else largest(protocol, preprocessing)
 
     def fetch(numbers: range) -> list[list[Image]]:
-        pictures = (load_picture(split, index, preprocessing.channels, at_least) for index in numbers)
+        channels, decoding = preprocessing.channels, preprocessing.decoding
+        pictures = (load_picture(split, index, channels, at_least, decoding) for index in numbers)
         return [views(picture, protocol, preprocessing) for picture in pictures]
 
     everything = range(len(split))

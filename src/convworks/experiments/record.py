@@ -105,7 +105,7 @@ def _check_moved(place: Path, data: str | Path) -> None:
         config, record = folder.read_record(run)
         if "fingerprint" in record:
             config = moved(config, data)
-            known = fingerprint(divided(config, open_source(config.data.source)).source, {})
+            known = fingerprint(divided(config, open_source(config.data.source)).usable.source, {})
             check_same(config.data.source, record["fingerprint"], known)
 
 

@@ -43,6 +43,7 @@ def default(
             "fit": given.fit,
             "mean": given.mean,
             "std": given.std,
+            "max_pixels": given.decoding.max_pixels,
         }
     )
     changes = {"recipe": "transfer", "data": data, "model": model}

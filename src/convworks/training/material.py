@@ -15,14 +15,15 @@ import torch
 from convworks.console import counting
 from convworks.data.augment.pipeline import check_augment
 from convworks.data.batches import Samples, steps_per_epoch
-from convworks.data.config import DataConfig
+from convworks.data.config import DataConfig, Decoding
 from convworks.data.damaged import Usable, leave_out, refuse
+from convworks.data.floats import decoding_of, floats_note, has_floats
 from convworks.data.folds import divide
 from convworks.data.images import Decoded, Images, open_images
 from convworks.data.load import Loaded
 from convworks.data.place import byte_size
 from convworks.data.preprocess import Preprocessing
-from convworks.data.shape import image_shape
+from convworks.data.shape import Headers, fit_note, frames_note, image_shape, main_split, read_headers
 from convworks.data.source import Source, located, require_train
 from convworks.data.unlabelled import divide_unlabelled, without_labels
 from convworks.errors import InputError
@@ -40,7 +41,8 @@ LARGEST = 224  # images of different sizes become squares of at most this side, 
 class Material:
     """Source, decoded splits, preprocessing, the untrained network, and the configuration that says all of it.
 
-    `usable` says which damaged files were left out, `contents` holds a digest of the bytes of each split's files.
+    `usable` says which damaged files were left out, `contents` holds a digest of the bytes of each split's files,
+    `notes` are lines about what becomes of the images.
     """
 
     config: RunConfig
@@ -50,6 +52,7 @@ class Material:
     contents: Mapping[str, str]
     preprocessing: Preprocessing
     network: Network
+    notes: tuple[str, ...] = ()
 
 
 def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
@@ -59,9 +62,10 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     gives images back reads them as they are, and one that begins with another's layers as that one does.
     """
     alone, data = makes_images(config.model), config.data
-    usable = divided(config, source)
+    division = divided(config, source)
+    usable, headers, decoding = division.usable, division.headers, division.decoding
     source = usable.source
-    shape = image_shape(source.splits["train"], largest=LARGEST)
+    shape = image_shape(headers, largest=LARGEST, fit=data.fit)
     channels = data.channels or shape.channels
     if channels not in (1, 3, 4, shape.channels):
         reason = f"is {channels}, but the images have {shape.channels}"
@@ -81,13 +85,20 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
         fit=data.fit,
         mean=data.mean or (0.0,) * channels,
         std=data.std or (1.0,) * channels,
+        decoding=decoding,
+    )
+    frames = sum(found.several_frames for found in headers.probes)
+    notes = (
+        fit_note(headers, preprocessing.size, data.fit),
+        frames_note(frames, looked=len(headers.probes), total=headers.total),
+        floats_note(decoding.float_range) if has_floats(headers.probes) else None,
     )
     kept = data.stored or preprocessing.size
     check_augment(config.augment, kept, preprocessing.size, channels)
     # Built before anything is decoded, so that a network that does not fit the images says so at once.
     network = _network(config, channels if alone else len(source.classes), preprocessing)
     if data.decode == "always":
-        refuse(source)  # before training, not in the middle of it
+        refuse(source, decoding)  # before training, not in the middle of it
     loaded = {}
     for name, split in source.splits.items():
         with counting(f"decoding {name}") as report:
@@ -118,10 +129,20 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
         contents={name: found.content for name, found in loaded.items()},
         preprocessing=preprocessing,
         network=network.to(device).channels_last(),
+        notes=tuple(note for note in notes if note),
     )
 
 
-def divided(config: RunConfig, source: Source) -> Usable:
+@dataclass(frozen=True, kw_only=True)
+class Division:
+    """A source as a run uses it, with the headers of its images, and how these are decoded."""
+
+    usable: Usable
+    headers: Headers
+    decoding: Decoding
+
+
+def divided(config: RunConfig, source: Source) -> Division:
     """Return a source as a run of this configuration uses it: validation split off, and what was left out as damaged.
 
     Raises InputError where the configuration does not suit it.
@@ -132,8 +153,11 @@ def divided(config: RunConfig, source: Source) -> Usable:
     else:
         require_train(source)
     check_suited(config, source)
-    usable = leave_out(source, config.data.skip_damaged)
-    return replace(usable, source=(divide_unlabelled if alone else divide)(usable.source, config.data, config.seed))
+    headers = read_headers(main_split(source))
+    decoding = decoding_of(config.data, source, headers.probes)
+    usable = leave_out(source, config.data.skip_damaged, decoding)
+    usable = replace(usable, source=(divide_unlabelled if alone else divide)(usable.source, config.data, config.seed))
+    return Division(usable=usable, headers=headers, decoding=decoding)
 
 
 def fingerprint(source: Source, contents: Mapping[str, str]) -> dict[str, Any]:
@@ -178,6 +202,7 @@ def _resolved(data: DataConfig, source: Source, preprocessing: Preprocessing) ->
             "channels": preprocessing.channels,
             "mean": preprocessing.mean,
             "std": preprocessing.std,
+            "float_range": preprocessing.decoding.float_range,
         }
     )
 

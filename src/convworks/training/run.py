@@ -141,6 +141,8 @@ def _leading(
     """Train as the process that writes: the only one, or the first of several."""
     known = fingerprint(material.source, material.contents)
     facts = _facts(setup, command) | {"fingerprint": known}
+    for note in material.notes:
+        say(note)
     if material.usable.damaged:
         say(material.usable.line())
         facts["damaged"] = dict(material.usable.damaged)
