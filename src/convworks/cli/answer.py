@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from convworks.errors import visible
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -20,7 +22,7 @@ class Answer:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Align rows in columns, numbers to the right; wide for a pipe as for a terminal."""
-    cells = [list(header), *[[str(cell) for cell in row] for row in rows]]
+    cells = [list(header), *[[visible(str(cell)) for cell in row] for row in rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     right = [all(_number(row[column]) for row in cells[1:]) for column in range(len(header))]
     lines = [
