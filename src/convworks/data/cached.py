@@ -41,7 +41,7 @@ def find_or_decode(
     None where caching is off or pointless, or the disk has no room, which is said on standard error. Of several
     processes one decodes, the others wait for it. Raises one InputError that names all damaged files.
     """
-    if not locks.AVAILABLE or cache.limit() == 0:
+    if not cache.in_use():
         return None
     signature = signature_of(files, _recipe(preprocessing), most_files=MOST_FILES, most_bytes=MOST_BYTES)
     if signature is None:

@@ -96,9 +96,9 @@ def _damaged(name: str, split: Split) -> list[Damage]:
         decode(files[index], channels=None, at_least=LEAST)
 
     local = not any(isinstance(container(file), str) for file in files)  # what is behind an address may be repaired
-    signature = signature_of(files, f"damaged, {DECODER}") if local and locks.AVAILABLE and cache.limit() else None
-    note = cache.folder() / f"{signature}{cache.DAMAGED}"
+    signature = signature_of(files, f"damaged, {DECODER}") if local and cache.in_use() else None
     if signature is not None:
+        note = cache.folder() / f"{signature}{cache.DAMAGED}"
         with suppress(InputError, ValueError, TypeError):  # without a note, or with a damaged one, they are looked at
             return [TypeAdapter(Damage).validate_python(values) for values in read_signed(note, NOTE)["damaged"]]
     with counting(f"looking through {name}") as report:
