@@ -12,12 +12,16 @@ from convworks.errors import visible
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The one JSON object of a command, the same as text, and its exit status; a silent one is not shown."""
+    """The one JSON object of a command, the same as text, and its exit status; a silent one is not shown.
+
+    `error` is of a file that was to be written beside it: told after the answer, which people have waited for.
+    """
 
     values: dict[str, Any]
     text: str
     status: int = 0
     silent: bool = False
+    error: OSError | None = None
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -18,6 +18,7 @@ from convworks.cli.options import (
     Json,
     Model,
     Overrides,
+    Overwrite,
     Recipe,
     Seed,
     SkipDamaged,
@@ -127,6 +128,7 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(help="Write the answers to this .csv or .jsonl file; images, into this folder.")
     ] = None,
+    overwrite: Overwrite = False,
     device: Device = "auto",
     as_json: Json = False,
     debug: Debug = False,
@@ -134,7 +136,7 @@ def predict(
     """Classify images, or write what an autoencoder makes of them."""
     from convworks.cli import predict as command
 
-    return command.run(bundle, paths, top=top, out=out, device=device)
+    return command.run(bundle, paths, top=top, out=out, overwrite=overwrite, device=device)
 
 
 @app.command()
@@ -153,13 +155,14 @@ def models(
     out: Annotated[
         Path | None, typer.Option(help="Write a table (.csv, .json) or a picture of the network (.svg, .png).")
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """List the networks, or show one layer by layer."""
     from convworks.cli import models as command
 
-    return command.run(name, given=given, classes=classes, batch=batch, out=out)
+    return command.run(name, given=given, classes=classes, batch=batch, out=out, overwrite=overwrite)
 
 
 @app.command()
@@ -179,8 +182,12 @@ def data(
     source: Annotated[str, typer.Argument(help="A name, a path, or the http(s) address of shards.")],
     sheet: Annotated[
         Path | None,
-        typer.Option(help="Where to write the contact sheet (a PNG file).  [default: SOURCE-sheet.png]"),
+        typer.Option(
+            help="Where to write the contact sheet (a PNG file).  "
+            "[default: SOURCE-sheet.png, or with the next free number]"
+        ),
     ] = None,
+    overwrite: Overwrite = False,
     pack: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write it as tar shards with an index into this new folder.")
     ] = None,
@@ -205,11 +212,11 @@ def data(
     if pack is not None or shard_size is not None:
         from convworks.cli import pack as packing
 
-        others = {"--sheet": sheet, "--augment": augment, "--set": overrides}
+        others = {"--sheet": sheet, "--overwrite": overwrite, "--augment": augment, "--set": overrides}
         return packing.run(source, folder=pack, shard_size=shard_size, others=others)
     from convworks.cli import data as command
 
-    return command.run(source, sheet=sheet, augment=augment, overrides=overrides or ())
+    return command.run(source, sheet=sheet, augment=augment, overrides=overrides or (), overwrite=overwrite)
 
 
 @app.command()
@@ -242,7 +249,13 @@ def filter_images(
     padding: Annotated[
         str, typer.Option(help="Zeros around the image: valid (none), same, full, or how many.")
     ] = "same",
-    out: Annotated[Path, typer.Option(help="The folder for the results; older ones are replaced.")] = Path("filtered"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder for the results.  [default: filtered, or with the next number where they are there]"
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
     values: Annotated[bool, typer.Option("--values", help="Write the numbers too: float32 [h, w, c], .npy.")] = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -250,7 +263,9 @@ def filter_images(
     """Apply a kernel to images, as a convolution layer does: laid on as printed (not flipped), channel by channel."""
     from convworks.cli import filter as command
 
-    return command.run(paths or [], kernel=kernel, stride=stride, padding=padding, out=out, values=values)
+    return command.run(
+        paths or [], kernel=kernel, stride=stride, padding=padding, out=out, overwrite=overwrite, values=values
+    )
 
 
 @app.command()
@@ -287,14 +302,18 @@ def export(
     style: Annotated[
         str, typer.Option("--format", help="The library whose names the weights shall get: torchvision, timm, cifar.")
     ],
-    out: Annotated[Path | None, typer.Option(help="The file.  [default: BUNDLE-FORMAT.safetensors]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file.  [default: BUNDLE-FORMAT.safetensors, or with the next free number]"),
+    ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """Write the weights of a bundle under the names of another library."""
     from convworks.cli import weights as command
 
-    return command.run_export(bundle, style=style, out=out)
+    return command.run_export(bundle, style=style, out=out, overwrite=overwrite)
 
 
 @app.command("lr-range")
@@ -305,9 +324,13 @@ def lr_range(
     lowest: Annotated[float, typer.Option("--from", help="The learning rate of the first step.")] = 1e-5,
     highest: Annotated[float, typer.Option("--to", help="The learning rate of the last step.")] = 10.0,
     steps: Annotated[int, typer.Option(help="How many steps lie between them, one batch each.")] = 100,
-    out: Annotated[Path, typer.Option(help="Where to draw the curve (.png or .svg); an older one is replaced.")] = Path(
-        "lr-range.png"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to draw the curve (.png or .svg).  [default: lr-range.png, or with the next free number]"
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
     device: TrainingDevice = None,
     seed: Seed = None,
     overrides: Overrides = None,
@@ -325,6 +348,7 @@ def lr_range(
         highest=highest,
         steps=steps,
         out=out,
+        overwrite=overwrite,
         device=device,
         seed=seed,
         overrides=overrides or (),
@@ -343,10 +367,11 @@ def runs(
     out: Annotated[
         Path | None, typer.Option(help="Compare them: draw their curves into this file (.png or .svg).")
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """List runs, or compare several: their curves in one picture, and where their configurations differ."""
     from convworks.cli import runs as command
 
-    return command.run(folders or [], sort=sort, out=out)
+    return command.run(folders or [], sort=sort, out=out, overwrite=overwrite)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from convworks import console
 from convworks.errors import ConvworksError, InputError, RunError
 from convworks.files import remedy
+from convworks.outputs import as_path
 
 
 def main() -> None:
@@ -44,6 +45,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _carry_out(arguments: Sequence[str], as_json: bool) -> int:
     """Run one command and print its answer; what is wrong passes through, and so does an interrupt."""
+    _check_places(arguments)
     import typer
 
     from convworks.cli.answer import Answer
@@ -57,8 +59,18 @@ def _carry_out(arguments: Sequence[str], as_json: bool) -> int:
         return end.exit_code
     if not isinstance(answer, Answer) or answer.silent:
         return 0
-    console.answer(json.dumps(answer.values, allow_nan=False) if as_json else answer.text)
-    return answer.status
+    error = _expected(answer.error) if answer.error is not None else None
+    values = answer.values | (_as_json(error) if error is not None else {})
+    console.answer(json.dumps(values, allow_nan=False) if as_json else answer.text)
+    return answer.status if error is None else _fail(error, False, error.exit_status)
+
+
+def _check_places(arguments: Sequence[str]) -> None:
+    """Refuse an empty place for what is written: as a path it would be the working folder."""
+    for word, following in zip(arguments, [*arguments[1:], None], strict=True):
+        option, equals, value = word.partition("=")
+        if option in PLACES and (value if equals else following) == "":
+            as_path(option, "")
 
 
 def _expected(error: Exception) -> ConvworksError | None:
@@ -86,11 +98,15 @@ def _is_usage(error: Exception) -> bool:
 
 def _fail(error: ConvworksError, as_json: bool, status: int) -> int:
     if as_json:
-        values = {"error": {"where": error.where, "reason": error.reason, "remedy": error.remedy}}
         with suppress(OSError):  # the line below says what is wrong to those who still listen
-            console.answer(json.dumps(values))
+            console.answer(json.dumps(_as_json(error)))
     console.say(str(error) if str(error).startswith("convworks:") else f"convworks: {error}")
     return status
 
 
+def _as_json(error: ConvworksError) -> dict[str, dict[str, str]]:
+    return {"error": {"where": error.where, "reason": error.reason, "remedy": error.remedy}}
+
+
+PLACES = ("--out", "--sheet", "--pack")
 NO_MEMORY = "can't allocate memory"  # what PyTorch says on the CPU, in a RuntimeError

@@ -7,35 +7,40 @@ import json
 import shlex
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from convworks.bundle.description import IMAGES, read_description
+from convworks.bundle.description import IMAGES, folder_of, read_description
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
-from convworks.cli.place import check_place
+from convworks.cli.outputs import read_for
+from convworks.cli.place import check_optional, failure
 from convworks.console import downloading
 from convworks.csv_files import csv_text
 from convworks.data.folder import is_image
 from convworks.data.formats import SUFFIXES
 from convworks.data.labels import SEPARATOR
-from convworks.errors import InputError
+from convworks.errors import InputError, visible
 from convworks.files import write_text
+from convworks.outputs import Protected
 
 FORMATS = (".csv", ".jsonl")
 
 
-def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, device: str) -> Answer:
+def run(
+    bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, overwrite: bool = False, device: str
+) -> Answer:
     """Classify every image that the paths lead to; one that cannot be read gets a row that says so, and status 1."""
     started = time.perf_counter()
     bundle = locate(bundle, downloading())
     if read_description(bundle)[0]["format"] == IMAGES:
         from convworks.cli import reconstruct
 
-        return reconstruct.run(bundle, paths, find_images(paths), out=out, device=device)
-    if out is not None:
-        check_place("--out", out, FORMATS)
+        return reconstruct.run(bundle, paths, find_images(paths), out=out, overwrite=overwrite, device=device)
     files = find_images(paths)
+    read = read_for(paths, files) + Protected(folders=(folder_of(bundle),))
+    check_optional("--out", out, read, suffixes=FORMATS, overwrite=overwrite)
     from convworks.evaluate.predictor import load
 
     rows = list(load(bundle, device=device).predict_files(files, top=top))
@@ -43,22 +48,23 @@ def run(bundle: Path, paths: Sequence[str], *, top: int, out: Path | None, devic
     if len(broken) == len(rows):
         more = f" (and {len(rows) - 1} more cannot be read either)" if len(rows) > 1 else ""
         raise InputError(broken[0]["path"], broken[0]["error"] + more, "give images that can be read")
+    error = None
     if out is not None:
-        write_text(
-            out,
-            _as_csv(rows) if out.suffix.lower() == ".csv" else "".join(json.dumps(row) + "\n" for row in rows),
-        )
+        text = _as_csv(rows) if out.suffix.lower() == ".csv" else "".join(json.dumps(row) + "\n" for row in rows)
+        error = failure(partial(write_text, out, text))
+    written = out is not None and error is None
     values = {
         "predictions": [row for row in rows if "error" not in row],
         "errors": broken,
         "seconds": round(time.perf_counter() - started, 3),
-        **({"out": str(out)} if out is not None else {}),
+        **({"out": str(out)} if written else {}),
     }
-    text = f"{len(rows)} rows written to {out}" if out is not None else _as_table(rows)
+    text = f"{len(rows)} rows written to {out}" if written else _as_table(rows)
     if broken:
-        text += f"\n{len(broken)} of {len(rows)} images could not be read: {broken[0]['path']}: {broken[0]['error']}"
+        first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
+        text += f"\n{len(broken)} of {len(rows)} images could not be read: {first}"
     text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data LABELLED_FOLDER"
-    return Answer(values=values, text=text, status=1 if broken else 0)
+    return Answer(values=values, text=text, status=1 if broken else 0, error=error)
 
 
 def find_images(paths: Sequence[str]) -> list[Path]:

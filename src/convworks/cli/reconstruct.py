@@ -10,19 +10,24 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from convworks.bundle.description import folder_of
 from convworks.cli.answer import Answer
-from convworks.cli.outputs import check_outputs, unique_names
-from convworks.errors import InputError
+from convworks.cli.outputs import check_outputs, read_for, unique_names
+from convworks.errors import InputError, visible
 from convworks.files import atomic
+from convworks.outputs import Protected
 
 
-def run(bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path | None, device: str) -> Answer:
+def run(
+    bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path | None, overwrite: bool, device: str
+) -> Answer:
     """Write what the network makes of every image as OUT/NAME.png; one that cannot be read is named, with status 1."""
     started = time.perf_counter()
     if out is None:
         raise InputError("--out", "is needed: this network makes images", "name a folder for them: --out DIR")
     places = [out / f"{name}.png" for name in unique_names(files)]
-    check_outputs(out, paths, files, places)
+    read = read_for(paths, files) + Protected(folders=(folder_of(bundle),))
+    check_outputs(out, places, read, overwrite=overwrite)
     from convworks.evaluate.predictor import load
 
     written, broken = [], []
@@ -39,7 +44,8 @@ def run(bundle: Path, paths: Sequence[str], files: Sequence[Path], *, out: Path 
         raise InputError(broken[0]["path"], broken[0]["error"] + more, "give images that can be read")
     text = f"{len(written)} {'image' if len(written) == 1 else 'images'} written into {out}"
     if broken:
-        text += f"\n{len(broken)} of {len(files)} images could not be read: {broken[0]['path']}: {broken[0]['error']}"
+        first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
+        text += f"\n{len(broken)} of {len(files)} images could not be read: {first}"
     text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data FOLDER"
     values = {"predictions": written, "errors": broken, "seconds": round(time.perf_counter() - started, 3)}
     return Answer(values={**values, "out": str(out)}, text=text, status=1 if broken else 0)

@@ -15,7 +15,6 @@ import PIL
 import simplejpeg
 import torch
 
-from convworks import locks
 from convworks.console import say
 from convworks.data import cache, lock
 from convworks.data.cache import Entry

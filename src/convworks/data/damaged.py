@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from pydantic import TypeAdapter
 
-from convworks import locks
 from convworks.console import counting
 from convworks.data import cache
 from convworks.data.cached import DECODER
