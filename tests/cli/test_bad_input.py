@@ -517,7 +517,7 @@ EXPERIMENTS: Rows = {
     ),
     "an experiment in the data": (
         lambda p: ["crossval", "--data", p.folder(), "--out", "data/a/out"],
-        "--out data/a/out | inside the source | outside",
+        "--out data/a/out | lies inside | outside",
     ),
     "resume no experiment": (
         lambda p: ["restarts", "--resume", p.images("x")],
@@ -783,7 +783,7 @@ MEASURING: Rows = {
     ),
     "comparison into the data": (
         lambda p: ["compare", p.bundle(), "bundle", "--data", p.folder(), "--out", "data/x"],
-        "--out data/x | inside the source | outside",
+        "--out data/x | lies inside | outside",
     ),
     "comparison of a missing file": (lambda p: ["compare", "x.csv", "y.csv"], "x.csv | No such file"),
     "comparison of another table": (

@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from convworks import files
 from convworks.bundle.bundle import Bundle
+from convworks.bundle.tensors import load_tensors
 from convworks.data.preprocess import Preprocessing
 from convworks.errors import InputError
 from convworks.layers.network import Network, without_auxiliary
@@ -41,7 +42,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise InputError(path, "does not exist or is no file", "give a .safetensors file or a PyTorch state_dict")
     if path.suffix == ".safetensors":
         try:
-            return load_file(path)
+            return load_tensors(path)
         except (SafetensorError, OSError) as error:
             raise InputError(path, f"is no safetensors file ({error})", "fetch it again") from None
     try:

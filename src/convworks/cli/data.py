@@ -69,7 +69,7 @@ def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | N
     )
     batch_size = config.training.batch_size
     split, found = plan(source, config.data, config.augment, seed=config.seed, batch_size=batch_size, largest=LARGEST)
-    title = f"{recipe} on {source.name}: what the network will see in its first {EPOCHS} epochs"
+    title = f"{recipe} on {visible(source.name)}: what the network will see in its first {EPOCHS} epochs"
     chosen = write_variation_sheet(source, split, found, title, path)
     values = {
         "source": source.name,

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from convworks import files
+from convworks.bundle.tensors import load_tensors
 from convworks.errors import InputError
 from convworks.partial import TEMPORARY
 from convworks.training.checkpoint_state import name_of, read_state, remedy, steps, write_state
@@ -42,7 +43,7 @@ def load_checkpoint(folder: Path, step: int | None = None) -> tuple[dict[str, Te
     weights = folder / f"{name_of(step)}.safetensors"
     if not weights.is_file() or files.sha256(weights) != wanted:
         raise InputError(weights, "does not have the checksum that its checkpoint names", remedy(step))
-    return load_file(weights), state
+    return load_tensors(weights), state
 
 
 def clean(folder: Path) -> None:
