@@ -1,8 +1,17 @@
 from __future__ import annotations
 
-import pytest
+import errno
+import io
+import os
+import sys
+import unicodedata
 
-from convworks.console import clock, counting, downloading
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convworks.console import bar_console, clock, counting, downloading, say, write
+from convworks.errors import InputError, visible
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (61.0, "1:01"), (3725.0, "1:02:05")])
@@ -24,3 +33,65 @@ def test_counting_is_silent_where_there_is_no_terminal(capsys: pytest.CaptureFix
     with counting("looking") as report:
         assert report is None
     assert capsys.readouterr().err == ""
+
+
+LETTERS = st.characters(exclude_categories=()) | st.sampled_from("\n\x1b[31m\u202e\udcff\x85\u2028é日")
+
+
+@settings(max_examples=100)
+@given(st.text(LETTERS), st.sampled_from(["ascii", "cp1252", "utf-8", "shift_jis"]))
+def test_any_text_is_shown_by_any_stream_and_moves_nothing(text: str, encoding: str) -> None:
+    file = io.BytesIO()
+    stream = io.TextIOWrapper(file, encoding=encoding, newline="\n")
+    write(stream, text)
+    shown = file.getvalue().decode(encoding)
+    kinds = {unicodedata.category(letter) for letter in shown.replace("\n", "")}
+    assert not kinds & {"Cc", "Cs", "Zl", "Zp"}
+    assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+    assert shown.count("\n") == text.count("\n") + 1
+    if text.isprintable() and encoding == "utf-8":
+        assert shown == text + "\n"
+
+
+def test_escapes_say_what_a_name_holds() -> None:
+    assert visible("a\tb\nc") == r"a\tb\nc"
+    assert visible(os.fsdecode(b"x\xff\x1b[31m")) == r"x\xff\x1b[31m"
+    assert visible("\u202egnp.exe") == r"\u202egnp.exe"
+    assert visible("日本語 é\u200d\u3000") == "日本語 é\u200d\u3000"
+    assert str(InputError("a  b\nc", "is\n  odd", "go")) == r"a  b\nc: is odd; go"
+
+
+class Gone(io.StringIO):
+    """A stream that takes nothing."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("stream", [None, "closed", Gone()])
+def test_what_is_told_on_the_way_needs_no_stream(
+    stream: io.StringIO | str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if stream == "closed":
+        stream = io.StringIO()
+        stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)  # where print(file=None) writes
+    say("a line")
+    tell = downloading()
+    tell("images.gz", 3, 3)
+    with counting("looking") as report:
+        assert report is None
+    assert out.getvalue() == ""
+
+
+def test_a_bar_outlives_its_terminal_and_reads_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Gone()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    with counting("looking") as report:
+        assert report is not None
+        report(1, 2)
+        bar_console().print("run [/x]: failed")
+        say("a line")

@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convworks.api import crossval, lr_range, restarts, train, tune
+    from convworks.api import crossval, restarts, train, tune
     from convworks.compare_api import compare
     from convworks.evaluate.predictor import load
+    from convworks.lr_range_api import lr_range
     from convworks.models.own import network
     from convworks.transfer_api import features, probe, transfer
 
@@ -44,7 +45,7 @@ _HOMES = {
     "restarts": "convworks.api",
     "crossval": "convworks.api",
     "tune": "convworks.api",
-    "lr_range": "convworks.api",
+    "lr_range": "convworks.lr_range_api",
     "compare": "convworks.compare_api",
 }
 

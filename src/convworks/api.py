@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from convworks.config import assignment, override
 from convworks.console import downloading
+from convworks.data.protect import protect
 from convworks.data.source import Source, located, open_source
 from convworks.errors import InputError
 from convworks.experiments.command import RECORD as EXPERIMENT
-from convworks.experiments.command import check_place, parse_workers
+from convworks.experiments.command import check_place, parse_workers, storage_file
 from convworks.files import expand, path_of
 from convworks.hardware import refuse_torchrun, restarted
 from convworks.hardware import restarts as allowed_restarts
+from convworks.outputs import as_path, check_outside
 from convworks.recipes import recipe as find_recipe
 
 if TYPE_CHECKING:
@@ -88,18 +90,18 @@ def train(
     if restarted() and out is not None and (path_of(out) / folder.RECORD).exists():
         return _resume(path_of(out), None, None, None, [], loss, events)  # torchrun started all processes again
     config, source = configure(recipe, data, changes)
-    place = path_of(out) if out is not None else None
-    folder.check_outside(folder.claim(place, config.recipe), source)
+    place = as_path("--out", out)
+    folder.check_new(place, config.recipe, protect(source))
     if config.training.pretraining is not None:
         refuse_torchrun("training.pretraining")
         from convworks.experiments.stack import stack
 
         check_place(place, "train")
-        words = _command(config, recipe, data, changes)
+        words = train_command(config, recipe, data, changes)
         return stack(config, train=words, command=command or words, out=place)
     from convworks.training.run import train as run
 
-    command = command or _command(config, recipe, data, changes)
+    command = command or train_command(config, recipe, data, changes)
     return run(config, command=command, out=place, source=source, began=began, loss=loss, events=events)
 
 
@@ -204,7 +206,7 @@ def tune(
         from convworks.experiments.tune import resume_tune
 
         return resume_tune(path_of(resume), trials=trials, storage=storage, workers=parse_workers(workers), data=data)
-    config, asked = _experiment("tune", recipe, data, changes, out, command, workers)
+    config, asked = _experiment("tune", recipe, data, changes, out, command, workers, storage=storage)
     from convworks.experiments.tune import tune as work
 
     return work(
@@ -216,53 +218,6 @@ def tune(
         pruning=pruning,
         **asked,
     )
-
-
-def lr_range(
-    recipe: str | None = None,
-    *,
-    data: str | Path | None = None,
-    model: str | None = None,
-    lowest: float = 1e-5,
-    highest: float = 10.0,
-    steps: int = 100,
-    device: str | None = None,
-    seed: int | None = None,
-    overrides: Iterable[str] = (),
-) -> dict[str, Any]:
-    """Raise the learning rate from step to step until the loss explodes (Smith 2017); return what that says.
-
-    {"suggestion", "edge", "steepest", "tenth", "rates", "losses", "smoothed", "exploded", "falling", "next", ...}:
-    `edge` is the highest rate before the loss rises, which is suggested; `steepest` where it falls fastest, `tenth` a
-    tenth of where it is lowest; None where it never fell. `next` is the command to train. The network is forgotten.
-    """
-    from convworks.training.range_config import Sweep
-
-    refuse_torchrun("convworks lr-range")
-    began = time.perf_counter()
-    sweep = Sweep(lowest=float(lowest), highest=float(highest), steps=steps)
-    changes = changes_of(model, None, device, seed, False, overrides)
-    config, source = configure(recipe, data, changes)
-    from convworks.training.range_test import sweep_source
-
-    found = sweep_source(config, source, sweep)
-    command = _command(config, recipe, data, changes)
-    chosen = f" --set training.schedule.rate={found.suggestion:.2g}" if found.suggestion else ""
-    return {
-        "model": config.model.name,
-        "source": source.name,
-        "suggestion": found.suggestion,
-        "edge": found.edge,
-        "steepest": found.steepest,
-        "tenth": found.tenth,
-        "exploded": found.exploded,
-        "falling": found.falling,
-        "rates": list(found.rates),
-        "losses": list(found.losses),
-        "smoothed": list(found.smoothed),
-        "next": command + chosen,
-        "seconds": round(time.perf_counter() - began, 3),
-    }
 
 
 def _check_resumed(recipe: str | None, out: str | Path | None, changes: Iterable[str], allowed: str) -> None:
@@ -279,6 +234,8 @@ def _experiment(
     out: str | Path | None,
     command: str | None,
     workers: int | str,
+    *,
+    storage: str | None = None,
 ) -> tuple[RunConfig, dict[str, Any]]:
     """Return the configuration that an experiment varies, and what every experiment is told besides."""
     refuse_torchrun(f"convworks {kind}")
@@ -286,15 +243,18 @@ def _experiment(
     from convworks.training import folder
 
     config, source = configure(recipe, data, changes)
-    place = path_of(out) if out is not None else None
+    place = as_path("--out", out)
     check_place(place, kind)
-    folder.check_outside(folder.claim(place, f"{config.recipe}-{kind}"), source)
+    read = protect(source)
+    folder.check_new(place, f"{config.recipe}-{kind}", read)
+    if storage is not None and (file := storage_file(storage)) is not None:
+        check_outside("--storage", file, read)
     from convworks.training.suit import makes_images
 
     if kind != "tune" and makes_images(config.model):
         reason = f"compares and combines answers, but {config.model.name} makes images"
         raise InputError(f"convworks {kind}", reason, "train it with `convworks train`, or `convworks tune`")
-    train = _command(config, recipe, data, changes)
+    train = train_command(config, recipe, data, changes)
     command = command or train.replace("train", kind, 1)
     return config, {"train": train, "command": command, "out": place, "workers": count}
 
@@ -345,7 +305,8 @@ def changes_of(
     return [*changes, *(["deterministic=True"] if deterministic else []), *overrides]
 
 
-def _command(config: RunConfig, recipe: str | None, data: str | Path | None, changes: Iterable[str]) -> str:
+def train_command(config: RunConfig, recipe: str | None, data: str | Path | None, changes: Iterable[str]) -> str:
+    """Return the command that trains so."""
     words = ["convworks", "train", *([recipe] if recipe else []), *(["--data", str(data)] if data else [])]
     return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convworks.console import downloading
+from convworks.data.protect import protect
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
 from convworks.files import atomic_folder, path_of
+from convworks.outputs import Protected, as_path, check_new_folder
 
 if TYPE_CHECKING:
     from convworks.data.preprocess import Preprocessing
@@ -42,6 +44,7 @@ def compare(
     compare.csv, the images that only one has right.
     """
     began = time.perf_counter()
+    out = as_path("--out", out)
     source = None if data is None else open_source(data, report=downloading())
     places = [path_of(first), path_of(second)]
     files = [_is_table(place) for place in places]
@@ -49,13 +52,11 @@ def compare(
         raise InputError("--data", "is needed to compare bundles", "name a source, or give two predictions.csv")
     if split is not None:
         _check_split(source, split)
-    folder = None if out is None else path_of(out)
-    if folder is not None:
-        from convworks.training.folder import check_free, check_outside
+    if out is not None:
+        from convworks.bundle.description import folder_of
 
-        check_free(folder)
-        if source is not None:
-            check_outside(folder, source)
+        read = Protected(folders=tuple([folder_of(place) for place in places]))
+        check_new_folder("--out", out, read if source is None else read + protect(source))
     from convworks.evaluate.pair import check_classes, pair, read_answers, told
 
     predictors = [None if file else _load(place, device) for place, file in zip(places, files, strict=True)]
@@ -74,7 +75,7 @@ def compare(
         answers.append(table)
     found = pair(*answers)
     values = {**found.plain(), "data": None if data is None else str(data)}
-    if folder is not None:
+    if out is not None:
         from convworks.evaluate.pair_page import write_pair
 
         words = ["convworks", "compare", *map(str, places), *(["--data", str(data)] if data is not None else [])]
@@ -82,9 +83,9 @@ def compare(
         title = f"{places[0]} and {places[1]}{f' on {source.name}' if source is not None else ''}"
         shown = next((predictor.bundle.preprocessing for predictor in predictors if predictor is not None), None)
         image = None if source is None else _pictures(source, split, found.first.names, shown)
-        with atomic_folder(folder) as place:
+        with atomic_folder(out) as place:
             page = write_pair(place, found, title=title, image=image, command=shlex.join(words))
-        values["report"] = str(folder / page.name)
+        values["report"] = str(out / page.name)
     values["seconds"] = round(time.perf_counter() - began, 3)
     return values
 

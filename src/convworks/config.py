@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -53,8 +52,8 @@ def assignment(name: str, value: Any) -> str:
 
 
 def to_json(config: Config) -> Any:
-    """Return the configuration as plain JSON values."""
-    return json.loads(config.model_dump_json())
+    """Return the configuration as plain JSON values; texts as they are, paths that are no UTF-8 too."""
+    return config.model_dump(mode="json")
 
 
 def fields(config: Config, prefix: str = "") -> list[str]:
@@ -100,8 +99,9 @@ def _assign(values: dict[str, Any], config: Config, name: str, value: Any) -> No
 
 
 def _literal(text: str) -> Any:
+    readable = text.encode("utf-8", "backslashreplace").decode()  # Python's parser takes no paths that are no UTF-8
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval(readable)
     except (ValueError, SyntaxError):
         return {"true": True, "false": False, "none": None, "null": None}.get(text.lower(), text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -13,7 +14,8 @@ class ConvworksError(Exception):
 
     def __init__(self, where: object, reason: str, remedy: str = "") -> None:
         self.where, self.reason, self.remedy = str(where), reason, remedy
-        super().__init__(" ".join(f"{where}: {reason}{'; ' + remedy if remedy else ''}".split()))
+        told = " ".join(f"{reason}{'; ' + remedy if remedy else ''}".split())
+        super().__init__(f"{visible(self.where)}: {visible(told)}")
 
 
 class InputError(ConvworksError):
@@ -26,7 +28,24 @@ class RunError(ConvworksError):
     """The work failed although its input was right (exit status 1)."""
 
 
+def visible(text: str) -> str:
+    r"""Return a text as one line that shows what it holds: control characters and their like as escapes, \x1b.
+
+    Such are the ends of lines, what turns the direction of writing around, and the bytes of a name that are no UTF-8.
+    """
+    return HIDDEN.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    byte = ord(found[0]) - 0xDC00  # how Python keeps a byte that is no UTF-8
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(found[0])[1:-1]
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return ` (did you mean 'x' or 'y'?)` for the names closest to a mistyped one, or nothing."""
     close = difflib.get_close_matches(name, list(names), n=2, cutoff=0.65)
     return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+
+
+#: Control characters, separators of lines, overrides of the direction of writing, and surrogates.
+HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -100,6 +100,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+def try_writing(path: Path) -> None:
+    """Raise the OSError that `atomic` would at once: no such folder, no right to write, too long a name."""
+    temporary, handle = own_file(path)
+    temporary.unlink(missing_ok=True)
+    os.close(handle)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a whole file atomically."""
     with atomic(path) as file:

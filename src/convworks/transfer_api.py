@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from convworks.api import SKIPPED, changed, changes_of
 from convworks.config import assignment
 from convworks.console import downloading
-from convworks.data.source import open_source
+from convworks.data.protect import protect
+from convworks.data.source import Source, open_source
 from convworks.errors import InputError
-from convworks.files import expand, path_of
+from convworks.files import expand
+from convworks.outputs import Protected, as_path
 
 if TYPE_CHECKING:
     from convworks.evaluate.feature_table import FeatureTable
@@ -42,6 +44,7 @@ def transfer(
     `freeze` stays as it is: nothing by default, everything up to the cut below a support vector machine. The run is
     one like others: `train(resume=...)` goes on with it, and its bundle needs the first one no more.
     """
+    from convworks.bundle.description import folder_of
     from convworks.bundle.pretrained import locate
     from convworks.recipes import transfer as recipe
     from convworks.training import folder
@@ -72,8 +75,8 @@ def transfer(
     config = changed(config, changes, data)
     if (config.model.name, config.model.cut) != (model.name, model.cut):
         raise InputError("--set model", "changes the network that was cut", "say with BUNDLE and --cut what it is")
-    target = path_of(out) if out is not None else None
-    folder.check_outside(folder.claim(target, config.recipe), source)
+    target = as_path("--out", out)
+    folder.check_new(target, config.recipe, protect(source) + Protected(folders=(folder_of(place),)))
     from convworks.training.run import train as run
 
     if command is None:
@@ -87,7 +90,7 @@ def transfer(
 def features(
     bundle: str | Path,
     *,
-    data: str | Path,
+    data: str | Path | Source,
     taps: Iterable[str] = (),
     split: str | None = None,
     pool: str = "average",
@@ -98,7 +101,7 @@ def features(
     The tap is the one before the last layer where none is named; the splits are all where none is. `pool` says what
     becomes of maps: average, max, or none (all their values). Raises InputError for a tap that there is not.
     """
-    source = open_source(data, report=downloading())
+    source = data if isinstance(data, Source) else open_source(data, report=downloading())
     from convworks.evaluate.feature_table import feature_table
     from convworks.evaluate.features import named_pool
     from convworks.evaluate.predictor import load
@@ -110,7 +113,7 @@ def features(
 def probe(
     bundle: str | Path,
     *,
-    data: str | Path,
+    data: str | Path | Source,
     taps: Iterable[str] = (),
     pool: str = "average",
     seed: int = 0,
@@ -122,7 +125,7 @@ def probe(
     "validation", "test", "interval"}, shares of right answers, and `best` the tap that validation likes best.
     """
     began = time.perf_counter()
-    source = open_source(data, report=downloading())
+    source = data if isinstance(data, Source) else open_source(data, report=downloading())
     from convworks.evaluate.predictor import load
     from convworks.evaluate.probe import probe as work
 

@@ -10,7 +10,14 @@ import pytest
 from workplace import Place, check_line, train
 
 from convworks.cli.main import run
-from convworks.data import cache
+from convworks.data import cache, cached
+
+
+@pytest.fixture(autouse=True)
+def keeping(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep sets of any size."""
+    monkeypatch.setattr(cached, "MOST_FILES", 0)
+    monkeypatch.setenv(cache.LIMIT, "1MB")
 
 
 def answer(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:

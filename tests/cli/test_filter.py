@@ -162,7 +162,7 @@ def test_images_of_one_name_get_results_of_their_own(answer: Any) -> None:
         "y-edge.png",
     ]
     assert before.items() <= checksums().items()
-    again = answer("a", "b", "c", "--kernel", "edge")["images"]
+    again = answer("a", "b", "c", "--kernel", "edge", "--overwrite")["images"]
     assert again == found
 
 
@@ -178,7 +178,9 @@ def test_inputs_stay_whatever_links_to_them(answer: Any) -> None:
     Path("out").mkdir()
     os.link("x.png", "out/x-sharpen.png")
     before = checksums()
-    assert "over the image" in answer("x.png", "--kernel", "sharpen", "--out", "out", status=2)["error"]["reason"]
+    assert (
+        "would write over x.png" in answer("x.png", "--kernel", "sharpen", "--out", "out", status=2)["error"]["reason"]
+    )
     assert checksums() == before
     answer("x.png", "--kernel", "edge", "--out", ".")
     assert before.items() <= checksums().items()

@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of training: a checkpoint, one line that says how to go on, and that it does go on."""
+"""Ctrl-C: in the middle of training a checkpoint and how to go on, everywhere else one line and nothing half-done."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from workplace import Place, environment, train
+from workplace import Place, check_line, environment, evaluate, predict, snapshot, train
 
 from convworks.cli.main import run
 
@@ -43,3 +43,70 @@ def test_a_stopped_run_goes_on(number: signal.Signals, place: Place, capsys: pyt
     rows = [json.loads(text) for text in Path("out/metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == list(range(1, EPOCHS + 1))
     assert json.loads(Path("out/run.json").read_text())["status"] == "finished"
+
+
+#: A command, and what it is at when somebody stops it.
+BEFORE: dict[str, tuple[list[str], str]] = {
+    "data": (["data", "data"], "convworks.cli.data.survey"),
+    "pack": (["data", "data", "--pack", "packed"], "convworks.data.pack.write_index"),
+    "train, looking": (["train", "--data", "data", "--out", "out"], "convworks.recipes.folder.default"),
+    "train, decoding": (train("data"), "convworks.training.run.gather"),
+    "train, before the first step": (train("data"), "convworks.training.run.fit"),
+    "transfer": (["transfer", "bundle", "--data", "data", "--out", "out"], "convworks.training.run.fit"),
+    "restarts": (["restarts", *train("data")[1:]], "convworks.experiments.job.train"),
+    "crossval": (["crossval", *train("data")[1:]], "convworks.experiments.job.train"),
+    "tune": (["tune", *train("data")[1:]], "convworks.experiments.job.train"),
+    "evaluate": ([*evaluate("bundle", "data"), "--out", "out"], "convworks.evaluate.predictor.Predictor.look"),
+    "compare": (["compare", "bundle", "bundle", "--data", "data", "--out", "out"], "convworks.compare_api._load"),
+    "predict": ([*predict("bundle", "data"), "--out", "a.csv"], "convworks.cli.predict.write_text"),
+    "filter": (["filter", "data", "--kernel", "edge"], "convworks.cli.filter.filter_file"),
+    "features": (["features", "bundle", "--data", "data"], "convworks.evaluate.feature_table.features"),
+    "probe": (["probe", "bundle", "--data", "data"], "convworks.evaluate.probe.probe"),
+    "lr-range": (["lr-range", *train("data")[1:-4]], "convworks.training.range_test.step"),
+    "models": (["models"], "convworks.models.count.count_published"),
+    "export": (["export", "bundle", "--format", "timm"], "convworks.bundle.bundle.load_bundle"),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_a_stopped_command(
+    name: str, place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (verb, *rest), target = BEFORE[name]
+    place.folder()
+    place.bundle()
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(target, interrupted)
+    before = snapshot(place.root)
+    for options in ([], ["--json"]):
+        assert run([verb, *options, *rest]) == 130
+        out, line = capsys.readouterr()
+        check_line(line, ["interrupted: ", "again"])
+        assert not options or set(json.loads(out)["error"]) == {"where", "reason", "remedy"}
+        assert bool(options) == bool(out)
+    assert snapshot(place.root) == before
+
+
+IMPORTING = """
+import signal, sys
+class Finder:
+    def find_spec(self, name, *others):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from convworks.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "torch"])
+def test_a_command_that_is_stopped_while_libraries_are_imported(module: str, place: Place) -> None:
+    place.bundle()
+    command = [sys.executable, "-c", IMPORTING.format(module=module), *evaluate("bundle", "digits"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
+    assert done.returncode == 130
+    check_line(done.stderr, ["interrupted: "])
+    assert set(json.loads(done.stdout)) == {"error"}

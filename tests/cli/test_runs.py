@@ -140,6 +140,8 @@ def test_lr_range_says_where_the_range_is_wrong(
     assert run(["lr-range", "--from", "100", "--to", "1000", "--steps", "20"]) == 0
     text = capsys.readouterr().out
     assert "the loss never fell" in text
+    assert run(["lr-range", "--from", "1e-300", "--to", "1e308", "--steps", "10"]) == 0
+    capsys.readouterr()
     assert "--set training.schedule.rate" not in text
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import convworks
 from convworks.config import override
@@ -198,6 +200,15 @@ def test_another_failure_passes_through() -> None:
 
     with pytest.raises(RunError, match="my loss"):
         range_test(replace(make(), loss=broken), Sweep(steps=10))
+
+
+@settings(max_examples=60)
+@given(st.floats(1e-307, 1e307), st.floats(1.01, 1e300), st.integers(10, 200))
+def test_rates_are_a_geometric_sequence_whatever_its_ends(lowest: float, times: float, steps: int) -> None:
+    highest = min(lowest * times, 1.7e308)
+    rates = Sweep(lowest=lowest, highest=highest, steps=steps).rates()
+    assert (rates[0], rates[-1], len(rates)) == (lowest, highest, steps)
+    assert np.log(rates) == pytest.approx(np.linspace(math.log(lowest), math.log(highest), steps), rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import nn
 
 from convworks import files
@@ -25,6 +25,7 @@ from convworks.bundle.description import (
     read_description,
     waiting,
 )
+from convworks.bundle.tensors import load_tensors
 from convworks.config import Config, build, to_json
 from convworks.data.config import Corruption
 from convworks.data.preprocess import Preprocessing
@@ -122,7 +123,7 @@ def _load(description: dict[str, Any], folder: Path) -> Bundle:
         raise InputError(file, f"{error.where}: {error.reason}", own + REMEDY) from None
     weights = find_weights(folder, description["weights_sha256"])
     try:
-        state = load_file(weights)
+        state = load_tensors(weights)
         make_room(network, state)
         network.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:

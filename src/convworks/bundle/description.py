@@ -24,7 +24,7 @@ BUNDLE = Kind(
 
 def read_description(path: Path) -> tuple[dict[str, Any], Path]:
     """Return the checked content of bundle.json and the folder that it is in; it does not read the weights."""
-    folder = path / "bundle" if (path / "bundle" / NAME).is_file() else path
+    folder = folder_of(path)
     file = folder / NAME
     if not path.exists():
         raise InputError(path, "does not exist", "give the folder of a bundle or of a finished run")
@@ -35,6 +35,11 @@ def read_description(path: Path) -> tuple[dict[str, Any], Path]:
     if len(description["classes"]) < fewest or not all(isinstance(name, str) for name in description["classes"]):
         raise InputError(file, "does not name two classes or more", REMEDY)
     return description, folder
+
+
+def folder_of(path: Path) -> Path:
+    """Return the folder of a bundle: that of a run, or the path itself."""
+    return path / "bundle" if (path / "bundle" / NAME).is_file() else path
 
 
 def waiting(folder: Path, checksum: str) -> Path:

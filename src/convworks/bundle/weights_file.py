@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from convworks.bundle.tensors import load_tensors
 from convworks.errors import InputError
 from convworks.files import open_regular
 
@@ -37,7 +37,7 @@ def read_weights(path: Path) -> dict[str, State]:
         start = file.read(9)
     if path.suffix.lower() == ".safetensors" or start[8:] == b"{":
         try:
-            sets = {"": load_file(path)}
+            sets = {"": load_tensors(path)}
         except (SafetensorError, OSError) as error:
             raise InputError(path, f"is no safetensors file ({error})", "fetch it again") from None
     else:

@@ -7,20 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from convworks.errors import visible
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The one JSON object of a command, the same as text, and its exit status; a silent one is not shown."""
+    """The one JSON object of a command, the same as text, and its exit status; a silent one is not shown.
+
+    `error` is of a file that was to be written beside it: told after the answer, which people have waited for.
+    """
 
     values: dict[str, Any]
     text: str
     status: int = 0
     silent: bool = False
+    error: OSError | None = None
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Align rows in columns, numbers to the right; wide for a pipe as for a terminal."""
-    cells = [list(header), *[[str(cell) for cell in row] for row in rows]]
+    cells = [list(header), *[[visible(str(cell)) for cell in row] for row in rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     right = [all(_number(row[column]) for row in cells[1:]) for column in range(len(header))]
     lines = [

@@ -19,6 +19,7 @@ from convworks.cli.options import (
     MaxPixels,
     Model,
     Overrides,
+    Overwrite,
     Precision,
     Recipe,
     Seed,
@@ -134,6 +135,7 @@ def predict(
         Path | None, typer.Option(help="Write the answers to this .csv or .jsonl file; images, into this folder.")
     ] = None,
     max_pixels: MaxPixels = None,
+    overwrite: Overwrite = False,
     device: Device = "auto",
     precision: Precision = "auto",
     as_json: Json = False,
@@ -142,7 +144,16 @@ def predict(
     """Classify images, or write what an autoencoder makes of them."""
     from convworks.cli import predict as command
 
-    return command.run(bundle, paths, top=top, out=out, max_pixels=max_pixels, device=device, precision=precision)
+    return command.run(
+        bundle,
+        paths,
+        top=top,
+        out=out,
+        overwrite=overwrite,
+        max_pixels=max_pixels,
+        device=device,
+        precision=precision,
+    )
 
 
 @app.command()
@@ -161,13 +172,14 @@ def models(
     out: Annotated[
         Path | None, typer.Option(help="Write a table (.csv, .json) or a picture of the network (.svg, .png).")
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """List the networks, or show one layer by layer."""
     from convworks.cli import models as command
 
-    return command.run(name, given=given, classes=classes, batch=batch, out=out)
+    return command.run(name, given=given, classes=classes, batch=batch, out=out, overwrite=overwrite)
 
 
 @app.command()
@@ -187,8 +199,12 @@ def data(
     source: Annotated[str, typer.Argument(help="A name, a path, or the http(s) address of shards.")],
     sheet: Annotated[
         Path | None,
-        typer.Option(help="Where to write the contact sheet (a PNG file).  [default: SOURCE-sheet.png]"),
+        typer.Option(
+            help="Where to write the contact sheet (a PNG file).  "
+            "[default: SOURCE-sheet.png, or with the next free number]"
+        ),
     ] = None,
+    overwrite: Overwrite = False,
     pack: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write it as tar shards with an index into this new folder.")
     ] = None,
@@ -214,11 +230,19 @@ def data(
     if pack is not None or shard_size is not None:
         from convworks.cli import pack as packing
 
-        others = {"--sheet": sheet, "--augment": augment, "--set": overrides, "--max-pixels": max_pixels}
+        others = {
+            "--sheet": sheet,
+            "--overwrite": overwrite,
+            "--augment": augment,
+            "--set": overrides,
+            "--max-pixels": max_pixels,
+        }
         return packing.run(source, folder=pack, shard_size=shard_size, others=others)
     from convworks.cli import data as command
 
-    return command.run(source, sheet=sheet, augment=augment, overrides=overrides or (), max_pixels=max_pixels)
+    return command.run(
+        source, sheet=sheet, augment=augment, overrides=overrides or (), max_pixels=max_pixels, overwrite=overwrite
+    )
 
 
 @app.command()
@@ -251,7 +275,13 @@ def filter_images(
     padding: Annotated[
         str, typer.Option(help="Zeros around the image: valid (none), same, full, or how many.")
     ] = "same",
-    out: Annotated[Path, typer.Option(help="The folder for the results; older ones are replaced.")] = Path("filtered"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder for the results.  [default: filtered, or with the next number where they are there]"
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
     values: Annotated[bool, typer.Option("--values", help="Write the numbers too: float32 [h, w, c], .npy.")] = False,
     max_pixels: MaxPixels = None,
     as_json: Json = False,
@@ -261,7 +291,14 @@ def filter_images(
     from convworks.cli import filter as command
 
     return command.run(
-        paths or [], kernel=kernel, stride=stride, padding=padding, out=out, values=values, max_pixels=max_pixels
+        paths or [],
+        kernel=kernel,
+        stride=stride,
+        padding=padding,
+        out=out,
+        overwrite=overwrite,
+        values=values,
+        max_pixels=max_pixels,
     )
 
 
@@ -314,14 +351,18 @@ def export(
     style: Annotated[
         str, typer.Option("--format", help="The library whose names the weights shall get: torchvision, timm, cifar.")
     ],
-    out: Annotated[Path | None, typer.Option(help="The file.  [default: BUNDLE-FORMAT.safetensors]")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file.  [default: BUNDLE-FORMAT.safetensors, or with the next free number]"),
+    ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """Write the weights of a bundle under the names of another library."""
     from convworks.cli import weights as command
 
-    return command.run_export(bundle, style=style, out=out)
+    return command.run_export(bundle, style=style, out=out, overwrite=overwrite)
 
 
 @app.command("lr-range")
@@ -332,9 +373,13 @@ def lr_range(
     lowest: Annotated[float, typer.Option("--from", help="The learning rate of the first step.")] = 1e-5,
     highest: Annotated[float, typer.Option("--to", help="The learning rate of the last step.")] = 10.0,
     steps: Annotated[int, typer.Option(help="How many steps lie between them, one batch each.")] = 100,
-    out: Annotated[Path, typer.Option(help="Where to draw the curve (.png or .svg); an older one is replaced.")] = Path(
-        "lr-range.png"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to draw the curve (.png or .svg).  [default: lr-range.png, or with the next free number]"
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
     device: TrainingDevice = None,
     seed: Seed = None,
     overrides: Overrides = None,
@@ -352,6 +397,7 @@ def lr_range(
         highest=highest,
         steps=steps,
         out=out,
+        overwrite=overwrite,
         device=device,
         seed=seed,
         overrides=overrides or (),
@@ -370,10 +416,11 @@ def runs(
     out: Annotated[
         Path | None, typer.Option(help="Compare them: draw their curves into this file (.png or .svg).")
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """List runs, or compare several: their curves in one picture, and where their configurations differ."""
     from convworks.cli import runs as command
 
-    return command.run(folders or [], sort=sort, out=out)
+    return command.run(folders or [], sort=sort, out=out, overwrite=overwrite)

@@ -6,24 +6,27 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from convworks.api import configure
 from convworks.cli.answer import Answer, table
-from convworks.cli.place import check_place
+from convworks.cli.place import failure, picture_place, place_of
 from convworks.config import assignment, to_json
 from convworks.console import counting, downloading
 from convworks.data.config import MAX_PIXELS, DataConfig
 from convworks.data.duplicates import duplicates, told_duplicates
 from convworks.data.floats import floats_note
 from convworks.data.labels import told
+from convworks.data.protect import protect
 from convworks.data.shape import cut_share, fit_note, frames_note
 from convworks.data.sheet import write_contact_sheet
 from convworks.data.source import Source, open_source
 from convworks.data.survey import Survey, imbalance, survey
-from convworks.errors import InputError
+from convworks.errors import InputError, visible
 
 SHOWN = 10  # damaged files, sizes
+SUFFIXES = (".png",)
 
 
 def run(
@@ -33,6 +36,7 @@ def run(
     augment: str | None = None,
     overrides: Sequence[str] = (),
     max_pixels: int | None = None,
+    overwrite: bool = False,
 ) -> Answer:
     """Look at every image of a source and write its contact sheet; status 1 when files are damaged.
 
@@ -40,33 +44,39 @@ def run(
     """
     limit = [] if max_pixels is None else [assignment("data.max_pixels", max_pixels)]
     if augment is not None:
-        return _augmented(text, augment, [*limit, *overrides], sheet)
+        return _augmented(text, augment, [*limit, *overrides], sheet, overwrite)
     if overrides:
         raise InputError("--set", "overrides a recipe, and none is named", "add --augment RECIPE")
     source = open_source(text, report=downloading())
-    path = _place(source, sheet, "sheet")
+    path = picture_place(
+        "--sheet", sheet, _default(source, "sheet"), protect(source), suffixes=SUFFIXES, overwrite=overwrite
+    )
     with counting("looking") as report:
         found = survey(source, decode=True, report=report, max_pixels=max_pixels or MAX_PIXELS)
     data = _training(source, found, text)
     shared = duplicates(source)
     values = {**_values(found, data), "duplicates": [asdict(each) for each in shared]}
-    if sum(found.totals.values()) > len(found.damaged):
-        write_contact_sheet(source, path, found.decoding)
-        values["sheet"] = str(path)
+    error = None
+    if path is not None and sum(found.totals.values()) > len(found.damaged):
+        error = failure(partial(write_contact_sheet, source, path, found.decoding))
+        values |= {"sheet": str(path)} if error is None else {}
     lines = [*_notes(found, data), *told_duplicates(shared)]
-    return Answer(values=values, text=_text(found, values, text, lines, limit), status=1 if found.damaged else 0)
+    described = _text(found, values, text, lines, limit)
+    return Answer(values=values, text=described, status=1 if found.damaged else 0, error=error)
 
 
-def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | None) -> Answer:
+def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | None, overwrite: bool) -> Answer:
     """Write what a recipe's network will see of some training images of a source."""
     from convworks.data.variations import EPOCHS, plan, write_variation_sheet
     from convworks.training.material import LARGEST
 
     config, source = configure(None if recipe == "folder/default" else recipe, text, overrides)
-    path = _place(source, sheet, "augmented")
+    path = place_of(
+        "--sheet", sheet, _default(source, "augmented"), protect(source), suffixes=SUFFIXES, overwrite=overwrite
+    )
     batch_size = config.training.batch_size
     split, found = plan(source, config.data, config.augment, seed=config.seed, batch_size=batch_size, largest=LARGEST)
-    title = f"{recipe} on {source.name}: what the network will see in its first {EPOCHS} epochs"
+    title = f"{recipe} on {visible(source.name)}: what the network will see in its first {EPOCHS} epochs"
     chosen = write_variation_sheet(source, split, found, title, path)
     values = {
         "source": source.name,
@@ -89,13 +99,8 @@ def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | N
     return Answer(values=values, text="\n".join(lines))
 
 
-def _place(source: Source, sheet: Path | None, kind: str) -> Path:
-    """Return where the sheet goes, or refuse the place."""
-    path = sheet or Path(f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', source.name)}-{kind}.png")
-    check_place("--sheet", path, (".png",))
-    if source.path is not None and path.resolve().is_relative_to(source.path.resolve()):
-        raise InputError(f"--sheet {path}", "lies inside the source, which is never written to", "name a place outside")
-    return path
+def _default(source: Source, kind: str) -> Path:
+    return Path(f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', source.name)}-{kind}.png")
 
 
 def _training(source: Source, found: Survey, text: str) -> DataConfig | None:
@@ -189,7 +194,7 @@ def _text(found: Survey, values: dict[str, object], text: str, notes: Sequence[s
     if found.ignored:
         lines.append(f"ignored: {len(found.ignored):,} files that are no images")
     lines.append(f"damaged: {len(found.damaged):,}")
-    lines += [f"  {path}: {reason}" for path, reason in found.damaged[:SHOWN]]
+    lines += [visible(f"  {path}: {reason}") for path, reason in found.damaged[:SHOWN]]
     if len(found.damaged) > SHOWN:
         lines.append(f"  and {len(found.damaged) - SHOWN:,} more (--json lists them)")
     lines += notes

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from convworks import hardware
 from convworks.cli.answer import Answer, table
-from convworks.data.named import cache_folder
+from convworks.data.named import NoCacheError, cache_folder
 from convworks.files import path_from
 
 ENOUGH_DISK = 2 * 2**30
@@ -40,9 +40,13 @@ def run() -> Answer:
     found["memory"] = f"{memory} GiB"
     if memory is not None and memory < ENOUGH_MEMORY:
         problems.append(f"{memory} GiB of memory are little: use small images and batches")
-    cache = cache_folder()
-    found["cache"] = str(cache)
-    for label, folder in (("working folder", Path.cwd()), ("cache", cache)):
+    folders = {"working folder": Path.cwd()}
+    try:
+        folders["cache"] = cache_folder()
+    except NoCacheError as error:
+        problems.append(str(error))
+    found["cache"] = str(folders.get("cache", "none"))
+    for label, folder in folders.items():
         problems += _disk(label, folder, found)
     data = path_from("CONVWORKS_DATA")
     found["CONVWORKS_DATA"] = str(data or "not set")

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convworks.bundle.description import folder_of
 from convworks.cli.answer import Answer, accuracy_line, percent, repeated, table
 from convworks.console import downloading
+from convworks.data.protect import protect
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
 from convworks.files import atomic_folder
 from convworks.hardware import check_precision, precision_name
+from convworks.outputs import Protected, check_new_folder
 
 if TYPE_CHECKING:
     from convworks.evaluate.errors_report import ErrorFiles
@@ -53,10 +56,8 @@ def run(
     source = open_source(data, report=downloading())
     bundles, images = _of_one_kind(bundles)
     if out is not None:
-        from convworks.training.folder import check_free, check_outside
-
-        check_free(out)
-        check_outside(out, source)
+        read = Protected(folders=tuple([folder_of(path) for path in bundles]))
+        check_new_folder("--out", out, protect(source) + read)
     from convworks.evaluate.predictor import load
 
     if images:

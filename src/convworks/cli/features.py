@@ -6,25 +6,42 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from convworks.bundle.description import folder_of
 from convworks.cli.answer import Answer
-from convworks.cli.place import check_place
+from convworks.cli.place import place_of
+from convworks.console import downloading
+from convworks.data.protect import protect
+from convworks.data.source import open_source
+from convworks.outputs import Protected
 from convworks.transfer_api import features
 
-SUFFIXES = (".npz", ".parquet")
+DEFAULT, SUFFIXES = Path("features.npz"), (".npz", ".parquet")
 
 
-def run(bundle: str, *, data: str, taps: Sequence[str], out: Path, split: str | None, pool: str, device: str) -> Answer:
+def run(
+    bundle: str,
+    *,
+    data: str,
+    taps: Sequence[str],
+    out: Path | None,
+    overwrite: bool,
+    split: str | None,
+    pool: str,
+    device: str,
+) -> Answer:
     """Compute the features of a source, and write them."""
     started = time.perf_counter()
-    check_place("--out", out, SUFFIXES)
-    table = features(bundle, data=data, taps=taps, split=split, pool=pool, device=device)
+    source = open_source(data, report=downloading())
+    read = protect(source) + Protected(folders=(folder_of(Path(bundle)),))
+    path = place_of("--out", out, DEFAULT, read, suffixes=SUFFIXES, overwrite=overwrite)
+    table = features(bundle, data=source, taps=taps, split=split, pool=pool, device=device)
     from convworks.evaluate.feature_table import write_table
 
-    write_table(out, table)
+    write_table(path, table)
     widths = {tap: values.shape[1] for tap, values in table.taps.items()}
     seconds = round(time.perf_counter() - started, 3)
     values = {
-        "file": str(out),
+        "file": str(path),
         "n": len(table.names),
         "splits": {name: table.splits.count(name) for name in dict.fromkeys(table.splits)},
         "taps": widths,
@@ -32,6 +49,6 @@ def run(bundle: str, *, data: str, taps: Sequence[str], out: Path, split: str | 
         "seconds": seconds,
     }
     lines = [f"{tap}: {width:,} numbers an image" for tap, width in widths.items()]
-    how = f"np.load({str(out)!r})" if out.suffix.lower() == ".npz" else f"pandas.read_parquet({str(out)!r})"
-    text = "\n".join([f"{len(table.names):,} images in {seconds:.1f} s", *lines, f"file: {out}", f"next: {how}"])
+    how = f"np.load({str(path)!r})" if path.suffix.lower() == ".npz" else f"pandas.read_parquet({str(path)!r})"
+    text = "\n".join([f"{len(table.names):,} images in {seconds:.1f} s", *lines, f"file: {path}", f"next: {how}"])
     return Answer(values=values, text=text)

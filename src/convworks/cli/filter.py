@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from collections.abc import Sequence
@@ -10,20 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from convworks.cli.answer import Answer, table
-from convworks.cli.outputs import check_outputs, unique_names
+from convworks.cli.outputs import check_outputs, read_for, unique_names
 from convworks.cli.predict import find_images
 from convworks.console import counting
 from convworks.data.config import DECODING, Decoding
 from convworks.data.floats import float_range
 from convworks.data.memory import processors
-from convworks.errors import InputError
-from convworks.evaluate.filtering import Job, filter_file, places_of
+from convworks.errors import InputError, visible
+from convworks.evaluate.filtering import Job, Places, filter_file, places_of
 from convworks.ops.kernels import KERNELS, SHOWS, Kernel, parse_kernel, total
 from convworks.ops.shape import Padding, resolve_padding
+from convworks.outputs import Protected, numbers
 
 #: Images at a time: each needs memory, and where there are fewer, each is shared among threads.
 AT_A_TIME = 4
 SHOWN = 20  # images in the answer for people
+DEFAULT = Path("filtered")
 
 
 def run(
@@ -32,7 +35,8 @@ def run(
     kernel: str | None,
     stride: int,
     padding: str,
-    out: Path,
+    out: Path | None,
+    overwrite: bool = False,
     values: bool,
     max_pixels: int | None = None,
 ) -> Answer:
@@ -50,11 +54,11 @@ def run(
         remedy = "give valid, same (odd kernels), full, or one number for all sides"
         raise InputError(f"--padding {padding}", error.reason, remedy) from None
     files = find_images(paths)
-    places = [
-        places_of(out / f"{name}-{chosen.name}", file, chosen)
-        for name, file in zip(unique_names(files), files, strict=True)
-    ]
-    check_outputs(out, paths, files, [path for entry in places for path in vars(entry).values()])
+    names = [f"{name}-{chosen.name}" for name in unique_names(files)]
+    read = read_for(paths, files) + Protected(files=([Path(kernel)],))
+    folder = _default(names, files, chosen, overwrite) if out is None else out
+    places = _places(folder, names, files, chosen)
+    check_outputs(folder, _paths(places), read, overwrite=overwrite)
     workers = min(len(files), processors(), AT_A_TIME)
     limit = DECODING.max_pixels if max_pixels is None else max_pixels
     decoding = Decoding(max_pixels=limit, float_range=float_range(files, limit) or DECODING.float_range)
@@ -77,6 +81,22 @@ def run(
         "seconds": round(time.perf_counter() - started, 3),
     }
     return Answer(values=answers, text=_text(answers, paths, chosen), status=1 if broken else 0)
+
+
+def _places(folder: Path, names: Sequence[str], files: Sequence[Path], kernel: Kernel) -> list[Places]:
+    return [places_of(folder / name, file, kernel) for name, file in zip(names, files, strict=True)]
+
+
+def _paths(places: Sequence[Places]) -> list[Path]:
+    return [path for each in places for path in vars(each).values()]
+
+
+def _default(names: Sequence[str], files: Sequence[Path], kernel: Kernel, overwrite: bool) -> Path:
+    """Return the first of filtered/, filtered-2/, ... in which nothing is replaced, or filtered/ where it may be."""
+    for folder in numbers(DEFAULT):
+        if overwrite or not any(map(os.path.lexists, _paths(_places(folder, names, files, kernel)))):
+            return folder
+    raise AssertionError
 
 
 def _list(kernel: Kernel | None) -> Answer:
@@ -121,9 +141,9 @@ def _text(answers: dict[str, Any], paths: Sequence[str], kernel: Kernel) -> str:
     if len(images) > SHOWN:
         lines.append(f"and {len(images) - SHOWN:,} more (--json lists them)")
     if errors:
-        first = f"{errors[0]['path']}: {errors[0]['error']}"
+        first = visible(f"{errors[0]['path']}: {errors[0]['error']}")
         lines.append(f"{len(errors)} of {len(images) + len(errors)} images could not be filtered: {first}")
-    lines.append(f"side by side: {images[0]['side_by_side']}" + (", ..." if len(images) > 1 else ""))
+    lines.append(visible(f"side by side: {images[0]['side_by_side']}") + (", ..." if len(images) > 1 else ""))
     names = list(KERNELS)
     other = names[(names.index(kernel.name) + 1) % len(names)] if kernel.shows else "sharpen"
     shown = " ".join(map(shlex.quote, paths[:3]))

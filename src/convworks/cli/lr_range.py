@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
-from convworks.api import lr_range
+from convworks.api import changes_of, configure, train_command
 from convworks.cli.answer import Answer, table
-from convworks.cli.place import check_place
+from convworks.cli.place import failure, picture_place
+from convworks.data.protect import protect
+from convworks.hardware import refuse_torchrun
+from convworks.lr_range_api import swept
+from convworks.training.range_config import Sweep
 
-SUFFIXES = (".png", ".svg")
+DEFAULT, SUFFIXES = Path("lr-range.png"), (".png", ".svg")
 
 
 def run(
@@ -20,29 +26,27 @@ def run(
     lowest: float,
     highest: float,
     steps: int,
-    out: Path,
+    out: Path | None,
+    overwrite: bool,
     device: str | None,
     seed: int | None,
     overrides: Iterable[str],
 ) -> Answer:
     """Run the test, draw its curve, and say which learning rate it suggests."""
-    check_place("--out", out, SUFFIXES)
-    found = lr_range(
-        recipe,
-        data=data,
-        model=model,
-        lowest=lowest,
-        highest=highest,
-        steps=steps,
-        device=device,
-        seed=seed,
-        overrides=overrides,
-    )
-    from convworks.evaluate.draw_file import write_drawing
-    from convworks.evaluate.range_picture import draw
+    refuse_torchrun("convworks lr-range")
+    began = time.perf_counter()
+    sweep = Sweep(lowest=lowest, highest=highest, steps=steps)
+    changes = changes_of(model, None, device, seed, False, overrides)
+    config, source = configure(recipe, data, changes)
+    path = picture_place("--out", out, DEFAULT, protect(source), suffixes=SUFFIXES, overwrite=overwrite)
+    found = swept(config, source, sweep, train_command(config, recipe, data, changes), began)
+    error = None
+    if path is not None:
+        from convworks.evaluate.draw_file import write_drawing
+        from convworks.evaluate.range_picture import draw
 
-    write_drawing(out, draw(found))
-    found["curve"] = str(out)
+        error = failure(partial(write_drawing, path, draw(found)))
+        found |= {"curve": str(path)} if error is None else {}
     never = "" if found["suggestion"] else "the loss never fell: begin lower, with --from"
     rows = [
         ["highest before the loss rises", _rate(found["edge"]), never or "suggested: the highest rate of a schedule"],
@@ -54,7 +58,9 @@ def run(
     lines = [f"{found['model']} on {found['source']}: {done}; {ended}", "", table(["rule", "rate", ""], rows), ""]
     if found["falling"]:
         lines.append(f"the loss was still falling at {highest:g}: raise it with --to")
-    return Answer(values=found, text="\n".join([*lines, f"curve: {found['curve']}", f"next:  {found['next']}"]))
+    if "curve" in found:
+        lines.append(f"curve: {found['curve']}")
+    return Answer(values=found, text="\n".join([*lines, f"next:  {found['next']}"]), error=error)
 
 
 def _rate(value: float | None) -> str:

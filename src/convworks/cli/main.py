@@ -1,59 +1,83 @@
-"""From the command line's words to an exit status, and what happens when something is wrong."""
+"""From the command line's words to an exit status, and what happens when something is wrong.
+
+Little is imported before `run`, so that an interrupt while the rest is imported is told like any other.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
-import typer
-
-import convworks.cli.compare
-import convworks.cli.experiments
-import convworks.cli.taps  # noqa: F401  (their commands register themselves)
-from convworks.cli.answer import Answer
-from convworks.cli.commands import app
-from convworks.cli.paths import expand_paths
+from convworks import console
 from convworks.errors import ConvworksError, InputError, RunError
 from convworks.files import remedy
-
-expand_paths(app)
+from convworks.outputs import as_path
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    sys.exit(run(sys.argv[1:]))
+    console.open_missing()
+    status = run(sys.argv[1:])
+    console.close()
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status: 0 done, 1 the work failed, 2 the input was wrong, 130 interrupted."""
     as_json, debug = "--json" in arguments, "--debug" in arguments
     try:
-        answer = typer.main.get_command(app).main(
-            list(arguments) or ["--help"], prog_name="convworks", standalone_mode=False
-        )
-        if isinstance(answer, Answer) and not answer.silent:
-            print(json.dumps(answer.values, allow_nan=False) if as_json else answer.text)  # noqa: T201
-            sys.stdout.flush()
-            return answer.status
-        return answer if isinstance(answer, int) else 0
-    except BrokenPipeError:
-        sys.stdout = None  # nobody reads any more: nothing to flush at exit
-        return 0
+        return _carry_out(arguments, as_json)
     except KeyboardInterrupt:
-        return _fail(RunError("interrupted", "stopped before anything was saved", "start again"), as_json, 130)
+        return _fail(RunError("interrupted", "stopped before the work was done", "start again"), as_json, 130)
     except Exception as error:
+        if isinstance(error, OSError):
+            if error.filename is None and (not arguments or {"--help", "-h"} & set(arguments)):
+                error.filename = console.OUTPUT  # typer prints the help
+            if isinstance(error, BrokenPipeError) and error.filename == console.OUTPUT:
+                return 0  # nobody reads any more
         known = _expected(error)
         if debug or known is None:
             raise
         return _fail(known, as_json, known.exit_status)
 
 
+def _carry_out(arguments: Sequence[str], as_json: bool) -> int:
+    """Run one command and print its answer; what is wrong passes through, and so does an interrupt."""
+    _check_places(arguments)
+    import typer
+
+    from convworks.cli.answer import Answer
+    from convworks.cli.verbs import app
+
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("convworks", list(arguments) or ["--help"]) as context:
+            answer = command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
+    if not isinstance(answer, Answer) or answer.silent:
+        return 0
+    error = _expected(answer.error) if answer.error is not None else None
+    values = answer.values | (_as_json(error) if error is not None else {})
+    console.answer(json.dumps(values, allow_nan=False) if as_json else answer.text)
+    return answer.status if error is None else _fail(error, False, error.exit_status)
+
+
+def _check_places(arguments: Sequence[str]) -> None:
+    """Refuse an empty place for what is written: as a path it would be the working folder."""
+    for word, following in zip(arguments, [*arguments[1:], None], strict=True):
+        option, equals, value = word.partition("=")
+        if option in PLACES and (value if equals else following) == "":
+            as_path(option, "")
+
+
 def _expected(error: Exception) -> ConvworksError | None:
     """Return an error as one of ours, None where it is a defect of convworks."""
     if isinstance(error, ConvworksError):
         return error
-    if isinstance(error, USAGE_ERROR):
+    if _is_usage(error):
         context = getattr(error, "ctx", None)
         return InputError(
             "convworks",
@@ -67,14 +91,22 @@ def _expected(error: Exception) -> ConvworksError | None:
     return None
 
 
+def _is_usage(error: Exception) -> bool:
+    """Tell whether the words make no command; some versions of typer bring a copy of click's errors of their own."""
+    return any(base.__name__ == "ClickException" for base in type(error).__mro__)
+
+
 def _fail(error: ConvworksError, as_json: bool, status: int) -> int:
     if as_json:
-        print(json.dumps({"error": {"where": error.where, "reason": error.reason, "remedy": error.remedy}}))  # noqa: T201
-    print(f"convworks: {error}" if not str(error).startswith("convworks:") else str(error), file=sys.stderr)  # noqa: T201
+        with suppress(OSError):  # the line below says what is wrong to those who still listen
+            console.answer(json.dumps(_as_json(error)))
+    console.say(str(error) if str(error).startswith("convworks:") else f"convworks: {error}")
     return status
 
 
-NO_MEMORY = "can't allocate memory"  # what PyTorch says on the CPU, in a RuntimeError
+def _as_json(error: ConvworksError) -> dict[str, dict[str, str]]:
+    return {"error": {"where": error.where, "reason": error.reason, "remedy": error.remedy}}
 
-# typer brings its own copy of click in some versions; this is the usage error of whichever it uses.
-USAGE_ERROR = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+PLACES = ("--out", "--sheet", "--pack")
+NO_MEMORY = "can't allocate memory"  # what PyTorch says on the CPU, in a RuntimeError

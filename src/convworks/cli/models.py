@@ -6,16 +6,18 @@ import json
 import re
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from convworks.cli.answer import Answer, table
-from convworks.cli.place import check_place
+from convworks.cli.place import check_optional, failure
 from convworks.csv_files import csv_text
 from convworks.errors import InputError
 from convworks.files import write_text
 from convworks.models import NAMES, family
+from convworks.outputs import Protected
 
 #: What the answers of this command are wrapped to.
 WIDTH = 110
@@ -23,12 +25,20 @@ WIDTH = 110
 LARGEST = 65_536
 
 
-def run(name: str | None, *, given: str | None, classes: int | None, batch: int | None, out: Path | None) -> Answer:
+def run(
+    name: str | None,
+    *,
+    given: str | None,
+    classes: int | None,
+    batch: int | None,
+    out: Path | None,
+    overwrite: bool = False,
+) -> Answer:
     """List the catalogue, or show one network layer by layer, and write the same to a file."""
     if name is not None:
         family(name)
-    if out is not None:
-        check_place("--out", out, (".csv", ".json") if name is None else (".csv", ".json", ".svg", ".png"))
+    suffixes = (".csv", ".json") if name is None else (".csv", ".json", ".svg", ".png")
+    check_optional("--out", out, Protected(), suffixes=suffixes, overwrite=overwrite)
     if name is not None:
         from convworks.cli import network
 
@@ -90,13 +100,15 @@ def _catalogue(out: Path | None) -> Answer:
             }
         )
     values: dict[str, Any] = {"models": entries}
-    written = ""
+    written, error = "", None
     if out is not None:
-        write_text(out, as_csv(entries) if out.suffix.lower() == ".csv" else json.dumps(values, indent=2) + "\n")
-        values["out"] = str(out)
-        written = f"written to {out}\n"
+        content = as_csv(entries) if out.suffix.lower() == ".csv" else json.dumps(values, indent=2) + "\n"
+        error = failure(partial(write_text, out, content))
+        if error is None:
+            values["out"] = str(out)
+            written = f"written to {out}\n"
     text = f"{_listed(entries)}\n{written}next: convworks models NAME shows the layers of one"
-    return Answer(values=values, text=text)
+    return Answer(values=values, text=text, error=error)
 
 
 def _listed(entries: Sequence[dict[str, Any]]) -> str:

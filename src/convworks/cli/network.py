@@ -6,12 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from convworks.cli.answer import Answer
 from convworks.cli.layer_text import about, layers, memory, printed, sizes
 from convworks.cli.models import as_csv, short
+from convworks.cli.place import failure
 from convworks.errors import InputError
 from convworks.files import write_bytes, write_text
 from convworks.models.catalogue import Facts, facts
@@ -50,13 +52,13 @@ def run(
     lines = [name, *about(known), "", layers(found), "", memory(found.memory, found.batch)]
     if found.printed:
         lines += ["", printed(found.printed)]
-    if out is not None:
-        _write(out, found, known, values)
+    lost = failure(partial(_write, out, found, known, values)) if out is not None else None
+    if out is not None and lost is None:
         values["out"] = str(out)
         lines += ["", f"written to {out}"]
     following = f"convworks train --model {name} --data FOLDER"
     lines += ["", f"next: {following}" if out is not None else f"next: convworks models {name} --out {name}.svg"]
-    return Answer(values=values, text="\n".join(lines))
+    return Answer(values=values, text="\n".join(lines), error=lost)
 
 
 def _remedy(error: InputError) -> str:

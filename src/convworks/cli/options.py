@@ -44,6 +44,7 @@ Deterministic = Annotated[
 SkipDamaged = Annotated[
     bool, typer.Option("--skip-damaged", help="Leave damaged files out, up to 5 % of all (data.skip_damaged=0.05).")
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the configuration; may be repeated."),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from convworks.errors import InputError
+from convworks.outputs import Protected, check_folder, check_replaced
 
 
 def unique_names(files: Sequence[Path]) -> list[str]:
@@ -25,27 +25,22 @@ def unique_names(files: Sequence[Path]) -> list[str]:
     return names
 
 
-def check_outputs(out: Path, paths: Sequence[str], files: Iterable[Path], places: Iterable[Path]) -> None:
-    """Refuse a folder `out` that is a file or inside an input folder, or where a place to write is an input."""
-    where = f"--out {out}"
-    if (out.exists() or out.is_symlink()) and not out.is_dir():
-        raise InputError(where, "is no folder", "name a new folder")
-    for folder in map(Path, paths):
-        if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
-            raise InputError(where, f"lies inside {folder}, which is never written to", "name a place outside")
-    if not out.is_dir():
-        return
-    inputs = {_identity(file) for file in files}
-    for place in places:
-        if place.exists() and _identity(place) in inputs:
-            raise InputError(where, f"would write over the image {place}", "name another folder")
+def read_for(paths: Sequence[str], files: Sequence[Path]) -> Protected:
+    """Return what is read where `paths` lead to these images: the folders that were searched, and all below, and files.
+
+    A file that was named, or matched a pattern, may have others beside it.
+    """
+    folders = [Path(text) for text in paths if Path(text).is_dir()]
+    below = {file.parent for file in files if any(folder in file.parents for folder in folders)}
+    return Protected(folders=(*folders, *sorted(below)), files=(files,))
+
+
+def check_outputs(out: Path, places: Sequence[Path], protected: Protected, *, overwrite: bool) -> None:
+    """Refuse a folder `out` that is a file or among what is read, and places in it that may not be written."""
+    check_folder("--out", out, protected)
+    check_replaced("--out", places, protected, overwrite=overwrite)
 
 
 def _choices(file: Path) -> tuple[str, str, str]:
     with_folder = f"{file.absolute().parent.name}-{file.stem}"
     return file.stem, with_folder, f"{with_folder}-{file.suffix[1:]}"
-
-
-def _identity(file: Path) -> tuple[int, int]:
-    status = file.stat()
-    return status.st_dev, status.st_ino

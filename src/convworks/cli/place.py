@@ -1,18 +1,54 @@
-"""Where a command may write a file."""
+"""Where a command writes a file: as people say, or under a name of its own that is free."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from convworks.console import say
 from convworks.errors import InputError
+from convworks.outputs import Protected, check_file, numbered
 
 
-def check_place(option: str, path: Path, suffixes: tuple[str, ...]) -> None:
-    """Refuse a path that cannot become a file of one of these kinds, before any work is done."""
-    where = f"{option} {path}"
-    if path.suffix.lower() not in suffixes:
-        raise InputError(where, f"does not end in {' or '.join(suffixes)}", f"name it {' or '.join(suffixes)}")
-    if path.is_dir():
-        raise InputError(where, "is a folder", "give the name of a file")
-    if not path.absolute().parent.is_dir():
-        raise InputError(where, "its folder does not exist", "make the folder first")
+def place_of(
+    option: str, out: Path | None, default: Path, protected: Protected, *, suffixes: Sequence[str], overwrite: bool
+) -> Path:
+    """Return where a file goes: `out`, else `default`, which gets a number where it is there and may not be replaced.
+
+    Raises InputError for a place that cannot or shall not be written.
+    """
+    path = out if out is not None else default if overwrite else numbered(default)
+    check_file(option, path, protected, suffixes=suffixes, overwrite=overwrite)
+    return path
+
+
+def picture_place(
+    option: str, out: Path | None, default: Path, protected: Protected, *, suffixes: Sequence[str], overwrite: bool
+) -> Path | None:
+    """Do as `place_of` for a picture of the answer, which is wanted without it too: None where nobody said where."""
+    try:
+        return place_of(option, out, default, protected, suffixes=suffixes, overwrite=overwrite)
+    except InputError as error:
+        if out is not None:
+            raise
+        say(f"{default}: {error.reason}; the picture is left out, name a place with {option}")
+        return None
+
+
+def check_optional(
+    option: str, out: Path | None, protected: Protected, *, suffixes: Sequence[str], overwrite: bool
+) -> None:
+    """Refuse a place that cannot or shall not be written, and --overwrite where nothing is."""
+    if out is not None:
+        check_file(option, out, protected, suffixes=suffixes, overwrite=overwrite)
+    elif overwrite:
+        raise InputError("--overwrite", "replaces a file, but none is written", f"give {option} FILE too")
+
+
+def failure(write: Callable[[], None]) -> OSError | None:
+    """Write a file beside an answer that is there already; return what went wrong, which shall not take it away."""
+    try:
+        write()
+    except OSError as error:
+        return error
+    return None

@@ -7,21 +7,24 @@ import json
 import shlex
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from convworks.bundle.description import IMAGES, read_description
+from convworks.bundle.description import IMAGES, folder_of, read_description
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
-from convworks.cli.place import check_place
+from convworks.cli.outputs import read_for
+from convworks.cli.place import check_optional, failure
 from convworks.console import downloading
 from convworks.csv_files import csv_text
 from convworks.data.folder import is_image
 from convworks.data.formats import SUFFIXES
 from convworks.data.labels import SEPARATOR
-from convworks.errors import ConvworksError, InputError, RunError
+from convworks.errors import ConvworksError, InputError, RunError, visible
 from convworks.files import write_text
 from convworks.hardware import check_precision, precision_name
+from convworks.outputs import Protected
 
 FORMATS = (".csv", ".jsonl")
 
@@ -32,6 +35,7 @@ def run(
     *,
     top: int,
     out: Path | None,
+    overwrite: bool = False,
     max_pixels: int | None = None,
     device: str,
     precision: str,
@@ -43,11 +47,19 @@ def run(
     if read_description(bundle)[0]["format"] == IMAGES:
         from convworks.cli import reconstruct
 
-        files = find_images(paths)
-        return reconstruct.run(bundle, paths, files, out=out, max_pixels=max_pixels, device=device, precision=precision)
-    if out is not None:
-        check_place("--out", out, FORMATS)
+        return reconstruct.run(
+            bundle,
+            paths,
+            find_images(paths),
+            out=out,
+            overwrite=overwrite,
+            max_pixels=max_pixels,
+            device=device,
+            precision=precision,
+        )
     files = find_images(paths)
+    read = read_for(paths, files) + Protected(folders=(folder_of(bundle),))
+    check_optional("--out", out, read, suffixes=FORMATS, overwrite=overwrite)
     from convworks.evaluate.predictor import load
 
     predictor = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
@@ -55,25 +67,24 @@ def run(
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):
         raise no_answer(broken)
+    error = None
     if out is not None:
-        write_text(
-            out,
-            _as_csv(rows)
-            if out.suffix.lower() == ".csv"
-            else "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows),
-        )
+        content = _as_csv(rows) if out.suffix.lower() == ".csv" else _as_json_lines(rows)
+        error = failure(partial(write_text, out, content))
+    written = out is not None and error is None
     values = {
         "predictions": [row for row in rows if "error" not in row],
         "errors": broken,
         "precision": precision_name(predictor.precision),
         "seconds": round(time.perf_counter() - started, 3),
-        **({"out": str(out)} if out is not None else {}),
+        **({"out": str(out)} if written else {}),
     }
-    text = f"{len(rows)} rows written to {out}" if out is not None else _as_table(rows)
+    text = f"{len(rows)} rows written to {out}" if written else _as_table(rows)
     if broken:
-        text += f"\n{len(broken)} of {len(rows)} images have no answer: {broken[0]['path']}: {broken[0]['error']}"
+        first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
+        text += f"\n{len(broken)} of {len(rows)} images have no answer: {first}"
     text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data LABELLED_FOLDER"
-    return Answer(values=values, text=text, status=1 if broken else 0)
+    return Answer(values=values, text=text, status=1 if broken else 0, error=error)
 
 
 def no_answer(broken: Sequence[dict[str, Any]]) -> ConvworksError:
@@ -125,6 +136,10 @@ def _as_table(rows: Sequence[dict[str, Any]]) -> str:
     header = ["image", *(["predicted"] if several else [])]
     header += map(str, range(1, width - len(header) + 1))
     return table(header, [line + [""] * (width - len(line)) for line in lines])
+
+
+def _as_json_lines(rows: Sequence[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
 
 
 def _as_csv(rows: Sequence[dict[str, Any]]) -> str:

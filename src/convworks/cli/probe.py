@@ -4,37 +4,57 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from convworks.bundle.description import folder_of
 from convworks.cli.answer import Answer, percent, table
-from convworks.cli.place import check_place
+from convworks.cli.place import failure, picture_place
+from convworks.console import downloading
+from convworks.data.protect import protect
+from convworks.data.source import open_source
+from convworks.outputs import Protected
 from convworks.transfer_api import probe
 
-SUFFIXES = (".png", ".svg")
+DEFAULT, SUFFIXES = Path("probe.png"), (".png", ".svg")
 
 
-def run(bundle: str, *, data: str, taps: Sequence[str], out: Path, pool: str, seed: int, device: str) -> Answer:
+def run(
+    bundle: str,
+    *,
+    data: str,
+    taps: Sequence[str],
+    out: Path | None,
+    overwrite: bool,
+    pool: str,
+    seed: int,
+    device: str,
+) -> Answer:
     """Probe, draw the curve, and say where the classes can be told apart best."""
-    check_place("--out", out, SUFFIXES)
-    values = probe(bundle, data=data, taps=taps, pool=pool, seed=seed, device=device)
+    source = open_source(data, report=downloading())
+    read = protect(source) + Protected(folders=(folder_of(Path(bundle)),))
+    path = picture_place("--out", out, DEFAULT, read, suffixes=SUFFIXES, overwrite=overwrite)
+    values = probe(bundle, data=source, taps=taps, pool=pool, seed=seed, device=device)
     from convworks.evaluate.depth_curve import depth_curve
     from convworks.evaluate.draw_file import write_drawing
 
     rows, best = values["probes"], values["best"]
     title = f"Linear probes: {values['model']} on {values['source']}"
     remarks = "share of right answers by the features at each tap, the network as it is"
-    write_drawing(out, depth_curve(rows, title=title, remarks=remarks))
-    values["curve"] = str(out)
+    error = None
+    if path is not None:
+        error = failure(partial(write_drawing, path, depth_curve(rows, title=title, remarks=remarks)))
+        values |= {"curve": str(path)} if error is None else {}
     header = ["tap", "features", "C", "validation", "test", "95 % interval"]
     lines = [
         table(header, [_row(row) for row in rows]),
         "",
         f"best on validation: {best}",
-        f"curve: {out}",
+        *([f"curve: {values['curve']}"] if "curve" in values else []),
         f"next:  {shlex.join(['convworks', 'transfer', bundle, '--data', data, '--cut', best])}",
     ]
-    return Answer(values=values, text="\n".join(lines))
+    return Answer(values=values, text="\n".join(lines), error=error)
 
 
 def _row(row: dict[str, Any]) -> list[object]:

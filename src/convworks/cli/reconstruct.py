@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from convworks.bundle.description import folder_of
 from convworks.cli.answer import Answer
-from convworks.cli.outputs import check_outputs, unique_names
+from convworks.cli.outputs import check_outputs, read_for, unique_names
 from convworks.cli.predict import no_answer
-from convworks.errors import ConvworksError, InputError
+from convworks.errors import ConvworksError, InputError, visible
 from convworks.files import atomic
 from convworks.hardware import precision_name
+from convworks.outputs import Protected
 
 
 def run(
@@ -24,6 +26,7 @@ def run(
     files: Sequence[Path],
     *,
     out: Path | None,
+    overwrite: bool,
     max_pixels: int | None,
     device: str,
     precision: str,
@@ -33,7 +36,8 @@ def run(
     if out is None:
         raise InputError("--out", "is needed: this network makes images", "name a folder for them: --out DIR")
     places = [out / f"{name}.png" for name in unique_names(files)]
-    check_outputs(out, paths, files, places)
+    read = read_for(paths, files) + Protected(folders=(folder_of(bundle),))
+    check_outputs(out, places, read, overwrite=overwrite)
     from convworks.evaluate.predictor import load
 
     predictor = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
@@ -50,7 +54,8 @@ def run(
         raise no_answer(broken)
     text = f"{len(written)} {'image' if len(written) == 1 else 'images'} written into {out}"
     if broken:
-        text += f"\n{len(broken)} of {len(files)} images have no answer: {broken[0]['path']}: {broken[0]['error']}"
+        first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
+        text += f"\n{len(broken)} of {len(files)} images have no answer: {first}"
     text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data FOLDER"
     values = {"predictions": written, "errors": broken, "seconds": round(time.perf_counter() - started, 3)}
     return Answer(

@@ -7,14 +7,16 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from convworks.cli.answer import Answer, table
-from convworks.cli.place import check_place
+from convworks.cli.place import check_optional, failure
 from convworks.console import clock, say
 from convworks.errors import InputError, nearest
 from convworks.evaluate.merit import written
+from convworks.outputs import Protected, check_outside
 from convworks.training.listing import Run, curve, differing, find_runs, read_run
 
 COLUMNS = ("name", "network", "source", "status", "epochs", "best", "test", "seconds", "when")
@@ -23,13 +25,12 @@ SHOWN = 32  # characters of a value in the table of differences
 MOST_COLUMNS = 4  # runs side by side; more of them are rows
 
 
-def run(folders: Sequence[Path], *, sort: str, out: Path | None) -> Answer:
+def run(folders: Sequence[Path], *, sort: str, out: Path | None, overwrite: bool = False) -> Answer:
     """List the runs below some folders; draw them together where `out` is given, and say in what they differ."""
     if sort not in COLUMNS:
         remedy = f"columns: {', '.join(COLUMNS)}"
         raise InputError("--sort", f"there is no column {sort!r}{nearest(sort, COLUMNS)}", remedy)
-    if out is not None:
-        check_place("--out", out, SUFFIXES)
+    check_optional("--out", out, Protected(), suffixes=SUFFIXES, overwrite=overwrite)
     given = list(folders) or [Path("runs")]
     if not folders and not given[0].exists():
         return Answer(values={"runs": [], "skipped": []}, text="there are no runs here yet\nnext: convworks train")
@@ -52,11 +53,14 @@ def run(folders: Sequence[Path], *, sort: str, out: Path | None) -> Answer:
     if out is not None or (len(found) > 1 and all(Path(each.name) in given for each in found)):
         values["differences"] = differing(found) if len(found) > 1 else {}
         lines += ["", _differences(found, values["differences"])]
+    lost = None
     if out is not None:
-        _draw(found, out)
-        values["curves"] = str(out)
-        lines += ["", f"curves: {out}"]
-    return Answer(values=values, text="\n".join([*lines, _next(found, out)]))
+        sources = [Path(str(each.configuration["data"]["source"])) for each in found]
+        check_outside("--out", out, Protected(folders=tuple(sources)))
+        lost = failure(partial(_draw, found, out))
+        values |= {"curves": str(out)} if lost is None else {}
+        lines += ["", f"curves: {out}"] if lost is None else []
+    return Answer(values=values, text="\n".join([*lines, _next(found, out)]), error=lost)
 
 
 def ordered(found: Sequence[Run], column: str) -> list[Any]:

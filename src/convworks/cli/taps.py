@@ -16,6 +16,7 @@ from convworks.cli.options import (
     Epochs,
     Json,
     Overrides,
+    Overwrite,
     Seed,
     SkipDamaged,
     TrainingDevice,
@@ -83,9 +84,11 @@ def features(
         list[str] | None,
         typer.Option(metavar="TAP", help="Whose activations; may be repeated.  [default: before the last layer]"),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The file (.npz or .parquet); an older one is replaced.")] = Path(
-        "features.npz"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file (.npz or .parquet).  [default: features.npz, or with the next free number]"),
+    ] = None,
+    overwrite: Overwrite = False,
     split: Annotated[str | None, typer.Option(help="train, validation or test.  [default: all that there are]")] = None,
     pool: Pooling = "average",
     device: Device = "auto",
@@ -95,7 +98,9 @@ def features(
     """Write what a network computes at its taps, a vector an image, for other programs."""
     from convworks.cli import features as command
 
-    return command.run(bundle, data=data, taps=tap or (), out=out, split=split, pool=pool, device=device)
+    return command.run(
+        bundle, data=data, taps=tap or (), out=out, overwrite=overwrite, split=split, pool=pool, device=device
+    )
 
 
 @app.command()
@@ -105,9 +110,13 @@ def probe(
     tap: Annotated[
         list[str] | None, typer.Option(metavar="TAP", help="Which tap; may be repeated.  [default: every one]")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where to draw the curve (.png or .svg); an older one is replaced.")] = Path(
-        "probe.png"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to draw the curve (.png or .svg).  [default: probe.png, or with the next free number]"
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
     pool: Pooling = "average",
     seed: Annotated[int, typer.Option(help="The seed by which validation is split off.")] = 0,
     device: Device = "auto",
@@ -117,4 +126,6 @@ def probe(
     """Fit a linear classifier to the features at every tap: how much each depth knows of the classes of a source."""
     from convworks.cli import probe as command
 
-    return command.run(bundle, data=data, taps=tap or (), out=out, pool=pool, seed=seed, device=device)
+    return command.run(
+        bundle, data=data, taps=tap or (), out=out, overwrite=overwrite, pool=pool, seed=seed, device=device
+    )

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from convworks.bundle.description import read_description
+from convworks.bundle.description import folder_of, read_description
 from convworks.bundle.pretrained import fetch_weights, imagenet_classes, is_name, read_classes
 from convworks.cli.answer import Answer
-from convworks.cli.place import check_place
+from convworks.cli.place import place_of
 from convworks.console import downloading
 from convworks.errors import InputError
-from convworks.files import is_free, write_bytes
+from convworks.files import write_bytes
 from convworks.models.pretrained import PRETRAINED, find_pretrained
+from convworks.outputs import Protected, check_new_folder
+
+SUFFIXES = (".safetensors",)
 
 
 def run_import(
@@ -76,11 +79,11 @@ def run_import(
     return Answer(values=values, text="\n".join(text))
 
 
-def run_export(path: Path, *, style: str, out: Path | None) -> Answer:
+def run_export(path: Path, *, style: str, out: Path | None, overwrite: bool = False) -> Answer:
     """Write the weights of a bundle under the names of another library."""
     read_description(path)
-    file = out or Path(f"{path.name}-{style}.safetensors")
-    check_place("--out", file, (".safetensors",))
+    default, read = Path(f"{path.resolve().name}-{style}.safetensors"), Protected(folders=(folder_of(path),))
+    file = place_of("--out", out, default, read, suffixes=SUFFIXES, overwrite=overwrite)
     from convworks.bundle.bundle import load_bundle
     from convworks.bundle.export import export_weights
 
@@ -143,6 +146,5 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...]:
 
 def _free(place: Path) -> Path:
     """Return a folder that is not there yet, or empty."""
-    if place.exists() and not (place.is_dir() and is_free(place)):
-        raise InputError(f"--out {place}", "exists already", "name a new folder")
+    check_new_folder("--out", place, Protected())
     return place

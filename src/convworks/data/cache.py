@@ -12,15 +12,18 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
-from convworks.data.named import cache_folder
+from convworks.console import say
+from convworks.data.named import NoCacheError, cache_folder
 from convworks.errors import InputError
 from convworks.files import open_regular, write_text
+from convworks.locks import AVAILABLE
 from convworks.partial import TEMPORARY, remove_unused
 
 LIMIT = "CONVWORKS_CACHE_LIMIT"
@@ -74,7 +77,7 @@ def folder() -> Path:
 def limit() -> int:
     """Return how many bytes all entries may take: $CONVWORKS_CACHE_LIMIT, else a tenth of the free disk.
 
-    Raises InputError for a limit that is no number of bytes.
+    Raises InputError for a limit that is no number of bytes, NoCacheError for a user without a home.
     """
     text = os.environ.get(LIMIT, "").strip()
     if not text:
@@ -88,6 +91,18 @@ def limit() -> int:
     if found is None or found[2].upper() not in UNITS:
         raise InputError(LIMIT, f"{text!r} is no number of bytes", "write 20GB, 500MB, or 0 for no cache")
     return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+def in_use() -> bool:
+    """Tell whether decoded images are kept; where nobody knows where, that is said once."""
+    try:
+        return AVAILABLE and limit() > 0
+    except NoCacheError as error:
+        _say_once(f"{error}; decoded images are not kept")
+        return False
+
+
+_say_once = cache(say)
 
 
 def entries() -> list[Entry]:

@@ -15,7 +15,6 @@ import PIL
 import simplejpeg
 import torch
 
-from convworks import locks
 from convworks.console import say
 from convworks.data import cache, lock
 from convworks.data.cache import Entry
@@ -41,7 +40,7 @@ def find_or_decode(
     None where caching is off or pointless, or the disk has no room, which is said on standard error. Of several
     processes one decodes, the others wait for it. Raises one InputError that names all damaged files.
     """
-    if not locks.AVAILABLE or cache.limit() == 0:
+    if not cache.in_use():
         return None
     signature = signature_of(files, _recipe(preprocessing), most_files=MOST_FILES, most_bytes=MOST_BYTES)
     if signature is None:

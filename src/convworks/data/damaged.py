@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from pydantic import TypeAdapter
 
-from convworks import locks
 from convworks.console import counting
 from convworks.data import cache
 from convworks.data.cached import DECODER
@@ -97,10 +96,10 @@ def _damaged(name: str, split: Split, decoding: Decoding) -> list[Damage]:
         decode(files[index], channels=None, at_least=LEAST, decoding=decoding)
 
     local = not any(isinstance(container(file), str) for file in files)  # what is behind an address may be repaired
-    noted = local and locks.AVAILABLE and cache.limit()
+    noted = local and cache.in_use()
     signature = signature_of(files, f"damaged, {decoding!r}, {DECODER}") if noted else None
-    note = cache.folder() / f"{signature}{cache.DAMAGED}"
     if signature is not None:
+        note = cache.folder() / f"{signature}{cache.DAMAGED}"
         with suppress(InputError, ValueError, TypeError):  # without a note, or with a damaged one, they are looked at
             return [TypeAdapter(Damage).validate_python(values) for values in read_signed(note, NOTE)["damaged"]]
     with counting(f"looking through {name}") as report:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from convworks.data.named import cache_folder
+from convworks.data.named import NoCacheError, cache_folder
 from convworks.errors import RunError
 
 
@@ -25,7 +25,10 @@ def allocate(shape: tuple[int, ...], budget: int | None) -> UInt8[np.ndarray, ".
     size = int(np.prod([int(side) for side in shape], dtype=object))
     if size <= (free_memory() // 2 if budget is None else budget):
         return np.empty(shape, dtype=np.uint8)
-    folder = cache_folder()
+    try:
+        folder = cache_folder()
+    except NoCacheError as error:
+        raise NoRoomError(error.where, error.reason, error.remedy) from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:

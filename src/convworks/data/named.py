@@ -57,10 +57,18 @@ def open_named(name: str, *, report: Report | None = None) -> Source:
     return _open(name, entry, folder)
 
 
+class NoCacheError(InputError):
+    """Nobody knows where the user's cache is."""
+
+
 def cache_folder() -> Path:
-    """Return the user's cache folder of convworks, which may not exist yet."""
+    """Return the user's cache folder of convworks, which may not exist yet; NoCacheError for a user without a home."""
     base = path_from("XDG_CACHE_HOME")
-    return (base if base is not None else Path.home() / ".cache") / "convworks"
+    try:
+        return (base if base is not None else Path.home() / ".cache") / "convworks"
+    except RuntimeError:  # as in containers, where a user may be no more than a number
+        reason = "is not set, and the system does not know this user: there is no place for a cache"
+        raise NoCacheError("HOME", reason, "set XDG_CACHE_HOME to a folder") from None
 
 
 def _folders(name: str, entry: NamedSet) -> list[Path]:

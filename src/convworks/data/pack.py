@@ -20,12 +20,14 @@ from convworks.data.encoded import open_encoded
 from convworks.data.folder import is_image
 from convworks.data.labels import is_several
 from convworks.data.place import read_bytes
+from convworks.data.protect import protect
 from convworks.data.quiet import quiet
 from convworks.data.shard_index import NAME, Entry, write_index
 from convworks.data.source import Source, Split
 from convworks.data.tar_index import PLAIN
 from convworks.errors import InputError
-from convworks.files import atomic_folder, is_free, write_bytes
+from convworks.files import atomic_folder, write_bytes
+from convworks.outputs import check_new_folder
 
 SIZE = 10**9  # bytes of a shard, as most keep them
 HEADER = tarfile.BLOCKSIZE
@@ -63,23 +65,11 @@ def pack(
 def _check_folder(source: Source, folder: Path) -> None:
     """Refuse a place for the shards that is taken, cannot be, or lies in the source."""
     where = f"--pack {folder}"
-    inside = {Path(root) for root in (source.path, *_folders(source)) if root is not None}
-    if any(root.is_dir() and folder.resolve().is_relative_to(root.resolve()) for root in inside):
-        raise InputError(where, "lies inside the source, which is never written to", "name a place outside")
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise InputError(where, "is a link" if folder.is_symlink() else "is a file", "give the name of a new folder")
-    if not is_free(folder):
-        raise InputError(where, "the folder is not empty", "give the name of a new folder")
+    if folder.is_symlink():
+        raise InputError(where, "is a link", "give the name of a new folder")
+    check_new_folder("--pack", folder, protect(source))
     if not folder.absolute().parent.is_dir():
         raise InputError(where, "its folder does not exist", "make the folder first")
-
-
-def _folders(source: Source) -> set[Path]:
-    """Return the folders that a table's images lie in, but for the table's own, where people work."""
-    if source.path is None or source.path.is_dir():
-        return set()
-    files = [file for split in source.splits.values() for file in split.files or ()]
-    return {file.parent for file in files if isinstance(file, Path)} - {source.path.parent}
 
 
 def _encode(split: Split, index: int) -> tuple[str, bytes]:

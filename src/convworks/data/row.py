@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,11 +50,20 @@ def read_table(path: Path) -> Any:
     """Map an Arrow file (stream or file format) into memory, as `datasets.save_to_disk` writes it."""
     pyarrow = arrow(path)
     check_regular(path)
-    mapped = pyarrow.memory_map(str(path))
+    mapped = pyarrow.memory_map(os.fsencode(path))
     try:
         return pyarrow.ipc.open_stream(mapped).read_all()
     except pyarrow.ArrowInvalid:
         return pyarrow.ipc.open_file(mapped).read_all()
+
+
+@contextmanager
+def parquet_file(path: Path) -> Iterator[Any]:
+    """Open a Parquet file, whatever it is called: pyarrow takes names as text in UTF-8 alone, or as bytes."""
+    pyarrow = arrow(path)
+    check_regular(path)
+    with pyarrow.OSFile(os.fsencode(path)) as file, pyarrow.parquet.ParquetFile(file) as table:
+        yield table
 
 
 def _group(row: Row) -> Any:
@@ -61,7 +73,7 @@ def _group(row: Row) -> Any:
         key = (row.table, row.table.stat().st_mtime_ns, row.column, row.group)
         with _lock:
             if key not in _kept:
-                _kept[key] = _read(row, pyarrow)
+                _kept[key] = _read(row)
             _kept.move_to_end(key)
             while len(_kept) > 1 and sum(entry.nbytes for entry in _kept.values()) > KEPT:
                 _kept.popitem(last=False)
@@ -70,11 +82,10 @@ def _group(row: Row) -> Any:
         raise InputError(row, f"cannot be read ({str(error).splitlines()[0]})", "fetch the file again") from None
 
 
-def _read(row: Row, pyarrow: Any) -> Any:
+def _read(row: Row) -> Any:
     if row.group is None:
         return read_table(row.table).column(row.column)
-    check_regular(row.table)
-    with pyarrow.parquet.ParquetFile(row.table) as file:
+    with parquet_file(row.table) as file:
         return file.read_row_group(row.group, columns=[row.column], use_threads=False).column(row.column)
 
 

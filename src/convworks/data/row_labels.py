@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from convworks.data.labels import Names, cut
-from convworks.data.row import Row, arrow, read_table
+from convworks.data.row import Row, arrow, parquet_file, read_table
 from convworks.errors import InputError
-from convworks.files import check_regular
 
 PARQUET, ARROW = "parquet", "arrow"
 #: Columns that are taken where several could be meant; the first that there is.
@@ -36,8 +35,7 @@ def read_labels(path: Path) -> Labels:
             schema = table.schema
             values = table.select(chosen).to_pylist()
         else:
-            check_regular(path)
-            with pyarrow.parquet.ParquetFile(path) as file:
+            with parquet_file(path) as file:
                 schema = file.schema_arrow
                 image, chosen = _columns(path, schema)
                 groups = [

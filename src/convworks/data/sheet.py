@@ -13,7 +13,7 @@ from convworks.data.fit_text import fitted
 from convworks.data.labels import members
 from convworks.data.preprocess import fit_image
 from convworks.data.source import Source, Split
-from convworks.errors import InputError
+from convworks.errors import InputError, visible
 from convworks.files import atomic
 
 ROWS, COLUMNS = 10, 10
@@ -76,9 +76,9 @@ def _rows(source: Source, split: Split) -> list[tuple[str, int, list[int]]]:
 def _title(source: Source, split: Split, rows: int) -> str:
     split_name = next(name for name, entry in source.splits.items() if entry is split)
     if not source.classes:
-        return f"{source.name}: {len(split):,} images without classes"
+        return f"{visible(source.name)}: {len(split):,} images without classes"
     some = f"{rows} of {len(source.classes)}" if rows < len(source.classes) else f"{len(source.classes)}"
-    return f"{source.name}, {split_name}: {len(split):,} images, {some} classes"
+    return f"{visible(source.name)}, {split_name}: {len(split):,} images, {some} classes"
 
 
 def _tile(split: Split, index: int, decoding: Decoding) -> Image.Image:

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from convworks.data.formats import SUFFIXES
 from convworks.data.labels import Names
-from convworks.data.named import cache_folder
+from convworks.data.named import NoCacheError, cache_folder
 from convworks.data.signature import state_of
 from convworks.data.tar_members import BLOCK, cut_short, end_of, tar_members
 from convworks.errors import InputError
@@ -40,7 +40,11 @@ def index_tar(path: Path) -> TarIndex:
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "check the shard and its permissions") from None
     known = {"version": VERSION, "path": identity, "state": state}
-    place = cache_folder() / "shards" / f"{hashlib.sha256(identity.encode('utf-8', 'replace')).hexdigest()[:32]}.json"
+    name = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
+    try:
+        place = cache_folder() / "shards" / f"{name}.json"
+    except NoCacheError:
+        return _read(path, state[0])
     if (kept := _remembered(place, known)) is not None:
         return kept
     found = _read(path, state[0])

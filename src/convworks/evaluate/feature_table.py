@@ -17,6 +17,7 @@ from convworks.data.labels import Labels
 from convworks.data.load import Loaded
 from convworks.data.row import arrow
 from convworks.data.source import Source
+from convworks.errors import visible
 from convworks.evaluate.features import features, named_pool
 from convworks.evaluate.predictor import Predictor, choose_split
 from convworks.files import write_bytes
@@ -67,8 +68,9 @@ def write_table(path: Path, table: FeatureTable) -> None:
     """Write a table as .npz or .parquet, by its name.
 
     The archive holds name, split, label and class of each image, `classes`, and an array [n, f] for each tap. The
-    Parquet file holds the same as columns, those of taps as lists of f float32. `class` is left out, and `label` is a
-    row of 0 and 1, where an image shows any number of classes.
+    Parquet file holds the same as columns, those of taps as lists of f float32; a name that is no UTF-8, which Parquet
+    does not hold, has escapes there. `class` is left out, and `label` is a row of 0 and 1, where an image shows any
+    number of classes.
     """
     several = table.labels.ndim == 2
     columns: dict[str, Any] = {"name": np.array(table.names), "split": np.array(table.splits), "label": table.labels}
@@ -81,6 +83,7 @@ def write_table(path: Path, table: FeatureTable) -> None:
         write_bytes(path, file.getvalue())
         return
     pyarrow = arrow(path)
+    columns["name"] = np.array([_utf8(name) for name in table.names])
     cells = {
         name: _lists(pyarrow, values) if values.ndim == 2 else pyarrow.array(values) for name, values in columns.items()
     }
@@ -88,6 +91,14 @@ def write_table(path: Path, table: FeatureTable) -> None:
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(cells), buffer)
     write_bytes(path, buffer.getvalue())
+
+
+def _utf8(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return visible(name)
+    return name
 
 
 def _lists(pyarrow: Any, values: np.ndarray) -> Any:

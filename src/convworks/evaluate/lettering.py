@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from convworks.data.fit_text import fitted
 from convworks.data.fit_text import shorten as shorten
+from convworks.errors import visible
 
 #: Run-time type checks hold an int to be no float.
 Number = float | int
@@ -75,7 +76,7 @@ def write(
 
 def _parts(text: str) -> list[tuple[str, str]]:
     """Split into runs of words of one font; a word that the plain font lacks glyphs for goes to the other."""
-    words = [word + " " for word in text.split(" ")]
+    words = [word + " " for word in visible(text).split(" ")]
     words[-1] = words[-1][:-1]
     runs = groupby(words, lambda word: PLAIN if all(_has(PLAIN, letter) for letter in word) else WIDE)
     return [(kind, "".join(run)) for kind, run in runs]

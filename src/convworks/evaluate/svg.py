@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from html import escape
+import html
 
 from PIL import Image
 
+from convworks.errors import visible
 from convworks.evaluate.drawing import PALETTE, Circle, Drawing, Line, Picture, Polygon, Rectangle, Shape, Text
 from convworks.evaluate.raster import MARGIN, data_uri, png_bytes
 
@@ -26,6 +27,11 @@ DARK = {
     "brown": "#bd9073",
 }
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, "DejaVu Sans", sans-serif'
+
+
+def escape(text: str) -> str:
+    """Return a text as XML; what that cannot hold, or moves what is beside it, as escapes of Python."""
+    return html.escape(visible(text))
 
 
 def to_svg(drawing: Drawing) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -29,6 +30,12 @@ def check_place(out: Path | None, kind: str) -> None:
     if out is not None and (out / RECORD).exists():
         remedy = f"give the name of a new folder, or go on: {resume_command(kind, out)}"
         raise InputError(f"--out {out}", "an experiment is in it", remedy)
+
+
+def storage_file(url: str) -> Path | None:
+    """Return the file of an Optuna storage; None where it is a server."""
+    found = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?", url)
+    return Path(found[1]) if found else None
 
 
 def resume_command(kind: str, place: Path) -> str:

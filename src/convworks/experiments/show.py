@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from convworks.console import clock
+from convworks.console import bar_console, clock, on_terminal, say_on
+from convworks.errors import visible
 from convworks.evaluate.merit import reached
 
 
@@ -61,7 +62,7 @@ class Plain:
 
     def write(self, text: str) -> None:
         """Write a line."""
-        print(text, file=self.stream, flush=True)
+        say_on(self.stream, text)
 
 
 class Bar(Plain):
@@ -71,10 +72,9 @@ class Bar(Plain):
 
     def __init__(self, total: int) -> None:
         super().__init__(total)
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-        self.console = Console(file=self.stream)
+        self.console = bar_console()
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
         self.bar = Progress(
             *columns,
@@ -107,7 +107,7 @@ class Bar(Plain):
     def write(self, text: str) -> None:
         """Print above the bar what stays; the passing numbers are in it."""
         if not text.startswith("run "):
-            self.console.print(text, highlight=False, soft_wrap=True)
+            self.console.print(visible(text), soft_wrap=True)
 
     def _update(self) -> None:
         done = self.ended + sum(self.shares.values())
@@ -116,4 +116,4 @@ class Bar(Plain):
 
 def show(total: int) -> Plain:
     """Return the display that suits standard error."""
-    return Bar(total) if sys.stderr.isatty() else Plain(total)
+    return Bar(total) if on_terminal() else Plain(total)

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from convworks import files
+from convworks.bundle.tensors import load_tensors
 from convworks.errors import InputError
 from convworks.layers.values import require_sound
 from convworks.partial import TEMPORARY
@@ -43,7 +44,7 @@ def load_checkpoint(folder: Path, step: int | None = None) -> tuple[dict[str, Te
     weights = folder / f"{name_of(step)}.safetensors"
     if not weights.is_file() or files.sha256(weights) != wanted:
         raise InputError(weights, "does not have the checksum that its checkpoint names", remedy(step))
-    tensors = load_file(weights)
+    tensors = load_tensors(weights)
     require_sound(weights, tensors, remedy(step))
     return tensors, state
 

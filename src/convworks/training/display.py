@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
-from convworks.console import clock, say
+from convworks.console import bar_console, clock, on_terminal, say
 from convworks.evaluate.merit import NAMES, main, reached, written
 from convworks.training.loop import Events, Setup
 from convworks.training.progress import Progress
@@ -44,11 +43,10 @@ class Bar(Plain):
 
     def __init__(self) -> None:
         super().__init__()
-        from rich.console import Console
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
-        self.console = Console(stderr=True)
+        self.console = bar_console()
         self.bar = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -82,12 +80,12 @@ class Bar(Plain):
 
     def epoch_ended(self, setup: Setup, progress: Progress) -> None:
         """Print the epoch's line above the bar."""
-        self.console.print(summary(setup, progress), highlight=False, soft_wrap=True)
+        self.console.print(summary(setup, progress), soft_wrap=True)
 
 
 def display() -> Plain:
     """Return the display that suits standard error."""
-    return Bar() if sys.stderr.isatty() else Plain()
+    return Bar() if on_terminal() else Plain()
 
 
 def describe(setup: Setup, progress: Progress) -> str:

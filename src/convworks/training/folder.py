@@ -15,8 +15,8 @@ from typing import Any
 
 from convworks import files, locks
 from convworks.config import build, to_json
-from convworks.data.source import Source
 from convworks.errors import InputError
+from convworks.outputs import Protected, check_empty, check_new_folder
 from convworks.partial import TEMPORARY
 from convworks.signed import Kind, read_signed, write_signed
 from convworks.training.config import RunConfig
@@ -51,22 +51,16 @@ def claim(out: Path | None, recipe: str) -> Path:
 
 def check_free(out: Path) -> None:
     """Refuse a folder that something is in already."""
-    parent = next(p for p in (out, *out.parents) if p.exists() or p.is_symlink())
-    if not parent.is_dir():
-        what = "is a file" if parent.exists() else "is a link that leads nowhere"
-        raise InputError(f"--out {out}", f"{parent} {what}", "give the name of a new folder")
     if (out / RECORD).exists():
         raise InputError(
             f"--out {out}", "a run is in it", f"give the name of a new folder, or go on: {resume_command(out)}"
         )
-    if not files.is_free(out):
-        raise InputError(f"--out {out}", "the folder is not empty", "give the name of a new folder")
+    check_empty("--out", out)
 
 
-def check_outside(out: Path, source: Source) -> None:
-    """Refuse a folder inside the source, which is never written to (a run there would become a class)."""
-    if source.path is not None and source.path.is_dir() and out.resolve().is_relative_to(source.path.resolve()):
-        raise InputError(f"--out {out}", "lies inside the source, which is never written to", "name a place outside")
+def check_new(out: Path | None, recipe: str, protected: Protected) -> None:
+    """Refuse a new run where something is, where it cannot be written, and among what is read (as one class more)."""
+    check_new_folder("--out", claim(out, recipe), protected)
 
 
 @contextlib.contextmanager

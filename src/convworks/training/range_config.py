@@ -31,5 +31,5 @@ class Sweep:
 
     def rates(self) -> tuple[float, ...]:
         """Return the learning rate of each step; both ends are among them."""
-        growth = self.highest / self.lowest
-        return tuple(self.lowest * growth ** (number / (self.steps - 1)) for number in range(self.steps))
+        shares = [number / (self.steps - 1) for number in range(self.steps)]
+        return tuple(self.lowest ** (1 - share) * self.highest**share for share in shares)  # their ratio may overflow

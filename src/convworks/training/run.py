@@ -88,7 +88,7 @@ def _joined(
     started: float,
 ) -> dict[str, Any]:
     """Train as one of the processes; all but the first return nothing."""
-    check_tracking(config)
+    check_tracking(config, source)
     check_machine(config, source, world)
     fresh = resume is None or not steps(resume / "checkpoints")
     setup, material = prepare(world, config, source, loss, fresh=fresh)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from convworks.config import to_json
 from convworks.errors import InputError
@@ -105,6 +107,12 @@ def tracking_uri() -> str:
     if "://" in given or given.startswith("databricks"):
         return given
     return Path(given.removeprefix("file:")).absolute().as_uri()
+
+
+def tracking_folder() -> Path | None:
+    """Return the folder that MLflow writes into; None where it is a server or a database."""
+    uri = tracking_uri()
+    return Path(url2pathname(urlsplit(uri).path)) if uri.startswith("file:") else None
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

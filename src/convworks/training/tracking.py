@@ -15,13 +15,16 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from convworks.console import say
+from convworks.data.protect import protect
+from convworks.data.source import Source
 from convworks.errors import ConvworksError, InputError
 from convworks.evaluate.merit import figure, main
+from convworks.outputs import check_outside
 from convworks.training.config import RunConfig
 from convworks.training.loop import Events, Setup
 from convworks.training.progress import Progress, Row
 from convworks.training.recorder import RunInterruptedError
-from convworks.training.track_mlflow import MLflow, tracking_uri
+from convworks.training.track_mlflow import MLflow, tracking_folder, tracking_uri
 from convworks.training.track_point import Point
 from convworks.training.track_tensorboard import TensorBoard
 
@@ -102,11 +105,13 @@ def named(rows: Iterable[Row], prefixes: Mapping[str, str]) -> Iterator[tuple[st
             yield name, float(value), int(row["step"])
 
 
-def check_tracking(config: RunConfig) -> None:
-    """Raise InputError where a package is missing, before any work is done."""
+def check_tracking(config: RunConfig, source: Source) -> None:
+    """Raise InputError where a package is missing, or would write into the source, before any work is done."""
     for name in config.tracking:
         if importlib.util.find_spec(name) is None:
             raise InputError(f"tracking {name}", f"the package {name} is not installed", INSTALL)
+    if "mlflow" in config.tracking and (place := tracking_folder()) is not None:
+        check_outside("tracking mlflow", place, protect(source))
 
 
 @contextlib.contextmanager
