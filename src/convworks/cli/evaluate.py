@@ -12,6 +12,7 @@ import numpy as np
 
 from convworks.cli.answer import Answer, accuracy_line, percent, repeated, table
 from convworks.console import downloading
+from convworks.data.labels import nfc
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
 from convworks.files import atomic_folder
@@ -39,6 +40,7 @@ def run(
     started = time.perf_counter()
     from convworks.evaluate.ensemble import PROBABILITY
     from convworks.evaluate.protocol import CENTER, named
+    from convworks.evaluate.seen import NOTES, seen
 
     for name in protocols:
         named(name)
@@ -75,7 +77,7 @@ def run(
         answers.append(predictions)
     # With several protocols, what follows is of the first: choosing by the figures would flatter it.
     predictions, values = answers[0], {"bundles": [str(path) for path in bundles], "data": data, **rows[0]}
-    note = NOTES.get(predictions.split, "")
+    note = NOTES.get(seen([predictor.bundle.record for predictor in loaded], source, predictions.split) or "", "")
     values |= {"note": note}
     lines = [accuracy_line(predictions.split, values), *([f"note: {note}"] if note else [])]
     lines += [_figure(name, key, values) for name, key in _SHOWN if key in values]
@@ -132,7 +134,7 @@ def _of_one_kind(bundles: Sequence[Path]) -> tuple[list[Path], bool]:
     described = [read_description(path)[0] for path in found]
     first = described[0]
     for path, other in zip(found, described, strict=True):
-        if other["classes"] != first["classes"]:
+        if list(map(nfc, other["classes"])) != list(map(nfc, first["classes"])):
             reason = f"has other classes than {found[0]}"
             raise InputError(path, reason, "an ensemble needs the same classes in the same order")
         if other["format"] != first["format"]:
@@ -245,10 +247,6 @@ def _report(
     return out / page.name, errors.within(out)
 
 
-NOTES = {
-    "train": "a network that was trained on these images does better on them than on new ones",
-    "validation": "a network whose epoch was chosen on these images does a little better on them than on new ones",
-}
 _SHOWN = (
     ("top-5 accuracy", "top5"),
     ("balanced accuracy", "balanced_accuracy"),

@@ -86,7 +86,7 @@ def features(
     out: Annotated[Path, typer.Option(help="The file (.npz or .parquet); an older one is replaced.")] = Path(
         "features.npz"
     ),
-    split: Annotated[str | None, typer.Option(help="train, validation or test.  [default: all that there are]")] = None,
+    split: Annotated[str | None, typer.Option(help="train, validation or test.  [default: all images]")] = None,
     pool: Pooling = "average",
     device: Device = "auto",
     as_json: Json = False,

@@ -14,6 +14,7 @@ from convworks.console import counting
 from convworks.data import cache
 from convworks.data.cached import DECODER
 from convworks.data.decode import decode
+from convworks.data.image_names import heic_available
 from convworks.data.labels import present
 from convworks.data.load_files import Damage, each, summarise
 from convworks.data.place import Place, container, read_bytes
@@ -96,7 +97,9 @@ def _damaged(name: str, split: Split) -> list[Damage]:
         decode(files[index], channels=None, at_least=LEAST)
 
     local = not any(isinstance(container(file), str) for file in files)  # what is behind an address may be repaired
-    signature = signature_of(files, f"damaged, {DECODER}") if local and locks.AVAILABLE and cache.limit() else None
+    signature = None
+    if local and locks.AVAILABLE and cache.limit():
+        signature = signature_of(files, f"damaged, {DECODER}, HEIC {heic_available()}")
     note = cache.folder() / f"{signature}{cache.DAMAGED}"
     if signature is not None:
         with suppress(InputError, ValueError, TypeError):  # without a note, or with a damaged one, they are looked at

@@ -14,6 +14,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from convworks.data.encoded import open_encoded
 from convworks.data.formats import NUMPY
+from convworks.data.heic import HeicError
 from convworks.data.jpeg import DamagedError, decode_jpeg
 from convworks.data.picture import Picture, picture_of
 from convworks.data.place import Place, open_bytes, read_bytes
@@ -164,6 +165,8 @@ def _explained(path: object) -> Iterator[None]:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         pixels, limit, *_ = [*re.findall(r"\d+", str(error)), "?", "?"]
         raise InputError(path, f"has {pixels} pixels, more than {limit}", "scale it down, or remove it") from None
+    except HeicError as error:
+        raise InputError(path, str(error), "install it, or convert the image") from None
     except UnidentifiedImageError:
         raise InputError(path, "is no image in a format that is read here", "convert, repair or remove it") from None
     except DamagedError as error:
