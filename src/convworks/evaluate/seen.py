@@ -18,7 +18,7 @@ NOTES = {
 
 
 def images_of(source: Source) -> dict[str, str]:
-    """Return the checksums of what a run trains and validates on, and of both together: its source may not divide them."""
+    """Return the checksums of what a run trains and validates on, and of both: a source may not divide them."""
     parts = {TRAIN: [TRAIN], VALIDATION: [VALIDATION], BOTH: [TRAIN, VALIDATION]}
     return {part: images_digest(source, names) for part, names in parts.items()}
 
