@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from workplace import Place, Rows, check_row, evaluate, predict, train
 
-from convworks.data import image_names
+from convworks.data import heic, image_names
 from convworks.data.image_names import is_image
 
 
@@ -107,11 +107,15 @@ ROWS: Rows = {
     ),
     "a split of HEIC": (
         lambda p: train(images(p, *product("train", "a b"), "test/a/1.heic")),
-        "data/test | no images (1 other files, 1 of them HEIC) | convworks[heic]",
+        "data/test | no images (1 other file, 1 of them HEIC) | convworks[heic]",
     ),
     "predict HEIC": (
         lambda p: predict(p.bundle(), images(p, "1.heic")),
         "data | holds no images | pip install 'convworks[heic]'",
+    ),
+    "predict one HEIC image": (
+        lambda p: predict(p.bundle(), p.write("x.jpg", b"\0\0\0\x18ftypheic" + bytes(99))),
+        "x.jpg | is HEIC, which needs pillow-heif (pip install 'convworks[heic]')",
     ),
     "one HEIC image as data": (lambda p: train(p.write("x.heic", "x")), "x.heic | single image | class folders"),
     "predict what is hidden": (
@@ -154,4 +158,5 @@ def test_bad_input(
     name: str, place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image_names, "heic_available", lambda: False)
+    monkeypatch.setattr(heic, "teach_pillow", lambda: False)
     check_row(ROWS[name], place, capsys)

@@ -92,7 +92,7 @@ BAD = {
     "nothing": ([], "holds no images (0 other files)"),
     "empty class": (["a/1.png", "b/1.txt"], "is a class folder without images"),
     "empty class in train": (["train/a/1.png", "train/b/x", "test/a/1.png", "test/b/1.png"], "without images (1 other"),
-    "empty split": (["train/a/1.png", "train/b/1.png", "test/a/1.txt"], "test: holds no images (1 other files)"),
+    "empty split": (["train/a/1.png", "train/b/1.png", "test/a/1.txt"], "test: holds no images (1 other file)"),
     "flat split": (["train/a/1.png", "train/b/1.png", "test/1.png"], "test: holds no class folders"),
     "flat splits": (["train/1.png", "test/1.png"], "train hold no class folders"),
     "two validations": (["train/a/1.png", "val/a/1.png", "valid/a/1.png"], "has both val/ and valid/"),
@@ -108,6 +108,7 @@ BAD = {
         ["Training/a/1.png", "Testing/a/1.png", "more/a/1.png", "old/1.heic", "docs/x.md"],
         "has images in more/, old/ beside the splits Testing/, Training/; call them train, val or test, or move",
     ),
+    "nothing in splits": (["test/a/.DS_Store"], "holds no files in test/; sort images into train/CLASS/"),
     "flat splits beside others": (["train/1.png", "test/1.png", "c/1.png"], "test, train hold no class folders"),
     "called like splits": (
         ["seg_train/seg_train/a/1.png", "seg_test/seg_test/a/1.png", "seg_pred/1.png"],
@@ -191,6 +192,15 @@ def test_reasons_for_leaving_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "b/.2.png": "hidden",
         "b/list.csv": "not images",
     }
+
+
+@pytest.mark.parametrize("below", ["", "a", "a/deep"])
+def test_an_empty_split_is_none(tmp_path: Path, below: str) -> None:
+    write(tmp_path, "train/a/1.png", "train/b/1.png")
+    (tmp_path / "Testing" / below).mkdir(parents=True)
+    (tmp_path / "Testing" / below / ".DS_Store").touch()
+    source = open_source(tmp_path)
+    assert (list(source.splits), source.left_out) == (["train"], {"Testing/": "empty"})
 
 
 def test_a_class_may_lack_in_validation_and_test(tmp_path: Path) -> None:

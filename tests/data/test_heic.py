@@ -31,11 +31,13 @@ def test_content(head: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["x.heic", "x.jpg"])
 def test_without_pillow_heif_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(heic, "_registered", heic._registered.__wrapped__)
+    monkeypatch.setattr(heic, "teach_pillow", heic.teach_pillow.__wrapped__)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / name).write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(100))
     for look in (lambda path: decode(path, channels=None), probe):
-        with pytest.raises(InputError, match=r"is HEIC, which needs pillow-heif.*; pip install 'convworks\[heic\]'"):
+        with pytest.raises(
+            InputError, match=r"is HEIC, which needs pillow-heif \(pip install 'convworks\[heic\]'\); install it"
+        ):
             look(tmp_path / name)
 
 
@@ -62,5 +64,5 @@ def test_with_pillow_heif_they_are_images(tmp_path: Path, monkeypatch: pytest.Mo
     seen = probe(turned)
     assert (seen.format, seen.width, seen.height) == ("HEIF", 48, 64)
     monkeypatch.setattr(image_names, "heic_available", lambda: False)
-    with pytest.raises(InputError, match=r"a: is a class folder without images \(1 other files, 1 of them HEIC\); pip"):
+    with pytest.raises(InputError, match=r"a: is a class folder without images \(1 other file, 1 of them HEIC\); pip"):
         open_source(tmp_path / "set")

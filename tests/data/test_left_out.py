@@ -28,12 +28,12 @@ def test_lines() -> None:
     left_out |= {"x.csv": "not images", "a/.git/": "hidden", "README": "not images", "a/1.png": "odd"}
     assert lines(left_out) == [
         "10 .txt in a/, b/, c/ and 2 more folders (not images)",
-        "1 files without ending in ./ (not images)",
+        "1 file without ending in ./ (not images)",
         "1 .csv in ./ (not images)",
         "1 .png in a/ (odd)",
-        "1 folders in a/ (hidden)",
+        "1 folder in a/ (hidden)",
     ]
     assert line("set", left_out) == (
-        "left out of set: 10 .txt in a/, b/, c/ and 2 more folders (not images); 1 files without ending in ./ "
+        "left out of set: 10 .txt in a/, b/, c/ and 2 more folders (not images); 1 file without ending in ./ "
         "(not images); 1 .csv in ./ (not images); 2 more kinds (convworks data lists them)"
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from convworks.data.formats import SUFFIXES
 from convworks.data.image_names import is_image
-from convworks.data.left_out import counted, reasons, remedy
+from convworks.data.left_out import EMPTY, counted, reasons, remedy
 from convworks.data.source import Source, Split
 from convworks.data.split_names import ALL, TRAIN, refuse_beside, split_of, split_within, splits_by_name
 from convworks.data.walk import children, holds_images, walk
@@ -50,9 +50,12 @@ def _open_splits(root: Path, named: list[str], beside: list[str], files: list[st
     chosen = splits_by_name(root, named)
     refuse_beside(root, named, [name for name in beside if holds_images(root / name)])
     left_out = [*files, *(f"{name}/{child}" for name in beside for child in walk(root / name))]
-    splits = {}
+    splits, empty = {}, []
     for split, name in chosen.items():
         folders, loose = children(root / name)
+        if split != TRAIN and next(walk(root / name), None) is None:
+            empty.append(f"{name}/")
+            continue
         if not folders:
             raise InputError(root / name, "holds no class folders", f"sort the images into {name}/CLASS/")
         splits[split] = listed = _list(root, folders, f"{name}/", empty=split != TRAIN)
@@ -62,7 +65,9 @@ def _open_splits(root: Path, named: list[str], beside: list[str], files: list[st
             raise InputError(
                 root / name, f"holds no images {counted(others)}", remedy(others, "add some, or remove it")
             )
-    return _build(root, splits, left_out)
+    if not splits:
+        raise InputError(root, f"holds no files in {', '.join(empty)}", "sort images into train/CLASS/")
+    return _build(root, splits, left_out, empty)
 
 
 def _open_flat(root: Path, files: list[str]) -> Source:
@@ -80,7 +85,7 @@ class _ClassFiles:
     others: list[str] = field(default_factory=list)
 
 
-def _build(root: Path, splits: Mapping[str, _ClassFiles], left_out: list[str]) -> Source:
+def _build(root: Path, splits: Mapping[str, _ClassFiles], left_out: list[str], empty: Iterable[str] = ()) -> Source:
     """Put a source together; classes are the folders that hold images in any split."""
     found = {folder for listed in splits.values() for folder, names in listed.images.items() if names}
     classes = tuple(sorted(found - {""}))
@@ -98,7 +103,7 @@ def _build(root: Path, splits: Mapping[str, _ClassFiles], left_out: list[str]) -
             )
             for split, listed in splits.items()
         },
-        left_out=reasons(left_out),
+        left_out={**reasons(left_out), **dict.fromkeys(empty, EMPTY)},
     )
 
 

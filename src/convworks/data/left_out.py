@@ -12,13 +12,13 @@ from convworks.data.image_names import is_heic, is_hidden, is_image
 
 FOLDERS = 3  # so many are named in a line
 KINDS = 3  # in the one line for all
-BESIDE, HIDDEN, OTHER = "beside the class folders", "hidden", "not images"
+BESIDE, HIDDEN, OTHER, EMPTY = "beside the class folders", "hidden", "not images", "empty"
 NO_HEIC = f"HEIC, for which pillow-heif is not installed: {HEIC_EXTRA}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """So many files of one ending in one folder that are left out for one reason; a hidden folder has the ending /."""
+    """So many files of one ending in one folder that are left out for one reason; a folder has the ending /."""
 
     ending: str
     folder: str
@@ -48,8 +48,9 @@ def lines(left_out: Mapping[str, str]) -> list[str]:
     for (ending, reason), parts in ranked:
         folders = ", ".join(each.folder for each in parts[:FOLDERS])
         more = f" and {len(parts) - FOLDERS:,} more folders" if len(parts) > FOLDERS else ""
-        kind = {"/": "folders", "": "files without ending"}.get(ending, ending)
-        written.append(f"{sum(each.count for each in parts):,} {kind} in {folders}{more} ({reason})")
+        count = sum(each.count for each in parts)
+        kind = {"/": _plural("folder", count), "": f"{_plural('file', count)} without ending"}.get(ending, ending)
+        written.append(f"{count:,} {kind} in {folders}{more} ({reason})")
     return written
 
 
@@ -68,7 +69,7 @@ def remedy(left_out: Iterable[str], otherwise: str) -> str:
 def counted(left_out: Sequence[str]) -> str:
     """Say in brackets how many files are no images where images are missed, and how many of these are HEIC."""
     heic = sum(is_heic(name) and not is_hidden(name) for name in left_out)
-    return f"({len(left_out)} other files" + (f", {heic} of them HEIC)" if heic else ")")
+    return f"({len(left_out)} other {_plural('file', len(left_out))}" + (f", {heic} of them HEIC)" if heic else ")")
 
 
 def _reason(name: str) -> str:
@@ -77,6 +78,10 @@ def _reason(name: str) -> str:
     if is_image(name):
         return BESIDE
     return NO_HEIC if is_heic(name) else OTHER
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
 
 
 def _place(name: str) -> tuple[str, str]:
