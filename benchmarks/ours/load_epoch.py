@@ -19,7 +19,7 @@ from convworks.data.batches import Samples, batches, normalise
 from convworks.data.config import AugmentConfig
 from convworks.data.load import load_split
 from convworks.data.preprocess import Preprocessing
-from convworks.data.source import open_source
+from convworks.data.source import open_source, training_split
 from convworks.hardware import keep_memory
 
 STORED, SIZE = (256, 256), (224, 224)  # what is kept, and what the network reads
@@ -46,7 +46,7 @@ def main() -> None:
     keep_memory(torch.device("cpu"))  # as every run does
     preprocessing = Preprocessing(size=STORED, channels=3, fit="crop", mean=MEAN, std=STD)
     started = time.perf_counter()
-    split = open_source(args.root).splits["train"]
+    split = training_split(open_source(args.root))
     samples = Samples(images=load_split(split, preprocessing).images, labels=torch.from_numpy(split.labels))
     loaded = time.perf_counter()
     images = epoch(samples, 0)

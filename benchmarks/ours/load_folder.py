@@ -12,7 +12,7 @@ from pathlib import Path
 
 from convworks.data.load import load_images
 from convworks.data.preprocess import Preprocessing
-from convworks.data.source import open_source
+from convworks.data.source import open_source, training_split
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     args = parser.parse_args()
     preprocessing = Preprocessing(size=(args.size,) * 2, channels=3, fit="crop", mean=(0,) * 3, std=(1,) * 3)
     started = time.perf_counter()
-    images = load_images(open_source(args.root).splits["train"], preprocessing)
+    images = load_images(training_split(open_source(args.root)), preprocessing)
     seconds = time.perf_counter() - started
     print(json.dumps({"seconds": seconds, "images": len(images)}))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convworks.console import downloading
+from convworks.data.labels import finder
 from convworks.data.protect import protect
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
@@ -121,15 +122,18 @@ def _pictures(
     from convworks.evaluate.predictor import choose_split
 
     chosen = [choose_split(source, split)[1]] if split is not None else list(source.splits.values())
-    places = {name: (each, at) for each in chosen for at, name in enumerate(each.names)}
-    missing = [name for name in names if name not in places]
+    samples = [(each, at) for each in chosen for at in range(len(each))]
+    place = finder(name for each in chosen for name in each.names)
+    missing = [name for name in names if place(name) is None]
     if missing:
         reason = f"has no {missing[0]!r}, nor {len(missing) - 1:,} more of {len(names):,} images that are compared"
         raise InputError(source.where, reason, "give the source that the predictions are of")
     preprocessing = shown or Preprocessing(size=(SIDE, SIDE), channels=3, fit="crop", mean=(0.0,) * 3, std=(1.0,) * 3)
 
     def image(name: str) -> np.ndarray:
-        each, at = places[name]
+        at_all = place(name)
+        assert at_all is not None
+        each, at = samples[at_all]
         found: np.ndarray = load_images(each.select(np.array([at])), preprocessing)[0].permute(1, 2, 0).numpy()
         return found
 

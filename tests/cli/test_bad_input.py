@@ -156,10 +156,6 @@ FOLDERS: Rows = {
         "data/a/up | links back | remove the link",
     ),
     "object array": (lambda p: train(p.folder({"a/x.npy": "\x93NUMPY"})), "a/x.npy | no .npy array | numpy.save"),
-    "validation lacks a class": (
-        lambda p: [p.folder(name="data/train"), p.folder(name="data/val", classes="a")] and train("data"),
-        "data | validation has no image of class 'b' | add images",
-    ),
     "validation adds a class": (
         lambda p: [p.folder(name="data/train"), p.folder(name="data/val", classes="abc")] and train("data"),
         "data | validation has class 'c' | add it to train",
@@ -363,7 +359,7 @@ USING: Rows = {
     "no labels": (lambda p: evaluate(p.bundle(), p.images("x")), "x | without labels | convworks predict"),
     "absent split": (
         lambda p: [*evaluate(p.bundle(), p.folder()), "--split", "test"],
-        "--split | no split 'test' | it has: train",
+        "--split | no split 'test' | it has: all",
     ),
     "ensemble of strangers": (
         lambda p: ["evaluate", *foreign(p), "--data", p.folder()],
@@ -670,24 +666,24 @@ def tar(p: Place, *names: str) -> str:
 
 SHARDS: Rows = {
     "lost shard": (
-        lambda p: train(shards(p, "train-000001.tar")),
-        "packed/index.json | names train-000001.tar, which does not exist | fetch it, or pack the set again",
+        lambda p: train(shards(p, "all-000001.tar")),
+        "packed/index.json | names all-000001.tar, which does not exist | fetch it, or pack the set again",
     ),
     "truncated index": (
         lambda p: [shards(p), cut(p, "packed/index.json", 200)] and train("packed"),
         "packed/index.json | is damaged JSON | fetch the index again",
     ),
     "truncated shard": (
-        lambda p: [shards(p), cut(p, "packed/train-000000.tar", 5000)] and train("packed"),
-        "packed/train-000000.tar | has 5,000 bytes, but 10,240 in packed/index.json | fetch it again",
+        lambda p: [shards(p), cut(p, "packed/all-000000.tar", 5000)] and train("packed"),
+        "packed/all-000000.tar | has 5,000 bytes, but 10,240 in packed/index.json | fetch it again",
     ),
     "truncated shard without index": (
-        lambda p: [shards(p, "index.json"), cut(p, "packed/train-000000.tar", 4096)] and train("packed"),
-        "packed/train-000000.tar | is cut short or damaged after 4,096 bytes | fetch it again",
+        lambda p: [shards(p, "index.json"), cut(p, "packed/all-000000.tar", 4096)] and train("packed"),
+        "packed/all-000000.tar | is cut short or damaged after 4,096 bytes | fetch it again",
     ),
     "damaged member": (
-        lambda p: [shards(p), p.flip_at("packed/train-000000.tar", 600)] and train("packed"),
-        "packed/train-000000.tar!000000000.png | checksum differs from the index | fetch it again",
+        lambda p: [shards(p), p.flip_at("packed/all-000000.tar", 600)] and train("packed"),
+        "packed/all-000000.tar!000000000.png | checksum differs from the index | fetch it again",
     ),
     "member twice": (
         lambda p: train(tar(p, "a.png", "a.cls", "a.png")),
@@ -771,7 +767,7 @@ MEASURING: Rows = {
     ),
     "comparison of no split": (
         lambda p: ["compare", p.bundle(), "bundle", "--data", p.folder(), "--split", "test"],
-        "--split | no split 'test' | it has: train",
+        "--split | no split 'test' | it has: all",
     ),
     "comparison of a split of nothing": (
         lambda p: ["compare", answers(p, "x.csv", "m"), "x.csv", "--split", "test"],
@@ -779,7 +775,7 @@ MEASURING: Rows = {
     ),
     "comparison of files of no split": (
         lambda p: ["compare", answers(p, "x.csv", "m"), "x.csv", "--data", p.folder(), "--split", "test"],
-        "--split | no split 'test' | it has: train",
+        "--split | no split 'test' | it has: all",
     ),
     "comparison into the data": (
         lambda p: ["compare", p.bundle(), "bundle", "--data", p.folder(), "--out", "data/x"],
@@ -860,7 +856,7 @@ TRANSFER: Rows = {
         "gone | does not exist | bundle",
     ),
     "features of no tap": (lambda p: features(p, "--tap", "stage9"), "tap | 'stage9' | taps: stem, stage1"),
-    "features of no split": (lambda p: features(p, "--split", "tests"), "--split | 'tests' | it has: train"),
+    "features of no split": (lambda p: features(p, "--split", "tests"), "--split | 'tests' | it has: all"),
     "features pooled somehow": (lambda p: features(p, "--pool", "mean"), "--pool | 'mean' | average, max, none"),
     "features as a picture": (lambda p: features(p, "--out", "x.png"), "--out x.png | .npz or .parquet"),
     "probe of no tap": (

@@ -156,17 +156,40 @@ def test_sorted_test_images_are_a_split_and_loose_ones_are_not(tmp_path: Path) -
     assert list(open_source(tmp_path).splits) == ["train"]
 
 
-def test_other_files_are_ignored(tmp_path: Path) -> None:
-    train(tmp_path)
+def test_what_is_left_out_is_told_with_the_reason(tmp_path: Path) -> None:
+    images(train(tmp_path), "test/ILSVRC2012_test_00000001.JPEG", f"train/@eaDir/{TENCH}/1.JPEG")
     (tmp_path / "train" / TENCH / "notes.txt").touch()
     (tmp_path / "train" / ".DS_Store").touch()
-    assert open_source(tmp_path).ignored == (f"train/{TENCH}/notes.txt",)
+    assert open_source(tmp_path).left_out == {
+        f"train/{TENCH}/notes.txt": "not images",
+        "test/ILSVRC2012_test_00000001.JPEG": "without a label",
+    }
+
+
+def test_splits_by_other_names(tmp_path: Path) -> None:
+    sorted_validation(train(tmp_path))
+    (tmp_path / "train").rename(tmp_path / "Training")
+    (tmp_path / "val").rename(tmp_path / "Validation")
+    source = open_source(tmp_path)
+    assert (source.kind, {name: len(split) for name, split in source.splits.items()}) == (
+        "ilsvrc",
+        {"train": 6, "validation": 4},
+    )
+    images(tmp_path, f"more/{TENCH}/1.JPEG")
+    with pytest.raises(InputError, match="has images in more/ beside the splits Training/, Validation/"):
+        open_source(tmp_path)
+
+
+def test_a_class_folder_without_images_is_refused_in_train_alone(tmp_path: Path) -> None:
+    (sorted_validation(train(tmp_path)) / "val" / MAILLOT).mkdir()
+    assert len(open_source(tmp_path).splits["validation"]) == 4
 
 
 def test_images_below_a_class_folder_count(tmp_path: Path) -> None:
-    images(train(tmp_path), f"train/{TENCH}/images/deep.JPEG")
-    (tmp_path / "train" / TENCH / "up").symlink_to("..")
-    assert f"train/{TENCH}/images/deep.JPEG" in open_source(tmp_path).splits["train"].names
+    images(train(tmp_path / "set"), f"train/{TENCH}/images/deep.JPEG")
+    (tmp_path / "set" / "train" / TENCH / "more").symlink_to(images(tmp_path / "elsewhere", "linked.JPEG"))
+    names = open_source(tmp_path / "set").splits["train"].names
+    assert {f"train/{TENCH}/images/deep.JPEG", f"train/{TENCH}/more/linked.JPEG"} <= set(names)
 
 
 def test_class_folders_are_no_ilsvrc(tmp_path: Path) -> None:

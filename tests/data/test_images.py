@@ -43,7 +43,7 @@ def source(place: Path) -> Source:
 
 
 def samples(source: Source, *, always: bool) -> Samples:
-    split = source.splits["train"]
+    split = source.splits["all"]
     opened = open_images(split, SHAPE, always=always)
     images: Images = opened.images if isinstance(opened, Loaded) else opened
     return Samples(images=images, labels=torch.from_numpy(split.labels))
@@ -85,7 +85,7 @@ def test_a_resumed_epoch_goes_on_with_the_same_batches(source: Source) -> None:
 
 
 def test_decoded_images_are_those_of_the_whole_set(source: Source) -> None:
-    split = source.splits["train"]
+    split = source.splits["all"]
     whole, always = load_images(split, SHAPE), Decoded(split, SHAPE)
     assert always.shape == whole.shape
     places = np.array([7, 0, 32, 7])
@@ -100,7 +100,7 @@ def test_a_damaged_file_is_named_when_it_is_wanted(place: Path, tmp_path: Path) 
     good = (place / "a" / "0.jpg").read_bytes()
     (tmp_path / "a" / "good.jpg").write_bytes(good)
     (tmp_path / "a" / "bad.jpg").write_bytes(good[:60])
-    images = Decoded(open_folder(tmp_path).splits["train"], SHAPE)
+    images = Decoded(open_folder(tmp_path).splits["all"], SHAPE)
     with pytest.raises(InputError, match=r"bad\.jpg"):
         take(images, slice(None))
 
@@ -159,6 +159,6 @@ def test_a_set_that_has_room_nowhere_is_decoded_when_it_is_wanted(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("convworks.data.memory.free_memory", lambda: 0)
     (tmp_path / "convworks").write_text("a file where the folder should be")
-    images = open_images(source.splits["train"], SHAPE, always=False)
+    images = open_images(source.splits["all"], SHAPE, always=False)
     assert isinstance(images, Decoded)
     assert "images are decoded whenever they are wanted" in capsys.readouterr().err

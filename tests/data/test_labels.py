@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from PIL import Image
 
 from convworks.data.config import Fold
 from convworks.data.folds import assign, with_fold
+from convworks.data.labels import finder, unite
 from convworks.data.pack import pack
 from convworks.data.source import Source, Split, open_source, with_validation
 from convworks.data.stratify import choose_share, deal, keyed
@@ -39,10 +41,11 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def shown(source: Source, split: str = "train") -> dict[str, tuple[str, ...]]:
-    labels = source.splits[split].labels
+def shown(source: Source) -> dict[str, tuple[str, ...]]:
+    (split,) = source.splits.values()
+    labels = split.labels
     rows = [tuple(name for name, answer in zip(source.classes, row, strict=True) if answer) for row in labels]
-    return dict(zip(source.splits[split].names, rows, strict=True))
+    return dict(zip(split.names, rows, strict=True))
 
 
 NAMED = "path,labels\n" + "".join(f"{name},{'; '.join(names)}\n" for name, names in SHOWN.items())
@@ -277,10 +280,36 @@ def test_folds_by_groups(folder: Path) -> None:
     assert folds[0] == folds[2] != folds[1] == folds[3]
 
 
+@given(st.data())
+def test_classes_that_become_one(data: st.DataObject) -> None:
+    names = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=6))  # the new number of each class
+    names = [sorted(set(names)).index(name) for name in names]
+    kind = data.draw(st.booleans())
+    count = data.draw(st.integers(1, 8))
+    if kind:
+        labels = np.array(data.draw(st.lists(st.integers(-1, len(names) - 1), min_size=count, max_size=count)))
+        assert unite(labels, names).tolist() == [-1 if label < 0 else names[label] for label in labels]
+        return
+    cells = st.lists(st.lists(st.booleans(), min_size=len(names), max_size=len(names)), min_size=count, max_size=count)
+    rows = data.draw(cells)
+    expected = [{names[old] for old, answer in enumerate(row) if answer} for row in rows]
+    assert [set(np.flatnonzero(row).tolist()) for row in unite(np.array(rows), names)] == expected
+
+
+def test_classes_of_a_table_are_one_where_their_letters_are(folder: Path) -> None:
+    files = list(SHOWN)
+    forms = [normalize("NFC", "é"), normalize("NFD", "é"), "a", "z"]
+    text = "path,label\n" + "".join(f"{name},{form}\n" for name, form in zip(files, forms, strict=True))
+    source = open_source(write(folder, text))
+    assert (source.classes, source.splits["all"].labels.tolist()) == (("a", "z", forms[0]), [2, 2, 0, 1])
+    place = finder([forms[1], "a"])
+    assert [place(name) for name in (*forms, "b")] == [0, 0, 1, None, None]
+
+
 def test_a_survey_counts(folder: Path) -> None:
     found = survey(open_source(write(folder, NAMED)))
-    assert found.counts == {"train": {"cat": 2, "cow": 1, "dog": 3}}
-    assert (found.unlabelled, found.labels_per_image) == ({"train": 1}, {"train": 1.5})
+    assert found.counts == {"all": {"cat": 2, "cow": 1, "dog": 3}}
+    assert (found.unlabelled, found.labels_per_image) == ({"all": 1}, {"all": 1.5})
     assert imbalance(found) is None
 
 

@@ -42,7 +42,7 @@ def split(tmp_path: Path) -> Split:
         for number in range(9):
             pixels = draw.integers(0, 256, (100, 110, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "set" / label / f"{number}.png")
-    return open_folder(tmp_path / "set").splits["train"]
+    return open_folder(tmp_path / "set").splits["all"]
 
 
 def on_disk(split: Split) -> OnDisk:

@@ -153,11 +153,11 @@ def test_files_without_an_ending_are_called_after_their_content(tmp_path: Path) 
     (tmp_path / "file2").write_bytes(b"no image")
     (tmp_path / "set.csv").write_text("path,label\nfile0,a\nfile1,b\nfile2,b\n")
     pack(open_source(tmp_path / "set.csv"), tmp_path / "packed")
-    with tarfile.open(tmp_path / "packed" / "train-000000.tar") as tar:
+    with tarfile.open(tmp_path / "packed" / "all-000000.tar") as tar:
         endings = [name.partition(".")[2] for name in tar.getnames()]
     assert endings == ["png", "cls", "jpeg", "cls", "img", "cls"]
     (tmp_path / "packed" / "index.json").unlink()
-    assert len(open_source(tmp_path / "packed").splits["train"]) == 3
+    assert len(open_source(tmp_path / "packed").splits["all"]) == 3
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {

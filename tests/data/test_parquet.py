@@ -62,9 +62,9 @@ def save(folder: Path, tables: Sequence[Any]) -> Path:
     return folder
 
 
-def shades(root: Path, split: str = "train") -> list[tuple[int, str]]:
+def shades(root: Path, split: str | None = None) -> list[tuple[int, str]]:
     source = open_source(root)
-    found = source.splits[split]
+    found = source.splits[split or next(iter(source.splits))]
     assert found.files is not None
     values = [int(decode(file, channels=1)[0, 0, 0]) for file in found.files]
     return [(value, source.classes[label]) for value, label in zip(values, found.labels, strict=True)]
@@ -78,7 +78,7 @@ def test_a_file_of_hugging_face(tmp_path: Path, struct: bool) -> None:
     source = open_source(path)
     assert (source.kind, source.name, source.classes) == ("parquet", "set", ("cat", "dog"))
     assert shades(path) == [(0, "dog"), (1, "cat"), (2, "dog"), (3, "dog"), (4, "cat")]
-    train = source.splits["train"]
+    train = source.splits["all"]
     assert train.names == tuple(f"set.parquet/row {number}" for number in range(5))
     assert train.files is not None
     assert str(train.files[3]) == f"{path}!row 3"
@@ -118,7 +118,8 @@ def test_other_columns_and_a_split_without_labels(tmp_path: Path) -> None:
     write(tmp_path / "test-0.parquet", table([None, None]).cast(pyarrow.schema([*table(["a"]).schema])))
     source = open_source(tmp_path)
     assert list(source.splits) == ["train"]
-    assert len(source.ignored) == 2
+    assert set(source.left_out.values()) == {"without a label"}
+    assert len(source.left_out) == 2
 
 
 def test_saved_to_disk(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_saved_to_disk(tmp_path: Path) -> None:
 
 def test_row_groups_are_kept_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "x.parquet", table(["a", "b"] * 40), row_group_size=10)
-    files = open_source(path).splits["train"].files
+    files = open_source(path).splits["all"].files
     assert files is not None
     read: list[int] = []
     whole = pyarrow.parquet.ParquetFile.read_row_group
@@ -159,7 +160,7 @@ def test_row_groups_are_kept_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.M
     assert [found[number] for number in range(80)] == wanted
     assert sorted(read) == list(range(8)), "each row group once"
     monkeypatch.setattr(rows, "KEPT", 1)
-    other = open_source(write(tmp_path / "y.parquet", table(["a", "b"] * 40), row_group_size=10)).splits["train"].files
+    other = open_source(write(tmp_path / "y.parquet", table(["a", "b"] * 40), row_group_size=10)).splits["all"].files
     assert other is not None
     read.clear()
     for number in (0, 1, 79, 78, 0):
@@ -232,7 +233,7 @@ def test_wrong_folders(tmp_path: Path) -> None:
 def test_an_image_that_is_not_in_the_table(tmp_path: Path) -> None:
     images = [{"bytes": None, "path": "/far/away.png"}, {"bytes": picture(1), "path": None}, None]
     write(tmp_path / "x.parquet", pyarrow.table({"image": images, "label": ["a", "b", "b"]}))
-    files = open_source(tmp_path / "x.parquet").splits["train"].files
+    files = open_source(tmp_path / "x.parquet").splits["all"].files
     assert files is not None
     with pytest.raises(
         InputError, match=r"x.parquet!row 0: holds no image, only the path '/far/away.png' \(cannot be read"
@@ -254,7 +255,7 @@ def test_images_that_are_only_named(tmp_path: Path) -> None:
 
 def test_a_table_that_is_damaged_later(tmp_path: Path) -> None:
     path = write(tmp_path / "x.parquet", table(["a", "b"]))
-    files = open_source(path).splits["train"].files
+    files = open_source(path).splits["all"].files
     assert files is not None
     path.write_bytes(b"something else")
     with pytest.raises(InputError, match=r"x.parquet!row 0: cannot be read \("):
@@ -272,6 +273,6 @@ def test_a_table_can_be_packed(tmp_path: Path) -> None:
     path = write(tmp_path / "x.parquet", table([1, 0, 1], names=["cat", "dog"]))
     pack(open_source(path), tmp_path / "packed")
     assert shades(tmp_path / "packed") == shades(path)
-    files = open_source(tmp_path / "packed").splits["train"].files
+    files = open_source(tmp_path / "packed").splits["all"].files
     assert files is not None
     assert [file.suffix for file in files] == [".png"] * 3, "called after what is in them"

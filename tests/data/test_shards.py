@@ -60,10 +60,10 @@ def shard(path: Path, files: Files | list[tuple[str, bytes]], form: int = tarfil
     return path
 
 
-def shades(root: str | Path, split: str = "train") -> list[tuple[int, str]]:
+def shades(root: str | Path, split: str | None = None) -> list[tuple[int, str]]:
     """Return the shade and class of each sample."""
     source = open_source(root)
-    found = source.splits[split]
+    found = source.splits[split or next(iter(source.splits))]
     assert found.files is not None
     values = [int(decode(file, channels=1)[0, 0, 0]) for file in found.files]
     return [(value, source.classes[label]) for value, label in zip(values, found.labels, strict=True)]
@@ -89,10 +89,10 @@ def test_splits_by_folder_and_in_names(tmp_path: Path, names: tuple[str, str]) -
     assert list(open_source(tmp_path).splits) == ["train", "test"]
 
 
-def test_shards_of_no_split_are_train(tmp_path: Path) -> None:
+def test_shards_of_no_split_are_all(tmp_path: Path) -> None:
     shard(tmp_path / "00000.tar", samples("x", "y"))
     shard(tmp_path / "trainings.tar", samples("x"))
-    assert list(open_source(tmp_path).splits) == ["train"]
+    assert list(open_source(tmp_path).splits) == ["all"]
 
 
 def test_a_pattern_and_a_single_shard(tmp_path: Path) -> None:
@@ -249,7 +249,7 @@ def test_a_shard_that_shrinks_while_in_use(tmp_path: Path) -> None:
 def packed(tmp_path: Path) -> Path:
     """Pack two classes of shades 0 to 5 into three shards."""
     for number in range(6):
-        folder = tmp_path / "source" / "ab"[number % 2]
+        folder = tmp_path / "source" / "train" / "ab"[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{number}.png").write_bytes(picture(number))
     assert pack(open_source(tmp_path / "source"), tmp_path / "packed", shard_size=10_240).shards == 2
@@ -296,7 +296,7 @@ INDEXES: dict[str, tuple[Callable[[Path], object], str]] = {
     "label": (lambda p: edit(p, lambda i: one(i)["samples"]["labels"].__setitem__(0, 2)), "outside its 2 classes"),
     "name twice": (
         lambda p: edit(p, lambda i: one(i)["samples"]["names"].__setitem__(1, one(i)["samples"]["names"][0])),
-        "has the sample a/0.png twice, in train-000000.tar",
+        "has the sample train/a/0.png twice, in train-000000.tar",
     ),
     "classes": (lambda p: edit(p, lambda i: i.update(classes=["a", "a"])), "damaged list of classes"),
     "some samples": (lambda p: edit(p, lambda i: one(i).pop("samples")), "says of some shards what is in them"),

@@ -68,7 +68,6 @@ def test_existing_validation_is_kept() -> None:
 BAD = {
     "single image": ({"train": [5, 1]}, "class 'b' has only 1 image in train"),
     "one class": ({"train": [5]}, "has 1 class in train ('a')"),
-    "validation lacks": ({"train": [5, 5], "validation": [5, 0]}, "validation has no image of class 'b'"),
     "validation adds": ({"train": [5, 5, 0], "validation": [1, 1, 1]}, "validation has class 'c', which train lacks"),
     "no train": ({"test": [5, 5]}, "has only test, no train"),
 }

@@ -40,7 +40,7 @@ def test_counts_sizes_and_files(folder: Path) -> None:
     assert found.channels == {"3": 28, "1": 1}
     assert found.formats == {"PNG": 28, "JPEG": 1}
     assert found.damaged == ()
-    assert found.ignored == ("notes.txt",)
+    assert found.left_out == {"notes.txt": "not images"}
     images = [path for path in folder.rglob("*") if path.suffix in (".png", ".jpg")]
     assert found.bytes == sum(path.stat().st_size for path in images)
 
@@ -67,7 +67,7 @@ def test_arrays() -> None:
 
 def test_images_without_classes(folder: Path, tmp_path: Path) -> None:
     found = survey(open_source(folder / "test" / "ants"))
-    assert (found.counts, found.totals) == ({"test": {}}, {"test": 2})
+    assert (found.counts, found.totals) == ({"all": {}}, {"all": 2})
     write_contact_sheet(open_source(folder / "test" / "ants"), tmp_path / "sheet.png")
 
 

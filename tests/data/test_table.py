@@ -26,7 +26,7 @@ def table(folder: Path, text: str | bytes) -> Path:
 def test_reads_rows(folder: Path) -> None:
     source = open_source(table(folder, 'path,label\nb.png,no\na.png,yes\n"sub/d, e.png",no\n'))
     assert (source.kind, source.name, source.classes) == ("csv", "labels", ("no", "yes"))
-    train = source.splits["train"]
+    train = source.splits["all"]
     assert train.names == ("a.png", "b.png", "sub/d, e.png")
     assert train.labels.tolist() == [1, 0, 0]
     assert train.files is not None
@@ -60,7 +60,10 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "short row": ("path,label\na.png,x\nb.png\n", "labels.csv line 3: has no label"),
     "empty path": ("path,label\n,x\n", "labels.csv line 2: has no path"),
     "empty split": ("path,label,split\na.png,x,\n", "labels.csv line 2: has no split"),
-    "unknown split": ("path,label,split\na.png,x,dev\n", "labels.csv line 2: has the split 'dev'"),
+    "unknown split": (
+        "path,label,split\na.png,x,holdout\n",
+        "labels.csv line 2: has the split 'holdout', which is none of",
+    ),
     "twice": ("path,label\na.png,x\nb.png,y\na.png,y\n", "labels.csv line 4: names a.png again, after line 2"),
     "twice, with a dot": ("path,label\na.png,x\n./a.png,y\n", "line 3: names ./a.png again, after line 2 as a.png"),
     "twice, by a folder": ("path,label\na.png,x\nsub/../a.png,x\n", "line 3: names sub/../a.png again, after line 2"),

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from convworks.bundle.bundle import Bundle
+from convworks.data.identity import images_digest
 from convworks.data.preprocess import Preprocessing
 from convworks.data.source import Source, Split, number_names, open_source
 from convworks.evaluate import errors_report
@@ -199,8 +200,11 @@ def test_without_train_neighbours_come_from_the_rest(tmp_path: Path) -> None:
 
 
 def test_a_network_that_learnt_the_labels_is_warned_of(tmp_path: Path) -> None:
-    given = source()
-    _, _, words = written(tmp_path, [predictor()], given, answers(given, split="train"))
+    given, network = source(), predictor()
+    _, _, words = written(tmp_path / "new", [network], given, answers(given, split="train"))
+    assert "was trained on these images" not in words
+    network.bundle.record["images"] = {"train": images_digest(given, ["train"])}
+    _, _, words = written(tmp_path / "learnt", [network], given, answers(given, split="train"))
     assert "was trained on these images" in words
 
 

@@ -18,14 +18,18 @@ from convworks.data.config import MAX_PIXELS, DataConfig
 from convworks.data.duplicates import duplicates, told_duplicates
 from convworks.data.floats import floats_note
 from convworks.data.labels import told
+from convworks.data.left_out import group
+from convworks.data.left_out import lines as written
 from convworks.data.protect import protect
+from convworks.data.remarks import lacking_lines
 from convworks.data.shape import cut_share, fit_note, frames_note
 from convworks.data.sheet import write_contact_sheet
 from convworks.data.source import Source, open_source
+from convworks.data.split_names import ALL, TRAIN
 from convworks.data.survey import Survey, imbalance, survey
 from convworks.errors import InputError, visible
 
-SHOWN = 10  # damaged files, sizes
+SHOWN = 10  # damaged files, kinds of files that are left out
 SUFFIXES = (".png",)
 
 
@@ -132,7 +136,9 @@ def _values(found: Survey, data: DataConfig | None) -> dict[str, object]:
         "float_range": list(found.decoding.float_range) if found.floats else None,
         "training": _fitted(found, data) if data is not None else None,
         "damaged": [{"path": path, "reason": reason} for path, reason in found.damaged],
-        "ignored": list(found.ignored),
+        "ignored": list(found.left_out),
+        "left_out": [asdict(each) for each in group(found.left_out)],
+        "lacking": dict(found.lacking),
         "bytes": found.bytes,
     }
 
@@ -164,7 +170,7 @@ def _imbalance(found: Survey) -> list[str]:
     rare = imbalance(found)
     if rare is None:
         return []
-    told = f"imbalance: {rare.count:,} images of {rare.rarest!r} in train, {rare.beside:,} "
+    told = f"imbalance: {rare.count:,} images of {rare.rarest!r} in {rare.split}, {rare.beside:,} "
     if rare.largest is None:
         return [told + "without it: --set training.loss.positive_weights=balanced counts both alike"]
     told += f"of {rare.largest!r} ({rare.ratio:,.1f} times as many): --set training.sampling=balanced draws all"
@@ -191,20 +197,26 @@ def _text(found: Survey, values: dict[str, object], text: str, notes: Sequence[s
     for name, counts in (("channels", found.channels), ("formats", found.formats)):
         lines.append(f"{name}: " + ", ".join(f"{value} ({count:,})" for value, count in counts.items()))
     lines.append(f"size: {found.bytes / 2**20:,.1f} MiB")
-    if found.ignored:
-        lines.append(f"ignored: {len(found.ignored):,} files that are no images")
+    if found.left_out:
+        lines.append(f"left out: {len(found.left_out):,}")
+        lines += _some(written(found.left_out))
+    lines += lacking_lines(found.lacking)
     lines.append(f"damaged: {len(found.damaged):,}")
-    lines += [visible(f"  {path}: {reason}") for path, reason in found.damaged[:SHOWN]]
-    if len(found.damaged) > SHOWN:
-        lines.append(f"  and {len(found.damaged) - SHOWN:,} more (--json lists them)")
+    lines += _some([visible(f"{path}: {reason}") for path, reason in found.damaged])
     lines += notes
     if "sheet" in values:
         lines.append(f"contact sheet: {values['sheet']}")
     if found.damaged:
         lines.append("next: repair or remove the damaged files")
-    elif "train" in found.totals and found.classes:
+    elif {TRAIN, ALL} & found.totals.keys() and found.classes:
         sets = "".join(f" --set {change}" for change in changes)
         lines.append(f"next: convworks train --data {shlex.quote(text)}{sets}")
     else:
         lines.append(f"next: convworks predict BUNDLE {shlex.quote(text)}")
     return "\n".join(lines)
+
+
+def _some(lines: Sequence[str]) -> list[str]:
+    """Indent the first lines, and count the others."""
+    more = [f"and {len(lines) - SHOWN:,} more (--json lists them)"] if len(lines) > SHOWN else []
+    return [f"  {line}" for line in [*lines[:SHOWN], *more]]

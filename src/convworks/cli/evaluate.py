@@ -13,6 +13,7 @@ import numpy as np
 from convworks.bundle.description import folder_of
 from convworks.cli.answer import Answer, accuracy_line, percent, repeated, table
 from convworks.console import downloading
+from convworks.data.labels import nfc
 from convworks.data.protect import protect
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError
@@ -45,6 +46,7 @@ def run(
     started = time.perf_counter()
     from convworks.evaluate.ensemble import PROBABILITY
     from convworks.evaluate.protocol import CENTER, named
+    from convworks.evaluate.seen import NOTES, seen
 
     check_precision(precision)
     for name in protocols:
@@ -90,7 +92,7 @@ def run(
         answers.append(predictions)
     # With several protocols, what follows is of the first: choosing by the figures would flatter it.
     predictions, values = answers[0], {"bundles": [str(path) for path in bundles], "data": data, **rows[0]}
-    note = NOTES.get(predictions.split, "")
+    note = NOTES.get(seen([predictor.bundle.record for predictor in loaded], source, predictions.split) or "", "")
     values |= {"note": note, "precisions": [precision_name(predictor.precision) for predictor in loaded]}
     lines = [accuracy_line(predictions.split, values), *([f"note: {note}"] if note else [])]
     lines += [_figure(name, key, values) for name, key in _SHOWN if key in values]
@@ -149,7 +151,7 @@ def _of_one_kind(bundles: Sequence[Path]) -> tuple[list[Path], bool]:
     described = [read_description(path)[0] for path in found]
     first = described[0]
     for path, other in zip(found, described, strict=True):
-        if other["classes"] != first["classes"]:
+        if list(map(nfc, other["classes"])) != list(map(nfc, first["classes"])):
             reason = f"has other classes than {found[0]}"
             raise InputError(path, reason, "an ensemble needs the same classes in the same order")
         if other["format"] != first["format"]:
@@ -262,10 +264,6 @@ def _report(
     return out / page.name, errors.within(out)
 
 
-NOTES = {
-    "train": "a network that was trained on these images does better on them than on new ones",
-    "validation": "a network whose epoch was chosen on these images does a little better on them than on new ones",
-}
 _SHOWN = (
     ("top-5 accuracy", "top5"),
     ("balanced accuracy", "balanced_accuracy"),

@@ -36,7 +36,10 @@ MaxPixels = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option(help="The seed of every random choice.")]
 Split = Annotated[
-    str | None, typer.Option(help="train, validation or test.  [default: test, else validation, else train]")
+    str | None,
+    typer.Option(
+        help="train, validation or test; all of an undivided source.  [default: test, else validation, train, all]"
+    ),
 ]
 Deterministic = Annotated[
     bool, typer.Option("--deterministic", help="Repeat bit for bit, at some cost in speed on a GPU.")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import json
+import os
 import shlex
 import time
 from collections.abc import Sequence
@@ -16,11 +16,13 @@ from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.outputs import read_for
 from convworks.cli.place import check_optional, failure
-from convworks.console import downloading
+from convworks.console import downloading, say
 from convworks.csv_files import csv_text
-from convworks.data.folder import is_image
 from convworks.data.formats import SUFFIXES
+from convworks.data.image_names import is_image, looks_like_image
 from convworks.data.labels import SEPARATOR
+from convworks.data.left_out import line, reasons, remedy
+from convworks.data.walk import match_pattern, walk
 from convworks.errors import ConvworksError, InputError, RunError, visible
 from convworks.files import write_text
 from convworks.hardware import check_precision, precision_name
@@ -98,21 +100,23 @@ def no_answer(broken: Sequence[dict[str, Any]]) -> ConvworksError:
 
 
 def find_images(paths: Sequence[str]) -> list[Path]:
-    """Return the image files that files, folders and glob patterns name, without repetition, in order."""
+    """Return the image files that files, folders and patterns (data/walk.py) name, without repetition, in order."""
     found: dict[Path, None] = {}
     for text in paths:
         if not text.strip():
             raise InputError("PATH", "is empty", "give an image, a folder or a pattern")
         path = Path(text)
-        if path.is_dir():
-            images = sorted(p for p in path.rglob("*") if is_image(p.name) and p.is_file())
-            remedy = f"image files end in {', '.join(SUFFIXES)}"
+        if os.path.isdir(path):
+            names = sorted(walk(path))
+            images = [path / name for name in names if is_image(name)]
             if not images:
-                raise InputError(path, "holds no images", remedy)
-        elif path.exists():
+                raise InputError(path, "holds no images", remedy(names, f"image files end in {', '.join(SUFFIXES)}"))
+            if unread := [name for name in names if looks_like_image(name) and not is_image(name)]:
+                say(line(text, reasons(unread)))
+        elif os.path.lexists(path):
             images = [path]
         else:
-            images = sorted(Path(match) for match in glob.glob(text, recursive=True) if Path(match).is_file())
+            images = match_pattern(text)
             if not images:
                 raise InputError(text, "no such file or folder, and no pattern that matches one", "check the path")
         found.update(dict.fromkeys(images))

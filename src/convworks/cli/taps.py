@@ -89,7 +89,7 @@ def features(
         typer.Option(help="The file (.npz or .parquet).  [default: features.npz, or with the next free number]"),
     ] = None,
     overwrite: Overwrite = False,
-    split: Annotated[str | None, typer.Option(help="train, validation or test.  [default: all that there are]")] = None,
+    split: Annotated[str | None, typer.Option(help="train, validation or test.  [default: all images]")] = None,
     pool: Pooling = "average",
     device: Device = "auto",
     as_json: Json = False,

@@ -14,6 +14,7 @@ from convworks.data import cache
 from convworks.data.cached import DECODER
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode import decode
+from convworks.data.image_names import heic_available
 from convworks.data.labels import present
 from convworks.data.load_files import Damage, each, summarise
 from convworks.data.place import Place, container, read_bytes
@@ -97,7 +98,8 @@ def _damaged(name: str, split: Split, decoding: Decoding) -> list[Damage]:
 
     local = not any(isinstance(container(file), str) for file in files)  # what is behind an address may be repaired
     noted = local and cache.in_use()
-    signature = signature_of(files, f"damaged, {decoding!r}, {DECODER}") if noted else None
+    how = f"damaged, {decoding!r}, {DECODER}, HEIC {heic_available()}"
+    signature = signature_of(files, how) if noted else None
     if signature is not None:
         note = cache.folder() / f"{signature}{cache.DAMAGED}"
         with suppress(InputError, ValueError, TypeError):  # without a note, or with a damaged one, they are looked at

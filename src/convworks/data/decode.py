@@ -15,6 +15,7 @@ from convworks.data import png
 from convworks.data.config import DECODING, MAX_PIXELS, Decoding
 from convworks.data.encoded import open_encoded
 from convworks.data.formats import NUMPY
+from convworks.data.heic import HeicError
 from convworks.data.jpeg import DamagedError, decode_jpeg
 from convworks.data.picture import Picture, picture_of
 from convworks.data.place import Place, open_bytes, read_bytes
@@ -202,6 +203,8 @@ def _explained(path: object) -> Iterator[None]:
     except FloatRangeError as error:
         remedy = "convert it, or say what is black and white: data.float_range=LOW,HIGH in training"
         raise InputError(path, f"cannot be decoded ({error})", remedy) from None
+    except HeicError as error:
+        raise InputError(path, str(error), "install it, or convert the image") from None
     except UnidentifiedImageError:
         raise InputError(path, "is no image in a format that is read here", "convert, repair or remove it") from None
     except DamagedError as error:

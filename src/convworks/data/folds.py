@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Int64
 
 from convworks.data.config import DataConfig, Fold
 from convworks.data.labels import count, is_several
-from convworks.data.source import Source, Split, require_train, with_validation
+from convworks.data.source import Source, Split, require_train, split_off, with_validation
 from convworks.data.stratify import deal
 from convworks.errors import InputError
 
@@ -26,9 +25,7 @@ def divide(source: Source, data: DataConfig, seed: int) -> Source:
 def with_fold(source: Source, fold: Fold, seed: int) -> Source:
     """Make one fold of all labelled images but test the validation split, and the others train."""
     everything = pool(source)
-    mine = assign(source, fold, seed) == fold.number - 1
-    splits = {"train": everything.select(np.flatnonzero(~mine)), "validation": everything.select(np.flatnonzero(mine))}
-    return replace(source, splits={**source.splits, **splits})
+    return split_off(source, everything, assign(source, fold, seed) == fold.number - 1)
 
 
 def pool(source: Source) -> Split:

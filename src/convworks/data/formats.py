@@ -16,3 +16,6 @@ FORMATS = {
     ".avif": "AVIF",
 }
 SUFFIXES = (*FORMATS, NUMPY)
+#: Images that only pillow-heif reads.
+HEIC = (".heic", ".heif", ".hif")
+HEIC_EXTRA = "pip install 'convworks[heic]'"

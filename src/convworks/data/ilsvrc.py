@@ -8,22 +8,24 @@ are called by their synsets. They are in the order of sorted synsets, as in all 
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
-from convworks.data.folder import is_image
+from convworks.data.image_names import is_image
+from convworks.data.left_out import reasons, remedy
 from convworks.data.source import Source, Split
+from convworks.data.split_names import TEST, TRAIN, VALIDATION, refuse_beside, split_of, splits_by_name
 from convworks.data.synsets import (
     SYNSET,
-    VALIDATION,
+    VALIDATION_IMAGE,
     class_names,
     read_ground_truth,
     read_meta,
     read_solution,
     read_words,
 )
+from convworks.data.walk import children, walk
 from convworks.errors import InputError
 from convworks.files import is_there
 
@@ -31,10 +33,10 @@ from convworks.files import is_there
 PLACES = ("", "Data/CLS-LOC", "ILSVRC/Data/CLS-LOC")
 #: Where lists lie below the folder of the set.
 LISTS = ("", "data", "devkit", "devkit/data", "ILSVRC2012_devkit_t12", "ILSVRC2012_devkit_t12/data")
-SPLITS = {"train": "train", "val": "validation", "test": "test"}
 WORDS = ("LOC_synset_mapping.txt", "synset_words.txt")
 META, TRUTH, SOLUTION = "meta.mat", "ILSVRC2012_validation_ground_truth.txt", "LOC_val_solution.csv"
 FORM = "nNNNNNNNN"
+UNLABELLED = "without a label"
 Labelled = list[tuple[str, str]]  # synset and name of each image
 
 
@@ -49,19 +51,24 @@ def open_folder(folder: Path, *, name: str | None = None) -> Source:
     Raises InputError for lists that are missing, damaged or contradict each other or the images.
     """
     place = _locate(folder) or folder
-    ignored: list[str] = []
+    others: list[str] = []
     found: dict[str, Labelled] = {}
-    for part, split in SPLITS.items():
+    unlabelled: list[str] = []
+    folders = children(place)[0]
+    parts = splits_by_name(place, folders)
+    refuse_beside(place, parts.values(), (name for name in folders if split_of(name) is None and _sorted(place / name)))
+    for split, part in parts.items():
         folders, files = _children(place / part)
-        sorted_here = any(map(SYNSET.fullmatch, folders))
-        if sorted_here:
-            found[split] = _sorted_images(place, part, folders, files, ignored)
-        elif part == "val" and files:
-            found[split] = _flat_images(place, files, ignored)
-        elif part != "test" and (folders or files):
+        if any(map(SYNSET.fullmatch, folders)):
+            found[split] = _sorted_images(place, part, folders, files, others, empty=split != TRAIN)
+        elif split == VALIDATION and files:
+            found[split] = _flat_images(place, part, files, others)
+        elif split == TEST:
+            unlabelled += [f"{part}/{file}" for file in walk(place / part)]
+        elif folders or files:
             reason, packed = f"holds no {FORM}/ folders", [file for file in files if file.endswith(".tar")]
-            remedy = "unpack each archive into a folder of its name" if packed else f"sort the images into {FORM}/"
-            raise InputError(place / part, reason, remedy)
+            advice = "unpack each archive into a folder of its name" if packed else f"sort the images into {FORM}/"
+            raise InputError(place / part, reason, advice)
     synsets = sorted({synset for images in found.values() for synset, _ in images})
     numbers = {synset: number for number, synset in enumerate(synsets)}
     splits = {
@@ -78,21 +85,33 @@ def open_folder(folder: Path, *, name: str | None = None) -> Source:
         path=folder,
         classes=_names(place, synsets),
         splits=splits,
-        ignored=tuple(ignored),
+        left_out={**reasons(others), **dict.fromkeys(unlabelled, UNLABELLED)},
     )
 
 
 def _locate(folder: Path) -> Path | None:
     """Return the folder that holds train or val as the challenge has them."""
-    for place in PLACES:
-        for part in ("train", "val"):
-            folders, files = _children(folder / place / part)
-            if any(map(SYNSET.fullmatch, folders)) or (part == "val" and any(map(VALIDATION.match, files))):
-                return folder / place
+    for place in (folder / name for name in PLACES):
+        for name in _children(place)[0]:
+            if (split := split_of(name)) in (TRAIN, VALIDATION):
+                folders, files = _children(place / name)
+                if any(map(SYNSET.fullmatch, folders)):
+                    return place
+                if split == VALIDATION and any(map(VALIDATION_IMAGE.match, files)):
+                    return place
     return None
 
 
-def _sorted_images(place: Path, part: str, folders: list[str], files: list[str], ignored: list[str]) -> Labelled:
+def _sorted(folder: Path) -> bool:
+    """Say whether a folder holds images, or folders of images as one that is sorted does; no more is looked at."""
+    folders, files = children(folder)
+    synset = next(filter(SYNSET.fullmatch, folders), None)
+    return any(map(is_image, files if synset is None else children(folder / synset)[1]))
+
+
+def _sorted_images(
+    place: Path, part: str, folders: list[str], files: list[str], others: list[str], *, empty: bool
+) -> Labelled:
     """List the images under folders that are called by synsets."""
     strange = next((name for name in folders if not SYNSET.fullmatch(name)), None)
     if strange is not None:
@@ -100,48 +119,50 @@ def _sorted_images(place: Path, part: str, folders: list[str], files: list[str],
     loose = next((name for name in files if is_image(name)), None)
     if loose is not None:
         raise InputError(place / part / loose, f"lies beside {FORM}/ folders", "move it into one of them, or away")
-    ignored += [f"{part}/{name}" for name in files]
+    others += [f"{part}/{name}" for name in files]
     images: Labelled = []
     for synset in folders:
-        here = _walk(place, f"{part}/{synset}")
+        here = [f"{part}/{synset}/{name}" for name in walk(place / part / synset)]
         labelled = [(synset, name) for name in here if is_image(name)]
-        if not labelled:
-            raise InputError(place / part / synset, "is a class folder without images", "add images, or remove it")
+        rest = [name for name in here if not is_image(name)]
+        if not labelled and not empty:
+            where, advice = place / part / synset, remedy(rest, "add images, or remove it")
+            raise InputError(where, "is a class folder without images", advice)
         images += labelled
-        ignored += [name for name in here if not is_image(name)]
+        others += rest
     return images
 
 
-def _flat_images(place: Path, files: list[str], ignored: list[str]) -> Labelled:
-    """List the images of a flat val/ with the synsets that a list gives them."""
+def _flat_images(place: Path, part: str, files: list[str], others: list[str]) -> Labelled:
+    """List validation images that are not sorted, with the synsets that a list gives them."""
     numbers: dict[int, str] = {}
     for name in files:
-        match = VALIDATION.fullmatch(Path(name).stem)
+        match = VALIDATION_IMAGE.fullmatch(Path(name).stem)
         if not is_image(name):
-            ignored.append(f"val/{name}")
+            others.append(f"{part}/{name}")
         elif match is None:
-            raise InputError(place / "val" / name, "is not called like ILSVRC2012_val_00000001.JPEG", "move it away")
+            raise InputError(place / part / name, "is not called like ILSVRC2012_val_00000001.JPEG", "move it away")
         elif int(match[1]) in numbers:
-            raise InputError(place / "val" / name, f"has the number of {numbers[int(match[1])]}", "keep one of them")
+            raise InputError(place / part / name, f"has the number of {numbers[int(match[1])]}", "keep one of them")
         else:
             numbers[int(match[1])] = name
-    where, labels = _labels(place)
+    where, labels = _labels(place, part)
     for number, name in numbers.items():
         if number not in labels:
-            raise InputError(where, f"says nothing of val/{name}", "fetch the list that belongs to the images")
+            raise InputError(where, f"says nothing of {part}/{name}", "fetch the list that belongs to the images")
     missing = sorted(labels.keys() - numbers.keys())
     if missing:
         reason = f"has {len(numbers)} of the {len(labels)} images in {where.name}, ILSVRC2012_val_{missing[0]:08d} not"
-        raise InputError(place / "val", reason, f"fetch what is missing, or sort the images into val/{FORM}/")
-    return [(labels[number], f"val/{name}") for number, name in numbers.items()]
+        raise InputError(place / part, reason, f"fetch what is missing, or sort the images into {part}/{FORM}/")
+    return [(labels[number], f"{part}/{name}") for number, name in numbers.items()]
 
 
-def _labels(place: Path) -> tuple[Path, dict[int, str]]:
+def _labels(place: Path, part: str) -> tuple[Path, dict[int, str]]:
     """Return the list with the synset of each validation image; where there are two lists, they must agree."""
     solution, truth, meta = (_find(place, name) for name in (SOLUTION, TRUTH, META))
     if solution is None and truth is None:
-        remedy = f"put {SOLUTION} or the unpacked ILSVRC2012_devkit_t12/ beside it, or sort them into val/{FORM}/"
-        raise InputError(place / "val", "holds images without labels", remedy)
+        remedy = f"put {SOLUTION} or the unpacked ILSVRC2012_devkit_t12/ beside it, or sort them into {part}/{FORM}/"
+        raise InputError(place / part, "holds images without labels", remedy)
     official: dict[int, str] = {}
     if truth is not None and meta is not None:
         official = read_ground_truth(truth, read_meta(meta))
@@ -181,23 +202,6 @@ def _find(place: Path, name: str) -> Path | None:
     return next((path for path in paths if is_there(path)), None)
 
 
-def _walk(place: Path, name: str) -> list[str]:
-    """List the files under a folder by their names below `place`; links to folders are not followed."""
-    folders, files = _children(place / name)
-    found = [f"{name}/{file}" for file in files]
-    for folder in folders:
-        if not (place / name / folder).is_symlink():
-            found += _walk(place, f"{name}/{folder}")
-    return found
-
-
 def _children(folder: Path) -> tuple[list[str], list[str]]:
-    """List a folder's folders and files by name; hidden ones are left out, and what is no folder has none."""
-    try:
-        with os.scandir(folder) as entries:
-            pairs = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
-    except (FileNotFoundError, NotADirectoryError):
-        return [], []
-    except OSError as error:
-        raise InputError(folder, f"cannot be read ({error.strerror})", "check the folder and its permissions") from None
-    return [name for name, is_folder in pairs if is_folder], [name for name, is_folder in pairs if not is_folder]
+    """List a folder's folders and files; what is no folder has none."""
+    return children(folder) if folder.is_dir() else ([], [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from convworks.data import cifar, folder, idx, ilsvrc, named, parquet, shards, table
-from convworks.data.formats import SUFFIXES
+from convworks.data.formats import HEIC, SUFFIXES
 from convworks.data.shard_names import TAR
 from convworks.data.source import Source
 from convworks.errors import InputError, nearest
@@ -56,6 +56,6 @@ def open_path(text: str | Path) -> Source:
         raise InputError(path, "is one IDX file of several", f"give its folder: {path.parent}")
     if name.endswith(ARCHIVES):
         raise InputError(path, "is an archive", "unpack it first and give the folder")
-    if name.endswith(SUFFIXES):
+    if name.endswith(SUFFIXES + HEIC):
         raise InputError(path, "is a single image, not a data set", "give the folder of class folders")
     raise InputError(path, "is no data set that convworks knows", known)

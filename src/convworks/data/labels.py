@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +17,18 @@ Names = str | tuple[str, ...]
 SEPARATOR = ";"
 
 T = TypeVar("T")
+
+
+def nfc(name: str) -> str:
+    """Return a name as it is compared: systems write the same letters as different code points (é, or e and ´)."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def finder(names: Iterable[str]) -> Callable[[str], int | None]:
+    """Return a function from a name to its place among `names`, where there is one with the same letters."""
+    places = {name: place for place, name in enumerate(names)}
+    letters = {nfc(name): place for name, place in places.items()}
+    return lambda name: places.get(name, letters.get(nfc(name)))
 
 
 def is_several(labels: Labels) -> bool:
@@ -50,6 +63,16 @@ def told(labels: Labels, index: int, classes: Sequence[str]) -> str:
 def cut(text: str) -> tuple[str, ...]:
     """Return the names in a text such as `cat; dog`; none in an empty one."""
     return tuple(part for part in map(str.strip, text.split(SEPARATOR)) if part)
+
+
+def unite(labels: Labels, numbers: Sequence[int]) -> Int64[np.ndarray, " n"] | Bool[np.ndarray, "n m"]:
+    """Return labels by other numbers: numbers[old] is the new one, which several old ones may share."""
+    if not is_several(labels):
+        return np.where(labels < 0, labels, np.asarray(numbers, dtype=np.int64)[labels])
+    united = np.zeros((len(labels), max(numbers) + 1), dtype=bool)
+    for old, new in enumerate(numbers):
+        united[:, new] |= labels[:, old]
+    return united
 
 
 def all_names(found: Iterable[Names]) -> set[str]:

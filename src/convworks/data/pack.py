@@ -17,7 +17,7 @@ import numpy as np
 from convworks.data.decode import MODES, to_image
 from convworks.data.download import md5
 from convworks.data.encoded import open_encoded
-from convworks.data.folder import is_image
+from convworks.data.image_names import is_image
 from convworks.data.labels import is_several
 from convworks.data.place import read_bytes
 from convworks.data.protect import protect

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from convworks.data.folder import SPLITS
+from convworks.data.image_names import is_hidden
 from convworks.data.labels import all_names, number
 from convworks.data.row_labels import ARROW, PARQUET, Labels, read_labels
-from convworks.data.shard_names import ORDER, by_split, ordered
+from convworks.data.shard_names import by_split, ordered
 from convworks.data.source import Source, Split
+from convworks.data.split_names import ALL, ORDER, split_of, splits_by_name
+from convworks.data.walk import children
 from convworks.errors import InputError
 from convworks.files import is_there, read_json
 
 SUFFIX = f".{PARQUET}"
+UNLABELLED = "without a label"
 STATE, PARTS = "state.json", "dataset_dict.json"  # of a set that `datasets` saved, and of several splits together
 
 
@@ -32,32 +34,32 @@ def open_folder(folder: Path) -> Source:
     if is_there(folder / PARTS):
         told = _json(folder / PARTS).get("splits")
         parts = told if isinstance(told, list) else []
-        strange = next((name for name in parts if str(name).lower() not in SPLITS), None)
+        strange = next((name for name in parts if split_of(str(name)) is None), None)
         if not parts or strange is not None:
             reason = f"names the split {strange!r}" if parts else "names no splits"
-            raise InputError(folder / PARTS, reason, f"call them {', '.join(ORDER)}")
-        return _open(folder, ARROW, {SPLITS[name.lower()]: _saved(folder / name) for name in parts})
+            raise InputError(folder / PARTS, reason, "call them train, validation and test")
+        chosen = splits_by_name(folder, parts)
+        return _open(folder, ARROW, {split: _saved(folder / name) for split, name in chosen.items()})
     if is_there(folder / STATE):
-        return _open(folder, ARROW, {"train": _saved(folder)})
+        return _open(folder, ARROW, {ALL: _saved(folder)})
     listed = by_split(folder, _listed(folder))
     return _open(folder, PARQUET, {split: [folder / name for name in names] for split, names in listed.items()})
 
 
 def open_file(path: Path) -> Source:
-    """Open one Parquet file as a training split."""
-    return _open(path, PARQUET, {"train": [path]})
+    """Open one Parquet file, whatever its name says."""
+    return _open(path, PARQUET, {ALL: [path]})
 
 
 def _listed(folder: Path) -> list[str]:
-    """List the Parquet files of a folder and, where it has none, of those in it."""
-    names = [
-        name
-        for place in (folder, *sorted(path for path in folder.iterdir() if path.is_dir()))
-        for name in sorted(os.listdir(place))
-        if name.lower().endswith(SUFFIX) and (place == folder or place.name.lower() in ("data", *SPLITS))
-        for name in [(place / name).relative_to(folder).as_posix()]
-    ]
-    return [name for name in names if "/" not in name] or names
+    """List the Parquet files of a folder and, where it has none, of data/ and the folders of splits in it."""
+    folders, files = children(folder)
+    inside = [name for name in folders if name.lower() == "data" or split_of(name) is not None]
+    return _tables(files) or [f"{name}/{file}" for name in inside for file in _tables(children(folder / name)[1])]
+
+
+def _tables(files: Iterable[str]) -> list[str]:
+    return [name for name in files if name.lower().endswith(SUFFIX) and not is_hidden(name)]
 
 
 def _saved(folder: Path) -> list[Path]:
@@ -103,7 +105,9 @@ def _open(root: Path, kind: str, splits: dict[str, list[Path]]) -> Source:
         path=root,
         classes=classes,
         splits={split: _split(root, labelled[split], classes) for split in ORDER if split in labelled},
-        ignored=tuple([str(row) for split in tables.keys() - labelled.keys() for t in tables[split] for row in t.rows]),
+        left_out={
+            str(row): UNLABELLED for split in tables if split not in labelled for t in tables[split] for row in t.rows
+        },
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from convworks.data.shard_names import ORDER
+from convworks.data.split_names import ORDER
 from convworks.errors import InputError
 from convworks.signed import is_sealed, sealed
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from convworks.data.folder import SPLITS, is_image
+from convworks.data.image_names import is_hidden, is_image
+from convworks.data.split_names import ALL, ORDER, split_of, split_within
+from convworks.data.walk import children
 from convworks.errors import InputError
 
 TAR = ".tar"
 MOST = 1_000_000  # names that braces may stand for
-ORDER = ("train", "validation", "test")
-NAMED = re.compile(rf"(?:^|[-_.])({'|'.join(SPLITS)})(?=[-_.\d]|$)", re.IGNORECASE)
 BRACES = re.compile(r"\{([^{}]*)\}")
 
 
@@ -31,7 +30,7 @@ def expand(pattern: str) -> list[str]:
 
 
 def by_split(root: Path, names: Iterable[str]) -> dict[str, list[str]]:
-    """Divide files below `root` by the split that folder or name says; all are train where none says any."""
+    """Divide files below `root` by the split that folder or name says; where none says any, nothing divides them."""
     listed = sorted(names)
     told = {name: _split(name) for name in listed}
     silent = next((name for name in listed if told[name] is None), None)
@@ -39,30 +38,24 @@ def by_split(root: Path, names: Iterable[str]) -> dict[str, list[str]]:
     if silent is not None and speaking is not None:
         reason = f"is in no split, but {speaking} is in {told[speaking]}"
         raise InputError(root / silent, reason, "begin its name with train-, val- or test-, or move it away")
-    return {
-        split: chosen for split in ORDER if (chosen := [name for name in listed if (told[name] or "train") == split])
-    }
+    return {split: chosen for split in ORDER if (chosen := [name for name in listed if (told[name] or ALL) == split])}
 
 
 def list_shards(root: Path) -> list[str]:
     """List shards in a folder, or in folders that are all called after splits; nothing where it is something else."""
-    with os.scandir(root) as entries:
-        found = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
-    folders = [name for name, is_folder in found if is_folder]
-    files = [name for name, is_folder in found if not is_folder]
+    folders, files = children(root)
     if any(map(is_image, files)):
         return []
     if not folders:
-        return [name for name in files if name.lower().endswith(TAR)]
+        return _shards(files)
     inside: list[str] = []
     for folder in folders:
-        if folder.lower() not in SPLITS or any(path.is_dir() for path in (root / folder).iterdir()):
+        if split_of(folder) is None:
             return []
-        names = sorted(path.name for path in (root / folder).iterdir())
-        shards = [f"{folder}/{name}" for name in names if name.lower().endswith(TAR) and not name.startswith(".")]
-        if not shards or any(map(is_image, names)):
+        below, names = children(root / folder)
+        if below or not _shards(names) or any(map(is_image, names)):
             return []
-        inside += shards
+        inside += [f"{folder}/{name}" for name in _shards(names)]
     return inside
 
 
@@ -84,11 +77,11 @@ def _choices(pattern: str, inside: str) -> list[str]:
     return [str(number).zfill(len(ends[1])) for number in range(first, last + 1)]
 
 
+def _shards(files: Iterable[str]) -> list[str]:
+    return [name for name in files if name.lower().endswith(TAR) and not is_hidden(name)]
+
+
 def _split(name: str) -> str | None:
     """Return the split that a file's folder is called after, else the one in its name."""
     *folders, file = name.split("/")
-    for folder in folders:
-        if folder.lower() in SPLITS:
-            return SPLITS[folder.lower()]
-    found = NAMED.search(file)
-    return SPLITS[found[1].lower()] if found is not None else None
+    return next((split for folder in folders if (split := split_of(folder)) is not None), split_within(file))

@@ -12,8 +12,9 @@ from convworks.data.labels import all_names, number
 from convworks.data.redirect import objection
 from convworks.data.remote import read_all
 from convworks.data.shard_index import NAME, Entry, Index, parse_index
-from convworks.data.shard_names import ORDER, TAR, by_split, expand, list_shards, ordered
+from convworks.data.shard_names import TAR, by_split, expand, list_shards, ordered
 from convworks.data.source import Source, Split, is_address
+from convworks.data.split_names import ORDER
 from convworks.data.stretch import Shard, Stretch
 from convworks.data.tar_index import TarIndex, index_tar
 from convworks.errors import InputError

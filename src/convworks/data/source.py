@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 
-from convworks.data.labels import SEPARATOR, Labels, count, is_several, present
+from convworks.data.labels import SEPARATOR, Labels, count, is_several, nfc, present, unite
 from convworks.data.place import Place
+from convworks.data.split_names import ALL, TRAIN, VALIDATION
 from convworks.data.stratify import choose_share
 from convworks.errors import InputError, nearest
 from convworks.files import path_of
@@ -36,6 +37,7 @@ def open_source(text: str | Path, *, report: Report | None = None) -> Source:
         from convworks.data import kinds
 
         source = kinds.open_path(text)
+    source = _united(source)
     for name in source.classes:
         if not name.isprintable():
             raise InputError(source.where, f"has a class whose name {name!r} is no readable text", "rename it")
@@ -43,6 +45,17 @@ def open_source(text: str | Path, *, report: Report | None = None) -> Source:
             reason = f"has a class {name!r}, but {SEPARATOR} stands between the classes of an image"
             raise InputError(source.where, reason, "rename it")
     return source
+
+
+def _united(source: Source) -> Source:
+    """Return a source in which classes whose names differ only by Unicode normalisation are one, called by its NFC."""
+    names = [nfc(name) for name in source.classes]
+    if names == list(source.classes):
+        return source
+    classes = tuple(sorted(set(names)) if list(source.classes) == sorted(source.classes) else dict.fromkeys(names))
+    numbers = [classes.index(name) for name in names]
+    splits = {name: replace(split, labels=unite(split.labels, numbers)) for name, split in source.splits.items()}
+    return replace(source, classes=classes, splits=splits)
 
 
 def is_address(text: str) -> bool:
@@ -60,7 +73,7 @@ def located(text: str) -> str:
 
 
 def with_validation(source: Source, *, fraction: float, seed: int, limit: int | None) -> Source:
-    """Split `fraction` of train, at most `limit` images, off as validation; no-op if there is one.
+    """Split `fraction` of train (or of all), at most `limit` images, off as validation; no-op if there is one.
 
     The choice is made class by class and depends on the seed and the samples' names alone. Every class
     keeps at least one sample on both sides, even where `limit` is smaller than the number of classes;
@@ -80,32 +93,41 @@ def with_validation(source: Source, *, fraction: float, seed: int, limit: int | 
             reason = f"class {name!r} has only {found} image in train, so none can go to validation"
             raise InputError(source.where, reason, f"add images to {name!r}, or remove the class")
     chosen = choose_share(train.labels, train.names, len(source.classes), fraction=fraction, limit=limit, seed=seed)
-    splits = {
-        "train": train.select(np.flatnonzero(~chosen)),
-        "validation": train.select(np.flatnonzero(chosen)),
-    }
-    return replace(source, splits={**source.splits, **splits})
+    return split_off(source, train, chosen)
+
+
+def split_off(source: Source, split: Split, validated: Bool[np.ndarray, " n"]) -> Source:
+    """Return a source with a split divided into validation and train, in the place of those that it has."""
+    splits = {TRAIN: split.select(np.flatnonzero(~validated)), VALIDATION: split.select(np.flatnonzero(validated))}
+    others = {name: part for name, part in source.splits.items() if name not in (ALL, *splits)}
+    return replace(source, splits={**splits, **others})
 
 
 def require_train(source: Source) -> Split:
-    """Return the training split of a labelled source; an InputError says what is missing."""
+    """Return the images of a labelled source to train on: train, or all; an InputError says what is missing."""
     if not source.classes:
         raise InputError(
             source.where,
             "holds images without class folders",
             "sort them into one folder a class, or learn without: convworks train autoencoder/convolutional --data ...",
         )
-    if "train" not in source.splits:
-        raise InputError(source.where, f"has only {' and '.join(source.splits)}, no train", "add a train split")
-    return source.splits["train"]
+    return training_split(source)
+
+
+def training_split(source: Source) -> Split:
+    """Return the images to train on, labelled or not: train, or all where nothing divides them."""
+    for name in (TRAIN, ALL):
+        if name in source.splits:
+            return source.splits[name]
+    raise InputError(source.where, f"has only {' and '.join(source.splits)}, no train", "add a train split")
 
 
 def check_classes(source: Source) -> None:
-    """Refuse to train on fewer than two classes, with classes unknown to train, or lacking in validation."""
-    if "train" not in source.splits or not source.classes:
+    """Refuse to train on fewer than two classes, and classes of other splits that are unknown to train."""
+    if not source.classes or not {TRAIN, ALL} & source.splits.keys():
         return
     shown = {name: set(present(split.labels).tolist()) for name, split in source.splits.items()}
-    trained = shown["train"]
+    trained = set(present(training_split(source).labels).tolist())
     if len(trained) < 2:
         only = ", ".join(repr(source.classes[label]) for label in trained)
         reason = f"has {len(trained)} class in train ({only}), at least 2 are needed"
@@ -116,9 +138,15 @@ def check_classes(source: Source) -> None:
         if unknown:
             reason = f"{split} has class {unknown[0]!r}, which train lacks{nearest(unknown[0], lacking)}"
             raise InputError(source.where, reason, f"add it to train, or remove it from {split}")
-        if lacking and split == "validation":
-            reason = f"{split} has no image of class {lacking[0]!r}, which train has"
-            raise InputError(source.where, reason, f"add images of it, or remove {split}")
+
+
+def lacking_classes(source: Source) -> dict[str, list[str]]:
+    """Return, for each split beside train that has no image of some class of train, the names of these classes."""
+    if not source.classes or TRAIN not in source.splits:
+        return {}
+    trained = set(present(source.splits[TRAIN].labels).tolist())
+    lacking = {name: sorted(trained - set(present(split.labels).tolist())) for name, split in source.splits.items()}
+    return {name: [source.classes[label] for label in labels] for name, labels in lacking.items() if labels}
 
 
 def number_names(split: str, count: int) -> tuple[str, ...]:
@@ -159,10 +187,10 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A data set: classes and splits out of "train", "validation" and "test".
+    """A data set: classes and splits out of "train", "validation" and "test", or "all" alone where nothing divides it.
 
-    A folder of images without classes has `classes == ()` and one split "test" with labels -1. `path` is None for what
-    is not on a disk: that has an `address`, or neither.
+    Images without classes have `classes == ()` and labels -1. `path` is None for what is not on a disk: that has an
+    `address`, or neither. `left_out` is what lies there and belongs to no split, each name with the reason.
     """
 
     name: str
@@ -170,7 +198,7 @@ class Source:
     path: Path | None
     classes: tuple[str, ...]
     splits: Mapping[str, Split]
-    ignored: tuple[str, ...] = field(default=(), repr=False)
+    left_out: Mapping[str, str] = field(default_factory=dict, repr=False)
     address: str | None = None
 
     @property

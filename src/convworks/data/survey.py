@@ -18,7 +18,8 @@ from convworks.data.memory import processors
 from convworks.data.place import Place, byte_size
 from convworks.data.quiet import quiet
 from convworks.data.shape import Headers, headers_of, main_split, sample
-from convworks.data.source import Source, Split
+from convworks.data.source import Source, Split, lacking_classes
+from convworks.data.split_names import ALL, TRAIN
 from convworks.errors import InputError
 
 PIECE = 64  # files a task
@@ -77,7 +78,8 @@ def survey(
         floats=floats,
         headers=headers_of([seen[main][index] for index in sample(len(seen[main]))], total=len(seen[main])),
         damaged=tuple(damaged),
-        ignored=source.ignored,
+        left_out=source.left_out,
+        lacking=lacking_classes(source),
         bytes=sum(_bytes(split) for split in source.splits.values()),
     )
 
@@ -143,8 +145,9 @@ def _bytes(split: Split) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Imbalance:
-    """The rarest class in train, and what it is rare beside: the most frequent one, or (None) the images without it."""
+    """The rarest class to train on, and what it is rare beside: the most frequent, or (None) the images without it."""
 
+    split: str
     rarest: str
     count: int
     largest: str | None
@@ -161,17 +164,17 @@ def imbalance(found: Survey) -> Imbalance | None:
 
     A class of which images show any number is rare beside the images that do not show it.
     """
-    counts = {name: count for name, count in found.counts.get("train", {}).items() if count}
-    if len(counts) < 2:
+    split = next((name for name in (TRAIN, ALL) if name in found.counts), None)
+    counts = {name: count for name, count in found.counts[split].items() if count} if split is not None else {}
+    if split is None or len(counts) < 2:
         return None
     rarest = min(counts, key=lambda name: counts[name])
-    if "train" in found.unlabelled:
-        rare = Imbalance(
-            rarest=rarest, count=counts[rarest], largest=None, beside=found.totals["train"] - counts[rarest]
-        )
+    if split in found.unlabelled:
+        beside = found.totals[split] - counts[rarest]
+        rare = Imbalance(split=split, rarest=rarest, count=counts[rarest], largest=None, beside=beside)
         return rare if rare.ratio >= RARE_AMONG_SEVERAL else None
     largest = max(counts, key=lambda name: counts[name])
-    rare = Imbalance(rarest=rarest, count=counts[rarest], largest=largest, beside=counts[largest])
+    rare = Imbalance(split=split, rarest=rarest, count=counts[rarest], largest=largest, beside=counts[largest])
     return rare if rare.ratio >= RARE else None
 
 
@@ -181,6 +184,7 @@ class Survey:
 
     `several_frames` names the files of which only the first frame or page is used, `decoding` is how files are decoded,
     `floats` whether any has floating-point pixels; `headers` are those of train, or of the first split without one.
+    `left_out` are the files that are in no split, with the reason, `lacking` the classes that splits beside train lack.
     Where images have any number of labels, `unlabelled` counts those without, and `labels_per_image` is the mean.
     """
 
@@ -202,5 +206,6 @@ class Survey:
     floats: bool
     headers: Headers
     damaged: tuple[tuple[str, str], ...]
-    ignored: tuple[str, ...]
+    left_out: Mapping[str, str]
+    lacking: Mapping[str, list[str]]
     bytes: int

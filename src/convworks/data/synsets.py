@@ -14,7 +14,7 @@ from convworks.errors import InputError
 from convworks.files import check_regular, read_text
 
 SYNSET = re.compile(r"n\d{8}")
-VALIDATION = re.compile(r"ILSVRC2012_val_(\d{8})", re.IGNORECASE)
+VALIDATION_IMAGE = re.compile(r"ILSVRC2012_val_(\d{8})", re.IGNORECASE)
 AGAIN = "fetch it again"
 
 
@@ -67,7 +67,7 @@ def read_solution(path: Path) -> dict[int, str]:
     try:
         for row in rows:
             image, synset = row.get("ImageId") or "", (row.get("PredictionString") or "").partition(" ")[0]
-            match = VALIDATION.fullmatch(image)
+            match = VALIDATION_IMAGE.fullmatch(image)
             if not match or not SYNSET.fullmatch(synset):
                 reason = "is not of the form ILSVRC2012_val_00000001,n01751748 ..."
                 raise InputError(f"{path} line {rows.line_num}", reason, AGAIN)

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from convworks.csv_files import read_csv
-from convworks.data.folder import SPLITS
 from convworks.data.labels import Labels, all_names, cut, number
 from convworks.data.source import Source, Split
+from convworks.data.split_names import ALL, ORDER, split_of
+from convworks.data.walk import spelt
 from convworks.errors import InputError, nearest
 
 PATH, SPLIT, LABEL, LABELS = "path", "split", "label", "labels"
@@ -22,7 +23,7 @@ Rows = list[tuple[int, dict[str, str]]]
 
 
 def open_table(path: Path) -> Source:
-    """Open a CSV file with a header: path, the labels and, if wanted, split (train, val or test).
+    """Open a CSV file with a header: path, the labels and, if wanted, split (train, val, test and the like).
 
     A column `label` holds one class an image; a column `labels` any number of them, separated by semicolons; without
     either, every further column is a class, 1 where an image shows it, else 0.
@@ -30,21 +31,21 @@ def open_table(path: Path) -> Source:
     rows = _read(path)
     if not rows:
         raise InputError(path, "has a header but no rows", "add one row an image: path,label")
-    _check_files(path, rows)
+    places = _find_files(path, rows)
     classes, labels = _labels(path, rows)
     listed: dict[str, list[int]] = {}
     for at, (line, row) in enumerate(rows):
-        split = row.get(SPLIT, "train").lower()
-        if split not in SPLITS:
-            reason = f"has the split {row[SPLIT]!r}, not one of {', '.join(SPLITS)}"
-            raise InputError(f"{path} line {line}", reason, "correct it")
-        listed.setdefault(SPLITS[split], []).append(at)
+        split = split_of(row[SPLIT]) if SPLIT in row else ALL
+        if split is None:
+            reason = f"has the split {row[SPLIT]!r}, which is none of train, val and test"
+            raise InputError(f"{path} line {line}", reason, "call it so, or remove the line")
+        listed.setdefault(split, []).append(at)
     splits = {}
-    for split in ("train", "validation", "test"):
+    for split in ORDER:
         if split in listed:
             order = sorted(listed[split], key=lambda at: rows[at][1][PATH])
             chosen = tuple([rows[at][1][PATH] for at in order])
-            files = tuple([path.parent / name for name in chosen])
+            files = tuple([places[at] for at in order])
             splits[split] = Split(labels=labels[np.array(order)], names=chosen, files=files)
     return Source(name=path.stem, kind="csv", path=path, classes=classes, splits=splits)
 
@@ -84,18 +85,23 @@ def column(path: Path, name: str) -> dict[str, str]:
     return values
 
 
-def _check_files(path: Path, rows: Rows) -> None:
-    """Raise InputError where a file does not exist, or comes twice, in whatever spelling or by whatever link."""
+def _find_files(path: Path, rows: Rows) -> list[Path]:
+    """Return the file of each row as the disk spells it.
+
+    Raises InputError where one does not exist, or comes twice, in whatever spelling or by whatever link.
+    """
     missing: list[str] = []
+    places: list[Path] = []
     seen: dict[tuple[int, int] | str, tuple[int, str]] = {}
-    folder = str(path.parent)
     for line, row in rows:
-        place = os.path.join(folder, row[PATH])
+        place = spelt(path.parent / row[PATH])
+        if place is None:
+            missing.append(row[PATH])
+            continue
+        places.append(place)
         try:
             status = os.stat(place)
-        except (OSError, ValueError):
-            if not os.path.lexists(place):  # a link that leads nowhere is a damaged file, as in folders
-                missing.append(row[PATH])
+        except OSError:  # a link that leads nowhere is a damaged file, as in folders
             continue
         identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(place)
         before, name = seen.setdefault(identity, (line, row[PATH]))
@@ -106,6 +112,7 @@ def _check_files(path: Path, rows: Rows) -> None:
         names = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
         reason = f"names {len(missing)} of {len(rows)} files that do not exist: {names}"
         raise InputError(path, reason, f"give paths relative to {path.parent.resolve()}")
+    return places
 
 
 def _read(path: Path) -> Rows:

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from convworks.data.formats import SUFFIXES
+from convworks.data.formats import HEIC, SUFFIXES
+from convworks.data.image_names import is_system
 from convworks.data.labels import Names
 from convworks.data.named import NoCacheError, cache_folder
 from convworks.data.signature import state_of
@@ -20,13 +21,13 @@ from convworks.signed import Kind, read_signed, write_signed
 
 LABELS = ("cls", "json", "txt")  # the first of them that a sample has says its class
 FIELDS = ("label", "cls", "class", "labels")  # of a .json; a list, in any of them, is of several classes
-VERSION, FORMAT = 1, 1
+VERSION, FORMAT = 2, 1
 INDEX = Kind(
     name="the index of a tar", formats=(0, FORMAT), unsigned=(0,), damaged="remove it: the tar is looked through again"
 )
 LONGEST = 1 << 16  # bytes of a label
 PLAIN = "img"  # the ending of packed images whose files have none
-IMAGES = (*(suffix.removeprefix(".") for suffix in SUFFIXES), PLAIN)
+IMAGES = (*(suffix.removeprefix(".") for suffix in SUFFIXES + HEIC), PLAIN)
 
 
 def index_tar(path: Path) -> TarIndex:
@@ -95,9 +96,9 @@ def _read(path: Path, length: int) -> TarIndex:
 
 
 def _add(path: Path, samples: dict[str, dict[str, tarfile.TarInfo]], member: tarfile.TarInfo) -> None:
-    """Sort a member to the files of its sample; hidden ones, as macOS adds them, are left out."""
+    """Sort a member to the files of its sample; hidden ones, and those that systems add, are left out."""
     folder, _, file = member.name.rpartition("/")
-    if file.startswith("."):
+    if file.startswith(".") or any(map(is_system, member.name.split("/"))):
         return
     stem, _, kind = file.partition(".")
     files = samples.setdefault(f"{folder}/{stem}", {})

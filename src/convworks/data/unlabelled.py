@@ -8,21 +8,15 @@ import numpy as np
 
 from convworks.data.config import DataConfig
 from convworks.data.folder import UNLABELLED
-from convworks.data.source import Source, Split
+from convworks.data.source import Source, Split, split_off, training_split
 from convworks.data.stratify import choose
 from convworks.errors import InputError
 
 
 def without_labels(source: Source) -> Source:
-    """Return a source without its labels; images that belong to no split, of which others make test, are for training.
-
-    Raises InputError where it has no training images.
-    """
+    """Return a source without its labels; raises InputError where it has no training images."""
+    training_split(source)
     splits = {name: _unlabelled(split) for name, split in source.splits.items()}
-    if not source.classes and tuple(splits) == ("test",):
-        splits = {"train": splits["test"]}
-    if "train" not in splits:
-        raise InputError(source.where, f"has only {' and '.join(splits)}, no train", "add a train split")
     return replace(source, classes=(), splits=splits)
 
 
@@ -33,7 +27,7 @@ def divide_unlabelled(source: Source, data: DataConfig, seed: int) -> Source:
     """
     if data.fold is not None:
         raise InputError("data.fold", "divides labelled images, which this network does not ask for", "leave it out")
-    train = source.splits["train"]
+    train = training_split(source)
     if "validation" in source.splits:
         return source
     if len(train) < 2:
@@ -44,8 +38,7 @@ def divide_unlabelled(source: Source, data: DataConfig, seed: int) -> Source:
     same = np.zeros(len(train), dtype=np.int64)
     seed = seed if data.validation_seed is None else data.validation_seed
     chosen = choose(same, train.names, np.array([count]), seed)
-    divided = {"train": train.select(np.flatnonzero(~chosen)), "validation": train.select(np.flatnonzero(chosen))}
-    return replace(source, splits={**source.splits, **divided})
+    return split_off(source, train, chosen)
 
 
 def _unlabelled(split: Split) -> Split:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from convworks.data.source import Source
+from convworks.data.split_names import TRAIN
 from convworks.errors import InputError
 from convworks.evaluate import errors_page
 from convworks.evaluate.errors_cards import make_cards
@@ -18,6 +19,7 @@ from convworks.evaluate.label_errors import LabelErrors, label_errors, write_lab
 from convworks.evaluate.predictions import Predictions
 from convworks.evaluate.predictor import Predictor
 from convworks.evaluate.report import PAGE
+from convworks.evaluate.seen import seen
 from convworks.evaluate.several_predictions import Predicted
 from convworks.evaluate.surroundings import Surroundings, surroundings
 from convworks.files import write_bytes
@@ -31,7 +33,7 @@ SUSPECTED = (
     "(confident learning, Northcutt et al. 2021). Those where that class is furthest above the label come first. "
     "The neighbours are near in the eyes of the same network: they show what it took the image for."
 )
-TRAINED = " The network was trained on these images and has learnt errors of their labels too: few are found here."
+LEARNT = " The network was trained on these images and has learnt errors of their labels too: few are found here."
 KEY = (
     '<ul class="key"><li><i class="as-predicted"></i>neighbour of the predicted class</li>'
     '<li><i class="as-true"></i>of the labelled class</li><li><i></i>of another</li></ul>'
@@ -97,7 +99,8 @@ def write_errors(
     files = ErrorFiles(page=folder / "errors.html", label_errors=path, candidates=len(suspected) if found else None)
     split, preprocessing = source.splits[predictions.split], predictors[0].bundle.preprocessing
     cards = make_cards(predictions, split, shown, around, len(listed), preprocessing)
-    groups = _groups(predictions, found, cards, len(suspects), len(others))
+    learnt = seen([predictor.bundle.record for predictor in predictors], source, predictions.split) == TRAIN
+    groups = _groups(predictions, found, cards, len(suspects), len(others), learnt=learnt)
     first = _headline(predictions, found, len(shown), around, why, len(predictors))
     _write(files, title, first + errors_page.class_filter(groups, predictions.classes), groups)
     return files
@@ -116,7 +119,13 @@ def _surroundings(
 
 
 def _groups(
-    predictions: Predicted, found: LabelErrors | None, cards: Sequence[Card], suspects: int, others: int
+    predictions: Predicted,
+    found: LabelErrors | None,
+    cards: Sequence[Card],
+    suspects: int,
+    others: int,
+    *,
+    learnt: bool,
 ) -> list[Group]:
     """Return the sections: what is perhaps mislabelled, then the rest."""
     rest = Group(
@@ -130,7 +139,7 @@ def _groups(
     )
     if found is None:
         return [rest]
-    words = SUSPECTED + (TRAINED if predictions.split == "train" else "")
+    words = SUSPECTED + (LEARNT if learnt else "")
     first = Group(
         anchor="labels",
         title="Perhaps mislabelled",

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from convworks.csv_files import write_csv
+from convworks.data.labels import finder, nfc
 from convworks.errors import InputError
 from convworks.evaluate import compare as paired
 from convworks.evaluate.metrics import wilson_interval
@@ -171,7 +172,10 @@ def read_answers(path: Path) -> Answers:
 def check_classes(first: tuple[str, frozenset[str] | None], second: tuple[str, frozenset[str] | None]) -> None:
     """Raise InputError where two, given by names and classes, know different classes: it names them."""
     (one, these), (other, those) = first, second
-    if these is None or those is None or these == those:
+    if these is None or those is None:
+        return
+    these, those = frozenset(map(nfc, these)), frozenset(map(nfc, those))
+    if these == those:
         return
     known = ((one, these - those), (other, those - these))
     parts = [f"only {name} knows {_listed(sorted(more))}" for name, more in known if more]
@@ -181,15 +185,15 @@ def check_classes(first: tuple[str, frozenset[str] | None], second: tuple[str, f
 def pair(first: Answers, second: Answers) -> Pair:
     """Put the answers side by side; raises InputError where classes, images or true classes differ."""
     check_classes((first.name, first.classes), (second.name, second.classes))
-    place = {name: at for at, name in enumerate(second.names)}
-    for one, other in ((first, set(second.names)), (second, set(first.names))):
-        missing = [name for name in one.names if name not in other]
+    places = list(map(finder(second.names), first.names))
+    for one, found in ((first, places), (second, list(map(finder(first.names), second.names)))):
+        missing = [name for name, place in zip(one.names, found, strict=True) if place is None]
         if missing:
             reason = f"{len(missing):,} of {len(one.names):,} images are not among those of the other: "
             raise InputError(one.name, reason + _listed(missing), "compare answers to the same images")
-    ordered = second.select([place[name] for name in first.names])
+    ordered = second.select([place for place in places if place is not None])
     for name, a, b in zip(first.names, first.labels, ordered.labels, strict=True):
-        if a != b:
+        if nfc(a) != nfc(b):
             reason = f"says that {name} is {b!r}, {first.name} that it is {a!r}"
             raise InputError(second.name, reason, "compare answers to the same labels")
     return Pair(first=first, second=ordered, comparison=paired.compare(first.correct, ordered.correct))

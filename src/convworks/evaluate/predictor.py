@@ -20,12 +20,13 @@ from convworks.bundle.bundle import Bundle, load_bundle
 from convworks.bundle.pretrained import locate
 from convworks.console import counting
 from convworks.data.any_image import Images, OneImage, list_images, read_image
-from convworks.data.labels import Labels, present
+from convworks.data.labels import Labels, finder, present
 from convworks.data.load import load_images
 from convworks.data.load_files import load_image
 from convworks.data.preprocess import needed, to_input
 from convworks.data.quiet import quiet
 from convworks.data.source import Source, Split, open_source
+from convworks.data.split_names import ALL, TEST, TRAIN, VALIDATION
 from convworks.errors import ConvworksError, InputError, RunError
 from convworks.evaluate.features import features, named_pool
 from convworks.evaluate.predict import finite, probabilities
@@ -168,7 +169,7 @@ class Predictor:
         return summary(self.predictions(source, split=split))
 
     def reconstructions(self, source: str | Path | Source, *, split: str | None = None) -> Reconstructions:
-        """Return how far what the network makes of a split is from it: by default test, else validation, else train."""
+        """Return how far what the network makes of a split is from it: that of choose_split where none is named."""
         self._require("images")
         name, chosen = choose_split(source if isinstance(source, Source) else open_source(source), split)
         given = self.bundle.preprocessing
@@ -179,7 +180,7 @@ class Predictor:
     def predictions(
         self, source: str | Path | Source, *, split: str | None = None, protocol: str = CENTER
     ) -> Predicted:
-        """Return the predictions for a split: by default test, else validation, else train."""
+        """Return the predictions for a split: by default test, else validation, train or all."""
         return self.look(source, split=split, protocol=protocol)[0]
 
     def look(
@@ -297,12 +298,12 @@ def ranked(path: str | None, row: np.ndarray, classes: Sequence[str], top: int) 
 
 
 def choose_split(source: Source, split: str | None) -> tuple[str, Split]:
-    """Return the split to evaluate on: the named one, else test, validation or train, the first that there is."""
+    """Return the split to evaluate on: the named one, else test, validation, train or all, the first that there is."""
     if split is not None:
         if split not in source.splits:
             raise InputError("--split", f"{source.name} has no split {split!r}", f"it has: {', '.join(source.splits)}")
         return split, source.splits[split]
-    name = next(name for name in ("test", "validation", "train") if name in source.splits)
+    name = next(name for name in (TEST, VALIDATION, TRAIN, ALL) if name in source.splits)
     return name, source.splits[name]
 
 
@@ -322,18 +323,19 @@ def match_classes(source: Source, split: Split, classes: Sequence[str], *, sever
         reason = f"has images of {has}, but the bundle was trained on images of {wants}"
         raise InputError(source.where, reason, "give a source such as it was trained on (docs/sources.md)")
     used = present(split.labels).tolist()
-    unknown = [source.classes[label] for label in used if source.classes[label] not in classes]
+    found = list(map(finder(classes), source.classes))
+    unknown = [source.classes[label] for label in used if found[label] is None]
     if unknown:
         raise InputError(
             source.where,
             f"has classes that the bundle does not know: {', '.join(unknown[:5])}",
             f"the bundle knows: {', '.join(classes[:10])}{' ...' if len(classes) > 10 else ''}",
         )
-    positions = np.array([classes.index(name) if name in classes else -1 for name in source.classes])
+    positions = np.array([-1 if position is None else position for position in found])
     if several:
-        known = [at for at, position in enumerate(positions) if position >= 0]
+        there = np.flatnonzero(positions >= 0)
         matched = np.zeros((len(split), len(classes)), dtype=bool)
-        matched[:, positions[known]] = split.labels[:, known]
+        matched[:, positions[there]] = split.labels[:, there]
         return matched
     labels: np.ndarray = positions[split.labels]
     return labels

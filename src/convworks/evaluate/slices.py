@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from convworks.csv_files import read_csv
+from convworks.data.labels import nfc
 from convworks.errors import InputError, nearest
 from convworks.evaluate.metrics import wilson_interval
 
@@ -101,7 +102,7 @@ def match(path: Path, values: Mapping[str, str], names: Sequence[str], others: C
 
 
 def _respelt(path: Path, values: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
-    """Return the values by names as the source has them; a table may have a dot before them, or backslashes."""
+    """Return the values by names as the source has them; a table may have dots, backslashes, other code points."""
     exact, spelt = set(names), {_plain(name): name for name in names}
     found: dict[str, str] = {}
     for text, value in values.items():
@@ -112,7 +113,7 @@ def _respelt(path: Path, values: Mapping[str, str], names: Sequence[str]) -> dic
 
 
 def _plain(name: str) -> str:
-    return posixpath.normpath(name.replace("\\", "/"))
+    return posixpath.normpath(nfc(name).replace("\\", "/"))
 
 
 def slices(column: str, values: Sequence[str | None], correct: Bool[np.ndarray, " n"]) -> Slices:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from convworks.data.config import AugmentConfig
+from convworks.data.labels import nfc
 from convworks.data.source import Source, require_train
 from convworks.errors import InputError, nearest
 from convworks.models.config import ModelConfig, Start
@@ -92,11 +93,12 @@ def kept(model: ModelConfig, *, path: str, layers: Sequence[str]) -> ModelConfig
 
 def check_same_classes(bundle: Sequence[str], source: Source) -> None:
     """Refuse to keep a head where the classes of bundle and source differ, and say which."""
-    if tuple(bundle) == source.classes:
+    bundle, classes = list(map(nfc, bundle)), list(map(nfc, source.classes))
+    if bundle == classes:
         return
     parts = {
-        "only the bundle has": [name for name in bundle if name not in source.classes],
-        "only the source has": [name for name in source.classes if name not in bundle],
+        "only the bundle has": [name for name in bundle if name not in classes],
+        "only the source has": [name for name in classes if name not in bundle],
     }
     told = [
         f"{what} {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}" for what, names in parts.items() if names

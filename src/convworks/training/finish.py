@@ -18,6 +18,7 @@ from convworks.evaluate.predict import probabilities
 from convworks.evaluate.reconstruct import look
 from convworks.evaluate.reconstructions import Reconstructions
 from convworks.evaluate.report import ReportContent, write_report
+from convworks.evaluate.seen import IMAGES, images_of
 from convworks.evaluate.several_predictions import Predicted, make_predictions
 from convworks.evaluate.summary import summary
 from convworks.layers.folded import folded
@@ -60,6 +61,7 @@ def finish(
         "macs": facts["macs"],
         "convworks": facts["environment"]["convworks"],
         "precision": facts["precision"],
+        IMAGES: images_of(material.source),
         **_origin(setup),
         **results,
     }

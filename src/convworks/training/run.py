@@ -19,6 +19,7 @@ from convworks import files, hardware
 from convworks.console import downloading, say
 from convworks.data.batches import steps_per_epoch
 from convworks.data.labels import count as label_counts
+from convworks.data.remarks import remarks
 from convworks.data.source import Source, open_source
 from convworks.errors import InputError, RunError
 from convworks.evaluate.task import IMAGES, task
@@ -141,6 +142,8 @@ def _leading(
     """Train as the process that writes: the only one, or the first of several."""
     known = fingerprint(material.source, material.contents)
     facts = _facts(setup, command) | {"fingerprint": known}
+    for line in remarks(material.source):
+        say(line)
     for note in material.notes:
         say(note)
     if material.usable.damaged:
