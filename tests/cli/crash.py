@@ -1,7 +1,8 @@
 """The moments at which a process may be killed: before each change that it makes to the disk.
 
 In this process a copy of a folder is kept of each moment (`Moments`), which is what a kill would leave: no code that
-cleans up has run. `python crash.py N ...` is the command line that is killed, for good, before its change number N.
+cleans up has run. `python crash.py N ...` is the command line that is killed, for good, before the Nth file gets its
+name.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 @contextmanager
-def before_each_change(call: Callable[[], None]) -> Iterator[None]:
-    """Call a function before every change to the disk that this process makes."""
+def before_each_change(call: Callable[[str], None]) -> Iterator[None]:
+    """Call a function with what is about to be done, before every change to the disk that this process makes."""
 
     def watched(function: Callable[..., Any], changes: Callable[..., bool]) -> Callable[..., Any]:
         def wrapper(*arguments: Any, **options: Any) -> Any:
             if changes(*arguments, **options):
-                call()
+                call(function.__name__)
             return function(*arguments, **options)
 
         return wrapper
@@ -72,7 +73,7 @@ class Moments:
             yield self
         self._keep()
 
-    def _keep(self) -> None:
+    def _keep(self, change: str = "") -> None:
         with self.busy:
             if self.copying:  # these changes are the copy's own
                 return
@@ -103,14 +104,13 @@ def fingerprint(folder: Path) -> str:
 
 
 def main() -> None:
-    """Run the command line, and be killed before a change."""
-    number = int(sys.argv[1])
-    count = 0
+    """Run the command line, and be killed."""
+    left = int(sys.argv[1])
 
-    def die() -> None:
-        nonlocal count
-        count += 1
-        if count == number:
+    def die(change: str) -> None:
+        nonlocal left
+        left -= change in ("replace", "rename")
+        if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
     from convworks.cli.main import run

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import crash
 import pytest
 from crash import Moments
-from workplace import SMALL, Place, digits, snapshot, trained
+from workplace import SMALL, Place, digits, environment, snapshot, trained
 
 import convworks
 from convworks.cli.main import run
+from convworks.data.source import open_source
 
 TRAIN = ["--data", "../data", *SMALL, "--deterministic", "--set", "training.checkpoint_seconds=1e-9"]
 RECORDS = ("run.json", "experiment.json")
@@ -41,9 +46,9 @@ VERBS = {
         replacing=True,
     ),
     "transfer": Verb(words=["transfer", "../bundle", "--data", "../data", "--epochs", "1", "--out", "out"]),
-    "restarts": Verb(words=["restarts", *TRAIN, "--runs", "2", "--out", "out"]),
-    "crossval": Verb(words=["crossval", *TRAIN, "--folds", "2", "--out", "out"]),
-    "tune": Verb(words=["tune", *TRAIN, "--trials", "2", "--out", "out"]),
+    "restarts": Verb(words=["restarts", *TRAIN, "--runs", "2", "--out", "out"], sample=1),
+    "crossval": Verb(words=["crossval", *TRAIN, "--folds", "2", "--out", "out"], sample=1),
+    "tune": Verb(words=["tune", *TRAIN, "--trials", "2", "--out", "out"], sample=1),
     "pack": Verb(words=["data", "../data", "--pack", "out"]),
     "features": Verb(words=["features", "../bundle", "--data", "../data", "--out", "out.npz"]),
     "predict": Verb(words=["predict", "../bundle", "../data", "--out", "out.csv"]),
@@ -122,3 +127,28 @@ def test_killed_at_any_moment(
         moments.restore(copy)
         check_moment(verb, copy.name, after, weights_after)
     print(f"{name}: {len(chosen)} of {len(moments.copies)} moments")  # noqa: T201
+
+
+KILLS = [("train", 1), ("pack", 1), *(pytest.param("train", number, marks=pytest.mark.slow) for number in range(2, 9))]
+
+
+@pytest.mark.parametrize(("name", "number"), KILLS)
+def test_a_killed_process(name: str, number: int, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before the file with this number gets its name: the first of training is its record."""
+    (tmp_path / "data").symlink_to(root / "data")
+    place = tmp_path / "place"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    words = [sys.executable, crash.__file__, str(number), *VERBS[name].words]
+    done = subprocess.run(words, env=environment(), capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    left = [path.name for path in Path().rglob("*.partial")]
+    assert left, "nothing was being written"
+    again = words_after(VERBS[name])
+    assert again is not None
+    assert run(again) == 0
+    assert not list(Path().rglob("*.partial"))
+    if name == "pack":
+        assert len(open_source(Path("out")).splits["train"]) == 12
+    else:
+        assert len(weights(Path())) == 1

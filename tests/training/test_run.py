@@ -244,3 +244,17 @@ def test_a_run_that_was_killed_while_it_wrote_its_first_file_leaves_nothing(tmp_
     (run / "run.json.77.partial").write_text("{")
     folder.undo(run, (run,))
     assert not run.exists()
+
+
+def test_a_folder_that_another_process_has_just_taken_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two commands with one --out: the second has seen an empty folder, and then the first begins its run in it."""
+    from convworks.training import folder
+
+    with folder.occupied(tmp_path / "run", "x", None) as place:
+        (place / "run.json").write_text("{}")
+        monkeypatch.setattr(folder, "check_free", lambda out: None)
+        with pytest.raises(InputError, match="another process"), folder.occupied(place, "x", None):
+            pass
+        assert (place / "run.json").exists()

@@ -22,6 +22,7 @@ from convworks.bundle.description import (
     SEVERAL,
     WEIGHTS,
     find_weights,
+    identity,
     read_description,
     waiting,
 )
@@ -96,13 +97,15 @@ def load_bundle(path: Path) -> Bundle:
 
     Raises InputError where a file is missing, damaged, changed by hand, or of a format this version cannot read.
     """
-    description, folder = read_description(path)
-    try:
-        bundle = _load(description, folder)
-    except InputError:  # perhaps it is just being replaced
+    failed = None
+    while True:
         description, folder = read_description(path)
-        bundle = _load(description, folder)
-    return bundle if read_description(path)[0] == description else load_bundle(path)
+        try:
+            return _load(description, folder)
+        except InputError:  # perhaps it is just being replaced
+            if description == failed:
+                raise
+            failed = description
 
 
 def _load(description: dict[str, Any], folder: Path) -> Bundle:
@@ -121,9 +124,11 @@ def _load(description: dict[str, Any], folder: Path) -> Bundle:
     except InputError as error:  # it names fields of a run, and its remedy is one for a run
         own = "name it with convworks.network, if it is one of your own, or " if error.where == "model" else ""
         raise InputError(file, f"{error.where}: {error.reason}", own + REMEDY) from None
-    weights = find_weights(folder, description["weights_sha256"])
+    weights, state_of_file = find_weights(folder, description["weights_sha256"])
     try:
         state = load_tensors(weights)
+        if identity(weights) != state_of_file:
+            raise InputError(weights, "was replaced while it was read", "start again")
         make_room(network, state)
         network.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:

@@ -47,13 +47,20 @@ def waiting(folder: Path, checksum: str) -> Path:
     return folder / f"weights.{checksum[:16]}.safetensors"
 
 
-def find_weights(folder: Path, checksum: str) -> Path:
-    """Return the weights that a description names, which were perhaps just about to take the place of others.
+def identity(file: Path) -> tuple[int, ...]:
+    """Return what another file of the same name has not: where it lies, how long it is, when it was written."""
+    state = file.stat()
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def find_weights(folder: Path, checksum: str) -> tuple[Path, tuple[int, ...]]:
+    """Return the weights that a description names, which perhaps wait to take their place, and their identity.
 
     Raises InputError where they are missing or damaged.
     """
     for file in (waiting(folder, checksum), folder / WEIGHTS):
         with suppress(FileNotFoundError):  # it has taken its place meanwhile
-            if file.is_file() and files.sha256(file) == checksum:
-                return file
+            known = identity(file)
+            if files.sha256(file) == checksum:
+                return file, known
     raise InputError(folder / WEIGHTS, f"is missing or does not have the checksum in {NAME}", REMEDY)

@@ -22,9 +22,7 @@ from convworks.signed import Kind, read_signed, write_signed
 LABELS = ("cls", "json", "txt")  # the first of them that a sample has says its class
 FIELDS = ("label", "cls", "class", "labels")  # of a .json; a list, in any of them, is of several classes
 VERSION, FORMAT = 2, 1
-INDEX = Kind(
-    name="the index of a tar", formats=(0, FORMAT), unsigned=(0,), damaged="remove it: the tar is looked through again"
-)
+INDEX = Kind(name="the index of a tar", formats=(FORMAT,), damaged="remove it: the tar is looked through again")
 LONGEST = 1 << 16  # bytes of a label
 PLAIN = "img"  # the ending of packed images whose files have none
 IMAGES = (*(suffix.removeprefix(".") for suffix in SUFFIXES + HEIC), PLAIN)

@@ -81,15 +81,15 @@ def occupied(out: Path | None, recipe: str, resume: Path | None) -> Iterator[Pat
             break
         except FileExistsError:  # another run was quicker
             continue
-    try:
-        with _alone(path):
-            check_free(path)  # another run may have ended in between
-            sweep(path)
+    with _alone(path):
+        check_free(path)  # another run may have been here in between
+        sweep(path)
+        try:
             yield path
-    except BaseException:
-        if not list(path.glob("checkpoints/step-*.json")):
-            undo(path, made)
-        raise
+        except BaseException:
+            if not list(path.glob("checkpoints/step-*.json")):
+                undo(path, made)
+            raise
 
 
 @contextlib.contextmanager
