@@ -100,7 +100,7 @@ def test_a_file_that_comes_twice_is_known_by_what_it_is(folder: Path) -> None:
         with pytest.raises(InputError, match=f"line 3: names {second} again, after line 2 as {first}"):
             open_source(table(folder, f"path,label,split\n{first},x,train\n{second},y,test\n"))
     (folder / "nowhere.png").symlink_to("gone")
-    assert len(open_source(table(folder, "path,label\na.png,x\nnowhere.png,y\n")).splits["train"]) == 2
+    assert len(open_source(table(folder, "path,label\na.png,x\nnowhere.png,y\n")).splits["all"]) == 2
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
@@ -121,7 +121,7 @@ def test_semicolons_and_tabs_part_cells_too(folder: Path, delimiter: str, ending
 
 def test_backslashes_in_paths_are_slashes_unless_there_is_such_a_file(folder: Path) -> None:
     Image.new("L", (4, 4)).save(folder / "sub\\g.png")
-    train = open_source(table(folder, "path,label\nsub\\f.png,x\n.\\a.png,y\nsub\\g.png,y\n")).splits["train"]
+    train = open_source(table(folder, "path,label\nsub\\f.png,x\n.\\a.png,y\nsub\\g.png,y\n")).splits["all"]
     assert train.names == ("./a.png", "sub/f.png", "sub\\g.png")
     assert train.files == (folder / "a.png", folder / "sub/f.png", folder / "sub\\g.png")
 
