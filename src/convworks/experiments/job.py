@@ -93,7 +93,8 @@ def perform(job: Job, place: Path, tell: Tell) -> Outcome:
     """
     run = place / job.name
     (place / LOGS).mkdir(exist_ok=True)
-    with (place / LOGS / f"{job.name}.txt").open("a", encoding="utf-8") as log, contextlib.redirect_stderr(log):
+    path = place / LOGS / f"{job.name}.txt"
+    with path.open("a", encoding="utf-8", errors="backslashreplace") as log, contextlib.redirect_stderr(log):
         try:
             return Outcome(status="finished", results=_results(job, run, Watcher(job.name, tell)))
         except PrunedError:
