@@ -93,7 +93,7 @@ def test_an_entry_that_is_gone_before_is_decoded_anew(split: Split, monkeypatch:
     expected = load_images(split, WANT).clone()
     (entry,) = cache.entries()
     monkeypatch.setattr("convworks.data.load.find_or_decode", lambda *_: entry)
-    monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(FileNotFoundError(2, "gone")))
+    entry.path.unlink()
     assert torch.equal(load_images(split, WANT), expected)
 
 

@@ -114,7 +114,7 @@ def _class_names(schema: Any, label: str) -> tuple[str, ...] | None:
         feature = json.loads((schema.metadata or {})[HUGGING_FACE])["info"]["features"][label]
         feature = feature[0] if isinstance(feature, list) else feature.get("feature", feature)
         names = feature["names"]
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError):
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError, RecursionError):
         return None
     return tuple(names) if isinstance(names, list) and names and set(map(type, names)) == {str} else None
 
