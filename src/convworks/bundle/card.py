@@ -10,7 +10,7 @@ from convworks.bundle.description import IMAGES, SEVERAL
 
 _SHOWN_CLASSES = 100
 #: What Markdown would take for markup, for mathematics, or for the beginning of a link.
-_MARKUP = re.compile(r"[\\`*\[\]~$]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
+_MARKUP = re.compile(r"[\\`*\[\]~$#]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 def card(description: dict[str, Any]) -> str:
@@ -21,7 +21,7 @@ def card(description: dict[str, Any]) -> str:
     height, width = preprocessing["size"]
     images = description["format"] == IMAGES
     lines = [
-        f"# {description['model']['name']}: {record.get('source') or record.get('imported', {}).get('file', 'images')}",
+        f"# {description['model']['name']}: {record.get('source', record.get('imported', {}).get('file', 'images'))}",
         "",
         f"{_what(description)}, {'imported' if 'imported' in record else 'trained'} with convworks"
         f"{' ' + record['convworks'] if 'convworks' in record else ''}.",
