@@ -154,7 +154,7 @@ def test_the_limit_of_pixels_is_that_of_the_bundle(place: Place, capsys: pytest.
     assert "has 100 pixels, more than 99" in rows["errors"][0]["error"]
     rows, _ = answer(["predict", "out", "data/a/large.png", "--max-pixels", "100"], capsys)
     assert len(rows["predictions"]) == 1
-    looked, _ = answer(["evaluate", "out", "--data", "data", "--split", "train", "--max-pixels", "100"], capsys)
+    looked, _ = answer(["evaluate", "out", "--data", "data", "--max-pixels", "100"], capsys)
     assert looked["n"] == 11
     looked, _ = answer(["data", "data", "--max-pixels", "99"], capsys, status=1)
     assert [row["path"].rsplit("/")[-1] for row in looked["damaged"]] == ["large.png"]

@@ -109,7 +109,7 @@ def _default(source: Source, kind: str) -> Path:
 
 def _training(source: Source, found: Survey, text: str) -> DataConfig | None:
     """Return what `convworks train --data` does with the images; None where it cannot train on them."""
-    if not source.classes or "train" not in source.splits or not found.headers.probes:
+    if not source.classes or not {TRAIN, ALL} & source.splits.keys() or not found.headers.probes:
         return None
     from convworks.recipes.folder import default
 

@@ -19,19 +19,23 @@ def open_encoded(file: IO[bytes] | io.BytesIO) -> ImageFile.ImageFile:
     (PostScript to Ghostscript): none of them is ever tried. HEIC is opened where pillow-heif is installed; else that is
     a HeicError. How many pixels one may have is not for Pillow to say.
     """
-    formats = tuple(dict.fromkeys(FORMATS.values()))
     try:
-        try:
-            return Image.open(file, formats=formats)
-        except Image.DecompressionBombError:
-            with unlimited():
-                return Image.open(file, formats=formats)
+        return _open(file, tuple(dict.fromkeys(FORMATS.values())))
     except (KeyError, UnidentifiedImageError):  # KeyError: a Pillow that was built without one of them
         if not _is_heic(file):
             raise UnidentifiedImageError("cannot identify image file") from None
     if not heic.teach_pillow():
         raise heic.HeicError
-    return Image.open(file, formats=(heic.FORMAT,))
+    return _open(file, (heic.FORMAT,))
+
+
+def _open(file: IO[bytes] | io.BytesIO, formats: tuple[str, ...]) -> ImageFile.ImageFile:
+    """Open a file whatever number of pixels it has; Pillow's limit is switched off only for those that exceed it."""
+    try:
+        return Image.open(file, formats=formats)
+    except Image.DecompressionBombError:
+        with unlimited():
+            return Image.open(file, formats=formats)
 
 
 def _is_heic(file: IO[bytes] | io.BytesIO) -> bool:

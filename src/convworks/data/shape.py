@@ -13,6 +13,7 @@ from convworks.data.decode import Probe, probe
 from convworks.data.place import Place
 from convworks.data.preprocess import crop_box
 from convworks.data.source import Source, Split
+from convworks.data.split_names import ALL, TRAIN
 from convworks.errors import InputError
 
 SAMPLE = 512  # files whose headers are read
@@ -55,8 +56,8 @@ def read_headers(split: Split) -> Headers:
 
 
 def main_split(source: Source) -> Split:
-    """Return the split that a network is made for: train, or of a source without labels the first there is."""
-    return source.splits.get("train") or next(iter(source.splits.values()))
+    """Return the split that a network is made for: train, or all; of a source that has neither, the first."""
+    return next(source.splits[name] for name in (TRAIN, ALL, *source.splits) if name in source.splits)
 
 
 def headers_of(looks: Iterable[Probe | InputError], *, total: int) -> Headers:

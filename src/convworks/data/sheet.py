@@ -12,6 +12,7 @@ from convworks.data.decode import convert, decode, open_image
 from convworks.data.fit_text import fitted
 from convworks.data.labels import members
 from convworks.data.preprocess import fit_image
+from convworks.data.shape import main_split
 from convworks.data.source import Source, Split
 from convworks.errors import InputError, visible
 from convworks.files import atomic
@@ -24,7 +25,7 @@ PAPER, INK, FAINT = (255, 255, 255), (34, 34, 34), (208, 208, 208)
 
 def write_contact_sheet(source: Source, path: Path, decoding: Decoding = DECODING) -> None:
     """Write a PNG of up to 10 classes by 10 examples, evenly spread over the training set (else the first split)."""
-    split = source.splits.get("train") or next(iter(source.splits.values()))
+    split = main_split(source)
     rows = _rows(source, split)
     font = ImageFont.load_default(15)
     rows = [(fitted(name, LABEL, font.getlength), count, indices) for name, count, indices in rows]
