@@ -112,13 +112,6 @@ OWN = {
     "data/digits.py": "scikit-learn's own file",
     "data/cache.py": "the user's cache",
     "data/download.py": "the user's cache",
-    **dict.fromkeys(
-        (
-            *("bundle/description.py", "experiments/record.py", "training/checkpoint.py", "training/folder.py"),
-            *("training/listing.py", "training/track_mlflow.py"),
-        ),
-        "records of runs",
-    ),
 }
 
 

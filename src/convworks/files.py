@@ -88,8 +88,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 for entry in list(temporary.iterdir()):
                     entry.replace(place / entry.name)
                 return
-            for path in place.glob(f"*{TEMPORARY}"):
-                remove_unused(path)
+            for left in place.glob(f"*{TEMPORARY}"):
+                remove_unused(left)
             if os.name == "nt" and place.is_dir():
                 place.rmdir()  # elsewhere an empty folder is replaced
             temporary.replace(place)

@@ -144,7 +144,13 @@ def test_other_content_size_or_order_is_another_entry(tmp_path: Path, place: Pat
     assert len(counted) == 80
 
 
-@pytest.mark.parametrize("damage", ["short", "long", "header", "length", "empty", "text"])
+def flipped(content: bytes, at: int) -> bytes:
+    changed = bytearray(content)
+    changed[at] ^= 4
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("damage", ["short", "long", "header", "length", "empty", "text", "deep", "pixel", "sum"])
 def test_a_damaged_entry_is_made_anew(tmp_path: Path, place: Path, counted: list[Path], damage: str) -> None:
     split = photographs(tmp_path / "data")
     load_images(split, WANT)
@@ -157,6 +163,9 @@ def test_a_damaged_entry_is_made_anew(tmp_path: Path, place: Path, counted: list
         "length": b"\xff" * 8 + content[8:],
         "empty": b"",
         "text": b"This is text." * 1000,
+        "deep": (2**16).to_bytes(8, "little") + b"[" * 2**16,
+        "pixel": flipped(content, -4 * 20 - 1000),
+        "sum": flipped(content, -1),
     }[damage]
     assert changed != content
     path.write_bytes(changed)

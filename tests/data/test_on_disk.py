@@ -97,6 +97,25 @@ def test_an_entry_that_is_gone_before_is_decoded_anew(split: Split, monkeypatch:
     assert torch.equal(load_images(split, WANT), expected)
 
 
+def test_a_damaged_image_is_told_when_it_is_read_first_and_decoded_anew_the_next_time(split: Split) -> None:
+    expected = load_images(split, WANT).clone()
+    (entry,) = cache.entries()
+    with entry.path.open("r+b") as file:
+        file.seek(entry.start + 5 * expected[0].numel() + 1000)
+        (value,) = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([value ^ 1]))
+    found = on_disk(split)
+    for places in (slice(0, 5), slice(6, 18)):
+        assert torch.equal(take(found, places), expected[places])
+    with pytest.raises(RunError, match=r"was damaged .* \(image 5 .* is removed; start again, or resume the run"):
+        take(found, slice(0, 18))
+    assert cache.entries() == []
+    with pytest.raises(RunError, match="image 5"):
+        found.mapped()
+    assert torch.equal(take(on_disk(split), slice(0, 18)), expected)
+
+
 def test_an_entry_that_is_cut_off_is_told(split: Split) -> None:
     found = on_disk(split)
     os.truncate(found.entry.path, found.entry.start + 100)
