@@ -93,7 +93,14 @@ def test_an_entry_that_is_gone_before_is_decoded_anew(split: Split, monkeypatch:
     expected = load_images(split, WANT).clone()
     (entry,) = cache.entries()
     monkeypatch.setattr("convworks.data.load.find_or_decode", lambda *_: entry)
-    monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(FileNotFoundError(2, "gone")))
+    opened = os.open
+
+    def gone(path: Path, *more: int) -> int:
+        if path == entry.path:
+            raise FileNotFoundError(2, "gone")
+        return opened(path, *more)
+
+    monkeypatch.setattr(os, "open", gone)
     assert torch.equal(load_images(split, WANT), expected)
 
 
