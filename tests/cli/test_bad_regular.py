@@ -40,7 +40,8 @@ def idx(place: Place, name: str) -> Words:
 def packed(place: Place, name: str) -> Words:
     """Pack a folder, and put a pipe in the place of one of the files."""
     pack(open_source(place.folder()), place.root / "packed", shard_size=2**20)
-    return after(pipe(place, f"packed/{name}"), run=train("packed"))
+    file = next((place.root / "packed").glob(name))
+    return after(pipe(place, str(file.relative_to(place.root))), run=train("packed"))
 
 
 def resumed(place: Place, name: str) -> Words:
@@ -49,6 +50,11 @@ def resumed(place: Place, name: str) -> Words:
         pipe(place, str(next((place.root / "run").glob(name)).relative_to(place.root))),
         run=["train", "--resume", "run"],
     )
+
+
+def listed(place: Place, name: str) -> Words:
+    place.run()
+    return after(pipe(place, f"run/{name}"), run=["runs", "run"])
 
 
 def synsets(place: Place) -> Words:
@@ -83,7 +89,7 @@ ROWS: Rows = {
     "CIFAR archive": (lambda p: train(pipe(p, "cifar-10-python.tar.gz")), f"python.tar.gz | {PIPE}"),
     "list of synsets": (synsets, f"synset_words.txt | {PIPE}"),
     "shard": (lambda p: train(pipe(p, "x.tar")), f"x.tar | {PIPE}"),
-    "shard of an index": (lambda p: packed(p, "train-000000.tar"), f"train-000000.tar | {PIPE}"),
+    "shard of an index": (lambda p: packed(p, "*.tar"), f"-000000.tar | {PIPE}"),
     "index": (lambda p: packed(p, "index.json"), f"index.json | {PIPE}"),
     "image to predict": (lambda p: predict(p.bundle(), pipe(p, "x.png")), f"x.png | {PIPE}"),
     "endless image to predict": (lambda p: device(p, "x.png", lambda x: predict(p.bundle(), x)), f"x.png | {PIPE}"),
@@ -106,20 +112,22 @@ ROWS: Rows = {
         lambda p: ["import", p.write("w.pt", ""), "--model", "lenet5", "--classes", pipe(p, "c.txt")],
         f"c.txt | {PIPE}",
     ),
-    "weights to import": (lambda p: ["import", pipe(p, "w.pt"), "--model", "lenet5"], "w.pt | is no file"),
+    "weights to import": (lambda p: ["import", pipe(p, "w.pt"), "--model", "lenet5"], f"w.pt | {PIPE}"),
     "description of a bundle": (
         lambda p: after(p.bundle(), pipe(p, "bundle/bundle.json"), run=predict("bundle", p.images("x"))),
-        "bundle | holds no bundle.json",
+        f"bundle.json | {PIPE}",
     ),
     "weights of a bundle": (
         lambda p: after(p.bundle(), pipe(p, "bundle/weights.safetensors"), run=predict("bundle", p.images("x"))),
         f"weights.safetensors | {PIPE}",
     ),
-    "record of a run": (lambda p: resumed(p, "run.json"), "run | holds no run.json"),
+    "record of a run": (lambda p: resumed(p, "run.json"), f"run.json | {PIPE}"),
+    "state of a checkpoint": (lambda p: resumed(p, "checkpoints/*.json"), f".json | {PIPE}"),
     "tensors of a checkpoint": (lambda p: resumed(p, "checkpoints/*.safetensors"), ".safetensors | "),
+    "record of a run in a list": (lambda p: listed(p, "run.json"), f"run.json | {PIPE}"),
     "record of an experiment": (
         lambda p: after(pipe(p, "out/experiment.json"), run=["restarts", "--resume", "out"]),
-        "out | holds no experiment.json",
+        f"experiment.json | {PIPE}",
     ),
     "description of a saved set": (
         lambda p: after(pipe(p, "x/state.json"), p.folder(name="x/a"), run=train("x")),

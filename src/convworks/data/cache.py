@@ -22,7 +22,7 @@ from jaxtyping import UInt8
 from convworks.console import say
 from convworks.data.named import NoCacheError, cache_folder
 from convworks.errors import InputError
-from convworks.files import open_regular, write_text
+from convworks.files import open_regular, read_text, write_text
 from convworks.locks import AVAILABLE
 from convworks.partial import TEMPORARY, remove_unused
 
@@ -169,8 +169,8 @@ def touch(entry: Entry) -> None:
 def known(signature: str) -> Entry | None:
     """Return the entry that these very files (paths, sizes, times) were found to be before."""
     try:
-        name = (folder() / f"{signature}{KNOWN}").read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
+        name = read_text(folder() / f"{signature}{KNOWN}").strip()
+    except InputError:
         return None
     return open_entry(name) if re.fullmatch("[0-9a-f]+", name) else None
 
@@ -226,8 +226,8 @@ def sweep() -> None:
         remove_unused(path)
     names = {path.stem for path in folder().glob(f"*{SUFFIX}")}
     for path in folder().glob(f"*{KNOWN}"):
-        with suppress(OSError, ValueError):
-            if path.read_text(encoding="utf-8").strip() not in names:
+        with suppress(OSError, InputError):
+            if read_text(path).strip() not in names:
                 path.unlink()
 
 

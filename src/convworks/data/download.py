@@ -7,14 +7,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from convworks.data.paced import ExcessError
 from convworks.data.retry import RefusedError, patiently, refused
 from convworks.data.source import Report
 from convworks.data.web import TIMEOUT, get, pieces
 from convworks.errors import RunError
-from convworks.files import remedy, sha256
+from convworks.files import open_regular, remedy, sha256
 from convworks.partial import TEMPORARY
 
 
@@ -62,8 +62,9 @@ def md5(path: Path) -> str:
     """Return the MD5 of a file, or nothing for a missing one: it finds transmission errors, not attacks."""
     if not path.is_file():
         return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    with open_regular(path) as file:
+        content: Any = file  # files have more methods than their type says
+        return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _failure(address: str, path: Path, reason: str) -> RunError:
