@@ -176,7 +176,7 @@ ARRAYS: Rows = {
     ),
     "damaged CIFAR archive": (
         lambda p: train(p.write("cifar-10-python.tar.gz", "no")),
-        "cifar-10-python.tar.gz | not a gzip file | fetch it again",
+        "cifar-10-python.tar.gz | Not a gzipped file | fetch it again",
     ),
 }
 
