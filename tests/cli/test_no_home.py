@@ -46,7 +46,7 @@ def test_shards_are_read_without_a_cache(place: Place) -> None:
 
 def test_more_images_than_memory_holds_are_decoded_when_wanted(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "free_memory", lambda: 0)
-    split = open_source(place.folder()).splits["train"]
+    split = open_source(place.folder()).splits["all"]
     given = Preprocessing(size=(8, 8), channels=1, fit="crop", mean=(0.5,), std=(0.5,))
     assert isinstance(open_images(split, given, always=False), Decoded)
 
