@@ -24,6 +24,7 @@ from convworks.data.source import Source, Split, open_source, with_validation
 from convworks.data.stratify import choose_share, deal, keyed
 from convworks.data.survey import imbalance, survey
 from convworks.errors import InputError
+from convworks.signed import sealed
 
 SHOWN = {"a.png": ("cat", "dog"), "b.png": (), "c.png": ("dog",), "d.png": ("cat", "cow", "dog")}
 
@@ -130,9 +131,10 @@ def test_shards_of_others(tmp_path: Path) -> None:
 def test_an_index_that_is_damaged(folder: Path, tmp_path: Path) -> None:
     index = pack(open_source(write(folder, NAMED)), tmp_path / "packed").index
     values = json.loads(index.read_text())
+    del values["sha256"]
     for labels, reason in (([[9], [], [2], [0]], "outside its 3 classes"), ([[0], 1, [], []], "no column labels")):
         values["shardlist"][0]["samples"]["labels"] = labels
-        index.write_text(json.dumps(values))
+        index.write_bytes(sealed(values))
         with pytest.raises(InputError, match=reason):
             open_source(index)
 
