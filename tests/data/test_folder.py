@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from convworks.data import image_names
-from convworks.data.image_names import is_image, is_system
+from convworks.data.image_names import is_heic, is_image, is_system
 from convworks.data.remarks import remarks
 from convworks.data.source import open_source, with_validation
 from convworks.data.split_names import split_of
@@ -19,11 +19,11 @@ from convworks.errors import InputError
 
 
 def write(root: Path, *names: str) -> Path:
-    """Write small images, or text where a name does not end like an image's, in random order."""
+    """Write small images, or text where Pillow alone writes no image of such a name, in random order."""
     for name in random.sample(names, len(names)):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if is_image(path.name):
+        if is_image(path.name) and not is_heic(path.name):
             Image.new("RGB", (4, 3)).save(path)
         else:
             path.write_text("text")
