@@ -92,6 +92,7 @@ def test_a_stopped_command(
 
 IMPORTING = """
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background begins by ignoring it
 class Finder:
     def find_spec(self, name, *others):
         if name == {module!r}:
