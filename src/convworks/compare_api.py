@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from convworks.outputs import Protected, as_path, check_new_folder
 
 if TYPE_CHECKING:
     from convworks.data.preprocess import Preprocessing
+    from convworks.evaluate.pair import Pair
     from convworks.evaluate.predictor import Predictor
 
 TABLE = ".csv"
@@ -45,6 +47,23 @@ def compare(
     compare.csv, the images that only one has right.
     """
     began = time.perf_counter()
+    values, write = compared(first, second, data=data, split=split, out=out, device=device)
+    if write is not None:
+        values["report"] = str(write())
+    values["seconds"] = round(time.perf_counter() - began, 3)
+    return values
+
+
+def compared(
+    first: str | Path,
+    second: str | Path,
+    *,
+    data: str | Path | None,
+    split: str | None,
+    out: str | Path | None,
+    device: str,
+) -> tuple[dict[str, Any], Callable[[], Path] | None]:
+    """Do as `compare` does, and return what writes the page, where one is wanted, instead of writing it."""
     out = as_path("--out", out)
     source = None if data is None else open_source(data, report=downloading())
     places = [path_of(first), path_of(second)]
@@ -76,19 +95,23 @@ def compare(
         answers.append(table)
     found = pair(*answers)
     values = {**found.plain(), "data": None if data is None else str(data)}
-    if out is not None:
-        from convworks.evaluate.pair_page import write_pair
+    if out is None:
+        return values, None
+    words = ["convworks", "compare", *map(str, places), *(["--data", str(data)] if data is not None else [])]
+    words += ["--split", split] if split is not None else []
+    title = f"{places[0]} and {places[1]}{f' on {source.name}' if source is not None else ''}"
+    shown = next((predictor.bundle.preprocessing for predictor in predictors if predictor is not None), None)
+    image = None if source is None else _pictures(source, split, found.first.names, shown)
+    return values, partial(_write, out, found, title, image, shlex.join(words))
 
-        words = ["convworks", "compare", *map(str, places), *(["--data", str(data)] if data is not None else [])]
-        words += ["--split", split] if split is not None else []
-        title = f"{places[0]} and {places[1]}{f' on {source.name}' if source is not None else ''}"
-        shown = next((predictor.bundle.preprocessing for predictor in predictors if predictor is not None), None)
-        image = None if source is None else _pictures(source, split, found.first.names, shown)
-        with atomic_folder(out) as place:
-            page = write_pair(place, found, title=title, image=image, command=shlex.join(words))
-        values["report"] = str(out / page.name)
-    values["seconds"] = round(time.perf_counter() - began, 3)
-    return values
+
+def _write(out: Path, found: Pair, title: str, image: Callable[[str], np.ndarray] | None, command: str) -> Path:
+    """Write the page of a comparison into a new folder; return where it is."""
+    from convworks.evaluate.pair_page import write_pair
+
+    with atomic_folder(out) as place:
+        page = write_pair(place, found, title=title, image=image, command=command)
+    return out / page.name
 
 
 def _load(place: Path, device: str) -> Predictor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from convworks.cli.answer import Answer, percent, repeated, table
 from convworks.cli.commands import app
 from convworks.cli.options import Debug, Device, Json, Split
+from convworks.cli.place import attempt
 
 Answered = Annotated[Path, typer.Argument(help="The folder of a bundle or a run, or a predictions.csv.")]
 
@@ -30,10 +32,14 @@ def compare(
     debug: Debug = False,
 ) -> Answer:
     """Compare two bundles on the same images: how much better the second is, and whether that is chance."""
-    from convworks.compare_api import compare as work
+    from convworks.compare_api import compared
 
-    found = work(first, second, data=data, split=split, out=out, device=device)
-    return Answer(values=found, text="\n".join(lines(found, split)))
+    began = time.perf_counter()
+    found, write = compared(first, second, data=data, split=split, out=out, device=device)
+    page, lost = attempt(write) if write is not None else (None, None)
+    found |= {"report": str(page)} if page is not None else {}
+    found["seconds"] = round(time.perf_counter() - began, 3)
+    return Answer(values=found, text="\n".join(lines(found, split)), error=lost)
 
 
 def lines(found: dict[str, Any], split: str | None) -> list[str]:

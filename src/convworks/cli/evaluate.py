@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from convworks.bundle.description import folder_of
 from convworks.cli.answer import Answer, accuracy_line, percent, repeated, table
+from convworks.cli.place import attempt
 from convworks.console import downloading
 from convworks.data.labels import nfc
 from convworks.data.protect import protect
@@ -105,6 +107,7 @@ def run(
     if parts is not None:
         values["slices"] = parts.plain()
         lines.append(sliced.text(parts))
+    lost = None
     if out is not None:
         title = f"{', '.join(path.name for path in bundles)} on {source.name}"
         asked_by = rows[0]["protocol"]
@@ -119,12 +122,15 @@ def run(
             "--max-pixels": max_pixels,
         }
         command = repeated(["evaluate", *bundles], options)
-        page, errors = _report(out, loaded, source, split, predictions, title, command, note, rows[0], parts)
-        values |= {"report": str(page), "errors": errors.as_json()}
-        lines += [f"report: {page}", f"errors: {errors.told()}"]
+        write = partial(_report, out, loaded, source, split, predictions, title, command, note, rows[0], parts)
+        written, lost = attempt(write)
+        if written is not None:
+            page, errors = written
+            values |= {"report": str(page), "errors": errors.as_json()}
+            lines += [f"report: {page}", f"errors: {errors.told()}"]
     values["seconds"] = round(time.perf_counter() - started, 3)
     lines.append(f"next:   convworks predict {shlex.quote(str(bundles[0]))} IMAGE...")
-    return Answer(values=values, text="\n".join(lines))
+    return Answer(values=values, text="\n".join(lines), error=lost)
 
 
 def _check_joined(combination: str | None, bundles: Sequence[Path]) -> None:

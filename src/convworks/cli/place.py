@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from convworks.console import say
 from convworks.errors import InputError
 from convworks.outputs import Protected, check_file, numbered
+
+T = TypeVar("T")
 
 
 def place_of(
@@ -45,10 +48,17 @@ def check_optional(
         raise InputError("--overwrite", "replaces a file, but none is written", f"give {option} FILE too")
 
 
-def failure(write: Callable[[], None]) -> OSError | None:
-    """Write a file beside an answer that is there already; return what went wrong, which shall not take it away."""
+def attempt(write: Callable[[], T]) -> tuple[T | None, OSError | None]:
+    """Write beside an answer that is there already; return what that gives, or what went wrong.
+
+    People have waited for the answer: it is not taken from them where the disk is full.
+    """
     try:
-        write()
+        return write(), None
     except OSError as error:
-        return error
-    return None
+        return None, error
+
+
+def failure(write: Callable[[], None]) -> OSError | None:
+    """Return what went wrong when a file was written beside an answer: see `attempt`."""
+    return attempt(write)[1]

@@ -5,14 +5,19 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convworks.cli.answer import Answer, accuracy_line, repeated
+from convworks.cli.place import attempt
 from convworks.data.source import Source
 from convworks.errors import InputError
 from convworks.files import atomic_folder
 from convworks.hardware import precision_name
+
+if TYPE_CHECKING:
+    from convworks.evaluate.report import ReportContent
 
 
 def run(
@@ -34,7 +39,7 @@ def run(
     if not plain:
         raise InputError("--protocol", "is for networks that name classes, this one makes images", "leave it out")
     from convworks.evaluate.predictor import load
-    from convworks.evaluate.report import ReportContent, write_report
+    from convworks.evaluate.report import ReportContent
     from convworks.evaluate.summary import summary
 
     predictor = load(bundles[0], device=device, precision=precision, max_pixels=max_pixels)
@@ -47,14 +52,23 @@ def run(
         **summary(found),
     }
     lines = [accuracy_line(found.split, values)]
+    lost = None
     if out is not None:
         options = {"--data": data, "--split": split, "--precision": None if precision == "auto" else precision}
         command = repeated(["evaluate", bundles[0]], {**options, "--max-pixels": max_pixels})
         title = f"{bundles[0].name} on {source.name}"
-        with atomic_folder(out) as place:
-            page = write_report(place, ReportContent(title=title, predictions=found, command=command))
-        values["report"] = str(out / page.name)
-        lines.append(f"report: {values['report']}")
+        page, lost = attempt(partial(_report, out, ReportContent(title=title, predictions=found, command=command)))
+        if page is not None:
+            values["report"] = str(page)
+            lines.append(f"report: {page}")
     values["seconds"] = round(time.perf_counter() - started, 3)
     lines.append(f"next:   convworks predict {shlex.quote(str(bundles[0]))} IMAGE... --out DIR")
-    return Answer(values=values, text="\n".join(lines))
+    return Answer(values=values, text="\n".join(lines), error=lost)
+
+
+def _report(out: Path, content: ReportContent) -> Path:
+    from convworks.evaluate.report import write_report
+
+    with atomic_folder(out) as place:
+        page = write_report(place, content)
+    return out / page.name
