@@ -79,7 +79,7 @@ def test_what_is_there_is_replaced_where_that_is_asked_for(tree: Protected) -> N
     for path in paths[1:]:
         path.write_text("")
     check_replaced("--out", paths, tree, overwrite=True)
-    with pytest.raises(InputError, match="work/old: exists already, and 1 more files; add --overwrite"):
+    with pytest.raises(InputError, match=r"work/old: exists already \(with 1 more\); add --overwrite"):
         check_replaced("--out", paths, tree, overwrite=False)
     with pytest.raises(InputError, match="is a folder"):
         check_replaced("--out", [Path("work")], tree, overwrite=True)

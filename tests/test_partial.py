@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from convworks import files, locks
 from convworks.partial import MARK, own_file, own_folder
+from convworks.training import folder as run_folder
 
 pytestmark = pytest.mark.skipif(not locks.AVAILABLE, reason="the system has no such locks")
 
@@ -80,7 +82,7 @@ def test_an_empty_folder_becomes_what_is_written(tmp_path: Path, monkeypatch: py
     """The root of a disk cannot be replaced: there, what is written is moved into it."""
     out = tmp_path / "out"
     out.mkdir()
-    (out / "x.77.partial").write_text("of a process that is gone")
+    (out / f"x{MARK}").write_text("of a process that is gone")
     assert files.is_free(out)
     monkeypatch.setattr(Path, "is_mount", lambda path: mount and path == out)
     with files.atomic_folder(out) as temporary:
@@ -106,3 +108,40 @@ def test_a_folder_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="elsewhere") as error, files.atomic_folder(tmp_path / "out"):
         raise OSError(5, "elsewhere", "image.png")
     assert error.value.filename == "image.png"
+
+
+def test_what_other_programs_call_partial_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.pdf.partial").write_text("mine")
+    assert not files.is_free(tmp_path)
+    (tmp_path / "thesis.pdf.partial").rename(tmp_path / "run.json.123.partial")  # as earlier versions called theirs
+    assert files.is_free(tmp_path)
+    (tmp_path / "course.partial").mkdir()
+    (tmp_path / "course.partial" / "notes.txt").write_text("mine")
+    run_folder.sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["course.partial"]
+
+
+def test_a_failed_write_leaves_what_another_process_has_taken_over(tmp_path: Path) -> None:
+    with contextlib.suppress(RuntimeError), files.atomic(tmp_path / "a") as file:
+        (temporary,) = tmp_path.iterdir()
+        temporary.unlink()
+        temporary.write_text("theirs")
+        file.write(b"ours")
+        raise RuntimeError
+    assert temporary.read_text() == "theirs"
+
+
+def test_an_error_keeps_the_name_of_another_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, files.atomic(tmp_path / "a"):
+        (tmp_path / "other").read_bytes()
+    assert str(caught.value).endswith("other'")
+    with pytest.raises(FileNotFoundError) as caught:
+        files.write_text(tmp_path / "no" / "a", "")
+    assert str(caught.value).endswith("no/a'")
+
+
+def test_a_name_may_be_as_long_as_the_disk_takes(tmp_path: Path) -> None:
+    files.write_text(tmp_path / ("x" * 255), "whole")
+    with files.atomic_folder(tmp_path / ("y" * 255)) as place:
+        files.write_text(place / "a", "whole")
+    assert sorted(path.name[:1] for path in tmp_path.iterdir()) == ["x", "y"]

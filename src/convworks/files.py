@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from convworks.errors import InputError
-from convworks.locks import AVAILABLE
-from convworks.partial import TEMPORARY, own_file, own_folder, remove_unused
+from convworks.locks import AVAILABLE, same
+from convworks.partial import is_partial, own_file, own_folder, remove_unused
 
 LARGEST_TEXT = 256 * 2**20  # bytes: no text that convworks reads at once comes near it
 DEEPEST = 64  # objects and lists in each other: no JSON that convworks writes comes near it
@@ -41,28 +41,44 @@ AS_UTF_8 = 'save it as UTF-8 (in spreadsheets "CSV UTF-8")'
 @contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
     """Open `path` for writing such that it appears whole, or not at all (whatever interrupts the writing)."""
-    temporary = path
+    temporary = None
     try:
         temporary, handle = own_file(path)
         with open(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            if AVAILABLE:  # while it is locked: nobody takes it over
-                temporary.replace(path)
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                if AVAILABLE:
+                    temporary.replace(path)
+            except BaseException:
+                if AVAILABLE and same(handle, temporary):  # while it is locked: nobody else has taken it over
+                    temporary.unlink()
+                raise
         if not AVAILABLE:
             temporary.replace(path)  # Windows renames no open file
     except BaseException as error:
-        if temporary != path:
+        if not AVAILABLE and temporary is not None:
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):  # a full disk names no file, other failures the temporary one
-            error.filename, error.filename2 = str(path), None
+        if isinstance(error, OSError) and _names(error, temporary, path):
+            error.filename = str(path)
+            if error.filename2 is not None:
+                del error.filename2
         raise
+
+
+def _names(error: OSError, temporary: Path | None, path: Path) -> bool:
+    """Tell whether an error is about a file that is being written: a full disk names none, others the temporary one."""
+    if error.filename is None:
+        return True
+    if temporary is None:  # it could not be made
+        return Path(os.fsdecode(error.filename)).parent == path.parent
+    return Path(os.fsdecode(error.filename)) == temporary
 
 
 def is_free(folder: Path) -> bool:
     """Tell whether a folder is not there, or has nothing in it but what killed processes were writing."""
-    return not folder.is_dir() or all(path.name.endswith(TEMPORARY) for path in folder.iterdir())
+    return not folder.is_dir() or all(is_partial(path.name) for path in folder.iterdir())
 
 
 @contextmanager
@@ -88,8 +104,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 for entry in list(temporary.iterdir()):
                     entry.replace(place / entry.name)
                 return
-            for left in place.glob(f"*{TEMPORARY}"):
-                remove_unused(left)
+            for left in place.glob("*.partial"):
+                if is_partial(left.name):
+                    remove_unused(left)
             if os.name == "nt" and place.is_dir():
                 place.rmdir()  # elsewhere an empty folder is replaced
             temporary.replace(place)

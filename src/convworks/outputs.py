@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convworks.errors import InputError
-from convworks.files import is_free, path_of, try_writing
+from convworks.files import is_free, path_of, remedy, try_writing
 
 Identity = tuple[int, int]  # device and number: the same for every name of a file or folder
 
@@ -91,9 +91,9 @@ def check_replaced(option: str, paths: Iterable[Path], protected: Protected, *, 
             what = "a folder" if path.is_dir() else "a pipe or a device"
             raise InputError(f"{option} {path}", f"is {what}, not a regular file", "give another name")
     if not overwrite:
-        more = f", and {len(taken) - 1:,} more files" if len(taken) > 1 else ""
-        remedy = "add --overwrite to replace what is there, or give another name"
-        raise InputError(f"{option} {taken[0]}", f"exists already{more}", remedy)
+        more = f" (with {len(taken) - 1:,} more)" if len(taken) > 1 else ""
+        way_out = "add --overwrite to replace what is there, or give another name"
+        raise InputError(f"{option} {taken[0]}", f"exists already{more}", way_out)
 
 
 def numbered(path: Path) -> Path:
@@ -133,7 +133,7 @@ def _check_writable(option: str, path: Path, place: Path) -> None:
     try:
         try_writing(place)
     except OSError as error:
-        raise InputError(f"{option} {path}", f"cannot be written ({error.strerror})", "name another place") from None
+        raise InputError(f"{option} {path}", f"cannot be written ({error.strerror})", remedy(error)) from None
 
 
 def _spellings(path: Path) -> list[Path]:

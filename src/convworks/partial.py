@@ -7,7 +7,9 @@ folder of that name takes it over, and whoever cleans up may remove it.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -17,13 +19,31 @@ from convworks.locks import AVAILABLE, lock, same
 
 TEMPORARY = ".partial"
 MARK = f".convworks{TEMPORARY}"
+LONGEST = 255  # bytes of a name, on nearly every disk
+#: What earlier versions called theirs: the name, and the number of the process.
+EARLIER = re.compile(
+    r"(run\.json|experiment\.json|metrics\.jsonl|metrics\.csv|bundle|step-\d+\.(json|safetensors))\.\d+\.partial"
+)
 #: No link is followed: it may lead to a file that is somebody's. A pipe is opened without waiting, and refused.
 FLAGS = os.O_RDWR | sum(getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"))
 
 
+def is_partial(name: str) -> bool:
+    """Tell whether convworks gives such a name to what is not whole yet; other programs' `.partial` is somebody's."""
+    return name.endswith(MARK) or EARLIER.fullmatch(name) is not None
+
+
+def _known(path: Path) -> Path:
+    """Return what `path` is called before it is whole: its name and a mark, or of a long name a digest."""
+    name = f"{path.name}{MARK}"
+    if len(os.fsencode(name)) > LONGEST:
+        name = f"{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{MARK}"
+    return path.with_name(name)
+
+
 def own_file(path: Path) -> tuple[Path, int]:
     """Open an empty file beside `path` that is this process's alone; return its path and its handle."""
-    known = path.with_name(f"{path.name}{MARK}")
+    known = _known(path)
     try:
         handle = os.open(known, FLAGS | os.O_CREAT | os.O_EXCL, 0o666)
         if lock(handle) is not False and same(handle, known):
@@ -36,7 +56,7 @@ def own_file(path: Path) -> tuple[Path, int]:
                 os.ftruncate(handle, 0)
                 return known, handle
             os.close(handle)
-    other = path.with_name(f"{path.name}.{os.urandom(4).hex()}{MARK}")
+    other = path.with_name(f"{os.urandom(8).hex()}{MARK}")
     handle = os.open(other, FLAGS | os.O_CREAT | os.O_EXCL, 0o666)
     lock(handle)
     return other, handle
@@ -45,9 +65,9 @@ def own_file(path: Path) -> tuple[Path, int]:
 @contextlib.contextmanager
 def own_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder beside `path` that is this process's alone; unless it is renamed, it is removed again."""
-    temporary, handle = _claimed(path.with_name(f"{path.name}{MARK}"))
+    temporary, handle = _claimed(_known(path))
     if temporary is None:
-        temporary, handle = _claimed(path.with_name(f"{path.name}.{os.urandom(4).hex()}{MARK}"))
+        temporary, handle = _claimed(path.with_name(f"{os.urandom(8).hex()}{MARK}"))
     assert temporary is not None  # nobody else knows the second name
     try:
         for entry in list(temporary.iterdir()):  # of a process that was killed

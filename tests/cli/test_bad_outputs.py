@@ -150,7 +150,7 @@ ROWS: Rows = {
             [p.images("x", count=2), p.write("out/0-edge.png", "mine"), p.write("out/1-edge.npy", "mine")]
             and ["filter", "x", "--kernel", "edge", "--out", "out"]
         ),
-        "out/0-edge.png | exists already, and 1 more files | --overwrite",
+        "out/0-edge.png | exists already (with 1 more) | --overwrite",
     ),
     "storage in the data": (
         prepared(["tune", *SMALL, "--storage", "sqlite:///data/a/study.db"]),
@@ -163,7 +163,7 @@ ROWS: Rows = {
     "empty --out of a run": (prepared(["train", *SMALL, "--out="]), "--out | is empty | name a file or a folder"),
     "empty --sheet": (prepared(["data", "data", "--sheet", ""]), "--sheet | is empty | name a file"),
     "empty --pack": (prepared(["data", "data", "--pack", ""]), "--pack | is empty | name a file"),
-    "too long a name": (prepared(words("data", "x" * 245)), "cannot be written | File name too long"),
+    "too long a name": (prepared(words("data", "x" * 300)), "cannot be written | File name too long | a shorter name"),
     "runs is a file": (
         lambda p: [p.folder(), p.write("runs", "in the way")] and ["train", *SMALL],
         "--out runs/folder-default | runs is a file | new folder",

@@ -388,3 +388,11 @@ def test_decoding_into_the_cache_takes_no_memory(tmp_path: Path) -> None:
 
     images = load_images(split, want, report=look)
     assert max(peak, resident() - before) < 10 * 2**20 < images.nbytes / 3
+
+
+def test_a_limit_of_pixels_holds_whatever_the_cache_has(tmp_path: Path) -> None:
+    split = photographs(tmp_path / "a")
+    loaded(split)
+    few = WANT.model_copy(update={"decoding": WANT.decoding.model_copy(update={"max_pixels": 100})})
+    with pytest.raises(InputError, match="has 600 pixels, more than 100"):
+        loaded(split, few)

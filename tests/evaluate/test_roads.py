@@ -369,6 +369,10 @@ def test_one_image_gives_one_answer_and_several_give_several(tmp_path: Path) -> 
     assert len(predictor.predict(image for image in [pixels])) == 1
     assert predictor.predict([]) == []
     assert predictor.predict(np.zeros((0, 9, 9, 3), np.uint8)) == []
+    with pytest.raises(InputError, match="top: is -1, at least 1"):
+        predictor.predict([], top=-1)
+    with pytest.raises(InputError, match="an array with a mask"):
+        predictor.predict(np.ma.masked_array(np.zeros((9, 9, 3), np.uint8), True))
     assert {tap: values.shape for tap, values in predictor.features([]).items()} == {tap: (0, rows.shape[1])}
     assert set(predictor.features(pixels, taps=["stem", "head", "stem"], pool="max")) == {"stem", "head"}
 

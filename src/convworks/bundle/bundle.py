@@ -20,6 +20,7 @@ from convworks.bundle.description import (
     NAME,
     REMEDY,
     SEVERAL,
+    WAITING,
     WEIGHTS,
     find_weights,
     identity,
@@ -83,8 +84,9 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
         write_signed(folder / NAME, description)
         new.replace(folder / WEIGHTS)
         files.write_text(folder / "README.md", card(description))
-        for old in folder.glob(waiting(folder, "*").name):  # of a replacement that did not come so far
-            old.unlink(missing_ok=True)
+        for old in folder.iterdir():
+            if WAITING.fullmatch(old.name):  # of a replacement that did not come so far
+                old.unlink(missing_ok=True)
         return
     with files.atomic_folder(folder) as place:
         files.write_bytes(place / WEIGHTS, weights)

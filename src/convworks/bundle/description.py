@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,10 @@ def read_description(path: Path) -> tuple[dict[str, Any], Path]:
 def folder_of(path: Path) -> Path:
     """Return the folder of a bundle: that of a run, or the path itself."""
     return path / "bundle" if (path / "bundle" / NAME).is_file() else path
+
+
+#: What `waiting` calls them.
+WAITING = re.compile(r"weights\.[0-9a-f]{16}\.safetensors")
 
 
 def waiting(folder: Path, checksum: str) -> Path:

@@ -184,7 +184,13 @@ def _text(found: Survey, values: dict[str, object], text: str, notes: Sequence[s
     if several:
         rows.append(["no label", *(found.unlabelled[split] for split in splits)])
     rows.append(["images" if several else "total", *(found.totals[split] for split in splits)])
-    described = ", ".join([found.kind, f"{len(found.classes)} classes", *([several] if several else [])])
+    described = ", ".join(
+        [
+            found.kind,
+            f"{len(found.classes)} {'class' if len(found.classes) == 1 else 'classes'}",
+            *([several] if several else []),
+        ]
+    )
     lines = [f"{found.name}: {described}", "", table(["class", *splits], rows), ""]
     if several:
         means = [f"{mean:.2f} in {split}" for split, mean in found.labels_per_image.items()]

@@ -43,6 +43,9 @@ def run(
     """Apply a kernel to every image that the paths lead to, or list the kernels; status 1 where some images fail."""
     started = time.perf_counter()
     if not paths:
+        written = {"--out": out is not None, "--overwrite": overwrite, "--values": values}
+        if idle := next((option for option, asked in written.items() if asked), None):
+            raise InputError(idle, "is for filtered images, but no image is named", "name one, or leave it out")
         return _list(None if kernel is None else parse_kernel(kernel))
     if kernel is None:
         raise InputError("--kernel", "is missing", f"give one of {', '.join(KERNELS)}, or a file, or numbers")
@@ -72,7 +75,7 @@ def run(
                 report(len(rows), len(files))
     broken = [row for row in rows if isinstance(row, InputError)]
     if len(broken) == len(rows):
-        more = f" (and {len(rows) - 1} more fail as well)" if len(rows) > 1 else ""
+        more = f" (and {len(rows) - 1} more like it)" if len(rows) > 1 else ""
         raise InputError(broken[0].where, broken[0].reason + more, broken[0].remedy)
     answers = {
         "kernel": {"name": chosen.name, "weights": chosen.weights.tolist()},

@@ -93,7 +93,7 @@ def no_answer(broken: Sequence[dict[str, Any]]) -> ConvworksError:
     """Return the error of a command that has no answer to any image."""
     from convworks.evaluate.predict import NO_OVERFLOW, OVERFLOW
 
-    first, more = broken[0], f" (and {len(broken) - 1} more have no answer either)" if len(broken) > 1 else ""
+    first, more = broken[0], f" (and {len(broken) - 1} more without an answer)" if len(broken) > 1 else ""
     if first["error"] == OVERFLOW:
         return RunError(first["path"], OVERFLOW + more, NO_OVERFLOW)
     return InputError(first["path"], first["error"] + more, "give images that can be read")

@@ -53,7 +53,10 @@ def read_image(
     at_least: tuple[int, int] | None = None,
     decoding: Decoding = DECODING,
 ) -> Picture:
-    """Decode an image, whatever holds it, as `read` does a file: the same pixels in all forms give the same result.
+    """Decode an image, whatever holds it, as `read` does a file.
+
+    The same pixels in all forms give the same result. But a large JPEG given by its path or its bytes is decoded at a
+    fraction of its size, which moves pixels by 0.1 grey levels on average (docs/decisions/0008).
 
     Arrays hold uint8; tensors uint8, or floats from 0 to 1; four channels are colours and how opaque they are. `where`
     is what errors name. Raises InputError for what is no image, or has no pixels.
@@ -84,6 +87,8 @@ def _name(image: object, otherwise: str) -> str:
 
 
 def _from_array(where: object, image: object) -> UInt8[np.ndarray, "h w c"]:
+    if isinstance(image, np.ma.MaskedArray):
+        raise InputError(where, "is an array with a mask, which no network reads", "fill it in: array.filled(0)")
     try:
         array = np.asarray(image)
     except Exception:  # whatever somebody's own class raises

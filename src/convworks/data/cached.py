@@ -69,11 +69,10 @@ def find_or_decode(
 
 
 def _recipe(preprocessing: Preprocessing) -> str:
-    """Say what is done to files: what decides the pixels, besides the files."""
+    """Say what is done to files: what decides the pixels, and which images are refused, besides the files."""
     height, width = preprocessing.size
     size = f"{height}x{width}x{preprocessing.channels}"
-    floats = preprocessing.decoding.float_range
-    return f"{size}, {preprocessing.fit}, share {preprocessing.share!r}, floats {floats!r}, decoder {DECODER}"
+    return f"{size}, {preprocessing.fit}, share {preprocessing.share!r}, {preprocessing.decoding!r}, decoder {DECODER}"
 
 
 def _known_by_content(files: Sequence[Place], preprocessing: Preprocessing, signature: str) -> Entry | None:

@@ -82,7 +82,7 @@ def read_content(
 def read_pillow(where: object, image: Image.Image, *, channels: int | None, decoding: Decoding = DECODING) -> Picture:
     """Do as `read` for a Pillow image of any mode, which stays as it is."""
     with _explained(where):
-        _check_size(where, *image.size)
+        _check_size(where, *image.size, decoding.max_pixels)
         return picture_of(to_array(convert(ImageOps.exif_transpose(png.loaded(image)), channels, decoding)))
 
 

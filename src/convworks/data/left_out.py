@@ -57,7 +57,8 @@ def lines(left_out: Mapping[str, str]) -> list[str]:
 def line(where: str, left_out: Mapping[str, str]) -> str:
     """Say in one line what is left out of a source."""
     written = lines(left_out)
-    more = [f"{len(written) - KINDS:,} more kinds (convworks data lists them)"] if len(written) > KINDS else []
+    rest = len(written) - KINDS
+    more = [f"{rest:,} more {'kind' if rest == 1 else 'kinds'} (convworks data lists them)"] if rest > 0 else []
     return f"left out of {where}: " + "; ".join(written[:KINDS] + more)
 
 

@@ -141,6 +141,9 @@ def _read(path: Path) -> Rows:
         for name in (PATH, LABEL, SPLIT):
             if name in row and not row[name]:
                 raise InputError(f"{path} line {line}", f"has no {name}", "fill it in, or remove the line")
+        exact = cells[columns.index(PATH)]
+        if exact != row[PATH] and os.path.lexists(path.parent / exact):
+            row[PATH] = exact  # a file whose name begins or ends with a space
         if "\\" in row[PATH] and not os.path.lexists(path.parent / row[PATH]):
             row[PATH] = row[PATH].replace("\\", "/")
         rows.append((line, row))

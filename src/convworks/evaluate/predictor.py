@@ -75,6 +75,7 @@ class Predictor:
         a list, one image alone gives its answer alone.
         """
         self._require("logits")
+        _check_top(top)
         listed = list_images(images)
         if not listed.images:
             return []
@@ -140,6 +141,7 @@ class Predictor:
     def predict_files(self, files: Sequence[Path], *, top: int = 5) -> Iterator[dict[str, Any]]:
         """Classify many files in order; one without an answer gives {"path", "error"} instead."""
         self._require("logits")
+        _check_top(top)
         with quiet(), ThreadPoolExecutor() as pool:
             for first in range(0, len(files), PIECE):
                 piece = files[first : first + PIECE]
@@ -246,6 +248,11 @@ class Predictor:
 
     def _probabilities(self, images: torch.Tensor) -> np.ndarray:
         return probabilities(self.network, images, self.bundle.preprocessing, self.precision, task(self.bundle.several))
+
+
+def _check_top(top: int) -> None:
+    if top < 1:
+        raise InputError("top", f"is {top}, at least 1 class is named", "give 1 or more")
 
 
 def _each(

@@ -101,11 +101,12 @@ def read(
 
 def _check_moved(place: Path, data: str | Path) -> None:
     """Refuse images of other names, labels or sizes than those of any run that has begun."""
+    source = open_source(located(str(data)))
     for run in begun(place):
         config, record = folder.read_record(run)
         if "fingerprint" in record:
             config = moved(config, data)
-            known = fingerprint(divided(config, open_source(config.data.source)).usable.source, {})
+            known = fingerprint(divided(config, source).usable.source, {})
             check_same(config.data.source, record["fingerprint"], known)
 
 

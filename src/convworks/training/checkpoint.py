@@ -18,7 +18,7 @@ from convworks import files
 from convworks.bundle.tensors import load_tensors
 from convworks.errors import InputError
 from convworks.layers.values import require_sound
-from convworks.partial import TEMPORARY
+from convworks.partial import is_partial
 from convworks.training.checkpoint_state import name_of, read_state, remedy, steps, write_state
 
 
@@ -53,7 +53,7 @@ def clean(folder: Path) -> None:
     """Delete what an interrupted save left behind: half-written files, and tensors that no JSON file names."""
     whole = {name_of(step) for step in steps(folder)}
     for path in folder.glob("step-*"):
-        if path.name.endswith(TEMPORARY) or path.stem not in whole:
+        if is_partial(path.name) or path.stem not in whole:
             path.unlink(missing_ok=True)
 
 
@@ -62,5 +62,5 @@ def keep_checkpoints(folder: Path, kept: Iterable[int]) -> None:
     wanted = {name_of(step) for step in kept}
     # A checkpoint stops existing with its JSON file; the order of deletion never leaves one without tensors.
     for path in sorted(folder.glob("step-*"), key=lambda path: path.suffix != ".json"):
-        if path.name.endswith(TEMPORARY) or path.stem not in wanted:
+        if is_partial(path.name) or path.stem not in wanted:
             path.unlink(missing_ok=True)

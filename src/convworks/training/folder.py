@@ -17,7 +17,7 @@ from convworks import files, locks
 from convworks.config import build, to_json
 from convworks.errors import InputError
 from convworks.outputs import Protected, check_empty, check_new_folder
-from convworks.partial import TEMPORARY
+from convworks.partial import is_partial
 from convworks.signed import Kind, read_signed, write_signed
 from convworks.training.config import RunConfig
 
@@ -182,7 +182,9 @@ def saved(folder: Path) -> tuple[str, str]:
 
 def sweep(folder: Path, *, below: bool = True) -> None:
     """Delete what an interrupted write left behind, in a folder that is this process's alone, and in those below it."""
-    for path in list((folder.rglob if below else folder.glob)(f"*{TEMPORARY}")):
+    for path in list((folder.rglob if below else folder.glob)("*.partial")):
+        if not is_partial(path.name):
+            continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
