@@ -119,6 +119,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def try_writing(path: Path) -> None:
     """Raise the OSError that `atomic` would at once: no such folder, no right to write, too long a name."""
+    with suppress(FileNotFoundError):
+        path.lstat()  # its own name may be too long where that of the temporary file is not
     temporary, handle = own_file(path)
     temporary.unlink(missing_ok=True)
     os.close(handle)
