@@ -151,7 +151,10 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Target]:
         "restarts": Target(folder=root / "restarts", ask=restarted, files="**/*.[js]*", share=8),
         "a search": Target(folder=root / "tune", ask=tuned, files="**/*.[jsd]*", share=4),
         "shards": Target(folder=root / "packed", ask=packed, share=10),
-        **{f"a cache of {name}": Target(folder=root / f"cache of {name}", ask=ask) for name, ask in caches.items()},
+        **{
+            f"a cache of {name}": Target(folder=root / f"cache of {name}", ask=ask, share=4)
+            for name, ask in caches.items()
+        },
     }
     return found
 
