@@ -65,6 +65,125 @@ def run(
         error = failure(partial(write_contact_sheet, source, path, found.decoding))
         values |= {"sheet": str(path)} if error is None else {}
     lines = [*_notes(found, data), *told_duplicates(shared)]
+    described = _text(found, values, text, lines, limit)
+    return Answer(values=values, text=described, status=1 if found.damaged else 0, error=error)
+
+
+def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | None, overwrite: bool) -> Answer:
+    """Write what a recipe's network will see of some training images of a source."""
+    from convworks.data.variations import EPOCHS, plan, write_variation_sheet
+    from convworks.training.material import LARGEST
+
+    config, source = configure(None if recipe == "folder/default" else recipe, text, overrides)
+    path = place_of(
+        "--sheet", sheet, _default(source, "augmented"), protect(source), suffixes=SUFFIXES, overwrite=overwrite
+    )
+    batch_size = config.training.batch_size
+    split, found = plan(source, config.data, config.augment, seed=config.seed, batch_size=batch_size, largest=LARGEST)
+    title = f"{recipe} on {visible(source.name)}: what the network will see in its first {EPOCHS} epochs"
+    chosen = write_variation_sheet(source, split, found, title, path)
+    values = {
+        "source": source.name,
+        "recipe": recipe,
+        "seed": config.seed,
+        "stored": list(found.kept.size),
+        "size": list(found.size),
+        "augment": to_json(config.augment),
+        "samples": [{"name": split.names[at], "class": told(split.labels, at, source.classes)} for at in chosen],
+        "epochs": EPOCHS,
+        "sheet": str(path),
+    }
+    changes = "".join(f" --set {shlex.quote(change)}" for change in overrides)
+    named = "" if recipe == "folder/default" else f"{recipe} "
+    lines = [
+        f"{len(chosen)} images of {source.name} as {recipe} shows them in {EPOCHS} epochs",
+        f"contact sheet: {path}",
+        f"next: convworks train {named}--data {shlex.quote(text)}{changes}",
+    ]
+    return Answer(values=values, text="\n".join(lines))
+
+
+def _default(source: Source, kind: str) -> Path:
+    return Path(f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', source.name)}-{kind}.png")
+
+
+def _training(source: Source, found: Survey, text: str) -> DataConfig | None:
+    """Return what `convworks train --data` does with the images; None where it cannot train on them."""
+    if not source.classes or not {TRAIN, ALL} & source.splits.keys() or not found.headers.probes:
+        return None
+    from convworks.recipes.folder import default
+
+    return default(source, text, found.headers).data
+
+
+def _values(found: Survey, data: DataConfig | None) -> dict[str, object]:
+    return {
+        "source": found.name,
+        "kind": found.kind,
+        "path": str(found.path) if found.path else None,
+        "classes": list(found.classes),
+        "counts": {split: dict(counts) for split, counts in found.counts.items()},
+        "totals": dict(found.totals),
+        **({"unlabelled": dict(found.unlabelled)} if found.unlabelled else {}),
+        **({"labels_per_image": dict(found.labels_per_image)} if found.unlabelled else {}),
+        "imbalance": {**asdict(rare), "ratio": rare.ratio} if (rare := imbalance(found)) else None,
+        "widths": found.widths,
+        "heights": found.heights,
+        "sizes": dict(found.sizes),
+        "channels": dict(found.channels),
+        "formats": dict(found.formats),
+        "several_frames": list(found.several_frames),
+        "float_range": list(found.decoding.float_range) if found.floats else None,
+        "training": _fitted(found, data) if data is not None else None,
+        "damaged": [{"path": path, "reason": reason} for path, reason in found.damaged],
+        "ignored": list(found.left_out),
+        "left_out": [asdict(each) for each in group(found.left_out)],
+        "lacking": dict(found.lacking),
+        "bytes": found.bytes,
+    }
+
+
+def _fitted(found: Survey, data: DataConfig) -> dict[str, object]:
+    """Say to what size training brings images, how, and which share of their pixels that and a crop cut away."""
+    assert data.size is not None
+    return {
+        "size": list(data.size),
+        "fit": data.fit,
+        "cut": cut_share(found.headers, data.size, data.fit),
+        "cut_by_crop": cut_share(found.headers, data.size, "crop"),
+    }
+
+
+def _notes(found: Survey, data: DataConfig | None) -> list[str]:
+    """Say what becomes of the images: frames, floating-point pixels, and what training cuts away of them."""
+    count = len(found.several_frames)
+    notes = [
+        frames_note(count, looked=count, total=count),
+        floats_note(found.decoding.float_range) if found.floats else None,
+        fit_note(found.headers, data.size, data.fit) if data is not None and data.size is not None else None,
+    ]
+    return [note for note in notes if note]
+
+
+def _imbalance(found: Survey) -> list[str]:
+    """Name the rarest class where it is much rarer than others, and what helps."""
+    rare = imbalance(found)
+    if rare is None:
+        return []
+    told = f"imbalance: {rare.count:,} images of {rare.rarest!r} in {rare.split}, {rare.beside:,} "
+    if rare.largest is None:
+        return [told + "without it: --set training.loss.positive_weights=balanced counts both alike"]
+    told += f"of {rare.largest!r} ({rare.ratio:,.1f} times as many): --set training.sampling=balanced draws all"
+    return [told + " classes equally often, --set training.loss.class_weights=balanced weighs them"]
+
+
+def _text(found: Survey, values: dict[str, object], text: str, notes: Sequence[str], changes: Sequence[str]) -> str:
+    splits = list(found.totals)
+    rows = [[name, *(found.counts[split].get(name, 0) for split in splits)] for name in found.classes]
+    several = "any number of them an image" if found.unlabelled else ""
+    if several:
+        rows.append(["no label", *(found.unlabelled[split] for split in splits)])
+    rows.append(["images" if several else "total", *(found.totals[split] for split in splits)])
     classes = f"{len(found.classes)} {'class' if len(found.classes) == 1 else 'classes'}"
     described = ", ".join([found.kind, classes, *([several] if several else [])])
     lines = [f"{found.name}: {described}", "", table(["class", *splits], rows), ""]
