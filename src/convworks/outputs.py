@@ -38,7 +38,7 @@ def check_file(
     where = f"{option} {path}"
     if path.suffix.lower() not in suffixes:
         raise InputError(where, f"does not end in {' or '.join(suffixes)}", f"name it {' or '.join(suffixes)}")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(where, "is a folder", "give the name of a file")
     if _above(where, path.parent) != path.parent:
         raise InputError(where, "its folder does not exist", "make the folder first")
