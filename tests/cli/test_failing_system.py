@@ -63,6 +63,6 @@ def test_reading_a_bundle(
 
 
 def test_a_name_that_is_too_long(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([*predict(place.bundle(), place.images("x")), "--out", f"{'x' * 240}.csv"]) == 2
-    check_line(capsys.readouterr().err, ["File name too long", "name another place"])
+    assert run([*predict(place.bundle(), place.images("x")), "--out", f"{'x' * 300}.csv"]) == 2
+    check_line(capsys.readouterr().err, ["File name too long", "choose a shorter name"])
     assert not list(Path().glob("xx*"))

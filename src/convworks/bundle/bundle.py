@@ -40,6 +40,8 @@ from convworks.models.catalogue import Shape
 from convworks.models.config import ModelConfig
 from convworks.signed import write_signed
 
+TRIES = 3  # that fail in a row with one description, before a bundle counts as damaged
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
@@ -99,15 +101,15 @@ def load_bundle(path: Path) -> Bundle:
 
     Raises InputError where a file is missing, damaged, changed by hand, or of a format this version cannot read.
     """
-    failed = None
+    failures: list[dict[str, Any]] = []
     while True:
         description, folder = read_description(path)
         try:
             return _load(description, folder)
-        except InputError:  # perhaps it is just being replaced
-            if description == failed:
+        except InputError:  # perhaps it is just being replaced, by another and back again
+            failures.append(description)
+            if failures[-TRIES:] == [description] * TRIES:
                 raise
-            failed = description
 
 
 def _load(description: dict[str, Any], folder: Path) -> Bundle:
