@@ -24,10 +24,10 @@ import convworks
 from convworks.config import assignment, override
 from convworks.data.config import DataConfig
 from convworks.data.source import Source, Split, open_source
-from convworks.data.stratify import choose_share
-from convworks.data.unlabelled import divide_unlabelled, without_labels
-from convworks.evaluate.raster import to_png
-from convworks.evaluate.reconstruction_page import lecture
+from convworks.data.split.stratify import choose_share
+from convworks.data.sources.unlabelled import divide_unlabelled, without_labels
+from convworks.charts.raster import to_png
+from convworks.report.reconstruction_page import lecture
 from convworks.recipes import recipe
 from convworks.training.run import train as run
 

@@ -134,7 +134,7 @@ def _score(facts: Sequence[Facts], name: str) -> Facts:
     """Return mean, standard deviation over the runs, and the 95 % interval that so many samples leave of the mean."""
     shares, n = [found[name] for found in facts], facts[0]["n"]
     mean = statistics.fmean(shares)
-    from convworks.evaluate.metrics import wilson_interval  # after the runs, whose peak memory counts from ours
+    from convworks.metrics.classification import wilson_interval  # after the runs, whose peak memory counts from ours
 
     low, high = wilson_interval(round(mean * n), n)
     deviation = statistics.stdev(shares) if len(shares) > 1 else None

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks.measure import Benchmark, BenchmarkError, Facts, Variant, data, last_line, program, script
 from convworks.recipes import recipe
-from convworks.training.loss_config import CrossEntropy
-from convworks.training.schedule_config import OneCycle
+from convworks.losses.config import CrossEntropy
+from convworks.training.schedules.config import OneCycle
 
 
 def mnist(workspace: Path) -> Benchmark:

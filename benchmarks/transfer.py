@@ -174,9 +174,9 @@ def write(study: Study, key: str, values: Sequence[int], methods: Sequence[str])
 
 def draw(study: Study, counts: Sequence[int], methods: Sequence[str]) -> None:
     """Draw the share of right answers over the number of images, on a logarithmic axis."""
-    from convworks.evaluate.axes import Panel
-    from convworks.evaluate.draw_file import write_drawing
-    from convworks.evaluate.drawing import Circle, Drawing, Line, Shape, Text, remark
+    from convworks.charts.axes import Panel
+    from convworks.charts.draw_file import write_drawing
+    from convworks.charts.drawing import Circle, Drawing, Line, Shape, Text, remark
 
     found = {method: [study.cells(method, images=count) for count in counts] for method in methods}
     shares = [share for cells in found.values() for cell in cells for share in cell]

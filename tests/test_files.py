@@ -108,8 +108,8 @@ def test_paths_are_meant_as_shells_read_them(
 OWN = {
     "files.py": "the readers themselves",
     "hardware.py": "/proc",
-    "data/memory.py": "/proc and /sys",
-    "data/digits.py": "scikit-learn's own file",
+    "data/cache/memory.py": "/proc and /sys",
+    "data/sources/digits.py": "scikit-learn's own file",
 }
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from serving import serving
 
 from convworks.cli.main import run
-from convworks.data.pack import pack
+from convworks.data.shards.pack import pack
 from convworks.data.source import open_source
 
 PAGE = Path(__file__).parents[1] / "docs" / "sources.md"

@@ -55,7 +55,7 @@ images = torch.randn(batch, 3, 224, 224, generator=torch.Generator().manual_seed
 labels = torch.arange(batch)
 parameters = sum(p.numel() for p in model.parameters())
 if form == "folded":
-    from convworks.layers.folded import folded
+    from convworks.layers.normalisation.folded import folded
 
     model = folded(model)
 optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)

@@ -17,7 +17,7 @@ from torch import nn
 library, job = sys.argv[1:]
 layer: nn.Module = nn.LocalResponseNorm(5, alpha=5 * 1e-4, beta=0.75, k=2.0)
 if library == "convworks":
-    from convworks.layers.local_response_normalisation import LocalResponseNormalisation
+    from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
 
     layer = LocalResponseNormalisation(5, alpha=1e-4, beta=0.75, k=2.0)
 

@@ -17,8 +17,8 @@ import torch
 
 from convworks.data.batches import Samples, batches, normalise
 from convworks.data.config import AugmentConfig
-from convworks.data.load import load_split
-from convworks.data.preprocess import Preprocessing
+from convworks.data.decode.load import load_split
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import open_source, training_split
 from convworks.hardware import keep_memory
 

@@ -10,8 +10,8 @@ import json
 import time
 from pathlib import Path
 
-from convworks.data.load import load_images
-from convworks.data.preprocess import Preprocessing
+from convworks.data.decode.load import load_images
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import open_source, training_split
 
 

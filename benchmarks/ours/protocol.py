@@ -13,12 +13,12 @@ import time
 import numpy as np
 import torch
 
-from convworks.data.preprocess import Preprocessing
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Split
-from convworks.evaluate.protocol import PROTOCOLS, Protocol
-from convworks.evaluate.views import probabilities_by
+from convworks.inference.protocol import PROTOCOLS, Protocol
+from convworks.inference.test_time_views import probabilities_by
 from convworks.hardware import choose_precision, keep_memory
-from convworks.layers.folded import folded
+from convworks.layers.normalisation.folded import folded
 from convworks.models.catalogue import Shape, create
 
 SIZE, LARGER, COUNT = (224, 224), 1.3, 32

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from convworks.bundle.bundle import Bundle, save_bundle
-from convworks.data.preprocess import Preprocessing
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.models.catalogue import Shape, create
 from convworks.models.config import ModelConfig
 

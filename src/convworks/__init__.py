@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convworks.api import crossval, restarts, train, tune
-    from convworks.compare_api import compare
-    from convworks.evaluate.predictor import load
-    from convworks.lr_range_api import lr_range
+    from convworks.api.verbs import crossval, restarts, train, tune
+    from convworks.api.compare import compare
+    from convworks.inference.predictor import load
+    from convworks.api.lr_range import lr_range
     from convworks.models.own import network
-    from convworks.transfer_api import features, probe, transfer
+    from convworks.api.transfer import features, probe, transfer
 
 __all__ = [
     "__version__",
@@ -36,17 +36,17 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "train": "convworks.api",
-    "transfer": "convworks.transfer_api",
-    "features": "convworks.transfer_api",
-    "probe": "convworks.transfer_api",
+    "train": "convworks.api.verbs",
+    "transfer": "convworks.api.transfer",
+    "features": "convworks.api.transfer",
+    "probe": "convworks.api.transfer",
     "network": "convworks.models.own",
-    "load": "convworks.evaluate.predictor",
-    "restarts": "convworks.api",
-    "crossval": "convworks.api",
-    "tune": "convworks.api",
-    "lr_range": "convworks.lr_range_api",
-    "compare": "convworks.compare_api",
+    "load": "convworks.inference.predictor",
+    "restarts": "convworks.api.verbs",
+    "crossval": "convworks.api.verbs",
+    "tune": "convworks.api.verbs",
+    "lr_range": "convworks.api.lr_range",
+    "compare": "convworks.api.compare",
 }
 
 

@@ -17,7 +17,7 @@ from convworks.bundle.foreign import import_bundle
 from convworks.bundle.weights_file import read_weights
 from convworks.errors import InputError
 from convworks.models.catalogue import Shape, create
-from convworks.models.peers import find_peer, their_key, translation
+from convworks.models.published.peers import find_peer, their_key, translation
 
 
 def state(classes: int = 10, channels: int = 3) -> dict[str, torch.Tensor]:

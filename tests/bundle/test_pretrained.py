@@ -18,11 +18,11 @@ import convworks
 from convworks.bundle import pretrained
 from convworks.bundle.pretrained import locate
 from convworks.cli.main import run
-from convworks.data.named import cache_folder
+from convworks.data.sources.named import cache_folder
 from convworks.errors import InputError, RunError
 from convworks.models.catalogue import create
-from convworks.models.peers import find_peer, translation
-from convworks.models.pretrained import IMAGENET_CLASSES, PRETRAINED, find_pretrained
+from convworks.models.published.peers import find_peer, translation
+from convworks.models.published.pretrained import IMAGENET_CLASSES, PRETRAINED, find_pretrained
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -107,7 +107,7 @@ def test_a_damaged_file_is_not_used(mirror: Path, monkeypatch: pytest.MonkeyPatc
 def test_offline_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CONVWORKS_MIRROR", "http://127.0.0.1:9")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("convworks.data.retry.time.sleep", lambda _: None)
+    monkeypatch.setattr("convworks.data.http.retry.time.sleep", lambda _: None)
     with pytest.raises(
         RunError, match=r"cannot be downloaded \(.*refused.*\); put the file at .*vgg16-397923af.pth by hand"
     ):

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import pytest
 from workplace import Place, Rows, check_row, evaluate, predict, train
 
-from convworks.data.pack import pack
+from convworks.data.shards.pack import pack
 from convworks.data.source import open_source
 
 PIPE = "a pipe or a device, not a regular file"

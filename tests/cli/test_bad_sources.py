@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from workplace import Place, Rows, check_row, evaluate, predict, train
 
-from convworks.data import heic, image_names
-from convworks.data.image_names import is_image
+from convworks.data.decode import heic
+from convworks.data.sources import image_names
+from convworks.data.sources.image_names import is_image
 
 
 def images(p: Place, *names: str) -> str:

@@ -10,7 +10,8 @@ import pytest
 from workplace import Place, check_line, train
 
 from convworks.cli.main import run
-from convworks.data import cache, cached
+from convworks.data.cache import store as cache
+from convworks.data.cache import cached
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from workplace import Place, encoded
 
-from convworks.api import configure
+from convworks.api.verbs import configure
 from convworks.cli.main import run
-from convworks.training.material import gather
+from convworks.training.run_data import gather
 
 STRIP = (32, 128)
 

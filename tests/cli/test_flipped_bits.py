@@ -15,12 +15,13 @@ from PIL import Image
 from workplace import SMALL, Place, digits
 
 import convworks
-from convworks.data import cache, cached
-from convworks.data.damaged import leave_out
-from convworks.data.images import take
-from convworks.data.load import load_split
-from convworks.data.pack import pack
-from convworks.data.preprocess import Preprocessing
+from convworks.data.cache import store as cache
+from convworks.data.cache import cached
+from convworks.data.decode.damaged import leave_out
+from convworks.data.decode.images import take
+from convworks.data.decode.load import load_split
+from convworks.data.shards.pack import pack
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Source, open_source
 from convworks.errors import ConvworksError
 from convworks.signed import write_signed

@@ -48,7 +48,7 @@ def test_a_stopped_run_goes_on(number: signal.Signals, place: Place, capsys: pyt
 #: A command, and what it is at when somebody stops it.
 BEFORE: dict[str, tuple[list[str], str]] = {
     "data": (["data", "data"], "convworks.cli.data.survey"),
-    "pack": (["data", "data", "--pack", "packed"], "convworks.data.pack.write_index"),
+    "pack": (["data", "data", "--pack", "packed"], "convworks.data.shards.pack.write_index"),
     "train, looking": (["train", "--data", "data", "--out", "out"], "convworks.recipes.folder.default"),
     "train, decoding": (train("data"), "convworks.training.run.gather"),
     "train, before the first step": (train("data"), "convworks.training.run.fit"),
@@ -56,14 +56,14 @@ BEFORE: dict[str, tuple[list[str], str]] = {
     "restarts": (["restarts", *train("data")[1:]], "convworks.experiments.job.train"),
     "crossval": (["crossval", *train("data")[1:]], "convworks.experiments.job.train"),
     "tune": (["tune", *train("data")[1:]], "convworks.experiments.job.train"),
-    "evaluate": ([*evaluate("bundle", "data"), "--out", "out"], "convworks.evaluate.predictor.Predictor.look"),
-    "compare": (["compare", "bundle", "bundle", "--data", "data", "--out", "out"], "convworks.compare_api._load"),
+    "evaluate": ([*evaluate("bundle", "data"), "--out", "out"], "convworks.inference.predictor.Predictor.look"),
+    "compare": (["compare", "bundle", "bundle", "--data", "data", "--out", "out"], "convworks.api.compare._load"),
     "predict": ([*predict("bundle", "data"), "--out", "a.csv"], "convworks.cli.predict.write_text"),
     "filter": (["filter", "data", "--kernel", "edge"], "convworks.cli.filter.filter_file"),
-    "features": (["features", "bundle", "--data", "data"], "convworks.evaluate.feature_table.features"),
-    "probe": (["probe", "bundle", "--data", "data"], "convworks.evaluate.probe.probe"),
-    "lr-range": (["lr-range", *train("data")[1:-4]], "convworks.training.range_test.step"),
-    "models": (["models"], "convworks.models.count.count_published"),
+    "features": (["features", "bundle", "--data", "data"], "convworks.inference.feature_table.features"),
+    "probe": (["probe", "bundle", "--data", "data"], "convworks.inference.probe.probe"),
+    "lr-range": (["lr-range", *train("data")[1:-4]], "convworks.training.lr_range.sweep.step"),
+    "models": (["models"], "convworks.models.analysis.count.count_published"),
     "export": (["export", "bundle", "--format", "timm"], "convworks.bundle.bundle.load_bundle"),
 }
 

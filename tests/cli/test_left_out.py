@@ -13,7 +13,7 @@ import pytest
 from workplace import SMALL, Place, evaluate, predict, train
 
 from convworks.cli.main import run
-from convworks.data import image_names
+from convworks.data.sources import image_names
 
 HEIC = "HEIC, for which pillow-heif is not installed: pip install 'convworks[heic]'"
 LINE = f"left out of data: 2 .heic in a/ ({HEIC}); 1 .txt in b/ (not images)\n"

@@ -12,7 +12,7 @@ from PIL import Image
 from serving import serving
 
 from convworks.cli.main import run
-from convworks.data.pack import SIZE, pack
+from convworks.data.shards.pack import SIZE, pack
 
 TRAIN = ("--model", "convnet_digits", "--device", "cpu", "--seed", "1")
 

@@ -10,9 +10,12 @@ from sklearn import metrics as oracle
 from sklearn.calibration import calibration_curve
 
 from convworks.errors import InputError
-from convworks.evaluate import intervals, metrics, ranking, several_metrics
-from convworks.evaluate.predictions import Predictions
-from convworks.evaluate.summary import summary
+from convworks.tasks import intervals
+from convworks.metrics import classification as metrics
+from convworks.metrics import ranking
+from convworks.metrics import multi_label as several_metrics
+from convworks.tasks.classification import Predictions
+from convworks.tasks.summary import summary
 
 CASES = 200
 

@@ -12,10 +12,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from convworks.bundle.bundle import Bundle
-from convworks.data.preprocess import Preprocessing
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import ConvworksError, RunError
-from convworks.evaluate.predict import OVERFLOW
-from convworks.evaluate.predictor import Predictor
+from convworks.inference.logits import OVERFLOW
+from convworks.inference.predictor import Predictor
 from convworks.models.config import ModelConfig
 
 SIZE = Preprocessing(size=(8, 8), channels=1, fit="squash", mean=(0.0,), std=(1.0,))

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from convworks.bundle.bundle import Bundle
 from convworks.data.config import Fit
-from convworks.data.images import Decoded
-from convworks.data.load import load_images
-from convworks.data.preprocess import Preprocessing
+from convworks.data.decode.images import Decoded
+from convworks.data.decode.load import load_images
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Source, Split
 from convworks.errors import InputError
-from convworks.evaluate.predictor import Predictor
+from convworks.inference.predictor import Predictor
 from convworks.models.catalogue import Shape, create
 from convworks.models.config import ModelConfig
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from convworks.errors import InputError, RunError
-from convworks.evaluate import several_metrics
-from convworks.evaluate.predictions import Predictions
-from convworks.evaluate.report import ReportContent, write_report
-from convworks.evaluate.several_predictions import SeveralPredictions, make_predictions
-from convworks.evaluate.summary import summary
+from convworks.metrics import multi_label as several_metrics
+from convworks.tasks.classification import Predictions
+from convworks.report.report import ReportContent, write_report
+from convworks.tasks.multi_label import SeveralPredictions, make_predictions
+from convworks.tasks.summary import summary
 
 
 @st.composite

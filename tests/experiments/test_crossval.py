@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedKFold
 import convworks
 from convworks.data.source import open_source
 from convworks.errors import InputError
-from convworks.evaluate.metrics import wilson_interval
+from convworks.metrics.classification import wilson_interval
 
 __all__ = ["one_thread"]
 FOLDS = 3

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from convworks.evaluate.drawing import Circle, Drawing, Line
-from convworks.evaluate.svg import to_svg
+from convworks.charts.drawing import Circle, Drawing, Line
+from convworks.charts.svg import to_svg
 from convworks.experiments import views
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from convworks.errors import InputError
 from convworks.explain.observe import Observation, observe
 from convworks.explain.unit import Explanation, explain_gradient, explain_message, explain_unit
-from convworks.layers.pool import PoolTo
+from convworks.layers.pooling.pool import PoolTo
 from convworks.models.catalogue import create, facts
 
 TOLERANCE = 1e-5
@@ -155,7 +155,7 @@ def test_a_trained_network(data: Path) -> None:
     targets = [name for name in network.state_dict() if "num_batches" not in name]
     sources = [name for name in state if "num_batches" not in name]
     network.load_state_dict(dict(zip(targets, (state[name] for name in sources), strict=True)), strict=False)
-    from convworks.data.decode import decode
+    from convworks.data.decode.decode import decode
 
     photos = sorted((data / "photos").iterdir())[:2]
     pixels = np.stack([decode(path, channels=3)[:32, :32] for path in photos])

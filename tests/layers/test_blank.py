@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from convworks.layers.blank import blank, unfilled
-from convworks.models.meta import without_values
+from convworks.models.analysis.meta import without_values
 
 LAYERS = [
     lambda: nn.Conv2d(3, 4, 3),

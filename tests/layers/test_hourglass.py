@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from convworks.layers.hourglass import Hourglass, Scale, crop
 from convworks.layers.network import Network
-from convworks.models.footprint import footprint
-from convworks.models.receptive import receptive_fields
+from convworks.models.analysis.footprint import footprint
+from convworks.models.analysis.receptive import receptive_fields
 
 
 def pooling(across: Callable[[], nn.Module] | None, depth: int) -> Hourglass:

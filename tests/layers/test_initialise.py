@@ -12,7 +12,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from convworks.data.digits import open_digits
+from convworks.data.sources.digits import open_digits
 from convworks.errors import InputError
 from convworks.layers.initialise import initialise, unit_variance
 from convworks.layers.partial import PartialConv2d

@@ -7,8 +7,8 @@ import torch
 
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, create, facts
-from convworks.models.count import count_published
-from convworks.models.describe import describe
+from convworks.models.analysis.count import count_published
+from convworks.models.analysis.describe import describe
 
 # Printed with the size before their stride of 2.
 HALVED = {"inception3c": "14x14x576", "inception4e": "7x7x1024"}

@@ -8,9 +8,9 @@ from torch import nn
 
 from convworks.errors import InputError
 from convworks.models.catalogue import Shape, create
-from convworks.models.count import count, count_published
-from convworks.models.meta import without_values
-from convworks.models.receptive import receptive_fields
+from convworks.models.analysis.count import count, count_published
+from convworks.models.analysis.meta import without_values
+from convworks.models.analysis.receptive import receptive_fields
 
 THIN = {"groups": ((2,), (3,), (4, 4), (5, 5), (6, 6)), "features": 7}
 

@@ -11,8 +11,8 @@ import convworks
 from convworks.bundle.bundle import load_bundle
 from convworks.data.batches import Batch
 from convworks.models.catalogue import Shape, create
-from convworks.training.loss import batch_loss, outputs
-from convworks.training.optimizer import last_weights, trainable
+from convworks.losses.functions import batch_loss, outputs
+from convworks.training.optimizers.update import last_weights, trainable
 
 SHAPE = Shape(classes=5, channels=1, size=(28, 28))
 BLOCKS = [{"width": 4, "kernel_size": 5, "stride": 2}, {"width": 6, "pool": 2}]

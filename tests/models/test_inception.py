@@ -9,8 +9,8 @@ from torch import nn
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, create, facts
 from convworks.models.catalogue import row as table_row
-from convworks.models.count import count_published
-from convworks.models.receptive import receptive_fields
+from convworks.models.analysis.count import count_published
+from convworks.models.analysis.receptive import receptive_fields
 
 # The input sizes that the lecture's table prints, each the output of the row before; then the last lines.
 TABLE = {

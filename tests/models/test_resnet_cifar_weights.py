@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convworks.data.batches import normalise
-from convworks.data.load import load_images
-from convworks.data.preprocess import Preprocessing
+from convworks.data.decode.load import load_images
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Split, open_source
-from convworks.evaluate.predict import probabilities
+from convworks.inference.logits import probabilities
 from convworks.layers.network import Network
 from convworks.models.catalogue import create
-from convworks.models.peers import translation
+from convworks.models.published.peers import translation
 from convworks.models.resnet_cifar import PEERS
 
 FILES = {"resnet20": "resnet20-12fca82f.th", "resnet32": "resnet32-d509ac18.th", "resnet44": "resnet44-014dd654.th"}

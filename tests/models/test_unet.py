@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from convworks.errors import InputError
 from convworks.models.catalogue import Shape, create
-from convworks.models.describe import describe
-from convworks.models.footprint import footprint
-from convworks.models.receptive import receptive_fields
+from convworks.models.analysis.describe import describe
+from convworks.models.analysis.footprint import footprint
+from convworks.models.analysis.receptive import receptive_fields
 
 SMALL: dict[str, Any] = {"widths": (3, 4, 5)}
 

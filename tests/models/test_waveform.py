@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from convworks.models.catalogue import Shape, create, facts
-from convworks.models.count import count_published
-from convworks.models.footprint import footprint
-from convworks.models.receptive import receptive_fields
+from convworks.models.analysis.count import count_published
+from convworks.models.analysis.footprint import footprint
+from convworks.models.analysis.receptive import receptive_fields
 from convworks.models.waveform import ROWS
 
 

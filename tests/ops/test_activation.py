@@ -14,7 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convworks.errors import InputError
-from convworks.ops import leaky_relu, relu, sigmoid, softmax, tanh
+from convworks.ops.activation import leaky_relu
+from convworks.ops.activation import relu
+from convworks.ops.activation import sigmoid
+from convworks.ops.activation import softmax
+from convworks.ops.activation import tanh
 
 OPERATIONS: dict[ModuleType, Callable[..., torch.Tensor]] = {
     sigmoid: torch.sigmoid,

@@ -11,23 +11,23 @@ import torch
 
 from convworks.errors import InputError
 from convworks.ops import (
-    average_pooling,
-    batch_normalisation,
     convolution,
     cross_correlation,
     cross_entropy,
     fully_connected,
-    global_average_pooling,
-    group_normalisation,
-    layer_normalisation,
-    local_response_normalisation,
-    max_pooling,
-    relu,
     residual,
-    softmax,
     squared_error,
     up_convolution,
 )
+from convworks.ops.pooling import average_pooling
+from convworks.ops.normalisation import batch_normalisation
+from convworks.ops.pooling import global_average_pooling
+from convworks.ops.normalisation import group_normalisation
+from convworks.ops.normalisation import layer_normalisation
+from convworks.ops.normalisation import local_response_normalisation
+from convworks.ops.pooling import max_pooling
+from convworks.ops.activation import relu
+from convworks.ops.activation import softmax
 from convworks.ops.arrays import floats
 from convworks.ops.matrix import to_convolution, to_fully_connected
 from convworks.ops.unit import convolution as one_convolution

@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convworks.ops import average_pooling, max_pooling
+from convworks.ops.pooling import average_pooling
+from convworks.ops.pooling import max_pooling
 from convworks.ops.arrays import Array
 
 WORKED = [

@@ -11,7 +11,7 @@ from torch import nn
 
 from convworks.models.alexnet import PEERS
 from convworks.models.catalogue import create
-from convworks.models.peers import translation
+from convworks.models.published.peers import translation
 
 pytestmark = pytest.mark.peers
 KEYS = PEERS["torchvision"].table("alexnet_torchvision")

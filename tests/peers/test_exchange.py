@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import convworks
 from convworks.cli.main import run
-from convworks.models.peers import _tables
+from convworks.models.published.peers import _tables
 
 pytestmark = pytest.mark.peers
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from convworks.models.catalogue import create
 from convworks.models.inception import PEERS
-from convworks.models.peers import translation
+from convworks.models.published.peers import translation
 
 pytestmark = pytest.mark.peers
 Close = Callable[[torch.Tensor, torch.Tensor], bool]

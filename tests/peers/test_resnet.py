@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from convworks.models.catalogue import Shape, create, facts
-from convworks.models.peers import translation
+from convworks.models.published.peers import translation
 from convworks.models.resnet import PEERS, ResNet, build
 
 pytestmark = pytest.mark.peers

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from convworks.data.config import Fit
-from convworks.data.decode import probe
-from convworks.data.load import load_images
-from convworks.data.picture import picture_of
-from convworks.data.preprocess import Preprocessing, fit_array, to_input
+from convworks.data.decode.decode import probe
+from convworks.data.decode.load import load_images
+from convworks.data.decode.picture import picture_of
+from convworks.data.decode.preprocess import Preprocessing, fit_array, to_input
 from convworks.data.source import open_source
-from convworks.evaluate.protocol import named, views
+from convworks.inference.protocol import named, views
 
 pytestmark = pytest.mark.peers
 

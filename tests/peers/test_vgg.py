@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from convworks.layers.network import Network
 from convworks.models.catalogue import create
-from convworks.models.peers import translation
+from convworks.models.published.peers import translation
 from convworks.models.vgg import PEERS
 
 pytestmark = pytest.mark.peers

@@ -5,7 +5,7 @@ import pytest
 from convworks.data.batches import steps_per_epoch
 from convworks.recipes import RECIPES, recipe
 from convworks.training.config import TrainingConfig
-from convworks.training.schedule import Clock, learning_rate
+from convworks.training.schedules.schedule import Clock, learning_rate
 
 NAMES = [name for name in RECIPES if name.startswith(("cifar10/resnet", "cifar10/plain"))]
 PER_EPOCH = steps_per_epoch(45_000, 128)

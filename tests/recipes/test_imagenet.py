@@ -15,8 +15,8 @@ from convworks.errors import InputError
 from convworks.models.catalogue import facts
 from convworks.recipes import RECIPES, recipe
 from convworks.training.config import RunConfig
-from convworks.training.optimizer_config import SGD, RMSProp
-from convworks.training.schedule_config import Exponential, Plateau
+from convworks.training.optimizers.config import SGD, RMSProp
+from convworks.training.schedules.config import Exponential, Plateau
 
 NAMES = [name for name in RECIPES if name.startswith("imagenet/")]
 SYNSETS = ("n01494475", "n02012849", "n02123597", "n03710721")  # hammerhead, crane, Siamese cat, maillot

@@ -77,7 +77,7 @@ def distance(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
         ("lenet5_modern", 2, 1e-5),
         ("lenet5_modern", 4, 1e-5),
         # Every rectifier that rounding pushes over its edge changes the gradient; what the layers compute is tested
-        # in tests/layers/test_synchronised.py.
+        # in tests/layers/normalisation/test_synchronised.py.
         ("resnet20", 2, 0.1),
     ],
 )
@@ -100,7 +100,7 @@ import json, sys
 import torch
 from functools import partial
 from convworks.data.batches import Samples
-from convworks.data.preprocess import Preprocessing
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.training.measure import measure
 from convworks.training.world import joined
 from types import SimpleNamespace

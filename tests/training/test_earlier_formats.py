@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import convworks
-from convworks.data.pack import pack
+from convworks.data.shards.pack import pack
 from convworks.data.source import open_source
 from convworks.errors import ConvworksError
 from convworks.training.listing import read_run

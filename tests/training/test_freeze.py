@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from convworks.config import override
-from convworks.data.images import take
+from convworks.data.decode.images import take
 from convworks.data.source import open_source
 from convworks.errors import InputError
 from convworks.layers.network import Network
-from convworks.models.adapted import kept_parts
+from convworks.models.transfer.adapted import kept_parts
 from convworks.models.catalogue import Shape, create
 from convworks.recipes import recipe
 from convworks.training.freeze import frozen, rate_factors

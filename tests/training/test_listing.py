@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from convworks.errors import InputError
-from convworks.training.checkpoint_state import write_state
+from convworks.training.checkpoints.state import write_state
 from convworks.training.listing import curve, differing, find_runs, read_run
 
 CONFIGURATION = {

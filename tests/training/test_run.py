@@ -14,7 +14,9 @@ from safetensors.torch import load_file
 import convworks
 from convworks.bundle.bundle import load_bundle
 from convworks.errors import InputError, RunError
-from convworks.training import checkpoint, checkpoint_state, folder
+from convworks.training import folder
+from convworks.training.checkpoints import store as checkpoint
+from convworks.training.checkpoints import state as checkpoint_state
 from convworks.training import run as run_module
 from convworks.training.listing import read_run
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import convworks
 from convworks.cli.main import run
-from convworks.evaluate.several_predictions import SeveralPredictions
+from convworks.tasks.multi_label import SeveralPredictions
 from convworks.signed import write_signed
 
 CLASSES = ("east", "north", "west")

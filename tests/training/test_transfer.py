@@ -18,11 +18,11 @@ from sklearn.svm import SVC, LinearSVC
 import convworks
 from convworks.bundle.bundle import load_bundle
 from convworks.errors import InputError
-from convworks.evaluate.feature_table import FeatureTable
+from convworks.inference.feature_table import FeatureTable
 from convworks.layers.network import Network
 from convworks.signed import write_signed
-from convworks.training import checkpoint_state
-from convworks.training.svm import best_of, calibrated
+from convworks.training.checkpoints import state as checkpoint_state
+from convworks.training.svm.fit import best_of, calibrated
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def _train_names(configuration: dict[str, Any], train: FeatureTable) -> np.ndarr
     """Say which images the run was fitted to: all of train but those of validation."""
     from convworks.config import build
     from convworks.data.config import DataConfig
-    from convworks.data.folds import divide
+    from convworks.data.split.folds import divide
     from convworks.data.source import open_source
 
     divided = divide(open_source("digits"), build(DataConfig, configuration["data"]), configuration["seed"])

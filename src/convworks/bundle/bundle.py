@@ -30,12 +30,12 @@ from convworks.bundle.description import (
 from convworks.bundle.tensors import load_tensors
 from convworks.config import Config, build, to_json
 from convworks.data.config import Corruption
-from convworks.data.preprocess import Preprocessing
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import InputError
-from convworks.layers.kernel_machine import make_room
+from convworks.layers.heads.kernel_machine import make_room
 from convworks.layers.network import without_auxiliary
 from convworks.layers.values import require_sound
-from convworks.models.adapted import assemble
+from convworks.models.transfer.adapted import assemble
 from convworks.models.catalogue import Shape
 from convworks.models.config import ModelConfig
 from convworks.signed import write_signed

@@ -17,7 +17,7 @@ from convworks.layers.network import Network, without_auxiliary
 from convworks.layers.stochastic_depth import with_survival
 from convworks.layers.values import require_sound
 from convworks.models.catalogue import Shape, create
-from convworks.models.peers import Peer, find_peer
+from convworks.models.published.peers import Peer, find_peer
 
 TOLERANCE = 1e-3  # of the largest answer: what rounding may change
 

@@ -13,13 +13,13 @@ from convworks import files
 from convworks.bundle.bundle import Bundle
 from convworks.bundle.match import Match, find_match
 from convworks.bundle.weights_file import State, read_weights
-from convworks.data.preprocess import Preprocessing
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import InputError
 from convworks.layers.network import Network, without_auxiliary
 from convworks.layers.values import require_sound
 from convworks.models.catalogue import Shape, create, facts
 from convworks.models.config import ModelConfig
-from convworks.models.peers import HALF, Peer
+from convworks.models.published.peers import HALF, Peer
 
 SHOWN = 5  # keys named in an error
 DIVERGED = "its training diverged: import weights from before"

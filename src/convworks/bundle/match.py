@@ -12,8 +12,8 @@ from convworks.bundle.weights_file import State
 from convworks.errors import InputError, nearest
 from convworks.models import NAMES, OWN
 from convworks.models.catalogue import create, facts
-from convworks.models.meta import without_values
-from convworks.models.peers import Peer, find_peer, libraries, translation
+from convworks.models.analysis.meta import without_values
+from convworks.models.published.peers import Peer, find_peer, libraries, translation
 
 #: Counters that no prediction reads; older files lack them.
 COUNTERS = ("num_batches_tracked", "n_averaged")

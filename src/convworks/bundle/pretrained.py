@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from convworks.data.download import fetch
-from convworks.data.named import cache_folder
+from convworks.data.http.download import fetch
+from convworks.data.sources.named import cache_folder
 from convworks.data.source import Report
 from convworks.errors import InputError
 from convworks.files import path_from, path_of, read_text
-from convworks.models.pretrained import IMAGENET_CLASSES, Pretrained, find_pretrained
+from convworks.models.published.pretrained import IMAGENET_CLASSES, Pretrained, find_pretrained
 
 LARGEST = 1 << 30  # bytes; those of VGG-19, the largest, have 575 million
 

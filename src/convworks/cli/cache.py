@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from convworks.cli.answer import Answer, table
-from convworks.data import cache
+from convworks.data.cache import store as cache
 
 
 def run(name: str | None, *, clear: bool) -> Answer:

@@ -177,7 +177,7 @@ def models(
     debug: Debug = False,
 ) -> Answer:
     """List the networks, or show one layer by layer."""
-    from convworks.cli import models as command
+    from convworks.cli.models import models as command
 
     return command.run(name, given=given, classes=classes, batch=batch, out=out, overwrite=overwrite)
 

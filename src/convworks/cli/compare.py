@@ -32,7 +32,7 @@ def compare(
     debug: Debug = False,
 ) -> Answer:
     """Compare two bundles on the same images: how much better the second is, and whether that is chance."""
-    from convworks.compare_api import compared
+    from convworks.api.compare import compared
 
     began = time.perf_counter()
     found, write = compared(first, second, data=data, split=split, out=out, device=device)

@@ -9,24 +9,24 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from convworks.api import configure
+from convworks.api.verbs import configure
 from convworks.cli.answer import Answer, table
 from convworks.cli.place import failure, picture_place, place_of
 from convworks.config import assignment, to_json
 from convworks.console import counting, downloading
 from convworks.data.config import MAX_PIXELS, DataConfig
-from convworks.data.duplicates import duplicates, told_duplicates
-from convworks.data.floats import floats_note
+from convworks.data.inspect.duplicates import duplicates, told_duplicates
+from convworks.data.decode.floats import floats_note
 from convworks.data.labels import told
-from convworks.data.left_out import group
-from convworks.data.left_out import lines as written
+from convworks.data.sources.left_out import group
+from convworks.data.sources.left_out import lines as written
 from convworks.data.protect import protect
-from convworks.data.remarks import lacking_lines
-from convworks.data.shape import cut_share, fit_note, frames_note
-from convworks.data.sheet import write_contact_sheet
+from convworks.data.inspect.remarks import lacking_lines
+from convworks.data.decode.shape import cut_share, fit_note, frames_note
+from convworks.data.inspect.sheet import write_contact_sheet
 from convworks.data.source import Source, open_source
-from convworks.data.split_names import ALL, TRAIN
-from convworks.data.survey import Survey, imbalance, survey
+from convworks.data.sources.split_names import ALL, TRAIN
+from convworks.data.inspect.survey import Survey, imbalance, survey
 from convworks.errors import InputError, visible
 
 SHOWN = 10  # damaged files, kinds of files that are left out
@@ -71,8 +71,8 @@ def run(
 
 def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | None, overwrite: bool) -> Answer:
     """Write what a recipe's network will see of some training images of a source."""
-    from convworks.data.variations import EPOCHS, plan, write_variation_sheet
-    from convworks.training.material import LARGEST
+    from convworks.data.inspect.variations import EPOCHS, plan, write_variation_sheet
+    from convworks.training.run_data import LARGEST
 
     config, source = configure(None if recipe == "folder/default" else recipe, text, overrides)
     path = place_of(

@@ -24,10 +24,10 @@ from convworks.hardware import check_precision, precision_name
 from convworks.outputs import Protected, check_new_folder
 
 if TYPE_CHECKING:
-    from convworks.evaluate.errors_report import ErrorFiles
-    from convworks.evaluate.predictor import Predictor
-    from convworks.evaluate.several_predictions import Predicted
-    from convworks.evaluate.slices import Slices
+    from convworks.report.errors_report import ErrorFiles
+    from convworks.inference.predictor import Predictor
+    from convworks.tasks.multi_label import Predicted
+    from convworks.metrics.slices import Slices
 
 
 def run(
@@ -46,9 +46,9 @@ def run(
 ) -> Answer:
     """Measure a bundle or an ensemble on a source, by one protocol or several, which are compared with the first."""
     started = time.perf_counter()
-    from convworks.evaluate.ensemble import PROBABILITY
-    from convworks.evaluate.protocol import CENTER, named
-    from convworks.evaluate.seen import NOTES, seen
+    from convworks.inference.ensemble import PROBABILITY
+    from convworks.inference.protocol import CENTER, named
+    from convworks.inference.seen import NOTES, seen
 
     check_precision(precision)
     for name in protocols:
@@ -62,7 +62,7 @@ def run(
     if out is not None:
         read = Protected(folders=tuple([folder_of(path) for path in bundles]))
         check_new_folder("--out", out, protect(source) + read)
-    from convworks.evaluate.predictor import load
+    from convworks.inference.predictor import load
 
     if images:
         sliced.refuse(column)
@@ -137,7 +137,7 @@ def _check_joined(combination: str | None, bundles: Sequence[Path]) -> None:
     """Refuse an unknown way to join answers, and any where there is nothing to join."""
     if combination is None:
         return
-    from convworks.evaluate.ensemble import check_combination
+    from convworks.inference.ensemble import check_combination
 
     check_combination(combination)
     if len(bundles) == 1:
@@ -175,9 +175,9 @@ def _measure(
     first: Predicted | None,
 ) -> tuple[dict[str, Any], Predicted]:
     """Return the figures of one protocol, compared with those of the first, and the predictions."""
-    from convworks.evaluate.compare import compare
-    from convworks.evaluate.ensemble import combine
-    from convworks.evaluate.summary import summary
+    from convworks.metrics.compare import compare
+    from convworks.inference.ensemble import combine
+    from convworks.tasks.summary import summary
 
     started = time.perf_counter()
     members = [predictor.look(source, split=split, protocol=protocol) for predictor in loaded]
@@ -244,10 +244,10 @@ def _report(
     parts: Slices | None,
 ) -> tuple[Path, ErrorFiles]:
     """Write the report of an evaluation and the page of its errors; return both."""
-    from convworks.data.load import load_images
-    from convworks.evaluate.errors_report import write_errors
-    from convworks.evaluate.predictor import choose_split
-    from convworks.evaluate.report import ReportContent, write_report
+    from convworks.data.decode.load import load_images
+    from convworks.report.errors_report import write_errors
+    from convworks.inference.predictor import choose_split
+    from convworks.report.report import ReportContent, write_report
 
     chosen, preprocessing = choose_split(source, split)[1], loaded[0].bundle.preprocessing
     with atomic_folder(out) as place:

@@ -47,7 +47,7 @@ def import_(
     debug: Debug = False,
 ) -> Answer:
     """Make a bundle from weights that others trained."""
-    from convworks.cli import weights as command
+    from convworks.cli.models import weights as command
 
     return command.run_import(weights, model=model, peer=peer, key=key, classes=classes, mean=mean, std=std, out=out)
 
@@ -67,6 +67,6 @@ def export(
     debug: Debug = False,
 ) -> Answer:
     """Write the weights of a bundle under the names of another library."""
-    from convworks.cli import weights as command
+    from convworks.cli.models import weights as command
 
     return command.run_export(bundle, style=style, out=out, overwrite=overwrite)

@@ -13,7 +13,7 @@ from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.source import open_source
 from convworks.outputs import Protected
-from convworks.transfer_api import features
+from convworks.api.transfer import features
 
 DEFAULT, SUFFIXES = Path("features.npz"), (".npz", ".parquet")
 
@@ -35,7 +35,7 @@ def run(
     read = protect(source) + Protected(folders=(folder_of(Path(bundle)),))
     path = place_of("--out", out, DEFAULT, read, suffixes=SUFFIXES, overwrite=overwrite)
     table = features(bundle, data=source, taps=taps, split=split, pool=pool, device=device)
-    from convworks.evaluate.feature_table import write_table
+    from convworks.inference.feature_table import write_table
 
     write_table(path, table)
     widths = {tap: values.shape[1] for tap, values in table.taps.items()}

@@ -15,10 +15,10 @@ from convworks.cli.outputs import check_outputs, read_for, unique_names
 from convworks.cli.predict import find_images
 from convworks.console import counting
 from convworks.data.config import DECODING, Decoding
-from convworks.data.floats import float_range
-from convworks.data.memory import processors
+from convworks.data.decode.floats import float_range
+from convworks.data.cache.memory import processors
 from convworks.errors import InputError, visible
-from convworks.evaluate.filtering import Job, Places, filter_file, places_of
+from convworks.filters.files import Job, Places, filter_file, places_of
 from convworks.ops.kernels import KERNELS, SHOWS, Kernel, parse_kernel, total
 from convworks.ops.shape import Padding, resolve_padding
 from convworks.outputs import Protected, numbers

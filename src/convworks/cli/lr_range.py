@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from convworks.api import changes_of, configure, train_command
+from convworks.api.verbs import changes_of, configure, train_command
 from convworks.cli.answer import Answer, table
 from convworks.cli.place import failure, picture_place
 from convworks.data.protect import protect
 from convworks.hardware import refuse_torchrun
-from convworks.lr_range_api import swept
-from convworks.training.range_config import Sweep
+from convworks.api.lr_range import swept
+from convworks.training.lr_range.config import Sweep
 
 DEFAULT, SUFFIXES = Path("lr-range.png"), (".png", ".svg")
 
@@ -42,8 +42,8 @@ def run(
     found = swept(config, source, sweep, train_command(config, recipe, data, changes), began)
     error = None
     if path is not None:
-        from convworks.evaluate.draw_file import write_drawing
-        from convworks.evaluate.range_picture import draw
+        from convworks.charts.draw_file import write_drawing
+        from convworks.charts.lr_range import draw
 
         error = failure(partial(write_drawing, path, draw(found)))
         found |= {"curve": str(path)} if error is None else {}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from convworks.cli.answer import Answer
 from convworks.console import counting, downloading
-from convworks.data.pack import SIZE, pack
+from convworks.data.shards.pack import SIZE, pack
 from convworks.data.source import open_source
 from convworks.errors import InputError
 

@@ -19,10 +19,10 @@ from convworks.cli.place import check_optional, failure
 from convworks.console import downloading, say
 from convworks.csv_files import csv_text
 from convworks.data.formats import SUFFIXES
-from convworks.data.image_names import is_image, looks_like_image
+from convworks.data.sources.image_names import is_image, looks_like_image
 from convworks.data.labels import SEPARATOR
-from convworks.data.left_out import line, reasons, remedy
-from convworks.data.walk import match_pattern, walk
+from convworks.data.sources.left_out import line, reasons, remedy
+from convworks.data.sources.walk import match_pattern, walk
 from convworks.errors import ConvworksError, InputError, RunError, visible
 from convworks.files import write_text
 from convworks.hardware import check_precision, precision_name
@@ -62,7 +62,7 @@ def run(
     files = find_images(paths)
     read = read_for(paths, files) + Protected(folders=(folder_of(bundle),))
     check_optional("--out", out, read, suffixes=FORMATS, overwrite=overwrite)
-    from convworks.evaluate.predictor import load
+    from convworks.inference.predictor import load
 
     predictor = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
     rows = list(predictor.predict_files(files, top=top))
@@ -91,7 +91,7 @@ def run(
 
 def no_answer(broken: Sequence[dict[str, Any]]) -> ConvworksError:
     """Return the error of a command that has no answer to any image."""
-    from convworks.evaluate.predict import NO_OVERFLOW, OVERFLOW
+    from convworks.inference.logits import NO_OVERFLOW, OVERFLOW
 
     first, more = broken[0], f" (and {len(broken) - 1} more without an answer)" if len(broken) > 1 else ""
     if first["error"] == OVERFLOW:
@@ -100,7 +100,7 @@ def no_answer(broken: Sequence[dict[str, Any]]) -> ConvworksError:
 
 
 def find_images(paths: Sequence[str]) -> list[Path]:
-    """Return the image files that files, folders and patterns (data/walk.py) name, without repetition, in order."""
+    """Return the image files that files, folders and patterns (data/sources/walk.py) name, without repetition, in order."""
     found: dict[Path, None] = {}
     for text in paths:
         if not text.strip():

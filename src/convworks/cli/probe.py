@@ -15,7 +15,7 @@ from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.source import open_source
 from convworks.outputs import Protected
-from convworks.transfer_api import probe
+from convworks.api.transfer import probe
 
 DEFAULT, SUFFIXES = Path("probe.png"), (".png", ".svg")
 
@@ -36,8 +36,8 @@ def run(
     read = protect(source) + Protected(folders=(folder_of(Path(bundle)),))
     path = picture_place("--out", out, DEFAULT, read, suffixes=SUFFIXES, overwrite=overwrite)
     values = probe(bundle, data=source, taps=taps, pool=pool, seed=seed, device=device)
-    from convworks.evaluate.depth_curve import depth_curve
-    from convworks.evaluate.draw_file import write_drawing
+    from convworks.charts.depth_curve import depth_curve
+    from convworks.charts.draw_file import write_drawing
 
     rows, best = values["probes"], values["best"]
     title = f"Linear probes: {values['model']} on {values['source']}"

@@ -38,7 +38,7 @@ def run(
     places = [out / f"{name}.png" for name in unique_names(files)]
     read = read_for(paths, files) + Protected(folders=(folder_of(bundle),))
     check_outputs(out, places, read, overwrite=overwrite)
-    from convworks.evaluate.predictor import load
+    from convworks.inference.predictor import load
 
     predictor = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
     written, broken = [], []

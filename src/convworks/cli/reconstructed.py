@@ -17,7 +17,7 @@ from convworks.files import atomic_folder
 from convworks.hardware import precision_name
 
 if TYPE_CHECKING:
-    from convworks.evaluate.report import ReportContent
+    from convworks.report.report import ReportContent
 
 
 def run(
@@ -38,9 +38,9 @@ def run(
         raise InputError(bundles[1], "makes images, of which there is no ensemble", "give one bundle")
     if not plain:
         raise InputError("--protocol", "is for networks that name classes, this one makes images", "leave it out")
-    from convworks.evaluate.predictor import load
-    from convworks.evaluate.report import ReportContent
-    from convworks.evaluate.summary import summary
+    from convworks.inference.predictor import load
+    from convworks.report.report import ReportContent
+    from convworks.tasks.summary import summary
 
     predictor = load(bundles[0], device=device, precision=precision, max_pixels=max_pixels)
     found = predictor.reconstructions(source, split=split)
@@ -67,7 +67,7 @@ def run(
 
 
 def _report(out: Path, content: ReportContent) -> Path:
-    from convworks.evaluate.report import write_report
+    from convworks.report.report import write_report
 
     with atomic_folder(out) as place:
         page = write_report(place, content)

@@ -15,7 +15,7 @@ from convworks.cli.answer import Answer, table
 from convworks.cli.place import check_optional, failure
 from convworks.console import clock, say
 from convworks.errors import InputError, nearest
-from convworks.evaluate.merit import written
+from convworks.metrics.headline import written
 from convworks.outputs import Protected, check_outside
 from convworks.training.listing import Run, curve, differing, find_runs, read_run
 
@@ -132,8 +132,8 @@ def names(found: Sequence[Run]) -> list[str]:
 
 
 def _draw(found: Sequence[Run], out: Path) -> None:
-    from convworks.evaluate.draw_file import write_drawing
-    from convworks.evaluate.overlay import Curves, overlay
+    from convworks.charts.draw_file import write_drawing
+    from convworks.charts.overlay import Curves, overlay
 
     short = dict(zip((run.name for run in found), names(found), strict=True))
     drawn = [

@@ -11,8 +11,8 @@ from convworks.data.source import Source
 from convworks.errors import InputError
 
 if TYPE_CHECKING:
-    from convworks.evaluate.several_predictions import Predicted
-    from convworks.evaluate.slices import Slices
+    from convworks.tasks.multi_label import Predicted
+    from convworks.metrics.slices import Slices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ def read(path: Path | None, column: str | None) -> Column | None:
         raise InputError("--by", "says by which column, but there is no table", "give one with --slices FILE.csv")
     if column is None:
         raise InputError("--slices", "is a table, but by which of its columns is not said", "add --by COLUMN")
-    from convworks.evaluate.slices import read_column
+    from convworks.metrics.slices import read_column
 
     return Column(path=path, name=column, values=read_column(path, column))
 
@@ -47,8 +47,8 @@ def ask(column: Column | None, source: Source, split: str | None) -> tuple[str, 
     """Return the name of the column and the value of each image of the split, before anything is computed."""
     if column is None:
         return None
-    from convworks.evaluate.predictor import choose_split
-    from convworks.evaluate.slices import match
+    from convworks.inference.predictor import choose_split
+    from convworks.metrics.slices import match
 
     chosen = choose_split(source, split)[1]
     others = {name for each in source.splits.values() for name in each.names}
@@ -59,7 +59,7 @@ def found(asked: tuple[str, list[str | None]] | None, predictions: Predicted) ->
     """Return how good the answers are for each value."""
     if asked is None:
         return None
-    from convworks.evaluate.slices import slices
+    from convworks.metrics.slices import slices
 
     return slices(*asked, predictions.correct)
 

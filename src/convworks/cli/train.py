@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from convworks.api import train
+from convworks.api.verbs import train
 from convworks.cli.answer import Answer, accuracy_line
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from convworks.cli.answer import Answer
 from convworks.cli.train import answer
-from convworks.transfer_api import transfer
+from convworks.api.transfer import transfer
 
 
 def run(

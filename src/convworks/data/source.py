@@ -11,8 +11,8 @@ from jaxtyping import Bool, Int, UInt8
 
 from convworks.data.labels import SEPARATOR, Labels, count, is_several, nfc, present, unite
 from convworks.data.place import Place
-from convworks.data.split_names import ALL, TRAIN, VALIDATION
-from convworks.data.stratify import choose_share
+from convworks.data.sources.split_names import ALL, TRAIN, VALIDATION
+from convworks.data.split.stratify import choose_share
 from convworks.errors import InputError, nearest
 from convworks.files import path_of
 
@@ -25,16 +25,16 @@ def open_source(text: str | Path, *, report: Report | None = None) -> Source:
     A name wins over a folder of that name in the working directory (write `./mnist` for the folder).
     `report` is told how a download gets on.
     """
-    from convworks.data import named
+    from convworks.data.sources import named
 
     if isinstance(text, str) and text in named.CATALOGUE:
         source = named.open_named(text, report=report)
     elif isinstance(text, str) and is_address(text):
-        from convworks.data import shards
+        from convworks.data.shards import source as shards
 
         source = shards.open_address(text)
     else:
-        from convworks.data import kinds
+        from convworks.data.sources import kinds
 
         source = kinds.open_path(text)
     source = _united(source)
@@ -65,7 +65,7 @@ def is_address(text: str) -> bool:
 
 def located(text: str) -> str:
     """Return a source as it is found from any working directory: a path in full, a name or an address as it is."""
-    from convworks.data.named import CATALOGUE
+    from convworks.data.sources.named import CATALOGUE
 
     if text in CATALOGUE or is_address(text):
         return text

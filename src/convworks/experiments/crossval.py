@@ -13,12 +13,12 @@ from jaxtyping import Int64
 from convworks.config import to_json
 from convworks.csv_files import write_csv
 from convworks.data.config import Fold
-from convworks.data.damaged import leave_out
-from convworks.data.folds import assign, divide, pool
+from convworks.data.decode.damaged import leave_out
+from convworks.data.split.folds import assign, divide, pool
 from convworks.data.source import Source, open_source
-from convworks.evaluate.merit import NAMES, figure, main
-from convworks.evaluate.several_predictions import Predicted, make_predictions
-from convworks.evaluate.summary import summary
+from convworks.metrics.headline import NAMES, figure, main
+from convworks.tasks.multi_label import Predicted, make_predictions
+from convworks.tasks.summary import summary
 from convworks.experiments.job import Job, Outcome, make_job
 from convworks.experiments.members import answers
 from convworks.experiments.page import Content, write_page

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from convworks.data.load import load_images
-from convworks.data.preprocess import Preprocessing
+from convworks.data.decode.load import load_images
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Source
-from convworks.evaluate.predict import probabilities
-from convworks.evaluate.predictor import load
-from convworks.evaluate.several_predictions import Predicted, make_predictions
-from convworks.evaluate.task import task
+from convworks.inference.logits import probabilities
+from convworks.inference.predictor import load
+from convworks.tasks.multi_label import Predicted, make_predictions
+from convworks.tasks.task import task
 
 
 def answers(bundles: Sequence[Path], source: Source, split: str, device: str) -> Iterator[Predicted]:

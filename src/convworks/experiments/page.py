@@ -10,12 +10,13 @@ from string import Template
 
 from convworks import evaluate
 from convworks.config import to_json
-from convworks.evaluate import figures, page
-from convworks.evaluate.drawing import Drawing
-from convworks.evaluate.metrics import confusion_matrix
-from convworks.evaluate.several_page import class_table
-from convworks.evaluate.several_predictions import Predicted, SeveralPredictions
-from convworks.evaluate.svg import to_svg
+from convworks.charts import confusion as figures
+from convworks.report import page
+from convworks.charts.drawing import Drawing
+from convworks.metrics.classification import confusion_matrix
+from convworks.report.multi_label_page import class_table
+from convworks.tasks.multi_label import Predicted, SeveralPredictions
+from convworks.charts.svg import to_svg
 from convworks.experiments.record import Experiment
 from convworks.files import write_bytes
 

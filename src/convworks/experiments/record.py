@@ -20,9 +20,9 @@ from convworks.experiments.job import LOGS
 from convworks.signed import Kind, read_signed, write_signed
 from convworks.training import folder
 from convworks.training.config import RunConfig
-from convworks.training.material import divided, fingerprint
-from convworks.training.recorder import RunInterruptedError
-from convworks.training.resume import check_same
+from convworks.training.run_data import divided, fingerprint
+from convworks.training.checkpoints.recorder import RunInterruptedError
+from convworks.training.checkpoints.resume import check_same
 
 FORMAT = 2
 EXPERIMENT = Kind(

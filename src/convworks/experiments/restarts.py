@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convworks.data.damaged import leave_out
-from convworks.data.folds import divide
+from convworks.data.decode.damaged import leave_out
+from convworks.data.split.folds import divide
 from convworks.data.source import open_source
-from convworks.evaluate.merit import NAMES, figure, main
-from convworks.evaluate.several_predictions import Predicted
-from convworks.evaluate.summary import summary
+from convworks.metrics.headline import NAMES, figure, main
+from convworks.tasks.multi_label import Predicted
+from convworks.tasks.summary import summary
 from convworks.experiments.command import resume_command
 from convworks.experiments.job import Job, Outcome, make_job
 from convworks.experiments.members import ensemble

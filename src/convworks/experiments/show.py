@@ -9,7 +9,7 @@ from typing import Any
 
 from convworks.console import bar_console, clock, on_terminal, say_on
 from convworks.errors import visible
-from convworks.evaluate.merit import reached
+from convworks.metrics.headline import reached
 
 
 class Plain:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convworks.errors import InputError, RunError
-from convworks.evaluate.merit import written
+from convworks.metrics.headline import written
 from convworks.experiments.agreement import check_agreement
 from convworks.experiments.carry_out import carry_out
 from convworks.experiments.job import Job, Outcome, make_job
@@ -20,7 +20,7 @@ from convworks.experiments.space import assignment, search_space, start
 from convworks.experiments.trials import Trials, hidden, open_storage, optuna
 from convworks.experiments.tuned import tuned
 from convworks.training.config import METRICS, RunConfig
-from convworks.training.recorder import RunInterruptedError
+from convworks.training.checkpoints.recorder import RunInterruptedError
 
 KIND = "tune"
 ASKED = {"trials": int, "search": list, "storage": str | None, "study": str, "pruning": bool}

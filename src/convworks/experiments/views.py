@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from convworks.evaluate.axes import Panel, Range, linear_ticks, log_ticks, number
-from convworks.evaluate.drawing import Circle, Drawing, Line, Rectangle, Shape, Text, remark
-from convworks.evaluate.lettering import Number, shorten
-from convworks.evaluate.merit import figure, main
+from convworks.charts.axes import Panel, Range, linear_ticks, log_ticks, number
+from convworks.charts.drawing import Circle, Drawing, Line, Rectangle, Shape, Text, remark
+from convworks.charts.lettering import Number, shorten
+from convworks.metrics.headline import figure, main
 
 WIDTH = 960.0
 ROW = 24.0

@@ -20,7 +20,7 @@ from convworks.explain.weighted import (
 from convworks.layers.partial import PartialConv2d
 from convworks.layers.residual import Plain, Residual
 from convworks.ops.arrays import Array
-from convworks.ops.batch_normalisation import Statistics
+from convworks.ops.normalisation.batch_normalisation import Statistics
 from convworks.ops.unit import batch_normalisation, convolution
 from convworks.ops.unit.terms import Terms, terms
 

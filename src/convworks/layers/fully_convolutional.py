@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from convworks.errors import InputError
 from convworks.layers.mode import evaluating
 from convworks.layers.network import Network
-from convworks.layers.pool import PoolTo
-from convworks.layers.rbf import RBF
-from convworks.layers.scale import Scale
+from convworks.layers.pooling.pool import PoolTo
+from convworks.layers.heads.rbf import RBF
+from convworks.layers.normalisation.scale import Scale
 from convworks.layers.squash import ScaledTanh
 
 POOLS = (PoolTo, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)

@@ -11,8 +11,8 @@ from torch import nn
 from convworks.errors import InputError
 from convworks.layers.even import EvenConv2d
 from convworks.layers.network import Network
-from convworks.layers.scale import Scale
-from convworks.layers.whitening import Whitening
+from convworks.layers.normalisation.scale import Scale
+from convworks.layers.normalisation.whitening import Whitening
 from convworks.models.catalogue import Facts, Shape
 
 

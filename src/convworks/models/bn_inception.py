@@ -12,7 +12,7 @@ from convworks.layers.blank import blank
 from convworks.layers.branches import Branches, Conv, channels, normalised
 from convworks.layers.draw import he_normal
 from convworks.layers.network import Network
-from convworks.layers.pool import PoolTo
+from convworks.layers.pooling.pool import PoolTo
 from convworks.models.catalogue import Facts, Printed, Shape
 from convworks.models.inception_figures import grid_reduction, traditional
 

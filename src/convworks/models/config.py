@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from convworks.config import Config
 from convworks.models import family
-from convworks.models.head_config import Head
+from convworks.models.transfer.head_config import Head
 
 
 class Start(Config):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from convworks.layers.network import Network
-from convworks.layers.pool import PoolTo
+from convworks.layers.pooling.pool import PoolTo
 from convworks.models.catalogue import Facts, Shape
 
 

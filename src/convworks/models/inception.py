@@ -12,12 +12,12 @@ from convworks.layers.blank import blank
 from convworks.layers.branches import Conv, channels, normalised, path
 from convworks.layers.draw import he_normal
 from convworks.layers.network import Auxiliary, Network
-from convworks.layers.pool import PoolTo
-from convworks.layers.pool_at_least import PoolAtLeast
+from convworks.layers.pooling.pool import PoolTo
+from convworks.layers.pooling.pool_at_least import PoolAtLeast
 from convworks.models.catalogue import Facts, Printed, Shape
 from convworks.models.googlenet import side_classifier
 from convworks.models.inception_figures import FIGURES
-from convworks.models.peers import HALF, Peer
+from convworks.models.published.peers import HALF, Peer
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from convworks.layers.network import Network
 from convworks.layers.residual import BLOCKS, SHORTCUTS, blocks, convolution
 from convworks.layers.stochastic_depth import stochastic_depth
 from convworks.models.catalogue import Facts, Printed, Shape
-from convworks.models.peers import Peer
+from convworks.models.published.peers import Peer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from convworks.layers.residual import blocks, convolution, option_a, plain
 from convworks.layers.stochastic_depth import stochastic_depth
 from convworks.models import CIFAR_DEPTHS
 from convworks.models.catalogue import Facts, Shape
-from convworks.models.peers import Peer
+from convworks.models.published.peers import Peer
 
 BLOCKS = {"residual_a": option_a, "plain": plain}
 

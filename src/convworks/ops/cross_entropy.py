@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from convworks.errors import InputError
-from convworks.ops import softmax
+from convworks.ops.activation import softmax
 from convworks.ops.arrays import floats, in_range, same_shape
 
 

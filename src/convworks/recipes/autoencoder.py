@@ -5,9 +5,9 @@ from __future__ import annotations
 from convworks.data.config import DataConfig, Masking, SaltAndPepper
 from convworks.models.config import ModelConfig, Start
 from convworks.training.config import Pretraining, RunConfig, TrainingConfig
-from convworks.training.loss_config import PixelCrossEntropy, SquaredError
-from convworks.training.optimizer_config import SGD, Adam
-from convworks.training.schedule_config import OneCycle
+from convworks.losses.config import PixelCrossEntropy, SquaredError
+from convworks.training.optimizers.config import SGD, Adam
+from convworks.training.schedules.config import OneCycle
 
 DATA = DataConfig(source="mnist", validation_limit=5000)
 

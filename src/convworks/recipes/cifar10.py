@@ -14,8 +14,8 @@ from __future__ import annotations
 from convworks.data.config import AugmentConfig, DataConfig
 from convworks.models.config import ModelConfig
 from convworks.training.config import RunConfig, TrainingConfig
-from convworks.training.optimizer_config import SGD
-from convworks.training.schedule_config import StepSchedule, Warmup
+from convworks.training.optimizers.config import SGD
+from convworks.training.schedules.config import StepSchedule, Warmup
 
 
 def resnet20() -> RunConfig:

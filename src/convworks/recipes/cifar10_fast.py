@@ -5,9 +5,9 @@ from __future__ import annotations
 from convworks.data.config import AugmentConfig, DataConfig
 from convworks.models.config import ModelConfig
 from convworks.training.config import Resolution, RunConfig, TrainingConfig
-from convworks.training.loss_config import CrossEntropy
-from convworks.training.optimizer_config import Muon
-from convworks.training.schedule_config import Linear
+from convworks.losses.config import CrossEntropy
+from convworks.training.optimizers.config import Muon
+from convworks.training.schedules.config import Linear
 
 
 def fast() -> RunConfig:

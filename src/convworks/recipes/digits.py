@@ -5,8 +5,8 @@ from __future__ import annotations
 from convworks.data.config import AugmentConfig, DataConfig
 from convworks.models.config import ModelConfig
 from convworks.training.config import RunConfig, TrainingConfig
-from convworks.training.loss_config import CrossEntropy
-from convworks.training.schedule_config import OneCycle
+from convworks.losses.config import CrossEntropy
+from convworks.training.schedules.config import OneCycle
 
 
 def default() -> RunConfig:

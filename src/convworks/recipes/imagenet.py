@@ -22,9 +22,9 @@ from __future__ import annotations
 from convworks.data.config import AugmentConfig, DataConfig
 from convworks.models.config import ModelConfig, Start
 from convworks.training.config import Clip, RunConfig, TrainingConfig
-from convworks.training.loss_config import CrossEntropy
-from convworks.training.optimizer_config import SGD, RMSProp
-from convworks.training.schedule_config import Exponential, Plateau
+from convworks.losses.config import CrossEntropy
+from convworks.training.optimizers.config import SGD, RMSProp
+from convworks.training.schedules.config import Exponential, Plateau
 
 #: Pixels of 0 to 255 with the mean taken out, and not divided by their deviation.
 RAW = (1 / 255, 1 / 255, 1 / 255)

@@ -6,9 +6,9 @@ from convworks.config import override
 from convworks.data.config import AffineConfig, AugmentConfig, DataConfig, ElasticConfig
 from convworks.models.config import ModelConfig
 from convworks.training.config import RunConfig, TrainingConfig
-from convworks.training.loss_config import CrossEntropy, PenaltyLoss
-from convworks.training.optimizer_config import AdamW, Muon
-from convworks.training.schedule_config import OneCycle
+from convworks.losses.config import CrossEntropy, PenaltyLoss
+from convworks.training.optimizers.config import AdamW, Muon
+from convworks.training.schedules.config import OneCycle
 
 
 def fast() -> RunConfig:

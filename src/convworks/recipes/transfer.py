@@ -10,15 +10,15 @@ from convworks.data.labels import nfc
 from convworks.data.source import Source, require_train
 from convworks.errors import InputError, nearest
 from convworks.models.config import ModelConfig, Start
-from convworks.models.head_config import HEADS, MACHINES
+from convworks.models.transfer.head_config import HEADS, MACHINES
 from convworks.recipes.folder import default as from_scratch
 from convworks.training.config import RunConfig
-from convworks.training.machine_config import machine_training
-from convworks.training.optimizer_config import AdamW
-from convworks.training.schedule_config import OneCycle
+from convworks.training.svm.config import machine_training
+from convworks.training.optimizers.config import AdamW
+from convworks.training.schedules.config import OneCycle
 
 if TYPE_CHECKING:
-    from convworks.data.preprocess import Preprocessing
+    from convworks.data.decode.preprocess import Preprocessing
 
 #: The head that the bundle has, for more training on the same classes.
 KEEP = "keep"

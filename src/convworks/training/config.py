@@ -10,9 +10,9 @@ from convworks.config import Config
 from convworks.data.config import AugmentConfig, Corruption, DataConfig
 from convworks.hardware import DEVICES, is_device
 from convworks.models.config import ModelConfig
-from convworks.training.loss_config import CrossEntropy, LossConfig
-from convworks.training.optimizer_config import SGD, Optimizer
-from convworks.training.schedule_config import Schedule, Warmup
+from convworks.losses.config import CrossEntropy, LossConfig
+from convworks.training.optimizers.config import SGD, Optimizer
+from convworks.training.schedules.config import Schedule, Warmup
 
 Metric = Literal[
     "loss", "top1", "top5", "balanced_accuracy", "map", "micro_f1", "macro_f1", "exact_match", "mse", "psnr"

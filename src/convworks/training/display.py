@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from convworks.console import bar_console, clock, on_terminal, say
-from convworks.evaluate.merit import NAMES, main, reached, written
+from convworks.metrics.headline import NAMES, main, reached, written
 from convworks.training.loop import Events, Setup
 from convworks.training.progress import Progress
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from convworks.errors import InputError, nearest
 from convworks.layers.network import Network
-from convworks.models.adapted import kept_parts
+from convworks.models.transfer.adapted import kept_parts
 from convworks.training.config import TrainingConfig
 
 

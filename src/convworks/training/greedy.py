@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from convworks.data.config import Corruption, Gaussian, Masking
 from convworks.errors import InputError
-from convworks.evaluate.task import Task, itself
+from convworks.tasks.task import Task, itself
 from convworks.layers.network import Network
-from convworks.training.loss import Loss
-from convworks.training.loss_config import LossConfig, PixelCrossEntropy, SquaredError
+from convworks.losses.functions import Loss
+from convworks.losses.config import LossConfig, PixelCrossEntropy, SquaredError
 
 
 class Innermost(NamedTuple):

@@ -11,11 +11,11 @@ from typing import Any
 
 from convworks import locks
 from convworks.errors import InputError
-from convworks.evaluate.merit import figure, main, share
+from convworks.metrics.headline import figure, main, share
 from convworks.training import folder as run_folder
-from convworks.training.checkpoint_state import read_state, steps
+from convworks.training.checkpoints.state import read_state, steps
 from convworks.training.config import METRICS
-from convworks.training.resume import differences
+from convworks.training.checkpoints.resume import differences
 
 REMEDY = "leave it out, or move it away"
 MOST_ENTRIES = 200_000  # of folders that are looked through

@@ -13,18 +13,18 @@ from torch import Tensor, nn
 from convworks.data import random
 from convworks.data.batches import Batch, Samples, batches, normalise, steps_per_epoch
 from convworks.data.config import Corruption
-from convworks.data.preprocess import Preprocessing
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import RunError
-from convworks.evaluate.task import Task
+from convworks.tasks.task import Task
 from convworks.hardware import seed_torch
 from convworks.training.config import RunConfig
 from convworks.training.freeze import NOTHING, Freezing, hold
-from convworks.training.loss import Loss, batch_loss
-from convworks.training.optimizer import update
+from convworks.losses.functions import Loss, batch_loss
+from convworks.training.optimizers.update import update
 from convworks.training.progress import Progress
 from convworks.training.resolution import resize, size_at
-from convworks.training.schedule import Clock, learning_rate
-from convworks.training.stability import average_decay, clip, largest_gradients, move_average
+from convworks.training.schedules.schedule import Clock, learning_rate
+from convworks.training.clipping import average_decay, clip, largest_gradients, move_average
 from convworks.training.world import ALONE, Forward, World
 
 POINTS = 100  # of the curve of training

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from convworks.data.batches import normalise
-from convworks.evaluate.reconstruct import Made, reconstruct
-from convworks.evaluate.reconstructions import psnr
-from convworks.evaluate.task import squared_errors
+from convworks.inference.reconstruct import Made, reconstruct
+from convworks.tasks.reconstruction import psnr
+from convworks.tasks.task import squared_errors
 from convworks.training.greedy import codes
 from convworks.training.loop import Setup
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from convworks.data.preprocess import Preprocessing
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import InputError
 from convworks.training.config import Resolution
 

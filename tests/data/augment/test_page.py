@@ -9,7 +9,7 @@ from convworks.config import override
 from convworks.data.config import AugmentConfig, DataConfig
 from convworks.models.config import ModelConfig
 from convworks.training.config import RunConfig, TrainingConfig
-from convworks.training.schedule_config import OneCycle
+from convworks.training.schedules.config import OneCycle
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "augmentation.md").read_text()

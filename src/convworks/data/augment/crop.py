@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from convworks.data.parts import in_parts
-from convworks.data.resample import resample_into
+from convworks.data.decode.resample import resample_into
 
 
 def cut(

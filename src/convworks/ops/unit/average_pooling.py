@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convworks.ops.arrays import images, same_shape
-from convworks.ops.average_pooling import divisor
+from convworks.ops.pooling.average_pooling import divisor
 from convworks.ops.shape import Padding, Rounding, sliding
 from convworks.ops.unit.terms import Terms, beside, index_of, pairs, read, terms, window
 from convworks.ops.whole import PerAxis, Whole, wholes

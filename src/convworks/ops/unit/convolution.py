@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from convworks.ops.arrays import Array, images, same_shape
 from convworks.ops.cross_correlation import check_bias, check_channels, check_groups, check_weight
-from convworks.ops.normalise import channels
+from convworks.ops.normalisation.normalise import channels
 from convworks.ops.shape import Axis, Padding, sliding
 from convworks.ops.unit.terms import Terms, beside, grid, index_of, pairs, read, seen, terms
 from convworks.ops.whole import PerAxis, Whole, per_axis

@@ -1,0 +1,163 @@
+"""How loss, accuracy (or mAP and exact match, or PSNR) and learning rate went in training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from convworks.charts.axes import Panel, Range, linear_ticks, number
+from convworks.charts.drawing import Circle, Drawing, Line, Shape, Text, remark
+from convworks.charts.lettering import Number
+
+Point = tuple[Number, Number]
+#: Longer series are thinned: more points than pixels show nothing more.
+MOST_POINTS = 400
+WIDTH, HEIGHT, GAP = 960.0, 300.0, 28.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One line of a panel: values of a key of the history's rows."""
+
+    key: str
+    name: str
+    colour: str
+    best: Any = None  # min or max: the point to mark
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """One panel: what it shows, and how."""
+
+    title: str
+    series: tuple[Series, ...]
+    percent: bool = False
+
+
+CHARTS = (
+    Chart(
+        title="Loss",
+        series=(
+            Series(key="train_loss", name="training", colour="muted"),
+            Series(key="validation_loss", name="validation", colour="blue", best=min),
+        ),
+    ),
+    Chart(
+        title="Accuracy",
+        percent=True,
+        series=(
+            Series(key="train_top1", name="training", colour="muted"),
+            Series(key="validation_top1", name="validation", colour="blue", best=max),
+        ),
+    ),
+    Chart(
+        title="Mean average precision",
+        percent=True,
+        series=(Series(key="validation_map", name="validation", colour="blue", best=max),),
+    ),
+    Chart(
+        title="Exact match",
+        percent=True,
+        series=(
+            Series(key="train_exact_match", name="training", colour="muted"),
+            Series(key="validation_exact_match", name="validation", colour="blue", best=max),
+        ),
+    ),
+    Chart(
+        title="PSNR (dB)",
+        series=(Series(key="validation_psnr", name="validation", colour="blue", best=max),),
+    ),
+    Chart(title="Learning rate", series=(Series(key="learning_rate", name="last", colour="muted"),)),
+)
+
+
+def curves(history: Sequence[Mapping[str, Any]]) -> Drawing:
+    """Draw the history's rows, a panel for each of CHARTS that has values.
+
+    Rows may hold epoch or step (else their place counts) and the keys of CHARTS; what is missing or not finite is left
+    out.
+    """
+    axis = "epoch" if any(_finite(row.get("epoch")) for row in history) else "step"
+    found = [(chart, lines) for chart in CHARTS if (lines := _lines(chart, history, axis))]
+    if not found:
+        words = remark(WIDTH / 2, 40, "No history of training was recorded.", size=13)
+        return Drawing(width=WIDTH, height=80, label="No history", shapes=(words,))
+    weights = [0.72 if chart.title == "Learning rate" and len(found) > 1 else 1.0 for chart, _ in found]
+    unit = (WIDTH - GAP * (len(found) - 1)) / sum(weights)
+    shapes: list[Shape] = []
+    left = 0.0
+    for (chart, lines), weight in zip(found, weights, strict=True):
+        shapes += _panel(chart, lines, axis, left, unit * weight)
+        left += unit * weight + GAP
+    label = f"Curves of training over {axis}s: " + ", ".join(chart.title.lower() for chart, _ in found)
+    return Drawing(width=WIDTH, height=HEIGHT, label=label, shapes=tuple(shapes))
+
+
+def _panel(
+    chart: Chart, lines: list[tuple[Series, list[Point]]], axis: str, left: Number, width: Number
+) -> list[Shape]:
+    points = [point for _, line in lines for point in line]
+    ends, log = _range([y for _, y in points], percent=chart.percent)
+    across = (min(x for x, _ in points), max(x for x, _ in points))
+    ticks = linear_ticks(*across, count=max(2, int(width / 45)))
+    if across[1] > 2:
+        ticks = [tick for tick in ticks if tick == round(tick)]
+    if across[0] == across[1]:
+        ticks, across = [across[0]], (across[0] - 0.5, across[1] + 0.5)
+    panel = Panel(left=left + 46, top=52, width=width - 54, height=HEIGHT - 94, x=across, y=ends, log=log)
+    shapes: list[Shape] = [Text(x=left, y=10, text=chart.title, size=14, bold=True)]
+    if log:
+        shapes.append(remark(left + width - 8, 10, "logarithmic scale" if width > 220 else "log scale", "end"))
+    shapes += panel.axes(percent=chart.percent, x_ticks=ticks)
+    shapes.append(remark(panel.left + panel.width / 2, HEIGHT - 8, axis))
+    key = left
+    for series, line in lines:
+        drawn = tuple((panel.across(a), panel.up(b)) for a, b in _thin(line))
+        if len(drawn) > 1:
+            shapes.append(Line(points=drawn, stroke=series.colour, width=2.2 if series.best else 1.6))
+        mark = series.best(line, key=lambda point: point[1]) if series.best else line[-1]
+        if series.best or len(line) == 1:
+            x, y = panel.across(mark[0]), panel.up(mark[1])
+            shapes.append(Circle(x=x, y=y, radius=4.5, fill=series.colour))
+        value = f"{100 * line[-1][1]:.2f} %" if chart.percent else number(float(f"{line[-1][1]:.3g}"))
+        words = f"{series.name} {value}"
+        shapes.append(Line(points=((key, 30), (key + 14, 30)), stroke=series.colour, width=2.2))
+        shapes.append(remark(key + 19, 30, words, "start", size=11))
+        key += min(136, (width - 8) / len(lines))
+    return shapes
+
+
+def _lines(chart: Chart, history: Sequence[Mapping[str, Any]], axis: str) -> list[tuple[Series, list[Point]]]:
+    lines = []
+    for series in chart.series:
+        line = []
+        for index, row in enumerate(history, 1):
+            x, y = row.get(axis), row.get(series.key)
+            if _finite(y):
+                line.append((float(x) if _finite(x) else float(index), float(y)))
+        if line:
+            lines.append((series, line))
+    return lines
+
+
+def _range(values: list[Number], *, percent: bool) -> tuple[Range, bool]:
+    """Return the ends of the vertical axis, and whether it is logarithmic (for more than a decade)."""
+    low, high = min(values), max(values)
+    if percent:
+        room = max(0.06 * (high - low), 0.001)
+        return (max(0.0, low - room), min(1.0, high + room)), False
+    if low > 0 and high / low > 12:
+        return (low / 1.25, high * 1.25), True
+    room = 0.06 * (high - low) or abs(high) * 0.1 or 1.0
+    return (max(0.0, low - room) if low >= 0 else low - room, high + room), False
+
+
+def _thin(line: list[Point]) -> list[Point]:
+    stride = math.ceil(len(line) / MOST_POINTS)
+    return [*line[:-1:stride], line[-1]]
+
+
+def _finite(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -1,0 +1,125 @@
+"""A drawing is a list of shapes in a few named colours; svg.py renders it for the page, raster.py for a file.
+
+matplotlib would take 0.7 s to import and as long again to draw; the two renderers take milliseconds, and the
+SVG follows the page into dark mode, because there the colours are CSS variables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from convworks.charts.lettering import Number
+
+#: The light palette; report.css names the same colours, and their dark twins, as CSS variables.
+#: Blue is right (and validation), orange is wrong: the two stay apart in every common colour blindness.
+PALETTE = {
+    "paper": "#ffffff",
+    "ink": "#1c2430",
+    "muted": "#647083",
+    "grid": "#e3e8ee",
+    "blue": "#1f6fb2",
+    "orange": "#d45f00",
+    "green": "#2e8555",
+    "inverse": "#ffffff",
+    "violet": "#7b4bb8",
+    "teal": "#0c8a94",
+    "rose": "#c23a78",
+    "ochre": "#a67c00",
+    "brown": "#86583a",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rectangle:
+    """A filled rectangle; `title` shows when the pointer rests on it.
+
+    `opacity` is that of the filling alone; `stroke` is the colour of a line around it, `radius` rounds its corners.
+    """
+
+    x: Number
+    y: Number
+    width: Number
+    height: Number
+    fill: str
+    opacity: Number = 1.0
+    title: str = ""
+    stroke: str = ""
+    radius: Number = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line through points."""
+
+    points: tuple[tuple[Number, Number], ...]
+    stroke: str
+    width: Number = 1.0
+    dashed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Circle:
+    """A filled disc with a ring of paper around it, so that it stands out on a line."""
+
+    x: Number
+    y: Number
+    radius: Number
+    fill: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Polygon:
+    """A filled polygon: the head of an arrow."""
+
+    points: tuple[tuple[Number, Number], ...]
+    fill: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """Text centred vertically on y; `anchor` is start, middle or end; `turn` in degrees, counter-clockwise.
+
+    The PNG shows `fallback` where no font at hand has the glyphs of `text`.
+    """
+
+    x: Number
+    y: Number
+    text: str
+    size: Number = 12.0
+    fill: str = "ink"
+    anchor: str = "start"
+    bold: bool = False
+    turn: Number = 0.0
+    fallback: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """Pixels as they are, drawn as squares."""
+
+    x: Number
+    y: Number
+    width: Number
+    height: Number
+    pixels: UInt8[np.ndarray, "h w 4"]
+
+
+Shape = Rectangle | Line | Circle | Polygon | Text | Picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """Shapes on paper of width x height points; `label` says what they show to those who cannot see them."""
+
+    width: Number
+    height: Number
+    label: str
+    shapes: tuple[Shape, ...]
+
+
+def remark(x: Number, y: Number, text: str, anchor: str = "middle", size: Number = 10.5) -> Text:
+    """Return small muted text: what an axis or a colour means."""
+    return Text(x=x, y=y, text=text, size=size, fill="muted", anchor=anchor)

@@ -1,0 +1,33 @@
+"""`convworks crossval`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Any
+
+from convworks.api.verbs import crossval
+from convworks.cli.answer import Answer, accuracy_line, percent, table
+from convworks.cli.experiments.restarts import spread
+from convworks.metrics.headline import NAMES, figure, main
+
+
+def run(**options: Any) -> Answer:
+    """Train once a fold, and say what all images come to."""
+    found = crossval(command=shlex.join(["convworks", *sys.argv[1:]]), **options)
+    rows = [
+        [run["name"], percent(figure(run["validation"])), run["validation"]["n"], run["best_epoch"], run["seconds"]]
+        for run in found["runs"]
+    ]
+    rows += [
+        ["mean", percent(found["validation"]["mean"]), "", "", f"{found['training_seconds']['mean']:.1f}"],
+        ["sd", spread(found["validation"]["sd"]), "", "", ""],
+    ]
+    lines = [
+        table(["fold", NAMES[main(found["pooled"])], "images", "epoch", "seconds"], rows),
+        accuracy_line("pooled", found["pooled"]),
+        f"predictions: {found['predictions']}",
+        f"report: {found['report']}",
+        f"next:   {found['command']}  (one network from all images)",
+    ]
+    return Answer(values=found, text="\n".join(lines))

@@ -1,0 +1,133 @@
+"""`convworks models`."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from convworks.cli.answer import Answer, table
+from convworks.cli.place import check_optional, failure
+from convworks.csv_files import csv_text
+from convworks.errors import InputError
+from convworks.files import write_text
+from convworks.models import NAMES, family
+from convworks.outputs import Protected
+
+#: What the answers of this command are wrapped to.
+WIDTH = 110
+#: More positions along an axis than any image has: PyTorch cannot count the bytes of much larger tensors.
+LARGEST = 65_536
+
+
+def run(
+    name: str | None,
+    *,
+    given: str | None,
+    classes: int | None,
+    batch: int | None,
+    out: Path | None,
+    overwrite: bool = False,
+) -> Answer:
+    """List the catalogue, or show one network layer by layer, and write the same to a file."""
+    if name is not None:
+        family(name)
+    suffixes = (".csv", ".json") if name is None else (".csv", ".json", ".svg", ".png")
+    check_optional("--out", out, Protected(), suffixes=suffixes, overwrite=overwrite)
+    if name is not None:
+        from convworks.cli.models import network
+
+        return network.run(name, given=None if given is None else _sizes(given), classes=classes, batch=batch, out=out)
+    for option, value in (("--input", given), ("--classes", classes), ("--batch", batch)):
+        if value is not None:
+            raise InputError(f"{option} {value}", "is for one network", f"convworks models NAME {option} {value}")
+    return _catalogue(out)
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Write rows with the same keys as CSV; lists as sizes like 3x32x32."""
+    return csv_text(list(rows[0]), ([_cell(row[name]) for name in rows[0]] for row in rows))
+
+
+def _cell(value: Any) -> Any:
+    return "x".join(map(str, value)) if isinstance(value, list) else value
+
+
+def short(number: int) -> str:
+    """Write a large number with three digits: 3.86 G."""
+    for unit, sign in ((10**9, "G"), (10**6, "M"), (10**3, "K")):
+        if number >= unit:
+            return f"{number / unit:.{max(0, 2 - len(str(number // unit)) + 1)}f} {sign}"
+    return str(number)
+
+
+def _sizes(given: str) -> tuple[int, ...]:
+    where = f"--input {given}"
+    if not re.fullmatch(r"\d+(x\d+)+", given):
+        raise InputError(where, "is not like 3x224x224", "give the channels, then the size along each axis")
+    sizes = tuple(map(int, given.split("x")))
+    if not all(1 <= size <= LARGEST for size in sizes):
+        raise InputError(where, f"has a size that is not 1 to {LARGEST}", "give channels and sizes that images have")
+    return sizes
+
+
+def _catalogue(out: Path | None) -> Answer:
+    from convworks.models.catalogue import facts
+    from convworks.models.analysis.count import count_published
+
+    entries: list[dict[str, Any]] = []
+    for name in NAMES:
+        known, counted = facts(name), count_published(name)
+        entries.append(
+            {
+                "name": name,
+                "year": known.year,
+                "paper": known.paper,
+                "parameters": counted.parameters,
+                "total_parameters": counted.total,
+                "auxiliary_parameters": counted.auxiliary,
+                "macs": counted.macs,
+                "input": [known.shape.channels, *known.shape.size],
+                "classes": known.shape.classes,
+                "published_error": known.published_error,
+                "summary": known.summary,
+                "differs": known.differs,
+            }
+        )
+    values: dict[str, Any] = {"models": entries}
+    written, error = "", None
+    if out is not None:
+        content = as_csv(entries) if out.suffix.lower() == ".csv" else json.dumps(values, indent=2) + "\n"
+        error = failure(partial(write_text, out, content))
+        if error is None:
+            values["out"] = str(out)
+            written = f"written to {out}\n"
+    text = f"{_listed(entries)}\n{written}next: convworks models NAME shows the layers of one"
+    return Answer(values=values, text=text, error=error)
+
+
+def _listed(entries: Sequence[dict[str, Any]]) -> str:
+    """Write the catalogue paper by paper."""
+    header = ["name", "parameters", "MACs", "input", "published error"]
+    cells = [
+        [e["name"], f"{e['parameters']:,}", short(e["macs"]), "x".join(map(str, e["input"])), "#"] for e in entries
+    ]
+    first, *aligned = table(header, cells).splitlines()  # "#" marks where the last column begins
+    lines, rows = [f"  {first}"], iter(aligned)
+    for (paper, year), group in groupby(entries, lambda entry: (entry["paper"], entry["year"])):
+        lines += ["", f"{paper}, {year}"]
+        for entry in group:
+            start = "  " + next(rows).removesuffix("#")
+            lines += textwrap.wrap(
+                entry["published_error"] or "-", WIDTH, initial_indent=start, subsequent_indent=" " * len(start)
+            )
+            if entry["differs"]:
+                lines += textwrap.wrap(
+                    f"differs: {entry['differs']}", WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
+                )
+    return "\n".join(lines)

@@ -1,0 +1,165 @@
+"""Files decoded once: from the cache, or into it; None where the cache cannot take them."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
+from typing import Any
+
+import numpy as np
+import PIL
+import simplejpeg
+import torch
+
+from convworks.console import say
+from convworks.data.cache import store as cache
+from convworks.data.cache import lock
+from convworks.data.cache.store import Entry
+from convworks.data.decode.load_files import Progress, decode_files, digest_files
+from convworks.data.place import Place, container
+from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.cache.signature import digest, signature_of
+from convworks.data.decode.statistics import Sums
+from convworks.partial import TEMPORARY
+
+#: Smaller sets are decoded in about a second: not worth room on the disk.
+MOST_FILES, MOST_BYTES = 1000, 32 * 2**20
+FLUSH = 0.25  # seconds
+VERSIONS = f"Pillow {PIL.__version__}, simplejpeg {simplejpeg.__version__}, torch {torch.__version__.partition('+')[0]}"
+DECODER = f"3, {VERSIONS}"  # count up what changes pixels
+
+
+def find_or_decode(
+    files: Sequence[Place], preprocessing: Preprocessing, report: Progress | None = None
+) -> Entry | None:
+    """Return the entry of these files: known by paths, sizes and times, or by content, or decoded now.
+
+    None where caching is off or pointless, or the disk has no room, which is said on standard error. Of several
+    processes one decodes, the others wait for it. Raises one InputError that names all damaged files.
+    """
+    if not cache.in_use():
+        return None
+    signature = signature_of(files, _recipe(preprocessing), most_files=MOST_FILES, most_bytes=MOST_BYTES)
+    if signature is None:
+        return None
+    shape = (len(files), *preprocessing.size, preprocessing.channels)
+    try:
+        cache.folder().mkdir(parents=True, exist_ok=True)
+        while True:
+            entry = cache.known(signature) or _known_by_content(files, preprocessing, signature)
+            if entry is not None:
+                cache.touch(entry)
+                if report is not None:
+                    report(len(files), len(files))
+                return entry
+            size = int(np.prod(shape, dtype=np.int64)) + cache.SUM.itemsize * shape[0] + cache.PAGE
+            if not cache.make_room(size):
+                room = f"the cache's {_megabytes(cache.limit())} ({cache.LIMIT})"
+                say(f"{_megabytes(size)} of decoded images are more than {room}: not cached")
+                return None
+            with lock.locked(cache.folder() / f"{signature}{TEMPORARY}") as handle:
+                if handle is not None:
+                    return _build(handle, signature, files, preprocessing, report)
+    except OSError as error:  # no room, or no right to write: the images are what counts
+        say(f"{cache.folder()}: {error.strerror}; the decoded images are not cached")
+        return None
+
+
+def _recipe(preprocessing: Preprocessing) -> str:
+    """Say what is done to files: what decides the pixels, and which images are refused, besides the files."""
+    height, width = preprocessing.size
+    size = f"{height}x{width}x{preprocessing.channels}"
+    return f"{size}, {preprocessing.fit}, share {preprocessing.share!r}, {preprocessing.decoding!r}, decoder {DECODER}"
+
+
+def _known_by_content(files: Sequence[Place], preprocessing: Preprocessing, signature: str) -> Entry | None:
+    """Return the entry of the same files at another place or time; they are read only where there may be one."""
+    recipe = _recipe(preprocessing)
+    if not any(entry.shape[0] == len(files) and entry.recipe == recipe for entry in cache.entries()):
+        return None
+    name = digest(digest_files(files) + recipe.encode())
+    entry = cache.open_entry(name)
+    if entry is not None:
+        cache.remember(signature, name)
+    return entry
+
+
+def _build(
+    handle: int, signature: str, files: Sequence[Place], preprocessing: Preprocessing, report: Progress | None
+) -> Entry | None:
+    """Decode into a temporary file, which gets its name when it is whole and on the disk.
+
+    Images are written, not mapped: that would count as memory of this process.
+    """
+    shape = (len(files), *preprocessing.size, preprocessing.channels)
+    recipe = _recipe(preprocessing)
+    facts: dict[str, Any] = {"source": _place(files), "recipe": recipe, "content": "0" * 64}
+    longest = cache.header(shape, {**facts, "mean": [0.1**20 / 3] * shape[3], "std": [0.1**20 / 3] * shape[3]})
+    start, row = len(longest), int(np.prod(shape[1:]))
+    if hasattr(os, "posix_fallocate"):  # a full disk is noticed at once
+        os.posix_fallocate(handle, 0, start + len(files) * (row + cache.SUM.itemsize))
+
+    sums = Sums(channels=shape[3])
+    checksums = np.zeros(len(files), cache.SUM)
+
+    def put(index: int, image: np.ndarray) -> None:
+        pixels = np.ascontiguousarray(image).data.cast("B")
+        checksums[index] = zlib.crc32(pixels)
+        _write(handle, pixels, start + index * row)
+        sums.add(image[None])
+
+    with _flushing(handle):
+        content = decode_files(files, preprocessing, put, report)
+    mean, std = sums.mean_std()
+    header = cache.header(shape, {**facts, "content": content.hex(), "mean": mean, "std": std}, length=start)
+    _write(handle, checksums.data.cast("B"), start + len(files) * row)
+    _write(handle, memoryview(header), 0)
+    os.fsync(handle)
+    name = digest(content + recipe.encode())
+    (cache.folder() / f"{signature}{TEMPORARY}").replace(cache.folder() / f"{name}{cache.SUFFIX}")
+    cache.remember(signature, name)
+    return cache.open_entry(name)
+
+
+@contextmanager
+def _flushing(handle: int) -> Iterator[None]:
+    """Have the disk write what is there already while others work, so that there is little to wait for at the end."""
+    ended = Event()
+
+    def flush() -> None:
+        while not ended.wait(FLUSH):
+            os.fsync(handle)
+
+    with ThreadPoolExecutor(1) as pool:
+        task = pool.submit(flush)
+        try:
+            yield
+        finally:
+            ended.set()
+        task.result()  # a disk that fails says so to one thread alone
+
+
+def _write(handle: int, content: memoryview, offset: int) -> None:
+    while content:
+        written = os.pwrite(handle, content, offset)
+        content, offset = content[written:], offset + written
+
+
+def _place(files: Sequence[Place]) -> str:
+    """Return the folder that holds all files, for people."""
+    try:
+        holders = {container(file) for file in files}
+        addresses = sorted(holder for holder in holders if isinstance(holder, str))
+        if addresses:
+            return addresses[0].rpartition("/")[0]
+        return os.path.commonpath([os.path.abspath(holder) for holder in holders]).encode("utf-8", "replace").decode()
+    except ValueError:  # on several drives
+        return str(container(files[0]))
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 10**6:,.0f} MB"

@@ -1,0 +1,283 @@
+"""From an image file to uint8 pixels; whatever is wrong with the file becomes an InputError that names it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from convworks.data.decode import png
+from convworks.data.config import DECODING, MAX_PIXELS, Decoding
+from convworks.data.decode.encoded import open_encoded
+from convworks.data.formats import NUMPY
+from convworks.data.decode.heic import HeicError
+from convworks.data.decode.jpeg import DamagedError, decode_jpeg
+from convworks.data.decode.picture import Picture, picture_of
+from convworks.data.place import Place, open_bytes, read_bytes
+from convworks.data.decode.quiet import quiet
+from convworks.errors import ConvworksError, InputError
+
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+GREY = ("1", "L", "LA", "La", "I", "F")
+ALPHA = ("LA", "La", "RGBA", "RGBa", "PA")
+SMALLEST = 2  # pixels a side
+NUMPY_START = b"\x93NUMPY"
+
+
+def decode(
+    path: Place,
+    *,
+    channels: int | None,
+    at_least: tuple[int, int] | None = None,
+    content: bytes | None = None,
+    decoding: Decoding = DECODING,
+) -> UInt8[np.ndarray, "h w c"]:
+    """Return the pixels of `read` alone."""
+    return read(path, channels=channels, at_least=at_least, content=content, decoding=decoding).pixels
+
+
+def read(
+    path: Place,
+    *,
+    channels: int | None,
+    at_least: tuple[int, int] | None = None,
+    content: bytes | None = None,
+    decoding: Decoding = DECODING,
+) -> Picture:
+    """Read an image: EXIF orientation applied, deeper pixels scaled to 8 bits, transparency laid on white.
+
+    `channels` None keeps grey as 1 and gives 3 for the rest; 1 is luminance, 4 has alpha; other counts need a
+    .npy file of uint8 [h, w, c]. The pixels of a JPEG may be fewer, but not below 3 times `at_least` (h, w). `content`
+    is that of the file, where it has been read already.
+    """
+    content = read_bytes(path) if content is None else content
+    numpy = path.suffix.lower() == NUMPY
+    return read_content(path, content, numpy=numpy, channels=channels, at_least=at_least, decoding=decoding)
+
+
+def read_content(
+    where: object,
+    content: bytes,
+    *,
+    numpy: bool,
+    channels: int | None,
+    at_least: tuple[int, int] | None = None,
+    decoding: Decoding = DECODING,
+) -> Picture:
+    """Do as `read` for the bytes of a file, or of a `numpy` file; `where` is what errors name."""
+    if numpy:
+        picture = picture_of(_read_numpy(where, content))
+    else:
+        with _explained(where):
+            jpeg = decode_jpeg(content, at_least, decoding.max_pixels)
+            picture = jpeg or picture_of(to_array(_open_by_pillow(where, content, channels, decoding)))
+    return picture._replace(pixels=to_channels(where, picture.pixels, channels))
+
+
+def read_pillow(where: object, image: Image.Image, *, channels: int | None, decoding: Decoding = DECODING) -> Picture:
+    """Do as `read` for a Pillow image of any mode, which stays as it is."""
+    with _explained(where):
+        _check_size(where, *image.size, decoding.max_pixels)
+        return picture_of(to_array(convert(ImageOps.exif_transpose(png.loaded(image)), channels, decoding)))
+
+
+def read_array(where: object, array: UInt8[np.ndarray, "h w c"], *, channels: int | None) -> Picture:
+    """Do as `read` for pixels; four channels are colours and how opaque they are."""
+    _check_size(where, array.shape[1], array.shape[0])
+    return picture_of(to_channels(where, array, channels))
+
+
+def open_image(
+    path: Place,
+    *,
+    channels: int | None,
+    at_least: tuple[int, int] | None = None,
+    decoding: Decoding = DECODING,
+) -> Image.Image:
+    """Return what `decode` does as a Pillow image, of mode L, RGB or RGBA."""
+    pixels = decode(path, channels=channels, at_least=at_least, decoding=decoding)
+    if pixels.shape[2] not in MODES:
+        raise InputError(path, f"has {pixels.shape[2]} channels", "give an image of 1, 3 or 4")
+    return to_image(pixels)
+
+
+def to_channels(where: object, pixels: UInt8[np.ndarray, "h w c"], channels: int | None) -> UInt8[np.ndarray, "h w c2"]:
+    """Bring pixels to another number of channels, as `convert` does; InputError where there is no way."""
+    have = pixels.shape[2]
+    if channels in (None, have):
+        return pixels
+    if have not in MODES or channels not in MODES:
+        remedy = "give images with the channels that the network was trained on"
+        raise InputError(where, f"has {have} channels, not {channels}", remedy)
+    if (have, channels) == (1, 3):
+        return np.repeat(pixels, 3, axis=2)
+    return to_array(convert(to_image(pixels), channels))
+
+
+def convert(image: Image.Image, channels: int | None, decoding: Decoding = DECODING) -> Image.Image:
+    """Bring a Pillow image of any mode to L, RGB or RGBA."""
+    if channels is None:
+        channels = _native(image.mode)
+    mode = MODES.get(channels)
+    if mode is None:
+        raise ValueError(f"an image file gives 1, 3 or 4 channels, not {channels}")
+    if image.mode == mode and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _to_8_bits(image, decoding.float_range)
+    if channels != 4 and (image.mode in ALPHA or "transparency" in image.info):
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema() != (255, 255):
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image)
+        # Through RGB, for luminance does not know alpha.
+        image = image.convert("RGB")
+    return image if image.mode == mode else image.convert(mode)
+
+
+def to_array(image: Image.Image) -> UInt8[np.ndarray, "h w c"]:
+    """Return the pixels of an L, RGB or RGBA image as an array of its own."""
+    return np.array(image).reshape(image.height, image.width, -1)
+
+
+def to_image(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
+    """Return 1, 3 or 4 channels as an L, RGB or RGBA image."""
+    return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
+
+
+def probe(path: Place, *, max_pixels: int | None = MAX_PIXELS) -> Probe:
+    """Read the header of an image alone: size as shown (after EXIF orientation), channels, mode, format, frames.
+
+    Raises InputError for more than `max_pixels` (None: for no number, as no pixel is read).
+    """
+    if path.suffix.lower() == NUMPY:
+        height, width, channels = _read_numpy(path, read_bytes(path)).shape
+        return Probe(width=width, height=height, channels=channels, mode="uint8", format="NPY")
+    with _explained(path), open_bytes(path) as file, open_encoded(file) as image:
+        width, height = image.size
+        _check_size(path, width, height, max_pixels)
+        # Pillow turns the size of a TIFF by itself, of other formats only with the pixels.
+        if image.format != "TIFF":
+            exif = png.exif(image, file) if image.format == "PNG" else image.getexif()
+            if exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8):
+                width, height = height, width
+        return Probe(
+            width=width,
+            height=height,
+            channels=_native(image.mode),
+            mode=image.mode,
+            format=image.format or "?",
+            several_frames=_several_frames(image),
+        )
+
+
+def _open_by_pillow(path: object, content: bytes, channels: int | None, decoding: Decoding) -> Image.Image:
+    with io.BytesIO(content) as file, open_encoded(file) as opened:
+        _check_size(path, *opened.size, decoding.max_pixels)
+        image = png.loaded(opened)
+        ImageOps.exif_transpose(image, in_place=True)
+        return convert(image, channels, decoding)
+
+
+def _several_frames(image: Image.Image) -> bool:
+    """Tell whether there are more frames or pages than the first; what a photograph carries besides itself is none."""
+    try:
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except Exception:  # a damaged second frame raises nearly anything
+        return False
+
+
+@contextmanager
+def _explained(path: object) -> Iterator[None]:
+    """Turn whatever decoding raises into an InputError that names the file."""
+    try:
+        with quiet():
+            yield
+    except ConvworksError:
+        raise
+    except FloatRangeError as error:
+        remedy = "convert it, or say what is black and white: data.float_range=LOW,HIGH in training"
+        raise InputError(path, f"cannot be decoded ({error})", remedy) from None
+    except HeicError as error:
+        raise InputError(path, str(error), "install it, or convert the image") from None
+    except UnidentifiedImageError:
+        raise InputError(path, "is no image in a format that is read here", "convert, repair or remove it") from None
+    except DamagedError as error:
+        raise InputError(path, f"is damaged ({error})", "repair or remove it") from None
+    except Exception as error:  # a damaged file raises nearly anything
+        if isinstance(error, OSError) and error.errno is not None:
+            raise _unreadable(path, error) from None
+        reason = str(error) or type(error).__name__
+        raise InputError(path, f"cannot be decoded ({reason})", "repair or remove it") from None
+
+
+def _unreadable(path: object, error: OSError) -> InputError:
+    return InputError(path, f"cannot be read ({error.strerror})", "check the file and its permissions")
+
+
+def _read_numpy(path: object, content: bytes) -> UInt8[np.ndarray, "h w c"]:
+    try:
+        with io.BytesIO(content) as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+    except ConvworksError:
+        raise
+    except Exception as error:  # a damaged header raises nearly anything
+        raise InputError(
+            path,
+            f"is no .npy array ({(str(error) or type(error).__name__).splitlines()[0]})",
+            "save it with numpy.save",
+        ) from None
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
+        raise InputError(path, f"holds {array.dtype} {array.shape}, not uint8 [h, w] or [h, w, c]", "convert it")
+    _check_size(path, array.shape[1], array.shape[0])
+    return array.reshape(*array.shape[:2], -1)
+
+
+def _check_size(path: object, width: int, height: int, max_pixels: int | None = None) -> None:
+    if max_pixels is not None and width * height > max_pixels:
+        reason = f"has {width * height:,} pixels, more than {max_pixels:,}"
+        remedy = "scale it down, or raise the limit: data.max_pixels in training, else --max-pixels"
+        raise InputError(path, reason, remedy)
+    if min(width, height) < SMALLEST:
+        reason = f"is {width}x{height} pixels, at least {SMALLEST}x{SMALLEST} are needed"
+        raise InputError(path, reason, "replace or remove it")
+
+
+def _native(mode: str) -> int:
+    return 1 if mode in GREY or mode.startswith("I;16") else 3
+
+
+def _to_8_bits(image: Image.Image, float_range: tuple[float, float]) -> Image.Image:
+    """Scale deep grey pixels: integers are 0..65535, floating-point numbers in the range given; keep transparency."""
+    values = np.asarray(image).astype(np.float64)
+    lowest, highest = values.min(), values.max()
+    black, white = float_range if image.mode == "F" else (0.0, 65535.0)
+    if not (lowest >= black and highest <= white):  # written so that NaN fails
+        reason = f"its pixels range from {lowest:g} to {highest:g}, outside {black:g}..{white:g}"
+        raise FloatRangeError(reason) if image.mode == "F" else ValueError(reason)
+    grey = Image.fromarray(np.round((values - black) * (255 / (white - black))).astype(np.uint8))
+    if "transparency" in image.info:
+        opaque = values != image.info["transparency"]
+        grey.putalpha(Image.fromarray(np.where(opaque, 255, 0).astype(np.uint8)))
+    return grey
+
+
+class FloatRangeError(ValueError):
+    """Floating-point pixels that lie outside the range of the source."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What the header of an image file says; sizes in pixels; whether it has more frames or pages than the first."""
+
+    width: int
+    height: int
+    channels: int
+    mode: str
+    format: str
+    several_frames: bool = False

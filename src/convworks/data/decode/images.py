@@ -1,0 +1,135 @@
+"""The images of a split, by number: one tensor, an entry of the cache, or files that are decoded when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor
+
+from convworks.console import say
+from convworks.data.decode.load import Loaded, load_split
+from convworks.data.decode.load_files import Damage, Progress, digest_files, load_image, summarise
+from convworks.data.cache.memory import NoRoomError, processors
+from convworks.data.cache.on_disk import OnDisk
+from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.decode.quiet import quiet
+from convworks.data.source import Split
+from convworks.data.decode.statistics import Sums
+from convworks.errors import InputError
+
+SAMPLE = 10_000  # images that the statistics of a set of files are taken from
+KNOWN_BY = 1_000  # files whose bytes a set that is never decoded as a whole is known by
+PIECE = 64
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Decoded:
+    """Images [n, c, h, w] of files, decoded and fitted whenever they are asked for: more than memory and disk hold."""
+
+    def __init__(self, split: Split, preprocessing: Preprocessing) -> None:
+        assert split.files is not None
+        self.files = split.files
+        self.preprocessing = preprocessing
+        self.shape = torch.Size((len(split), preprocessing.channels, *preprocessing.size))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def decode(self, places: Iterable[int]) -> UInt8[Tensor, "b c h w"]:
+        """Decode some of them, in channels_last memory; one InputError names all damaged files among them."""
+        numbers = list(places)
+        out = np.empty((len(numbers), *self.preprocessing.size, self.preprocessing.channels), np.uint8)
+        damaged = []
+        with quiet():
+            for row, number in enumerate(numbers):
+                try:
+                    out[row] = load_image(self.files[number], self.preprocessing)
+                except InputError as error:
+                    damaged.append(Damage(index=number, where=error.where, reason=error.reason, remedy=error.remedy))
+        if damaged:
+            raise summarise(damaged, len(numbers))
+        return torch.from_numpy(out).permute(0, 3, 1, 2)
+
+    @property
+    def content(self) -> str:
+        """The digest of the bytes of some 1,000 files, spread evenly over all."""
+        chosen = self.files[:: max(1, len(self) // KNOWN_BY)]
+        digest = digest_files(chosen).hex()
+        return digest if len(chosen) == len(self) else f"{len(chosen)} of {len(self)}: {digest}"
+
+    def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and standard deviation of each channel, of pixels in 0..1, of some 10,000 images at most."""
+        step = max(1, len(self) // SAMPLE)
+        sums = Sums(channels=self.shape[1])
+        chosen = range(0, len(self), step)
+        pieces = [chosen[first : first + PIECE] for first in range(0, len(chosen), PIECE)]
+        for pixels in ahead(self.decode, pieces, processors()):
+            sums.add(pixels.permute(0, 2, 3, 1).numpy())
+        return sums.mean_std()
+
+
+Images = Tensor | OnDisk | Decoded
+
+
+def fetchers(images: Images) -> int:
+    """Return how many threads fetch images ahead: decoding takes all processors, reading one, for the disk's sake."""
+    if isinstance(images, Tensor):
+        return 0
+    return processors() if isinstance(images, Decoded) else 1
+
+
+def open_images(
+    split: Split, preprocessing: Preprocessing, *, always: bool, report: Progress | None = None
+) -> Loaded | Decoded:
+    """Decode a split; files stay what they are where they are `always` to be decoded, or there is no room for them."""
+    if split.files is not None and always:
+        return Decoded(split, preprocessing)
+    try:
+        return load_split(split, preprocessing, report=report)
+    except NoRoomError as error:
+        if split.files is None:
+            raise
+        say(f"{error.where} {error.reason}: images are decoded whenever they are wanted")
+        return Decoded(split, preprocessing)
+
+
+def take(images: Images, places: Int[np.ndarray, " b"] | slice) -> UInt8[Tensor, "b c h w"]:
+    """Return the images at these places, in that order, where they are; a slice of a tensor is no copy."""
+    if not isinstance(images, Tensor):
+        numbers = range(len(images))[places] if isinstance(places, slice) else map(int, places)
+        return images.decode(numbers) if isinstance(images, Decoded) else images.read(numbers)
+    if isinstance(places, slice):
+        return images[places]
+    # Each as one row of memory, which is ten times as fast as indexing; the result is in channels_last memory.
+    n, c, h, w = images.shape
+    rows = images.permute(0, 2, 3, 1).reshape(n, h * w * c)
+    chosen = rows.index_select(0, torch.from_numpy(places).to(images.device))
+    return chosen.view(-1, h, w, c).permute(0, 3, 1, 2)
+
+
+def ahead(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
+    """Yield work(item) for each item in order; so many threads work ahead, and wait when nobody takes the results.
+
+    At most one result more than there are threads is kept. Without threads, the work is done when it is asked for.
+    """
+    if threads == 0:
+        yield from map(work, items)
+        return
+    todo = iter(items)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
+    try:
+        waiting: list[Future[R]] = [pool.submit(work, item) for item in islice(todo, threads + 1)]
+        while waiting:
+            found = waiting.pop(0).result()
+            waiting += [pool.submit(work, item) for item in islice(todo, 1)]
+            yield found
+    finally:  # also when nobody wants the rest
+        pool.shutdown(cancel_futures=True)

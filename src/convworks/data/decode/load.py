@@ -1,0 +1,134 @@
+"""From a split to one uint8 tensor: from the cache, or decoded and fitted by threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from convworks.data.cache.sums import DamagedEntryError
+from convworks.data.cache.cached import find_or_decode
+from convworks.data.config import DECODING, Decoding
+from convworks.data.decode.decode import read, to_channels
+from convworks.data.decode.load_files import Progress, decode_files, each, summarise
+from convworks.data.cache.memory import allocate
+from convworks.data.cache.on_disk import OnDisk, worth_it
+from convworks.data.decode.picture import Picture, picture_of
+from convworks.data.decode.preprocess import Preprocessing, pad_arrays, to_input
+from convworks.data.source import Split
+from convworks.data.decode.statistics import mean_std
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """The images of a split, in channels_last memory or on the disk; mean and standard deviation where known.
+
+    `content` is the digest of the bytes of their files; empty for an array.
+    """
+
+    images: UInt8[Tensor, "n c h w"] | OnDisk
+    content: str = ""
+    measured: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+    def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and standard deviation of each channel, of pixels in 0..1, exactly."""
+        return self.measured or mean_std(whole(self.images))
+
+
+def load_images(
+    split: Split, preprocessing: Preprocessing, *, report: Progress | None = None, budget: int | None = None
+) -> UInt8[Tensor, "n c h w"]:
+    """Decode and fit a whole split, in channels_last memory; one InputError names all damaged files.
+
+    Files come from the user's cache of decoded images, or go into it. What is not cached and has more than `budget`
+    bytes (default: half of the free memory) goes into a nameless file.
+    """
+    return whole(load_split(split, preprocessing, report=report, budget=budget).images)
+
+
+def whole(images: Tensor | OnDisk) -> UInt8[Tensor, "n c h w"]:
+    """Return all images as one tensor, which may be a mapped file."""
+    return images.mapped() if isinstance(images, OnDisk) else images
+
+
+def load_split(
+    split: Split, preprocessing: Preprocessing, *, report: Progress | None = None, budget: int | None = None
+) -> Loaded:
+    """Do as `load_images`; the cache knows mean and standard deviation besides, and keeps large images on the disk."""
+    cached = _cached(split, preprocessing, report)
+    if cached is not None:
+        return cached
+    ready = _whole(split, preprocessing) if split.arrays is not None else None
+    if ready is not None:
+        if report is not None:
+            report(len(split), len(split))
+        return Loaded(images=torch.from_numpy(ready).permute(0, 3, 1, 2))
+    out = allocate((len(split), *preprocessing.size, preprocessing.channels), budget)
+    content = b""
+    if split.files is not None:
+        content = decode_files(split.files, preprocessing, out.__setitem__, report)
+    else:
+
+        def put(index: int) -> None:
+            out[index] = to_input(load_picture(split, index, preprocessing.channels), preprocessing)
+
+        damaged = each(put, len(split), report)
+        if damaged:
+            raise summarise(damaged, len(split))
+    return Loaded(images=torch.from_numpy(out).permute(0, 3, 1, 2), content=content.hex())
+
+
+def _cached(
+    split: Split, preprocessing: Preprocessing, report: Progress | None, *, again: bool = True
+) -> Loaded | None:
+    """Return what the cache has, or now has; None where it has no room. Damaged images are decoded `again`."""
+    entry = None if split.files is None else find_or_decode(split.files, preprocessing, report)
+    if entry is None:
+        return None
+    try:
+        images = OnDisk(entry)
+        pixels = images if worth_it(entry) else images.mapped()
+        return Loaded(images=pixels, content=entry.content, measured=(entry.mean, entry.std))
+    except OSError:  # another process needed its room just now
+        return None
+    except DamagedEntryError:
+        if not again:
+            raise
+    return _cached(split, preprocessing, report, again=False)
+
+
+def _whole(split: Split, preprocessing: Preprocessing) -> np.ndarray | None:
+    """Return all images of an array at once, where no resampling is needed; always a copy."""
+    arrays = split.arrays
+    assert arrays is not None
+    channels = preprocessing.channels
+    if arrays.shape[3] != channels and (arrays.shape[3], channels) != (1, 3):
+        return None
+    same = arrays.shape[1:3] == preprocessing.size
+    if preprocessing.fit != "pad" and (not same or (preprocessing.fit == "crop" and preprocessing.share < 1)):
+        return None
+    fitted = arrays if same else pad_arrays(arrays, preprocessing.size)
+    if arrays.shape[3] != channels:
+        return np.repeat(fitted, channels, axis=3)
+    return fitted.copy() if fitted is arrays else fitted
+
+
+def load_picture(
+    split: Split,
+    index: int,
+    channels: int,
+    at_least: tuple[int, int] | None = None,
+    decoding: Decoding = DECODING,
+) -> Picture:
+    """Return one image of a split with so many channels, and otherwise as it is.
+
+    The pixels of a JPEG may be fewer than its file says, but not below 3 times `at_least` (height, width).
+    """
+    if split.files is not None:
+        return read(split.files[index], channels=channels, at_least=at_least, decoding=decoding)
+    assert split.arrays is not None
+    pixels: np.ndarray = split.arrays[index]
+    return picture_of(to_channels(split.names[index], pixels, channels))

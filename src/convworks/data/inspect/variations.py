@@ -1,0 +1,145 @@
+"""What the network will see of some images in the first epochs of a run: computed as `batches` does, and as a sheet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from convworks.data import random
+from convworks.data.augment.noise import draw
+from convworks.data.augment.pipeline import augment, check_augment
+from convworks.data.batches import steps_per_epoch
+from convworks.data.config import AugmentConfig, DataConfig
+from convworks.data.decode.damaged import leave_out
+from convworks.data.inspect.fit_text import fitted
+from convworks.data.decode.floats import decoding_of
+from convworks.data.split.folds import divide
+from convworks.data.labels import members, present, told
+from convworks.data.decode.load import load_images
+from convworks.data.augment.mix import draw_mixture, mix
+from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.decode.shape import image_shape, main_split, read_headers
+from convworks.data.inspect.sheet import FAINT, GAP, INK, LABEL, MARGIN, PAPER, TILE, TITLE, as_tile, spaced
+from convworks.data.source import Source, Split, require_train
+from convworks.files import atomic
+
+EPOCHS, SAMPLES = 8, 8
+CAPTION = 18  # pixels under an image that is mixed, and over the columns
+SOFT = (128, 128, 128)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What decides what a run sees of its training images; `kept` is how they are decoded, `size` what is read."""
+
+    augment: AugmentConfig
+    kept: Preprocessing
+    size: tuple[int, int]
+    seed: int
+    batch_size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """An image as one epoch shows it: of a mixed one, the share of its own label and the index of the other."""
+
+    image: UInt8[Tensor, "c h w"]
+    share: float = 1.0
+    other: int | None = None
+
+
+def plan(
+    source: Source, data: DataConfig, augment: AugmentConfig, *, seed: int, batch_size: int, largest: int
+) -> tuple[Split, Plan]:
+    """Return the training images of a run and what it does with them; raises InputError where that cannot be done.
+
+    `largest` is the greatest side of images of different sizes, where the configuration does not give a size.
+    """
+    require_train(source)
+    headers = read_headers(main_split(source))
+    decoding = decoding_of(data, source, headers.probes)
+    split = divide(leave_out(source, data.skip_damaged, decoding).source, data, seed).splits["train"]
+    shape = image_shape(headers, largest=largest, fit=data.fit)
+    size, channels = data.size or shape.size, data.channels or shape.channels
+    stored = data.stored or size
+    check_augment(augment, stored, size, channels)
+    flat = (0.0,) * channels
+    kept = Preprocessing(
+        size=stored, channels=channels, fit=data.fit, mean=flat, std=(1.0,) * channels, decoding=decoding
+    )
+    return split, Plan(augment=augment, kept=kept, size=size, seed=seed, batch_size=batch_size)
+
+
+def vary(split: Split, plan: Plan, index: int, epoch: int) -> Version:
+    """Return what an epoch, in which every sample comes once, makes of one training image."""
+    n = len(split)
+    order = random.order(plan.seed, epoch, n)
+    place = int(np.flatnonzero(order == index)[0])
+    batches = np.array_split(np.arange(n), steps_per_epoch(n, plan.batch_size))
+    number = next(at for at, places in enumerate(batches) if place <= places[-1])
+    mixture = draw_mixture(plan.augment, plan.seed, epoch, number)
+    noise = draw(plan.augment, plan.seed, epoch, n, resized=plan.size != plan.kept.size)
+
+    def varied(index: int) -> UInt8[Tensor, "1 c h w"]:
+        image = load_images(split.select(np.array([index])), plan.kept)
+        return image if noise is None else augment(image, torch.from_numpy(noise[[index]]), plan.augment, plan.size)
+
+    if mixture is None:
+        return Version(image=varied(index)[0])
+    other = int(order[batches[number][0] + batches[number][-1] - place])
+    image, share = mix(varied(index), varied(other), mixture)
+    return Version(image=image[0], share=share, other=other)
+
+
+def choose(source: Source, split: Split) -> list[int]:
+    """Choose the samples to show: equally many of each class, evenly spread, or one of some of the classes."""
+    classes = spaced(present(split.labels), SAMPLES)
+    share = max(1, SAMPLES // len(classes))
+    chosen = [index for label in classes for index in spaced(members(split.labels, label), share)]
+    return list(dict.fromkeys(chosen))  # an image of several classes comes once
+
+
+def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, path: Path) -> list[int]:
+    """Write a PNG with a row for each chosen image: as it is kept, and in each of the first epochs; return which."""
+    chosen = choose(source, split)
+    font, small = ImageFont.load_default(15), ImageFont.load_default(12)
+    names = [fitted(told(split.labels, index, source.classes), LABEL, font.getlength) for index in chosen]
+    left = MARGIN + max(int(font.getlength(name)) for name in names) + MARGIN
+    top, step = TITLE + MARGIN + CAPTION, TILE + GAP
+    mixed = plan.augment.mixup is not None or plan.augment.cutmix is not None
+    high = step + (CAPTION if mixed else 0)
+    width = max(left + (EPOCHS + 1) * step + MARGIN, int(ImageFont.load_default(20).getlength(title)) + 2 * MARGIN)
+    sheet = Image.new("RGB", (width, top + len(chosen) * high + MARGIN), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((MARGIN, MARGIN), title, INK, ImageFont.load_default(20))
+    edge = left + TILE + GAP  # between what is kept and what is seen
+    for column, text in enumerate(("kept", *(f"epoch {epoch + 1}" for epoch in range(EPOCHS)))):
+        pen.text((left + column * step + (GAP if column else 0), TITLE + MARGIN // 2), text, SOFT, small)
+    pen.line((edge, TITLE + MARGIN, edge, top + len(chosen) * high - GAP), FAINT)
+    for row, (index, name) in enumerate(zip(chosen, names, strict=True)):
+        y = top + row * high
+        pen.text((MARGIN, y + TILE // 2 - 9), name, INK, font)
+        sheet.paste(_tile(load_images(split.select(np.array([index])), plan.kept)[0]), (left, y))
+        for epoch in range(EPOCHS):
+            version, x = vary(split, plan, index, epoch), left + (epoch + 1) * step + GAP
+            sheet.paste(_tile(version.image), (x, y))
+            if version.other is not None:
+                other = told(split.labels, version.other, source.classes)
+                words = fitted(f"{version.share:.0%} + {other}", TILE, small.getlength)
+                pen.text((x, y + TILE), words, SOFT, small)
+    with atomic(path) as file:
+        sheet.save(file, format="PNG", optimize=True)
+    return chosen
+
+
+def _tile(image: UInt8[Tensor, "c h w"]) -> Image.Image:
+    """Draw an image; of other channels than 1 and 3, the first ones."""
+    channels = 3 if image.shape[0] >= 3 else 1
+    array = image[:channels].permute(1, 2, 0).numpy()
+    return as_tile(Image.fromarray(np.ascontiguousarray(array if channels == 3 else array[:, :, 0])).convert("RGB"))

@@ -1,0 +1,141 @@
+"""The index of shards: JSON that says where every sample is, so that any one can be read by itself.
+
+It is an index of `wids`, the indexed reader of webdataset (`shardlist` with url, md5sum, nsamples and filesize), with
+more in it: the classes, and of each shard its split and, column by column, names, members, offsets, sizes, labels and
+CRC-32 of its samples. A label is the number of a class, or a list of such numbers where images have any number of them.
+It ends with its own checksum, as its `format` says; indexes of other programs and of earlier versions have no `format`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from convworks.data.sources.split_names import ORDER
+from convworks.errors import InputError
+from convworks.signed import is_sealed, sealed
+
+KIND, VERSION, FORMAT = "wids-shard-index-v1", 1, 2
+NAME = "index.json"
+NUMBERS, TEXTS = ("offsets", "sizes", "labels", "crc32"), ("names", "members")
+AGAIN = "fetch the index again, or pack the set again"
+
+
+def parse_index(where: object, content: bytes) -> Index:
+    """Read an index, or raise InputError; a shard without `samples` is listed, not indexed."""
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(where, f"is damaged JSON ({error})", AGAIN) from None
+    if not isinstance(values, dict) or not isinstance(values.get("shardlist"), list) or not values["shardlist"]:
+        raise InputError(
+            where, "lists no shards", "give an index of `convworks data SOURCE --pack DIR`, or of widsindex"
+        )
+    form = values.get("format")
+    if form is not None and form != FORMAT:
+        reason = f"has format {form!r}, this version reads {FORMAT}, and indexes without one"
+        raise InputError(where, reason, f"use the version of convworks that wrote it, or {AGAIN}")
+    if form == FORMAT and not is_sealed(content):
+        raise InputError(where, "was changed after it was written (its checksum does not match)", AGAIN)
+    classes = values.get("classes", [])
+    if not _all(classes, str) or len(set(classes)) < len(classes):
+        raise InputError(where, "has a damaged list of classes", AGAIN)
+    entries = tuple([_entry(where, entry, len(classes)) for entry in values["shardlist"]])
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.url in seen:
+            raise InputError(where, f"lists the shard {entry.url} twice", AGAIN)
+        seen.add(entry.url)
+    if len({entry.samples is None for entry in entries}) > 1:
+        raise InputError(where, "says of some shards what is in them, of others not", AGAIN)
+    if len({type(label) for entry in entries if entry.samples for label in entry.samples["labels"][:1]}) > 1:
+        raise InputError(where, "has a class an image in some shards, a list of classes in others", AGAIN)
+    return Index(classes=tuple(classes), shards=entries)
+
+
+def write_index(name: str, classes: Sequence[str], shards: Sequence[Entry]) -> bytes:
+    """Return the JSON of an index; the same input gives the same bytes."""
+    listed = []
+    for shard in shards:
+        facts = {"url": shard.url, "md5sum": shard.md5sum, "nsamples": shard.count, "filesize": shard.length}
+        listed.append({**facts, "split": shard.split, "samples": shard.samples})
+    kind = {"__kind__": KIND, "wids_version": VERSION, "format": FORMAT}
+    return sealed({**kind, "name": name, "classes": list(classes), "shardlist": listed})
+
+
+def _entry(where: object, entry: Any, classes: int) -> Entry:
+    """Check one shard of an index."""
+    url = entry.get("url") if isinstance(entry, dict) else None
+    if not isinstance(url, str) or not url:
+        raise InputError(where, "lists a shard without url", AGAIN)
+    count, length, split = entry.get("nsamples"), entry.get("filesize"), entry.get("split")
+    if not _all([count, *([length] if length is not None else [])], int) or (split is not None and split not in ORDER):
+        raise InputError(where, f"has damaged facts about {url}", AGAIN)
+    samples = entry.get("samples")
+    if samples is not None:
+        if length is None or split is None:
+            raise InputError(where, f"does not say how long {url} is, or in which split", AGAIN)
+        _check(where, url, samples, count, length, classes)
+    return Entry(url=url, count=count, length=length, split=split, samples=samples, md5sum=entry.get("md5sum", ""))
+
+
+def _check(where: object, url: str, samples: Any, count: int, length: int, classes: int) -> None:
+    """Check the columns of a shard: complete, within the shard, labels of known classes, no name twice."""
+    reason = ""
+    for column in (*NUMBERS, *TEXTS):
+        kind = int if column in NUMBERS else str
+        values: Any = samples.get(column) if isinstance(samples, dict) else None
+        if not _all(values, kind) and not (column == "labels" and _all_lists(values)):
+            reason = f"has no column {column} of {kind.__name__} for {url}"
+        elif len(values) != count:
+            reason = f"has {len(values):,} {column} for the {count:,} samples of {url}"
+        if reason:
+            raise InputError(where, reason, AGAIN)
+    offsets, sizes = (np.array(samples[column], dtype=np.int64) for column in ("offsets", "sizes"))
+    given = samples["labels"]
+    labels = np.array([n for label in given for n in label] if _all_lists(given) else given, dtype=np.int64)
+    if count and (min(offsets.min(), sizes.min()) < 0 or (offsets + sizes).max() > length):
+        reason = f"has samples outside the {length:,} bytes of {url}"
+    elif len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        reason = f"has labels outside its {classes} classes, in {url}"
+    elif len(set(samples["names"])) < count:
+        twice = next(name for index, name in enumerate(samples["names"]) if name in samples["names"][:index])
+        reason = f"has the sample {twice} twice, in {url}"
+    if reason:
+        raise InputError(where, reason, AGAIN)
+
+
+def _all(values: Any, kind: type) -> bool:
+    """Say whether it is a list of nothing but text, or but whole numbers that fit into 63 bits."""
+    if not isinstance(values, list) or not set(map(type, values)) <= {kind}:
+        return False
+    return kind is not int or not values or -(2**62) < min(values) <= max(values) < 2**62
+
+
+def _all_lists(values: Any) -> bool:
+    """Say whether it is a list of nothing but lists of whole numbers, at least one."""
+    return isinstance(values, list) and bool(values) and all(_all(value, int) for value in values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A shard in an index: its address or path, samples, bytes, split, and the columns of its samples."""
+
+    url: str
+    count: int
+    length: int | None
+    split: str | None
+    samples: dict[str, Any] | None
+    md5sum: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """What an index says."""
+
+    classes: tuple[str, ...]
+    shards: tuple[Entry, ...]

@@ -1,0 +1,87 @@
+"""What the names of shards and tables say: which split they belong to, and several at once in braces."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from convworks.data.sources.image_names import is_hidden, is_image
+from convworks.data.sources.split_names import ALL, ORDER, split_of, split_within
+from convworks.data.sources.walk import children
+from convworks.errors import InputError
+
+TAR = ".tar"
+MOST = 1_000_000  # names that braces may stand for
+BRACES = re.compile(r"\{([^{}]*)\}")
+
+
+def expand(pattern: str) -> list[str]:
+    """Return the names that a pattern with {000..012} or {train,val} stands for, in order; without braces itself."""
+    parts = BRACES.split(pattern)
+    choices = [[part] if index % 2 == 0 else _choices(pattern, part) for index, part in enumerate(parts)]
+    count = 1
+    for choice in choices:
+        count *= len(choice)
+    if count > MOST:
+        raise InputError(pattern, f"stands for {count:,} names, at most {MOST:,} are allowed", "correct the braces")
+    return ["".join(chosen) for chosen in itertools.product(*choices)]
+
+
+def by_split(root: Path, names: Iterable[str]) -> dict[str, list[str]]:
+    """Divide files below `root` by the split that folder or name says; where none says any, nothing divides them."""
+    listed = sorted(names)
+    told = {name: _split(name) for name in listed}
+    silent = next((name for name in listed if told[name] is None), None)
+    speaking = next((name for name in listed if told[name] is not None), None)
+    if silent is not None and speaking is not None:
+        reason = f"is in no split, but {speaking} is in {told[speaking]}"
+        raise InputError(root / silent, reason, "begin its name with train-, val- or test-, or move it away")
+    return {split: chosen for split in ORDER if (chosen := [name for name in listed if (told[name] or ALL) == split])}
+
+
+def list_shards(root: Path) -> list[str]:
+    """List shards in a folder, or in folders that are all called after splits; nothing where it is something else."""
+    folders, files = children(root)
+    if any(map(is_image, files)):
+        return []
+    if not folders:
+        return _shards(files)
+    inside: list[str] = []
+    for folder in folders:
+        if split_of(folder) is None:
+            return []
+        below, names = children(root / folder)
+        if below or not _shards(names) or any(map(is_image, names)):
+            return []
+        inside += [f"{folder}/{name}" for name in _shards(names)]
+    return inside
+
+
+def ordered(classes: Iterable[str]) -> tuple[str, ...]:
+    """Return classes in their order: by number where all are numbers, else by name."""
+    names = sorted(classes)
+    numbers = all(name.isascii() and name.isdigit() and len(name) < 19 for name in names)
+    return tuple(sorted(names, key=int)) if numbers else tuple(names)
+
+
+def _choices(pattern: str, inside: str) -> list[str]:
+    ends = re.fullmatch(r"(\d+)\.\.(\d+)", inside)
+    if ends is None:
+        return inside.split(",")
+    first, last = int(ends[1]), int(ends[2])
+    if not first <= last <= first + MOST:
+        reason = f"has the range {{{inside}}}, which is " + ("empty" if last < first else "too long")
+        raise InputError(pattern, reason, "write the smaller number first")
+    return [str(number).zfill(len(ends[1])) for number in range(first, last + 1)]
+
+
+def _shards(files: Iterable[str]) -> list[str]:
+    return [name for name in files if name.lower().endswith(TAR) and not is_hidden(name)]
+
+
+def _split(name: str) -> str | None:
+    """Return the split that a file's folder is called after, else the one in its name."""
+    *folders, file = name.split("/")
+    return next((split for folder in folders if (split := split_of(folder)) is not None), split_within(file))

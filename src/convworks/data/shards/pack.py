@@ -1,0 +1,183 @@
+"""Writing a source as tar shards with an index: files byte for byte, arrays as PNG, all of it or nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from convworks.data.decode.decode import MODES, to_image
+from convworks.data.http.download import md5
+from convworks.data.decode.encoded import open_encoded
+from convworks.data.sources.image_names import is_image
+from convworks.data.labels import is_several
+from convworks.data.place import read_bytes
+from convworks.data.protect import protect
+from convworks.data.decode.quiet import quiet
+from convworks.data.shards.index import NAME, Entry, write_index
+from convworks.data.source import Source, Split
+from convworks.data.shards.tar_index import PLAIN
+from convworks.errors import InputError
+from convworks.files import atomic_folder, write_bytes
+from convworks.outputs import check_new_folder
+
+SIZE = 10**9  # bytes of a shard, as most keep them
+HEADER = tarfile.BLOCKSIZE
+
+
+def pack(
+    source: Source, folder: Path, *, shard_size: int = SIZE, report: Callable[[int, int], None] | None = None
+) -> Packed:
+    """Write the labelled images of a source into a new or empty folder, as shards of at most `shard_size` bytes.
+
+    A larger image is a shard of its own. The order of the samples is that of the source, so that training on the shards
+    sees the same images in the same order; the same source gives the same bytes. Nothing is there unless all is.
+    """
+    if not source.classes:
+        raise InputError(source.where, "holds images without labels", "sort them into one folder a class")
+    if shard_size < 1:
+        raise InputError("--shard-size", f"must be at least 1 byte, not {shard_size}", "1GB is usual")
+    _check_folder(source, folder)
+    total = sum(map(len, source.splits.values()))
+    try:
+        with atomic_folder(folder) as temporary:
+            writer = _Writer(
+                temporary, source.classes, shard_size, lambda done: report(done, total) if report is not None else None
+            )
+            for name, split in source.splits.items():
+                writer.add_split(name, split)
+            write_bytes(temporary / NAME, write_index(source.name, source.classes, writer.entries))
+            size = sum(path.stat().st_size for path in temporary.iterdir())
+    except OSError as error:
+        error.filename, error.filename2 = str(folder), None
+        raise
+    return Packed(folder=folder, index=folder / NAME, shards=len(writer.entries), images=total, bytes=size)
+
+
+def _check_folder(source: Source, folder: Path) -> None:
+    """Refuse a place for the shards that is taken, cannot be, or lies in the source."""
+    where = f"--pack {folder}"
+    if folder.is_symlink():
+        raise InputError(where, "is a link", "give the name of a new folder")
+    check_new_folder("--pack", folder, protect(source))
+    if not folder.absolute().parent.is_dir():
+        raise InputError(where, "its folder does not exist", "make the folder first")
+
+
+def _encode(split: Split, index: int) -> tuple[str, bytes]:
+    """Return the ending and the bytes of an image; those of a file are left as they are."""
+    if split.arrays is None:
+        assert split.files is not None
+        place = split.files[index]
+        content = read_bytes(place)
+        return place.suffix.lower() if is_image(f"x{place.suffix}") else _ending(content), content
+    array = split.arrays[index]
+    with io.BytesIO() as file:
+        if array.shape[2] not in MODES:
+            np.save(file, array, allow_pickle=False)
+            return ".npy", file.getvalue()
+        to_image(array).save(file, "PNG", compress_level=9)
+        return ".png", file.getvalue()
+
+
+def _label(split: Split, index: int, classes: Sequence[str]) -> tuple[int | list[int], str, bytes]:
+    """Return the label of an image for the index, and the ending and the bytes of the file that says it beside it."""
+    if not is_several(split.labels):
+        label = int(split.labels[index])
+        return label, "cls", str(label).encode()
+    labels = np.flatnonzero(split.labels[index]).tolist()
+    return labels, "json", json.dumps({"labels": [classes[label] for label in labels]}).encode()
+
+
+def _ending(content: bytes) -> str:
+    """Return what a file without a known ending is called after its content, which other tools go by."""
+    try:
+        with quiet(), open_encoded(io.BytesIO(content)) as image:
+            ending = f".{(image.format or PLAIN).lower()}"
+    except Exception:  # damaged: it stays as it is, and is named when it is decoded
+        ending = ""
+    return ending if is_image(f"x{ending}") else f".{PLAIN}"
+
+
+def _padded(size: int) -> int:
+    return HEADER + -(-size // HEADER) * HEADER
+
+
+def _whole(size: int) -> int:
+    """Return how long a tar with so many bytes of members is: two empty blocks end it, within a last record."""
+    return -(-(size + 2 * HEADER) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
+
+
+def _flush(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+class _Writer:
+    """Writes one shard after another; `entries` are those that are whole."""
+
+    def __init__(self, folder: Path, classes: Sequence[str], shard_size: int, report: Callable[[int], None]) -> None:
+        self.folder, self.classes, self.shard_size, self.report = folder, classes, shard_size, report
+        self.entries: list[Entry] = []
+        self.done = 0
+
+    def add_split(self, name: str, split: Split) -> None:
+        """Write all samples of a split, into shards of its own."""
+        start, number = 0, 0
+        while start < len(split):
+            start = self._shard(name, f"{name}-{number:06d}.tar", split, start)
+            number += 1
+
+    def _shard(self, part: str, url: str, split: Split, start: int) -> int:
+        """Write samples from `start` on, until the shard is full; return where to go on."""
+        columns: dict[str, list[Any]] = {
+            column: [] for column in ("names", "members", "offsets", "sizes", "labels", "crc32")
+        }
+        path = self.folder / url
+        with path.open("xb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for index in range(start, len(split)):
+                ending, content = _encode(split, index)
+                label, kind, content_of_label = _label(split, index, self.classes)
+                size = tar.offset + _padded(len(content)) + _padded(len(content_of_label))
+                if index > start and _whole(size) > self.shard_size:
+                    break
+                start_of_data = tar.offset + HEADER
+                _add(tar, f"{index:09d}{ending}", content)
+                _add(tar, f"{index:09d}.{kind}", content_of_label)
+                row = (split.names[index], f"{index:09d}{ending}", start_of_data, len(content))
+                for column, value in zip(columns, (*row, label, zlib.crc32(content)), strict=True):
+                    columns[column].append(value)
+                self.done += 1
+                self.report(self.done)
+            tar.close()
+            _flush(file)
+        count = len(columns["names"])
+        length = path.stat().st_size
+        self.entries.append(Entry(url=url, count=count, length=length, split=part, samples=columns, md5sum=md5(path)))
+        return start + count
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    """Add a file without anything that differs from one machine to the next."""
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """What was written: the folder, its index, how many shards, images and bytes."""
+
+    folder: Path
+    index: Path
+    shards: int
+    images: int
+    bytes: int

@@ -1,0 +1,163 @@
+"""Where the images of a tar shard lie, and what their labels are: one pass over its headers, kept in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from convworks.data.formats import HEIC, SUFFIXES
+from convworks.data.sources.image_names import is_system
+from convworks.data.labels import Names
+from convworks.data.sources.named import NoCacheError, cache_folder
+from convworks.data.cache.signature import state_of
+from convworks.data.shards.tar_members import BLOCK, cut_short, end_of, tar_members
+from convworks.errors import InputError
+from convworks.files import open_regular
+from convworks.signed import Kind, read_signed, write_signed
+
+LABELS = ("cls", "json", "txt")  # the first of them that a sample has says its class
+FIELDS = ("label", "cls", "class", "labels")  # of a .json; a list, in any of them, is of several classes
+VERSION, FORMAT = 2, 1
+INDEX = Kind(name="the index of a tar", formats=(FORMAT,), damaged="remove it: the tar is looked through again")
+LONGEST = 1 << 16  # bytes of a label
+PLAIN = "img"  # the ending of packed images whose files have none
+IMAGES = (*(suffix.removeprefix(".") for suffix in SUFFIXES + HEIC), PLAIN)
+
+
+def index_tar(path: Path) -> TarIndex:
+    """List the labelled images of an uncompressed tar in webdataset's layout; from the cache where it is as before.
+
+    Files that share a name up to the first dot are a sample: one image, and its class in .cls, .json or .txt. Raises
+    InputError for a tar that is damaged or cut short, a name that comes twice, and a sample without label.
+    """
+    try:
+        identity, *state = state_of(path.resolve())
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "check the shard and its permissions") from None
+    known = {"version": VERSION, "path": identity, "state": state}
+    name = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
+    try:
+        place = cache_folder() / "shards" / f"{name}.json"
+    except NoCacheError:
+        return _read(path, state[0])
+    if (kept := _remembered(place, known)) is not None:
+        return kept
+    found = _read(path, state[0])
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_signed(place, {"format": FORMAT, **known, **asdict(found)})
+    except OSError:  # a cache that cannot be written costs a pass next time, no more
+        pass
+    return found
+
+
+def _remembered(place: Path, known: dict[str, Any]) -> TarIndex | None:
+    try:
+        values = read_signed(place, INDEX)
+        if any(values[name] != value for name, value in known.items()):
+            return None
+        columns = {name: tuple(values[name]) for name in ("members", "offsets", "sizes")}
+        labels = tuple(tuple(label) if isinstance(label, list) else label for label in values["labels"])
+        return TarIndex(**columns, labels=labels, beside=int(values["beside"]))
+    except (InputError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _read(path: Path, length: int) -> TarIndex:
+    samples: dict[str, dict[str, tarfile.TarInfo]] = {}
+    rows, end = [], 0
+    with open_regular(path, buffering=-1) as file:
+        for member in tar_members(path, file, length):
+            end = end_of(member)
+            if member.isfile():
+                _add(path, samples, member)
+            elif (member.islnk() or member.issym()) and member.name.lower().endswith((*IMAGES, *LABELS)):
+                reason = f"is a link to {member.linkname}, and has no bytes of its own"
+                raise InputError(f"{path}!{member.name}", reason, "pack with --dereference --hard-dereference")
+        file.seek(end)
+        if file.read(BLOCK) != bytes(BLOCK):
+            raise cut_short(path, end)
+        for key, files in samples.items():
+            image = _image(path, key, files)
+            if image is not None:
+                label = _label(path, image.name, files, file)
+                rows.append((image.name, image.offset_data, image.size, label))
+    if not rows:
+        raise InputError(path, f"holds no images ({sum(map(len, samples.values()))} other files)", "remove it")
+    members, offsets, sizes, labels = zip(*rows, strict=True)
+    others = sum(map(len, samples.values())) - len(rows)
+    return TarIndex(members=members, offsets=offsets, sizes=sizes, labels=labels, beside=others)
+
+
+def _add(path: Path, samples: dict[str, dict[str, tarfile.TarInfo]], member: tarfile.TarInfo) -> None:
+    """Sort a member to the files of its sample; hidden ones, and those that systems add, are left out."""
+    folder, _, file = member.name.rpartition("/")
+    if file.startswith(".") or any(map(is_system, member.name.split("/"))):
+        return
+    stem, _, kind = file.partition(".")
+    files = samples.setdefault(f"{folder}/{stem}", {})
+    if kind.lower() in files:
+        raise InputError(f"{path}!{member.name}", "comes twice in the shard", "keep one, under a name of its own")
+    files[kind.lower()] = member
+
+
+def _image(path: Path, key: str, files: dict[str, tarfile.TarInfo]) -> tarfile.TarInfo | None:
+    """Return the one image of a sample: the one of a plain ending (jpg), else of a longer one (left.jpg)."""
+    for found in (
+        [files[kind] for kind in files if kind in IMAGES],
+        [files[kind] for kind in files if kind.rpartition(".")[2] in IMAGES],
+    ):
+        if len(found) > 1:
+            names = " and ".join(member.name for member in found[:2])
+            raise InputError(f"{path}!{found[1].name}", f"is a second image of one sample ({names})", "keep one")
+        if found:
+            return found[0]
+    return None
+
+
+def _label(path: Path, image: str, files: dict[str, tarfile.TarInfo], file: IO[bytes]) -> Names:
+    """Return the class of a sample as text, or all of its classes."""
+    kind = next((kind for kind in LABELS if kind in files), None)
+    if kind is None:
+        others = ", ".join(f".{kind}" for kind in files if not kind.endswith(IMAGES))
+        reason = "has no label: no .cls, .json or .txt beside it" + (f", only {others}" if others else "")
+        raise InputError(f"{path}!{image}", reason, "add it, or unpack the archive and give the folder")
+    where = f"{path}!{files[kind].name}"
+    if files[kind].size > LONGEST:
+        raise InputError(where, f"has {files[kind].size:,} bytes, which is no label", "put the class alone into it")
+    file.seek(files[kind].offset_data)
+    content: bytes = file.read(files[kind].size)
+    try:
+        text = content.decode("utf-8-sig").strip()
+        if kind == "json":
+            values = json.loads(text)
+            fields = values if isinstance(values, dict) else {"label": values}
+            value = next((fields[name] for name in FIELDS if name in fields), None)
+            if isinstance(value, list) and all(map(_is_name, value)):
+                return tuple(map(str, value))
+            text = str(value) if _is_name(value) else ""
+    except (ValueError, RecursionError) as error:
+        raise InputError(where, f"is no label ({error})", "put the class alone into it") from None
+    if not text:
+        has = f"names none of {', '.join(FIELDS)}" if kind == "json" else "is empty"
+        raise InputError(where, f"{has}, so its image has no label", "put the class into it")
+    return text
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TarIndex:
+    """The images of a shard: names, offsets and sizes in bytes, classes as text; and how many files lie beside them."""
+
+    members: tuple[str, ...]
+    offsets: tuple[int, ...]
+    sizes: tuple[int, ...]
+    labels: tuple[Names, ...]
+    beside: int

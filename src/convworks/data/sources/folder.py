@@ -1,0 +1,163 @@
+"""Class folders: ROOT/CLASS/*.jpg, or ROOT/SPLIT/CLASS/*.jpg with the names of split_names.py."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from convworks.data.formats import SUFFIXES
+from convworks.data.sources.image_names import is_image
+from convworks.data.sources.left_out import EMPTY, counted, reasons, remedy
+from convworks.data.source import Source, Split
+from convworks.data.sources.split_names import ALL, TRAIN, refuse_beside, split_of, split_within, splits_by_name
+from convworks.data.sources.walk import children, holds_images, walk
+from convworks.errors import InputError
+
+UNLABELLED = -1
+#: Folders called so below a class are days on which its images were taken, not classes.
+DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}")
+SHOWN = 5
+
+
+def open_folder(root: Path) -> Source:
+    """Open class folders, with or without those of splits above them, or images without classes."""
+    folders, files = children(root)
+    named = [name for name in folders if split_of(name) is not None]
+    if any(children(root / name)[0] for name in named):
+        return _open_splits(root, named, [name for name in folders if name not in named], files)
+    splits = {split_of(name) for name in named}
+    if named and (len(named) == len(folders) or (TRAIN in splits and len(splits) > 1)):
+        reason = f"{', '.join(named)} hold no class folders"
+        raise InputError(root, reason, f"sort the images into {named[0]}/CLASS/")
+    if not folders and any(map(is_image, files)):
+        return _open_flat(root, files)
+    listed = _list(root, folders)
+    _check_levels(root, listed)
+    if not any(listed.images.values()):
+        others = [*files, *listed.others]
+        reason = f"holds no images {counted(others)}"
+        otherwise = f"give a folder of class folders with {', '.join(SUFFIXES[:4])}, ... files"
+        raise InputError(root, reason, remedy(others, otherwise))
+    return _build(root, {ALL: listed}, [*files, *listed.others])
+
+
+def _open_splits(root: Path, named: list[str], beside: list[str], files: list[str]) -> Source:
+    """Open ROOT/SPLIT/CLASS; classes are those of all splits together."""
+    chosen = splits_by_name(root, named)
+    refuse_beside(root, named, [name for name in beside if holds_images(root / name)])
+    left_out = [*files, *(f"{name}/{child}" for name in beside for child in walk(root / name))]
+    splits, empty = {}, []
+    for split, name in chosen.items():
+        folders, loose = children(root / name)
+        if split != TRAIN and next(walk(root / name), None) is None:
+            empty.append(f"{name}/")
+            continue
+        if not folders:
+            raise InputError(root / name, "holds no class folders", f"sort the images into {name}/CLASS/")
+        splits[split] = listed = _list(root, folders, f"{name}/", empty=split != TRAIN)
+        left_out += [*(f"{name}/{file}" for file in loose), *listed.others]
+        if not any(listed.images.values()):
+            others = [*loose, *listed.others]
+            raise InputError(
+                root / name, f"holds no images {counted(others)}", remedy(others, "add some, or remove it")
+            )
+    if not splits:
+        raise InputError(root, f"holds no files in {', '.join(empty)}", "sort images into train/CLASS/")
+    return _build(root, splits, left_out, empty)
+
+
+def _open_flat(root: Path, files: list[str]) -> Source:
+    """Open a folder of images without classes: one split, with labels -1."""
+    images = [name for name in files if is_image(name)]
+    others = [name for name in files if not is_image(name)]
+    return _build(root, {ALL: _ClassFiles(images={"": images})}, others)
+
+
+@dataclass
+class _ClassFiles:
+    """The images of each class folder, in order, and all other files; paths are relative to the source."""
+
+    images: dict[str, list[str]] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+
+
+def _build(root: Path, splits: Mapping[str, _ClassFiles], left_out: list[str], empty: Iterable[str] = ()) -> Source:
+    """Put a source together; classes are the folders that hold images in any split."""
+    found = {folder for listed in splits.values() for folder, names in listed.images.items() if names}
+    classes = tuple(sorted(found - {""}))
+    numbers = {name: number for number, name in enumerate(classes)} | {"": UNLABELLED}
+    return Source(
+        name=root.resolve().name,
+        kind="folder",
+        path=root,
+        classes=classes,
+        splits={
+            split: Split(
+                labels=np.array([numbers[folder] for folder, names in listed.images.items() for _ in names], np.int64),
+                names=tuple([name for names in listed.images.values() for name in names]),
+                files=tuple([root / name for names in listed.images.values() for name in names]),
+            )
+            for split, listed in splits.items()
+        },
+        left_out={**reasons(left_out), **dict.fromkeys(empty, EMPTY)},
+    )
+
+
+def _list(root: Path, folders: list[str], prefix: str = "", *, empty: bool = False) -> _ClassFiles:
+    """List the images of each class folder; one without any is refused where it may not be `empty`."""
+    listed, without = _ClassFiles(), ""
+    for folder in folders:
+        names = sorted(walk(root / prefix / folder))
+        listed.images[folder] = [f"{prefix}{folder}/{name}" for name in names if is_image(name)]
+        if len(listed.images[folder]) < len(names):
+            listed.others += [f"{prefix}{folder}/{name}" for name in names if not is_image(name)]
+        if not listed.images[folder] and not without:
+            without = folder
+    if without and not empty and any(listed.images.values()):
+        others = [name for name in listed.others if name.startswith(f"{prefix}{without}/")]
+        reason = "is a class folder without images" + (f" {counted(others)}" if others else "")
+        raise InputError(root / prefix / without, reason, remedy(others, "add images, or remove it"))
+    return listed
+
+
+def _check_levels(root: Path, listed: _ClassFiles) -> None:
+    """Refuse folders that are hardly classes: called after splits, with splits inside, or all with the same inside.
+
+    Where each class folder holds nothing but folders, and two or more of these are in all of them, either level may be
+    that of the classes (`part1/cat`, `part1/dog`, `part2/cat`, `part2/dog`), or neither (`cat/images`, `cat/masks`).
+    One with images of its own speaks against that, and so do dates.
+    """
+    names = {folder: [image.split("/")[1:] for image in images] for folder, images in listed.images.items()}
+    within = {split_within(folder) for folder in names} - {None}
+    if TRAIN in within and len(within) > 1:
+        called = [folder for folder in names if split_within(folder)]
+        reason = f"{_some(called)} would be classes, but are called like splits"
+        raise InputError(root, reason, "call them train, val or test, and put class folders right below")
+    inside = {folder: {parts[0] for parts in images if len(parts) > 1} for folder, images in names.items()}
+    own = any(len(parts) == 1 for images in names.values() for parts in images)
+    splits = {folder: {split_of(name) for name in below} - {None} for folder, below in inside.items()}
+    divided = next((folder for folder in splits if len(splits[folder]) > 1), None)
+    if divided is None and splits and not own and all(splits.values()):
+        divided = next(iter(splits))
+    if divided is not None:
+        reason = f"would be a class, but holds the splits {_some(n for n in inside[divided] if split_of(n))}"
+        otherwise = f"put the splits above the classes: train/{divided}/, test/{divided}/"
+        raise InputError(root / divided, reason, f"give {root / divided}" if len(inside) == 1 else otherwise)
+    common = set.intersection(*inside.values()) if inside else set()
+    if own or len(common) < 2 or all(map(DATE.fullmatch, common)):
+        return
+    reason = f"{_some(inside)} would be classes, but all hold the folders {_some(common)}"
+    if len(inside) == 1:
+        reason = f"{_some(inside)} would be the only class, but holds the folders {_some(common)}"
+    first = root / next(iter(inside))
+    advice = f"give {first} where these are the classes; call folders above classes train, val or test"
+    raise InputError(root, reason, f"{advice}; or give a .csv that names paths and labels")
+
+
+def _some(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    return ", ".join(ordered[:SHOWN]) + (f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else "")

@@ -1,0 +1,160 @@
+"""The catalogue of named sets, looked for in $CONVWORKS_DATA, the user's cache and the network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from convworks.data.sources import cifar
+from convworks.data.sources import digits
+from convworks.data.sources import idx
+from convworks.data.sources import ilsvrc
+from convworks.data.http.download import fetch, md5
+from convworks.data.source import Report, Source
+from convworks.errors import InputError
+from convworks.files import path_from
+
+FORMATS = {"cifar": cifar, "idx": idx, "ilsvrc": ilsvrc}
+LARGEST = 1 << 28  # bytes of a file; CIFAR-10's has 170 million
+DIGITS = tuple("0123456789")
+CLOTHES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+
+def open_named(name: str, *, report: Report | None = None) -> Source:
+    """Open a set of the catalogue from where it is found first, or download it into the user's cache.
+
+    ImageNet is only given to people with an account: where it is not found, an InputError says so.
+    """
+    if name == "digits":
+        return digits.open_digits()
+    entry = CATALOGUE[name]
+    for folder in _folders(name, entry):
+        if FORMATS[entry.kind].recognise(folder):
+            return _open(name, entry, folder)
+    if not entry.address:
+        raise _not_here(name, entry)
+    folder = cache_folder() / name
+    _download(name, entry, folder, report)
+    try:
+        return _open(name, entry, folder)
+    except InputError:
+        damaged = [file for file, checksum in entry.files.items() if md5(folder / file) != checksum]
+        if not damaged:
+            raise
+        for file in damaged:
+            (folder / file).unlink(missing_ok=True)
+    _download(name, entry, folder, report)
+    return _open(name, entry, folder)
+
+
+class NoCacheError(InputError):
+    """Nobody knows where the user's cache is."""
+
+
+def cache_folder() -> Path:
+    """Return the user's cache folder of convworks, which may not exist yet; NoCacheError for a user without a home."""
+    base = path_from("XDG_CACHE_HOME")
+    try:
+        return (base if base is not None else Path.home() / ".cache") / "convworks"
+    except RuntimeError:  # as in containers, where a user may be no more than a number
+        reason = "is not set, and the system does not know this user: there is no place for a cache"
+        raise NoCacheError("HOME", reason, "set XDG_CACHE_HOME to a folder") from None
+
+
+def _folders(name: str, entry: NamedSet) -> list[Path]:
+    """List where the set may lie under $CONVWORKS_DATA."""
+    base = path_from("CONVWORKS_DATA")
+    if base is None:
+        return []
+    # IDX files are named alike in every set: loose in the root they count only where its name is the set's.
+    loose = [base] if entry.kind == "cifar" or base.name.lower() == name else []
+    return [*(base / place for place in (name, *entry.places)), *loose]
+
+
+def _open(name: str, entry: NamedSet, folder: Path) -> Source:
+    if entry.kind == "idx":
+        return idx.open_folder(folder, name=name, classes=entry.classes)
+    return cifar.open_folder(folder, name=name) if entry.kind == "cifar" else ilsvrc.open_folder(folder, name=name)
+
+
+def _not_here(name: str, entry: NamedSet) -> InputError:
+    """Say where a set that nobody may hand on has to come from."""
+    there = next((folder for folder in _folders(name, entry) if folder.is_dir()), None)
+    if there is not None:
+        reason = "holds neither train/nNNNNNNNN/ nor val/ILSVRC2012_val_00000001.JPEG and the like"
+        return InputError(there, reason, "unpack the archives of ILSVRC2012 into train/ and val/")
+    reason = "is not in $CONVWORKS_DATA, and ILSVRC2012 is only given to people with an account of image-net.org"
+    return InputError(name, reason, f"fetch it there, then --data FOLDER, or put it into $CONVWORKS_DATA/{name}")
+
+
+def _download(name: str, entry: NamedSet, folder: Path, report: Report | None) -> None:
+    """Fetch the files that the cache lacks."""
+    mirror = os.environ.get("CONVWORKS_MIRROR")
+    address = f"{mirror.rstrip('/')}/{name}/" if mirror else entry.address
+    for file, checksum in entry.files.items():
+        if not (folder / file).is_file():
+            fetch(address + file, folder / file, checksum=checksum, limit=LARGEST, report=report)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedSet:
+    """A row of the catalogue: kind of files, address, MD5 of each, other places under $CONVWORKS_DATA.
+
+    A set without an address cannot be downloaded.
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    address: str = ""
+    files: Mapping[str, str]
+    places: tuple[str, ...] = ()
+
+
+CATALOGUE: Mapping[str, NamedSet] = {
+    "digits": NamedSet(kind="digits", classes=DIGITS, files={}),
+    "mnist": NamedSet(
+        kind="idx",
+        classes=DIGITS,
+        address="https://ossci-datasets.s3.amazonaws.com/mnist/",
+        files={
+            "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+            "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+            "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+        },
+        places=("MNIST/raw", "MNIST"),
+    ),
+    "fashion-mnist": NamedSet(
+        kind="idx",
+        classes=CLOTHES,
+        address="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        files={
+            "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+            "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+            "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+        },
+        places=("fashion_mnist", "FashionMNIST/raw", "FashionMNIST"),
+    ),
+    "cifar10": NamedSet(
+        kind="cifar",
+        classes=cifar.CLASSES,
+        address="https://www.cs.toronto.edu/~kriz/",
+        files={"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
+        places=("cifar-10", "CIFAR10"),
+    ),
+    "imagenet": NamedSet(kind="ilsvrc", classes=(), files={}, places=("ImageNet", "ILSVRC2012", "ilsvrc2012")),
+}

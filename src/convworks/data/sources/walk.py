@@ -1,0 +1,109 @@
+"""The one way to look through folders, for every command: what is hidden stays out, links are followed.
+
+What systems leave behind (image_names.SYSTEM) is passed over as if it were not there.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from convworks.data.sources.image_names import is_hidden, is_image, is_system, looks_like_image
+from convworks.errors import InputError
+from convworks.files import unreadable
+
+Identity = tuple[int, int]
+
+
+def children(folder: Path) -> tuple[list[str], list[str]]:
+    """List a folder's folders and files by name; a hidden folder is among the files, with a slash at its end."""
+    try:
+        with os.scandir(folder) as entries:
+            pairs = sorted((entry.name, entry.is_dir()) for entry in entries if not is_system(entry.name))
+    except OSError as error:
+        raise unreadable(folder, error) from None
+    folders = [name for name, is_folder in pairs if is_folder and not is_hidden(name)]
+    files = [f"{name}/" if is_folder else name for name, is_folder in pairs if not is_folder or is_hidden(name)]
+    return folders, files
+
+
+def walk(folder: Path, above: frozenset[Identity] = frozenset()) -> Iterator[str]:
+    """Yield the files below a folder, as paths relative to it; a hidden folder as one name, with a slash at its end.
+
+    Links are followed, but never in a circle: that is an InputError.
+    """
+    folders, files = children(folder)
+    here = above | {_identity(folder, above)}
+    yield from files
+    for name in folders:
+        for child in walk(folder / name, here):
+            yield f"{name}/{child}"
+
+
+def holds_images(folder: Path) -> bool:
+    """Say whether there is an image anywhere below a folder, be it one that cannot be read here."""
+    return any(map(looks_like_image, walk(folder)))
+
+
+def match_pattern(pattern: str) -> list[Path]:
+    """Return the files that a pattern with *, ?, [...] and ** names: the images among them, all where there is none."""
+    path = Path(pattern)
+    start = Path(path.anchor)
+    given = path.parts[1:] if path.anchor else path.parts
+    parts = [part for part, before in zip(given, ("", *given), strict=False) if part != "**" or before != "**"]
+    matches = sorted(dict.fromkeys(_matches(start, parts, frozenset())))
+    return [match for match in matches if is_image(match.name)] or matches
+
+
+def spelt(path: Path) -> Path | None:
+    """Return a path as the disk spells it, whichever Unicode normalisation that is; None where there is nothing."""
+    if os.path.lexists(path):
+        return path
+    if str(path).isascii():
+        return None
+    found = Path(path.anchor)
+    for part in path.parts[1:] if path.anchor else path.parts:
+        spellings = (part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD")))
+        there = next((found / each for each in spellings if os.path.lexists(found / each)), None)
+        if there is None:
+            return None
+        found = there
+    return found
+
+
+def _matches(folder: Path, parts: Sequence[str], above: frozenset[Identity]) -> Iterator[Path]:
+    """Yield the files below a folder that the parts of a pattern name; `above` are folders that ** came through."""
+    if not parts:
+        return
+    part, rest = parts[0], parts[1:]
+    if part == "**":
+        folders, _ = children(folder)
+        here = above | {_identity(folder, above)}
+        yield from _matches(folder, rest or ("*",), frozenset())
+        for name in folders:
+            yield from _matches(folder / name, parts, here)
+        return
+    if glob.has_magic(part):
+        folders, files = children(folder)
+        names = fnmatch.filter(folders if rest else [name for name in files if not is_hidden(name)], part)
+    else:
+        names = [part] if os.path.exists(folder / part) else []
+    for name in names:
+        if not rest:
+            if not os.path.isdir(folder / name):
+                yield folder / name
+        elif os.path.isdir(folder / name):
+            yield from _matches(folder / name, rest, frozenset())
+
+
+def _identity(folder: Path, above: frozenset[Identity]) -> Identity:
+    """Return what a folder is, whatever it is called; InputError where it is one of those above it."""
+    status = folder.stat()
+    identity = (status.st_dev, status.st_ino)
+    if identity in above:
+        raise InputError(folder, "links back to a folder above it", "remove the link")
+    return identity

@@ -1,0 +1,90 @@
+"""Parameters and multiply-adds of a network, counted on the built modules."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from convworks.layers.mode import evaluating
+from convworks.layers.partial import PartialConv2d
+from convworks.layers.heads.rbf import RBF
+from convworks.layers.transposed import Transposed
+from convworks.models.catalogue import create, example
+from convworks.models.analysis.meta import without_values
+
+#: What normalisation counts, which is no parameter.
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """Trainable parameters, and multiply-adds of one image in convolutions and fully connected layers, without bias.
+
+    `total` counts parameters that are not trained as well. All leave auxiliary classifiers out, whose trainable
+    parameters are `auxiliary`.
+    """
+
+    parameters: int
+    total: int
+    macs: int
+    auxiliary: int = 0
+
+
+def count_published(name: str) -> Count:
+    """Count a network of the catalogue at its published shape; it is built on the meta device."""
+    with without_values():
+        return count(create(name), example(name))
+
+
+def parameters(network: nn.Module) -> int:
+    """Count the trainable parameters."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def total_parameters(network: nn.Module) -> int:
+    """Count the parameters, trained or fixed, such as the codes of LeNet-5's output; auxiliary classifiers left out."""
+    stored = network.state_dict().keys()
+    values = [*network.named_parameters(), *((name, v) for name, v in network.named_buffers() if name in stored)]
+    return sum(
+        value.numel()
+        for name, value in values
+        if not name.startswith("auxiliary.") and name.rpartition(".")[2] not in STATISTICS
+    )
+
+
+def count(network: nn.Module, images: Tensor) -> Count:
+    """Count a network on a batch of one; a network on the meta device costs no memory."""
+    macs = 0
+
+    def add(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        nonlocal macs
+        macs += multiply_adds(module, inputs[0], output)
+
+    handles = [module.register_forward_hook(add) for module in network.modules()]
+    try:
+        with evaluating(network), torch.no_grad():
+            network(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    auxiliary = parameters(getattr(network, "auxiliary", nn.Identity()))
+    trained = parameters(network) - auxiliary
+    return Count(parameters=trained, total=total_parameters(network), macs=macs, auxiliary=auxiliary)
+
+
+def multiply_adds(module: nn.Module, images: Tensor, output: Tensor) -> int:
+    """Return the multiply-adds of one layer on one image."""
+    if isinstance(module, PartialConv2d):
+        return module.connections * math.prod(output.shape[2:])
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        return module.weight[0].numel() * output[0].numel()
+    if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+        return module.weight[0].numel() * images[0].numel()  # those that fall into the padding as well
+    if isinstance(module, nn.Linear | Transposed):
+        return module.in_features * output[0].numel()
+    if isinstance(module, RBF):
+        return module.codes.numel()
+    return 0

@@ -1,0 +1,128 @@
+"""One layer in the few words of a picture: what it does, its window, its channels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from convworks.layers.partial import PartialConv2d
+from convworks.models.analysis.layer_table import option
+from convworks.models.analysis.trace import Call
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, PartialConv2d)
+UP_CONVOLUTIONS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+#: What only changes the numbers of a layer, by the beginning of its name, and how it is said there.
+NOTES = {
+    "BatchNorm": "batch norm", "LayerNorm": "layer norm", "GroupNorm": "group norm", "InstanceNorm": "instance norm",
+    "LocalResponseNorm": "LRN", "ReLU": "ReLU", "LeakyReLU": "leaky ReLU", "ScaledTanh": "tanh", "Tanh": "tanh",
+    "Sigmoid": "sigmoid", "Softmax": "softmax", "LogSoftmax": "log softmax", "Softplus": "softplus",
+}  # fmt: skip
+#: What a module does with functions of its own beside its parts, and how that is said.
+FUNCTIONS = {"relu": "ReLU", "relu_": "ReLU", "tanh": "tanh", "sigmoid": "sigmoid"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A layer of a picture: `kind` is convolution, up, pool, full, other, or note (what it does to the layer before).
+
+    `title` is like `3x3 conv, 64`, `notes` like (`batch norm`, `ReLU`), `output` the shape that it gives.
+    """
+
+    kind: str
+    title: str
+    notes: tuple[str, ...] = ()
+    output: tuple[int, ...]
+
+    def with_note(self, note: Step) -> Step:
+        """Return this step with what follows it said in its notes."""
+        return replace(self, notes=(*self.notes, note.title), output=note.output)
+
+
+def step(call: Call) -> Step | None:
+    """Describe a call of a module without parts; None for one that changes nothing but the shape on paper."""
+    kind, title = _described(call)
+    return Step(kind=kind, title=title, output=call.output) if title else None
+
+
+def functions(call: Call) -> list[Step]:
+    """Describe what a module does to the output of its parts."""
+    names = [FUNCTIONS[name] for name in call.functions if name in FUNCTIONS]
+    return [Step(kind="note", title=name, output=call.output) for name in names]
+
+
+def _described(call: Call) -> tuple[str, str]:
+    module, name, rank = call.module, type(call.module).__name__, len(call.output) - 1
+    size = option(module, "kernel_size", rank)
+    stride = option(module, "stride", rank) or (1,) * rank
+    slow = "" if set(stride) <= {1} else f" /{sides(stride)}"
+    if isinstance(module, CONVOLUTIONS):
+        window = f"{sides(size, True)} conv" if rank > 1 else f"conv {size[0]}"
+        return "convolution", f"{window}, {call.output[0]}{slow}{_groups(call)}"
+    if isinstance(module, UP_CONVOLUTIONS):
+        return "up", f"{sides(size, True)} up-conv, {call.output[0]}" + (f" x{sides(stride)}" if slow else "")
+    if hasattr(module, "out_features") or name == "RBF":
+        return "full", f"{'RBF units' if name == 'RBF' else 'fully connected'}, {call.output[0]}"
+    if name.startswith("Embedding") or name == "WordVectors":
+        return "other", f"word vectors, {call.output[0] if name == 'WordVectors' else call.output[-1]}"
+    for beginning, words in NOTES.items():
+        if re.fullmatch(rf"{beginning}(?:alisation|alization)?(?:\d?d)?", name):
+            return "note", words
+    if "Dropout" in name:
+        return "note", f"dropout {getattr(module, 'p', '')}".strip() if getattr(module, "p", 1) else ""
+    if name in ("Flatten", "Unflatten", "Identity") or (call.output == call.input and not call.new):
+        return "", ""
+    if "Pad" in name and not list(module.parameters()) and call.output[0] > call.input[0]:
+        return "shortcut", f"zero channels{slow}"
+    return _resized(call, name, size, stride, slow)
+
+
+def _resized(call: Call, name: str, size: tuple[int, ...], stride: tuple[int, ...], slow: str) -> tuple[str, str]:
+    """Describe pooling and what else changes the size, by name and shapes."""
+    smaller = len(call.output) == len(call.input) and call.output != call.input
+    if "Pool" in name:
+        way = "max" if "Max" in name else "average"
+        if "Unpool" in name:
+            return "up", f"{sides(size, True)} unpooling"
+        if size and not name.startswith("Adaptive"):
+            return "pool", (f"{sides(size, True)} {way} pool" if len(size) > 1 else f"{way} pool {size[0]}") + slow
+        if set(call.output[1:]) <= {1}:
+            return "pool", f"global {way} pool"
+        return "pool", f"{way} pool to {sides(call.output[1:], True)}"
+    if (
+        smaller
+        and call.output[0] == call.input[0]
+        and all(i % o == 0 for i, o in zip(call.input[1:], call.output[1:], strict=True))
+    ):
+        factor = tuple(i // o for i, o in zip(call.input[1:], call.output[1:], strict=True))
+        return "pool", f"{sides(factor, True)} {_words(name)}"
+    if (
+        smaller
+        and call.output[0] == call.input[0]
+        and all(o % i == 0 for i, o in zip(call.input[1:], call.output[1:], strict=True))
+    ):
+        factor = tuple(o // i for i, o in zip(call.input[1:], call.output[1:], strict=True))
+        mode = getattr(call.module, "mode", "")
+        return "up", f"{mode} ".lstrip() + f"upsampling x{sides(factor)}"
+    return "other", _words(name)
+
+
+def sides(values: Sequence[int], window: bool = False) -> str:
+    """Write sizes along the axes as 3x3; equal ones, where they are no window, as one number."""
+    return str(values[0]) if not window and len(set(values)) == 1 else "x".join(map(str, values))
+
+
+def _groups(call: Call) -> str:
+    groups = getattr(call.module, "groups", 1)
+    dilation = option(call.module, "dilation", 1) or (1,)
+    parts = [f", {groups} groups"] if groups > 1 else []
+    parts += [", partial"] if isinstance(call.module, PartialConv2d) else []
+    parts += [f", dilation {sides(dilation)}"] if set(dilation) != {1} else []
+    return "".join(parts)
+
+
+def _words(name: str) -> str:
+    """Write the name of a class as words."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.rstrip("123d")).lower() if not name.isupper() else name

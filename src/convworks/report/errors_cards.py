@@ -1,0 +1,97 @@
+"""Errors with their neighbours as the cards of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Int64
+
+from convworks.data.decode.images import open_images, take
+from convworks.data.decode.load import Loaded
+from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.source import Split
+from convworks.report.errors_page import Card, Near, Picture
+from convworks.report.mistakes import as_picture, tile_uri, tiny
+from convworks.report.page import percent
+from convworks.tasks.multi_label import Predicted, SeveralPredictions
+from convworks.inference.surroundings import Surroundings
+
+#: Longest side of a neighbour's picture, in pixels.
+SMALL = 128
+
+
+def make_cards(
+    predictions: Predicted,
+    split: Split,
+    shown: Int64[np.ndarray, " m"],
+    around: Surroundings | None,
+    first: int,
+    preprocessing: Preprocessing,
+) -> list[Card]:
+    """Return a card for each of the samples shown, with neighbours from row `first` of the surroundings on."""
+    large = _pictures(split, shown.tolist(), preprocessing)
+    small: Mapping[int, Picture] = {}
+    if around is not None:
+        places = np.unique(around.neighbours.places[first:]).tolist()
+        small = _pictures(around.part, places, preprocessing, SMALL)
+    cards = []
+    for row, sample in enumerate(shown.tolist(), start=first):
+        true, predicted, line, classes = _told(predictions, sample)
+        near = [] if around is None else _near(around, row, small, true, predicted)
+        agree = sum(each.kind == "predicted" for each in near)
+        cards.append(
+            Card(
+                picture=large[sample],
+                true=true or "nothing",
+                predicted=predicted or "nothing",
+                lines=[line, f"{agree} of {len(near)} neighbours as predicted"] if near else [line],
+                name=predictions.names[sample],
+                near=near,
+                classes=classes,
+            )
+        )
+    return cards
+
+
+def _near(around: Surroundings, row: int, pictures: Mapping[int, Picture], true: str, predicted: str) -> list[Near]:
+    """Return the neighbours of a row of the surroundings."""
+    found, near = around.neighbours, []
+    similarities = found.similarities[row].tolist()
+    for answer, place, alike in zip(around.told(row), found.places[row].tolist(), similarities, strict=True):
+        kind = "predicted" if answer == predicted else "true" if answer == true else "other"
+        about = f"{answer or 'nothing'}: {around.part.names[place]}, cosine similarity {alike:.3f}"
+        near.append(Near(picture=pictures[place], answer=answer or "nothing", kind=kind, about=about))
+    return near
+
+
+def _told(predictions: Predicted, sample: int) -> tuple[str, str, str, list[int]]:
+    """Return the true and the predicted class, the figures of an error, and which classes it is about."""
+    if isinstance(predictions, SeveralPredictions):
+        differ = np.flatnonzero(predictions.labels[sample] != predictions.predicted[sample]).tolist()
+        parts = (
+            f"{predictions.classes[i]}: {percent(float(predictions.probabilities[sample, i]))}" for i in differ[:4]
+        )
+        line = f"{', '.join(parts)}; loss {predictions.losses[sample]:.2f}"
+        return predictions.true_names(sample), predictions.predicted_names(sample), line, differ
+    label, guess = int(predictions.labels[sample]), int(predictions.predicted[sample])
+    true, predicted = predictions.classes[label], predictions.classes[guess]
+    sure, own = percent(float(predictions.confidence[sample])), percent(float(predictions.true_probability[sample]))
+    return true, predicted, f"{predicted}: {sure}, {true}: {own}", [label, guess]
+
+
+def _pictures(
+    split: Split, places: Sequence[int], preprocessing: Preprocessing, side: int | None = None
+) -> Mapping[int, Picture]:
+    """Return images of a split as data URIs, at most `side` pixels long, and whether they are tiny."""
+    if not places:
+        return {}
+    opened = open_images(split.select(np.array(places)), preprocessing, always=True)
+    images = opened.images if isinstance(opened, Loaded) else opened
+    found = {}
+    for row, place in enumerate(places):
+        picture = as_picture(take(images, slice(row, row + 1))[0].permute(1, 2, 0).numpy())
+        if side is not None and not tiny(picture):
+            picture.thumbnail((side, side))
+        found[place] = (tile_uri(picture), tiny(picture))
+    return found

@@ -1,0 +1,66 @@
+"""Checkpoints: what a run needs to go on, bit for bit.
+
+A checkpoint is NAME.safetensors (tensors) and NAME.json (the rest, with the checksums of the tensors and of itself).
+The JSON file is written last, so that it only ever names tensors that are whole and on the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import Tensor
+
+from convworks import files
+from convworks.bundle.tensors import load_tensors
+from convworks.errors import InputError
+from convworks.layers.values import require_sound
+from convworks.partial import is_partial
+from convworks.training.checkpoints.state import name_of, read_state, remedy, steps, write_state
+
+
+def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """Write the checkpoint of a step."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    files.write_bytes(folder / f"{name_of(step)}.safetensors", content)
+    write_state(folder, step, state, hashlib.sha256(content).hexdigest())
+
+
+def load_checkpoint(folder: Path, step: int | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read the checkpoint of a step (the last by default) as (tensors, state).
+
+    Raises InputError where there is none, or where it is damaged or of another format.
+    """
+    if step is None:
+        known = steps(folder)
+        if not known:
+            raise InputError(folder, "there is no checkpoint", "start the run anew, without --resume")
+        step = known[-1]
+    state, wanted = read_state(folder, step)
+    weights = folder / f"{name_of(step)}.safetensors"
+    if not weights.is_file() or files.sha256(weights) != wanted:
+        raise InputError(weights, "does not have the checksum that its checkpoint names", remedy(step))
+    tensors = load_tensors(weights)
+    require_sound(weights, tensors, remedy(step))
+    return tensors, state
+
+
+def clean(folder: Path) -> None:
+    """Delete what an interrupted save left behind: half-written files, and tensors that no JSON file names."""
+    whole = {name_of(step) for step in steps(folder)}
+    for path in folder.glob("step-*"):
+        if is_partial(path.name) or path.stem not in whole:
+            path.unlink(missing_ok=True)
+
+
+def keep_checkpoints(folder: Path, kept: Iterable[int]) -> None:
+    """Delete every checkpoint but those of the given steps, and what an interrupted save left behind."""
+    wanted = {name_of(step) for step in kept}
+    # A checkpoint stops existing with its JSON file; the order of deletion never leaves one without tensors.
+    for path in sorted(folder.glob("step-*"), key=lambda path: path.suffix != ".json"):
+        if is_partial(path.name) or path.stem not in wanted:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,157 @@
+"""What a run tells TensorBoard and MLflow: the rows of metrics.jsonl, and the finer points of the curve of training.
+
+Both packages are extras, imported only for a run that asks for them (`--set tracking=tensorboard`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from convworks.console import say
+from convworks.data.protect import protect
+from convworks.data.source import Source
+from convworks.errors import ConvworksError, InputError
+from convworks.metrics.headline import figure, main
+from convworks.outputs import check_outside
+from convworks.training.config import RunConfig
+from convworks.training.loop import Events, Setup
+from convworks.training.progress import Progress, Row
+from convworks.training.checkpoints.recorder import RunInterruptedError
+from convworks.training.tracking.mlflow import MLflow, tracking_folder, tracking_uri
+from convworks.training.tracking.point import Point
+from convworks.training.tracking.tensorboard import TensorBoard
+
+INSTALL = "pip install 'convworks[tracking]'"
+
+
+@runtime_checkable
+class Place(Protocol):
+    """Where points go; opened on a run that goes on, it has taken care that none comes twice."""
+
+    def write(self, points: Sequence[Point]) -> None:
+        """Write points, so that whoever looks on sees them."""
+
+    def close(self, status: str) -> None:
+        """End with FINISHED, FAILED or KILLED."""
+
+    def discard(self) -> None:
+        """Leave nothing of a run that ended before it saved anything."""
+
+
+class Tracker(Events):
+    """Writes what of a run's history and curve it has not written yet; where that fails, it tries again later."""
+
+    def __init__(self, name: str, place: Place, progress: Progress) -> None:
+        self.name, self.place = name, place
+        self.rows = self.points = 0
+        self.failed = False
+        self.origin = time.time() - progress.seconds  # a run that went on has trained without a break
+        self._write(progress)
+
+    def step_ended(self, setup: Setup, progress: Progress) -> None:
+        """Write when the curve has a new point."""
+        if len(progress.curve) > self.points:
+            self.catch_up(progress)
+
+    def epoch_ended(self, setup: Setup, progress: Progress) -> None:
+        """Write the epoch's row."""
+        self.catch_up(progress)
+
+    def catch_up(self, progress: Progress, more: Mapping[str, float] | None = None) -> None:
+        """Write what is new, and `more` values at the last step; say so once where that fails, and train on."""
+        try:
+            self._write(progress, more or {})
+        except Exception as error:  # whatever a server, a client or a disk may come up with
+            if not self.failed:
+                say(f"{self.name}: {brief(error)}; training goes on, and what is missing is written when that works")
+            self.failed = True
+        else:
+            self.failed = False
+
+    def finished(self, progress: Progress, results: Mapping[str, Any]) -> None:
+        """Write the accuracies (or mAP) of what the run leaves."""
+        found = {split: results.get(split) for split in ("validation", "test")}
+        self.catch_up(progress, {f"results/{s}_{main(each)}": figure(each) for s, each in found.items() if each})
+
+    def _write(self, progress: Progress, more: Mapping[str, float] | None = None) -> None:
+        new = [*named(progress.curve[self.points :], CURVE), *named(progress.history[self.rows :], ROW)]
+        new += [(name, value, progress.step) for name, value in (more or {}).items()]
+        known = [(0, 0.0), *((row["step"], row["seconds"]) for row in progress.history)]
+        steps, seconds = zip(*known, (progress.step, progress.seconds), strict=True)
+        self.place.write([Point(*each, self.origin + float(np.interp(each[2], steps, seconds))) for each in new])
+        self.rows, self.points = len(progress.history), len(progress.curve)
+
+
+#: How the columns of a row of the history, and of a point of the curve, are called.
+ROW = {"train_": "train/", "validation_": "validation/"}
+CURVE = {"": "curve/"}
+
+
+def named(rows: Iterable[Row], prefixes: Mapping[str, str]) -> Iterator[tuple[str, float, int]]:
+    """Yield (name, value, step) of every value of some rows."""
+    for row in rows:
+        for column, value in row.items():
+            if column == "step" or (column == "epoch" and prefixes is CURVE):
+                continue
+            before = next((prefix for prefix in prefixes if column.startswith(prefix)), None)
+            name = column if before is None else prefixes[before] + column.removeprefix(before)
+            yield name, float(value), int(row["step"])
+
+
+def check_tracking(config: RunConfig, source: Source) -> None:
+    """Raise InputError where a package is missing, or would write into the source, before any work is done."""
+    for name in config.tracking:
+        if importlib.util.find_spec(name) is None:
+            raise InputError(f"tracking {name}", f"the package {name} is not installed", INSTALL)
+    if "mlflow" in config.tracking and (place := tracking_folder()) is not None:
+        check_outside("tracking mlflow", place, protect(source))
+
+
+@contextlib.contextmanager
+def tracked(config: RunConfig, path: Path, progress: Progress) -> Iterator[Sequence[Tracker]]:
+    """Give the trackers that a configuration names, for the run in the folder `path`, which stands at `progress`.
+
+    Raises InputError where one cannot be opened.
+    """
+    trackers: list[Tracker] = []
+    status = "FINISHED"
+    try:
+        for name in config.tracking:
+            trackers.append(_open(name, path, config, progress))
+        yield tuple(trackers)
+    except BaseException as error:
+        status = "KILLED" if isinstance(error, KeyboardInterrupt | RunInterruptedError) else "FAILED"
+        raise
+    finally:
+        begun = any(path.glob("checkpoints/step-*.json"))
+        for tracker in trackers:
+            with contextlib.suppress(Exception):  # what ended the run is what counts
+                if begun:
+                    tracker.catch_up(progress)
+                    tracker.place.close(status)
+                else:
+                    tracker.place.discard()
+
+
+def _open(name: str, path: Path, config: RunConfig, progress: Progress) -> Tracker:
+    try:
+        place: Place = TensorBoard(path) if name == "tensorboard" else MLflow(path, config)
+        return Tracker(name, place, progress)
+    except ConvworksError:
+        raise
+    except Exception as error:  # what a client makes of a server that is not there
+        where = "tracking tensorboard" if name == "tensorboard" else f"tracking mlflow {tracking_uri()}"
+        raise InputError(where, f"cannot be opened ({brief(error)})", "correct it, or leave tracking out") from None
+
+
+def brief(error: Exception) -> str:
+    """Return the first words of an error."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 160 else f"{text[:157]}..."

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convworks.data.inspect.fit_text import LEAST, LONGEST, fitted, shorten
+from convworks.data.inspect.sheet import write_contact_sheet
+from convworks.data.source import Source, Split
+from convworks.charts.lettering import fit, text_width
+
+WIDTHS = {"i": 1.0, "…": 4.0}  # of other letters 3
+
+
+def measure(text: str) -> float:
+    return sum(WIDTHS.get(letter, 3.0) for letter in text)
+
+
+@given(st.text("iw", max_size=60), st.integers(0, 120))
+def test_as_much_as_fits(text: str, width: int) -> None:
+    found = fitted(text, width, measure)
+    naive = next(
+        (short for n in range(len(text), LEAST, -1) if measure(short := shorten(text, n)) <= width),
+        shorten(text, LEAST),
+    )
+    assert measure(found) <= width or len(found) <= LEAST
+    assert abs(len(found) - len(naive)) <= 3  # a letter more is not always wider: the sign takes room too
+
+
+def test_what_is_long_is_measured_seldom_and_never_whole() -> None:
+    measured: list[int] = []
+
+    def count(text: str) -> float:
+        measured.append(len(text))
+        return measure(text)
+
+    assert measure(fitted("w" * 10**6, 200, count)) <= 200
+    assert max(measured) <= LONGEST
+    assert len(measured) < 15
+    began = time.perf_counter()
+    assert text_width(fit("Wi " * 100_000, 12, 150), 12) <= 150
+    assert time.perf_counter() - began < 1
+
+
+def test_a_contact_sheet_of_classes_with_long_names(tmp_path: Path) -> None:
+    classes = tuple(letter + "Wi " * 1700 for letter in "abcdefghij")
+    arrays = np.zeros((20, 4, 4, 1), np.uint8)
+    split = Split(labels=np.arange(20) % 10, names=tuple(map(str, range(20))), arrays=arrays)
+    source = Source(name="x", kind="k", path=None, classes=classes, splits={"train": split})
+    began = time.perf_counter()
+    write_contact_sheet(source, tmp_path / "x.png")
+    assert time.perf_counter() - began < 5  # it took a minute

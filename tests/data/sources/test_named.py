@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import pickle
+import struct
+import tarfile
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convworks.data.sources import named
+from convworks.data.http.download import fetch
+from convworks.data.source import open_source
+from convworks.errors import InputError, RunError
+
+
+def idx(array: np.ndarray) -> bytes:
+    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return gzip.compress(header + array.tobytes(), mtime=0)
+
+
+def write_idx(folder: Path, value: int = 0) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for prefix in ("train", "t10k"):
+        images = np.full((20, 4, 4), value, np.uint8)
+        (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(idx(images))
+        (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(idx((np.arange(20) % 10).astype(np.uint8)))
+
+
+def write_cifar(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    batch = {"data": np.zeros((20, 3072), np.uint8), "labels": [index % 10 for index in range(20)]}
+    content = pickle.dumps(batch, 2)
+    with tarfile.open(folder / "cifar-10-python.tar.gz", "w:gz") as archive:
+        for name in ("data_batch_1", "test_batch"):
+            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder with data/, cache/ and mirror/, the last of which nobody serves yet."""
+    for name in ("data", "cache", "mirror"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("CONVWORKS_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("CONVWORKS_MIRROR", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(named, "fetch", partial(fetch, pause=0.0, timeout=5.0))
+    return tmp_path
+
+
+@pytest.fixture
+def mirror(places: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Serve mirror/NAME/FILE with the small sets, and make the catalogue expect their checksums."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    root = places / "mirror"
+    write_idx(root / "mnist")
+    write_idx(root / "fashion-mnist", 1)
+    write_cifar(root / "cifar10")
+    catalogue = dict(named.CATALOGUE)
+    for name in ("mnist", "fashion-mnist", "cifar10"):
+        files = {
+            file: hashlib.md5((root / name / file).read_bytes(), usedforsecurity=False).hexdigest()
+            for file in catalogue[name].files
+        }
+        catalogue[name] = replace(catalogue[name], files=files)
+    monkeypatch.setattr(named, "CATALOGUE", catalogue)
+    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root)))
+    thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    monkeypatch.setenv("CONVWORKS_MIRROR", f"http://127.0.0.1:{http.server_port}/")
+    yield root
+    http.shutdown()
+    http.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize("place", ["mnist", "MNIST/raw"])
+def test_mnist_under_the_data_folder(places: Path, place: str) -> None:
+    write_idx(places / "data" / place)
+    source = open_source("mnist")
+    assert (source.name, source.kind, source.classes) == ("mnist", "idx", tuple("0123456789"))
+    assert source.path == places / "data" / place
+
+
+def test_fashion_mnist_has_its_class_names(places: Path) -> None:
+    write_idx(places / "data" / "fashion-mnist")
+    write_idx(places / "data" / "mnist")
+    source = open_source("fashion-mnist")
+    assert source.classes[0] == "T-shirt/top"
+    assert source.path == places / "data" / "fashion-mnist"
+
+
+@pytest.mark.parametrize("place", ["", "cifar10", "cifar-10-batches-py"])
+def test_cifar_under_the_data_folder(places: Path, place: str) -> None:
+    write_cifar(places / "data" / place)
+    if place == "cifar-10-batches-py":
+        with tarfile.open(places / "data" / place / "cifar-10-python.tar.gz") as archive:
+            archive.extractall(places / "data", filter="data")
+        (places / "data" / place / "cifar-10-python.tar.gz").unlink()
+    source = open_source("cifar10")
+    assert (source.name, source.kind, source.classes[9]) == ("cifar10", "cifar", "truck")
+    assert len(source.splits["train"]) == 20
+
+
+def test_loose_idx_files_belong_to_the_set_the_folder_is_named_after(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_idx(places / "data" / "mnist")
+    monkeypatch.setenv("CONVWORKS_DATA", str(places / "data" / "mnist"))
+    assert open_source("mnist").path == places / "data" / "mnist"
+    with pytest.raises(RunError, match="fashion-mnist"):
+        open_source("fashion-mnist")
+
+
+def test_labels_out_of_range(places: Path) -> None:
+    write_idx(places / "data" / "mnist")
+    path = places / "data" / "mnist" / "t10k-labels-idx1-ubyte.gz"
+    path.write_bytes(idx(np.full(20, 10, np.uint8)))
+    with pytest.raises(InputError, match=r"t10k-labels-idx1-ubyte\.gz: has label 10, outside 0\.\.9"):
+        open_source("mnist")
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
+def test_downloaded_once_into_the_cache(places: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    told: list[str] = []
+    source = open_source(name, report=lambda file, done, total: told.append(file))
+    assert list(source.splits) == ["train", "test"]
+    cache = places / "cache" / "convworks" / name
+    assert set(told) == set(named.CATALOGUE[name].files)
+    assert {file.name for file in cache.iterdir() if file.suffix != ".lock"} == set(told)
+    assert not list((places / "data").iterdir()), "nothing is written into a data folder"
+    monkeypatch.setenv("CONVWORKS_MIRROR", "http://127.0.0.1:9")
+    assert len(open_source(name).splits["train"]) == 20
+
+
+def test_works_without_a_data_folder(places: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CONVWORKS_DATA")
+    assert len(open_source("mnist").splits["train"]) == 20
+
+
+def test_only_what_lacks_is_downloaded(places: Path, mirror: Path) -> None:
+    cache = places / "cache" / "convworks" / "mnist"
+    cache.mkdir(parents=True)
+    for file in named.CATALOGUE["mnist"].files:
+        if "train" in file:
+            (cache / file).write_bytes((mirror / "mnist" / file).read_bytes())
+            (mirror / "mnist" / file).unlink()
+    assert len(open_source("mnist").splits["test"]) == 20
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(places: Path, mirror: Path) -> None:
+    open_source("mnist")
+    path = places / "cache" / "convworks" / "mnist" / "train-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-3])
+    assert len(open_source("mnist").splits["train"]) == 20
+
+
+def test_offline(places: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        open_source("mnist")
+    text = str(caught.value)
+    assert text.startswith("http://127.0.0.1:9/mnist/train-images-idx3-ubyte.gz: cannot be downloaded")
+    assert str(places / "cache" / "convworks" / "mnist" / "train-images-idx3-ubyte.gz") in text
+    assert "CONVWORKS_DATA" in text
+
+
+def test_addresses_and_checksums_are_the_published_ones() -> None:
+    assert set(named.CATALOGUE) == {"digits", "mnist", "fashion-mnist", "cifar10", "imagenet"}
+    for name, entry in named.CATALOGUE.items():
+        if name not in ("digits", "imagenet"):  # one lies in scikit-learn, the other is only given to who asks for it
+            assert entry.address.startswith("http")
+            assert entry.address.endswith("/")
+            assert len(entry.classes) == 10
+        assert all(len(checksum) == 32 for checksum in entry.files.values())
+    assert named.CATALOGUE["cifar10"].files == {"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"}
+
+
+def test_cache_is_under_home_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert named.cache_folder() == tmp_path / ".cache" / "convworks"
