@@ -21,14 +21,15 @@ import numpy as np
 from safetensors.numpy import load_file
 
 import convworks
+from convworks.charts.raster import to_png
 from convworks.config import assignment, override
 from convworks.data.config import DataConfig
-from convworks.data.source import Source, Split, open_source
-from convworks.data.split.stratify import choose_share
+from convworks.data.source import Source, Split
+from convworks.data.sources.open import open_source
 from convworks.data.sources.unlabelled import divide_unlabelled, without_labels
-from convworks.charts.raster import to_png
-from convworks.report.reconstruction_page import lecture
+from convworks.data.split.stratify import choose_share
 from convworks.recipes import recipe
+from convworks.report.reconstruction_page import lecture
 from convworks.training.run import train as run
 
 RATES = (0.05, 0.1)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measure import Benchmark, BenchmarkError, Facts, Variant, data, last_line, program, script
-from convworks.recipes import recipe
 from convworks.losses.config import CrossEntropy
+from convworks.recipes import recipe
 from convworks.training.schedules.config import OneCycle
 
 

@@ -14,7 +14,7 @@ from serving import serving
 
 from convworks.cli.main import run
 from convworks.data.shards.pack import pack
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 
 PAGE = Path(__file__).parents[1] / "docs" / "sources.md"
 COMMANDS = re.findall(r"^    \$ convworks (.+)$", PAGE.read_text(), re.MULTILINE)

@@ -19,7 +19,8 @@ from convworks.data.batches import Samples, batches, normalise
 from convworks.data.config import AugmentConfig
 from convworks.data.decode.load import load_split
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.source import open_source, training_split
+from convworks.data.source import training_split
+from convworks.data.sources.open import open_source
 from convworks.hardware import keep_memory
 
 STORED, SIZE = (256, 256), (224, 224)  # what is kept, and what the network reads

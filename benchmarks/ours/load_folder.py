@@ -12,7 +12,8 @@ from pathlib import Path
 
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.source import open_source, training_split
+from convworks.data.source import training_split
+from convworks.data.sources.open import open_source
 
 
 def main() -> None:

@@ -15,9 +15,9 @@ import torch
 
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Split
+from convworks.hardware import choose_precision, keep_memory
 from convworks.inference.protocol import PROTOCOLS, Protocol
 from convworks.inference.test_time_views import probabilities_by
-from convworks.hardware import choose_precision, keep_memory
 from convworks.layers.normalisation.folded import folded
 from convworks.models.catalogue import Shape, create
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convworks.api.verbs import crossval, restarts, train, tune
     from convworks.api.compare import compare
-    from convworks.inference.predictor import load
     from convworks.api.lr_range import lr_range
-    from convworks.models.own import network
     from convworks.api.transfer import features, probe, transfer
+    from convworks.api.verbs import crossval, restarts, train, tune
+    from convworks.inference.predictor import load
+    from convworks.models.own import network
 
 __all__ = [
     "__version__",

@@ -80,3 +80,8 @@ def _written(value: Any) -> str:
         return "" if value is None else str(value)
     cell = guarded(value)
     return '"' + cell.replace('"', '""') + '"' if QUOTED.search(cell) else cell
+
+
+def decimals(values: Iterable[float]) -> list[str]:
+    """Write numbers as text."""
+    return [f"{float(value):.6g}" for value in values]

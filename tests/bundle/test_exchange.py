@@ -15,11 +15,11 @@ from convworks.bundle.export import export_weights
 from convworks.bundle.foreign import import_bundle
 from convworks.errors import InputError
 from convworks.layers.network import Network, without_auxiliary
-from convworks.models.transfer.adapted import assemble
 from convworks.models.catalogue import Shape, create
 from convworks.models.config import ModelConfig
-from convworks.models.transfer.head_config import LinearHead, TwoLayerHead
 from convworks.models.published.peers import find_peer, translation
+from convworks.models.transfer.adapted import assemble
+from convworks.models.transfer.head_config import LinearHead, TwoLayerHead
 from convworks.models.vgg import ROWS
 
 SAID = pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from convworks.bundle.bundle import Bundle
 from convworks.bundle.foreign import import_bundle
 from convworks.bundle.match import candidates
 from convworks.errors import InputError
-from convworks.models.catalogue import create, facts
 from convworks.models.analysis.meta import without_values
+from convworks.models.catalogue import create, facts
 from convworks.models.published.peers import _tables, find_peer, libraries, translation
 
 State = dict[str, Tensor]

@@ -9,15 +9,15 @@ import pytest
 from PIL import Image
 
 from convworks.charts import confusion as figures
-from convworks.report import mistakes
 from convworks.charts.axes import linear_ticks, log_ticks, number
 from convworks.charts.curves import curves
 from convworks.charts.drawing import Drawing, Rectangle, Text
 from convworks.charts.lettering import shorten, shown, text_width
-from convworks.metrics.classification import calibration
-from convworks.tasks.classification import Predictions
 from convworks.charts.raster import DENSITY, MARGIN, to_png
 from convworks.charts.svg import to_svg
+from convworks.metrics.classification import calibration
+from convworks.report import mistakes
+from convworks.tasks.classification import Predictions
 
 HISTORY = [
     {"epoch": e, "train_loss": 1 / e, "validation_loss": 0.8 / e, "train_top1": 1 - 0.3 / e, "learning_rate": 0.1}

@@ -16,8 +16,8 @@ from PIL import Image
 from convworks.charts.clip import clipped
 from convworks.charts.draw_file import write_drawing
 from convworks.charts.drawing import PALETTE, Drawing, Line, Text
-from convworks.charts.overlay import NAMED, Curves, overlay
 from convworks.charts.lr_range import draw
+from convworks.charts.overlay import NAMED, Curves, overlay
 from convworks.charts.raster import to_png
 
 

@@ -82,8 +82,7 @@ class Server:
 @contextmanager
 def serving(root: Path, patch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Serve a folder while the context lasts, to clients that do not wait long."""
-    from convworks.data.http import remote
-    from convworks.data.http import web
+    from convworks.data.http import remote, web
 
     for name in ("no_proxy", "NO_PROXY"):
         patch.setenv(name, "127.0.0.1")

@@ -19,7 +19,7 @@ from PIL import Image
 from workplace import Place, Rows, check_line, check_row, encoded, environment, evaluate, predict, snapshot, train
 
 from convworks.data.shards.pack import pack
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.signed import signed
 
 

@@ -11,7 +11,7 @@ import pytest
 from workplace import Place, Rows, check_row, evaluate, predict, train
 
 from convworks.data.shards.pack import pack
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 
 PIPE = "a pipe or a device, not a regular file"
 Words = list[str]

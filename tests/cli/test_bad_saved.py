@@ -15,7 +15,7 @@ from workplace import Edit, Place, Rows, check_line, check_row, evaluate, predic
 import convworks
 from convworks.cli.main import run
 from convworks.data.shards.pack import pack
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.signed import sealed, signed
 
 DEEP = "[" * 100_000

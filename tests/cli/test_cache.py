@@ -10,8 +10,8 @@ import pytest
 from workplace import Place, check_line, train
 
 from convworks.cli.main import run
-from convworks.data.cache import store as cache
 from convworks.data.cache import cached
+from convworks.data.cache import store as cache
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from workplace import SMALL, Place, digits, environment, snapshot, trained
 
 import convworks
 from convworks.cli.main import run
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 
 TRAIN = ["--data", "../data", *SMALL, "--deterministic", "--set", "training.checkpoint_seconds=1e-9"]
 RECORDS = ("run.json", "experiment.json")

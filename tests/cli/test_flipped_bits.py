@@ -15,14 +15,15 @@ from PIL import Image
 from workplace import SMALL, Place, digits
 
 import convworks
-from convworks.data.cache import store as cache
 from convworks.data.cache import cached
+from convworks.data.cache import store as cache
 from convworks.data.decode.damaged import leave_out
 from convworks.data.decode.images import take
 from convworks.data.decode.load import load_split
-from convworks.data.shards.pack import pack
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.source import Source, open_source
+from convworks.data.shards.pack import pack
+from convworks.data.source import Source
+from convworks.data.sources.open import open_source
 from convworks.errors import ConvworksError
 from convworks.signed import write_signed
 from convworks.training.listing import read_run

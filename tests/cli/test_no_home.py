@@ -10,14 +10,13 @@ import pytest
 from workplace import Place, Rows, check_row, train
 
 from convworks.cli.main import run
+from convworks.data.cache import cached, memory
 from convworks.data.cache import store as cache
-from convworks.data.cache import cached
-from convworks.data.cache import memory
-from convworks.data.shards import tar_index
 from convworks.data.decode.images import Decoded, open_images
-from convworks.data.shards.pack import pack
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.source import open_source
+from convworks.data.shards import tar_index
+from convworks.data.shards.pack import pack
+from convworks.data.sources.open import open_source
 
 
 @pytest.fixture(autouse=True)

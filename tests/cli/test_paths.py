@@ -10,7 +10,7 @@ from workplace import Place
 
 import convworks
 from convworks.cli.main import run
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 
 GONE: list[list[str]] = [
     ["train", "--data", "~/gone"],

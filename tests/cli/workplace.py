@@ -20,7 +20,7 @@ from PIL import Image
 
 import convworks
 from convworks.cli.main import run
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.signed import signed
 
 Edit = Callable[[dict[str, Any]], object]

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from convworks.data.config import Fold
-from convworks.data.split.folds import assign, with_fold
+from convworks.data.inspect.survey import imbalance, survey
 from convworks.data.labels import finder, unite
 from convworks.data.shards.pack import pack
-from convworks.data.source import Source, Split, open_source, with_validation
+from convworks.data.source import Source, Split, with_validation
+from convworks.data.sources.open import open_source
+from convworks.data.split.folds import assign, with_fold
 from convworks.data.split.stratify import choose_share, deal, keyed
-from convworks.data.inspect.survey import imbalance, survey
 from convworks.errors import InputError
 from convworks.signed import sealed
 

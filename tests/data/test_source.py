@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convworks.data.source import Source, Split, open_source, require_train, with_validation
+from convworks.data.source import Source, Split, require_train, with_validation
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 
 
@@ -144,7 +145,7 @@ def test_wrong_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str)
 def test_a_wrong_path_imports_neither_torch_nor_sklearn() -> None:
     program = """
 import sys
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 try:
     open_source("no/such/path")

@@ -15,7 +15,7 @@ from processes import begin, kill, one_thread, wait_for, weights
 from sklearn.model_selection import StratifiedKFold
 
 import convworks
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 from convworks.metrics.classification import wilson_interval
 

@@ -14,8 +14,8 @@ from processes import begin, kill, one_thread, wait_for, weights
 
 import convworks
 from convworks.data.config import DataConfig
+from convworks.data.sources.open import open_source
 from convworks.data.split.folds import divide
-from convworks.data.source import open_source
 from convworks.errors import InputError, RunError
 from convworks.training.folder import occupied
 

@@ -10,8 +10,8 @@ from PIL import Image
 from scipy.ndimage import correlate
 from scipy.signal import correlate2d
 
-from convworks.filters.apply import filter_image
 from convworks.errors import InputError
+from convworks.filters.apply import filter_image
 from convworks.ops import cross_correlation
 from convworks.ops.kernels import KERNELS
 from convworks.ops.shape import Padding

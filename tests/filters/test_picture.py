@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convworks.filters.picture import Caption, Colours, side_by_side
 from convworks.charts.signed import signed_colours, signed_picture, signed_scale, strongest
+from convworks.filters.picture import Caption, Colours, side_by_side
 
 CAPTION = Caption(
     image="a very long name of a photograph, longer than any place that there may be for it in the picture.jpg",

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from convworks.errors import InputError
-from convworks.metrics.compare import compare
 from convworks.inference.ensemble import combine
+from convworks.metrics.compare import compare
 from convworks.tasks.classification import Predictions
 from convworks.tasks.multi_label import SeveralPredictions
 

@@ -18,8 +18,9 @@ from convworks.bundle.bundle import load_bundle
 from convworks.cli.main import run as command
 from convworks.data.batches import normalise
 from convworks.data.config import DataConfig
+from convworks.data.source import Split
+from convworks.data.sources.open import open_source
 from convworks.data.split.folds import divide
-from convworks.data.source import Split, open_source
 from convworks.inference.feature_table import write_table
 from convworks.layers.network import Network
 

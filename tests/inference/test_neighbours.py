@@ -9,7 +9,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 import convworks
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 from convworks.inference import neighbours
 from convworks.inference import surroundings as neighbourhood

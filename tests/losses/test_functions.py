@@ -11,8 +11,8 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from convworks.data.batches import Batch
 from convworks.errors import InputError
-from convworks.losses.functions import batch_loss, class_weights, loss_function, positive_weights
 from convworks.losses.config import BinaryCrossEntropy, CrossEntropy, OwnLoss, PenaltyLoss
+from convworks.losses.functions import batch_loss, class_weights, loss_function, positive_weights
 
 COUNTS = torch.tensor([10, 20, 30, 5, 35])
 LABELS = torch.tensor([0, 1, 2, 3, 4, 0])

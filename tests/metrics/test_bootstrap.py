@@ -12,11 +12,11 @@ import pytest
 from sklearn import metrics as oracle
 
 from convworks.errors import InputError
-from convworks.tasks import intervals
 from convworks.metrics import classification as metrics
 from convworks.metrics import weighted
 from convworks.metrics.bootstrap import Counts, Values, bootstrap, draws
 from convworks.metrics.ranking import one_against_rest
+from convworks.tasks import intervals
 from convworks.tasks.multi_label import SeveralPredictions
 from convworks.tasks.summary import summary
 

@@ -13,7 +13,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
-from convworks.metrics.label_errors import label_errors, write_label_errors
+from convworks.metrics.label_errors import label_errors
+from convworks.report.label_errors import write_label_errors
 from convworks.tasks.classification import Predictions
 
 LABELS = np.array([0, 0, 0, 1, 1, 1])

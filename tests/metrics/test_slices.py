@@ -10,8 +10,8 @@ from scipy import stats
 
 from convworks.errors import InputError
 from convworks.metrics.classification import wilson_interval
-from convworks.report.slice_page import table
 from convworks.metrics.slices import difference_interval, holm, match, read_column, slices
+from convworks.report.slice_page import table
 
 
 def test_every_value_is_compared_with_the_rest() -> None:

@@ -7,14 +7,14 @@ import torch
 from torch import nn
 
 from convworks.layers.blank import unfilled
-from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
 from convworks.layers.network import Network
+from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
 from convworks.models.alexnet import ROWS
-from convworks.models.catalogue import Shape, create, facts
 from convworks.models.analysis.count import count_published
 from convworks.models.analysis.describe import describe
 from convworks.models.analysis.meta import without_values
 from convworks.models.analysis.receptive import receptive_fields
+from convworks.models.catalogue import Shape, create, facts
 
 PUBLISHED = {
     "alexnet": (60_965_224, 724_406_816),

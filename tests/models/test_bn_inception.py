@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from convworks.layers.network import Network
-from convworks.models.catalogue import Shape, create, facts
 from convworks.models.analysis.count import count_published
 from convworks.models.analysis.describe import describe
+from convworks.models.catalogue import Shape, create, facts
 
 # Printed with the size before their stride of 2.
 HALVED = {"inception3c": "14x14x576", "inception4e": "7x7x1024"}

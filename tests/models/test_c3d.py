@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from convworks.errors import InputError
-from convworks.models.catalogue import Shape, create
 from convworks.models.analysis.count import count, count_published
 from convworks.models.analysis.meta import without_values
 from convworks.models.analysis.receptive import receptive_fields
+from convworks.models.catalogue import Shape, create
 
 THIN = {"groups": ((2,), (3,), (4, 4), (5, 5), (6, 6)), "features": 7}
 

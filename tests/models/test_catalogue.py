@@ -15,11 +15,11 @@ from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import InputError
 from convworks.layers.network import Network
 from convworks.models import FAMILIES, NAMES
-from convworks.models.catalogue import Shape, create, example, facts, row
-from convworks.models.config import ModelConfig
 from convworks.models.analysis.count import count, count_published
 from convworks.models.analysis.describe import describe
 from convworks.models.analysis.meta import without_values
+from convworks.models.catalogue import Shape, create, example, facts, row
+from convworks.models.config import ModelConfig
 
 #: Classifiers of images; the others have their contract in test_tasks.py.
 IMAGES = [name for name in NAMES if facts(name).makes == "logits" and facts(name).reads == "images"]

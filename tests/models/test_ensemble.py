@@ -10,8 +10,8 @@ import torch.nn.functional as F
 import convworks
 from convworks.bundle.bundle import load_bundle
 from convworks.data.batches import Batch
-from convworks.models.catalogue import Shape, create
 from convworks.losses.functions import batch_loss, outputs
+from convworks.models.catalogue import Shape, create
 from convworks.training.optimizers.update import last_weights, trainable
 
 SHAPE = Shape(classes=5, channels=1, size=(28, 28))

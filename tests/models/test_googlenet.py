@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from convworks.layers.network import Network
-from convworks.models.catalogue import Shape, create, facts
 from convworks.models.analysis.count import count_published
 from convworks.models.analysis.describe import describe
 from convworks.models.analysis.receptive import receptive_fields
+from convworks.models.catalogue import Shape, create, facts
 
 ROWS = ["googlenet", "googlenet_torchvision"]
 # Weights / 1024 and multiply-adds / 10^6, from the widths of the table.

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from convworks.layers.network import Network
-from convworks.models.catalogue import Shape, create, facts
-from convworks.models.catalogue import row as table_row
 from convworks.models.analysis.count import count_published
 from convworks.models.analysis.receptive import receptive_fields
+from convworks.models.catalogue import Shape, create, facts
+from convworks.models.catalogue import row as table_row
 
 # The input sizes that the lecture's table prints, each the output of the row before; then the last lines.
 TABLE = {

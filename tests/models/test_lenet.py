@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from convworks.layers.partial import PartialConv2d
 from convworks.layers.heads.rbf import RBF
+from convworks.layers.partial import PartialConv2d
 from convworks.layers.squash import ScaledTanh, Subsample
 from convworks.models.catalogue import create
 from convworks.models.lenet import CONNECTIONS, codes

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from convworks.models import NAMES
-from convworks.models.catalogue import facts
 from convworks.models.analysis.count import count_published
+from convworks.models.catalogue import facts
 
 PAGE = (Path(__file__).parents[2] / "docs" / "published.md").read_text()
 ROWS = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.splitlines() if line.startswith("| ")]

@@ -12,10 +12,10 @@ from convworks.errors import InputError
 from convworks.layers.blank import unfilled
 from convworks.layers.draw import he_normal
 from convworks.layers.fully_convolutional import fully_convolutional
-from convworks.models.catalogue import Shape, create, facts
 from convworks.models.analysis.count import count, count_published
 from convworks.models.analysis.meta import without_values
 from convworks.models.analysis.receptive import receptive_fields
+from convworks.models.catalogue import Shape, create, facts
 from convworks.models.resnet import ROWS, ResNet, build
 
 PUBLISHED = {  # parameters and multiply-adds

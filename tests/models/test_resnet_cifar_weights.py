@@ -14,7 +14,8 @@ from torch import Tensor
 from convworks.data.batches import normalise
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.source import Split, open_source
+from convworks.data.source import Split
+from convworks.data.sources.open import open_source
 from convworks.inference.logits import probabilities
 from convworks.layers.network import Network
 from convworks.models.catalogue import create

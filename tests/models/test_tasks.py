@@ -11,10 +11,10 @@ from torch import Tensor
 
 from convworks.layers.blank import unfilled
 from convworks.models import FAMILIES
-from convworks.models.catalogue import Shape, create, example, facts
 from convworks.models.analysis.count import count_published
 from convworks.models.analysis.describe import describe
 from convworks.models.analysis.meta import without_values
+from convworks.models.catalogue import Shape, create, example, facts
 
 TASKS = ("unet", "hourglass", "prior_resnet", "autoencoder", "textcnn", "waveform", "c3d")
 NAMES = [name for family in TASKS for name in FAMILIES[family]]

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from convworks.errors import InputError
-from convworks.models.catalogue import Shape, create, example
 from convworks.models.analysis.receptive import receptive_fields
+from convworks.models.catalogue import Shape, create, example
 
 SHAPE = Shape(classes=2, channels=50, size=(12,))
 ROWS = ("textcnn_rand", "textcnn_static", "textcnn_nonstatic", "textcnn_multichannel")

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convworks.errors import InputError
-from convworks.models.catalogue import Shape, create
 from convworks.models.analysis.describe import describe
 from convworks.models.analysis.footprint import footprint
 from convworks.models.analysis.receptive import receptive_fields
+from convworks.models.catalogue import Shape, create
 
 SMALL: dict[str, Any] = {"widths": (3, 4, 5)}
 

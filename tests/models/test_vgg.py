@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from convworks.layers.blank import unfilled
-from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
 from convworks.layers.network import Network
-from convworks.models.catalogue import Shape, create, facts
+from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
 from convworks.models.analysis.count import count_published
 from convworks.models.analysis.meta import without_values
 from convworks.models.analysis.receptive import receptive_fields
+from convworks.models.catalogue import Shape, create, facts
 from convworks.models.vgg import ROWS
 
 PUBLISHED = {  # parameters, and multiply-adds in thousands of millions

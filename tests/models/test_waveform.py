@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from convworks.models.catalogue import Shape, create, facts
 from convworks.models.analysis.count import count_published
 from convworks.models.analysis.footprint import footprint
 from convworks.models.analysis.receptive import receptive_fields
+from convworks.models.catalogue import Shape, create, facts
 from convworks.models.waveform import ROWS
 
 

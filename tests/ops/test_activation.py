@@ -14,11 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convworks.errors import InputError
-from convworks.ops.activation import leaky_relu
-from convworks.ops.activation import relu
-from convworks.ops.activation import sigmoid
-from convworks.ops.activation import softmax
-from convworks.ops.activation import tanh
+from convworks.ops.activation import leaky_relu, relu, sigmoid, softmax, tanh
 
 OPERATIONS: dict[ModuleType, Callable[..., torch.Tensor]] = {
     sigmoid: torch.sigmoid,

@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convworks.errors import InputError
-from convworks.ops.pooling import adaptive_average_pooling
-from convworks.ops.pooling import adaptive_max_pooling
-from convworks.ops.pooling import average_pooling
-from convworks.ops.pooling import global_average_pooling
-from convworks.ops.pooling import global_max_pooling
 from convworks.ops.arrays import Array, Layout
+from convworks.ops.pooling import (
+    adaptive_average_pooling,
+    adaptive_max_pooling,
+    average_pooling,
+    global_average_pooling,
+    global_max_pooling,
+)
 
 AVERAGE = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
 MAX = {1: F.adaptive_max_pool1d, 2: F.adaptive_max_pool2d, 3: F.adaptive_max_pool3d}

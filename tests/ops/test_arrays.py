@@ -19,17 +19,16 @@ from convworks.ops import (
     squared_error,
     up_convolution,
 )
-from convworks.ops.pooling import average_pooling
-from convworks.ops.normalisation import batch_normalisation
-from convworks.ops.pooling import global_average_pooling
-from convworks.ops.normalisation import group_normalisation
-from convworks.ops.normalisation import layer_normalisation
-from convworks.ops.normalisation import local_response_normalisation
-from convworks.ops.pooling import max_pooling
-from convworks.ops.activation import relu
-from convworks.ops.activation import softmax
+from convworks.ops.activation import relu, softmax
 from convworks.ops.arrays import floats
 from convworks.ops.matrix import to_convolution, to_fully_connected
+from convworks.ops.normalisation import (
+    batch_normalisation,
+    group_normalisation,
+    layer_normalisation,
+    local_response_normalisation,
+)
+from convworks.ops.pooling import average_pooling, global_average_pooling, max_pooling
 from convworks.ops.unit import convolution as one_convolution
 from convworks.ops.unit import fully_connected as one_layer
 

@@ -10,8 +10,8 @@ import pytest
 
 from convworks.errors import InputError
 from convworks.ops import chain, clipping, counts, cross_correlation, kernels
-from convworks.ops.pooling import max_pooling
 from convworks.ops.matrix import matrix
+from convworks.ops.pooling import max_pooling
 from convworks.ops.receptive import along_chain
 from convworks.ops.shape import output_size
 from convworks.ops.unit import convolution as one_unit

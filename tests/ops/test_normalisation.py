@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convworks.errors import InputError
-from convworks.ops.normalisation import batch_normalisation
-from convworks.ops.normalisation import group_normalisation
-from convworks.ops.normalisation import instance_normalisation
-from convworks.ops.normalisation import layer_normalisation
 from convworks.ops.arrays import Array, Layout
+from convworks.ops.normalisation import (
+    batch_normalisation,
+    group_normalisation,
+    instance_normalisation,
+    layer_normalisation,
+)
 from convworks.ops.normalisation.batch_normalisation import Statistics
 
 EPSILONS = st.sampled_from([1e-5, 1e-3, 0.1])

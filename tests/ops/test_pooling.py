@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convworks.errors import InputError
-from convworks.ops.pooling import average_pooling
-from convworks.ops.pooling import max_pooling
 from convworks.ops.arrays import Array, Layout
+from convworks.ops.pooling import average_pooling, max_pooling
 
 MAX = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 AVERAGE = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}

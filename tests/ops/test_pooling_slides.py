@@ -9,9 +9,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convworks.ops.pooling import average_pooling
-from convworks.ops.pooling import max_pooling
 from convworks.ops.arrays import Array
+from convworks.ops.pooling import average_pooling, max_pooling
 
 WORKED = [
     [2, 2, 0, 4, 3, 4],

@@ -11,13 +11,9 @@ import pytest
 
 from convworks.errors import InputError
 from convworks.ops import counts, cross_correlation, dropout, matrix, up_convolution
-from convworks.ops.pooling import adaptive_max_pooling
-from convworks.ops.pooling import average_pooling
-from convworks.ops.pooling import global_average_pooling
-from convworks.ops.normalisation import group_normalisation
-from convworks.ops.normalisation import local_response_normalisation
-from convworks.ops.pooling import max_pooling
 from convworks.ops.activation import softmax
+from convworks.ops.normalisation import group_normalisation, local_response_normalisation
+from convworks.ops.pooling import adaptive_max_pooling, average_pooling, global_average_pooling, max_pooling
 from convworks.ops.shape import same_padding, sliding, up_size
 from convworks.ops.unit import convolution as one_convolution
 from convworks.ops.unit import max_pooling as one_max

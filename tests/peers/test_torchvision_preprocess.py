@@ -15,7 +15,7 @@ from convworks.data.decode.decode import probe
 from convworks.data.decode.load import load_images
 from convworks.data.decode.picture import picture_of
 from convworks.data.decode.preprocess import Preprocessing, fit_array, to_input
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.inference.protocol import named, views
 
 pytestmark = pytest.mark.peers

@@ -14,19 +14,20 @@ import pytest
 import torch
 
 from convworks.bundle.bundle import Bundle
-from convworks.data.identity import images_digest
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.source import Source, Split, number_names, open_source
-from convworks.report import errors_report
-from convworks.report.errors_report import ErrorFiles, write_errors
-from convworks.metrics.label_errors import label_errors
-from convworks.tasks.classification import Predictions
+from convworks.data.identity import images_digest
+from convworks.data.source import Source, Split, number_names
+from convworks.data.sources.open import open_source
 from convworks.inference.predictor import Predictor
-from convworks.report.report import ReportContent, write_report
-from convworks.tasks.multi_label import Predicted, make_predictions
 from convworks.layers.network import Network
+from convworks.metrics.label_errors import label_errors
 from convworks.models.catalogue import Shape, create
 from convworks.models.config import ModelConfig
+from convworks.report import errors_report
+from convworks.report.errors_report import ErrorFiles, write_errors
+from convworks.report.report import ReportContent, write_report
+from convworks.tasks.classification import Predictions
+from convworks.tasks.multi_label import Predicted, make_predictions
 
 VOID = {"meta", "img", "input"}
 CLASSES = ("cat", "dog <b>", "Käfer", "ant")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from convworks.report.page import duration
-from convworks.tasks.classification import Predictions
 from convworks.report.report import ReportContent, write_report
+from convworks.tasks.classification import Predictions
 from convworks.tasks.summary import summary
 
 FILES = ["confusion.png", "errors.png", "predictions.csv", "report.html"]

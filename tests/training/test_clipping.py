@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from convworks.ops import clipping
-from convworks.training.config import Clip
 from convworks.training.clipping import average_decay, clip, largest_gradients, move_average
+from convworks.training.config import Clip
 
 
 def gradients(scale: float) -> dict[str, Tensor]:

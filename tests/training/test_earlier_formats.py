@@ -11,7 +11,7 @@ import pytest
 
 import convworks
 from convworks.data.shards.pack import pack
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.errors import ConvworksError
 from convworks.training.listing import read_run
 from convworks.training.loop import Events, Setup

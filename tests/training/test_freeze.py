@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from convworks.config import override
 from convworks.data.decode.images import take
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 from convworks.layers.network import Network
-from convworks.models.transfer.adapted import kept_parts
 from convworks.models.catalogue import Shape, create
+from convworks.models.transfer.adapted import kept_parts
 from convworks.recipes import recipe
 from convworks.training.freeze import frozen, rate_factors
 from convworks.training.loop import Events, Setup, fit

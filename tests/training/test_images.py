@@ -18,10 +18,11 @@ from sklearn.decomposition import PCA
 
 import convworks
 from convworks.config import override
-from convworks.data.source import Source, Split, open_source
+from convworks.data.source import Source, Split
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
-from convworks.recipes import recipe
 from convworks.losses.functions import pixel_cross_entropy, squared_error
+from convworks.recipes import recipe
 from convworks.training.run import train as run_training
 
 NOISE = ["data.corruption.kind=salt_and_pepper", "data.corruption.rate=0.2"]
@@ -82,9 +83,9 @@ def train_plain(folder: Path) -> dict[str, Any]:
 
 
 def test_a_repeat_is_bit_exact_and_so_is_a_resumed_run(run: dict[str, Any], tmp_path: Path) -> None:
+    from convworks.training.checkpoints.recorder import RunInterruptedError
     from convworks.training.loop import Events, Setup
     from convworks.training.progress import Progress
-    from convworks.training.checkpoints.recorder import RunInterruptedError
 
     class Stop(Events):
         def step_ended(self, setup: Setup, progress: Progress) -> None:

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 import convworks
-from convworks.data.cache import store as cache
 from convworks.data.cache import cached
+from convworks.data.cache import store as cache
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 from convworks.training.loop import Events, Setup
 from convworks.training.progress import Progress

@@ -15,9 +15,9 @@ import convworks
 from convworks.bundle.bundle import load_bundle
 from convworks.errors import InputError, RunError
 from convworks.training import folder
-from convworks.training.checkpoints import store as checkpoint
-from convworks.training.checkpoints import state as checkpoint_state
 from convworks.training import run as run_module
+from convworks.training.checkpoints import state as checkpoint_state
+from convworks.training.checkpoints import store as checkpoint
 from convworks.training.listing import read_run
 
 FILES = {

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
-from convworks.data.sources.folder import open_folder
 from convworks.data.shards.pack import pack
+from convworks.data.sources.folder import open_folder
 
 COUNTS = {"train": 15, "val": 3}  # images a class
 #: Prints, from the first of the processes that torchrun started, a digest of each whole batch of an epoch.
@@ -28,7 +28,8 @@ import torch
 from convworks.config import build
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.source import Source, Split, open_source
+from convworks.data.source import Source, Split
+from convworks.data.sources.open import open_source
 from convworks.training.config import RunConfig
 from convworks.training.progress import Progress
 from convworks.training.run import prepare

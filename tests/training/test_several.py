@@ -13,8 +13,8 @@ from PIL import Image
 
 import convworks
 from convworks.cli.main import run
-from convworks.tasks.multi_label import SeveralPredictions
 from convworks.signed import write_signed
+from convworks.tasks.multi_label import SeveralPredictions
 
 CLASSES = ("east", "north", "west")
 COUNT = 90

@@ -135,8 +135,8 @@ def _train_names(configuration: dict[str, Any], train: FeatureTable) -> np.ndarr
     """Say which images the run was fitted to: all of train but those of validation."""
     from convworks.config import build
     from convworks.data.config import DataConfig
+    from convworks.data.sources.open import open_source
     from convworks.data.split.folds import divide
-    from convworks.data.source import open_source
 
     divided = divide(open_source("digits"), build(DataConfig, configuration["data"]), configuration["seed"])
     names = set(divided.splits["train"].names)

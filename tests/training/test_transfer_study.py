@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 
 
 @pytest.fixture

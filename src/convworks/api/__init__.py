@@ -1,1 +1,1 @@
-"""TODO api."""
+"""The verbs of convworks in Python."""

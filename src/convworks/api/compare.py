@@ -14,15 +14,16 @@ import numpy as np
 from convworks.console import downloading
 from convworks.data.labels import finder
 from convworks.data.protect import protect
-from convworks.data.source import Source, open_source
+from convworks.data.source import Source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 from convworks.files import atomic_folder, path_of
 from convworks.outputs import Protected, as_path, check_new_folder
 
 if TYPE_CHECKING:
     from convworks.data.decode.preprocess import Preprocessing
-    from convworks.report.comparison import Pair
     from convworks.inference.predictor import Predictor
+    from convworks.report.comparison import Pair
 
 TABLE = ".csv"
 #: The size of pictures where no bundle says how it sees them.

@@ -12,7 +12,8 @@ from convworks.api.verbs import SKIPPED, changed, changes_of
 from convworks.config import assignment
 from convworks.console import downloading
 from convworks.data.protect import protect
-from convworks.data.source import Source, open_source
+from convworks.data.source import Source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 from convworks.files import expand
 from convworks.outputs import Protected, as_path

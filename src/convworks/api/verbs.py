@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from convworks.config import assignment, override
 from convworks.console import downloading
 from convworks.data.protect import protect
-from convworks.data.source import Source, located, open_source
+from convworks.data.source import Source
+from convworks.data.sources.open import located, open_source
 from convworks.errors import InputError
 from convworks.experiments.command import RECORD as EXPERIMENT
 from convworks.experiments.command import check_place, parse_workers, storage_file
@@ -23,9 +24,9 @@ from convworks.outputs import as_path, check_outside
 from convworks.recipes import recipe as find_recipe
 
 if TYPE_CHECKING:
+    from convworks.losses.functions import Loss
     from convworks.training.config import RunConfig
     from convworks.training.loop import Events
-    from convworks.losses.functions import Loss
 
 SKIPPED = 0.05  # the share of damaged files that `--skip-damaged` leaves out
 

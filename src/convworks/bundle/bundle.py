@@ -35,9 +35,9 @@ from convworks.errors import InputError
 from convworks.layers.heads.kernel_machine import make_room
 from convworks.layers.network import without_auxiliary
 from convworks.layers.values import require_sound
-from convworks.models.transfer.adapted import assemble
 from convworks.models.catalogue import Shape
 from convworks.models.config import ModelConfig
+from convworks.models.transfer.adapted import assemble
 from convworks.signed import write_signed
 
 TRIES = 3  # that fail in a row with one description, before a bundle counts as damaged

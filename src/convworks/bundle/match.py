@@ -11,8 +11,8 @@ from pathlib import Path
 from convworks.bundle.weights_file import State
 from convworks.errors import InputError, nearest
 from convworks.models import NAMES, OWN
-from convworks.models.catalogue import create, facts
 from convworks.models.analysis.meta import without_values
+from convworks.models.catalogue import create, facts
 from convworks.models.published.peers import Peer, find_peer, libraries, translation
 
 #: Counters that no prediction reads; older files lack them.

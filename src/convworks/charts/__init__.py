@@ -1,1 +1,1 @@
-"""TODO charts."""
+"""Drawings of curves, matrices and networks, as SVG and PNG."""

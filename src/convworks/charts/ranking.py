@@ -12,8 +12,7 @@ from jaxtyping import Bool, Float, Float64
 from convworks.charts.axes import Panel
 from convworks.charts.drawing import Drawing, Line, Shape, Text, remark
 from convworks.charts.lettering import Number, fit
-from convworks.metrics.ranking import GRID, RankingCurve, asked, one_against_rest, ranking_curve
-from convworks.tasks.multi_label import Predicted, SeveralPredictions
+from convworks.metrics.ranking import GRID, RankingCurve, ranking_curve
 
 #: Up to so many classes each has a curve of its own; above, their mean is drawn alone.
 APART = 10
@@ -41,20 +40,10 @@ class Ranking:
         return self.total <= APART
 
 
-def ranking(predictions: Predicted) -> Ranking | None:
-    """Return the curves of a split; None where no class has both samples of it and others, or all stand first."""
-    k, scores = len(predictions.classes), predictions.probabilities
-    several = isinstance(predictions, SeveralPredictions)
-    kinds = list(range(k)) if several else asked(k)
-    labels = (
-        predictions.labels if isinstance(predictions, SeveralPredictions) else one_against_rest(predictions.labels, k)
-    )
-    return _ranking([predictions.classes[i] for i in kinds], scores[:, kinds], labels[:, kinds])
-
-
-def _ranking(
+def ranking(
     classes: Sequence[str], scores: Float[np.ndarray, "n k"], labels: Bool[np.ndarray, "n k"]
 ) -> Ranking | None:
+    """Return the curves of a split; None where no class has both samples of it and others, or all stand first."""
     found: list[tuple[int, RankingCurve]] = []
     for at, pair in enumerate(zip(scores.T, labels.T, strict=True)):
         curve = ranking_curve(*pair)

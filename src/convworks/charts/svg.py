@@ -6,9 +6,9 @@ import html
 
 from PIL import Image
 
-from convworks.errors import visible
 from convworks.charts.drawing import PALETTE, Circle, Drawing, Line, Picture, Polygon, Rectangle, Shape, Text
 from convworks.charts.raster import MARGIN, data_uri, png_bytes
+from convworks.errors import visible
 
 #: The colours of a file of its own where it is shown on dark ground; a page names its own.
 DARK = {

@@ -15,18 +15,19 @@ from convworks.cli.place import failure, picture_place, place_of
 from convworks.config import assignment, to_json
 from convworks.console import counting, downloading
 from convworks.data.config import MAX_PIXELS, DataConfig
-from convworks.data.inspect.duplicates import duplicates, told_duplicates
 from convworks.data.decode.floats import floats_note
+from convworks.data.decode.shape import cut_share, fit_note, frames_note
+from convworks.data.inspect.duplicates import duplicates, told_duplicates
+from convworks.data.inspect.remarks import lacking_lines
+from convworks.data.inspect.sheet import write_contact_sheet
+from convworks.data.inspect.survey import Survey, imbalance, survey
 from convworks.data.labels import told
+from convworks.data.protect import protect
+from convworks.data.source import Source
 from convworks.data.sources.left_out import group
 from convworks.data.sources.left_out import lines as written
-from convworks.data.protect import protect
-from convworks.data.inspect.remarks import lacking_lines
-from convworks.data.decode.shape import cut_share, fit_note, frames_note
-from convworks.data.inspect.sheet import write_contact_sheet
-from convworks.data.source import Source, open_source
+from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TRAIN
-from convworks.data.inspect.survey import Survey, imbalance, survey
 from convworks.errors import InputError, visible
 
 SHOWN = 10  # damaged files, kinds of files that are left out

@@ -17,17 +17,18 @@ from convworks.cli.place import attempt
 from convworks.console import downloading
 from convworks.data.labels import nfc
 from convworks.data.protect import protect
-from convworks.data.source import Source, open_source
+from convworks.data.source import Source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 from convworks.files import atomic_folder
 from convworks.hardware import check_precision, precision_name
 from convworks.outputs import Protected, check_new_folder
 
 if TYPE_CHECKING:
-    from convworks.report.errors_report import ErrorFiles
     from convworks.inference.predictor import Predictor
-    from convworks.tasks.multi_label import Predicted
     from convworks.metrics.slices import Slices
+    from convworks.report.errors_report import ErrorFiles
+    from convworks.tasks.multi_label import Predicted
 
 
 def run(
@@ -175,8 +176,8 @@ def _measure(
     first: Predicted | None,
 ) -> tuple[dict[str, Any], Predicted]:
     """Return the figures of one protocol, compared with those of the first, and the predictions."""
-    from convworks.metrics.compare import compare
     from convworks.inference.ensemble import combine
+    from convworks.metrics.compare import compare
     from convworks.tasks.summary import summary
 
     started = time.perf_counter()
@@ -245,8 +246,8 @@ def _report(
 ) -> tuple[Path, ErrorFiles]:
     """Write the report of an evaluation and the page of its errors; return both."""
     from convworks.data.decode.load import load_images
-    from convworks.report.errors_report import write_errors
     from convworks.inference.predictor import choose_split
+    from convworks.report.errors_report import write_errors
     from convworks.report.report import ReportContent, write_report
 
     chosen, preprocessing = choose_split(source, split)[1], loaded[0].bundle.preprocessing

@@ -6,14 +6,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from convworks.api.transfer import features
 from convworks.bundle.description import folder_of
 from convworks.cli.answer import Answer
 from convworks.cli.place import place_of
 from convworks.console import downloading
 from convworks.data.protect import protect
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.outputs import Protected
-from convworks.api.transfer import features
 
 DEFAULT, SUFFIXES = Path("features.npz"), (".npz", ".parquet")
 

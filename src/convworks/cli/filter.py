@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from convworks.cli.answer import Answer, table
+from convworks.cli.images import find_images
 from convworks.cli.outputs import check_outputs, read_for, unique_names
-from convworks.cli.predict import find_images
 from convworks.console import counting
+from convworks.data.cache.memory import processors
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.floats import float_range
-from convworks.data.cache.memory import processors
 from convworks.errors import InputError, visible
 from convworks.filters.files import Job, Places, filter_file, places_of
 from convworks.ops.kernels import KERNELS, SHOWS, Kernel, parse_kernel, total

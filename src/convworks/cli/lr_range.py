@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from convworks.api.lr_range import swept
 from convworks.api.verbs import changes_of, configure, train_command
 from convworks.cli.answer import Answer, table
 from convworks.cli.place import failure, picture_place
 from convworks.data.protect import protect
 from convworks.hardware import refuse_torchrun
-from convworks.api.lr_range import swept
 from convworks.training.lr_range.config import Sweep
 
 DEFAULT, SUFFIXES = Path("lr-range.png"), (".png", ".svg")

@@ -10,7 +10,7 @@ from pathlib import Path
 from convworks.cli.answer import Answer
 from convworks.console import counting, downloading
 from convworks.data.shards.pack import SIZE, pack
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import time
 from collections.abc import Sequence
@@ -14,16 +13,13 @@ from typing import Any
 from convworks.bundle.description import IMAGES, folder_of, read_description
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
+from convworks.cli.images import find_images, no_answer
 from convworks.cli.outputs import read_for
 from convworks.cli.place import check_optional, failure
-from convworks.console import downloading, say
+from convworks.console import downloading
 from convworks.csv_files import csv_text
-from convworks.data.formats import SUFFIXES
-from convworks.data.sources.image_names import is_image, looks_like_image
 from convworks.data.labels import SEPARATOR
-from convworks.data.sources.left_out import line, reasons, remedy
-from convworks.data.sources.walk import match_pattern, walk
-from convworks.errors import ConvworksError, InputError, RunError, visible
+from convworks.errors import visible
 from convworks.files import write_text
 from convworks.hardware import check_precision, precision_name
 from convworks.outputs import Protected
@@ -87,40 +83,6 @@ def run(
         text += f"\n{len(broken)} of {len(rows)} images have no answer: {first}"
     text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data LABELLED_FOLDER"
     return Answer(values=values, text=text, status=1 if broken else 0, error=error)
-
-
-def no_answer(broken: Sequence[dict[str, Any]]) -> ConvworksError:
-    """Return the error of a command that has no answer to any image."""
-    from convworks.inference.logits import NO_OVERFLOW, OVERFLOW
-
-    first, more = broken[0], f" (and {len(broken) - 1} more without an answer)" if len(broken) > 1 else ""
-    if first["error"] == OVERFLOW:
-        return RunError(first["path"], OVERFLOW + more, NO_OVERFLOW)
-    return InputError(first["path"], first["error"] + more, "give images that can be read")
-
-
-def find_images(paths: Sequence[str]) -> list[Path]:
-    """Return the image files that files, folders and patterns (data/sources/walk.py) name, without repetition, in order."""
-    found: dict[Path, None] = {}
-    for text in paths:
-        if not text.strip():
-            raise InputError("PATH", "is empty", "give an image, a folder or a pattern")
-        path = Path(text)
-        if os.path.isdir(path):
-            names = sorted(walk(path))
-            images = [path / name for name in names if is_image(name)]
-            if not images:
-                raise InputError(path, "holds no images", remedy(names, f"image files end in {', '.join(SUFFIXES)}"))
-            if unread := [name for name in names if looks_like_image(name) and not is_image(name)]:
-                say(line(text, reasons(unread)))
-        elif os.path.lexists(path):
-            images = [path]
-        else:
-            images = match_pattern(text)
-            if not images:
-                raise InputError(text, "no such file or folder, and no pattern that matches one", "check the path")
-        found.update(dict.fromkeys(images))
-    return list(found)
 
 
 def _several(rows: Sequence[dict[str, Any]]) -> bool:

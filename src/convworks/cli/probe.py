@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from convworks.api.transfer import probe
 from convworks.bundle.description import folder_of
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.place import failure, picture_place
 from convworks.console import downloading
 from convworks.data.protect import protect
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.outputs import Protected
-from convworks.api.transfer import probe
 
 DEFAULT, SUFFIXES = Path("probe.png"), (".png", ".svg")
 

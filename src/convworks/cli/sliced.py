@@ -11,8 +11,8 @@ from convworks.data.source import Source
 from convworks.errors import InputError
 
 if TYPE_CHECKING:
-    from convworks.tasks.multi_label import Predicted
     from convworks.metrics.slices import Slices
+    from convworks.tasks.multi_label import Predicted
 
 
 @dataclass(frozen=True, kw_only=True)

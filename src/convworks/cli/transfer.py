@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from convworks.api.transfer import transfer
 from convworks.cli.answer import Answer
 from convworks.cli.train import answer
-from convworks.api.transfer import transfer
 
 
 def run(

@@ -13,12 +13,12 @@ from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
 
 from convworks.data import random
+from convworks.data.augment.corruption import corrupt, training_key
+from convworks.data.augment.mix import Mixture, draw_mixture, mix
 from convworks.data.augment.noise import draw
 from convworks.data.augment.pipeline import augment
 from convworks.data.config import AugmentConfig, Corruption
-from convworks.data.augment.corruption import corrupt, training_key
 from convworks.data.decode.images import Images, ahead, fetchers, take
-from convworks.data.augment.mix import Mixture, draw_mixture, mix
 from convworks.data.parts import in_parts
 
 LARGE = 1 << 23  # values from which on threads of our own are faster than PyTorch's

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from convworks import files
-from convworks.data.sources.row import Row, read_row
 from convworks.data.shards.byte_range import Stretch, read_stretch
+from convworks.data.sources.row import Row, read_row
 
 Place = Path | Stretch | Row
 

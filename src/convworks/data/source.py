@@ -9,67 +9,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from convworks.data.labels import SEPARATOR, Labels, count, is_several, nfc, present, unite
+from convworks.data.labels import Labels, count, is_several, present
 from convworks.data.place import Place
 from convworks.data.sources.split_names import ALL, TRAIN, VALIDATION
 from convworks.data.split.stratify import choose_share
 from convworks.errors import InputError, nearest
-from convworks.files import path_of
 
 Report = Callable[[str, int, int], None]  # what is being worked on, done, total (bytes)
-
-
-def open_source(text: str | Path, *, report: Report | None = None) -> Source:
-    """Open a source by name (`digits`, `mnist`, ...) or path (its kind is detected), or raise InputError.
-
-    A name wins over a folder of that name in the working directory (write `./mnist` for the folder).
-    `report` is told how a download gets on.
-    """
-    from convworks.data.sources import named
-
-    if isinstance(text, str) and text in named.CATALOGUE:
-        source = named.open_named(text, report=report)
-    elif isinstance(text, str) and is_address(text):
-        from convworks.data.shards import source as shards
-
-        source = shards.open_address(text)
-    else:
-        from convworks.data.sources import kinds
-
-        source = kinds.open_path(text)
-    source = _united(source)
-    for name in source.classes:
-        if not name.isprintable():
-            raise InputError(source.where, f"has a class whose name {name!r} is no readable text", "rename it")
-        if source.several and SEPARATOR in name:
-            reason = f"has a class {name!r}, but {SEPARATOR} stands between the classes of an image"
-            raise InputError(source.where, reason, "rename it")
-    return source
-
-
-def _united(source: Source) -> Source:
-    """Return a source in which classes whose names differ only by Unicode normalisation are one, called by its NFC."""
-    names = [nfc(name) for name in source.classes]
-    if names == list(source.classes):
-        return source
-    classes = tuple(sorted(set(names)) if list(source.classes) == sorted(source.classes) else dict.fromkeys(names))
-    numbers = [classes.index(name) for name in names]
-    splits = {name: replace(split, labels=unite(split.labels, numbers)) for name, split in source.splits.items()}
-    return replace(source, classes=classes, splits=splits)
-
-
-def is_address(text: str) -> bool:
-    """Say whether a text is an http(s) address rather than a path."""
-    return text.lower().startswith(("http://", "https://"))
-
-
-def located(text: str) -> str:
-    """Return a source as it is found from any working directory: a path in full, a name or an address as it is."""
-    from convworks.data.sources.named import CATALOGUE
-
-    if text in CATALOGUE or is_address(text):
-        return text
-    return str(path_of(text).absolute())
 
 
 def with_validation(source: Source, *, fraction: float, seed: int, limit: int | None) -> Source:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
-from convworks.experiments.job import Job, Outcome, Tell, perform
-
-Ended = Callable[[Job, Outcome], None]
+from convworks.experiments.ended import Ended
+from convworks.experiments.job import Job, Tell, perform
 
 
 def carry_out(jobs: Iterable[Job], place: Path, *, workers: int | str, total: int, tell: Tell, ended: Ended) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from convworks.config import build, to_json
 from convworks.errors import InputError
-from convworks.experiments.carry_out import Ended
 from convworks.experiments.command import RECORD
+from convworks.experiments.ended import Ended
 from convworks.experiments.job import Job, Outcome, Tell, perform
 from convworks.training.config import RunConfig
 

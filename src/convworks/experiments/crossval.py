@@ -14,11 +14,9 @@ from convworks.config import to_json
 from convworks.csv_files import write_csv
 from convworks.data.config import Fold
 from convworks.data.decode.damaged import leave_out
+from convworks.data.source import Source
+from convworks.data.sources.open import open_source
 from convworks.data.split.folds import assign, divide, pool
-from convworks.data.source import Source, open_source
-from convworks.metrics.headline import NAMES, figure, main
-from convworks.tasks.multi_label import Predicted, make_predictions
-from convworks.tasks.summary import summary
 from convworks.experiments.job import Job, Outcome, make_job
 from convworks.experiments.members import answers
 from convworks.experiments.page import Content, write_page
@@ -26,6 +24,9 @@ from convworks.experiments.record import Experiment, absolute, extended, opened,
 from convworks.experiments.runs import carry_out_all, row
 from convworks.experiments.spread import spread, told
 from convworks.experiments.views import overlaid, scored, scores
+from convworks.metrics.headline import NAMES, figure, main
+from convworks.tasks.multi_label import Predicted, make_predictions
+from convworks.tasks.summary import summary
 from convworks.training.config import RunConfig
 from convworks.training.folder import history
 

@@ -14,10 +14,10 @@ from convworks import locks
 from convworks.config import override
 from convworks.errors import ConvworksError, InputError, RunError
 from convworks.training import folder
+from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.config import RunConfig
 from convworks.training.loop import Events, Setup
 from convworks.training.progress import Progress
-from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.run import train
 
 #: Told a job's name, the share of it that is done, and after an epoch its row; False: stop this run, it is hopeless.

@@ -8,17 +8,17 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from convworks import evaluate
-from convworks.config import to_json
+from convworks import report
 from convworks.charts import confusion as figures
-from convworks.report import page
 from convworks.charts.drawing import Drawing
-from convworks.metrics.classification import confusion_matrix
-from convworks.report.multi_label_page import class_table
-from convworks.tasks.multi_label import Predicted, SeveralPredictions
 from convworks.charts.svg import to_svg
+from convworks.config import to_json
 from convworks.experiments.record import Experiment
 from convworks.files import write_bytes
+from convworks.metrics.classification import confusion_matrix
+from convworks.report import page
+from convworks.report.multi_label_page import class_table
+from convworks.tasks.multi_label import Predicted, SeveralPredictions
 
 PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -90,7 +90,7 @@ def write_page(place: Path, content: Content) -> Path:
     html = PAGE.substitute(
         title=escape(content.title),
         kind=experiment.kind,
-        style=Path(str(evaluate.__file__)).with_name("report.css").read_text(encoding="utf-8"),
+        style=Path(str(report.__file__)).with_name("report.css").read_text(encoding="utf-8"),
         links=" ".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in sections),
         sections=_headline(content) + "".join(html for _, _, html in sections),
         beside=escape(f"Beside it: {content.beside}.") if content.beside else "",

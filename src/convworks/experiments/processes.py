@@ -18,7 +18,7 @@ import torch
 
 from convworks.config import to_json
 from convworks.errors import RunError
-from convworks.experiments.carry_out import Ended
+from convworks.experiments.ended import Ended
 from convworks.experiments.job import LOGS, Job, Outcome, Tell
 
 PATIENCE = 60.0  # seconds for a worker to save its run

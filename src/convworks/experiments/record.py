@@ -13,16 +13,16 @@ from types import FrameType
 from typing import Any
 
 from convworks.config import build, to_json
-from convworks.data.source import located, open_source
+from convworks.data.sources.open import located, open_source
 from convworks.errors import InputError
 from convworks.experiments.command import RECORD, check_place, resume_command
 from convworks.experiments.job import LOGS
 from convworks.signed import Kind, read_signed, write_signed
 from convworks.training import folder
-from convworks.training.config import RunConfig
-from convworks.training.run_data import divided, fingerprint
 from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.checkpoints.resume import check_same
+from convworks.training.config import RunConfig
+from convworks.training.run_data import divided, fingerprint
 
 FORMAT = 2
 EXPERIMENT = Kind(

@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from convworks.data.decode.damaged import leave_out
+from convworks.data.sources.open import open_source
 from convworks.data.split.folds import divide
-from convworks.data.source import open_source
-from convworks.metrics.headline import NAMES, figure, main
-from convworks.tasks.multi_label import Predicted
-from convworks.tasks.summary import summary
 from convworks.experiments.command import resume_command
 from convworks.experiments.job import Job, Outcome, make_job
 from convworks.experiments.members import ensemble
@@ -21,6 +18,9 @@ from convworks.experiments.record import Experiment, absolute, extended, opened,
 from convworks.experiments.runs import carry_out_all, row
 from convworks.experiments.spread import spread, told
 from convworks.experiments.views import overlaid, scored, scores
+from convworks.metrics.headline import NAMES, figure, main
+from convworks.tasks.multi_label import Predicted
+from convworks.tasks.summary import summary
 from convworks.training.config import METRICS, RunConfig
 from convworks.training.folder import history
 

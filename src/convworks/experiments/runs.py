@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convworks.metrics.headline import reached as said_of
-from convworks.metrics.headline import written
 from convworks.experiments.carry_out import carry_out
 from convworks.experiments.job import Job, Outcome
 from convworks.experiments.record import Experiment
 from convworks.experiments.show import show
+from convworks.metrics.headline import reached as said_of
+from convworks.metrics.headline import written
+from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.config import METRICS, TrainingConfig
 from convworks.training.folder import history
-from convworks.training.checkpoints.recorder import RunInterruptedError
 
 
 def carry_out_all(

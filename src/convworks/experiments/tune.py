@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from convworks.errors import InputError, RunError
-from convworks.metrics.headline import written
 from convworks.experiments.agreement import check_agreement
 from convworks.experiments.carry_out import carry_out
 from convworks.experiments.job import Job, Outcome, make_job
@@ -19,8 +18,9 @@ from convworks.experiments.show import show
 from convworks.experiments.space import assignment, search_space, start
 from convworks.experiments.trials import Trials, hidden, open_storage, optuna
 from convworks.experiments.tuned import tuned
-from convworks.training.config import METRICS, RunConfig
+from convworks.metrics.headline import written
 from convworks.training.checkpoints.recorder import RunInterruptedError
+from convworks.training.config import METRICS, RunConfig
 
 KIND = "tune"
 ASKED = {"trials": int, "search": list, "storage": str | None, "study": str, "pruning": bool}

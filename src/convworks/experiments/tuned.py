@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convworks.metrics.headline import NAMES, written
 from convworks.experiments import views
 from convworks.experiments.command import resume_command
 from convworks.experiments.page import Content, write_page
 from convworks.experiments.record import Experiment
 from convworks.experiments.space import Dimension, assignment, start
 from convworks.experiments.trials import Trials, as_plain
+from convworks.metrics.headline import NAMES, written
 from convworks.training.config import METRICS
 from convworks.training.folder import history
 

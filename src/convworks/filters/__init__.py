@@ -1,1 +1,1 @@
-"""TODO filters."""
+"""Image kernels on photographs."""

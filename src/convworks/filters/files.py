@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from convworks.charts.signed import signed_picture, signed_scale
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.decode import open_image, probe
-from convworks.filters.apply import Filtered, filter_image
 from convworks.errors import InputError
-from convworks.filters.picture import Caption, Colours, side_by_side
-from convworks.charts.signed import signed_picture, signed_scale
 from convworks.files import atomic
+from convworks.filters.apply import Filtered, filter_image
+from convworks.filters.picture import Caption, Colours, side_by_side
 from convworks.ops.kernels import Kernel, total
 from convworks.ops.shape import Padding
 

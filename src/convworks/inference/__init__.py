@@ -1,1 +1,1 @@
-"""TODO inference."""
+"""Trained networks in use: prediction, protocols, ensembles, features, probes."""

@@ -13,14 +13,14 @@ from jaxtyping import Float32
 
 from convworks.console import counting
 from convworks.data.decode.images import open_images
-from convworks.data.labels import Labels
 from convworks.data.decode.load import Loaded
-from convworks.data.sources.row import arrow
+from convworks.data.labels import Labels
 from convworks.data.source import Source
+from convworks.data.sources.row import arrow
 from convworks.errors import visible
+from convworks.files import write_bytes
 from convworks.inference.features import features, named_pool
 from convworks.inference.predictor import Predictor, choose_split
-from convworks.files import write_bytes
 
 
 @dataclass(frozen=True, kw_only=True)

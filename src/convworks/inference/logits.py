@@ -14,8 +14,8 @@ from convworks.data.batches import normalise
 from convworks.data.decode.images import Images, ahead, fetchers, take
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import RunError
-from convworks.tasks.task import ONE, Task
 from convworks.layers.mode import evaluating
+from convworks.tasks.task import ONE, Task
 
 # Pixels at a time: activations stay in a processor's cache, and fill a GPU. A batch is read by all weights, however,
 # which are more than the cache holds: of large images at least a few are computed together, while memory allows it.

@@ -20,35 +20,36 @@ from convworks.bundle.bundle import Bundle, load_bundle
 from convworks.bundle.pretrained import locate
 from convworks.console import counting
 from convworks.data.decode.any_image import Images, OneImage, list_images, read_image
-from convworks.data.labels import Labels, finder, present
 from convworks.data.decode.load import load_images
 from convworks.data.decode.load_files import load_image
 from convworks.data.decode.preprocess import needed, to_input
 from convworks.data.decode.quiet import quiet
-from convworks.data.source import Source, Split, open_source
+from convworks.data.labels import Labels, finder, present
+from convworks.data.source import Source, Split
+from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TEST, TRAIN, VALIDATION
 from convworks.errors import ConvworksError, InputError, RunError
+from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory
 from convworks.inference.features import features, named_pool
 from convworks.inference.logits import finite, probabilities
 from convworks.inference.protocol import CENTER, named
 from convworks.inference.reconstruct import look, reconstruct, to_bytes
-from convworks.tasks.reconstruction import Reconstructions
+from convworks.inference.test_time_views import Cost, counter, prepared, probabilities_by
+from convworks.layers.cut import default_cut
+from convworks.layers.network import Network
+from convworks.layers.normalisation.folded import folded
+from convworks.models.transfer.adapted import makes_logits
 from convworks.tasks.multi_label import THRESHOLD, Predicted, make_predictions
+from convworks.tasks.reconstruction import Reconstructions
 from convworks.tasks.summary import summary
 from convworks.tasks.task import task
-from convworks.inference.test_time_views import Cost, counter, prepared, probabilities_by
-from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory
-from convworks.layers.cut import default_cut
-from convworks.layers.normalisation.folded import folded
-from convworks.layers.network import Network
-from convworks.models.transfer.adapted import makes_logits
 
 PIECE = 256  # files decoded at a time
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A loaded bundle on a device; `network` is its network made ready for prediction (layers/normalisation/folded.py)."""
+    """A loaded bundle on a device; `network` is made ready for prediction (layers/normalisation/folded.py)."""
 
     bundle: Bundle
     network: nn.Module

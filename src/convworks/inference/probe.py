@@ -14,15 +14,15 @@ from jaxtyping import Float32, Int64
 
 from convworks.console import counting
 from convworks.data.config import DataConfig
-from convworks.data.split.folds import divide
 from convworks.data.decode.images import open_images
 from convworks.data.decode.load import Loaded
 from convworks.data.source import Source, require_train
+from convworks.data.split.folds import divide
 from convworks.errors import InputError
 from convworks.inference.features import features, named_pool
-from convworks.metrics.classification import wilson_interval
 from convworks.inference.predictor import Predictor
 from convworks.layers.cut import places
+from convworks.metrics.classification import wilson_interval
 
 #: Inverse strengths of regularisation among which validation chooses, from the strongest on.
 COSTS = (1e-3, 1e-2, 1e-1, 1.0)

@@ -11,16 +11,16 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor, nn
 
+from convworks.data.augment.corruption import corrupt, fixed_key
 from convworks.data.batches import normalise
 from convworks.data.config import Corruption
-from convworks.data.augment.corruption import corrupt, fixed_key
 from convworks.data.decode.images import Images, ahead, fetchers, take
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import InputError
 from convworks.inference.logits import ALL, batch_size, finite
+from convworks.layers.mode import evaluating
 from convworks.tasks.reconstruction import Pictures, Reconstructions
 from convworks.tasks.task import squared_errors
-from convworks.layers.mode import evaluating
 
 #: How many images a report shows, and how many of the worst.
 EXAMPLES, WORST = 20, 10

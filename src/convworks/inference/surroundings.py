@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from convworks.data.decode.images import open_images
-from convworks.data.labels import told
 from convworks.data.decode.load import Loaded
+from convworks.data.labels import told
 from convworks.data.source import Source, Split
 from convworks.errors import InputError
 from convworks.inference.features import features

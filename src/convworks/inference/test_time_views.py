@@ -14,19 +14,19 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from convworks.data.batches import normalise
+from convworks.data.cache.memory import processors
 from convworks.data.decode.images import ahead
 from convworks.data.decode.load import load_picture
 from convworks.data.decode.load_files import Progress
-from convworks.data.cache.memory import processors
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Split
 from convworks.errors import InputError
 from convworks.inference.logits import batch_size, finite
 from convworks.inference.protocol import Image, Protocol, largest, views
-from convworks.tasks.task import ONE, Task
 from convworks.layers.fully_convolutional import fully_convolutional
 from convworks.layers.network import Network
 from convworks.models.analysis.count import count
+from convworks.tasks.task import ONE, Task
 
 PIECE = 64  # images whose views are sorted into batches together
 

@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convworks.errors import InputError
+from convworks.layers.heads.rbf import RBF
 from convworks.layers.mode import evaluating
 from convworks.layers.network import Network
-from convworks.layers.pooling.pool import PoolTo
-from convworks.layers.heads.rbf import RBF
 from convworks.layers.normalisation.scale import Scale
+from convworks.layers.pooling.pool import PoolTo
 from convworks.layers.squash import ScaledTanh
 
 POOLS = (PoolTo, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)

@@ -1,1 +1,1 @@
-"""TODO losses."""
+"""Losses as functions of (outputs, targets), with their configurations."""

@@ -1,1 +1,1 @@
-"""TODO metrics."""
+"""Metrics as pure functions of targets and predictions; intervals, ranking, calibration."""

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Int64
-
-from convworks.csv_files import write_csv
-from convworks.tasks.classification import Predictions, decimals
+from jaxtyping import Float32, Float64, Int64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,25 +44,3 @@ def label_errors(labels: Int64[np.ndarray, " n"], probabilities: Float32[np.ndar
     margins = (highest - own)[found]
     order = np.argsort(-margins, kind="stable")
     return LabelErrors(samples=found[order], margins=margins[order], thresholds=thresholds)
-
-
-def write_label_errors(
-    path: Path, found: LabelErrors, predictions: Predictions, agreeing: Float[np.ndarray, " a"] | Sequence[float]
-) -> None:
-    """Write path, label, predicted, probability, margin, neighbours; one row a candidate, the first suspect first.
-
-    `neighbours` is the share of the nearest images that have the predicted class, empty where that was not looked up
-    (`agreeing` may be shorter than the candidates).
-    """
-    samples = found.samples.tolist()
-    shares = [f"{share:.6g}" for share in agreeing]
-    columns = (
-        [predictions.names[i] for i in samples],
-        [predictions.classes[predictions.labels[i]] for i in samples],
-        [predictions.classes[predictions.predicted[i]] for i in samples],
-        decimals(predictions.confidence[samples]),
-        decimals(found.margins.astype(np.float32)),
-        shares + [""] * (len(samples) - len(shares)),
-    )
-    header = ["path", "label", "predicted", "probability", "margin", "neighbours"]
-    write_csv(path, header, zip(*columns, strict=True))

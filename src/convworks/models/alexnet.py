@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from convworks.layers.blank import blank
-from convworks.layers.heads.classifier import Hidden, classifier, drops_inputs, drops_outputs
 from convworks.layers.draw import he_normal
-from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
+from convworks.layers.heads.classifier import Hidden, classifier, drops_inputs, drops_outputs
 from convworks.layers.network import Network
+from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
 from convworks.models.catalogue import Facts, Printed, Shape
 from convworks.models.published.peers import Peer
 

@@ -11,8 +11,8 @@ from torch import nn
 from convworks.layers.blank import blank
 from convworks.layers.branches import Branches, Conv, Convolution, channels, normalised, path, rectified
 from convworks.layers.draw import he_normal
-from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
 from convworks.layers.network import Auxiliary, Network
+from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
 from convworks.layers.pooling.pool import PoolTo
 from convworks.layers.pooling.pool_at_least import PoolAtLeast
 from convworks.models.catalogue import Facts, Printed, Shape

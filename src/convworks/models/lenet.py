@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from convworks.layers.heads.rbf import RBF
 from convworks.layers.network import Network
 from convworks.layers.partial import PartialConv2d
 from convworks.layers.pooling.pool import PoolTo
-from convworks.layers.heads.rbf import RBF
 from convworks.layers.squash import ScaledTanh, Subsample
 from convworks.models.catalogue import Facts, Shape
 

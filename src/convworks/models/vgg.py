@@ -11,10 +11,10 @@ from torch import nn
 
 from convworks.layers.blank import blank
 from convworks.layers.branches import Conv, Convolution, rectified
-from convworks.layers.heads.classifier import classifier, drops_outputs
 from convworks.layers.draw import glorot_uniform
-from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
+from convworks.layers.heads.classifier import classifier, drops_outputs
 from convworks.layers.network import Network
+from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
 from convworks.models.catalogue import Facts, Printed, Shape
 from convworks.models.published.peers import Keys, Peer
 

@@ -22,9 +22,7 @@ from numpy.typing import ArrayLike
 
 from convworks.errors import InputError, nearest
 from convworks.ops import fully_connected
-from convworks.ops.activation import relu
-from convworks.ops.activation import sigmoid
-from convworks.ops.activation import tanh
+from convworks.ops.activation import relu, sigmoid, tanh
 from convworks.ops.arrays import Array, TooLargeError, floats
 from convworks.ops.initialiser import Initialiser, by_name, gaussian
 from convworks.ops.whole import Whole, whole

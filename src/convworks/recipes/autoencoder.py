@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from convworks.data.config import DataConfig, Masking, SaltAndPepper
+from convworks.losses.config import PixelCrossEntropy, SquaredError
 from convworks.models.config import ModelConfig, Start
 from convworks.training.config import Pretraining, RunConfig, TrainingConfig
-from convworks.losses.config import PixelCrossEntropy, SquaredError
 from convworks.training.optimizers.config import SGD, Adam
 from convworks.training.schedules.config import OneCycle
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from convworks.data.config import AugmentConfig, DataConfig
+from convworks.losses.config import CrossEntropy
 from convworks.models.config import ModelConfig
 from convworks.training.config import RunConfig, TrainingConfig
-from convworks.losses.config import CrossEntropy
 from convworks.training.schedules.config import OneCycle
 
 

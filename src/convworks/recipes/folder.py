@@ -5,9 +5,9 @@ from __future__ import annotations
 from convworks.data.config import AugmentConfig, DataConfig, Fit
 from convworks.data.decode.shape import Headers, ImageShape, cuts_much, image_shape, read_headers
 from convworks.data.source import Source, require_train
+from convworks.losses.config import CrossEntropy
 from convworks.models.config import ModelConfig
 from convworks.training.config import RunConfig, TrainingConfig
-from convworks.losses.config import CrossEntropy
 from convworks.training.schedules.config import OneCycle
 
 # Photographs are brought to this many pixels: small enough for a processor without a GPU.

@@ -20,9 +20,9 @@ On a small set weights that are averaged over 10,000 steps stay those of the beg
 from __future__ import annotations
 
 from convworks.data.config import AugmentConfig, DataConfig
+from convworks.losses.config import CrossEntropy
 from convworks.models.config import ModelConfig, Start
 from convworks.training.config import Clip, RunConfig, TrainingConfig
-from convworks.losses.config import CrossEntropy
 from convworks.training.optimizers.config import SGD, RMSProp
 from convworks.training.schedules.config import Exponential, Plateau
 

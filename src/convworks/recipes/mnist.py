@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from convworks.config import override
 from convworks.data.config import AffineConfig, AugmentConfig, DataConfig, ElasticConfig
+from convworks.losses.config import CrossEntropy, PenaltyLoss
 from convworks.models.config import ModelConfig
 from convworks.training.config import RunConfig, TrainingConfig
-from convworks.losses.config import CrossEntropy, PenaltyLoss
 from convworks.training.optimizers.config import AdamW, Muon
 from convworks.training.schedules.config import OneCycle
 

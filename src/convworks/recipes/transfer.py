@@ -13,9 +13,9 @@ from convworks.models.config import ModelConfig, Start
 from convworks.models.transfer.head_config import HEADS, MACHINES
 from convworks.recipes.folder import default as from_scratch
 from convworks.training.config import RunConfig
-from convworks.training.svm.config import machine_training
 from convworks.training.optimizers.config import AdamW
 from convworks.training.schedules.config import OneCycle
+from convworks.training.svm.config import machine_training
 
 if TYPE_CHECKING:
     from convworks.data.decode.preprocess import Preprocessing

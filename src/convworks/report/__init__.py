@@ -1,1 +1,1 @@
-"""TODO report."""
+"""Pages: a run's report, its errors, comparisons."""

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from convworks.csv_files import write_csv
+from convworks.csv_files import decimals, write_csv
 from convworks.data.labels import finder, nfc
 from convworks.errors import InputError
 from convworks.metrics import compare as paired
 from convworks.metrics.classification import wilson_interval
-from convworks.tasks.classification import decimals
-from convworks.tasks.multi_label import Predicted, SeveralPredictions
 from convworks.metrics.slices import PATH, read_rows
+from convworks.tasks.multi_label import Predicted, SeveralPredictions
 
 #: What predictions.csv writes beside the paths: of images with one label, or with any number.
 ONE = ("label", "predicted", "probability", "correct")

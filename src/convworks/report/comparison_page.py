@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from convworks.report import page
 from convworks.charts.lettering import shorten
-from convworks.report.mistakes import as_picture, tile_uri, tiny
+from convworks.files import write_bytes
+from convworks.report import page
 from convworks.report.comparison import Answers, Pair
+from convworks.report.mistakes import as_picture, tile_uri, tiny
 from convworks.report.report import PAGE
 from convworks.report.slice_page import written
-from convworks.files import write_bytes
 
 #: At most so many pictures of either kind.
 MOST = 24

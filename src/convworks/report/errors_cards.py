@@ -11,11 +11,11 @@ from convworks.data.decode.images import open_images, take
 from convworks.data.decode.load import Loaded
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Split
+from convworks.inference.surroundings import Surroundings
 from convworks.report.errors_page import Card, Near, Picture
 from convworks.report.mistakes import as_picture, tile_uri, tiny
 from convworks.report.page import percent
 from convworks.tasks.multi_label import Predicted, SeveralPredictions
-from convworks.inference.surroundings import Surroundings
 
 #: Longest side of a neighbour's picture, in pixels.
 SMALL = 128

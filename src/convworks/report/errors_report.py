@@ -12,17 +12,18 @@ import numpy as np
 from convworks.data.source import Source
 from convworks.data.sources.split_names import TRAIN
 from convworks.errors import InputError
+from convworks.files import write_bytes
+from convworks.inference.predictor import Predictor
+from convworks.inference.seen import seen
+from convworks.inference.surroundings import Surroundings, surroundings
+from convworks.metrics.label_errors import LabelErrors, label_errors
 from convworks.report import errors_page
 from convworks.report.errors_cards import make_cards
 from convworks.report.errors_page import Card, Group
-from convworks.metrics.label_errors import LabelErrors, label_errors, write_label_errors
-from convworks.tasks.classification import Predictions
-from convworks.inference.predictor import Predictor
+from convworks.report.label_errors import write_label_errors
 from convworks.report.report import PAGE
-from convworks.inference.seen import seen
+from convworks.tasks.classification import Predictions
 from convworks.tasks.multi_label import Predicted
-from convworks.inference.surroundings import Surroundings, surroundings
-from convworks.files import write_bytes
 
 #: At most so many errors are shown, of them at most so many that are perhaps mislabelled.
 SHOWN, SUSPECTS = 60, 36

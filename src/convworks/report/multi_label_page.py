@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from convworks.charts.lettering import shorten
-from convworks.report.page import FOLDED_ABOVE, Facts, figure_tiles, large, missing, notes, percent
 from convworks.metrics.multi_label import average_precisions, per_class
+from convworks.report.page import FOLDED_ABOVE, Facts, figure_tiles, large, missing, notes, percent
 from convworks.tasks.multi_label import THRESHOLD, SeveralPredictions
 
 NAMES = ("AP", "precision", "recall", "F1", "found", "missed", "wrong", "images")

@@ -13,22 +13,20 @@ import numpy as np
 from jaxtyping import UInt8
 
 from convworks.charts import confusion as figures
-from convworks.report import mistakes
-from convworks.report import page
 from convworks.charts import ranking as ranking_figure
-from convworks.report import reconstruction_page
-from convworks.report import multi_label_page as several_page
-from convworks.report import slice_page
 from convworks.charts.curves import curves
-from convworks.metrics.classification import calibration, confusion_matrix
-from convworks.tasks.classification import Predictions
 from convworks.charts.raster import to_png
-from convworks.tasks.reconstruction import Reconstructions
-from convworks.tasks.multi_label import Predicted, SeveralPredictions
-from convworks.metrics.slices import Slices
-from convworks.tasks.summary import summary
 from convworks.charts.svg import to_svg
 from convworks.files import write_bytes
+from convworks.metrics.classification import calibration, confusion_matrix
+from convworks.metrics.ranking import asked, one_against_rest
+from convworks.metrics.slices import Slices
+from convworks.report import mistakes, page, reconstruction_page, slice_page
+from convworks.report import multi_label_page as several_page
+from convworks.tasks.classification import Predictions
+from convworks.tasks.multi_label import Predicted, SeveralPredictions
+from convworks.tasks.reconstruction import Reconstructions
+from convworks.tasks.summary import summary
 
 PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -229,7 +227,13 @@ def _classes(folder: Path, predictions: Predictions) -> list[Part]:
 
 def _ranking(folder: Path, predictions: Predicted) -> list[Part]:
     """Tell how well the probabilities put each class before the others; that is also written as ranking.png."""
-    found = ranking_figure.ranking(predictions)
+    k = len(predictions.classes)
+    if isinstance(predictions, SeveralPredictions):
+        kinds, labels = list(range(k)), predictions.labels
+    else:
+        kinds, labels = asked(k), one_against_rest(predictions.labels, k)
+    names = [predictions.classes[i] for i in kinds]
+    found = ranking_figure.ranking(names, predictions.probabilities[:, kinds], labels[:, kinds])
     if found is None:
         return []
     drawing = ranking_figure.draw(found)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from convworks.report.page import percent
 from convworks.metrics.slices import Slices
+from convworks.report.page import percent
 
 NOTE = (
     "The images of each value against those of all others. p: how often chance alone makes such a difference "

@@ -1,1 +1,1 @@
-"""TODO tasks."""
+"""What is asked of a network: one file a task."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from convworks.csv_files import write_csv
+from convworks.csv_files import decimals, write_csv
 from convworks.errors import InputError, RunError
 
 #: Above so many classes predictions.csv keeps only the predicted class's probability.
@@ -113,8 +113,3 @@ def check(
             "look for NaN in the training loss",
         )
     return where
-
-
-def decimals(values: Float32[np.ndarray, " n"]) -> list[str]:
-    """Write numbers as text."""
-    return [f"{value:.6g}" for value in values.tolist()]

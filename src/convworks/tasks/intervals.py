@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float
 from convworks.metrics import weighted
 from convworks.metrics.bootstrap import RESAMPLES, Counts, Interval, Values, bootstrap
 from convworks.metrics.classification import SMALLEST, calibration_bins
-from convworks.tasks.classification import Predictions
 from convworks.metrics.ranking import asked, one_against_rest
+from convworks.tasks.classification import Predictions
 from convworks.tasks.multi_label import SeveralPredictions
 
 #: With more samples times classes the samples are drawn less often, down to FEWEST times: it shall take a second.

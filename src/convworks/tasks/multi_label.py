@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
-from convworks.csv_files import write_csv
+from convworks.csv_files import decimals, write_csv
 from convworks.data.labels import SEPARATOR, Labels, is_several, told
 from convworks.errors import InputError
-from convworks.tasks.classification import CSV_CLASSES, Predictions, check, decimals
+from convworks.tasks.classification import CSV_CLASSES, Predictions, check
 
 #: A class of at least this probability is an answer.
 THRESHOLD = 0.5

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from convworks.csv_files import write_csv
+from convworks.csv_files import decimals, write_csv
 from convworks.data.config import Corruption, Gaussian
-from convworks.tasks.classification import decimals
 
 
 @dataclass(frozen=True, kw_only=True)

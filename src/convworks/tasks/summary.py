@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from convworks.tasks import intervals
-from convworks.metrics import ranking
 from convworks.metrics import multi_label as several_metrics
+from convworks.metrics import ranking
 from convworks.metrics.classification import (
     balanced_accuracy,
     calibration,
@@ -17,9 +16,10 @@ from convworks.metrics.classification import (
     top_k_accuracy,
     wilson_interval,
 )
+from convworks.tasks import intervals
 from convworks.tasks.classification import Predictions
-from convworks.tasks.reconstruction import Reconstructions, figures
 from convworks.tasks.multi_label import Predicted, SeveralPredictions
+from convworks.tasks.reconstruction import Reconstructions, figures
 
 #: Why a figure is None, or not among the others.
 ONE_CLASS = "not defined: all samples are of one class"

@@ -7,9 +7,6 @@ import numpy as np
 from convworks.data.labels import is_several, told
 from convworks.data.source import Source
 from convworks.errors import InputError
-from convworks.models import MAKERS, family
-from convworks.models.config import ModelConfig
-from convworks.training.config import IMAGES, ONE, SEVERAL, Metric, RunConfig
 from convworks.losses.config import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -18,6 +15,9 @@ from convworks.losses.config import (
     PixelCrossEntropy,
     SquaredError,
 )
+from convworks.models import MAKERS, family
+from convworks.models.config import ModelConfig
+from convworks.training.config import IMAGES, ONE, SEVERAL, Metric, RunConfig
 
 REMEDY = "--set training.loss.kind=binary_cross_entropy"
 #: Losses that compare images.

@@ -9,8 +9,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 from convworks.config import Config
 from convworks.data.config import AugmentConfig, Corruption, DataConfig
 from convworks.hardware import DEVICES, is_device
-from convworks.models.config import ModelConfig
 from convworks.losses.config import CrossEntropy, LossConfig
+from convworks.models.config import ModelConfig
 from convworks.training.optimizers.config import SGD, Optimizer
 from convworks.training.schedules.config import Schedule, Warmup
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from convworks.data.config import Corruption, Gaussian, Masking
 from convworks.errors import InputError
-from convworks.tasks.task import Task, itself
 from convworks.layers.network import Network
-from convworks.losses.functions import Loss
 from convworks.losses.config import LossConfig, PixelCrossEntropy, SquaredError
+from convworks.losses.functions import Loss
+from convworks.tasks.task import Task, itself
 
 
 class Innermost(NamedTuple):

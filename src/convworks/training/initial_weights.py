@@ -14,8 +14,8 @@ from convworks.layers.initialise import initialise, unit_variance
 from convworks.layers.normalisation.whitening import Whitening
 from convworks.models.config import ModelConfig
 from convworks.ops.initialiser import by_name
-from convworks.training.warm_start import grow, place_of
 from convworks.training.run_data import Material
+from convworks.training.warm_start import grow, place_of
 
 UNIT_VARIANCE = "unit_variance"
 IMAGES = 64  # that unit variance is fitted to

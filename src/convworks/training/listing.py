@@ -13,9 +13,9 @@ from convworks import locks
 from convworks.errors import InputError
 from convworks.metrics.headline import figure, main, share
 from convworks.training import folder as run_folder
+from convworks.training.checkpoints.resume import differences
 from convworks.training.checkpoints.state import read_state, steps
 from convworks.training.config import METRICS
-from convworks.training.checkpoints.resume import differences
 
 REMEDY = "leave it out, or move it away"
 MOST_ENTRIES = 200_000  # of folders that are looked through

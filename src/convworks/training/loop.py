@@ -15,16 +15,16 @@ from convworks.data.batches import Batch, Samples, batches, normalise, steps_per
 from convworks.data.config import Corruption
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import RunError
-from convworks.tasks.task import Task
 from convworks.hardware import seed_torch
+from convworks.losses.functions import Loss, batch_loss
+from convworks.tasks.task import Task
+from convworks.training.clipping import average_decay, clip, largest_gradients, move_average
 from convworks.training.config import RunConfig
 from convworks.training.freeze import NOTHING, Freezing, hold
-from convworks.losses.functions import Loss, batch_loss
 from convworks.training.optimizers.update import update
 from convworks.training.progress import Progress
 from convworks.training.resolution import resize, size_at
 from convworks.training.schedules.schedule import Clock, learning_rate
-from convworks.training.clipping import average_decay, clip, largest_gradients, move_average
 from convworks.training.world import ALONE, Forward, World
 
 POINTS = 100  # of the curve of training

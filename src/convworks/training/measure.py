@@ -8,8 +8,8 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from convworks.data.batches import targets
-from convworks.metrics import multi_label as several_metrics
 from convworks.inference.logits import logits
+from convworks.metrics import multi_label as several_metrics
 from convworks.tasks.multi_label import THRESHOLD
 from convworks.training.loop import Setup
 

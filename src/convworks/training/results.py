@@ -13,19 +13,19 @@ from convworks.bundle.bundle import Bundle, save_bundle
 from convworks.config import to_json
 from convworks.console import clock
 from convworks.data.decode.images import take
-from convworks.metrics.headline import NAMES, main, reached
 from convworks.inference.logits import probabilities
 from convworks.inference.reconstruct import look
-from convworks.tasks.reconstruction import Reconstructions
-from convworks.report.report import ReportContent, write_report
 from convworks.inference.seen import IMAGES, images_of
-from convworks.tasks.multi_label import Predicted, make_predictions
-from convworks.tasks.summary import summary
 from convworks.layers.normalisation.folded import folded
+from convworks.metrics.headline import NAMES, main, reached
+from convworks.report.report import ReportContent, write_report
+from convworks.tasks.multi_label import Predicted, make_predictions
+from convworks.tasks.reconstruction import Reconstructions
+from convworks.tasks.summary import summary
 from convworks.training.loop import Setup
-from convworks.training.svm.head import is_machine
-from convworks.training.run_data import Material
 from convworks.training.progress import Progress, Row
+from convworks.training.run_data import Material
+from convworks.training.svm.head import is_machine
 
 
 def finish(

@@ -18,35 +18,36 @@ import torch
 from convworks import files, hardware
 from convworks.console import downloading, say
 from convworks.data.batches import steps_per_epoch
-from convworks.data.labels import count as label_counts
 from convworks.data.inspect.remarks import remarks
-from convworks.data.source import Source, open_source
+from convworks.data.labels import count as label_counts
+from convworks.data.source import Source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError, RunError
-from convworks.tasks.task import IMAGES, task
 from convworks.layers.heads.kernel_machine import make_room
 from convworks.layers.normalisation.synchronised import synchronise
+from convworks.losses.functions import Loss, loss_function, outputs
 from convworks.models.analysis.count import count
+from convworks.tasks.task import IMAGES, task
 from convworks.training import display, folder
 from convworks.training.checkpoints import store as checkpoint
-from convworks.training.initial_weights import begin, placed
+from convworks.training.checkpoints.recorder import NETWORK, Recorder, RunInterruptedError, recorded, restore
+from convworks.training.checkpoints.resume import check_same, differences, refuse_differences
 from convworks.training.checkpoints.state import steps
+from convworks.training.compatibility import makes_images
 from convworks.training.config import RunConfig
-from convworks.training.results import finish
 from convworks.training.freeze import freezing, rate_factors
 from convworks.training.greedy import CODES, greedy_loss, greedy_outputs, is_deep, outer
+from convworks.training.initial_weights import begin, placed
 from convworks.training.loop import Events, Setup, Several, fit
-from convworks.losses.functions import Loss, loss_function, outputs
-from convworks.training.svm.head import check_machine, fit_machine, is_machine
-from convworks.training.run_data import Material, fingerprint, gather
 from convworks.training.measure import measure
 from convworks.training.measure_images import measure_codes, measure_images
 from convworks.training.optimizers.update import check_single, initial_state, trainable
 from convworks.training.progress import Progress, Row
-from convworks.training.checkpoints.recorder import NETWORK, Recorder, RunInterruptedError, recorded, restore
 from convworks.training.resolution import check_resolutions
-from convworks.training.checkpoints.resume import check_same, differences, refuse_differences
+from convworks.training.results import finish
+from convworks.training.run_data import Material, fingerprint, gather
 from convworks.training.schedules.schedule import check_schedule
-from convworks.training.compatibility import makes_images
+from convworks.training.svm.head import check_machine, fit_machine, is_machine
 from convworks.training.tracking.tracking import check_tracking, tracked
 from convworks.training.world import Forward, World, joined
 

@@ -18,21 +18,22 @@ from convworks.data.batches import Samples, steps_per_epoch
 from convworks.data.config import DataConfig, Decoding
 from convworks.data.decode.damaged import Usable, leave_out, refuse
 from convworks.data.decode.floats import decoding_of, floats_note, has_floats
-from convworks.data.split.folds import divide
 from convworks.data.decode.images import Decoded, Images, open_images
 from convworks.data.decode.load import Loaded
-from convworks.data.place import byte_size
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.shape import Headers, fit_note, frames_note, image_shape, main_split, read_headers
-from convworks.data.source import Source, located, require_train
+from convworks.data.place import byte_size
+from convworks.data.source import Source, require_train
+from convworks.data.sources.open import located
 from convworks.data.sources.unlabelled import divide_unlabelled, without_labels
+from convworks.data.split.folds import divide
 from convworks.errors import InputError
 from convworks.layers.network import Network
-from convworks.models.transfer.adapted import assemble, makes_logits
 from convworks.models.catalogue import Shape, facts
+from convworks.models.transfer.adapted import assemble, makes_logits
+from convworks.training.compatibility import check_suited, makes_images
 from convworks.training.config import RunConfig
 from convworks.training.warm_start import normalisation
-from convworks.training.compatibility import check_suited, makes_images
 
 LARGEST = 224  # images of different sizes become squares of at most this side, where the recipe does not say
 

@@ -9,8 +9,8 @@ from convworks.bundle.bundle import Bundle, load_bundle
 from convworks.errors import InputError
 from convworks.layers.cut import check_cut, default_cut
 from convworks.layers.network import Network
-from convworks.models.transfer.adapted import kept_parts, layers_kept, makes_logits
 from convworks.models.catalogue import facts
+from convworks.models.transfer.adapted import kept_parts, layers_kept, makes_logits
 
 
 class Found(NamedTuple):

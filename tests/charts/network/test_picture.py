@@ -18,10 +18,10 @@ from convworks.charts.network.picture import network_picture
 from convworks.charts.raster import DENSITY, MARGIN, to_png
 from convworks.charts.svg import DARK, svg_file, to_svg
 from convworks.models import NAMES
-from convworks.models.catalogue import create, example
 from convworks.models.analysis.meta import without_values
 from convworks.models.analysis.outline import outline
 from convworks.models.analysis.trace import trace
+from convworks.models.catalogue import create, example
 
 # The longest are drawn like the others of their family, with other numbers, from an outline that takes seconds.
 LONGEST = re.compile(r"(resnet|plain)(56|1..|1202)(_v1_5)?")

@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy import stats
 
+from convworks.data.augment.mix import Mixture, draw_mixture, mix
 from convworks.data.augment.pixels import cutout
 from convworks.data.config import AugmentConfig
-from convworks.data.augment.mix import Mixture, draw_mixture, mix
 
 
 def drawn(config: AugmentConfig, count: int = 2000) -> list[Mixture]:

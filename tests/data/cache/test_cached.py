@@ -17,14 +17,14 @@ import torch
 from PIL import Image
 
 import convworks
-from convworks.data.cache import store as cache
 from convworks.data.cache import cached
+from convworks.data.cache import store as cache
 from convworks.data.decode import load_files
 from convworks.data.decode.load import load_images, load_split
 from convworks.data.decode.load_files import load_image
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.source import Split
 from convworks.data.decode.statistics import mean_std
+from convworks.data.source import Split
 from convworks.errors import InputError
 
 WANT = Preprocessing(size=(12, 10), channels=3, fit="crop", mean=(0.5,) * 3, std=(0.5,) * 3)

@@ -11,16 +11,16 @@ import pytest
 import torch
 from PIL import Image
 
-from convworks.data.cache import store as cache
-from convworks.data.cache import cached
 from convworks.data.batches import Samples, batches
+from convworks.data.cache import cached
+from convworks.data.cache import store as cache
+from convworks.data.cache.on_disk import OnDisk
 from convworks.data.config import AugmentConfig
-from convworks.data.sources.folder import open_folder
 from convworks.data.decode.images import fetchers, take
 from convworks.data.decode.load import load_images, load_split
-from convworks.data.cache.on_disk import OnDisk
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Split
+from convworks.data.sources.folder import open_folder
 from convworks.errors import RunError
 
 WANT = Preprocessing(size=(80, 90), channels=3, fit="crop", mean=(0.5,) * 3, std=(0.2,) * 3)

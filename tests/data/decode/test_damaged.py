@@ -10,11 +10,12 @@ from PIL import Image
 
 import convworks
 from convworks.data.cache import store as cache
-from convworks.data.decode import damaged
 from convworks.data.config import AugmentConfig, DataConfig
+from convworks.data.decode import damaged
 from convworks.data.decode.damaged import leave_out
-from convworks.data.source import Source, open_source
 from convworks.data.inspect.variations import plan
+from convworks.data.source import Source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 
 

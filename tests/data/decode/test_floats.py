@@ -11,7 +11,8 @@ from PIL import Image
 from convworks.data.config import DECODING, MAX_PIXELS, DataConfig
 from convworks.data.decode.floats import decoding_of, float_range, floats_note, has_floats
 from convworks.data.decode.shape import main_split, read_headers
-from convworks.data.source import Source, open_source
+from convworks.data.source import Source
+from convworks.data.sources.open import open_source
 
 
 def write(path: Path, greatest: float) -> Path:

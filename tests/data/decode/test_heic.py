@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from convworks.data.decode import heic
-from convworks.data.sources import image_names
 from convworks.data.decode.decode import decode, probe
 from convworks.data.decode.heic import is_heic_content
-from convworks.data.source import open_source
+from convworks.data.sources import image_names
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 
 HEADS = {

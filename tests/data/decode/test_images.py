@@ -13,11 +13,11 @@ from PIL import Image
 import convworks
 from convworks.data.batches import Part, Samples, batches
 from convworks.data.config import AugmentConfig
-from convworks.data.sources.folder import open_folder
 from convworks.data.decode.images import Decoded, Images, ahead, open_images, take
 from convworks.data.decode.load import Loaded, load_images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Source
+from convworks.data.sources.folder import open_folder
 from convworks.errors import InputError
 
 SHAPE = Preprocessing(size=(12, 14), channels=3, fit="crop", mean=(0.5,) * 3, std=(0.25,) * 3)

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from convworks.data.cache.memory import processors
 from convworks.data.decode.decode import open_image
 from convworks.data.decode.jpeg import DamagedError, decode_jpeg, scale_of
 from convworks.data.decode.load_files import decode_files, each, load_image
-from convworks.data.cache.memory import processors
 from convworks.data.decode.preprocess import Preprocessing, crop_box
 from convworks.errors import InputError
 

@@ -13,8 +13,8 @@ from convworks.data.decode.decode import decode, read_array
 from convworks.data.decode.load import load_images
 from convworks.data.decode.load_files import load_image
 from convworks.data.decode.preprocess import Preprocessing, fit_image, to_input
-from convworks.data.source import Split
 from convworks.data.decode.statistics import mean_std
+from convworks.data.source import Split
 from convworks.errors import InputError
 
 RNG = np.random.default_rng(0)

@@ -23,7 +23,7 @@ from convworks.data.decode.shape import (
     main_split,
     read_headers,
 )
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 
 sides = st.integers(2, 30)

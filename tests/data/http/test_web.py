@@ -13,9 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convworks.data.http import paced
-from convworks.data.http import remote
-from convworks.data.http import web
+from convworks.data.http import paced, remote, web
 from convworks.data.http.download import fetch
 from convworks.data.http.redirect import objection
 from convworks.data.http.remote import read_all, read_range

@@ -13,7 +13,8 @@ from convworks.cli.main import run
 from convworks.data import place
 from convworks.data.inspect.duplicates import END, Duplicate, duplicates, told_duplicates
 from convworks.data.shards.pack import pack
-from convworks.data.source import Source, Split, open_source
+from convworks.data.source import Source, Split
+from convworks.data.sources.open import open_source
 
 #: Contents that differ in size, in the beginning alone, and in the end alone.
 CONTENTS = (b"", b"a", b"b", b"a" * (END + 1), b"b" + b"a" * END, b"a" * END + b"b")

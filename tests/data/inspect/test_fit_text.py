@@ -7,10 +7,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convworks.charts.lettering import fit, text_width
 from convworks.data.inspect.fit_text import LEAST, LONGEST, fitted, shorten
 from convworks.data.inspect.sheet import write_contact_sheet
 from convworks.data.source import Source, Split
-from convworks.charts.lettering import fit, text_width
 
 WIDTHS = {"i": 1.0, "…": 4.0}  # of other letters 3
 

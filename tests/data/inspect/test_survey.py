@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from convworks.data.inspect.sheet import TILE, write_contact_sheet
-from convworks.data.source import Source, Split, open_source
 from convworks.data.inspect.survey import survey
+from convworks.data.source import Source, Split
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 
 

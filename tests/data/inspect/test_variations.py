@@ -12,8 +12,8 @@ from PIL import Image
 from convworks.data.batches import Samples, batches
 from convworks.data.config import AugmentConfig, DataConfig, JitterConfig
 from convworks.data.decode.load import load_images
-from convworks.data.source import Source, Split
 from convworks.data.inspect.variations import choose, plan, vary, write_variation_sheet
+from convworks.data.source import Source, Split
 from convworks.errors import InputError
 
 

@@ -18,11 +18,12 @@ from serving import serving
 from convworks.data.batches import Part, Samples, batches
 from convworks.data.config import AugmentConfig
 from convworks.data.decode.load import load_images
-from convworks.data.shards.pack import pack
-from convworks.data.place import byte_size, read_bytes
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.shape import image_shape, read_headers
-from convworks.data.source import Source, Split, open_source, with_validation
+from convworks.data.place import byte_size, read_bytes
+from convworks.data.shards.pack import pack
+from convworks.data.source import Source, Split, with_validation
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 from convworks.training.run_data import fingerprint
 

@@ -15,12 +15,12 @@ from serving import serving
 
 from convworks.data.decode.decode import decode
 from convworks.data.decode.load import load_images
-from convworks.data.shards.pack import pack
-from convworks.data.place import read_bytes
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.shards.names import expand
-from convworks.data.source import located, open_source
+from convworks.data.place import read_bytes
 from convworks.data.shards.byte_range import Stretch
+from convworks.data.shards.names import expand
+from convworks.data.shards.pack import pack
+from convworks.data.sources.open import located, open_source
 from convworks.errors import InputError, RunError
 from convworks.signed import sealed
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convworks.data.sources.cifar import open_archive
 from convworks.data.shards.tar_index import index_tar
 from convworks.data.shards.tar_members import BLOCK, tar_members
+from convworks.data.sources.cifar import open_archive
 from convworks.errors import InputError
 
 LONG = "y" * 150

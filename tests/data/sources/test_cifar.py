@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convworks.data.source import Source
 from convworks.data.sources import cifar
-from convworks.data.source import Source, open_source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 
 COUNT = 20

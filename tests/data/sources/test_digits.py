@@ -44,7 +44,7 @@ def test_test_set_is_a_stratified_fifth_and_fixed() -> None:
 
 
 def test_opening_imports_neither_torch_nor_sklearn() -> None:
-    program = "import sys; from convworks.data.source import open_source; open_source('digits'); " + (
+    program = "import sys; from convworks.data.sources.open import open_source; open_source('digits'); " + (
         "print([name for name in ('torch', 'sklearn', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

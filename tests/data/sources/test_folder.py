@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from convworks.data.inspect.remarks import remarks
+from convworks.data.source import with_validation
 from convworks.data.sources import image_names
 from convworks.data.sources.image_names import is_heic, is_image, is_system
-from convworks.data.inspect.remarks import remarks
-from convworks.data.source import open_source, with_validation
+from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import split_of
 from convworks.errors import InputError
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convworks.data.sources import idx
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 
 

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from convworks.data.source import Source
 from convworks.data.sources.ilsvrc import recognise
-from convworks.data.source import Source, open_source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 
 TENCH, CRANE, MAILLOT, SUIT = "n01440764", "n02012849", "n03710637", "n03710721"

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convworks.data.sources import named
 from convworks.data.http.download import fetch
-from convworks.data.source import open_source
+from convworks.data.sources import named
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError, RunError
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from convworks.data.sources import row as rows
 from convworks.data.decode.decode import decode
-from convworks.data.shards.pack import pack
 from convworks.data.place import byte_size, read_bytes
-from convworks.data.source import open_source
+from convworks.data.shards.pack import pack
+from convworks.data.sources import row as rows
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 
 pyarrow = pytest.importorskip("pyarrow")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from convworks.data.source import open_source, with_validation
+from convworks.data.source import with_validation
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 
 

@@ -13,8 +13,9 @@ from PIL import Image
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from convworks.data.config import DataConfig, Fold
+from convworks.data.source import Source, Split, with_validation
+from convworks.data.sources.open import open_source
 from convworks.data.split.folds import assign, divide, pool, with_fold
-from convworks.data.source import Source, Split, open_source, with_validation
 from convworks.errors import InputError
 
 

@@ -8,9 +8,9 @@ from torch import nn
 
 from convworks.errors import InputError
 from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
-from convworks.models.catalogue import create
 from convworks.models.analysis.footprint import footprint
 from convworks.models.analysis.receptive import receptive_fields
+from convworks.models.catalogue import create
 
 
 def test_the_footprint_is_where_the_true_gradient_is_not_zero() -> None:

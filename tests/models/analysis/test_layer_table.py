@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from convworks.layers.network import Network
-from convworks.models.catalogue import create, example
 from convworks.models.analysis.count import count_published
 from convworks.models.analysis.layer_table import Layer, fields_of, layer_table
 from convworks.models.analysis.meta import without_values
 from convworks.models.analysis.trace import trace
+from convworks.models.catalogue import create, example
 
 
 def table(name: str) -> dict[str, Layer]:

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from convworks.layers.network import Network
 from convworks.layers.residual import Residual
-from convworks.models.catalogue import create, example
 from convworks.models.analysis.memory import alive, kept, memory
+from convworks.models.catalogue import create, example
 
 
 @pytest.mark.parametrize("name", ["lenet5", "lenet5_modern", "convnet_accurate", "resnet20", "plain20"])

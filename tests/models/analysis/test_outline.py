@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from convworks.layers.branches import Branches
 from convworks.layers.network import Network
 from convworks.layers.residual import PadShortcut, Plain, Residual
-from convworks.models.catalogue import create, example
 from convworks.models.analysis.meta import without_values
 from convworks.models.analysis.outline import Chain, Fork, Part, Repeat, Stage, outline
 from convworks.models.analysis.steps import Step
 from convworks.models.analysis.trace import trace
+from convworks.models.catalogue import create, example
 
 
 def published(name: str) -> list[Stage]:

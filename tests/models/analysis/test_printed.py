@@ -9,10 +9,10 @@ from torch import nn
 from convworks.errors import InputError
 from convworks.layers.network import Network
 from convworks.models import NAMES
-from convworks.models.catalogue import Printed, create, example, facts
 from convworks.models.analysis.meta import without_values
 from convworks.models.analysis.printed import Compared, compare
 from convworks.models.analysis.trace import trace
+from convworks.models.catalogue import Printed, create, example, facts
 
 
 def published(name: str) -> list[Compared]:

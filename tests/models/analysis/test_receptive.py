@@ -12,9 +12,9 @@ from convworks.errors import InputError
 from convworks.layers.members import Members
 from convworks.layers.network import Network
 from convworks.models import NAMES, family
-from convworks.models.catalogue import create, facts
 from convworks.models.analysis.footprint import footprint
 from convworks.models.analysis.receptive import receptive_fields
+from convworks.models.catalogue import create, facts
 from convworks.ops.receptive import Field
 
 #: What sorts images; the others have tests of their own.

@@ -11,12 +11,11 @@ import pytest
 
 from convworks.errors import InputError
 from convworks.ops import cross_correlation, fully_connected, up_convolution
-from convworks.ops.pooling import average_pooling
-from convworks.ops.normalisation import batch_normalisation
-from convworks.ops.pooling import max_pooling
 from convworks.ops import unit as one
 from convworks.ops.arrays import Array
+from convworks.ops.normalisation import batch_normalisation
 from convworks.ops.normalisation.batch_normalisation import Statistics
+from convworks.ops.pooling import average_pooling, max_pooling
 from convworks.ops.unit import average_pooling as one_average
 from convworks.ops.unit import batch_normalisation as one_norm
 from convworks.ops.unit import convolution as one_convolution

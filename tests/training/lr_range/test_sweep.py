@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 import convworks
 from convworks.config import override
 from convworks.data.decode.images import take
-from convworks.data.source import open_source
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError, RunError
 from convworks.recipes import recipe
-from convworks.training.lr_range import sweep as module
 from convworks.training.loop import Setup, step
-from convworks.training.progress import Progress
+from convworks.training.lr_range import sweep as module
 from convworks.training.lr_range.config import Sweep
 from convworks.training.lr_range.sweep import judged, range_test, smooth
+from convworks.training.progress import Progress
 from convworks.training.run import prepare
 from convworks.training.world import ALONE
 

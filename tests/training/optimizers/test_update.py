@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from convworks.models.catalogue import create
+from convworks.training.optimizers.config import SGD, Adadelta, Adam, AdamW, Muon, Optimizer, RMSProp
 from convworks.training.optimizers.muon import orthogonalised
 from convworks.training.optimizers.update import initial_state, is_weight, last_weights, trainable, update
-from convworks.training.optimizers.config import SGD, Adadelta, Adam, AdamW, Muon, Optimizer, RMSProp
 
 Make = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
 

@@ -11,7 +11,6 @@ from torch import nn
 
 from convworks.errors import InputError
 from convworks.training.config import TrainingConfig
-from convworks.training.schedules.schedule import Clock, check_schedule, drops, learning_rate, steps_of
 from convworks.training.schedules.config import (
     Constant,
     Cosine,
@@ -23,6 +22,7 @@ from convworks.training.schedules.config import (
     StepSchedule,
     Warmup,
 )
+from convworks.training.schedules.schedule import Clock, check_schedule, drops, learning_rate, steps_of
 
 theirs = torch.optim.lr_scheduler
 CASES: dict[str, tuple[Schedule, Any]] = {

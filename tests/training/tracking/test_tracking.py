@@ -12,10 +12,10 @@ import pytest
 
 import convworks
 from convworks.errors import InputError, RunError
-from convworks.training.tracking import tracking
+from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.loop import Events, Setup
 from convworks.training.progress import Progress
-from convworks.training.checkpoints.recorder import RunInterruptedError
+from convworks.training.tracking import tracking
 from convworks.training.tracking.mlflow import MLflow
 from convworks.training.tracking.tracking import named
 

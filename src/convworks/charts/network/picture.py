@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from convworks.charts.drawing import Drawing, Rectangle, Shape, Text
 from convworks.charts.lettering import Number, text_width
+from convworks.charts.network.hourglass import hourglass, u_tile
 from convworks.charts.network.rows import row, size_text
 from convworks.charts.network.tiles import ARROW, NOTE, Tile, arrow
-from convworks.charts.network.hourglass import hourglass, u_tile
 from convworks.models.analysis.outline import Stage
 
 #: Room between columns, around what is in a card, and above it for its name.

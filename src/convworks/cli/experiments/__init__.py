@@ -1,1 +1,1 @@
-"""TODO cli/experiments."""
+"""The commands that make several runs."""

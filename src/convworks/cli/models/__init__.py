@@ -1,1 +1,1 @@
-"""TODO cli/models."""
+"""`convworks models`."""

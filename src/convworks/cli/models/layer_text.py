@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from convworks.cli.answer import table
-from convworks.cli.models.models import WIDTH
-from convworks.models.catalogue import Facts
+from convworks.cli.models.text import WIDTH
 from convworks.models.analysis.describe import Description
 from convworks.models.analysis.layer_table import Layer
 from convworks.models.analysis.memory import Memory
 from convworks.models.analysis.printed import Compared
+from convworks.models.catalogue import Facts
 
 MIB = 2**20
 #: Blocks of fewer rows than this are listed each, however often they come.

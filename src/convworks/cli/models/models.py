@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from convworks.cli.answer import Answer, table
+from convworks.cli.models.text import WIDTH, as_csv, short
 from convworks.cli.place import check_optional, failure
-from convworks.csv_files import csv_text
 from convworks.errors import InputError
 from convworks.files import write_text
 from convworks.models import NAMES, family
 from convworks.outputs import Protected
 
-#: What the answers of this command are wrapped to.
-WIDTH = 110
 #: More positions along an axis than any image has: PyTorch cannot count the bytes of much larger tensors.
 LARGEST = 65_536
 
@@ -49,23 +47,6 @@ def run(
     return _catalogue(out)
 
 
-def as_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Write rows with the same keys as CSV; lists as sizes like 3x32x32."""
-    return csv_text(list(rows[0]), ([_cell(row[name]) for name in rows[0]] for row in rows))
-
-
-def _cell(value: Any) -> Any:
-    return "x".join(map(str, value)) if isinstance(value, list) else value
-
-
-def short(number: int) -> str:
-    """Write a large number with three digits: 3.86 G."""
-    for unit, sign in ((10**9, "G"), (10**6, "M"), (10**3, "K")):
-        if number >= unit:
-            return f"{number / unit:.{max(0, 2 - len(str(number // unit)) + 1)}f} {sign}"
-    return str(number)
-
-
 def _sizes(given: str) -> tuple[int, ...]:
     where = f"--input {given}"
     if not re.fullmatch(r"\d+(x\d+)+", given):
@@ -77,8 +58,8 @@ def _sizes(given: str) -> tuple[int, ...]:
 
 
 def _catalogue(out: Path | None) -> Answer:
-    from convworks.models.catalogue import facts
     from convworks.models.analysis.count import count_published
+    from convworks.models.catalogue import facts
 
     entries: list[dict[str, Any]] = []
     for name in NAMES:

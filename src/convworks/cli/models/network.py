@@ -12,13 +12,13 @@ from typing import Any
 
 from convworks.cli.answer import Answer
 from convworks.cli.models.layer_text import about, layers, memory, printed, sizes
-from convworks.cli.models.models import as_csv, short
+from convworks.cli.models.text import as_csv, short
 from convworks.cli.place import failure
 from convworks.errors import InputError
 from convworks.files import write_bytes, write_text
-from convworks.models.catalogue import Facts, facts
 from convworks.models.analysis.describe import Description, describe
 from convworks.models.analysis.layer_table import Layer
+from convworks.models.catalogue import Facts, facts
 
 #: A batch for which memory is told where none is given.
 BATCH = 32

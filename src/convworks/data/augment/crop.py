@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from convworks.data.parts import in_parts
 from convworks.data.decode.resample import resample_into
+from convworks.data.parts import in_parts
 
 
 def cut(

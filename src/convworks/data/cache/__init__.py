@@ -1,1 +1,1 @@
-"""TODO data/cache."""
+"""Decoded images on the disk, kept in the user's cache folder."""

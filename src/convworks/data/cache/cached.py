@@ -16,14 +16,14 @@ import simplejpeg
 import torch
 
 from convworks.console import say
-from convworks.data.cache import store as cache
 from convworks.data.cache import lock
+from convworks.data.cache import store as cache
+from convworks.data.cache.signature import digest, signature_of
 from convworks.data.cache.store import Entry
 from convworks.data.decode.load_files import Progress, decode_files, digest_files
-from convworks.data.place import Place, container
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.cache.signature import digest, signature_of
 from convworks.data.decode.statistics import Sums
+from convworks.data.place import Place, container
 from convworks.partial import TEMPORARY
 
 #: Smaller sets are decoded in about a second: not worth room on the disk.

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convworks.data.place import Place, byte_size, container
-from convworks.data.sources.row import Row
 from convworks.data.shards.byte_range import Stretch
+from convworks.data.sources.row import Row
 
 
 def signature_of(files: Sequence[Place], recipe: str, *, most_files: int = 0, most_bytes: int = 0) -> str | None:

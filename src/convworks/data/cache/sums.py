@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from jaxtyping import UInt8
 
-from convworks.data.cache.store import SUM, Entry, remove
 from convworks.data.cache.memory import processors
+from convworks.data.cache.store import SUM, Entry, remove
 from convworks.errors import RunError
 
 PIECE = 2**20  # bytes that a thread compares at a time

@@ -1,1 +1,1 @@
-"""TODO data/decode."""
+"""From anything that holds an image to the pixels that a network reads."""

@@ -12,14 +12,14 @@ from pydantic import TypeAdapter
 from convworks.console import counting
 from convworks.data.cache import store as cache
 from convworks.data.cache.cached import DECODER
+from convworks.data.cache.signature import signature_of
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.decode import decode
-from convworks.data.sources.image_names import heic_available
-from convworks.data.labels import present
 from convworks.data.decode.load_files import Damage, each, summarise
+from convworks.data.labels import present
 from convworks.data.place import Place, container, read_bytes
-from convworks.data.cache.signature import signature_of
 from convworks.data.source import Source, Split
+from convworks.data.sources.image_names import heic_available
 from convworks.errors import ConvworksError, InputError
 from convworks.signed import Kind, read_signed, write_signed
 

@@ -11,15 +11,15 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from convworks.data.decode import png
 from convworks.data.config import DECODING, MAX_PIXELS, Decoding
+from convworks.data.decode import png
 from convworks.data.decode.encoded import open_encoded
-from convworks.data.formats import NUMPY
 from convworks.data.decode.heic import HeicError
 from convworks.data.decode.jpeg import DamagedError, decode_jpeg
 from convworks.data.decode.picture import Picture, picture_of
-from convworks.data.place import Place, open_bytes, read_bytes
 from convworks.data.decode.quiet import quiet
+from convworks.data.formats import NUMPY
+from convworks.data.place import Place, open_bytes, read_bytes
 from convworks.errors import ConvworksError, InputError
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}

@@ -8,8 +8,8 @@ from typing import IO
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from convworks.data.decode import heic
-from convworks.data.formats import FORMATS
 from convworks.data.decode.quiet import unlimited
+from convworks.data.formats import FORMATS
 
 
 def open_encoded(file: IO[bytes] | io.BytesIO) -> ImageFile.ImageFile:

@@ -9,9 +9,9 @@ import numpy as np
 from convworks.data.config import DECODING, DataConfig, Decoding
 from convworks.data.decode.decode import Probe
 from convworks.data.decode.encoded import open_encoded
-from convworks.data.place import Place, open_bytes
 from convworks.data.decode.quiet import quiet
 from convworks.data.decode.shape import sample
+from convworks.data.place import Place, open_bytes
 from convworks.data.source import Source
 
 MODE = "F"  # Pillow's

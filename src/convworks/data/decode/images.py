@@ -13,14 +13,14 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from convworks.console import say
-from convworks.data.decode.load import Loaded, load_split
-from convworks.data.decode.load_files import Damage, Progress, digest_files, load_image, summarise
 from convworks.data.cache.memory import NoRoomError, processors
 from convworks.data.cache.on_disk import OnDisk
+from convworks.data.decode.load import Loaded, load_split
+from convworks.data.decode.load_files import Damage, Progress, digest_files, load_image, summarise
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.quiet import quiet
-from convworks.data.source import Split
 from convworks.data.decode.statistics import Sums
+from convworks.data.source import Split
 from convworks.errors import InputError
 
 SAMPLE = 10_000  # images that the statistics of a set of files are taken from

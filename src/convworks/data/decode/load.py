@@ -9,17 +9,17 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from convworks.data.cache.sums import DamagedEntryError
 from convworks.data.cache.cached import find_or_decode
+from convworks.data.cache.memory import allocate
+from convworks.data.cache.on_disk import OnDisk, worth_it
+from convworks.data.cache.sums import DamagedEntryError
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.decode import read, to_channels
 from convworks.data.decode.load_files import Progress, decode_files, each, summarise
-from convworks.data.cache.memory import allocate
-from convworks.data.cache.on_disk import OnDisk, worth_it
 from convworks.data.decode.picture import Picture, picture_of
 from convworks.data.decode.preprocess import Preprocessing, pad_arrays, to_input
-from convworks.data.source import Split
 from convworks.data.decode.statistics import mean_std
+from convworks.data.source import Split
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from convworks.data.decode.decode import read
 from convworks.data.cache.memory import processors
-from convworks.data.place import Place, read_bytes
+from convworks.data.decode.decode import read
 from convworks.data.decode.preprocess import Preprocessing, needed, to_input
 from convworks.data.decode.quiet import quiet
+from convworks.data.place import Place, read_bytes
 from convworks.errors import InputError
 
 Progress = Callable[[int, int], None]  # images done, images in all

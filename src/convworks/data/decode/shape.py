@@ -10,8 +10,8 @@ import numpy as np
 
 from convworks.data.config import Fit
 from convworks.data.decode.decode import Probe, probe
-from convworks.data.place import Place
 from convworks.data.decode.preprocess import crop_box
+from convworks.data.place import Place
 from convworks.data.source import Source, Split
 from convworks.data.sources.split_names import ALL, TRAIN
 from convworks.errors import InputError

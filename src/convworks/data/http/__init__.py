@@ -1,1 +1,1 @@
-"""TODO data/http."""
+"""Asking for things over HTTP: sizes, waiting and redirects are bounded."""

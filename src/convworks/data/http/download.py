@@ -11,8 +11,8 @@ from typing import IO, Any
 
 from convworks.data.http.paced import ExcessError
 from convworks.data.http.retry import RefusedError, patiently, refused
-from convworks.data.source import Report
 from convworks.data.http.web import TIMEOUT, get, pieces
+from convworks.data.source import Report
 from convworks.errors import RunError
 from convworks.files import open_regular, remedy, sha256
 from convworks.partial import TEMPORARY

@@ -1,1 +1,1 @@
-"""TODO data/inspect."""
+"""Looking at a source: counts, contact sheets, duplicates."""

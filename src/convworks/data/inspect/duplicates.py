@@ -20,9 +20,9 @@ import numpy as np
 
 from convworks.data.cache.memory import processors
 from convworks.data.place import Place, byte_size, read_bytes
-from convworks.data.sources.row import Row
-from convworks.data.source import Source, Split
 from convworks.data.shards.byte_range import Stretch
+from convworks.data.source import Source, Split
+from convworks.data.sources.row import Row
 from convworks.errors import ConvworksError
 from convworks.files import open_regular
 

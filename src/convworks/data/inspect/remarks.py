@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from convworks.data.sources.left_out import line
 from convworks.data.source import Source, lacking_classes
+from convworks.data.sources.left_out import line
 
 SHOWN = 5
 

@@ -9,10 +9,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.decode import convert, decode, open_image
-from convworks.data.inspect.fit_text import fitted
-from convworks.data.labels import members
 from convworks.data.decode.preprocess import fit_image
 from convworks.data.decode.shape import main_split
+from convworks.data.inspect.fit_text import fitted
+from convworks.data.labels import members
 from convworks.data.source import Source, Split
 from convworks.errors import InputError, visible
 from convworks.files import atomic

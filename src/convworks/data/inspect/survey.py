@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from convworks.data.cache.memory import processors
 from convworks.data.config import MAX_PIXELS, DataConfig, Decoding
 from convworks.data.decode.decode import Probe, decode, probe
 from convworks.data.decode.floats import MODE, decoding_of
-from convworks.data.labels import count, is_several
-from convworks.data.cache.memory import processors
-from convworks.data.place import Place, byte_size
 from convworks.data.decode.quiet import quiet
 from convworks.data.decode.shape import Headers, headers_of, main_split, sample
+from convworks.data.labels import count, is_several
+from convworks.data.place import Place, byte_size
 from convworks.data.source import Source, Split, lacking_classes
 from convworks.data.sources.split_names import ALL, TRAIN
 from convworks.errors import InputError

@@ -12,21 +12,21 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from convworks.data import random
+from convworks.data.augment.mix import draw_mixture, mix
 from convworks.data.augment.noise import draw
 from convworks.data.augment.pipeline import augment, check_augment
 from convworks.data.batches import steps_per_epoch
 from convworks.data.config import AugmentConfig, DataConfig
 from convworks.data.decode.damaged import leave_out
-from convworks.data.inspect.fit_text import fitted
 from convworks.data.decode.floats import decoding_of
-from convworks.data.split.folds import divide
-from convworks.data.labels import members, present, told
 from convworks.data.decode.load import load_images
-from convworks.data.augment.mix import draw_mixture, mix
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.shape import image_shape, main_split, read_headers
+from convworks.data.inspect.fit_text import fitted
 from convworks.data.inspect.sheet import FAINT, GAP, INK, LABEL, MARGIN, PAPER, TILE, TITLE, as_tile, spaced
+from convworks.data.labels import members, present, told
 from convworks.data.source import Source, Split, require_train
+from convworks.data.split.folds import divide
 from convworks.files import atomic
 
 EPOCHS, SAMPLES = 8, 8

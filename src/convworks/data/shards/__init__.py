@@ -1,1 +1,1 @@
-"""TODO data/shards."""
+"""Sources in tar shards, on a disk or behind an address."""

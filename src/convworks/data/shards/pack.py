@@ -15,16 +15,16 @@ from typing import IO, Any
 import numpy as np
 
 from convworks.data.decode.decode import MODES, to_image
-from convworks.data.http.download import md5
 from convworks.data.decode.encoded import open_encoded
-from convworks.data.sources.image_names import is_image
+from convworks.data.decode.quiet import quiet
+from convworks.data.http.download import md5
 from convworks.data.labels import is_several
 from convworks.data.place import read_bytes
 from convworks.data.protect import protect
-from convworks.data.decode.quiet import quiet
 from convworks.data.shards.index import NAME, Entry, write_index
-from convworks.data.source import Source, Split
 from convworks.data.shards.tar_index import PLAIN
+from convworks.data.source import Source, Split
+from convworks.data.sources.image_names import is_image
 from convworks.errors import InputError
 from convworks.files import atomic_folder, write_bytes
 from convworks.outputs import check_new_folder

@@ -8,15 +8,16 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from convworks.console import counting
-from convworks.data.labels import all_names, number
+from convworks.data.http.address import is_address
 from convworks.data.http.redirect import objection
 from convworks.data.http.remote import read_all
+from convworks.data.labels import all_names, number
+from convworks.data.shards.byte_range import Shard, Stretch
 from convworks.data.shards.index import NAME, Entry, Index, parse_index
 from convworks.data.shards.names import TAR, by_split, expand, list_shards, ordered
-from convworks.data.source import Source, Split, is_address
-from convworks.data.sources.split_names import ORDER
-from convworks.data.shards.byte_range import Shard, Stretch
 from convworks.data.shards.tar_index import TarIndex, index_tar
+from convworks.data.source import Source, Split
+from convworks.data.sources.split_names import ORDER
 from convworks.errors import InputError
 from convworks.files import check_regular, open_regular, read_bytes
 

@@ -1,1 +1,1 @@
-"""TODO data/sources."""
+"""Where images and labels come from, before any decoding: one file a kind."""

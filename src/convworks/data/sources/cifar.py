@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from convworks.data.source import Source, Split, number_names
 from convworks.data.shards.tar_members import tar_members
+from convworks.data.source import Source, Split, number_names
 from convworks.errors import InputError
 from convworks.files import is_there, open_regular, read_bytes
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from convworks.data.formats import SUFFIXES
+from convworks.data.source import Source, Split
 from convworks.data.sources.image_names import is_image
 from convworks.data.sources.left_out import EMPTY, counted, reasons, remedy
-from convworks.data.source import Source, Split
 from convworks.data.sources.split_names import ALL, TRAIN, refuse_beside, split_of, split_within, splits_by_name
 from convworks.data.sources.walk import children, holds_images, walk
 from convworks.errors import InputError

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from convworks.data.source import Source, Split
 from convworks.data.sources.image_names import is_image
 from convworks.data.sources.left_out import reasons, remedy
-from convworks.data.source import Source, Split
 from convworks.data.sources.split_names import TEST, TRAIN, VALIDATION, refuse_beside, split_of, splits_by_name
 from convworks.data.sources.synsets import (
     SYNSET,

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from convworks.data.sources import cifar
-from convworks.data.sources import folder
-from convworks.data.sources import idx
-from convworks.data.sources import ilsvrc
-from convworks.data.sources import named
-from convworks.data.sources import parquet
-from convworks.data.shards import source as shards
-from convworks.data.sources import table
 from convworks.data.formats import HEIC, SUFFIXES
+from convworks.data.shards import source as shards
 from convworks.data.shards.names import TAR
 from convworks.data.source import Source
+from convworks.data.sources import cifar, folder, idx, ilsvrc, named, parquet, table
 from convworks.errors import InputError, nearest
 from convworks.files import expand
 

@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from convworks.data.sources import cifar
-from convworks.data.sources import digits
-from convworks.data.sources import idx
-from convworks.data.sources import ilsvrc
 from convworks.data.http.download import fetch, md5
 from convworks.data.source import Report, Source
+from convworks.data.sources import cifar, digits, idx, ilsvrc
 from convworks.errors import InputError
 from convworks.files import path_from
 

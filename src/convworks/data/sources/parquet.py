@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from convworks.data.sources.image_names import is_hidden
 from convworks.data.labels import all_names, number
-from convworks.data.sources.row_labels import ARROW, PARQUET, Labels, read_labels
 from convworks.data.shards.names import by_split, ordered
 from convworks.data.source import Source, Split
+from convworks.data.sources.image_names import is_hidden
+from convworks.data.sources.row_labels import ARROW, PARQUET, Labels, read_labels
 from convworks.data.sources.split_names import ALL, ORDER, split_of, splits_by_name
 from convworks.data.sources.walk import children
 from convworks.errors import InputError

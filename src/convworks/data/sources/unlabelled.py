@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from convworks.data.config import DataConfig
-from convworks.data.sources.folder import UNLABELLED
 from convworks.data.source import Source, Split, split_off, training_split
+from convworks.data.sources.folder import UNLABELLED
 from convworks.data.split.stratify import choose
 from convworks.errors import InputError
 

@@ -1,1 +1,1 @@
-"""TODO data/split."""
+"""Dividing a source: validation splits, folds, strata."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Int, Int64, UInt64
 
-from convworks.data.split.iterative import apportion
 from convworks.data.labels import Labels, count, is_several
+from convworks.data.split.iterative import apportion
 
 
 def choose_share(

@@ -1,1 +1,1 @@
-"""TODO layers/heads."""
+"""Last layers."""

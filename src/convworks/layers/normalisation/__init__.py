@@ -1,1 +1,1 @@
-"""TODO layers/normalisation."""
+"""Normalisation layers."""

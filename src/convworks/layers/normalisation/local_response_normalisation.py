@@ -30,9 +30,9 @@ class Options(NamedTuple):
 class LocalResponseNormalisation(nn.Module):
     """`z[i] = x[i] / (k + alpha * sum of x[j]^2 over the n channels around i)^beta`, at each position.
 
-    The definition, with its derivative, is `convworks.ops.normalisation.local_response_normalisation`; PyTorch's LocalResponseNorm
-    divides alpha by n. Any number of spatial axes; half precisions are normalised in float32. Raises InputError for
-    n < 1, k <= 0, alpha < 0 and numbers that are not finite. Lecture 003, VGG: column A-LRN.
+    The definition, with its derivative, is in ops/normalisation/local_response_normalisation.py; PyTorch's
+    LocalResponseNorm divides alpha by n. Any number of spatial axes; half precisions are normalised in float32.
+    Raises InputError for n < 1, k <= 0, alpha < 0 and numbers that are not finite. Lecture 003, VGG: column A-LRN.
     """
 
     def __init__(self, n: int = 5, *, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75) -> None:

@@ -1,1 +1,1 @@
-"""TODO layers/pooling."""
+"""Pooling layers."""

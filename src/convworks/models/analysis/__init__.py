@@ -1,1 +1,1 @@
-"""TODO models/analysis."""
+"""Counting, tracing and measuring networks without computing them."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from convworks.layers.heads.rbf import RBF
 from convworks.layers.mode import evaluating
 from convworks.layers.partial import PartialConv2d
-from convworks.layers.heads.rbf import RBF
 from convworks.layers.transposed import Transposed
-from convworks.models.catalogue import create, example
 from convworks.models.analysis.meta import without_values
+from convworks.models.catalogue import create, example
 
 #: What normalisation counts, which is no parameter.
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")

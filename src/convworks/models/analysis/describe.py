@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 
 from convworks.errors import InputError
-from convworks.models.catalogue import Shape, create, example, facts
 from convworks.models.analysis.count import total_parameters
 from convworks.models.analysis.layer_table import Layer, fields_of, layer_table
 from convworks.models.analysis.memory import Memory, memory
@@ -15,6 +14,7 @@ from convworks.models.analysis.meta import without_values
 from convworks.models.analysis.outline import Stage, outline
 from convworks.models.analysis.printed import Compared, compare
 from convworks.models.analysis.trace import trace
+from convworks.models.catalogue import Shape, create, example, facts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from convworks.errors import InputError
-from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
 from convworks.layers.mode import evaluating
+from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
 from convworks.models.analysis.plain_sums import PlainSums
 from convworks.models.analysis.receptive import fitting
 

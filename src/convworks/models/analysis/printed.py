@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from convworks.errors import InputError, nearest
 from convworks.layers.network import Network
-from convworks.models.catalogue import Printed
 from convworks.models.analysis.count import multiply_adds
 from convworks.models.analysis.trace import Call
+from convworks.models.catalogue import Printed
 
 #: What a unit may stand for: papers mean 1000 or 1024 by K.
 UNITS = {"k": (10**3, 2**10), "m": (10**6, 2**20), "g": (10**9, 2**30), "": (1, 1)}

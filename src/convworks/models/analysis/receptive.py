@@ -13,8 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from convworks.errors import InputError
 from convworks.layers.mode import evaluating
-from convworks.models.analysis import position_rules
-from convworks.models.analysis import window_rules
+from convworks.models.analysis import position_rules, window_rules
 from convworks.models.analysis.field_call import Call, Fields, everywhere, refuse
 from convworks.models.analysis.torch_functions import LIKE, NO_VALUES, is_in_place, name_of, tensors
 from convworks.ops.receptive import PIXELS, together

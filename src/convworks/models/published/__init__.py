@@ -1,1 +1,1 @@
-"""TODO models/published."""
+"""Published weights: names in other libraries, and addresses."""

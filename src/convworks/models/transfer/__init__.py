@@ -1,1 +1,1 @@
-"""TODO models/transfer."""
+"""Networks cut at a tap, with new heads."""

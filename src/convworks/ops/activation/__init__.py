@@ -1,1 +1,1 @@
-"""TODO ops/activation."""
+"""The definitions of activations."""

@@ -1,1 +1,1 @@
-"""TODO ops/normalisation."""
+"""The definitions of normalisation."""

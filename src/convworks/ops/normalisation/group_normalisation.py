@@ -16,7 +16,14 @@ from numpy.typing import ArrayLike
 
 from convworks.ops.arrays import Array, Layout, in_layout, in_range, same_shape
 from convworks.ops.cross_correlation import check_groups
-from convworks.ops.normalisation.normalise import Gradient, channel_gradient, channels, per_channel, send_back, standardise
+from convworks.ops.normalisation.normalise import (
+    Gradient,
+    channel_gradient,
+    channels,
+    per_channel,
+    send_back,
+    standardise,
+)
 from convworks.ops.whole import Whole
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from convworks.ops.normalisation import group_normalisation
 from convworks.ops.arrays import Array, Layout, images
+from convworks.ops.normalisation import group_normalisation
 from convworks.ops.normalisation.normalise import Gradient
 
 

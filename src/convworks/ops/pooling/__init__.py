@@ -1,1 +1,1 @@
-"""TODO ops/pooling."""
+"""The definitions of pooling."""

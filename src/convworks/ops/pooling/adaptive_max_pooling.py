@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Int64
 from numpy.typing import ArrayLike
 
-from convworks.ops.pooling.adaptive_average_pooling import bounds
 from convworks.ops.arrays import Array, Layout, images, in_layout, in_range, same_shape
+from convworks.ops.pooling.adaptive_average_pooling import bounds
 from convworks.ops.whole import PerAxis, per_axis
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convworks.ops.normalisation import batch_normalisation
 from convworks.ops.arrays import Array, same_shape
+from convworks.ops.normalisation import batch_normalisation
 from convworks.ops.normalisation.batch_normalisation import Moments, Statistics, check_statistics
 from convworks.ops.normalisation.normalise import channels, inverse_square_root, per_channel
 from convworks.ops.unit.terms import Terms, grid, index_of, read, terms

@@ -1,1 +1,1 @@
-"""TODO training/checkpoints."""
+"""Saving a run and resuming it."""

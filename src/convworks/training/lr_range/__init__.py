@@ -1,1 +1,1 @@
-"""TODO training/lr_range."""
+"""The learning rate range test."""

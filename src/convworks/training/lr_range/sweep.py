@@ -20,8 +20,8 @@ from convworks.errors import InputError, RunError
 from convworks.training.config import RunConfig
 from convworks.training.freeze import hold
 from convworks.training.loop import Setup, step
-from convworks.training.progress import Progress
 from convworks.training.lr_range.config import EXPLOSION, Sweep
+from convworks.training.progress import Progress
 from convworks.training.run import prepare
 from convworks.training.world import joined
 

@@ -1,1 +1,1 @@
-"""TODO training/optimizers."""
+"""Optimisers: configurations, states, updates."""

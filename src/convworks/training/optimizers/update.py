@@ -17,8 +17,8 @@ from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
 from convworks.errors import InputError
-from convworks.training.optimizers.muon import muon
 from convworks.training.optimizers.config import SGD, Adadelta, Adam, AdamW, Muon, Optimizer, RMSProp
+from convworks.training.optimizers.muon import muon
 
 #: How the parameters of an auxiliary classifier, and of a member of an ensemble, begin.
 CLASSIFIER = re.compile(r"(auxiliary|stages\.members)\.\w+")

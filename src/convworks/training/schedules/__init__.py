@@ -1,1 +1,1 @@
-"""TODO training/schedules."""
+"""Learning rates as functions of step and history."""

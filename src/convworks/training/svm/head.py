@@ -18,14 +18,14 @@ from convworks.errors import InputError
 from convworks.inference.features import features
 from convworks.layers.heads.kernel_machine import KernelMachine
 from convworks.layers.network import Network
-from convworks.models.transfer.adapted import new_parts
 from convworks.models.config import ModelConfig
+from convworks.models.transfer.adapted import new_parts
 from convworks.models.transfer.head_config import MACHINES, RBFHead, SVMHead
+from convworks.training.checkpoints.resume import differences
 from convworks.training.config import RunConfig
 from convworks.training.loop import Events, Setup
-from convworks.training.svm.config import OPEN, machine_training
 from convworks.training.progress import Progress
-from convworks.training.checkpoints.resume import differences
+from convworks.training.svm.config import OPEN, machine_training
 from convworks.training.svm.fit import LINEAR, RBF, Linear, Pairs, best_of, calibrated, fit_linear, fit_rbf, kernel
 from convworks.training.world import World
 

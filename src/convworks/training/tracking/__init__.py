@@ -1,1 +1,1 @@
-"""TODO training/tracking."""
+"""Telling TensorBoard and MLflow of a run."""

@@ -12,8 +12,8 @@ from urllib.request import url2pathname
 from convworks.config import to_json
 from convworks.errors import InputError
 from convworks.signed import Kind, read_signed, write_signed
-from convworks.training.config import RunConfig
 from convworks.training.checkpoints.resume import CHANGEABLE
+from convworks.training.config import RunConfig
 from convworks.training.tracking.point import Point
 
 T = TypeVar("T")

@@ -20,10 +20,10 @@ from convworks.data.source import Source
 from convworks.errors import ConvworksError, InputError
 from convworks.metrics.headline import figure, main
 from convworks.outputs import check_outside
+from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.config import RunConfig
 from convworks.training.loop import Events, Setup
 from convworks.training.progress import Progress, Row
-from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.tracking.mlflow import MLflow, tracking_folder, tracking_uri
 from convworks.training.tracking.point import Point
 from convworks.training.tracking.tensorboard import TensorBoard

@@ -15,8 +15,8 @@ from sklearn import metrics as oracle
 
 from convworks.errors import InputError, RunError
 from convworks.metrics import multi_label as several_metrics
-from convworks.tasks.classification import Predictions
 from convworks.report.report import ReportContent, write_report
+from convworks.tasks.classification import Predictions
 from convworks.tasks.multi_label import SeveralPredictions, make_predictions
 from convworks.tasks.summary import summary
 

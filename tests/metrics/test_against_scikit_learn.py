@@ -10,10 +10,10 @@ from sklearn import metrics as oracle
 from sklearn.calibration import calibration_curve
 
 from convworks.errors import InputError
-from convworks.tasks import intervals
 from convworks.metrics import classification as metrics
-from convworks.metrics import ranking
 from convworks.metrics import multi_label as several_metrics
+from convworks.metrics import ranking
+from convworks.tasks import intervals
 from convworks.tasks.classification import Predictions
 from convworks.tasks.summary import summary
 

@@ -1,1 +1,0 @@
-"""Metrics, predictions and the report of a run."""
