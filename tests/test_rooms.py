@@ -1,0 +1,61 @@
+"""The tree of files: no circles of imports, no file or folder that has grown too large."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import grimp
+
+ROOT = Path(__file__).parents[1]
+LINES, FILES = 400, 25
+
+
+def circles(imports: Mapping[str, set[str]]) -> list[list[str]]:
+    """Return the groups of modules that import each other in a circle (Tarjan's strongly connected components)."""
+    index: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    groups: list[list[str]] = []
+
+    def visit(module: str) -> None:
+        index[module] = lowest[module] = len(index)
+        stack.append(module)
+        for other in sorted(imports[module]):
+            if other not in index:
+                visit(other)
+            if other in stack:
+                lowest[module] = min(lowest[module], lowest[other])
+        if lowest[module] == index[module]:
+            at = stack.index(module)
+            group, stack[at:] = stack[at:], []
+            if len(group) > 1 or module in imports[module]:
+                groups.append(sorted(group))
+
+    for module in sorted(imports):
+        if module not in index:
+            visit(module)
+    return groups
+
+
+def test_a_circle_is_seen() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}, "e": {"e"}}) == [["b", "c"], ["e"]]
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports inside functions count too."""
+    graph = grimp.build_graph("convworks", cache_dir=None)
+    assert circles({module: graph.find_modules_directly_imported_by(module) for module in graph.modules}) == []
+
+
+def test_no_file_is_too_long_and_no_folder_too_full() -> None:
+    files = sorted((ROOT / "src" / "convworks").rglob("*.py"))
+    long = {str(file.relative_to(ROOT)): n for file in files if (n := len(file.read_text().splitlines())) > LINES}
+    full = {str(folder.relative_to(ROOT)): n for folder, n in Counter(f.parent for f in files).items() if n > FILES}
+    assert (long, full) == ({}, {})
+
+
+def test_every_room_says_what_it_is() -> None:
+    rooms = sorted((ROOT / "src" / "convworks").rglob("__init__.py"))
+    assert [str(room) for room in rooms if not room.read_text().startswith('"""')] == []
