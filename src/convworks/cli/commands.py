@@ -106,7 +106,7 @@ def evaluate(
     debug: Debug = False,
 ) -> Answer:
     """Measure a bundle, or an ensemble of several, on labelled images."""
-    from convworks.cli import evaluate as command
+    from convworks.cli.inference import evaluate as command
 
     return command.run(
         bundles,
@@ -142,7 +142,7 @@ def predict(
     debug: Debug = False,
 ) -> Answer:
     """Classify images, or write what an autoencoder makes of them."""
-    from convworks.cli import predict as command
+    from convworks.cli.inference import predict as command
 
     return command.run(
         bundle,

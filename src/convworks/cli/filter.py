@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from convworks.cli.answer import Answer, table
-from convworks.cli.images import find_images
+from convworks.cli.inference.images import find_images
 from convworks.cli.outputs import check_outputs, read_for, unique_names
 from convworks.console import counting
 from convworks.data.cache.memory import processors

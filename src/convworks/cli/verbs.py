@@ -1,6 +1,6 @@
 """All verbs: the modules whose commands add themselves to the app."""
 
-from convworks.cli import compare, exchange  # noqa: F401
+from convworks.cli import exchange  # noqa: F401
 from convworks.cli.commands import app
 from convworks.cli.paths import expand_paths
 

@@ -96,7 +96,7 @@ def features(
     debug: Debug = False,
 ) -> Answer:
     """Write what a network computes at its taps, a vector an image, for other programs."""
-    from convworks.cli import features as command
+    from convworks.cli.inference import features as command
 
     return command.run(
         bundle, data=data, taps=tap or (), out=out, overwrite=overwrite, split=split, pool=pool, device=device
@@ -124,7 +124,7 @@ def probe(
     debug: Debug = False,
 ) -> Answer:
     """Fit a linear classifier to the features at every tap: how much each depth knows of the classes of a source."""
-    from convworks.cli import probe as command
+    from convworks.cli.inference import probe as command
 
     return command.run(
         bundle, data=data, taps=tap or (), out=out, overwrite=overwrite, pool=pool, seed=seed, device=device

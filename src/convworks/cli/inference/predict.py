@@ -13,7 +13,7 @@ from typing import Any
 from convworks.bundle.description import IMAGES, folder_of, read_description
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
-from convworks.cli.images import find_images, no_answer
+from convworks.cli.inference.images import find_images, no_answer
 from convworks.cli.outputs import read_for
 from convworks.cli.place import check_optional, failure
 from convworks.console import downloading
@@ -43,7 +43,7 @@ def run(
     check_precision(precision)
     bundle = locate(bundle, downloading())
     if read_description(bundle)[0]["format"] == IMAGES:
-        from convworks.cli import reconstruct
+        from convworks.cli.inference import reconstruct
 
         return reconstruct.run(
             bundle,

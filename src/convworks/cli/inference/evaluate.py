@@ -55,7 +55,7 @@ def run(
     for name in protocols:
         named(name)
     _check_joined(combination, bundles)
-    from convworks.cli import sliced
+    from convworks.cli.inference import slices as sliced
 
     column = sliced.read(slices, by)
     source = open_source(data, report=downloading())
@@ -67,7 +67,7 @@ def run(
 
     if images:
         sliced.refuse(column)
-        from convworks.cli import reconstructed
+        from convworks.cli.inference import evaluate_reconstruction as reconstructed
 
         given = tuple(protocols) == (CENTER,)
         return reconstructed.run(

@@ -12,7 +12,7 @@ from PIL import Image
 
 from convworks.bundle.description import folder_of
 from convworks.cli.answer import Answer
-from convworks.cli.images import no_answer
+from convworks.cli.inference.images import no_answer
 from convworks.cli.outputs import check_outputs, read_for, unique_names
 from convworks.errors import ConvworksError, InputError, visible
 from convworks.files import atomic
