@@ -94,7 +94,7 @@ def one_against_rest(labels: Int64[np.ndarray, " n"], classes: int) -> Bool[np.n
     return np.asarray(labels[:, None] == np.arange(classes))
 
 
-def asked(classes: int) -> list[int]:
+def ranked_classes(classes: int) -> list[int]:
     """Return the classes whose ranking is looked at: of two the second, which says all of the first too; else all."""
     return [1] if classes == 2 else list(range(classes))
 

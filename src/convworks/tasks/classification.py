@@ -1,115 +1,142 @@
-"""What a network said about the samples of one split, and the CSV file that keeps it."""
+"""Classification: each sample is of one class."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+import torch
+from jaxtyping import Bool, Float, Float32, Int64
+from torch import Tensor
 
-from convworks.csv_files import decimals, write_csv
-from convworks.errors import InputError, RunError
-
-#: Above so many classes predictions.csv keeps only the predicted class's probability.
-CSV_CLASSES = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Predictions:
-    """What a network said about the n samples of one split, over k classes."""
-
-    split: str
-    names: tuple[str, ...]
-    classes: tuple[str, ...]
-    labels: Int64[np.ndarray, " n"]
-    probabilities: Float32[np.ndarray, "n k"]
-
-    def __post_init__(self) -> None:
-        """Refuse what no metric is defined for: no samples, shapes that disagree, numbers that are none."""
-        where, n, k = (
-            check(self.split, self.names, self.classes, self.probabilities),
-            len(self.names),
-            len(self.classes),
-        )
-        if self.labels.shape != (n,):
-            reason = f"shapes disagree: labels {self.labels.shape}, {n} names"
-            raise InputError(where, reason, "give one label a name")
-        if self.labels.min() < 0 or self.labels.max() >= k:
-            raise InputError(
-                where,
-                f"labels run from {self.labels.min()} to {self.labels.max()}, classes from 0 to {k - 1}",
-                "give the classes of the labels",
-            )
-
-    @cached_property
-    def predicted(self) -> Int64[np.ndarray, " n"]:
-        """The most probable class of each sample; among equals the first."""
-        first: Int64[np.ndarray, " n"] = self.probabilities.argmax(1).astype(np.int64)
-        return first
-
-    @cached_property
-    def confidence(self) -> Float32[np.ndarray, " n"]:
-        """The probability of the predicted class."""
-        highest: Float32[np.ndarray, " n"] = self.probabilities.max(1)
-        return highest
-
-    @cached_property
-    def correct(self) -> Bool[np.ndarray, " n"]:
-        """Whether the predicted class is the true one."""
-        equal: Bool[np.ndarray, " n"] = self.predicted == self.labels
-        return equal
-
-    @cached_property
-    def true_probability(self) -> Float32[np.ndarray, " n"]:
-        """The probability that was given to the true class."""
-        own: Float32[np.ndarray, " n"] = self.probabilities[np.arange(len(self.labels)), self.labels]
-        return own
-
-    def worst(self, limit: int) -> list[int]:
-        """Return the samples that are wrong, the highest loss on the true class first, at most `limit`."""
-        order = np.argsort(self.true_probability, kind="stable")
-        return [int(i) for i in order[~self.correct[order]][:limit]]
-
-    def write_csv(self, path: Path) -> None:
-        """Write path, label, predicted, probability, correct, p:CLASS (few classes); one row a sample."""
-        few = len(self.classes) <= CSV_CLASSES
-        header = ["path", "label", "predicted", "probability", "correct"]
-        columns: list[Any] = [
-            self.names,
-            [self.classes[i] for i in self.labels.tolist()],
-            [self.classes[i] for i in self.predicted.tolist()],
-            decimals(self.confidence),
-            self.correct.astype(int).tolist(),
-        ]
-        if few:
-            header += [f"p:{name}" for name in self.classes]
-            columns += [decimals(column) for column in self.probabilities.T]
-        write_csv(path, header, zip(*columns, strict=True))
+from convworks.data.source import Source
+from convworks.data.targets.target import LABELS
+from convworks.errors import InputError
+from convworks.losses.config import BinaryCrossEntropy, CrossEntropy, OwnLoss, PenaltyLoss, PixelCrossEntropy, SquaredError
+from convworks.metrics.classification import mean_recall
+from convworks.metrics.spec import BALANCED_ACCURACY, TOP1, TOP5
+from convworks.tasks.activations import SOFTMAX
+from convworks.tasks.kept import Kept
+from convworks.tasks.outcomes.classification import Predictions
+from convworks.tasks.task import Answered, Known, Sums, Task
 
 
-def check(
-    split: str, names: tuple[str, ...], classes: tuple[str, ...], probabilities: Float32[np.ndarray, "n k"]
-) -> str:
-    """Refuse no samples, a shape other than [names, classes], numbers that are no probabilities; return the place."""
-    n, k, where = len(names), len(classes), f"predictions of split {split!r}"
-    if n == 0 or k == 0:
-        raise InputError(
-            where,
-            f"hold {n} samples of {k} classes, at least one of each is needed",
-            "give a split with samples",
-        )
-    if probabilities.shape != (n, k):
-        given = f"probabilities {probabilities.shape}, {n} names"
-        raise InputError(where, f"shapes disagree: {given}, {k} classes", "give one row of k probabilities a name")
-    bad = ~(probabilities >= 0).all(1) | ~(probabilities <= 1.001).all(1)
-    if bad.any():
-        first = names[int(bad.argmax())]
-        raise RunError(
-            where,
-            f"{bad.sum()} of {n} rows hold numbers outside 0..1, the first for {first!r}",
-            "look for NaN in the training loss",
-        )
-    return where
+def right(logits: Float[Tensor, "b k"], labels: Int64[Tensor, "b"]) -> Bool[Tensor, "b"]:
+    """Say whether the most probable class is the label."""
+    return logits.argmax(1) == labels
+
+
+class ClassMeter:
+    """Counts right answers, in all and of each class; exact for any batches and any number of processes."""
+
+    def __init__(self, classes: int, samples: int) -> None:
+        self.classes = classes
+        self.counts: Tensor | None = None
+
+    def update(self, answered: Answered) -> None:
+        """Count some samples."""
+        logits, labels = answered.outputs, answered.targets
+        assert labels is not None
+        hits = right(logits, labels)
+        first = logits.topk(min(5, self.classes)).indices
+        among = (first == labels[:, None]).any(1)
+        present, recalled = (torch.bincount(each, minlength=self.classes) for each in (labels, labels[hits]))
+        counts = torch.cat([torch.stack([hits.sum(), among.sum()]), present, recalled])
+        self.counts = counts if self.counts is None else self.counts + counts
+
+    def reduce(self, world: Sums) -> dict[str, float]:
+        """Return accuracy, top-5 accuracy and balanced accuracy."""
+        counts = torch.zeros(2 + 2 * self.classes, dtype=torch.int64) if self.counts is None else self.counts
+        totals = world.summed(counts).cpu().numpy()
+        present, recalled = np.split(totals[2:], 2)
+        n = present.sum()
+        return {
+            "top1": float(totals[0] / n),
+            "top5": float(totals[1] / n),
+            "balanced_accuracy": float(mean_recall(recalled, present)),
+        }
+
+
+def adapt(config: Any) -> Any:
+    """Return a recipe as it is: recipes are made for classification."""
+    return config
+
+
+def check(config: Any, source: Source) -> None:
+    """Refuse what is for autoencoders, and metrics that are not measured."""
+    refuse_reconstruction(config)
+    check_best(config, CLASSIFICATION, "where images have one label")
+
+
+def refuse_reconstruction(config: Any) -> None:
+    """Refuse what is for networks that make images alone."""
+    training, name = config.training, config.model.name
+    if training.greedy or training.pretraining is not None:
+        field = "greedy" if training.greedy else "pretraining"
+        reason = f"is for autoencoders, {name} is none"
+        raise InputError(f"training.{field}", reason, "choose --model autoencoder_fc_deep, or leave it out")
+    if isinstance(training.loss, SquaredError | PixelCrossEntropy):
+        reason = f"{training.loss.kind} compares images, {name} makes none"
+        raise InputError("training.loss", reason, "choose cross_entropy, or an autoencoder: --model autoencoder_conv")
+    if config.data.corruption is not None:
+        reason = f"is for networks that give images back, {name} makes none"
+        raise InputError("data.corruption", reason, "choose an autoencoder: --model autoencoder_denoising")
+
+
+def check_best(config: Any, task: Task, where: str) -> None:
+    """Refuse to choose epochs by a metric that the task does not measure on validation."""
+    best = config.training.best
+    if best not in task.measured:
+        reason = f"{best} is not measured {where}"
+        raise InputError("training.best", reason, f"choose one of {', '.join(task.measured)}")
+
+
+def outcome(known: Known, probabilities: Float32[np.ndarray, "n k"]) -> Predictions:
+    """Return what the network said, from the probability of each class."""
+    return Predictions(
+        split=known.name,
+        names=known.split.names,
+        classes=known.classes,
+        labels=known.split.labels,
+        probabilities=probabilities,
+    )
+
+
+def ranked(
+    path: str | None, probabilities: Float32[np.ndarray, " k"], classes: Sequence[str], top: int
+) -> dict[str, Any]:
+    """Return the `top` classes of one sample with their probabilities, the most probable first."""
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    return {
+        "path": path,
+        "labels": [classes[index] for index in order],
+        "probabilities": [float(probabilities[index]) for index in order],
+    }
+
+
+def suits(makes: str, source: Source) -> bool:
+    """Say whether a network that makes logits is asked for one class a sample."""
+    return makes == "logits" and not source.several
+
+
+CLASSIFICATION = Task(
+    name="classification",
+    does="names classes",
+    suits=suits,
+    target=LABELS,
+    output_channels=lambda source, channels: len(source.classes),
+    losses=(CrossEntropy, BinaryCrossEntropy, PenaltyLoss, OwnLoss),
+    headline=TOP1,
+    metrics=(TOP1, TOP5, BALANCED_ACCURACY),
+    score=TOP1,
+    scored=right,
+    activation=SOFTMAX,
+    meter=ClassMeter,
+    collector=Kept,
+    outcome=outcome,
+    judged=True,
+    answer=ranked,
+    adapt=adapt,
+    check=check,
+)

@@ -1,97 +1,140 @@
-"""What a network said about samples of any number of labels, and the CSV file that keeps it."""
+"""Multi-label classification: a sample may show any number of the classes, each of which is asked for by itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+import torch
+from jaxtyping import Bool, Float, Float32
+from torch import Tensor
 
-from convworks.csv_files import decimals, write_csv
-from convworks.data.labels import SEPARATOR, Labels, is_several, told
+from convworks.data.labels import told
+from convworks.data.source import Source
+from convworks.data.targets.target import LABELS
 from convworks.errors import InputError
-from convworks.tasks.classification import CSV_CLASSES, Predictions, check
+from convworks.losses.config import BinaryCrossEntropy, CrossEntropy, OwnLoss
+from convworks.metrics import multi_label
+from convworks.metrics.spec import EXACT_MATCH, MACRO_F1, MAP, MICRO_F1
+from convworks.tasks.activations import SIGMOID, THRESHOLD
+from convworks.tasks.classification import check_best, ranked, refuse_reconstruction
+from convworks.tasks.kept import Kept
+from convworks.tasks.outcomes.multi_label import LabelSetPredictions
+from convworks.tasks.task import Answered, Known, Sums, Task
 
-#: A class of at least this probability is an answer.
-THRESHOLD = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeveralPredictions:
-    """What a network said about the n samples of one split, over k classes of which each may show any number."""
-
-    split: str
-    names: tuple[str, ...]
-    classes: tuple[str, ...]
-    labels: Bool[np.ndarray, "n k"]
-    probabilities: Float32[np.ndarray, "n k"]
-
-    def __post_init__(self) -> None:
-        """Refuse what no metric is defined for: no samples, shapes that disagree, numbers that are none."""
-        where = check(self.split, self.names, self.classes, self.probabilities)
-        if self.labels.shape != self.probabilities.shape:
-            reason = f"shapes disagree: labels {self.labels.shape}, probabilities {self.probabilities.shape}"
-            raise InputError(where, reason, "give a row of k labels and one of k probabilities a name")
-
-    @cached_property
-    def predicted(self) -> Bool[np.ndarray, "n k"]:
-        """The classes of at least THRESHOLD."""
-        return np.asarray(self.probabilities >= THRESHOLD)
-
-    @cached_property
-    def correct(self) -> Bool[np.ndarray, " n"]:
-        """Whether the predicted classes are the true ones, all of them and no other."""
-        return np.asarray((self.predicted == self.labels).all(1))
-
-    @cached_property
-    def losses(self) -> Float64[np.ndarray, " n"]:
-        """The binary cross-entropy of each sample, the mean over classes, in nats."""
-        own = np.where(self.labels, self.probabilities, 1 - self.probabilities).astype(np.float64)
-        return np.asarray(-np.log(own.clip(np.finfo(np.float32).tiny, 1)).mean(1))
-
-    def worst(self, limit: int) -> list[int]:
-        """Return the samples that are not all right, the highest loss first, at most `limit`."""
-        order = np.argsort(-self.losses, kind="stable")
-        return [int(i) for i in order[~self.correct[order]][:limit]]
-
-    def true_names(self, sample: int) -> str:
-        """Return the true classes of a sample, as `cat;dog`."""
-        return told(self.labels, sample, self.classes)
-
-    def predicted_names(self, sample: int) -> str:
-        """Return the predicted classes of a sample, as `cat;dog`."""
-        return told(self.predicted, sample, self.classes)
-
-    def write_csv(self, path: Path) -> None:
-        """Write path, labels, predicted, probabilities (of these), correct, p:CLASS (few classes); one row a sample."""
-        samples = range(len(self.names))
-        header = ["path", "labels", "predicted", "probabilities", "correct"]
-        columns: list[object] = [
-            self.names,
-            [self.true_names(i) for i in samples],
-            [self.predicted_names(i) for i in samples],
-            [SEPARATOR.join(decimals(self.probabilities[i][self.predicted[i]])) for i in samples],
-            self.correct.astype(int).tolist(),
-        ]
-        if len(self.classes) <= CSV_CLASSES:
-            header += [f"p:{name}" for name in self.classes]
-            columns += [decimals(column) for column in self.probabilities.T]
-        write_csv(path, header, zip(*columns, strict=True))
+REMEDY = "--set training.loss.kind=binary_cross_entropy"
 
 
-Predicted = Predictions | SeveralPredictions
+def right(logits: Float[Tensor, "b k"], labels: Float32[Tensor, "b k"]) -> Bool[Tensor, "b"]:
+    """Say whether the classes of at least THRESHOLD are those that the sample shows, all of them and no other."""
+    return ((logits.float().sigmoid() >= THRESHOLD) == (labels >= 0.5)).all(1)
 
 
-def make_predictions(
-    *,
-    split: str,
-    names: tuple[str, ...],
-    classes: tuple[str, ...],
-    labels: Labels,
-    probabilities: Float32[np.ndarray, "n k"],
-) -> Predicted:
-    """Return predictions of the kind that the labels are."""
-    kind = SeveralPredictions if is_several(labels) else Predictions
-    return kind(split=split, names=names, classes=classes, labels=labels, probabilities=probabilities)
+class LabelSetMeter:
+    """Keeps the probabilities of all samples: ranks are only known together."""
+
+    def __init__(self, classes: int, samples: int) -> None:
+        self.scores = torch.zeros(samples, classes, dtype=torch.float64)
+        self.labels = torch.zeros(samples, classes, dtype=torch.float64)
+
+    def update(self, answered: Answered) -> None:
+        """Keep those of some samples."""
+        assert answered.targets is not None
+        self.scores[answered.places] = SIGMOID.apply(answered.outputs).cpu().double()
+        self.labels[answered.places] = answered.targets.cpu().double()
+
+    def reduce(self, world: Sums) -> dict[str, float]:
+        """Return mean average precision, F1, and the share of samples that are all right."""
+        scores, labels = (world.summed(each).cpu().numpy() for each in (self.scores, self.labels))
+        predicted, shown = scores >= THRESHOLD, labels >= 0.5
+        return {
+            "map": multi_label.mean_average_precision(scores, shown),
+            "micro_f1": multi_label.micro_f1(predicted, shown),
+            "macro_f1": multi_label.macro_f1(predicted, shown),
+            "exact_match": multi_label.exact_match(predicted, shown),
+        }
+
+
+def adapt(config: Any) -> Any:
+    """Return a recipe with the cross-entropy of each class in the place of that of one.
+
+    The best epoch is the one with the best mean average precision, where the recipe does not go by the loss.
+    """
+    training = config.training
+    loss = training.loss
+    if isinstance(loss, CrossEntropy):
+        balanced = "balanced" if loss.class_weights == "balanced" else None
+        loss = BinaryCrossEntropy(smoothing=loss.smoothing, positive_weights=balanced)
+    best = training.best if training.best in MULTI_LABEL.measured else MULTI_LABEL.headline.name
+    changes = {"loss": loss, "best": best, "sampling": "shuffled"}
+    return config.model_copy(update={"training": training.model_copy(update=changes)})
+
+
+def check(config: Any, source: Source) -> None:
+    """Refuse losses, metrics and samplings that are for one class a sample."""
+    refuse_reconstruction(config)
+    training = config.training
+    if not isinstance(training.loss, MULTI_LABEL.losses):
+        reason = f"{_example(source)}, but the loss {training.loss.kind} is for exactly one"
+        raise InputError(source.where, reason, REMEDY)
+    check_best(config, MULTI_LABEL, "where images have any number of labels")
+    if training.sampling == "balanced":
+        reason = "balanced draws the images of one class after the other, but each may show several"
+        raise InputError("training.sampling", reason, f"{REMEDY} --set training.loss.positive_weights=balanced")
+
+
+def _example(source: Source) -> str:
+    """Name an image that does not show exactly one class."""
+    for split in source.splits.values():
+        counts = split.labels.sum(1)
+        for index in np.flatnonzero(counts != 1)[:1].tolist():
+            shown = told(split.labels, index, source.classes)
+            return f"{split.names[index]} shows {counts[index]} classes" + (f" ({shown})" if shown else "")
+    return "its images may show any number of classes"
+
+
+def outcome(known: Known, probabilities: Float32[np.ndarray, "n k"]) -> LabelSetPredictions:
+    """Return what the network said, from the probability of each class."""
+    return LabelSetPredictions(
+        split=known.name,
+        names=known.split.names,
+        classes=known.classes,
+        labels=known.split.labels,
+        probabilities=probabilities,
+    )
+
+
+def answer(
+    path: str | None, probabilities: Float32[np.ndarray, " k"], classes: Sequence[str], top: int
+) -> dict[str, Any]:
+    """Return the `top` classes of one sample, and "predicted", those of a probability of at least THRESHOLD."""
+    predicted = np.flatnonzero(probabilities >= THRESHOLD).tolist()
+    return {**ranked(path, probabilities, classes, top), "predicted": [classes[index] for index in predicted]}
+
+
+def suits(makes: str, source: Source) -> bool:
+    """Say whether a network that makes logits is asked for any number of classes a sample."""
+    return makes == "logits" and source.several
+
+
+MULTI_LABEL = Task(
+    name="multi_label",
+    does="names classes",
+    suits=suits,
+    target=LABELS,
+    output_channels=lambda source, channels: len(source.classes),
+    losses=(BinaryCrossEntropy, OwnLoss),
+    headline=MAP,
+    metrics=(MAP, MICRO_F1, MACRO_F1, EXACT_MATCH),
+    score=EXACT_MATCH,
+    scored=right,
+    activation=SIGMOID,
+    meter=LabelSetMeter,
+    collector=Kept,
+    outcome=outcome,
+    judged=True,
+    answer=answer,
+    adapt=adapt,
+    check=check,
+)

@@ -1,84 +1,161 @@
-"""How far the images that a network made of a split are from those that it was to give back."""
+"""Reconstruction: a network gives back the image that it read, or what that was before it was corrupted."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+import torch
+from jaxtyping import Float, Float32, UInt8
+from torch import Tensor
 
-from convworks.csv_files import decimals, write_csv
-from convworks.data.config import Corruption, Gaussian
+from convworks.data.source import Source
+from convworks.data.targets.target import INPUTS
+from convworks.errors import InputError
+from convworks.losses.config import OwnLoss, PixelCrossEntropy, SquaredError
+from convworks.metrics.spec import MSE, PSNR
+from convworks.tasks.activations import IDENTITY
+from convworks.tasks.classification import check_best
+from convworks.tasks.outcomes.reconstruction import Pictures, Reconstructions, psnr
+from convworks.tasks.task import Answered, Known, Sums, Task
 
-
-@dataclass(frozen=True, kw_only=True)
-class Pictures:
-    """Some samples: as they are, as they were read, and what was made of them."""
-
-    samples: tuple[int, ...]
-    images: UInt8[np.ndarray, "n h w c"]
-    read: UInt8[np.ndarray, "n h w c"]
-    made: UInt8[np.ndarray, "n h w c"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reconstructions:
-    """The mean squared error of each image that was made of a split, of values in 0..1, and that of what was read.
-
-    `corruption` is what was done to the images that were read; `examples` are spread evenly over the split, `worst`
-    those of the highest error.
-    """
-
-    split: str
-    names: tuple[str, ...]
-    errors: Float64[np.ndarray, " n"]
-    read_errors: Float64[np.ndarray, " n"]
-    corruption: Corruption | None
-    examples: Pictures
-    worst: Pictures
-
-    def write_csv(self, path: Path) -> None:
-        """Write path, mse, psnr, and with corruption those of what was read; one row a sample."""
-        header, columns = ["path", "mse", "psnr"], [self.names, *_columns(self.errors)]
-        if self.corruption is not None:
-            header += ["mse_read", "psnr_read"]
-            columns += _columns(self.read_errors)
-        write_csv(path, header, zip(*columns, strict=True))
+#: The ratio of images that are given back without any error, which is infinite, and in no JSON.
+HIGHEST = 200.0
+#: How many images a report shows, and how many of the worst.
+EXAMPLES, WORST = 20, 10
 
 
-def psnr(error: float) -> float:
-    """Return the peak signal-to-noise ratio, in dB, that belongs to a mean squared error of values in 0..1."""
-    return math.inf if error == 0 else -10 * math.log10(error)
+def squared_errors(
+    images: Float[Tensor, "b *image"], originals: UInt8[Tensor, "b *image"]
+) -> Float[Tensor, "b"]:
+    """Return the mean squared error of each image, of values in 0..1."""
+    return (images.float() - originals.to(torch.float32) / 255).square().flatten(1).mean(1)
 
 
-def figures(found: Reconstructions) -> dict[str, Any]:
-    """Return the figures of merit: `psnr` is that of the mean of all errors; the same of what was read, if corrupted.
+class ImageMeter:
+    """Adds up squared errors."""
 
-    A ratio that is infinite, for there is no error, is None.
-    """
-    error = float(found.errors.mean())
-    values: dict[str, Any] = {"mse": error, "psnr": _finite(psnr(error)), "n": len(found.names)}
-    if found.corruption is not None:
-        before = float(found.read_errors.mean())
-        values |= {"mse_read": before, "psnr_read": _finite(psnr(before)), "corruption": told(found.corruption)}
-    return values
+    def __init__(self, classes: int, samples: int) -> None:
+        self.samples = samples
+        self.error: Tensor | float = 0.0
 
+    def update(self, answered: Answered) -> None:
+        """Add those of some samples."""
+        outputs = answered.outputs
+        self.error = self.error + squared_errors(outputs, answered.inputs.to(outputs.device)).double().sum()
 
-def told(corruption: Corruption) -> str:
-    """Name a corruption: `salt-and-pepper noise, 10 % of the pixels`."""
-    if isinstance(corruption, Gaussian):
-        return f"Gaussian noise, standard deviation {corruption.deviation:.3g}"
-    name = corruption.kind.replace("_", "-") + (" noise" if corruption.kind == "salt_and_pepper" else "")
-    return f"{name}, {100 * corruption.rate:.3g} % of the pixels"
+    def reduce(self, world: Sums) -> dict[str, float]:
+        """Return the mean squared error, and the peak signal-to-noise ratio that belongs to it."""
+        error = float(world.summed(torch.as_tensor(self.error, dtype=torch.float64)) / self.samples)
+        return {"mse": error, "psnr": min(psnr(error), HIGHEST)}
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+class ImageCollector:
+    """Measures each image, and keeps some as pictures: spread over the split, and the worst."""
+
+    def __init__(self, task: Task, known: Known) -> None:
+        if not known.split.names:
+            raise InputError(f"split {known.name!r}", "holds no images", "give a split with images")
+        self.known = known
+        self.errors: list[np.ndarray] = []
+        self.before: list[np.ndarray] = []
+
+    def update(self, answered: Answered) -> None:
+        """Measure some images."""
+        outputs, images = answered.outputs, answered.inputs
+        self.errors.append(squared_errors(outputs, images).double().cpu().numpy())
+        self.before.append(squared_errors(answered.read.to(images.device) / 255, images).double().cpu().numpy())
+
+    def outcome(self, again: Callable[[Sequence[int]], Iterator[Answered]]) -> Reconstructions:
+        """Return the outcome."""
+        errors = np.concatenate(self.errors)
+        spread = np.linspace(0, len(errors) - 1, min(EXAMPLES, len(errors))).astype(int)
+        worst = np.argsort(-errors, kind="stable")[:WORST]
+
+        def pictures(samples: np.ndarray) -> Pictures:
+            pieces = list(again(samples.tolist()))
+            columns = [[piece.inputs / 255 for piece in pieces], [piece.read / 255 for piece in pieces]]
+            drawn = [to_bytes(torch.cat(column)) for column in (*columns, [piece.outputs for piece in pieces])]
+            return Pictures(samples=tuple(samples.tolist()), images=drawn[0], read=drawn[1], made=drawn[2])
+
+        return Reconstructions(
+            split=self.known.name,
+            names=tuple(self.known.split.names),
+            errors=errors,
+            read_errors=np.concatenate(self.before),
+            corruption=self.known.corruption,
+            examples=pictures(spread),
+            worst=pictures(worst),
+        )
 
 
-def _columns(errors: Float64[np.ndarray, " n"]) -> list[list[str]]:
-    values = errors.astype(np.float32)
-    return [decimals(values), decimals(np.array([psnr(float(value)) for value in errors], dtype=np.float32))]
+def to_bytes(images: Float32[Tensor, "b c h w"]) -> UInt8[np.ndarray, "b h w c"]:
+    """Return made images as bytes: rounded, and cut off at black and white."""
+    pixels: np.ndarray = (255 * images).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return pixels
+
+
+def picture(output: Float32[np.ndarray, "c h w"]) -> UInt8[np.ndarray, "h w c"]:
+    """Return an image that a network made, as bytes."""
+    pixels: np.ndarray = to_bytes(torch.from_numpy(output)[None])[0]
+    return pixels
+
+
+def adapt(config: Any) -> Any:
+    """Return a recipe with a loss that compares images, and nothing mixed, resized or drawn by classes."""
+    training = config.training
+    loss = training.loss if isinstance(training.loss, RECONSTRUCTION.losses) else SquaredError()
+    best = training.best if training.best in RECONSTRUCTION.measured else "loss"
+    kept = training.model_copy(update={"loss": loss, "best": best, "sampling": "shuffled", "resolutions": ()})
+    augment = config.augment.model_copy(update={"mixup": None, "cutmix": None})
+    return config.model_copy(update={"training": kept, "augment": augment})
+
+
+def check(config: Any, source: Source) -> None:
+    """Refuse what is not defined where the image itself is asked for."""
+    training, name = config.training, config.model.name
+    if not isinstance(training.loss, RECONSTRUCTION.losses):
+        reason = f"{name} makes images, but the loss {training.loss.kind} is for classes"
+        raise InputError("training.loss", reason, "--set training.loss.kind=squared_error, or pixel_cross_entropy")
+    check_best(config, RECONSTRUCTION, "where the network makes images")
+    if training.sampling == "balanced":
+        raise InputError("training.sampling", f"balanced draws by classes, {name} asks for none", "leave it out")
+    if training.resolutions:
+        reason = f"are smaller images than those that {name} is to give back"
+        raise InputError("training.resolutions", reason, "leave them out")
+    if config.precision == "bfloat16" and isinstance(training.loss, PixelCrossEntropy):
+        reason = "bfloat16 has no number between 0.996 and 1, near which the logarithm is steep"
+        raise InputError("precision", reason, "--set precision=float32, or training.loss.kind=squared_error")
+
+
+def answer(path: str | None, output: Float32[np.ndarray, "c h w"], classes: Sequence[str], top: int) -> dict[str, Any]:
+    """Return the image that was made of one sample."""
+    return {"path": path, "image": picture(output)}
+
+
+def suits(makes: str, source: Source) -> bool:
+    """Say whether a network makes images of images."""
+    return makes == "images"
+
+
+RECONSTRUCTION = Task(
+    name="reconstruction",
+    does="makes images",
+    suits=suits,
+    target=INPUTS,
+    output_channels=lambda source, channels: channels,
+    losses=(SquaredError, PixelCrossEntropy, OwnLoss),
+    headline=PSNR,
+    metrics=(MSE, PSNR),
+    score=MSE,
+    scored=squared_errors,
+    activation=IDENTITY,
+    meter=ImageMeter,
+    collector=ImageCollector,
+    answer=answer,
+    picture=picture,
+    adapt=adapt,
+    check=check,
+    exact=True,
+)

@@ -5,31 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 from convworks.metrics import weighted
 from convworks.metrics.bootstrap import RESAMPLES, Counts, Interval, Values, bootstrap
 from convworks.metrics.classification import SMALLEST, calibration_bins
-from convworks.metrics.ranking import asked, one_against_rest
-from convworks.tasks.classification import Predictions
-from convworks.tasks.multi_label import SeveralPredictions
+from convworks.metrics.spec import metric
+from convworks.metrics.ranking import ranked_classes, one_against_rest
 
 #: With more samples times classes the samples are drawn less often, down to FEWEST times: it shall take a second.
 WORK, FEWEST = 50_000_000, 200
-#: The figures that may exceed 1.
-UNBOUNDED = ("nll", "bce")
 
 
-def one_label(predictions: Predictions) -> dict[str, Interval]:
-    """Return the intervals of a split of one label an image, where they are defined.
+def of_classes(labels: Int64[np.ndarray, " n"], probabilities: Float32[np.ndarray, "n k"]) -> dict[str, Interval]:
+    """Return the intervals of a split of one label a sample, where they are defined.
 
-    As many images of each class are drawn as there are: a class that is rare is never absent.
+    As many samples of each class are drawn as there are: a class that is rare is never absent.
     """
-    labels, predicted, correct = predictions.labels, predictions.predicted, predictions.correct
-    k, probabilities = len(predictions.classes), predictions.probabilities
-    losses = -np.log(predictions.true_probability.astype(np.float64).clip(SMALLEST, 1))
-    bins = calibration_bins(predictions.confidence)
-    kinds = asked(k)
+    k, predicted, confidence = probabilities.shape[1], probabilities.argmax(1), probabilities.max(1)
+    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    losses = -np.log(own.clip(SMALLEST, 1))
+    bins = calibration_bins(confidence)
+    kinds = ranked_classes(k)
     rank = ranker(probabilities[:, kinds], one_against_rest(labels, k)[:, kinds])
 
     def measure(counts: Counts) -> dict[str, Values]:
@@ -39,16 +36,20 @@ def one_label(predictions: Predictions) -> dict[str, Interval]:
             "auc": area,
             "average_precision": precision,
             "nll": weighted.means(counts, losses),
-            "ece": weighted.calibration_errors(counts, predictions.confidence, correct, bins),
+            "ece": weighted.calibration_errors(counts, confidence, predicted == labels, bins),
         }
 
     return within(bootstrap(measure, len(labels), strata=labels, resamples=resamples(len(labels), k)))
 
 
-def several_labels(predictions: SeveralPredictions) -> dict[str, Interval]:
-    """Return the intervals of a split of any number of labels an image, where they are defined."""
-    labels, predicted = predictions.labels, predictions.predicted
-    rank, losses = ranker(predictions.probabilities, labels), predictions.losses
+def of_label_sets(
+    labels: Bool[np.ndarray, "n k"],
+    predicted: Bool[np.ndarray, "n k"],
+    probabilities: Float32[np.ndarray, "n k"],
+    losses: Float64[np.ndarray, " n"],
+) -> dict[str, Interval]:
+    """Return the intervals of a split of any number of labels a sample, where they are defined."""
+    rank = ranker(probabilities, labels)
 
     def measure(counts: Counts) -> dict[str, Values]:
         area, precision = rank(counts)
@@ -83,10 +84,10 @@ def resamples(n: int, classes: int) -> int:
     return int(np.clip(WORK // (n * classes), FEWEST, RESAMPLES))
 
 
-def within(found: dict[str, Interval | None]) -> dict[str, Interval]:
+def within(intervals: dict[str, Interval | None]) -> dict[str, Interval]:
     """Keep what is defined, within the values that it can have."""
     return {
-        name: (max(0.0, ends[0]), ends[1] if name in UNBOUNDED else min(1.0, ends[1]))
-        for name, ends in found.items()
+        name: (max(0.0, ends[0]), min(1.0, ends[1]) if metric(name).unit == "share" else ends[1])
+        for name, ends in intervals.items()
         if ends is not None
     }

@@ -6,11 +6,12 @@ as a shallow autoencoder, use its hidden units' activations to train another one
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from convworks.data.config import Corruption, Gaussian, Masking
@@ -18,7 +19,9 @@ from convworks.errors import InputError
 from convworks.layers.network import Network
 from convworks.losses.config import LossConfig, PixelCrossEntropy, SquaredError
 from convworks.losses.functions import Loss
-from convworks.tasks.task import Task, itself
+from convworks.metrics.spec import CODE_MSE
+from convworks.tasks.reconstruction import RECONSTRUCTION
+from convworks.tasks.task import Answers, Task
 
 
 class Innermost(NamedTuple):
@@ -46,10 +49,10 @@ def is_deep(network: nn.Module) -> bool:
 
 def outer(network: nn.Module) -> tuple[nn.Module, ...]:
     """Return all modules but the innermost layer and its way back: what greedy training holds still."""
-    found = innermost(network)
+    inner = innermost(network)
     assert isinstance(network, Network)
     layers = [layer for stage in network.stages.children() for layer in stage.children()]
-    kept = [layer for layer in layers if layer is not found.forth and layer is not found.back]
+    kept = [layer for layer in layers if layer is not inner.forth and layer is not inner.back]
     return (network.stem, *kept, network.head)
 
 
@@ -61,11 +64,11 @@ def codes(
 ) -> Float[Tensor, "2 b f"]:
     """Return what the innermost layer gave back, and the code of the layers below that it was to give back."""
     assert isinstance(network, Network)
-    found = innermost(network)
+    inner = innermost(network)
     with torch.no_grad():
-        code = found.below(network.stem(inputs))
+        code = inner.below(network.stem(inputs))
     read = code if corruption is None else corrupted(code, corruption, generator)
-    return torch.stack((found.back(found.forth(read)), code))
+    return torch.stack((inner.back(inner.forth(read)), code))
 
 
 def corrupted(
@@ -80,29 +83,48 @@ def corrupted(
     return kept if isinstance(corruption, Masking) else torch.where(number < corruption.rate / 2, 1.0, kept)
 
 
-def greedy_loss(config: LossConfig) -> Loss:
-    """Return the loss of `codes`; the labels of the batch, which are its images, are not asked for."""
+def loss_of(config: LossConfig, counts: Int64[Tensor, " k"], own: Loss | None, samples: int) -> Loss:
+    """Return the loss of `codes`; the targets of the batch, which are its images, are not asked for."""
     match config:
         case SquaredError():
-            return lambda found, images: F.mse_loss(found[0], found[1])
+            return lambda both, images: F.mse_loss(both[0], both[1])
         case PixelCrossEntropy():
-            return lambda found, images: F.binary_cross_entropy(found[0], found[1])
+            return lambda both, images: F.binary_cross_entropy(both[0], both[1])
         case _:
             reason = f"{config.kind} does not compare codes"
             raise InputError("training.loss", reason, "--set training.loss.kind=squared_error, or pixel_cross_entropy")
 
 
-def code_errors(found: Float[Tensor, "2 b f"], images: Tensor) -> Float[Tensor, "b"]:
+def code_errors(both: Float[Tensor, "2 b f"], images: Tensor) -> Float[Tensor, "b"]:
     """Return the mean squared error of each code."""
-    return (found[0].float() - found[1].float()).square().mean(1)
+    return (both[0].float() - both[1].float()).square().mean(1)
 
 
-CODES = Task(share="code_mse", probabilities=itself, score=code_errors)
-
-
-def greedy_outputs(
-    network: nn.Module, inputs: Tensor, corruption: Corruption | None
-) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
+def answers(network: nn.Module, inputs: Tensor, corruption: Corruption | None) -> Answers:
     """Return `codes` as a training step asks for them; their corruption is drawn as dropout is, by the step."""
-    found = codes(network, inputs, corruption)
-    return found, {"head": (1.0, found)}
+    both = codes(network, inputs, corruption)
+    return both, {"head": (1.0, both)}
+
+
+def validated(
+    network: nn.Module, inputs: Tensor, outputs: Tensor, corruption: Corruption | None, first: int
+) -> Float[Tensor, "2 b f"]:
+    """Return `codes` as validation asks for them: corrupted by the place of the first sample alone."""
+    return codes(network, inputs, corruption, torch.Generator(inputs.device).manual_seed(first))
+
+
+#: The metrics of validation are those of images, through all layers; its loss is that of the codes.
+CODES = replace(
+    RECONSTRUCTION,
+    score=CODE_MSE,
+    scored=code_errors,
+    loss=loss_of,
+    answers=answers,
+    validated=validated,
+    corrupts_inputs=False,
+)
+
+
+def variant(config: Any, network: nn.Module) -> Task:
+    """Return what an autoencoder is asked for: images, or in greedy training, below the outermost layer, a code."""
+    return CODES if config.training.greedy and is_deep(network) else RECONSTRUCTION

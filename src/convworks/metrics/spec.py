@@ -1,0 +1,122 @@
+"""What each metric is called, how its values are written, and which of them are better: one entry a metric."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Unit = Literal["share", "number", "error", "dB"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec:
+    """A metric: `name` is its key in results, `title` what people call it, `heading` the same on a page.
+
+    `unit` says how values are written: a share of samples as percent, a number, an error, or a ratio in dB. `interval`
+    says where its 95 % interval comes from: Wilson's formula (for shares of samples), or drawing the samples again.
+    """
+
+    name: str
+    title: str
+    heading: str = ""
+    unit: Unit = "share"
+    better: Literal["higher", "lower"] = "higher"
+    interval: Literal["formula", "bootstrap"] | None = "bootstrap"
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, else -1."""
+        return 1 if self.better == "higher" else -1
+
+    def write(self, value: float) -> str:
+        """Write a value as people read it."""
+        match self.unit:
+            case "share":
+                return f"{value:.2%}"
+            case "dB":
+                return f"{value:.2f} dB"
+            case "error":
+                return f"{value:.3g}"
+            case _:
+                return f"{value:.4f}"
+
+
+LOSS = MetricSpec(name="loss", title="loss", unit="number", better="lower", interval=None)
+TOP1 = MetricSpec(name="top1", title="accuracy", heading="Accuracy", interval="formula")
+TOP5 = MetricSpec(name="top5", title="top-5 accuracy", heading="Top-5 accuracy", interval="formula")
+BALANCED_ACCURACY = MetricSpec(name="balanced_accuracy", title="balanced accuracy", heading="Balanced accuracy")
+MACRO_F1 = MetricSpec(name="macro_f1", title="macro F1", heading="Macro F1")
+MICRO_F1 = MetricSpec(name="micro_f1", title="micro F1", heading="Micro F1")
+AUC = MetricSpec(name="auc", title="ROC area", heading="ROC area (AUC)")
+AVERAGE_PRECISION = MetricSpec(name="average_precision", title="average precision", heading="Average precision")
+MAP = MetricSpec(name="map", title="mAP", heading="Mean average precision (mAP)")
+EXACT_MATCH = MetricSpec(name="exact_match", title="exact match", heading="Exact match", interval="formula")
+NLL = MetricSpec(
+    name="nll", title="negative log-likelihood", heading="Log loss (nats)", unit="number", better="lower"
+)
+BCE = MetricSpec(
+    name="bce", title="binary cross-entropy", heading="Log loss (nats a class)", unit="number", better="lower"
+)
+ECE = MetricSpec(name="ece", title="calibration error", heading="Calibration error", better="lower")
+MSE = MetricSpec(
+    name="mse", title="squared error", heading="Mean squared error", unit="error", better="lower", interval=None
+)
+CODE_MSE = MetricSpec(
+    name="code_mse", title="squared error of the code", unit="error", better="lower", interval=None
+)
+PSNR = MetricSpec(name="psnr", title="PSNR", unit="dB", interval=None)
+
+#: Every metric by its name; a task adds its own (tasks/__init__.py).
+METRICS: dict[str, MetricSpec] = {}
+#: The metrics that stand for a whole result or epoch, one a task.
+HEADLINES: list[str] = []
+
+
+def register(metrics: Iterable[MetricSpec], *, headline: MetricSpec | None = None) -> None:
+    """Make metrics known by their names; one of them may stand for a whole result."""
+    METRICS.update({metric.name: metric for metric in metrics})
+    if headline is not None and headline.name not in HEADLINES:
+        HEADLINES.append(headline.name)
+
+
+register([LOSS, TOP1, TOP5, BALANCED_ACCURACY, MACRO_F1, AUC, AVERAGE_PRECISION, NLL, ECE], headline=TOP1)
+register([MAP, MICRO_F1, EXACT_MATCH, BCE], headline=MAP)
+register([MSE, CODE_MSE, PSNR], headline=PSNR)
+
+
+def metric(name: str) -> MetricSpec:
+    """Return a metric by its name; one that nobody has described is a number of which more is better."""
+    return METRICS.get(name) or MetricSpec(name=name, title=name, unit="number", interval=None)
+
+
+def headline(result: Mapping[str, Any], prefix: str = "") -> MetricSpec:
+    """Return the metric that stands for a result, or (with `validation_`) for an epoch.
+
+    Of a task that this process does not know, the first number beside the loss. StopIteration where there is none.
+    """
+    known = (name for name in HEADLINES if prefix + name in result)
+    others = (
+        name.removeprefix(prefix)
+        for name, value in result.items()
+        if name.startswith(prefix) and name not in (f"{prefix}loss", f"{prefix}n") and isinstance(value, float)
+    )
+    return metric(next(known, None) or next(others))
+
+
+def headline_value(result: Mapping[str, Any], prefix: str = "") -> float:
+    """Return the value of the metric that stands for a result or an epoch; None stands for an infinite one."""
+    value = result[prefix + headline(result, prefix).name]
+    return math.inf if value is None else float(value)
+
+
+def written_headline(result: Mapping[str, Any], prefix: str = "") -> str:
+    """Write the metric that stands for a result or an epoch."""
+    return headline(result, prefix).write(headline_value(result, prefix))
+
+
+def training_score(row: Mapping[str, Any]) -> MetricSpec:
+    """Return the metric that a row has of training besides the loss."""
+    names = (name.removeprefix("train_") for name in row if name.startswith("train_"))
+    return metric(next(name for name in names if name != "loss"))

@@ -1,0 +1,70 @@
+"""From the raw outputs of a network to probabilities, and how those of several networks are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+from torch import Tensor
+
+from convworks.metrics.classification import SMALLEST
+
+#: A class of at least this probability is an answer, where each is asked for by itself.
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activation:
+    """What makes probabilities (or other values) of outputs; `joined` and `votes` are of several networks [m n k].
+
+    `joined` gives the probabilities of their mean logits, `votes` which classes each of them answers with.
+    """
+
+    apply: Callable[[Float[Tensor, "b *k"]], Float[Tensor, "b *k"]]
+    joined: Callable[[Float[np.ndarray, "m n k"]], Float64[np.ndarray, "n k"]] | None = None
+    votes: Callable[[Float[np.ndarray, "m n k"]], Float[np.ndarray, "m n k"] | Bool[np.ndarray, "m n k"]] | None = None
+
+
+def softmax(logits: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+    """Return the probability of each class, one of which it is."""
+    return logits.softmax(1)
+
+
+def sigmoid(logits: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+    """Return the probability of each class by itself."""
+    return logits.sigmoid()
+
+
+def identity(outputs: Float[Tensor, "b *k"]) -> Float[Tensor, "b *k"]:
+    """Return the outputs as they are."""
+    return outputs
+
+
+def _logs(probabilities: Float[np.ndarray, "m n k"]) -> Float64[np.ndarray, "m n k"]:
+    return np.asarray(np.log(probabilities.astype(np.float64).clip(SMALLEST, 1)))
+
+
+def _softmax_joined(each: Float[np.ndarray, "m n k"]) -> Float64[np.ndarray, "n k"]:
+    mean = _logs(each).mean(0)  # logits are logarithms of probabilities up to a constant
+    powers = np.exp(mean - mean.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True))
+
+
+def _sigmoid_joined(each: Float[np.ndarray, "m n k"]) -> Float64[np.ndarray, "n k"]:
+    odds = _logs(each) - _logs(1 - each.astype(np.float64))
+    return np.asarray(1 / (1 + np.exp(-odds.mean(0))))
+
+
+def _most_probable(each: Float[np.ndarray, "m n k"]) -> Float[np.ndarray, "m n k"]:
+    return np.asarray(np.eye(each.shape[2])[each.argmax(2)])
+
+
+def _above_threshold(each: Float[np.ndarray, "m n k"]) -> Bool[np.ndarray, "m n k"]:
+    return np.asarray(each >= THRESHOLD)
+
+
+SOFTMAX = Activation(apply=softmax, joined=_softmax_joined, votes=_most_probable)
+SIGMOID = Activation(apply=sigmoid, joined=_sigmoid_joined, votes=_above_threshold)
+IDENTITY = Activation(apply=identity)

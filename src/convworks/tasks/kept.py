@@ -1,0 +1,33 @@
+"""Outcomes that are made of the activated outputs of all samples, which are small enough to be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from convworks.tasks.task import Answered, Known, Outcome, Task
+
+
+class Kept:
+    """Keeps the activated outputs of a split."""
+
+    def __init__(self, task: Task, known: Known) -> None:
+        self.task, self.known = task, known
+        self.parts: list[Tensor] = []
+
+    def update(self, answered: Answered) -> None:
+        """Keep those of some samples."""
+        self.parts.append(self.task.activation.apply(answered.outputs).cpu())
+
+    def values(self) -> Float32[np.ndarray, "n *k"]:
+        """Return those of all samples."""
+        return torch.cat(self.parts).numpy()
+
+    def outcome(self, again: Callable[[Sequence[int]], Iterator[Answered]]) -> Outcome:
+        """Return the outcome."""
+        assert self.task.outcome is not None
+        return self.task.outcome(self.known, self.values())

@@ -1,0 +1,55 @@
+"""The tasks by their names, and which of them is asked of a network on a source."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from convworks.data.source import Source
+from convworks.errors import InputError, nearest
+from convworks.metrics.spec import register as register_metrics
+from convworks.models import MAKERS, family
+from convworks.tasks.classification import CLASSIFICATION
+from convworks.tasks.codes import variant
+from convworks.tasks.multi_label import MULTI_LABEL
+from convworks.tasks.reconstruction import RECONSTRUCTION
+from convworks.tasks.task import Task
+
+#: In the order in which they are tried.
+TASKS: dict[str, Task] = {
+    task.name: task for task in (replace(RECONSTRUCTION, variant=variant), MULTI_LABEL, CLASSIFICATION)
+}
+
+
+def register(task: Task) -> Task:
+    """Make a task known by its name, as bundles and `--set task=NAME` say it; return it."""
+    TASKS[task.name] = task
+    register_metrics((*task.metrics, task.score), headline=task.headline)
+    return task
+
+
+def named(name: str, where: str = "task") -> Task:
+    """Return a task by its name, or raise InputError."""
+    if name not in TASKS:
+        reason = f"there is no task {name!r}{nearest(name, TASKS)}"
+        raise InputError(where, reason, f"choose one of {', '.join(TASKS)}, or register your own before")
+    return TASKS[name]
+
+
+def task_of(config: Any, source: Source) -> Task:
+    """Return what a run asks of its network: the task that it names, else the first that suits model and source."""
+    if config.task is not None:
+        return named(config.task)
+    makes = output_kind(config.model)
+    suitable = (task for task in TASKS.values() if task.suits(makes, source))
+    return next(suitable, CLASSIFICATION)
+
+
+def output_kind(model: Any) -> str:
+    """Return what a network makes: logits (as every new head does), images, or a map of logits."""
+    if model.adapted or family(model.name) not in MAKERS:
+        return "logits"
+    from convworks.models.catalogue import facts
+
+    known = facts(model.name)
+    return known.makes if known.reads == "images" else f"{known.makes} of {known.reads}"
