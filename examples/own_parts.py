@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import convworks
-from convworks.training.loop import Events
+from convworks.training.events import Events
 
 
 @convworks.network("tiny", channels=1, size=(8, 8))

@@ -15,7 +15,9 @@ import numpy as np
 from convworks.config import build
 from convworks.data.source import Source, Split
 from convworks.training.config import RunConfig
-from convworks.training.loop import Events, Setup, fit, step
+from convworks.training.events import Events
+from convworks.training.setup import Setup
+from convworks.training.loop import fit, step
 from convworks.training.progress import Progress
 from convworks.training.run import prepare
 from convworks.training.world import ALONE

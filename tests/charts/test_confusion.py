@@ -17,7 +17,7 @@ from convworks.charts.raster import DENSITY, MARGIN, to_png
 from convworks.charts.svg import to_svg
 from convworks.metrics.classification import calibration
 from convworks.report import mistakes
-from convworks.tasks.classification import Predictions
+from convworks.tasks.outcomes.classification import Predictions
 
 HISTORY = [
     {"epoch": e, "train_loss": 1 / e, "validation_loss": 0.8 / e, "train_top1": 1 - 0.3 / e, "learning_rate": 0.1}

@@ -27,7 +27,8 @@ from convworks.data.sources.open import open_source
 from convworks.errors import ConvworksError
 from convworks.signed import write_signed
 from convworks.training.listing import read_run
-from convworks.training.loop import Events, Setup
+from convworks.training.events import Events
+from convworks.training.setup import Setup
 from convworks.training.progress import Progress
 
 OPTIONS: dict[str, Any] = {"model": SMALL[1], "device": "cpu", "deterministic": True}

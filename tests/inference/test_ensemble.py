@@ -9,8 +9,8 @@ import torch
 from convworks.errors import InputError
 from convworks.inference.ensemble import combine
 from convworks.metrics.compare import compare
-from convworks.tasks.classification import Predictions
-from convworks.tasks.multi_label import SeveralPredictions
+from convworks.tasks.outcomes.classification import Predictions
+from convworks.tasks.outcomes.multi_label import LabelSetPredictions
 
 
 def predictions(rows: np.ndarray) -> Predictions:
@@ -33,7 +33,7 @@ def test_logits_of_several_labels_are_averaged_by_their_odds() -> None:
     logits = torch.randn(4, 5, 3, generator=draw)
     labels = np.zeros((5, 3), bool)
     members = [
-        SeveralPredictions(
+        LabelSetPredictions(
             split="test",
             names=tuple("12345"),
             classes=tuple("abc"),

@@ -14,8 +14,8 @@ from convworks.metrics import classification as metrics
 from convworks.metrics import multi_label as several_metrics
 from convworks.metrics import ranking
 from convworks.tasks import intervals
-from convworks.tasks.classification import Predictions
-from convworks.tasks.summary import summary
+from convworks.tasks.outcomes.classification import Predictions
+from convworks.GONE import summary
 
 CASES = 200
 

@@ -13,8 +13,8 @@ from sklearn import metrics as oracle
 
 from convworks.errors import InputError
 from convworks.metrics import classification as metrics
-from convworks.tasks.classification import Predictions
-from convworks.tasks.summary import summary
+from convworks.tasks.outcomes.classification import Predictions
+from convworks.GONE import summary
 
 
 def random_case(seed: int, n: int, k: int, *, coarse: bool) -> tuple[np.ndarray, np.ndarray]:

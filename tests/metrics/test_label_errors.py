@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from convworks.metrics.label_errors import label_errors
 from convworks.report.label_errors import write_label_errors
-from convworks.tasks.classification import Predictions
+from convworks.tasks.outcomes.classification import Predictions
 
 LABELS = np.array([0, 0, 0, 1, 1, 1])
 PROBABILITIES = np.array(

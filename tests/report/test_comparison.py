@@ -14,8 +14,8 @@ import convworks
 from convworks.errors import InputError
 from convworks.report.comparison import pair, read_answers, told
 from convworks.report.comparison_page import write_pair
-from convworks.tasks.classification import Predictions
-from convworks.tasks.multi_label import SeveralPredictions
+from convworks.tasks.outcomes.classification import Predictions
+from convworks.tasks.outcomes.multi_label import LabelSetPredictions
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
 
@@ -34,7 +34,7 @@ def made(seed: int, n: int = 200, k: int = 3, sharp: float = 1.5) -> Predictions
     )
 
 
-def write(path: Path, predictions: Predictions | SeveralPredictions) -> str:
+def write(path: Path, predictions: Predictions | LabelSetPredictions) -> str:
     predictions.write_csv(path)
     return str(path)
 
@@ -88,7 +88,7 @@ def test_several_labels_are_compared_by_all_right(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     labels, probabilities = generator.random((40, 3)) < 0.4, generator.random((40, 3)).astype(np.float32)
     names, classes = tuple(map(str, range(40))), ("a", "b", "c")
-    a = SeveralPredictions(split="test", names=names, classes=classes, labels=labels, probabilities=probabilities)
+    a = LabelSetPredictions(split="test", names=names, classes=classes, labels=labels, probabilities=probabilities)
     b = replace(a, probabilities=np.where(labels, 0.9, probabilities).astype(np.float32))
     files = write(tmp_path / "a.csv", a), write(tmp_path / "b.csv", b)
     found = convworks.compare(*files)

@@ -26,8 +26,9 @@ from convworks.models.config import ModelConfig
 from convworks.report import errors_report
 from convworks.report.errors_report import ErrorFiles, write_errors
 from convworks.report.report import ReportContent, write_report
-from convworks.tasks.classification import Predictions
-from convworks.tasks.multi_label import Predicted, make_predictions
+from convworks.tasks.outcomes.classification import Predictions
+from convworks.tasks.task import Judged
+from convworks.GONE import make_predictions
 
 VOID = {"meta", "img", "input"}
 CLASSES = ("cat", "dog <b>", "Käfer", "ant")
@@ -81,7 +82,7 @@ def source(*, several: bool = False, train: int = 40, test: int = 90, size: int 
     return Source(name="made", kind="array", path=None, classes=CLASSES, splits={**splits, "test": split("test", test)})
 
 
-def answers(given: Source, *, split: str = "test", sharp: float = 1.0) -> Predicted:
+def answers(given: Source, *, split: str = "test", sharp: float = 1.0) -> Judged:
     generator, labels = np.random.default_rng(1), given.splits[split].labels
     n = len(labels)
     if labels.ndim == 2:

@@ -10,8 +10,8 @@ import pytest
 
 from convworks.report.page import duration
 from convworks.report.report import ReportContent, write_report
-from convworks.tasks.classification import Predictions
-from convworks.tasks.summary import summary
+from convworks.tasks.outcomes.classification import Predictions
+from convworks.GONE import summary
 
 FILES = ["confusion.png", "errors.png", "predictions.csv", "report.html"]
 VOID = {"meta", "img", "br"}

@@ -8,7 +8,7 @@ import pytest
 
 from convworks.csv_files import read_csv
 from convworks.errors import InputError, RunError
-from convworks.tasks.classification import CSV_CLASSES, Predictions
+from convworks.tasks.outcomes.classification import CSV_CLASSES, Predictions
 
 
 def make(

@@ -16,9 +16,10 @@ from sklearn import metrics as oracle
 from convworks.errors import InputError, RunError
 from convworks.metrics import multi_label as several_metrics
 from convworks.report.report import ReportContent, write_report
-from convworks.tasks.classification import Predictions
-from convworks.tasks.multi_label import SeveralPredictions, make_predictions
-from convworks.tasks.summary import summary
+from convworks.tasks.outcomes.classification import Predictions
+from convworks.tasks.outcomes.multi_label import LabelSetPredictions
+from convworks.GONE import make_predictions
+from convworks.GONE import summary
 
 
 @st.composite
@@ -31,9 +32,9 @@ def cases(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return labels, (generator.integers(0, steps + 1, (n, k)) / steps).astype(np.float32)
 
 
-def made(labels: np.ndarray, probabilities: np.ndarray, split: str = "test") -> SeveralPredictions:
+def made(labels: np.ndarray, probabilities: np.ndarray, split: str = "test") -> LabelSetPredictions:
     n, k = labels.shape
-    return SeveralPredictions(
+    return LabelSetPredictions(
         split=split,
         names=tuple(f"{index}.png" for index in range(n)),
         classes=tuple("abcdef"[:k]),

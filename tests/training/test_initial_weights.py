@@ -15,7 +15,8 @@ import convworks
 from convworks.errors import InputError, RunError
 from convworks.ops import initialiser
 from convworks.signed import write_signed
-from convworks.training.loop import Events, Setup
+from convworks.training.events import Events
+from convworks.training.setup import Setup
 from convworks.training.progress import Progress
 
 

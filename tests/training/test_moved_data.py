@@ -20,7 +20,8 @@ from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError
-from convworks.training.loop import Events, Setup
+from convworks.training.events import Events
+from convworks.training.setup import Setup
 from convworks.training.progress import Progress
 
 

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 import convworks
 from convworks.errors import InputError
 from convworks.training.config import Resolution
-from convworks.training.loop import Events, Setup
+from convworks.training.events import Events
+from convworks.training.setup import Setup
 from convworks.training.progress import Progress
 from convworks.training.resolution import resize, size_at
 

@@ -14,7 +14,7 @@ from PIL import Image
 import convworks
 from convworks.cli.main import run
 from convworks.signed import write_signed
-from convworks.tasks.multi_label import SeveralPredictions
+from convworks.tasks.outcomes.multi_label import LabelSetPredictions
 
 CLASSES = ("east", "north", "west")
 COUNT = 90
@@ -98,7 +98,7 @@ def test_a_run_learns_and_says_so(place: Path) -> None:
 def test_a_bundle_gives_probabilities_of_each_class_by_itself(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predictor = convworks.load(place / "run")
     found = predictor.predictions("sides.csv")
-    assert isinstance(found, SeveralPredictions)
+    assert isinstance(found, LabelSetPredictions)
     assert (found.probabilities.sum(1) > 1.2).any()
     images = [str(place / name) for name in found.names[:5]]
     for row, given, shown in zip(predictor.predict(images), found.probabilities, found.predicted, strict=False):

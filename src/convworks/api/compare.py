@@ -92,7 +92,8 @@ def compared(
         if table is None:
             assert predictor is not None
             assert source is not None
-            table = told(str(place), predictor.predictions(source, split=split))
+            outcome: Any = predictor.outcome(source, split=split)  # of a task whose answers are right or wrong
+            table = told(str(place), outcome)
         answers.append(table)
     found = pair(*answers)
     values = {**found.plain(), "data": None if data is None else str(data)}
@@ -119,8 +120,9 @@ def _load(place: Path, device: str) -> Predictor:
     from convworks.inference.predictor import load  # it takes torch with it, which tables do not need
 
     predictor = load(place, device=device)
-    if predictor.bundle.makes == "images":
-        raise InputError(place, "makes images, which are not right or wrong", "compare networks that name classes")
+    if not predictor.task.judged:
+        reason = f"{predictor.task.does}, which are not right or wrong"
+        raise InputError(place, reason, "compare networks that name classes")
     return predictor
 
 

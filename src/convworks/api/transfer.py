@@ -48,8 +48,8 @@ def transfer(
     from convworks.bundle.description import folder_of
     from convworks.bundle.pretrained import locate
     from convworks.recipes import transfer as recipe
+    from convworks.tasks.registry import task_of
     from convworks.training import folder
-    from convworks.training.compatibility import suited
 
     began = time.perf_counter()
     changes = changes_of(None, epochs, device, seed, deterministic, overrides)
@@ -64,16 +64,17 @@ def transfer(
     if head == recipe.KEEP:
         if cut is not None:
             raise InputError("--cut", "a head that is kept is not cut off", "leave out --cut, or --head keep")
-        if found.bundle.makes == "images":
-            raise InputError(place, "makes images: it has no head for classes", "take a new one: --head linear")
+        if not found.bundle.task.judged:
+            reason = f"{found.bundle.task.does}: it has no head for classes"
+            raise InputError(place, reason, "take a new one: --head linear")
         recipe.check_same_classes(found.bundle.classes, source)
         model = recipe.kept(found.bundle.model, path=str(place), layers=found.layers)
     else:
         model = recipe.adapted(
             found.bundle.model, path=str(place), head=head, cut=found.cut, outputs=found.outputs, layers=found.layers
         )
-    config = suited(recipe.default(source, data, model, found.bundle.preprocessing, freeze=freeze), source, model)
-    config = changed(config, changes, data)
+    config = recipe.default(source, data, model, found.bundle.preprocessing, freeze=freeze)
+    config = changed(task_of(config, source).adapt(config), changes, data)
     if (config.model.name, config.model.cut) != (model.name, model.cut):
         raise InputError("--set model", "changes the network that was cut", "say with BUNDLE and --cut what it is")
     target = as_path("--out", out)

@@ -26,7 +26,7 @@ from convworks.recipes import recipe as find_recipe
 if TYPE_CHECKING:
     from convworks.losses.functions import Loss
     from convworks.training.config import RunConfig
-    from convworks.training.loop import Events
+    from convworks.training.events import Events
 
 SKIPPED = 0.05  # the share of damaged files that `--skip-damaged` leaves out
 
@@ -250,10 +250,11 @@ def _experiment(
     folder.check_new(place, f"{config.recipe}-{kind}", read)
     if storage is not None and (file := storage_file(storage)) is not None:
         check_outside("--storage", file, read)
-    from convworks.training.compatibility import makes_images
+    from convworks.tasks.registry import task_of
 
-    if kind != "tune" and makes_images(config.model):
-        reason = f"compares and combines answers, but {config.model.name} makes images"
+    task = task_of(config, source)
+    if kind != "tune" and task.outcome is None:
+        reason = f"compares and combines answers, but {config.model.name} {task.does}"
         raise InputError(f"convworks {kind}", reason, "train it with `convworks train`, or `convworks tune`")
     train = train_command(config, recipe, data, changes)
     command = command or train.replace("train", kind, 1)
@@ -267,21 +268,21 @@ def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str
     data = None if data is None else expand(str(data))
     if recipe is not None:
         config = find_recipe(recipe)
-        from convworks.training.compatibility import suited
+        from convworks.tasks.registry import task_of
 
         if data is not None:
             config = override(config, [assignment("data.source", data)])
         found = changed(config, changes, data)
         source = open_source(found.data.source, report=downloading())
-        return changed(suited(config, source, found.model), changes, data), source
+        return changed(task_of(found, source).adapt(config), changes, data), source
     from convworks.recipes.folder import default
-    from convworks.training.compatibility import suited
+    from convworks.tasks.registry import task_of
 
     assert data is not None
     source = open_source(data, report=downloading())
     config = default(source, data)
-    model = changed(config, changes, data).model
-    return changed(suited(config, source, model), changes, data), source
+    task = task_of(changed(config, changes, data), source)
+    return changed(task.adapt(config), changes, data), source
 
 
 def changed(config: RunConfig, changes: Iterable[str], data: str | Path | None) -> RunConfig:

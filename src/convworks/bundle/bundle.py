@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 from safetensors import SafetensorError
@@ -16,10 +16,8 @@ from convworks import files
 from convworks.bundle.card import card
 from convworks.bundle.description import (
     FORMAT,
-    IMAGES,
     NAME,
     REMEDY,
-    SEVERAL,
     WAITING,
     WEIGHTS,
     find_weights,
@@ -39,6 +37,9 @@ from convworks.models.catalogue import Shape
 from convworks.models.config import ModelConfig
 from convworks.models.transfer.adapted import assemble
 from convworks.signed import write_signed
+from convworks.tasks.classification import CLASSIFICATION
+from convworks.tasks.registry import named
+from convworks.tasks.task import Task
 
 TRIES = 3  # that fail in a row with one description, before a bundle counts as damaged
 
@@ -47,8 +48,7 @@ TRIES = 3  # that fail in a row with one description, before a bundle counts as 
 class Bundle:
     """A network with all that is needed to use it. `record` says how it came about (metrics, training, versions).
 
-    `several`: an image may show any number of the classes, each with a probability by itself. A network that `makes`
-    images has no classes; `corruption` is what was done to those it was trained and measured on.
+    A task without classes has none; `corruption` is what was done to the images that it was trained and measured on.
     """
 
     network: nn.Module
@@ -56,8 +56,7 @@ class Bundle:
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     record: dict[str, Any]
-    several: bool = False
-    makes: Literal["logits", "images"] = "logits"
+    task: Task = CLASSIFICATION
     corruption: Corruption | None = None
 
 
@@ -71,11 +70,14 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
     tensors = dict(kept)  # auxiliary classifiers are for training
     weights = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
     description = {
-        "format": IMAGES if bundle.makes == "images" else SEVERAL if bundle.several else FORMAT,
+        "format": FORMAT,
+        "task": {
+            "name": bundle.task.name,
+            **({"corruption": to_json(bundle.corruption)} if bundle.corruption is not None else {}),
+        },
         "model": to_json(bundle.model),
         "preprocessing": to_json(bundle.preprocessing),
         "classes": list(bundle.classes),
-        **({"corruption": to_json(bundle.corruption)} if bundle.corruption is not None else {}),
         "record": bundle.record,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
@@ -116,9 +118,11 @@ def _load(description: dict[str, Any], folder: Path) -> Bundle:
     file = folder / NAME
     classes = tuple(description["classes"])
     preprocessing = build(Preprocessing, description["preprocessing"], where=f"{file} preprocessing")
-    images = description["format"] == IMAGES
+    task = named(description["task"]["name"], str(file))
+    if task.judged and not classes:
+        raise InputError(file, "does not name two classes or more", REMEDY)
     shape = Shape(
-        classes=preprocessing.channels if images else len(classes),
+        classes=task.outputs(classes, preprocessing.channels),
         channels=preprocessing.channels,
         size=preprocessing.size,
     )
@@ -144,9 +148,8 @@ def _load(description: dict[str, Any], folder: Path) -> Bundle:
         model=model,
         preprocessing=preprocessing,
         classes=classes,
-        several=description["format"] == SEVERAL,
-        makes="images" if images else "logits",
-        corruption=_corruption(description, file),
+        task=task,
+        corruption=_corruption(description["task"], file),
         record=description["record"],
     )
 
@@ -157,8 +160,8 @@ class _Corrupted(Config):
     corruption: Annotated[Corruption | None, Field(discriminator="kind")] = None
 
 
-def _corruption(description: dict[str, Any], file: Path) -> Corruption | None:
-    return build(_Corrupted, {"corruption": description.get("corruption")}, where=str(file)).corruption
+def _corruption(task: dict[str, Any], file: Path) -> Corruption | None:
+    return build(_Corrupted, {"corruption": task.get("corruption")}, where=str(file)).corruption
 
 
 def _first_line(error: Exception) -> str:

@@ -6,34 +6,35 @@ import re
 from html import escape
 from typing import Any
 
-from convworks.bundle.description import IMAGES, SEVERAL
+from convworks.tasks.registry import named
+from convworks.tasks.task import Words
 
-_SHOWN_CLASSES = 100
 #: What Markdown would take for markup, for mathematics, or for the beginning of a link.
 _MARKUP = re.compile(r"[\\`*\[\]~$#]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 def card(description: dict[str, Any]) -> str:
     """Write the README.md of a bundle from its description."""
+    words = named(description["task"]["name"]).words
     description = _plain(description)
-    record = description["record"]
+    record, classes = description["record"], description["classes"]
     preprocessing = description["preprocessing"]
     height, width = preprocessing["size"]
-    images = description["format"] == IMAGES
+    result = record.get("test", record.get("validation") or {})
     lines = [
         f"# {description['model']['name']}: {record.get('source', record.get('imported', {}).get('file', 'images'))}",
         "",
-        f"{_what(description)}, {'imported' if 'imported' in record else 'trained'} with convworks"
+        f"{words.what(classes, result)}, {'imported' if 'imported' in record else 'trained'} with convworks"
         f"{' ' + record['convworks'] if 'convworks' in record else ''}.",
         "",
         "## Use",
         "",
-        f"    convworks predict THIS_FOLDER IMAGE...{' --out DIR' if images else ''}",
+        f"    convworks predict THIS_FOLDER IMAGE...{words.options}",
         "",
         "or in Python:",
         "",
         "    import convworks",
-        f'    convworks.load("THIS_FOLDER").{"reconstruct" if images else "predict"}(["image.jpg"])',
+        f'    convworks.load("THIS_FOLDER").{words.method}(["image.jpg"])',
         "",
         "## What it expects",
         "",
@@ -43,11 +44,11 @@ def card(description: dict[str, Any]) -> str:
         "",
         "## What it answers",
         "",
-        *([f"An image of {height}x{width} pixels."] if images else _classes(description)),
+        *words.answers(classes, preprocessing["size"]),
         "",
         "## How good it is",
         "",
-        *_metrics(record),
+        *_metrics(record, words),
         "",
         "## How it was made",
         "",
@@ -68,50 +69,14 @@ def _plain(value: Any) -> Any:
     return escape(_MARKUP.sub(r"\\\g<0>", " ".join(line.split())), quote=False)
 
 
-def _what(description: dict[str, Any]) -> str:
-    if description["format"] != IMAGES:
-        return f"An image classifier for {len(description['classes'])} classes"
-    corruption = description["record"].get("test", description["record"].get("validation") or {}).get("corruption")
-    return (
-        f"An autoencoder that gives images back, without what corrupted them ({corruption})"
-        if corruption
-        else ("An autoencoder that gives images back")
-    )
-
-
-def _classes(description: dict[str, Any]) -> list[str]:
-    classes = description["classes"]
-    shown = ", ".join(classes[:_SHOWN_CLASSES]) + (" ..." if len(classes) > _SHOWN_CLASSES else "")
-    return [
-        f"A probability for each of: {shown}.",
-        "Each by itself: an image may show several of them, or none; from 0.5 on a class counts as shown."
-        if description["format"] == SEVERAL
-        else "It knows no other classes: whatever it is shown, it answers with one of these.",
-    ]
-
-
-def _metrics(record: dict[str, Any]) -> list[str]:
+def _metrics(record: dict[str, Any], words: Words) -> list[str]:
     rows = []
     for split in ("validation", "test"):
         found = record.get(split)
         if found:
             used = " (also used to choose the epoch)" if split == "validation" and _chosen(record) else ""
-            rows.append(f"- {split}: {_figures(found)} on {found['n']:,} images{used}")
+            rows.append(f"- {split}: {words.result(found)} on {found['n']:,} images{used}")
     return rows or ["- not measured"]
-
-
-def _figures(found: dict[str, Any]) -> str:
-    if "psnr" in found:
-        before = f", of {_ratio(found['psnr_read'])} that it read" if "psnr_read" in found else ""
-        return f"PSNR {_ratio(found['psnr'])}{before}, mean squared error {found['mse']:.4g}"
-    if "map" in found:
-        return f"mAP {found['map']:.2%}, micro F1 {found['micro_f1']:.2%}, macro F1 {found['macro_f1']:.2%}"
-    low, high = found["interval"]
-    return f"accuracy {found['top1']:.2%} (95 % interval {low:.2%} to {high:.2%})"
-
-
-def _ratio(value: float | None) -> str:
-    return "infinite" if value is None else f"{value:.2f} dB"
 
 
 def _making(record: dict[str, Any]) -> list[str]:

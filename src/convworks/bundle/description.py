@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from convworks import files
+from convworks.bundle.earlier import EARLIER, of_today
 from convworks.errors import InputError
 from convworks.signed import Kind, read_signed
 
-#: Of a bundle whose images show one class each; any number; of one that makes images: no tasks of format 1.
-FORMAT, SEVERAL, IMAGES = 1, 2, 3
+FORMAT = 4
 NAME, WEIGHTS = "bundle.json", "weights.safetensors"
 REMEDY = "copy the bundle again from where it was made"
 BUNDLE = Kind(
     name="the description of a bundle",
-    formats=(FORMAT, SEVERAL, IMAGES),
+    formats=(*EARLIER, FORMAT),
     fields={"model": dict, "preprocessing": dict, "classes": list, "record": dict, "weights_sha256": str},
     damaged=REMEDY,
 )
@@ -32,8 +32,11 @@ def read_description(path: Path) -> tuple[dict[str, Any], Path]:
     if not file.exists():
         raise InputError(path, f"holds no {NAME}", "give the folder of a bundle or of a finished run")
     description = read_signed(file, BUNDLE)
-    fewest = 0 if description["format"] == IMAGES else 2
-    if len(description["classes"]) < fewest or not all(isinstance(name, str) for name in description["classes"]):
+    description = of_today(description)
+    task = description.get("task")
+    if not isinstance(task, dict) or not isinstance(task.get("name"), str):
+        raise InputError(file, "does not name a task", REMEDY)
+    if len(description["classes"]) == 1 or not all(isinstance(name, str) for name in description["classes"]):
         raise InputError(file, "does not name two classes or more", REMEDY)
     return description, folder
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from convworks.errors import visible
+from convworks.metrics.spec import METRICS, MetricSpec, headline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,22 +52,22 @@ def repeated(words: Sequence[object], options: Mapping[str, object]) -> str:
 
 
 def accuracy_line(name: str, found: dict[str, Any]) -> str:
-    """Describe a split's accuracy with its interval, its mean average precision, or its signal-to-noise ratio."""
-    if "psnr" in found:
-        before = f", {found['corruption']}: {_ratio(found['psnr_read'])} before" if "corruption" in found else ""
-        error = f"mean squared error {found['mse']:.4g}"
-        return f"{name}: PSNR {_ratio(found['psnr'])} ({error}{before}, {found['n']:,} images)"
-    if "map" in found:
-        ends = found.get("intervals", {}).get("map")
-        interval = f"95 % interval {percent(ends[0])} to {percent(ends[1])}, " if ends else ""
-        return f"{name}: mAP {percent(found['map'])} ({interval}{found['n']:,} images)"
-    low, high = found["interval"]
-    interval = f"95 % interval {percent(low)} to {percent(high)}, {found['n']:,} images"
-    return f"{name}: accuracy {percent(found['top1'])} ({interval})"
+    """Describe a split's result by its headline metric: with its interval, or what explains it."""
+    first = headline(found)
+    value = found[first.name]
+    ends = found.get("interval") or found.get("intervals", {}).get(first.name)
+    details = [f"95 % interval {first.write(ends[0])} to {first.write(ends[1])}"] if ends else []
+    for metric in METRICS.values():
+        if metric.interval is None and metric is not first and metric.name in found:
+            details.append(f"{metric.heading.lower()} {found[metric.name]:.4g}")
+    if "corruption" in found:
+        details.append(f"{found['corruption']}: {_or_infinite(first, found[f'{first.name}_read'])} before")
+    details.append(f"{found['n']:,} images")
+    return f"{name}: {first.title} {_or_infinite(first, value)} ({', '.join(details)})"
 
 
-def _ratio(value: float | None) -> str:
-    return "infinite" if value is None else f"{value:.2f} dB"
+def _or_infinite(metric: MetricSpec, value: float | None) -> str:
+    return "infinite" if value is None else metric.write(value)
 
 
 def _number(cell: str) -> bool:

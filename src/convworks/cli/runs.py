@@ -15,7 +15,7 @@ from convworks.cli.answer import Answer, table
 from convworks.cli.place import check_optional, failure
 from convworks.console import clock, say
 from convworks.errors import InputError, nearest
-from convworks.metrics.headline import written
+from convworks.metrics.spec import spec
 from convworks.outputs import Protected, check_outside
 from convworks.training.listing import Run, curve, differing, find_runs, read_run
 
@@ -90,7 +90,7 @@ def _listed(found: Sequence[Run]) -> str:
             run.status,
             str(run.epochs) if run.epochs == run.planned else f"{run.epochs}/{run.planned}",
             _best(run),
-            "-" if run.test is None else written(run.measure, run.test),
+            "-" if run.test is None else spec(run.measure).write(run.test),
             clock(run.seconds),
             f"{datetime.fromtimestamp(run.when):%Y-%m-%d %H:%M}",
         ]
@@ -102,7 +102,7 @@ def _listed(found: Sequence[Run]) -> str:
 def _best(run: Run) -> str:
     if run.best is None:
         return "-"
-    value = written(run.metric, run.best)
+    value = spec(run.metric).write(run.best)
     return value if run.metric in ("top1", "psnr") else f"{value} {run.metric}"
 
 

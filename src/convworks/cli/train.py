@@ -10,6 +10,7 @@ from typing import Any
 
 from convworks.api.verbs import train
 from convworks.cli.answer import Answer, accuracy_line
+from convworks.metrics.spec import headline
 
 
 def run(
@@ -59,4 +60,7 @@ def answer(found: dict[str, Any]) -> Answer:
 
 def _folder(found: Mapping[str, Any]) -> str:
     """Return the option that says where images go, for a network that makes some."""
-    return " --out DIR" if "psnr" in found["validation"] else ""
+    from convworks.tasks.registry import TASKS
+
+    first = headline(found["validation"])
+    return next((task.words.options for task in TASKS.values() if task.headline is first), "")

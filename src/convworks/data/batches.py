@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,17 +26,16 @@ LARGE = 1 << 23  # values from which on threads of our own are faster than PyTor
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """The images of a split, on the device where they are used if they are decoded, with their labels.
+    """The images of a split, on the device where they are used if they are decoded, and what is asked about each.
 
-    `asked` is what a network is to answer: their labels, or the images themselves.
+    A target is a class, for each class whether it is shown, or a value; without targets it is the image itself.
     """
 
     images: Images
-    labels: Int64[Tensor, "n"] | Bool[Tensor, "n k"]
-    asked: Literal["labels", "images"] = "labels"
+    targets: Int64[Tensor, "n"] | Bool[Tensor, "n k"] | Float32[Tensor, "n *target"] | None
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.images)
 
 
 def steps_per_epoch(n: int, batch_size: int) -> int:
@@ -45,7 +44,7 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
 
 
 class Batch(NamedTuple):
-    """Augmented images with their labels; mixed ones hold `share` of their label, and 1 - share of that in `others`.
+    """Augmented images with their targets; mixed ones hold `share` of theirs, and 1 - share of that in `others`.
 
     Where images have any number of labels, these are 1 for each class that an image shows, else 0; where the image
     itself is asked for, they are the augmented images, and `images` these or what corruption made of them. `size` is
@@ -53,9 +52,9 @@ class Batch(NamedTuple):
     """
 
     images: UInt8[Tensor, "b c h w"]
-    labels: Int64[Tensor, "b"] | Float32[Tensor, "b k"] | UInt8[Tensor, "b c h w"]
+    targets: Int64[Tensor, "b"] | Float32[Tensor, "b *target"] | UInt8[Tensor, "b c h w"]
     size: int
-    others: Int64[Tensor, "b"] | Float32[Tensor, "b k"] | None = None
+    others: Int64[Tensor, "b"] | Float32[Tensor, "b *target"] | None = None
     share: float = 1.0
 
 
@@ -95,8 +94,7 @@ def batches(
     samples come repeatedly, augments by the place in the order instead of the sample.
     """
     n = len(samples)
-    known = samples.labels.cpu().numpy()
-    order = random.balanced_order(seed, epoch, known) if balanced else random.order(seed, epoch, n)
+    order = random.balanced_order(seed, epoch, _classes(samples)) if balanced else random.order(seed, epoch, n)
     noise = draw(config, seed, epoch, n, resized=size not in (None, tuple(samples.images.shape[2:])))
 
     def plans() -> Iterator[_Plan]:
@@ -111,39 +109,47 @@ def batches(
         wanted = (plan.places, plan.others)
         return plan, [take(samples.images, order[places]) for places in wanted if places is not None]
 
-    def varied(images: Tensor, places: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Return the augmented images, and the labels, of these places of the order."""
+    def varied(images: Tensor, places: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        """Return the augmented images, and the targets, of these places of the order."""
         if noise is not None:
             rows = noise[places if balanced else order[places]]
             images = augment(images, torch.from_numpy(rows).to(images.device), config, size)
-        return images, targets(samples.labels[torch.from_numpy(order[places]).to(samples.labels.device)])
+        if samples.targets is None:
+            return images, None
+        return images, for_loss(samples.targets[torch.from_numpy(order[places]).to(samples.targets.device)])
 
-    def finished(batch: Batch, places: np.ndarray) -> Batch:
-        """Return the batch with the labels that are asked for."""
-        if samples.asked == "labels":
-            return batch
-        clean = batch.images  # mixed ones too are what is to come back
-        read = clean if corruption is None else corrupt(clean, corruption, key, order[places].tolist())
-        return Batch(read, clean, batch.size)
+    def finished(images: Tensor, targets: Tensor | None, plan: _Plan, others: Tensor | None, share: float) -> Batch:
+        """Return a batch: corrupted, and with the images themselves as targets where there are no others."""
+        read = images if corruption is None else corrupt(images, corruption, key, order[plan.places].tolist())
+        if targets is None:  # mixed ones too are what is to come back
+            return Batch(read, images, plan.size)
+        return Batch(read, targets, plan.size, others, share)
 
     key = training_key(seed, epoch)
     if workers is None:
         workers = fetchers(samples.images)
     for plan, found in ahead(fetch, plans(), workers):
-        images, labels = varied(found[0], plan.places)
+        images, targets = varied(found[0], plan.places)
         if plan.mixture is None:
-            yield finished(Batch(images, labels, plan.size), plan.places)
+            yield finished(images, targets, plan, None, 1.0)
             continue
-        others, other_labels = (
-            (images.flip(0), labels.flip(0)) if plan.others is None else varied(found[1], plan.others)
-        )
+        if plan.others is None:
+            others, other_targets = images.flip(0), None if targets is None else targets.flip(0)
+        else:
+            others, other_targets = varied(found[1], plan.others)
         images, share = mix(images, others, plan.mixture)
-        yield finished(Batch(images, labels, plan.size, other_labels, share), plan.places)
+        yield finished(images, targets, plan, other_targets, share)
 
 
-def targets(labels: Int64[Tensor, "b"] | Bool[Tensor, "b k"]) -> Int64[Tensor, "b"] | Float32[Tensor, "b k"]:
-    """Return labels as a loss reads them: a class, or 0 and 1 for each."""
-    return labels if labels.ndim == 1 else labels.float()
+def for_loss(targets: Tensor) -> Tensor:
+    """Return targets as a loss reads them: whether classes are shown as 0 and 1."""
+    return targets.float() if targets.dtype == torch.bool else targets
+
+
+def _classes(samples: Samples) -> Int64[np.ndarray, " n"]:
+    """Return the classes of samples, which are drawn equally often."""
+    assert samples.targets is not None
+    return samples.targets.cpu().numpy()
 
 
 class _Plan(NamedTuple):

@@ -33,7 +33,7 @@ def finder(names: Iterable[str]) -> Callable[[str], int | None]:
 
 def is_several(labels: Labels) -> bool:
     """Say whether an image may show several classes, or none."""
-    return labels.ndim == 2
+    return labels.dtype == bool
 
 
 def count(labels: Labels, classes: int) -> Int64[np.ndarray, " k"]:

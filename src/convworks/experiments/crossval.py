@@ -16,7 +16,7 @@ from convworks.data.config import Fold
 from convworks.data.decode.damaged import leave_out
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
-from convworks.data.split.folds import assign, divide, pool
+from convworks.data.split.folds import assign, pool
 from convworks.experiments.job import Job, Outcome, make_job
 from convworks.experiments.members import answers
 from convworks.experiments.page import Content, write_page
@@ -24,9 +24,9 @@ from convworks.experiments.record import Experiment, absolute, extended, opened,
 from convworks.experiments.runs import carry_out_all, row
 from convworks.experiments.spread import spread, told
 from convworks.experiments.views import overlaid, scored, scores
-from convworks.metrics.headline import NAMES, figure, main
-from convworks.tasks.multi_label import Predicted, make_predictions
-from convworks.tasks.summary import summary
+from convworks.metrics.spec import BALANCED_ACCURACY, MACRO_F1, headline, headline_value
+from convworks.tasks.registry import task_of
+from convworks.tasks.task import Known, Pooled
 from convworks.training.config import RunConfig
 from convworks.training.folder import history
 
@@ -82,7 +82,8 @@ def _fold(experiment: Experiment, number: int) -> Fold:
 def _usable(experiment: Experiment) -> Source:
     """Open the source as the runs do: without damaged files, where they are to be left out."""
     data = experiment.config.data
-    return leave_out(open_source(data.source), data.skip_damaged).source
+    source = leave_out(open_source(data.source), data.skip_damaged).source
+    return task_of(experiment.config, source).target.read(source)
 
 
 def _assigned(experiment: Experiment, source: Source) -> Int64[np.ndarray, " n"]:
@@ -112,14 +113,14 @@ def _results(experiment: Experiment, place: Path, todo: list[Job], outcomes: Map
     ]
     predictions.write_csv(place / "predictions.csv")
     _write_folds(place / "folds.csv", predictions.names, folds)
-    pooled = summary(predictions)
+    pooled = predictions.summary()
     results = {
         "experiment": str(place),
         "report": str(place / "report.html"),
         "predictions": str(place / "predictions.csv"),
         "command": experiment.train,
         "runs": rows,
-        "validation": spread([figure(found["validation"]) for found in rows]),
+        "validation": spread([headline_value(found["validation"]) for found in rows]),
         "pooled": pooled,
         "training_seconds": spread([found["seconds"] for found in rows]),
     }
@@ -129,21 +130,19 @@ def _results(experiment: Experiment, place: Path, todo: list[Job], outcomes: Map
 
 def _out_of_fold(
     experiment: Experiment, place: Path, todo: list[Job], source: Source, folds: Int64[np.ndarray, " n"]
-) -> Predicted:
+) -> Pooled:
     """Return what each image's own fold says about it, in the order of train, then validation."""
-    everything = pool(source)
-    probabilities = np.zeros((len(everything), len(source.classes)), dtype=np.float32)
+    everything, task = pool(source), task_of(experiment.config, source)
+    values: np.ndarray | None = None
     for number, job in enumerate(todo):
-        divided = divide(source, job.config.data, job.config.seed)
-        (found,) = answers([place / job.name / "bundle"], divided, "validation", job.config.device)
-        probabilities[folds == number] = found.probabilities
-    return make_predictions(
-        split="out-of-fold",
-        names=everything.names,
-        classes=source.classes,
-        labels=everything.labels,
-        probabilities=probabilities,
-    )
+        divided = task.target.divide(source, job.config.data, job.config.seed)
+        (outcome,) = answers([place / job.name / "bundle"], divided, "validation", job.config.device)
+        if values is None:
+            values = np.zeros((len(everything), *outcome.values.shape[1:]), dtype=np.float32)
+        values[folds == number] = outcome.values
+    assert task.outcome is not None
+    assert values is not None
+    return task.outcome(Known(split=everything, name="out-of-fold", classes=source.classes), values)
 
 
 def _write_folds(path: Path, names: tuple[str, ...], folds: Int64[np.ndarray, " n"]) -> None:
@@ -151,12 +150,11 @@ def _write_folds(path: Path, names: tuple[str, ...], folds: Int64[np.ndarray, " 
     write_csv(path, ("path", "fold"), zip(names, (folds + 1).tolist(), strict=True))
 
 
-def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predictions: Predicted) -> None:
+def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predictions: Pooled) -> None:
     rows, found, pooled = results["runs"], results["validation"], results["pooled"]
-    metric = main(pooled)
+    metric = headline(pooled)
     first, (low, high) = scored(pooled)
-    one = metric == "top1"
-    said = NAMES[metric] if metric == "map" else NAMES[metric].capitalize()
+    said = metric.title if metric.title != metric.title.lower() else metric.title.capitalize()
     asked = experiment.asked
     how = [
         *(["stratified"] if asked["stratified"] else []),
@@ -165,10 +163,10 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predi
     entries = [(run["name"], *scored(run["validation"])) for run in rows]
     entries.append(("pooled", first, (low, high)))
     lines = {
-        run["name"]: [(float(epoch["epoch"]), figure(epoch, "validation_")) for epoch in history(place / run["name"])]
+        run["name"]: [(float(row["epoch"]), headline_value(row, "validation_")) for row in history(place / run["name"])]
         for run in rows
     }
-    best = max(rows, key=lambda run: figure(run["validation"]))["name"]
+    best = max(rows, key=lambda run: headline_value(run["validation"]))["name"]
     content = Content(
         title=f"{len(rows)}-fold cross-validation of {experiment.config.recipe}",
         value=first,
@@ -181,8 +179,11 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predi
             ("Mean of folds", told(found)),
             ("Lowest fold", f"{found['lowest']:.2%}"),
             ("Highest fold", f"{found['highest']:.2%}"),
-            *([("Balanced accuracy", f"{pooled['balanced_accuracy']:.2%}")] if one else []),
-            ("Macro F1", f"{pooled['macro_f1']:.2%}"),
+            *(
+                (each.heading, each.write(pooled[each.name]))
+                for each in (BALANCED_ACCURACY, MACRO_F1)
+                if each.name in pooled
+            ),
             ("Folds", ", ".join([str(len(rows)), *how])),
         ],
         figures=[
@@ -194,11 +195,11 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predi
             ),
             ("curves", "Validation", "Each line is a fold, the highest in blue.", overlaid(lines, best)),
         ],
-        header=("fold", NAMES[metric], "images", "best epoch", "training time"),
+        header=("fold", metric.title, "images", "best epoch", "training time"),
         rows=[
             (
                 run["name"],
-                f"{figure(run['validation']):.2%}",
+                f"{headline_value(run['validation']):.2%}",
                 f"{run['validation']['n']:,}",
                 str(run["best_epoch"]),
                 f"{run['seconds']:.1f} s",

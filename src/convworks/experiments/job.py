@@ -16,9 +16,10 @@ from convworks.errors import ConvworksError, InputError, RunError
 from convworks.training import folder
 from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.config import RunConfig
-from convworks.training.loop import Events, Setup
+from convworks.training.events import Events
 from convworks.training.progress import Progress
 from convworks.training.run import train
+from convworks.training.setup import Setup
 
 #: Told a job's name, the share of it that is done, and after an epoch its row; False: stop this run, it is hopeless.
 Tell = Callable[[str, float, Mapping[str, Any] | None], bool]

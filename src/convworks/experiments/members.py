@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,12 @@ from jaxtyping import UInt8
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Source
-from convworks.inference.logits import probabilities
+from convworks.inference.answers import activated
 from convworks.inference.predictor import load
-from convworks.tasks.multi_label import Predicted, make_predictions
-from convworks.tasks.task import task
+from convworks.tasks.task import Known, Pooled
 
 
-def answers(bundles: Sequence[Path], source: Source, split: str, device: str) -> Iterator[Predicted]:
+def answers(bundles: Sequence[Path], source: Source, split: str, device: str) -> Iterator[Pooled]:
     """Yield what each bundle says about a split; images are decoded once for bundles that prepare them alike."""
     images: UInt8[torch.Tensor, "n c h w"] | None = None
     prepared: Preprocessing | None = None
@@ -29,25 +27,20 @@ def answers(bundles: Sequence[Path], source: Source, split: str, device: str) ->
         given = predictor.bundle.preprocessing
         if images is None or prepared is None or _decoding(given) != _decoding(prepared):
             images, prepared = load_images(chosen, given), given
-        yield make_predictions(
-            split=split,
-            names=chosen.names,
-            classes=source.classes,
-            labels=chosen.labels,
-            probabilities=probabilities(
-                predictor.network, images, given, predictor.precision, task(predictor.bundle.several)
-            ),
-        )
+        known = Known(split=chosen, name=split, classes=source.classes)
+        make = predictor.task.outcome
+        assert make is not None  # as of all tasks that experiments compare
+        yield make(known, activated(predictor.task, predictor.runtime, images))
 
 
-def ensemble(bundles: Sequence[Path], source: Source, split: str, device: str) -> Predicted:
-    """Return the mean of the bundles' probabilities."""
-    found = answers(bundles, source, split, device)
-    first = next(found)
-    total = first.probabilities.copy()
-    for predictions in found:
-        total += predictions.probabilities
-    return replace(first, probabilities=total / np.float32(len(bundles)))
+def ensemble(bundles: Sequence[Path], source: Source, split: str, device: str) -> Pooled:
+    """Return the mean of the bundles' probabilities (or other activated outputs)."""
+    outcomes = answers(bundles, source, split, device)
+    first = next(outcomes)
+    total = first.values.copy()
+    for outcome in outcomes:
+        total += outcome.values
+    return first.with_values(total / np.float32(len(bundles)))
 
 
 def _decoding(preprocessing: Preprocessing) -> dict[str, object]:

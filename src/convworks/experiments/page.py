@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from convworks import report
 from convworks.charts import confusion as figures
@@ -18,7 +19,8 @@ from convworks.files import write_bytes
 from convworks.metrics.classification import confusion_matrix
 from convworks.report import page
 from convworks.report.multi_label_page import class_table
-from convworks.tasks.multi_label import Predicted, SeveralPredictions
+from convworks.tasks.outcomes.classification import Predictions
+from convworks.tasks.outcomes.multi_label import LabelSetPredictions
 
 PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -60,7 +62,7 @@ class Content:
     rows: Sequence[Sequence[str]]
     experiment: Experiment
     commands: Sequence[tuple[str, str]]
-    predictions: Predicted | None = None
+    predictions: Any = None
     predictions_note: str = ""
     beside: str = ""
 
@@ -76,7 +78,7 @@ def write_page(place: Path, content: Content) -> Path:
     if content.predictions is not None:
         anchor, title = (
             ("classes", "Classes")
-            if isinstance(content.predictions, SeveralPredictions)
+            if isinstance(content.predictions, LabelSetPredictions)
             else ("confusion", "Confusion")
         )
         body = _mistaken(content.predictions)
@@ -121,8 +123,8 @@ def _table(content: Content, place: Path) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
 
 
-def _mistaken(predictions: Predicted) -> str:
-    if isinstance(predictions, SeveralPredictions):
+def _mistaken(predictions: Predictions | LabelSetPredictions) -> str:
+    if isinstance(predictions, LabelSetPredictions):
         return class_table(predictions)
     matrix = confusion_matrix(predictions.labels, predictions.predicted, len(predictions.classes))
     layout = "beside" if len(predictions.classes) <= figures.ANNOTATED else "stacked"

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from convworks.data.decode.damaged import leave_out
 from convworks.data.sources.open import open_source
-from convworks.data.split.folds import divide
 from convworks.experiments.command import resume_command
 from convworks.experiments.job import Job, Outcome, make_job
 from convworks.experiments.members import ensemble
@@ -18,11 +16,11 @@ from convworks.experiments.record import Experiment, absolute, extended, opened,
 from convworks.experiments.runs import carry_out_all, row
 from convworks.experiments.spread import spread, told
 from convworks.experiments.views import overlaid, scored, scores
-from convworks.metrics.headline import NAMES, figure, main
-from convworks.tasks.multi_label import Predicted
-from convworks.tasks.summary import summary
-from convworks.training.config import METRICS, RunConfig
+from convworks.metrics.spec import headline, headline_value, spec
+from convworks.tasks.task import Pooled
+from convworks.training.config import RunConfig
 from convworks.training.folder import history
+from convworks.training.run_data import divided
 
 KIND = "restarts"
 ASKED = {"runs": int, "first": int}
@@ -76,28 +74,28 @@ def _results(experiment: Experiment, place: Path, todo: list[Job], outcomes: Map
     config = experiment.config
     rows = [{"seed": job.config.seed, **row(experiment, place, job.name, outcomes[job.name].results)} for job in todo]
     bundles = [place / job.name / "bundle" for job in todo]
-    usable = leave_out(open_source(config.data.source), config.data.skip_damaged)
-    source = divide(usable.source, todo[0].config.data, todo[0].config.seed)
+    source = divided(todo[0].config, open_source(config.data.source)).usable.source
     splits = [split for split in ("validation", "test") if split in source.splits]
     together = {split: ensemble(bundles, source, split, config.device) for split in splits}
     metric = config.training.best
-    best = max(rows, key=lambda found: found["score"] if METRICS[metric] else -found["score"])
+    best = max(rows, key=lambda found: found["score"] if spec(metric).better == "higher" else -found["score"])
     results: dict[str, Any] = {
         "experiment": str(place),
         "report": str(place / "report.html"),
         "runs": rows,
         "best": best["name"],
-        **{split: spread([figure(found[split]) for found in rows]) for split in splits},
+        **{split: spread([headline_value(found[split]) for found in rows]) for split in splits},
         "training_seconds": spread([found["seconds"] for found in rows]),
-        "ensemble": {"bundles": [str(bundle) for bundle in bundles]} | {s: summary(p) for s, p in together.items()},
+        "ensemble": {"bundles": [str(bundle) for bundle in bundles]}
+        | {split: outcome.summary() for split, outcome in together.items()},
     }
-    for split, predictions in together.items():
-        predictions.write_csv(place / f"{split}.csv")
+    for split, outcome in together.items():
+        outcome.write_csv(place / f"{split}.csv")
     _page(experiment, place, results, together)
     return results
 
 
-def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], together: Mapping[str, Predicted]) -> None:
+def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], together: Mapping[str, Pooled]) -> None:
     rows, best = results["runs"], results["best"]
     shown = list(together)[-1]
     found, all_of_them = results[shown], results["ensemble"][shown]
@@ -105,12 +103,15 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
     for split in together:
         tiles += [
             (f"Mean on {split}", told(results[split])),
-            (f"Ensemble on {split}", f"{figure(results['ensemble'][split]):.2%}"),
-            (f"Best run ({best}) on {split}", f"{figure(next(r for r in rows if r['name'] == best)[split]):.2%}"),
+            (f"Ensemble on {split}", f"{headline_value(results['ensemble'][split]):.2%}"),
+            (
+                f"Best run ({best}) on {split}",
+                f"{headline_value(next(r for r in rows if r['name'] == best)[split]):.2%}",
+            ),
         ]
     curves = _curves(place, rows, best)
-    lines = [("mean", found["mean"], "blue"), ("ensemble", figure(all_of_them), "orange")]
-    metric = NAMES[main(all_of_them)]
+    lines = [("mean", found["mean"], "blue"), ("ensemble", headline_value(all_of_them), "orange")]
+    metric = headline(all_of_them).title
     entries = [(run["name"], *scored(run[shown])) for run in rows]
     entries.append(("ensemble", *scored(all_of_them)))
     header = ("run", *(f"{split} {metric}" for split in together), "best epoch", "training time")
@@ -120,7 +121,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
         words=[
             f"Mean {metric} of {len(rows)} runs on the <b>{shown}</b> split"
             + (f", standard deviation {100 * found['sd']:.2f} points." if found["sd"] is not None else "."),
-            f"All together, by the mean of their probabilities: <b>{figure(all_of_them):.2%}</b>.",
+            f"All together, by the mean of their probabilities: <b>{headline_value(all_of_them):.2%}</b>.",
             f"The best run, {best}, was chosen on validation; test labels choose nothing.",
         ],
         tiles=tiles,
@@ -137,7 +138,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
         rows=[
             (
                 run["name"],
-                *(f"{figure(run[split]):.2%}" for split in together),
+                *(f"{headline_value(run[split]):.2%}" for split in together),
                 str(run["best_epoch"]),
                 f"{run['seconds']:.1f} s",
             )
@@ -158,7 +159,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
 def _curves(place: Path, rows: list[dict[str, Any]], best: str) -> Any:
     """Draw validation over the epochs of each run; None where none has more than one, which the table says better."""
     lines = {
-        run["name"]: [(float(epoch["epoch"]), figure(epoch, "validation_")) for epoch in history(place / run["name"])]
+        run["name"]: [(float(row["epoch"]), headline_value(row, "validation_")) for row in history(place / run["name"])]
         for run in rows
     }
     return overlaid(lines, best) if max(map(len, lines.values())) > 1 else None

@@ -10,10 +10,9 @@ from convworks.experiments.carry_out import carry_out
 from convworks.experiments.job import Job, Outcome
 from convworks.experiments.record import Experiment
 from convworks.experiments.show import show
-from convworks.metrics.headline import reached as said_of
-from convworks.metrics.headline import written
+from convworks.metrics.spec import spec, written_headline
 from convworks.training.checkpoints.recorder import RunInterruptedError
-from convworks.training.config import METRICS, TrainingConfig
+from convworks.training.config import TrainingConfig
 from convworks.training.folder import history
 
 
@@ -39,9 +38,9 @@ def carry_out_all(
                 shown.finish(job.name, f"{accuracies(outcome.results)}, {last_seconds(place / job.name):.1f} s", "")
                 return
             reached = {name: score(place / name, experiment.config.training) for name in outcomes}
-            best = (max if METRICS[metric] else min)(reached, key=lambda name: reached[name])
+            best = (max if spec(metric).better == "higher" else min)(reached, key=lambda name: reached[name])
             said = f"{accuracies(outcome.results)}, {last_seconds(place / job.name):.1f} s"
-            shown.finish(job.name, said, f"{written(metric, reached[best])} ({best})")
+            shown.finish(job.name, said, f"{spec(metric).write(reached[best])} ({best})")
 
         carry_out(jobs, place, workers=workers, total=len(jobs), tell=tell, ended=ended)
     return outcomes
@@ -68,7 +67,7 @@ def score(run: Path, training: TrainingConfig) -> float:
     values = [float(epoch[f"validation_{training.best}"]) for epoch in history(run)]
     if training.kept == "last":
         return values[-1]
-    return max(values) if METRICS[training.best] else min(values)
+    return max(values) if spec(training.best).better == "higher" else min(values)
 
 
 def last_seconds(run: Path) -> float:
@@ -79,4 +78,4 @@ def last_seconds(run: Path) -> float:
 def accuracies(results: Mapping[str, Any]) -> str:
     """Write the accuracies (or mAP, or PSNR) of a run."""
     splits = [split for split in ("validation", "test") if results[split]]
-    return ", ".join(f"{split} {said_of(results[split])}" for split in splits)
+    return ", ".join(f"{split} {written_headline(results[split])}" for split in splits)

@@ -9,7 +9,7 @@ from typing import Any
 
 from convworks.console import bar_console, clock, on_terminal, say_on
 from convworks.errors import visible
-from convworks.metrics.headline import reached
+from convworks.metrics.spec import written_headline
 
 
 class Plain:
@@ -54,7 +54,9 @@ class Plain:
 
     def numbers(self) -> str:
         """Say what the runs at work have reached, what the best is, and how long it takes."""
-        rows = [f"{name} epoch {row['epoch']} {reached(row, 'validation_')}" for name, row in self.rows.items()]
+        rows = [
+            f"{name} epoch {row['epoch']} {written_headline(row, 'validation_')}" for name, row in self.rows.items()
+        ]
         done = self.ended + sum(self.shares.values())
         left = (time.perf_counter() - self.began) * (self.total - done) / done if done else 0.0
         parts = [*rows[:3], *([f"best {self.best}"] if self.best else []), *([f"{clock(left)} left"] if done else [])]

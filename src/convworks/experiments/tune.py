@@ -18,9 +18,9 @@ from convworks.experiments.show import show
 from convworks.experiments.space import assignment, search_space, start
 from convworks.experiments.trials import Trials, hidden, open_storage, optuna
 from convworks.experiments.tuned import tuned
-from convworks.metrics.headline import written
+from convworks.metrics.spec import spec
 from convworks.training.checkpoints.recorder import RunInterruptedError
-from convworks.training.config import METRICS, RunConfig
+from convworks.training.config import RunConfig
 
 KIND = "tune"
 ASKED = {"trials": int, "search": list, "storage": str | None, "study": str, "pruning": bool}
@@ -109,7 +109,7 @@ def _carry_out(
             space=space,
             count=asked["trials"],
             seed=config.seed,
-            maximise=METRICS[metric],
+            maximise=spec(metric).better == "higher",
             metric=metric,
             warmup=epochs // 3 + 1 if asked["pruning"] else None,
             place=place,
@@ -170,7 +170,7 @@ def _work(experiment: Experiment, place: Path, found: Trials, workers: int | str
                 found.tell(number, "fail")
                 said = f"failed: {' '.join(str(error).split())}"
             best = found.best()
-            shown.finish(job.name, said, f"{written(metric, best.value)} (trial-{best.number})" if best else "")
+            shown.finish(job.name, said, f"{spec(metric).write(best.value)} (trial-{best.number})" if best else "")
 
         carry_out(jobs(), place, workers=workers, total=total, tell=tell, ended=ended)
     if found.best() is None:

@@ -13,8 +13,7 @@ from convworks.experiments.page import Content, write_page
 from convworks.experiments.record import Experiment
 from convworks.experiments.space import Dimension, assignment, start
 from convworks.experiments.trials import Trials, as_plain
-from convworks.metrics.headline import NAMES, written
-from convworks.training.config import METRICS
+from convworks.metrics.spec import spec
 from convworks.training.folder import history
 
 
@@ -72,7 +71,7 @@ def _value(frozen: Any, maximise: bool) -> float | None:
 
 def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], space: Sequence[Dimension]) -> None:
     metric, best, recipe = results["metric"], results["best"], results["recipe"]
-    percent, maximise = metric != "loss", METRICS[metric]
+    percent, maximise = metric != "loss", spec(metric).better == "higher"
     rows = [row for row in results["trials"] if row["value"] is not None]
     states = [row["state"] for row in results["trials"]]
     points = [(int(row["name"].removeprefix("trial-")), row["value"], row["state"] == "pruned") for row in rows]
@@ -101,7 +100,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], space
         ],
         tiles=[
             *((field, _short(value)) for field, value in best["values"].items()),
-            *([("The recipe itself", written(metric, recipe["value"]))] if recipe and recipe["value"] else []),
+            *([("The recipe itself", spec(metric).write(recipe["value"]))] if recipe and recipe["value"] else []),
             ("Complete", str(states.count("complete"))),
             ("Pruned", str(states.count("pruned"))),
             ("Failed", str(states.count("fail"))),
@@ -111,7 +110,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], space
         rows=[
             (
                 row["name"],
-                "–" if row["value"] is None else written(metric, row["value"]),
+                "–" if row["value"] is None else spec(metric).write(row["value"]),
                 row["state"],
                 str(row["epochs"]),
                 "–" if row["seconds"] is None else f"{row['seconds']:.1f} s",
@@ -131,7 +130,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], space
 
 def ranked(trials: Sequence[Mapping[str, Any]], metric: str) -> list[Mapping[str, Any]]:
     """Order the trials of the results: complete ones first, then pruned ones, the best of each first."""
-    states, sign = ("complete", "pruned"), -1 if METRICS[metric] else 1
+    states, sign = ("complete", "pruned"), -1 if spec(metric).better == "higher" else 1
 
     def order(trial: Mapping[str, Any]) -> tuple[int, float]:
         rank = states.index(trial["state"]) if trial["state"] in states else len(states)
@@ -141,7 +140,7 @@ def ranked(trials: Sequence[Mapping[str, Any]], metric: str) -> list[Mapping[str
 
 
 def _name(metric: str) -> str:
-    return NAMES[metric]
+    return spec(metric).title
 
 
 def _short(value: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from convworks.charts.axes import Panel, Range, linear_ticks, log_ticks, number
 from convworks.charts.drawing import Circle, Drawing, Line, Rectangle, Shape, Text, remark
 from convworks.charts.lettering import Number, shorten
-from convworks.metrics.headline import figure, main
+from convworks.metrics.spec import headline, headline_value
 
 WIDTH = 960.0
 ROW = 24.0
@@ -22,7 +22,7 @@ Mark = tuple[str, float, str]
 
 def scored(found: Mapping[str, Any]) -> tuple[float, Range]:
     """Return the figure that stands for a result, and its interval; one that has none stands for both ends."""
-    reached, name = figure(found), main(found)
+    reached, name = headline_value(found), headline(found).name
     low, high = found["interval"] if name == "top1" else found.get("intervals", {}).get(name, (reached, reached))
     return reached, (low, high)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from convworks.errors import InputError, nearest
-from convworks.metrics.classification import SMALLEST
-from convworks.tasks.multi_label import THRESHOLD, Predicted, SeveralPredictions
+from convworks.tasks.activations import Activation
+from convworks.tasks.task import Pooled
 
 PROBABILITY = "probability"
 #: How the members of an ensemble are joined.
@@ -27,38 +26,24 @@ def check_combination(name: str) -> None:
         raise InputError("--combine", reason, f"choose from {', '.join(COMBINATIONS)}")
 
 
-def combine(members: Sequence[Predicted], how: str = PROBABILITY) -> Predicted:
-    """Return the predictions of an ensemble of at least one; raises InputError for an unknown combination."""
+def combine(members: Sequence[Pooled], activation: Activation, how: str = PROBABILITY) -> Pooled:
+    """Return the outcome of an ensemble of at least one; raises InputError for an unknown combination.
+
+    `activation` is that of the task, which knows what votes and logits are.
+    """
     check_combination(how)
     if len(members) == 1:
         return members[0]
-    several = isinstance(members[0], SeveralPredictions)
-    each = np.stack([predictions.probabilities for predictions in members])
+    each = np.stack([outcome.values for outcome in members])
     mean = each.mean(0, dtype=np.float64)
     match how:
         case "probability":
-            found = mean
-        case "logit":
-            found = _by_logit(each, several)
-        case _:
-            votes = _votes(each, several)
+            values = mean
+        case "logit" if activation.joined is not None:
+            values = activation.joined(each)
+        case "vote" if activation.votes is not None:
             # Less than a vote of one, so that it decides between equals alone.
-            found = (votes.sum(0) + mean / 2) / (len(each) + 0.5)
-    return replace(members[0], probabilities=found.astype(np.float32))
-
-
-def _by_logit(each: np.ndarray, several: bool) -> np.ndarray:
-    """Return the probabilities of mean logits, which are logarithms of probabilities up to a constant."""
-    logs = np.log(each.astype(np.float64).clip(SMALLEST, 1))
-    if several:
-        odds = logs - np.log((1 - each.astype(np.float64)).clip(SMALLEST, 1))
-        return np.asarray(1 / (1 + np.exp(-odds.mean(0))))
-    mean = logs.mean(0)
-    powers = np.exp(mean - mean.max(1, keepdims=True))
-    return np.asarray(powers / powers.sum(1, keepdims=True))
-
-
-def _votes(each: np.ndarray, several: bool) -> np.ndarray:
-    if several:
-        return each >= THRESHOLD
-    return np.asarray(np.eye(each.shape[2])[each.argmax(2)])
+            values = (activation.votes(each).sum(0) + mean / 2) / (len(each) + 0.5)
+        case _:
+            raise InputError("--combine", f"{how} joins probabilities, these networks give none", "leave it out")
+    return members[0].with_values(values.astype(np.float32))

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from convworks.data.decode.images import Images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import InputError, nearest
-from convworks.inference.logits import finite, logits
+from convworks.inference.answers import raw
+from convworks.inference.runtime import TorchRuntime
 from convworks.layers.cut import body, places
 from convworks.layers.network import Network
 
@@ -36,8 +37,8 @@ def features(
     for a tap that there is not, RunError for values that are not finite.
     """
     reader = Features(network, taps, pool)
-    found = torch.cat([finite(part).cpu() for part in logits(reader, images, preprocessing, precision)])
-    columns = torch.split(found, [reader.widths[tap] for tap in taps], dim=1)
+    vectors = raw(TorchRuntime(network=reader, preprocessing=preprocessing, precision=precision), images)
+    columns = torch.split(vectors, [reader.widths[tap] for tap in taps], dim=1)
     return {tap: np.ascontiguousarray(part.numpy()) for tap, part in zip(taps, columns, strict=True)}
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, overload
@@ -24,36 +25,41 @@ from convworks.data.decode.load import load_images
 from convworks.data.decode.load_files import load_image
 from convworks.data.decode.preprocess import needed, to_input
 from convworks.data.decode.quiet import quiet
-from convworks.data.labels import Labels, finder, present
 from convworks.data.source import Source, Split
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TEST, TRAIN, VALIDATION
 from convworks.errors import ConvworksError, InputError, RunError
 from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory
+from convworks.inference.answers import activated, collect
 from convworks.inference.features import features, named_pool
-from convworks.inference.logits import finite, probabilities
 from convworks.inference.protocol import CENTER, named
-from convworks.inference.reconstruct import look, reconstruct, to_bytes
-from convworks.inference.test_time_views import Cost, counter, prepared, probabilities_by
+from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
+from convworks.inference.test_time_views import Cost, activated_by, counter, prepared
 from convworks.layers.cut import default_cut
 from convworks.layers.network import Network
 from convworks.layers.normalisation.folded import folded
 from convworks.models.transfer.adapted import makes_logits
-from convworks.tasks.multi_label import THRESHOLD, Predicted, make_predictions
-from convworks.tasks.reconstruction import Reconstructions
-from convworks.tasks.summary import summary
-from convworks.tasks.task import task
+from convworks.tasks.task import Known, Outcome, Pooled, Task
 
 PIECE = 256  # files decoded at a time
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A loaded bundle on a device; `network` is made ready for prediction (layers/normalisation/folded.py)."""
+    """A loaded bundle on a device; `network` is made ready for prediction (layers/normalisation/folded.py).
+
+    `runtime` computes with its weights, cast once to the precision of their products.
+    """
 
     bundle: Bundle
     network: nn.Module
     precision: torch.dtype
+    runtime: Runtime
+
+    @property
+    def task(self) -> Task:
+        """What is asked of the network."""
+        return self.bundle.task
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -75,24 +81,25 @@ class Predictor:
         images show any number of classes also "predicted", those of a probability of at least 0.5. Several images give
         a list, one image alone gives its answer alone.
         """
-        self._require("logits")
+        self._require(picture=False)
         _check_top(top)
         listed = list_images(images)
         if not listed.images:
             return []
-        found = self._probabilities(self._inputs(listed))
+        rows = activated(self.task, self.runtime, self._inputs(listed))
         paths = [str(image) if isinstance(image, str | PathLike) else None for image in listed.images]
-        answers = [self._answer(path, row, top) for path, row in zip(paths, found, strict=True)]
+        answers = [self.task.answer(path, row, self.classes, top) for path, row in zip(paths, rows, strict=True)]
         return answers[0] if listed.alone else answers
 
     def reconstruct(self, images: OneImage | Iterable[OneImage]) -> UInt8[np.ndarray, "*n h w c"]:
         """Return what the network makes of images such as `predict` takes, as bytes: [n, h, w, c], of one [h, w, c]."""
-        self._require("images")
+        picture = self._require(picture=True)
         listed = list_images(images)
         if not listed.images:
             return np.empty((0, *self.bundle.preprocessing.size, self.bundle.preprocessing.channels), np.uint8)
-        made = self._made(self._inputs(listed))
-        return made[0] if listed.alone else made
+        outputs = activated(self.task, self.runtime, self._inputs(listed))
+        pictures = np.stack([picture(output) for output in outputs])
+        return pictures[0] if listed.alone else pictures
 
     def features(
         self, images: OneImage | Iterable[OneImage], *, taps: Sequence[str] = (), pool: str = "average"
@@ -125,36 +132,21 @@ class Predictor:
             self.trained.tapped(tap)
         return chosen
 
-    def reconstruct_files(
-        self, files: Sequence[Path]
-    ) -> Iterator[tuple[Path, UInt8[np.ndarray, "h w c"] | ConvworksError]]:
-        """Yield what the network makes of many files, in order, or for one that it makes nothing of the error."""
-        self._require("images")
-        with quiet(), ThreadPoolExecutor() as pool:
-            for first in range(0, len(files), PIECE):
-                piece = files[first : first + PIECE]
-                decoded = list(pool.map(self._try, piece))
-                good = [array for array in decoded if isinstance(array, np.ndarray)]
-                made = _each(self._made, good)
-                for path, array in zip(piece, decoded, strict=True):
-                    yield path, next(made) if isinstance(array, np.ndarray) else array
-
     def predict_files(self, files: Sequence[Path], *, top: int = 5) -> Iterator[dict[str, Any]]:
-        """Classify many files in order; one without an answer gives {"path", "error"} instead."""
-        self._require("logits")
+        """Say what is asked about many files, in order; one without an answer gives {"path", "error"} instead."""
         _check_top(top)
         with quiet(), ThreadPoolExecutor() as pool:
             for first in range(0, len(files), PIECE):
                 piece = files[first : first + PIECE]
                 decoded = list(pool.map(self._try, piece))
                 good = [array for array in decoded if isinstance(array, np.ndarray)]
-                found = _each(self._probabilities, good)
+                outputs = _each(partial(activated, self.task, self.runtime), good)
                 for path, array in zip(piece, decoded, strict=True):
-                    answer = next(found) if isinstance(array, np.ndarray) else array
-                    if isinstance(answer, ConvworksError):
-                        yield {"path": str(path), "error": answer.reason}
+                    output = next(outputs) if isinstance(array, np.ndarray) else array
+                    if isinstance(output, ConvworksError):
+                        yield {"path": str(path), "error": output.reason}
                     else:
-                        yield self._answer(str(path), answer, top)
+                        yield self.task.answer(str(path), output, self.classes, top)
 
     def _try(self, path: Path) -> np.ndarray | InputError:
         try:
@@ -165,75 +157,59 @@ class Predictor:
     def evaluate(self, source: str | Path | Source, *, split: str | None = None) -> dict[str, Any]:
         """Measure the bundle on a labelled source: top1 (or map), n, 95 % interval and more, as fractions.
 
-        A bundle that makes images needs no labels: `mse` and `psnr`, from images corrupted as those it was tested on.
+        What is measured depends on the task; a bundle that makes images needs no labels.
         """
-        if self.bundle.makes == "images":
-            return summary(self.reconstructions(source, split=split))
-        return summary(self.predictions(source, split=split))
+        return self.outcome(source, split=split).summary()
 
-    def reconstructions(self, source: str | Path | Source, *, split: str | None = None) -> Reconstructions:
-        """Return how far what the network makes of a split is from it: that of choose_split where none is named."""
-        self._require("images")
-        name, chosen = choose_split(source if isinstance(source, Source) else open_source(source), split)
-        given = self.bundle.preprocessing
-        images = load_images(chosen, given)
-        corruption = self.bundle.corruption
-        return look(self.network, images, given, self.precision, split=name, names=chosen.names, corruption=corruption)
+    def outcome(self, source: str | Path | Source, *, split: str | None = None, protocol: str = CENTER) -> Outcome:
+        """Return what the network says about a split: by default test, else validation, train or all."""
+        return self.measured(source, split=split, protocol=protocol)[0]
 
-    def predictions(
+    def measured(
         self, source: str | Path | Source, *, split: str | None = None, protocol: str = CENTER
-    ) -> Predicted:
-        """Return the predictions for a split: by default test, else validation, train or all."""
-        return self.look(source, split=split, protocol=protocol)[0]
+    ) -> tuple[Outcome, Cost]:
+        """Return what the network says about a split by a protocol (inference/protocol.py), and what it took.
 
-    def look(
-        self, source: str | Path | Source, *, split: str | None = None, protocol: str = CENTER
-    ) -> tuple[Predicted, Cost]:
-        """Return the predictions for a split by a protocol (inference/protocol.py), and what it took.
-
-        Raises InputError for a protocol that there is not, or that the network cannot do.
+        Raises InputError for a protocol that there is not, or that the network cannot do, and for targets that do not
+        fit the bundle.
         """
-        self._require("logits")
-        wanted = named(protocol)
+        wanted, task = named(protocol), self.task
         opened = source if isinstance(source, Source) else open_source(source)
         name, chosen = choose_split(opened, split)
-        labels = match_classes(opened, chosen, self.classes, several=self.bundle.several)
-        given, asked = self.bundle.preprocessing, task(self.bundle.several)
+        chosen = task.target.match(opened, chosen, self.classes)
+        known = Known(split=chosen, name=name, classes=self.classes, corruption=self.bundle.corruption)
+        given = self.bundle.preprocessing
         if protocol == CENTER:
             started = time.perf_counter()
-            found = self._probabilities(load_images(chosen, given))
+            outcome = collect(task, self.runtime, load_images(chosen, given), known)
             macs = counter(self.network, given.channels)(given.size)
             seconds = time.perf_counter() - started
-            cost = Cost(views=1.0, macs=float(macs), images_per_second=len(chosen) / seconds)
-        else:
-            with counting(f"{protocol} on {name}") as report:
-                found, cost = probabilities_by(wanted, self.network, chosen, given, self.precision, asked, report)
-        return make_predictions(
-            split=name, names=chosen.names, classes=self.classes, labels=labels, probabilities=found
-        ), cost
+            return outcome, Cost(views=1.0, macs=float(macs), images_per_second=len(chosen) / seconds)
+        make = self._require_outcome()
+        with counting(f"{protocol} on {name}") as report:
+            values, cost = activated_by(wanted, self.network, chosen, given, self.precision, task, report)
+        return make(known, values), cost
 
     def check_protocol(self, protocol: str) -> None:
         """Raise InputError for a protocol that there is not, or that the network cannot do; decodes nothing."""
-        self._require("logits")
+        if protocol != CENTER:
+            self._require_outcome()
         prepared(named(protocol), self.network, self.bundle.preprocessing)
 
-    def _require(self, makes: str) -> None:
-        """Raise InputError where the network makes something else."""
-        if self.bundle.makes != makes:
-            name = self.bundle.model.name
-            if makes == "logits":
-                raise InputError(name, "makes images, it names no classes", "use reconstruct, or reconstructions")
-            raise InputError(name, "names classes, it makes no images", "use predict, or an autoencoder")
+    def _require_outcome(self) -> Callable[[Known, np.ndarray], Pooled]:
+        """Return what makes an outcome of averaged outputs; InputError where that means nothing."""
+        if self.task.outcome is None:
+            reason = f"is for networks whose answers can be averaged, but this one {self.task.does}"
+            raise InputError("--protocol", reason, "leave it out")
+        return self.task.outcome
 
-    def _made(self, images: UInt8[torch.Tensor, "n c h w"]) -> UInt8[np.ndarray, "n h w c"]:
-        found = reconstruct(self.network, images, self.bundle.preprocessing, self.precision)
-        return np.concatenate([to_bytes(finite(piece.made)) for piece in found])
-
-    def _answer(self, path: str | None, row: np.ndarray, top: int) -> dict[str, Any]:
-        answer = ranked(path, row, self.classes, top)
-        if self.bundle.several:
-            answer["predicted"] = [self.classes[index] for index in np.flatnonzero(row >= THRESHOLD).tolist()]
-        return answer
+    def _require(self, *, picture: bool) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what makes a picture of an answer; InputError where answers are, or are not, pictures."""
+        if (self.task.picture is not None) != picture:
+            use = "predict, or an autoencoder" if picture else "reconstruct"
+            wanted = "makes no images" if picture else "says nothing in words"
+            raise InputError(self.bundle.model.name, f"{self.task.does}, it {wanted}", f"use {use}")
+        return self.task.picture or np.asarray
 
     def _inputs(self, listed: Images) -> UInt8[torch.Tensor, "n c h w"]:
         """Return what the network reads of images, in channels-last memory."""
@@ -246,9 +222,6 @@ class Predictor:
             for name, image in zip(listed.names, listed.images, strict=True)
         ]
         return stacked(decoded)
-
-    def _probabilities(self, images: torch.Tensor) -> np.ndarray:
-        return probabilities(self.network, images, self.bundle.preprocessing, self.precision, task(self.bundle.several))
 
 
 def _check_top(top: int) -> None:
@@ -287,22 +260,20 @@ def load(
         precision = "float32"
     keep_memory(chosen)
     bundle.network.to(chosen)
-    return Predictor(bundle=bundle, network=folded(bundle.network), precision=choose_precision(precision, chosen))
+    return predictor(bundle, choose_precision(precision, chosen))
+
+
+def predictor(bundle: Bundle, precision: torch.dtype) -> Predictor:
+    """Make a bundle ready for prediction, where its network is."""
+    network = folded(bundle.network)
+    ready = cast_once(network, precision)
+    runtime = TorchRuntime(network=ready, preprocessing=bundle.preprocessing, precision=precision)
+    return Predictor(bundle=bundle, network=network, precision=precision, runtime=runtime)
 
 
 def stacked(decoded: Sequence[UInt8[np.ndarray, "h w c"]]) -> UInt8[torch.Tensor, "n c h w"]:
     """Return images of one size as a batch, in channels-last memory."""
     return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2)
-
-
-def ranked(path: str | None, row: np.ndarray, classes: Sequence[str], top: int) -> dict[str, Any]:
-    """Return the `top` classes of one image with their probabilities, the most probable first."""
-    order = np.argsort(-row, kind="stable")[:top]
-    return {
-        "path": path,
-        "labels": [classes[index] for index in order],
-        "probabilities": [float(row[index]) for index in order],
-    }
 
 
 def choose_split(source: Source, split: str | None) -> tuple[str, Split]:
@@ -313,37 +284,3 @@ def choose_split(source: Source, split: str | None) -> tuple[str, Split]:
         return split, source.splits[split]
     name = next(name for name in (TEST, VALIDATION, TRAIN, ALL) if name in source.splits)
     return name, source.splits[name]
-
-
-def match_classes(source: Source, split: Split, classes: Sequence[str], *, several: bool = False) -> Labels:
-    """Return the split's labels as positions in the bundle's classes, which are matched by name.
-
-    Where a bundle knows `several` labels an image, so must the source; classes that it does not name are not shown.
-    """
-    if not source.classes:
-        raise InputError(
-            source.where,
-            "holds images without labels",
-            "sort them into one folder a class, or use `convworks predict`",
-        )
-    if source.several != several:
-        has, wants = ("one label", "any number of labels")[:: -1 if source.several else 1]
-        reason = f"has images of {has}, but the bundle was trained on images of {wants}"
-        raise InputError(source.where, reason, "give a source such as it was trained on (docs/sources.md)")
-    used = present(split.labels).tolist()
-    found = list(map(finder(classes), source.classes))
-    unknown = [source.classes[label] for label in used if found[label] is None]
-    if unknown:
-        raise InputError(
-            source.where,
-            f"has classes that the bundle does not know: {', '.join(unknown[:5])}",
-            f"the bundle knows: {', '.join(classes[:10])}{' ...' if len(classes) > 10 else ''}",
-        )
-    positions = np.array([-1 if position is None else position for position in found])
-    if several:
-        there = np.flatnonzero(positions >= 0)
-        matched = np.zeros((len(split), len(classes)), dtype=bool)
-        matched[:, positions[there]] = split.labels[:, there]
-        return matched
-    labels: np.ndarray = positions[split.labels]
-    return labels

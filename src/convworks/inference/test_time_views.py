@@ -21,12 +21,12 @@ from convworks.data.decode.load_files import Progress
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Split
 from convworks.errors import InputError
-from convworks.inference.logits import batch_size, finite
 from convworks.inference.protocol import Image, Protocol, largest, views
+from convworks.inference.runtime import batch_size, finite, mixed
 from convworks.layers.fully_convolutional import fully_convolutional
 from convworks.layers.network import Network
 from convworks.models.analysis.count import count
-from convworks.tasks.task import ONE, Task
+from convworks.tasks.task import Task
 
 PIECE = 64  # images whose views are sorted into batches together
 
@@ -40,16 +40,16 @@ class Cost:
     images_per_second: float
 
 
-def probabilities_by(
+def activated_by(
     protocol: Protocol,
     network: nn.Module,
     split: Split,
     preprocessing: Preprocessing,
     precision: torch.dtype,
-    task: Task = ONE,
+    task: Task,
     report: Progress | None = None,
 ) -> tuple[Float32[np.ndarray, "n k"], Cost]:
-    """Return the mean of the probabilities over each image's views, and what that took.
+    """Return the mean of the activated outputs over each image's views, and what that took.
 
     Views of one size are computed together, whatever images they are of. Raises InputError for a network that has no
     form for larger images, where the protocol is dense.
@@ -102,9 +102,9 @@ def _look(
     """Return the probabilities of a batch of views, those of their mirror images added to them."""
 
     def answer(images: Tensor) -> Tensor:
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
-            logits = finite(network(images).float())
-        return task.probabilities(logits.mean((2, 3)) if protocol.dense else logits)
+        with mixed(images.device, precision):
+            outputs = finite(network(images).float())
+        return task.activation.apply(outputs.mean((2, 3)) if protocol.dense else outputs)
 
     found = answer(inputs)
     return found + answer(inputs.flip(3)) if protocol.mirrored else found

@@ -145,9 +145,9 @@ def batch_loss(loss: Loss, answers: dict[str, tuple[float, Tensor]], batch: Batc
     """Return the mean loss of a batch, summed over (weight, logits) of all answers; mixed samples have two labels."""
 
     def mixed(found: Tensor) -> Tensor:
-        value = loss(found.float(), batch.labels)
+        value = loss(found.float(), batch.targets)
         if value.ndim:
-            reason = f"gives {tuple(value.shape)} numbers for a batch of {len(batch.labels)}"
+            reason = f"gives {tuple(value.shape)} numbers for a batch of {len(batch.targets)}"
             raise InputError("loss", reason, "return their mean")
         if batch.others is None:
             return value

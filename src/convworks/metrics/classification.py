@@ -11,6 +11,8 @@ from jaxtyping import Float, Float64, Int64
 
 from convworks.errors import InputError
 
+#: Counts by class, along the last axis; others are draws (metrics/bootstrap.py).
+Counts = Int64[np.ndarray, "*draws k"] | Float64[np.ndarray, "*draws k"]
 #: A true class whose probability underflowed to 0 counts as this; the loss stays finite (at most 87.3).
 SMALLEST = float(np.finfo(np.float32).tiny)
 
@@ -56,12 +58,25 @@ def per_class(matrix: Int64[np.ndarray, "k k"]) -> PerClass:
 
 def balanced_accuracy(matrix: Int64[np.ndarray, "k k"]) -> float:
     """Return the mean recall of the classes that have samples."""
-    return float(per_class(matrix).recall[matrix.sum(1) > 0].mean())
+    return float(mean_recall(matrix.diagonal(), matrix.sum(1)))
+
+
+def mean_recall(right: Counts, support: Counts) -> Float64[np.ndarray, " *draws"]:
+    """Return the mean over classes, of those with samples, of the share that is right; nan where none has any."""
+    return mean_ratio(right, support)
+
+
+def mean_ratio(top: Counts, bottom: Counts) -> Float64[np.ndarray, " *draws"]:
+    """Return the mean over the last axis of ratios, where the bottom is not 0; nan where it is 0 everywhere."""
+    top, bottom = np.asarray(top, np.float64), np.asarray(bottom, np.float64)
+    each = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+    count = (bottom > 0).sum(-1)
+    return np.asarray(np.divide(each.sum(-1), count, out=np.full(count.shape, np.nan), where=count > 0))
 
 
 def macro_f1(matrix: Int64[np.ndarray, "k k"]) -> float:
     """Return the mean F1 of the classes that occur, as labels or as predictions."""
-    return float(per_class(matrix).f1[matrix.sum(0) + matrix.sum(1) > 0].mean())
+    return float(mean_ratio(2 * matrix.diagonal(), matrix.sum(0) + matrix.sum(1)))
 
 
 def negative_log_likelihood(probabilities: Float[np.ndarray, "n k"], labels: Int64[np.ndarray, " n"]) -> float:

@@ -53,9 +53,7 @@ AUC = MetricSpec(name="auc", title="ROC area", heading="ROC area (AUC)")
 AVERAGE_PRECISION = MetricSpec(name="average_precision", title="average precision", heading="Average precision")
 MAP = MetricSpec(name="map", title="mAP", heading="Mean average precision (mAP)")
 EXACT_MATCH = MetricSpec(name="exact_match", title="exact match", heading="Exact match", interval="formula")
-NLL = MetricSpec(
-    name="nll", title="negative log-likelihood", heading="Log loss (nats)", unit="number", better="lower"
-)
+NLL = MetricSpec(name="nll", title="negative log-likelihood", heading="Log loss (nats)", unit="number", better="lower")
 BCE = MetricSpec(
     name="bce", title="binary cross-entropy", heading="Log loss (nats a class)", unit="number", better="lower"
 )
@@ -63,9 +61,7 @@ ECE = MetricSpec(name="ece", title="calibration error", heading="Calibration err
 MSE = MetricSpec(
     name="mse", title="squared error", heading="Mean squared error", unit="error", better="lower", interval=None
 )
-CODE_MSE = MetricSpec(
-    name="code_mse", title="squared error of the code", unit="error", better="lower", interval=None
-)
+CODE_MSE = MetricSpec(name="code_mse", title="squared error of the code", unit="error", better="lower", interval=None)
 PSNR = MetricSpec(name="psnr", title="PSNR", unit="dB", interval=None)
 
 #: Every metric by its name; a task adds its own (tasks/__init__.py).
@@ -81,12 +77,12 @@ def register(metrics: Iterable[MetricSpec], *, headline: MetricSpec | None = Non
         HEADLINES.append(headline.name)
 
 
-register([LOSS, TOP1, TOP5, BALANCED_ACCURACY, MACRO_F1, AUC, AVERAGE_PRECISION, NLL, ECE], headline=TOP1)
-register([MAP, MICRO_F1, EXACT_MATCH, BCE], headline=MAP)
+register([LOSS, TOP1, TOP5, BALANCED_ACCURACY, MICRO_F1, MACRO_F1, AUC, AVERAGE_PRECISION, NLL, ECE], headline=TOP1)
+register([MAP, EXACT_MATCH, BCE], headline=MAP)
 register([MSE, CODE_MSE, PSNR], headline=PSNR)
 
 
-def metric(name: str) -> MetricSpec:
+def spec(name: str) -> MetricSpec:
     """Return a metric by its name; one that nobody has described is a number of which more is better."""
     return METRICS.get(name) or MetricSpec(name=name, title=name, unit="number", interval=None)
 
@@ -102,7 +98,7 @@ def headline(result: Mapping[str, Any], prefix: str = "") -> MetricSpec:
         for name, value in result.items()
         if name.startswith(prefix) and name not in (f"{prefix}loss", f"{prefix}n") and isinstance(value, float)
     )
-    return metric(next(known, None) or next(others))
+    return spec(next(known, None) or next(others))
 
 
 def headline_value(result: Mapping[str, Any], prefix: str = "") -> float:
@@ -119,4 +115,4 @@ def written_headline(result: Mapping[str, Any], prefix: str = "") -> str:
 def training_score(row: Mapping[str, Any]) -> MetricSpec:
     """Return the metric that a row has of training besides the loss."""
     names = (name.removeprefix("train_") for name in row if name.startswith("train_"))
-    return metric(next(name for name in names if name != "loss"))
+    return spec(next(name for name in names if name != "loss"))

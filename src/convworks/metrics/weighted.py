@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 from convworks.metrics.bootstrap import Counts, Values
+from convworks.metrics.classification import mean_ratio, mean_recall
 
 Sums = Float64[np.ndarray, "r k"]
 
@@ -27,7 +28,7 @@ def class_scores(
     right = labels == predicted
     found, support = group_sums(counts[:, right], labels[right], k), group_sums(counts, labels, k)
     answers = group_sums(counts, predicted, k)
-    return {"balanced_accuracy": mean_ratio(found, support), "macro_f1": mean_ratio(2 * found, support + answers)}
+    return {"balanced_accuracy": mean_recall(found, support), "macro_f1": mean_ratio(2 * found, support + answers)}
 
 
 def label_scores(
@@ -53,12 +54,6 @@ def calibration_errors(
     """Return the expected calibration error of every draw, given the bin of each sample."""
     gaps = group_sums(counts * (correct - confidence.astype(np.float64)), bins, int(bins.max()) + 1)
     return np.asarray(abs(gaps).sum(1) / counts.sum(1, dtype=np.float64))
-
-
-def mean_ratio(top: Sums, bottom: Sums) -> Values:
-    """Return the mean of each row over the places whose bottom is not 0; nan where none is."""
-    each = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
-    return _divided(each.sum(1), (bottom > 0).sum(1))
 
 
 class Ranks:

@@ -17,7 +17,7 @@ from convworks.errors import InputError
 from convworks.metrics import compare as paired
 from convworks.metrics.classification import wilson_interval
 from convworks.metrics.slices import PATH, read_rows
-from convworks.tasks.multi_label import Predicted, SeveralPredictions
+from convworks.tasks.task import Judged
 
 #: What predictions.csv writes beside the paths: of images with one label, or with any number.
 ONE = ("label", "predicted", "probability", "correct")
@@ -112,25 +112,17 @@ def _written(answers: Answers) -> list[str]:
     return ["" if text == "nan" else text for text in decimals(answers.confidence.astype(np.float32))]
 
 
-def told(name: str, predictions: Predicted) -> Answers:
+def told(name: str, predictions: Judged) -> Answers:
     """Return predictions in words."""
-    samples, classes = range(len(predictions.names)), predictions.classes
-    if isinstance(predictions, SeveralPredictions):
-        labels = tuple(predictions.true_names(i) for i in samples)
-        predicted = tuple(predictions.predicted_names(i) for i in samples)
-        confidence = np.full(len(samples), np.nan)
-    else:
-        labels = tuple(classes[i] for i in predictions.labels.tolist())
-        predicted = tuple(classes[i] for i in predictions.predicted.tolist())
-        confidence = predictions.confidence.astype(np.float64)
+    samples = range(len(predictions.names))
     return Answers(
         name=name,
         names=predictions.names,
-        labels=labels,
-        predicted=predicted,
-        confidence=confidence,
+        labels=tuple([predictions.true_name(i) for i in samples]),
+        predicted=tuple([predictions.predicted_name(i) for i in samples]),
+        confidence=predictions.confidence.astype(np.float64),
         correct=predictions.correct,
-        classes=frozenset(classes),
+        classes=frozenset(predictions.classes),
     )
 
 

@@ -15,14 +15,15 @@ from convworks.inference.surroundings import Surroundings
 from convworks.report.errors_page import Card, Near, Picture
 from convworks.report.mistakes import as_picture, tile_uri, tiny
 from convworks.report.page import percent
-from convworks.tasks.multi_label import Predicted, SeveralPredictions
+from convworks.tasks.outcomes.classification import Predictions
+from convworks.tasks.outcomes.multi_label import LabelSetPredictions
 
 #: Longest side of a neighbour's picture, in pixels.
 SMALL = 128
 
 
 def make_cards(
-    predictions: Predicted,
+    predictions: Predictions | LabelSetPredictions,
     split: Split,
     shown: Int64[np.ndarray, " m"],
     around: Surroundings | None,
@@ -65,15 +66,15 @@ def _near(around: Surroundings, row: int, pictures: Mapping[int, Picture], true:
     return near
 
 
-def _told(predictions: Predicted, sample: int) -> tuple[str, str, str, list[int]]:
+def _told(predictions: Predictions | LabelSetPredictions, sample: int) -> tuple[str, str, str, list[int]]:
     """Return the true and the predicted class, the figures of an error, and which classes it is about."""
-    if isinstance(predictions, SeveralPredictions):
+    if isinstance(predictions, LabelSetPredictions):
         differ = np.flatnonzero(predictions.labels[sample] != predictions.predicted[sample]).tolist()
         parts = (
             f"{predictions.classes[i]}: {percent(float(predictions.probabilities[sample, i]))}" for i in differ[:4]
         )
         line = f"{', '.join(parts)}; loss {predictions.losses[sample]:.2f}"
-        return predictions.true_names(sample), predictions.predicted_names(sample), line, differ
+        return predictions.true_name(sample), predictions.predicted_name(sample), line, differ
     label, guess = int(predictions.labels[sample]), int(predictions.predicted[sample])
     true, predicted = predictions.classes[label], predictions.classes[guess]
     sure, own = percent(float(predictions.confidence[sample])), percent(float(predictions.true_probability[sample]))

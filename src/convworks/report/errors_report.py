@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +23,7 @@ from convworks.report.errors_cards import make_cards
 from convworks.report.errors_page import Card, Group
 from convworks.report.label_errors import write_label_errors
 from convworks.report.report import PAGE
-from convworks.tasks.classification import Predictions
-from convworks.tasks.multi_label import Predicted
+from convworks.tasks.outcomes.classification import Predictions
 
 #: At most so many errors are shown, of them at most so many that are perhaps mislabelled.
 SHOWN, SUSPECTS = 60, 36
@@ -77,7 +77,7 @@ class ErrorFiles:
 
 
 def write_errors(
-    folder: Path, predictors: Sequence[Predictor], source: Source, predictions: Predicted, *, title: str
+    folder: Path, predictors: Sequence[Predictor], source: Source, predictions: Any, *, title: str
 ) -> ErrorFiles:
     """Write errors.html and, where an image shows one class, label_errors.csv; return what was written.
 
@@ -120,7 +120,7 @@ def _surroundings(
 
 
 def _groups(
-    predictions: Predicted,
+    predictions: Any,
     found: LabelErrors | None,
     cards: Sequence[Card],
     suspects: int,
@@ -156,7 +156,7 @@ def _which(shown: int, of: int) -> str:
 
 
 def _headline(
-    predictions: Predicted, found: LabelErrors | None, shown: int, around: Surroundings | None, why: str, networks: int
+    predictions: Any, found: LabelErrors | None, shown: int, around: Surroundings | None, why: str, networks: int
 ) -> str:
     """Say how many errors there are and where the neighbours come from."""
     n, wrong = len(predictions.names), int((~predictions.correct).sum())

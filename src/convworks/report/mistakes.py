@@ -11,7 +11,8 @@ from PIL import Image
 from convworks.charts.drawing import PALETTE
 from convworks.charts.lettering import Style, fit, shorten, shown, write
 from convworks.charts.raster import DENSITY, data_uri, png_bytes
-from convworks.tasks.multi_label import Predicted, SeveralPredictions
+from convworks.tasks.outcomes.classification import Predictions
+from convworks.tasks.outcomes.multi_label import LabelSetPredictions
 
 #: At most so many mistakes are shown.
 MOST = 36
@@ -44,7 +45,7 @@ def tile_uri(picture: Image.Image) -> str:
     return data_uri(file.getvalue(), "jpeg")
 
 
-def errors(predictions: Predicted, samples: list[int], pictures: list[Image.Image]) -> bytes:
+def errors(predictions: Predictions | LabelSetPredictions, samples: list[int], pictures: list[Image.Image]) -> bytes:
     """Draw samples as PNG, captioned with true class, predicted class, its probability, and file name.
 
     Where samples show any number of classes, these stand without probabilities.
@@ -72,11 +73,11 @@ def errors(predictions: Predicted, samples: list[int], pictures: list[Image.Imag
     return png_bytes(sheet)
 
 
-def _caption(predictions: Predicted, sample: int) -> list[tuple[str, float, str, bool]]:
+def _caption(predictions: Predictions | LabelSetPredictions, sample: int) -> list[tuple[str, float, str, bool]]:
     """Return text, size, colour and weight of each line under a picture."""
     file = (predictions.names[sample], 9.5, "muted", False)
-    if isinstance(predictions, SeveralPredictions):
-        found = predictions.true_names(sample), predictions.predicted_names(sample)
+    if isinstance(predictions, LabelSetPredictions):
+        found = predictions.true_name(sample), predictions.predicted_name(sample)
         named = [text if shown(text) else "?" for text in (each or "nothing" for each in found)]
         return [(named[0], 12.0, "ink", True), (f"→ {named[1]}", 12.0, "orange", True), file]
     true = _label(predictions, int(predictions.labels[sample]))
@@ -85,7 +86,7 @@ def _caption(predictions: Predicted, sample: int) -> list[tuple[str, float, str,
     return [(true, 12.0, "ink", True), (f"→ {predicted}  {share}", 12.0, "orange", True), file]
 
 
-def _label(predictions: Predicted, index: int) -> str:
+def _label(predictions: Predictions | LabelSetPredictions, index: int) -> str:
     name = predictions.classes[index]
     return shorten(name, 24) if shown(name) else f"#{index}"
 

@@ -11,12 +11,13 @@ import numpy as np
 from convworks.charts.lettering import shorten
 from convworks.metrics.multi_label import average_precisions, per_class
 from convworks.report.page import FOLDED_ABOVE, Facts, figure_tiles, large, missing, notes, percent
-from convworks.tasks.multi_label import THRESHOLD, SeveralPredictions
+from convworks.tasks.activations import THRESHOLD
+from convworks.tasks.outcomes.multi_label import LabelSetPredictions
 
 NAMES = ("AP", "precision", "recall", "F1", "found", "missed", "wrong", "images")
 
 
-def headline(predictions: SeveralPredictions, figures: Mapping[str, Any], *, chosen: str, note: str) -> str:
+def headline(predictions: LabelSetPredictions, figures: Mapping[str, Any], *, chosen: str, note: str) -> str:
     """Show the mean average precision, what it was measured on, whether that chose the checkpoint."""
     n, split = figures["n"], escape(predictions.split)
     low, high = figures["exact_match_interval"]
@@ -44,7 +45,7 @@ def headline(predictions: SeveralPredictions, figures: Mapping[str, Any], *, cho
     return large(figures["map"], said, shown, without=missing(figures, names))
 
 
-def class_table(predictions: SeveralPredictions) -> str:
+def class_table(predictions: LabelSetPredictions) -> str:
     """Tabulate average precision, precision, recall, F1 and counts of every class, the lowest AP first."""
     labels, predicted = predictions.labels, predictions.predicted
     scores = per_class(predicted, labels)
@@ -71,12 +72,12 @@ def class_table(predictions: SeveralPredictions) -> str:
     return f"<details><summary>Show all {len(predictions.classes):,} classes</summary><table>{table}</table></details>"
 
 
-def mistakes_grid(predictions: SeveralPredictions, samples: Sequence[int], uris: Sequence[tuple[str, bool]]) -> str:
+def mistakes_grid(predictions: LabelSetPredictions, samples: Sequence[int], uris: Sequence[tuple[str, bool]]) -> str:
     """Show pictures (data URI, and whether its pixels are to stay squares) with true and predicted classes."""
     figures = []
     for sample, (uri, tiny) in zip(samples, uris, strict=True):
         true, predicted = (
-            escape(text) or "nothing" for text in (predictions.true_names(sample), predictions.predicted_names(sample))
+            escape(text) or "nothing" for text in (predictions.true_name(sample), predictions.predicted_name(sample))
         )
         pixels = ' class="pixels"' if tiny else ""
         name = predictions.names[sample]

@@ -11,7 +11,7 @@ from jaxtyping import Int64
 
 from convworks.charts.lettering import shorten
 from convworks.metrics.classification import Calibration, confused_pairs, per_class
-from convworks.tasks.classification import Predictions
+from convworks.tasks.outcomes.classification import Predictions
 
 #: Above so many classes the table of classes is folded.
 FOLDED_ABOVE = 50

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from convworks.charts.drawing import Drawing, Picture, Shape, remark
 from convworks.report.mistakes import as_picture
 from convworks.report.page import Facts, notes, tiles
-from convworks.tasks.reconstruction import Pictures, Reconstructions
+from convworks.tasks.outcomes.reconstruction import Pictures, Reconstructions
 
 WIDTH, LABEL, GAP, COLUMNS = 960.0, 84.0, 5.0, 10
 TILE = (WIDTH - LABEL) / COLUMNS - GAP

@@ -19,14 +19,13 @@ from convworks.charts.raster import to_png
 from convworks.charts.svg import to_svg
 from convworks.files import write_bytes
 from convworks.metrics.classification import calibration, confusion_matrix
-from convworks.metrics.ranking import asked, one_against_rest
+from convworks.metrics.ranking import one_against_rest, ranked_classes
 from convworks.metrics.slices import Slices
 from convworks.report import mistakes, page, reconstruction_page, slice_page
 from convworks.report import multi_label_page as several_page
-from convworks.tasks.classification import Predictions
-from convworks.tasks.multi_label import Predicted, SeveralPredictions
-from convworks.tasks.reconstruction import Reconstructions
-from convworks.tasks.summary import summary
+from convworks.tasks.outcomes.classification import Predictions
+from convworks.tasks.outcomes.multi_label import LabelSetPredictions
+from convworks.tasks.outcomes.reconstruction import Reconstructions
 
 PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -93,7 +92,7 @@ class ReportContent:
     """
 
     title: str
-    predictions: Predicted | Reconstructions
+    predictions: Any
     figures: Mapping[str, Any] | None = None
     image: Callable[[int], UInt8[np.ndarray, "h w c"]] | None = None
     chosen: str = ""
@@ -162,7 +161,7 @@ Told = tuple[str, list[Part], tuple[str, ...]]
 def _made(folder: Path, content: ReportContent, found: Reconstructions) -> Told:
     """Tell of images that were made, and write them as pictures."""
     corrupted = found.corruption is not None
-    first = reconstruction_page.headline(found, summary(found), chosen=content.chosen, note=content.note)
+    first = reconstruction_page.headline(found, found.summary(), chosen=content.chosen, note=content.note)
     own = []
     for anchor, title, words, pictures in (
         ("reconstructions", "Reconstructions", EXAMPLES, found.examples),
@@ -174,7 +173,7 @@ def _made(folder: Path, content: ReportContent, found: Reconstructions) -> Told:
     return first, own, ("reconstructions.png", "worst.png")
 
 
-def _answered(folder: Path, content: ReportContent, predictions: Predicted) -> Told:
+def _answered(folder: Path, content: ReportContent, predictions: Predictions | LabelSetPredictions) -> Told:
     """Tell of classes that were predicted, and write confusion and mistakes as pictures."""
     worst = predictions.worst(mistakes.MOST) if content.image else []
     pictures = [mistakes.as_picture(content.image(i)) for i in worst] if content.image else []
@@ -182,9 +181,9 @@ def _answered(folder: Path, content: ReportContent, predictions: Predicted) -> T
     write_bytes(folder / "errors.png", mistakes.errors(predictions, worst, pictures))
 
     uris = [(mistakes.tile_uri(picture), mistakes.tiny(picture)) for picture in pictures]
-    chosen, note, found = content.chosen, content.note, content.figures or summary(predictions)
+    chosen, note, found = content.chosen, content.note, content.figures or predictions.summary()
     ranked = _ranking(folder, predictions)
-    if isinstance(predictions, SeveralPredictions):
+    if isinstance(predictions, LabelSetPredictions):
         first = several_page.headline(predictions, found, chosen=chosen, note=note)
         own = [
             _part("classes", "Classes", ANSWERS, several_page.class_table(predictions)),
@@ -199,7 +198,7 @@ def _answered(folder: Path, content: ReportContent, predictions: Predicted) -> T
             _calibration(predictions),
             _mistakes(predictions, worst, page.mistakes_grid(predictions, worst, uris), WRONG_CLASSES),
         ]
-    several = isinstance(predictions, SeveralPredictions)
+    several = isinstance(predictions, LabelSetPredictions)
     return first, own, (*(() if several else ("confusion.png",)), *(["ranking.png"] if ranked else []), "errors.png")
 
 
@@ -225,13 +224,13 @@ def _classes(folder: Path, predictions: Predictions) -> list[Part]:
     ]
 
 
-def _ranking(folder: Path, predictions: Predicted) -> list[Part]:
+def _ranking(folder: Path, predictions: Predictions | LabelSetPredictions) -> list[Part]:
     """Tell how well the probabilities put each class before the others; that is also written as ranking.png."""
     k = len(predictions.classes)
-    if isinstance(predictions, SeveralPredictions):
+    if isinstance(predictions, LabelSetPredictions):
         kinds, labels = list(range(k)), predictions.labels
     else:
-        kinds, labels = asked(k), one_against_rest(predictions.labels, k)
+        kinds, labels = ranked_classes(k), one_against_rest(predictions.labels, k)
     names = [predictions.classes[i] for i in kinds]
     found = ranking_figure.ranking(names, predictions.probabilities[:, kinds], labels[:, kinds])
     if found is None:
@@ -248,7 +247,7 @@ def _calibration(predictions: Predictions) -> Part:
     return _part("calibration", "Calibration", "Can the probabilities be believed?", body)
 
 
-def _mistakes(predictions: Predicted, worst: Sequence[int], grid: str, words: str) -> Part:
+def _mistakes(predictions: Predictions | LabelSetPredictions, worst: Sequence[int], grid: str, words: str) -> Part:
     wrong = int((~predictions.correct).sum())
     note, body = "", grid
     if not wrong:

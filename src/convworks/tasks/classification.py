@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,25 @@ from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 from convworks.data.source import Source
-from convworks.data.targets.target import LABELS
+from convworks.data.targets.target import CLASSES
 from convworks.errors import InputError
-from convworks.losses.config import BinaryCrossEntropy, CrossEntropy, OwnLoss, PenaltyLoss, PixelCrossEntropy, SquaredError
+from convworks.losses.config import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    OwnLoss,
+    PenaltyLoss,
+    PixelCrossEntropy,
+    SquaredError,
+)
 from convworks.metrics.classification import mean_recall
 from convworks.metrics.spec import BALANCED_ACCURACY, TOP1, TOP5
 from convworks.tasks.activations import SOFTMAX
 from convworks.tasks.kept import Kept
 from convworks.tasks.outcomes.classification import Predictions
-from convworks.tasks.task import Answered, Known, Sums, Task
+from convworks.tasks.task import Answered, Known, Sums, Task, Words
+
+#: How many classes a model card names.
+SHOWN_CLASSES = 100
 
 
 def right(logits: Float[Tensor, "b k"], labels: Int64[Tensor, "b"]) -> Bool[Tensor, "b"]:
@@ -120,12 +130,34 @@ def suits(makes: str, source: Source) -> bool:
     return makes == "logits" and not source.several
 
 
+def what(classes: Sequence[str], result: Mapping[str, Any]) -> str:
+    """Say what a network is."""
+    return f"An image classifier for {len(classes)} classes"
+
+
+def listed(classes: Sequence[str]) -> str:
+    """Name the classes that a network gives a probability of, up to a hundred."""
+    more = " ..." if len(classes) > SHOWN_CLASSES else ""
+    return f"A probability for each of: {', '.join(classes[:SHOWN_CLASSES])}{more}."
+
+
+def answers_of(classes: Sequence[str], size: Sequence[int]) -> list[str]:
+    """Say what a network answers."""
+    return [listed(classes), "It knows no other classes: whatever it is shown, it answers with one of these."]
+
+
+def result_of(result: Mapping[str, Any]) -> str:
+    """Say how good a network is."""
+    low, high = result["interval"]
+    return f"accuracy {result['top1']:.2%} (95 % interval {low:.2%} to {high:.2%})"
+
+
 CLASSIFICATION = Task(
     name="classification",
     does="names classes",
     suits=suits,
-    target=LABELS,
-    output_channels=lambda source, channels: len(source.classes),
+    target=CLASSES,
+    outputs=lambda classes, channels: len(classes),
     losses=(CrossEntropy, BinaryCrossEntropy, PenaltyLoss, OwnLoss),
     headline=TOP1,
     metrics=(TOP1, TOP5, BALANCED_ACCURACY),
@@ -137,6 +169,7 @@ CLASSIFICATION = Task(
     outcome=outcome,
     judged=True,
     answer=ranked,
+    words=Words(what=what, answers=answers_of, result=result_of),
     adapt=adapt,
     check=check,
 )

@@ -6,6 +6,7 @@ as a shallow autoencoder, use its hidden units' activations to train another one
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from convworks.losses.config import LossConfig, PixelCrossEntropy, SquaredError
 from convworks.losses.functions import Loss
 from convworks.metrics.spec import CODE_MSE
 from convworks.tasks.reconstruction import RECONSTRUCTION
-from convworks.tasks.task import Answers, Task
+from convworks.tasks.task import Answered, Answers, Task
 
 
 class Innermost(NamedTuple):
@@ -107,10 +108,11 @@ def answers(network: nn.Module, inputs: Tensor, corruption: Corruption | None) -
 
 
 def validated(
-    network: nn.Module, inputs: Tensor, outputs: Tensor, corruption: Corruption | None, first: int
+    network: nn.Module, inputs: Callable[[Tensor], Tensor], answered: Answered, corruption: Corruption | None
 ) -> Float[Tensor, "2 b f"]:
     """Return `codes` as validation asks for them: corrupted by the place of the first sample alone."""
-    return codes(network, inputs, corruption, torch.Generator(inputs.device).manual_seed(first))
+    drawn = torch.Generator(answered.outputs.device).manual_seed(int(answered.places[0]))
+    return codes(network, inputs(answered.read.to(answered.outputs.device)), corruption, drawn)
 
 
 #: The metrics of validation are those of images, through all layers; its loss is that of the codes.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,16 @@ from torch import Tensor
 
 from convworks.data.labels import told
 from convworks.data.source import Source
-from convworks.data.targets.target import LABELS
+from convworks.data.targets.target import LABEL_SETS
 from convworks.errors import InputError
 from convworks.losses.config import BinaryCrossEntropy, CrossEntropy, OwnLoss
 from convworks.metrics import multi_label
 from convworks.metrics.spec import EXACT_MATCH, MACRO_F1, MAP, MICRO_F1
 from convworks.tasks.activations import SIGMOID, THRESHOLD
-from convworks.tasks.classification import check_best, ranked, refuse_reconstruction
+from convworks.tasks.classification import check_best, listed, ranked, refuse_reconstruction, what
 from convworks.tasks.kept import Kept
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
-from convworks.tasks.task import Answered, Known, Sums, Task
+from convworks.tasks.task import Answered, Known, Sums, Task, Words
 
 REMEDY = "--set training.loss.kind=binary_cross_entropy"
 
@@ -118,12 +118,23 @@ def suits(makes: str, source: Source) -> bool:
     return makes == "logits" and source.several
 
 
+def answers_of(classes: Sequence[str], size: Sequence[int]) -> list[str]:
+    """Say what a network answers."""
+    each = "Each by itself: an image may show several of them, or none; from 0.5 on a class counts as shown."
+    return [listed(classes), each]
+
+
+def result_of(result: Mapping[str, Any]) -> str:
+    """Say how good a network is."""
+    return f"mAP {result['map']:.2%}, micro F1 {result['micro_f1']:.2%}, macro F1 {result['macro_f1']:.2%}"
+
+
 MULTI_LABEL = Task(
     name="multi_label",
     does="names classes",
     suits=suits,
-    target=LABELS,
-    output_channels=lambda source, channels: len(source.classes),
+    target=LABEL_SETS,
+    outputs=lambda classes, channels: len(classes),
     losses=(BinaryCrossEntropy, OwnLoss),
     headline=MAP,
     metrics=(MAP, MICRO_F1, MACRO_F1, EXACT_MATCH),
@@ -135,6 +146,7 @@ MULTI_LABEL = Task(
     outcome=outcome,
     judged=True,
     answer=answer,
+    words=Words(what=what, answers=answers_of, result=result_of),
     adapt=adapt,
     check=check,
 )

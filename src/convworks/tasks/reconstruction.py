@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from convworks.metrics.spec import MSE, PSNR
 from convworks.tasks.activations import IDENTITY
 from convworks.tasks.classification import check_best
 from convworks.tasks.outcomes.reconstruction import Pictures, Reconstructions, psnr
-from convworks.tasks.task import Answered, Known, Sums, Task
+from convworks.tasks.task import Answered, Known, Sums, Task, Words
 
 #: The ratio of images that are given back without any error, which is infinite, and in no JSON.
 HIGHEST = 200.0
@@ -26,9 +26,7 @@ HIGHEST = 200.0
 EXAMPLES, WORST = 20, 10
 
 
-def squared_errors(
-    images: Float[Tensor, "b *image"], originals: UInt8[Tensor, "b *image"]
-) -> Float[Tensor, "b"]:
+def squared_errors(images: Float[Tensor, "b *image"], originals: UInt8[Tensor, "b *image"]) -> Float[Tensor, "b"]:
     """Return the mean squared error of each image, of values in 0..1."""
     return (images.float() - originals.to(torch.float32) / 255).square().flatten(1).mean(1)
 
@@ -139,12 +137,34 @@ def suits(makes: str, source: Source) -> bool:
     return makes == "images"
 
 
+def what(classes: Sequence[str], result: Mapping[str, Any]) -> str:
+    """Say what a network is, and what was done to the images that it was measured on."""
+    corruption = result.get("corruption")
+    without = f", without what corrupted them ({corruption})" if corruption else ""
+    return f"An autoencoder that gives images back{without}"
+
+
+def answers_of(classes: Sequence[str], size: Sequence[int]) -> list[str]:
+    """Say what a network answers."""
+    return [f"An image of {'x'.join(map(str, size))} pixels."]
+
+
+def result_of(result: Mapping[str, Any]) -> str:
+    """Say how good a network is."""
+    before = f", of {_ratio(result['psnr_read'])} that it read" if "psnr_read" in result else ""
+    return f"PSNR {_ratio(result['psnr'])}{before}, mean squared error {result['mse']:.4g}"
+
+
+def _ratio(value: float | None) -> str:
+    return "infinite" if value is None else PSNR.write(value)
+
+
 RECONSTRUCTION = Task(
     name="reconstruction",
     does="makes images",
     suits=suits,
     target=INPUTS,
-    output_channels=lambda source, channels: channels,
+    outputs=lambda classes, channels: channels,
     losses=(SquaredError, PixelCrossEntropy, OwnLoss),
     headline=PSNR,
     metrics=(MSE, PSNR),
@@ -155,7 +175,9 @@ RECONSTRUCTION = Task(
     collector=ImageCollector,
     answer=answer,
     picture=picture,
+    words=Words(what=what, answers=answers_of, result=result_of, method="reconstruct", options=" --out DIR"),
     adapt=adapt,
     check=check,
     exact=True,
+    normalises=False,
 )

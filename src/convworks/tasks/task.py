@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,7 +73,18 @@ class Outcome(Protocol):
         """Write one row a sample."""
 
 
-class Judged(Outcome, Protocol):
+class Pooled(Outcome, Protocol):
+    """An outcome that is made of the activated outputs of all samples: it can be averaged, and pooled over folds."""
+
+    @property
+    def values(self) -> np.ndarray:
+        """The activated outputs [n *output]."""
+
+    def with_values(self, values: np.ndarray) -> Pooled:
+        """Return the same for other outputs."""
+
+
+class Judged(Pooled, Protocol):
     """An outcome in which every sample is right or wrong: it can be compared, sliced, and its errors looked at."""
 
     @property
@@ -128,9 +139,26 @@ def network_answers(network: nn.Module, inputs: Tensor, corruption: Corruption |
     return outputs(network, inputs)
 
 
-def as_answered(network: nn.Module, inputs: Tensor, outputs: Tensor, corruption: Corruption | None, at: int) -> Tensor:
+def as_answered(
+    network: nn.Module, inputs: Callable[[Tensor], Tensor], answered: Answered, corruption: Corruption | None
+) -> Tensor:
     """Return what validation takes the loss of: the outputs."""
-    return outputs
+    return answered.outputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What a model card says of networks of a task.
+
+    `what` the network is, for its classes and a result; `answers` what it answers, for its classes and the size of its
+    images; `result` how good it is. `method` of a loaded bundle uses it, `options` are what `convworks predict` needs.
+    """
+
+    what: Callable[[Sequence[str], Mapping[str, Any]], str]
+    answers: Callable[[Sequence[str], Sequence[int]], Sequence[str]]
+    result: Callable[[Mapping[str, Any]], str]
+    method: str = "predict"
+    options: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +170,7 @@ class Task:
         does: what such a network does, as messages say it: "names classes".
         suits: whether it is the task of a network that makes logits or images, on a source.
         target: how the targets of a source are read, divided and collated.
-        output_channels: what the head must give, for a source and the channels of its images.
+        outputs: how many channels the head must give, for its classes and the channels of its images.
         losses: the configurations of losses that fit; the first is the default.
         headline: the metric that stands for a whole result.
         metrics: what validation measures besides the loss.
@@ -155,13 +183,15 @@ class Task:
         judged: whether each answer is right or wrong (`Judged`).
         answer: what `predict` says of a sample: (path, activated output, classes, how many classes at most).
         picture: the answer as a picture, where it is one; `predict` then writes files.
+        words: what a model card says.
         adapt: a recipe -> the same made to fit.
         check: refuses, in one line, what does not fit.
         loss: (configuration, samples of each class, a loss of one's own, all samples) -> the loss.
         answers: what a training step takes the loss of.
-        validated: what validation takes the loss of: (network, inputs, outputs, corruption, place of the first sample).
+        validated: what validation takes the loss of: (network, images -> its inputs, what it answered, corruption).
         corrupts_inputs: whether data.corruption is done to what is read; `answers` sees to it where not.
         exact: whether values near 1 matter, so that precision `auto` is float32.
+        normalises: whether mean and standard deviation are taken out of the inputs, where a recipe does not say.
         variant: the task as a configuration and a network have it.
     """
 
@@ -169,7 +199,7 @@ class Task:
     does: str
     suits: Callable[[str, Source], bool]
     target: Target
-    output_channels: Callable[[Source, int], int]
+    outputs: Callable[[Sequence[str], int], int]
     losses: tuple[type[Config], ...]
     headline: MetricSpec
     metrics: tuple[MetricSpec, ...]
@@ -178,17 +208,19 @@ class Task:
     activation: Activation
     meter: Callable[[int, int], Meter]
     collector: Callable[[Task, Known], Collector]
-    outcome: Callable[[Known, np.ndarray], Outcome] | None = None
+    outcome: Callable[[Known, np.ndarray], Pooled] | None = None
     judged: bool = False
     answer: Callable[[str | None, np.ndarray, Sequence[str], int], dict[str, Any]]
     picture: Callable[[np.ndarray], UInt8[np.ndarray, "h w c"]] | None = None
+    words: Words
     adapt: Callable[[Any], Any]
     check: Callable[[Any, Source], None]
     loss: Callable[[Any, Int64[Tensor, " k"], Loss | None, int], Loss] = configured_loss
     answers: Callable[[nn.Module, Tensor, Corruption | None], Answers] = network_answers
-    validated: Callable[[nn.Module, Tensor, Tensor, Corruption | None, int], Tensor] = as_answered
+    validated: Callable[[nn.Module, Callable[[Tensor], Tensor], Answered, Corruption | None], Tensor] = as_answered
     corrupts_inputs: bool = True
     exact: bool = False
+    normalises: bool = True
     variant: Callable[[Any, nn.Module], Task] | None = None
 
     @property

@@ -8,21 +8,13 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 
 from convworks.config import Config
 from convworks.data.config import AugmentConfig, Corruption, DataConfig
+from convworks.errors import nearest
 from convworks.hardware import DEVICES, is_device
 from convworks.losses.config import CrossEntropy, LossConfig
+from convworks.metrics.spec import METRICS
 from convworks.models.config import ModelConfig
 from convworks.training.optimizers.config import SGD, Optimizer
 from convworks.training.schedules.config import Schedule, Warmup
-
-Metric = Literal[
-    "loss", "top1", "top5", "balanced_accuracy", "map", "micro_f1", "macro_f1", "exact_match", "mse", "psnr"
-]
-#: What validation measures where images have one label, where they have any number, and where images are made.
-ONE: tuple[Metric, ...] = ("loss", "top1", "top5", "balanced_accuracy")
-SEVERAL: tuple[Metric, ...] = ("loss", "map", "micro_f1", "macro_f1", "exact_match")
-IMAGES: tuple[Metric, ...] = ("loss", "mse", "psnr")
-#: Whether more of it is better.
-METRICS: dict[str, bool] = {name: name not in ("loss", "mse") for name in (*ONE, *SEVERAL, *IMAGES)}
 
 
 class Clip(Config):
@@ -55,8 +47,8 @@ class TrainingConfig(Config):
     A step takes `batch_size` samples, in `accumulation` parts one after the other where they do not fit into memory
     together. `ema` is the decay of an exponential moving average of the weights, which is then what is validated and
     kept (at most (1 + step) / (10 + step), or the first weights would never fade in a short run). `sampling` balanced
-    draws every class equally often. `best` names the metric on validation by which epochs and runs are compared: of
-    those of ONE, of SEVERAL where images have any number of labels, of IMAGES where they are made. `kept` says whether
+    draws every class equally often. `best` names the metric on validation by which epochs and runs are compared, one of
+    those that the task measures. `kept` says whether
     the bundle holds the best epoch or the last, which few validation images cannot choose better; `patience`: stop
     after so many epochs that were not the best. `keep_last` and `keep_best` say how many epochs keep their checkpoints.
     `resolutions` are sizes of images to begin with, smaller than the network's (progressive resizing, Howard 2018),
@@ -86,7 +78,7 @@ class TrainingConfig(Config):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     batch_norm: Literal["local", "synchronised"] = "local"
-    best: Metric = "top1"
+    best: str = "top1"
     kept: Literal["best", "last"] = "best"
     greedy: bool = False
     pretraining: Pretraining | None = None
@@ -94,6 +86,13 @@ class TrainingConfig(Config):
     keep_last: PositiveInt = 1
     keep_best: PositiveInt = 1
     checkpoint_seconds: PositiveFloat = 60.0
+
+    @field_validator("best")
+    @classmethod
+    def _a_metric(cls, best: str) -> str:
+        if best not in METRICS:
+            raise ValueError(f"there is no metric {best!r}{nearest(best, METRICS)}; there are {', '.join(METRICS)}")
+        return best
 
     @model_validator(mode="after")
     def _parts_are_not_empty(self) -> TrainingConfig:
@@ -112,6 +111,7 @@ class TrainingConfig(Config):
 class RunConfig(Config):
     """A complete run. `precision` auto: bfloat16 where the hardware multiplies it faster, else float32.
 
+    `task` names what is asked of the network; by default that follows from the network and the source (tasks/).
     `tracking` names who is told of its metrics besides metrics.jsonl; in a text they are separated by commas.
     """
 
@@ -120,6 +120,7 @@ class RunConfig(Config):
     device: str = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     deterministic: bool = False
+    task: str | None = None
     tracking: tuple[Literal["tensorboard", "mlflow"], ...] = ()
     data: DataConfig
     augment: AugmentConfig = AugmentConfig()

@@ -6,9 +6,10 @@ import time
 from typing import Any
 
 from convworks.console import bar_console, clock, on_terminal, say
-from convworks.metrics.headline import NAMES, main, reached, written
-from convworks.training.loop import Events, Setup
+from convworks.metrics.spec import headline, spec, written_headline
+from convworks.training.events import Events
 from convworks.training.progress import Progress
+from convworks.training.setup import Setup
 
 
 class Plain(Events):
@@ -93,7 +94,7 @@ def describe(setup: Setup, progress: Progress) -> str:
     totals = progress.totals
     left = (setup.steps - progress.step) * progress.seconds / max(progress.step, 1)
     return (
-        f"loss {totals.mean_loss:.4f}  {NAMES[progress.share]} {written(progress.share, totals.share)}  "
+        f"loss {totals.mean_loss:.4f}  {spec(progress.share).title} {spec(progress.share).write(totals.share)}  "
         f"{totals.seen / max(totals.seconds, 1e-9):,.0f} images/s  {clock(left)} left"
     )
 
@@ -101,13 +102,13 @@ def describe(setup: Setup, progress: Progress) -> str:
 def summary(setup: Setup, progress: Progress) -> str:
     """Describe the epoch that has just ended."""
     row: dict[str, Any] = progress.history[-1]
-    metric = main(row, "validation_")
-    named = "" if metric == "top1" else f"{NAMES[metric]} "
+    metric = headline(row, "validation_").name
+    named = "" if metric == "top1" else f"{spec(metric).title} "
     training = setup.config.training
     kept = training.kept == "best" and progress.ranked(training.best)[0]["epoch"] == progress.epoch
     return (
         f"epoch {progress.epoch}/{training.epochs}  loss {row['train_loss']:.4f}  "
-        f"{NAMES[progress.share]} {written(progress.share, row[f'train_{progress.share}'])}  "
-        f"validation {named}{reached(row, 'validation_')}{' *' if kept else ''}  "
+        f"{spec(progress.share).title} {spec(progress.share).write(row[f'train_{progress.share}'])}  "
+        f"validation {named}{written_headline(row, 'validation_')}{' *' if kept else ''}  "
         f"{row['images_per_second']:,.0f} images/s  {clock(progress.seconds)}"
     )

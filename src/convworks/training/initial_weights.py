@@ -14,7 +14,7 @@ from convworks.layers.initialise import initialise, unit_variance
 from convworks.layers.normalisation.whitening import Whitening
 from convworks.models.config import ModelConfig
 from convworks.ops.initialiser import by_name
-from convworks.training.run_data import Material
+from convworks.training.run_data import RunData
 from convworks.training.warm_start import grow, place_of
 
 UNIT_VARIANCE = "unit_variance"
@@ -22,26 +22,26 @@ IMAGES = 64  # that unit variance is fitted to
 WHITENED = 5000  # that whitening is fitted to
 
 
-def begin(material: Material) -> None:
+def begin(data: RunData) -> None:
     """Initialise the network as the configuration says, then copy the layers that it is to start with.
 
     Whitening is fitted to training images in any case.
     """
-    model, network = material.config.model, material.network
+    model, network = data.config.model, data.network
     if model.initialiser == UNIT_VARIANCE:
-        unit_variance(network, _images(material, IMAGES), seed=material.config.seed)
+        unit_variance(network, _images(data, IMAGES), seed=data.config.seed)
     elif model.initialiser is not None:
-        initialise(network, model.initialiser, seed=material.config.seed)
+        initialise(network, model.initialiser, seed=data.config.seed)
     for module in network.modules():
         if isinstance(module, Whitening):
-            module.fit(_images(material, WHITENED))
+            module.fit(_images(data, WHITENED))
     if model.start is not None:
         grow(network, model.start)
 
 
-def _images(material: Material, count: int) -> Tensor:
+def _images(data: RunData, count: int) -> Tensor:
     """Return training images as the network gets them, evenly spread: folders are in the order of their classes."""
-    device, given, train = next(material.network.parameters()).device, material.preprocessing, material.splits["train"]
+    device, given, train = next(data.network.parameters()).device, data.preprocessing, data.splits["train"]
     places = np.arange(min(count, len(train))) * len(train) // min(count, len(train))
     images = normalise(take(train.images, places).to(device), given.mean, given.std)
     if images.shape[2:] == torch.Size(given.size):

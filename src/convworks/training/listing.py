@@ -11,11 +11,10 @@ from typing import Any
 
 from convworks import locks
 from convworks.errors import InputError
-from convworks.metrics.headline import figure, main, share
+from convworks.metrics.spec import headline, headline_value, spec, training_score
 from convworks.training import folder as run_folder
 from convworks.training.checkpoints.resume import differences
 from convworks.training.checkpoints.state import read_state, steps
-from convworks.training.config import METRICS
 
 REMEDY = "leave it out, or move it away"
 MOST_ENTRIES = 200_000  # of folders that are looked through
@@ -47,7 +46,7 @@ class Run:
     @property
     def score(self) -> float:
         """The best value, signed so that more is better; a run without any comes last."""
-        return -math.inf if self.best is None else self.best if METRICS[self.metric] else -self.best
+        return -math.inf if self.best is None else self.best if spec(self.metric).better == "higher" else -self.best
 
 
 def find_runs(folders: Iterable[Path]) -> Iterator[Path]:
@@ -80,8 +79,6 @@ def read_run(folder: Path) -> Run:
         record = run_folder.read_values(folder)
         configuration, status = record["configuration"], str(record["status"])
         metric = str(configuration["training"].get("best", "top1"))  # older runs do not say
-        if metric not in METRICS:
-            raise ValueError(f"training.best is {metric!r}")
         history = run_folder.history(folder)
         reached = [float(row[f"validation_{metric}"]) for row in history]
         if configuration["training"].get("kept") == "last":
@@ -95,9 +92,9 @@ def read_run(folder: Path) -> Run:
             epochs=int(history[-1]["epoch"]) if history else 0,
             planned=int(configuration["training"]["epochs"]),
             metric=metric,
-            best=(max if METRICS[metric] else min)(reached, default=None),
-            measure="" if tested is None else main(tested),
-            test=None if tested is None else figure(tested),
+            best=(max if spec(metric).better == "higher" else min)(reached, default=None),
+            measure="" if tested is None else headline(tested).name,
+            test=None if tested is None else headline_value(tested),
             seconds=float(history[-1]["seconds"]) if history else 0.0,
             when=path.stat().st_mtime,
             configuration=configuration,
@@ -119,7 +116,8 @@ def curve(folder: Path, run: Run) -> list[dict[str, Any]]:
     try:
         fine = read_state(checkpoints, steps(checkpoints)[-1])[0]["progress"]["curve"]
         points = [
-            {name: float(point[name]) for name in ("epoch", "train_loss", f"train_{share(point)}")} for point in fine
+            {name: float(point[name]) for name in ("epoch", "train_loss", f"train_{training_score(point).name}")}
+            for point in fine
         ]
     except (IndexError, InputError, OSError, ValueError, KeyError, TypeError, StopIteration):
         return rows

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import torch
 from pydantic import TypeAdapter
 
-from convworks.training.config import METRICS
+from convworks.metrics.spec import spec
+from convworks.training.readings import Reading, Readings
 
 Row = dict[str, float | int]
 
@@ -56,8 +58,13 @@ class Progress:
     curve: list[Row] = field(default_factory=list)
     share: str = "top1"
 
+    def __post_init__(self) -> None:
+        """Begin without any step whose sums are still to be read."""
+        self.readings = Readings(torch.device("cpu"), lambda what, loss, rate: None)
+
     def to_state(self) -> dict[str, Any]:
-        """Return plain JSON values."""
+        """Return plain JSON values, of all steps so far."""
+        self.settle()
         return asdict(self)
 
     @classmethod
@@ -68,23 +75,32 @@ class Progress:
             raise ValueError(f"epoch {progress.epoch} after {len(progress.history)} rows of history")
         return progress
 
-    def end_step(self, loss: float, correct: float, seen: int, seconds: float) -> None:
-        """Count a batch and the time it took."""
+    def end_step(self, reading: Reading, seconds: float) -> None:
+        """Count a batch and the time it took; its sums when they are there."""
         for totals in (self.totals, self.window):
-            totals.add(loss, correct, seen)
             totals.seconds += seconds
+        self.readings.put(self.step, reading)
+        self.settle(all_of_them=False)
         self.seconds += seconds
         self.step += 1
         self.batch += 1
 
+    def settle(self, *, all_of_them: bool = True) -> None:
+        """Count what has been read of the steps so far; RunError for a loss that is no number."""
+        for read in self.readings.due(all_of_them=all_of_them):
+            for totals in (self.totals, self.window):
+                totals.add(read.loss, read.score, read.samples)
+
     def mark(self, rate: float, epoch: float) -> None:
         """Add a point to the curve of training, at so many epochs."""
+        self.settle()
         point = {"epoch": epoch, "step": self.step, "learning_rate": rate}
         self.curve.append({**point, "train_loss": self.window.mean_loss, f"train_{self.share}": self.window.share})
         self.window = Totals()
 
     def end_epoch(self, validation: dict[str, float], rate: float) -> None:
         """Close the epoch: add its row to the history, remember the best, start the next."""
+        self.settle()
         self.epoch += 1
         row = {
             "epoch": self.epoch,
@@ -101,7 +117,7 @@ class Progress:
 
     def scores(self, metric: str) -> list[float]:
         """Return a metric on validation after each epoch, signed so that more is better."""
-        sign = 1 if METRICS[metric] else -1
+        sign = spec(metric).sign
         return [sign * row[f"validation_{metric}"] for row in self.history]
 
     def ranked(self, metric: str) -> list[Row]:

@@ -7,31 +7,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from convworks.bundle.bundle import Bundle, save_bundle
 from convworks.config import to_json
 from convworks.console import clock
 from convworks.data.decode.images import take
-from convworks.inference.logits import probabilities
-from convworks.inference.reconstruct import look
+from convworks.inference.answers import collect
+from convworks.inference.runtime import TorchRuntime
 from convworks.inference.seen import IMAGES, images_of
 from convworks.layers.normalisation.folded import folded
-from convworks.metrics.headline import NAMES, main, reached
+from convworks.metrics.spec import TOP1, written_headline
 from convworks.report.report import ReportContent, write_report
-from convworks.tasks.multi_label import Predicted, make_predictions
-from convworks.tasks.reconstruction import Reconstructions
-from convworks.tasks.summary import summary
-from convworks.training.loop import Setup
+from convworks.tasks.task import Known
+from convworks.training.fitting import fitting_of
 from convworks.training.progress import Progress, Row
-from convworks.training.run_data import Material
-from convworks.training.svm.head import is_machine
+from convworks.training.run_data import RunData
+from convworks.training.setup import Setup
 
 
-def finish(
+def write_results(
     path: Path,
     setup: Setup,
-    material: Material,
+    data: RunData,
     progress: Progress,
     best: Row,
     facts: Mapping[str, Any],
@@ -41,17 +37,21 @@ def finish(
     """Evaluate on validation and test, write bundle and report into the run folder, return the results."""
     started = time.perf_counter()
     network = folded(setup.evaluated)  # as `convworks.load` does
-    measured = [name for name in ("validation", "test") if name in material.splits]
-    predictions = {name: _predict(name, network, setup, material) for name in measured}
-    results = {name: summary(found) for name, found in predictions.items()}
+    runtime = TorchRuntime(network=network, preprocessing=setup.preprocessing, precision=setup.precision)
+    outcomes = {
+        name: collect(setup.task, runtime, data.splits[name].images, _known(name, setup, data))
+        for name in ("validation", "test")
+        if name in data.splits
+    }
+    results = {name: outcome.summary() for name, outcome in outcomes.items()}
     seconds = {
         "Loading": loading,
         "Training": progress.seconds,
         "Evaluation": time.perf_counter() - started,
     }
-    bundle, classes = path / "bundle", material.source.classes
+    bundle, classes = path / "bundle", data.source.classes
     record = {
-        "source": material.source.name,
+        "source": data.source.name,
         "recipe": setup.config.recipe,
         "seed": setup.config.seed,
         "epochs": progress.epoch,
@@ -61,7 +61,7 @@ def finish(
         "macs": facts["macs"],
         "convworks": facts["environment"]["convworks"],
         "precision": facts["precision"],
-        IMAGES: images_of(material.source),
+        IMAGES: images_of(data.source),
         **_origin(setup),
         **results,
     }
@@ -72,30 +72,28 @@ def finish(
             model=setup.config.model.model_copy(update={"start": None, "initialiser": None}),  # of training alone
             preprocessing=setup.preprocessing,
             classes=classes,
-            several=material.source.several,
-            makes="images" if setup.train.asked == "images" else "logits",
+            task=setup.task,
             corruption=setup.corruption,
             record=record,
         ),
     )
-    shown = predictions.get("test") or predictions["validation"]
-    images = material.splits[shown.split].images
-    where = " --out DIR" if isinstance(shown, Reconstructions) else ""
+    shown = outcomes.get("test") or outcomes["validation"]
+    images = data.splits[shown.split].images
     page = write_report(
         path,
         ReportContent(
-            title=f"{setup.config.model.title} on {material.source.name}",
+            title=f"{setup.config.model.title} on {data.source.name}",
             predictions=shown,
             figures=results[shown.split],
             image=lambda index: take(images, slice(index, index + 1))[0].permute(1, 2, 0).cpu().numpy(),
             chosen=_chosen(setup),
-            history=[] if is_machine(setup.config.model) else _curves(progress),
+            history=_curves(progress) if fitting_of(setup.config).curve else [],
             facts=_tiles(setup, progress, best, facts),
             seconds=list(seconds.items()),
             configuration=to_json(setup.config),
             environment={**facts["environment"], "precision": facts["precision"], "seed": setup.config.seed},
             command=facts["command"],
-            next_command=f"convworks predict {bundle} IMAGE...{where}",
+            next_command=f"convworks predict {bundle} IMAGE...{setup.task.words.options}",
         ),
     )
     return {
@@ -110,20 +108,9 @@ def finish(
     }
 
 
-def _predict(name: str, network: nn.Module, setup: Setup, material: Material) -> Predicted | Reconstructions:
-    split = material.source.splits[name]
-    images = material.splits[name].images
-    if material.splits[name].asked == "images":
-        corruption = setup.corruption
-        given = setup.preprocessing
-        return look(network, images, given, setup.precision, split=name, names=split.names, corruption=corruption)
-    return make_predictions(
-        split=name,
-        names=split.names,
-        classes=material.source.classes,
-        labels=split.labels,
-        probabilities=probabilities(network, images, setup.preprocessing, setup.precision, setup.task),
-    )
+def _known(name: str, setup: Setup, data: RunData) -> Known:
+    """Return what the task is to know of a split."""
+    return Known(split=data.source.splits[name], name=name, classes=data.source.classes, corruption=setup.corruption)
 
 
 def _origin(setup: Setup) -> dict[str, Any]:
@@ -137,9 +124,7 @@ def _origin(setup: Setup) -> dict[str, Any]:
 
 def _chosen(setup: Setup) -> str:
     """Name what validation chose."""
-    if is_machine(setup.config.model):
-        return "the machine's cost and scale"
-    return "the checkpoint" if setup.config.training.kept == "best" else ""
+    return fitting_of(setup.config).chosen or ("the checkpoint" if setup.config.training.kept == "best" else "")
 
 
 def _curves(progress: Progress) -> list[dict[str, float | int]]:
@@ -151,7 +136,8 @@ def _curves(progress: Progress) -> list[dict[str, float | int]]:
 def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what the report shows at a glance."""
     height, width = setup.preprocessing.size
-    named = "" if (metric := main(best, "validation_")) == "top1" else f" {NAMES[metric]}"
+    metric = setup.task.headline
+    named = "" if metric is TOP1 else f" {metric.title}"
     rates = sorted(row["images_per_second"] for row in progress.history)
     return [
         ("Network", setup.config.model.title),
@@ -160,7 +146,7 @@ def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]
         ("Images in training", f"{len(setup.train):,}"),
         ("Input", f"{setup.preprocessing.channels}x{height}x{width}"),
         ("Epochs", f"{progress.epoch} ({setup.config.training.kept}: {best['epoch']})"),
-        (f"Validation{named}", reached(best, "validation_")),
+        (f"Validation{named}", written_headline(best, "validation_")),
         ("Images/s", f"{rates[len(rates) // 2]:,.0f}"),
         ("Training time", clock(progress.seconds)),
     ]

@@ -9,47 +9,47 @@ import shutil
 import signal
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from convworks import files, hardware
 from convworks.console import downloading, say
 from convworks.data.batches import steps_per_epoch
 from convworks.data.inspect.remarks import remarks
-from convworks.data.labels import count as label_counts
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError, RunError
 from convworks.layers.heads.kernel_machine import make_room
 from convworks.layers.normalisation.synchronised import synchronise
-from convworks.losses.functions import Loss, loss_function, outputs
+from convworks.losses.functions import Loss
 from convworks.models.analysis.count import count
-from convworks.tasks.task import IMAGES, task
+from convworks.tasks.codes import outer
+from convworks.tasks.registry import task_of
+from convworks.tasks.task import Answers
 from convworks.training import display, folder
 from convworks.training.checkpoints import store as checkpoint
 from convworks.training.checkpoints.recorder import NETWORK, Recorder, RunInterruptedError, recorded, restore
 from convworks.training.checkpoints.resume import check_same, differences, refuse_differences
 from convworks.training.checkpoints.state import steps
-from convworks.training.compatibility import makes_images
 from convworks.training.config import RunConfig
+from convworks.training.events import EventList, Events
+from convworks.training.fitting import fitting_of
 from convworks.training.freeze import freezing, rate_factors
-from convworks.training.greedy import CODES, greedy_loss, greedy_outputs, is_deep, outer
 from convworks.training.initial_weights import begin, placed
-from convworks.training.loop import Events, Setup, Several, fit
-from convworks.training.measure import measure
-from convworks.training.measure_images import measure_codes, measure_images
+from convworks.training.loop import fit
 from convworks.training.optimizers.update import check_single, initial_state, trainable
 from convworks.training.progress import Progress, Row
 from convworks.training.resolution import check_resolutions
-from convworks.training.results import finish
-from convworks.training.run_data import Material, fingerprint, gather
+from convworks.training.results import write_results
+from convworks.training.run_data import RunData, fingerprint, prepare_data
 from convworks.training.schedules.schedule import check_schedule
-from convworks.training.svm.head import check_machine, fit_machine, is_machine
+from convworks.training.setup import Setup
+from convworks.training.svm.head import is_svm
 from convworks.training.tracking.tracking import check_tracking, tracked
-from convworks.training.world import Forward, World, joined
+from convworks.training.world import World, joined
 
 #: What PyTorch's messages have in common when another process is gone.
 GONE = re.compile("gloo|nccl|connection|socket|peer", re.IGNORECASE)
@@ -92,12 +92,12 @@ def _joined(
 ) -> dict[str, Any]:
     """Train as one of the processes; all but the first return nothing."""
     check_tracking(config, source)
-    check_machine(config, source, world)
+    fitting_of(config).check(config, source, world)
     fresh = resume is None or not steps(resume / "checkpoints")
-    setup, material = prepare(world, config, source, loss, fresh=fresh)
+    setup, data = prepare(world, config, source, loss, fresh=fresh)
     check_schedule(setup.config.training, setup.steps)
     if world.rank == 0:
-        return _leading(setup, material, command, out, resume, events, started)
+        return _leading(setup, data, command, out, resume, events, started)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the first process saves, and ends the run for all
     fit(setup, _shared(setup, Progress()), Events())
@@ -106,7 +106,7 @@ def _joined(
 
 def prepare(
     world: World, config: RunConfig, source: Source, loss: Loss | None = None, *, fresh: bool = True
-) -> tuple[Setup, Material]:
+) -> tuple[Setup, RunData]:
     """Gather what a run works on, and put it together; a `fresh` one gets the weights that it is to begin with.
 
     Raises InputError for what does not fit together.
@@ -120,21 +120,21 @@ def prepare(
             say(told)
     hardware.keep_memory(world.device)
     # What is near 1 in bfloat16 is 1: too coarse for the values of an image.
-    asked = "float32" if config.precision == "auto" and makes_images(config.model) else config.precision
-    precision = hardware.choose_precision(asked, world.device)
+    exact = config.precision == "auto" and task_of(config, source).exact
+    precision = hardware.choose_precision("float32" if exact else config.precision, world.device)
     chosen = {"device": config.device if world.size > 1 else str(world.device)}
     chosen["precision"] = hardware.precision_name(precision)
     if fresh:
         config = config.model_copy(update={"model": placed(config.model)})
-    material = gather(config.model_copy(update=chosen), source, world.device)
+    data = prepare_data(config.model_copy(update=chosen), source, world.device)
     if fresh:
-        begin(material)
-    return _setup(material, precision, world, loss), material
+        begin(data)
+    return _setup(data, precision, world, loss), data
 
 
 def _leading(
     setup: Setup,
-    material: Material,
+    data: RunData,
     command: str,
     out: Path | None,
     resume: Path | None,
@@ -142,28 +142,27 @@ def _leading(
     started: float,
 ) -> dict[str, Any]:
     """Train as the process that writes: the only one, or the first of several."""
-    known = fingerprint(material.source, material.contents)
+    known = fingerprint(data.source, data.contents)
     facts = _facts(setup, command) | {"fingerprint": known}
-    for line in remarks(material.source):
+    for line in remarks(data.source):
         say(line)
-    for note in material.notes:
+    for note in data.notes:
         say(note)
-    if material.usable.damaged:
-        say(material.usable.line())
-        facts["damaged"] = dict(material.usable.damaged)
+    if data.usable.damaged:
+        say(data.usable.line())
+        facts["damaged"] = dict(data.usable.damaged)
     with folder.occupied(out, setup.config.recipe, resume) as path:
-        progress = _shared(setup, _resumed(path, setup, known) if resume else Progress(share=setup.task.share))
+        progress = _shared(setup, _resumed(path, setup, known) if resume else Progress(share=setup.task.score.name))
         loaded = time.perf_counter()
         try:
             folder.write_record(path, setup.config, "running", **facts)
             with tracked(setup.config, path, progress) as trackers:
                 with display.display() as shown, Recorder(path, known, shown) as recorder:
-                    work = fit_machine if is_machine(setup.config.model) else fit
-                    work(setup, progress, Several((recorder, *trackers, *events)))
+                    fitting_of(setup.config).fit(setup, progress, EventList((recorder, *trackers, *events)))
                     recorder.tidy(setup, progress)  # a process that was killed may not have come to it
                 best = _kept(path / "checkpoints", setup, progress)
                 restore(checkpoint.load_checkpoint(path / "checkpoints", int(best["step"]))[0], setup)
-                results = finish(path, setup, material, progress, best, facts, loading=loaded - started)
+                results = write_results(path, setup, data, progress, best, facts, loading=loaded - started)
                 for tracker in trackers:
                     tracker.finished(progress, results)
             results["seconds"] = round(time.perf_counter() - started, 3)
@@ -190,48 +189,41 @@ def _shared(setup: Setup, progress: Progress) -> Progress:
     return Progress.from_state(setup.world.share_values(progress.to_state()))
 
 
-def _setup(material: Material, precision: torch.dtype, world: World, own: Loss | None) -> Setup:
+def _setup(data: RunData, precision: torch.dtype, world: World, own: Loss | None) -> Setup:
     """Put a run together. Raises InputError for batches that leave a process without samples."""
-    network, training, train = material.network, material.config.training, material.splits["train"]
+    network, training, train = data.network, data.config.training, data.splits["train"]
     smallest = len(train) // steps_per_epoch(len(train), training.batch_size)
     if smallest < world.size:
         reason = f"{training.batch_size} gives batches of {smallest}, too few for {world.size} processes"
         raise InputError("training.batch_size", reason, "use larger batches, or fewer processes")
     if world.size > 1 and training.batch_norm == "synchronised":
         synchronise(network)
-    deep = training.greedy and is_deep(network)
     check_single(network)
-    check_resolutions(training.resolutions, network, material.preprocessing)
-    model = material.config.model
+    check_resolutions(training.resolutions, network, data.preprocessing)
+    model = data.config.model
     others = outer(network) if training.greedy else ()
-    held = freezing(network, training, model.cut, machine=is_machine(model), others=others, processes=world.size)
+    held = freezing(network, training, model.cut, machine=is_svm(model), others=others, processes=world.size)
     parameters = trainable(network)
-    classes = len(material.source.classes)
-    counts = torch.from_numpy(label_counts(material.source.splits["train"].labels, classes))
-    corruption = material.config.data.corruption
-    forward: Forward = partial(outputs, network)
-    if deep:
-        forward = partial(greedy_outputs, network, corruption=corruption)
-        loss, asked, measured = greedy_loss(training.loss), CODES, measure_codes
-    else:
-        loss = loss_function(training.loss, counts.to(world.device), own, images=len(train))
-        alone = train.asked == "images"
-        asked, measured = (IMAGES, measure_images) if alone else (task(material.source.several), measure)
+    task, corruption = data.task, data.config.data.corruption
+    counts = task.target.counts(data.source).to(world.device)
+
+    def forward(inputs: Tensor) -> Answers:
+        return task.answers(network, inputs, corruption)
+
     return Setup(
-        config=material.config,
+        config=data.config,
         network=network,
         averaged=copy.deepcopy(network).requires_grad_(False) if training.ema else None,
         forward=world.parallel(forward, network),
         parameters=parameters,
         state=initial_state(training.optimizer, parameters),
-        preprocessing=material.preprocessing,
+        preprocessing=data.preprocessing,
         train=train,
-        validation=material.splits["validation"],
-        classes=classes,
-        loss=loss,
-        task=asked,
-        measure=measured,
-        corruption=None if deep else corruption,
+        validation=data.splits["validation"],
+        classes=len(data.source.classes),
+        task=task,
+        loss=task.loss(training.loss, counts, own, len(train)),
+        corruption=corruption if task.corrupts_inputs else None,
         precision=precision,
         world=world,
         freezing=held,
@@ -277,7 +269,7 @@ def _resumed(path: Path, setup: Setup, known: dict[str, Any]) -> Progress:
     if not steps(checkpoints):
         check_same(setup.config.data.source, folder.read_record(path)[1].get("fingerprint", known), known)
         shutil.rmtree(checkpoints, ignore_errors=True)
-        return Progress(share=setup.task.share)
+        return Progress(share=setup.task.score.name)
     tensors, state = checkpoint.load_checkpoint(checkpoints)
     try:
         began, progress = state["fingerprint"], Progress.from_state(state["progress"])

@@ -23,15 +23,14 @@ from convworks.data.decode.load import Loaded
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.shape import Headers, fit_note, frames_note, image_shape, main_split, read_headers
 from convworks.data.place import byte_size
-from convworks.data.source import Source, require_train
+from convworks.data.source import Source
 from convworks.data.sources.open import located
-from convworks.data.sources.unlabelled import divide_unlabelled, without_labels
-from convworks.data.split.folds import divide
 from convworks.errors import InputError
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, facts
-from convworks.models.transfer.adapted import assemble, makes_logits
-from convworks.training.compatibility import check_suited, makes_images
+from convworks.models.transfer.adapted import assemble
+from convworks.tasks.registry import output_kind, task_of
+from convworks.tasks.task import Task
 from convworks.training.config import RunConfig
 from convworks.training.warm_start import normalisation
 
@@ -39,14 +38,15 @@ LARGEST = 224  # images of different sizes become squares of at most this side, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
-    """Source, decoded splits, preprocessing, the untrained network, and the configuration that says all of it.
+class RunData:
+    """Task, source, decoded splits, preprocessing, the untrained network, and the configuration that says all of it.
 
     `usable` says which damaged files were left out, `contents` holds a digest of the bytes of each split's files,
     `notes` are lines about what becomes of the images.
     """
 
     config: RunConfig
+    task: Task
     source: Source
     usable: Usable
     splits: Mapping[str, Samples]
@@ -56,14 +56,14 @@ class Material:
     notes: tuple[str, ...] = ()
 
 
-def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
+def prepare_data(config: RunConfig, source: Source, device: torch.device) -> RunData:
     """Decode every split of a source and build the network for it, on the device.
 
     What the configuration leaves open (size, channels, mean, std) is taken from the training images; a network that
     gives images back reads them as they are, and one that begins with another's layers as that one does.
     """
-    alone, data = makes_images(config.model), config.data
-    division = divided(config, source)
+    data, division = config.data, divided(config, source)
+    task = division.task
     usable, headers, decoding = division.usable, division.headers, division.decoding
     source = usable.source
     shape = image_shape(headers, largest=LARGEST, fit=data.fit)
@@ -97,7 +97,7 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     kept = data.stored or preprocessing.size
     check_augment(config.augment, kept, preprocessing.size, channels)
     # Built before anything is decoded, so that a network that does not fit the images says so at once.
-    network = _network(config, channels if alone else len(source.classes), preprocessing)
+    network = _network(config, task.outputs(source.classes, channels), preprocessing)
     if data.decode == "always":
         refuse(source, decoding)  # before training, not in the middle of it
     loaded = {}
@@ -106,7 +106,7 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
             size = kept if name == "train" else preprocessing.size
             wanted = preprocessing.model_copy(update={"size": size})
             loaded[name] = open_images(split, wanted, always=data.decode == "always", report=report)
-    if (data.mean is None or data.std is None) and not alone:
+    if (data.mean is None or data.std is None) and task.normalises:
         mean, std = loaded["train"].mean_std()
         # A channel without any contrast keeps its scale.
         measured = {"mean": data.mean or mean, "std": data.std or tuple(value or 1.0 for value in std)}
@@ -116,13 +116,13 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
     splits = {
         name: Samples(
             images=pixels if isinstance(pixels, Decoded) else pixels.to(place),
-            labels=torch.from_numpy(source.splits[name].labels).to(place),
-            asked="images" if alone else "labels",
+            targets=None if (targets := task.target.collate(source.splits[name])) is None else targets.to(place),
         )
         for name, pixels in images.items()
     }
     _check_smallest_batch(config, network, len(splits["train"]), preprocessing)
-    return Material(
+    return RunData(
+        task=task.of(config, network),
         config=config.model_copy(update={"data": _resolved(data, source, preprocessing)}),
         source=source,
         usable=usable,
@@ -136,8 +136,9 @@ def gather(config: RunConfig, source: Source, device: torch.device) -> Material:
 
 @dataclass(frozen=True, kw_only=True)
 class Division:
-    """A source as a run uses it, with the headers of its images, and how these are decoded."""
+    """The task of a run, its source as the run uses it, the headers of its images, and how these are decoded."""
 
+    task: Task
     usable: Usable
     headers: Headers
     decoding: Decoding
@@ -148,17 +149,14 @@ def divided(config: RunConfig, source: Source) -> Division:
 
     Raises InputError where the configuration does not suit it.
     """
-    alone = makes_images(config.model)
-    if alone:
-        source = without_labels(source)
-    else:
-        require_train(source)
-    check_suited(config, source)
+    task = task_of(config, source)
+    source = task.target.read(source)
+    task.check(config, source)
     headers = read_headers(main_split(source))
     decoding = decoding_of(config.data, source, headers.probes)
     usable = leave_out(source, config.data.skip_damaged, decoding)
-    usable = replace(usable, source=(divide_unlabelled if alone else divide)(usable.source, config.data, config.seed))
-    return Division(usable=usable, headers=headers, decoding=decoding)
+    usable = replace(usable, source=task.target.divide(usable.source, config.data, config.seed))
+    return Division(task=task, usable=usable, headers=headers, decoding=decoding)
 
 
 def fingerprint(source: Source, contents: Mapping[str, str]) -> dict[str, Any]:
@@ -184,13 +182,13 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _network(config: RunConfig, classes: int, preprocessing: Preprocessing) -> Network:
+def _network(config: RunConfig, outputs: int, preprocessing: Preprocessing) -> Network:
     known = facts(config.model.name)
-    if known.reads != "images" or not (makes_logits(config.model) or makes_images(config.model)):
+    if known.reads != "images" or output_kind(config.model) not in ("logits", "images"):
         reason = f"{config.model.name} turns {known.reads} into {known.makes}, the labels are classes of images"
         raise InputError("--model", reason, "choose a classifier of images: `convworks models` lists them")
     torch.manual_seed(config.seed)
-    shape = Shape(classes=classes, channels=preprocessing.channels, size=preprocessing.size)
+    shape = Shape(classes=outputs, channels=preprocessing.channels, size=preprocessing.size)
     return assemble(config.model, shape)
 
 

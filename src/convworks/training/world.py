@@ -38,9 +38,14 @@ class World:
         """Which part of every batch is this process's."""
         return Part(self.rank, self.size)
 
+    @property
+    def double(self) -> torch.dtype:
+        """Double precision, where the device has it."""
+        return torch.float64 if self.device.type != "mps" else torch.float32
+
     def summed(self, values: Tensor) -> Tensor:
         """Return the sums over all processes, in double precision."""
-        found = values.to(self.device, torch.float64 if self.device.type != "mps" else torch.float32)
+        found = values.to(self.device, self.double)
         if self.size > 1:
             dist.all_reduce(found)
         return found

@@ -19,7 +19,8 @@ from convworks.data.decode.images import take
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError, RunError
 from convworks.recipes import recipe
-from convworks.training.loop import Setup, step
+from convworks.training.setup import Setup
+from convworks.training.loop import step
 from convworks.training.lr_range import sweep as module
 from convworks.training.lr_range.config import Sweep
 from convworks.training.lr_range.sweep import judged, range_test, smooth

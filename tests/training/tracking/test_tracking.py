@@ -13,7 +13,8 @@ import pytest
 import convworks
 from convworks.errors import InputError, RunError
 from convworks.training.checkpoints.recorder import RunInterruptedError
-from convworks.training.loop import Events, Setup
+from convworks.training.events import Events
+from convworks.training.setup import Setup
 from convworks.training.progress import Progress
 from convworks.training.tracking import tracking
 from convworks.training.tracking.mlflow import MLflow

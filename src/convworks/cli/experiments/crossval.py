@@ -9,14 +9,20 @@ from typing import Any
 from convworks.api.verbs import crossval
 from convworks.cli.answer import Answer, accuracy_line, percent, table
 from convworks.cli.experiments.restarts import spread
-from convworks.metrics.headline import NAMES, figure, main
+from convworks.metrics.spec import headline, written_headline
 
 
 def run(**options: Any) -> Answer:
     """Train once a fold, and say what all images come to."""
     found = crossval(command=shlex.join(["convworks", *sys.argv[1:]]), **options)
     rows = [
-        [run["name"], percent(figure(run["validation"])), run["validation"]["n"], run["best_epoch"], run["seconds"]]
+        [
+            run["name"],
+            written_headline(run["validation"]),
+            run["validation"]["n"],
+            run["best_epoch"],
+            run["seconds"],
+        ]
         for run in found["runs"]
     ]
     rows += [
@@ -24,7 +30,7 @@ def run(**options: Any) -> Answer:
         ["sd", spread(found["validation"]["sd"]), "", "", ""],
     ]
     lines = [
-        table(["fold", NAMES[main(found["pooled"])], "images", "epoch", "seconds"], rows),
+        table(["fold", headline(found["pooled"]).title, "images", "epoch", "seconds"], rows),
         accuracy_line("pooled", found["pooled"]),
         f"predictions: {found['predictions']}",
         f"report: {found['report']}",

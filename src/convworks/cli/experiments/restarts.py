@@ -8,18 +8,18 @@ from typing import Any
 
 from convworks.api.verbs import restarts
 from convworks.cli.answer import Answer, percent, table
-from convworks.metrics.headline import NAMES, figure, main
+from convworks.metrics.spec import headline, headline_value, spec
 
 
 def run(**options: Any) -> Answer:
     """Train from several seeds, and compare them with each other and with their ensemble."""
     found = restarts(command=shlex.join(["convworks", *sys.argv[1:]]), **options)
     splits = [split for split in ("validation", "test") if split in found]
-    metric = "" if (name := main(found["ensemble"][splits[0]])) == "top1" else f" {NAMES[name]}"
+    metric = "" if (name := headline(found["ensemble"][splits[0]]).name) == "top1" else f" {spec(name).title}"
     rows = [
         [
             run["name"],
-            *(percent(figure(run[split])) for split in splits),
+            *(percent(headline_value(run[split])) for split in splits),
             run["best_epoch"],
             f"{run['seconds']:.1f}",
             "best" if run["name"] == found["best"] else "",
@@ -30,7 +30,7 @@ def run(**options: Any) -> Answer:
     rows += [
         ["mean", *(percent(found[split]["mean"]) for split in splits), "", f"{seconds['mean']:.1f}", ""],
         ["sd", *(spread(found[split]["sd"]) for split in splits), "", _plain(seconds["sd"]), ""],
-        ["ensemble", *(percent(figure(found["ensemble"][split])) for split in splits), "", "", ""],
+        ["ensemble", *(percent(headline_value(found["ensemble"][split])) for split in splits), "", "", ""],
     ]
     bundles = shlex.join(found["ensemble"]["bundles"])
     lines = [

@@ -22,13 +22,13 @@ from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 from convworks.files import atomic_folder
 from convworks.hardware import check_precision, precision_name
+from convworks.metrics.spec import METRICS, MetricSpec, headline
 from convworks.outputs import Protected, check_new_folder
 
 if TYPE_CHECKING:
     from convworks.inference.predictor import Predictor
-    from convworks.metrics.slices import Slices
     from convworks.report.errors_report import ErrorFiles
-    from convworks.tasks.multi_label import Predicted
+    from convworks.tasks.task import Task
 
 
 def run(
@@ -59,78 +59,76 @@ def run(
 
     column = sliced.read(slices, by)
     source = open_source(data, report=downloading())
-    bundles, images = _of_one_kind(bundles)
+    bundles, task = _of_one_kind(bundles, protocols)
     if out is not None:
         read = Protected(folders=tuple([folder_of(path) for path in bundles]))
         check_new_folder("--out", out, protect(source) + read)
     from convworks.inference.predictor import load
 
-    if images:
-        sliced.refuse(column)
-        from convworks.cli.inference import evaluate_reconstruction as reconstructed
-
-        given = tuple(protocols) == (CENTER,)
-        return reconstructed.run(
-            bundles,
-            source,
-            data=data,
-            split=split,
-            plain=given,
-            out=out,
-            max_pixels=max_pixels,
-            device=device,
-            precision=precision,
-        )
-    asked = sliced.ask(column, source, split)
+    if not task.judged:
+        sliced.refuse(column, task.does)
+    wanted = sliced.ask(column, source, split)
     loaded = [load(path, device=device, precision=precision, max_pixels=max_pixels) for path in bundles]
     for name in protocols:
         for predictor in loaded:
             predictor.check_protocol(name)  # not after hours with those before it
     rows: list[dict[str, Any]] = []
-    answers: list[Predicted] = []
+    outcomes: list[Any] = []
     for name in dict.fromkeys(protocols):
         how = combination or PROBABILITY
-        row, predictions = _measure(loaded, source, split, name, how, answers[0] if answers else None)
+        row, outcome = _measure(loaded, source, split, name, how, outcomes[0] if outcomes else None)
         rows.append(row)
-        answers.append(predictions)
+        outcomes.append(outcome)
     # With several protocols, what follows is of the first: choosing by the figures would flatter it.
-    predictions, values = answers[0], {"bundles": [str(path) for path in bundles], "data": data, **rows[0]}
-    note = NOTES.get(seen([predictor.bundle.record for predictor in loaded], source, predictions.split) or "", "")
-    values |= {"note": note, "precisions": [precision_name(predictor.precision) for predictor in loaded]}
-    lines = [accuracy_line(predictions.split, values), *([f"note: {note}"] if note else [])]
-    lines += [_figure(name, key, values) for name, key in _SHOWN if key in values]
+    outcome, values = outcomes[0], {"bundles": [str(path) for path in bundles], "data": data, **rows[0]}
+    values["precisions"] = [precision_name(predictor.precision) for predictor in loaded]
+    lines = [accuracy_line(outcome.split, values)]
+    note = ""
+    if task.judged:
+        note = NOTES.get(seen([predictor.bundle.record for predictor in loaded], source, outcome.split) or "", "")
+        values["note"] = note
+        lines += [f"note: {note}"] if note else []
+    lines += written_metrics(values)
     if len(rows) > 1:
         values["protocols"] = rows
         lines.append(_compared(rows))
-    else:
+    elif "macs" in rows[0]:
         lines.append(f"cost: {_macs(rows[0])} multiply-adds an image, {rows[0]['images_per_second']:,.0f} images/s")
-    parts = sliced.found(asked, predictions)
+    parts = sliced.found(wanted, outcome)
     if parts is not None:
         values["slices"] = parts.plain()
         lines.append(sliced.text(parts))
     lost = None
     if out is not None:
-        title = f"{', '.join(path.name for path in bundles)} on {source.name}"
-        asked_by = rows[0]["protocol"]
+        protocol = None if protocols[0] == CENTER else protocols[0]
         options = {
             "--data": data,
             "--split": split,
-            "--protocol": None if asked_by == CENTER else asked_by,
+            "--protocol": protocol,
             "--combine": combination,
             "--slices": slices,
             "--by": by,
             "--precision": None if precision == "auto" else precision,
             "--max-pixels": max_pixels,
         }
-        command = repeated(["evaluate", *bundles], options)
-        write = partial(_report, out, loaded, source, split, predictions, title, command, note, rows[0], parts)
-        written, lost = attempt(write)
+        content = {
+            "title": f"{', '.join(path.name for path in bundles)} on {source.name}",
+            "predictions": outcome,
+            "figures": rows[0],
+            "note": note,
+            "slices": parts,
+            "command": repeated(["evaluate", *bundles], options),
+        }
+        written, lost = attempt(partial(_report, out, loaded, source, split, content))
         if written is not None:
             page, errors = written
-            values |= {"report": str(page), "errors": errors.as_json()}
-            lines += [f"report: {page}", f"errors: {errors.told()}"]
+            values["report"] = str(page)
+            lines.append(f"report: {page}")
+            if errors is not None:
+                values["errors"] = errors.as_json()
+                lines.append(f"errors: {errors.told()}")
     values["seconds"] = round(time.perf_counter() - started, 3)
-    lines.append(f"next:   convworks predict {shlex.quote(str(bundles[0]))} IMAGE...")
+    lines.append(f"next:   convworks predict {shlex.quote(str(bundles[0]))} IMAGE...{task.words.options}")
     return Answer(values=values, text="\n".join(lines), error=lost)
 
 
@@ -146,25 +144,36 @@ def _check_joined(combination: str | None, bundles: Sequence[Path]) -> None:
         raise InputError("--combine", reason, "leave it out, or name more bundles")
 
 
-def _of_one_kind(bundles: Sequence[Path]) -> tuple[list[Path], bool]:
-    """Return where the bundles are, and whether they make images.
+def _of_one_kind(bundles: Sequence[Path], protocols: Sequence[str]) -> tuple[list[Path], Task]:
+    """Return where the bundles are, and their task.
 
-    Raises InputError for an ensemble of different classes or questions.
+    Raises InputError for an ensemble of different classes or tasks, or of a task of which there is none.
     """
-    from convworks.bundle.description import IMAGES, read_description
+    from convworks.bundle.description import read_description
     from convworks.bundle.pretrained import locate
+    from convworks.inference.protocol import CENTER
 
-    found = [locate(path, downloading()) for path in bundles]
-    described = [read_description(path)[0] for path in found]
+    paths = [locate(path, downloading()) for path in bundles]
+    described = [read_description(path)[0] for path in paths]
     first = described[0]
-    for path, other in zip(found, described, strict=True):
+    for path, other in zip(paths, described, strict=True):
         if list(map(nfc, other["classes"])) != list(map(nfc, first["classes"])):
-            reason = f"has other classes than {found[0]}"
+            reason = f"has other classes than {paths[0]}"
             raise InputError(path, reason, "an ensemble needs the same classes in the same order")
-        if other["format"] != first["format"]:
-            reason = f"was not asked what {found[0]} was: one says which class it is, the other which are shown"
-            raise InputError(path, reason, "give bundles of one kind")
-    return found, first["format"] == IMAGES
+        if other["task"]["name"] != first["task"]["name"]:
+            names = (other["task"]["name"], first["task"]["name"])
+            reason = f"is for {names[0]}, {paths[0]} for {names[1]}".replace("_", "-")
+            raise InputError(path, reason, "give bundles of one task")
+    from convworks.tasks.registry import named
+
+    task = named(first["task"]["name"], str(paths[0]))
+    if task.outcome is None:
+        if len(paths) > 1:
+            raise InputError(paths[1], f"{task.does}, of which there is no ensemble", "give one bundle")
+        if tuple(protocols) != (CENTER,):
+            reason = f"is for networks that name classes, this one {task.does}"
+            raise InputError("--protocol", reason, "leave it out")
+    return paths, task
 
 
 def _measure(
@@ -173,29 +182,34 @@ def _measure(
     split: str | None,
     protocol: str,
     combination: str,
-    first: Predicted | None,
-) -> tuple[dict[str, Any], Predicted]:
-    """Return the figures of one protocol, compared with those of the first, and the predictions."""
+    first: Any,
+) -> tuple[dict[str, Any], Any]:
+    """Return the metrics by one protocol, with what it cost, compared with those of the first; and the outcome."""
     from convworks.inference.ensemble import combine
     from convworks.metrics.compare import compare
-    from convworks.tasks.summary import summary
 
     started = time.perf_counter()
-    members = [predictor.look(source, split=split, protocol=protocol) for predictor in loaded]
+    members = [predictor.measured(source, split=split, protocol=protocol) for predictor in loaded]
     seconds = time.perf_counter() - started
-    predictions = combine([predicted for predicted, _ in members], combination)
+    task = loaded[0].task
+    if task.outcome is None:
+        only = members[0][0]
+        return {"split": only.split, **only.summary()}, only
+    pooled: list[Any] = [member for member, _ in members]
+    outcome: Any = combine(pooled, task.activation, combination)
     row = {
-        "split": predictions.split,
+        "split": outcome.split,
         "protocol": protocol,
-        **summary(predictions),
+        **outcome.summary(),
         "views": members[0][1].views,
         "macs": sum(cost.macs for _, cost in members),
-        "images_per_second": len(predictions.names) / seconds,
+        "images_per_second": len(outcome.names) / seconds,
     }
-    if first is not None:
-        found = compare(first.correct, predictions.correct)
-        row |= {"difference": found.difference, "difference_interval": list(found.interval), "p": found.p}
-    return row, predictions
+    if first is not None and task.judged:
+        comparison = compare(first.correct, outcome.correct)
+        interval = list(comparison.interval)
+        row |= {"difference": comparison.difference, "difference_interval": interval, "p": comparison.p}
+    return row, outcome
 
 
 def _compared(rows: Sequence[dict[str, Any]]) -> str:
@@ -216,12 +230,19 @@ def _compared(rows: Sequence[dict[str, Any]]) -> str:
     return table(header, cells)
 
 
-def _figure(name: str, key: str, values: dict[str, Any]) -> str:
-    """Write a figure with its interval, or why there is none."""
-    if values[key] is None:
-        return f"{name}: {values['undefined'][key]}"
-    ends = values.get(f"{key}_interval", values["intervals"].get(key))
-    return f"{name}: {values[key]:.4f}" + (f" (95 % interval {ends[0]:.4f} to {ends[1]:.4f})" if ends else "")
+def written_metrics(values: dict[str, Any]) -> list[str]:
+    """Write each metric but the headline with its interval, or why it is not defined."""
+    first = headline(values)
+    others = [metric for name, metric in METRICS.items() if name in values and metric is not first]
+    return [_written(metric, values) for metric in others if metric.interval is not None]
+
+
+def _written(metric: MetricSpec, values: dict[str, Any]) -> str:
+    value = values[metric.name]
+    if value is None:
+        return f"{metric.title}: {values['undefined'][metric.name]}"
+    ends = values.get(f"{metric.name}_interval", values["intervals"].get(metric.name))
+    return f"{metric.title}: {value:.4f}" + (f" (95 % interval {ends[0]:.4f} to {ends[1]:.4f})" if ends else "")
 
 
 def _macs(row: dict[str, Any]) -> str:
@@ -233,53 +254,25 @@ def _macs(row: dict[str, Any]) -> str:
 
 
 def _report(
-    out: Path,
-    loaded: Sequence[Predictor],
-    source: Source,
-    split: str | None,
-    predictions: Predicted,
-    title: str,
-    command: str,
-    note: str,
-    figures: dict[str, Any],
-    parts: Slices | None,
-) -> tuple[Path, ErrorFiles]:
-    """Write the report of an evaluation and the page of its errors; return both."""
+    out: Path, loaded: Sequence[Predictor], source: Source, split: str | None, content: dict[str, Any]
+) -> tuple[Path, ErrorFiles | None]:
+    """Write the report of an evaluation, and where answers are right or wrong the page of its errors; return both."""
     from convworks.data.decode.load import load_images
     from convworks.inference.predictor import choose_split
     from convworks.report.errors_report import write_errors
     from convworks.report.report import ReportContent, write_report
 
     chosen, preprocessing = choose_split(source, split)[1], loaded[0].bundle.preprocessing
+
+    def image(index: int) -> np.ndarray:
+        pixels: np.ndarray = load_images(chosen.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
+        return pixels
+
     with atomic_folder(out) as place:
-        errors = write_errors(place, loaded, source, predictions, title=f"Errors of {title}")
-        page = write_report(
-            place,
-            ReportContent(
-                title=title,
-                predictions=predictions,
-                figures=figures,
-                note=note,
-                slices=parts,
-                image=lambda index: (
-                    load_images(chosen.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
-                ),
-                command=command,
-                beside=errors.names,
-            ),
-        )
-    return out / page.name, errors.within(out)
-
-
-_SHOWN = (
-    ("top-5 accuracy", "top5"),
-    ("balanced accuracy", "balanced_accuracy"),
-    ("micro F1", "micro_f1"),
-    ("macro F1", "macro_f1"),
-    ("ROC area", "auc"),
-    ("average precision", "average_precision"),
-    ("negative log-likelihood", "nll"),
-    ("calibration error", "ece"),
-    ("exact match", "exact_match"),
-    ("binary cross-entropy", "bce"),
-)
+        errors = None
+        if loaded[0].task.judged:
+            title = f"Errors of {content['title']}"
+            errors = write_errors(place, loaded, source, content["predictions"], title=title)
+        beside = errors.names if errors is not None else ()
+        page = write_report(place, ReportContent(**content, image=image, beside=beside))
+    return out / page.name, errors.within(out) if errors is not None else None

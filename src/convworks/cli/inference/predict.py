@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from convworks.bundle.description import IMAGES, folder_of, read_description
+from convworks.bundle.description import folder_of, read_description
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.inference.images import find_images, no_answer
-from convworks.cli.outputs import read_for
+from convworks.cli.outputs import check_outputs, read_for, unique_names
 from convworks.cli.place import check_optional, failure
 from convworks.console import downloading
 from convworks.csv_files import csv_text
 from convworks.data.labels import SEPARATOR
-from convworks.errors import visible
-from convworks.files import write_text
+from convworks.errors import InputError, visible
+from convworks.files import atomic, write_text
 from convworks.hardware import check_precision, precision_name
 from convworks.outputs import Protected
 
@@ -42,31 +42,26 @@ def run(
     started = time.perf_counter()
     check_precision(precision)
     bundle = locate(bundle, downloading())
-    if read_description(bundle)[0]["format"] == IMAGES:
-        from convworks.cli.inference import reconstruct
-
-        return reconstruct.run(
-            bundle,
-            paths,
-            find_images(paths),
-            out=out,
-            overwrite=overwrite,
-            max_pixels=max_pixels,
-            device=device,
-            precision=precision,
-        )
+    name = read_description(bundle)[0]["task"]["name"]
     files = find_images(paths)
     read = read_for(paths, files) + Protected(folders=(folder_of(bundle),))
-    check_optional("--out", out, read, suffixes=FORMATS, overwrite=overwrite)
+    from convworks.tasks.registry import named
+
+    pictures = named(name, str(bundle)).picture is not None
+    if pictures:
+        places = _places(out, files, read, overwrite=overwrite)
+    else:
+        check_optional("--out", out, read, suffixes=FORMATS, overwrite=overwrite)
     from convworks.inference.predictor import load
 
     predictor = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
-    rows = list(predictor.predict_files(files, top=top))
+    answers = predictor.predict_files(files, top=top)
+    rows = list(_written(answers, places)) if pictures else list(answers)
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):
         raise no_answer(broken)
     error = None
-    if out is not None:
+    if out is not None and not pictures:
         content = _as_csv(rows) if out.suffix.lower() == ".csv" else _as_json_lines(rows)
         error = failure(partial(write_text, out, content))
     written = out is not None and error is None
@@ -77,29 +72,53 @@ def run(
         "seconds": round(time.perf_counter() - started, 3),
         **({"out": str(out)} if written else {}),
     }
-    text = f"{len(rows)} rows written to {out}" if written else _as_table(rows)
+    done = len(rows) - len(broken)
+    if pictures:
+        text = f"{done} {'image' if done == 1 else 'images'} written into {out}"
+    else:
+        text = f"{len(rows)} rows written to {out}" if written else _as_table(rows)
     if broken:
         first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
         text += f"\n{len(broken)} of {len(rows)} images have no answer: {first}"
-    text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data LABELLED_FOLDER"
+    source = "FOLDER" if pictures else "LABELLED_FOLDER"
+    text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data {source}"
     return Answer(values=values, text=text, status=1 if broken else 0, error=error)
 
 
-def _several(rows: Sequence[dict[str, Any]]) -> bool:
-    """Say whether the answers name all classes that an image shows."""
-    return any("predicted" in row for row in rows)
+def _places(out: Path | None, files: Sequence[Path], read: Protected, *, overwrite: bool) -> list[Path]:
+    """Return where the pictures that a network makes of images go: OUT/NAME.png; InputError where they may not."""
+    if out is None:
+        raise InputError("--out", "is needed: this network makes images", "name a folder for them: --out DIR")
+    places = [out / f"{name}.png" for name in unique_names(files)]
+    check_outputs(out, places, read, overwrite=overwrite)
+    return places
+
+
+def _written(answers: Iterable[dict[str, Any]], places: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """Write the picture of each answer; yield where it is, or the answer of an image that has none."""
+    import numpy as np
+    from PIL import Image
+
+    for answer, place in zip(answers, places, strict=True):
+        if "error" in answer:
+            yield answer
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        image = answer["image"]
+        with atomic(place) as file:
+            Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else np.ascontiguousarray(image)).save(file, "PNG")
+        yield {"path": answer["path"], "out": str(place)}
 
 
 def _as_table(rows: Sequence[dict[str, Any]]) -> str:
-    lines, several = [], _several(rows)
+    lines, more = [], _more(rows)
     for row in rows:
         answers = [
             f"{name} {percent(p)}" for name, p in zip(row.get("labels", ()), row.get("probabilities", ()), strict=True)
         ]
-        shown = [SEPARATOR.join(row.get("predicted", ()))] if several else []
-        lines.append([row["path"], *shown, *(answers or [row.get("error", "")])])
+        lines.append([row["path"], *(_cell(row.get(name, "")) for name in more), *(answers or [row.get("error", "")])])
     width = max(len(line) for line in lines)
-    header = ["image", *(["predicted"] if several else [])]
+    header = ["image", *more]
     header += map(str, range(1, width - len(header) + 1))
     return table(header, [line + [""] * (width - len(line)) for line in lines])
 
@@ -110,12 +129,21 @@ def _as_json_lines(rows: Sequence[dict[str, Any]]) -> str:
 
 def _as_csv(rows: Sequence[dict[str, Any]]) -> str:
     ranks = range(1, max(len(row.get("labels", ())) for row in rows) + 1)
-    several = _several(rows)
-    more = ["predicted"] if several else []
+    more = _more(rows)
     header = ["path", *more, *(name for rank in ranks for name in (f"label{rank}", f"probability{rank}")), "error"]
     lines = []
     for row in rows:
         pairs = zip(row.get("labels", [""] * len(ranks)), row.get("probabilities", [""] * len(ranks)), strict=True)
-        predicted = [SEPARATOR.join(row.get("predicted", ()))] if several else []
-        lines.append([row["path"], *predicted, *(value for pair in pairs for value in pair), row.get("error", "")])
+        cells = [_cell(row.get(name, "")) for name in more]
+        lines.append([row["path"], *cells, *(value for pair in pairs for value in pair), row.get("error", "")])
     return csv_text(header, lines)
+
+
+def _more(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Name what answers say besides the most probable classes, in its order."""
+    ranked = ("path", "labels", "probabilities", "error")
+    return list(dict.fromkeys(name for row in rows for name in row if name not in ranked))
+
+
+def _cell(value: Any) -> Any:
+    return SEPARATOR.join(value) if isinstance(value, list) else value

@@ -12,7 +12,7 @@ from convworks.errors import InputError
 
 if TYPE_CHECKING:
     from convworks.metrics.slices import Slices
-    from convworks.tasks.multi_label import Predicted
+    from convworks.tasks.task import Judged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,10 @@ def read(path: Path | None, column: str | None) -> Column | None:
     return Column(path=path, name=column, values=read_column(path, column))
 
 
-def refuse(column: Column | None) -> None:
-    """Raise InputError for a network that makes images, whose answers are not right or wrong."""
+def refuse(column: Column | None, does: str) -> None:
+    """Raise InputError for a network whose answers are not right or wrong."""
     if column is not None:
-        raise InputError("--slices", "compares shares of right answers, but the bundle makes images", "leave it out")
+        raise InputError("--slices", f"compares shares of right answers, but the bundle {does}", "leave it out")
 
 
 def ask(column: Column | None, source: Source, split: str | None) -> tuple[str, list[str | None]] | None:
@@ -55,7 +55,7 @@ def ask(column: Column | None, source: Source, split: str | None) -> tuple[str, 
     return column.name, match(column.path, column.values, chosen.names, others)
 
 
-def found(asked: tuple[str, list[str | None]] | None, predictions: Predicted) -> Slices | None:
+def found(asked: tuple[str, list[str | None]] | None, predictions: Judged) -> Slices | None:
     """Return how good the answers are for each value."""
     if asked is None:
         return None

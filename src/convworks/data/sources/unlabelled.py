@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from convworks.data.config import DataConfig
-from convworks.data.source import Source, Split, split_off, training_split
+from convworks.data.source import Source, Split, training_split
 from convworks.data.sources.folder import UNLABELLED
-from convworks.data.split.stratify import choose
+from convworks.data.split.folds import divide
 from convworks.errors import InputError
 
 
@@ -27,18 +27,7 @@ def divide_unlabelled(source: Source, data: DataConfig, seed: int) -> Source:
     """
     if data.fold is not None:
         raise InputError("data.fold", "divides labelled images, which this network does not ask for", "leave it out")
-    train = training_split(source)
-    if "validation" in source.splits:
-        return source
-    if len(train) < 2:
-        reason = "has only 1 image in train, so none can go to validation"
-        raise InputError(source.where, reason, "add images")
-    wanted = round(data.validation * len(train))
-    count = min(max(1, wanted), data.validation_limit or wanted or 1, len(train) - 1)
-    same = np.zeros(len(train), dtype=np.int64)
-    seed = seed if data.validation_seed is None else data.validation_seed
-    chosen = choose(same, train.names, np.array([count]), seed)
-    return split_off(source, train, chosen)
+    return divide(source, data, seed)
 
 
 def _unlabelled(split: Split) -> Split:

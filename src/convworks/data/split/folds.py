@@ -9,8 +9,9 @@ from jaxtyping import Int64
 
 from convworks.data.config import DataConfig, Fold
 from convworks.data.labels import count, is_several
-from convworks.data.source import Source, Split, require_train, split_off, with_validation
-from convworks.data.split.stratify import deal
+from convworks.data.source import Source, Split, split_off, training_split, with_validation
+from convworks.data.sources.split_names import VALIDATION
+from convworks.data.split.stratify import choose, deal
 from convworks.errors import InputError
 
 
@@ -19,7 +20,26 @@ def divide(source: Source, data: DataConfig, seed: int) -> Source:
     seed = seed if data.validation_seed is None else data.validation_seed
     if data.fold is not None:
         return with_fold(source, data.fold, seed)
+    if not source.classes:
+        return without_classes(source, data, seed)
     return with_validation(source, fraction=data.validation, seed=seed, limit=data.validation_limit)
+
+
+def without_classes(source: Source, data: DataConfig, seed: int) -> Source:
+    """Split validation off train, by the seed and the samples' names alone; no-op if there is one.
+
+    Raises InputError for a single sample.
+    """
+    train = training_split(source)
+    if VALIDATION in source.splits:
+        return source
+    if len(train) < 2:
+        reason = "has only 1 image in train, so none can go to validation"
+        raise InputError(source.where, reason, "add images")
+    wanted = round(data.validation * len(train))
+    count = min(max(1, wanted), data.validation_limit or wanted or 1, len(train) - 1)
+    same = np.zeros(len(train), dtype=np.int64)
+    return split_off(source, train, choose(same, train.names, np.array([count]), seed))
 
 
 def with_fold(source: Source, fold: Fold, seed: int) -> Source:
@@ -30,7 +50,7 @@ def with_fold(source: Source, fold: Fold, seed: int) -> Source:
 
 def pool(source: Source) -> Split:
     """Return train and validation, where there is one, as one split in this order."""
-    parts = [require_train(source), *([source.splits["validation"]] if "validation" in source.splits else [])]
+    parts = [training_split(source), *([source.splits["validation"]] if "validation" in source.splits else [])]
     if len(parts) == 1:
         return parts[0]
     arrays, files = None, None
@@ -59,22 +79,23 @@ def assign(source: Source, fold: Fold, seed: int) -> Int64[np.ndarray, " n"]:
     everything = pool(source)
     groups = _groups(source, everything, fold.group_by) if fold.group_by is not None else None
     _check(source, everything, groups, fold)
-    if fold.stratified and is_several(everything.labels):
+    stratified = fold.stratified and bool(source.classes)  # there is nothing else to divide evenly
+    if stratified and is_several(everything.labels):
         folds = deal(everything.labels, everything.names, fold.of, seed)
         _check_training(source, everything, folds, fold)
         return folds
     seed %= 2**32
     if groups is None:
-        kind = model_selection.StratifiedKFold if fold.stratified else model_selection.KFold
+        kind = model_selection.StratifiedKFold if stratified else model_selection.KFold
         splitter = kind(fold.of, shuffle=True, random_state=seed)
-    elif fold.stratified:
+    elif stratified:
         splitter = model_selection.StratifiedGroupKFold(fold.of, shuffle=True, random_state=seed)
     else:
         splitter = model_selection.GroupKFold(fold.of)
     folds = np.full(len(everything), -1, dtype=np.int64)
     with warnings.catch_warnings():  # a class in fewer groups than folds; what matters of it is checked below
         warnings.simplefilter("ignore", UserWarning)
-        labels = everything.labels if fold.stratified else None
+        labels = everything.labels if stratified else None
         for number, (_, validated) in enumerate(splitter.split(np.zeros(len(everything)), labels, groups)):
             folds[validated] = number
     _check_training(source, everything, folds, fold)
@@ -105,6 +126,8 @@ def _check(source: Source, everything: Split, groups: Int64[np.ndarray, " n"] | 
         return
     if fold.of > len(everything):
         raise InputError("--folds", f"{fold.of} are more than the {len(everything)} images", "choose fewer")
+    if not source.classes:
+        return
     counts = count(everything.labels, len(source.classes))
     fewest = int(counts.argmin())
     if fold.stratified and counts[fewest] < fold.of:
@@ -119,6 +142,8 @@ def _check_training(source: Source, everything: Split, folds: Int64[np.ndarray, 
         if not (folds == number).any():
             reason = f"{fold.of} leave fold {number + 1} empty"
             raise InputError("--folds", reason, "choose fewer folds, or smaller groups")
+        if not source.classes:
+            continue
         counts = count(everything.labels[folds != number], len(source.classes))
         if (counts == 0).any():
             name = source.classes[int(counts.argmin())]

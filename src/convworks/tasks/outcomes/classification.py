@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,15 @@ class Predictions:
         """The probability that was given to the true class."""
         own: Float32[np.ndarray, " n"] = self.probabilities[np.arange(len(self.labels)), self.labels]
         return own
+
+    @property
+    def values(self) -> Float32[np.ndarray, "n k"]:
+        """The probabilities."""
+        return self.probabilities
+
+    def with_values(self, values: Float32[np.ndarray, "n k"]) -> Predictions:
+        """Return the same for other probabilities."""
+        return replace(self, probabilities=values)
 
     def summary(self) -> dict[str, Any]:
         """Return the metrics of the split as plain numbers; `top5` only above five classes.

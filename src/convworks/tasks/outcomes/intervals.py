@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64
 from convworks.metrics import weighted
 from convworks.metrics.bootstrap import RESAMPLES, Counts, Interval, Values, bootstrap
 from convworks.metrics.classification import SMALLEST, calibration_bins
-from convworks.metrics.spec import metric
-from convworks.metrics.ranking import ranked_classes, one_against_rest
+from convworks.metrics.ranking import one_against_rest, ranked_classes
+from convworks.metrics.spec import spec
 
 #: With more samples times classes the samples are drawn less often, down to FEWEST times: it shall take a second.
 WORK, FEWEST = 50_000_000, 200
@@ -87,7 +87,7 @@ def resamples(n: int, classes: int) -> int:
 def within(intervals: dict[str, Interval | None]) -> dict[str, Interval]:
     """Keep what is defined, within the values that it can have."""
     return {
-        name: (max(0.0, ends[0]), min(1.0, ends[1]) if metric(name).unit == "share" else ends[1])
+        name: (max(0.0, ends[0]), min(1.0, ends[1]) if spec(name).unit == "share" else ends[1])
         for name, ends in intervals.items()
         if ends is not None
     }

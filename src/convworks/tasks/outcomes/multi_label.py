@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,15 @@ class LabelSetPredictions:
     @property
     def sure_of_another(self) -> None:
         """Which samples are perhaps mislabelled is only known where each shows one class."""
+
+    @property
+    def values(self) -> Float32[np.ndarray, "n k"]:
+        """The probabilities."""
+        return self.probabilities
+
+    def with_values(self, values: Float32[np.ndarray, "n k"]) -> LabelSetPredictions:
+        """Return the same for other probabilities."""
+        return replace(self, probabilities=values)
 
     def summary(self) -> dict[str, Any]:
         """Return the metrics of the split as plain numbers, with their 95 % intervals, and how many labels there are.

@@ -18,9 +18,10 @@ from convworks.csv_files import write_csv
 from convworks.errors import ConvworksError, RunError
 from convworks.layers.values import fault
 from convworks.training.checkpoints import store as checkpoint
+from convworks.training.events import Events
 from convworks.training.folder import resume_command
-from convworks.training.loop import Events, Setup
 from convworks.training.progress import Progress, Row
+from convworks.training.setup import Setup
 
 NETWORK, OPTIMIZER, AVERAGE = "network.", "optimizer.", "average."
 

@@ -19,10 +19,11 @@ from convworks.data.source import Source
 from convworks.errors import InputError, RunError
 from convworks.training.config import RunConfig
 from convworks.training.freeze import hold
-from convworks.training.loop import Setup, step
+from convworks.training.loop import require_finite, step
 from convworks.training.lr_range.config import EXPLOSION, Sweep
 from convworks.training.progress import Progress
 from convworks.training.run import prepare
+from convworks.training.setup import Setup
 from convworks.training.world import joined
 
 Report = Callable[[int, int], None]  # steps done, steps in all
@@ -85,7 +86,8 @@ def range_test(
         batches = _endless(tried, progress or Progress())
         for number, (rate, batch) in enumerate(zip(rates, batches, strict=False)):
             try:
-                loss, _ = step(tried, first + number, batch, rate)
+                loss = float(step(tried, first + number, batch, rate)[0])
+                require_finite(tried, f"the loss at step {first + number}", loss, rate)
             except RunError as error:
                 if error.where != "training":
                     raise

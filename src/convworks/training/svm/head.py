@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64, Int64
-from torch import nn
+from torch import Tensor, nn
 
 from convworks.config import to_json
 from convworks.console import say
+from convworks.data.batches import Samples
 from convworks.data.config import AugmentConfig
 from convworks.data.source import Source
 from convworks.errors import InputError
@@ -23,22 +24,25 @@ from convworks.models.transfer.adapted import new_parts
 from convworks.models.transfer.head_config import MACHINES, RBFHead, SVMHead
 from convworks.training.checkpoints.resume import differences
 from convworks.training.config import RunConfig
-from convworks.training.loop import Events, Setup
+from convworks.training.events import Events
 from convworks.training.progress import Progress
+from convworks.training.readings import Reading
+from convworks.training.setup import Setup
 from convworks.training.svm.config import OPEN, machine_training
 from convworks.training.svm.fit import LINEAR, RBF, Linear, Pairs, best_of, calibrated, fit_linear, fit_rbf, kernel
+from convworks.training.validation import validate
 from convworks.training.world import World
 
 
-def is_machine(model: ModelConfig) -> bool:
+def is_svm(model: ModelConfig) -> bool:
     """Tell whether the head of a network is a support vector machine."""
     return model.head is not None and model.head.kind in MACHINES
 
 
-def check_machine(config: RunConfig, source: Source, world: World) -> None:
+def check_svm(config: RunConfig, source: Source, world: World) -> None:
     """Refuse what a head that is fitted at once cannot do: train what is below it, or take steps of any kind."""
     model, training = config.model, config.training
-    if not is_machine(model):
+    if not is_svm(model):
         return
     assert model.head is not None
     assert model.cut is not None
@@ -60,7 +64,7 @@ def check_machine(config: RunConfig, source: Source, world: World) -> None:
         raise InputError("torchrun", f"a {name} is fitted in one process, not {world.size}", "leave torchrun out")
 
 
-def fit_machine(setup: Setup, progress: Progress, events: Events) -> None:
+def fit_svm(setup: Setup, progress: Progress, events: Events) -> None:
     """Fit the head as the one step of the one epoch of a run; it is then measured and recorded like any other."""
     if progress.epoch:
         return
@@ -80,12 +84,12 @@ def fit_machine(setup: Setup, progress: Progress, events: Events) -> None:
             cost = fit_kernel_layer(layer, head, sample)
     with torch.no_grad():
         logits = layer(torch.from_numpy(sample.train).to(setup.device))
-    given = setup.train.labels.to(setup.device)
-    loss, correct = float(setup.loss(logits, given)), float(setup.task.score(logits, given).sum())
-    progress.end_step(loss, correct, len(given), time.perf_counter() - started)
+    targets = _classes(setup.train).to(setup.device)
+    sums = torch.stack([setup.loss(logits, targets).double(), setup.task.scored(logits, targets).sum().double()])
+    progress.end_step(Reading(sums, len(targets), 0.0), time.perf_counter() - started)
     progress.mark(0.0, 1.0)
     events.step_ended(setup, progress)
-    validation = setup.measure(setup)
+    validation = validate(setup)
     progress.end_epoch(validation, 0.0)
     progress.history[-1]["svm_cost"] = cost
     events.epoch_ended(setup, progress)
@@ -164,14 +168,20 @@ def _sample(setup: Setup, tap: str) -> Sample:
     for samples in (setup.train, setup.validation):
         assert isinstance(setup.network, Network)
         read = features(setup.network, samples.images, setup.preprocessing, setup.precision, [tap])
-        found.append((read[tap], samples.labels.cpu().numpy()))
+        found.append((read[tap], _classes(samples).cpu().numpy()))
     (train, labels), (validation, validation_labels) = found
     return Sample(train=train, labels=labels, validation=validation, validation_labels=validation_labels)
 
 
+def _classes(samples: Samples) -> Int64[Tensor, " n"]:
+    """Return the class of each sample."""
+    assert samples.targets is not None
+    return samples.targets
+
+
 def _check_classes(setup: Setup) -> None:
     """Refuse a class without training images: there is nothing to tell it by."""
-    counts = torch.bincount(setup.train.labels, minlength=setup.classes).tolist()
+    counts = torch.bincount(_classes(setup.train), minlength=setup.classes).tolist()
     if 0 in counts:
         reason = f"has no training image of class number {counts.index(0) + 1}, which a support vector machine needs"
         raise InputError(setup.config.data.source, reason, "add some, or leave the class out")

@@ -18,12 +18,13 @@ from convworks.console import say
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.errors import ConvworksError, InputError
-from convworks.metrics.headline import figure, main
+from convworks.metrics.spec import headline, headline_value
 from convworks.outputs import check_outside
 from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.config import RunConfig
-from convworks.training.loop import Events, Setup
+from convworks.training.events import Events
 from convworks.training.progress import Progress, Row
+from convworks.training.setup import Setup
 from convworks.training.tracking.mlflow import MLflow, tracking_folder, tracking_uri
 from convworks.training.tracking.point import Point
 from convworks.training.tracking.tensorboard import TensorBoard
@@ -78,7 +79,9 @@ class Tracker(Events):
     def finished(self, progress: Progress, results: Mapping[str, Any]) -> None:
         """Write the accuracies (or mAP) of what the run leaves."""
         found = {split: results.get(split) for split in ("validation", "test")}
-        self.catch_up(progress, {f"results/{s}_{main(each)}": figure(each) for s, each in found.items() if each})
+        self.catch_up(
+            progress, {f"results/{s}_{headline(each).name}": headline_value(each) for s, each in found.items() if each}
+        )
 
     def _write(self, progress: Progress, more: Mapping[str, float] | None = None) -> None:
         new = [*named(progress.curve[self.points :], CURVE), *named(progress.history[self.rows :], ROW)]

@@ -1,0 +1,75 @@
+"""What a network answers to the images of a split, and the outcome of a task that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from convworks.data.augment.corruption import corrupt, fixed_key
+from convworks.data.batches import for_loss
+from convworks.data.config import Corruption
+from convworks.data.decode.images import Images, ahead, fetchers, take
+from convworks.inference.runtime import Runtime, batch_size, finite
+from convworks.tasks.task import Answered, Known, Outcome, Task
+
+ALL = slice(None)
+
+
+def answers(
+    runtime: Runtime,
+    images: Images,
+    *,
+    targets: Tensor | None = None,
+    corruption: Corruption | None = None,
+    which: slice | Sequence[int] = ALL,
+) -> Iterator[Answered]:
+    """Yield what a network answers to images, some at a time, and what it should have answered.
+
+    What corruption does to an image depends on its place among the images alone. Without `targets`, that of each image
+    is the image.
+    """
+    device, key = runtime.device, fixed_key()
+    size = batch_size(device, images.shape[2:])
+    with runtime.ready():
+        pieces: Sequence[slice | np.ndarray] = _pieces(which, len(images), size)
+        for piece, part in zip(pieces, ahead(partial(take, images), pieces, fetchers(images)), strict=True):
+            places = np.arange(piece.start, piece.stop) if isinstance(piece, slice) else piece
+            read = part if corruption is None else corrupt(part, corruption, key, places.tolist())
+            inputs = part.to(device)
+            outputs = runtime(inputs if read is part else read.to(device))
+            wanted = inputs if targets is None else for_loss(targets[torch.from_numpy(places)]).to(device)
+            yield Answered(places=places, inputs=inputs, read=read, outputs=outputs, targets=wanted)
+
+
+def _pieces(which: slice | Sequence[int], n: int, size: int) -> list[slice] | list[np.ndarray]:
+    """Return the places of the samples that are computed together; those that follow each other need no copy."""
+    if isinstance(which, slice):
+        first, last, _ = which.indices(n)
+        return [slice(start, min(start + size, last)) for start in range(first, last, size)]
+    places = np.array(which, dtype=np.int64)
+    return [places[first : first + size] for first in range(0, len(places), size)]
+
+
+def collect(task: Task, runtime: Runtime, images: Images, known: Known) -> Outcome:
+    """Return the outcome of a task on a split; raises RunError where an output is not finite."""
+    collector = task.collector(task, known)
+    for answered in answers(runtime, images, corruption=known.corruption):
+        finite(answered.outputs)
+        collector.update(answered)
+    return collector.outcome(lambda which: answers(runtime, images, corruption=known.corruption, which=which))
+
+
+def activated(task: Task, runtime: Runtime, images: Images) -> Float32[np.ndarray, "n *output"]:
+    """Return the activated output for each image; raises RunError where an output is not finite."""
+    parts = [task.activation.apply(finite(answered.outputs)).cpu() for answered in answers(runtime, images)]
+    return torch.cat(parts).numpy()
+
+
+def raw(runtime: Runtime, images: Images) -> Float32[Tensor, "n *output"]:
+    """Return the outputs for each image, on the processor; raises RunError where one is not finite."""
+    return torch.cat([finite(answered.outputs).cpu() for answered in answers(runtime, images)])

@@ -1,0 +1,114 @@
+"""What computes: a runtime turns a batch of images into outputs, whoever asks for them."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor, nn
+
+from convworks.data.batches import normalise
+from convworks.data.decode.preprocess import Preprocessing
+from convworks.errors import RunError
+from convworks.layers.mode import evaluating
+
+# Pixels at a time: activations stay in a processor's cache, and fill a GPU. A batch is read by all weights, however,
+# which are more than the cache holds: of large images at least a few are computed together, while memory allows it.
+PIXELS = {"cpu": 1 << 17}
+MOST_PIXELS = 1 << 23
+FEW, MOST_OF_FEW = 16, 1 << 20
+OVERFLOW = "the network's answer is NaN or infinite: its values overflow"
+NO_OVERFLOW = "train it again at a lower learning rate, or import other weights"
+#: Layers whose products are computed in bfloat16, weights and all.
+MULTIPLYING = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+    nn.Linear,
+)
+
+
+class Runtime(Protocol):
+    """Computes the outputs of a network for a batch of images as the network reads them."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    def ready(self) -> AbstractContextManager[object]:
+        """Return the context in which it may be asked."""
+
+    def __call__(self, images: UInt8[Tensor, "b c *size"]) -> Float32[Tensor, "b *output"]:
+        """Return the outputs for a batch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchRuntime:
+    """A PyTorch network in evaluation mode, which it gives back in the mode that it was in."""
+
+    network: nn.Module
+    preprocessing: Preprocessing
+    precision: torch.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    def ready(self) -> AbstractContextManager[object]:
+        """Return the context in which the network is in evaluation mode."""
+        return evaluating(self.network)
+
+    def inputs(self, images: UInt8[Tensor, "b c *size"]) -> Float32[Tensor, "b c *size"]:
+        """Return images as the network reads them."""
+        return normalise(images, self.preprocessing.mean, self.preprocessing.std)
+
+    def __call__(self, images: UInt8[Tensor, "b c *size"]) -> Float32[Tensor, "b *output"]:
+        """Return the float32 outputs for a batch."""
+        with torch.inference_mode(), mixed(self.device, self.precision):
+            outputs: Tensor = self.network(self.inputs(images))
+        return outputs.float()
+
+
+def mixed(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
+    """Return the context in which products are computed in a precision, and sums in float32."""
+    if precision == torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, precision)
+
+
+def cast_once(network: nn.Module, precision: torch.dtype) -> nn.Module:
+    """Return a network whose weights have the precision of the products: the same numbers, not cast for every batch.
+
+    In float32 it is the network itself, otherwise a copy.
+    """
+    if precision == torch.float32:
+        return network
+    ready = copy.deepcopy(network)
+    for module in ready.modules():
+        if type(module) in MULTIPLYING:
+            for parameter in module.parameters(recurse=False):
+                parameter.data = parameter.data.to(precision)
+    return ready
+
+
+def batch_size(device: torch.device, size: Sequence[int]) -> int:
+    """Return how many samples of a size (height, width; or any other axes) are computed together."""
+    area = math.prod(size)
+    few = min(FEW, MOST_OF_FEW // area)
+    return max(1, few, min(1024, PIXELS.get(device.type, MOST_PIXELS) // area))
+
+
+def finite(outputs: Tensor) -> Tensor:
+    """Return what a network answered; RunError where it is no number.
+
+    Training does not ask: it looks at the loss, in all processes together.
+    """
+    if not outputs.isfinite().all():
+        raise RunError("network", OVERFLOW, NO_OVERFLOW)
+    return outputs

@@ -1,0 +1,33 @@
+"""What is measured on the validation split after each epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from convworks.inference.answers import answers
+from convworks.inference.runtime import TorchRuntime
+from convworks.training.setup import Setup
+
+
+@torch.no_grad()
+def validate(setup: Setup) -> dict[str, float]:
+    """Return the loss and the metrics of the task on validation; each process counts its part.
+
+    Every sample counts once. Counts are exact for any number of processes; sums are up to their rounding.
+    """
+    world, samples, network, task = setup.world, setup.validation, setup.evaluated, setup.task
+    world.share(network.buffers())  # the running statistics of the first process, where each has its own
+    part = np.array_split(np.arange(len(samples)), world.size)[world.rank]
+    which = slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(0)
+    runtime = TorchRuntime(network=network, preprocessing=setup.preprocessing, precision=setup.precision)
+    meter, corruption = task.meter(setup.classes, len(samples)), setup.config.data.corruption
+    loss = torch.zeros((), dtype=torch.float64)
+    for answered in answers(runtime, samples.images, targets=samples.targets, corruption=setup.corruption, which=which):
+        assert answered.targets is not None
+        compared = task.validated(network, runtime.inputs, answered, corruption)
+        loss = loss.to(compared.device) + torch.as_tensor(setup.loss(compared, answered.targets)).double() * len(
+            answered.places
+        )
+        meter.update(answered)
+    return {"loss": float(world.summed(loss)) / len(samples), **meter.reduce(world)}
