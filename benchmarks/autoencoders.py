@@ -95,7 +95,7 @@ def denoising(place: Path, data: str, seeds: Sequence[int], changes: Sequence[st
             "psnr_read": found[0]["test"]["psnr_read"],
             "mse": [each["test"]["mse"] for each in found],
         }
-        shown.append((f"{100 * rate:g} %", convworks.load(found[0]["bundle"]).reconstructions(data).examples))
+        shown.append((f"{100 * rate:g} %", convworks.load(found[0]["bundle"]).outcome(data).examples))
     (place / "denoising.png").write_bytes(to_png(lecture(shown)))
     return results
 

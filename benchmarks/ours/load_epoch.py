@@ -48,7 +48,7 @@ def main() -> None:
     preprocessing = Preprocessing(size=STORED, channels=3, fit="crop", mean=MEAN, std=STD)
     started = time.perf_counter()
     split = training_split(open_source(args.root))
-    samples = Samples(images=load_split(split, preprocessing).images, labels=torch.from_numpy(split.labels))
+    samples = Samples(images=load_split(split, preprocessing).images, targets=torch.from_numpy(split.labels))
     loaded = time.perf_counter()
     images = epoch(samples, 0)
     ended = time.perf_counter()

@@ -16,10 +16,10 @@ from convworks.config import build
 from convworks.data.source import Source, Split
 from convworks.training.config import RunConfig
 from convworks.training.events import Events
-from convworks.training.setup import Setup
 from convworks.training.loop import fit, step
 from convworks.training.progress import Progress
 from convworks.training.run import prepare
+from convworks.training.setup import Setup
 from convworks.training.world import ALONE
 
 WARM = 20

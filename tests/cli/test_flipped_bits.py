@@ -26,10 +26,10 @@ from convworks.data.source import Source
 from convworks.data.sources.open import open_source
 from convworks.errors import ConvworksError
 from convworks.signed import write_signed
-from convworks.training.listing import read_run
 from convworks.training.events import Events
-from convworks.training.setup import Setup
+from convworks.training.listing import read_run
 from convworks.training.progress import Progress
+from convworks.training.setup import Setup
 
 OPTIONS: dict[str, Any] = {"model": SMALL[1], "device": "cpu", "deterministic": True}
 #: What depends on the clock, or on where a copy lies.

@@ -50,7 +50,7 @@ BEFORE: dict[str, tuple[list[str], str]] = {
     "data": (["data", "data"], "convworks.cli.data.survey"),
     "pack": (["data", "data", "--pack", "packed"], "convworks.data.shards.pack.write_index"),
     "train, looking": (["train", "--data", "data", "--out", "out"], "convworks.recipes.folder.default"),
-    "train, decoding": (train("data"), "convworks.training.run.gather"),
+    "train, decoding": (train("data"), "convworks.training.run.prepare_data"),
     "train, before the first step": (train("data"), "convworks.training.run.fit"),
     "transfer": (["transfer", "bundle", "--data", "data", "--out", "out"], "convworks.training.run.fit"),
     "restarts": (["restarts", *train("data")[1:]], "convworks.experiments.job.train"),

@@ -10,7 +10,7 @@ from convworks.data.config import AugmentConfig
 
 def samples(n: int = 103) -> Samples:
     images = torch.arange(n, dtype=torch.uint8)[:, None, None, None].expand(n, 1, 4, 4)
-    return Samples(images=images.contiguous(memory_format=torch.channels_last), labels=torch.arange(n))
+    return Samples(images=images.contiguous(memory_format=torch.channels_last), targets=torch.arange(n))
 
 
 def run(start: int = 0, *, seed: int = 0, epoch: int = 0, batch_size: int = 10) -> list[Batch]:
@@ -27,7 +27,7 @@ EVERYTHING = AugmentConfig(shift=1, flip=True, crop=0.5, cutout=2, mixup=0.4, cu
 def test_the_parts_of_several_processes_are_the_batches_of_one(processes: int, balanced: bool) -> None:
     draw = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (50, 3, 8, 8), dtype=torch.uint8, generator=draw)
-    pictures = Samples(images=images, labels=torch.randint(0, 4, (50,), generator=draw))
+    pictures = Samples(images=images, targets=torch.randint(0, 4, (50,), generator=draw))
 
     def found(part: Part) -> list[Batch]:
         made = batches(pictures, EVERYTHING, batch_size=12, seed=3, epoch=1, balanced=balanced, part=part)
@@ -36,7 +36,7 @@ def test_the_parts_of_several_processes_are_the_batches_of_one(processes: int, b
     whole, parts = found(Part()), [found(Part(rank, processes)) for rank in range(processes)]
     for batch, *pieces in zip(whole, *parts, strict=True):
         assert torch.equal(torch.cat([piece.images for piece in pieces]), batch.images)
-        assert torch.equal(torch.cat([piece.labels for piece in pieces]), batch.labels)
+        assert torch.equal(torch.cat([piece.labels for piece in pieces]), batch.targets)
         others = [piece.others for piece in pieces if piece.others is not None]
         assert batch.others is not None
         assert torch.equal(torch.cat(others), batch.others)
@@ -49,7 +49,7 @@ def test_a_balanced_epoch_draws_every_class_equally_often_and_varies_repeated_sa
     images[..., :3] += 100
     drawn = list(
         batches(
-            Samples(images=images, labels=labels),
+            Samples(images=images, targets=labels),
             AugmentConfig(flip=True),
             batch_size=8,
             seed=0,
@@ -57,8 +57,8 @@ def test_a_balanced_epoch_draws_every_class_equally_often_and_varies_repeated_sa
             balanced=True,
         )
     )
-    assert torch.cat([batch.labels for batch in drawn]).bincount().tolist() == [19, 19, 19]
-    rare = torch.cat([batch.images[batch.labels == 2] for batch in drawn])
+    assert torch.cat([batch.targets for batch in drawn]).bincount().tolist() == [19, 19, 19]
+    rare = torch.cat([batch.images[batch.targets == 2] for batch in drawn])
     assert len({tuple(image.flatten().tolist()) for image in rare}) == 2  # mirrored or not
 
 
@@ -66,16 +66,16 @@ def test_a_balanced_epoch_draws_every_class_equally_often_and_varies_repeated_sa
 def test_every_sample_is_in_exactly_one_batch_and_sizes_differ_by_at_most_one(batch_size: int) -> None:
     found = run(batch_size=batch_size)
     assert len(found) == steps_per_epoch(103, batch_size)
-    assert sorted(torch.cat([batch.labels for batch in found]).tolist()) == list(range(103))
-    sizes = {len(batch.labels) for batch in found}
+    assert sorted(torch.cat([batch.targets for batch in found]).tolist()) == list(range(103))
+    sizes = {len(batch.targets) for batch in found}
     assert max(sizes) - min(sizes) <= 1
     assert max(sizes) <= batch_size
 
 
 def test_images_stay_with_their_labels() -> None:
     for batch in run():
-        assert torch.equal(batch.images.amax((1, 2, 3)).long(), batch.labels)
-        assert batch.size == len(batch.labels)
+        assert torch.equal(batch.images.amax((1, 2, 3)).long(), batch.targets)
+        assert batch.size == len(batch.targets)
 
 
 def test_starting_in_the_middle_gives_the_rest() -> None:
@@ -85,7 +85,7 @@ def test_starting_in_the_middle_gives_the_rest() -> None:
 
 def test_seeds_and_epochs_give_other_orders() -> None:
     orders = {
-        tuple(torch.cat([batch.labels for batch in run(seed=s, epoch=e)]).tolist()) for s in (0, 1) for e in (0, 1)
+        tuple(torch.cat([batch.targets for batch in run(seed=s, epoch=e)]).tolist()) for s in (0, 1) for e in (0, 1)
     }
     assert len(orders) == 4
 

@@ -58,7 +58,7 @@ def test_the_ensemble_is_the_mean_of_the_probabilities(found: dict[str, Any]) ->
     source = divide(open_source("digits"), DataConfig(source="digits"), 4)
     for split in ("validation", "test"):
         chosen = source.splits[split]
-        together = [convworks.load(run["bundle"]).predictions(source, split=split) for run in found["runs"]]
+        together = [convworks.load(run["bundle"]).outcome(source, split=split) for run in found["runs"]]
         mean = np.mean([predictions.probabilities.astype(np.float64) for predictions in together], 0)
         correct = int((mean.argmax(1) == chosen.labels).sum())
         assert found["ensemble"][split]["top1"] == pytest.approx(correct / len(chosen))

@@ -9,6 +9,7 @@ import torch
 from convworks.errors import InputError
 from convworks.inference.ensemble import combine
 from convworks.metrics.compare import compare
+from convworks.tasks.activations import SIGMOID, SOFTMAX
 from convworks.tasks.outcomes.classification import Predictions
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
 
@@ -24,7 +25,7 @@ def predictions(rows: np.ndarray) -> Predictions:
 def test_logits_are_averaged_by_their_logarithms() -> None:
     draw = torch.Generator().manual_seed(0)
     logits = torch.randn(4, 5, 3, generator=draw)
-    found = combine([predictions(each.softmax(1).numpy()) for each in logits], "logit")
+    found = combine([predictions(each.softmax(1).numpy()) for each in logits], SOFTMAX, "logit")
     np.testing.assert_allclose(found.probabilities, logits.mean(0).softmax(1), atol=1e-6)
 
 
@@ -42,21 +43,21 @@ def test_logits_of_several_labels_are_averaged_by_their_odds() -> None:
         )
         for each in logits
     ]
-    np.testing.assert_allclose(combine(members, "logit").probabilities, logits.mean(0).sigmoid(), atol=1e-6)
+    np.testing.assert_allclose(combine(members, SIGMOID, "logit").probabilities, logits.mean(0).sigmoid(), atol=1e-6)
 
 
 def test_votes_are_counted_and_probabilities_decide_between_equals() -> None:
     rows = [[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.4, 0.35, 0.25], [0.05, 0.9, 0.05]]
-    found = combine([predictions(np.array([row], np.float32)) for row in rows], "vote")
+    found = combine([predictions(np.array([row], np.float32)) for row in rows], SOFTMAX, "vote")
     assert found.predicted.tolist() == [1]  # two votes each; b is the more probable
     np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-6)
-    three = combine([predictions(np.array([row], np.float32)) for row in (rows[0], rows[2], rows[3])], "vote")
+    three = combine([predictions(np.array([row], np.float32)) for row in (rows[0], rows[2], rows[3])], SOFTMAX, "vote")
     assert three.predicted.tolist() == [0]
 
 
 def test_an_unknown_combination_lists_those_that_there_are() -> None:
     with pytest.raises(InputError, match=r"no combination 'votes' .did you mean 'vote'.*probability, logit, vote"):
-        combine([predictions(np.array([[1.0, 0, 0]], np.float32))], "votes")
+        combine([predictions(np.array([[1.0, 0, 0]], np.float32))], SOFTMAX, "votes")
 
 
 def test_mcnemar_by_hand() -> None:

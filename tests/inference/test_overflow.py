@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from convworks.bundle.bundle import Bundle
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.errors import ConvworksError, RunError
-from convworks.inference.logits import OVERFLOW
+from convworks.errors import RunError
 from convworks.inference.predictor import Predictor
+from convworks.inference.runtime import OVERFLOW
 from convworks.models.config import ModelConfig
+from convworks.tasks.classification import CLASSIFICATION
+from convworks.tasks.reconstruction import RECONSTRUCTION
 
 SIZE = Preprocessing(size=(8, 8), channels=1, fit="squash", mean=(0.0,), std=(1.0,))
 
@@ -42,7 +44,7 @@ def predictor(*, images: bool = False) -> Predictor:
         preprocessing=SIZE,
         classes=() if images else ("bright", "dark"),
         record={},
-        makes="images" if images else "logits",
+        task=RECONSTRUCTION if images else CLASSIFICATION,
     )
     return Predictor(bundle=bundle, network=network, precision=torch.float32)
 
@@ -68,10 +70,9 @@ def test_only_the_image_that_overflows_has_no_answer(files: list[Path]) -> None:
 
 
 def test_only_the_image_that_overflows_is_not_made(files: list[Path]) -> None:
-    made = [found for _, found in predictor(images=True).reconstruct_files(files)]
-    assert [isinstance(found, ConvworksError) for found in made] == [False, True, True, False]
-    assert isinstance(made[3], np.ndarray)
-    assert (made[3] == 100).all()
+    rows = list(predictor(images=True).predict_files(files))
+    assert ["error" in row for row in rows] == [False, True, True, False]
+    assert (rows[3]["image"] == 100).all()
 
 
 def test_sound_images_are_asked_for_together(files: list[Path]) -> None:

@@ -94,8 +94,8 @@ def test_labels_are_matched_by_name(predictor: Predictor, tmp_path: Path) -> Non
         folder = tmp_path / "set" / "test" / name
         folder.mkdir(parents=True)
         Image.fromarray(picture()).save(folder / "0.png")
-    found = predictor.predictions(tmp_path / "set")
+    found = predictor.outcome(tmp_path / "set")
     assert sorted(found.labels.tolist()) == [0, 2]
     (tmp_path / "set" / "test" / "ant").rename(tmp_path / "set" / "test" / "wasp")
     with pytest.raises(InputError, match="wasp"):
-        predictor.predictions(tmp_path / "set")
+        predictor.outcome(tmp_path / "set")

@@ -16,10 +16,11 @@ from convworks.data.decode.preprocess import Preprocessing, fit_array
 from convworks.data.source import Split
 from convworks.errors import InputError
 from convworks.inference.protocol import PROTOCOLS, named, views, whole
-from convworks.inference.test_time_views import probabilities_by
+from convworks.inference.test_time_views import activated_by
 from convworks.layers.fully_convolutional import fully_convolutional
 from convworks.layers.network import Network
 from convworks.models.catalogue import create, facts
+from convworks.tasks.classification import CLASSIFICATION
 
 MEAN, STD = 0.4, 0.25
 
@@ -53,7 +54,7 @@ def inputs(image: np.ndarray) -> Tensor:
 
 
 def answers(name: str, model: Network, images: Sequence[np.ndarray], preprocessing: Preprocessing) -> np.ndarray:
-    return probabilities_by(named(name), model, split(images), preprocessing, torch.float32)[0]
+    return activated_by(named(name), model, split(images), preprocessing, torch.float32, CLASSIFICATION)[0]
 
 
 def test_ten_crops_are_those_of_a_loop() -> None:
@@ -110,9 +111,9 @@ def test_144_crops_of_an_oblong_image_and_each_once_of_a_square_one() -> None:
         assert len(found) == count
         assert {view.shape for view in found} == {(224, 224, 3)}
     model, small = network("lenet5_modern")
-    _, cost = probabilities_by(named("144-crop"), model, split([photo(40, 60, 1)]), small, torch.float32)
+    _, cost = activated_by(named("144-crop"), model, split([photo(40, 60, 1)]), small, torch.float32, CLASSIFICATION)
     assert cost.views == 144
-    _, one = probabilities_by(named("flip"), model, split([photo(40, 60, 1)]), small, torch.float32)
+    _, one = activated_by(named("flip"), model, split([photo(40, 60, 1)]), small, torch.float32, CLASSIFICATION)
     assert (one.views, cost.macs) == (2, 72 * one.macs)
 
 
@@ -200,10 +201,10 @@ def test_images_of_several_sizes_are_answered_as_each_alone(name: str, tmp_path:
         Image.fromarray(photo(*size, 1, number)[:, :, 0]).save(files[-1])
     labels = np.zeros(5, np.int64)
     together = Split(names=tuple(map(str, files)), labels=labels, files=tuple(files))
-    found, _ = probabilities_by(named(name), model, together, preprocessing, torch.float32)
+    found, _ = activated_by(named(name), model, together, preprocessing, torch.float32, CLASSIFICATION)
     for number, file in enumerate(files):
         alone = Split(names=(str(file),), labels=labels[:1], files=(file,))
-        expected, _ = probabilities_by(named(name), model, alone, preprocessing, torch.float32)
+        expected, _ = activated_by(named(name), model, alone, preprocessing, torch.float32, CLASSIFICATION)
         np.testing.assert_allclose(found[number], expected[0], atol=1e-5)
 
 

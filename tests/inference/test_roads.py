@@ -23,6 +23,7 @@ from convworks.errors import InputError
 from convworks.inference.predictor import Predictor
 from convworks.models.catalogue import Shape, create
 from convworks.models.config import ModelConfig
+from convworks.tasks.reconstruction import RECONSTRUCTION
 
 FITS: list[Fit] = ["crop", "squash", "letterbox", "pad"]
 CLASSES = ("a", "b")
@@ -249,7 +250,7 @@ def test_all_roads_lead_to_the_same_input(count: int, tmp_path: Path) -> None:
             looks = []
             for split in (files, arrays):
                 source = Source(name="s", kind="folder", path=None, classes=CLASSES, splits={"test": split})
-                predictor.look(source, protocol=protocol)
+                predictor.measured(source, protocol=protocol)
                 looks.append(network.take())
             np.testing.assert_array_equal(looks[0], looks[1], err_msg=f"{protocol}, {what}")
             if protocol == "flip":
@@ -279,7 +280,7 @@ def test_every_protocol_sees_transparency(protocol: str, tmp_path: Path) -> None
             Split(names=names, labels=labels, files=tuple(files)),
         ):
             source = Source(name="s", kind="folder", path=None, classes=CLASSES, splits={"test": split})
-            found.append(predictor.predictions(source, protocol=protocol).probabilities)
+            found.append(predictor.outcome(source, protocol=protocol).probabilities)
     np.testing.assert_allclose(found[1], found[0], atol=1e-6)
     np.testing.assert_allclose(found[3], found[2], atol=1e-6)
     np.testing.assert_allclose(found[2], found[0], atol=1e-6)
@@ -381,7 +382,9 @@ def test_one_image_is_reconstructed_as_one(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = create("autoencoder_conv", Shape(classes=1, channels=1, size=(28, 28))).eval()
     model, preprocessing = ModelConfig(name="autoencoder_conv"), wanted((28, 28), 1)
-    bundle = Bundle(network=network, model=model, preprocessing=preprocessing, classes=(), record={}, makes="images")
+    bundle = Bundle(
+        network=network, model=model, preprocessing=preprocessing, classes=(), record={}, task=RECONSTRUCTION
+    )
     predictor = Predictor(bundle=bundle, network=network, precision=torch.float32)
     pixels = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
     ways = roads(Case("x.png", saved(Image.fromarray(pixels), "PNG"), pixels), tmp_path)

@@ -15,7 +15,6 @@ from convworks.metrics import multi_label as several_metrics
 from convworks.metrics import ranking
 from convworks.tasks import intervals
 from convworks.tasks.outcomes.classification import Predictions
-from convworks.GONE import summary
 
 CASES = 200
 
@@ -49,7 +48,7 @@ def test_all_metrics_are_scikit_learns(seed: int) -> None:
     for ours, theirs in zip((scores.precision, scores.recall, scores.f1, scores.support), parts, strict=True):
         np.testing.assert_allclose(ours, theirs)
 
-    found = summary(made(labels, probabilities))
+    found = made(labels, probabilities).summary()
     assert found["top1"] == pytest.approx(oracle.accuracy_score(labels, predicted))
     assert found["balanced_accuracy"] == pytest.approx(oracle.balanced_accuracy_score(labels, predicted))
     assert found["macro_f1"] == pytest.approx(oracle.f1_score(labels, predicted, average="macro", zero_division=0))
@@ -74,7 +73,7 @@ def test_all_metrics_are_scikit_learns(seed: int) -> None:
         assert f"with {k} classes the first five always hold the true one" in found["undefined"]["top5"]
 
     areas, precisions = [], []
-    for kind in ranking.asked(k):
+    for kind in ranking.ranked_classes(k):
         shown, own = labels == kind, probabilities[:, kind]
         curve = ranking.ranking_curve(own, shown)
         rate, recall, thresholds = oracle.roc_curve(shown, own, drop_intermediate=False)

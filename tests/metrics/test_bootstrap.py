@@ -18,7 +18,6 @@ from convworks.metrics.bootstrap import Counts, Values, bootstrap, draws
 from convworks.metrics.ranking import one_against_rest
 from convworks.tasks import intervals
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
-from convworks.GONE import summary
 
 
 def case(seed: int, n: int = 60, k: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -136,7 +135,7 @@ def test_several_labels_have_intervals_and_say_what_is_not_defined() -> None:
     probabilities = np.array([[0.9, 0.6, 0.2], [0.3, 0.7, 0.1], [0.6, 0.4, 0.3], [0.2, 0.9, 0.1]], np.float32)
     names, classes = ("a", "b", "c", "d"), ("x", "y", "z")
     made = LabelSetPredictions(split="test", names=names, classes=classes, labels=labels, probabilities=probabilities)
-    found, one = summary(made), summary(replace(made, labels=np.ones((4, 3), bool)))
+    found, one = made.summary(), replace(made, labels=np.ones((4, 3), bool)).summary()
     assert found["auc"] == 1.0
     assert set(found["intervals"]) == {"map", "auc", "micro_f1", "macro_f1", "bce"}
     assert one["auc"] is None

@@ -14,7 +14,6 @@ from sklearn import metrics as oracle
 from convworks.errors import InputError
 from convworks.metrics import classification as metrics
 from convworks.tasks.outcomes.classification import Predictions
-from convworks.GONE import summary
 
 
 def random_case(seed: int, n: int, k: int, *, coarse: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -149,7 +148,7 @@ def test_confused_pairs_are_the_largest_cells_off_the_diagonal() -> None:
 @given(cases)
 def test_summary_holds_plain_numbers_that_agree_with_the_parts(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, probabilities = case
-    found = summary(predictions(labels, probabilities))
+    found = predictions(labels, probabilities).summary()
     assert ("top5" in found) == (probabilities.shape[1] > 5)
     assert found["n"] == len(labels)
     assert found["top1"] == oracle.accuracy_score(labels, probabilities.argmax(1))

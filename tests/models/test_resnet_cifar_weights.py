@@ -16,11 +16,13 @@ from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Split
 from convworks.data.sources.open import open_source
-from convworks.inference.logits import probabilities
+from convworks.inference.answers import activated
+from convworks.inference.runtime import TorchRuntime
 from convworks.layers.network import Network
 from convworks.models.catalogue import create
 from convworks.models.published.peers import translation
 from convworks.models.resnet_cifar import PEERS
+from convworks.tasks.classification import CLASSIFICATION
 
 FILES = {"resnet20": "resnet20-12fca82f.th", "resnet32": "resnet32-d509ac18.th", "resnet44": "resnet44-014dd654.th"}
 PEER = PEERS["cifar"]
@@ -99,7 +101,8 @@ def test_predictions_are_those_of_the_original(name: str, data: Path, images: Sp
 
 def test_resnet20_trained_by_others_makes_their_errors(data: Path, images: Split) -> None:
     network = trained(data, "resnet20")
-    found = probabilities(network.channels_last(), load_images(images, GIVEN), GIVEN, torch.float32)
+    runtime = TorchRuntime(network=network.channels_last(), preprocessing=GIVEN, precision=torch.float32)
+    found = activated(CLASSIFICATION, runtime, load_images(images, GIVEN))
     assert len(images) == 10_000
     wrong = int((found.argmax(1) != images.labels).sum())
     # A tie broken by the last bit of a sum may fall either way.

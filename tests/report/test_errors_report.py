@@ -26,9 +26,10 @@ from convworks.models.config import ModelConfig
 from convworks.report import errors_report
 from convworks.report.errors_report import ErrorFiles, write_errors
 from convworks.report.report import ReportContent, write_report
+from convworks.tasks.classification import CLASSIFICATION
+from convworks.tasks.multi_label import MULTI_LABEL
 from convworks.tasks.outcomes.classification import Predictions
-from convworks.tasks.task import Judged
-from convworks.GONE import make_predictions
+from convworks.tasks.outcomes.multi_label import LabelSetPredictions
 
 VOID = {"meta", "img", "input"}
 CLASSES = ("cat", "dog <b>", "Käfer", "ant")
@@ -65,7 +66,7 @@ def predictor(*, several: bool = False, size: int = 12, network: Any = None) -> 
         preprocessing=Preprocessing(size=(size, size), channels=3, fit="crop", mean=(0.5,) * 3, std=(0.25,) * 3),
         classes=CLASSES,
         record={},
-        several=several,
+        task=MULTI_LABEL if several else CLASSIFICATION,
     )
     return Predictor(bundle=bundle, network=bundle.network, precision=torch.float32)
 
@@ -82,7 +83,7 @@ def source(*, several: bool = False, train: int = 40, test: int = 90, size: int 
     return Source(name="made", kind="array", path=None, classes=CLASSES, splits={**splits, "test": split("test", test)})
 
 
-def answers(given: Source, *, split: str = "test", sharp: float = 1.0) -> Judged:
+def answers(given: Source, *, split: str = "test", sharp: float = 1.0) -> Any:
     generator, labels = np.random.default_rng(1), given.splits[split].labels
     n = len(labels)
     if labels.ndim == 2:
@@ -90,7 +91,8 @@ def answers(given: Source, *, split: str = "test", sharp: float = 1.0) -> Judged
     else:
         powers = np.exp(generator.normal(size=(n, 4)) + sharp * np.eye(4)[labels])
         found = powers / powers.sum(1, keepdims=True)
-    return make_predictions(
+    kind: Any = LabelSetPredictions if labels.ndim == 2 else Predictions
+    return kind(
         split=split,
         names=given.splits[split].names,
         classes=CLASSES,

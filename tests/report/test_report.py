@@ -11,7 +11,6 @@ import pytest
 from convworks.report.page import duration
 from convworks.report.report import ReportContent, write_report
 from convworks.tasks.outcomes.classification import Predictions
-from convworks.GONE import summary
 
 FILES = ["confusion.png", "errors.png", "predictions.csv", "report.html"]
 VOID = {"meta", "img", "br"}
@@ -140,7 +139,7 @@ def test_any_number_of_classes(tmp_path: Path, k: int) -> None:
 def test_every_figure_stands_with_its_interval(tmp_path: Path) -> None:
     found = example(7, 300)
     _, words = written(tmp_path, ReportContent(title="t", predictions=found))
-    ends = summary(found)["intervals"]
+    ends = found.summary()["intervals"]
     assert set(ends) == {"top5", "balanced_accuracy", "macro_f1", "auc", "average_precision", "nll", "ece"}
     for name, (low, high) in ends.items():
         text = f"{low:.4f} to {high:.4f}" if name == "nll" else f"{100 * low:.2f} to {100 * high:.2f}"

@@ -18,8 +18,6 @@ from convworks.metrics import multi_label as several_metrics
 from convworks.report.report import ReportContent, write_report
 from convworks.tasks.outcomes.classification import Predictions
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
-from convworks.GONE import make_predictions
-from convworks.GONE import summary
 
 
 @st.composite
@@ -48,7 +46,7 @@ def made(labels: np.ndarray, probabilities: np.ndarray, split: str = "test") -> 
 def test_metrics_are_scikit_learns(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, probabilities = case
     predictions = made(labels, probabilities)
-    found, predicted = summary(predictions), probabilities >= 0.5
+    found, predicted = predictions.summary(), probabilities >= 0.5
     shown, occurs = np.flatnonzero(labels.any(0)), np.flatnonzero(labels.any(0) | predicted.any(0))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -99,12 +97,12 @@ def test_the_file_of_predictions(tmp_path: Path) -> None:
 
 def test_predictions_that_cannot_be() -> None:
     kind: dict[str, Any] = {"split": "test", "names": ("x",), "classes": ("a", "b")}
-    one = make_predictions(labels=np.array([1]), probabilities=np.array([[0.2, 0.8]], np.float32), **kind)
-    assert isinstance(one, Predictions)
+    one = Predictions(labels=np.array([1]), probabilities=np.array([[0.2, 0.8]], np.float32), **kind)
+    assert one.predicted.tolist() == [1]
     with pytest.raises(InputError, match="hold 0 samples"):
         made(np.zeros((0, 2), bool), np.zeros((0, 2), np.float32))
     with pytest.raises(RunError, match=r"outside 0\.\.1"):
-        make_predictions(labels=np.ones((1, 2), bool), probabilities=np.full((1, 2), np.nan, np.float32), **kind)
+        LabelSetPredictions(labels=np.ones((1, 2), bool), probabilities=np.full((1, 2), np.nan, np.float32), **kind)
 
 
 def test_the_report_tells_of_classes_and_mistakes(tmp_path: Path) -> None:

@@ -101,7 +101,8 @@ import torch
 from functools import partial
 from convworks.data.batches import Samples
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.training.measure import measure
+from convworks.tasks.classification import CLASSIFICATION
+from convworks.training.validation import validate
 from convworks.training.world import joined
 from types import SimpleNamespace
 
@@ -114,9 +115,10 @@ with joined("cpu") as world:
         setup = SimpleNamespace(
             world=world, evaluated=network, precision=torch.float32, classes=7,
             preprocessing=Preprocessing(size=(2, 2), channels=3, fit="crop", mean=(0.5,) * 3, std=(0.2,) * 3),
-            validation=Samples(images=images[:n], labels=labels[:n]), loss=torch.nn.functional.cross_entropy,
+            validation=Samples(images=images[:n], targets=labels[:n]), loss=torch.nn.functional.cross_entropy,
+            task=CLASSIFICATION, corruption=None, config=SimpleNamespace(data=SimpleNamespace(corruption=None)),
         )
-        found.append(measure(setup))
+        found.append(validate(setup))
     if world.rank == 0:
         print(json.dumps(found))
 """

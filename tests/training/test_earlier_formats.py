@@ -13,10 +13,10 @@ import convworks
 from convworks.data.shards.pack import pack
 from convworks.data.sources.open import open_source
 from convworks.errors import ConvworksError
-from convworks.training.listing import read_run
 from convworks.training.events import Events
-from convworks.training.setup import Setup
+from convworks.training.listing import read_run
 from convworks.training.progress import Progress
+from convworks.training.setup import Setup
 
 OPTIONS: dict[str, Any] = {"device": "cpu", "deterministic": True}
 

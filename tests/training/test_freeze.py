@@ -17,12 +17,12 @@ from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, create
 from convworks.models.transfer.adapted import kept_parts
 from convworks.recipes import recipe
-from convworks.training.freeze import frozen, rate_factors
 from convworks.training.events import Events
-from convworks.training.setup import Setup
+from convworks.training.freeze import frozen, rate_factors
 from convworks.training.loop import fit
 from convworks.training.progress import Progress
 from convworks.training.run import prepare
+from convworks.training.setup import Setup
 from convworks.training.world import ALONE
 
 IMAGES = 32

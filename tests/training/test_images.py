@@ -85,8 +85,8 @@ def train_plain(folder: Path) -> dict[str, Any]:
 def test_a_repeat_is_bit_exact_and_so_is_a_resumed_run(run: dict[str, Any], tmp_path: Path) -> None:
     from convworks.training.checkpoints.recorder import RunInterruptedError
     from convworks.training.events import Events
-    from convworks.training.setup import Setup
     from convworks.training.progress import Progress
+    from convworks.training.setup import Setup
 
     class Stop(Events):
         def step_ended(self, setup: Setup, progress: Progress) -> None:

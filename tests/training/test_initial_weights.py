@@ -16,8 +16,8 @@ from convworks.errors import InputError, RunError
 from convworks.ops import initialiser
 from convworks.signed import write_signed
 from convworks.training.events import Events
-from convworks.training.setup import Setup
 from convworks.training.progress import Progress
+from convworks.training.setup import Setup
 
 
 class Kept(Events):

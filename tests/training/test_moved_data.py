@@ -21,8 +21,8 @@ from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 from convworks.training.events import Events
-from convworks.training.setup import Setup
 from convworks.training.progress import Progress
+from convworks.training.setup import Setup
 
 
 class Stop(Events):

@@ -13,9 +13,9 @@ import convworks
 from convworks.errors import InputError
 from convworks.training.config import Resolution
 from convworks.training.events import Events
-from convworks.training.setup import Setup
 from convworks.training.progress import Progress
 from convworks.training.resolution import resize, size_at
+from convworks.training.setup import Setup
 
 SMALLER = "training.resolutions=[{'size':(6,7),'until':0.25},{'size':(7,7),'until':0.5}]"
 

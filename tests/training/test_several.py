@@ -97,7 +97,7 @@ def test_a_run_learns_and_says_so(place: Path) -> None:
 
 def test_a_bundle_gives_probabilities_of_each_class_by_itself(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predictor = convworks.load(place / "run")
-    found = predictor.predictions("sides.csv")
+    found = predictor.outcome("sides.csv")
     assert isinstance(found, LabelSetPredictions)
     assert (found.probabilities.sum(1) > 1.2).any()
     images = [str(place / name) for name in found.names[:5]]

@@ -92,8 +92,7 @@ def compared(
         if table is None:
             assert predictor is not None
             assert source is not None
-            outcome: Any = predictor.outcome(source, split=split)  # of a task whose answers are right or wrong
-            table = told(str(place), outcome)
+            table = told(str(place), predictor.outcome(source, split=split))
         answers.append(table)
     found = pair(*answers)
     values = {**found.plain(), "data": None if data is None else str(data)}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from convworks.errors import InputError, nearest
 from convworks.tasks.activations import Activation
 from convworks.tasks.task import Pooled
+
+P = TypeVar("P", bound=Pooled)
 
 PROBABILITY = "probability"
 #: How the members of an ensemble are joined.
@@ -26,7 +29,7 @@ def check_combination(name: str) -> None:
         raise InputError("--combine", reason, f"choose from {', '.join(COMBINATIONS)}")
 
 
-def combine(members: Sequence[Pooled], activation: Activation, how: str = PROBABILITY) -> Pooled:
+def combine(members: Sequence[P], activation: Activation, how: str = PROBABILITY) -> P:
     """Return the outcome of an ensemble of at least one; raises InputError for an unknown combination.
 
     `activation` is that of the task, which knows what votes and logits are.
@@ -46,4 +49,5 @@ def combine(members: Sequence[Pooled], activation: Activation, how: str = PROBAB
             values = (activation.votes(each).sum(0) + mean / 2) / (len(each) + 0.5)
         case _:
             raise InputError("--combine", f"{how} joins probabilities, these networks give none", "leave it out")
-    return members[0].with_values(values.astype(np.float32))
+    joined: P = members[0].with_values(values.astype(np.float32))
+    return joined

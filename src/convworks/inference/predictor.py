@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, overload
@@ -46,15 +46,17 @@ PIECE = 256  # files decoded at a time
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A loaded bundle on a device; `network` is made ready for prediction (layers/normalisation/folded.py).
-
-    `runtime` computes with its weights, cast once to the precision of their products.
-    """
+    """A loaded bundle on a device; `network` is made ready for prediction (layers/normalisation/folded.py)."""
 
     bundle: Bundle
     network: nn.Module
     precision: torch.dtype
-    runtime: Runtime
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        """What computes: the network with its weights cast once to the precision of their products."""
+        ready = cast_once(self.network, self.precision)
+        return TorchRuntime(network=ready, preprocessing=self.bundle.preprocessing, precision=self.precision)
 
     @property
     def task(self) -> Task:
@@ -159,10 +161,14 @@ class Predictor:
 
         What is measured depends on the task; a bundle that makes images needs no labels.
         """
-        return self.outcome(source, split=split).summary()
+        metrics: dict[str, Any] = self.outcome(source, split=split).summary()
+        return metrics
 
-    def outcome(self, source: str | Path | Source, *, split: str | None = None, protocol: str = CENTER) -> Outcome:
-        """Return what the network says about a split: by default test, else validation, train or all."""
+    def outcome(self, source: str | Path | Source, *, split: str | None = None, protocol: str = CENTER) -> Any:
+        """Return what the network says about a split: by default test, else validation, train or all.
+
+        What kind of outcome that is depends on the task (tasks/outcomes/).
+        """
         return self.measured(source, split=split, protocol=protocol)[0]
 
     def measured(
@@ -260,15 +266,7 @@ def load(
         precision = "float32"
     keep_memory(chosen)
     bundle.network.to(chosen)
-    return predictor(bundle, choose_precision(precision, chosen))
-
-
-def predictor(bundle: Bundle, precision: torch.dtype) -> Predictor:
-    """Make a bundle ready for prediction, where its network is."""
-    network = folded(bundle.network)
-    ready = cast_once(network, precision)
-    runtime = TorchRuntime(network=ready, preprocessing=bundle.preprocessing, precision=precision)
-    return Predictor(bundle=bundle, network=network, precision=precision, runtime=runtime)
+    return Predictor(bundle=bundle, network=folded(bundle.network), precision=choose_precision(precision, chosen))
 
 
 def stacked(decoded: Sequence[UInt8[np.ndarray, "h w c"]]) -> UInt8[torch.Tensor, "n c h w"]:

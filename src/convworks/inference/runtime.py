@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float32, UInt8
@@ -33,6 +33,7 @@ MULTIPLYING = (
 )
 
 
+@runtime_checkable
 class Runtime(Protocol):
     """Computes the outputs of a network for a batch of images as the network reads them."""
 

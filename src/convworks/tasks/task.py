@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -38,6 +38,7 @@ class Answered:
     targets: Tensor | None = None
 
 
+@runtime_checkable
 class Sums(Protocol):
     """Adds up over the processes of a run (training/world.py)."""
 
@@ -45,6 +46,7 @@ class Sums(Protocol):
         """Return the sums over all processes, in double precision."""
 
 
+@runtime_checkable
 class Meter(Protocol):
     """Measures a split batch by batch; what it keeps does not grow with the size of an output."""
 
@@ -55,6 +57,7 @@ class Meter(Protocol):
         """Return the metrics over all samples that any process counted."""
 
 
+@runtime_checkable
 class Outcome(Protocol):
     """What a network said about a split: it writes its CSV file, and knows its metrics and its part of a page."""
 
@@ -73,6 +76,7 @@ class Outcome(Protocol):
         """Write one row a sample."""
 
 
+@runtime_checkable
 class Pooled(Outcome, Protocol):
     """An outcome that is made of the activated outputs of all samples: it can be averaged, and pooled over folds."""
 
@@ -80,10 +84,11 @@ class Pooled(Outcome, Protocol):
     def values(self) -> np.ndarray:
         """The activated outputs [n *output]."""
 
-    def with_values(self, values: np.ndarray) -> Pooled:
+    def with_values(self, values: np.ndarray) -> Any:
         """Return the same for other outputs."""
 
 
+@runtime_checkable
 class Judged(Pooled, Protocol):
     """An outcome in which every sample is right or wrong: it can be compared, sliced, and its errors looked at."""
 
@@ -109,6 +114,7 @@ class Judged(Pooled, Protocol):
         """Return what the network says of it, in words."""
 
 
+@runtime_checkable
 class Collector(Protocol):
     """Takes in what a network answers to a split, and makes the outcome of it."""
 

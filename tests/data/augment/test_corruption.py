@@ -72,13 +72,13 @@ def test_batches_ask_for_the_augmented_image_and_read_its_corruption(mixup: floa
     clean = images(40, 1, (8, 8))
     labels = torch.arange(40)
     augment = AugmentConfig(shift=2, flip=True, mixup=mixup)
-    asked = Samples(images=clean, labels=labels, asked="images")
+    asked = Samples(images=clean, targets=None)
 
     def epoch(samples: Samples, kind: Corruption | None, **more: object) -> list[tuple[Tensor, Tensor]]:
         found = batches(samples, augment, batch_size=16, seed=1, epoch=2, corruption=kind, **more)  # type: ignore[arg-type]
-        return [(batch.images, batch.labels) for batch in found]
+        return [(batch.images, batch.targets) for batch in found]
 
-    plain = epoch(Samples(images=clean, labels=labels), None)
+    plain = epoch(Samples(images=clean, targets=labels), None)
     for kind in (None, *KINDS):
         found = epoch(asked, kind)
         for (read, target), (augmented, _) in zip(found, plain, strict=True):

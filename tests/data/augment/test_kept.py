@@ -21,7 +21,7 @@ def samples(n: int = 40, channels: int = 3, h: int = 24, w: int = 20) -> Samples
     values = np.arange(n * channels * h * w, dtype=np.uint64)
     pixels = ((values * 2654435761) >> 7) % 256  # the same on every machine
     images = torch.from_numpy(pixels.astype(np.uint8).reshape(n, h, w, channels)).permute(0, 3, 1, 2)
-    return Samples(images=images, labels=torch.arange(n) % 4)
+    return Samples(images=images, targets=torch.arange(n) % 4)
 
 
 def digest(config: AugmentConfig, **how: Any) -> str:
@@ -29,7 +29,7 @@ def digest(config: AugmentConfig, **how: Any) -> str:
     for epoch in (0, 1, 7):
         for batch in batches(samples(**how), config, batch_size=16, seed=5, epoch=epoch):
             found.update(batch.images.permute(0, 2, 3, 1).contiguous().numpy().tobytes())
-            found.update(batch.labels.numpy().tobytes())
+            found.update(batch.targets.numpy().tobytes())
     return found.hexdigest()[:16]
 
 

@@ -74,7 +74,7 @@ def test_batches_are_those_of_memory(split: Split, workers: int | None) -> None:
     options = {"size": (40, 40), "batch_size": 5, "seed": 0, "epoch": 1}
     given = ((on_disk(split), workers), (load_images(split, WANT), 0))
     made = [
-        list(batches(Samples(images=images, labels=labels), VARIED, **options, workers=count))  # type: ignore[arg-type]
+        list(batches(Samples(images=images, targets=labels), VARIED, **options, workers=count))  # type: ignore[arg-type]
         for images, count in given
     ]
     for one, other in zip(*made, strict=True):

@@ -46,7 +46,7 @@ def samples(source: Source, *, always: bool) -> Samples:
     split = source.splits["all"]
     opened = open_images(split, SHAPE, always=always)
     images: Images = opened.images if isinstance(opened, Loaded) else opened
-    return Samples(images=images, labels=torch.from_numpy(split.labels))
+    return Samples(images=images, targets=torch.from_numpy(split.labels))
 
 
 def digest(given: Samples, config: AugmentConfig, *, workers: int, of: int = 1, start: int = 0) -> str:

@@ -39,12 +39,12 @@ def test_versions_are_those_of_the_batches(config: AugmentConfig, size: tuple[in
     data = DataConfig(source="random", size=size, stored=(20, 20))
     split, found = plan(source(), data, config, seed=7, batch_size=16, largest=224)
     assert len(split) < 90, "some are for validation"
-    samples = Samples(images=load_images(split, found.kept), labels=torch.arange(len(split)))
+    samples = Samples(images=load_images(split, found.kept), targets=torch.arange(len(split)))
     for epoch in (0, 1, 5):
         seen = {}
         for batch in batches(samples, config, size=size, batch_size=16, seed=7, epoch=epoch):
-            others = [None] * len(batch.labels) if batch.others is None else batch.others.tolist()
-            for image, index, other in zip(batch.images, batch.labels.tolist(), others, strict=True):
+            others = [None] * len(batch.targets) if batch.others is None else batch.others.tolist()
+            for image, index, other in zip(batch.images, batch.targets.tolist(), others, strict=True):
                 seen[index] = (image, other, batch.share)
         for index in (0, 1, 17, len(split) - 1):
             version = vary(split, found, index, epoch)

@@ -51,13 +51,13 @@ def order_and_pixels(source: Source, part: Part, *, resume: int = 0) -> str:
     """Hash the augmented images and labels of two epochs, in the order of training."""
     divided = with_validation(source, fraction=0.2, seed=3, limit=None)
     train = divided.splits["train"]
-    samples = Samples(images=load_images(train, PREPROCESSING), labels=torch.from_numpy(train.labels))
+    samples = Samples(images=load_images(train, PREPROCESSING), targets=torch.from_numpy(train.labels))
     found = hashlib.sha256()
     for epoch in range(2):
         start = resume if epoch == 0 else 0
         for batch in batches(samples, AUGMENT, batch_size=5, seed=7, epoch=epoch, start=start, part=part):
             found.update(batch.images.contiguous().numpy().tobytes())
-            found.update(batch.labels.numpy().tobytes())
+            found.update(batch.targets.numpy().tobytes())
     return found.hexdigest()
 
 

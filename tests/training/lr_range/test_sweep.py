@@ -12,20 +12,23 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 import convworks
 from convworks.config import override
+from convworks.data.batches import Samples
 from convworks.data.decode.images import take
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError, RunError
 from convworks.recipes import recipe
-from convworks.training.setup import Setup
 from convworks.training.loop import step
 from convworks.training.lr_range import sweep as module
 from convworks.training.lr_range.config import Sweep
 from convworks.training.lr_range.sweep import judged, range_test, smooth
 from convworks.training.progress import Progress
+from convworks.training.readings import Reading
 from convworks.training.run import prepare
+from convworks.training.setup import Setup
 from convworks.training.world import ALONE
 
 CHANGES = ("device=cpu", "training.ema=0.9", "training.clip.limit=5.0", "model.name=resnet20", "training.batch_size=16")
@@ -37,7 +40,8 @@ def make(*changes: str) -> Setup:
 
 
 def small(setup: Setup, count: int = 64) -> Setup:
-    train = replace(setup.train, images=take(setup.train.images, slice(count)), labels=setup.train.labels[:count])
+    assert setup.train.targets is not None
+    train = Samples(images=take(setup.train.images, slice(count)), targets=setup.train.targets[:count])
     return replace(setup, train=train)
 
 
@@ -65,8 +69,7 @@ def begun() -> tuple[Setup, Progress]:
     setup, progress = small(make(*CHANGES)), Progress()
     setup.network.train()
     for batch in list(setup.batches(progress))[:2]:
-        loss, correct = step(setup, progress.step, batch, 0.01)
-        progress.end_step(loss, correct, batch.size, 0.1)
+        progress.end_step(Reading(step(setup, progress.step, batch, 0.01), batch.size, 0.01), 0.1)
     next(iter(setup.parameters.values())).grad = torch.ones_like(next(iter(setup.parameters.values())))
     torch.manual_seed(77)
     return setup, progress
@@ -91,7 +94,7 @@ def test_nothing_is_left_when_it_raises(
     setup, progress = begun
     before, calls = everything(setup, progress), 0
 
-    def breaking(*arguments: Any) -> tuple[float, float]:
+    def breaking(*arguments: Any) -> Tensor:
         nonlocal calls
         calls += 1
         if calls == 3:
@@ -113,13 +116,13 @@ def test_training_goes_on_as_if_it_had_not_been(begun: tuple[Setup, Progress]) -
     state = {name: tensor.clone() for name, tensor in setup.state.items()}
     batch = next(setup.batches(progress))
     setup.network.train()
-    expected = step(setup, progress.step, batch, 0.01)
+    expected = step(setup, progress.step, batch, 0.01).tolist()
     after = copy.deepcopy(setup.network.state_dict())
     setup.network.load_state_dict(weights)
     for name, tensor in state.items():
         setup.state[name].copy_(tensor)
     range_test(setup, Sweep(steps=10, highest=0.1), progress=progress)
-    assert step(setup, progress.step, batch, 0.01) == expected
+    assert step(setup, progress.step, batch, 0.01).tolist() == expected
     assert all(torch.equal(tensor, after[name]) for name, tensor in setup.network.state_dict().items())
 
 
@@ -130,7 +133,7 @@ def test_its_steps_are_the_steps_of_training() -> None:
     other.network.train()
     while len(losses) < 10:
         for batch in other.batches(Progress(epoch=epoch)):
-            losses.append(step(other, len(losses), batch, sweep.rates()[len(losses)])[0])
+            losses.append(float(step(other, len(losses), batch, sweep.rates()[len(losses)])[0]))
             if len(losses) == 10:
                 break
         epoch += 1

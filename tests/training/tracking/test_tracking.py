@@ -14,8 +14,8 @@ import convworks
 from convworks.errors import InputError, RunError
 from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.events import Events
-from convworks.training.setup import Setup
 from convworks.training.progress import Progress
+from convworks.training.setup import Setup
 from convworks.training.tracking import tracking
 from convworks.training.tracking.mlflow import MLflow
 from convworks.training.tracking.tracking import named
