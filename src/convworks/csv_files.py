@@ -82,6 +82,6 @@ def _written(value: Any) -> str:
     return '"' + cell.replace('"', '""') + '"' if QUOTED.search(cell) else cell
 
 
-def decimals(values: Iterable[float]) -> list[str]:
+def decimals(values: Iterable[Any]) -> list[str]:
     """Write numbers as text."""
     return [f"{float(value):.6g}" for value in values]
