@@ -20,7 +20,8 @@ FRAMING = 1 << 20  # bytes that headers may take besides the body, which chunks 
 def bound(answer: BaseHTTPResponse, limit: int) -> None:
     """Let the body of an answer have `limit` bytes; without it, nothing may follow the headers for long."""
     assert isinstance(answer.connection, _Connection)
-    answer.connection.stream.allow(limit)
+    stream = answer.connection.stream
+    stream.limit, stream.left = limit, stream.left + 2 * limit
 
 
 class _Stream(io.RawIOBase):
@@ -30,14 +31,10 @@ class _Stream(io.RawIOBase):
     many seconds a server sends SLOWEST bytes a second in the mean, whatever the size of its answer.
     """
 
-    def __init__(self, raw: io.RawIOBase, sock: Any, timeout: float) -> None:
-        self._raw, self._socket, self._timeout = raw, sock, timeout
-        self._limit = self._left = FRAMING
-        self._patience = PATIENCE * timeout
-
-    def allow(self, limit: int) -> None:
-        self._limit = limit
-        self._left += 2 * limit
+    def __init__(self, raw: io.RawIOBase, sock: Any) -> None:
+        self._raw, self._socket, self._timeout = raw, sock, sock.gettimeout()
+        self.limit = self.left = FRAMING
+        self._patience = PATIENCE * self._timeout
 
     def readable(self) -> bool:
         return True
@@ -50,25 +47,21 @@ class _Stream(io.RawIOBase):
         try:
             count: int | None = self._raw.readinto(buffer)
         except TimeoutError:
-            if self._patience < self._timeout:
-                raise _slow() from None
-            raise
+            if self._patience >= self._timeout:
+                raise
+            count = None
         self._patience += (count or 0) / SLOWEST - (time.monotonic() - start)
         self._patience = min(self._patience, PATIENCE * self._timeout)
-        self._left -= count or 0
-        if self._patience <= 0:
-            raise _slow()
-        if self._left < 0:
-            raise ExcessError(self._limit)
+        self.left -= count or 0
+        if count is None or self._patience <= 0:
+            raise RefusedError(f"it sends less than {SLOWEST:,} bytes a second", passing=True)
+        if self.left < 0:
+            raise ExcessError(self.limit)
         return count
 
     def close(self) -> None:
         self._raw.close()
         super().close()
-
-
-def _slow() -> RefusedError:
-    return RefusedError(f"it sends less than {SLOWEST:,} bytes a second", passing=True)
 
 
 class _Connection(HTTPConnection):
@@ -78,8 +71,7 @@ class _Connection(HTTPConnection):
 
     def response_class(self, sock: Any, **options: Any) -> http.client.HTTPResponse:  # type: ignore[override]
         answer = http.client.HTTPResponse(sock, **options)
-        raw = answer.fp.detach()  # type: ignore[attr-defined]  # the buffer that makefile() makes
-        self.stream = _Stream(raw, sock, float(self.timeout))
+        self.stream = _Stream(answer.fp.detach(), sock)  # the raw file in the buffer that makefile() makes
         answer.fp = io.BufferedReader(self.stream)
         return answer
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from http.client import HTTPException, InvalidURL
+from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -23,6 +25,10 @@ REDIRECTS = 5
 PIECE = 1 << 18  # bytes that are read at once
 NOTE = 1 << 16  # bytes of a redirect's body that are worth reading to keep the connection
 KEPT = 64  # connections to one server that wait for the next request
+#: urllib3 neither retries nor follows: retry.py resumes where an answer broke off, and redirects are checked first.
+AS_IT_COMES: dict[str, Any] = dict.fromkeys(
+    ("retries", "redirect", "preload_content", "decode_content", "enforce_content_length"), False
+)
 
 
 @contextmanager
@@ -37,7 +43,15 @@ def get(
     for _ in range(REDIRECTS + 1):
         with _refusals():
             address = _canonical(address)
-            answer = _ask(address, headers, timeout or TIMEOUT)
+            if not re.match("https?://[^/?#]", address):
+                raise ValueError(f"{address!r} is no http(s) address")
+            answer = _manager(_proxy(address), os.getpid()).urlopen(
+                "GET",
+                address,
+                headers={"User-Agent": "convworks", **headers},
+                timeout=timeout or TIMEOUT,
+                **AS_IT_COMES,
+            )
         try:
             bound(answer, limit)
             location = answer.get_redirect_location()
@@ -107,23 +121,6 @@ def _canonical(address: str) -> str:
     return parse_url(address).url
 
 
-def _ask(address: str, headers: Mapping[str, str], timeout: float) -> BaseHTTPResponse:
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{address!r} is no http(s) address")
-    return _manager(_proxy(address), os.getpid()).urlopen(
-        "GET",
-        address,
-        headers={"User-Agent": "convworks", **headers},
-        timeout=timeout,
-        retries=False,  # by retry.py, which resumes; and what moved an answer is checked above
-        redirect=False,
-        preload_content=False,
-        decode_content=False,
-        enforce_content_length=False,
-    )
-
-
 def _proxy(address: str) -> str:
     """Return the address of the proxy that the environment names for a host, or nothing."""
     parts = urlsplit(address)
@@ -133,14 +130,11 @@ def _proxy(address: str) -> str:
 
 @cache
 def _manager(proxy: str, process: int) -> PoolManager:
-    """Return the connections by way of a proxy; a forked child must not talk over its parent's."""
-    if proxy:
-        parts = urlsplit(proxy)
-        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username is not None else None
-        # Its bytes are those of UTF-8.
-        credentials = make_headers(proxy_basic_auth=user.encode().decode("latin-1")) if user is not None else {}
-        manager: PoolManager = ProxyManager(proxy, proxy_headers=credentials, maxsize=KEPT)
-    else:
-        manager = PoolManager(maxsize=KEPT)
+    """Return the connections by way of a proxy, or none; a forked child must not talk over its parent's."""
+    user, password = urlsplit(proxy).username, urlsplit(proxy).password or ""
+    # urllib3 takes Latin-1; what is sent is UTF-8.
+    login = None if user is None else f"{unquote(user)}:{unquote(password)}".encode().decode("latin-1")
+    credentials = make_headers(proxy_basic_auth=login)
+    manager = ProxyManager(proxy, proxy_headers=credentials, maxsize=KEPT) if proxy else PoolManager(maxsize=KEPT)
     manager.pool_classes_by_scheme = {"http": Pool, "https": SecurePool}
     return manager
