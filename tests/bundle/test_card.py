@@ -19,7 +19,8 @@ NAMES = st.lists(
 
 def described(classes: list[str], source: str = "photos", recipe: str = "folder/default") -> dict[str, Any]:
     return {
-        "format": 1,
+        "format": 4,
+        "task": {"name": "classification"},
         "model": {"name": "resnet20_x"},
         "preprocessing": {"size": [32, 32], "channels": 3, "fit": "crop", "mean": [0.5], "std": [0.5]},
         "classes": classes,

@@ -36,7 +36,7 @@ def test_the_parts_of_several_processes_are_the_batches_of_one(processes: int, b
     whole, parts = found(Part()), [found(Part(rank, processes)) for rank in range(processes)]
     for batch, *pieces in zip(whole, *parts, strict=True):
         assert torch.equal(torch.cat([piece.images for piece in pieces]), batch.images)
-        assert torch.equal(torch.cat([piece.labels for piece in pieces]), batch.targets)
+        assert torch.equal(torch.cat([piece.targets for piece in pieces]), batch.targets)
         others = [piece.others for piece in pieces if piece.others is not None]
         assert batch.others is not None
         assert torch.equal(torch.cat(others), batch.others)

@@ -16,7 +16,7 @@ from convworks.metrics import classification as metrics
 from convworks.metrics import weighted
 from convworks.metrics.bootstrap import Counts, Values, bootstrap, draws
 from convworks.metrics.ranking import one_against_rest
-from convworks.tasks import intervals
+from convworks.tasks.outcomes import intervals
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
 
 

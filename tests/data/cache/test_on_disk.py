@@ -79,7 +79,7 @@ def test_batches_are_those_of_memory(split: Split, workers: int | None) -> None:
     ]
     for one, other in zip(*made, strict=True):
         assert torch.equal(one.images, other.images)
-        assert torch.equal(one.labels, other.labels)
+        assert torch.equal(one.targets, other.targets)
 
 
 def test_an_entry_that_is_removed_is_read_on(split: Split, place: Path) -> None:

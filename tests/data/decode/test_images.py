@@ -58,7 +58,7 @@ def digest(given: Samples, config: AugmentConfig, *, workers: int, of: int = 1, 
     found = hashlib.sha256()
     for parts in zip(*ranks, strict=True):
         found.update(torch.cat([part.images for part in parts]).contiguous().numpy().tobytes())
-        found.update(torch.cat([part.labels for part in parts]).numpy().tobytes())
+        found.update(torch.cat([part.targets for part in parts]).numpy().tobytes())
     return found.hexdigest()
 
 
