@@ -29,7 +29,7 @@ from convworks.data.sources.open import open_source
 from convworks.data.sources.unlabelled import divide_unlabelled, without_labels
 from convworks.data.split.stratify import choose_share
 from convworks.recipes import recipe
-from convworks.report.reconstruction_page import lecture
+from convworks.report.reconstruction_drawings import lecture
 from convworks.training.run import train as run
 
 RATES = (0.05, 0.1)

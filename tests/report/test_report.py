@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convworks.report.page import duration
+from convworks.pages.numbers import duration
 from convworks.report.report import ReportContent, write_report
 from convworks.tasks.classification import Predictions
 from convworks.tasks.summary import summary

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
+from markupsafe import Markup
 
 from convworks.config import to_json
 from convworks.csv_files import write_csv
@@ -173,7 +174,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predi
         title=f"{len(rows)}-fold cross-validation of {experiment.config.recipe}",
         value=first,
         words=[
-            f"95 % interval <b>{low:.2%} to {high:.2%}</b>",
+            Markup("95 % interval <b>{:.2%} to {:.2%}</b>").format(low, high),
             f"{said} over all {pooled['n']:,} images, each by the network that did not train on it.",
             *([CHOSEN] if experiment.config.training.kept == "best" else []),
         ],

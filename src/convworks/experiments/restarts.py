@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from convworks.data.decode.damaged import leave_out
 from convworks.data.sources.open import open_source
 from convworks.data.split.folds import divide
@@ -114,13 +116,13 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
     entries = [(run["name"], *scored(run[shown])) for run in rows]
     entries.append(("ensemble", *scored(all_of_them)))
     header = ("run", *(f"{split} {metric}" for split in together), "best epoch", "training time")
+    deviation = f", standard deviation {100 * found['sd']:.2f} points" if found["sd"] is not None else ""
     content = Content(
         title=f"{len(rows)} restarts of {experiment.config.recipe}",
         value=found["mean"],
         words=[
-            f"Mean {metric} of {len(rows)} runs on the <b>{shown}</b> split"
-            + (f", standard deviation {100 * found['sd']:.2f} points." if found["sd"] is not None else "."),
-            f"All together, by the mean of their probabilities: <b>{figure(all_of_them):.2%}</b>.",
+            Markup("Mean {} of {} runs on the <b>{}</b> split{}.").format(metric, len(rows), shown, deviation),
+            Markup("All together, by the mean of their probabilities: <b>{:.2%}</b>.").format(figure(all_of_them)),
             f"The best run, {best}, was chosen on validation; test labels choose nothing.",
         ],
         tiles=tiles,

@@ -12,9 +12,10 @@ from convworks.data.decode.load import Loaded
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Split
 from convworks.inference.surroundings import Surroundings
-from convworks.report.errors_page import Card, Near, Picture
-from convworks.report.mistakes import as_picture, tile_uri, tiny
-from convworks.report.page import percent
+from convworks.pages.errors import Card, Near
+from convworks.pages.numbers import percent
+from convworks.pages.pictures import Thumbnail
+from convworks.report.mistakes import as_picture, thumbnail, tiny
 from convworks.tasks.multi_label import Predicted, SeveralPredictions
 
 #: Longest side of a neighbour's picture, in pixels.
@@ -31,7 +32,7 @@ def make_cards(
 ) -> list[Card]:
     """Return a card for each of the samples shown, with neighbours from row `first` of the surroundings on."""
     large = _pictures(split, shown.tolist(), preprocessing)
-    small: Mapping[int, Picture] = {}
+    small: Mapping[int, Thumbnail] = {}
     if around is not None:
         places = np.unique(around.neighbours.places[first:]).tolist()
         small = _pictures(around.part, places, preprocessing, SMALL)
@@ -54,7 +55,7 @@ def make_cards(
     return cards
 
 
-def _near(around: Surroundings, row: int, pictures: Mapping[int, Picture], true: str, predicted: str) -> list[Near]:
+def _near(around: Surroundings, row: int, pictures: Mapping[int, Thumbnail], true: str, predicted: str) -> list[Near]:
     """Return the neighbours of a row of the surroundings."""
     found, near = around.neighbours, []
     similarities = found.similarities[row].tolist()
@@ -82,8 +83,8 @@ def _told(predictions: Predicted, sample: int) -> tuple[str, str, str, list[int]
 
 def _pictures(
     split: Split, places: Sequence[int], preprocessing: Preprocessing, side: int | None = None
-) -> Mapping[int, Picture]:
-    """Return images of a split as data URIs, at most `side` pixels long, and whether they are tiny."""
+) -> Mapping[int, Thumbnail]:
+    """Return images of a split as thumbnails, at most `side` pixels long."""
     if not places:
         return {}
     opened = open_images(split.select(np.array(places)), preprocessing, always=True)
@@ -93,5 +94,5 @@ def _pictures(
         picture = as_picture(take(images, slice(row, row + 1))[0].permute(1, 2, 0).numpy())
         if side is not None and not tiny(picture):
             picture.thumbnail((side, side))
-        found[place] = (tile_uri(picture), tiny(picture))
+        found[place] = thumbnail(picture)
     return found

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 
 from convworks.data.source import Source
 from convworks.data.sources.split_names import TRAIN
 from convworks.errors import InputError
-from convworks.files import write_bytes
 from convworks.inference.predictor import Predictor
 from convworks.inference.seen import seen
 from convworks.inference.surroundings import Surroundings, surroundings
 from convworks.metrics.label_errors import LabelErrors, label_errors
-from convworks.report import errors_page
+from convworks.pages import errors
+from convworks.pages.blocks import Link, write_page
+from convworks.pages.errors import Card, Group
 from convworks.report.errors_cards import make_cards
-from convworks.report.errors_page import Card, Group
 from convworks.report.label_errors import write_label_errors
-from convworks.report.report import PAGE
 from convworks.tasks.classification import Predictions
 from convworks.tasks.multi_label import Predicted
 
@@ -35,10 +34,6 @@ SUSPECTED = (
     "The neighbours are near in the eyes of the same network: they show what it took the image for."
 )
 LEARNT = " The network was trained on these images and has learnt errors of their labels too: few are found here."
-KEY = (
-    '<ul class="key"><li><i class="as-predicted"></i>neighbour of the predicted class</li>'
-    '<li><i class="as-true"></i>of the labelled class</li><li><i></i>of another</li></ul>'
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +98,15 @@ def write_errors(
     learnt = seen([predictor.bundle.record for predictor in predictors], source, predictions.split) == TRAIN
     groups = _groups(predictions, found, cards, len(suspects), len(others), learnt=learnt)
     first = _headline(predictions, found, len(shown), around, why, len(predictors))
-    _write(files, title, first + errors_page.class_filter(groups, predictions.classes), groups)
+    write_page(
+        files.page,
+        title=title,
+        headline=first + errors.class_filter(groups, predictions.classes),
+        sections=errors.sections(groups),
+        styles=("report.css", "errors.css"),
+        before=[Link(href="report.html", text="← Report")],
+        beside=("report.html", *files.names[1:]),
+    )
     return files
 
 
@@ -157,7 +160,7 @@ def _which(shown: int, of: int) -> str:
 
 def _headline(
     predictions: Predicted, found: LabelErrors | None, shown: int, around: Surroundings | None, why: str, networks: int
-) -> str:
+) -> Markup:
     """Say how many errors there are and where the neighbours come from."""
     n, wrong = len(predictions.names), int((~predictions.correct).sum())
     facts = [("Mistakes", f"{wrong:,} of {n:,}"), ("Shown here", f"{shown:,}")]
@@ -167,7 +170,7 @@ def _headline(
     else:
         said.append("Which images are perhaps mislabelled is only asked where each shows one class.")
     if around is None:
-        return errors_page.headline(facts, said)
+        return errors.headline(facts, said)
     references, split = len(around.part), around.split
     rest = " but itself" if split == predictions.split else ""
     which = f"all {references:,} {split} images"
@@ -178,18 +181,4 @@ def _headline(
     many = f", the mean over {networks} networks" if networks > 1 else ""
     count = around.neighbours.places.shape[1]
     said.append(f"Beside each error its {count} nearest of {which}{rest}: {how}{many}, the nearest first.")
-    return errors_page.headline(facts, said, KEY)
-
-
-def _write(files: ErrorFiles, title: str, first: str, groups: Sequence[Group]) -> None:
-    styles = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("report.css", "errors.css")]
-    links = ['<a href="report.html">← Report</a>']
-    links += [f'<a href="#{group.anchor}">{group.title}</a>' for group in groups]
-    html = PAGE.substitute(
-        title=escape(title),
-        style="".join(styles),
-        links=" ".join(links),
-        sections=first + errors_page.groups_html(groups),
-        beside=", ".join(("report.html", *files.names[1:])),
-    )
-    write_bytes(files.page, html.encode("utf-8", "replace"))
+    return errors.headline(facts, said, key=True)

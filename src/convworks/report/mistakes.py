@@ -11,6 +11,7 @@ from PIL import Image
 from convworks.charts.drawing import PALETTE
 from convworks.charts.lettering import Style, fit, shorten, shown, write
 from convworks.charts.raster import DENSITY, data_uri, png_bytes
+from convworks.pages.pictures import Thumbnail
 from convworks.tasks.multi_label import Predicted, SeveralPredictions
 
 #: At most so many mistakes are shown.
@@ -42,6 +43,11 @@ def tile_uri(picture: Image.Image) -> str:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=88)
     return data_uri(file.getvalue(), "jpeg")
+
+
+def thumbnail(picture: Image.Image) -> Thumbnail:
+    """Return a picture as the page shows it."""
+    return Thumbnail(uri=tile_uri(picture), pixelated=tiny(picture))
 
 
 def errors(predictions: Predicted, samples: list[int], pictures: list[Image.Image]) -> bytes:

@@ -4,53 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
+from markupsafe import Markup
 
 from convworks.charts import confusion as figures
 from convworks.charts import ranking as ranking_figure
 from convworks.charts.curves import curves
 from convworks.charts.raster import to_png
-from convworks.charts.svg import to_svg
 from convworks.files import write_bytes
 from convworks.metrics.classification import calibration, confusion_matrix
 from convworks.metrics.ranking import asked, one_against_rest
 from convworks.metrics.slices import Slices
-from convworks.report import mistakes, page, reconstruction_page, slice_page
-from convworks.report import multi_label_page as several_page
+from convworks.pages import blocks, classification, multi_label, reconstruction
+from convworks.pages.blocks import Link, Section
+from convworks.pages.ranking import ranking_words
+from convworks.pages.slices import NOTE, slices_table
+from convworks.pages.tables import values_table
+from convworks.report import mistakes, reconstruction_drawings
 from convworks.tasks.classification import Predictions
-from convworks.tasks.multi_label import Predicted, SeveralPredictions
+from convworks.tasks.multi_label import THRESHOLD, Predicted, SeveralPredictions
 from convworks.tasks.reconstruction import Reconstructions
 from convworks.tasks.summary import summary
 
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>$title</title>
-<style>
-$style</style>
-</head>
-<body>
-<main>
-<header>
-<p>convworks report</p>
-<h1>$title</h1>
-</header>
-<nav>$links</nav>
-$sections<footer>One file, no connections: it can be copied, mailed and printed.
-Beside it: $beside.</footer>
-</main>
-</body>
-</html>
-""")
 CURVES = "Blue: the validation split, its best value marked. Grey: the training images, as the network met them."
 CONFUSION = "Rows are the true classes, columns the predicted ones: a perfect network fills only the diagonal."
 CLASSES = (
@@ -64,6 +43,7 @@ ANSWERS = (
     "The lowest average precision (AP) first, the area below precision over recall. Found, missed and wrong count "
     "images at a probability of 0.5."
 )
+HINT = Markup("Every field can be changed with <code>--set name=value</code>.")
 EXAMPLES = "Spread evenly over the split: as they are, and what the network made of them."
 #: Pages that may lie beside this one, and what the links to them say.
 PAGES = {"errors.html": "Errors and their neighbours"}
@@ -128,49 +108,50 @@ def write_report(folder: Path, content: ReportContent) -> Path:
         write_bytes(folder / "curves.png", to_png(training))
         pictures = ("curves.png", *pictures)
     sections = [
-        _part("facts", "At a glance", "", page.tiles(content.facts) if content.facts else ""),
-        _part("curves", "Training", CURVES, _wide(to_svg(training)) if training is not None else ""),
+        Section(anchor="facts", title="At a glance", body=blocks.tiles(content.facts)),
+        Section(anchor="curves", title="Training", note=CURVES, body=blocks.wide(training) if training else Markup()),
         *own[:-1],
-        *([_part("slices", "Slices", slice_page.NOTE, slice_page.table(content.slices))] if content.slices else []),
+        Section(
+            anchor="slices",
+            title="Slices",
+            note=NOTE,
+            body=slices_table(content.slices) if content.slices else Markup(),
+        ),
         *own[-1:],
         *_background(content),
     ]
-    sections = [section for section in sections if section[2]]
-    html = PAGE.substitute(
-        title=escape(content.title),
-        style=Path(__file__).with_name("report.css").read_text(encoding="utf-8"),
-        links=" ".join(
-            [
-                *(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in sections),
-                *(f'<a href="{name}">{title} →</a>' for name, title in PAGES.items() if name in content.beside),
-            ]
-        ),
-        sections=first + "".join(html for _, _, html in sections),
-        beside=", ".join(_linked(name) for name in (*pictures, "predictions.csv", *content.beside)),
+    links = {name: Link(href=name, text=f"{title} →") for name, title in PAGES.items() if name in content.beside}
+    return blocks.write_page(
+        folder / "report.html",
+        title=content.title,
+        headline=first,
+        sections=sections,
+        after=[*links.values()],
+        beside=[
+            Link(href=name, text=name) if name in links else name
+            for name in (*pictures, "predictions.csv", *content.beside)
+        ],
     )
-    path = folder / "report.html"
-    # A file name that is not UTF-8 shows a question mark for each odd byte.
-    write_bytes(path, html.encode("utf-8", "replace"))
-    return path
 
 
-Part = tuple[str, str, str]
 #: What comes first on the page, its own sections, and the pictures that were written beside it.
-Told = tuple[str, list[Part], tuple[str, ...]]
+Told = tuple[Markup, list[Section], tuple[str, ...]]
 
 
 def _made(folder: Path, content: ReportContent, found: Reconstructions) -> Told:
     """Tell of images that were made, and write them as pictures."""
     corrupted = found.corruption is not None
-    first = reconstruction_page.headline(found, summary(found), chosen=content.chosen, note=content.note)
+    first = reconstruction.headline(
+        summary(found), split=found.split, errors=found.errors, chosen=content.chosen, note=content.note
+    )
     own = []
     for anchor, title, words, pictures in (
         ("reconstructions", "Reconstructions", EXAMPLES, found.examples),
         ("worst", "Worst reconstructions", "Those of the highest squared error.", found.worst),
     ):
-        drawn = reconstruction_page.drawing(pictures, corrupted=corrupted)
+        drawn = reconstruction_drawings.drawing(pictures, corrupted=corrupted)
         write_bytes(folder / f"{anchor}.png", to_png(drawn))
-        own.append(_part(anchor, title, words, _wide(to_svg(drawn))))
+        own.append(Section(anchor=anchor, title=title, note=words, body=blocks.wide(drawn)))
     return first, own, ("reconstructions.png", "worst.png")
 
 
@@ -181,51 +162,74 @@ def _answered(folder: Path, content: ReportContent, predictions: Predicted) -> T
 
     write_bytes(folder / "errors.png", mistakes.errors(predictions, worst, pictures))
 
-    uris = [(mistakes.tile_uri(picture), mistakes.tiny(picture)) for picture in pictures]
+    thumbnails = [mistakes.thumbnail(picture) for picture in pictures]
     chosen, note, found = content.chosen, content.note, content.figures or summary(predictions)
     ranked = _ranking(folder, predictions)
     if isinstance(predictions, SeveralPredictions):
-        first = several_page.headline(predictions, found, chosen=chosen, note=note)
+        first = multi_label.headline(
+            found,
+            split=predictions.split,
+            classes=len(predictions.classes),
+            threshold=THRESHOLD,
+            chosen=chosen,
+            note=note,
+        )
+        table = multi_label.class_table(
+            predictions.probabilities, predictions.labels, predictions.predicted, predictions.classes
+        )
+        grid = multi_label.mistakes_grid(
+            thumbnails,
+            names=[predictions.names[i] for i in worst],
+            true=[predictions.true_names(i) for i in worst],
+            predicted=[predictions.predicted_names(i) for i in worst],
+            losses=[float(predictions.losses[i]) for i in worst],
+        )
         own = [
-            _part("classes", "Classes", ANSWERS, several_page.class_table(predictions)),
+            Section(anchor="classes", title="Classes", note=ANSWERS, body=table),
             *ranked,
-            _mistakes(predictions, worst, several_page.mistakes_grid(predictions, worst, uris), WRONG_ANSWERS),
+            _mistakes(predictions, worst, grid, WRONG_ANSWERS),
         ]
     else:
-        first = page.headline(predictions, found, chosen=chosen, note=note)
+        first = classification.headline(
+            found,
+            split=predictions.split,
+            wrong=int((~predictions.correct).sum()),
+            classes=len(predictions.classes),
+            chosen=chosen,
+            note=note,
+        )
+        grid = classification.mistakes_grid(
+            worst,
+            thumbnails,
+            names=predictions.names,
+            classes=predictions.classes,
+            labels=predictions.labels,
+            probabilities=predictions.probabilities,
+        )
         own = [
             *_classes(folder, predictions),
             *ranked,
             _calibration(predictions),
-            _mistakes(predictions, worst, page.mistakes_grid(predictions, worst, uris), WRONG_CLASSES),
+            _mistakes(predictions, worst, grid, WRONG_CLASSES),
         ]
     several = isinstance(predictions, SeveralPredictions)
     return first, own, (*(() if several else ("confusion.png",)), *(["ranking.png"] if ranked else []), "errors.png")
 
 
-def _linked(name: str) -> str:
-    return f'<a href="{name}">{name}</a>' if name in PAGES else name
-
-
-def _part(anchor: str, title: str, note: str, body: str) -> Part:
-    """Return anchor, title and HTML of a section; an empty body leaves the section out."""
-    return anchor, title, page.section(anchor, title, note, body) if body else ""
-
-
-def _classes(folder: Path, predictions: Predictions) -> list[Part]:
+def _classes(folder: Path, predictions: Predictions) -> list[Section]:
     """Tell of the classes and which are taken for which; that is also written as confusion.png."""
     matrix = confusion_matrix(predictions.labels, predictions.predicted, len(predictions.classes))
     drawing = figures.confusion(matrix, predictions.classes)
     write_bytes(folder / "confusion.png", to_png(drawing))
-    layout = "beside" if len(predictions.classes) <= figures.ANNOTATED else "stacked"
-    confusion = _two(layout, to_svg(drawing), page.pairs_table(matrix, predictions.classes))
+    confusion = classification.confusion(drawing, matrix, predictions.classes)
+    classes = classification.class_table(matrix, predictions.classes)
     return [
-        _part("confusion", "Confusion", CONFUSION, confusion),
-        _part("classes", "Classes", CLASSES, page.class_table(matrix, predictions.classes)),
+        Section(anchor="confusion", title="Confusion", note=CONFUSION, body=confusion),
+        Section(anchor="classes", title="Classes", note=CLASSES, body=classes),
     ]
 
 
-def _ranking(folder: Path, predictions: Predicted) -> list[Part]:
+def _ranking(folder: Path, predictions: Predicted) -> list[Section]:
     """Tell how well the probabilities put each class before the others; that is also written as ranking.png."""
     k = len(predictions.classes)
     if isinstance(predictions, SeveralPredictions):
@@ -238,48 +242,42 @@ def _ranking(folder: Path, predictions: Predicted) -> list[Part]:
         return []
     drawing = ranking_figure.draw(found)
     write_bytes(folder / "ranking.png", to_png(drawing))
-    body = _wide(to_svg(drawing)) + ranking_figure.words(found)
-    return [_part("ranking", "ROC and precision-recall", "", body)]
+    body = blocks.wide(drawing) + ranking_words(found)
+    return [Section(anchor="ranking", title="ROC and precision-recall", body=body)]
 
 
-def _calibration(predictions: Predictions) -> Part:
+def _calibration(predictions: Predictions) -> Section:
     bins = calibration(predictions.probabilities, predictions.labels)
-    body = _two("beside", to_svg(figures.calibration(bins)), page.calibration_words(bins))
-    return _part("calibration", "Calibration", "Can the probabilities be believed?", body)
+    body = blocks.two("beside", figures.calibration(bins), classification.calibration_words(bins))
+    return Section(anchor="calibration", title="Calibration", note="Can the probabilities be believed?", body=body)
 
 
-def _mistakes(predictions: Predicted, worst: Sequence[int], grid: str, words: str) -> Part:
+def _mistakes(predictions: Predicted, worst: Sequence[int], grid: Markup, words: str) -> Section:
     wrong = int((~predictions.correct).sum())
     note, body = "", grid
     if not wrong:
-        body = f"<p>No mistakes: every sample of the {escape(predictions.split)} split is right.</p>"
+        body = blocks.paragraphs([f"No mistakes: every sample of the {predictions.split} split is right."])
     elif not worst:
-        body = f"<p>The mistakes ({wrong:,}) are in predictions.csv; this report was written without images.</p>"
+        body = blocks.paragraphs(
+            [f"The mistakes ({wrong:,}) are in predictions.csv; this report was written without images."]
+        )
     else:
         which = f"All {wrong}" if len(worst) == wrong else f"{len(worst)} of {wrong:,}"
         note = f"{which}, {words}"
-    return _part("mistakes", "Worst mistakes", note, body)
+    return Section(anchor="mistakes", title="Worst mistakes", note=note, body=body)
 
 
-def _background(content: ReportContent) -> list[Part]:
+def _background(content: ReportContent) -> list[Section]:
     """Return the sections on how the run was made: configuration, machine, time, commands."""
-    settings = page.values_table(content.configuration) if content.configuration else ""
-    folded = f"<details><summary>Show all settings</summary>{settings}</details>" if settings else ""
-    named = (("To repeat this", content.command), ("To go on", content.next_command))
-    commands = "".join(f"<h3>{name}</h3><pre>{escape(command)}</pre>" for name, command in named if command)
-    environment = page.values_table(content.environment) if content.environment else ""
-    hint = "Every field can be changed with <code>--set name=value</code>."
+    settings = blocks.folded("Show all settings", values_table(content.configuration))
+    commands = [("To repeat this", content.command), ("To go on", content.next_command)]
     return [
-        _part("configuration", "Configuration", hint, folded),
-        _part("environment", "Hardware and versions", "", environment),
-        _part("time", "Time", "", page.times(content.seconds) if content.seconds else ""),
-        _part("commands", "Commands", "", commands),
+        Section(anchor="configuration", title="Configuration", note=HINT, body=settings),
+        Section(anchor="environment", title="Hardware and versions", body=values_table(content.environment)),
+        Section(anchor="time", title="Time", body=blocks.times(content.seconds)),
+        Section(
+            anchor="commands",
+            title="Commands",
+            body=blocks.commands([(name, command) for name, command in commands if command]),
+        ),
     ]
-
-
-def _wide(figure: str) -> str:
-    return f'<div class="wide">{figure}</div>'
-
-
-def _two(layout: str, left: str, right: str) -> str:
-    return f'<div class="{layout}"><div>{left}</div><div>{right}</div></div>'
