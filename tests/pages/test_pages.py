@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import torch
 from jinja2 import UndefinedError
 from markupsafe import Markup
 
+import convworks
 from convworks.bundle.bundle import Bundle
 from convworks.charts.drawing import Drawing, Text
 from convworks.data.config import DataConfig, Gaussian
@@ -199,6 +201,22 @@ def test_a_page_is_well_formed_and_no_name_is_a_tag(tmp_path: Path, kind: str) -
     assert "&amp;lt;" not in html  # nothing is escaped twice
     assert "&lt;section" not in html  # nor what is HTML already
     assert HOSTILE in " ".join(checker.words)
+
+
+def test_nothing_but_constants_is_markup() -> None:
+    """An f-string in Markup() would not be escaped; what charts/svg.py draws and what a template gives are."""
+    package = Path(str(convworks.__file__)).parent
+    written = {
+        (str(file.relative_to(package)), ast.unparse(call.args[0]))
+        for file in package.rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "Markup" and call.args
+        if not isinstance(call.args[0], ast.Constant)
+    }
+    assert {file: {text for other, text in written if other == file} for file, _ in written} == {
+        "pages/render.py": {"_environment().get_template(template).render(values)"},
+        "pages/blocks.py": {"to_svg(drawing)", "Path(__file__).with_name(name).read_text(encoding='utf-8')"},
+    }
 
 
 def test_what_a_template_names_must_be_given() -> None:
