@@ -22,6 +22,7 @@ from safetensors.numpy import load_file
 
 import convworks
 from convworks.charts.raster import to_png
+from convworks.charts.reconstructions import lecture
 from convworks.config import assignment, override
 from convworks.data.config import DataConfig
 from convworks.data.source import Source, Split
@@ -29,7 +30,6 @@ from convworks.data.sources.open import open_source
 from convworks.data.sources.unlabelled import divide_unlabelled, without_labels
 from convworks.data.split.stratify import choose_share
 from convworks.recipes import recipe
-from convworks.report.reconstruction_page import lecture
 from convworks.training.run import train as run
 
 RATES = (0.05, 0.1)

@@ -13,7 +13,6 @@ from convworks.errors import InputError
 from convworks.metrics import classification as metrics
 from convworks.metrics import multi_label as several_metrics
 from convworks.metrics import ranking
-from convworks.tasks.outcomes import intervals
 from convworks.tasks.outcomes.classification import Predictions
 
 CASES = 200

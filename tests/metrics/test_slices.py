@@ -11,7 +11,7 @@ from scipy import stats
 from convworks.errors import InputError
 from convworks.metrics.classification import wilson_interval
 from convworks.metrics.slices import difference_interval, holm, match, read_column, slices
-from convworks.report.slice_page import table
+from convworks.pages.slices import slices_table
 
 
 def test_every_value_is_compared_with_the_rest() -> None:
@@ -59,7 +59,7 @@ def test_one_value_has_no_rest() -> None:
 
 def test_the_table_of_the_page_escapes_and_counts_what_is_not_named() -> None:
     found = slices("<site>", ["<b>", "x", None], np.array([True, False, True]))
-    html = table(found)
+    html = slices_table(found)
     assert "&lt;b&gt;" in html
     assert "&lt;site&gt;" in html
     assert "does not name 1 images" in html

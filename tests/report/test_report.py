@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convworks.report.page import duration
 from convworks.report.report import ReportContent, write_report
 from convworks.tasks.outcomes.classification import Predictions
 
@@ -187,13 +186,6 @@ def test_awkward_names_are_escaped(tmp_path: Path) -> None:
     html, words = written(tmp_path, ReportContent(title="$title", predictions=example(4, 99, names=names), image=noise))
     assert "<script>" not in html
     assert all(name in words for name in names)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.5, "0.50 s"), (12.34, "12.3 s"), (61, "1 min 1 s"), (7300, "2 h 1 min")]
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_nothing_imports_torch_or_matplotlib() -> None:

@@ -1,10 +1,9 @@
-"""The receiver operating characteristic and precision over recall as one drawing, and what it says in words."""
+"""The receiver operating characteristic and precision over recall as one drawing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
@@ -64,10 +63,10 @@ def ranking(
 def draw(found: Ranking) -> Drawing:
     """Draw both kinds of curve side by side, with a key: a curve a class, or their mean where there are many."""
     lines = _lines(found)
-    zoom = _zoom(found)
-    left = Panel(left=LEFT, top=TOP, width=SIDE, height=SIDE, x=(0, zoom), y=(1 - zoom, 1))
-    right = Panel(left=LEFT + SIDE + GAP, top=TOP, width=SIDE, height=SIDE, x=(1 - zoom, 1), y=(1 - zoom, 1))
-    corner = "" if zoom == 1 else ", the corner"
+    extent = zoom(found)
+    left = Panel(left=LEFT, top=TOP, width=SIDE, height=SIDE, x=(0, extent), y=(1 - extent, 1))
+    right = Panel(left=LEFT + SIDE + GAP, top=TOP, width=SIDE, height=SIDE, x=(1 - extent, 1), y=(1 - extent, 1))
+    corner = "" if extent == 1 else ", the corner"
     shapes: list[Shape] = []
     for panel, title, below in (
         (left, f"True positives{corner}", "false positive rate"),
@@ -79,7 +78,7 @@ def draw(found: Ranking) -> Drawing:
             value = panel.x[0] + share * (panel.x[1] - panel.x[0])
             shapes.append(remark(panel.across(value), panel.top + SIDE + 13, f"{round(100 * value, 6):g} %"))
         shapes.append(remark(panel.left + SIDE / 2, panel.top + SIDE + 31, below))
-    if zoom == 1:
+    if extent == 1:
         shapes.append(
             Line(points=((left.across(0), left.up(0)), (left.across(1), left.up(1))), stroke="muted", dashed=True)
         )
@@ -104,7 +103,7 @@ def _lines(found: Ranking) -> list[Drawn]:
     return list(rows)
 
 
-def _zoom(found: Ranking) -> float:
+def zoom(found: Ranking) -> float:
     """Return how much of the axes is drawn: all, or a corner that all curves pass through."""
     return next((corner for corner in CORNERS if _within(found, corner)), 1.0)
 
@@ -151,26 +150,3 @@ def _key(lines: Sequence[Drawn], left: Number) -> list[Shape]:
         for (x, _), value in zip(ends, values, strict=True):
             shapes.append(Text(x=x, y=y, text=f"{value:.4f}", size=12, anchor="end"))
     return shapes
-
-
-def words(found: Ranking) -> str:
-    """Say what the curves show, how the classes were averaged, and which of them had to be left out."""
-    area, precision = float(found.areas.mean()), float(found.average_precisions.mean())
-    lowest = int(found.average_precisions.argmin())
-    many = f"{len(found.classes):,} classes"
-    of = "" if len(found.classes) == 1 else f"On average over the {many}, each against the rest, "
-    said = [
-        f"<p>{of + 'the' if of else 'The'} area below the ROC curve is <b>{area:.4f}</b>: so likely is it that "
-        f"an image of {'a class' if of else escape(found.classes[0])} gets a higher probability of it than another. "
-        f"Average precision, the area below the other curve, is <b>{precision:.4f}</b>.</p>"
-    ]
-    if of:
-        least = f"{escape(found.classes[lowest])} ({found.average_precisions[lowest]:.4f})"
-        said[0] = said[0].removesuffix("</p>") + f" The lowest average precision has <b>{least}</b>.</p>"
-    if absent := found.total - len(found.classes):
-        said.append(
-            f"<p>Left out: {absent:,} of {found.total:,} classes, without images that are of it, or that are not.</p>"
-        )
-    if _zoom(found) == 1:
-        said[0] = said[0].removesuffix("</p>") + " Dashed: what guessing reaches.</p>"
-    return "".join(said)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
+from markupsafe import Markup
 
 from convworks.config import to_json
 from convworks.csv_files import write_csv
@@ -22,9 +23,9 @@ from convworks.experiments.members import answers
 from convworks.experiments.page import Content, write_page
 from convworks.experiments.record import Experiment, absolute, extended, opened, read, write
 from convworks.experiments.runs import carry_out_all, row
-from convworks.experiments.spread import spread, told
+from convworks.experiments.spread import spread, written
 from convworks.experiments.views import overlaid, scored, scores
-from convworks.metrics.spec import BALANCED_ACCURACY, MACRO_F1, headline, headline_value
+from convworks.metrics.spec import BALANCED_ACCURACY, MACRO_F1, headline, headline_value, written_headline
 from convworks.tasks.registry import task_of
 from convworks.tasks.task import Known, Pooled
 from convworks.training.config import RunConfig
@@ -166,19 +167,24 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predi
         run["name"]: [(float(row["epoch"]), headline_value(row, "validation_")) for row in history(place / run["name"])]
         for run in rows
     }
-    best = max(rows, key=lambda run: headline_value(run["validation"]))["name"]
+    best = max(rows, key=lambda run: metric.sign * headline_value(run["validation"]))["name"]
     content = Content(
         title=f"{len(rows)}-fold cross-validation of {experiment.config.recipe}",
         value=first,
+        percent=metric.unit == "share",
         words=[
-            f"95 % interval <b>{low:.2%} to {high:.2%}</b>",
+            *(
+                [Markup("95 % interval <b>{} to {}</b>").format(metric.write(low), metric.write(high))]
+                if low < high
+                else []
+            ),
             f"{said} over all {pooled['n']:,} images, each by the network that did not train on it.",
             *([CHOSEN] if experiment.config.training.kept == "best" else []),
         ],
         tiles=[
-            ("Mean of folds", told(found)),
-            ("Lowest fold", f"{found['lowest']:.2%}"),
-            ("Highest fold", f"{found['highest']:.2%}"),
+            ("Mean of folds", written(found, metric)),
+            ("Lowest fold", metric.write(found["lowest"])),
+            ("Highest fold", metric.write(found["highest"])),
             *(
                 (each.heading, each.write(pooled[each.name]))
                 for each in (BALANCED_ACCURACY, MACRO_F1)
@@ -191,15 +197,15 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predi
                 "runs",
                 "Folds",
                 "With 95 % intervals.",
-                scores(entries, [("mean of folds", found["mean"], "blue")]),
+                scores(entries, [("mean of folds", found["mean"], "blue")], metric),
             ),
-            ("curves", "Validation", "Each line is a fold, the highest in blue.", overlaid(lines, best)),
+            ("curves", "Validation", "Each line is a fold, the highest in blue.", overlaid(lines, best, metric)),
         ],
         header=("fold", metric.title, "images", "best epoch", "training time"),
         rows=[
             (
                 run["name"],
-                f"{headline_value(run['validation']):.2%}",
+                written_headline(run["validation"]),
                 f"{run['validation']['n']:,}",
                 str(run["best_epoch"]),
                 f"{run['seconds']:.1f} s",

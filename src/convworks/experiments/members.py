@@ -40,7 +40,8 @@ def ensemble(bundles: Sequence[Path], source: Source, split: str, device: str) -
     total = first.values.copy()
     for outcome in outcomes:
         total += outcome.values
-    return first.with_values(total / np.float32(len(bundles)))
+    mean: Pooled = first.with_values(total / np.float32(len(bundles)))
+    return mean
 
 
 def _decoding(preprocessing: Preprocessing) -> dict[str, object]:

@@ -4,53 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
-from string import Template
-from typing import Any
 
-from convworks import report
-from convworks.charts import confusion as figures
+from markupsafe import Markup
+
 from convworks.charts.drawing import Drawing
-from convworks.charts.svg import to_svg
 from convworks.config import to_json
 from convworks.experiments.record import Experiment
-from convworks.files import write_bytes
-from convworks.metrics.classification import confusion_matrix
-from convworks.report import page
-from convworks.report.multi_label_page import class_table
-from convworks.tasks.outcomes.classification import Predictions
-from convworks.tasks.outcomes.multi_label import LabelSetPredictions
+from convworks.pages import blocks
+from convworks.pages.blocks import Section
+from convworks.pages.tables import Row, table, values_table
+from convworks.tasks.task import Pooled
 
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>$title</title>
-<style>
-$style</style>
-</head>
-<body>
-<main>
-<header>
-<p>convworks $kind</p>
-<h1>$title</h1>
-</header>
-<nav>$links</nav>
-$sections<footer>One file, no connections: it can be copied, mailed and printed. $beside</footer>
-</main>
-</body>
-</html>
-""")
 #: Anchor, heading, a line of explanation, and the figure below it.
 Figure = tuple[str, str, str, Drawing]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What the page tells: a large number with words beside it (HTML), tiles, figures, the table of runs, commands."""
+    """What the page tells: a large number with words beside it, tiles, figures, the table of runs, commands."""
 
     title: str
     value: float
@@ -62,72 +34,49 @@ class Content:
     rows: Sequence[Sequence[str]]
     experiment: Experiment
     commands: Sequence[tuple[str, str]]
-    predictions: Any = None
+    predictions: Pooled | None = None
     predictions_note: str = ""
     beside: str = ""
 
 
-def write_page(place: Path, content: Content) -> Path:
+def write_page(folder: Path, content: Content) -> Path:
     """Write report.html; return its path."""
     experiment = content.experiment
-    sections = [
-        (anchor, title, page.section(anchor, title, escape(note), f'<div class="wide">{to_svg(drawing)}</div>'))
-        for anchor, title, note, drawing in content.figures
-    ]
-    sections.append(("table", "All runs", page.section("table", "All runs", "", _table(content, place))))
-    if content.predictions is not None:
-        anchor, title = (
-            ("classes", "Classes")
-            if isinstance(content.predictions, LabelSetPredictions)
-            else ("confusion", "Confusion")
-        )
-        body = _mistaken(content.predictions)
-        sections.append((anchor, title, page.section(anchor, title, content.predictions_note, body)))
-    settings = page.values_table({**experiment.asked, **to_json(experiment.config)})
-    folded = f"<details><summary>Show all settings</summary>{settings}</details>"
-    sections.append(("settings", "Configuration", page.section("settings", "Configuration", "", folded)))
+    settings = values_table({**experiment.asked, **to_json(experiment.config)})
     commands = [("To repeat this", experiment.command), *content.commands]
-    body = "".join(f"<h3>{name}</h3><pre>{escape(command)}</pre>" for name, command in commands)
-    sections.append(("commands", "Commands", page.section("commands", "Commands", "", body)))
-    html = PAGE.substitute(
-        title=escape(content.title),
+    return blocks.write_page(
+        folder / "report.html",
+        title=content.title,
         kind=experiment.kind,
-        style=Path(str(report.__file__)).with_name("report.css").read_text(encoding="utf-8"),
-        links=" ".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in sections),
-        sections=_headline(content) + "".join(html for _, _, html in sections),
-        beside=escape(f"Beside it: {content.beside}.") if content.beside else "",
+        headline=_headline(content),
+        sections=[
+            *(
+                Section(anchor=anchor, title=title, note=note, body=blocks.wide(drawing))
+                for anchor, title, note, drawing in content.figures
+            ),
+            Section(anchor="table", title="All runs", body=_table(content, folder)),
+            *([content.predictions.overview(content.predictions_note)] if content.predictions is not None else []),
+            Section(anchor="settings", title="Configuration", body=blocks.folded("Show all settings", settings)),
+            Section(anchor="commands", title="Commands", body=blocks.commands(commands)),
+        ],
+        beside=[content.beside] if content.beside else [],
     )
-    path = place / "report.html"
-    write_bytes(path, html.encode("utf-8", "replace"))
-    return path
 
 
-def _headline(content: Content) -> str:
-    large = f"{100 * content.value:.2f}<small>%</small>" if content.percent else f"{content.value:.4g}"
-    said = "".join(f"<p>{words}</p>" for words in content.words)
-    left = f'<div><div class="accuracy">{large}</div>{said}</div>'
-    return f'<section class="headline">{left}{page.tiles(content.tiles)}</section>\n'
+def _headline(content: Content) -> Markup:
+    value, unit = (f"{100 * content.value:.2f}", "%") if content.percent else (f"{content.value:.4g}", "")
+    words, tiles = blocks.paragraphs(content.words), blocks.tiles(content.tiles)
+    return blocks.headline(value, unit=unit, words=words, beside=tiles)
 
 
-def _table(content: Content, place: Path) -> str:
+def _table(content: Content, folder: Path) -> Markup:
     """Tabulate the runs, the first column leading to the report of each that has one."""
-    number = ' class="number"'
-    head = "".join(f'<th scope="col"{number if i else ""}>{escape(name)}</th>' for i, name in enumerate(content.header))
-    body = []
+    rows = []
     for name, *cells in content.rows:
-        first = escape(name)
-        if (place / name / "report.html").is_file():
-            first = f'<a href="{first}/report.html">{first}</a>'
-        numbers = "".join(f"<td{number}>{escape(cell)}</td>" for cell in cells)
-        body.append(f"<tr><td>{first}</td>{numbers}</tr>")
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+        reported = (folder / name / "report.html").is_file()
+        rows.append(Row(cells=(_to_report(name) if reported else name, *cells)))
+    return table(content.header, rows)
 
 
-def _mistaken(predictions: Predictions | LabelSetPredictions) -> str:
-    if isinstance(predictions, LabelSetPredictions):
-        return class_table(predictions)
-    matrix = confusion_matrix(predictions.labels, predictions.predicted, len(predictions.classes))
-    layout = "beside" if len(predictions.classes) <= figures.ANNOTATED else "stacked"
-    drawing = to_svg(figures.confusion(matrix, predictions.classes))
-    pairs = page.pairs_table(matrix, predictions.classes)
-    return f'<div class="{layout}"><div>{drawing}</div><div>{pairs}</div></div>'
+def _to_report(name: str) -> Markup:
+    return Markup('<a href="{0}/report.html">{0}</a>').format(name)

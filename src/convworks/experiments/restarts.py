@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from convworks.data.sources.open import open_source
 from convworks.experiments.command import resume_command
 from convworks.experiments.job import Job, Outcome, make_job
@@ -14,9 +16,9 @@ from convworks.experiments.members import ensemble
 from convworks.experiments.page import Content, write_page
 from convworks.experiments.record import Experiment, absolute, extended, opened, read, write
 from convworks.experiments.runs import carry_out_all, row
-from convworks.experiments.spread import spread, told
+from convworks.experiments.spread import deviation, spread, written
 from convworks.experiments.views import overlaid, scored, scores
-from convworks.metrics.spec import headline, headline_value, spec
+from convworks.metrics.spec import MetricSpec, headline, headline_value, spec, written_headline
 from convworks.tasks.task import Pooled
 from convworks.training.config import RunConfig
 from convworks.training.folder import history
@@ -99,29 +101,32 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
     rows, best = results["runs"], results["best"]
     shown = list(together)[-1]
     found, all_of_them = results[shown], results["ensemble"][shown]
-    tiles = []
+    metric, tiles = headline(all_of_them), []
     for split in together:
         tiles += [
-            (f"Mean on {split}", told(results[split])),
-            (f"Ensemble on {split}", f"{headline_value(results['ensemble'][split]):.2%}"),
+            (f"Mean on {split}", written(results[split], metric)),
+            (f"Ensemble on {split}", written_headline(results["ensemble"][split])),
             (
                 f"Best run ({best}) on {split}",
-                f"{headline_value(next(r for r in rows if r['name'] == best)[split]):.2%}",
+                written_headline(next(run for run in rows if run["name"] == best)[split]),
             ),
         ]
-    curves = _curves(place, rows, best)
+    curves = _curves(place, rows, best, metric)
     lines = [("mean", found["mean"], "blue"), ("ensemble", headline_value(all_of_them), "orange")]
-    metric = headline(all_of_them).title
     entries = [(run["name"], *scored(run[shown])) for run in rows]
     entries.append(("ensemble", *scored(all_of_them)))
-    header = ("run", *(f"{split} {metric}" for split in together), "best epoch", "training time")
+    header = ("run", *(f"{split} {metric.title}" for split in together), "best epoch", "training time")
+    points = " points" if metric.unit == "share" else ""
+    scatter = f", standard deviation {deviation(found['sd'], metric)}{points}" if found["sd"] is not None else ""
     content = Content(
         title=f"{len(rows)} restarts of {experiment.config.recipe}",
         value=found["mean"],
+        percent=metric.unit == "share",
         words=[
-            f"Mean {metric} of {len(rows)} runs on the <b>{shown}</b> split"
-            + (f", standard deviation {100 * found['sd']:.2f} points." if found["sd"] is not None else "."),
-            f"All together, by the mean of their probabilities: <b>{headline_value(all_of_them):.2%}</b>.",
+            Markup("Mean {} of {} runs on the <b>{}</b> split{}.").format(metric.title, len(rows), shown, scatter),
+            Markup("All together, by the mean of their probabilities: <b>{}</b>.").format(
+                written_headline(all_of_them)
+            ),
             f"The best run, {best}, was chosen on validation; test labels choose nothing.",
         ],
         tiles=tiles,
@@ -130,7 +135,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
                 "runs",
                 "Runs",
                 "With 95 % intervals for the number of images.",
-                scores(entries, lines),
+                scores(entries, lines, metric),
             ),
             *([("curves", "Validation", "Each line is a run, the best in blue.", curves)] if curves else []),
         ],
@@ -138,7 +143,7 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
         rows=[
             (
                 run["name"],
-                *(f"{headline_value(run[split]):.2%}" for split in together),
+                *(written_headline(run[split]) for split in together),
                 str(run["best_epoch"]),
                 f"{run['seconds']:.1f} s",
             )
@@ -156,10 +161,10 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
     write_page(place, content)
 
 
-def _curves(place: Path, rows: list[dict[str, Any]], best: str) -> Any:
+def _curves(place: Path, rows: list[dict[str, Any]], best: str, metric: MetricSpec) -> Any:
     """Draw validation over the epochs of each run; None where none has more than one, which the table says better."""
     lines = {
         run["name"]: [(float(row["epoch"]), headline_value(row, "validation_")) for row in history(place / run["name"])]
         for run in rows
     }
-    return overlaid(lines, best) if max(map(len, lines.values())) > 1 else None
+    return overlaid(lines, best, metric) if max(map(len, lines.values())) > 1 else None

@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from convworks.metrics.spec import MetricSpec
+
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
     """Return mean, sample standard deviation (None of a single value), lowest and highest."""
@@ -17,6 +19,13 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def told(found: dict[str, Any]) -> str:
-    """Write mean and standard deviation in percent."""
-    return f"{found['mean']:.2%}" + (f" ± {100 * found['sd']:.2f}" if found["sd"] is not None else "")
+def written(values: dict[str, Any], metric: MetricSpec) -> str:
+    """Write mean and standard deviation of a metric."""
+    if values["sd"] is None:
+        return metric.write(values["mean"])
+    return f"{metric.write(values['mean'])} ± {deviation(values['sd'], metric)}"
+
+
+def deviation(sd: float, metric: MetricSpec) -> str:
+    """Write a standard deviation: of a share in points of a percent."""
+    return f"{100 * sd:.2f}" if metric.unit == "share" else metric.write(sd)

@@ -9,7 +9,7 @@ from typing import Any
 from convworks.charts.axes import Panel, Range, linear_ticks, log_ticks, number
 from convworks.charts.drawing import Circle, Drawing, Line, Rectangle, Shape, Text, remark
 from convworks.charts.lettering import Number, shorten
-from convworks.metrics.spec import headline, headline_value
+from convworks.metrics.spec import TOP1, MetricSpec, headline, headline_value
 
 WIDTH = 960.0
 ROW = 24.0
@@ -27,12 +27,13 @@ def scored(found: Mapping[str, Any]) -> tuple[float, Range]:
     return reached, (low, high)
 
 
-def scores(entries: Sequence[Entry], marks: Sequence[Mark]) -> Drawing:
-    """Draw accuracies below each other, each a dot on its interval, with dashed lines at what is compared."""
+def scores(entries: Sequence[Entry], marks: Sequence[Mark], metric: MetricSpec = TOP1) -> Drawing:
+    """Draw values of a metric below each other, each a dot on its interval, with dashed lines at what is compared."""
     ends = [end for _, _, interval in entries for end in interval] + [value for _, value, _ in marks]
     low, high = min(ends), max(ends)
     room = 0.05 * (high - low) or 0.01
-    across = (max(0.0, low - room), min(1.0, high + room))
+    across = _within(low - room, high + room, metric)
+    percent = metric.unit == "share"
     left, top = 150.0, 30.0
     height = top + ROW * len(entries) + 34
     panel = Panel(left=left, top=top, width=WIDTH - left - 90, height=ROW * len(entries), x=across, y=(0, 1))
@@ -41,32 +42,32 @@ def scores(entries: Sequence[Entry], marks: Sequence[Mark]) -> Drawing:
     for tick in linear_ticks(*across, count=7):
         x = panel.across(tick)
         shapes.append(Line(points=((x, top), (x, bottom)), stroke="grid"))
-        shapes.append(remark(x, bottom + 14, f"{number(round(100 * tick, 6))} %"))
+        shapes.append(remark(x, bottom + 14, f"{number(round(100 * tick, 6))} %" if percent else number(tick)))
     for index, (name, value, colour) in enumerate(marks):
         x = panel.across(value)
         shapes.append(Line(points=((x, top - 4), (x, bottom)), stroke=colour, width=1.4, dashed=True))
         key = left + 190 * index
         shapes.append(Line(points=((key, 10), (key + 14, 10)), stroke=colour, width=2.2, dashed=True))
-        shapes.append(remark(key + 19, 10, f"{name} {value:.2%}", "start", size=11))
+        shapes.append(remark(key + 19, 10, f"{name} {metric.write(value)}", "start", size=11))
     for index, (name, value, interval) in enumerate(entries):
         y = top + ROW * (index + 0.5)
         shapes.append(Text(x=left - 12, y=y, text=shorten(name, 22), anchor="end"))
         shapes.append(Line(points=((panel.across(interval[0]), y), (panel.across(interval[1]), y)), stroke="muted"))
         shapes.append(Circle(x=panel.across(value), y=y, radius=4.5, fill="blue"))
-        shapes.append(Text(x=WIDTH - 4, y=y, text=f"{value:.2%}", anchor="end"))
-    return Drawing(width=WIDTH, height=height, label="Accuracy of each run", shapes=tuple(shapes))
+        shapes.append(Text(x=WIDTH - 4, y=y, text=metric.write(value), anchor="end"))
+    return Drawing(width=WIDTH, height=height, label=f"{metric.title.capitalize()} of each run", shapes=tuple(shapes))
 
 
-def overlaid(lines: Mapping[str, Sequence[Point]], best: str) -> Drawing:
-    """Draw validation accuracy over epochs, a thin line for each run and the best in blue above them."""
+def overlaid(lines: Mapping[str, Sequence[Point]], best: str, metric: MetricSpec = TOP1) -> Drawing:
+    """Draw a metric on validation over epochs, a thin line for each run and the best in blue above them."""
     points = [point for line in lines.values() for point in line]
     values = sorted(y for _, y in points)
     low = values[len(values) // 20]  # the first epochs of all would squeeze the rest together
     room = max(0.06 * (values[-1] - low), 0.001)
-    ends = (max(0.0, low - room), min(1.0, values[-1] + room))
+    ends = _within(low - room, values[-1] + room, metric)
     last = max(x for x, _ in points)
     panel = Panel(left=58, top=14, width=WIDTH - 70, height=250, x=(min(1.0, last - 0.5), last), y=ends)
-    shapes = panel.axes(percent=True, x_ticks=_whole(panel.x))
+    shapes = panel.axes(percent=metric.unit == "share", x_ticks=_whole(panel.x))
     shapes.append(remark(panel.left + panel.width / 2, 296, "epoch"))
     for name in [*(name for name in lines if name != best), best]:
         drawn = [(panel.across(x), min(panel.up(y), panel.top + panel.height)) for x, y in lines[name]]
@@ -75,7 +76,12 @@ def overlaid(lines: Mapping[str, Sequence[Point]], best: str) -> Drawing:
             shapes.append(Line(points=tuple(drawn), stroke=colour, width=2.2 if name == best else 1.0))
         else:
             shapes += [Circle(x=x, y=y, radius=4.0, fill=colour) for x, y in drawn]
-    return Drawing(width=WIDTH, height=304, label="Validation accuracy of every run", shapes=tuple(shapes))
+    return Drawing(width=WIDTH, height=304, label=f"Validation {metric.title} of every run", shapes=tuple(shapes))
+
+
+def _within(low: float, high: float, metric: MetricSpec) -> Range:
+    """Return the ends of an axis; those of shares lie between 0 and 1."""
+    return (max(0.0, low), min(1.0, high)) if metric.unit == "share" else (low, high)
 
 
 def trials(values: Sequence[tuple[int, float, bool]], *, maximise: bool, percent: bool) -> Drawing:

@@ -7,23 +7,23 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int64
 
+from convworks.charts.pictures import as_picture
 from convworks.data.decode.images import open_images, take
 from convworks.data.decode.load import Loaded
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Split
 from convworks.inference.surroundings import Surroundings
-from convworks.report.errors_page import Card, Near, Picture
-from convworks.report.mistakes import as_picture, tile_uri, tiny
-from convworks.report.page import percent
-from convworks.tasks.outcomes.classification import Predictions
-from convworks.tasks.outcomes.multi_label import LabelSetPredictions
+from convworks.pages.errors import Card, Near
+from convworks.pages.mistakes import thumbnail, tiny
+from convworks.pages.pictures import Thumbnail
+from convworks.tasks.task import Judged
 
 #: Longest side of a neighbour's picture, in pixels.
 SMALL = 128
 
 
 def make_cards(
-    predictions: Predictions | LabelSetPredictions,
+    outcome: Judged,
     split: Split,
     shown: Int64[np.ndarray, " m"],
     around: Surroundings | None,
@@ -32,13 +32,13 @@ def make_cards(
 ) -> list[Card]:
     """Return a card for each of the samples shown, with neighbours from row `first` of the surroundings on."""
     large = _pictures(split, shown.tolist(), preprocessing)
-    small: Mapping[int, Picture] = {}
+    small: Mapping[int, Thumbnail] = {}
     if around is not None:
         places = np.unique(around.neighbours.places[first:]).tolist()
         small = _pictures(around.part, places, preprocessing, SMALL)
     cards = []
     for row, sample in enumerate(shown.tolist(), start=first):
-        true, predicted, line, classes = _told(predictions, sample)
+        true, predicted, line, classes = outcome.error(sample)
         near = [] if around is None else _near(around, row, small, true, predicted)
         agree = sum(each.kind == "predicted" for each in near)
         cards.append(
@@ -47,7 +47,7 @@ def make_cards(
                 true=true or "nothing",
                 predicted=predicted or "nothing",
                 lines=[line, f"{agree} of {len(near)} neighbours as predicted"] if near else [line],
-                name=predictions.names[sample],
+                name=outcome.names[sample],
                 near=near,
                 classes=classes,
             )
@@ -55,7 +55,7 @@ def make_cards(
     return cards
 
 
-def _near(around: Surroundings, row: int, pictures: Mapping[int, Picture], true: str, predicted: str) -> list[Near]:
+def _near(around: Surroundings, row: int, pictures: Mapping[int, Thumbnail], true: str, predicted: str) -> list[Near]:
     """Return the neighbours of a row of the surroundings."""
     found, near = around.neighbours, []
     similarities = found.similarities[row].tolist()
@@ -66,25 +66,10 @@ def _near(around: Surroundings, row: int, pictures: Mapping[int, Picture], true:
     return near
 
 
-def _told(predictions: Predictions | LabelSetPredictions, sample: int) -> tuple[str, str, str, list[int]]:
-    """Return the true and the predicted class, the figures of an error, and which classes it is about."""
-    if isinstance(predictions, LabelSetPredictions):
-        differ = np.flatnonzero(predictions.labels[sample] != predictions.predicted[sample]).tolist()
-        parts = (
-            f"{predictions.classes[i]}: {percent(float(predictions.probabilities[sample, i]))}" for i in differ[:4]
-        )
-        line = f"{', '.join(parts)}; loss {predictions.losses[sample]:.2f}"
-        return predictions.true_name(sample), predictions.predicted_name(sample), line, differ
-    label, guess = int(predictions.labels[sample]), int(predictions.predicted[sample])
-    true, predicted = predictions.classes[label], predictions.classes[guess]
-    sure, own = percent(float(predictions.confidence[sample])), percent(float(predictions.true_probability[sample]))
-    return true, predicted, f"{predicted}: {sure}, {true}: {own}", [label, guess]
-
-
 def _pictures(
     split: Split, places: Sequence[int], preprocessing: Preprocessing, side: int | None = None
-) -> Mapping[int, Picture]:
-    """Return images of a split as data URIs, at most `side` pixels long, and whether they are tiny."""
+) -> Mapping[int, Thumbnail]:
+    """Return images of a split as thumbnails, at most `side` pixels long."""
     if not places:
         return {}
     opened = open_images(split.select(np.array(places)), preprocessing, always=True)
@@ -94,5 +79,5 @@ def _pictures(
         picture = as_picture(take(images, slice(row, row + 1))[0].permute(1, 2, 0).numpy())
         if side is not None and not tiny(picture):
             picture.thumbnail((side, side))
-        found[place] = (tile_uri(picture), tiny(picture))
+        found[place] = thumbnail(picture)
     return found

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from convworks.data.source import Source
 from convworks.data.sources.split_names import TRAIN
 from convworks.errors import InputError
-from convworks.files import write_bytes
 from convworks.inference.predictor import Predictor
 from convworks.inference.seen import seen
 from convworks.inference.surroundings import Surroundings, surroundings
-from convworks.metrics.label_errors import LabelErrors, label_errors
-from convworks.report import errors_page
+from convworks.metrics.label_errors import LabelErrors
+from convworks.pages import errors
+from convworks.pages.blocks import Link, write_page
+from convworks.pages.errors import Card, Group
 from convworks.report.errors_cards import make_cards
-from convworks.report.errors_page import Card, Group
 from convworks.report.label_errors import write_label_errors
-from convworks.report.report import PAGE
-from convworks.tasks.outcomes.classification import Predictions
+from convworks.tasks.task import Judged
 
 #: At most so many errors are shown, of them at most so many that are perhaps mislabelled.
 SHOWN, SUSPECTS = 60, 36
@@ -35,10 +33,6 @@ SUSPECTED = (
     "The neighbours are near in the eyes of the same network: they show what it took the image for."
 )
 LEARNT = " The network was trained on these images and has learnt errors of their labels too: few are found here."
-KEY = (
-    '<ul class="key"><li><i class="as-predicted"></i>neighbour of the predicted class</li>'
-    '<li><i class="as-true"></i>of the labelled class</li><li><i></i>of another</li></ul>'
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +71,7 @@ class ErrorFiles:
 
 
 def write_errors(
-    folder: Path, predictors: Sequence[Predictor], source: Source, predictions: Any, *, title: str
+    folder: Path, predictors: Sequence[Predictor], source: Source, predictions: Judged, *, title: str
 ) -> ErrorFiles:
     """Write errors.html and, where an image shows one class, label_errors.csv; return what was written.
 
@@ -85,25 +79,32 @@ def write_errors(
     the page says why.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    one = predictions if isinstance(predictions, Predictions) else None
-    found = label_errors(one.labels, one.probabilities) if one else None
+    found = predictions.sure_of_another
     suspected = found.samples if found else np.empty(0, np.int64)
     listed, suspects, known = suspected[:LOOKED_UP], suspected[:SUSPECTS].tolist(), set(suspected.tolist())
     others = [i for i in predictions.worst(len(predictions.names)) if i not in known]
     shown = np.array([*suspects, *others[: SHOWN - len(suspects)]], dtype=np.int64)
     around, why = _surroundings(predictors, source, predictions.split, np.concatenate([listed, shown]))
     path = None
-    if one and found:
+    if found is not None:
         path = folder / "label_errors.csv"
-        answers = [one.classes[label] for label in one.predicted[listed].tolist()]
-        write_label_errors(path, found, one, around.agreeing(answers).tolist() if around else ())
+        answers = [predictions.predicted_name(sample) for sample in listed.tolist()]
+        write_label_errors(path, found, predictions, around.agreeing(answers).tolist() if around else ())
     files = ErrorFiles(page=folder / "errors.html", label_errors=path, candidates=len(suspected) if found else None)
     split, preprocessing = source.splits[predictions.split], predictors[0].bundle.preprocessing
     cards = make_cards(predictions, split, shown, around, len(listed), preprocessing)
     learnt = seen([predictor.bundle.record for predictor in predictors], source, predictions.split) == TRAIN
     groups = _groups(predictions, found, cards, len(suspects), len(others), learnt=learnt)
     first = _headline(predictions, found, len(shown), around, why, len(predictors))
-    _write(files, title, first + errors_page.class_filter(groups, predictions.classes), groups)
+    write_page(
+        files.page,
+        title=title,
+        headline=first + errors.class_filter(groups, predictions.classes),
+        sections=errors.sections(groups),
+        styles=("report.css", "errors.css"),
+        before=[Link(href="report.html", text="← Report")],
+        beside=("report.html", *files.names[1:]),
+    )
     return files
 
 
@@ -120,7 +121,7 @@ def _surroundings(
 
 
 def _groups(
-    predictions: Any,
+    predictions: Judged,
     found: LabelErrors | None,
     cards: Sequence[Card],
     suspects: int,
@@ -156,8 +157,8 @@ def _which(shown: int, of: int) -> str:
 
 
 def _headline(
-    predictions: Any, found: LabelErrors | None, shown: int, around: Surroundings | None, why: str, networks: int
-) -> str:
+    predictions: Judged, found: LabelErrors | None, shown: int, around: Surroundings | None, why: str, networks: int
+) -> Markup:
     """Say how many errors there are and where the neighbours come from."""
     n, wrong = len(predictions.names), int((~predictions.correct).sum())
     facts = [("Mistakes", f"{wrong:,} of {n:,}"), ("Shown here", f"{shown:,}")]
@@ -167,7 +168,7 @@ def _headline(
     else:
         said.append("Which images are perhaps mislabelled is only asked where each shows one class.")
     if around is None:
-        return errors_page.headline(facts, said)
+        return errors.headline(facts, said)
     references, split = len(around.part), around.split
     rest = " but itself" if split == predictions.split else ""
     which = f"all {references:,} {split} images"
@@ -178,18 +179,4 @@ def _headline(
     many = f", the mean over {networks} networks" if networks > 1 else ""
     count = around.neighbours.places.shape[1]
     said.append(f"Beside each error its {count} nearest of {which}{rest}: {how}{many}, the nearest first.")
-    return errors_page.headline(facts, said, KEY)
-
-
-def _write(files: ErrorFiles, title: str, first: str, groups: Sequence[Group]) -> None:
-    styles = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("report.css", "errors.css")]
-    links = ['<a href="report.html">← Report</a>']
-    links += [f'<a href="#{group.anchor}">{group.title}</a>' for group in groups]
-    html = PAGE.substitute(
-        title=escape(title),
-        style="".join(styles),
-        links=" ".join(links),
-        sections=first + errors_page.groups_html(groups),
-        beside=", ".join(("report.html", *files.names[1:])),
-    )
-    write_bytes(files.page, html.encode("utf-8", "replace"))
+    return errors.headline(facts, said, key=True)

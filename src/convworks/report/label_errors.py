@@ -10,11 +10,11 @@ from jaxtyping import Float
 
 from convworks.csv_files import decimals, write_csv
 from convworks.metrics.label_errors import LabelErrors
-from convworks.tasks.outcomes.classification import Predictions
+from convworks.tasks.task import Judged
 
 
 def write_label_errors(
-    path: Path, found: LabelErrors, predictions: Predictions, agreeing: Float[np.ndarray, " a"] | Sequence[float]
+    path: Path, found: LabelErrors, predictions: Judged, agreeing: Float[np.ndarray, " a"] | Sequence[float]
 ) -> None:
     """Write path, label, predicted, probability, margin, neighbours; one row a candidate, the first suspect first.
 
@@ -25,8 +25,8 @@ def write_label_errors(
     shares = [f"{share:.6g}" for share in agreeing]
     columns = (
         [predictions.names[i] for i in samples],
-        [predictions.classes[predictions.labels[i]] for i in samples],
-        [predictions.classes[predictions.predicted[i]] for i in samples],
+        [predictions.true_name(i) for i in samples],
+        [predictions.predicted_name(i) for i in samples],
         decimals(predictions.confidence[samples]),
         decimals(found.margins.astype(np.float32)),
         shares + [""] * (len(samples) - len(shares)),

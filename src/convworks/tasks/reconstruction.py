@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
+from convworks.charts.reconstructions import Pictures
 from convworks.data.source import Source
 from convworks.data.targets.target import INPUTS
 from convworks.errors import InputError
@@ -17,7 +18,7 @@ from convworks.losses.config import OwnLoss, PixelCrossEntropy, SquaredError
 from convworks.metrics.spec import MSE, PSNR
 from convworks.tasks.activations import IDENTITY
 from convworks.tasks.classification import check_best
-from convworks.tasks.outcomes.reconstruction import Pictures, Reconstructions, psnr
+from convworks.tasks.outcomes.reconstruction import Reconstructions, psnr
 from convworks.tasks.task import Answered, Known, Sums, Task, Words
 
 #: The ratio of images that are given back without any error, which is infinite, and in no JSON.

@@ -17,8 +17,11 @@ from convworks.data.source import Source, Split
 from convworks.data.targets.target import Target
 from convworks.losses.config import LossConfig
 from convworks.losses.functions import Loss, loss_function, outputs
+from convworks.metrics.label_errors import LabelErrors
 from convworks.metrics.spec import MetricSpec
+from convworks.pages.blocks import Section
 from convworks.tasks.activations import Activation
+from convworks.tasks.shown import ErrorWords, Page, Shown
 
 #: The outputs that stand for the network, and by name (weight, outputs) of all that have a loss.
 Answers = tuple[Tensor, dict[str, tuple[float, Tensor]]]
@@ -75,6 +78,9 @@ class Outcome(Protocol):
     def write_csv(self, path: Path) -> None:
         """Write one row a sample."""
 
+    def show(self, page: Page) -> Shown:
+        """Return what a report shows, and write its pictures."""
+
 
 @runtime_checkable
 class Pooled(Outcome, Protocol):
@@ -86,6 +92,9 @@ class Pooled(Outcome, Protocol):
 
     def with_values(self, values: np.ndarray) -> Any:
         """Return the same for other outputs."""
+
+    def overview(self, note: str) -> Section:
+        """Return the section that the page of an experiment shows."""
 
 
 @runtime_checkable
@@ -112,6 +121,13 @@ class Judged(Pooled, Protocol):
 
     def predicted_name(self, sample: int) -> str:
         """Return what the network says of it, in words."""
+
+    def error(self, sample: int) -> ErrorWords:
+        """Return a mistake in words."""
+
+    @property
+    def sure_of_another(self) -> LabelErrors | None:
+        """The samples that are perhaps mislabelled, where that can be known."""
 
 
 @runtime_checkable

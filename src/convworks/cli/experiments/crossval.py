@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from convworks.api.verbs import crossval
-from convworks.cli.answer import Answer, accuracy_line, percent, table
+from convworks.cli.answer import Answer, accuracy_line, table
 from convworks.cli.experiments.restarts import spread
 from convworks.metrics.spec import headline, written_headline
 
@@ -15,6 +15,7 @@ from convworks.metrics.spec import headline, written_headline
 def run(**options: Any) -> Answer:
     """Train once a fold, and say what all images come to."""
     found = crossval(command=shlex.join(["convworks", *sys.argv[1:]]), **options)
+    metric = headline(found["pooled"])
     rows = [
         [
             run["name"],
@@ -26,11 +27,11 @@ def run(**options: Any) -> Answer:
         for run in found["runs"]
     ]
     rows += [
-        ["mean", percent(found["validation"]["mean"]), "", "", f"{found['training_seconds']['mean']:.1f}"],
-        ["sd", spread(found["validation"]["sd"]), "", "", ""],
+        ["mean", metric.write(found["validation"]["mean"]), "", "", f"{found['training_seconds']['mean']:.1f}"],
+        ["sd", spread(found["validation"]["sd"], metric), "", "", ""],
     ]
     lines = [
-        table(["fold", headline(found["pooled"]).title, "images", "epoch", "seconds"], rows),
+        table(["fold", metric.title, "images", "epoch", "seconds"], rows),
         accuracy_line("pooled", found["pooled"]),
         f"predictions: {found['predictions']}",
         f"report: {found['report']}",

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
+from convworks.charts.lettering import shorten
+from convworks.charts.lettering import shown as has_glyphs
 from convworks.csv_files import decimals, write_csv
 from convworks.errors import InputError, RunError
 from convworks.metrics import ranking
@@ -24,7 +26,12 @@ from convworks.metrics.classification import (
     wilson_interval,
 )
 from convworks.metrics.label_errors import LabelErrors, label_errors
+from convworks.pages.blocks import Section
+from convworks.pages.mistakes import Caption, caption
+from convworks.pages.numbers import percent
 from convworks.tasks.outcomes import intervals
+from convworks.tasks.sections import classification as sections
+from convworks.tasks.shown import ErrorWords, Page, Shown
 
 #: Why a metric is None, or not among the others.
 ONE_CLASS = "not defined: all samples are of one class"
@@ -159,6 +166,27 @@ class Predictions:
         order = np.argsort(self.true_probability, kind="stable")
         return [int(i) for i in order[~self.correct[order]][:limit]]
 
+    def show(self, page: Page) -> Shown:
+        """Return what a report shows."""
+        return sections.show(self, page)
+
+    def overview(self, note: str) -> Section:
+        """Return the section of an experiment's page."""
+        return sections.overview(self, note)
+
+    def caption(self, sample: int) -> Caption:
+        """Return what stands under the picture of a mistake."""
+        sure = f"{100 * self.confidence[sample]:.0f} %"
+        predicted = _label(self.classes, int(self.predicted[sample]))
+        return caption(_label(self.classes, int(self.labels[sample])), f"{predicted}  {sure}", self.names[sample])
+
+    def error(self, sample: int) -> ErrorWords:
+        """Return a mistake in words."""
+        true, predicted = self.true_name(sample), self.predicted_name(sample)
+        sure, own = percent(float(self.confidence[sample])), percent(float(self.true_probability[sample]))
+        classes = [int(self.labels[sample]), int(self.predicted[sample])]
+        return ErrorWords(true, predicted, f"{predicted}: {sure}, {true}: {own}", classes)
+
     def write_csv(self, path: Path) -> None:
         """Write path, label, predicted, probability, correct, p:CLASS (few classes); one row a sample."""
         few = len(self.classes) <= CSV_CLASSES
@@ -210,3 +238,8 @@ def check(
             "look for NaN in the training loss",
         )
     return where
+
+
+def _label(classes: tuple[str, ...], index: int) -> str:
+    name = classes[index]
+    return shorten(name, 24) if has_glyphs(name) else f"#{index}"

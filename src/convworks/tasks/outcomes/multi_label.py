@@ -11,14 +11,20 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
+from convworks.charts.lettering import shown as has_glyphs
 from convworks.csv_files import decimals, write_csv
 from convworks.data.labels import SEPARATOR, told
 from convworks.errors import InputError
 from convworks.metrics import multi_label, ranking
 from convworks.metrics.classification import wilson_interval
+from convworks.pages.blocks import Section
+from convworks.pages.mistakes import Caption, caption
+from convworks.pages.numbers import percent
 from convworks.tasks.activations import THRESHOLD
 from convworks.tasks.outcomes import intervals
 from convworks.tasks.outcomes.classification import CSV_CLASSES, check, known, undefined
+from convworks.tasks.sections import multi_label as sections
+from convworks.tasks.shown import ErrorWords, Page, Shown
 
 #: Why a metric is None.
 NO_LABELS = "not defined: no class has samples that show it and others that do not"
@@ -120,6 +126,27 @@ class LabelSetPredictions:
     def predicted_name(self, sample: int) -> str:
         """Return the predicted classes of a sample, as `cat;dog`."""
         return told(self.predicted, sample, self.classes)
+
+    def show(self, page: Page) -> Shown:
+        """Return what a report shows."""
+        return sections.show(self, page)
+
+    def overview(self, note: str) -> Section:
+        """Return the section of an experiment's page."""
+        return sections.overview(self, note)
+
+    def caption(self, sample: int) -> Caption:
+        """Return what stands under the picture of a mistake."""
+        names = (self.true_name(sample) or "nothing", self.predicted_name(sample) or "nothing")
+        true, predicted = (name if has_glyphs(name) else "?" for name in names)
+        return caption(true, predicted, self.names[sample])
+
+    def error(self, sample: int) -> ErrorWords:
+        """Return a mistake in words."""
+        differ = np.flatnonzero(self.labels[sample] != self.predicted[sample]).tolist()
+        parts = (f"{self.classes[i]}: {percent(float(self.probabilities[sample, i]))}" for i in differ[:4])
+        line = f"{', '.join(parts)}; loss {self.losses[sample]:.2f}"
+        return ErrorWords(self.true_name(sample), self.predicted_name(sample), line, differ)
 
     def write_csv(self, path: Path) -> None:
         """Write path, labels, predicted, probabilities (of these), correct, p:CLASS (few classes); one row a sample."""

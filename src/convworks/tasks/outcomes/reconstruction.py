@@ -8,20 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64
 
+from convworks.charts.reconstructions import Pictures
 from convworks.csv_files import decimals, write_csv
 from convworks.data.config import Corruption, Gaussian
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pictures:
-    """Some samples: as they are, as they were read, and what was made of them."""
-
-    samples: tuple[int, ...]
-    images: UInt8[np.ndarray, "n h w c"]
-    read: UInt8[np.ndarray, "n h w c"]
-    made: UInt8[np.ndarray, "n h w c"]
+from convworks.tasks.sections import reconstruction as sections
+from convworks.tasks.shown import Page, Shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +45,10 @@ class Reconstructions:
             named = described(self.corruption)
             values |= {"mse_read": before, "psnr_read": _finite(psnr(before)), "corruption": named}
         return values
+
+    def show(self, page: Page) -> Shown:
+        """Return what a report shows."""
+        return sections.show(self, page)
 
     def write_csv(self, path: Path) -> None:
         """Write path, mse, psnr, and with corruption those of what was read; one row a sample."""

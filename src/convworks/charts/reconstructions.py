@@ -1,50 +1,29 @@
-"""The parts of the report's page that tell of a network which makes images."""
+"""Images that a network made, as drawings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from html import escape
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import UInt8
 
 from convworks.charts.drawing import Drawing, Picture, Shape, remark
-from convworks.report.mistakes import as_picture
-from convworks.report.page import Facts, notes, tiles
-from convworks.tasks.outcomes.reconstruction import Pictures, Reconstructions
+from convworks.charts.pictures import as_picture
 
 WIDTH, LABEL, GAP, COLUMNS = 960.0, 84.0, 5.0, 10
 TILE = (WIDTH - LABEL) / COLUMNS - GAP
 BETWEEN = 14.0  # groups of rows that belong together
 
 
-def headline(found: Reconstructions, figures: Mapping[str, Any], *, chosen: str, note: str) -> str:
-    """Show the signal-to-noise ratio, what it was measured on, and that of what was read."""
-    n, split = figures["n"], escape(found.split)
-    said = [
-        f"<p>Peak signal-to-noise ratio (PSNR) on the <b>{split}</b> split: of the mean squared error over {n:,} "
-        "images, black 0 and white 1.</p>"
-    ]
-    if found.corruption is not None:
-        before = f"They have <b>{decibels(figures['psnr_read'])}</b>; the whole ones are what is compared with."
-        said.append(f"<p>The images that it read were corrupted: {escape(figures['corruption'])}. {before}</p>")
-    said += notes(split, chosen, note)
-    ratio = np.percentile(found.errors, [5, 50, 95])
-    shown: Facts = [
-        ("Mean squared error", f"{figures['mse']:.4g}"),
-        ("Root of it, in grey levels", f"{255 * figures['mse'] ** 0.5:.1f} of 255"),
-        ("Median error", f"{ratio[1]:.3g}"),
-        ("From 5 to 95 %", f"{ratio[0]:.2g} to {ratio[2]:.2g}"),
-    ]
-    value, unit = decibels(figures["psnr"]).split(" ")
-    big = f'<div class="accuracy">{value}<small>{unit}</small></div>'
-    return f'<section class="headline"><div>{big}{"".join(said)}</div>{tiles(shown)}</section>\n'
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Some samples: as they are, as they were read, and what was made of them."""
 
-
-def decibels(value: float | None) -> str:
-    """Write a ratio; None is an infinite one."""
-    return "∞ dB" if value is None else f"{value:.2f} dB"
+    samples: tuple[int, ...]
+    images: UInt8[np.ndarray, "n h w c"]
+    read: UInt8[np.ndarray, "n h w c"]
+    made: UInt8[np.ndarray, "n h w c"]
 
 
 def drawing(pictures: Pictures, *, corrupted: bool) -> Drawing:

@@ -1,0 +1,1 @@
+"""Parts of pages, from Jinja2 templates."""

@@ -1,0 +1,36 @@
+"""Pictures of samples with what they show and what they were taken for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from convworks.charts.lettering import shorten
+from convworks.pages.render import render
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thumbnail:
+    """A picture as a data URI, and whether its pixels are to stay squares."""
+
+    uri: str
+    pixelated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A sample that was taken for something else; an empty class is nothing. `lines` stand below the classes."""
+
+    picture: Thumbnail
+    name: str
+    true: str
+    predicted: str
+    probability: float | None = None
+    lines: Sequence[str] = ()
+
+
+def mistakes_grid(mistakes: Sequence[Mistake]) -> Markup:
+    """Show pictures with true and predicted class."""
+    return render("mistakes.html", rows=[(mistake, shorten(mistake.name, 44)) for mistake in mistakes])

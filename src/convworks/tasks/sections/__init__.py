@@ -1,0 +1,1 @@
+"""The sections of a report that show an outcome: one file a task."""
