@@ -129,7 +129,7 @@ def test_what_a_network_cannot_do_is_said_before_anything_is_measured(
 ) -> None:
     folder = answer("train", "--data", "digits", "--model", "perceptron", "--epochs", "1", "--out", "flat")["run"]
     measured: list[Any] = []
-    monkeypatch.setattr("convworks.inference.predictor.probabilities_by", lambda *words: measured.append(words))
+    monkeypatch.setattr("convworks.inference.predictor.activated_by", lambda *words: measured.append(words))
     assert run(["evaluate", folder, "--data", "digits", "--protocol", "ten-crop,dense"]) == 2
     assert "dense needs a network that takes larger images" in capsys.readouterr().err
     assert measured == []

@@ -74,7 +74,7 @@ def transfer(
             found.bundle.model, path=str(place), head=head, cut=found.cut, outputs=found.outputs, layers=found.layers
         )
     config = recipe.default(source, data, model, found.bundle.preprocessing, freeze=freeze)
-    config = changed(task_of(config, source).adapt(config), changes, data)
+    config = changed(task_of(config, source).adapted(config), changes, data)
     if (config.model.name, config.model.cut) != (model.name, model.cut):
         raise InputError("--set model", "changes the network that was cut", "say with BUNDLE and --cut what it is")
     target = as_path("--out", out)

@@ -274,7 +274,7 @@ def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str
             config = override(config, [assignment("data.source", data)])
         found = changed(config, changes, data)
         source = open_source(found.data.source, report=downloading())
-        return changed(task_of(found, source).adapt(config), changes, data), source
+        return changed(task_of(found, source).adapted(config), changes, data), source
     from convworks.recipes.folder import default
     from convworks.tasks.registry import task_of
 
@@ -282,7 +282,7 @@ def configure(recipe: str | None, data: str | Path | None, changes: Iterable[str
     source = open_source(data, report=downloading())
     config = default(source, data)
     task = task_of(changed(config, changes, data), source)
-    return changed(task.adapt(config), changes, data), source
+    return changed(task.adapted(config), changes, data), source
 
 
 def changed(config: RunConfig, changes: Iterable[str], data: str | Path | None) -> RunConfig:

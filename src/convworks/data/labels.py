@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float32, Int64
 
 #: A class an image, or for each image which of k classes it shows.
-Labels = Int64[np.ndarray, " n"] | Bool[np.ndarray, "n k"]
+Labels = Int64[np.ndarray, " n"] | Bool[np.ndarray, "n k"] | Float32[np.ndarray, "n *target"]
 #: The same by names.
 Names = str | tuple[str, ...]
 #: Stands between the names of the classes of one image.

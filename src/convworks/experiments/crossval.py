@@ -26,8 +26,9 @@ from convworks.experiments.runs import carry_out_all, row
 from convworks.experiments.spread import spread, written
 from convworks.experiments.views import overlaid, scored, scores
 from convworks.metrics.spec import BALANCED_ACCURACY, MACRO_F1, headline, headline_value, written_headline
+from convworks.tasks.outcome import Pooled
 from convworks.tasks.registry import task_of
-from convworks.tasks.task import Known, Pooled
+from convworks.tasks.task import Known
 from convworks.training.config import RunConfig
 from convworks.training.folder import history
 

@@ -14,7 +14,8 @@ from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Source
 from convworks.inference.answers import activated
 from convworks.inference.predictor import load
-from convworks.tasks.task import Known, Pooled
+from convworks.tasks.outcome import Pooled
+from convworks.tasks.task import Known
 
 
 def answers(bundles: Sequence[Path], source: Source, split: str, device: str) -> Iterator[Pooled]:

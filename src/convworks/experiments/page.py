@@ -14,7 +14,7 @@ from convworks.experiments.record import Experiment
 from convworks.pages import blocks
 from convworks.pages.blocks import Section
 from convworks.pages.tables import Row, table, values_table
-from convworks.tasks.task import Pooled
+from convworks.tasks.outcome import Pooled
 
 #: Anchor, heading, a line of explanation, and the figure below it.
 Figure = tuple[str, str, str, Drawing]

@@ -19,7 +19,7 @@ from convworks.experiments.runs import carry_out_all, row
 from convworks.experiments.spread import deviation, spread, written
 from convworks.experiments.views import overlaid, scored, scores
 from convworks.metrics.spec import MetricSpec, headline, headline_value, spec, written_headline
-from convworks.tasks.task import Pooled
+from convworks.tasks.outcome import Pooled
 from convworks.training.config import RunConfig
 from convworks.training.folder import history
 from convworks.training.run_data import divided

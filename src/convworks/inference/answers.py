@@ -15,7 +15,8 @@ from convworks.data.batches import for_loss
 from convworks.data.config import Corruption
 from convworks.data.decode.images import Images, ahead, fetchers, take
 from convworks.inference.runtime import Runtime, batch_size, finite
-from convworks.tasks.task import Answered, Known, Outcome, Task
+from convworks.tasks.outcome import Outcome
+from convworks.tasks.task import Answered, Known, Task
 
 ALL = slice(None)
 

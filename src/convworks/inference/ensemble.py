@@ -9,7 +9,7 @@ import numpy as np
 
 from convworks.errors import InputError, nearest
 from convworks.tasks.activations import Activation
-from convworks.tasks.task import Pooled
+from convworks.tasks.outcome import Pooled
 
 P = TypeVar("P", bound=Pooled)
 

@@ -39,7 +39,8 @@ from convworks.layers.cut import default_cut
 from convworks.layers.network import Network
 from convworks.layers.normalisation.folded import folded
 from convworks.models.transfer.adapted import makes_logits
-from convworks.tasks.task import Known, Outcome, Pooled, Task
+from convworks.tasks.outcome import Outcome, Pooled
+from convworks.tasks.task import Known, Task
 
 PIECE = 256  # files decoded at a time
 

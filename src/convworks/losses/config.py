@@ -69,11 +69,11 @@ class OwnLoss(Config):
     """A function of (logits, labels) of your own, given to `convworks.train(loss=...)`; `name` is how it is called.
 
     Where images have any number of labels, it gets them as a matrix of 0 and 1; a network that makes images, the
-    images themselves, in bytes.
+    images themselves, in bytes. A task may have a loss of its own too, which it calls so.
     """
 
     kind: Literal["own"] = "own"
-    name: str
+    name: str = "own"
 
 
 LossConfig = CrossEntropy | BinaryCrossEntropy | PenaltyLoss | SquaredError | PixelCrossEntropy | OwnLoss

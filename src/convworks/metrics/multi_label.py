@@ -7,6 +7,9 @@ from jaxtyping import Bool, Float, Float64
 
 from convworks.metrics.classification import PerClass, ratio
 
+#: A class of at least this probability is an answer, where each is asked for by itself.
+THRESHOLD = 0.5
+
 
 def average_precision(scores: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]) -> float:
     """Return the precision at each score, weighted by the recall that it adds; nan without a positive sample.

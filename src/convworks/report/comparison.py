@@ -17,7 +17,7 @@ from convworks.errors import InputError
 from convworks.metrics import compare as paired
 from convworks.metrics.classification import wilson_interval
 from convworks.metrics.slices import PATH, read_rows
-from convworks.tasks.task import Judged
+from convworks.tasks.outcome import Judged
 
 #: What predictions.csv writes beside the paths: of images with one label, or with any number.
 ONE = ("label", "predicted", "probability", "correct")

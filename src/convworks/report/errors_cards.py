@@ -16,7 +16,7 @@ from convworks.inference.surroundings import Surroundings
 from convworks.pages.errors import Card, Near
 from convworks.pages.mistakes import thumbnail, tiny
 from convworks.pages.pictures import Thumbnail
-from convworks.tasks.task import Judged
+from convworks.tasks.outcome import Judged
 
 #: Longest side of a neighbour's picture, in pixels.
 SMALL = 128

@@ -21,7 +21,7 @@ from convworks.pages.blocks import Link, write_page
 from convworks.pages.errors import Card, Group
 from convworks.report.errors_cards import make_cards
 from convworks.report.label_errors import write_label_errors
-from convworks.tasks.task import Judged
+from convworks.tasks.outcome import Judged
 
 #: At most so many errors are shown, of them at most so many that are perhaps mislabelled.
 SHOWN, SUSPECTS = 60, 36

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from convworks.csv_files import decimals, write_csv
 from convworks.metrics.label_errors import LabelErrors
-from convworks.tasks.task import Judged
+from convworks.tasks.outcome import Judged
 
 
 def write_label_errors(

@@ -19,8 +19,8 @@ from convworks.pages import blocks
 from convworks.pages.blocks import Link, Section
 from convworks.pages.slices import NOTE, slices_table
 from convworks.pages.tables import values_table
+from convworks.tasks.outcome import Outcome
 from convworks.tasks.shown import Page
-from convworks.tasks.task import Outcome
 
 CURVES = "Blue: the validation split, its best value marked. Grey: the training images, as the network met them."
 HINT = Markup("Every field can be changed with <code>--set name=value</code>.")

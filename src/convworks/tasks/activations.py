@@ -10,9 +10,7 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from convworks.metrics.classification import SMALLEST
-
-#: A class of at least this probability is an answer, where each is asked for by itself.
-THRESHOLD = 0.5
+from convworks.metrics.multi_label import THRESHOLD
 
 
 @dataclass(frozen=True, kw_only=True)

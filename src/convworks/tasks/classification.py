@@ -26,7 +26,7 @@ from convworks.metrics.spec import BALANCED_ACCURACY, TOP1, TOP5
 from convworks.tasks.activations import SOFTMAX
 from convworks.tasks.kept import Kept
 from convworks.tasks.outcomes.classification import Predictions
-from convworks.tasks.task import Answered, Known, Sums, Task, Words
+from convworks.tasks.task import Answered, Known, Sums, Task, Words, check_best
 
 #: How many classes a model card names.
 SHOWN_CLASSES = 100
@@ -68,15 +68,15 @@ class ClassMeter:
         }
 
 
-def adapt(config: Any) -> Any:
+def as_it_is(task: Task, config: Any) -> Any:
     """Return a recipe as it is: recipes are made for classification."""
     return config
 
 
-def check(config: Any, source: Source) -> None:
+def check(task: Task, config: Any, source: Source) -> None:
     """Refuse what is for autoencoders, and metrics that are not measured."""
     refuse_reconstruction(config)
-    check_best(config, CLASSIFICATION, "where images have one label")
+    check_best(task, config, "where images have one label")
 
 
 def refuse_reconstruction(config: Any) -> None:
@@ -92,14 +92,6 @@ def refuse_reconstruction(config: Any) -> None:
     if config.data.corruption is not None:
         reason = f"is for networks that give images back, {name} makes none"
         raise InputError("data.corruption", reason, "choose an autoencoder: --model autoencoder_denoising")
-
-
-def check_best(config: Any, task: Task, where: str) -> None:
-    """Refuse to choose epochs by a metric that the task does not measure on validation."""
-    best = config.training.best
-    if best not in task.measured:
-        reason = f"{best} is not measured {where}"
-        raise InputError("training.best", reason, f"choose one of {', '.join(task.measured)}")
 
 
 def outcome(known: Known, probabilities: Float32[np.ndarray, "n k"]) -> Predictions:
@@ -170,6 +162,6 @@ CLASSIFICATION = Task(
     judged=True,
     answer=ranked,
     words=Words(what=what, answers=answers_of, result=result_of),
-    adapt=adapt,
+    adapt=as_it_is,
     check=check,
 )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from convworks.tasks.task import Answered, Known, Outcome, Task
+from convworks.tasks.outcome import Outcome
+from convworks.tasks.sections import plain
+from convworks.tasks.task import Answered, Known, Task
 
 
 class Kept:
@@ -31,3 +35,24 @@ class Kept:
         """Return the outcome."""
         assert self.task.outcome is not None
         return self.task.outcome(self.known, self.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptValues:
+    """An outcome that is the activated outputs with the targets; `summary` and `write_csv` are for tasks to add."""
+
+    split: str
+    names: tuple[str, ...]
+    targets: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, known: Known, values: np.ndarray) -> Any:
+        """Return the outcome of a split."""
+        return cls(split=known.name, names=known.split.names, targets=known.split.labels, values=values)
+
+    def with_values(self, values: np.ndarray) -> Any:
+        """Return the same for other outputs."""
+        return replace(self, values=values)
+
+    show, overview = plain.show, plain.overview

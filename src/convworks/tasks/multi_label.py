@@ -16,12 +16,13 @@ from convworks.data.targets.target import LABEL_SETS
 from convworks.errors import InputError
 from convworks.losses.config import BinaryCrossEntropy, CrossEntropy, OwnLoss
 from convworks.metrics import multi_label
+from convworks.metrics.multi_label import THRESHOLD
 from convworks.metrics.spec import EXACT_MATCH, MACRO_F1, MAP, MICRO_F1
-from convworks.tasks.activations import SIGMOID, THRESHOLD
-from convworks.tasks.classification import check_best, listed, ranked, refuse_reconstruction, what
+from convworks.tasks.activations import SIGMOID
+from convworks.tasks.classification import listed, ranked, refuse_reconstruction, what
 from convworks.tasks.kept import Kept
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
-from convworks.tasks.task import Answered, Known, Sums, Task, Words
+from convworks.tasks.task import Answered, Known, Sums, Task, Words, check_best, first_loss
 
 REMEDY = "--set training.loss.kind=binary_cross_entropy"
 
@@ -56,7 +57,7 @@ class LabelSetMeter:
         }
 
 
-def adapt(config: Any) -> Any:
+def adapt(task: Task, config: Any) -> Any:
     """Return a recipe with the cross-entropy of each class in the place of that of one.
 
     The best epoch is the one with the best mean average precision, where the recipe does not go by the loss.
@@ -66,19 +67,17 @@ def adapt(config: Any) -> Any:
     if isinstance(loss, CrossEntropy):
         balanced = "balanced" if loss.class_weights == "balanced" else None
         loss = BinaryCrossEntropy(smoothing=loss.smoothing, positive_weights=balanced)
-    best = training.best if training.best in MULTI_LABEL.measured else MULTI_LABEL.headline.name
-    changes = {"loss": loss, "best": best, "sampling": "shuffled"}
-    return config.model_copy(update={"training": training.model_copy(update=changes)})
+    return first_loss(task, config.model_copy(update={"training": training.model_copy(update={"loss": loss})}))
 
 
-def check(config: Any, source: Source) -> None:
+def check(task: Task, config: Any, source: Source) -> None:
     """Refuse losses, metrics and samplings that are for one class a sample."""
     refuse_reconstruction(config)
     training = config.training
-    if not isinstance(training.loss, MULTI_LABEL.losses):
+    if not isinstance(training.loss, task.losses):
         reason = f"{_example(source)}, but the loss {training.loss.kind} is for exactly one"
         raise InputError(source.where, reason, REMEDY)
-    check_best(config, MULTI_LABEL, "where images have any number of labels")
+    check_best(task, config, "where images have any number of labels")
     if training.sampling == "balanced":
         reason = "balanced draws the images of one class after the other, but each may show several"
         raise InputError("training.sampling", reason, f"{REMEDY} --set training.loss.positive_weights=balanced")

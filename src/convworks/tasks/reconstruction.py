@@ -17,9 +17,8 @@ from convworks.errors import InputError
 from convworks.losses.config import OwnLoss, PixelCrossEntropy, SquaredError
 from convworks.metrics.spec import MSE, PSNR
 from convworks.tasks.activations import IDENTITY
-from convworks.tasks.classification import check_best
 from convworks.tasks.outcomes.reconstruction import Reconstructions, psnr
-from convworks.tasks.task import Answered, Known, Sums, Task, Words
+from convworks.tasks.task import Answered, Known, Sums, Task, Words, check_best
 
 #: The ratio of images that are given back without any error, which is infinite, and in no JSON.
 HIGHEST = 200.0
@@ -101,23 +100,23 @@ def picture(output: Float32[np.ndarray, "c h w"]) -> UInt8[np.ndarray, "h w c"]:
     return pixels
 
 
-def adapt(config: Any) -> Any:
+def adapt(task: Task, config: Any) -> Any:
     """Return a recipe with a loss that compares images, and nothing mixed, resized or drawn by classes."""
     training = config.training
-    loss = training.loss if isinstance(training.loss, RECONSTRUCTION.losses) else SquaredError()
-    best = training.best if training.best in RECONSTRUCTION.measured else "loss"
+    loss = training.loss if isinstance(training.loss, task.losses) else SquaredError()
+    best = training.best if training.best in task.measured else "loss"
     kept = training.model_copy(update={"loss": loss, "best": best, "sampling": "shuffled", "resolutions": ()})
     augment = config.augment.model_copy(update={"mixup": None, "cutmix": None})
     return config.model_copy(update={"training": kept, "augment": augment})
 
 
-def check(config: Any, source: Source) -> None:
+def check(task: Task, config: Any, source: Source) -> None:
     """Refuse what is not defined where the image itself is asked for."""
     training, name = config.training, config.model.name
-    if not isinstance(training.loss, RECONSTRUCTION.losses):
+    if not isinstance(training.loss, task.losses):
         reason = f"{name} makes images, but the loss {training.loss.kind} is for classes"
         raise InputError("training.loss", reason, "--set training.loss.kind=squared_error, or pixel_cross_entropy")
-    check_best(config, RECONSTRUCTION, "where the network makes images")
+    check_best(task, config, "where the network makes images")
     if training.sampling == "balanced":
         raise InputError("training.sampling", f"balanced draws by classes, {name} asks for none", "leave it out")
     if training.resolutions:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,13 +14,12 @@ from convworks.config import Config
 from convworks.data.config import Corruption
 from convworks.data.source import Source, Split
 from convworks.data.targets.target import Target
-from convworks.losses.config import LossConfig
+from convworks.errors import InputError
+from convworks.losses.config import LossConfig, OwnLoss
 from convworks.losses.functions import Loss, loss_function, outputs
-from convworks.metrics.label_errors import LabelErrors
-from convworks.metrics.spec import MetricSpec
-from convworks.pages.blocks import Section
+from convworks.metrics.spec import MetricSpec, written_headline
 from convworks.tasks.activations import Activation
-from convworks.tasks.shown import ErrorWords, Page, Shown
+from convworks.tasks.outcome import Outcome, Pooled
 
 #: The outputs that stand for the network, and by name (weight, outputs) of all that have a loss.
 Answers = tuple[Tensor, dict[str, tuple[float, Tensor]]]
@@ -58,76 +56,6 @@ class Meter(Protocol):
 
     def reduce(self, world: Sums) -> dict[str, float]:
         """Return the metrics over all samples that any process counted."""
-
-
-@runtime_checkable
-class Outcome(Protocol):
-    """What a network said about a split: it writes its CSV file, and knows its metrics and its part of a page."""
-
-    @property
-    def split(self) -> str:
-        """The name of the split."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of its samples."""
-
-    def summary(self) -> dict[str, Any]:
-        """Return all metrics as plain numbers, with the number of samples `n` and the 95 % intervals."""
-
-    def write_csv(self, path: Path) -> None:
-        """Write one row a sample."""
-
-    def show(self, page: Page) -> Shown:
-        """Return what a report shows, and write its pictures."""
-
-
-@runtime_checkable
-class Pooled(Outcome, Protocol):
-    """An outcome that is made of the activated outputs of all samples: it can be averaged, and pooled over folds."""
-
-    @property
-    def values(self) -> np.ndarray:
-        """The activated outputs [n *output]."""
-
-    def with_values(self, values: np.ndarray) -> Any:
-        """Return the same for other outputs."""
-
-    def overview(self, note: str) -> Section:
-        """Return the section that the page of an experiment shows."""
-
-
-@runtime_checkable
-class Judged(Pooled, Protocol):
-    """An outcome in which every sample is right or wrong: it can be compared, sliced, and its errors looked at."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the classes."""
-
-    @property
-    def correct(self) -> np.ndarray:
-        """Whether each sample is right [n]."""
-
-    @property
-    def confidence(self) -> np.ndarray:
-        """The probability of each answer [n], nan where an answer has none."""
-
-    def worst(self, limit: int) -> list[int]:
-        """Return the samples that are wrong, the highest loss first, at most `limit`."""
-
-    def true_name(self, sample: int) -> str:
-        """Return what a sample shows, in words."""
-
-    def predicted_name(self, sample: int) -> str:
-        """Return what the network says of it, in words."""
-
-    def error(self, sample: int) -> ErrorWords:
-        """Return a mistake in words."""
-
-    @property
-    def sure_of_another(self) -> LabelErrors | None:
-        """The samples that are perhaps mislabelled, where that can be known."""
 
 
 @runtime_checkable
@@ -168,6 +96,51 @@ def as_answered(
     return answered.outputs
 
 
+def never(makes: str, source: Source) -> bool:
+    """Say that a task is asked for by name alone."""
+    return False
+
+
+def first_loss(task: Task, config: Any) -> Any:
+    """Return a recipe with the first loss of the task, and its headline to choose by, where its own do not fit."""
+    training = config.training
+    changes = {
+        "loss": training.loss if isinstance(training.loss, task.losses) else task.losses[0](),
+        "best": training.best if training.best in task.measured else task.headline.name,
+        "sampling": "shuffled",
+    }
+    return config.model_copy(update={"training": training.model_copy(update=changes)})
+
+
+def check_fit(task: Task, config: Any, source: Source) -> None:
+    """Refuse losses that are not the task's, and to choose epochs by what it does not measure."""
+    training = config.training
+    if not isinstance(training.loss, task.losses):
+        reason = f"{training.loss.kind} is no loss of a network that {task.does}"
+        kinds = ", ".join(str(loss.model_fields["kind"].default) for loss in task.losses)
+        raise InputError("training.loss", reason, f"choose one of {kinds}")
+    check_best(task, config, f"where a network {task.does}")
+
+
+def check_best(task: Task, config: Any, where: str) -> None:
+    """Refuse to choose epochs by a metric that the task does not measure on validation."""
+    best = config.training.best
+    if best not in task.measured:
+        raise InputError(
+            "training.best", f"{best} is not measured {where}", f"choose one of {', '.join(task.measured)}"
+        )
+
+
+def plain_what(classes: Sequence[str], result: Mapping[str, Any]) -> str:
+    """Say what a network is whose task says no more."""
+    return "A network"
+
+
+def plain_answers(classes: Sequence[str], size: Sequence[int]) -> list[str]:
+    """Say what a network answers whose task says no more."""
+    return ["Numbers."]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Words:
     """What a model card says of networks of a task.
@@ -176,9 +149,9 @@ class Words:
     images; `result` how good it is. `method` of a loaded bundle uses it, `options` are what `convworks predict` needs.
     """
 
-    what: Callable[[Sequence[str], Mapping[str, Any]], str]
-    answers: Callable[[Sequence[str], Sequence[int]], Sequence[str]]
-    result: Callable[[Mapping[str, Any]], str]
+    what: Callable[[Sequence[str], Mapping[str, Any]], str] = plain_what
+    answers: Callable[[Sequence[str], Sequence[int]], Sequence[str]] = plain_answers
+    result: Callable[[Mapping[str, Any]], str] = written_headline
     method: str = "predict"
     options: str = ""
 
@@ -206,8 +179,8 @@ class Task:
         answer: what `predict` says of a sample: (path, activated output, classes, how many classes at most).
         picture: the answer as a picture, where it is one; `predict` then writes files.
         words: what a model card says.
-        adapt: a recipe -> the same made to fit.
-        check: refuses, in one line, what does not fit.
+        adapt: (task, recipe) -> the recipe made to fit.
+        check: refuses, in one line, what does not fit: (task, configuration, source).
         loss: (configuration, samples of each class, a loss of one's own, all samples) -> the loss.
         answers: what a training step takes the loss of.
         validated: what validation takes the loss of: (network, images -> its inputs, what it answered, corruption).
@@ -219,10 +192,10 @@ class Task:
 
     name: str
     does: str
-    suits: Callable[[str, Source], bool]
+    suits: Callable[[str, Source], bool] = never
     target: Target
     outputs: Callable[[Sequence[str], int], int]
-    losses: tuple[type[Config], ...]
+    losses: tuple[type[Config], ...] = (OwnLoss,)
     headline: MetricSpec
     metrics: tuple[MetricSpec, ...]
     score: MetricSpec
@@ -234,9 +207,9 @@ class Task:
     judged: bool = False
     answer: Callable[[str | None, np.ndarray, Sequence[str], int], dict[str, Any]]
     picture: Callable[[np.ndarray], UInt8[np.ndarray, "h w c"]] | None = None
-    words: Words
-    adapt: Callable[[Any], Any]
-    check: Callable[[Any, Source], None]
+    words: Words = Words()
+    adapt: Callable[[Task, Any], Any] = first_loss
+    check: Callable[[Task, Any, Source], None] = check_fit
     loss: Callable[[Any, Int64[Tensor, " k"], Loss | None, int], Loss] = configured_loss
     answers: Callable[[nn.Module, Tensor, Corruption | None], Answers] = network_answers
     validated: Callable[[nn.Module, Callable[[Tensor], Tensor], Answered, Corruption | None], Tensor] = as_answered
@@ -249,6 +222,10 @@ class Task:
     def measured(self) -> tuple[str, ...]:
         """The names of what validation measures: the loss, and the metrics."""
         return ("loss", *(metric.name for metric in self.metrics))
+
+    def adapted(self, config: Any) -> Any:
+        """Return a recipe made to fit."""
+        return self.adapt(self, config)
 
     def of(self, config: Any, network: nn.Module) -> Task:
         """Return the task as this configuration and network have it."""

@@ -151,7 +151,7 @@ def divided(config: RunConfig, source: Source) -> Division:
     """
     task = task_of(config, source)
     source = task.target.read(source)
-    task.check(config, source)
+    task.check(task, config, source)
     headers = read_headers(main_split(source))
     decoding = decoding_of(config.data, source, headers.probes)
     usable = leave_out(source, config.data.skip_damaged, decoding)

@@ -12,7 +12,7 @@ from convworks.errors import InputError
 
 if TYPE_CHECKING:
     from convworks.metrics.slices import Slices
-    from convworks.tasks.task import Judged
+    from convworks.tasks.outcome import Judged
 
 
 @dataclass(frozen=True, kw_only=True)

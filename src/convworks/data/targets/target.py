@@ -18,6 +18,11 @@ from convworks.data.split.folds import divide
 from convworks.data.targets.match import label_sets, one_class, unasked
 
 
+def no_classes(source: Source) -> Int64[Tensor, " k"]:
+    """Return nothing: there are no classes to count."""
+    return torch.zeros(0, dtype=torch.int64)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """What samples are to be answered with.
@@ -31,8 +36,8 @@ class Target:
     read: Callable[[Source], Source]
     divide: Callable[[Source, DataConfig, int], Source]
     collate: Callable[[Split], Tensor | None]
-    counts: Callable[[Source], Int64[Tensor, " k"]]
-    match: Callable[[Source, Split, Sequence[str]], Split]
+    counts: Callable[[Source], Int64[Tensor, " k"]] = no_classes
+    match: Callable[[Source, Split, Sequence[str]], Split] = unasked
 
 
 def labelled(source: Source) -> Source:
@@ -55,14 +60,9 @@ def class_counts(source: Source) -> Int64[Tensor, " k"]:
     return torch.from_numpy(count(source.splits[TRAIN].labels, len(source.classes)))
 
 
-def no_classes(source: Source) -> Int64[Tensor, " k"]:
-    """Return nothing: there are no classes to count."""
-    return torch.zeros(0, dtype=torch.int64)
-
-
 #: One class a sample.
 CLASSES = Target(read=labelled, divide=divide, collate=labels, counts=class_counts, match=one_class)
 #: Any number of classes a sample.
 LABEL_SETS = replace(CLASSES, match=label_sets)
 #: The input itself.
-INPUTS = Target(read=without_labels, divide=divide_unlabelled, collate=itself, counts=no_classes, match=unasked)
+INPUTS = Target(read=without_labels, divide=divide_unlabelled, collate=itself)

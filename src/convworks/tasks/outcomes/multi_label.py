@@ -17,10 +17,10 @@ from convworks.data.labels import SEPARATOR, told
 from convworks.errors import InputError
 from convworks.metrics import multi_label, ranking
 from convworks.metrics.classification import wilson_interval
+from convworks.metrics.multi_label import THRESHOLD
 from convworks.pages.blocks import Section
 from convworks.pages.mistakes import Caption, caption
 from convworks.pages.numbers import percent
-from convworks.tasks.activations import THRESHOLD
 from convworks.tasks.outcomes import intervals
 from convworks.tasks.outcomes.classification import CSV_CLASSES, check, known, undefined
 from convworks.tasks.sections import multi_label as sections

@@ -50,7 +50,7 @@ def mistakes_section(outcome: Any, worst: Sequence[int], grid: Markup, words: st
         body = blocks.paragraphs([f"No mistakes: every sample of the {outcome.split} split is right."])
     elif not worst:
         body = blocks.paragraphs(
-            [f"The mistakes ({wrong:,}) are in outcome.csv; this report was written without images."]
+            [f"The mistakes ({wrong:,}) are in predictions.csv; this report was written without images."]
         )
     else:
         which = f"All {wrong}" if len(worst) == wrong else f"{len(worst)} of {wrong:,}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from convworks.metrics.multi_label import THRESHOLD
 from convworks.pages import mistakes, multi_label
 from convworks.pages.blocks import Section
-from convworks.tasks.activations import THRESHOLD
 from convworks.tasks.sections.judged import mistakes_section, ranking, worst_pictures
 from convworks.tasks.shown import Page, Shown
 
