@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,3 +61,41 @@ def test_no_file_is_too_long_and_no_folder_too_full() -> None:
 def test_every_room_says_what_it_is() -> None:
     rooms = sorted((ROOT / "src" / "convworks").rglob("__init__.py"))
     assert [str(room) for room in rooms if not room.read_text().startswith('"""')] == []
+
+
+def questions(file: Path) -> list[int]:
+    """Return the lines of a file that ask which task or outcome something is."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    lines = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "isinstance"
+        and any(isinstance(part, ast.Name) and KINDS.search(part.id) for part in ast.walk(node.args[1]))
+    ]
+    names = {node.id: node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {node.attr: node.lineno for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    names |= {node.arg: node.lineno for node in ast.walk(tree) if isinstance(node, ast.arg | ast.keyword) and node.arg}
+    lines += [line for name, line in names.items() if name in FORBIDDEN]
+    return sorted(lines)
+
+
+KINDS = re.compile(
+    r"Predictions$|^Reconstructions$|Outcome$|^Task$|^(CLASSIFICATION|MULTI_LABEL|RECONSTRUCTION|CODES)$"
+)
+FORBIDDEN = {"several", "makes_images", "is_several"}
+
+
+def test_a_question_is_seen(tmp_path: Path) -> None:
+    file = tmp_path / "bad.py"
+    file.write_text(
+        "isinstance(x, int)\nif isinstance(x, Predictions | int):\n    pass\nsource.several\nf(makes_images=1)\n"
+    )
+    assert questions(file) == [2, 3, 4]
+
+
+def test_nothing_outside_tasks_asks_which_task_it_is() -> None:
+    files = sorted((ROOT / "src" / "convworks").rglob("*.py"))
+    outside = [file for file in files if "tasks" not in file.relative_to(ROOT).parts]
+    assert {str(file.relative_to(ROOT)): lines for file in outside if (lines := questions(file))} == {}

@@ -62,8 +62,8 @@ COLUMNS = "Path,cat,cow,dog,SPLIT\n" + "".join(
 )
 def test_a_table(folder: Path, text: str) -> None:
     source = open_source(write(folder, text))
-    assert (source.several, source.classes, shown(source)) == (True, CLASSES, SHOWN)
-    assert not open_source(write(folder, "path,label\na.png,x\nb.png,y\n")).several
+    assert (source.multi_label, source.classes, shown(source)) == (True, CLASSES, SHOWN)
+    assert not open_source(write(folder, "path,label\na.png,x\nb.png,y\n")).multi_label
 
 
 def test_classes_keep_their_letters_and_order_in_columns_of_their_own(folder: Path) -> None:
@@ -167,7 +167,7 @@ LISTED: dict[str, Callable[[Path], Path]] = {
 @pytest.mark.parametrize("name", LISTED)
 def test_parquet(tmp_path: Path, name: str) -> None:
     source = open_source(LISTED[name](tmp_path / "x.parquet"))
-    assert (source.several, source.classes) == (True, CLASSES)
+    assert (source.multi_label, source.classes) == (True, CLASSES)
     assert list(shown(source).values()) == list(SHOWN.values())
 
 

@@ -181,14 +181,14 @@ def _imbalance(found: Survey) -> list[str]:
 def _text(found: Survey, values: dict[str, object], text: str, notes: Sequence[str], changes: Sequence[str]) -> str:
     splits = list(found.totals)
     rows = [[name, *(found.counts[split].get(name, 0) for split in splits)] for name in found.classes]
-    several = "any number of them an image" if found.unlabelled else ""
-    if several:
+    described_labels = "any number of them an image" if found.unlabelled else ""
+    if described_labels:
         rows.append(["no label", *(found.unlabelled[split] for split in splits)])
-    rows.append(["images" if several else "total", *(found.totals[split] for split in splits)])
+    rows.append(["images" if described_labels else "total", *(found.totals[split] for split in splits)])
     classes = f"{len(found.classes)} {'class' if len(found.classes) == 1 else 'classes'}"
-    described = ", ".join([found.kind, classes, *([several] if several else [])])
+    described = ", ".join([found.kind, classes, *([described_labels] if described_labels else [])])
     lines = [f"{found.name}: {described}", "", table(["class", *splits], rows), ""]
-    if several:
+    if described_labels:
         means = [f"{mean:.2f} in {split}" for split, mean in found.labels_per_image.items()]
         lines.append(f"labels an image: {', '.join(means)}")
     lines += _imbalance(found)

@@ -142,8 +142,8 @@ def _draw(found: Sequence[Run], out: Path) -> None:
     ]
     if not drawn:
         raise InputError(f"--out {out}", "no run has finished an epoch yet", "wait, or leave --out out")
-    several = f"{len(drawn)} runs, the best on validation first" if len(drawn) > 1 else drawn[0].name
-    write_drawing(out, overlay(drawn, title=several))
+    title = f"{len(drawn)} runs, the best on validation first" if len(drawn) > 1 else drawn[0].name
+    write_drawing(out, overlay(drawn, title=title))
 
 
 def _next(found: Sequence[Run], out: Path | None) -> str:

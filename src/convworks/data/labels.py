@@ -31,31 +31,31 @@ def finder(names: Iterable[str]) -> Callable[[str], int | None]:
     return lambda name: places.get(name, letters.get(nfc(name)))
 
 
-def is_several(labels: Labels) -> bool:
+def has_label_sets(labels: Labels) -> bool:
     """Say whether an image may show several classes, or none."""
     return labels.dtype == bool
 
 
 def count(labels: Labels, classes: int) -> Int64[np.ndarray, " k"]:
     """Return the number of images of each class."""
-    if is_several(labels):
+    if has_label_sets(labels):
         return np.asarray(labels.sum(0), dtype=np.int64)
     return np.bincount(labels[labels >= 0], minlength=classes).astype(np.int64)
 
 
 def present(labels: Labels) -> Int64[np.ndarray, " m"]:
     """Return the classes that any image shows, in their order (-1: no class)."""
-    return np.flatnonzero(labels.any(0)) if is_several(labels) else np.unique(labels)
+    return np.flatnonzero(labels.any(0)) if has_label_sets(labels) else np.unique(labels)
 
 
 def members(labels: Labels, label: int) -> Int64[np.ndarray, " m"]:
     """Return the places of the images of a class."""
-    return np.flatnonzero(labels[:, label] if is_several(labels) else labels == label)
+    return np.flatnonzero(labels[:, label] if has_label_sets(labels) else labels == label)
 
 
 def told(labels: Labels, index: int, classes: Sequence[str]) -> str:
     """Return what an image shows as text: a class, or several as `cat;dog`."""
-    if is_several(labels):
+    if has_label_sets(labels):
         return SEPARATOR.join(classes[label] for label in np.flatnonzero(labels[index]).tolist())
     return classes[int(labels[index])]
 
@@ -67,7 +67,7 @@ def cut(text: str) -> tuple[str, ...]:
 
 def unite(labels: Labels, numbers: Sequence[int]) -> Int64[np.ndarray, " n"] | Bool[np.ndarray, "n m"]:
     """Return labels by other numbers: numbers[old] is the new one, which several old ones may share."""
-    if not is_several(labels):
+    if not has_label_sets(labels):
         return np.where(labels < 0, labels, np.asarray(numbers, dtype=np.int64)[labels])
     united = np.zeros((len(labels), max(numbers) + 1), dtype=bool)
     for old, new in enumerate(numbers):

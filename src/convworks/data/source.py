@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from convworks.data.labels import Labels, count, is_several, present
+from convworks.data.labels import Labels, count, has_label_sets, present
 from convworks.data.place import Place
 from convworks.data.sources.split_names import ALL, TRAIN, VALIDATION
 from convworks.data.split.stratify import choose_share
@@ -148,9 +148,9 @@ class Source:
     address: str | None = None
 
     @property
-    def several(self) -> bool:
+    def multi_label(self) -> bool:
         """Say whether an image may show several classes, or none, rather than exactly one."""
-        return any(is_several(split.labels) for split in self.splits.values())
+        return any(has_label_sets(split.labels) for split in self.splits.values())
 
     @property
     def where(self) -> str:

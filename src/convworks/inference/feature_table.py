@@ -72,9 +72,9 @@ def write_table(path: Path, table: FeatureTable) -> None:
     does not hold, has escapes there. `class` is left out, and `label` is a row of 0 and 1, where an image shows any
     number of classes.
     """
-    several = table.labels.ndim == 2
+    label_sets = table.labels.ndim == 2
     columns: dict[str, Any] = {"name": np.array(table.names), "split": np.array(table.splits), "label": table.labels}
-    if not several and table.classes:
+    if not label_sets and table.classes:
         columns["class"] = np.array([table.classes[label] if label >= 0 else "" for label in table.labels.tolist()])
     if path.suffix.lower() == ".npz":
         file = io.BytesIO()

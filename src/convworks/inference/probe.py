@@ -43,7 +43,7 @@ def probe(
     those of the source. Raises InputError for a tap that there is not, and for images of any number of labels.
     """
     way = named_pool(pool)
-    if source.several:
+    if source.multi_label:
         raise InputError(
             source.where,
             "has images of any number of labels, probes tell one class from the others",

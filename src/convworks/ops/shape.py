@@ -150,8 +150,8 @@ def resolve_padding(
         if padding == "full":
             return tuple((d * (k - 1), d * (k - 1)) for k, d in zip(kernel_size, dilation, strict=True))
         return tuple((same_padding(k, d),) * 2 for k, d in zip(kernel_size, dilation, strict=True))
-    several = entries(padding)
-    borders = (padding,) * rank if several is None else several
+    each = entries(padding)
+    borders = (padding,) * rank if each is None else each
     pairs = [(border, border) if (pair := entries(border)) is None else pair for border in borders]
     if len(pairs) != rank or any(len(pair) != 2 for pair in pairs):
         raise InputError(

@@ -20,8 +20,8 @@ from convworks.metrics.slices import PATH, read_rows
 from convworks.tasks.outcome import Judged
 
 #: What predictions.csv writes beside the paths: of images with one label, or with any number.
-ONE = ("label", "predicted", "probability", "correct")
-SEVERAL = ("labels", "predicted", "probabilities", "correct")
+ONE_CLASS = ("label", "predicted", "probability", "correct")
+LABEL_SETS = ("labels", "predicted", "probabilities", "correct")
 #: How many names an error tells.
 SHOWN = 5
 
@@ -131,7 +131,7 @@ def read_answers(path: Path) -> Answers:
     rows = read_rows(path, (PATH, "predicted", "correct"))
     if not rows:
         raise InputError(path, "has no rows", "give a predictions.csv with a line for each image")
-    label, _, probability, _ = SEVERAL if SEVERAL[0] in rows[0] else ONE
+    label, _, probability, _ = LABEL_SETS if LABEL_SETS[0] in rows[0] else ONE_CLASS
     if label not in rows[0]:
         raise InputError(path, "has no column 'label'", f"it has: {', '.join(rows[0])}")
     names = tuple(row[PATH] for row in rows)
@@ -145,7 +145,7 @@ def read_answers(path: Path) -> Answers:
         reason = f"says of {names[at]} that {rows[at]['predicted']!r} for {rows[at][label]!r} is "
         raise InputError(path, reason + ("right" if stated[at] else "wrong"), "give the file as it was written")
     try:
-        confidence = np.array([float(row.get(probability, "nan")) if label == ONE[0] else np.nan for row in rows])
+        confidence = np.array([float(row.get(probability, "nan")) if label == ONE_CLASS[0] else np.nan for row in rows])
     except ValueError:
         raise InputError(path, f"has a {probability} that is no number", "give the file as it was written") from None
     classes = frozenset(name[2:] for name in rows[0] if name.startswith("p:"))

@@ -114,7 +114,7 @@ def answer(
 
 def suits(makes: str, source: Source) -> bool:
     """Say whether a network that makes logits is asked for any number of classes a sample."""
-    return makes == "logits" and source.several
+    return makes == "logits" and source.multi_label
 
 
 def answers_of(classes: Sequence[str], size: Sequence[int]) -> list[str]:

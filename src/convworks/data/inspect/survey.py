@@ -16,7 +16,7 @@ from convworks.data.decode.decode import Probe, decode, probe
 from convworks.data.decode.floats import MODE, decoding_of
 from convworks.data.decode.quiet import quiet
 from convworks.data.decode.shape import Headers, headers_of, main_split, sample
-from convworks.data.labels import count, is_several
+from convworks.data.labels import count, has_label_sets
 from convworks.data.place import Place, byte_size
 from convworks.data.source import Source, Split, lacking_classes
 from convworks.data.sources.split_names import ALL, TRAIN
@@ -24,7 +24,7 @@ from convworks.errors import InputError
 
 PIECE = 64  # files a task
 #: From so many times as many others on, a class counts as rare; among several an image most answers are no anyway.
-RARE, RARE_AMONG_SEVERAL = 3, 20
+RARE, RARE_AMONG_LABELS = 3, 20
 
 
 def survey(
@@ -49,7 +49,7 @@ def survey(
     main = next(name for name, split in source.splits.items() if split is main_split(source))
     looks = [look for each in seen.values() for look in each]
     probes = tuple(look for look in looks if isinstance(look, Probe))
-    several = {split: entry for split, entry in source.splits.items() if is_several(entry.labels)}
+    label_sets = {split: entry for split, entry in source.splits.items() if has_label_sets(entry.labels)}
     damaged = sorted((error.where, error.reason) for error in looks if isinstance(error, InputError))
     return Survey(
         name=source.name,
@@ -61,8 +61,8 @@ def survey(
             for split, entry in source.splits.items()
         },
         totals={split: len(entry) for split, entry in source.splits.items()},
-        unlabelled={split: int((~entry.labels.any(1)).sum()) for split, entry in several.items()},
-        labels_per_image={split: float(entry.labels.sum(1).mean()) for split, entry in several.items()},
+        unlabelled={split: int((~entry.labels.any(1)).sum()) for split, entry in label_sets.items()},
+        labels_per_image={split: float(entry.labels.sum(1).mean()) for split, entry in label_sets.items()},
         widths=_spread([found.width for found in probes]),
         heights=_spread([found.height for found in probes]),
         sizes=_ranked(Counter(f"{found.width}x{found.height}" for found in probes)),
@@ -172,7 +172,7 @@ def imbalance(found: Survey) -> Imbalance | None:
     if split in found.unlabelled:
         beside = found.totals[split] - counts[rarest]
         rare = Imbalance(split=split, rarest=rarest, count=counts[rarest], largest=None, beside=beside)
-        return rare if rare.ratio >= RARE_AMONG_SEVERAL else None
+        return rare if rare.ratio >= RARE_AMONG_LABELS else None
     largest = max(counts, key=lambda name: counts[name])
     rare = Imbalance(split=split, rarest=rarest, count=counts[rarest], largest=largest, beside=counts[largest])
     return rare if rare.ratio >= RARE else None

@@ -18,7 +18,7 @@ from convworks.data.decode.decode import MODES, to_image
 from convworks.data.decode.encoded import open_encoded
 from convworks.data.decode.quiet import quiet
 from convworks.data.http.download import md5
-from convworks.data.labels import is_several
+from convworks.data.labels import has_label_sets
 from convworks.data.place import read_bytes
 from convworks.data.protect import protect
 from convworks.data.shards.index import NAME, Entry, write_index
@@ -90,7 +90,7 @@ def _encode(split: Split, index: int) -> tuple[str, bytes]:
 
 def _label(split: Split, index: int, classes: Sequence[str]) -> tuple[int | list[int], str, bytes]:
     """Return the label of an image for the index, and the ending and the bytes of the file that says it beside it."""
-    if not is_several(split.labels):
+    if not has_label_sets(split.labels):
         label = int(split.labels[index])
         return label, "cls", str(label).encode()
     labels = np.flatnonzero(split.labels[index]).tolist()

@@ -19,7 +19,7 @@ from convworks.errors import InputError
 PARQUET, ARROW = "parquet", "arrow"
 #: Columns that are taken where several could be meant; the first that there is.
 IMAGES, LABELS = ("image", "img"), ("label", "labels", "class", "cls", "target", "fine_label")
-SEVERAL = "labels"  # where it is text, it names any number of classes
+LABEL_LIST = "labels"  # where it is text, it names any number of classes
 HUGGING_FACE = b"huggingface"
 
 
@@ -123,7 +123,7 @@ def _names(value: Any, names: tuple[str, ...] | None, column: str) -> Names | No
     """Return the class or the classes that a cell names; None for an empty one."""
     if isinstance(value, list):
         return tuple(_text(each, names) or str(each) for each in value)
-    if column == SEVERAL and isinstance(value, str):
+    if column == LABEL_LIST and isinstance(value, str):
         return cut(value)
     return _text(value, names)
 

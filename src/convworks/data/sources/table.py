@@ -156,12 +156,12 @@ def _columns(path: Path, given: list[str]) -> list[str]:
     shown = ", ".join(columns) or "empty"
     if LABEL in columns and LABELS in columns:
         raise InputError(path, f"has both label and labels in its header ({shown})", "keep one of them")
-    several = LABEL not in columns and LABELS not in columns
+    class_columns = LABEL not in columns and LABELS not in columns
     others = [name for name in columns if name not in (PATH, SPLIT)]
-    if PATH not in columns or (several and len(others) < 2):
+    if PATH not in columns or (class_columns and len(others) < 2):
         name = LABEL if PATH in columns else PATH
         reason = f"has no column {name!r} in its header ({shown}){nearest(name, columns)}"
         raise InputError(path, reason, "its first line must be path,label or path,labels, or path and a column a class")
-    if not several:
+    if not class_columns:
         return columns
     return [low if low in (PATH, SPLIT) else name for low, name in zip(columns, given, strict=True)]

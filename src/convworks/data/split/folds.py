@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from convworks.data.config import DataConfig, Fold
-from convworks.data.labels import count, is_several
+from convworks.data.labels import count, has_label_sets
 from convworks.data.source import Source, Split, split_off, training_split, with_validation
 from convworks.data.sources.split_names import VALIDATION
 from convworks.data.split.stratify import choose, deal
@@ -80,7 +80,7 @@ def assign(source: Source, fold: Fold, seed: int) -> Int64[np.ndarray, " n"]:
     groups = _groups(source, everything, fold.group_by) if fold.group_by is not None else None
     _check(source, everything, groups, fold)
     stratified = fold.stratified and bool(source.classes)  # there is nothing else to divide evenly
-    if stratified and is_several(everything.labels):
+    if stratified and has_label_sets(everything.labels):
         folds = deal(everything.labels, everything.names, fold.of, seed)
         _check_training(source, everything, folds, fold)
         return folds
@@ -120,7 +120,7 @@ def _check(source: Source, everything: Split, groups: Int64[np.ndarray, " n"] | 
         if (given := len(np.unique(groups))) < fold.of:
             reason = f"{fold.of} are more than the {given} groups of column {fold.group_by!r}"
             raise InputError("--folds", reason, f"choose at most {given}" if given > 1 else "group by another column")
-        if fold.stratified and source.several:
+        if fold.stratified and source.multi_label:
             reason = "images of several labels cannot be divided by groups and by classes at once"
             raise InputError("--group-by", reason, "add --plain, which looks at the groups alone")
         return

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Int, Int64, UInt64
 
-from convworks.data.labels import Labels, count, is_several
+from convworks.data.labels import Labels, count, has_label_sets
 from convworks.data.split.iterative import apportion
 
 
@@ -20,7 +20,7 @@ def choose_share(
     Where samples have several classes, shares are about right, and a class of few samples may be on one side alone.
     """
     counts = count(labels, classes)
-    if not is_several(labels):
+    if not has_label_sets(labels):
         return choose(labels, names, share_out(counts, fraction, limit), seed)
     total = max(1.0, min(fraction * len(labels), limit or len(labels)))
     marked = np.clip(counts * (total / len(labels)), np.minimum(1, counts), np.maximum(counts - 1, 0))

@@ -38,8 +38,8 @@ def match_classes(source: Source, split: Split, classes: Sequence[str], *, sets:
             "holds images without labels",
             "sort them into one folder a class, or use `convworks predict`",
         )
-    if source.several != sets:
-        has, wants = ("one label", "any number of labels")[:: -1 if source.several else 1]
+    if source.multi_label != sets:
+        has, wants = ("one label", "any number of labels")[:: -1 if source.multi_label else 1]
         reason = f"has images of {has}, but the bundle was trained on images of {wants}"
         raise InputError(source.where, reason, "give a source such as it was trained on (docs/sources.md)")
     used = present(split.labels).tolist()

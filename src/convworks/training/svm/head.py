@@ -48,7 +48,7 @@ def check_svm(config: RunConfig, source: Source, world: World) -> None:
     assert model.cut is not None
     name = f"head {model.head.kind}"
     other = "take --head linear, which is trained by steps"
-    if source.several:  # first: what suits such images is not what suits a machine
+    if source.multi_label:  # first: what suits such images is not what suits a machine
         raise InputError(source.where, f"has images of any number of labels, but a {name} knows one", other)
     if training.freeze != model.cut or training.thaw is not None or training.epochs != 1:
         reason = "is fitted once, to features that stay as they are: it cannot fine-tune what is below the cut"
