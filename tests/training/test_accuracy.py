@@ -11,6 +11,7 @@ from thorough import repeats
 
 import convworks
 
+ALL_DIGITS = True
 SEEDS = range(repeats(1, 5))
 
 
