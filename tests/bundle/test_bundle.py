@@ -52,8 +52,13 @@ PREPARE: dict[str, Prepare] = {
         overrides=["data.corruption.kind=masking", "data.corruption.rate=0.25"],
     ),
     "kernel machine": kernel_machine,
-    "auxiliary classifiers": lambda root: convworks.train(
-        "digits/default", model="ensemble_best", epochs=1, out=root / "run", device="cpu"
+    "ensemble": lambda root: convworks.train(
+        "digits/default",
+        model="ensemble_best",
+        epochs=1,
+        out=root / "run",
+        device="cpu",
+        overrides=["data.size=(16, 16)"],
     ),
 }
 
