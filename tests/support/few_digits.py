@@ -37,3 +37,13 @@ def write_few(folder: Path, count: int = COUNT) -> Path:
         labels = split.labels.astype(np.uint8)
         (folder / f"{stem}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, len(labels)) + labels.tobytes())
     return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def train_on_few(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Train on few digits where this is imported, but in modules that say `ALL_DIGITS = True`."""
+    if getattr(request.module, "ALL_DIGITS", False):
+        yield
+    else:
+        with few_digits():
+            yield
