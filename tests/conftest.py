@@ -8,6 +8,7 @@ from pathlib import Path
 import jaxtyping
 import pytest
 from hypothesis import is_hypothesis_test, settings
+from once import once
 from thorough import THOROUGH
 
 # Checks every annotation of convworks, shapes included, whenever a test calls the function.
@@ -30,6 +31,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and (is_hypothesis_test(item.obj) or hasattr(item.module, "repeats")):
             item.add_marker("repeated")
+
+
+@pytest.fixture(scope="session")
+def any_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a run of one epoch on digits, for whoever needs a run and does not change it."""
+
+    def make(root: Path) -> None:
+        import convworks
+
+        changes = ["precision=float32"]
+        convworks.train("digits/default", out=root / "run", epochs=1, device="cpu", overrides=changes)
+
+    return once(tmp_path_factory.getbasetemp(), "any", make) / "run"
 
 
 @pytest.fixture(scope="session")

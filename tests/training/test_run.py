@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 
 import convworks
 from convworks.bundle.bundle import load_bundle
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError, RunError
 from convworks.training import folder
 from convworks.training import run as run_module
@@ -35,8 +37,10 @@ FILES = {
 }
 
 
-def train(out: Path, **options: Any) -> dict[str, Any]:
-    return convworks.train(out=out, deterministic=True, **{"epochs": 2, **options})
+def train(out: Path, overrides: Sequence[str] = (), **options: Any) -> dict[str, Any]:
+    """Train on few digits, in batches that are small enough for many steps."""
+    changes = ["training.batch_size=16", *overrides]
+    return convworks.train(out=out, deterministic=True, overrides=changes, **{"epochs": 2, **options})
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +56,10 @@ def test_the_run_folder_is_complete_and_has_no_leftovers(run: dict[str, Any]) ->
 
 
 def test_the_answer_has_the_documented_shape(run: dict[str, Any]) -> None:
-    assert run["test"]["n"] == 360 or run["test"]["n"] > 300
-    assert 0.9 < run["test"]["top1"] <= 1
+    assert run["test"]["n"] == len(open_source("digits").splits["test"])
+    assert 0.8 < run["test"]["top1"] <= 1
     assert run["test"]["interval"][0] < run["test"]["top1"] <= run["test"]["interval"][1] <= 1
-    assert run["validation"]["n"] > 100
+    assert run["validation"]["n"] > 10
     assert run["seconds"] > 0
 
 

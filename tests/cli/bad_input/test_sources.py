@@ -38,6 +38,10 @@ def bomb() -> bytes:
     )
 
 
+def damaged(content: bytes) -> bytes:
+    return content[:40] + b"\xff" * 10 + content[50:]
+
+
 def several(p: Place) -> str:
     return p.folder({f"a/bad{i}.png": "text" for i in range(7)} | {"b/short.jpg": quarter(JPEG), "b/0.png": b""})
 
