@@ -29,7 +29,9 @@ os.environ["CONVWORKS_CACHE_LIMIT"] = "0"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what the thorough profile repeats more often than the quick one, so that `make test-slow` runs it."""
     for item in items:
-        if isinstance(item, pytest.Function) and (is_hypothesis_test(item.obj) or hasattr(item.module, "repeats")):
+        if isinstance(item, pytest.Function) and (
+            is_hypothesis_test(item.obj) or hasattr(item.module, "repeats") or hasattr(item.module, "THOROUGH")
+        ):
             item.add_marker("repeated")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from convworks.data.sources import digits
 
-COUNT = 300
+COUNT, ALL = 300, 1797
 
 
 @contextmanager
@@ -41,9 +41,6 @@ def write_few(folder: Path, count: int = COUNT) -> Path:
 
 @pytest.fixture(autouse=True, scope="module")
 def train_on_few(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Train on few digits where this is imported, but in modules that say `ALL_DIGITS = True`."""
-    if getattr(request.module, "ALL_DIGITS", False):
+    """Train on few digits where this is imported, or on as many as a module says by `DIGITS`."""
+    with few_digits(getattr(request.module, "DIGITS", COUNT)):
         yield
-    else:
-        with few_digits():
-            yield

@@ -16,7 +16,7 @@ DEEP = re.compile("101|110|152|1202")
 
 
 def repeats(few: int, many: int) -> int:
-    """Return how often to repeat; a test whose module imports this function is run by `make test-slow` too."""
+    """Return how often to repeat; tests whose module imports this, or THOROUGH, are run by `make test-slow` too."""
     return many if THOROUGH else few
 
 

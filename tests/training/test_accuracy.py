@@ -7,11 +7,12 @@ from statistics import mean
 from typing import Any
 
 import pytest
+from few_digits import ALL
 from thorough import repeats
 
 import convworks
 
-ALL_DIGITS = True
+DIGITS = ALL
 SEEDS = range(repeats(1, 5))
 
 
