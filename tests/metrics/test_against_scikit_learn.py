@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as oracle
 from sklearn.calibration import calibration_curve
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.metrics import classification as metrics
@@ -17,7 +18,7 @@ from convworks.tasks import intervals
 from convworks.tasks.classification import Predictions
 from convworks.tasks.summary import summary
 
-CASES = 200
+CASES = repeats(60, 200)
 
 
 def case(seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from convworks.config import override
 from convworks.data.batches import normalise
+from convworks.data.decode.images import take
 from convworks.data.sources.open import open_source
 from convworks.errors import RunError
 from convworks.recipes import recipe
@@ -102,7 +103,7 @@ def test_it_equals_a_loop_in_pytorch(ours: dict[str, Any], theirs: Any) -> None:
 def test_validation_is_measured_with_the_weights_of_the_epochs_end() -> None:
     setup, progress = make(), Progress()
     fit(setup, progress, Events())
-    inputs = normalise(setup.validation.images[:], setup.preprocessing.mean, setup.preprocessing.std)
+    inputs = normalise(take(setup.validation.images, slice(None)), setup.preprocessing.mean, setup.preprocessing.std)
     with torch.no_grad():
         logits = setup.network.eval()(inputs)
     right = (logits.argmax(1) == setup.validation.labels).double().mean()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors import safe_open
 
 from convworks.data.cache import store
 from convworks.errors import InputError
+from convworks.partial import TEMPORARY
 
 SHAPE = (3, 4, 5, 2)
 FACTS: dict[str, Any] = {"source": "photographs", "recipe": "crop 4x5", "content": "c0", "mean": [0.5] * 2}
@@ -127,7 +129,7 @@ def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_limit_it_is_a_tenth_of_what_would_be_free_without_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     size = put("aa").stat().st_size
     monkeypatch.delenv(store.LIMIT)
-    monkeypatch.setattr(store.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 5000}))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 5000}))
     assert store.limit() == (5000 + size) // 10
 
 
@@ -146,7 +148,7 @@ def test_a_sweep_takes_notes_of_what_is_gone_and_what_the_killed_left(place: Pat
     put("ab12")
     store.remember("kept", "ab12")
     store.remember("gone", "cd34")
-    (place / f"ef{store.TEMPORARY}").write_bytes(b"half")
+    (place / f"ef{TEMPORARY}").write_bytes(b"half")
     store.sweep()
     assert sorted(path.name for path in place.iterdir()) == ["ab12.safetensors", "kept.known"]
 
