@@ -26,7 +26,9 @@ TRAIN = ["--model", "resnet20", "--deterministic", "--set", "precision=float32",
 SMOOTH = ["--set", "training.schedule={'kind':'constant','rate':0.001}", "--set", "training.batch_size=24"]
 SIZE = ["--set", "data.size=(32, 32)"]
 TOGETHER = ["--set", "training.batch_norm=synchronised", "--set", "augment.mixup=0.4"]
-UNEVEN = ["--epochs", "2", "--set", "training.batch_size=9", "--set", "training.accumulation=3"]
+#: A network of few layers with batch normalisation: each of them makes the processes wait for each other.
+UNEVEN = ["--model", "convnet_color", "--epochs", "2"]
+UNEVEN += ["--set", "training.batch_size=9", "--set", "training.accumulation=3"]
 OFTEN = ["--set", "training.checkpoint_seconds=0.05"]
 
 
