@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import Any
 
 from convworks.errors import InputError
 from convworks.files import read_text, write_text
@@ -82,6 +82,6 @@ def _written(value: Any) -> str:
     return '"' + cell.replace('"', '""') + '"' if QUOTED.search(cell) else cell
 
 
-def decimals(values: Iterable[SupportsFloat]) -> list[str]:
+def decimals(values: Iterable[Any]) -> list[str]:
     """Write numbers as text."""
     return [f"{float(value):.6g}" for value in values]
