@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow lint peers test-peers bench clean
+.PHONY: help train test smoke test-slow lint peers test-peers bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,8 +15,11 @@ train: .venv/installed  ## install, train on the embedded digits, write the repo
 test: .venv/installed-test  ## install with test extras, run every check and test
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/check
 
-test-slow: .venv/installed-test  ## the tests that take minutes
-	$(BIN)/python -m pytest -m slow
+smoke: .venv/installed-test  ## style, and the tests that say most, in less than a minute
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/smoke
+
+test-slow: .venv/installed-test  ## the tests that take minutes, and property tests with many more examples
+	CONVWORKS_TESTS=thorough OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "(slow or repeated) and not gpu and not peers"
 
 lint: .venv/installed-test  ## formatting, style, types, direction of imports
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/lint

@@ -9,6 +9,7 @@ import unicodedata
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.console import bar_console, clock, counting, downloading, say, write
 from convworks.errors import InputError, visible
@@ -38,7 +39,7 @@ def test_counting_is_silent_where_there_is_no_terminal(capsys: pytest.CaptureFix
 LETTERS = st.characters(exclude_categories=()) | st.sampled_from("\n\x1b[31m\u202e\udcff\x85\u2028é日")
 
 
-@settings(max_examples=100)
+@settings(max_examples=repeats(25, 100))
 @given(st.text(LETTERS), st.sampled_from(["ascii", "cp1252", "utf-8", "shift_jis"]))
 def test_any_text_is_shown_by_any_stream_and_moves_nothing(text: str, encoding: str) -> None:
     file = io.BytesIO()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.signed import Kind, is_sealed, read_signed, sealed, signed, write_signed
@@ -32,7 +33,7 @@ def file() -> Iterator[Path]:
 
 
 @given(values=OBJECTS, chance=st.randoms(use_true_random=False))
-@settings(max_examples=100)
+@settings(max_examples=repeats(25, 100))
 def test_what_is_written_is_read_and_a_flipped_bit_is_not(
     file: Path, values: dict[str, Any], chance: random.Random
 ) -> None:
@@ -49,7 +50,7 @@ def test_what_is_written_is_read_and_a_flipped_bit_is_not(
 
 
 @given(values=OBJECTS)
-@settings(max_examples=50)
+@settings(max_examples=repeats(20, 50))
 def test_any_layout_is_read(file: Path, values: dict[str, Any]) -> None:
     whole = signed({"format": 2, "what": "x", **values})
     file.write_text(json.dumps(dict(sorted(whole.items())), indent=7, separators=(" , ", " :")))

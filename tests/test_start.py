@@ -52,26 +52,3 @@ def test_importing_convworks_imports_nothing_heavy() -> None:
     code = "import sys, convworks; print([n for n in ('torch', 'numpy', 'pydantic') if n in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
-
-
-def test_the_public_face() -> None:
-    import convworks
-
-    assert convworks.__all__ == [
-        "__version__",
-        "compare",
-        "crossval",
-        "features",
-        "load",
-        "lr_range",
-        "network",
-        "probe",
-        "restarts",
-        "train",
-        "transfer",
-        "tune",
-    ]
-    assert callable(convworks.train)
-    assert callable(convworks.load)
-    with pytest.raises(AttributeError, match="nothing"):
-        _ = convworks.nothing

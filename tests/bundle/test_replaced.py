@@ -11,17 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
-import convworks
 from convworks.bundle.bundle import Bundle, load_bundle, save_bundle
 from convworks.bundle.description import waiting
 from convworks.errors import InputError
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Bundle]:
+def bundles(any_run: Path) -> list[Bundle]:
     """Give two bundles; the record of each says the sum of its first weights."""
-    run = convworks.train(epochs=1, out=tmp_path_factory.mktemp("runs") / "run", device="cpu", model="convnet_digits")
-    first, second = load_bundle(Path(run["bundle"])), load_bundle(Path(run["bundle"]))
+    first, second = load_bundle(any_run), load_bundle(any_run)
     with torch.no_grad():
         next(second.network.parameters()).add_(1)
     return [replace(each, record={**each.record, "first": check(each)}) for each in (first, second)]

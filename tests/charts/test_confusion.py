@@ -13,10 +13,11 @@ from convworks.charts.axes import linear_ticks, log_ticks, number
 from convworks.charts.curves import curves
 from convworks.charts.drawing import Drawing, Rectangle, Text
 from convworks.charts.lettering import shorten, shown, text_width
+from convworks.charts.pictures import TILE, as_picture
 from convworks.charts.raster import DENSITY, MARGIN, to_png
 from convworks.charts.svg import to_svg
 from convworks.metrics.classification import calibration
-from convworks.report import mistakes
+from convworks.pages import mistakes
 from convworks.tasks.outcomes.classification import Predictions
 
 HISTORY = [
@@ -114,19 +115,19 @@ def test_calibration_draws_a_bar_a_filled_bin() -> None:
 )
 def test_pictures_of_any_shape(shape: tuple[int, int, int]) -> None:
     pixels = np.full(shape, 77, np.uint8)
-    picture = mistakes.as_picture(pixels)
+    picture = as_picture(pixels)
     assert picture.mode == ("RGB" if shape[2] == 3 else "L")
-    assert max(picture.size) == min(max(shape[:2]), mistakes.TILE * DENSITY)
+    assert max(picture.size) == min(max(shape[:2]), TILE * DENSITY)
     assert np.asarray(picture).flat[0] == 77
     assert mistakes.tile_uri(picture).startswith("data:image/" + ("png" if mistakes.tiny(picture) else "jpeg"))
-    sheet = Image.open(io.BytesIO(mistakes.errors(wrong(1), [0], [picture])))
+    sheet = Image.open(io.BytesIO(mistakes.sheet([wrong(1).caption(0)], [picture], wrong=1)))
     assert (77, 77, 77) in {color for _, color in sheet.getcolors(1 << 24) or []}
 
 
 @pytest.mark.parametrize("n", [0, 1, 6, 7, 36])
 def test_errors_sheet_of_any_number_of_mistakes(n: int) -> None:
     pictures = [Image.new("RGB", (20, 20), "red")] * n
-    sheet = Image.open(io.BytesIO(mistakes.errors(wrong(max(1, n)), list(range(n)), pictures)))
+    sheet = Image.open(io.BytesIO(mistakes.sheet([wrong(max(1, n)).caption(i) for i in range(n)], pictures, wrong=n)))
     assert np.asarray(sheet).std() > 1
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from once import once
 from PIL import Image
 
 import convworks
@@ -92,10 +93,12 @@ def digits() -> dict[int, np.ndarray]:
 @cache
 def trained(base: Path) -> Path:
     """Train once, on what `Place.folder` makes; give the run folder."""
-    root = base / "trained"
-    Place(root, digits(), root).folder()
-    convworks.train(data=root / "data", out=root / "run", model="convnet_digits", epochs=1, device="cpu")
-    return root / "run"
+
+    def make(root: Path) -> None:
+        Place(root, digits(), root).folder()
+        convworks.train(data=root / "data", out=root / "run", model="convnet_digits", epochs=1, device="cpu")
+
+    return once(base, "trained", make) / "run"
 
 
 def make_place(root: Path, factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> Place:

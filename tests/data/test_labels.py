@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from thorough import repeats
 
 from convworks.data.config import Fold
 from convworks.data.inspect.survey import imbalance, survey
@@ -222,7 +223,7 @@ def naive(labels: np.ndarray, parts: int, names: list[str], seed: int) -> list[i
 
 
 @given(st.integers(1, 40), st.integers(1, 6), st.integers(2, 5), st.integers(0, 1000))
-@settings(max_examples=25)
+@settings(max_examples=repeats(20, 25))
 def test_parts_are_those_of_the_paper(n: int, k: int, parts: int, seed: int) -> None:
     labels, names = drawn(n, k, seed), [f"{index}" for index in range(n)]
     assert deal(labels, names, parts, seed).tolist() == naive(labels, parts, names, seed)

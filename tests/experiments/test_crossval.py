@@ -21,13 +21,12 @@ from convworks.metrics.classification import wilson_interval
 
 __all__ = ["one_thread"]
 FOLDS = 3
-OPTIONS: dict[str, Any] = {"epochs": 2, "device": "cpu", "deterministic": True}
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def found(options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("crossval") / "three"
-    return convworks.crossval("digits/default", folds=FOLDS, seed=2, out=out, **OPTIONS)
+    return convworks.crossval(folds=FOLDS, seed=2, out=out, **options)
 
 
 def as_table(folder: Path, name: str, splits: Mapping[str, list[int]], labels: list[int]) -> Path:
@@ -36,8 +35,10 @@ def as_table(folder: Path, name: str, splits: Mapping[str, list[int]], labels: l
     return folder / name
 
 
-def test_it_equals_a_loop_over_scikit_learns_folds_that_calls_train(found: dict[str, Any], tmp_path: Path) -> None:
-    digits = open_source("digits").splits["train"]
+def test_it_equals_a_loop_over_scikit_learns_folds_that_calls_train(
+    found: dict[str, Any], options: dict[str, Any], few: Path, tmp_path: Path
+) -> None:
+    digits = open_source(few).splits["train"]
     assert digits.arrays is not None
     for index, pixels in enumerate(digits.arrays):
         Image.fromarray(pixels[:, :, 0]).save(tmp_path / f"{index:05d}.png")
@@ -46,7 +47,7 @@ def test_it_equals_a_loop_over_scikit_learns_folds_that_calls_train(found: dict[
     for number, (train, validation) in enumerate(splitter.split(digits.labels, digits.labels), 1):
         splits = {"train": train.tolist(), "val": validation.tolist()}
         data = as_table(tmp_path, f"fold-{number}.csv", splits, digits.labels.tolist())
-        run = convworks.train("digits/default", data=data, seed=2, out=tmp_path / f"run-{number}", **OPTIONS)
+        run = convworks.train(seed=2, out=tmp_path / f"run-{number}", **{**options, "data": data})
         ours = found["runs"][number - 1]
         assert ours["validation"] == run["validation"]
         assert weights(ours["run"]) == weights(run["run"])
@@ -58,8 +59,8 @@ def test_it_equals_a_loop_over_scikit_learns_folds_that_calls_train(found: dict[
     assert found["pooled"]["interval"] == pytest.approx(list(wilson_interval(sum(right), len(digits))))
 
 
-def test_each_image_is_predicted_by_its_own_fold(found: dict[str, Any]) -> None:
-    place, names = Path(found["experiment"]), open_source("digits").splits["train"].names
+def test_each_image_is_predicted_by_its_own_fold(found: dict[str, Any], few: Path) -> None:
+    place, names = Path(found["experiment"]), open_source(few).splits["train"].names
     with (place / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows] == list(names)
@@ -73,10 +74,10 @@ def test_each_image_is_predicted_by_its_own_fold(found: dict[str, Any]) -> None:
         assert np.mean(right[run["fold"]]) == pytest.approx(run["validation"]["top1"])
 
 
-def test_a_fold_is_an_ordinary_run_that_resumes(found: dict[str, Any], tmp_path: Path) -> None:
+def test_a_fold_is_an_ordinary_run_that_resumes(found: dict[str, Any], few: Path, tmp_path: Path) -> None:
     place = tmp_path / "killed"
-    options = ["--folds", FOLDS, "--seed", 2, "--epochs", 2, "--device", "cpu", "--deterministic"]
-    process = begin("crossval", "digits/default", *options, "--out", place)
+    words = ["--folds", FOLDS, "--seed", 2, "--epochs", 2, "--device", "cpu", "--deterministic"]
+    process = begin("crossval", "digits/default", "--data", few, *words, "--out", place)
     wait_for(process, lambda: bool(list(place.glob("fold-2/checkpoints/*.json"))))
     kill(process)
     if json.loads((place / "fold-2" / "run.json").read_text())["status"] != "finished":
@@ -88,7 +89,7 @@ def test_a_fold_is_an_ordinary_run_that_resumes(found: dict[str, Any], tmp_path:
         convworks.crossval(resume=place)
 
 
-def test_groups_of_a_table_stay_together(tmp_path: Path) -> None:
+def test_groups_of_a_table_stay_together(options: dict[str, Any], tmp_path: Path) -> None:
     digits = open_source("digits").splits["train"]
     assert digits.arrays is not None
     rows = ["path,label,writer"]
@@ -96,8 +97,8 @@ def test_groups_of_a_table_stay_together(tmp_path: Path) -> None:
         Image.fromarray(digits.arrays[index, :, :, 0]).save(tmp_path / f"{index:03d}.png")
         rows.append(f"{index:03d}.png,{'odd' if digits.labels[index] % 2 else 'even'},w{index % 7}")
     (tmp_path / "data.csv").write_text("\n".join(rows))
-    data, out = tmp_path / "data.csv", tmp_path / "out"
-    convworks.crossval("digits/default", data=data, folds=2, group_by="writer", out=out, **{**OPTIONS, "epochs": 1})
+    out, changed = tmp_path / "out", {**options, "data": tmp_path / "data.csv", "epochs": 1}
+    convworks.crossval(folds=2, group_by="writer", out=out, **changed)
     with (out / "folds.csv").open() as file:
         folds = {(int(row["path"][:3]) % 7, row["fold"]) for row in csv.DictReader(file)}
     assert len(folds) == 7

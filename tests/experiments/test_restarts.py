@@ -21,12 +21,11 @@ from convworks.training.folder import occupied
 
 __all__ = ["one_thread"]
 INTERRUPTS = [(signal.SIGINT, 1), (signal.SIGINT, 2), pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow)]
-OPTIONS: dict[str, Any] = {"epochs": 2, "device": "cpu", "deterministic": True}
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return convworks.restarts(runs=3, seed=4, out=tmp_path_factory.mktemp("restarts") / "three", **OPTIONS)
+def found(options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return convworks.restarts(runs=3, seed=4, out=tmp_path_factory.mktemp("restarts") / "three", **options)
 
 
 def test_mean_and_spread_are_those_of_the_runs(found: dict[str, Any]) -> None:
@@ -45,17 +44,17 @@ def test_the_best_is_the_best_on_validation(found: dict[str, Any]) -> None:
     assert scores[found["best"]] == max(scores.values())
 
 
-def test_a_run_is_what_train_makes(found: dict[str, Any], tmp_path: Path) -> None:
-    first = convworks.train(seed=4, out=tmp_path / "first", **OPTIONS)
+def test_a_run_is_what_train_makes(found: dict[str, Any], options: dict[str, Any], tmp_path: Path) -> None:
+    first = convworks.train(seed=4, out=tmp_path / "first", **options)
     assert weights(first["run"]) == weights(found["runs"][0]["run"])
     second = ["data.validation_seed=4"]  # the images that seed 4 splits off
-    other = convworks.train(seed=5, out=tmp_path / "second", overrides=second, **OPTIONS)
+    other = convworks.train(seed=5, out=tmp_path / "second", overrides=second, **options)
     assert weights(other["run"]) == weights(found["runs"][1]["run"])
     assert weights(found["runs"][0]["run"]) != weights(found["runs"][1]["run"])
 
 
-def test_the_ensemble_is_the_mean_of_the_probabilities(found: dict[str, Any]) -> None:
-    source = divide(open_source("digits"), DataConfig(source="digits"), 4)
+def test_the_ensemble_is_the_mean_of_the_probabilities(found: dict[str, Any], few: Path) -> None:
+    source = divide(open_source(few), DataConfig(source=str(few)), 4)
     for split in ("validation", "test"):
         chosen = source.splits[split]
         together = [convworks.load(run["bundle"]).outcome(source, split=split) for run in found["runs"]]
@@ -80,16 +79,16 @@ def test_the_folder_holds_ordinary_runs_a_page_and_the_predictions(found: dict[s
         assert "epoch 2/2" in (place / "logs" / f"{run['name']}.txt").read_text()
 
 
-def test_processes_find_the_same(found: dict[str, Any], tmp_path: Path) -> None:
-    other = convworks.restarts(runs=3, seed=4, out=tmp_path / "three", workers=2, **OPTIONS)
+def test_processes_find_the_same(found: dict[str, Any], options: dict[str, Any], tmp_path: Path) -> None:
+    other = convworks.restarts(runs=3, seed=4, out=tmp_path / "three", workers=2, **options)
     for ours, theirs in zip(found["runs"], other["runs"], strict=True):
         assert weights(ours["run"]) == weights(theirs["run"])
     assert other["ensemble"]["test"] == found["ensemble"]["test"]
     assert not list((tmp_path / "three" / "logs").glob("worker-*"))
 
 
-def test_a_finished_experiment_can_have_more_runs(tmp_path: Path) -> None:
-    first = convworks.restarts(runs=2, out=tmp_path / "runs", **OPTIONS)
+def test_a_finished_experiment_can_have_more_runs(options: dict[str, Any], tmp_path: Path) -> None:
+    first = convworks.restarts(runs=2, out=tmp_path / "runs", **options)
     before = weights(first["runs"][0]["run"])
     with pytest.raises(InputError, match="the experiment is finished; give more with --runs"):
         convworks.restarts(resume=tmp_path / "runs")
@@ -102,15 +101,15 @@ def test_a_finished_experiment_can_have_more_runs(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return convworks.restarts(runs=2, out=tmp_path_factory.mktemp("whole") / "runs", **{**OPTIONS, "epochs": 5})
+def whole(options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return convworks.restarts(runs=2, out=tmp_path_factory.mktemp("whole") / "runs", **{**options, "epochs": 5})
 
 
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
-def test_a_killed_experiment_goes_on(workers: int, whole: dict[str, Any], tmp_path: Path) -> None:
+def test_a_killed_experiment_goes_on(workers: int, whole: dict[str, Any], few: Path, tmp_path: Path) -> None:
     place = tmp_path / "killed"
-    options = ["--runs", 2, "--epochs", 5, "--device", "cpu", "--deterministic", "--workers", workers]
-    process = begin("restarts", *options, "--out", place)
+    words = ["--runs", 2, "--epochs", 5, "--device", "cpu", "--deterministic", "--workers", workers]
+    process = begin("restarts", "digits/default", "--data", few, *words, "--out", place)
     wait_for(process, lambda: bool(list(place.glob("seed-1/checkpoints/*.json"))))
     kill(process)
     assert json.loads((place / "experiment.json").read_text())["status"] == "running"
@@ -121,10 +120,12 @@ def test_a_killed_experiment_goes_on(workers: int, whole: dict[str, Any], tmp_pa
 
 
 @pytest.mark.parametrize(("number", "workers"), INTERRUPTS)
-def test_an_interrupted_experiment_says_how_to_go_on(number: signal.Signals, workers: int, tmp_path: Path) -> None:
+def test_an_interrupted_experiment_says_how_to_go_on(
+    number: signal.Signals, workers: int, few: Path, tmp_path: Path
+) -> None:
     place = tmp_path / "runs"
-    options = ["--runs", 2, "--epochs", 200, "--out", place, "--workers", workers]
-    process = begin("restarts", *options, background=workers > 1)
+    words = ["--runs", 2, "--epochs", 1000, "--out", place, "--workers", workers]
+    process = begin("restarts", "digits/default", "--data", few, *words, background=workers > 1)
     wait_for(process, lambda: bool(list(place.glob("seed-0/checkpoints/*.json"))))
     process.send_signal(number)
     out, errors = process.communicate(timeout=120)
@@ -142,18 +143,20 @@ def test_a_folder_belongs_to_one_process(found: dict[str, Any]) -> None:
         convworks.restarts(resume=found["experiment"], runs=4)
 
 
-def test_a_run_that_fails_ends_the_experiment_and_leaves_nothing_but_what_can_go_on(tmp_path: Path) -> None:
+def test_a_run_that_fails_ends_the_experiment_and_leaves_nothing_but_what_can_go_on(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
     wild = ["training.schedule={'kind': 'constant', 'rate': 1e30}"]
     for workers in (1, 2):
         place = tmp_path / str(workers)
         with pytest.raises(RunError, match=r"seed-[01]: training"):
-            convworks.restarts(runs=2, out=place / "runs", overrides=wild, workers=workers, **OPTIONS)
+            convworks.restarts(runs=2, out=place / "runs", overrides=wild, workers=workers, **options)
     assert not list(tmp_path.glob("1/*"))
     # The other of two runs may have come as far as a checkpoint, which it saves when it is told to end.
     kept = list((tmp_path / "2").rglob("checkpoints/*.safetensors"))
     assert kept or not list(tmp_path.glob("2/*"))
 
 
-def test_runs_of_one_epoch_have_no_curves(tmp_path: Path) -> None:
-    convworks.restarts(runs=2, out=tmp_path / "runs", **{**OPTIONS, "epochs": 1})
+def test_runs_of_one_epoch_have_no_curves(options: dict[str, Any], tmp_path: Path) -> None:
+    convworks.restarts(runs=2, out=tmp_path / "runs", **{**options, "epochs": 1})
     assert ">Validation</h2>" not in (tmp_path / "runs" / "report.html").read_text()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from processes import begin, complete, kill, one_thread, wait_for
+from thorough import repeats
 
 import convworks
 from convworks.cli.main import run
@@ -19,8 +20,9 @@ from convworks.errors import InputError, RunError
 pytest.importorskip("optuna")
 __all__ = ["one_thread"]
 RATE = "training.schedule.rate"
-OPTIONS: dict[str, Any] = {"epochs": 2, "device": "cpu", "deterministic": True}
-BAD = {**OPTIONS, "overrides": [f"{RATE}=0.0003"]}
+SMALL_BATCHES = "training.batch_size=16"
+BAD = [SMALL_BATCHES, f"{RATE}=0.0003"]
+TRIALS = repeats(6, 9)
 
 
 def plain(found: dict[str, Any]) -> list[tuple[str, str, float | None, dict[str, Any]]]:
@@ -28,9 +30,9 @@ def plain(found: dict[str, Any]) -> list[tuple[str, str, float | None, dict[str,
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def found(options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("tune") / "search"
-    return convworks.tune(trials=9, search=[f"{RATE}=log:1e-4..1"], out=out, **BAD)
+    return convworks.tune(trials=TRIALS, search=[f"{RATE}=log:1e-4..1"], out=out, overrides=BAD, **options)
 
 
 def test_it_beats_a_bad_start(found: dict[str, Any]) -> None:
@@ -62,24 +64,29 @@ def test_the_page_is_self_contained(found: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("moment", [1, pytest.param(4, marks=pytest.mark.slow)])
-def test_a_killed_search_goes_on_as_if_nothing_had_happened(moment: int, found: dict[str, Any], tmp_path: Path) -> None:
+def test_a_killed_search_goes_on_as_if_nothing_had_happened(
+    moment: int, few: Path, found: dict[str, Any], tmp_path: Path
+) -> None:
     place = tmp_path / "killed"
-    options = ["--trials", 9, "--search", f"{RATE}=log:1e-4..1", "--set", f"{RATE}=0.0003", "--epochs", 2]
-    process = begin("tune", *options, "--device", "cpu", "--deterministic", "--out", place)
+    words = ["--trials", TRIALS, "--search", f"{RATE}=log:1e-4..1", "--epochs", 2]
+    words += [word for change in BAD for word in ("--set", change)]
+    process = begin(
+        "tune", "digits/default", "--data", few, *words, "--device", "cpu", "--deterministic", "--out", place
+    )
     wait_for(process, lambda: bool(list(place.glob(f"trial-{moment}/checkpoints/*.json"))))
     kill(process)
     resumed = complete("tune", "--resume", place)
     assert plain(resumed) == plain(found)
     with sqlite3.connect(place / "study.db") as database:
-        assert database.execute("select count(*) from trials").fetchone() == (9,)
+        assert database.execute("select count(*) from trials").fetchone() == (TRIALS,)
     database.close()
 
 
-def test_trials_are_pruned_and_can_be_gone_on_with(tmp_path: Path) -> None:
+def test_trials_are_pruned_and_can_be_gone_on_with(options: dict[str, Any], tmp_path: Path) -> None:
     search = [f"{RATE}=0.1,1e-05,1.1e-05,1.2e-05,0.11,0.12,0.09,0.08,1.3e-05"]
-    options = {**OPTIONS, "epochs": 4}
+    longer = {**options, "epochs": 4, "overrides": [SMALL_BATCHES]}
     out = tmp_path / "search"
-    found = convworks.tune(trials=10, search=search, seed=1, out=out, **options)
+    found = convworks.tune(trials=10, search=search, seed=1, out=out, **longer)
     pruned = [trial for trial in found["trials"] if trial["state"] == "pruned"]
     assert pruned
     assert all(trial["epochs"] == 2 for trial in pruned)  # the first third of the epochs is never judged
@@ -91,34 +98,34 @@ def test_trials_are_pruned_and_can_be_gone_on_with(tmp_path: Path) -> None:
     assert plain(more)[:10] == plain(found)
 
 
-def test_a_trial_that_fails_does_not_end_the_search(tmp_path: Path) -> None:
-    found = convworks.tune(trials=6, search=[f"{RATE}=0.1,1e30"], pruning=False, out=tmp_path / "search", **OPTIONS)
+def test_a_trial_that_fails_does_not_end_the_search(options: dict[str, Any], tmp_path: Path) -> None:
+    found = convworks.tune(trials=6, search=[f"{RATE}=0.1,1e30"], pruning=False, out=tmp_path / "search", **options)
     states = {trial["values"][RATE]: trial["state"] for trial in found["trials"]}
     assert states == {"0.1": "complete", "1e30": "fail"}
 
 
-def test_a_search_of_failures_says_so(tmp_path: Path) -> None:
+def test_a_search_of_failures_says_so(options: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no trial came to its end"):
-        convworks.tune(trials=2, search=[f"{RATE}=1e29,1e30"], out=tmp_path / "search", **OPTIONS)
+        convworks.tune(trials=2, search=[f"{RATE}=1e29,1e30"], out=tmp_path / "search", **options)
 
 
-def test_the_metric_of_the_recipe_is_searched_by(tmp_path: Path) -> None:
+def test_the_metric_of_the_recipe_is_searched_by(options: dict[str, Any], tmp_path: Path) -> None:
     overrides = ["training.best=loss"]
     search = ["training.optimizer.kind=sgd,adam", f"{RATE}=log:1e-3..1e-1"]
-    found = convworks.tune(trials=3, search=search, out=tmp_path / "search", overrides=overrides, **OPTIONS)
+    found = convworks.tune(trials=3, search=search, out=tmp_path / "search", overrides=overrides, **options)
     assert found["metric"] == "loss"
     assert found["best"]["value"] == min(t["value"] for t in found["trials"] if t["state"] == "complete")
 
 
-def test_processes_share_a_study(tmp_path: Path) -> None:
+def test_processes_share_a_study(options: dict[str, Any], tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
-    options: dict[str, Any] = {"storage": storage, "study": "ours", "search": [f"{RATE}=log:1e-3..1"], **OPTIONS}
-    convworks.tune(trials=2, out=tmp_path / "a", **options)
-    found = convworks.tune(trials=4, out=tmp_path / "b", workers=2, **options)
+    shared: dict[str, Any] = {"storage": storage, "study": "ours", "search": [f"{RATE}=log:1e-3..1"], **options}
+    convworks.tune(trials=2, out=tmp_path / "a", **shared)
+    found = convworks.tune(trials=4, out=tmp_path / "b", workers=2, **shared)
     assert [trial["name"] for trial in found["trials"]] == [f"trial-{n}" for n in range(4)]
     assert [Path(trial["run"]).parent.name for trial in found["trials"]] == ["a", "a", "b", "b"]
     with pytest.raises(InputError, match="which is not what is asked"):
-        convworks.tune(trials=4, out=tmp_path / "c", **{**options, "search": [f"{RATE}=log:1e-3..2"]})
+        convworks.tune(trials=4, out=tmp_path / "c", **{**shared, "search": [f"{RATE}=log:1e-3..2"]})
     with pytest.raises(InputError, match="is not that of the search"):
         convworks.tune(resume=tmp_path / "b", trials=9, storage="sqlite:///other.db")
     assert not (tmp_path / "c").exists()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import correlate
 from scipy.signal import correlate2d
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.filters.apply import filter_image
@@ -30,7 +31,7 @@ def definition(pixels: np.ndarray, weights: np.ndarray, stride: int, padding: Pa
     )
 
 
-@settings(max_examples=60, derandomize=True)
+@settings(max_examples=repeats(20, 60), derandomize=True)
 @given(
     size=st.tuples(st.integers(2, 40), st.integers(2, 40)),
     kernel=st.tuples(st.integers(1, 8), st.integers(1, 8)),

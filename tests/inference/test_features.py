@@ -27,15 +27,8 @@ from convworks.layers.network import Network
 TAPS = ["stem", "stage1", "head.features", "head.logits"]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("source") / "run"
-    convworks.train(out=out, epochs=2, device="cpu", overrides=["precision=float32"])
-    return out
-
-
-def activations(run: Path, split: Split) -> dict[str, torch.Tensor]:
-    bundle = load_bundle(run)
+def activations(any_run: Path, split: Split) -> dict[str, torch.Tensor]:
+    bundle = load_bundle(any_run)
     assert isinstance(bundle.network, Network)
     assert split.arrays is not None
     images = torch.from_numpy(split.arrays).permute(0, 3, 1, 2)
@@ -45,21 +38,23 @@ def activations(run: Path, split: Split) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("pool", ["average", "max", "none"])
-def test_features_are_the_activations_pooled(run: Path, pool: str) -> None:
-    found = convworks.features(run, data="digits", taps=TAPS, split="test", pool=pool, device="cpu")
+def test_features_are_the_activations_pooled(any_run: Path, pool: str) -> None:
+    found = convworks.features(any_run, data="digits", taps=TAPS, split="test", pool=pool, device="cpu")
     split = open_source("digits").splits["test"]
     assert found.names == split.names
     assert found.labels.tolist() == split.labels.tolist()
-    for tap, maps in activations(run, split).items():
+    for tap, maps in activations(any_run, split).items():
         expected = maps
         if maps.ndim == 4:
             expected = {"average": maps.mean((2, 3)), "max": maps.amax((2, 3)), "none": maps.flatten(1)}[pool]
         np.testing.assert_allclose(found.taps[tap], expected.numpy(), atol=1e-5)
 
 
-def test_all_splits_are_in_one_table_that_numpy_reads(run: Path, tmp_path: Path) -> None:
+def test_all_splits_are_in_one_table_that_numpy_reads(any_run: Path, tmp_path: Path) -> None:
     source = open_source("digits")
-    assert command(["features", str(run), "--data", "digits", "--tap", "stem", "--out", str(tmp_path / "x.npz")]) == 0
+    assert (
+        command(["features", str(any_run), "--data", "digits", "--tap", "stem", "--out", str(tmp_path / "x.npz")]) == 0
+    )
     with np.load(tmp_path / "x.npz") as found:
         assert set(found) == {"name", "split", "label", "class", "classes", "stem"}
         assert found["stem"].dtype == np.float32
@@ -71,10 +66,10 @@ def test_all_splits_are_in_one_table_that_numpy_reads(run: Path, tmp_path: Path)
 
 
 @pytest.mark.skipif(not find_spec("pyarrow"), reason="needs pyarrow")
-def test_parquet_holds_the_same(run: Path, tmp_path: Path) -> None:
+def test_parquet_holds_the_same(any_run: Path, tmp_path: Path) -> None:
     import pyarrow.parquet
 
-    table = convworks.features(run, data="digits", taps=TAPS[:2], split="test", device="cpu")
+    table = convworks.features(any_run, data="digits", taps=TAPS[:2], split="test", device="cpu")
     write_table(tmp_path / "x.parquet", table)
     found = pyarrow.parquet.read_table(tmp_path / "x.parquet")
     assert found.column_names == ["name", "split", "label", "class", *TAPS[:2]]
@@ -84,11 +79,11 @@ def test_parquet_holds_the_same(run: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.array(found[tap].to_pylist(), np.float32), table.taps[tap])
 
 
-def test_a_probe_is_scikit_learns_classifier_of_the_features(run: Path) -> None:
-    found = convworks.probe(run, data="digits", taps=["stage1"], device="cpu")
+def test_a_probe_is_scikit_learns_classifier_of_the_features(any_run: Path) -> None:
+    found = convworks.probe(any_run, data="digits", taps=["stage1"], device="cpu")
     (row,) = found["probes"]
     source = divide(open_source("digits"), DataConfig(source="digits"), 0)
-    x = {name: activations(run, split)["stage1"].mean((2, 3)).numpy() for name, split in source.splits.items()}
+    x = {name: activations(any_run, split)["stage1"].mean((2, 3)).numpy() for name, split in source.splits.items()}
     y = {name: split.labels for name, split in source.splits.items()}
     shares = {}
     for cost in (1e-3, 1e-2, 1e-1, 1.0):
@@ -103,10 +98,10 @@ def test_a_probe_is_scikit_learns_classifier_of_the_features(run: Path) -> None:
 
 
 def test_every_tap_is_probed_once_and_drawn(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    any_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command(["probe", str(run), "--data", "digits", "--json"]) == 0
+    assert command(["probe", str(any_run), "--data", "digits", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     taps = [row["tap"] for row in found["probes"]]
     assert taps[0] == "stem"

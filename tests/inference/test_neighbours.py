@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,10 +21,8 @@ from convworks.inference.surroundings import draw, surroundings
 
 
 @pytest.fixture(scope="module")
-def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
-    out = tmp_path_factory.mktemp("neighbours") / "run"
-    convworks.train(out=out, epochs=1, device="cpu", overrides=["precision=float32"])
-    return convworks.load(out, device="cpu")
+def predictor(any_run: Path) -> Predictor:
+    return convworks.load(any_run, device="cpu")
 
 
 @pytest.mark.parametrize(("queries", "references", "blocks"), [(7, 90, (3, 16)), (1, 5, (512, 8192)), (40, 33, (9, 5))])

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.layers.values import fault, require_sound
@@ -13,7 +14,7 @@ from convworks.layers.values import fault, require_sound
 NAMES = ("weight", "running_mean", "running_var", "counts")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=repeats(25, 100), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(NAMES), st.lists(st.floats(width=32), max_size=4)), max_size=4))
 def test_the_first_bad_tensor_is_named(content: list[tuple[str, list[float]]]) -> None:
     """The oracle looks at each number in Python."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as oracle
 from sklearn.calibration import calibration_curve
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.metrics import classification as metrics
@@ -15,7 +16,7 @@ from convworks.metrics import multi_label as several_metrics
 from convworks.metrics import ranking
 from convworks.tasks.outcomes.classification import Predictions
 
-CASES = 200
+CASES = repeats(60, 200)
 
 
 def case(seed: int) -> tuple[np.ndarray, np.ndarray]:

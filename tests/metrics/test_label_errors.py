@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
+from thorough import repeats
 
 from convworks.metrics.label_errors import label_errors
 from convworks.report.label_errors import write_label_errors
@@ -58,7 +59,7 @@ def test_by_hand() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 5), st.sampled_from([2, 5, 1000]))
-@settings(max_examples=60)
+@settings(max_examples=repeats(20, 60))
 def test_it_is_its_definition(seed: int, n: int, k: int, steps: int) -> None:
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, k, n)

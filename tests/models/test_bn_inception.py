@@ -50,12 +50,3 @@ def test_other_sizes_classes_and_channels(size: tuple[int, int]) -> None:
     assert logits.shape == (3, 7)
     logits.sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
-
-
-def test_export() -> None:
-    network, images = (
-        create("bn_inception", Shape(classes=5, channels=3, size=(64, 64))).eval(),
-        torch.randn(2, 3, 64, 64),
-    )
-    with torch.no_grad():
-        torch.testing.assert_close(torch.export.export(network, (images,)).module()(images), network(images))

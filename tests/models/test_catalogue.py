@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from thorough import shallow_first
 
 from convworks.bundle.bundle import Bundle, load_bundle, save_bundle
 from convworks.data.decode.preprocess import Preprocessing
@@ -32,6 +34,7 @@ SMALL = [
 ]
 EVERY = [pytest.param(name, marks=[] if name in SMALL else pytest.mark.slow) for name in IMAGES]
 BATCH = 2
+counted = cache(count_published)
 
 #: Parameters, and multiply-adds: exact, or in units of 10^6 where only so many digits are known.
 PUBLISHED: dict[str, tuple[int, int | None]] = {
@@ -79,9 +82,9 @@ PUBLISHED: dict[str, tuple[int, int | None]] = {
     ],
 )
 def test_what_is_not_trained_counts_in_the_total(name: str, fixed: int) -> None:
-    counted = count_published(name)
-    assert counted.total - counted.parameters == fixed
-    assert describe(name).total_parameters == counted.total
+    found = counted(name)
+    assert found.total - found.parameters == fixed
+    assert describe(name).total_parameters == found.total
 
 
 def settled(name: str) -> Network:
@@ -105,7 +108,7 @@ def test_names_are_the_rows_of_the_tables() -> None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_counts_equal_the_published_ones(name: str) -> None:
     parameters, macs = PUBLISHED[name]
-    found = count_published(name)
+    found = counted(name)
     assert found.parameters == parameters
     if macs is not None:
         assert (found.macs if macs > 100_000 else round(found.macs / 1e6)) == macs
@@ -113,17 +116,17 @@ def test_counts_equal_the_published_ones(name: str) -> None:
 
 @pytest.mark.parametrize("depth", [20, 32, 44, 56])
 def test_plain_twins_have_the_parameters_of_their_residual_network(depth: int) -> None:
-    assert count_published(f"plain{depth}") == count_published(f"resnet{depth}")
+    assert counted(f"plain{depth}") == counted(f"resnet{depth}")
 
 
-@pytest.mark.parametrize("name", [name for name in IMAGES if "1202" not in name])
+@pytest.mark.parametrize("name", shallow_first(name for name in IMAGES if "1202" not in name))
 def test_layers_add_up(name: str) -> None:
-    rows, total = describe(name, batch=2).layers, count_published(name)
+    rows, total = describe(name, batch=2).layers, counted(name)
     assert sum(layer.parameters for layer in rows) == total.parameters
     assert sum(layer.macs for layer in rows) == total.macs
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", shallow_first(IMAGES))
 def test_logits_for_any_classes_channels_and_larger_or_oblong_images(name: str) -> None:
     height, width = facts(name).shape.size
     for classes, channels, size in ((2, 1, (height, width)), (37, 5, (height + 7, width + 2))):

@@ -122,12 +122,10 @@ def test_other_sizes_classes_and_channels(name: str, size: tuple[int, int]) -> N
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
-def test_channels_last_bfloat16_and_export() -> None:
+def test_channels_last_and_bfloat16() -> None:
     network, images = create("googlenet", Shape(classes=5, channels=3, size=(64, 64))).eval(), torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         expected = network(images)
-        exported = torch.export.export(network, (images,)).module()
-        torch.testing.assert_close(exported(images), expected, rtol=1e-3, atol=1e-4)
         half = network.channels_last().bfloat16()
         found = half(images.bfloat16().contiguous(memory_format=torch.channels_last)).float()
     assert (found - expected).abs().max() < 0.1 * expected.abs().max()

@@ -91,14 +91,13 @@ def test_other_sizes_classes_and_channels(name: str) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
-def test_channels_last_bfloat16_and_export() -> None:
+def test_channels_last_and_bfloat16() -> None:
     network, images = (
         create("inception_v3", Shape(classes=5, channels=3, size=(75, 75))).eval(),
         torch.randn(2, 3, 75, 75),
     )
     with torch.no_grad():
         expected = network(images)
-        torch.testing.assert_close(torch.export.export(network, (images,)).module()(images), expected)
         half = network.channels_last().bfloat16()
         found = half(images.bfloat16().contiguous(memory_format=torch.channels_last)).float()
     assert (found - expected).abs().max() < 0.1 * expected.abs().max()

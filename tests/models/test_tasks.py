@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 
 import pytest
 import torch
@@ -57,12 +56,6 @@ def shape_of(name: str) -> Shape:
 def result_shape(name: str, shape: Shape, batch: int) -> tuple[int, ...]:
     images = name.startswith(("unet", "prior", "autoencoder"))
     return (batch, shape.classes, *shape.size) if images else (batch, shape.classes)
-
-
-def test_names_are_the_rows_of_the_tables() -> None:
-    for family in TASKS:
-        module = importlib.import_module(f"convworks.models.{family}")
-        assert tuple(module.ROWS) == tuple(module.FACTS) == FAMILIES[family]
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.ops import clipping
@@ -113,7 +114,7 @@ def test_many_half_precision_values() -> None:
     assert clipping.global_norm([values[0].numpy()]) == pytest.approx(3000, rel=1e-3)
 
 
-@settings(max_examples=60, derandomize=True)
+@settings(max_examples=repeats(20, 60), derandomize=True)
 @given(BATCHES, st.floats(1e-3, 1e4))
 def test_the_limit_holds_the_direction_stays_and_twice_is_once(values: list[np.ndarray], limit: float) -> None:
     clipped = clipping.by_global_norm(values, limit)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.ops import convolution, cross_correlation, up_convolution
@@ -63,7 +64,7 @@ def cases(draw: Any) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=2000, derandomize=True)
+@settings(max_examples=repeats(200, 2000), derandomize=True)
 @given(cases())
 def test_cross_correlation_equals_autograd_in_float64(case: dict[str, Any]) -> None:
     x, weight, bias, sliding, layout = case["x"], case["weight"], case["bias"], case["sliding"], case["layout"]
@@ -90,7 +91,7 @@ def test_cross_correlation_equals_autograd_in_float64(case: dict[str, Any]) -> N
     adjoint(linear, message, weight, gradient.weight)
 
 
-@settings(max_examples=400, derandomize=True)
+@settings(max_examples=repeats(80, 400), derandomize=True)
 @given(cases(), st.data())
 def test_up_convolution_equals_autograd_in_float64(case: dict[str, Any], data: Any) -> None:
     sliding, layout = dict(case["sliding"]), case["layout"]
@@ -125,7 +126,7 @@ def test_up_convolution_equals_autograd_in_float64(case: dict[str, Any], data: A
     adjoint(in_first(found, layout) - bias.reshape(-1, *[1] * rank), message, x, in_first(back, layout))
 
 
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=repeats(25, 100), derandomize=True)
 @given(st.integers(1, 3), st.sampled_from(["valid", "same", "full"]), st.integers(0, 2**32))
 def test_one_channel_equals_scipy(rank: int, padding: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -138,7 +139,7 @@ def test_one_channel_equals_scipy(rank: int, padding: str, seed: int) -> None:
         np.testing.assert_allclose(found, theirs(x, weight, mode=padding, method="direct"), rtol=0, atol=1e-10)
 
 
-@settings(max_examples=50, derandomize=True)
+@settings(max_examples=repeats(20, 50), derandomize=True)
 @given(cases())
 def test_convolution_is_cross_correlation_with_the_kernel_flipped(case: dict[str, Any]) -> None:
     x, weight, sliding = case["x"], case["weight"], case["sliding"]

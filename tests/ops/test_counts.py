@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.models.lenet import CONNECTIONS
@@ -51,7 +52,7 @@ def test_lenet5_of_1998() -> None:
     assert sum(layer.connections for layer in layers.values()) + outputs == 340_908
 
 
-@settings(max_examples=40, derandomize=True)
+@settings(max_examples=repeats(20, 40), derandomize=True)
 @given(
     size=st.lists(st.integers(4, 9), min_size=1, max_size=3),
     kernel_size=st.integers(1, 3),

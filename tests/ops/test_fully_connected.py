@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.ops import cross_correlation, dropout, fully_connected, residual
@@ -19,7 +20,7 @@ SEED = st.integers(0, 2**32)
 RATES = st.just(0.0) | st.just(0.5) | st.floats(0.0, 0.99)
 
 
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=repeats(25, 100), derandomize=True)
 @given(SIDE, SIDE, SIDE, SEED)
 def test_fully_connected_equals_autograd_in_float64(batch: int, inputs: int, outputs: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -48,7 +49,7 @@ def test_a_fully_connected_layer_is_a_convolution_with_a_kernel_as_large_as_the_
     np.testing.assert_allclose(found, cross_correlation.forward(x, weight, bias)[:, :, 0, 0], rtol=0, atol=1e-12)
 
 
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=repeats(25, 100), derandomize=True)
 @given(st.lists(st.integers(1, 5), max_size=4), SEED)
 def test_residual_equals_autograd_in_float64(shape: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -67,7 +68,7 @@ def test_the_two_messages_of_a_residual_are_arrays_of_their_own() -> None:
     assert messages.body[0] == 1
 
 
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=repeats(25, 100), derandomize=True)
 @given(st.lists(st.integers(1, 5), max_size=4), RATES, SEED)
 def test_dropout_equals_autograd_in_float64(shape: list[int], rate: float, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.ops import initialiser
@@ -143,7 +144,7 @@ def test_constants_leave_units_alike() -> None:
     np.testing.assert_array_equal(draw("zeros", (4, 2)), np.zeros((4, 2)))
 
 
-@settings(max_examples=40, derandomize=True)
+@settings(max_examples=repeats(20, 40), derandomize=True)
 @given(st.sampled_from(sorted(INITIALISERS)), st.lists(st.integers(1, 5), min_size=2, max_size=5), st.integers(0, 9))
 def test_every_initialiser_is_a_function_of_shape_and_generator(name: str, shape: list[int], seed: int) -> None:
     values = draw(name, tuple(shape), seed)

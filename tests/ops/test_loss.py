@@ -12,12 +12,13 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.ops import cross_entropy, squared_error
 
 
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=repeats(37, 150), derandomize=True)
 @given(
     st.integers(1, 8),
     st.integers(1, 10),
@@ -38,7 +39,7 @@ def test_cross_entropy_equals_autograd_in_float64(
     np.testing.assert_allclose(cross_entropy.backward(logits, labels, smoothing), dx.numpy(), rtol=0, atol=1e-10)
 
 
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=repeats(25, 100), derandomize=True)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(0, 2**32))
 def test_squared_error_equals_autograd_in_float64(shape: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.ops import cross_correlation, fully_connected
 from convworks.ops.matrix import density, matrix, to_convolution, to_fully_connected
 
 
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=repeats(37, 150), derandomize=True)
 @given(st.data())
 def test_the_matrix_computes_the_layer_and_its_transpose_the_message(data: Any) -> None:
     rank, groups = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 2))

@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.ops.shape import output_size, same_padding, sliding, up_size
 
 
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=repeats(75, 300), derandomize=True)
 @given(st.integers(1, 20), st.integers(1, 5), st.integers(1, 4), st.integers(0, 2), st.integers(1, 3))
 def test_floor_and_ceil_equal_pytorch(size: int, kernel_size: int, stride: int, padding: int, dilation: int) -> None:
     padding = min(padding, kernel_size // 2)
@@ -28,7 +29,7 @@ def test_floor_and_ceil_equal_pytorch(size: int, kernel_size: int, stride: int, 
         assert output_size(size, **options, rounding=rounding) == theirs.shape[2]
 
 
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=repeats(75, 300), derandomize=True)
 @given(st.integers(1, 30), st.integers(1, 5), st.integers(1, 4), st.integers(0, 3), st.integers(0, 3))
 def test_a_window_is_at_every_place_where_it_fits(size: int, kernel: int, stride: int, before: int, after: int) -> None:
     padded = before + size + after

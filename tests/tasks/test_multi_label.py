@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
+from thorough import repeats
 
 from convworks.errors import InputError, RunError
 from convworks.metrics import multi_label as several_metrics
@@ -42,7 +43,7 @@ def made(labels: np.ndarray, probabilities: np.ndarray, split: str = "test") -> 
 
 
 @given(cases())
-@settings(max_examples=40)
+@settings(max_examples=repeats(20, 40))
 def test_metrics_are_scikit_learns(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, probabilities = case
     predictions = made(labels, probabilities)

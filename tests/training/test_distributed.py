@@ -19,11 +19,17 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from convworks.cli.main import run
+
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
 TRAIN = ["--model", "resnet20", "--deterministic", "--set", "precision=float32", "--epochs", "4"]
 SMOOTH = ["--set", "training.schedule={'kind':'constant','rate':0.001}", "--set", "training.batch_size=24"]
 SIZE = ["--set", "data.size=(32, 32)"]
 TOGETHER = ["--set", "training.batch_norm=synchronised", "--set", "augment.mixup=0.4"]
+#: A network of few layers with batch normalisation: each of them makes the processes wait for each other.
+UNEVEN = ["--model", "convnet_color", "--epochs", "2"]
+UNEVEN += ["--set", "training.batch_size=9", "--set", "training.accumulation=3"]
+OFTEN = ["--set", "training.checkpoint_seconds=0.05"]
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +57,23 @@ def start(processes: int, *arguments: object, restarts: int = 0) -> subprocess.P
 
 
 def train(processes: int, *arguments: object) -> str:
+    """Train in several processes, which take seconds to start; a single one is this process."""
+    if processes == 1:
+        assert run(["train", *map(str, arguments)]) == 0
+        return ""
     process = start(processes, *arguments)
     out, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return out
+
+
+@pytest.fixture(scope="module")
+def pair(noise: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What two processes answer that accumulate uneven parts with a common batch normalisation, to their end."""
+    out = tmp_path_factory.mktemp("pair") / "run"
+    options = [*TRAIN, *SMOOTH, *TOGETHER, *UNEVEN, *OFTEN]
+    answer: dict[str, Any] = json.loads(train(2, "--data", noise, *options, "--out", out, "--json"))
+    return answer
 
 
 def last(run: Path) -> dict[str, torch.Tensor]:
@@ -70,29 +89,39 @@ def distance(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
     return max(float((a[name] - b[name]).abs().max() / a[name].abs().max().clamp(min=1e-3)) for name in weights)
 
 
-@pytest.mark.parametrize(
-    ("model", "processes", "tolerance"),
-    [
-        # Few layers: rounding stays rounding.
-        ("lenet5_modern", 2, 1e-5),
-        ("lenet5_modern", 4, 1e-5),
-        # Every rectifier that rounding pushes over its edge changes the gradient; what the layers compute is tested
-        # in tests/layers/normalisation/test_synchronised.py.
-        ("resnet20", 2, 0.1),
-    ],
-)
-def test_weights_are_those_of_one_process(
-    model: str, processes: int, tolerance: float, noise: Path, tmp_path: Path
-) -> None:
-    options = ["--data", noise, *TRAIN, *SMOOTH, *TOGETHER, "--model", model, *SIZE]
+def check_same(one: Path, many: Path, processes: int, tolerance: float) -> None:
+    """Check that several processes trained what one did, up to rounding."""
+    before, after = rows(one), rows(many)
+    assert before[-1]["step"] == after[-1]["step"] >= 20
+    assert [row["train_loss"] for row in after] == pytest.approx([row["train_loss"] for row in before], rel=1e-3)
+    assert distance(last(one), last(many)) < tolerance
+    assert json.loads((many / "run.json").read_text())["processes"] == processes
+
+
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_weights_of_few_layers_are_those_of_one_process(processes: int, noise: Path, tmp_path: Path) -> None:
+    """Rounding stays rounding."""
+    options = ["--data", noise, *TRAIN, *SMOOTH, *TOGETHER, "--model", "lenet5_modern", *SIZE]
     train(1, *options, "--out", tmp_path / "one")
-    answer = json.loads(train(processes, *options, "--out", tmp_path / "many", "--json"))
-    one, many = rows(tmp_path / "one"), rows(tmp_path / "many")
-    assert one[-1]["step"] == many[-1]["step"] >= 20
-    assert [row["train_loss"] for row in many] == pytest.approx([row["train_loss"] for row in one], rel=1e-3)
-    assert distance(last(tmp_path / "one"), last(tmp_path / "many")) < tolerance
-    assert answer["run"] == str(tmp_path / "many")
-    assert json.loads((tmp_path / "many" / "run.json").read_text())["processes"] == processes
+    train(processes, *options, "--out", tmp_path / "many")
+    check_same(tmp_path / "one", tmp_path / "many", processes, 1e-5)
+
+
+@pytest.mark.slow
+def test_weights_of_many_layers_are_near_those_of_one_process(noise: Path, tmp_path: Path) -> None:
+    """Every rectifier that rounding pushes over its edge changes the gradient.
+
+    What the layers compute is tested in tests/layers/normalisation/test_synchronised.py.
+    """
+    options = ["--data", noise, *TRAIN, *SMOOTH, *TOGETHER, *SIZE]
+    train(1, *options, "--out", tmp_path / "one")
+    train(2, *options, "--out", tmp_path / "many")
+    check_same(tmp_path / "one", tmp_path / "many", 2, 0.1)
+
+
+def test_the_answer_is_that_of_the_first_process(pair: dict[str, Any]) -> None:
+    assert {"run", "bundle", "validation", "seconds"} <= pair.keys()
+    assert len(rows(Path(pair["run"]))) == 2
 
 
 EVALUATE = """
@@ -124,7 +153,7 @@ with joined("cpu") as world:
 """
 
 
-@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("processes", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_every_sample_is_evaluated_once_for_any_number(processes: int, tmp_path: Path) -> None:
     (tmp_path / "evaluate.py").write_text(EVALUATE)
     found = []
@@ -154,9 +183,10 @@ def children(pid: int) -> Iterator[int]:
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds the processes under /proc")
-def test_a_killed_process_is_replaced_and_the_run_ends_the_same(noise: Path, tmp_path: Path) -> None:
-    options = ["--data", noise, *TRAIN, *SMOOTH, *TOGETHER, "--set", "training.checkpoint_seconds=0.05"]
-    train(2, *options, "--out", tmp_path / "whole")
+def test_a_killed_process_is_replaced_and_the_run_ends_the_same(
+    pair: dict[str, Any], noise: Path, tmp_path: Path
+) -> None:
+    options = ["--data", noise, *TRAIN, *SMOOTH, *TOGETHER, *UNEVEN, *OFTEN]
     process = start(2, *options, "--out", tmp_path / "killed", restarts=2)
     until = time.monotonic() + 60
     while not list((tmp_path / "killed").glob("checkpoints/*.json")) and time.monotonic() < until:
@@ -167,10 +197,10 @@ def test_a_killed_process_is_replaced_and_the_run_ends_the_same(noise: Path, tmp
     os.kill(victim, signal.SIGKILL)
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
-    whole, killed = last(tmp_path / "whole"), last(tmp_path / "killed")
+    whole, killed = last(Path(pair["run"])), last(tmp_path / "killed")
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
     keys = ("epoch", "train_loss", "validation_loss", "validation_top1")
-    assert [[row[key] for key in keys] for row in rows(tmp_path / "whole")] == [
+    assert [[row[key] for key in keys] for row in rows(Path(pair["run"]))] == [
         [row[key] for key in keys] for row in rows(tmp_path / "killed")
     ]
     time.sleep(1)
@@ -185,12 +215,6 @@ def environ(pid: int) -> dict[str, str]:
     return dict(entry.partition("=")[::2] for entry in content.split("\0") if "=" in entry)
 
 
-def test_accumulation_in_uneven_parts_with_a_common_batch_norm(tmp_path: Path) -> None:
-    options = ["--epochs", "1", "--set", "training.batch_size=5", "--set", "training.accumulation=3"]
-    train(2, *options, "--set", "training.batch_norm=synchronised", "--out", tmp_path / "run")
-    assert len(rows(tmp_path / "run")) == 1
-
-
 def test_a_run_that_may_be_restarted_needs_a_place(tmp_path: Path) -> None:
     process = start(2, "--epochs", "1", restarts=1)
     _, errors = process.communicate(timeout=100)
@@ -198,19 +222,16 @@ def test_a_run_that_may_be_restarted_needs_a_place(tmp_path: Path) -> None:
     assert "--out: is needed" in errors
 
 
-def test_another_number_of_processes_cannot_go_on(noise: Path, tmp_path: Path) -> None:
-    train(2, "--data", noise, *TRAIN, *SMOOTH, "--out", tmp_path / "run")
-    other = start(1, "--resume", tmp_path / "run", "--epochs", "+1")
-    _, errors = other.communicate(timeout=100)
-    assert other.returncode == 2
-    assert "processes is 1, in the run 2" in errors
+def test_another_number_of_processes_cannot_go_on(pair: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "--resume", pair["run"], "--epochs", "+1"]) == 2
+    assert "processes is 1, in the run 2" in capsys.readouterr().err
 
 
 def test_batches_too_small_for_the_processes(noise: Path, tmp_path: Path) -> None:
-    process = start(4, "--data", noise, *TRAIN, "--set", "training.batch_size=3", "--out", tmp_path / "run")
+    process = start(2, "--data", noise, *TRAIN, "--set", "training.batch_size=1", "--out", tmp_path / "run")
     _, errors = process.communicate(timeout=100)
     assert process.returncode != 0
-    assert "3 gives batches of 2, too few for 4 processes" in errors
+    assert "1 gives batches of 1, too few for 2 processes" in errors
     assert not (tmp_path / "run").exists()
 
 

@@ -90,7 +90,7 @@ def test_a_repeat_is_bit_exact_and_so_is_a_resumed_run(run: dict[str, Any], tmp_
 
     class Stop(Events):
         def step_ended(self, setup: Setup, progress: Progress) -> None:
-            if progress.step == setup.steps_per_epoch + 3:
+            if progress.step == setup.steps_per_epoch + 1:
                 raise KeyboardInterrupt
 
     with pytest.raises(RunInterruptedError):

@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from thorough import repeats
 
-KILLS = 10
+KILLS, EPOCHS = repeats(2, 10), repeats(4, 8)
 #: All that keeps a state or draws numbers.
 EVERYTHING = [
     "training.ema=0.95",
@@ -25,7 +26,7 @@ EVERYTHING = [
     "augment.mixup=0.4",
     "augment.cutmix=1.0",
 ]
-TRAIN = ["--deterministic", "--epochs", "8", "--set", "training.checkpoint_seconds=0.02"]
+TRAIN = ["--deterministic", "--epochs", str(EPOCHS), "--set", "training.checkpoint_seconds=0.02"]
 OPTIONS = ["--set", "model.table={'dropout': 0.3}", *(word for each in EVERYTHING for word in ("--set", each))]
 
 

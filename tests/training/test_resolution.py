@@ -17,6 +17,7 @@ from convworks.training.progress import Progress
 from convworks.training.resolution import resize, size_at
 from convworks.training.setup import Setup
 
+DIGITS = 900
 SMALLER = "training.resolutions=[{'size':(6,7),'until':0.25},{'size':(7,7),'until':0.5}]"
 
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 import convworks
 from convworks.bundle.bundle import load_bundle
+from convworks.data.sources.open import open_source
 from convworks.errors import InputError, RunError
 from convworks.training import folder
 from convworks.training import run as run_module
@@ -20,6 +21,7 @@ from convworks.training.checkpoints import state as checkpoint_state
 from convworks.training.checkpoints import store as checkpoint
 from convworks.training.listing import read_run
 
+DIGITS = 900  # so many that some are mistaken
 FILES = {
     "run.json",
     "metrics.jsonl",
@@ -52,10 +54,10 @@ def test_the_run_folder_is_complete_and_has_no_leftovers(run: dict[str, Any]) ->
 
 
 def test_the_answer_has_the_documented_shape(run: dict[str, Any]) -> None:
-    assert run["test"]["n"] == 360 or run["test"]["n"] > 300
-    assert 0.9 < run["test"]["top1"] <= 1
+    assert run["test"]["n"] == len(open_source("digits").splits["test"])
+    assert 0.8 < run["test"]["top1"] <= 1
     assert run["test"]["interval"][0] < run["test"]["top1"] <= run["test"]["interval"][1] <= 1
-    assert run["validation"]["n"] > 100
+    assert run["validation"]["n"] > 10
     assert run["seconds"] > 0
 
 
@@ -126,7 +128,7 @@ def test_a_diverging_run_says_where_and_keeps_its_last_checkpoint(
 ) -> None:
     from convworks.training import loop
 
-    calm = 30  # steps: more than the first epoch has
+    calm = 15  # steps: more than the first epoch has
     monkeypatch.setattr(loop, "learning_rate", lambda schedule, clock, warmup: 0.05 if clock.step < calm else 1e30)
     with pytest.raises(RunError, match=r"loss at step \d+ is (nan|inf).*learning rate.*largest gradients: \S+ "):
         train(tmp_path / "wild", epochs=3)

@@ -24,6 +24,8 @@ from convworks.signed import write_signed
 from convworks.training.checkpoints import state as checkpoint_state
 from convworks.training.svm.fit import best_of, calibrated
 
+DIGITS = 900
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:

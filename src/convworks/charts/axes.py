@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Float
+
 from convworks.charts.drawing import Line, Shape, remark
 from convworks.charts.lettering import Number
 
@@ -62,6 +65,12 @@ class Panel:
         """Return the vertical position of a value."""
         low, high, value = (math.log10(v) for v in (*self.y, value)) if self.log else (*self.y, value)
         return self.top + self.height * (1 - (value - low) / ((high - low) or 1))
+
+    def curve(self, x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n 2"]:
+        """Return the positions of many points, where y is not logarithmic."""
+        (left, right), (low, high) = self.x, self.y
+        across = self.left + self.width * (x - left) / ((right - left) or 1)
+        return np.stack([across, self.top + self.height * (1 - (y - low) / ((high - low) or 1))], 1)
 
     def axes(self, *, percent: bool = False, x_ticks: list[Number]) -> list[Shape]:
         """Draw horizontal grid lines with their values on the left, and the values of x below."""

@@ -124,19 +124,20 @@ def _curve(panel: Panel, x: np.ndarray, y: np.ndarray, colour: str, *, rising: b
     if len(below):
         shown = slice(int(below[-1]), None) if rising else slice(0, int(below[0]) + 1)
         x, y = x[shown], y[shown]
-    points = [(panel.across(a), panel.up(b)) for a, b in zip(x.tolist(), y.clip(*panel.y).tolist(), strict=True)]
-    if rising and points[0][1] < panel.up(panel.y[0]):
-        points.insert(0, (points[0][0], panel.up(panel.y[0])))  # what is found without any false positive
-    kept = [
-        point
-        for at, point in enumerate(points)
-        if at in (0, len(points) - 1) or not _straight(points[at - 1], point, points[at + 1])
-    ]
-    return Line(points=tuple(kept), stroke=colour, width=2)
+    points = panel.curve(x, y.clip(*panel.y))
+    if rising and points[0, 1] < panel.up(panel.y[0]):
+        points = np.insert(points, 0, (points[0, 0], panel.up(panel.y[0])), 0)  # what is found without false positives
+    kept = points[_turns(points)].tolist()
+    return Line(points=tuple((across, up) for across, up in kept), stroke=colour, width=2)
 
 
-def _straight(before: tuple[Number, Number], point: tuple[Number, Number], after: tuple[Number, Number]) -> bool:
-    return abs((after[1] - point[1]) * (point[0] - before[0]) - (point[1] - before[1]) * (after[0] - point[0])) < 1e-3
+def _turns(points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
+    """Say which points of a line are its ends or lie beside the straight line between their neighbours."""
+    x, y = points.T
+    area = np.diff(y)[1:] * np.diff(x)[:-1] - np.diff(y)[:-1] * np.diff(x)[1:]
+    turns = np.ones(len(points), bool)
+    turns[1:-1] = abs(area) >= 1e-3
+    return turns
 
 
 def _key(lines: Sequence[Drawn], left: Number) -> list[Shape]:

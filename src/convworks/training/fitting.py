@@ -33,10 +33,8 @@ def check_nothing(config: RunConfig, source: Source, world: World) -> None:
     """Refuse nothing."""
 
 
-STEPS = Fitting(fit=fit, check=check_nothing)
-SVM = Fitting(fit=fit_svm, check=check_svm, chosen="the machine's cost and scale", curve=False)
-
-
 def fitting_of(config: RunConfig) -> Fitting:
     """Return how a run finds its weights: a head that is a support vector machine is fitted at once."""
-    return SVM if is_svm(config.model) else STEPS
+    if is_svm(config.model):
+        return Fitting(fit=fit_svm, check=check_svm, chosen="the machine's cost and scale", curve=False)
+    return Fitting(fit=fit, check=check_nothing)

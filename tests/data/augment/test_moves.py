@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.data.augment.pixels import flip, shift
 from convworks.data.augment.warp import affine_matrices, crop_matrices, warp
@@ -21,7 +22,7 @@ def pictures(b: int = 6, c: int = 3, h: int = 9, w: int = 7, seed: int = 0) -> t
     return torch.randint(0, 256, (b, c, h, w), generator=generator, dtype=torch.uint8)
 
 
-@settings(max_examples=50)
+@settings(max_examples=repeats(20, 50))
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(5, 9), st.integers(5, 9), st.integers(0, 4), st.booleans())
 def test_shift_is_a_crop_of_the_padded_image(b: int, c: int, h: int, w: int, pixels: int, reflect: bool) -> None:
     images, noise = pictures(b, c, h, w), torch.rand(b, 2)

@@ -215,14 +215,6 @@ def test_limits_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, t
         load_images(photographs(tmp_path / "data"), WANT)
 
 
-def test_limits(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for text, size in {"20GB": 20e9, "1.5 kib": 1536, "7": 7, "0": 0, "2MiB": 2**21}.items():
-        monkeypatch.setenv(cache.LIMIT, text)
-        assert cache.limit() == size
-    monkeypatch.delenv(cache.LIMIT)
-    assert 0 < cache.limit() <= 50 * 10**9
-
-
 def test_the_least_recently_used_go_first(tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     splits = [photographs(tmp_path / str(number), seed=number) for number in range(4)]
     for age, split in zip((30, 50, 40), splits[:3], strict=True):

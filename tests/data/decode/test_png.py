@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from thorough import repeats
 
 from convworks.data.decode import png
 from convworks.data.decode.decode import decode, open_image, probe
@@ -37,7 +38,7 @@ def written(values: np.ndarray, bits: int, transparent: np.ndarray | None, after
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + colour + pixels + after + chunk(b"IEND", b"")
 
 
-@settings(max_examples=100)
+@settings(max_examples=repeats(25, 100))
 @given(st.sampled_from([(1, 1), (2, 1), (4, 1), (8, 1), (16, 1), (8, 3), (16, 3)]), st.data())
 def test_one_transparent_colour(tmp_path_factory: pytest.TempPathFactory, kind: tuple[int, int], draw: st.DataObject):  # type: ignore[no-untyped-def]
     """Pixels of exactly that colour are white, and others, however near, are what they are."""

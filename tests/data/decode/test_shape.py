@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from thorough import repeats
 
 from convworks.data.config import MAX_PIXELS, Fit
 from convworks.data.decode.decode import Probe
@@ -48,7 +49,7 @@ def survivors(have: tuple[int, int], size: tuple[int, int], fit: Fit) -> float:
     return kept
 
 
-@settings(max_examples=60)
+@settings(max_examples=repeats(20, 60))
 @given(st.tuples(sides, sides), st.tuples(st.integers(12, 20), st.integers(12, 20)), st.sampled_from(["crop", "pad"]))
 def test_what_is_cut_is_what_leaves_no_trace(have: tuple[int, int], size: tuple[int, int], fit: Fit) -> None:
     assert cut_share(headers(have), size, fit) == pytest.approx(1 - survivors(have, size, fit), abs=1e-9)

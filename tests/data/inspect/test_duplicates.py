@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from thorough import repeats
 
 from convworks.cli.main import run
 from convworks.data import place
@@ -56,7 +57,7 @@ def naive(source: Source) -> list[Duplicate]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=repeats(20, 60), deadline=None)
 @given(st.tuples(IMAGES, IMAGES, IMAGES), st.booleans())
 def test_the_same_as_comparing_all_with_all(
     tmp_path_factory: pytest.TempPathFactory, parts: tuple[list[tuple[bytes, int]], ...], several: bool

@@ -11,6 +11,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from PIL import Image
 from sklearn.model_selection import KFold, StratifiedKFold
+from thorough import repeats
 
 from convworks.data.config import DataConfig, Fold
 from convworks.data.source import Source, Split, with_validation
@@ -72,7 +73,7 @@ def test_a_validation_set_takes_part() -> None:
     np.testing.assert_array_equal(found.arrays[0], together.arrays[together.names.index(found.names[0])])
 
 
-@settings(max_examples=25)
+@settings(max_examples=repeats(20, 25))
 @given(
     groups=st.lists(st.integers(0, 7), min_size=30, max_size=60).filter(lambda g: len(set(g)) >= 4),
     stratified=st.booleans(),

@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from thorough import shallow_first
 from torch import Tensor, nn
 
 from convworks.errors import InputError
@@ -26,8 +27,7 @@ CLASSIFIERS = [
 ]
 
 
-#: One of the two networks with 1202 layers shows what they show.
-NETWORKS = [pytest.param(name, marks=[pytest.mark.slow] * (name == "plain1202")) for name in CLASSIFIERS]
+NETWORKS = shallow_first(CLASSIFIERS)
 
 
 def maps(network: Network, channels: int, size: tuple[int, ...]) -> dict[str, tuple[Field, ...]]:

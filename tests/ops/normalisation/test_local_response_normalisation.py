@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.ops.normalisation import local_response_normalisation as lrn
@@ -18,7 +19,7 @@ from convworks.ops.normalisation import local_response_normalisation as lrn
 PAPER = {"k": 2.0, "n": 5, "alpha": 1e-4, "beta": 0.75}
 
 
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=repeats(37, 150), derandomize=True)
 @given(
     st.integers(1, 3),
     st.integers(1, 12),

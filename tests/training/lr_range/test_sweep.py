@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 from torch import Tensor
 
 import convworks
@@ -206,7 +207,7 @@ def test_another_failure_passes_through() -> None:
         range_test(replace(make(), loss=broken), Sweep(steps=10))
 
 
-@settings(max_examples=60)
+@settings(max_examples=repeats(20, 60))
 @given(st.floats(1e-307, 1e307), st.floats(1.01, 1e300), st.integers(10, 200))
 def test_rates_are_a_geometric_sequence_whatever_its_ends(lowest: float, times: float, steps: int) -> None:
     highest = min(lowest * times, 1.7e308)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.ops.arrays import Array, Layout
@@ -41,7 +42,7 @@ def cases(draw: Any) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=repeats(50, 200), derandomize=True)
 @given(cases())
 def test_adaptive_average_pooling_equals_autograd_in_float64(case: dict[str, Any]) -> None:
     x, outputs, layout = case["x"], case["output_size"], case["layout"]
@@ -54,7 +55,7 @@ def test_adaptive_average_pooling_equals_autograd_in_float64(case: dict[str, Any
     assert abs(np.vdot(found, last(message, layout)) - np.vdot(last(x, layout), back)) <= 1e-12 * (lengths + 1e-300)
 
 
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=repeats(50, 200), derandomize=True)
 @given(cases())
 def test_adaptive_max_pooling_equals_autograd_in_float64(case: dict[str, Any]) -> None:
     x, outputs, layout = case["x"], case["output_size"], case["layout"]
@@ -64,7 +65,7 @@ def test_adaptive_max_pooling_equals_autograd_in_float64(case: dict[str, Any]) -
     close(back, last(dx, layout))
 
 
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=repeats(25, 100), derandomize=True)
 @given(cases())
 def test_global_pooling_equals_autograd_in_float64(case: dict[str, Any]) -> None:
     x, layout = case["x"], case["layout"]

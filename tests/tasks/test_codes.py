@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from convworks.training.greedy import codes, corrupted, outer
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from convworks.data.config import Gaussian, Masking, SaltAndPepper
 from convworks.errors import InputError
 from convworks.models.catalogue import Shape, create
 from convworks.signed import write_signed
+from convworks.tasks.codes import codes, corrupted, outer
 
 UNITS = "model.table.units=(12, 10, 6)"
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.ops.activation import leaky_relu, relu, sigmoid, softmax, tanh
@@ -35,13 +36,13 @@ def arrays(draw: Any, least_rank: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda module: module.__name__.split(".")[-1])
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=repeats(25, 100), derandomize=True)
 @given(arrays(), st.integers(0, 2**32))
 def test_activations_equal_autograd_in_float64(operation: ModuleType, x: np.ndarray, seed: int) -> None:
     compare(operation.forward, operation.backward, OPERATIONS[operation], x, seed)
 
 
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=repeats(25, 100), derandomize=True)
 @given(arrays(), st.floats(-2.0, 2.0), st.integers(0, 2**32))
 def test_leaky_relu_with_any_slope(x: np.ndarray, slope: float, seed: int) -> None:
     compare(
@@ -53,7 +54,7 @@ def test_leaky_relu_with_any_slope(x: np.ndarray, slope: float, seed: int) -> No
     )
 
 
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=repeats(37, 150), derandomize=True)
 @given(arrays(least_rank=2), st.integers(-2, 1), st.integers(0, 2**32))
 def test_softmax_equals_autograd_in_float64(x: np.ndarray, axis: int, seed: int) -> None:
     compare(

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.ops.arrays import Array, Layout
@@ -43,7 +44,7 @@ def cases(draw: Any, least_rank: int = 0) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=repeats(37, 150), derandomize=True)
 @given(cases(), st.floats(0.0, 1.0))
 def test_batch_normalisation_equals_autograd_in_float64(case: dict[str, Any], momentum: float) -> None:
     x, scale, shift, options = case["x"], case["scale"], case["shift"], case["options"]
@@ -73,7 +74,7 @@ def test_batch_normalisation_equals_autograd_in_float64(case: dict[str, Any], mo
     close(gradient.shift, expected.gradients[2])
 
 
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=repeats(37, 150), derandomize=True)
 @given(cases())
 def test_group_normalisation_equals_autograd_in_float64(case: dict[str, Any]) -> None:
     x, scale, shift, groups, options = (case[name] for name in ("x", "scale", "shift", "groups", "options"))
@@ -81,7 +82,7 @@ def test_group_normalisation_equals_autograd_in_float64(case: dict[str, Any]) ->
     compare(group_normalisation, expected, [x, scale, shift], {"groups": groups, **options})
 
 
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=repeats(25, 100), derandomize=True)
 @given(cases(least_rank=1))
 def test_instance_normalisation_equals_autograd_in_float64(case: dict[str, Any]) -> None:
     x, scale, shift, options = (case[name] for name in ("x", "scale", "shift", "options"))
@@ -90,7 +91,7 @@ def test_instance_normalisation_equals_autograd_in_float64(case: dict[str, Any])
     compare(instance_normalisation, expected, [x, scale, shift], options)
 
 
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=repeats(37, 150), derandomize=True)
 @given(cases(), st.integers(0, 5))
 def test_layer_normalisation_equals_autograd_in_float64(case: dict[str, Any], axes: int) -> None:
     x, epsilon = case["x"], case["options"]["epsilon"]

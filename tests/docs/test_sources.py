@@ -16,7 +16,7 @@ from convworks.cli.main import run
 from convworks.data.shards.pack import pack
 from convworks.data.sources.open import open_source
 
-PAGE = Path(__file__).parents[1] / "docs" / "sources.md"
+PAGE = Path(__file__).parents[2] / "docs" / "sources.md"
 COMMANDS = re.findall(r"^    \$ convworks (.+)$", PAGE.read_text(), re.MULTILINE)
 HOST = "https://example.org"
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thorough import repeats
 
 from convworks.errors import InputError
 from convworks.ops.arrays import Array, Layout
@@ -55,7 +56,7 @@ def cases(draw: Any, *, uneven: bool = False, dilated: bool = True) -> dict[str,
     }
 
 
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=repeats(75, 300), derandomize=True)
 @given(cases())
 def test_max_pooling_equals_autograd_in_float64(case: dict[str, Any]) -> None:
     x, sliding, layout = case["x"], case["sliding"], case["layout"]
@@ -72,7 +73,7 @@ def test_max_pooling_equals_autograd_in_float64(case: dict[str, Any]) -> None:
     close(back, last(dx, layout))
 
 
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=repeats(50, 200), derandomize=True)
 @given(cases(dilated=False))
 def test_average_pooling_equals_autograd_in_float64(case: dict[str, Any]) -> None:
     x, layout = case["x"], case["layout"]
@@ -88,7 +89,7 @@ def test_average_pooling_equals_autograd_in_float64(case: dict[str, Any]) -> Non
     close(average_pooling.backward(last(message, layout), size=x.shape[2:], **sliding), last(dx, layout))
 
 
-@settings(max_examples=200, derandomize=True)
+@settings(max_examples=repeats(50, 200), derandomize=True)
 @given(cases(uneven=True))
 def test_any_padding_equals_the_padded_image_in_float64(case: dict[str, Any]) -> None:
     x, sliding = case["x"], case["sliding"] | {"rounding": "floor"}

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from few_digits import ALL
 from PIL import Image
 
 from convworks.data.sources.open import open_source
+
+DIGITS = ALL
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import autoencoders
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
+
+from benchmarks import autoencoders
 
 SHORT = ["training.epochs=1", "data.validation_limit=100"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-MODULE = Path(__file__).parents[1] / "benchmarks" / "memory.py"
+MODULE = Path(__file__).parents[2] / "benchmarks" / "memory.py"
 
 
 @pytest.fixture

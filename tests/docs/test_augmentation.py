@@ -11,7 +11,7 @@ from convworks.models.config import ModelConfig
 from convworks.training.config import RunConfig, TrainingConfig
 from convworks.training.schedules.config import OneCycle
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "augmentation.md").read_text()
 
 

@@ -1,0 +1,74 @@
+"""The public functions: what they are called with, one row each. A change here is a change for users."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+import convworks
+
+#: Shared by what trains several networks.
+SEVERAL = "model=None epochs=None out=None resume=None workers=1 device=None seed=None deterministic=False"
+#: Parameters with their defaults; those behind * are given by name.
+SIGNATURES = {
+    "compare": "first second * data=None split=None out=None device='auto'",
+    "crossval": (
+        f"recipe=None * data=None folds=None stratified=True group_by=None {SEVERAL} overrides=() command=None"
+    ),
+    "features": "bundle * data taps=() split=None pool='average' device='auto'",
+    "load": "path * device='auto' precision='auto' max_pixels=None",
+    "lr_range": (
+        "recipe=None * data=None model=None lowest=1e-05 highest=10.0 steps=100 device=None seed=None overrides=()"
+    ),
+    "network": "name * channels size classes=10",
+    "probe": "bundle * data taps=() pool='average' seed=0 device='auto'",
+    "restarts": f"recipe=None * data=None runs=None {SEVERAL} overrides=() command=None",
+    "train": (
+        "recipe=None * data=None model=None epochs=None out=None resume=None device=None seed=None deterministic=False "
+        "skip_damaged=False overrides=() command=None loss=None events=()"
+    ),
+    "transfer": (
+        "bundle * data cut=None freeze=None head='linear' epochs=None out=None device=None seed=None "
+        "deterministic=False skip_damaged=False overrides=() command=None"
+    ),
+    "tune": (
+        "recipe=None * data=None trials=None search=() storage=None study=None pruning=True "
+        f"{SEVERAL} overrides=() command=None"
+    ),
+}
+
+
+def written(name: str) -> str:
+    """Return the parameters of a public function as the table writes them."""
+    words: list[str] = []
+    for parameter in inspect.signature(getattr(convworks, name)).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in words:
+            words.append("*")
+        default = "" if parameter.default is parameter.empty else f"={parameter.default!r}"
+        words.append(parameter.name + default)
+    return " ".join(words)
+
+
+def test_every_public_name_has_its_row() -> None:
+    assert convworks.__all__ == ["__version__", *SIGNATURES]
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_parameters_and_defaults_are_those_of_the_table(name: str) -> None:
+    assert written(name) == SIGNATURES[name]
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_all_is_annotated_and_described(name: str) -> None:
+    function = getattr(convworks, name)
+    signature = inspect.signature(function)
+    assert signature.return_annotation is not signature.empty
+    assert all(parameter.annotation is not parameter.empty for parameter in signature.parameters.values())
+    assert inspect.getdoc(function)
+
+
+def test_a_name_that_is_not_public_is_refused() -> None:
+    name = "fit"
+    with pytest.raises(AttributeError, match="module 'convworks' has no attribute 'fit'"):
+        getattr(convworks, name)
