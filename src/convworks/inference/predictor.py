@@ -115,7 +115,7 @@ class Predictor:
         way, chosen = named_pool(pool), self.tapped(taps)
         listed = list_images(images)
         given = self.bundle.preprocessing
-        none = torch.zeros(1, given.channels, *given.size, dtype=torch.uint8)  # says how long the vectors are
+        none = torch.zeros(1, *given.shape, dtype=torch.uint8)  # says how long the vectors are
         inputs = self._inputs(listed) if listed.images else none
         found = features(self.trained, inputs, given, self.precision, chosen, way)
         if listed.alone:

@@ -233,8 +233,7 @@ def _setup(data: RunData, precision: torch.dtype, world: World, own: Loss | None
 
 def _facts(setup: Setup, command: str) -> dict[str, Any]:
     """Return what is known before training: command, size of the network, hardware, versions."""
-    given = setup.preprocessing
-    counted = count(setup.network, torch.zeros(1, given.channels, *given.size, device=setup.world.device))
+    counted = count(setup.network, torch.zeros(1, *setup.preprocessing.shape, device=setup.world.device))
     return {
         "command": command,
         "parameters": counted.parameters + setup.freezing.parameters,
