@@ -197,10 +197,10 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], predi
             (
                 "runs",
                 "Folds",
-                "With 95 % intervals.",
+                "With 95 % intervals." if low < high else "",
                 scores(entries, [("mean of folds", found["mean"], "blue")], metric),
             ),
-            ("curves", "Validation", "Each line is a fold, the highest in blue.", overlaid(lines, best, metric)),
+            ("curves", "Validation", "Each line is a fold, the best in blue.", overlaid(lines, best, metric)),
         ],
         header=("fold", metric.title, "images", "best epoch", "training time"),
         rows=[
