@@ -11,7 +11,7 @@ PROBE = """
 import sys
 from convworks.cli.main import run
 status = run({arguments!r})
-heavy = [name for name in ("torch", "sklearn", "matplotlib", "scipy") if name in sys.modules]
+heavy = [name for name in ("torch", "sklearn", "matplotlib", "scipy", "urllib3") if name in sys.modules]
 print("STATUS", status, heavy)
 """
 

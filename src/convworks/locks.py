@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 try:
@@ -24,6 +26,14 @@ def lock(handle: int, *, shared: bool = False, wait: bool = False) -> bool | Non
     except OSError:  # some network file systems have none
         return None
     return True
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Keep a file, made where it is missing, to this thread while the context lasts; others wait."""
+    with path.open("ab") as file:
+        lock(file.fileno(), wait=True)
+        yield
 
 
 def occupied(folder: Path) -> bool | None:

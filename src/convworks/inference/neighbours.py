@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Int64
+from sklearn import config_context
+from sklearn.neighbors import NearestNeighbors
 
-#: Queries and references that are compared at a time: 16 MB of similarities.
+#: Queries and references that are compared at a time: 32 MB of similarities.
 QUERIES, REFERENCES = 512, 8192
 
 
@@ -35,37 +37,18 @@ def find_neighbours(
     """Return the `count` references of the highest cosine similarity to each query; all of them where there are fewer.
 
     The search is exact: every query is compared with every reference, some at a time, so that memory does not grow with
-    their product. Which of equals is left out is not said. `without` names for each query a reference that does not
-    count, such as itself, or -1; where it is given, at most n - 1 are returned.
+    their product. The first of equals comes first; which of them is left out is not said. `without` names for each
+    query a reference that does not count, such as itself, or -1; where it is given, at most n - 1 are returned.
     """
-    asked, known = unit(queries), unit(references)
-    kept = min(count, len(known) - (without is not None))
-    places = np.empty((len(asked), max(kept, 0)), np.int64)
-    similarities = np.empty(places.shape, np.float32)
-    for first in range(0, len(asked) if kept > 0 else 0, QUERIES):
-        part = slice(first, min(first + QUERIES, len(asked)))
-        left_out = None if without is None else without[part]
-        places[part], similarities[part] = _nearest(asked[part], known, kept, left_out)
-    return Neighbours(places=places, similarities=similarities)
-
-
-def _nearest(
-    asked: np.ndarray, known: np.ndarray, count: int, without: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Go through the references in blocks, and keep the best of those so far and of the block."""
-    best = np.empty((len(asked), 0), np.int64)
-    values = np.empty((len(asked), 0), np.float32)
-    for first in range(0, len(known), REFERENCES):
-        block = known[first : first + REFERENCES]
-        found = asked @ block.T
-        if without is not None:
-            inside = np.flatnonzero((without >= first) & (without < first + len(block)))
-            found[inside, without[inside] - first] = -np.inf
-        numbers = np.broadcast_to(np.arange(first, first + len(block)), found.shape)
-        if found.shape[1] > count:
-            chosen = np.argpartition(-found, count - 1, axis=1)[:, :count]
-            numbers, found = np.take_along_axis(numbers, chosen, 1), np.take_along_axis(found, chosen, 1)
-        best, values = np.concatenate([best, numbers], 1), np.concatenate([values, found], 1)
-        order = np.lexsort((best, -values), axis=1)[:, :count]
-        best, values = np.take_along_axis(best, order, 1), np.take_along_axis(values, order, 1)
-    return best, values
+    kept = min(count, len(references) - (without is not None))
+    if kept <= 0 or not len(queries):
+        shape = (len(queries), max(kept, 0))
+        return Neighbours(places=np.empty(shape, np.int64), similarities=np.empty(shape, np.float32))
+    ignored = np.full(len(queries), -1) if without is None else without
+    search = NearestNeighbors(n_neighbors=kept + (without is not None), algorithm="brute", metric="cosine")
+    mebibytes = 8 * max(QUERIES * REFERENCES, len(references)) / 2**20  # of less than a row scikit-learn warns
+    with config_context(working_memory=mebibytes, assume_finite=True):
+        distances, places = search.fit(references).kneighbors(queries)
+    order = np.lexsort((places, distances, places == ignored[:, None]), axis=1)[:, :kept]
+    places, distances = np.take_along_axis(places, order, 1), np.take_along_axis(distances, order, 1)
+    return Neighbours(places=places.astype(np.int64), similarities=(1 - distances).astype(np.float32))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -68,6 +69,19 @@ def test_one_connection_serves_many_requests(server: Server) -> None:
     for offset in (200_000, 5, 100_000, 70):
         assert part(server, offset, 10) == CONTENT[offset : offset + 10]
     assert (len(server.asked), server.connections) == (4, 1)
+
+
+def test_a_forked_process_uses_no_connection_of_its_parent(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    part(server, 5, 10)
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    part(server, 200_000, 10)
+    assert (len(server.asked), server.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["a b.tar", "größe.tar", "%41.tar"])
+def test_any_name_in_an_address(server: Server, name: str) -> None:
+    (server.root / unquote(name)).write_bytes(CONTENT)
+    assert read_all(f"{server.address}/{name}", limit=len(CONTENT)) == CONTENT
 
 
 def test_reading_onward_fetches_ahead(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ class Server:
     """Answers every request with the same stream of bytes, and counts what it could send."""
 
     def __init__(self, answer: Callable[[], Bytes]) -> None:
-        self.answer, self.sent, self.requests = answer, 0, 0
+        self.answer, self.sent, self.requests, self.request = answer, 0, 0, b""
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"http://127.0.0.1:{self.listener.getsockname()[1]}/file"
         self.thread = threading.Thread(target=self.serve, daemon=True)
@@ -47,7 +47,7 @@ class Server:
             with connection:
                 connection.settimeout(5)
                 try:
-                    connection.recv(1 << 16)
+                    self.request = connection.recv(1 << 16)
                     self.requests += 1
                     for piece in self.answer():
                         connection.sendall(piece)
@@ -105,6 +105,10 @@ EVERYWHERE = {
     "moved to a cloud's credentials": (
         lambda: iter([MOVED.replace(b"/file", b"http://169.254.169.254/latest"), b"\r\n"]),
         r"moved to http://169.254.169.254/latest, which is a link-local address",
+    ),
+    "moved by an address that is read in two ways": (
+        lambda: iter([MOVED.replace(b"/file", rb"http://169.254.169.254\@203.0.113.7/"), b"\r\n"]),
+        "which is a link-local address",
     ),
     "no HTTP": (lambda: iter([b"SSH-2.0-OpenSSH_9.6\r\n"]), "SSH"),
 }
@@ -196,6 +200,38 @@ def test_answers_with_flipped_bytes_are_refused_or_right(monkeypatch: pytest.Mon
                 lines.append(str(error))
     assert not any("\n" in line for line in lines)
     assert 30 < len(lines) < 150
+
+
+PROXIES = [
+    ("http://{}", []),
+    ("{}", []),
+    ("http://us%C3%A9r:p%40ss@{}", [b"proxy-authorization: Basic dXPDqXI6cEBzcw=="]),
+    ("name@{}", [b"proxy-authorization: Basic bmFtZTo="]),
+]
+
+
+@pytest.mark.parametrize(("proxy", "credentials"), PROXIES)
+def test_the_proxy_of_the_environment_is_asked(
+    proxy: str, credentials: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(lambda: iter([OK, b"Content-Length: 4\r\n\r\nabcd"]), monkeypatch) as server:
+        monkeypatch.setenv("http_proxy", proxy.format(server.address.removeprefix("http://").removesuffix("/file")))
+        assert read_all("http://far.invalid/file", limit=4) == b"abcd"
+        assert server.request.startswith(b"GET http://far.invalid/file HTTP/1.1\r\n")
+        assert [line for line in server.request.split(b"\r\n") if line.startswith(b"proxy-")] == credentials
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [("http://127.0.0.1:9", r"\(proxy: .*refused"), ("socks5://127.0.0.1:9", "unsupported scheme socks5")],
+)
+def test_a_proxy_that_does_not_answer(proxy: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setattr(remote, "ATTEMPTS", 1)
+    with pytest.raises(RunError, match=reason):
+        read_all("http://far.invalid/file", limit=4)
 
 
 PUBLIC = "http://203.0.113.7/x"

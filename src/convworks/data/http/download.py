@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from convworks.data.http.paced import ExcessError
-from convworks.data.http.retry import RefusedError, patiently, refused
-from convworks.data.http.web import TIMEOUT, get, pieces
+from convworks.data.http.retry import ExcessError, RefusedError, patiently, refused
 from convworks.data.source import Report
 from convworks.errors import RunError
 from convworks.files import open_regular, remedy, sha256
+from convworks.locks import exclusive
 from convworks.partial import TEMPORARY
 
 
@@ -25,7 +22,7 @@ def fetch(
     checksum: str | None,
     limit: int,
     report: Report | None = None,
-    timeout: float = TIMEOUT,
+    timeout: float | None = None,
     attempts: int = 3,
     pause: float = 1.0,
 ) -> None:
@@ -37,7 +34,7 @@ def fetch(
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path):
+        with exclusive(path.with_name(path.name + ".lock")):  # without locks, the checksum notices two writers
             if path.exists():  # another process was quicker
                 return
             partial = path.with_name(path.name + TEMPORARY)
@@ -71,8 +68,10 @@ def _failure(address: str, path: Path, reason: str) -> RunError:
     return RunError(address, reason, f"put the file at {path} by hand, or set CONVWORKS_DATA or CONVWORKS_MIRROR")
 
 
-def _append(address: str, partial: Path, report: Report | None, timeout: float, limit: int) -> None:
+def _append(address: str, partial: Path, report: Report | None, timeout: float | None, limit: int) -> None:
     """Ask once for what is missing and write all that comes; a server may send the whole file instead."""
+    from convworks.data.http.web import get, pieces  # urllib3 is slow to import, and seldom needed
+
     start = partial.stat().st_size if partial.exists() else 0
     headers = {"Range": f"bytes={start}-"} if start else {}
     with get(address, headers, limit=limit, timeout=timeout) as answer:
@@ -84,7 +83,7 @@ def _append(address: str, partial: Path, report: Report | None, timeout: float, 
             partial.unlink(missing_ok=True)
             raise RefusedError("it resumed at the wrong place", passing=True)
         start = start if answer.status == 206 else 0
-        total = start + (answer.length or 0)
+        total = start + (answer.length_remaining or 0)
         done = start
         try:
             with partial.open("ab" if start else "wb") as file:
@@ -102,16 +101,3 @@ def _append(address: str, partial: Path, report: Report | None, timeout: float, 
 
 def _starts_at(content_range: str, start: int) -> bool:
     return content_range.replace("bytes ", "").partition("-")[0].strip() == str(start)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[IO[bytes] | None]:
-    """Hold the lock of a file being fetched; the system frees it even when the process is killed."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows: there the checksum alone notices two writers
-        yield None
-        return
-    with path.with_name(path.name + ".lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield lock

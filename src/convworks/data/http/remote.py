@@ -7,7 +7,6 @@ import threading
 from dataclasses import dataclass, field
 
 from convworks.data.http.retry import RefusedError, patiently, refused
-from convworks.data.http.web import get, pieces
 from convworks.errors import RunError
 
 ATTEMPTS = 5
@@ -54,6 +53,8 @@ def _patiently(address: str, part: tuple[int, int] | None, limit: int) -> tuple[
 
 def _ask(address: str, part: tuple[int, int] | None, limit: int) -> tuple[bytes, int]:
     """Ask once, and check that the answer is what was asked for."""
+    from convworks.data.http.web import get, pieces  # urllib3 is slow to import, and seldom needed
+
     headers = {"Range": f"bytes={part[0]}-{sum(part) - 1}"} if part is not None else {}
     with get(address, headers, limit=limit) as answer:
         if answer.status not in (200, 206):

@@ -1,4 +1,4 @@
-"""Asking a server again after a trouble that may pass."""
+"""Asking a server again after a trouble that may pass: with answers that break off, not only those that never come."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def patiently(ask: Callable[[], Answer], attempts: int, pause: float) -> Answer:
             attempt += 1
 
 
-def refused(status: int, reason: str) -> RefusedError:
+def refused(status: int, reason: str | None) -> RefusedError:
     """Return the refusal that an HTTP status stands for."""
-    return RefusedError(f"HTTP {status} {reason}".strip(), passing=status >= 500 or status in PASSING)
+    return RefusedError(f"HTTP {status} {reason or ''}".strip(), passing=status >= 500 or status in PASSING)
 
 
 class RefusedError(Exception):
@@ -34,3 +34,10 @@ class RefusedError(Exception):
     def __init__(self, reason: str, *, passing: bool) -> None:
         super().__init__(reason)
         self.passing = passing
+
+
+class ExcessError(RefusedError):
+    """An answer is longer than what was asked for."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"it sends more than {limit:,} bytes", passing=False)
