@@ -17,7 +17,7 @@ from convworks.cli.main import run
 EPOCHS = 20
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stopped_run_goes_on(number: signal.Signals, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     command = train(place.folder(), "--epochs", str(EPOCHS), "--set", "training.batch_size=1")
     arguments = [sys.executable, "-m", "convworks", *command]
