@@ -9,7 +9,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from convworks.api.verbs import configure
+from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer, table
 from convworks.cli.place import failure, picture_place, place_of
 from convworks.config import assignment, to_json
@@ -75,7 +75,8 @@ def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | N
     from convworks.data.inspect.variations import EPOCHS, plan, write_variation_sheet
     from convworks.training.run_data import LARGEST
 
-    config, source = configure(None if recipe == "folder/default" else recipe, text, overrides)
+    named = None if recipe == "folder/default" else recipe
+    config, source = RunRequest(recipe=named, data=text, overrides=tuple(overrides)).configure()
     path = place_of(
         "--sheet", sheet, _default(source, "augmented"), protect(source), suffixes=SUFFIXES, overwrite=overwrite
     )
