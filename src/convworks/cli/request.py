@@ -46,7 +46,7 @@ OPTIONS: Mapping[str, Any] = {
     "skip_damaged": SkipDamaged,
     "overrides": Overrides,
 }
-DEFAULTS = {field.name: field.default for field in fields(RunRequest)}
+DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(RunRequest)} | {"overrides": None}
 
 
 def takes_request(order: str, **declared: Any) -> Callable[[Command], Command]:
@@ -85,6 +85,4 @@ def command_line() -> str:
 def _option(name: str, declared: Mapping[str, Any]) -> inspect.Parameter:
     """Return the parameter of a field of the request, with the field's default."""
     annotation = declared.get(name, OPTIONS[name])
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name] or None, annotation=annotation
-    )
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name], annotation=annotation)

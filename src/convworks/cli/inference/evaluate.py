@@ -47,7 +47,6 @@ def run(
 ) -> Answer:
     """Measure a bundle or an ensemble on a source, by one protocol or several, which are compared with the first."""
     started = time.perf_counter()
-    from convworks.inference.ensemble import PROBABILITY
     from convworks.inference.protocol import CENTER, named
     from convworks.inference.seen import NOTES, seen
 
@@ -63,6 +62,7 @@ def run(
     if out is not None:
         read = Protected(folders=tuple([folder_of(path) for path in bundles]))
         check_new_folder("--out", out, protect(source) + read)
+    from convworks.inference.ensemble import PROBABILITY
     from convworks.inference.predictor import load
 
     if not task.judged:
