@@ -123,7 +123,7 @@ def predict(
 @app.command()
 def models(
     name: Annotated[str | None, typer.Argument(help="A network: its layers, memory, and its paper's table.")] = None,
-    given: Annotated[
+    input_size: Annotated[
         str | None,
         typer.Option("--input", metavar="CxHxW", help="Channels and size of the images.  [default: as published]"),
     ] = None,
@@ -143,7 +143,7 @@ def models(
     """List the networks, or show one layer by layer."""
     from convworks.cli.models import models as command
 
-    return command.run(name, given=given, classes=classes, batch=batch, out=out, overwrite=overwrite)
+    return command.run(name, input_size=input_size, classes=classes, batch=batch, out=out, overwrite=overwrite)
 
 
 @app.command()

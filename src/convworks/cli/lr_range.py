@@ -8,16 +8,16 @@ from pathlib import Path
 from convworks.api.lr_range import prepare_lr_range
 from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer, table
-from convworks.cli.place import failure, picture_place
+from convworks.cli.output_path import failure, picture_path
 from convworks.data.protect import protect
 
 DEFAULT, SUFFIXES = Path("lr-range.png"), (".png", ".svg")
 
 
 def run(request: RunRequest, *, lowest: float, highest: float, steps: int, out: Path | None, overwrite: bool) -> Answer:
-    """Run the test, draw its curve, and say which learning rate it suggests."""
+    """Run the test, draw its curve, and report the learning rates that it suggests."""
     test = prepare_lr_range(request, lowest=lowest, highest=highest, steps=steps)
-    path = picture_place("--out", out, DEFAULT, protect(test.source), suffixes=SUFFIXES, overwrite=overwrite)
+    path = picture_path("--out", out, DEFAULT, protect(test.source), suffixes=SUFFIXES, overwrite=overwrite)
     results = test.run()
     error = None
     if path is not None:

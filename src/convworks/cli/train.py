@@ -13,13 +13,13 @@ from convworks.metrics.spec import headline
 
 
 def run(request: RunRequest) -> Answer:
-    """Train, and say where the results are."""
+    """Train, and return where the results are."""
     return answer(run_train(request))
 
 
 def answer(results: dict[str, Any]) -> Answer:
-    """Say how good the network of a run is, and where its results are."""
-    if not results:  # a process of torchrun that is not the first: that one answers
+    """Return the accuracy of a run, and where its results are."""
+    if not results:  # under torchrun, only the first process answers
         return Answer(values={}, text="", silent=True)
     lines = [accuracy_line(split, results[split]) for split in ("validation", "test") if results[split]]
     lines += [
@@ -31,7 +31,7 @@ def answer(results: dict[str, Any]) -> Answer:
 
 
 def _folder(results: Mapping[str, Any]) -> str:
-    """Return the option that says where images go, for a network that makes some."""
+    """Return the option for the output folder, if the network generates images."""
     from convworks.tasks.registry import TASKS
 
     first = headline(results["validation"])

@@ -9,5 +9,5 @@ from convworks.cli.train import answer
 
 
 def run(bundle: str, request: RunRequest, *, cut: str | None, freeze: str | None, head: str) -> Answer:
-    """Transfer, and say where the results are."""
+    """Transfer, and return where the results are."""
     return answer(run_transfer(bundle, request, cut=cut, freeze=freeze, head=head))

@@ -10,7 +10,7 @@ from convworks.metrics.spec import headline, written_headline
 
 
 def run(request: RunRequest, *, folds: int | None, stratified: bool, group_by: str | None) -> Answer:
-    """Train once a fold, and say what all images come to."""
+    """Train once per fold, and report the folds and the pooled predictions."""
     results = run_crossval(request, folds=folds, stratified=stratified, group_by=group_by)
     metric = headline(results["pooled"])
     rows = [

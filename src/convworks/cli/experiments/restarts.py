@@ -11,7 +11,7 @@ from convworks.metrics.spec import TOP1, MetricSpec, headline, written_headline
 
 
 def run(request: RunRequest, *, runs: int | None) -> Answer:
-    """Train from several seeds, and compare them with each other and with their ensemble."""
+    """Train from several seeds, and compare the runs with each other and with their ensemble."""
     results = run_restarts(request, runs=runs)
     splits = [split for split in ("validation", "test") if split in results]
     metric = headline(results["ensemble"][splits[0]])

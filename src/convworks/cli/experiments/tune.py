@@ -12,7 +12,7 @@ SHOWN = 10
 
 
 def run(request: RunRequest, **options: Any) -> Answer:
-    """Search, and say which configuration was the best."""
+    """Search, and report the best configurations."""
     results = run_tune(request, **options)
     best = results["best"]
     fields = list(best["values"])
