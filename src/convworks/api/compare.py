@@ -64,12 +64,11 @@ def compared(
     out: str | Path | None,
     device: str,
 ) -> tuple[dict[str, Any], Callable[[], Path] | None]:
-    """Compare as `compare` does, but return the function that writes the page (None without `out`) instead of calling it."""
+    """Compare as `compare` does; return the function that writes the page (None without `out`), uncalled."""
     out = as_path("--out", out)
     source = None if data is None else open_source(data, report=downloading())
     paths = [path_of(first), path_of(second)]
-    tables_given = [_is_table(path) for path in paths]
-    if source is None and not all(tables_given):
+    if source is None and not all(map(_is_table, paths)):
         raise InputError("--data", "is needed to compare bundles", "name a source, or give two predictions.csv")
     if split is not None:
         _check_split(source, split)
