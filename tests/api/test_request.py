@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import shlex
 from typing import Any
 
 import pytest
 
 from convworks.api.request import RunRequest
+from convworks.cli.answer import Answer
 from convworks.cli.request import OPTIONS, takes_request
 from convworks.errors import InputError
 
@@ -67,6 +69,22 @@ def test_every_field_but_the_command_has_its_option() -> None:
     assert set(OPTIONS) == set(vars(RunRequest())) - {"command"}
 
 
-def test_a_command_gets_its_options_as_a_request() -> None:
+def test_a_command_gets_its_options_as_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["", "verb", "--set", "a b"])
+
+    @takes_request("recipe runs seed overrides", seed=int)
+    def verb(request: RunRequest, runs: int = 2, debug: bool = False) -> Answer:
+        assert (runs, debug) == (3, True)
+        return Answer(values={"request": request}, text="")
+
+    parameters = inspect.signature(verb).parameters
+    assert list(parameters) == ["recipe", "runs", "seed", "overrides", "debug"]
+    assert (parameters["seed"].annotation, parameters["seed"].default) == (int, None)
+    answer = verb(recipe="mnist/fast", runs=3, seed=None, overrides=["a b"], debug=True)
+    command = "convworks verb --set 'a b'"
+    assert answer.values["request"] == RunRequest(recipe="mnist/fast", overrides=("a b",), command=command)
+
+
+def test_an_option_that_no_request_has_is_refused() -> None:
     with pytest.raises(KeyError, match="nonsense"):
         takes_request("seed nonsense")(lambda request: request)

@@ -95,12 +95,8 @@ def run_transfer(
     folder.check_new(out, config.recipe, protect(source) + Protected(folders=(folder_of(path),)))
     from convworks.training.run import train as run
 
-    options = [
-        word
-        for name, value in (("--cut", cut), ("--freeze", freeze), ("--head", head))
-        if value
-        for word in (name, value)
-    ]
+    named = {"--cut": cut, "--freeze": freeze, "--head": head}
+    options = [word for name, value in named.items() if value is not None for word in (name, value)]
     words = ["convworks", "transfer", str(bundle), "--data", data, *options, *request.sets()]
     return run(config, command=request.command or shlex.join(words), out=out, source=source, began=began)
 
