@@ -65,8 +65,8 @@ def takes_request(order: str, **declared: Any) -> Callable[[Command], Command]:
         @functools.wraps(function)
         def command(**values: Any) -> Answer:
             options = {name: values.pop(name) for name in shared}
-            options["overrides"] = tuple(options["overrides"] or ())
-            return function(RunRequest(**options, command=command_line()), **values)
+            overrides = tuple(options.pop("overrides", None) or ())
+            return function(RunRequest(**options, overrides=overrides, command=command_line()), **values)
 
         annotations = {name: parameter.annotation for name, parameter in parameters.items()}
         by_name = [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in parameters.values()]
