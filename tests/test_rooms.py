@@ -92,7 +92,7 @@ def test_a_question_is_seen(tmp_path: Path) -> None:
     file.write_text(
         "isinstance(x, int)\nif isinstance(x, Predictions | int):\n    pass\nsource.several\nf(makes_images=1)\n"
     )
-    assert questions(file) == [2, 3, 4]
+    assert questions(file) == [2, 4, 5]
 
 
 def test_nothing_outside_tasks_asks_which_task_it_is() -> None:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from convworks.api.compare import compare
+    from convworks.api.experiments import crossval, restarts, tune
     from convworks.api.lr_range import lr_range
+    from convworks.api.train import train
     from convworks.api.transfer import features, probe, transfer
-    from convworks.api.verbs import crossval, restarts, train, tune
     from convworks.inference.predictor import load
     from convworks.models.own import network
 
@@ -36,15 +37,15 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "train": "convworks.api.verbs",
+    "train": "convworks.api.train",
     "transfer": "convworks.api.transfer",
     "features": "convworks.api.transfer",
     "probe": "convworks.api.transfer",
     "network": "convworks.models.own",
     "load": "convworks.inference.predictor",
-    "restarts": "convworks.api.verbs",
-    "crossval": "convworks.api.verbs",
-    "tune": "convworks.api.verbs",
+    "restarts": "convworks.api.experiments",
+    "crossval": "convworks.api.experiments",
+    "tune": "convworks.api.experiments",
     "lr_range": "convworks.api.lr_range",
     "compare": "convworks.api.compare",
 }

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from workplace import Place, encoded
 
-from convworks.api.verbs import configure
+from convworks.api.request import RunRequest
 from convworks.cli.main import run
 from convworks.training.run_data import prepare_data
 
@@ -94,7 +94,8 @@ def test_a_crop_says_what_it_leaves_out(
     ],
 )
 def test_what_is_said_follows_what_is_asked_for(options: list[str], words: str | None, place: Place) -> None:
-    config, source = configure(None, images(place, count=4), ["model.name=convnet_digits", *options])
+    request = RunRequest(data=images(place, count=4), model="convnet_digits", overrides=tuple(options))
+    config, source = request.configure()
     lines = [note for note in prepare_data(config, source, torch.device("cpu")).notes if "data.fit" in note]
     assert (lines == []) if words is None else (len(lines) == 1 and words in lines[0])
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from convworks.report.comparison import Pair
 
 TABLE = ".csv"
-#: The size of pictures where no bundle says how it sees them.
+#: The size of pictures where no bundle has a preprocessing for them.
 SIDE = 128
 
 
@@ -39,13 +39,13 @@ def compare(
     out: str | Path | None = None,
     device: str = "auto",
 ) -> dict[str, Any]:
-    """Compare two bundles on a split of a source: how much more the second has right, image by image.
+    """Compare the accuracy of two bundles on a split of a source, image by image.
 
-    Either may also be a predictions.csv, as reports have beside them; where both are, `data` is for pictures alone.
+    Either may also be the predictions.csv of a report; if both are, `data` is only used for pictures.
     Returns {"n", "first", "second", "difference", "difference_interval", "p", "only_first", "only_second",
     "both_right", "both_wrong", ...}: the two as {"name", "accuracy", "interval", "correct"}, the difference second
     minus first with its 95 % interval, p of McNemar's exact test. `out` is a new folder for compare.html and
-    compare.csv, the images that only one has right.
+    compare.csv, the images that exactly one classifies correctly.
     """
     began = time.perf_counter()
     values, write = compared(first, second, data=data, split=split, out=out, device=device)
@@ -64,69 +64,68 @@ def compared(
     out: str | Path | None,
     device: str,
 ) -> tuple[dict[str, Any], Callable[[], Path] | None]:
-    """Do as `compare` does, and return what writes the page, where one is wanted, instead of writing it."""
+    """Compare as `compare` does; return the function that writes the page (None without `out`), uncalled."""
     out = as_path("--out", out)
     source = None if data is None else open_source(data, report=downloading())
-    places = [path_of(first), path_of(second)]
-    files = [_is_table(place) for place in places]
-    if source is None and not all(files):
+    paths = [path_of(first), path_of(second)]
+    if source is None and not all(map(_is_table, paths)):
         raise InputError("--data", "is needed to compare bundles", "name a source, or give two predictions.csv")
     if split is not None:
         _check_split(source, split)
     if out is not None:
         from convworks.bundle.description import folder_of
 
-        read = Protected(folders=tuple([folder_of(place) for place in places]))
+        read = Protected(folders=tuple([folder_of(path) for path in paths]))
         check_new_folder("--out", out, read if source is None else read + protect(source))
     from convworks.report.comparison import check_classes, pair, read_answers, told
 
-    predictors = [None if file else _load(place, device) for place, file in zip(places, files, strict=True)]
-    tables = [read_answers(place) if file else None for place, file in zip(places, files, strict=True)]
-    known = [
+    predictors = [None if _is_table(path) else _load(path, device) for path in paths]
+    tables = [read_answers(path) if _is_table(path) else None for path in paths]
+    classes = [
         table.classes if table else frozenset(predictor.classes) if predictor else None
         for table, predictor in zip(tables, predictors, strict=True)
     ]
-    check_classes((str(first), known[0]), (str(second), known[1]))
+    check_classes((str(first), classes[0]), (str(second), classes[1]))
     answers = []
-    for place, table, predictor in zip(places, tables, predictors, strict=True):
+    for path, table, predictor in zip(paths, tables, predictors, strict=True):
         if table is None:
             assert predictor is not None
             assert source is not None
-            table = told(str(place), predictor.outcome(source, split=split))
+            table = told(str(path), predictor.outcome(source, split=split))
         answers.append(table)
-    found = pair(*answers)
-    values = {**found.plain(), "data": None if data is None else str(data)}
+    comparison = pair(*answers)
+    values = {**comparison.plain(), "data": None if data is None else str(data)}
     if out is None:
         return values, None
-    words = ["convworks", "compare", *map(str, places), *(["--data", str(data)] if data is not None else [])]
+    words = ["convworks", "compare", *map(str, paths), *(["--data", str(data)] if data is not None else [])]
     words += ["--split", split] if split is not None else []
-    title = f"{places[0]} and {places[1]}{f' on {source.name}' if source is not None else ''}"
+    title = f"{paths[0]} and {paths[1]}{f' on {source.name}' if source is not None else ''}"
     shown = next((predictor.bundle.preprocessing for predictor in predictors if predictor is not None), None)
-    image = None if source is None else _pictures(source, split, found.first.names, shown)
-    return values, partial(_write, out, found, title, image, shlex.join(words))
+    image = None if source is None else _pictures(source, split, comparison.first.names, shown)
+    return values, partial(_write, out, comparison, title, image, shlex.join(words))
 
 
-def _write(out: Path, found: Pair, title: str, image: Callable[[str], np.ndarray] | None, command: str) -> Path:
-    """Write the page of a comparison into a new folder; return where it is."""
+def _write(out: Path, comparison: Pair, title: str, image: Callable[[str], np.ndarray] | None, command: str) -> Path:
+    """Write the page of a comparison into a new folder; return its path."""
     from convworks.report.comparison_page import write_pair
 
-    with atomic_folder(out) as place:
-        page = write_pair(place, found, title=title, image=image, command=command)
+    with atomic_folder(out) as folder:
+        page = write_pair(folder, comparison, title=title, image=image, command=command)
     return out / page.name
 
 
-def _load(place: Path, device: str) -> Predictor:
-    from convworks.inference.predictor import load  # it takes torch with it, which tables do not need
+def _load(path: Path, device: str) -> Predictor:
+    from convworks.inference.predictor import load  # it imports torch, which tables do not need
 
-    predictor = load(place, device=device)
+    predictor = load(path, device=device)
     if not predictor.task.judged:
         reason = f"{predictor.task.does}, which are not right or wrong"
-        raise InputError(place, reason, "compare networks that name classes")
+        raise InputError(path, reason, "compare networks that name classes")
     return predictor
 
 
 def _check_split(source: Source | None, split: str) -> None:
-    """Refuse a split that is not there, also where both answers are known and nothing is asked."""
+    """Refuse an unknown split, also when both are tables and nothing is predicted."""
     if source is None:
         raise InputError("--split", f"{split!r} is part of a source, but there is no --data", "leave it out")
     from convworks.inference.predictor import choose_split
@@ -141,25 +140,25 @@ def _is_table(path: Path) -> bool:
 def _pictures(
     source: Source, split: str | None, names: Sequence[str], shown: Preprocessing | None
 ) -> Callable[[str], np.ndarray]:
-    """Return what gives the pixels of an image by its name: as a bundle sees it, else of a size to look at."""
+    """Return a function from the name of an image to its pixels, preprocessed as by a bundle, else at a fixed size."""
     from convworks.data.decode.load import load_images
     from convworks.data.decode.preprocess import Preprocessing
     from convworks.inference.predictor import choose_split
 
     chosen = [choose_split(source, split)[1]] if split is not None else list(source.splits.values())
-    samples = [(each, at) for each in chosen for at in range(len(each))]
-    place = finder(name for each in chosen for name in each.names)
-    missing = [name for name in names if place(name) is None]
+    samples = [(part, index) for part in chosen for index in range(len(part))]
+    index_of = finder(name for part in chosen for name in part.names)
+    missing = [name for name in names if index_of(name) is None]
     if missing:
         reason = f"has no {missing[0]!r}, nor {len(missing) - 1:,} more of {len(names):,} images that are compared"
         raise InputError(source.where, reason, "give the source that the predictions are of")
     preprocessing = shown or Preprocessing(size=(SIDE, SIDE), channels=3, fit="crop", mean=(0.0,) * 3, std=(1.0,) * 3)
 
     def image(name: str) -> np.ndarray:
-        at_all = place(name)
-        assert at_all is not None
-        each, at = samples[at_all]
-        found: np.ndarray = load_images(each.select(np.array([at])), preprocessing)[0].permute(1, 2, 0).numpy()
-        return found
+        sample = index_of(name)
+        assert sample is not None
+        part, index = samples[sample]
+        pixels: np.ndarray = load_images(part.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
+        return pixels
 
     return image

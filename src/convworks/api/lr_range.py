@@ -1,19 +1,18 @@
-"""The learning rate range test in Python."""
+"""`convworks.lr_range`: the learning rate range test."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from convworks.api.verbs import changes_of, configure, train_command
+from convworks.api.request import RunRequest
 from convworks.data.source import Source
 from convworks.hardware import refuse_torchrun
-
-if TYPE_CHECKING:
-    from convworks.training.config import RunConfig
-    from convworks.training.lr_range.config import Sweep
+from convworks.training.config import RunConfig
+from convworks.training.lr_range.config import Sweep
 
 
 def lr_range(
@@ -28,40 +27,53 @@ def lr_range(
     seed: int | None = None,
     overrides: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Raise the learning rate from step to step until the loss explodes (Smith 2017); return what that says.
+    """Raise the learning rate from step to step until the loss explodes (Smith 2017); return the rates it suggests.
 
     {"suggestion", "edge", "steepest", "tenth", "rates", "losses", "smoothed", "exploded", "falling", "next", ...}:
     `edge` is the highest rate before the loss rises, which is suggested; `steepest` where it falls fastest, `tenth` a
-    tenth of where it is lowest; None where it never fell. `next` is the command to train. The network is forgotten.
+    tenth of where it is lowest; None where it never fell. `next` is the command to train. The network is discarded.
     """
-    from convworks.training.lr_range.config import Sweep
+    request = RunRequest(recipe=recipe, data=data, model=model, device=device, seed=seed, overrides=tuple(overrides))
+    return prepare_lr_range(request, lowest=lowest, highest=highest, steps=steps).run()
 
+
+def prepare_lr_range(request: RunRequest, *, lowest: float, highest: float, steps: int) -> RangeTest:
+    """Check the request, open its source, and return the test, ready to run."""
     refuse_torchrun("convworks lr-range")
     began = time.perf_counter()
     sweep = Sweep(lowest=float(lowest), highest=float(highest), steps=steps)
-    changes = changes_of(model, None, device, seed, False, overrides)
-    config, source = configure(recipe, data, changes)
-    return swept(config, source, sweep, train_command(config, recipe, data, changes), began)
+    config, source = request.configure()
+    return RangeTest(config=config, source=source, sweep=sweep, command=request.train_command(), began=began)
 
 
-def swept(config: RunConfig, source: Source, sweep: Sweep, command: str, began: float) -> dict[str, Any]:
-    """Do what `lr_range` does for a configuration and a source; `command` trains with them."""
-    from convworks.training.lr_range.sweep import sweep_source
+@dataclass(frozen=True, kw_only=True)
+class RangeTest:
+    """A range test with its source open; `command` trains with the same configuration."""
 
-    found = sweep_source(config, source, sweep)
-    chosen = f" --set training.schedule.rate={found.suggestion:.2g}" if found.suggestion else ""
-    return {
-        "model": config.model.name,
-        "source": source.name,
-        "suggestion": found.suggestion,
-        "edge": found.edge,
-        "steepest": found.steepest,
-        "tenth": found.tenth,
-        "exploded": found.exploded,
-        "falling": found.falling,
-        "rates": list(found.rates),
-        "losses": list(found.losses),
-        "smoothed": list(found.smoothed),
-        "next": command + chosen,
-        "seconds": round(time.perf_counter() - began, 3),
-    }
+    config: RunConfig
+    source: Source
+    sweep: Sweep
+    command: str
+    began: float
+
+    def run(self) -> dict[str, Any]:
+        """Run the test; return what `lr_range` returns."""
+        from convworks.training.lr_range.sweep import sweep_source
+
+        result = sweep_source(self.config, self.source, self.sweep)
+        rate = f" --set training.schedule.rate={result.suggestion:.2g}" if result.suggestion else ""
+        return {
+            "model": self.config.model.name,
+            "source": self.source.name,
+            "suggestion": result.suggestion,
+            "edge": result.edge,
+            "steepest": result.steepest,
+            "tenth": result.tenth,
+            "exploded": result.exploded,
+            "falling": result.falling,
+            "rates": list(result.rates),
+            "losses": list(result.losses),
+            "smoothed": list(result.smoothed),
+            "next": self.command + rate,
+            "seconds": round(time.perf_counter() - self.began, 3),
+        }

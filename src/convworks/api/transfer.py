@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convworks.api.verbs import SKIPPED, changed, changes_of
-from convworks.config import assignment
+from convworks.api.request import RunRequest
 from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.source import Source
@@ -38,13 +37,31 @@ def transfer(
     overrides: Iterable[str] = (),
     command: str | None = None,
 ) -> dict[str, Any]:
-    """Cut a bundle at a tap, put a new head on what is left, and train it on another source; return what `train` does.
+    """Cut a bundle at a tap, add a new head, and train it on another source; return what `train` returns.
 
-    `bundle` is a folder, or published weights by name. It is cut before its last layer where `cut` names no other tap.
-    `head` is linear, two-layer, svm, rbf-svm, or keep: then the bundle is trained on as it is. All up to the tap
-    `freeze` stays as it is: nothing by default, everything up to the cut below a support vector machine. The run is
-    one like others: `train(resume=...)` goes on with it, and its bundle needs the first one no more.
+    `bundle` is a folder, or the name of published weights. It is cut before its last layer unless `cut` names another
+    tap. `head` is linear, two-layer, svm, rbf-svm, or keep, which continues training with the bundle's own head. All
+    layers up to the tap `freeze` are frozen: by default none, or everything up to the cut below a support vector
+    machine. The result is an ordinary run: `train(resume=...)` resumes it, and its bundle does not need the first one.
     """
+    request = RunRequest(
+        data=data,
+        epochs=epochs,
+        out=out,
+        device=device,
+        seed=seed,
+        deterministic=deterministic,
+        skip_damaged=skip_damaged,
+        overrides=tuple(overrides),
+        command=command,
+    )
+    return run_transfer(bundle, request, cut=cut, freeze=freeze, head=head)
+
+
+def run_transfer(
+    bundle: str | Path, request: RunRequest, *, cut: str | None, freeze: str | None, head: str
+) -> dict[str, Any]:
+    """Do what `transfer` does for a request, which has `data`."""
     from convworks.bundle.description import folder_of
     from convworks.bundle.pretrained import locate
     from convworks.recipes import transfer as recipe
@@ -52,41 +69,36 @@ def transfer(
     from convworks.training import folder
 
     began = time.perf_counter()
-    changes = changes_of(None, epochs, device, seed, deterministic, overrides)
-    if skip_damaged is not False:
-        changes.insert(0, assignment("data.skip_damaged", SKIPPED if skip_damaged is True else skip_damaged))
-    data = expand(str(data))
-    place = locate(bundle, downloading())
+    data = expand(str(request.data))
+    path = locate(bundle, downloading())
     source = open_source(data, report=downloading())
     from convworks.training.transfer import look
 
-    found = look(place, cut, keep=head == recipe.KEEP)
+    base = look(path, cut, keep=head == recipe.KEEP)
     if head == recipe.KEEP:
         if cut is not None:
             raise InputError("--cut", "a head that is kept is not cut off", "leave out --cut, or --head keep")
-        if not found.bundle.task.judged:
-            reason = f"{found.bundle.task.does}: it has no head for classes"
-            raise InputError(place, reason, "take a new one: --head linear")
-        recipe.check_same_classes(found.bundle.classes, source)
-        model = recipe.kept(found.bundle.model, path=str(place), layers=found.layers)
+        if not base.bundle.task.judged:
+            reason = f"{base.bundle.task.does}: it has no head for classes"
+            raise InputError(path, reason, "take a new one: --head linear")
+        recipe.check_same_classes(base.bundle.classes, source)
+        model = recipe.kept(base.bundle.model, path=str(path), layers=base.layers)
     else:
         model = recipe.adapted(
-            found.bundle.model, path=str(place), head=head, cut=found.cut, outputs=found.outputs, layers=found.layers
+            base.bundle.model, path=str(path), head=head, cut=base.cut, outputs=base.outputs, layers=base.layers
         )
-    config = recipe.default(source, data, model, found.bundle.preprocessing, freeze=freeze)
-    config = changed(task_of(config, source).adapted(config), changes, data)
+    config = recipe.default(source, data, model, base.bundle.preprocessing, freeze=freeze)
+    config = request.apply(task_of(config, source).adapted(config))
     if (config.model.name, config.model.cut) != (model.name, model.cut):
         raise InputError("--set model", "changes the network that was cut", "say with BUNDLE and --cut what it is")
-    target = as_path("--out", out)
-    folder.check_new(target, config.recipe, protect(source) + Protected(folders=(folder_of(place),)))
+    out = as_path("--out", request.out)
+    folder.check_new(out, config.recipe, protect(source) + Protected(folders=(folder_of(path),)))
     from convworks.training.run import train as run
 
-    if command is None:
-        named = {"--cut": cut, "--freeze": freeze, "--head": head}
-        options = [word for option, value in named.items() if value is not None for word in (option, value)]
-        sets = [word for change in changes for word in ("--set", change)]
-        command = shlex.join(["convworks", "transfer", str(bundle), "--data", str(data), *options, *sets])
-    return run(config, command=command, out=target, source=source, began=began)
+    named = {"--cut": cut, "--freeze": freeze, "--head": head}
+    options = [word for name, value in named.items() if value is not None for word in (name, value)]
+    words = ["convworks", "transfer", str(bundle), "--data", data, *options, *request.sets()]
+    return run(config, command=request.command or shlex.join(words), out=out, source=source, began=began)
 
 
 def features(
@@ -98,10 +110,10 @@ def features(
     pool: str = "average",
     device: str = "auto",
 ) -> FeatureTable:
-    """Return what a bundle computes for the images of a source at its taps, a vector an image and tap.
+    """Return the activations of a bundle at its taps for the images of a source, one vector per image and tap.
 
-    The tap is the one before the last layer where none is named; the splits are all where none is. `pool` says what
-    becomes of maps: average, max, or none (all their values). Raises InputError for a tap that there is not.
+    The default tap is the one before the last layer; the default is all splits. `pool` reduces feature maps to vectors:
+    average, max, or none (all their values). Raises InputError for an unknown tap.
     """
     source = data if isinstance(data, Source) else open_source(data, report=downloading())
     from convworks.inference.feature_table import feature_table
@@ -121,18 +133,18 @@ def probe(
     seed: int = 0,
     device: str = "auto",
 ) -> dict[str, Any]:
-    """Fit a linear classifier to the features at every tap of a bundle, or at those named.
+    """Fit a linear classifier to the features at every tap of a bundle, or at `taps`.
 
     Returns {"model", "source", "pool", "probes", "best", "seconds"}; each probe is {"tap", "features", "C",
-    "validation", "test", "interval"}, shares of right answers, and `best` the tap that validation likes best.
+    "validation", "test", "interval"}, where scores are accuracies; `best` is the tap with the best validation accuracy.
     """
     began = time.perf_counter()
     source = data if isinstance(data, Source) else open_source(data, report=downloading())
     from convworks.inference.predictor import load
-    from convworks.inference.probe import probe as work
+    from convworks.inference.probe import probe as fit_probes
 
     predictor = load(bundle, device=device)
-    rows = work(predictor, source, tuple(taps), pool=pool, seed=seed)
+    rows = fit_probes(predictor, source, tuple(taps), pool=pool, seed=seed)
     return {
         "model": predictor.bundle.model.name,
         "source": source.name,

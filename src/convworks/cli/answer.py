@@ -1,4 +1,4 @@
-"""What a command answers: values for `--json`, text for people."""
+"""The answer of a command: values for `--json`, text for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convworks.metrics.spec import METRICS, MetricSpec, headline
 class Answer:
     """The one JSON object of a command, the same as text, and its exit status; a silent one is not shown.
 
-    `error` is of a file that was to be written beside it: told after the answer, which people have waited for.
+    `error` is that of a file which could not be written beside it; it is reported after the answer.
     """
 
     values: dict[str, Any]
@@ -26,7 +26,7 @@ class Answer:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Align rows in columns, numbers to the right; wide for a pipe as for a terminal."""
+    """Align rows in columns, numbers to the right; the width does not depend on the terminal."""
     cells = [list(header), *[[visible(str(cell)) for cell in row] for row in rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     right = [all(_number(row[column]) for row in cells[1:]) for column in range(len(header))]
@@ -46,23 +46,23 @@ def percent(value: float) -> str:
 
 
 def repeated(words: Sequence[object], options: Mapping[str, object]) -> str:
-    """Write a command with those of its options that were given."""
-    given = [word for name, value in options.items() if value is not None for word in (name, value)]
-    return shlex.join(["convworks", *map(str, words), *map(str, given)])
+    """Write a command with those of its options that are not None."""
+    set_options = [word for name, value in options.items() if value is not None for word in (name, value)]
+    return shlex.join(["convworks", *map(str, words), *map(str, set_options)])
 
 
-def accuracy_line(name: str, found: dict[str, Any]) -> str:
-    """Describe a split's result by its headline metric: with its interval, or what explains it."""
-    first = headline(found)
-    value = found[first.name]
-    ends = found.get("interval") or found.get("intervals", {}).get(first.name)
+def accuracy_line(name: str, metrics: dict[str, Any]) -> str:
+    """Describe the metrics of a split by the headline metric, with its interval or what explains it."""
+    first = headline(metrics)
+    value = metrics[first.name]
+    ends = metrics.get("interval") or metrics.get("intervals", {}).get(first.name)
     details = [f"95 % interval {first.write(ends[0])} to {first.write(ends[1])}"] if ends else []
     for metric in METRICS.values():
-        if metric.interval is None and metric is not first and metric.name in found:
-            details.append(f"{metric.heading.lower()} {found[metric.name]:.4g}")
-    if "corruption" in found:
-        details.append(f"{found['corruption']}: {_or_infinite(first, found[f'{first.name}_read'])} before")
-    details.append(f"{found['n']:,} images")
+        if metric.interval is None and metric is not first and metric.name in metrics:
+            details.append(f"{metric.heading.lower()} {metrics[metric.name]:.4g}")
+    if "corruption" in metrics:
+        details.append(f"{metrics['corruption']}: {_or_infinite(first, metrics[f'{first.name}_read'])} before")
+    details.append(f"{metrics['n']:,} images")
     return f"{name}: {first.title} {_or_infinite(first, value)} ({', '.join(details)})"
 
 

@@ -10,8 +10,8 @@ from convworks.data.cache import store as cache
 
 def run(name: str | None, *, clear: bool) -> Answer:
     """List the decoded images in the user's cache, or remove them: all, or the entry of this name."""
-    found = cache.clear(name) if clear else cache.find(name)
-    total = sum(entry.bytes for entry in found)
+    entries = cache.clear(name) if clear else cache.find(name)
+    total = sum(entry.bytes for entry in entries)
     rows = [
         {
             "name": entry.name,
@@ -22,15 +22,15 @@ def run(name: str | None, *, clear: bool) -> Answer:
             "bytes": entry.bytes,
             "used": datetime.fromtimestamp(entry.used).astimezone().isoformat(timespec="seconds"),
         }
-        for entry in found
+        for entry in entries
     ]
     values = {"folder": str(cache.folder()), "limit": cache.limit(), "bytes": total, "entries": rows, "cleared": clear}
-    return Answer(values=values, text=_text(found, total, clear))
+    return Answer(values=values, text=_text(entries, total, clear))
 
 
-def _text(found: list[cache.Entry], total: int, cleared: bool) -> str:
+def _text(entries: list[cache.Entry], total: int, cleared: bool) -> str:
     if cleared:
-        return f"removed {len(found)} of the cache's entries, {_size(total)}"
+        return f"removed {len(entries)} of the cache's entries, {_size(total)}"
     rows = [
         (
             entry.name[:12],
@@ -40,7 +40,7 @@ def _text(found: list[cache.Entry], total: int, cleared: bool) -> str:
             _size(entry.bytes),
             datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M"),
         )
-        for entry in found
+        for entry in entries
     ]
     lines = [table(("entry", "source", "images", "size", "on the disk", "last use"), rows)] if rows else []
     lines.append(f"{_size(total)} of at most {_size(cache.limit())} in {cache.folder()} (${cache.LIMIT})")

@@ -1,4 +1,4 @@
-"""`convworks VERB ...`: every option of the commands that are in no file of their own beside (verbs.py)."""
+"""`convworks VERB ...`: the options of every command that has no module of its own (verbs.py)."""
 
 from __future__ import annotations
 
@@ -7,26 +7,10 @@ from typing import Annotated
 
 import typer
 
+from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer
-from convworks.cli.options import (
-    Bundle,
-    Bundles,
-    Data,
-    Debug,
-    Deterministic,
-    Device,
-    Json,
-    MaxPixels,
-    Model,
-    Overrides,
-    Overwrite,
-    Precision,
-    Recipe,
-    Seed,
-    SkipDamaged,
-    Split,
-    TrainingDevice,
-)
+from convworks.cli.options import Bundle, Bundles, Debug, Device, Json, MaxPixels, Overwrite, Precision, Split
+from convworks.cli.request import takes_request
 
 app = typer.Typer(
     name="convworks",
@@ -40,39 +24,19 @@ app = typer.Typer(
 
 
 @app.command()
-def train(
-    recipe: Recipe = None,
-    model: Model = None,
-    data: Data = None,
-    epochs: Annotated[
+@takes_request(
+    "recipe model data epochs out resume device seed deterministic skip_damaged overrides",
+    epochs=Annotated[
         str | None, typer.Option(metavar="N", help="How often each image is seen; with --resume also +N, N times more.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder, new or empty.  [default: runs/RECIPE]")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
-    device: TrainingDevice = None,
-    seed: Seed = None,
-    deterministic: Deterministic = False,
-    skip_damaged: SkipDamaged = False,
-    overrides: Overrides = None,
-    as_json: Json = False,
-    debug: Debug = False,
-) -> Answer:
+    ],
+    out=Annotated[Path | None, typer.Option(help="The run folder, new or empty.  [default: runs/RECIPE]")],
+    resume=Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")],
+)
+def train(request: RunRequest, as_json: Json = False, debug: Debug = False) -> Answer:
     """Train a network: on the embedded digits, by a recipe, or on your own images."""
     from convworks.cli import train as command
 
-    return command.run(
-        recipe=recipe,
-        model=model,
-        data=data,
-        epochs=epochs,
-        out=out,
-        resume=resume,
-        device=device,
-        seed=seed,
-        deterministic=deterministic,
-        skip_damaged=skip_damaged,
-        overrides=overrides or (),
-    )
+    return command.run(request)
 
 
 @app.command()
@@ -159,7 +123,7 @@ def predict(
 @app.command()
 def models(
     name: Annotated[str | None, typer.Argument(help="A network: its layers, memory, and its paper's table.")] = None,
-    given: Annotated[
+    input_size: Annotated[
         str | None,
         typer.Option("--input", metavar="CxHxW", help="Channels and size of the images.  [default: as published]"),
     ] = None,
@@ -179,7 +143,7 @@ def models(
     """List the networks, or show one layer by layer."""
     from convworks.cli.models import models as command
 
-    return command.run(name, given=given, classes=classes, batch=batch, out=out, overwrite=overwrite)
+    return command.run(name, input_size=input_size, classes=classes, batch=batch, out=out, overwrite=overwrite)
 
 
 @app.command()
@@ -311,10 +275,9 @@ def doctor(as_json: Json = False, debug: Debug = False) -> Answer:
 
 
 @app.command("lr-range")
+@takes_request("recipe data model lowest highest steps out overwrite device seed overrides")
 def lr_range(
-    recipe: Recipe = None,
-    data: Data = None,
-    model: Model = None,
+    request: RunRequest,
     lowest: Annotated[float, typer.Option("--from", help="The learning rate of the first step.")] = 1e-5,
     highest: Annotated[float, typer.Option("--to", help="The learning rate of the last step.")] = 10.0,
     steps: Annotated[int, typer.Option(help="How many steps lie between them, one batch each.")] = 100,
@@ -325,28 +288,13 @@ def lr_range(
         ),
     ] = None,
     overwrite: Overwrite = False,
-    device: TrainingDevice = None,
-    seed: Seed = None,
-    overrides: Overrides = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """Find a learning rate: raise it step by step until the loss explodes (range test, Smith 2017)."""
     from convworks.cli import lr_range as command
 
-    return command.run(
-        recipe=recipe,
-        data=data,
-        model=model,
-        lowest=lowest,
-        highest=highest,
-        steps=steps,
-        out=out,
-        overwrite=overwrite,
-        device=device,
-        seed=seed,
-        overrides=overrides or (),
-    )
+    return command.run(request, lowest=lowest, highest=highest, steps=steps, out=out, overwrite=overwrite)
 
 
 @app.command()

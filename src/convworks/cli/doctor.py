@@ -18,26 +18,26 @@ ENOUGH_MEMORY = 4  # GiB
 
 
 def run() -> Answer:
-    """Look at interpreter, libraries, devices, memory, disks and settings."""
+    """Check interpreter, libraries, devices, memory, disks and settings."""
     import importlib.metadata
 
-    found: dict[str, str] = {
+    facts: dict[str, str] = {
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
     }
     problems: list[str] = []
     for name in ("convworks", *hardware.LIBRARIES):
         try:
-            found[name] = importlib.metadata.version(name)
+            facts[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "missing"
+            facts[name] = "missing"
             problems.append(f"{name} is not installed: pip install {name}")
     try:
-        found |= _devices()
+        facts |= _devices()
     except ImportError as error:
         problems.append(f"torch cannot be imported ({error}): install it again")
     memory = hardware.memory_gib()
-    found["memory"] = f"{memory} GiB"
+    facts["memory"] = f"{memory} GiB"
     if memory is not None and memory < ENOUGH_MEMORY:
         problems.append(f"{memory} GiB of memory are little: use small images and batches")
     folders = {"working folder": Path.cwd()}
@@ -45,17 +45,17 @@ def run() -> Answer:
         folders["cache"] = cache_folder()
     except NoCacheError as error:
         problems.append(str(error))
-    found["cache"] = str(folders.get("cache", "none"))
+    facts["cache"] = str(folders.get("cache", "none"))
     for label, folder in folders.items():
-        problems += _disk(label, folder, found)
+        problems += _disk(label, folder, facts)
     data = path_from("CONVWORKS_DATA")
-    found["CONVWORKS_DATA"] = str(data or "not set")
+    facts["CONVWORKS_DATA"] = str(data or "not set")
     if data is not None and not data.is_dir():
         problems.append(f"CONVWORKS_DATA names {data}, which is no folder: correct or unset it")
-    text = table(["what", "found"], list(found.items()))
+    text = table(["what", "found"], list(facts.items()))
     verdict = [f"problem: {problem}" for problem in problems] or ["no problems found"]
     return Answer(
-        values={"found": found, "problems": problems},
+        values={"found": facts, "problems": problems},
         text="\n".join([text, *verdict, "next: convworks train"]),
         status=1 if problems else 0,
     )
@@ -66,7 +66,7 @@ def _devices() -> dict[str, str]:
 
     device = hardware.choose_device("auto")
     fast = hardware.has_bfloat16(device)
-    found = {
+    facts = {
         "processor": hardware.processor_name(),
         "threads": str(torch.get_num_threads()),
         "vector instructions": torch.backends.cpu.get_cpu_capability(),
@@ -75,14 +75,14 @@ def _devices() -> dict[str, str]:
     }
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         properties = torch.cuda.get_device_properties(index)
-        found[f"cuda:{index}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
-    return found
+        facts[f"cuda:{index}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+    return facts
 
 
-def _disk(label: str, folder: Path, found: dict[str, str]) -> list[str]:
+def _disk(label: str, folder: Path, facts: dict[str, str]) -> list[str]:
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(existing).free
-    found[f"free in {label}"] = f"{free / 2**30:.1f} GiB"
+    facts[f"free in {label}"] = f"{free / 2**30:.1f} GiB"
     if not os.access(existing, os.W_OK):
         return [f"the {label} {existing} cannot be written to: change its permissions"]
     return [f"the {label} {existing} has only {free / 2**30:.1f} GiB free: make room"] if free < ENOUGH_DISK else []

@@ -23,7 +23,7 @@ from convworks.ops.kernels import KERNELS, SHOWS, Kernel, parse_kernel, total
 from convworks.ops.shape import Padding, resolve_padding
 from convworks.outputs import Protected, numbers
 
-#: Images at a time: each needs memory, and where there are fewer, each is shared among threads.
+#: Images at a time: each needs memory; threads left over share the work on an image.
 AT_A_TIME = 4
 SHOWN = 20  # images in the answer for people
 DEFAULT = Path("filtered")
@@ -40,11 +40,11 @@ def run(
     values: bool,
     max_pixels: int | None = None,
 ) -> Answer:
-    """Apply a kernel to every image that the paths lead to, or list the kernels; status 1 where some images fail."""
+    """Apply a kernel to every image that the paths name, or list the kernels; status 1 if some images fail."""
     started = time.perf_counter()
     if not paths:
         written = {"--out": out is not None, "--overwrite": overwrite, "--values": values}
-        if idle := next((option for option, asked in written.items() if asked), None):
+        if idle := next((option for option, used in written.items() if used), None):
             raise InputError(idle, "is for filtered images, but no image is named", "name one, or leave it out")
         return _list(None if kernel is None else parse_kernel(kernel))
     if kernel is None:
@@ -60,8 +60,8 @@ def run(
     names = [f"{name}-{chosen.name}" for name in unique_names(files)]
     read = read_for(paths, files) + Protected(files=([Path(kernel)],))
     folder = _default(names, files, chosen, overwrite) if out is None else out
-    places = _places(folder, names, files, chosen)
-    check_outputs(folder, _paths(places), read, overwrite=overwrite)
+    outputs = _outputs(folder, names, files, chosen)
+    check_outputs(folder, _paths(outputs), read, overwrite=overwrite)
     workers = min(len(files), processors(), AT_A_TIME)
     limit = DECODING.max_pixels if max_pixels is None else max_pixels
     decoding = Decoding(max_pixels=limit, float_range=float_range(files, limit) or DECODING.float_range)
@@ -69,7 +69,7 @@ def run(
     job = Job(kernel=chosen, stride=stride, padding=zeros, values=values, threads=threads, decoding=decoding)
     rows: list[dict[str, Any] | InputError] = []
     with counting("filtering") as report, ThreadPoolExecutor(workers) as pool:
-        for row in pool.map(lambda file, place: filter_file(file, place, job), files, places):
+        for row in pool.map(lambda file, output: filter_file(file, output, job), files, outputs):
             rows.append(row)
             if report is not None:
                 report(len(rows), len(files))
@@ -86,18 +86,18 @@ def run(
     return Answer(values=answers, text=_text(answers, paths, chosen), status=1 if broken else 0)
 
 
-def _places(folder: Path, names: Sequence[str], files: Sequence[Path], kernel: Kernel) -> list[Places]:
+def _outputs(folder: Path, names: Sequence[str], files: Sequence[Path], kernel: Kernel) -> list[Places]:
     return [places_of(folder / name, file, kernel) for name, file in zip(names, files, strict=True)]
 
 
-def _paths(places: Sequence[Places]) -> list[Path]:
-    return [path for each in places for path in vars(each).values()]
+def _paths(outputs: Sequence[Places]) -> list[Path]:
+    return [path for output in outputs for path in vars(output).values()]
 
 
 def _default(names: Sequence[str], files: Sequence[Path], kernel: Kernel, overwrite: bool) -> Path:
-    """Return the first of filtered/, filtered-2/, ... in which nothing is replaced, or filtered/ where it may be."""
+    """Return the first of filtered/, filtered-2/, ... in which nothing is replaced, or filtered/ with `overwrite`."""
     for folder in numbers(DEFAULT):
-        if overwrite or not any(map(os.path.lexists, _paths(_places(folder, names, files, kernel)))):
+        if overwrite or not any(map(os.path.lexists, _paths(_outputs(folder, names, files, kernel)))):
             return folder
     raise AssertionError
 

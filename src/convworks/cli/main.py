@@ -1,6 +1,6 @@
-"""From the command line's words to an exit status, and what happens when something is wrong.
+"""From the arguments of the command line to an exit status, with all errors handled.
 
-Little is imported before `run`, so that an interrupt while the rest is imported is told like any other.
+Little is imported before `run`, so that an interrupt during the other imports is handled like any other.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ def run(arguments: Sequence[str]) -> int:
             if error.filename is None and (not arguments or {"--help", "-h"} & set(arguments)):
                 error.filename = console.OUTPUT  # typer prints the help
             if isinstance(error, BrokenPipeError) and error.filename == console.OUTPUT:
-                return 0  # nobody reads any more
-        known = _expected(error)
-        if debug or known is None:
+                return 0  # the reader has closed the pipe
+        expected = _expected(error)
+        if debug or expected is None:
             raise
-        return _fail(known, as_json, known.exit_status)
+        return _fail(expected, as_json, expected.exit_status)
 
 
 def _carry_out(arguments: Sequence[str], as_json: bool) -> int:
-    """Run one command and print its answer; what is wrong passes through, and so does an interrupt."""
-    _check_places(arguments)
+    """Run one command and print its answer; errors and interrupts propagate."""
+    _check_output_paths(arguments)
     import typer
 
     from convworks.cli.answer import Answer
@@ -65,16 +65,16 @@ def _carry_out(arguments: Sequence[str], as_json: bool) -> int:
     return answer.status if error is None else _fail(error, False, error.exit_status)
 
 
-def _check_places(arguments: Sequence[str]) -> None:
-    """Refuse an empty place for what is written: as a path it would be the working folder."""
+def _check_output_paths(arguments: Sequence[str]) -> None:
+    """Refuse an empty output path, which would be the working folder."""
     for word, following in zip(arguments, [*arguments[1:], None], strict=True):
         option, equals, value = word.partition("=")
-        if option in PLACES and (value if equals else following) == "":
+        if option in OUTPUT_OPTIONS and (value if equals else following) == "":
             as_path(option, "")
 
 
 def _expected(error: Exception) -> ConvworksError | None:
-    """Return an error as one of ours, None where it is a defect of convworks."""
+    """Return an error as a `ConvworksError`; None for a bug in convworks."""
     if isinstance(error, ConvworksError):
         return error
     if _is_usage(error):
@@ -92,13 +92,13 @@ def _expected(error: Exception) -> ConvworksError | None:
 
 
 def _is_usage(error: Exception) -> bool:
-    """Tell whether the words make no command; some versions of typer bring a copy of click's errors of their own."""
+    """Return whether it is a usage error; some versions of typer have their own copy of click's errors."""
     return any(base.__name__ == "ClickException" for base in type(error).__mro__)
 
 
 def _fail(error: ConvworksError, as_json: bool, status: int) -> int:
     if as_json:
-        with suppress(OSError):  # the line below says what is wrong to those who still listen
+        with suppress(OSError):  # the line below reports the error on standard error
             console.answer(json.dumps(_as_json(error)))
     console.say(str(error) if str(error).startswith("convworks:") else f"convworks: {error}")
     return status
@@ -108,5 +108,5 @@ def _as_json(error: ConvworksError) -> dict[str, dict[str, str]]:
     return {"error": {"where": error.where, "reason": error.reason, "remedy": error.remedy}}
 
 
-PLACES = ("--out", "--sheet", "--pack")
+OUTPUT_OPTIONS = ("--out", "--sheet", "--pack")
 NO_MEMORY = "can't allocate memory"  # what PyTorch says on the CPU, in a RuntimeError

@@ -1,4 +1,4 @@
-"""Options that several commands have, each in one place."""
+"""Options that several commands have in common."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output, all else on standard error.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-#: Where a bundle is used; where one is trained, `TrainingDevice`: None leaves what the configuration says.
+#: For commands that use a bundle; those that train have `TrainingDevice`, whose None keeps the configured device.
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 Precision = Annotated[
     str,

@@ -1,4 +1,4 @@
-"""Which files a command writes for each of many images: names that are unique, and never those of the images."""
+"""The files that a command writes for each of many images: unique names, never those of the images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from convworks.outputs import Protected, check_folder, check_replaced
 
 
 def unique_names(files: Sequence[Path]) -> list[str]:
-    """Return a name for each image: its own without suffix; where several share it, with folder, suffix or number."""
+    """Return a name for each image: its stem; if several share it, with folder, suffix or number."""
     choices = [_choices(file) for file in files]
     counts = Counter(name for texts in choices for name in {text.casefold() for text in texts})
     names = []
@@ -26,19 +26,19 @@ def unique_names(files: Sequence[Path]) -> list[str]:
 
 
 def read_for(paths: Sequence[str], files: Sequence[Path]) -> Protected:
-    """Return what is read where `paths` lead to these images: the folders that were searched, and all below, and files.
+    """Return what must not be overwritten: the searched folders with all their subfolders, and the files.
 
-    A file that was named, or matched a pattern, may have others beside it.
+    Outputs may lie beside a file that was named, or that matched a pattern.
     """
     folders = [Path(text) for text in paths if Path(text).is_dir()]
     below = {file.parent for file in files if any(folder in file.parents for folder in folders)}
     return Protected(folders=(*folders, *sorted(below)), files=(files,))
 
 
-def check_outputs(out: Path, places: Sequence[Path], protected: Protected, *, overwrite: bool) -> None:
-    """Refuse a folder `out` that is a file or among what is read, and places in it that may not be written."""
+def check_outputs(out: Path, paths: Sequence[Path], protected: Protected, *, overwrite: bool) -> None:
+    """Refuse a folder `out` that is a file or is protected, and paths in it that may not be written."""
     check_folder("--out", out, protected)
-    check_replaced("--out", places, protected, overwrite=overwrite)
+    check_replaced("--out", paths, protected, overwrite=overwrite)
 
 
 def _choices(file: Path) -> tuple[str, str, str]:

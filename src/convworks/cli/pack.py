@@ -17,7 +17,7 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MI
 
 
 def run(text: str, *, folder: Path | None, shard_size: str | None, others: Mapping[str, object]) -> Answer:
-    """Write a source as tar shards with an index; `others` are options that pictures alone know."""
+    """Write a source as tar shards with an index; `others` are options that apply to contact sheets only."""
     if folder is None:
         raise InputError("--shard-size", "says how large shards are, but none are written", "give --pack DIR too")
     for option, value in others.items():
@@ -47,7 +47,7 @@ def run(text: str, *, folder: Path | None, shard_size: str | None, others: Mappi
 
 def _bytes(text: str) -> int:
     """Read a size such as 1GB, 64MiB or 500000."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
-    if found is None or found[2].upper() not in UNITS or not 1 <= float(found[1]) * UNITS[found[2].upper()] < 2**60:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
+    if match is None or match[2].upper() not in UNITS or not 1 <= float(match[1]) * UNITS[match[2].upper()] < 2**60:
         raise InputError("--shard-size", f"{text!r} is no size of a file", "write 1GB, 500MB or 64MiB")
-    return int(float(found[1]) * UNITS[found[2].upper()])
+    return int(float(match[1]) * UNITS[match[2].upper()])

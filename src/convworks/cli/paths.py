@@ -11,12 +11,12 @@ import typer
 
 from convworks.files import expand, path_of
 
-#: What may be a path as well as something else: the name of a source, of weights, or of a kernel, or a pattern.
+#: Parameters that may hold a path or something else: the name of a source, of weights or of a kernel, or a pattern.
 NAMED = ("bundle", "data", "kernel", "paths", "source", "weights")
 
 
 def expand_paths(app: typer.Typer) -> None:
-    """Have the paths that any command is given expanded, as `files.expand` does it."""
+    """Expand `~` and variables in the paths of all commands, as `files.expand` does."""
     for command in app.registered_commands:
         if command.callback is not None:
             command.callback = _expanding(command.callback)

@@ -10,12 +10,12 @@ from convworks.recipes import RECIPES, describe, explain, recipe
 
 
 def run(name: str | None) -> Answer:
-    """List the recipes, or say what one does and how it differs from its paper, with its configuration."""
+    """List the recipes, or explain one: what it does, how it differs from its paper, its configuration."""
     if name is not None:
         configuration = to_json(recipe(name))
-        told = explain(name)
-        text = f"{told}\n\n{json.dumps(configuration, indent=2)}\nnext: convworks train {name}"
-        return Answer(values={"name": name, "text": told, "configuration": configuration}, text=text)
+        explanation = explain(name)
+        text = f"{explanation}\n\n{json.dumps(configuration, indent=2)}\nnext: convworks train {name}"
+        return Answer(values={"name": name, "text": explanation, "configuration": configuration}, text=text)
     entries = [{"name": name, "summary": describe(name)} for name in RECIPES]
     text = table(["name", "what it does"], [[entry["name"], entry["summary"]] for entry in entries])
     return Answer(values={"recipes": entries}, text=f"{text}\nnext: convworks train NAME")

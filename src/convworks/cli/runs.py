@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from convworks.cli.answer import Answer, table
-from convworks.cli.place import check_optional, failure
+from convworks.cli.output_path import check_optional, failure
 from convworks.console import clock, say
 from convworks.errors import InputError, nearest
 from convworks.metrics.spec import spec
@@ -26,54 +26,54 @@ MOST_COLUMNS = 4  # runs side by side; more of them are rows
 
 
 def run(folders: Sequence[Path], *, sort: str, out: Path | None, overwrite: bool = False) -> Answer:
-    """List the runs below some folders; draw them together where `out` is given, and say in what they differ."""
+    """List the runs below some folders; with `out`, draw their curves and compare their configurations."""
     if sort not in COLUMNS:
         remedy = f"columns: {', '.join(COLUMNS)}"
         raise InputError("--sort", f"there is no column {sort!r}{nearest(sort, COLUMNS)}", remedy)
     check_optional("--out", out, Protected(), suffixes=SUFFIXES, overwrite=overwrite)
-    given = list(folders) or [Path("runs")]
-    if not folders and not given[0].exists():
+    paths = list(folders) or [Path("runs")]
+    if not folders and not paths[0].exists():
         return Answer(values={"runs": [], "skipped": []}, text="there are no runs here yet\nnext: convworks train")
-    found: list[Run] = []
+    runs: list[Run] = []
     skipped: list[dict[str, str]] = []
-    for folder in find_runs(given):
+    for folder in find_runs(paths):
         try:
-            found.append(read_run(folder))
+            runs.append(read_run(folder))
         except InputError as error:
-            if folder in given:
+            if folder in paths:
                 raise
             skipped.append({"name": str(folder), "reason": error.reason})
             say(f"skipped: {error}")
-    if not found and folders:
+    if not runs and folders:
         where = " ".join(map(str, folders))
         raise InputError(where, "there is no run in it or below", "give a run, or a folder with runs")
-    found = ordered(found, sort)
-    values: dict[str, Any] = {"runs": [_values(each) for each in found], "skipped": skipped}
-    lines = [_listed(found)]
-    if out is not None or (len(found) > 1 and all(Path(each.name) in given for each in found)):
-        values["differences"] = differing(found) if len(found) > 1 else {}
-        lines += ["", _differences(found, values["differences"])]
+    runs = ordered(runs, sort)
+    values: dict[str, Any] = {"runs": [_values(each) for each in runs], "skipped": skipped}
+    lines = [_listed(runs)]
+    if out is not None or (len(runs) > 1 and all(Path(each.name) in paths for each in runs)):
+        values["differences"] = differing(runs) if len(runs) > 1 else {}
+        lines += ["", _differences(runs, values["differences"])]
     lost = None
     if out is not None:
-        sources = [Path(str(each.configuration["data"]["source"])) for each in found]
+        sources = [Path(str(each.configuration["data"]["source"])) for each in runs]
         check_outside("--out", out, Protected(folders=tuple(sources)))
-        lost = failure(partial(_draw, found, out))
+        lost = failure(partial(_draw, runs, out))
         values |= {"curves": str(out)} if lost is None else {}
         lines += ["", f"curves: {out}"] if lost is None else []
-    return Answer(values=values, text="\n".join([*lines, _next(found, out)]), error=lost)
+    return Answer(values=values, text="\n".join([*lines, _next(runs, out)]), error=lost)
 
 
-def ordered(found: Sequence[Run], column: str) -> list[Any]:
-    """Sort by a column: the best and the newest first, all else from small to large; what has no value comes last."""
+def ordered(runs: Sequence[Run], column: str) -> list[Any]:
+    """Sort by a column: best and newest first, other columns ascending; runs without a value come last."""
     match column:
         case "best":
-            return sorted(found, key=lambda run: -run.score)
+            return sorted(runs, key=lambda run: -run.score)
         case "test":
-            return sorted(found, key=lambda run: (run.test is None, -(run.test or 0.0)))
+            return sorted(runs, key=lambda run: (run.test is None, -(run.test or 0.0)))
         case "when":
-            return sorted(found, key=lambda run: -run.when)
+            return sorted(runs, key=lambda run: -run.when)
         case _:
-            return sorted(found, key=lambda run: getattr(run, column))
+            return sorted(runs, key=lambda run: getattr(run, column))
 
 
 def _values(run: Run) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _values(run: Run) -> dict[str, Any]:
     return {**values, "when": datetime.fromtimestamp(run.when).astimezone().isoformat(timespec="seconds")}
 
 
-def _listed(found: Sequence[Run]) -> str:
+def _listed(runs: Sequence[Run]) -> str:
     rows = [
         [
             run.name,
@@ -94,7 +94,7 @@ def _listed(found: Sequence[Run]) -> str:
             clock(run.seconds),
             f"{datetime.fromtimestamp(run.when):%Y-%m-%d %H:%M}",
         ]
-        for run in found
+        for run in runs
     ]
     return table(["name", "network", "source", "status", "epochs", "best", "test", "time", "when"], rows)
 
@@ -106,14 +106,13 @@ def _best(run: Run) -> str:
     return value if run.metric in ("top1", "psnr") else f"{value} {run.metric}"
 
 
-def _differences(found: Sequence[Run], values: Mapping[str, Sequence[Any]]) -> str:
+def _differences(runs: Sequence[Run], values: Mapping[str, Sequence[Any]]) -> str:
     if not values:
         return "their configurations are the same"
     columns = [[name, *map(_written, each)] for name, each in values.items()]
-    runs = ["differing field", *names(found)]
-    if len(found) <= MOST_COLUMNS:
-        return table(runs, columns)
-    header, *rows = zip(["run", *runs[1:]], *columns, strict=True)  # a row for each run
+    if len(runs) <= MOST_COLUMNS:
+        return table(["differing field", *names(runs)], columns)
+    header, *rows = zip(["run", *names(runs)], *columns, strict=True)  # a row for each run
     return table(header, rows)
 
 
@@ -122,23 +121,23 @@ def _written(value: Any) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
-def names(found: Sequence[Run]) -> list[str]:
-    """Return short names: without the folder that all have in common."""
-    paths = [run.name for run in found]
+def names(runs: Sequence[Run]) -> list[str]:
+    """Return the names without the folder that all have in common."""
+    paths = [run.name for run in runs]
     common = os.path.commonpath(paths) if len({os.path.isabs(path) for path in paths}) == 1 else ""
     if len(paths) < 2 or not common:
         return paths
     return [os.path.relpath(path, common) if path != common else path for path in paths]
 
 
-def _draw(found: Sequence[Run], out: Path) -> None:
+def _draw(runs: Sequence[Run], out: Path) -> None:
     from convworks.charts.draw_file import write_drawing
     from convworks.charts.overlay import Curves, overlay
 
-    short = dict(zip((run.name for run in found), names(found), strict=True))
+    short = dict(zip((run.name for run in runs), names(runs), strict=True))
     drawn = [
         Curves(name=short[run.name], remark=f"{_best(run)}", rows=curve(Path(run.name), run))
-        for run in ordered([run for run in found if run.history], "best")
+        for run in ordered([run for run in runs if run.history], "best")
     ]
     if not drawn:
         raise InputError(f"--out {out}", "no run has finished an epoch yet", "wait, or leave --out out")
@@ -146,14 +145,14 @@ def _draw(found: Sequence[Run], out: Path) -> None:
     write_drawing(out, overlay(drawn, title=title))
 
 
-def _next(found: Sequence[Run], out: Path | None) -> str:
-    if not found:
+def _next(runs: Sequence[Run], out: Path | None) -> str:
+    if not runs:
         return "next: convworks train"
-    unfinished = next((run for run in found if run.status in ("stopped", "killed")), None)
-    if out is None and len(found) > 1:
-        chosen = shlex.join([run.name for run in found[:3]])
+    unfinished = next((run for run in runs if run.status in ("stopped", "killed")), None)
+    if out is None and len(runs) > 1:
+        chosen = shlex.join([run.name for run in runs[:3]])
         return f"next: convworks runs {chosen} --out curves.png"
     if out is None and unfinished is not None:
         return f"next: convworks train --resume {shlex.quote(unfinished.name)}"
-    best = max(found, key=lambda run: run.score)
+    best = max(runs, key=lambda run: run.score)
     return f"next: convworks predict {shlex.quote(best.name)} IMAGE..."

@@ -1,12 +1,15 @@
-"""All verbs: the modules whose commands add themselves to the app."""
+"""The complete app: importing a module of commands adds them, in the order in which the help lists them."""
 
-from convworks.cli import exchange  # noqa: F401
+from convworks.cli import exchange
 from convworks.cli.commands import app
-from convworks.cli.experiments import common  # noqa: F401
-from convworks.cli.inference import compare  # noqa: F401
-from convworks.cli.models import taps  # noqa: F401
+from convworks.cli.experiments import common
+from convworks.cli.inference import compare
+from convworks.cli.models import taps
 from convworks.cli.paths import expand_paths
 
-__all__ = ["app"]
+__all__ = ["MODULES", "app"]
+
+#: The modules with commands, besides `commands`.
+MODULES = (exchange, common, compare, taps)
 
 expand_paths(app)

@@ -2,62 +2,44 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer
 from convworks.cli.commands import app
-from convworks.cli.options import Data, Debug, Deterministic, Epochs, Json, Model, Overrides, Recipe, TrainingDevice
+from convworks.cli.options import Debug, Json
+from convworks.cli.request import takes_request
 
-Out = Annotated[Path | None, typer.Option(help="The folder, new or empty.  [default: runs/RECIPE-VERB]")]
-Resume = Annotated[Path | None, typer.Option(help="Go on with what is in this folder.")]
-Workers = Annotated[
-    str, typer.Option(help="How many processes train at a time; ray: the machines of a running Ray cluster.")
-]
+#: The options with which those of all three verbs end.
+REST = "model epochs out resume workers device deterministic overrides"
 
 
 @app.command()
+@takes_request(
+    f"recipe data runs seed {REST}",
+    seed=Annotated[int | None, typer.Option(help="The first seed; the others follow it.")],
+)
 def restarts(
-    recipe: Recipe = None,
-    data: Data = None,
+    request: RunRequest,
     runs: Annotated[int | None, typer.Option(min=2, max=10_000, help="How many runs.  [default: 5]")] = None,
-    seed: Annotated[int | None, typer.Option(help="The first seed; the others follow it.")] = None,
-    model: Model = None,
-    epochs: Epochs = None,
-    out: Out = None,
-    resume: Resume = None,
-    workers: Workers = "1",
-    device: TrainingDevice = None,
-    deterministic: Deterministic = False,
-    overrides: Overrides = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """Train from several seeds: mean, spread, the best, and the ensemble of all."""
     from convworks.cli.experiments import restarts as command
 
-    return command.run(
-        recipe=recipe,
-        data=data,
-        runs=runs,
-        seed=seed,
-        model=model,
-        epochs=epochs,
-        out=out,
-        resume=resume,
-        workers=workers,
-        device=device,
-        deterministic=deterministic,
-        overrides=overrides or (),
-    )
+    return command.run(request, runs=runs)
 
 
 @app.command()
+@takes_request(
+    f"recipe data folds stratified group_by seed {REST}",
+    seed=Annotated[int | None, typer.Option(help="The seed of the division and of every run.")],
+)
 def crossval(
-    recipe: Recipe = None,
-    data: Data = None,
+    request: RunRequest,
     folds: Annotated[int | None, typer.Option(min=2, max=10_000, help="How many folds.  [default: 5]")] = None,
     stratified: Annotated[
         bool, typer.Option("--stratified/--plain", help="Give each fold the same share of every class, or not.")
@@ -66,43 +48,22 @@ def crossval(
         str | None,
         typer.Option(metavar="COLUMN", help="Keep rows of a CSV source with one value of this column together."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of the division and of every run.")] = None,
-    model: Model = None,
-    epochs: Epochs = None,
-    out: Out = None,
-    resume: Resume = None,
-    workers: Workers = "1",
-    device: TrainingDevice = None,
-    deterministic: Deterministic = False,
-    overrides: Overrides = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """Train once a fold: every image but those of test is validated once, by a network that never saw it."""
     from convworks.cli.experiments import crossval as command
 
-    return command.run(
-        recipe=recipe,
-        data=data,
-        folds=folds,
-        stratified=stratified,
-        group_by=group_by,
-        seed=seed,
-        model=model,
-        epochs=epochs,
-        out=out,
-        resume=resume,
-        workers=workers,
-        device=device,
-        deterministic=deterministic,
-        overrides=overrides or (),
-    )
+    return command.run(request, folds=folds, stratified=stratified, group_by=group_by)
 
 
 @app.command()
+@takes_request(
+    f"recipe data trials search storage study pruning seed {REST}",
+    seed=Annotated[int | None, typer.Option(help="The seed of the search and of every run.")],
+)
 def tune(
-    recipe: Recipe = None,
-    data: Data = None,
+    request: RunRequest,
     trials: Annotated[int | None, typer.Option(min=1, max=100_000, help="How many runs.  [default: 20]")] = None,
     search: Annotated[
         list[str] | None,
@@ -121,36 +82,10 @@ def tune(
     pruning: Annotated[
         bool, typer.Option("--pruning/--no-pruning", help="Stop runs that are worse than most at their age.")
     ] = True,
-    seed: Annotated[int | None, typer.Option(help="The seed of the search and of every run.")] = None,
-    model: Model = None,
-    epochs: Epochs = None,
-    out: Out = None,
-    resume: Resume = None,
-    workers: Workers = "1",
-    device: TrainingDevice = None,
-    deterministic: Deterministic = False,
-    overrides: Overrides = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """Search for the best configuration with Optuna."""
     from convworks.cli.experiments import tune as command
 
-    return command.run(
-        recipe=recipe,
-        data=data,
-        trials=trials,
-        search=search or (),
-        storage=storage,
-        study=study,
-        pruning=pruning,
-        seed=seed,
-        model=model,
-        epochs=epochs,
-        out=out,
-        resume=resume,
-        workers=workers,
-        device=device,
-        deterministic=deterministic,
-        overrides=overrides or (),
-    )
+    return command.run(request, trials=trials, search=search or (), storage=storage, study=study, pruning=pruning)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from typing import Any
-
-from convworks.api.verbs import crossval
+from convworks.api.experiments import run_crossval
+from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer, accuracy_line, table
 from convworks.cli.experiments.restarts import spread
 from convworks.metrics.spec import headline, written_headline
 
 
-def run(**options: Any) -> Answer:
-    """Train once a fold, and say what all images come to."""
-    found = crossval(command=shlex.join(["convworks", *sys.argv[1:]]), **options)
-    metric = headline(found["pooled"])
+def run(request: RunRequest, *, folds: int | None, stratified: bool, group_by: str | None) -> Answer:
+    """Train once per fold, and report the folds and the pooled predictions."""
+    results = run_crossval(request, folds=folds, stratified=stratified, group_by=group_by)
+    metric = headline(results["pooled"])
     rows = [
         [
             run["name"],
@@ -24,17 +21,17 @@ def run(**options: Any) -> Answer:
             run["best_epoch"],
             run["seconds"],
         ]
-        for run in found["runs"]
+        for run in results["runs"]
     ]
     rows += [
-        ["mean", metric.write(found["validation"]["mean"]), "", "", f"{found['training_seconds']['mean']:.1f}"],
-        ["sd", spread(found["validation"]["sd"], metric), "", "", ""],
+        ["mean", metric.write(results["validation"]["mean"]), "", "", f"{results['training_seconds']['mean']:.1f}"],
+        ["sd", spread(results["validation"]["sd"], metric), "", "", ""],
     ]
     lines = [
         table(["fold", metric.title, "images", "epoch", "seconds"], rows),
-        accuracy_line("pooled", found["pooled"]),
-        f"predictions: {found['predictions']}",
-        f"report: {found['report']}",
-        f"next:   {found['command']}  (one network from all images)",
+        accuracy_line("pooled", results["pooled"]),
+        f"predictions: {results['predictions']}",
+        f"report: {results['report']}",
+        f"next:   {results['command']}  (one network from all images)",
     ]
-    return Answer(values=found, text="\n".join(lines))
+    return Answer(values=results, text="\n".join(lines))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import shlex
-import sys
-from typing import Any
 
-from convworks.api.verbs import restarts
+from convworks.api.experiments import run_restarts
+from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer, table
 from convworks.metrics.spec import TOP1, MetricSpec, headline, written_headline
 
 
-def run(**options: Any) -> Answer:
-    """Train from several seeds, and compare them with each other and with their ensemble."""
-    found = restarts(command=shlex.join(["convworks", *sys.argv[1:]]), **options)
-    splits = [split for split in ("validation", "test") if split in found]
-    metric = headline(found["ensemble"][splits[0]])
+def run(request: RunRequest, *, runs: int | None) -> Answer:
+    """Train from several seeds, and compare the runs with each other and with their ensemble."""
+    results = run_restarts(request, runs=runs)
+    splits = [split for split in ("validation", "test") if split in results]
+    metric = headline(results["ensemble"][splits[0]])
     title = "" if metric is TOP1 else f" {metric.title}"
     rows = [
         [
@@ -23,24 +22,24 @@ def run(**options: Any) -> Answer:
             *(written_headline(run[split]) for split in splits),
             run["best_epoch"],
             f"{run['seconds']:.1f}",
-            "best" if run["name"] == found["best"] else "",
+            "best" if run["name"] == results["best"] else "",
         ]
-        for run in found["runs"]
+        for run in results["runs"]
     ]
-    seconds = found["training_seconds"]
+    seconds = results["training_seconds"]
     rows += [
-        ["mean", *(metric.write(found[split]["mean"]) for split in splits), "", f"{seconds['mean']:.1f}", ""],
-        ["sd", *(spread(found[split]["sd"], metric) for split in splits), "", _plain(seconds["sd"]), ""],
-        ["ensemble", *(written_headline(found["ensemble"][split]) for split in splits), "", "", ""],
+        ["mean", *(metric.write(results[split]["mean"]) for split in splits), "", f"{seconds['mean']:.1f}", ""],
+        ["sd", *(spread(results[split]["sd"], metric) for split in splits), "", _plain(seconds["sd"]), ""],
+        ["ensemble", *(written_headline(results["ensemble"][split]) for split in splits), "", "", ""],
     ]
-    bundles = shlex.join(found["ensemble"]["bundles"])
+    bundles = shlex.join(results["ensemble"]["bundles"])
     lines = [
         table(["run", *(f"{split}{title}" for split in splits), "epoch", "seconds", ""], rows),
-        f"folder: {found['experiment']}",
-        f"report: {found['report']}",
+        f"folder: {results['experiment']}",
+        f"report: {results['report']}",
         f"next:   convworks evaluate {bundles} --data SOURCE",
     ]
-    return Answer(values=found, text="\n".join(lines))
+    return Answer(values=results, text="\n".join(lines))
 
 
 def spread(value: float | None, metric: MetricSpec) -> str:

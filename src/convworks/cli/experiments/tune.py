@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from typing import Any
 
-from convworks.api.verbs import tune
+from convworks.api.experiments import run_tune
+from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer, table
 
 SHOWN = 10
 
 
-def run(**options: Any) -> Answer:
-    """Search, and say which configuration was the best."""
-    found = tune(command=shlex.join(["convworks", *sys.argv[1:]]), **options)
-    best = found["best"]
+def run(request: RunRequest, **options: Any) -> Answer:
+    """Search, and report the best configurations."""
+    results = run_tune(request, **options)
+    best = results["best"]
     fields = list(best["values"])
     from convworks.experiments.tuned import ranked
 
-    ordered = ranked(found["trials"], found["metric"])
+    ordered = ranked(results["trials"], results["metric"])
     rows = [
         [
             trial["name"],
@@ -31,13 +30,13 @@ def run(**options: Any) -> Answer:
         for trial in ordered[:SHOWN]
     ]
     lines = [
-        table(["trial", found["metric"], "state", "epochs", *fields], rows),
+        table(["trial", results["metric"], "state", "epochs", *fields], rows),
         *([f"... and {len(ordered) - SHOWN} more in the report"] if len(ordered) > SHOWN else []),
         f"bundle: {best['bundle']}",
-        f"report: {found['report']}",
+        f"report: {results['report']}",
         f"next:   {best['command']}",
     ]
-    return Answer(values=found, text="\n".join(lines))
+    return Answer(values=results, text="\n".join(lines))
 
 
 def _short(value: object) -> str:

@@ -11,7 +11,7 @@ import typer
 from convworks.cli.answer import Answer, percent, repeated, table
 from convworks.cli.commands import app
 from convworks.cli.options import Debug, Device, Json, Split
-from convworks.cli.place import attempt
+from convworks.cli.output_path import attempt
 
 Answered = Annotated[Path, typer.Argument(help="The folder of a bundle or a run, or a predictions.csv.")]
 
@@ -35,33 +35,33 @@ def compare(
     from convworks.api.compare import compared
 
     began = time.perf_counter()
-    found, write = compared(first, second, data=data, split=split, out=out, device=device)
+    results, write = compared(first, second, data=data, split=split, out=out, device=device)
     page, lost = attempt(write) if write is not None else (None, None)
-    found |= {"report": str(page)} if page is not None else {}
-    found["seconds"] = round(time.perf_counter() - began, 3)
-    return Answer(values=found, text="\n".join(lines(found, split)), error=lost)
+    results |= {"report": str(page)} if page is not None else {}
+    results["seconds"] = round(time.perf_counter() - began, 3)
+    return Answer(values=results, text="\n".join(lines(results, split)), error=lost)
 
 
-def lines(found: dict[str, Any], split: str | None) -> list[str]:
-    """Tell both shares, their difference, how many images only one has right, and what to ask next of the `split`."""
+def lines(results: dict[str, Any], split: str | None) -> list[str]:
+    """Describe both accuracies, their difference, the counts of disagreements, and the next command for the `split`."""
     rows = []
     for key in ("first", "second"):
-        each = found[key]
+        each = results[key]
         low, high = each["interval"]
         rows.append([key, each["name"], percent(each["accuracy"]), f"{percent(low)} to {percent(high)}"])
-    less, more = found["difference_interval"]
-    told = [
+    less, more = results["difference_interval"]
+    text = [
         table(["", "network", "right", "95 % interval"], rows),
-        f"second minus first: {100 * found['difference']:+.2f} points (95 % interval {100 * less:+.2f} to "
-        f"{100 * more:+.2f}), McNemar's exact test: p = {found['p']:.3g}",
-        f"images: {found['n']:,}; only the first right: {found['only_first']:,}, only the second: "
-        f"{found['only_second']:,}, both: {found['both_right']:,}, none: {found['both_wrong']:,}",
+        f"second minus first: {100 * results['difference']:+.2f} points (95 % interval {100 * less:+.2f} to "
+        f"{100 * more:+.2f}), McNemar's exact test: p = {results['p']:.3g}",
+        f"images: {results['n']:,}; only the first right: {results['only_first']:,}, only the second: "
+        f"{results['only_second']:,}, both: {results['both_right']:,}, none: {results['both_wrong']:,}",
     ]
-    words = [found["first"]["name"], found["second"]["name"]]
-    asked = {"--data": found["data"], "--split": split}
-    if "report" not in found:
-        return [*told, f"next:   {repeated(['compare', *words], {**asked, '--out': 'compared'})}"]
-    told.append(f"report: {found['report']}")
-    if found["data"] is None or words[1].lower().endswith(".csv"):
-        return told
-    return [*told, f"next:   {repeated(['evaluate', words[1]], asked)} --out DIR"]
+    words = [results["first"]["name"], results["second"]["name"]]
+    options = {"--data": results["data"], "--split": split}
+    if "report" not in results:
+        return [*text, f"next:   {repeated(['compare', *words], {**options, '--out': 'compared'})}"]
+    text.append(f"report: {results['report']}")
+    if results["data"] is None or words[1].lower().endswith(".csv"):
+        return text
+    return [*text, f"next:   {repeated(['evaluate', words[1]], options)} --out DIR"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from convworks.bundle.description import folder_of
 from convworks.cli.answer import Answer, accuracy_line, percent, repeated, table
-from convworks.cli.place import attempt
+from convworks.cli.output_path import attempt
 from convworks.console import downloading
 from convworks.data.labels import nfc
 from convworks.data.protect import protect
@@ -45,9 +45,8 @@ def run(
     device: str,
     precision: str,
 ) -> Answer:
-    """Measure a bundle or an ensemble on a source, by one protocol or several, which are compared with the first."""
+    """Evaluate a bundle or an ensemble on a source by each protocol; the others are compared with the first."""
     started = time.perf_counter()
-    from convworks.inference.ensemble import PROBABILITY
     from convworks.inference.protocol import CENTER, named
     from convworks.inference.seen import NOTES, seen
 
@@ -63,15 +62,16 @@ def run(
     if out is not None:
         read = Protected(folders=tuple([folder_of(path) for path in bundles]))
         check_new_folder("--out", out, protect(source) + read)
+    from convworks.inference.ensemble import PROBABILITY
     from convworks.inference.predictor import load
 
     if not task.judged:
         sliced.refuse(column, task.does)
-    wanted = sliced.ask(column, source, split)
+    sliced_column = sliced.match_split(column, source, split)
     loaded = [load(path, device=device, precision=precision, max_pixels=max_pixels) for path in bundles]
     for name in protocols:
         for predictor in loaded:
-            predictor.check_protocol(name)  # not after hours with those before it
+            predictor.check_protocol(name)  # before any of them runs for hours
     rows: list[dict[str, Any]] = []
     outcomes: list[Any] = []
     for name in dict.fromkeys(protocols):
@@ -79,7 +79,7 @@ def run(
         row, outcome = _measure(loaded, source, split, name, how, outcomes[0] if outcomes else None)
         rows.append(row)
         outcomes.append(outcome)
-    # With several protocols, what follows is of the first: choosing by the figures would flatter it.
+    # The rest describes the first protocol: choosing the best one on these images would be optimistic.
     outcome, values = outcomes[0], {"bundles": [str(path) for path in bundles], "data": data, **rows[0]}
     values["precisions"] = [precision_name(predictor.precision) for predictor in loaded]
     lines = [accuracy_line(outcome.split, values)]
@@ -94,7 +94,7 @@ def run(
         lines.append(_compared(rows))
     elif "macs" in rows[0]:
         lines.append(f"cost: {_macs(rows[0])} multiply-adds an image, {rows[0]['images_per_second']:,.0f} images/s")
-    parts = sliced.found(wanted, outcome)
+    parts = sliced.measure(sliced_column, outcome)
     if parts is not None:
         values["slices"] = parts.plain()
         lines.append(sliced.text(parts))
@@ -133,7 +133,7 @@ def run(
 
 
 def _check_joined(combination: str | None, bundles: Sequence[Path]) -> None:
-    """Refuse an unknown way to join answers, and any where there is nothing to join."""
+    """Refuse an unknown combination, and any for a single bundle."""
     if combination is None:
         return
     from convworks.inference.ensemble import check_combination
@@ -145,9 +145,9 @@ def _check_joined(combination: str | None, bundles: Sequence[Path]) -> None:
 
 
 def _of_one_kind(bundles: Sequence[Path], protocols: Sequence[str]) -> tuple[list[Path], Task]:
-    """Return where the bundles are, and their task.
+    """Return the paths of the bundles, and their task.
 
-    Raises InputError for an ensemble of different classes or tasks, or of a task of which there is none.
+    Raises InputError for an ensemble of different classes or tasks, or of a task without ensembles.
     """
     from convworks.bundle.description import read_description
     from convworks.bundle.pretrained import locate
@@ -184,7 +184,7 @@ def _measure(
     combination: str,
     first: Any,
 ) -> tuple[dict[str, Any], Any]:
-    """Return the metrics by one protocol, with what it cost, compared with those of the first; and the outcome."""
+    """Return the metrics by one protocol, its cost, its difference from the `first` outcome; and the outcome."""
     from convworks.inference.ensemble import combine
     from convworks.metrics.compare import compare
 
@@ -213,7 +213,7 @@ def _measure(
 
 
 def _compared(rows: Sequence[dict[str, Any]]) -> str:
-    """Return a table of protocols: figure, interval, difference from the first, cost."""
+    """Return a table of protocols: accuracy, interval, difference from the first, cost."""
     cells = []
     for row in rows:
         low, high = row["exact_match_interval" if "map" in row else "interval"]
@@ -221,17 +221,17 @@ def _compared(rows: Sequence[dict[str, Any]]) -> str:
         if "difference" in row:
             less, more = row["difference_interval"]
             change = f"{100 * row['difference']:+.2f} ({100 * less:+.2f} to {100 * more:+.2f})"
-        share = row["exact_match" if "map" in row else "top1"]
+        accuracy = row["exact_match" if "map" in row else "top1"]
         interval = f"{percent(low)} to {percent(high)}"
         speed = f"{row['images_per_second']:,.0f}"
-        cells.append([row["protocol"], percent(share), interval, change, f"{row['views']:.4g}", _macs(row), speed])
-    share = "all right" if "map" in rows[0] else "accuracy"
-    header = ["protocol", share, "95 % interval", "points more (95 %)", "views", "multiply-adds", "images/s"]
+        cells.append([row["protocol"], percent(accuracy), interval, change, f"{row['views']:.4g}", _macs(row), speed])
+    title = "all right" if "map" in rows[0] else "accuracy"
+    header = ["protocol", title, "95 % interval", "points more (95 %)", "views", "multiply-adds", "images/s"]
     return table(header, cells)
 
 
 def written_metrics(values: dict[str, Any]) -> list[str]:
-    """Write each metric but the headline with its interval, or why it is not defined."""
+    """Write each metric but the headline with its interval, or why it is undefined."""
     first = headline(values)
     others = [metric for name, metric in METRICS.items() if name in values and metric is not first]
     return [_written(metric, values) for metric in others if metric.interval is not None]
@@ -256,7 +256,7 @@ def _macs(row: dict[str, Any]) -> str:
 def _report(
     out: Path, loaded: Sequence[Predictor], source: Source, split: str | None, content: dict[str, Any]
 ) -> tuple[Path, ErrorFiles | None]:
-    """Write the report of an evaluation, and where answers are right or wrong the page of its errors; return both."""
+    """Write the report of an evaluation and, for classifiers, the page of its errors; return both."""
     from convworks.data.decode.load import load_images
     from convworks.inference.predictor import choose_split
     from convworks.report.errors_report import write_errors
@@ -268,11 +268,11 @@ def _report(
         pixels: np.ndarray = load_images(chosen.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
         return pixels
 
-    with atomic_folder(out) as place:
+    with atomic_folder(out) as folder:
         errors = None
         if loaded[0].task.judged:
             title = f"Errors of {content['title']}"
-            errors = write_errors(place, loaded, source, content["predictions"], title=title)
+            errors = write_errors(folder, loaded, source, content["predictions"], title=title)
         beside = errors.names if errors is not None else ()
-        page = write_report(place, ReportContent(**content, image=image, beside=beside))
+        page = write_report(folder, ReportContent(**content, image=image, beside=beside))
     return out / page.name, errors.within(out) if errors is not None else None

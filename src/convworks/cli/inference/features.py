@@ -9,7 +9,7 @@ from pathlib import Path
 from convworks.api.transfer import features
 from convworks.bundle.description import folder_of
 from convworks.cli.answer import Answer
-from convworks.cli.place import place_of
+from convworks.cli.output_path import output_path
 from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.sources.open import open_source
@@ -33,7 +33,7 @@ def run(
     started = time.perf_counter()
     source = open_source(data, report=downloading())
     read = protect(source) + Protected(folders=(folder_of(Path(bundle)),))
-    path = place_of("--out", out, DEFAULT, read, suffixes=SUFFIXES, overwrite=overwrite)
+    path = output_path("--out", out, DEFAULT, read, suffixes=SUFFIXES, overwrite=overwrite)
     table = features(bundle, data=source, taps=taps, split=split, pool=pool, device=device)
     from convworks.inference.feature_table import write_table
 

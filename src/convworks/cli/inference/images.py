@@ -1,4 +1,4 @@
-"""The images that a command is given, and what it says where it has an answer to none."""
+"""The image files that a command's paths name, and the error of a command that fails on all of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from convworks.errors import ConvworksError, InputError, RunError
 
 
 def no_answer(broken: Sequence[dict[str, Any]]) -> ConvworksError:
-    """Return the error of a command that has no answer to any image."""
+    """Return the error of a command that failed on every image."""
     from convworks.inference.runtime import NO_OVERFLOW, OVERFLOW
 
     first, more = broken[0], f" (and {len(broken) - 1} more without an answer)" if len(broken) > 1 else ""
@@ -27,7 +27,7 @@ def no_answer(broken: Sequence[dict[str, Any]]) -> ConvworksError:
 
 def find_images(paths: Sequence[str]) -> list[Path]:
     """Return the image files that files, folders and patterns (data/sources/walk.py) name, each once, in order."""
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     for text in paths:
         if not text.strip():
             raise InputError("PATH", "is empty", "give an image, a folder or a pattern")
@@ -45,5 +45,5 @@ def find_images(paths: Sequence[str]) -> list[Path]:
             images = match_pattern(text)
             if not images:
                 raise InputError(text, "no such file or folder, and no pattern that matches one", "check the path")
-        found.update(dict.fromkeys(images))
-    return list(found)
+        files.update(dict.fromkeys(images))
+    return list(files)

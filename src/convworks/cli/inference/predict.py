@@ -14,8 +14,8 @@ from convworks.bundle.description import folder_of, read_description
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.inference.images import find_images, no_answer
+from convworks.cli.output_path import check_optional, failure
 from convworks.cli.outputs import check_outputs, read_for, unique_names
-from convworks.cli.place import check_optional, failure
 from convworks.console import downloading
 from convworks.csv_files import csv_text
 from convworks.data.labels import SEPARATOR
@@ -38,7 +38,7 @@ def run(
     device: str,
     precision: str,
 ) -> Answer:
-    """Classify every image that the paths lead to; one without an answer gets a row that says why, and status 1."""
+    """Predict every image that the paths name; one that fails gets a row with the error, and status 1."""
     started = time.perf_counter()
     check_precision(precision)
     bundle = locate(bundle, downloading())
@@ -49,14 +49,14 @@ def run(
 
     pictures = named(name, str(bundle)).picture is not None
     if pictures:
-        places = _places(out, files, read, overwrite=overwrite)
+        outputs = _outputs(out, files, read, overwrite=overwrite)
     else:
         check_optional("--out", out, read, suffixes=FORMATS, overwrite=overwrite)
     from convworks.inference.predictor import load
 
     predictor = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
     answers = predictor.predict_files(files, top=top)
-    rows = list(_written(answers, places)) if pictures else list(answers)
+    rows = list(_written(answers, outputs)) if pictures else list(answers)
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):
         raise no_answer(broken)
@@ -85,29 +85,29 @@ def run(
     return Answer(values=values, text=text, status=1 if broken else 0, error=error)
 
 
-def _places(out: Path | None, files: Sequence[Path], read: Protected, *, overwrite: bool) -> list[Path]:
-    """Return where the pictures that a network makes of images go: OUT/NAME.png; InputError where they may not."""
+def _outputs(out: Path | None, files: Sequence[Path], read: Protected, *, overwrite: bool) -> list[Path]:
+    """Return the paths of the images that a network generates: OUT/NAME.png; InputError if one may not be written."""
     if out is None:
         raise InputError("--out", "is needed: this network makes images", "name a folder for them: --out DIR")
-    places = [out / f"{name}.png" for name in unique_names(files)]
-    check_outputs(out, places, read, overwrite=overwrite)
-    return places
+    outputs = [out / f"{name}.png" for name in unique_names(files)]
+    check_outputs(out, outputs, read, overwrite=overwrite)
+    return outputs
 
 
-def _written(answers: Iterable[dict[str, Any]], places: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """Write the picture of each answer; yield where it is, or the answer of an image that has none."""
+def _written(answers: Iterable[dict[str, Any]], outputs: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """Write the image of each answer; yield its path, or the answer of an input that failed."""
     import numpy as np
     from PIL import Image
 
-    for answer, place in zip(answers, places, strict=True):
+    for answer, output in zip(answers, outputs, strict=True):
         if "error" in answer:
             yield answer
             continue
-        place.parent.mkdir(parents=True, exist_ok=True)
+        output.parent.mkdir(parents=True, exist_ok=True)
         image = answer["image"]
-        with atomic(place) as file:
+        with atomic(output) as file:
             Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else np.ascontiguousarray(image)).save(file, "PNG")
-        yield {"path": answer["path"], "out": str(place)}
+        yield {"path": answer["path"], "out": str(output)}
 
 
 def _as_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -140,7 +140,7 @@ def _as_csv(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _more(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Name what answers say besides the most probable classes, in its order."""
+    """Return the keys of answers besides the most probable classes, in their order."""
     ranked = ("path", "labels", "probabilities", "error")
     return list(dict.fromkeys(name for row in rows for name in row if name not in ranked))
 

@@ -11,7 +11,7 @@ from typing import Any
 from convworks.api.transfer import probe
 from convworks.bundle.description import folder_of
 from convworks.cli.answer import Answer, percent, table
-from convworks.cli.place import failure, picture_place
+from convworks.cli.output_path import failure, picture_path
 from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.sources.open import open_source
@@ -31,10 +31,10 @@ def run(
     seed: int,
     device: str,
 ) -> Answer:
-    """Probe, draw the curve, and say where the classes can be told apart best."""
+    """Fit the probes, draw the curve, and report the best tap."""
     source = open_source(data, report=downloading())
     read = protect(source) + Protected(folders=(folder_of(Path(bundle)),))
-    path = picture_place("--out", out, DEFAULT, read, suffixes=SUFFIXES, overwrite=overwrite)
+    path = picture_path("--out", out, DEFAULT, read, suffixes=SUFFIXES, overwrite=overwrite)
     values = probe(bundle, data=source, taps=taps, pool=pool, seed=seed, device=device)
     from convworks.charts.depth_curve import depth_curve
     from convworks.charts.draw_file import write_drawing

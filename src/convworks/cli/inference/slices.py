@@ -25,7 +25,7 @@ class Column:
 
 
 def read(path: Path | None, column: str | None) -> Column | None:
-    """Read the column that was asked for; None where nothing was."""
+    """Read the requested column; None if none is requested."""
     if path is None and column is None:
         return None
     if path is None:
@@ -38,13 +38,13 @@ def read(path: Path | None, column: str | None) -> Column | None:
 
 
 def refuse(column: Column | None, does: str) -> None:
-    """Raise InputError for a network whose answers are not right or wrong."""
+    """Raise InputError for a network whose predictions are not simply correct or wrong."""
     if column is not None:
         raise InputError("--slices", f"compares shares of right answers, but the bundle {does}", "leave it out")
 
 
-def ask(column: Column | None, source: Source, split: str | None) -> tuple[str, list[str | None]] | None:
-    """Return the name of the column and the value of each image of the split, before anything is computed."""
+def match_split(column: Column | None, source: Source, split: str | None) -> tuple[str, list[str | None]] | None:
+    """Return the name of the column and its value for each image of the split; this runs before any prediction."""
     if column is None:
         return None
     from convworks.inference.predictor import choose_split
@@ -55,13 +55,13 @@ def ask(column: Column | None, source: Source, split: str | None) -> tuple[str, 
     return column.name, match(column.path, column.values, chosen.names, others)
 
 
-def found(asked: tuple[str, list[str | None]] | None, predictions: Judged) -> Slices | None:
-    """Return how good the answers are for each value."""
-    if asked is None:
+def measure(column: tuple[str, list[str | None]] | None, predictions: Judged) -> Slices | None:
+    """Return the accuracy for each value of a column."""
+    if column is None:
         return None
     from convworks.metrics.slices import slices
 
-    return slices(*asked, predictions.correct)
+    return slices(*column, predictions.correct)
 
 
 def text(parts: Slices) -> str:

@@ -24,27 +24,27 @@ def sizes(numbers: Sequence[object]) -> str:
     return "x".join(map(str, numbers))
 
 
-def about(known: Facts) -> list[str]:
-    """Write what is known of a network, without its numbers."""
-    said = [f"{known.paper}, {known.year}", known.summary]
-    said += [f"published error: {known.published_error}"] if known.published_error else []
-    said += [f"differs: {known.differs}"] if known.differs else []
-    said += [f"training: {known.training}"] if known.training else []
-    return [line for entry in said for line in textwrap.wrap(entry, WIDTH, subsequent_indent="  ")]
+def about(published: Facts) -> list[str]:
+    """Write the facts of a network, without its numbers."""
+    lines = [f"{published.paper}, {published.year}", published.summary]
+    lines += [f"published error: {published.published_error}"] if published.published_error else []
+    lines += [f"differs: {published.differs}"] if published.differs else []
+    lines += [f"training: {published.training}"] if published.training else []
+    return [line for entry in lines for line in textwrap.wrap(entry, WIDTH, subsequent_indent="  ")]
 
 
-def layers(found: Description) -> str:
+def layers(network: Description) -> str:
     """Write the layers with their sums; those of auxiliary classifiers apart."""
     header = ["layer", "kind", "output", "kernel", "stride", "parameters", "MACs", "activations", "field"]
-    groups = [("total", found.layers)]
-    groups += [("auxiliary, in training only", found.auxiliary)] if found.auxiliary else []
+    groups = [("total", network.layers)]
+    groups += [("auxiliary, in training only", network.auxiliary)] if network.auxiliary else []
     cells: list[list[str]] = []
     for title, rows in groups:
         cells += _rows(rows)
         totals = [f"{sum(getattr(row, what) for row in rows):,}" for what in ("parameters", "macs", "activations")]
         cells += [[title, "", "", "", "", *totals, ""]]
-        if rows is found.layers and found.total_parameters > sum(row.parameters for row in rows):
-            cells += [["with fixed", "", "", "", "", f"{found.total_parameters:,}", "", "", ""]]
+        if rows is network.layers and network.total_parameters > sum(row.parameters for row in rows):
+            cells += [["with fixed", "", "", "", "", f"{network.total_parameters:,}", "", "", ""]]
         cells += [[""] * len(header)]
     return table(header, cells[:-1])
 
@@ -68,19 +68,19 @@ def _rows(layers: Sequence[Layer]) -> list[list[str]]:
 
 
 def _numbered(blocks: Sequence[list[Layer]]) -> list[tuple[int, list[Layer]]]:
-    """Give blocks that are equal to the one before them its number."""
-    found: list[tuple[int, list[Layer]]] = []
+    """Number the blocks; a block that equals the one before it has the same number."""
+    numbered: list[tuple[int, list[Layer]]] = []
     before: Sequence[tuple[object, ...]] = []
     for number, block in enumerate(blocks):
         stage = block[0].name.split(".")[0]
-        looks: Sequence[tuple[object, ...]] = [
+        description: Sequence[tuple[object, ...]] = [
             (stage, row.name.split(".")[2:], row.kind, row.output, row.stride, row.parameters, row.macs)
             for row in block
         ]
-        same = looks == before and len(block) >= FOLDED
-        found.append((found[-1][0] if same else number, block))
-        before = looks
-    return found
+        same = description == before and len(block) >= FOLDED
+        numbered.append((numbered[-1][0] if same else number, block))
+        before = description
+    return numbered
 
 
 def _cells(row: Layer) -> list[str]:
@@ -133,12 +133,12 @@ def printed(rows: Sequence[Compared]) -> str:
         how = f" ({row.how})" if row.how else ""
         cells.append([row.tap or "all", row.what.replace("macs", "MACs"), row.printed, row.ours + how, verdict])
     lines = table(["part", "number", "in the paper", "here", ""], cells).splitlines()
-    said = [lines[0]]
+    text = [lines[0]]
     for row, line, following in zip(rows, lines[1:], [*rows[1:], None], strict=True):
-        said.append(line)
+        text.append(line)
         if row.note and (following is None or following.tap != row.tap or following.note != row.note):
-            said += textwrap.wrap(row.note, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
-    return "\n".join(said)
+            text += textwrap.wrap(row.note, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(text)
 
 
 def _difference(row: Compared) -> str:

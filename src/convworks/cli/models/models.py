@@ -13,7 +13,7 @@ from typing import Any
 
 from convworks.cli.answer import Answer, table
 from convworks.cli.models.text import WIDTH, as_csv, short
-from convworks.cli.place import check_optional, failure
+from convworks.cli.output_path import check_optional, failure
 from convworks.errors import InputError
 from convworks.files import write_text
 from convworks.models import NAMES, family
@@ -26,7 +26,7 @@ LARGEST = 65_536
 def run(
     name: str | None,
     *,
-    given: str | None,
+    input_size: str | None,
     classes: int | None,
     batch: int | None,
     out: Path | None,
@@ -40,18 +40,20 @@ def run(
     if name is not None:
         from convworks.cli.models import network
 
-        return network.run(name, given=None if given is None else _sizes(given), classes=classes, batch=batch, out=out)
-    for option, value in (("--input", given), ("--classes", classes), ("--batch", batch)):
+        return network.run(
+            name, input_size=None if input_size is None else _sizes(input_size), classes=classes, batch=batch, out=out
+        )
+    for option, value in (("--input", input_size), ("--classes", classes), ("--batch", batch)):
         if value is not None:
             raise InputError(f"{option} {value}", "is for one network", f"convworks models NAME {option} {value}")
     return _catalogue(out)
 
 
-def _sizes(given: str) -> tuple[int, ...]:
-    where = f"--input {given}"
-    if not re.fullmatch(r"\d+(x\d+)+", given):
+def _sizes(input_size: str) -> tuple[int, ...]:
+    where = f"--input {input_size}"
+    if not re.fullmatch(r"\d+(x\d+)+", input_size):
         raise InputError(where, "is not like 3x224x224", "give the channels, then the size along each axis")
-    sizes = tuple(map(int, given.split("x")))
+    sizes = tuple(map(int, input_size.split("x")))
     if not all(1 <= size <= LARGEST for size in sizes):
         raise InputError(where, f"has a size that is not 1 to {LARGEST}", "give channels and sizes that images have")
     return sizes
@@ -63,21 +65,21 @@ def _catalogue(out: Path | None) -> Answer:
 
     entries: list[dict[str, Any]] = []
     for name in NAMES:
-        known, counted = facts(name), count_published(name)
+        published, counted = facts(name), count_published(name)
         entries.append(
             {
                 "name": name,
-                "year": known.year,
-                "paper": known.paper,
+                "year": published.year,
+                "paper": published.paper,
                 "parameters": counted.parameters,
                 "total_parameters": counted.total,
                 "auxiliary_parameters": counted.auxiliary,
                 "macs": counted.macs,
-                "input": [known.shape.channels, *known.shape.size],
-                "classes": known.shape.classes,
-                "published_error": known.published_error,
-                "summary": known.summary,
-                "differs": known.differs,
+                "input": [published.shape.channels, *published.shape.size],
+                "classes": published.shape.classes,
+                "published_error": published.published_error,
+                "summary": published.summary,
+                "differs": published.differs,
             }
         )
     values: dict[str, Any] = {"models": entries}

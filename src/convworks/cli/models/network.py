@@ -13,46 +13,48 @@ from typing import Any
 from convworks.cli.answer import Answer
 from convworks.cli.models.layer_text import about, layers, memory, printed, sizes
 from convworks.cli.models.text import as_csv, short
-from convworks.cli.place import failure
+from convworks.cli.output_path import failure
 from convworks.errors import InputError
 from convworks.files import write_bytes, write_text
 from convworks.models.analysis.describe import Description, describe
 from convworks.models.analysis.layer_table import Layer
 from convworks.models.catalogue import Facts, facts
 
-#: A batch for which memory is told where none is given.
+#: The default batch for which memory is counted.
 BATCH = 32
 
 
 def run(
-    name: str, *, given: tuple[int, ...] | None, classes: int | None, batch: int | None, out: Path | None
+    name: str, *, input_size: tuple[int, ...] | None, classes: int | None, batch: int | None, out: Path | None
 ) -> Answer:
     """Show one network: layers, totals, memory, and the table that its paper prints."""
-    known = facts(name)
-    shape = known.shape
-    if given is not None:
-        if len(given) != 1 + len(shape.size):
-            reason = f"has {len(given)} numbers, {name} takes {1 + len(shape.size)}"
+    published = facts(name)
+    shape = published.shape
+    if input_size is not None:
+        if len(input_size) != 1 + len(shape.size):
+            reason = f"has {len(input_size)} numbers, {name} takes {1 + len(shape.size)}"
             like = sizes((shape.channels, *shape.size))
             raise InputError(
-                f"--input {sizes(given)}", reason, f"give the channels, then the size: {like} is published"
+                f"--input {sizes(input_size)}", reason, f"give the channels, then the size: {like} is published"
             )
         # What gives back the images that it reads gives back as many channels.
         same = shape.classes == shape.channels
-        shape = replace(shape, channels=given[0], size=given[1:], classes=given[0] if same else shape.classes)
+        shape = replace(
+            shape, channels=input_size[0], size=input_size[1:], classes=input_size[0] if same else shape.classes
+        )
     if classes is not None:
         shape = replace(shape, classes=classes)
     try:
-        found = describe(name, shape, batch=batch or BATCH)
+        network = describe(name, shape, batch=batch or BATCH)
     except InputError as error:
         if error.where not in ("data.size", "images", "input"):
             raise
         raise InputError(f"--input {sizes((shape.channels, *shape.size))}", error.reason, _remedy(error)) from None
-    values: dict[str, Any] = {"models": [_values(found, known)]}
-    lines = [name, *about(known), "", layers(found), "", memory(found.memory, found.batch)]
-    if found.printed:
-        lines += ["", printed(found.printed)]
-    lost = failure(partial(_write, out, found, known, values)) if out is not None else None
+    values: dict[str, Any] = {"models": [_values(network, published)]}
+    lines = [name, *about(published), "", layers(network), "", memory(network.memory, network.batch)]
+    if network.printed:
+        lines += ["", printed(network.printed)]
+    lost = failure(partial(_write, out, network, published, values)) if out is not None else None
     if out is not None and lost is None:
         values["out"] = str(out)
         lines += ["", f"written to {out}"]
@@ -62,11 +64,11 @@ def run(
 
 
 def _remedy(error: InputError) -> str:
-    """Leave out of a remedy how a training run is told the size."""
+    """Return the remedy without the option of `convworks train` that it names."""
     return error.remedy.partition(": --set")[0]
 
 
-def _values(found: Description, known: Facts) -> dict[str, Any]:
+def _values(network: Description, published: Facts) -> dict[str, Any]:
     def listed(rows: Sequence[Layer]) -> list[dict[str, Any]]:
         return [
             {
@@ -84,20 +86,23 @@ def _values(found: Description, known: Facts) -> dict[str, Any]:
             for row in rows
         ]
 
-    totals = {what: sum(getattr(row, what) for row in found.layers) for what in ("parameters", "macs", "activations")}
+    totals = {what: sum(getattr(row, what) for row in network.layers) for what in ("parameters", "macs", "activations")}
     return {
-        "name": found.name,
-        **{key: getattr(known, key) for key in ("year", "paper", "summary", "published_error", "differs", "training")},
+        "name": network.name,
+        **{
+            key: getattr(published, key)
+            for key in ("year", "paper", "summary", "published_error", "differs", "training")
+        },
         **totals,
-        "total_parameters": found.total_parameters,
-        "auxiliary_parameters": sum(row.parameters for row in found.auxiliary),
-        "input": [found.shape.channels, *found.shape.size],
-        "classes": found.shape.classes,
-        "batch": found.batch,
-        "layers": listed(found.layers),
-        "auxiliary": listed(found.auxiliary),
-        "memory": asdict(found.memory) | {"training": found.memory.training, "inference": found.memory.inference},
-        "printed": [asdict(row) for row in found.printed],
+        "total_parameters": network.total_parameters,
+        "auxiliary_parameters": sum(row.parameters for row in network.auxiliary),
+        "input": [network.shape.channels, *network.shape.size],
+        "classes": network.shape.classes,
+        "batch": network.batch,
+        "layers": listed(network.layers),
+        "auxiliary": listed(network.auxiliary),
+        "memory": asdict(network.memory) | {"training": network.memory.training, "inference": network.memory.inference},
+        "printed": [asdict(row) for row in network.printed],
     }
 
 
@@ -105,7 +110,7 @@ def _number(value: Fraction) -> int | float:
     return int(value) if value.denominator == 1 else float(value)
 
 
-def _write(out: Path, found: Description, known: Facts, values: dict[str, Any]) -> None:
+def _write(out: Path, network: Description, published: Facts, values: dict[str, Any]) -> None:
     kind = out.suffix.lower()
     if kind == ".csv":
         (entry,) = values["models"]
@@ -117,10 +122,12 @@ def _write(out: Path, found: Description, known: Facts, values: dict[str, Any]) 
         from convworks.charts.raster import to_png
         from convworks.charts.svg import svg_file
 
-        parameters, macs = (sum(getattr(row, what) for row in found.layers) for what in ("parameters", "macs"))
-        remarks = f"{known.paper.partition(',')[0]}, {known.year}   {parameters:,} parameters   {short(macs)} MACs"
-        given = sizes((found.shape.channels, *found.shape.size))
-        drawing = network_picture(found.stages, title=found.name, remarks=remarks, given=given)
+        parameters, macs = (sum(getattr(row, what) for row in network.layers) for what in ("parameters", "macs"))
+        remarks = (
+            f"{published.paper.partition(',')[0]}, {published.year}   {parameters:,} parameters   {short(macs)} MACs"
+        )
+        input_size = sizes((network.shape.channels, *network.shape.size))
+        drawing = network_picture(network.stages, title=network.name, remarks=remarks, given=input_size)
         if kind == ".svg":
             write_text(out, svg_file(drawing))
         else:

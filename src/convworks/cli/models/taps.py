@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer
 from convworks.cli.commands import app
-from convworks.cli.options import (
-    Debug,
-    Deterministic,
-    Device,
-    Epochs,
-    Json,
-    Overrides,
-    Overwrite,
-    Seed,
-    SkipDamaged,
-    TrainingDevice,
-)
+from convworks.cli.options import Debug, Device, Json, Overwrite
+from convworks.cli.request import takes_request
 
 Pretrained = Annotated[
     str, typer.Argument(help="The folder of a bundle or a run, or a name such as resnet50:imagenet.", metavar="BUNDLE")
@@ -32,7 +24,12 @@ Pooling = Annotated[
 
 
 @app.command()
+@takes_request(
+    "bundle data cut freeze head epochs out device seed deterministic skip_damaged overrides",
+    out=Annotated[Path | None, typer.Option(help="The run folder, new or empty.  [default: runs/transfer]")],
+)
 def transfer(
+    request: RunRequest,
     bundle: Pretrained,
     data: Source,
     cut: Annotated[
@@ -47,33 +44,13 @@ def transfer(
         str,
         typer.Option(metavar="NAME", help="linear, two-layer, svm, rbf-svm; keep: the bundle's own, for its classes."),
     ] = "linear",
-    epochs: Epochs = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder, new or empty.  [default: runs/transfer]")] = None,
-    device: TrainingDevice = None,
-    seed: Seed = None,
-    deterministic: Deterministic = False,
-    skip_damaged: SkipDamaged = False,
-    overrides: Overrides = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
     """Train a bundle on other images: cut it at a tap, put a new head on, freeze what is to stay."""
     from convworks.cli import transfer as command
 
-    return command.run(
-        bundle,
-        data=data,
-        cut=cut,
-        freeze=freeze,
-        head=head,
-        epochs=epochs,
-        out=out,
-        device=device,
-        seed=seed,
-        deterministic=deterministic,
-        skip_damaged=skip_damaged,
-        overrides=overrides or (),
-    )
+    return command.run(bundle, replace(request, data=data), cut=cut, freeze=freeze, head=head)
 
 
 @app.command()

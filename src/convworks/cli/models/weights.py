@@ -10,7 +10,7 @@ from typing import Any
 from convworks.bundle.description import folder_of, read_description
 from convworks.bundle.pretrained import fetch_weights, imagenet_classes, is_name, read_classes
 from convworks.cli.answer import Answer
-from convworks.cli.place import place_of
+from convworks.cli.output_path import output_path
 from convworks.console import downloading
 from convworks.errors import InputError
 from convworks.files import write_bytes
@@ -38,7 +38,7 @@ def run_import(
         entry = find_pretrained(weights)
         if model or peer:
             raise InputError("--model", f"{weights} says which network it is", "leave out --model and --from")
-        place = _free(out or Path(weights.replace(":", "-")))
+        folder = _free(out or Path(weights.replace(":", "-")))
         file = fetch_weights(entry, downloading())
         model, peer = entry.name, entry.peer
         if not names and weights.endswith(":imagenet"):
@@ -47,15 +47,15 @@ def run_import(
         file = Path(weights)
         if model is None:
             raise InputError("--model", "is missing", "name the network, `convworks models` lists them")
-        place = _free(out or Path(f"{file.stem}-bundle"))
+        folder = _free(out or Path(f"{file.stem}-bundle"))
     from convworks.bundle.bundle import save_bundle
     from convworks.bundle.foreign import import_bundle
 
     bundle = import_bundle(file, model, peer=peer, key=key, classes=names, **normalisation)
-    save_bundle(place, bundle)
+    save_bundle(folder, bundle)
     preprocessing, record = bundle.preprocessing, bundle.record["imported"]
     values = {
-        "bundle": str(place),
+        "bundle": str(folder),
         "model": bundle.model.name,
         "from": record["from"],
         "key": record["key"],
@@ -73,8 +73,8 @@ def run_import(
         f"{bundle.model.name}: {values['parameters']:,} parameters, {values['classes']} classes, input {size}",
         *_taken(record, recognised=peer is None),
         _normalisation(preprocessing.mean, preprocessing.std),
-        f"bundle: {place}",
-        f"next: convworks predict {shlex.quote(str(place))} IMAGE...",
+        f"bundle: {folder}",
+        f"next: convworks predict {shlex.quote(str(folder))} IMAGE...",
     ]
     return Answer(values=values, text="\n".join(text))
 
@@ -83,7 +83,7 @@ def run_export(path: Path, *, style: str, out: Path | None, overwrite: bool = Fa
     """Write the weights of a bundle under the names of another library."""
     read_description(path)
     default, read = Path(f"{path.resolve().name}-{style}.safetensors"), Protected(folders=(folder_of(path),))
-    file = place_of("--out", out, default, read, suffixes=SUFFIXES, overwrite=overwrite)
+    file = output_path("--out", out, default, read, suffixes=SUFFIXES, overwrite=overwrite)
     from convworks.bundle.bundle import load_bundle
     from convworks.bundle.export import export_weights
 
@@ -109,7 +109,7 @@ def run_export(path: Path, *, style: str, out: Path | None, overwrite: bool = Fa
 
 
 def _taken(record: dict[str, Any], *, recognised: bool) -> list[str]:
-    """Say what of a file was taken, and how it was found, where that is not what was asked for by name."""
+    """Say which weights of a file were imported, and how its format was recognised, unless an option named it."""
     lines = []
     if recognised and record["from"]:
         alike = f"; {' and '.join(record['alike'])} has the same" if record["alike"] else ""
@@ -131,7 +131,7 @@ def _auxiliary(names: Sequence[str]) -> str:
 
 
 def _normalisation(mean: Sequence[float], std: Sequence[float]) -> str:
-    """Say how pixels in 0..1 are normalised."""
+    """Describe how pixels in 0..1 are normalised."""
     first, second = (", ".join(f"{value:.6g}" for value in values) for values in (mean, std))
     return f"normalisation: mean {first}, standard deviation {second}"
 
@@ -144,7 +144,7 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...]:
         raise InputError(option, f"is {text!r}", "give numbers such as 0.485,0.456,0.406, or one for all") from None
 
 
-def _free(place: Path) -> Path:
-    """Return a folder that is not there yet, or empty."""
-    check_new_folder("--out", place, Protected())
-    return place
+def _free(folder: Path) -> Path:
+    """Return a folder that is new or empty."""
+    check_new_folder("--out", folder, Protected())
+    return folder

@@ -1,4 +1,4 @@
-"""Where a command writes a file: as people say, or under a name of its own that is free."""
+"""Where a command writes a file: at the path that is named, or under a default name that is free."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from convworks.outputs import Protected, check_file, numbered
 T = TypeVar("T")
 
 
-def place_of(
+def output_path(
     option: str, out: Path | None, default: Path, protected: Protected, *, suffixes: Sequence[str], overwrite: bool
 ) -> Path:
-    """Return where a file goes: `out`, else `default`, which gets a number where it is there and may not be replaced.
+    """Return the path of a file: `out`, else `default`, numbered if it exists and may not be replaced.
 
-    Raises InputError for a place that cannot or shall not be written.
+    Raises InputError for a path that cannot or must not be written.
     """
     path = out if out is not None else default if overwrite else numbered(default)
     check_file(option, path, protected, suffixes=suffixes, overwrite=overwrite)
     return path
 
 
-def picture_place(
+def picture_path(
     option: str, out: Path | None, default: Path, protected: Protected, *, suffixes: Sequence[str], overwrite: bool
 ) -> Path | None:
-    """Do as `place_of` for a picture of the answer, which is wanted without it too: None where nobody said where."""
+    """Return the path of a picture of the answer, as `output_path`; None if the default path cannot be written."""
     try:
-        return place_of(option, out, default, protected, suffixes=suffixes, overwrite=overwrite)
+        return output_path(option, out, default, protected, suffixes=suffixes, overwrite=overwrite)
     except InputError as error:
         if out is not None:
             raise
@@ -41,7 +41,7 @@ def picture_place(
 def check_optional(
     option: str, out: Path | None, protected: Protected, *, suffixes: Sequence[str], overwrite: bool
 ) -> None:
-    """Refuse a place that cannot or shall not be written, and --overwrite where nothing is."""
+    """Refuse a path that cannot or must not be written, and --overwrite without one."""
     if out is not None:
         check_file(option, out, protected, suffixes=suffixes, overwrite=overwrite)
     elif overwrite:
@@ -49,9 +49,9 @@ def check_optional(
 
 
 def attempt(write: Callable[[], T]) -> tuple[T | None, OSError | None]:
-    """Write beside an answer that is there already; return what that gives, or what went wrong.
+    """Write a file beside a finished answer; return what `write` returns, or the error.
 
-    People have waited for the answer: it is not taken from them where the disk is full.
+    A full disk must not cost users an answer that they have waited for.
     """
     try:
         return write(), None
@@ -60,5 +60,5 @@ def attempt(write: Callable[[], T]) -> tuple[T | None, OSError | None]:
 
 
 def failure(write: Callable[[], None]) -> OSError | None:
-    """Return what went wrong when a file was written beside an answer: see `attempt`."""
+    """Return the error of writing a file beside an answer: see `attempt`."""
     return attempt(write)[1]

@@ -1,0 +1,122 @@
+"""What a command asks for: one value from the command line, or from a function call, to the run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from convworks.data.source import Source
+    from convworks.training.config import RunConfig
+
+DEFAULT_RECIPE = "digits/default"
+#: The fraction of damaged files that `skip_damaged=True` leaves out at most.
+DAMAGED_FRACTION = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """The options that commands which train have in common; None leaves the configuration as it is.
+
+    `epochs` is a text where it comes from the command line, or extends a run ("+50"). `skip_damaged` is the fraction
+    of damaged files that may be left out, or True: 0.05. `overrides` are `field=value` assignments; `command` is
+    recorded with the run. This module imports nothing heavy: `convworks --help` reads it.
+    """
+
+    recipe: str | None = None
+    data: str | Path | None = None
+    model: str | None = None
+    epochs: int | str | None = None
+    out: str | Path | None = None
+    resume: str | Path | None = None
+    workers: int | str = 1
+    device: str | None = None
+    seed: int | None = None
+    deterministic: bool = False
+    skip_damaged: bool | float = False
+    overrides: tuple[str, ...] = ()
+    command: str | None = None
+
+    def changes(self) -> list[str]:
+        """Return the options as assignments, in the order in which they are applied."""
+        from convworks.config import assignment
+
+        values = {
+            "model.name": self.model,
+            "training.epochs": self.epochs,
+            "device": self.device,
+            "seed": self.seed,
+            "deterministic": self.deterministic or None,
+            "data.skip_damaged": DAMAGED_FRACTION if self.skip_damaged is True else self.skip_damaged,
+        }
+        if self.skip_damaged is False:
+            del values["data.skip_damaged"]
+        return [*(assignment(name, value) for name, value in values.items() if value is not None), *self.overrides]
+
+    def resumed_changes(self) -> list[str]:
+        """Return what the options change in a run that is resumed, without `epochs`, which may be relative."""
+        from convworks.config import assignment
+        from convworks.data.sources.open import located
+
+        changes = [assignment("recipe", self.recipe)] if self.recipe is not None else []
+        if self.data is not None:
+            changes.append(assignment("data.source", located(str(self.data))))
+        return [*changes, *replace(self, epochs=None).changes()]
+
+    def check_resumed(self, changeable: str, others: Iterable[object] = ()) -> None:
+        """Refuse options that change an experiment which is resumed; `others` are the experiment's own, if set.
+
+        The error message names the options that are `changeable`.
+        """
+        from convworks.errors import InputError
+
+        if self.recipe or self.out or self.changes() or any(others):
+            reason = "goes on with the experiment as it was configured"
+            raise InputError("--resume", reason, f"leave the other options out but --data, {changeable}")
+
+    def configure(self) -> tuple[RunConfig, Source]:
+        """Return the complete configuration and the opened source, from a recipe or from what the data look like."""
+        from convworks.config import assignment, override
+        from convworks.console import downloading
+        from convworks.data.sources.open import open_source
+        from convworks.files import expand
+        from convworks.recipes import recipe
+        from convworks.recipes.folder import default
+
+        data = None if self.data is None else expand(str(self.data))
+        if self.recipe is None and data is not None:
+            source = open_source(data, report=downloading())
+            config = default(source, data)
+        else:
+            config = recipe(DEFAULT_RECIPE if self.recipe is None else self.recipe)
+            if data is not None:
+                config = override(config, [assignment("data.source", data)])
+            source = open_source(self.apply(config).data.source, report=downloading())
+        changed = self.apply(config)
+        from convworks.tasks.registry import task_of  # it imports torch, which wrong input does not wait for
+
+        return self.apply(task_of(changed, source).adapted(config)), source
+
+    def apply(self, config: RunConfig) -> RunConfig:
+        """Apply the changes to a configuration; an InputError for one that contradicts `data`."""
+        from convworks.config import override
+        from convworks.errors import InputError
+        from convworks.files import expand
+
+        changed = override(config, self.changes())
+        if self.data is not None and changed.data.source != config.data.source:
+            reason = f"is not what --data says, {expand(str(self.data))!r}"
+            raise InputError("--set data.source", reason, "leave one of them out")
+        return changed
+
+    def train_command(self) -> str:
+        """Return the command that trains as requested."""
+        words = [*([self.recipe] if self.recipe else []), *(["--data", str(self.data)] if self.data else [])]
+        return shlex.join(["convworks", "train", *words, *self.sets()])
+
+    def sets(self) -> list[str]:
+        """Return the changes as words of a command."""
+        return [word for change in self.changes() for word in ("--set", change)]
