@@ -36,7 +36,7 @@ def exclusive(path: Path) -> Iterator[None]:
         yield
 
 
-def occupied(folder: Path) -> bool | None:
+def is_locked(folder: Path) -> bool | None:
     """Tell whether a process works in a folder; None where there are no locks that would say so."""
     if not AVAILABLE:
         return None

@@ -6,8 +6,8 @@ import hashlib
 import zlib
 from collections.abc import Iterable
 
-from convworks.data.labels import nfc, told
-from convworks.data.place import byte_size
+from convworks.data.labels import label_text, nfc
+from convworks.data.location import byte_size
 from convworks.data.source import Source, Split
 
 
@@ -18,7 +18,7 @@ def images_digest(source: Source, splits: Iterable[str]) -> str:
 
 
 def _lines(split: Split, classes: tuple[str, ...]) -> list[str]:
-    labelled = [told(split.labels, at, classes) if classes else "" for at in range(len(split))]
+    labelled = [label_text(split.labels, at, classes) if classes else "" for at in range(len(split))]
     if split.arrays is None:
         contents = list(map(byte_size, split.files or ()))
     else:

@@ -53,19 +53,19 @@ def members(labels: Labels, label: int) -> Int64[np.ndarray, " m"]:
     return np.flatnonzero(labels[:, label] if has_label_sets(labels) else labels == label)
 
 
-def told(labels: Labels, index: int, classes: Sequence[str]) -> str:
+def label_text(labels: Labels, index: int, classes: Sequence[str]) -> str:
     """Return what an image shows as text: a class, or several as `cat;dog`."""
     if has_label_sets(labels):
         return SEPARATOR.join(classes[label] for label in np.flatnonzero(labels[index]).tolist())
     return classes[int(labels[index])]
 
 
-def cut(text: str) -> tuple[str, ...]:
+def split_names(text: str) -> tuple[str, ...]:
     """Return the names in a text such as `cat; dog`; none in an empty one."""
     return tuple(part for part in map(str.strip, text.split(SEPARATOR)) if part)
 
 
-def unite(labels: Labels, numbers: Sequence[int]) -> Int64[np.ndarray, " n"] | Bool[np.ndarray, "n m"]:
+def renumber(labels: Labels, numbers: Sequence[int]) -> Int64[np.ndarray, " n"] | Bool[np.ndarray, "n m"]:
     """Return labels by other numbers: numbers[old] is the new one, which several old ones may share."""
     if not has_label_sets(labels):
         return np.where(labels < 0, labels, np.asarray(numbers, dtype=np.int64)[labels])

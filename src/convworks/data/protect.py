@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from convworks.data.place import container
+from convworks.data.location import container
 from convworks.data.source import Source
 from convworks.outputs import Protected
 

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
 from convworks.data.labels import Labels, count, has_label_sets, present
-from convworks.data.place import Place
+from convworks.data.location import Location
 from convworks.data.sources.split_names import ALL, TRAIN, VALIDATION
-from convworks.data.split.stratify import choose_share
+from convworks.data.split.stratify import choose_stratified
 from convworks.errors import InputError, nearest
 
 Report = Callable[[str, int, int], None]  # what is being worked on, done, total (bytes)
@@ -38,7 +38,9 @@ def with_validation(source: Source, *, fraction: float, seed: int, limit: int | 
         if found < 2:
             reason = f"class {name!r} has only {found} image in train, so none can go to validation"
             raise InputError(source.where, reason, f"add images to {name!r}, or remove the class")
-    chosen = choose_share(train.labels, train.names, len(source.classes), fraction=fraction, limit=limit, seed=seed)
+    chosen = choose_stratified(
+        train.labels, train.names, len(source.classes), fraction=fraction, limit=limit, seed=seed
+    )
     return split_off(source, train, chosen)
 
 
@@ -107,7 +109,7 @@ class Split:
     labels: Labels
     names: tuple[str, ...]
     arrays: UInt8[np.ndarray, "n h w c"] | None = None
-    files: tuple[Place, ...] | None = None
+    files: tuple[Location, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check that exactly one of arrays and files is there, with one entry a label."""

@@ -37,7 +37,7 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
+class OutputPaths:
     """Where the files of one image go."""
 
     result: Path
@@ -45,18 +45,18 @@ class Places:
     values: Path
 
 
-def places_of(base: Path, file: Path, kernel: Kernel) -> Places:
+def output_paths(base: Path, file: Path, kernel: Kernel) -> OutputPaths:
     """Return where the results of an image go, `base` being folder and name without suffix."""
     # Signed values are PNG in any case: JPEG would change the colours, and with them what they say.
     suffix = ".jpg" if file.suffix.lower() in JPEG and kernel.keeps_brightness else ".png"
-    return Places(
+    return OutputPaths(
         result=base.with_name(base.name + suffix),
         side_by_side=base.with_name(f"{base.name}-side-by-side.png"),
         values=base.with_name(f"{base.name}.npy"),
     )
 
 
-def filter_file(file: Path, places: Places, job: Job) -> dict[str, Any] | InputError:
+def filter_file(file: Path, places: OutputPaths, job: Job) -> dict[str, Any] | InputError:
     """Filter one image and write what comes of it; an image that cannot be filtered gives its error."""
     weights = job.kernel.weights
     try:

@@ -32,7 +32,7 @@ def test_content(head: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["x.heic", "x.jpg"])
 def test_without_pillow_heif_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(heic, "teach_pillow", heic.teach_pillow.__wrapped__)
+    monkeypatch.setattr(heic, "register_heif", heic.register_heif.__wrapped__)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / name).write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(100))
     for look in (lambda path: decode(path, channels=None), probe):

@@ -11,8 +11,8 @@ from PIL import Image
 from thorough import repeats
 
 from convworks.cli.main import run
-from convworks.data import place
-from convworks.data.inspect.duplicates import END, Duplicate, duplicates, told_duplicates
+from convworks.data import location
+from convworks.data.inspect.duplicates import END, Duplicate, duplicate_lines, duplicates
 from convworks.data.shards.pack import pack
 from convworks.data.source import Source, Split
 from convworks.data.sources.open import open_source
@@ -27,7 +27,7 @@ def read(split: Split, at: int) -> bytes:
     if split.arrays is not None:
         return bytes(split.arrays[at])
     assert split.files is not None
-    return place.read_bytes(split.files[at])
+    return location.read_bytes(split.files[at])
 
 
 def naive(source: Source) -> list[Duplicate]:
@@ -142,8 +142,8 @@ def test_tables(folder: Path, tmp_path: Path) -> None:
 def test_they_are_told(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert told_duplicates(()) == []
-    (told,) = told_duplicates(duplicates(open_source(folder)))
+    assert duplicate_lines(()) == []
+    (told,) = duplicate_lines(duplicates(open_source(folder)))
     assert told == (
         "duplicates: images of test that are in train too: 4 (2 with another label): test/a/0.png = train/a/0.png, "
         "test/a/1.png = train/b/1.png, test/b/0.png = train/b/0.png, ..."

@@ -20,7 +20,7 @@ from convworks.data.config import AugmentConfig
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.shape import image_shape, read_headers
-from convworks.data.place import byte_size, read_bytes
+from convworks.data.location import byte_size, read_bytes
 from convworks.data.shards.pack import pack
 from convworks.data.source import Source, Split, with_validation
 from convworks.data.sources.open import open_source

@@ -16,8 +16,8 @@ from serving import serving
 from convworks.data.decode.decode import decode
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.place import read_bytes
-from convworks.data.shards.byte_range import Stretch
+from convworks.data.location import read_bytes
+from convworks.data.shards.byte_range import ByteRange
 from convworks.data.shards.names import expand
 from convworks.data.shards.pack import pack
 from convworks.data.sources.open import located, open_source
@@ -315,7 +315,7 @@ def test_wrong_indexes(packed: Path, name: str) -> None:
 def test_an_image_that_is_not_what_was_packed(packed: Path) -> None:
     source = open_source(packed)
     file = (source.splits["train"].files or ())[0]
-    assert isinstance(file, Stretch)
+    assert isinstance(file, ByteRange)
     damage(packed / "train-000000.tar", file.offset + 20)
     with pytest.raises(
         InputError, match=r"train-000000.tar!000000000.png: is not what was packed: its checksum differs"

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from convworks.data.decode.decode import decode
-from convworks.data.place import byte_size, read_bytes
+from convworks.data.location import byte_size, read_bytes
 from convworks.data.shards.pack import pack
 from convworks.data.sources import row as rows
 from convworks.data.sources.open import open_source
@@ -159,7 +159,7 @@ def test_row_groups_are_kept_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.M
         thread.join()
     assert [found[number] for number in range(80)] == wanted
     assert sorted(read) == list(range(8)), "each row group once"
-    monkeypatch.setattr(rows, "KEPT", 1)
+    monkeypatch.setattr(rows, "CACHE_SIZE", 1)
     other = open_source(write(tmp_path / "y.parquet", table(["a", "b"] * 40), row_group_size=10)).splits["all"].files
     assert other is not None
     read.clear()

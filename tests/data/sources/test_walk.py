@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from convworks.data.sources.image_names import is_image
-from convworks.data.sources.walk import match_pattern, spelt, walk
+from convworks.data.sources.walk import match_pattern, path_on_disk, walk
 from convworks.errors import InputError
 
 NAMES = st.sampled_from(["a", "b.png", "c.txt", "é.png", ".h", ".h.png", "@eaDir", "._b.png", "Thumbs.db", "a b.jpg"])
@@ -101,6 +101,6 @@ def test_a_path_is_found_in_either_normalisation(tmp_path: Path) -> None:
     there.touch()
     for outer in ("NFC", "NFD"):
         for inner in ("NFC", "NFD"):
-            assert spelt(tmp_path / normalize(outer, "Größe") / normalize(inner, "büs.png")) == there
-    assert spelt(tmp_path / "Größe" / "bus.png") is None
-    assert spelt(tmp_path / "gone") is None
+            assert path_on_disk(tmp_path / normalize(outer, "Größe") / normalize(inner, "büs.png")) == there
+    assert path_on_disk(tmp_path / "Größe" / "bus.png") is None
+    assert path_on_disk(tmp_path / "gone") is None

@@ -23,7 +23,7 @@ from convworks.data.cache.store import Entry
 from convworks.data.decode.load_files import Progress, decode_files, digest_files
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.statistics import Sums
-from convworks.data.place import Place, container
+from convworks.data.location import Location, container
 from convworks.partial import TEMPORARY
 
 #: Smaller sets are decoded in about a second: not worth room on the disk.
@@ -34,7 +34,7 @@ DECODER = f"3, {VERSIONS}"  # count up what changes pixels
 
 
 def find_or_decode(
-    files: Sequence[Place], preprocessing: Preprocessing, report: Progress | None = None
+    files: Sequence[Location], preprocessing: Preprocessing, report: Progress | None = None
 ) -> Entry | None:
     """Return the entry of these files: known by paths, sizes and times, or by content, or decoded now.
 
@@ -76,7 +76,7 @@ def _recipe(preprocessing: Preprocessing) -> str:
     return f"{size}, {preprocessing.fit}, share {preprocessing.share!r}, {preprocessing.decoding!r}, decoder {DECODER}"
 
 
-def _known_by_content(files: Sequence[Place], preprocessing: Preprocessing, signature: str) -> Entry | None:
+def _known_by_content(files: Sequence[Location], preprocessing: Preprocessing, signature: str) -> Entry | None:
     """Return the entry of the same files at another place or time; they are read only where there may be one."""
     recipe = _recipe(preprocessing)
     if not any(entry.shape[0] == len(files) and entry.recipe == recipe for entry in cache.entries()):
@@ -89,7 +89,7 @@ def _known_by_content(files: Sequence[Place], preprocessing: Preprocessing, sign
 
 
 def _build(
-    handle: int, signature: str, files: Sequence[Place], preprocessing: Preprocessing, report: Progress | None
+    handle: int, signature: str, files: Sequence[Location], preprocessing: Preprocessing, report: Progress | None
 ) -> Entry | None:
     """Decode into a temporary file, which gets its name when it is whole and on the disk.
 
@@ -149,7 +149,7 @@ def _write(handle: int, content: memoryview, offset: int) -> None:
         content, offset = content[written:], offset + written
 
 
-def _place(files: Sequence[Place]) -> str:
+def _place(files: Sequence[Location]) -> str:
     """Return the folder that holds all files, for people."""
     try:
         holders = {container(file) for file in files}

@@ -7,19 +7,19 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from convworks.data.place import Place, byte_size, container
-from convworks.data.shards.byte_range import Stretch
+from convworks.data.location import Location, byte_size, container
+from convworks.data.shards.byte_range import ByteRange
 from convworks.data.sources.row import Row
 
 
-def signature_of(files: Sequence[Place], recipe: str, *, most_files: int = 0, most_bytes: int = 0) -> str | None:
+def signature_of(files: Sequence[Location], recipe: str, *, most_files: int = 0, most_bytes: int = 0) -> str | None:
     """Return a digest of path, inode, size and times of all files, and of what is done to them.
 
     None where one cannot be read (who decodes it says why), for fewer files and bytes than `most_...`, and for what is
     behind an address without checksums, and for rows of tables, which may be the paths of other files.
     """
     for file in files:
-        unknown = isinstance(file, Stretch) and isinstance(file.shard.where, str) and file.crc32 is None
+        unknown = isinstance(file, ByteRange) and isinstance(file.shard.where, str) and file.crc32 is None
         if unknown or isinstance(file, Row):
             return None
     try:

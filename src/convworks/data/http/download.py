@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from convworks.data.http.retry import ExcessError, RefusedError, patiently, refused
+from convworks.data.http.retry import ExcessError, RefusedError, refused, with_retries
 from convworks.data.source import Report
 from convworks.errors import RunError
 from convworks.files import open_regular, remedy, sha256
@@ -39,7 +39,7 @@ def fetch(
                 return
             partial = path.with_name(path.name + TEMPORARY)
             for last in (False, True):
-                patiently(lambda: _append(address, partial, report, timeout, limit), attempts, pause)
+                with_retries(lambda: _append(address, partial, report, timeout, limit), attempts, pause)
                 kind, _, wanted = (checksum or "").rpartition(":")
                 found = sha256(partial) if kind else md5(partial)
                 if checksum is None or (found.startswith(wanted) if kind else found == wanted):

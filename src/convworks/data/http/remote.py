@@ -6,7 +6,7 @@ import re
 import threading
 from dataclasses import dataclass, field
 
-from convworks.data.http.retry import RefusedError, patiently, refused
+from convworks.data.http.retry import RefusedError, refused, with_retries
 from convworks.errors import RunError
 
 ATTEMPTS = 5
@@ -20,7 +20,7 @@ REMEDY = "check address and connection, or copy the shards to a disk and give th
 
 def read_all(address: str, *, limit: int) -> bytes:
     """Return the whole of what is behind an address, or raise RunError; so too where it has more than `limit` bytes."""
-    return _patiently(address, None, limit)[0]
+    return _with_retries(address, None, limit)[0]
 
 
 def read_range(address: str, offset: int, size: int, *, length: int) -> bytes:
@@ -36,17 +36,17 @@ def read_range(address: str, offset: int, size: int, *, length: int) -> bytes:
     if size > LARGEST:
         raise RunError(address, f"lists a file of {size:,} bytes, more than any image has", "make the index again")
     wanted = min(max(size, AHEAD), length - offset) if onward else size
-    content, total = _patiently(address, (offset, wanted), wanted) if wanted else (b"", length)
+    content, total = _with_retries(address, (offset, wanted), wanted) if wanted else (b"", length)
     if total != length:
         raise RunError(address, f"has {total:,} bytes, but {length:,} in its index", "make the index again")
     _mine.window = _Window(address=address, start=offset, content=content, asked=offset + size)
     return content[:size]
 
 
-def _patiently(address: str, part: tuple[int, int] | None, limit: int) -> tuple[bytes, int]:
+def _with_retries(address: str, part: tuple[int, int] | None, limit: int) -> tuple[bytes, int]:
     """Ask as often as is worth it; return the bytes and how long the whole file is."""
     try:
-        return patiently(lambda: _ask(address, part, limit), ATTEMPTS, PAUSE)
+        return with_retries(lambda: _ask(address, part, limit), ATTEMPTS, PAUSE)
     except RefusedError as refusal:
         raise RunError(address, f"cannot be read ({refusal})", REMEDY) from None
 

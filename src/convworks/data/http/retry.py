@@ -10,7 +10,7 @@ Answer = TypeVar("Answer")
 PASSING = (408, 416, 429)  # statuses below 500 that another attempt may be spared
 
 
-def patiently(ask: Callable[[], Answer], attempts: int, pause: float) -> Answer:
+def with_retries(ask: Callable[[], Answer], attempts: int, pause: float) -> Answer:
     """Return what `ask` returns; a passing refusal is tried again, `attempts` times in all, after longer pauses."""
     attempt = 1
     while True:

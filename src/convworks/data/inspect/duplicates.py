@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from convworks.data.cache.memory import processors
-from convworks.data.place import Place, byte_size, read_bytes
-from convworks.data.shards.byte_range import Stretch
+from convworks.data.location import Location, byte_size, read_bytes
+from convworks.data.shards.byte_range import ByteRange
 from convworks.data.source import Source, Split
 from convworks.data.sources.row import Row
 from convworks.errors import ConvworksError
@@ -73,7 +73,7 @@ def duplicates(source: Source) -> tuple[Duplicate, ...]:
     return tuple([found[image] for image in sorted(found)])
 
 
-def told_duplicates(found: Sequence[Duplicate]) -> list[str]:
+def duplicate_lines(found: Sequence[Duplicate]) -> list[str]:
     """Say for each two splits how many images they share, and name some."""
     told = []
     for (split, first), count in Counter((each.split, each.first_split) for each in found).items():
@@ -117,7 +117,7 @@ def _size(split: Split, at: int) -> Hashable:
 def _end(split: Split, at: int) -> Hashable:
     """Return what the size and the end of a file are known by, or its checksum; 0 where that takes reading it."""
     place = _place(split, at)
-    if isinstance(place, Stretch):
+    if isinstance(place, ByteRange):
         return place.size, place.crc32
     if not isinstance(place, Path):
         return 0
@@ -136,7 +136,7 @@ def _content(split: Split, at: int) -> Hashable:
     if place is None:
         assert split.arrays is not None
         return _digest(np.ascontiguousarray(split.arrays[at]).tobytes())
-    if isinstance(place, Stretch) and isinstance(place.shard.where, str) and place.crc32 is not None:
+    if isinstance(place, ByteRange) and isinstance(place.shard.where, str) and place.crc32 is not None:
         return place.size, place.crc32
     try:
         return _digest(read_bytes(place))
@@ -144,7 +144,7 @@ def _content(split: Split, at: int) -> Hashable:
         return None
 
 
-def _place(split: Split, at: int) -> Place | None:
+def _place(split: Split, at: int) -> Location | None:
     return None if split.files is None else split.files[at]
 
 

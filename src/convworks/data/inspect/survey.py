@@ -17,7 +17,7 @@ from convworks.data.decode.floats import MODE, decoding_of
 from convworks.data.decode.quiet import quiet
 from convworks.data.decode.shape import Headers, headers_of, main_split, sample
 from convworks.data.labels import count, has_label_sets
-from convworks.data.place import Place, byte_size
+from convworks.data.location import Location, byte_size
 from convworks.data.source import Source, Split, lacking_classes
 from convworks.data.sources.split_names import ALL, TRAIN
 from convworks.errors import InputError
@@ -102,7 +102,7 @@ def _look(
     return looks
 
 
-def _look_at(file: Place, whole: bool, decoding: Decoding) -> Probe | InputError:
+def _look_at(file: Location, whole: bool, decoding: Decoding) -> Probe | InputError:
     """Look at a file; floating-point pixels can only be decoded when it is known what black and white are."""
     try:
         found = probe(file, max_pixels=decoding.max_pixels)

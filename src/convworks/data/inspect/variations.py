@@ -24,7 +24,7 @@ from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.shape import image_shape, main_split, read_headers
 from convworks.data.inspect.fit_text import fitted
 from convworks.data.inspect.sheet import FAINT, GAP, INK, LABEL, MARGIN, PAPER, TILE, TITLE, as_tile, spaced
-from convworks.data.labels import members, present, told
+from convworks.data.labels import label_text, members, present
 from convworks.data.source import Source, Split, require_train
 from convworks.data.split.folds import divide
 from convworks.files import atomic
@@ -109,7 +109,7 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
     """Write a PNG with a row for each chosen image: as it is kept, and in each of the first epochs; return which."""
     chosen = choose(source, split)
     font, small = ImageFont.load_default(15), ImageFont.load_default(12)
-    names = [fitted(told(split.labels, index, source.classes), LABEL, font.getlength) for index in chosen]
+    names = [fitted(label_text(split.labels, index, source.classes), LABEL, font.getlength) for index in chosen]
     left = MARGIN + max(int(font.getlength(name)) for name in names) + MARGIN
     top, step = TITLE + MARGIN + CAPTION, TILE + GAP
     mixed = plan.augment.mixup is not None or plan.augment.cutmix is not None
@@ -130,7 +130,7 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
             version, x = vary(split, plan, index, epoch), left + (epoch + 1) * step + GAP
             sheet.paste(_tile(version.image), (x, y))
             if version.other is not None:
-                other = told(split.labels, version.other, source.classes)
+                other = label_text(split.labels, version.other, source.classes)
                 words = fitted(f"{version.share:.0%} + {other}", TILE, small.getlength)
                 pen.text((x, y + TILE), words, SOFT, small)
     with atomic(path) as file:

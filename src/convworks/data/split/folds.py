@@ -11,7 +11,7 @@ from convworks.data.config import DataConfig, Fold
 from convworks.data.labels import count, has_label_sets
 from convworks.data.source import Source, Split, split_off, training_split, with_validation
 from convworks.data.sources.split_names import VALIDATION
-from convworks.data.split.stratify import choose, deal
+from convworks.data.split.stratify import assign_parts, choose
 from convworks.errors import InputError
 
 
@@ -81,7 +81,7 @@ def assign(source: Source, fold: Fold, seed: int) -> Int64[np.ndarray, " n"]:
     _check(source, everything, groups, fold)
     stratified = fold.stratified and bool(source.classes)  # there is nothing else to divide evenly
     if stratified and has_label_sets(everything.labels):
-        folds = deal(everything.labels, everything.names, fold.of, seed)
+        folds = assign_parts(everything.labels, everything.names, fold.of, seed)
         _check_training(source, everything, folds, fold)
         return folds
     seed %= 2**32

@@ -11,7 +11,7 @@ from convworks.data.labels import Labels, count, has_label_sets
 from convworks.data.split.iterative import apportion
 
 
-def choose_share(
+def choose_stratified(
     labels: Labels, names: Sequence[str], classes: int, *, fraction: float, limit: int | None, seed: int
 ) -> Bool[np.ndarray, " n"]:
     """Mark a fraction of the samples, at most `limit`, of every class its share, by the seed and the names alone.
@@ -21,12 +21,12 @@ def choose_share(
     """
     counts = count(labels, classes)
     if not has_label_sets(labels):
-        return choose(labels, names, share_out(counts, fraction, limit), seed)
+        return choose(labels, names, class_quotas(counts, fraction, limit), seed)
     total = max(1.0, min(fraction * len(labels), limit or len(labels)))
     marked = np.clip(counts * (total / len(labels)), np.minimum(1, counts), np.maximum(counts - 1, 0))
     wanted = np.stack([counts - marked, marked])
     sizes = np.array([len(labels) - total, total], dtype=np.float64)
-    keys = keyed(names, seed)
+    keys = sample_keys(names, seed)
     chosen = np.asarray(apportion(labels, wanted, sizes, keys) == 1)
     return chosen if limit is None else _at_most(limit, chosen, labels, keys)
 
@@ -52,13 +52,15 @@ def _at_most(
     return chosen
 
 
-def deal(labels: Bool[np.ndarray, "n k"], names: Sequence[str], parts: int, seed: int) -> Int64[np.ndarray, " n"]:
+def assign_parts(
+    labels: Bool[np.ndarray, "n k"], names: Sequence[str], parts: int, seed: int
+) -> Int64[np.ndarray, " n"]:
     """Return which of so many equal parts, from 0, each sample of several classes belongs to."""
     wanted = np.tile(labels.sum(0) / parts, (parts, 1))
-    return apportion(labels, wanted, np.full(parts, len(labels) / parts), keyed(names, seed))
+    return apportion(labels, wanted, np.full(parts, len(labels) / parts), sample_keys(names, seed))
 
 
-def keyed(names: Sequence[str], seed: int) -> UInt64[np.ndarray, " n"]:
+def sample_keys(names: Sequence[str], seed: int) -> UInt64[np.ndarray, " n"]:
     """Return a number for each sample that depends on the seed and the order of the names alone."""
     order = np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.int64)
     keys = np.empty(len(order), dtype=np.uint64)
@@ -70,7 +72,7 @@ def choose(
     labels: Int64[np.ndarray, " n"], names: Sequence[str], quotas: Int[np.ndarray, " k"], seed: int
 ) -> Bool[np.ndarray, " n"]:
     """Mark `quotas[label]` samples of each class, by the seed and the order of the names alone."""
-    keys = keyed(names, seed)
+    keys = sample_keys(names, seed)
     chosen = np.zeros(len(keys), dtype=bool)
     for label, quota in enumerate(quotas):
         members = np.flatnonzero(labels == label)
@@ -78,7 +80,7 @@ def choose(
     return chosen
 
 
-def share_out(counts: Int64[np.ndarray, " k"], fraction: float, limit: int | None) -> Int64[np.ndarray, " k"]:
+def class_quotas(counts: Int64[np.ndarray, " k"], fraction: float, limit: int | None) -> Int64[np.ndarray, " k"]:
     """Divide a fraction of all samples among the classes by largest remainder, from 1 to count - 1 each.
 
     The sum is round(fraction * n), at most `limit`, but at least one a class.

@@ -22,7 +22,7 @@ def label_sets(source: Source, split: Split, classes: Sequence[str]) -> Split:
     return replace(split, labels=match_classes(source, split, classes, sets=True))
 
 
-def unasked(source: Source, split: Split, classes: Sequence[str]) -> Split:
+def unchanged(source: Source, split: Split, classes: Sequence[str]) -> Split:
     """Return a split as it is: its labels are not asked for."""
     return split
 

@@ -15,7 +15,7 @@ from convworks.data.source import Source, Split, require_train
 from convworks.data.sources.split_names import TRAIN
 from convworks.data.sources.unlabelled import divide_unlabelled, without_labels
 from convworks.data.split.folds import divide
-from convworks.data.targets.match import label_sets, one_class, unasked
+from convworks.data.targets.match import label_sets, one_class, unchanged
 
 
 def no_classes(source: Source) -> Int64[Tensor, " k"]:
@@ -37,7 +37,7 @@ class Target:
     divide: Callable[[Source, DataConfig, int], Source]
     collate: Callable[[Split], Tensor | None]
     counts: Callable[[Source], Int64[Tensor, " k"]] = no_classes
-    match: Callable[[Source, Split, Sequence[str]], Split] = unasked
+    match: Callable[[Source, Split, Sequence[str]], Split] = unchanged
 
 
 def labelled(source: Source) -> Source:
