@@ -129,9 +129,9 @@ def pad_arrays(arrays: UInt8[np.ndarray, "n h w c"], size: tuple[int, int]) -> U
 def crop_box(have: tuple[int, int], want: tuple[int, int], share: float = 1.0) -> tuple[int, int, int, int]:
     """Return the centred box (left, upper, right, lower) with the proportions of `want` (width, height).
 
-    Its sides are the fraction `share` of those of the largest such box, in whole pixels. A box of size `want` keeps that
-    size, starting at `middle`, so that an odd margin does not cause resampling. A box that will be scaled is exactly
-    centred: each edge is up to half a pixel from its exact position, rounded outward from halfway.
+    Its sides are the fraction `share` of those of the largest such box, in whole pixels. A box of size `want` keeps
+    that size, starting at `middle`, so that an odd margin does not cause resampling. A box that will be scaled is
+    exactly centred: each edge is up to half a pixel from its exact position, rounded outward from halfway.
     """
     factor = share * min(have[0] / want[0], have[1] / want[1])
     if all(round(side * factor) == side for side in want):

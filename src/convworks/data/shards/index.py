@@ -123,7 +123,7 @@ def _all_lists(values: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A shard in an index: its URL or path, number of samples, length in bytes, split, and the columns of its samples."""
+    """A shard in an index: URL or path, number of samples, length in bytes, split, and columns of its samples."""
 
     url: str
     count: int
