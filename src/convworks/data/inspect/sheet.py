@@ -24,7 +24,7 @@ PAPER, INK, FAINT = (255, 255, 255), (34, 34, 34), (208, 208, 208)
 
 
 def write_contact_sheet(source: Source, path: Path, decoding: Decoding = DECODING) -> None:
-    """Write a PNG of up to 10 classes with 10 examples each, evenly spread over the training set (else the first split)."""
+    """Write a PNG of up to 10 classes with 10 examples each, evenly spread over train (else the first split)."""
     split = main_split(source)
     rows = _rows(source, split)
     font = ImageFont.load_default(15)

@@ -36,7 +36,7 @@ SOFT = (128, 128, 128)
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The settings that determine augmented training images; `kept` is how they are stored, `size` the network's input."""
+    """The settings of augmented training images; `kept` is how they are stored, `size` the network's input."""
 
     augment: AugmentConfig
     kept: Preprocessing
