@@ -1,4 +1,4 @@
-"""Any number of labels an image: from every kind of source, through pack and back, divided iteratively."""
+"""Label sets: from every kind of source, through pack and back, stratified iteratively."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def drawn(n: int, k: int, seed: int) -> np.ndarray:
 
 
 def naive(labels: np.ndarray, parts: int, names: list[str], seed: int) -> list[int]:
-    """Divide as algorithm 1 of Sechidis et al. says, word by word."""
+    """Divide literally by algorithm 1 of Sechidis et al."""
     keys, n, k = sample_keys(names, seed), *labels.shape
     place: dict[int, int] = {}
     size = [n / parts] * parts
@@ -245,7 +245,7 @@ def test_every_class_has_its_share(fraction: float) -> None:
     assert (labels[few].sum(0) > 0).all()
 
 
-def made(labels: np.ndarray) -> Source:
+def make_source(labels: np.ndarray) -> Source:
     names = tuple(f"{index:04d}" for index in range(len(labels)))
     split = Split(labels=labels, names=names, arrays=np.zeros((len(labels), 2, 2, 1), np.uint8))
     classes = tuple(f"c{index}" for index in range(labels.shape[1]))
@@ -256,12 +256,12 @@ def test_rare_classes_are_on_both_sides() -> None:
     labels = np.zeros((200, 3), bool)
     labels[:2, 0] = labels[2:5, 1] = labels[5:100, 2] = True
     for seed in range(5):
-        divided = with_validation(made(labels), fraction=0.05, seed=seed, limit=None)
+        divided = with_validation(make_source(labels), fraction=0.05, seed=seed, limit=None)
         assert all(divided.splits[split].labels.any(0).all() for split in ("train", "validation"))
 
 
 def test_folds() -> None:
-    source = made(drawn(300, 5, 0))
+    source = make_source(drawn(300, 5, 0))
     folds = assign(source, Fold(number=1, of=4), 0)
     labels = source.splits["train"].labels
     assert np.bincount(folds).min() >= 73
@@ -320,7 +320,7 @@ def test_a_survey_counts(folder: Path) -> None:
 def test_imbalance_is_named() -> None:
     labels = np.zeros((100, 2), bool)
     labels[:4, 0] = labels[:, 1] = True
-    rare = imbalance(survey(made(labels)))
+    rare = imbalance(survey(make_source(labels)))
     assert rare is not None
     assert (rare.rarest, rare.count, rare.largest, rare.beside, rare.ratio) == ("c0", 4, None, 96, 24)
     single = Split(labels=np.array([0] * 9 + [1] * 3), names=("x",) * 12, arrays=np.zeros((12, 2, 2, 1), np.uint8))

@@ -18,7 +18,7 @@ class Columns:
     shift = slice(0, 2)
     flip = 2
     crop = slice(3, 7)  # area, aspect ratio, and:
-    place = slice(5, 7)
+    position = slice(5, 7)
     affine = slice(7, 13)
     cutout = slice(13, 15)
     elastic = slice(BLOCK, BLOCK + 2)

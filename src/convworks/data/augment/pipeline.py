@@ -36,7 +36,7 @@ def augment(
         boxes = crop_boxes(noise[:, Columns.crop], config.crop, config.crop_largest, config.crop_ratio, have)
         images = resized_crop(images, boxes, size)
     elif resized:
-        images = cut(images, noise[:, Columns.place], size)
+        images = cut(images, noise[:, Columns.position], size)
     if config.shift:
         images = shift(images, noise[:, Columns.shift], config.shift, reflect=config.border == "reflect")
     if config.flip:

@@ -50,7 +50,7 @@ def find_or_decode(
     try:
         cache.folder().mkdir(parents=True, exist_ok=True)
         while True:
-            entry = cache.known(signature) or _known_by_content(files, preprocessing, signature)
+            entry = cache.find_by_signature(signature) or _known_by_content(files, preprocessing, signature)
             if entry is not None:
                 cache.touch(entry)
                 if report is not None:

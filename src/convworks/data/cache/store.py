@@ -166,7 +166,7 @@ def touch(entry: Entry) -> None:
         os.utime(entry.path)
 
 
-def known(signature: str) -> Entry | None:
+def find_by_signature(signature: str) -> Entry | None:
     """Return the entry recorded for this signature (paths, sizes, times), or None."""
     try:
         name = read_text(folder() / f"{signature}{KNOWN}").strip()
