@@ -70,8 +70,8 @@ def test_the_sheet_is_written_the_same_each_time(tmp_path: Path, channels: int) 
 
 def test_classes_come_equally_often() -> None:
     many, few = source(classes=20), source(classes=2)
-    assert len({int(many.splits["train"].labels[at]) for at in choose(many, many.splits["train"])}) == 8
-    assert [int(few.splits["train"].labels[at]) for at in choose(few, few.splits["train"])] == [0] * 4 + [1] * 4
+    assert len({int(many.splits["train"].labels[at]) for at in choose(many.splits["train"])}) == 8
+    assert [int(few.splits["train"].labels[at]) for at in choose(few.splits["train"])] == [0] * 4 + [1] * 4
 
 
 def test_what_cannot_be_augmented_is_refused() -> None:

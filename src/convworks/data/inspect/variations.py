@@ -97,7 +97,7 @@ def vary(split: Split, plan: Plan, index: int, epoch: int) -> Version:
     return Version(image=image[0], share=share, other=other)
 
 
-def choose(source: Source, split: Split) -> list[int]:
+def choose(split: Split) -> list[int]:
     """Choose samples to show: equally many of each class, evenly spread, or one each of some of the classes."""
     classes = spaced(present(split.labels), SAMPLES)
     count = max(1, SAMPLES // len(classes))
@@ -107,7 +107,7 @@ def choose(source: Source, split: Split) -> list[int]:
 
 def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, path: Path) -> list[int]:
     """Write a PNG with a row for each chosen image, as stored and in each of the first epochs; return their indices."""
-    chosen = choose(source, split)
+    chosen = choose(split)
     font, small = ImageFont.load_default(15), ImageFont.load_default(12)
     names = [fitted(label_text(split.labels, index, source.classes), LABEL, font.getlength) for index in chosen]
     left = MARGIN + max(int(font.getlength(name)) for name in names) + MARGIN
