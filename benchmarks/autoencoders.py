@@ -28,7 +28,7 @@ from convworks.data.config import DataConfig
 from convworks.data.source import Source, Split
 from convworks.data.sources.open import open_source
 from convworks.data.sources.unlabelled import divide_unlabelled, without_labels
-from convworks.data.split.stratify import choose_share
+from convworks.data.split.stratify import choose_stratified
 from convworks.recipes import recipe
 from convworks.training.run import train as run
 
@@ -150,7 +150,7 @@ def labelled(source: Source, labels: int | None, seed: int) -> Source:
     if labels is None:
         return source
     known: Split = train
-    chosen = choose_share(
+    chosen = choose_stratified(
         known.labels, known.names, len(source.classes), fraction=labels / len(known), limit=labels, seed=seed
     )
     return replace(source, splits={**source.splits, "train": known.select(np.flatnonzero(chosen))})

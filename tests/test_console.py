@@ -63,7 +63,7 @@ def test_escapes_say_what_a_name_holds() -> None:
 
 
 class Gone(io.StringIO):
-    """A stream that takes nothing."""
+    """A stream whose writes fail."""
 
     def write(self, text: str) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -24,7 +24,7 @@ def write(folder: Path, content: str | bytes) -> Path:
 
 
 def is_number(text: str) -> bool:
-    """Say whether a text is a number in decimals, by Python's own rule, which knows a few more words for some."""
+    """Return whether a text is a decimal number by Python's rule, which accepts a few more words."""
     try:
         float(text)
     except ValueError:
@@ -38,9 +38,9 @@ def test_what_is_read_is_what_was_written_and_nothing_of_it_is_a_formula(
 ) -> None:
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     csv_files.write_csv(path, ("path", "x"), rows)
-    header, found = csv_files.read_csv(path, "path", errors="surrogateescape")
+    header, result = csv_files.read_csv(path, "path", errors="surrogateescape")
     assert header == ["path", "x"]
-    assert [cells for _, cells in found] == rows
+    assert [cells for _, cells in result] == rows
     text = path.read_bytes().decode("utf-8", "surrogateescape")
     for cells in csv.reader(io.StringIO(text, newline="")):  # what other programs see
         for cell in cells:

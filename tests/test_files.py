@@ -115,19 +115,19 @@ OWN = {
 
 def test_every_file_is_read_by_the_readers_that_refuse_pipes() -> None:
     root = Path(files.__file__).parent
-    found = []
+    calls = []
     for path in sorted(root.rglob("*.py")):
         name = path.relative_to(root).as_posix()
         if name in OWN:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and _reads(node):
-                found.append(f"{name}:{node.lineno}: {ast.unparse(node)[:80]}")
-    assert found == []
+                calls.append(f"{name}:{node.lineno}: {ast.unparse(node)[:80]}")
+    assert calls == []
 
 
 def _reads(call: ast.Call) -> bool:
-    """Say whether a call opens a file for reading by its name."""
+    """Return whether a call opens a file for reading by its name."""
     if not isinstance(call.func, ast.Attribute | ast.Name):
         return False
     name = call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id

@@ -1,4 +1,4 @@
-"""What the machine is asked for."""
+"""Queries about the hardware."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ print(fresh, faults())
 
 
 def measured(**variables: str) -> tuple[int, int]:
-    """Return how many pages a tensor takes from the system: one before, and one after memory is kept."""
+    """Return the page faults of a tensor, before and after memory is kept."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MALLOC_")} | variables
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True, timeout=120, env=environment
     )
-    fresh, kept = map(int, told.stdout.split())
-    return fresh, kept
+    fresh, reused = map(int, process.stdout.split())
+    return fresh, reused
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left alone")
 def test_memory_that_is_given_back_serves_the_next_tensor() -> None:
-    fresh, kept = measured()
+    fresh, reused = measured()
     assert fresh > 8000  # 64 MiB in pages of 4 KiB
-    assert kept < 100
+    assert reused < 100
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left alone")

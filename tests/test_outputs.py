@@ -1,4 +1,4 @@
-"""Where files may be written: outside what is read, by any name, and over nothing that nobody gave up."""
+"""Where files may be written: outside the input under any name, and over existing files only on request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convworks.outputs import Protected, as_path, check_file, check_outside, che
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Protected:
-    """Make data/a, data/c (a link to photos), a door into data, and a way out of it; protect data and photos."""
+    """Make data/a, data/c (a link to photos), a link into data, and a link out of it; protect data and photos."""
     monkeypatch.chdir(tmp_path)
     for folder in ("data/a", "photos/deep", "work"):
         Path(folder).mkdir(parents=True)

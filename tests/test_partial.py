@@ -1,4 +1,4 @@
-"""Files and folders that are written whole, whoever else writes them, and whatever a killed process left."""
+"""Atomic writing of files and folders, with concurrent writers and leftovers of killed processes."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def test_folders_are_taken_over_too(tmp_path: Path) -> None:
     (tmp_path / f"out{MARK}" / "deep").mkdir(parents=True)
     (tmp_path / f"out{MARK}" / "half").write_text("half")
     (tmp_path / f"out{MARK}" / "link").symlink_to("deep")
-    with files.atomic_folder(tmp_path / "out") as ours:
-        assert names(ours) == []
-        (ours / "a").write_text("a")
+    with files.atomic_folder(tmp_path / "out") as unfinished:
+        assert names(unfinished) == []
+        (unfinished / "a").write_text("a")
         with own_folder(tmp_path / "out") as theirs:
-            assert theirs != ours
+            assert theirs != unfinished
         assert names(tmp_path) == [f"out{MARK}"]
     assert names(tmp_path) == ["out"]
     assert names(tmp_path / "out") == ["a"]
@@ -79,7 +79,7 @@ def test_folders_are_taken_over_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mount", [False, True])
 def test_an_empty_folder_becomes_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mount: bool) -> None:
-    """The root of a disk cannot be replaced: there, what is written is moved into it."""
+    """A mount point cannot be replaced: files are moved into it."""
     out = tmp_path / "out"
     out.mkdir()
     (out / f"x{MARK}").write_text("of a process that is gone")
@@ -142,6 +142,6 @@ def test_an_error_keeps_the_name_of_another_file(tmp_path: Path) -> None:
 
 def test_a_name_may_be_as_long_as_the_disk_takes(tmp_path: Path) -> None:
     files.write_text(tmp_path / ("x" * 255), "whole")
-    with files.atomic_folder(tmp_path / ("y" * 255)) as place:
-        files.write_text(place / "a", "whole")
+    with files.atomic_folder(tmp_path / ("y" * 255)) as longest:
+        files.write_text(longest / "a", "whole")
     assert sorted(path.name[:1] for path in tmp_path.iterdir()) == ["x", "y"]

@@ -1,4 +1,4 @@
-"""JSON with its own checksum: what is written is read, and no change of it is."""
+"""JSON with its own checksum: a round trip succeeds, and any change is refused."""
 
 from __future__ import annotations
 

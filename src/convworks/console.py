@@ -1,6 +1,7 @@
-"""What is told to people: the answer on standard output, and while work goes on, lines on standard error.
+"""Console output: results on standard output, progress on standard error.
 
-A name may hold anything, and a stream may be closed, full, or unable to write a letter: none of it ends the work.
+A name may hold any character, and a stream may be closed, full, or unable to encode a character: none of it stops the
+work.
 """
 
 from __future__ import annotations
@@ -18,35 +19,35 @@ from convworks.errors import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
-Count = Callable[[int, int], None]  # items done, items in all
+Count = Callable[[int, int], None]  # items done, total items
 INTERVAL = 5.0  # seconds between plain lines
 OUTPUT = "standard output"
 
 
 @runtime_checkable
 class Stream(Protocol):
-    """What text is written to: what Python calls a text file, or whatever was put in the place of standard error."""
+    """A text stream: a text file of Python, or a replacement of standard error."""
 
     def write(self, text: str, /) -> Any:
-        """Take a text."""
+        """Write a text."""
 
     def flush(self) -> None:
-        """Pass it on."""
+        """Flush buffered text."""
 
 
 def say(text: str) -> None:
-    """Write a line on standard error, as far as there is one."""
+    """Write a line to standard error, if it is open."""
     say_on(sys.stderr, text)
 
 
 def say_on(stream: Stream | None, text: str) -> None:
-    """Write a line, as far as the stream takes it: what is told on the way ends no work."""
+    """Write a line, ignoring failures of the stream: progress messages must not stop the work."""
     with suppress(OSError):
         write(stream, text)
 
 
 def answer(text: str) -> None:
-    """Write the answer on standard output; OSError of the file OUTPUT where it does not take it."""
+    """Write a result to standard output; raises OSError with OUTPUT as file name if that fails."""
     try:
         write(sys.stdout, text)
     except OSError as error:
@@ -56,9 +57,9 @@ def answer(text: str) -> None:
 
 
 def write(stream: Stream | None, text: str, *, begin: str = "", end: str = "\n") -> None:
-    """Write lines to a stream that is open; control characters, and letters that it cannot write, become escapes.
+    """Write lines to a stream if it is open; control characters, and those it cannot encode, become escapes.
 
-    Raises OSError where the stream does not take them.
+    Raises OSError if the stream fails.
     """
     if not _open(stream):
         return
@@ -68,39 +69,39 @@ def write(stream: Stream | None, text: str, *, begin: str = "", end: str = "\n")
 
 
 def on_terminal() -> bool:
-    """Tell whether standard error is a terminal, where bars can move."""
+    """Return whether standard error is a terminal, which can show progress bars."""
     return _open(sys.stderr) and bool(getattr(sys.stderr, "isatty", bool)())
 
 
 def bar_console() -> Console:
-    """Return where Rich draws bars: standard error, which may stop to take them."""
+    """Return the console on which Rich draws bars: standard error, whose failures are ignored."""
     from rich.console import Console
 
-    stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)  # of a bar that is there already
-    return Console(file=cast(TextIO, _Patient(stream)), markup=False, emoji=False, highlight=False)
+    stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)  # if a bar is already active
+    return Console(file=cast(TextIO, _Tolerant(stream)), markup=False, emoji=False, highlight=False)
 
 
 def open_missing() -> None:
-    """Open the null device in the place of standard input, output and error where they are closed.
+    """Open the null device for any of standard input, output and error that are closed.
 
-    Else the next file would get that number, and what a library says there would go into it.
+    Otherwise the next file opened would get that descriptor, and receive the output of libraries.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor: this one
 
 
 def close() -> None:
-    """Write what standard output and error still hold; where that fails, give it up."""
+    """Flush standard output and error; drop a stream that fails."""
     for name in ("stdout", "stderr"):
         stream: Stream | None = getattr(sys, name)
         try:
             if _open(stream):
                 stream.flush()
         except OSError:
-            setattr(sys, name, None)  # else the interpreter tries again when it ends, and fails
+            setattr(sys, name, None)  # otherwise the interpreter flushes again on exit, and fails
 
 
 def _open(stream: Stream | None) -> TypeGuard[Stream]:
@@ -108,7 +109,7 @@ def _open(stream: Stream | None) -> TypeGuard[Stream]:
 
 
 def _encodable(text: str, stream: Stream) -> str:
-    """Return a text with escapes for the letters that the stream's encoding lacks."""
+    """Return a text with escapes for the characters that the stream's encoding lacks."""
     if text.isascii():
         return text
     encoding = _encoding(stream)
@@ -119,35 +120,35 @@ def _encoding(stream: Stream) -> str:
     return str(getattr(stream, "encoding", None) or "utf-8")
 
 
-class _Patient(io.TextIOBase):
-    """A stream whose failures end no work."""
+class _Tolerant(io.TextIOBase):
+    """A stream whose failures are ignored."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """What the stream can write, which Rich asks before it draws."""
+        """The encoding of the stream, which Rich queries before drawing."""
         return _encoding(self.stream)
 
     def write(self, text: str) -> int:
-        """Write as much as can be written."""
+        """Write a text, ignoring failures."""
         with suppress(OSError):
             self.stream.write(_encodable(text, self.stream))
         return len(text)
 
     def flush(self) -> None:
-        """Flush."""
+        """Flush the stream, ignoring failures."""
         with suppress(OSError):
             self.stream.flush()
 
     def isatty(self) -> bool:
-        """Tell Rich that it is a terminal: else there are no bars."""
+        """Return True: Rich draws bars only on terminals."""
         return True
 
 
 def clock(seconds: float) -> str:
-    """Write a duration as 1:02:03, 4:05 or 6 s."""
+    """Format a duration as 1:02:03, 4:05 or 6 s."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -158,7 +159,7 @@ def clock(seconds: float) -> str:
 
 @contextmanager
 def counting(what: str) -> Iterator[Count | None]:
-    """Give a function of (done, total) that moves a bar; None where standard error is no terminal."""
+    """Yield a function of (done, total) that updates a progress bar; None if standard error is no terminal."""
     if not on_terminal():
         yield None
         return
@@ -171,11 +172,11 @@ def counting(what: str) -> Iterator[Count | None]:
 
 
 def downloading() -> Callable[[str, int, int], None]:
-    """Return a function of (file, bytes done, bytes in all) that tells how a download gets on."""
+    """Return a function of (file, bytes done, total bytes) that shows the progress of a download."""
     began: dict[str, tuple[float, int]] = {}
     last = 0.0
 
-    def tell(file: str, done: int, total: int) -> None:
+    def report(file: str, done: int, total: int) -> None:
         nonlocal last
         now = time.perf_counter()
         started, before = began.setdefault(file, (now, done))
@@ -191,4 +192,4 @@ def downloading() -> Callable[[str, int, int], None]:
         else:
             say(text)
 
-    return tell
+    return report

@@ -1,8 +1,8 @@
-"""CSV files: read with commas, semicolons or tabs between the cells; written such that no spreadsheet computes a cell.
+"""CSV files: read with commas, semicolons or tabs as delimiters; written such that no spreadsheet evaluates a cell.
 
-A spreadsheet takes a cell that begins with = + - @, a tab or a line end for a formula, whoever wrote it: a file may be
-called `=HYPERLINK(...)`. Such a text gets an apostrophe before it, as spreadsheets do it themselves; numbers stay as
-they are. `read_csv` takes the apostrophe away again, so that what is read is what was written, whatever it is.
+Spreadsheets take a cell that begins with = + - @, a tab or a line end for a formula, and a file may be named
+`=HYPERLINK(...)`. Such a text is prefixed with an apostrophe, the convention of spreadsheets; numbers are unchanged.
+`read_csv` removes the apostrophe, so that every text survives a round trip.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LARGEST = 2**31  # bytes
 GUARD = "'"
 NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 STARTS = f"{GUARD}=+-@\t\r\n"
-#: What a spreadsheet would compute, and what looks as if it were guarded already.
+#: Texts that a spreadsheet would evaluate, or that look guarded already.
 FORMULA = re.compile(rf"{GUARD}*(?!{NUMBER}\Z)[=+\-@\t\r\n]")
 QUOTED = re.compile(r'[,;"\t\r\n]')
 
@@ -33,16 +33,16 @@ Row = tuple[int, list[str]]  # the number of its (last) line, and its cells
 def read_csv(
     path: Path, column: str, *, errors: str = "strict", skipinitialspace: bool = False
 ) -> tuple[list[str], list[Row]]:
-    """Return the header of a CSV file, without spaces around its names, and its rows; lines without cells are left out.
+    """Return the header of a CSV file, with names stripped, and its rows; empty lines are skipped.
 
-    The cells are parted by what parts a header with this column, in large or small letters. Raises InputError for a
-    file that cannot be read, or is no text, or has quotes that do not end.
+    The delimiter is one that splits the header into names including `column`, in any case. Raises InputError for a
+    file that cannot be read, is not text, or has unterminated quotes.
     """
     text = read_text(path, limit=LARGEST, errors=errors)
     first = re.split("[\r\n]", text, maxsplit=1)[0]
     names = {delimiter: [name.strip() for name in first.split(delimiter)] for delimiter in DELIMITERS}
-    fitting = [each for each in DELIMITERS if column in (name.strip('" ').lower() for name in names[each])]
-    delimiter = (fitting or sorted(DELIMITERS, key=lambda each: -len(names[each])))[0]
+    matches = [mark for mark in DELIMITERS if column in (name.strip('" ').lower() for name in names[mark])]
+    delimiter = (matches or sorted(DELIMITERS, key=lambda mark: -len(names[mark])))[0]
     reader = csv.reader(
         io.StringIO(text, newline=""), strict=True, delimiter=delimiter, skipinitialspace=skipinitialspace
     )
@@ -55,23 +55,25 @@ def read_csv(
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Return a CSV file with a header; None is an empty cell."""
-    lines = (",".join(map(_written, cells)) or '""' for cells in chain((header,), rows))  # an empty line is no row
+    """Return the text of a CSV file with a header; None becomes an empty cell."""
+    lines = (
+        ",".join(map(_written, cells)) or '""' for cells in chain((header,), rows)
+    )  # an empty line would not be read as a row
     return "\n".join([*lines, ""])
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write a CSV file, whole or not at all."""
+    """Write a CSV file atomically."""
     write_text(path, csv_text(header, rows))
 
 
 def guarded(text: str) -> str:
-    """Return a text as a cell that no spreadsheet computes."""
+    """Return a text as a cell that no spreadsheet evaluates."""
     return GUARD + text if text[:1] in STARTS and FORMULA.match(text) else text
 
 
 def unguarded(cell: str) -> str:
-    """Return the text that a cell was written for."""
+    """Return the original text of a guarded cell."""
     return cell[1:] if cell.startswith(GUARD) and FORMULA.match(cell) else cell
 
 
@@ -83,5 +85,5 @@ def _written(value: Any) -> str:
 
 
 def decimals(values: Iterable[Any]) -> list[str]:
-    """Write numbers as text."""
+    """Format numbers with six significant digits."""
     return [f"{float(value):.6g}" for value in values]

@@ -1,4 +1,4 @@
-"""The two ways in which convworks fails on purpose, and how their one line reads."""
+"""The two kinds of expected failures, and the format of their one-line messages."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterable
 
 
 class ConvworksError(Exception):
-    """An expected failure: `where` names the file or field, `reason` the rule and the value, `remedy` the way out."""
+    """An expected failure: `where` names the file or field, `reason` the rule and the value, `remedy` a fix."""
 
     exit_status = 1
 
     def __init__(self, where: object, reason: str, remedy: str = "") -> None:
         self.where, self.reason, self.remedy = str(where), reason, remedy
-        told = " ".join(f"{reason}{'; ' + remedy if remedy else ''}".split())
-        super().__init__(f"{visible(self.where)}: {visible(told)}")
+        message = " ".join(f"{reason}{'; ' + remedy if remedy else ''}".split())
+        super().__init__(f"{visible(self.where)}: {visible(message)}")
 
 
 class InputError(ConvworksError):
@@ -29,16 +29,16 @@ class RunError(ConvworksError):
 
 
 def visible(text: str) -> str:
-    r"""Return a text as one line that shows what it holds: control characters and their like as escapes, \x1b.
+    r"""Return a text as one line, with control characters and the like as escapes such as \x1b.
 
-    Such are the ends of lines, what turns the direction of writing around, and the bytes of a name that are no UTF-8.
+    This includes line breaks, overrides of the writing direction, and bytes of file names that are not UTF-8.
     """
     return HIDDEN.sub(_escape, text)
 
 
-def _escape(found: re.Match[str]) -> str:
-    byte = ord(found[0]) - 0xDC00  # how Python keeps a byte that is no UTF-8
-    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(found[0])[1:-1]
+def _escape(match: re.Match[str]) -> str:
+    byte = ord(match[0]) - 0xDC00  # Python's surrogate of a byte that is not UTF-8
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(match[0])[1:-1]
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -47,5 +47,5 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
 
 
-#: Control characters, separators of lines, overrides of the direction of writing, and surrogates.
+#: Control characters, line separators, overrides of the writing direction, and surrogates.
 HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all (temporary name, flush, rename), and read with one line for what is wrong."""
+"""Files: written atomically (temporary name, flush, rename), and read with one-line errors."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from convworks.errors import InputError
 from convworks.locks import AVAILABLE, same
 from convworks.partial import is_partial, own_file, own_folder, remove_unused
 
-LARGEST_TEXT = 256 * 2**20  # bytes: no text that convworks reads at once comes near it
-DEEPEST = 64  # objects and lists in each other: no JSON that convworks writes comes near it
-#: How text of other encodings begins; of two marks that begin alike the longer one first.
+LARGEST_TEXT = 256 * 2**20  # bytes, far above any text that convworks reads at once
+DEEPEST = 64  # levels of nesting, far above any JSON that convworks writes
+#: Byte-order marks of other encodings; UTF-32 first, as its mark begins with that of UTF-16.
 MARKS = {
     codecs.BOM_UTF32_LE: "UTF-32",
     codecs.BOM_UTF32_BE: "UTF-32",
@@ -40,7 +40,7 @@ AS_UTF_8 = 'save it as UTF-8 (in spreadsheets "CSV UTF-8")'
 
 @contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """Open `path` for writing such that it appears whole, or not at all (whatever interrupts the writing)."""
+    """Open `path` for writing such that it appears complete or not at all, whatever interrupts the writing."""
     temporary = None
     try:
         temporary, handle = own_file(path)
@@ -52,11 +52,11 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
                 if AVAILABLE:
                     temporary.replace(path)
             except BaseException:
-                if AVAILABLE and same(handle, temporary):  # while it is locked: nobody else has taken it over
+                if AVAILABLE and same(handle, temporary):  # while it is locked, no other process has taken it over
                     temporary.unlink()
                 raise
         if not AVAILABLE:
-            temporary.replace(path)  # Windows renames no open file
+            temporary.replace(path)  # Windows cannot rename an open file
     except BaseException as error:
         if not AVAILABLE and temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -68,59 +68,59 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _names(error: OSError, temporary: Path | None, path: Path) -> bool:
-    """Tell whether an error is about a file that is being written: a full disk names none, others the temporary one."""
+    """Return whether an error concerns the file being written: a full disk names no file, others the temporary one."""
     if error.filename is None:
         return True
-    if temporary is None:  # it could not be made
+    if temporary is None:  # it could not be created
         return Path(os.fsdecode(error.filename)).parent == path.parent
     return Path(os.fsdecode(error.filename)) == temporary
 
 
 def is_free(folder: Path) -> bool:
-    """Tell whether a folder is not there, or has nothing in it but what killed processes were writing."""
+    """Return whether a folder is missing, or holds only partial files of killed processes."""
     return not folder.is_dir() or all(is_partial(path.name) for path in folder.iterdir())
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder that becomes `path`, which must be new or empty, when the context ends well.
+    """Yield an empty folder that becomes `path`, which must be new or empty, if the context ends without exception.
 
-    So `path` appears whole or not at all. Only where it is the root of a disk, or in a folder that nothing may be
-    written to, its files appear in it one by one, at the end.
+    Thus `path` appears complete or not at all. Only if it is a mount point, or its parent is not writable, its files
+    are moved into it one by one at the end.
     """
-    place = path.resolve()
-    made = [folder for folder in place.parents if not folder.exists()]
+    target = path.resolve()
+    created = [folder for folder in target.parents if not folder.exists()]
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        inside = place.is_dir() and (place.is_mount() or not os.access(place.parent, os.W_OK))
-        with own_folder(place / place.name if inside else place) as temporary:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        inside = target.is_dir() and (target.is_mount() or not os.access(target.parent, os.W_OK))
+        with own_folder(target / target.name if inside else target) as temporary:
             try:
                 yield temporary
-            except OSError as error:  # it shall name the file that would have been
+            except OSError as error:  # name the final file instead of the temporary one
                 if error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(temporary):
                     error.filename = str(path / Path(os.fsdecode(error.filename)).relative_to(temporary))
                 raise
             if inside:
                 for entry in list(temporary.iterdir()):
-                    entry.replace(place / entry.name)
+                    entry.replace(target / entry.name)
                 return
-            for left in place.glob("*.partial"):
-                if is_partial(left.name):
-                    remove_unused(left)
-            if os.name == "nt" and place.is_dir():
-                place.rmdir()  # elsewhere an empty folder is replaced
-            temporary.replace(place)
+            for leftover in target.glob("*.partial"):
+                if is_partial(leftover.name):
+                    remove_unused(leftover)
+            if os.name == "nt" and target.is_dir():
+                target.rmdir()  # other systems replace an empty folder
+            temporary.replace(target)
     except BaseException:
-        for folder in made:
+        for folder in created:
             with suppress(OSError):
                 folder.rmdir()
         raise
 
 
 def try_writing(path: Path) -> None:
-    """Raise the OSError that `atomic` would at once: no such folder, no right to write, too long a name."""
+    """Raise the OSError that `atomic` would raise: missing folder, no permission to write, name too long."""
     with suppress(FileNotFoundError):
-        path.lstat()  # its own name may be too long where that of the temporary file is not
+        path.lstat()  # the name may be too long even if that of the temporary file is not
     temporary, handle = own_file(path)
     temporary.unlink(missing_ok=True)
     os.close(handle)
@@ -144,31 +144,31 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def open_regular(path: Path, *, buffering: int = 0) -> Iterator[IO[bytes]]:
-    """Open a file for reading, unbuffered by default; InputError where it cannot be read.
+    """Open a file for reading, unbuffered by default; raises InputError if it cannot be read.
 
-    A pipe or a device is refused: reading one may never end.
+    Pipes and devices are refused: reading one may never end.
     """
     with _opened(path, buffering) as file:
         try:
             yield file
         except OSError as error:
-            if error.errno is None:  # not the system's: somebody does not like what is in the file
+            if error.errno is None:  # raised by a library about the content of the file
                 raise
             raise unreadable(path, error) from None
 
 
 def check_regular(path: Path) -> None:
-    """Refuse what cannot be opened by `open_regular`, before a library opens it by its name."""
+    """Raise InputError for a file that `open_regular` refuses, before a library opens it by name."""
     _opened(path, 0).close()
 
 
 def is_there(path: Path) -> bool:
-    """Say whether there is something else than a folder, which `open_regular` opens, or refuses by its name."""
+    """Return whether a path exists and is no folder; `open_regular` may still refuse it."""
     return path.exists() and not path.is_dir()
 
 
 def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
-    """Return all bytes of a regular file; InputError where it cannot be read, or has more than `limit` bytes."""
+    """Return all bytes of a regular file; raises InputError if it cannot be read, or exceeds `limit` bytes."""
     with _opened(path, 0) as file:
         try:
             if limit is not None and (size := os.fstat(file.fileno()).st_size) > limit:
@@ -180,10 +180,10 @@ def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
 
 
 def read_text(path: Path, *, limit: int = LARGEST_TEXT, errors: str = "strict") -> str:
-    """Return the text of a UTF-8 file, with or without a byte-order mark; InputError where it is none."""
+    """Return the text of a UTF-8 file, with or without a byte-order mark; raises InputError for other content."""
     content = read_bytes(path, limit=limit)
     marked = next((name for mark, name in MARKS.items() if content.startswith(mark)), None)
-    if marked or b"\0" in content:  # zeros are in no text, but in UTF-16 without a mark
+    if marked or b"\0" in content:  # text holds no zero bytes, except UTF-16 without a mark
         reason = f"is {marked} text, not UTF-8" if marked else "holds zero bytes: it is no text, or UTF-16, not UTF-8"
         raise InputError(path, reason, AS_UTF_8)
     try:
@@ -194,7 +194,7 @@ def read_text(path: Path, *, limit: int = LARGEST_TEXT, errors: str = "strict") 
 
 
 def read_json(path: Path, *, limit: int = LARGEST_TEXT) -> Any:
-    """Return the value of a JSON file; InputError where it is none: damaged, too deep, or with NaN or Infinity."""
+    """Return the value of a JSON file; InputError if it is damaged, nested too deeply, or has NaN or Infinity."""
     text = read_text(path, limit=limit)
     try:
         value = json.loads(text, parse_constant=_refuse)
@@ -207,43 +207,43 @@ def read_json(path: Path, *, limit: int = LARGEST_TEXT) -> Any:
     return value
 
 
-def _measure(value: Any, left: int) -> None:
-    """Raise RecursionError for a value with more objects and lists in each other than are left."""
+def _measure(value: Any, levels: int) -> None:
+    """Raise RecursionError for a value nested more than `levels` deep."""
     if isinstance(value, list | dict):
-        if left == 0:
+        if levels == 0:
             raise RecursionError
         for each in value.values() if isinstance(value, dict) else value:
-            _measure(each, left - 1)
+            _measure(each, levels - 1)
 
 
 def path_of(text: str | Path) -> Path:
-    """Return a path as it is meant: see `expand`."""
+    """Return a path with `~` and variables replaced: see `expand`."""
     return Path(expand(str(text)))
 
 
 def expand(text: str) -> str:
-    """Return a path with `~` (at its beginning) and variables ($NAME, ${NAME}) replaced; an address as it is.
+    """Return a path with a leading `~` and variables ($NAME, ${NAME}) replaced; a URL is unchanged.
 
-    What exists as it is written wins: a file called `~`, and whatever is in a folder that is called `$NAME`.
+    An existing literal path takes precedence: a file named `~`, and the content of a folder named `$NAME`.
     """
     if "://" in text or os.path.lexists(text):
         return text
-    text = os.path.expanduser(text)  # unlike Path.expanduser, it leaves the home of nobody as it is
+    text = os.path.expanduser(text)  # unlike Path.expanduser, it leaves an unknown home unchanged
     head, dollar, tail = text.rpartition("$")
     named = head + dollar + tail.partition(os.sep)[0]
     return text if dollar and os.path.lexists(named) else os.path.expandvars(text)
 
 
 def path_from(variable: str) -> Path | None:
-    """Return the path that a variable of the environment gives; None where it gives none."""
+    """Return the path in an environment variable; None if it is unset or empty."""
     text = os.environ.get(variable)
     return path_of(text) if text else None
 
 
 def _opened(path: Path, buffering: int) -> IO[bytes]:
-    """Open a regular file; InputError for anything else."""
+    """Open a regular file; raises InputError for anything else."""
     try:
-        # Without O_NONBLOCK, opening a pipe waits for somebody to write into it; a regular file does not care.
+        # Without O_NONBLOCK, opening a pipe waits for a writer; regular files ignore it.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
         raise unreadable(path, error) from None
@@ -256,12 +256,12 @@ def _opened(path: Path, buffering: int) -> IO[bytes]:
 
 
 def remedy(error: OSError) -> str:
-    """Return what helps against a failure of the system."""
+    """Return the remedy for a system error."""
     return REMEDIES.get(error.errno or 0, "check the path and its permissions")
 
 
 def unreadable(path: object, error: OSError) -> InputError:
-    """Return the error that says that a file cannot be read, and why."""
+    """Return the InputError for a file that cannot be read."""
     return InputError(path, f"cannot be read ({error.strerror or error})", "check the file and its permissions")
 
 
@@ -272,5 +272,5 @@ def _refuse(word: str) -> Any:
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal."""
     with open_regular(path) as file:
-        content: Any = file  # files have more methods than their type says
+        content: Any = file  # files have more methods than their type declares
         return hashlib.file_digest(content, "sha256").hexdigest()

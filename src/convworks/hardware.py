@@ -1,4 +1,4 @@
-"""What this machine has: devices, precisions, versions."""
+"""Hardware and software of this machine: devices, precisions, versions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIBRARIES = (
     "rich",
 )
 
-#: Names of mallopt(3).
+#: Parameters of mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 
 DEVICES = "auto, cpu, cuda, cuda:N or mps"
@@ -36,28 +36,28 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def is_device(name: str) -> bool:
-    """Tell whether a device could have this name."""
+    """Return whether a name is that of a possible device."""
     return re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name) is not None
 
 
 def restarted() -> bool:
-    """Tell whether torchrun has started this process again after one of the processes died."""
+    """Return whether torchrun has restarted this process after one of the processes died."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
 def refuse_torchrun(command: str) -> None:
-    """Raise InputError in one of several processes of torchrun, for a command that is one process."""
+    """Raise InputError if torchrun started several processes, for a command that runs in one."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError(command, "is one process, and torchrun started several", "start it without torchrun")
 
 
 def restarts() -> int:
-    """Return how often torchrun may start this process again."""
+    """Return how often torchrun may restart this process."""
     return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device for a name; `auto` takes CUDA, then MPS, then the CPU. A missing one raises InputError."""
+    """Return the device for a name; `auto` prefers CUDA, then MPS, then the CPU. Raises InputError if it is missing."""
     import torch
 
     if name == "auto":
@@ -82,9 +82,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the type that products are computed in; `auto` is bfloat16 where the hardware has instructions for it.
+    """Return the dtype of matrix products; `auto` is bfloat16 if the hardware supports it.
 
-    Another name raises InputError.
+    Raises InputError for an unknown name.
     """
     import torch
 
@@ -93,12 +93,11 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
         return torch.float32
     if name == "bfloat16":
         return torch.bfloat16
-    fast = has_bfloat16(device)
-    return torch.bfloat16 if fast else torch.float32
+    return torch.bfloat16 if has_bfloat16(device) else torch.float32
 
 
 def check_precision(name: str) -> None:
-    """Raise InputError for a precision that there is not."""
+    """Raise InputError for an unknown precision."""
     if name not in PRECISIONS:
         reason = f"there is no precision {name!r}{nearest(name, PRECISIONS)}"
         raise InputError("--precision", reason, f"choose from {', '.join(PRECISIONS)}")
@@ -110,22 +109,22 @@ def precision_name(precision: torch.dtype) -> str:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Tell whether the device multiplies bfloat16 in hardware."""
+    """Return whether the device multiplies bfloat16 in hardware."""
     import torch
 
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
-    has = torch.cpu.get_capabilities()
-    return bool(has.get("avx512_bf16") or has.get("amx_bf16") or has.get("bf16"))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def seed_torch(seed: int, device: torch.device) -> None:
-    """Seed what PyTorch draws on the CPU and on this device.
+    """Seed PyTorch's random numbers on the CPU and on this device.
 
-    `torch.manual_seed` does it for all kinds of devices, and records the call stack for those that have not begun yet:
-    half a millisecond, which is a tenth of a step of LeNet-5.
+    `torch.manual_seed` seeds all kinds of devices, and records the call stack for uninitialised ones: half a
+    millisecond, a tenth of a step of LeNet-5.
     """
     import torch
 
@@ -135,12 +134,12 @@ def seed_torch(seed: int, device: torch.device) -> None:
 
 
 def make_deterministic(device: torch.device) -> str:
-    """Make repeats on this device bit-exact, for the rest of the process; return what that holds for and costs."""
+    """Make computation on this device bit-exact, for the rest of the process; return a note on scope and cost."""
     import torch
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, which imports the compiler too
-    # Filling fresh memory finds reads of it, which would be defects; it repeats nothing, and costs time.
+    torch.set_deterministic_debug_mode("error")  # like use_deterministic_algorithms, which also imports the compiler
+    # Filling uninitialised memory only reveals bugs that read it, and costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     if device.type == "cpu":
@@ -150,17 +149,17 @@ def make_deterministic(device: torch.device) -> str:
 
 
 def keep_memory(device: torch.device) -> None:
-    """Let the C library keep what tensors on the CPU give back, for the next ones; for the rest of the process.
+    """Let the C library keep the memory of freed CPU tensors for later ones, for the rest of the process.
 
-    Left alone, glibc gives blocks above 32 MiB back to the system each time, and the pages of the next tensor are made
-    and cleared anew: a tenth of a step of training, with large images a third. It takes room that is kept and cannot be
-    used just then, a quarter of all with VGG. Who sets MALLOC_MMAP_THRESHOLD_ (bytes) decides himself. With other C
-    libraries nothing happens.
+    By default, glibc returns blocks above 32 MiB to the system, and the pages of the next tensor are allocated and
+    cleared anew: a tenth of a training step, with large images a third. The price is memory that is kept but unused at
+    times, a quarter of the total for VGG. MALLOC_MMAP_THRESHOLD_ (bytes) overrides it. No effect with other C
+    libraries.
     """
     if device.type != "cpu" or platform.libc_ver()[0] != "glibc" or "MALLOC_MMAP_THRESHOLD_" in os.environ:
         return
     options = ctypes.CDLL(None).mallopt
-    if not options(M_MMAP_THRESHOLD, 1 << 30):  # above the limit of an older library
+    if not options(M_MMAP_THRESHOLD, 1 << 30):  # exceeds the limit of older libraries
         options(M_MMAP_MAX, 0)
     options(M_TRIM_THRESHOLD, (1 << 31) - 1)
 
@@ -169,7 +168,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     """Describe hardware, system and versions for the record of a run."""
     import torch
 
-    described: dict[str, Any] = {
+    description: dict[str, Any] = {
         "device": str(device),
         "processor": processor_name(),
         "threads": torch.get_num_threads(),
@@ -181,12 +180,12 @@ def environment(device: torch.device) -> dict[str, Any]:
         "git": git_revision(),
     }
     if device.type == "cuda":
-        described["gpu"] = torch.cuda.get_device_name(device)
-    return described
+        description["gpu"] = torch.cuda.get_device_name(device)
+    return description
 
 
 def processor_name() -> str:
-    """Return the processor's name as the system gives it."""
+    """Return the name of the processor as reported by the system."""
     try:
         for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
             if line.startswith("model name"):
@@ -197,19 +196,19 @@ def processor_name() -> str:
 
 
 def memory_gib() -> float | None:
-    """Return the size of the main memory in GiB, None where the system does not say."""
+    """Return the size of the main memory in GiB, None if unknown."""
     if sys.platform == "win32":
         return None
     return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
 
 
 def git_revision() -> str | None:
-    """Return the revision of the checkout that convworks runs from, None where it is installed otherwise."""
+    """Return the git revision of the checkout that convworks runs from, None if it is installed otherwise."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
     try:
-        found = subprocess.run(
+        result = subprocess.run(
             ["git", "-C", str(root), "rev-parse", "HEAD"],
             capture_output=True,
             text=True,
@@ -218,4 +217,4 @@ def git_revision() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip()
+    return result.stdout.strip()

@@ -1,4 +1,4 @@
-"""Locks on open files and folders, which the system lets go of however a process ends."""
+"""Locks on open files and folders, which the system releases however a process ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ else:
 
 
 def lock(handle: int, *, shared: bool = False, wait: bool = False) -> bool | None:
-    """Lock what `handle` is open on; False where another process has it, None where there are no such locks."""
+    """Lock an open file or folder; False if another process holds the lock, None if locks are not supported."""
     if not AVAILABLE:
         return None
     try:
@@ -30,26 +30,26 @@ def lock(handle: int, *, shared: bool = False, wait: bool = False) -> bool | Non
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Keep a file, made where it is missing, to this thread while the context lasts; others wait."""
+    """Hold an exclusive lock on a file, created if missing, within the context; others wait."""
     with path.open("ab") as file:
         lock(file.fileno(), wait=True)
         yield
 
 
-def occupied(folder: Path) -> bool | None:
-    """Tell whether a process works in a folder; None where there are no locks that would say so."""
+def is_locked(folder: Path) -> bool | None:
+    """Return whether a process holds the lock of a folder; None if locks are not supported."""
     if not AVAILABLE:
         return None
     handle = os.open(folder, os.O_RDONLY)
     try:
-        taken = lock(handle, shared=True)
+        acquired = lock(handle, shared=True)
     finally:
         os.close(handle)
-    return None if taken is None else not taken
+    return None if acquired is None else not acquired
 
 
 def same(handle: int, path: Path) -> bool:
-    """Tell whether a path still names what is open, and is no link to it."""
+    """Return whether a path still names the open file or folder, and is no link to it."""
     try:
         return os.path.samestat(os.fstat(handle), os.stat(path, follow_symlinks=False))
     except OSError:

@@ -1,4 +1,4 @@
-"""Where convworks may write: never among the data or over an input, and over other files only where that is asked for.
+"""Where convworks may write: never among the data or over an input, and over other files only on request.
 
 All of it is checked before any work is done.
 """
@@ -19,13 +19,13 @@ Identity = tuple[int, int]  # device and number: the same for every name of a fi
 
 @dataclass(frozen=True, kw_only=True)
 class Protected:
-    """What a command reads: folders, below which nothing is written, and files, over which nothing is written.
+    """The input of a command: folders that nothing is written into, and files that are never overwritten.
 
-    A file or folder counts by whatever name it is called: a link, another spelling.
+    A file or folder is protected under any name: a link, another spelling.
     """
 
     folders: tuple[Path, ...] = ()
-    files: tuple[Iterable[Path], ...] = ()  # gone through only where something would be replaced
+    files: tuple[Iterable[Path], ...] = ()  # iterated only if a file would be replaced
 
     def __add__(self, other: Protected) -> Protected:
         return Protected(folders=self.folders + other.folders, files=self.files + other.files)
@@ -34,7 +34,7 @@ class Protected:
 def check_file(
     option: str, path: Path, protected: Protected, *, suffixes: Sequence[str], overwrite: bool = False
 ) -> None:
-    """Refuse a path that cannot or shall not become a file of one of these kinds, before any work is done."""
+    """Refuse a path that cannot or must not become a file with one of these suffixes."""
     where = f"{option} {path}"
     if path.suffix.lower() not in suffixes:
         raise InputError(where, f"does not end in {' or '.join(suffixes)}", f"name it {' or '.join(suffixes)}")
@@ -48,61 +48,61 @@ def check_file(
 
 
 def check_new_folder(option: str, path: Path, protected: Protected) -> None:
-    """Refuse a path that cannot or shall not become a folder: something is in it, or it cannot be written."""
+    """Refuse a path that cannot or must not become a new folder: it is not empty, protected, or not writable."""
     check_empty(option, path)
     check_folder(option, path, protected)
 
 
 def check_folder(option: str, path: Path, protected: Protected) -> None:
-    """Refuse a folder among what is read, and one that cannot be made or written into."""
+    """Refuse a folder that is protected, or cannot be created or written into."""
     above = _above(f"{option} {path}", path)
     check_outside(option, path, protected)
     _check_writable(option, path, above / (path.name or "output"))
 
 
 def check_empty(option: str, path: Path) -> None:
-    """Refuse a folder that something is in already."""
+    """Refuse a folder that is not empty."""
     _above(f"{option} {path}", path)
     if not is_free(path):
         raise InputError(f"{option} {path}", "the folder is not empty", "give the name of a new folder")
 
 
 def check_outside(option: str, path: Path, protected: Protected) -> None:
-    """Refuse a path below a folder that is read: by its name, or by what it leads to."""
+    """Refuse a path inside a protected folder, by its name or by its target."""
     roots = {identity: folder for folder in protected.folders if (identity := _identity(folder)) is not None}
-    for place in _spellings(path):
-        for above in (place, *place.parents):
+    for spelling in _spellings(path):
+        for above in (spelling, *spelling.parents):
             if (root := roots.get(_identity(above) or (0, 0))) is not None:
                 reason = f"lies inside {root}, which is never written to"
                 raise InputError(f"{option} {path}", reason, "name a place outside")
 
 
 def check_replaced(option: str, paths: Iterable[Path], protected: Protected, *, overwrite: bool) -> None:
-    """Refuse paths of which one is an input, or exists already, unless it may be replaced."""
-    taken = [path for path in paths if os.path.lexists(path)]
-    if not taken:
+    """Refuse paths if one is an input, or exists and must not be replaced."""
+    existing = [path for path in paths if os.path.lexists(path)]
+    if not existing:
         return
     inputs = {_identity(file): file for files in protected.files for file in files}
-    for path in taken:
+    for path in existing:
         if (identity := _identity(path)) is not None and identity in inputs:
             reason = f"would write over {inputs[identity]}, which is read"
             raise InputError(f"{option} {path}", reason, "give another name")
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-            what = "a folder" if path.is_dir() else "a pipe or a device"
-            raise InputError(f"{option} {path}", f"is {what}, not a regular file", "give another name")
+            kind = "a folder" if path.is_dir() else "a pipe or a device"
+            raise InputError(f"{option} {path}", f"is {kind}, not a regular file", "give another name")
     if not overwrite:
-        more = f" (with {len(taken) - 1:,} more)" if len(taken) > 1 else ""
+        more = f" (with {len(existing) - 1:,} more)" if len(existing) > 1 else ""
         way_out = "add --overwrite to replace what is there, or give another name"
-        raise InputError(f"{option} {taken[0]}", f"exists already{more}", way_out)
+        raise InputError(f"{option} {existing[0]}", f"exists already{more}", way_out)
 
 
 def numbered(path: Path) -> Path:
-    """Return the path, or with the first number behind its name that is free: x.png, x-2.png, x-3.png."""
-    return next(each for each in numbers(path) if not os.path.lexists(each))
+    """Return the first unused path of x.png, x-2.png, x-3.png and so on."""
+    return next(candidate for candidate in numbers(path) if not os.path.lexists(candidate))
 
 
 def numbers(path: Path) -> Iterator[Path]:
-    """Yield the path, and then the same with numbers from 2 on behind its name."""
+    """Yield the path, then the path with numbers from 2 on after its name."""
     yield path
     number = 2
     while True:
@@ -111,9 +111,9 @@ def numbers(path: Path) -> Iterator[Path]:
 
 
 def as_path(option: str, text: str | Path | None) -> Path | None:
-    """Return where somebody wants something written; an empty text is refused, which as a path is the working folder.
+    """Return the value of an option as a path, None if it is not set.
 
-    None where it is not said.
+    An empty text is refused, because as a path it would mean the working directory.
     """
     if text is not None and not str(text).strip():
         raise InputError(option, "is empty", "name a file or a folder")
@@ -121,23 +121,23 @@ def as_path(option: str, text: str | Path | None) -> Path | None:
 
 
 def _above(where: str, path: Path) -> Path:
-    """Return the folder, or the first above it that is there; InputError where that is none."""
-    above = next(each for each in (path, *path.parents, Path.cwd()) if os.path.lexists(each))
+    """Return the path or its nearest existing parent; raises InputError if that is not a folder."""
+    above = next(folder for folder in (path, *path.parents, Path.cwd()) if os.path.lexists(folder))
     if not above.is_dir():
         what = "is a link that leads nowhere" if above.is_symlink() and not above.exists() else "is a file"
         raise InputError(where, f"{above} {what}", "give the name of a new folder")
     return above
 
 
-def _check_writable(option: str, path: Path, place: Path) -> None:
+def _check_writable(option: str, path: Path, target: Path) -> None:
     try:
-        try_writing(place)
+        try_writing(target)
     except OSError as error:
         raise InputError(f"{option} {path}", f"cannot be written ({error.strerror})", remedy(error)) from None
 
 
 def _spellings(path: Path) -> list[Path]:
-    """Return what a path is once its links are followed: all of them, and all but its own."""
+    """Return a path with all links resolved, and with all but the last component resolved."""
     absolute = Path(os.path.abspath(path))
     return [Path(os.path.realpath(path)), Path(os.path.realpath(absolute.parent)) / absolute.name]
 

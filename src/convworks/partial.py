@@ -1,7 +1,7 @@
-"""Files and folders before they get their names, beside their places: NAME.convworks.partial.
+"""Partial files and folders, beside their final paths: NAME.convworks.partial.
 
-Each is locked by the process that makes it. What a killed process leaves is nobody's: the next that makes a file or a
-folder of that name takes it over, and whoever cleans up may remove it.
+Each is locked by the process that creates it. Those of a killed process are unlocked: the next process that creates a
+file or folder of that name takes it over, and a cleanup may remove it.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from convworks.locks import AVAILABLE, lock, same
 
 TEMPORARY = ".partial"
 MARK = f".convworks{TEMPORARY}"
-LONGEST = 255  # bytes of a name, on nearly every disk
-#: What earlier versions called theirs: the name, and the number of the process.
+LONGEST = 255  # bytes of a name, on almost every file system
+#: Names in earlier versions: the final name and the process ID.
 EARLIER = re.compile(
     r"(run\.json|experiment\.json|metrics\.jsonl|metrics\.csv|bundle|step-\d+\.(json|safetensors))\.\d+\.partial"
 )
-#: No link is followed: it may lead to a file that is somebody's. A pipe is opened without waiting, and refused.
+#: Links are not followed: they may lead to a user's file. A pipe is opened without waiting, and refused.
 FLAGS = os.O_RDWR | sum(getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"))
 
 
 def is_partial(name: str) -> bool:
-    """Tell whether convworks gives such a name to what is not whole yet; other programs' `.partial` is somebody's."""
+    """Return whether a name is that of a partial file of convworks, not of another program's `.partial`."""
     return name.endswith(MARK) or EARLIER.fullmatch(name) is not None
 
 
-def _known(path: Path) -> Path:
-    """Return what `path` is called before it is whole: its name and a mark, or of a long name a digest."""
+def _temporary(path: Path) -> Path:
+    """Return the temporary path of `path`: its name and a suffix, or for a long name its digest and the suffix."""
     name = f"{path.name}{MARK}"
     if len(os.fsencode(name)) > LONGEST:
         name = f"{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{MARK}"
@@ -42,19 +42,19 @@ def _known(path: Path) -> Path:
 
 
 def own_file(path: Path) -> tuple[Path, int]:
-    """Open an empty file beside `path` that is this process's alone; return its path and its handle."""
-    known = _known(path)
+    """Open an empty file beside `path`, locked by this process; return its path and its handle."""
+    temporary = _temporary(path)
     try:
-        handle = os.open(known, FLAGS | os.O_CREAT | os.O_EXCL, 0o666)
-        if lock(handle) is not False and same(handle, known):
-            return known, handle
-        os.close(handle)  # another process was quicker to lock it
+        handle = os.open(temporary, FLAGS | os.O_CREAT | os.O_EXCL, 0o666)
+        if lock(handle) is not False and same(handle, temporary):
+            return temporary, handle
+        os.close(handle)  # another process locked it first
     except FileExistsError:
-        with contextlib.suppress(OSError):  # it is in use, or something else of that name
-            handle = os.open(known, FLAGS)
-            if stat.S_ISREG(os.fstat(handle).st_mode) and lock(handle) and same(handle, known):
+        with contextlib.suppress(OSError):  # in use, or something else of that name
+            handle = os.open(temporary, FLAGS)
+            if stat.S_ISREG(os.fstat(handle).st_mode) and lock(handle) and same(handle, temporary):
                 os.ftruncate(handle, 0)
-                return known, handle
+                return temporary, handle
             os.close(handle)
     other = path.with_name(f"{os.urandom(8).hex()}{MARK}")
     handle = os.open(other, FLAGS | os.O_CREAT | os.O_EXCL, 0o666)
@@ -64,13 +64,13 @@ def own_file(path: Path) -> tuple[Path, int]:
 
 @contextlib.contextmanager
 def own_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder beside `path` that is this process's alone; unless it is renamed, it is removed again."""
-    temporary, handle = _claimed(_known(path))
+    """Yield an empty folder beside `path`, locked by this process; unless it is renamed, it is removed at the end."""
+    temporary, handle = _claimed(_temporary(path))
     if temporary is None:
         temporary, handle = _claimed(path.with_name(f"{os.urandom(8).hex()}{MARK}"))
-    assert temporary is not None  # nobody else knows the second name
+    assert temporary is not None  # the second name is unique
     try:
-        for entry in list(temporary.iterdir()):  # of a process that was killed
+        for entry in list(temporary.iterdir()):  # content left by a killed process
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         yield temporary
     finally:
@@ -81,27 +81,27 @@ def own_folder(path: Path) -> Iterator[Path]:
 
 
 def _claimed(folder: Path) -> tuple[Path | None, int | None]:
-    """Make a folder, or take over one that nobody works in; return it with a handle that holds its lock."""
+    """Create a folder, or take over an unlocked one; return it with the handle that holds its lock."""
     try:
         folder.mkdir()
-        old = False
+        existed = False
     except FileExistsError:
-        old = True
-    if not AVAILABLE:  # on Windows, which opens no folders
-        return (None if old else folder), None
+        existed = True
+    if not AVAILABLE:  # on Windows, folders cannot be opened
+        return (None if existed else folder), None
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
     except OSError:
         return None, None
-    taken = lock(handle)
-    if (taken or (taken is None and not old)) and same(handle, folder):
+    acquired = lock(handle)
+    if (acquired or (acquired is None and not existed)) and same(handle, folder):
         return folder, handle
     os.close(handle)
     return None, None
 
 
 def remove_unused(path: Path) -> None:
-    """Remove a partial file or folder that no process works on."""
+    """Remove a partial file or folder that no process has locked."""
     with contextlib.suppress(OSError):
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
         try:

@@ -159,5 +159,5 @@ def test_bad_input(
     name: str, place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image_names, "heic_available", lambda: False)
-    monkeypatch.setattr(heic, "teach_pillow", lambda: False)
+    monkeypatch.setattr(heic, "register_heif", lambda: False)
     check_row(ROWS[name], place, capsys)

@@ -14,8 +14,8 @@ def samples(n: int = 103) -> Samples:
 
 
 def run(start: int = 0, *, seed: int = 0, epoch: int = 0, batch_size: int = 10) -> list[Batch]:
-    found = batches(samples(), AugmentConfig(shift=1), batch_size=batch_size, seed=seed, epoch=epoch, start=start)
-    return list(found)
+    result = batches(samples(), AugmentConfig(shift=1), batch_size=batch_size, seed=seed, epoch=epoch, start=start)
+    return list(result)
 
 
 #: What changes pixels or labels in every way that there is.
@@ -25,15 +25,15 @@ EVERYTHING = AugmentConfig(shift=1, flip=True, crop=0.5, cutout=2, mixup=0.4, cu
 @pytest.mark.parametrize("balanced", [False, True])
 @pytest.mark.parametrize("processes", [2, 3, 4])
 def test_the_parts_of_several_processes_are_the_batches_of_one(processes: int, balanced: bool) -> None:
-    draw = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (50, 3, 8, 8), dtype=torch.uint8, generator=draw)
-    pictures = Samples(images=images, targets=torch.randint(0, 4, (50,), generator=draw))
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (50, 3, 8, 8), dtype=torch.uint8, generator=generator)
+    pictures = Samples(images=images, targets=torch.randint(0, 4, (50,), generator=generator))
 
-    def found(part: Part) -> list[Batch]:
+    def batches_of(part: Part) -> list[Batch]:
         made = batches(pictures, EVERYTHING, batch_size=12, seed=3, epoch=1, balanced=balanced, part=part)
         return list(made)
 
-    whole, parts = found(Part()), [found(Part(rank, processes)) for rank in range(processes)]
+    whole, parts = batches_of(Part()), [batches_of(Part(rank, processes)) for rank in range(processes)]
     for batch, *pieces in zip(whole, *parts, strict=True):
         assert torch.equal(torch.cat([piece.images for piece in pieces]), batch.images)
         assert torch.equal(torch.cat([piece.targets for piece in pieces]), batch.targets)
@@ -64,10 +64,10 @@ def test_a_balanced_epoch_draws_every_class_equally_often_and_varies_repeated_sa
 
 @pytest.mark.parametrize("batch_size", [1, 2, 10, 102, 103, 104, 1000])
 def test_every_sample_is_in_exactly_one_batch_and_sizes_differ_by_at_most_one(batch_size: int) -> None:
-    found = run(batch_size=batch_size)
-    assert len(found) == steps_per_epoch(103, batch_size)
-    assert sorted(torch.cat([batch.targets for batch in found]).tolist()) == list(range(103))
-    sizes = {len(batch.targets) for batch in found}
+    result = run(batch_size=batch_size)
+    assert len(result) == steps_per_epoch(103, batch_size)
+    assert sorted(torch.cat([batch.targets for batch in result]).tolist()) == list(range(103))
+    sizes = {len(batch.targets) for batch in result}
     assert max(sizes) - min(sizes) <= 1
     assert max(sizes) <= batch_size
 

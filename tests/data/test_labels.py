@@ -1,4 +1,4 @@
-"""Any number of labels an image: from every kind of source, through pack and back, divided iteratively."""
+"""Label sets: from every kind of source, through pack and back, stratified iteratively."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from thorough import repeats
 
 from convworks.data.config import Fold
 from convworks.data.inspect.survey import imbalance, survey
-from convworks.data.labels import finder, unite
+from convworks.data.labels import finder, renumber
 from convworks.data.shards.pack import pack
 from convworks.data.source import Source, Split, with_validation
 from convworks.data.sources.open import open_source
 from convworks.data.split.folds import assign, with_fold
-from convworks.data.split.stratify import choose_share, deal, keyed
+from convworks.data.split.stratify import assign_parts, choose_stratified, sample_keys
 from convworks.errors import InputError
 from convworks.signed import sealed
 
@@ -199,8 +199,8 @@ def drawn(n: int, k: int, seed: int) -> np.ndarray:
 
 
 def naive(labels: np.ndarray, parts: int, names: list[str], seed: int) -> list[int]:
-    """Divide as algorithm 1 of Sechidis et al. says, word by word."""
-    keys, n, k = keyed(names, seed), *labels.shape
+    """Divide literally by algorithm 1 of Sechidis et al."""
+    keys, n, k = sample_keys(names, seed), *labels.shape
     place: dict[int, int] = {}
     size = [n / parts] * parts
     wanted = [[labels[:, label].sum() / parts for label in range(k)] for _ in range(parts)]
@@ -226,26 +226,26 @@ def naive(labels: np.ndarray, parts: int, names: list[str], seed: int) -> list[i
 @settings(max_examples=repeats(20, 25))
 def test_parts_are_those_of_the_paper(n: int, k: int, parts: int, seed: int) -> None:
     labels, names = drawn(n, k, seed), [f"{index}" for index in range(n)]
-    assert deal(labels, names, parts, seed).tolist() == naive(labels, parts, names, seed)
+    assert assign_parts(labels, names, parts, seed).tolist() == naive(labels, parts, names, seed)
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.1, 0.5])
 def test_every_class_has_its_share(fraction: float) -> None:
     labels, names = drawn(2000, 12, 3), [f"{index:04d}" for index in range(2000)]
-    chosen = choose_share(labels, names, 12, fraction=fraction, limit=None, seed=1)
+    chosen = choose_stratified(labels, names, 12, fraction=fraction, limit=None, seed=1)
     assert abs(chosen.sum() - fraction * 2000) <= 5
     assert (abs(labels[chosen].sum(0) - fraction * labels.sum(0)) <= 0.12 * fraction * labels.sum(0) + 2).all()
     shuffle = np.random.default_rng(0).permutation(2000)
-    again = choose_share(labels[shuffle], [names[i] for i in shuffle], 12, fraction=fraction, limit=None, seed=1)
+    again = choose_stratified(labels[shuffle], [names[i] for i in shuffle], 12, fraction=fraction, limit=None, seed=1)
     np.testing.assert_array_equal(again, chosen[shuffle])  # whatever the order of the samples
-    other = choose_share(labels, names, 12, fraction=fraction, limit=None, seed=2)
+    other = choose_stratified(labels, names, 12, fraction=fraction, limit=None, seed=2)
     assert (other != chosen).any()
-    few = choose_share(labels, names, 12, fraction=fraction, limit=40, seed=1)
+    few = choose_stratified(labels, names, 12, fraction=fraction, limit=40, seed=1)
     assert few.sum() == 40
     assert (labels[few].sum(0) > 0).all()
 
 
-def made(labels: np.ndarray) -> Source:
+def make_source(labels: np.ndarray) -> Source:
     names = tuple(f"{index:04d}" for index in range(len(labels)))
     split = Split(labels=labels, names=names, arrays=np.zeros((len(labels), 2, 2, 1), np.uint8))
     classes = tuple(f"c{index}" for index in range(labels.shape[1]))
@@ -256,12 +256,12 @@ def test_rare_classes_are_on_both_sides() -> None:
     labels = np.zeros((200, 3), bool)
     labels[:2, 0] = labels[2:5, 1] = labels[5:100, 2] = True
     for seed in range(5):
-        divided = with_validation(made(labels), fraction=0.05, seed=seed, limit=None)
+        divided = with_validation(make_source(labels), fraction=0.05, seed=seed, limit=None)
         assert all(divided.splits[split].labels.any(0).all() for split in ("train", "validation"))
 
 
 def test_folds() -> None:
-    source = made(drawn(300, 5, 0))
+    source = make_source(drawn(300, 5, 0))
     folds = assign(source, Fold(number=1, of=4), 0)
     labels = source.splits["train"].labels
     assert np.bincount(folds).min() >= 73
@@ -292,12 +292,12 @@ def test_classes_that_become_one(data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 8))
     if kind:
         labels = np.array(data.draw(st.lists(st.integers(-1, len(names) - 1), min_size=count, max_size=count)))
-        assert unite(labels, names).tolist() == [-1 if label < 0 else names[label] for label in labels]
+        assert renumber(labels, names).tolist() == [-1 if label < 0 else names[label] for label in labels]
         return
     cells = st.lists(st.lists(st.booleans(), min_size=len(names), max_size=len(names)), min_size=count, max_size=count)
     rows = data.draw(cells)
     expected = [{names[old] for old, answer in enumerate(row) if answer} for row in rows]
-    assert [set(np.flatnonzero(row).tolist()) for row in unite(np.array(rows), names)] == expected
+    assert [set(np.flatnonzero(row).tolist()) for row in renumber(np.array(rows), names)] == expected
 
 
 def test_classes_of_a_table_are_one_where_their_letters_are(folder: Path) -> None:
@@ -320,7 +320,7 @@ def test_a_survey_counts(folder: Path) -> None:
 def test_imbalance_is_named() -> None:
     labels = np.zeros((100, 2), bool)
     labels[:4, 0] = labels[:, 1] = True
-    rare = imbalance(survey(made(labels)))
+    rare = imbalance(survey(make_source(labels)))
     assert rare is not None
     assert (rare.rarest, rare.count, rare.largest, rare.beside, rare.ratio) == ("c0", 4, None, 96, 24)
     single = Split(labels=np.array([0] * 9 + [1] * 3), names=("x",) * 12, arrays=np.zeros((12, 2, 2, 1), np.uint8))

@@ -84,9 +84,9 @@ def test_in_each_part_pytorch_works_alone() -> None:
 
 
 def test_other_threads_keep_their_number() -> None:
-    """Also those that begin while the threads for parts do."""
-    told = subprocess.run([sys.executable, "-c", NEWCOMERS], capture_output=True, text=True, check=True, timeout=120)
-    assert told.stdout.split() == ["4"] * 25
+    """Includes threads that start together with those of the parts."""
+    process = subprocess.run([sys.executable, "-c", NEWCOMERS], capture_output=True, text=True, check=True, timeout=120)
+    assert process.stdout.split() == ["4"] * 25
 
 
 def test_all_parts_have_ended_when_what_went_wrong_in_one_is_raised() -> None:
@@ -105,8 +105,8 @@ def test_all_parts_have_ended_when_what_went_wrong_in_one_is_raised() -> None:
 
 
 def test_a_thread_that_outlives_the_main_one_still_works() -> None:
-    told = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=True, timeout=120)
-    assert (told.stdout, told.stderr) == ("[0, 1, 2, 3]\n", "")
+    process = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=True, timeout=120)
+    assert (process.stdout, process.stderr) == ("[0, 1, 2, 3]\n", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
@@ -126,9 +126,9 @@ def test_crops_and_mirror_images_are_the_same_in_any_number_of_threads() -> None
     noise = torch.rand(9, 4, generator=torch.Generator().manual_seed(0))
     images = (torch.arange(9 * 80 * 96 * 3) % 251).to(torch.uint8).view(9, 80, 96, 3).permute(0, 3, 1, 2)
     boxes = crop_boxes(noise, 0.1, 1.0, 4 / 3, (80, 96))
-    found = []
+    result = []
     for threads in (1, 2, 4):
         torch.set_num_threads(threads)
-        found.append(flip(resized_crop(images, boxes, (72, 70)), noise[:, 0]))
-    assert torch.equal(found[0], found[1])
-    assert torch.equal(found[0], found[2])
+        result.append(flip(resized_crop(images, boxes, (72, 70)), noise[:, 0]))
+    assert torch.equal(result[0], result[1])
+    assert torch.equal(result[0], result[2])

@@ -10,8 +10,8 @@ from convworks.data import random
 @given(st.integers(0, 2**62), st.integers(0, 1000), st.integers(1, 500), st.integers(1, 500))
 def test_a_samples_numbers_do_not_depend_on_the_size_of_the_set(seed: int, epoch: int, n: int, m: int) -> None:
     first, second = random.noise(seed, epoch, n, 16), random.noise(seed, epoch, m, 16)
-    both = min(n, m)
-    assert np.array_equal(first[:both], second[:both])
+    common = min(n, m)
+    assert np.array_equal(first[:common], second[:common])
 
 
 def test_streams_epochs_and_seeds_differ() -> None:
@@ -27,11 +27,11 @@ def test_order_visits_every_sample_once() -> None:
 
 
 def test_numbers_are_uniform() -> None:
-    found = random.noise(1, 2, 20_000, 16)
-    assert found.min() >= 0
-    assert found.max() < 1
-    assert abs(found.mean() - 0.5) < 0.005
-    assert abs(found.var() - 1 / 12) < 0.002
+    result = random.noise(1, 2, 20_000, 16)
+    assert result.min() >= 0
+    assert result.max() < 1
+    assert abs(result.mean() - 0.5) < 0.005
+    assert abs(result.var() - 1 / 12) < 0.002
 
 
 def test_numbers_stay_the_same_from_version_to_version() -> None:

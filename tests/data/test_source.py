@@ -15,7 +15,7 @@ from convworks.errors import InputError
 
 
 def make(counts: dict[str, list[int]]) -> Source:
-    """Make a source of 2x2 images with so many samples of each class in each split."""
+    """Make a source of 2x2 images with the given number of samples per class and split."""
     splits = {}
     for name, numbers in counts.items():
         labels = np.repeat(np.arange(len(numbers)), numbers)
@@ -39,10 +39,10 @@ def test_validation_is_stratified(counts: list[int], fraction: float, seed: int,
     assert sorted(train.names + validation.names) == list(source.splits["train"].names)
     assert divided.splits["test"] is source.splits["test"]
     for label, count in enumerate(counts):
-        kept, held = (train.labels == label).sum(), (validation.labels == label).sum()
-        assert kept >= 1
+        trained, held = (train.labels == label).sum(), (validation.labels == label).sum()
+        assert trained >= 1
         assert held >= 1
-        assert kept + held == count
+        assert trained + held == count
     if limit is not None:
         assert len(validation) <= max(limit, len(counts))
     assert (

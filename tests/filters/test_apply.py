@@ -1,4 +1,4 @@
-"""The fast path computes what ops and SciPy compute, whatever the stride, padding, size and number of threads."""
+"""The fast path agrees with ops and SciPy, for any stride, padding, size and number of threads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def picture(height: int, width: int, channels: int, seed: int = 0) -> tuple[Imag
 
 
 def definition(pixels: np.ndarray, weights: np.ndarray, stride: int, padding: Padding) -> np.ndarray:
-    """Compute [h, w, c] with the operation of ops, each channel as an image of its own."""
+    """Compute [h, w, c] with the operation of ops, channel by channel."""
     images = pixels.transpose(2, 0, 1)[:, None]
     return cross_correlation.forward(images, weights[None, None], stride=stride, padding=padding)[:, 0].transpose(
         1, 2, 0
@@ -51,58 +51,58 @@ def test_the_numbers_are_those_of_the_definition(
             filter_image(image, weights, stride=stride, padding=padding)
         return
     expected = definition(pixels, weights, stride, padding)
-    found = filter_image(image, weights, stride=stride, padding=padding, signed=True, values=True, threads=threads)
-    assert found.values is not None
-    assert found.signed is not None
+    result = filter_image(image, weights, stride=stride, padding=padding, signed=True, values=True, threads=threads)
+    assert result.values is not None
+    assert result.signed is not None
     bound = 2e-6 * 255 * np.abs(weights).sum()
-    np.testing.assert_allclose(found.values, expected, rtol=0, atol=bound)
-    np.testing.assert_allclose(found.signed, expected.mean(2), rtol=0, atol=bound)
-    assert (found.height, found.width) == expected.shape[:2]
-    assert (found.minimum, found.maximum) == (found.values.min(), found.values.max())
-    assert found.mean == pytest.approx(expected.mean(), abs=bound)
+    np.testing.assert_allclose(result.values, expected, rtol=0, atol=bound)
+    np.testing.assert_allclose(result.signed, expected.mean(2), rtol=0, atol=bound)
+    assert (result.height, result.width) == expected.shape[:2]
+    assert (result.minimum, result.maximum) == (result.values.min(), result.values.max())
+    assert result.mean == pytest.approx(expected.mean(), abs=bound)
 
 
 @pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_numbers_are_those_of_scipy(name: str, channels: int) -> None:
-    """The image is wide enough to be computed in several tiles and strips."""
+    """The image is wide enough for several tiles and strips."""
     image, pixels = picture(70, 9000, channels)
-    found = filter_image(image, KERNELS[name], values=True)
-    assert found.values is not None
+    result = filter_image(image, KERNELS[name], values=True)
+    assert result.values is not None
     for channel in range(channels):
         expected = correlate(pixels[:, :, channel].astype(float), KERNELS[name], mode="constant")
-        np.testing.assert_allclose(found.values[:, :, channel], expected, rtol=0, atol=2e-3)
+        np.testing.assert_allclose(result.values[:, :, channel], expected, rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize("shape", [(101, 101), (1, 101), (101, 1), (2, 4)])
 def test_large_and_long_kernels(shape: tuple[int, int]) -> None:
     image, pixels = picture(120, 130, 3)
     weights = np.random.default_rng(2).standard_normal(shape)
-    found = filter_image(image, weights, padding="full", values=True)
-    assert found.values is not None
+    result = filter_image(image, weights, padding="full", values=True)
+    assert result.values is not None
     bound = 1e-6 * 255 * np.abs(weights).sum()
     for channel in range(3):
         expected = correlate2d(pixels[:, :, channel].astype(float), weights, mode="full")
-        np.testing.assert_allclose(found.values[:, :, channel], expected, rtol=0, atol=bound)
+        np.testing.assert_allclose(result.values[:, :, channel], expected, rtol=0, atol=bound)
 
 
 def test_pictures_are_rounded_and_clipped() -> None:
     image, pixels = picture(50, 60, 3)
-    found = filter_image(image, KERNELS["sharpen"])
-    assert found.picture is not None
+    result = filter_image(image, KERNELS["sharpen"])
+    assert result.picture is not None
     expected = definition(pixels, KERNELS["sharpen"], 1, "same").clip(0, 255)
-    np.testing.assert_array_equal(found.picture, expected.astype(np.uint8))
-    assert found.minimum < 0
-    assert found.maximum > 255
+    np.testing.assert_array_equal(result.picture, expected.astype(np.uint8))
+    assert result.minimum < 0
+    assert result.maximum > 255
     same = filter_image(image, KERNELS["identity"], padding=1, stride=1)
     np.testing.assert_array_equal(same.picture, pixels)
 
 
 def test_a_kernel_of_zeros() -> None:
-    found = filter_image(picture(9, 9, 1)[0], np.zeros((3, 3)), signed=True)
-    assert found.signed is not None
-    assert (found.minimum, found.maximum, found.mean) == (0, 0, 0)
-    assert not found.signed.any()
+    result = filter_image(picture(9, 9, 1)[0], np.zeros((3, 3)), signed=True)
+    assert result.signed is not None
+    assert (result.minimum, result.maximum, result.mean) == (0, 0, 0)
+    assert not result.signed.any()
 
 
 def test_a_padding_without_measure() -> None:

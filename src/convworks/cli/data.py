@@ -17,11 +17,11 @@ from convworks.console import counting, downloading
 from convworks.data.config import MAX_PIXELS, DataConfig
 from convworks.data.decode.floats import floats_note
 from convworks.data.decode.shape import cut_share, fit_note, frames_note
-from convworks.data.inspect.duplicates import duplicates, told_duplicates
+from convworks.data.inspect.duplicates import duplicate_lines, duplicates
 from convworks.data.inspect.remarks import lacking_lines
 from convworks.data.inspect.sheet import write_contact_sheet
 from convworks.data.inspect.survey import Survey, imbalance, survey
-from convworks.data.labels import told
+from convworks.data.labels import label_text
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.left_out import group
@@ -65,7 +65,7 @@ def run(
     if path is not None and sum(overview.totals.values()) > len(overview.damaged):
         error = failure(partial(write_contact_sheet, source, path, overview.decoding))
         values |= {"sheet": str(path)} if error is None else {}
-    lines = [*_notes(overview, data), *told_duplicates(shared)]
+    lines = [*_notes(overview, data), *duplicate_lines(shared)]
     described = _text(overview, values, text, lines, limit)
     return Answer(values=values, text=described, status=1 if overview.damaged else 0, error=error)
 
@@ -93,7 +93,7 @@ def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | N
         "stored": list(variations.kept.size),
         "size": list(variations.size),
         "augment": to_json(config.augment),
-        "samples": [{"name": split.names[at], "class": told(split.labels, at, source.classes)} for at in chosen],
+        "samples": [{"name": split.names[at], "class": label_text(split.labels, at, source.classes)} for at in chosen],
         "epochs": EPOCHS,
         "sheet": str(path),
     }

@@ -18,7 +18,7 @@ from convworks.data.cache.memory import processors
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.floats import float_range
 from convworks.errors import InputError, visible
-from convworks.filters.files import Job, Places, filter_file, places_of
+from convworks.filters.files import Job, OutputPaths, filter_file, output_paths
 from convworks.ops.kernels import KERNELS, SHOWS, Kernel, parse_kernel, total
 from convworks.ops.shape import Padding, resolve_padding
 from convworks.outputs import Protected, numbers
@@ -86,11 +86,11 @@ def run(
     return Answer(values=answers, text=_text(answers, paths, chosen), status=1 if broken else 0)
 
 
-def _outputs(folder: Path, names: Sequence[str], files: Sequence[Path], kernel: Kernel) -> list[Places]:
-    return [places_of(folder / name, file, kernel) for name, file in zip(names, files, strict=True)]
+def _outputs(folder: Path, names: Sequence[str], files: Sequence[Path], kernel: Kernel) -> list[OutputPaths]:
+    return [output_paths(folder / name, file, kernel) for name, file in zip(names, files, strict=True)]
 
 
-def _paths(outputs: Sequence[Places]) -> list[Path]:
+def _paths(outputs: Sequence[OutputPaths]) -> list[Path]:
     return [path for output in outputs for path in vars(output).values()]
 
 

@@ -1,4 +1,4 @@
-"""From the images of a split to the batches of an epoch."""
+"""The augmented batches of an epoch."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from convworks.data.config import AugmentConfig, Corruption
 from convworks.data.decode.images import Images, ahead, fetchers, take
 from convworks.data.parts import in_parts
 
-LARGE = 1 << 23  # values from which on threads of our own are faster than PyTorch's
+LARGE = 1 << 23  # values above which our own threads are faster than PyTorch's
 
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """The images of a split, on the device where they are used if they are decoded, and what is asked about each.
+    """The images of a split, decoded ones on the device where they are used, and the target of each.
 
-    A target is a class, for each class whether it is shown, or a value; without targets it is the image itself.
+    A target is a class, a boolean for each class, or a value; if `targets` is None, it is the image itself.
     """
 
     images: Images
@@ -39,16 +39,16 @@ class Samples:
 
 
 def steps_per_epoch(n: int, batch_size: int) -> int:
-    """Count the batches of an epoch: every sample is in exactly one, and their sizes differ by at most one."""
+    """Return the number of batches of an epoch: each sample is in exactly one, and sizes differ by at most one."""
     return max(1, math.ceil(n / batch_size))
 
 
 class Batch(NamedTuple):
-    """Augmented images with their targets; mixed ones hold `share` of theirs, and 1 - share of that in `others`.
+    """Augmented images with their targets; mixed images have weight `share` for these, and 1 - share for `others`.
 
-    Where images have any number of labels, these are 1 for each class that an image shows, else 0; where the image
-    itself is asked for, they are the augmented images, and `images` these or what corruption made of them. `size` is
-    the number of samples of the step, of which these may be a part.
+    With label sets, targets are 1 for each class that an image shows, else 0; if the target is the image itself, they
+    are the augmented images, and `images` may be corrupted versions of these. `size` is the number of samples of the
+    step, of which this batch may be a part.
     """
 
     images: UInt8[Tensor, "b c h w"]
@@ -59,7 +59,7 @@ class Batch(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Which part of every batch is wanted: number `number` (from 0) `of` so many."""
+    """Part `number` (from 0) `of` the parts of every batch."""
 
     number: int = 0
     of: int = 1
@@ -84,14 +84,13 @@ def batches(
 ) -> Iterator[Batch]:
     """Yield the augmented batches of an epoch from batch `start` on, or a part of each.
 
-    So many `workers` (threads) fetch images ahead; by default none from memory, one from the cache, one a processor
-    where files are decoded. They change nothing but the time. `size` (height, width) is what the network reads, where
-    images are kept in another. Where the images themselves are asked for, `corruption` is what is done to those that
-    are read.
+    `workers` threads prefetch images: by default none from memory, one from the cache, one per processor if files are
+    decoded; they affect only the time. `size` (height, width) is the network's input, if images are stored in another
+    size. `corruption` is applied to the input if the targets are the images themselves.
 
-    The order is a function of (seed, epoch), augmentation and corruption of (seed, epoch, sample index), the mixing of
-    (seed, epoch, batch): the parts together are the whole batch, however many there are. A balanced epoch, in which
-    samples come repeatedly, augments by the place in the order instead of the sample.
+    The order is a function of (seed, epoch), augmentation and corruption of (seed, epoch, sample index), mixing of
+    (seed, epoch, batch): any number of parts together make the same batch. A balanced epoch, in which samples are
+    repeated, augments by the position in the order instead of the sample index.
     """
     n = len(samples)
     order = random.balanced_order(seed, epoch, _classes(samples)) if balanced else random.order(seed, epoch, n)
@@ -100,63 +99,64 @@ def batches(
     def plans() -> Iterator[_Plan]:
         for number, whole in enumerate(np.array_split(np.arange(n), steps_per_epoch(n, batch_size))):
             if number >= start:
-                places, mixture = np.array_split(whole, part.of)[part.number], draw_mixture(config, seed, epoch, number)
-                # Each image is mixed with the one as far from the end of the batch as it is from the beginning.
-                others = None if mixture is None or part.of == 1 else whole[0] + whole[-1] - places
-                yield _Plan(len(whole), places, mixture, others)
+                positions = np.array_split(whole, part.of)[part.number]
+                mixture = draw_mixture(config, seed, epoch, number)
+                # Each image is mixed with its mirror position in the batch.
+                others = None if mixture is None or part.of == 1 else whole[0] + whole[-1] - positions
+                yield _Plan(len(whole), positions, mixture, others)
 
     def fetch(plan: _Plan) -> tuple[_Plan, list[Tensor]]:
-        wanted = (plan.places, plan.others)
-        return plan, [take(samples.images, order[places]) for places in wanted if places is not None]
+        groups = (plan.positions, plan.others)
+        return plan, [take(samples.images, order[positions]) for positions in groups if positions is not None]
 
-    def varied(images: Tensor, places: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        """Return the augmented images, and the targets, of these places of the order."""
+    def augmented(images: Tensor, positions: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        """Return the augmented images, and the targets, at these positions of the order."""
         if noise is not None:
-            rows = noise[places if balanced else order[places]]
+            rows = noise[positions if balanced else order[positions]]
             images = augment(images, torch.from_numpy(rows).to(images.device), config, size)
         if samples.targets is None:
             return images, None
-        return images, for_loss(samples.targets[torch.from_numpy(order[places]).to(samples.targets.device)])
+        return images, for_loss(samples.targets[torch.from_numpy(order[positions]).to(samples.targets.device)])
 
-    def finished(images: Tensor, targets: Tensor | None, plan: _Plan, others: Tensor | None, share: float) -> Batch:
-        """Return a batch: corrupted, and with the images themselves as targets where there are no others."""
-        read = images if corruption is None else corrupt(images, corruption, key, order[plan.places].tolist())
-        if targets is None:  # mixed ones too are what is to come back
-            return Batch(read, images, plan.size)
-        return Batch(read, targets, plan.size, others, share)
+    def assembled(images: Tensor, targets: Tensor | None, plan: _Plan, others: Tensor | None, share: float) -> Batch:
+        """Return a batch: corrupted if configured, and with the images as targets if there are no others."""
+        inputs = images if corruption is None else corrupt(images, corruption, key, order[plan.positions].tolist())
+        if targets is None:  # mixed images are their own targets too
+            return Batch(inputs, images, plan.size)
+        return Batch(inputs, targets, plan.size, others, share)
 
     key = training_key(seed, epoch)
     if workers is None:
         workers = fetchers(samples.images)
-    for plan, found in ahead(fetch, plans(), workers):
-        images, targets = varied(found[0], plan.places)
+    for plan, fetched in ahead(fetch, plans(), workers):
+        images, targets = augmented(fetched[0], plan.positions)
         if plan.mixture is None:
-            yield finished(images, targets, plan, None, 1.0)
+            yield assembled(images, targets, plan, None, 1.0)
             continue
         if plan.others is None:
             others, other_targets = images.flip(0), None if targets is None else targets.flip(0)
         else:
-            others, other_targets = varied(found[1], plan.others)
+            others, other_targets = augmented(fetched[1], plan.others)
         images, share = mix(images, others, plan.mixture)
-        yield finished(images, targets, plan, other_targets, share)
+        yield assembled(images, targets, plan, other_targets, share)
 
 
 def for_loss(targets: Tensor) -> Tensor:
-    """Return targets as a loss reads them: whether classes are shown as 0 and 1."""
+    """Return targets as losses require them: booleans as 0.0 and 1.0."""
     return targets.float() if targets.dtype == torch.bool else targets
 
 
 def _classes(samples: Samples) -> Int64[np.ndarray, " n"]:
-    """Return the classes of samples, which are drawn equally often."""
+    """Return the class of each sample, for a balanced order."""
     assert samples.targets is not None
     return samples.targets.cpu().numpy()
 
 
 class _Plan(NamedTuple):
-    """A batch of `size` samples: which places of the order are wanted, how they are mixed, and with which others."""
+    """A batch of `size` samples: positions in the order, their mixture, and the positions of the other images."""
 
     size: int
-    places: np.ndarray
+    positions: np.ndarray
     mixture: Mixture | None
     others: np.ndarray | None
 
@@ -164,21 +164,21 @@ class _Plan(NamedTuple):
 def normalise(
     images: UInt8[Tensor, "b c h w"], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Float[Tensor, "b c h w"]:
-    """Return float32 images with the given mean and standard deviation (of pixels in 0..1) taken out."""
+    """Normalise images to float32 by the mean and standard deviation of each channel (of pixels in 0..1)."""
     b, c, h, w = images.shape
     scale = torch.tensor([1 / (255 * s) for s in std], device=images.device).repeat(w)
     offset = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=images.device).repeat(w)
-    # Rows of all channels in channels_last order, and in place: several times as fast as by channels.
+    # Rows of all channels in channels_last order, in place: several times as fast as channel by channel.
     rows = images.permute(0, 2, 3, 1).reshape(b, h, w * c)
     if images.device.type != "cpu" or rows.numel() < LARGE:
         values = rows.float()
         return torch.addcmul(offset, values, scale, out=values).view(b, h, w, c).permute(0, 3, 1, 2)
-    # By NumPy, which asks for large pages where memory is new, and so that no thread meets a tensor of a mode
-    # (inference_mode) in which it is not itself.
+    # NumPy requests large pages for new memory; and threads must not use a tensor of inference_mode, which they are
+    # not in themselves.
     out = np.empty(rows.shape, np.float32)
 
     def fill(first: int, end: int) -> None:
-        for sample in range(first, end):  # what is worked on stays in the processor's cache
+        for sample in range(first, end):  # the working set stays in the CPU cache
             part = torch.from_numpy(out[sample])
             torch.addcmul(offset, part.copy_(rows[sample]), scale, out=part)
 

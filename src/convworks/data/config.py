@@ -1,4 +1,4 @@
-"""Where images come from, and how they are varied in training."""
+"""Configuration of data: sources, decoding, splits and augmentation."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field, FiniteFloat, PositiveFloat, Positive
 from convworks.config import Config
 
 Fit = Literal["crop", "squash", "letterbox", "pad"]
-Side = Annotated[int, Field(ge=1, le=2**16)]  # pixels: no format of images has more
+Side = Annotated[int, Field(ge=1, le=2**16)]  # pixels: the maximum of any image format
 Channels = Annotated[int, Field(ge=1, le=2**12)]
-#: A small file may claim any number of pixels; so many are a quarter of a gigabyte in colour.
+#: A small file may declare any number of pixels; this many take a quarter of a gigabyte in colour.
 MAX_PIXELS = 89_478_485
 
 
@@ -25,25 +25,25 @@ FloatRange = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_rising)]
 
 
 class Decoding(Config):
-    """How files are decoded: one rule for all files of a source, and for those that are predicted later.
+    """How files are decoded: one rule for all files of a source, and for later predictions.
 
-    Images of more than `max_pixels` are refused. Where pixels are floating-point numbers, `float_range` are those of
-    black and white; images with others are refused.
+    Images of more than `max_pixels` are refused. `float_range` are the values of black and white for floating-point
+    pixels; images with values outside it are refused.
     """
 
     max_pixels: PositiveInt = MAX_PIXELS
     float_range: FloatRange = (0.0, 1.0)
 
 
-#: What holds where nobody says otherwise.
+#: The default.
 DECODING = Decoding()
 
 
 class Fold(Config):
-    """Which of `of` equal parts of all labelled images is the validation set of a run in a cross-validation.
+    """A cross-validation fold: part `number` of `of` equal parts of the images is the validation set.
 
-    `stratified` gives every part the same share of each class; `group_by` names a column of a CSV source, whose rows
-    of one value stay together.
+    `stratified` gives every part the same fraction of each class; `group_by` names a column of a CSV source, whose rows
+    with equal values stay together.
     """
 
     number: PositiveInt
@@ -59,21 +59,21 @@ class Fold(Config):
 
 
 class Gaussian(Config):
-    """Normal noise added to every value, of this standard deviation, where black is 0 and white 1; cut off at both."""
+    """Gaussian noise with standard deviation `deviation`, where black is 0 and white 1, clipped to that range."""
 
     kind: Literal["gaussian"] = "gaussian"
     deviation: Annotated[float, Field(gt=0, le=1)]
 
 
 class Masking(Config):
-    """A share of the pixels, chosen at random, becomes black (Vincent et al. 2010, section 3.3)."""
+    """Set a random fraction `rate` of the pixels to black (Vincent et al. 2010, section 3.3)."""
 
     kind: Literal["masking"] = "masking"
     rate: Annotated[float, Field(gt=0, le=1)]
 
 
 class SaltAndPepper(Config):
-    """A share of the pixels, chosen at random, becomes black or white, by a fair coin (the same section)."""
+    """Set a random fraction `rate` of the pixels to black or white with equal probability (same section)."""
 
     kind: Literal["salt_and_pepper"] = "salt_and_pepper"
     rate: Annotated[float, Field(gt=0, le=1)]
@@ -85,19 +85,18 @@ Corruption = Gaussian | Masking | SaltAndPepper
 class DataConfig(Config):
     """A source, and the images that the network gets from it.
 
-    `size` (height, width) and `channels` are those of the images themselves where None. `stored` is the size in which
-    training images are kept, where augmentation cuts the network's input out of them. `mean` and `std` (in 0..1, one
-    number a channel) are measured on the training images where None. `validation` is the fraction split off the
-    training set, at most `validation_limit` images, where the source has no validation set of its own; with
-    `validation_seed` (the run's seed where None) runs of different seeds are validated on the same images. `fold`
-    divides train and validation together as a cross-validation does, instead. Files are decoded `once`, into memory or
-    a mapped file, or `always` when they are wanted (as they are where neither has room); `workers` threads then read
-    batches of training ahead, by default one a processor, and `mean` and `std` are measured on some 10,000 images. Up
-    to a share of `skip_damaged` of all files may be damaged: they are left out before anything else is done; with None
-    any is refused. `corruption` is what a denoising autoencoder reads in the place of the images that it is to give
-    back: another in each epoch of training, always the same on validation and test. Images of more than `max_pixels`
-    are refused. `float_range` are black and white where pixels are floating-point numbers; where None, 0 and 1 if no
-    image of a sample has greater ones, else 0 and 255.
+    `size` (height, width) and `channels` default to those of the images. `stored` is the size in which training images
+    are stored, if augmentation crops the network's input from them. `mean` and `std` (in 0..1, one number per channel)
+    are measured on the training images if None. `validation` is the fraction split off the training set, at most
+    `validation_limit` images, if the source has no validation split; with `validation_seed` (default: the run's seed)
+    runs of different seeds are validated on the same images. `fold` instead divides train and validation together, as
+    in cross-validation. Files are decoded `once`, into memory or a mapped file, or `always`, on demand (also if neither
+    has room); `workers` threads then prefetch training batches, by default one per processor, and `mean` and `std` are
+    measured on about 10,000 images. Up to a fraction `skip_damaged` of all files may be damaged: they are left out
+    first; with None any damaged file is refused. `corruption` is applied to the input of a denoising autoencoder, whose
+    targets are the original images: different in each epoch of training, fixed on validation and test. Images of more
+    than `max_pixels` are refused. `float_range` are the values of black and white for floating-point pixels; by default
+    0 and 1 if no image of a sample has greater values, else 0 and 255.
     """
 
     source: str
@@ -123,7 +122,7 @@ class AffineConfig(Config):
     """Ranges of random planar distortions (LeCun et al. 1998, section III.A), each drawn uniformly from +-range.
 
     `translate` is in fractions of the image, `rotate` in degrees, `scale` and `squeeze` are relative (squeeze
-    compresses one axis and elongates the other), `shear` is horizontal, in units of the height.
+    compresses one axis and stretches the other), `shear` is horizontal, in units of the height.
     """
 
     translate: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -134,10 +133,10 @@ class AffineConfig(Config):
 
 
 class ElasticConfig(Config):
-    """Elastic distortion (Simard et al. 2003, section 2): every pixel is moved by noise in +-1, smoothed by a Gaussian.
+    """Elastic distortion (Simard et al. 2003, section 2): displacement by noise in +-1, smoothed by a Gaussian.
 
-    `alpha` multiplies it and `sigma` is the Gaussian's standard deviation, both in pixels; the defaults are the
-    paper's, for digits of 29x29.
+    `alpha` scales the displacement and `sigma` is the standard deviation of the Gaussian, both in pixels; the defaults
+    are the paper's, for digits of 29x29.
     """
 
     alpha: Annotated[float, Field(gt=0, le=1000)] = 34.0
@@ -145,7 +144,7 @@ class ElasticConfig(Config):
 
 
 class JitterConfig(Config):
-    """Ranges of changes of colour, each drawn uniformly from +-range, applied in this order.
+    """Ranges of colour changes, each drawn uniformly from +-range, applied in this order.
 
     The first three are factors around 1; `hue` is in whole turns.
     """
@@ -157,25 +156,24 @@ class JitterConfig(Config):
 
 
 class RandAugmentConfig(Config):
-    """RandAugment (Cubuk et al. 2020): so many `operations` to each image, of a `magnitude` from 0 to 10."""
+    """RandAugment (Cubuk et al. 2020): `operations` per image, with a `magnitude` from 0 to 10."""
 
     operations: Annotated[int, Field(ge=1, le=8)] = 2
     magnitude: Annotated[float, Field(ge=0, le=10)] = 9.0
 
 
 class AugmentConfig(Config):
-    """What is done to training images: shift by up to so many pixels, mirror, cut a part, distort, colour, mix.
+    """Augmentation of training images: shift by up to `shift` pixels, flip, crop, distort, colour, mix.
 
-    `border` says what a shift brings in. `flip` alternating mirrors what was not mirrored in the epoch before (Jordan
-    2024). `crop` is the smallest share of the area that a random crop keeps (Szegedy et al. 2014), `crop_largest` the
-    greatest, and `crop_ratio` the greatest ratio of its sides; the crop is resized to what the network reads. Without,
-    and where images are kept larger (data.stored), a part of the network's size is cut out at random, as in AlexNet.
-    `lighting` is the standard deviation of the multiples of ImageNet's principal colours that are added (Krizhevsky et
-    al. 2012, 0.1). `cutout` is the side of a square that is blanked (DeVries and Taylor 2017), in pixels. `mixup`
-    (Zhang et al. 2018) and `cutmix` (Yun et al. 2019) are the alpha of the Beta distribution that the share of the
-    first image is drawn from, once a batch; with both, each batch takes one of them, by chance. `interpolation` is what
-    `affine` and `elastic` read between pixels with: bilinear smooths a little, bicubic keeps edges as sharp as they are
-    in the images that are predicted later. docs/augmentation.md shows each.
+    `border` is the fill of a shift. `flip` alternating mirrors the images not mirrored in the previous epoch (Jordan
+    2024). `crop` is the smallest fraction of the area that a random crop keeps (Szegedy et al. 2014), `crop_largest`
+    the greatest, and `crop_ratio` the greatest ratio of its sides; the crop is resized to the network's input. Without
+    it, larger stored images (data.stored) are cropped to the network's input at a random position, as in AlexNet.
+    `lighting` is the standard deviation of the added multiples of ImageNet's principal colours (Krizhevsky et al. 2012,
+    0.1). `cutout` is the side of a blanked square (DeVries and Taylor 2017), in pixels. `mixup` (Zhang et al. 2018) and
+    `cutmix` (Yun et al. 2019) are the alpha of the Beta distribution of the first image's weight, drawn once per batch;
+    with both, each batch uses one of them at random. `interpolation` is that of `affine` and `elastic`: bilinear
+    smooths slightly, bicubic keeps edges as sharp as they are at prediction. docs/augmentation.md shows each.
     """
 
     shift: Annotated[int, Field(ge=0)] = 0

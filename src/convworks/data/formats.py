@@ -1,9 +1,9 @@
-"""Which image files are read, by the endings of their names."""
+"""Supported image files, by the suffix of their names."""
 
 from __future__ import annotations
 
 NUMPY = ".npy"
-#: What Pillow calls the format behind each ending.
+#: Pillow's name of the format of each suffix.
 FORMATS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jfif"), "JPEG"),
     ".png": "PNG",

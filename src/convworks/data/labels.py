@@ -1,4 +1,4 @@
-"""What images show: one class each (a number, -1 for none), or any number of them (a row of a matrix)."""
+"""Labels of images: one class each (a number, -1 for none), or any number of classes (a row of a matrix)."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-#: A class an image, or for each image which of k classes it shows.
+#: One class per image, a boolean for each of k classes, or a target value.
 Labels = Int64[np.ndarray, " n"] | Bool[np.ndarray, "n k"] | Float32[np.ndarray, "n *target"]
-#: The same by names.
+#: The name of one class, or those of several.
 Names = str | tuple[str, ...]
-#: Stands between the names of the classes of one image.
+#: Separates the names of several classes of an image.
 SEPARATOR = ";"
 
 T = TypeVar("T")
 
 
 def nfc(name: str) -> str:
-    """Return a name as it is compared: systems write the same letters as different code points (é, or e and ´)."""
+    """Normalise a name for comparison: systems encode the same letters differently (é, or e and ´)."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def finder(names: Iterable[str]) -> Callable[[str], int | None]:
-    """Return a function from a name to its place among `names`, where there is one with the same letters."""
-    places = {name: place for place, name in enumerate(names)}
-    letters = {nfc(name): place for name, place in places.items()}
-    return lambda name: places.get(name, letters.get(nfc(name)))
+    """Return a function from a name to its index in `names`, up to Unicode normalisation, or None."""
+    indices = {name: index for index, name in enumerate(names)}
+    normalised = {nfc(name): index for name, index in indices.items()}
+    return lambda name: indices.get(name, normalised.get(nfc(name)))
 
 
 def has_label_sets(labels: Labels) -> bool:
-    """Say whether an image may show several classes, or none."""
+    """Return whether each image has a set of labels instead of exactly one."""
     return labels.dtype == bool
 
 
@@ -44,48 +44,48 @@ def count(labels: Labels, classes: int) -> Int64[np.ndarray, " k"]:
 
 
 def present(labels: Labels) -> Int64[np.ndarray, " m"]:
-    """Return the classes that any image shows, in their order (-1: no class)."""
+    """Return the classes that occur, sorted (-1: no class)."""
     return np.flatnonzero(labels.any(0)) if has_label_sets(labels) else np.unique(labels)
 
 
 def members(labels: Labels, label: int) -> Int64[np.ndarray, " m"]:
-    """Return the places of the images of a class."""
+    """Return the indices of the images of a class."""
     return np.flatnonzero(labels[:, label] if has_label_sets(labels) else labels == label)
 
 
-def told(labels: Labels, index: int, classes: Sequence[str]) -> str:
-    """Return what an image shows as text: a class, or several as `cat;dog`."""
+def label_text(labels: Labels, index: int, classes: Sequence[str]) -> str:
+    """Return the label of an image as text: a class, or several as `cat;dog`."""
     if has_label_sets(labels):
         return SEPARATOR.join(classes[label] for label in np.flatnonzero(labels[index]).tolist())
     return classes[int(labels[index])]
 
 
-def cut(text: str) -> tuple[str, ...]:
-    """Return the names in a text such as `cat; dog`; none in an empty one."""
+def split_names(text: str) -> tuple[str, ...]:
+    """Split a text such as `cat; dog` into names; an empty text has none."""
     return tuple(part for part in map(str.strip, text.split(SEPARATOR)) if part)
 
 
-def unite(labels: Labels, numbers: Sequence[int]) -> Int64[np.ndarray, " n"] | Bool[np.ndarray, "n m"]:
-    """Return labels by other numbers: numbers[old] is the new one, which several old ones may share."""
+def renumber(labels: Labels, numbers: Sequence[int]) -> Int64[np.ndarray, " n"] | Bool[np.ndarray, "n m"]:
+    """Renumber labels: numbers[old] is the new number, which several old ones may share."""
     if not has_label_sets(labels):
         return np.where(labels < 0, labels, np.asarray(numbers, dtype=np.int64)[labels])
-    united = np.zeros((len(labels), max(numbers) + 1), dtype=bool)
+    renumbered = np.zeros((len(labels), max(numbers) + 1), dtype=bool)
     for old, new in enumerate(numbers):
-        united[:, new] |= labels[:, old]
-    return united
+        renumbered[:, new] |= labels[:, old]
+    return renumbered
 
 
-def all_names(found: Iterable[Names]) -> set[str]:
-    """Return the classes that any image shows, by name."""
-    return {each for names in found for each in ([names] if isinstance(names, str) else names)}
+def all_names(labels: Iterable[Names]) -> set[str]:
+    """Return the names of all classes that occur."""
+    return {name for names in labels for name in ([names] if isinstance(names, str) else names)}
 
 
-def number(found: Sequence[int | Sequence[int]], classes: int) -> Labels:
-    """Return labels from a class an image, or from the classes of each."""
-    if not found or isinstance(found[0], int):
-        return np.array(found, dtype=np.int64)
-    labels = np.zeros((len(found), classes), dtype=bool)
-    for row, each in zip(labels, found, strict=True):
-        assert not isinstance(each, int)
-        row[list(each)] = True
+def number(numbers: Sequence[int | Sequence[int]], classes: int) -> Labels:
+    """Return labels as an array, from one class number per image, or several."""
+    if not numbers or isinstance(numbers[0], int):
+        return np.array(numbers, dtype=np.int64)
+    labels = np.zeros((len(numbers), classes), dtype=bool)
+    for row, label_set in zip(labels, numbers, strict=True):
+        assert not isinstance(label_set, int)
+        row[list(label_set)] = True
     return labels

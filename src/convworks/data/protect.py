@@ -1,40 +1,40 @@
-"""What a source is read from, in which and over which nothing is written."""
+"""The files and folders of a source, which are protected from writing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from convworks.data.place import container
+from convworks.data.location import container
 from convworks.data.source import Source
 from convworks.outputs import Protected
 
 
 def protect(source: Source) -> Protected:
-    """Return the folders of a source, links to others included, and its files.
+    """Return the folders of a source, including linked ones, and its files.
 
-    Where a table or an index names the files, the folder that it lies in is one where people work, and so is the
-    working directory: of these, the files alone are protected.
+    The folder of a table or an index, and the working directory, may be working folders: there, only the files are
+    protected.
     """
     if source.path is None:
         return Protected(files=(_Files(source),))
-    folders = {source.path.parent / holder for holder in _holders(source)}
+    folders = {source.path.parent / path for path in _folders(source)}
     if source.path.is_dir():
-        folders = {source.path, *(source.path / holder for holder in _holders(source))}
+        folders = {source.path, *(source.path / path for path in _folders(source))}
     else:
-        desks = [source.path.parent.resolve(), Path.cwd()]
-        folders = {each for each in folders if not any(desk.is_relative_to(each.resolve()) for desk in desks)}
+        working = [source.path.parent.resolve(), Path.cwd()]
+        folders = {folder for folder in folders if not any(path.is_relative_to(folder.resolve()) for path in working)}
     return Protected(folders=tuple(sorted(folders)), files=(_Files(source),))
 
 
-def _holders(source: Source) -> set[str]:
-    """Return the folders that the names of files begin with."""
+def _folders(source: Source) -> set[str]:
+    """Return the folders in the names of the samples."""
     splits = [split for split in source.splits.values() if split.files and isinstance(split.files[0], Path)]
     return {name.rpartition("/")[0] for split in splits for name in split.names}
 
 
 class _Files:
-    """The files of a source, gone through one by one where somebody asks for them."""
+    """The files of a source, listed lazily."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -45,7 +45,7 @@ class _Files:
         last: Path | str | None = None
         for split in self.source.splits.values():
             for file in split.files or ():
-                holder = container(file)
-                if holder != last and isinstance(holder, Path):
-                    yield holder
-                last = holder
+                path = container(file)
+                if path != last and isinstance(path, Path):
+                    yield path
+                last = path

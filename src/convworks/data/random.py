@@ -1,13 +1,13 @@
-"""Random numbers as a function of (seed, epoch, sample index), whatever the workers, ranks and resumes."""
+"""Random numbers as a function of (seed, epoch, sample index), independent of workers, ranks and resumes."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
-# One stream of numbers for each purpose, so that a new purpose does not shift the numbers of another.
+# One stream of numbers per purpose, so that a new purpose does not change the numbers of another.
 ORDER, AUGMENT, SPLIT, STEP, MIX, CORRUPT, CORRUPT_FIXED = range(7)
-BLOCK = 16  # augmentation's numbers a sample that are drawn together
+BLOCK = 16  # numbers per sample drawn together for augmentation
 
 
 def generator(seed: int, stream: int, *counters: int) -> np.random.Generator:
@@ -21,23 +21,23 @@ def order(seed: int, epoch: int, n: int) -> Int64[np.ndarray, "n"]:
 
 
 def balanced_order(seed: int, epoch: int, labels: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
-    """Return an epoch of n draws in which every class comes equally often, up to one; rare samples come repeatedly."""
-    draw = generator(seed, ORDER, epoch)
-    classes = draw.permutation(np.unique(labels))  # who gets one more is up to chance
-    found = []
-    for at, label in enumerate(classes):
+    """Return the order of a class-balanced epoch: class counts differ by at most one, and rare samples are repeated."""
+    rng = generator(seed, ORDER, epoch)
+    classes = rng.permutation(np.unique(labels))  # chance decides which classes get one more
+    chosen = []
+    for index, label in enumerate(classes):
         members = np.flatnonzero(labels == label)
-        wanted = len(labels) // len(classes) + (at < len(labels) % len(classes))
-        rounds = -(-wanted // len(members))
-        found.append(np.concatenate([draw.permutation(members) for _ in range(rounds)])[:wanted])
-    order: np.ndarray = draw.permutation(np.concatenate(found))
+        quota = len(labels) // len(classes) + (index < len(labels) % len(classes))
+        rounds = -(-quota // len(members))
+        chosen.append(np.concatenate([rng.permutation(members) for _ in range(rounds)])[:quota])
+    order: np.ndarray = rng.permutation(np.concatenate(chosen))
     return order
 
 
 def noise(seed: int, epoch: int, n: int, draws: int) -> Float32[np.ndarray, "n draws"]:
     """Return `draws` uniform numbers in [0, 1) for each sample; row i depends on (seed, epoch, i) only.
 
-    They come in blocks of 16, each from a stream of its own: more of them leave the first ones as they are.
+    They are drawn in blocks of 16, each from its own stream: more numbers do not change the first ones.
     """
     blocks = [
         generator(seed, AUGMENT, epoch, *([first // BLOCK] if first else [])).random(
@@ -49,5 +49,5 @@ def noise(seed: int, epoch: int, n: int, draws: int) -> Float32[np.ndarray, "n d
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
-    """Return the seed of everything that a training step itself draws (dropout), in one of several processes."""
+    """Return the seed of the random numbers of a training step (dropout) in one process."""
     return int(generator(seed, STEP, step, *([rank] if rank else [])).integers(2**63))

@@ -1,4 +1,4 @@
-"""Sources: where images and labels come from, before any decoding."""
+"""Sources: where images and labels come from, before decoding."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
 from convworks.data.labels import Labels, count, has_label_sets, present
-from convworks.data.place import Place
+from convworks.data.location import Location
 from convworks.data.sources.split_names import ALL, TRAIN, VALIDATION
-from convworks.data.split.stratify import choose_share
+from convworks.data.split.stratify import choose_stratified
 from convworks.errors import InputError, nearest
 
 Report = Callable[[str, int, int], None]  # what is being worked on, done, total (bytes)
 
 
 def with_validation(source: Source, *, fraction: float, seed: int, limit: int | None) -> Source:
-    """Split `fraction` of train (or of all), at most `limit` images, off as validation; no-op if there is one.
+    """Split `fraction` of train (or of all), at most `limit` images, off as validation; no-op if it exists.
 
-    The choice is made class by class and depends on the seed and the samples' names alone. Every class
-    keeps at least one sample on both sides, even where `limit` is smaller than the number of classes;
-    where samples have several classes each, as far as that can be.
+    The choice is stratified by class and depends on the seed and the sample names alone. Every class keeps at least one
+    sample on both sides, even if `limit` is smaller than the number of classes; with label sets, as far as possible.
     """
     check_classes(source)
     if "validation" in source.splits:
@@ -34,23 +33,25 @@ def with_validation(source: Source, *, fraction: float, seed: int, limit: int | 
     if limit is not None and limit < 1:
         raise InputError("validation limit", f"must be at least 1, not {limit}", "leave it out for no limit")
     counts = count(train.labels, len(source.classes))
-    for name, found in zip(source.classes, counts, strict=True):
-        if found < 2:
-            reason = f"class {name!r} has only {found} image in train, so none can go to validation"
+    for name, images in zip(source.classes, counts, strict=True):
+        if images < 2:
+            reason = f"class {name!r} has only {images} image in train, so none can go to validation"
             raise InputError(source.where, reason, f"add images to {name!r}, or remove the class")
-    chosen = choose_share(train.labels, train.names, len(source.classes), fraction=fraction, limit=limit, seed=seed)
+    chosen = choose_stratified(
+        train.labels, train.names, len(source.classes), fraction=fraction, limit=limit, seed=seed
+    )
     return split_off(source, train, chosen)
 
 
 def split_off(source: Source, split: Split, validated: Bool[np.ndarray, " n"]) -> Source:
-    """Return a source with a split divided into validation and train, in the place of those that it has."""
+    """Return a source with a split divided into train and validation, replacing existing ones."""
     splits = {TRAIN: split.select(np.flatnonzero(~validated)), VALIDATION: split.select(np.flatnonzero(validated))}
     others = {name: part for name, part in source.splits.items() if name not in (ALL, *splits)}
     return replace(source, splits={**splits, **others})
 
 
 def require_train(source: Source) -> Split:
-    """Return the images of a labelled source to train on: train, or all; an InputError says what is missing."""
+    """Return the images of a labelled source to train on: train, or all; raises InputError if there are none."""
     if not source.classes:
         raise InputError(
             source.where,
@@ -61,7 +62,7 @@ def require_train(source: Source) -> Split:
 
 
 def training_split(source: Source) -> Split:
-    """Return the images to train on, labelled or not: train, or all where nothing divides them."""
+    """Return the images to train on, labelled or not: train, or all of an undivided source."""
     for name in (TRAIN, ALL):
         if name in source.splits:
             return source.splits[name]
@@ -69,7 +70,7 @@ def training_split(source: Source) -> Split:
 
 
 def check_classes(source: Source) -> None:
-    """Refuse to train on fewer than two classes, and classes of other splits that are unknown to train."""
+    """Refuse training splits with fewer than two classes, and classes of other splits that train lacks."""
     if not source.classes or not {TRAIN, ALL} & source.splits.keys():
         return
     shown = {name: set(present(split.labels).tolist()) for name, split in source.splits.items()}
@@ -87,7 +88,7 @@ def check_classes(source: Source) -> None:
 
 
 def lacking_classes(source: Source) -> dict[str, list[str]]:
-    """Return, for each split beside train that has no image of some class of train, the names of these classes."""
+    """Map each split that has no image of some training class to the names of these classes."""
     if not source.classes or TRAIN not in source.splits:
         return {}
     trained = set(present(source.splits[TRAIN].labels).tolist())
@@ -102,15 +103,15 @@ def number_names(split: str, count: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """One split of a source, undecoded: labels (data/labels.py), names, and either an array or files."""
+    """A split of a source, before decoding: labels (data/labels.py), names, and either an array or files."""
 
     labels: Labels
     names: tuple[str, ...]
     arrays: UInt8[np.ndarray, "n h w c"] | None = None
-    files: tuple[Place, ...] | None = None
+    files: tuple[Location, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Check that exactly one of arrays and files is there, with one entry a label."""
+        """Check that exactly one of arrays and files is set, with one entry per label."""
         images = self.arrays if self.files is None else self.files
         if images is None or (self.arrays is not None and self.files is not None):
             raise ValueError("a split has either arrays or files")
@@ -133,10 +134,10 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A data set: classes and splits out of "train", "validation" and "test", or "all" alone where nothing divides it.
+    """A data set: classes, and splits named "train", "validation" and "test", or only "all" if it is undivided.
 
-    Images without classes have `classes == ()` and labels -1. `path` is None for what is not on a disk: that has an
-    `address`, or neither. `left_out` is what lies there and belongs to no split, each name with the reason.
+    Images without classes have `classes == ()` and labels -1. `path` is None for a source that is not on disk, which
+    may have an `address` (URL). `left_out` maps the names of files that belong to no split to the reason.
     """
 
     name: str
@@ -149,10 +150,10 @@ class Source:
 
     @property
     def multi_label(self) -> bool:
-        """Say whether an image may show several classes, or none, rather than exactly one."""
+        """Return whether images have label sets instead of exactly one label."""
         return any(has_label_sets(split.labels) for split in self.splits.values())
 
     @property
     def where(self) -> str:
-        """Name the source in messages: its path or address, else its name."""
+        """The source as named in messages: its path or URL, else its name."""
         return str(self.path) if self.path is not None else self.address or self.name

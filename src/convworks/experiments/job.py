@@ -125,5 +125,5 @@ def _results(job: Job, run: Path, watcher: Watcher) -> dict[str, Any]:
 def _wait_until_free(run: Path) -> None:
     """Wait for a process whose experiment was killed: it saves its run and ends by itself."""
     deadline = time.perf_counter() + PATIENCE
-    while time.perf_counter() < deadline and locks.occupied(run):
+    while time.perf_counter() < deadline and locks.is_locked(run):
         time.sleep(0.1)

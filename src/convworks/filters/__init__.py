@@ -1,1 +1,1 @@
-"""Image kernels on photographs."""
+"""Convolution kernels applied to photographs."""

@@ -1,4 +1,4 @@
-"""One image file through a kernel: the result, and the picture that shows it beside the original, as files."""
+"""Filtering an image file with a kernel: the result, and a picture of it beside the original, as files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ JPEG = (".jpg", ".jpeg", ".jfif")
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is done to each image."""
+    """The settings applied to each image."""
 
     kernel: Kernel
     stride: int
@@ -37,32 +37,32 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Places:
-    """Where the files of one image go."""
+class OutputPaths:
+    """The output files of one image."""
 
     result: Path
     side_by_side: Path
     values: Path
 
 
-def places_of(base: Path, file: Path, kernel: Kernel) -> Places:
-    """Return where the results of an image go, `base` being folder and name without suffix."""
-    # Signed values are PNG in any case: JPEG would change the colours, and with them what they say.
+def output_paths(base: Path, file: Path, kernel: Kernel) -> OutputPaths:
+    """Return the output paths of an image; `base` is folder and name without suffix."""
+    # Signed values are always PNG: JPEG would change the colours, and thereby their meaning.
     suffix = ".jpg" if file.suffix.lower() in JPEG and kernel.keeps_brightness else ".png"
-    return Places(
+    return OutputPaths(
         result=base.with_name(base.name + suffix),
         side_by_side=base.with_name(f"{base.name}-side-by-side.png"),
         values=base.with_name(f"{base.name}.npy"),
     )
 
 
-def filter_file(file: Path, places: Places, job: Job) -> dict[str, Any] | InputError:
-    """Filter one image and write what comes of it; an image that cannot be filtered gives its error."""
+def filter_file(file: Path, paths: OutputPaths, job: Job) -> dict[str, Any] | InputError:
+    """Filter one image and write the results; returns the error for an image that cannot be filtered."""
     weights = job.kernel.weights
     try:
         original = _open(file, job.decoding)
         signed = not job.kernel.keeps_brightness
-        found = filter_image(
+        filtered = filter_image(
             original,
             weights,
             stride=job.stride,
@@ -74,35 +74,35 @@ def filter_file(file: Path, places: Places, job: Job) -> dict[str, Any] | InputE
     except InputError as error:
         return InputError(file, error.reason, error.remedy)
     colours = None
-    if found.signed is not None:
-        lowest, highest = float(found.signed.min()), float(found.signed.max())
-        scale = signed_scale(found.signed, max(-lowest, highest))
+    if filtered.signed is not None:
+        lowest, highest = float(filtered.signed.min()), float(filtered.signed.max())
+        scale = signed_scale(filtered.signed, max(-lowest, highest))
         colours = Colours(scale=scale, lowest=lowest, highest=highest)
-        picture = signed_picture(found.signed, scale)
+        picture = signed_picture(filtered.signed, scale)
     else:
-        picture = _image(found.picture)
-    places.result.parent.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(1) as beside:
-        written = beside.submit(_write, places.result, picture)
-        sheet = side_by_side(original, picture, weights, job.stride, _caption(file, original, found, job), colours)
-        _write(places.side_by_side, sheet)
-        written.result()
-    row = {"path": str(file), "result": str(places.result), "side_by_side": str(places.side_by_side)}
-    if found.values is not None:
-        row["values"] = str(places.values)
-        with atomic(places.values) as content:
-            np.save(content, found.values)
+        picture = _image(filtered.picture)
+    paths.result.parent.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(1) as pool:
+        result_written = pool.submit(_write, paths.result, picture)
+        sheet = side_by_side(original, picture, weights, job.stride, _caption(file, original, filtered, job), colours)
+        _write(paths.side_by_side, sheet)
+        result_written.result()
+    row = {"path": str(file), "result": str(paths.result), "side_by_side": str(paths.side_by_side)}
+    if filtered.values is not None:
+        row["values"] = str(paths.values)
+        with atomic(paths.values) as content:
+            np.save(content, filtered.values)
     return {
         **row,
-        "size": [found.height, found.width],
-        "minimum": found.minimum,
-        "maximum": found.maximum,
-        "mean": found.mean,
+        "size": [filtered.height, filtered.width],
+        "minimum": filtered.minimum,
+        "maximum": filtered.maximum,
+        "mean": filtered.mean,
     }
 
 
 def _open(file: Path, decoding: Decoding) -> Image.Image:
-    """Read an image as grey or in colour."""
+    """Read a greyscale or colour image."""
     if file.suffix.lower() == ".npy" and (channels := probe(file).channels) not in (1, 3):
         raise InputError(file, f"has {channels} channels", "give grey images (1) or colour images (3)")
     return open_image(file, channels=None, decoding=decoding)
@@ -117,25 +117,25 @@ def _write(path: Path, picture: Image.Image) -> None:
     with atomic(path) as file:
         if path.suffix == ".jpg":
             picture.save(file, "JPEG", quality=95, subsampling=0)
-        else:  # fast rather than smallest; among signed values, longer repetitions are rare
+        else:  # fast rather than smallest; repeated sequences are rare among signed values
             strategy = zlib.Z_RLE if picture.mode == "P" else zlib.Z_DEFAULT_STRATEGY
             picture.save(file, "PNG", compress_level=1, compress_type=strategy)
 
 
-def _caption(file: Path, original: Image.Image, found: Filtered, job: Job) -> Caption:
+def _caption(file: Path, original: Image.Image, filtered: Filtered, job: Job) -> Caption:
     channels = len(original.getbands())
     name, weights, shows = job.kernel
     padding = f"padding {job.padding}" if isinstance(job.padding, int) else f"{job.padding} padding"
-    values = [f"values from {found.minimum:.4g} to {found.maximum:.4g}, mean {found.mean:.4g}"]
-    if found.signed is not None and channels > 1:
+    values = [f"values from {filtered.minimum:.4g} to {filtered.maximum:.4g}, mean {filtered.mean:.4g}"]
+    if filtered.signed is not None and channels > 1:
         values.append("drawn is the mean of the three channels")
-    elif found.picture is not None and not (found.minimum >= 0 and found.maximum <= 255):
+    elif filtered.picture is not None and not (filtered.minimum >= 0 and filtered.maximum <= 255):
         values.append("drawn is what lies between 0 and 255")
     return Caption(
         image=file.name,
         before=f"{original.width}x{original.height} pixels, {'colour' if channels > 1 else 'grey'}",
         kernel=name,
-        after=f"{found.width}x{found.height} pixels, stride {job.stride}, {padding}",
+        after=f"{filtered.width}x{filtered.height} pixels, stride {job.stride}, {padding}",
         shows=[
             *([shows] if shows else []),
             f"{'x'.join(map(str, weights.shape))} weights",

@@ -1,4 +1,4 @@
-"""A kernel's result as a picture for people: original and result side by side, the kernel, the colours."""
+"""A picture of filtering: original and result side by side, the kernel, and the colour scale."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from convworks.charts.signed import ZERO, signed_colours, strongest
 WIDTH, MARGIN, GAP = 1600, 36, 28  # pixels
 TALLEST, NARROWEST = 1000, 520
 HEAD, FOOT = 96, 36
-CELL, SMALL_CELL, NUMBERED = 46, 12, 7  # of a drawn kernel: with numbers up to 7x7
+CELL, SMALL_CELL, NUMBERED = 46, 12, 7  # pixels of a kernel cell; kernels up to 7x7 are drawn with numbers
 MOST_DENOMINATOR = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
 class Caption:
-    """What is written beside the pictures: above each a title and a line, beside the kernel, and below the result."""
+    """The text of the picture: a title and a line above each image, beside the kernel, and below the result."""
 
     image: str
     before: str
@@ -34,7 +34,7 @@ class Caption:
 
 @dataclass(frozen=True, kw_only=True)
 class Colours:
-    """What the strongest colours of a signed result stand for, and the least and greatest value drawn."""
+    """The value of the strongest colours of a signed result, and its minimum and maximum."""
 
     scale: float
     lowest: float
@@ -49,11 +49,11 @@ def side_by_side(
     caption: Caption,
     colours: Colours | None = None,
 ) -> Image.Image:
-    """Draw original and result with what leads from one to the other; `colours` adds a colour bar."""
+    """Draw original and result, with the kernel between them; `colours` adds a colour bar."""
     size = [max(original.size[i], result.size[i] * stride) for i in (0, 1)]
     most = (WIDTH - 2 * MARGIN - GAP) // 2
     zoom = min(most / size[0], TALLEST / size[1])
-    if zoom > 1:  # pixels become squares of equal size, or stay
+    if zoom > 1:  # pixels become squares of equal size, or stay unscaled
         zoom = max(1, NARROWEST // max(size))
     left, right = _zoomed(original, zoom), _zoomed(result, zoom * stride)
     slot = max(NARROWEST, left.width, right.width)
@@ -84,7 +84,7 @@ def side_by_side(
 
 
 def _zoomed(picture: Image.Image, zoom: Number) -> Image.Image:
-    """Return a picture in RGB, shrunk, or with its pixels as squares."""
+    """Return a picture in RGB, shrunk, or enlarged with its pixels as squares."""
     size = (max(1, round(picture.width * zoom)), max(1, round(picture.height * zoom)))
     if zoom < 1 and picture.mode == "P":
         picture = strongest(picture, int(1 / zoom))
@@ -104,7 +104,7 @@ def _kernel_size(weights: Float64[np.ndarray, "kh kw"]) -> tuple[int, int]:
 
 
 def _draw_kernel(sheet: Image.Image, at: tuple[int, int], weights: Float64[np.ndarray, "kh kw"]) -> int:
-    """Draw the weights as coloured cells, up to 7x7 with their numbers; return where they end."""
+    """Draw the weights as coloured cells, up to 7x7 with numbers; return the x coordinate of their right edge."""
     pencil = ImageDraw.Draw(sheet)
     table = signed_colours()
     numbered = max(weights.shape) <= NUMBERED
@@ -114,7 +114,7 @@ def _draw_kernel(sheet: Image.Image, at: tuple[int, int], weights: Float64[np.nd
         write(sheet, (at[0], at[1] + _kernel_size(weights)[1] / 2), divisor, style)
         at = (at[0] + round(text_width(divisor, 26)) + 12, at[1])
     cell = _kernel_size(weights)[0] // weights.shape[1]
-    # With numbers in them, the cells are light, so that ink is read on all of them.
+    # Cells with numbers are light, so that the text is legible.
     strength = ZERO * (0.6 if numbered else 1.0) / (np.abs(weights).max() or 1.0)
     for (row, column), weight in np.ndenumerate(weights):
         x, y = at[0] + column * cell, at[1] + row * cell
@@ -129,7 +129,7 @@ def _draw_kernel(sheet: Image.Image, at: tuple[int, int], weights: Float64[np.nd
 
 
 def _as_texts(weights: Float64[np.ndarray, "kh kw"]) -> tuple[str, list[str]]:
-    """Return the weights as whole numbers with what divides them all ("1/16 ·"), or as decimals."""
+    """Return the weights as integers with a common factor ("1/16 ·"), or as decimals."""
     flat = weights.ravel()
     for divisor in range(1, MOST_DENOMINATOR + 1):
         whole = np.rint(flat * divisor)
@@ -140,20 +140,24 @@ def _as_texts(weights: Float64[np.ndarray, "kh kw"]) -> tuple[str, list[str]]:
 
 
 def _draw_bar(sheet: Image.Image, at: tuple[int, int], width: int, colours: Colours) -> None:
-    """Draw which colour stands for which value."""
+    """Draw the colour bar."""
     bar = Image.fromarray(signed_colours()[None]).resize((width, 22), Image.Resampling.NEAREST)
     sheet.paste(bar, at)
     ImageDraw.Draw(sheet).rectangle((at[0] - 1, at[1] - 1, at[0] + width, at[1] + 22), outline=PALETTE["grid"])
     number = f"{colours.scale:.3g}" if colours.scale < 1000 else f"{colours.scale:,.0f}"
     less = " and less" if colours.lowest < -colours.scale else ""
     more = " and more" if colours.highest > colours.scale else ""
-    for share, text, anchor in ((0.0, f"-{number}{less}", "start"), (0.5, "0", "middle"), (1.0, number + more, "end")):
+    for position, text, anchor in (
+        (0.0, f"-{number}{less}", "start"),
+        (0.5, "0", "middle"),
+        (1.0, number + more, "end"),
+    ):
         style = Style(size=21, colour=PALETTE["ink"])
-        write(sheet, (at[0] + share * width, at[1] + 42), text, style, anchor=anchor)
+        write(sheet, (at[0] + position * width, at[1] + 42), text, style, anchor=anchor)
 
 
 def _lines(sheet: Image.Image, at: tuple[int, int], texts: Sequence[str], width: int) -> None:
-    """Write texts below each other, each in as many lines as it needs."""
+    """Write texts below each other, each wrapped to the width."""
     lines: list[str] = []
     for text in texts:
         words = text.split()
@@ -177,7 +181,7 @@ def _write(
     colour: str = "ink",
     bold: bool = False,
 ) -> None:
-    """Write a text in a width; the middle of one that is too long is left out."""
+    """Write a text within a width; the middle of a longer one is cut out."""
     text = fit(text, size, width)
     write(
         sheet,

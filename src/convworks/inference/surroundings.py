@@ -10,7 +10,7 @@ from jaxtyping import Float32, Float64, Int64
 
 from convworks.data.decode.images import open_images
 from convworks.data.decode.load import Loaded
-from convworks.data.labels import told
+from convworks.data.labels import label_text
 from convworks.data.source import Source, Split
 from convworks.errors import InputError
 from convworks.inference.features import features
@@ -46,7 +46,7 @@ class Surroundings:
 
     def told(self, row: int) -> list[str]:
         """Return the classes of the neighbours of samples[row], the nearest first."""
-        return [told(self.part.labels, place, self.classes) for place in self.neighbours.places[row].tolist()]
+        return [label_text(self.part.labels, place, self.classes) for place in self.neighbours.places[row].tolist()]
 
     def agreeing(self, answers: Sequence[str]) -> Float64[np.ndarray, " a"]:
         """Return the share of neighbours that have the class given, for each of the first samples."""

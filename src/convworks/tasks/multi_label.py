@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
-from convworks.data.labels import told
+from convworks.data.labels import label_text
 from convworks.data.source import Source
 from convworks.data.targets.target import LABEL_SETS
 from convworks.errors import InputError
@@ -88,7 +88,7 @@ def _example(source: Source) -> str:
     for split in source.splits.values():
         counts = split.labels.sum(1)
         for index in np.flatnonzero(counts != 1)[:1].tolist():
-            shown = told(split.labels, index, source.classes)
+            shown = label_text(split.labels, index, source.classes)
             return f"{split.names[index]} shows {counts[index]} classes" + (f" ({shown})" if shown else "")
     return "its images may show any number of classes"
 

@@ -88,7 +88,7 @@ def read_run(folder: Path) -> Run:
             name=str(folder),
             network=str(configuration["model"]["name"]),
             source=_short(str(configuration["data"]["source"])),
-            status="killed" if status == "running" and locks.occupied(folder) is False else status,
+            status="killed" if status == "running" and locks.is_locked(folder) is False else status,
             epochs=int(history[-1]["epoch"]) if history else 0,
             planned=int(configuration["training"]["epochs"]),
             metric=metric,

@@ -22,7 +22,7 @@ from convworks.data.decode.images import Decoded, Images, open_images
 from convworks.data.decode.load import Loaded
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.shape import Headers, fit_note, frames_note, image_shape, main_split, read_headers
-from convworks.data.place import byte_size
+from convworks.data.location import byte_size
 from convworks.data.source import Source
 from convworks.data.sources.open import located
 from convworks.errors import InputError

@@ -1,4 +1,4 @@
-"""Corruption against definitions written out, and what it depends on."""
+"""Corruption against explicit definitions, and the arguments it depends on."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def images(n: int = 6, channels: int = 3, size: tuple[int, int] = (5, 7)) -> Ten
 
 def test_gaussian_is_its_formula() -> None:
     clean, noise = images(), torch.randn(6, 3, 5, 7)
-    found = gaussian(clean, noise, 0.2)
-    for place in np.ndindex(*clean.shape):
-        wanted = float(clean[place]) + 255 * 0.2 * float(noise[place])
-        assert abs(int(found[place]) - min(max(wanted, 0.0), 255.0)) <= 0.51
+    result = gaussian(clean, noise, 0.2)
+    for index in np.ndindex(*clean.shape):
+        wanted = float(clean[index]) + 255 * 0.2 * float(noise[index])
+        assert abs(int(result[index]) - min(max(wanted, 0.0), 255.0)) <= 0.51
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.5, 1.0])
@@ -33,10 +33,10 @@ def test_masking_and_salt_and_pepper_are_their_rules(rate: float) -> None:
     numbers = np.random.default_rng(1).integers(0, 1 << 16, (6, 1, 5, 7), dtype=np.uint16)
     noise, hit = torch.from_numpy(numbers), round(rate * (1 << 16))
     masked, salted = masking(clean, noise, rate), salt_and_pepper(clean, noise, rate)
-    for place in np.ndindex(*clean.shape):
-        number, own = int(numbers[place[0], 0, place[2], place[3]]), int(clean[place])
-        assert int(masked[place]) == (0 if number < hit else own)
-        assert int(salted[place]) == (255 if number < hit // 2 else 0 if number < hit else own)
+    for index in np.ndindex(*clean.shape):
+        number, own = int(numbers[index[0], 0, index[2], index[3]]), int(clean[index])
+        assert int(masked[index]) == (0 if number < hit else own)
+        assert int(salted[index]) == (255 if number < hit // 2 else 0 if number < hit else own)
 
 
 def test_rates_are_met() -> None:
@@ -72,21 +72,21 @@ def test_batches_ask_for_the_augmented_image_and_read_its_corruption(mixup: floa
     clean = images(40, 1, (8, 8))
     labels = torch.arange(40)
     augment = AugmentConfig(shift=2, flip=True, mixup=mixup)
-    asked = Samples(images=clean, targets=None)
+    unlabelled = Samples(images=clean, targets=None)
 
     def epoch(samples: Samples, kind: Corruption | None, **more: object) -> list[tuple[Tensor, Tensor]]:
-        found = batches(samples, augment, batch_size=16, seed=1, epoch=2, corruption=kind, **more)  # type: ignore[arg-type]
-        return [(batch.images, batch.targets) for batch in found]
+        result = batches(samples, augment, batch_size=16, seed=1, epoch=2, corruption=kind, **more)  # type: ignore[arg-type]
+        return [(batch.images, batch.targets) for batch in result]
 
     plain = epoch(Samples(images=clean, targets=labels), None)
     for kind in (None, *KINDS):
-        found = epoch(asked, kind)
-        for (read, target), (augmented, _) in zip(found, plain, strict=True):
+        result = epoch(unlabelled, kind)
+        for (read, target), (augmented, _) in zip(result, plain, strict=True):
             assert torch.equal(target, augmented)
             assert torch.equal(read, target) == (kind is None)
-        later = epoch(asked, kind, start=1)
-        assert all(torch.equal(a[0], b[0]) for a, b in zip(later, found[1:], strict=True))
-        parts = [epoch(asked, kind, part=Part(number, 3)) for number in range(3)]
-        for step, (read, target) in enumerate(found):
+        later = epoch(unlabelled, kind, start=1)
+        assert all(torch.equal(a[0], b[0]) for a, b in zip(later, result[1:], strict=True))
+        parts = [epoch(unlabelled, kind, part=Part(number, 3)) for number in range(3)]
+        for step, (read, target) in enumerate(result):
             assert torch.equal(torch.cat([part[step][0] for part in parts]), read)
             assert torch.equal(torch.cat([part[step][1] for part in parts]), target)

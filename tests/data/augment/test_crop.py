@@ -1,4 +1,4 @@
-"""Random parts against naive definitions and the published distribution."""
+"""Random crops against naive definitions and the published distribution."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def drawn(count: int, seed: int = 0) -> torch.Tensor:
 def test_cut_is_a_slice_and_reaches_every_place_equally(channels: int) -> None:
     images = pictures(1, channels, 6, 5).expand(9_000, channels, 6, 5)
     noise = drawn(9_000)[:, :2]
-    found = cut(images, noise, (4, 3))
-    places = {(y, x): images[0, :, y : y + 4, x : x + 3] for y in range(3) for x in range(3)}
-    for (y, x), part in places.items():
+    output = cut(images, noise, (4, 3))
+    crops = {(y, x): images[0, :, y : y + 4, x : x + 3] for y in range(3) for x in range(3)}
+    for (y, x), part in crops.items():
         here = ((noise[:, 0] * 3).long() == x) & ((noise[:, 1] * 3).long() == y)
         assert 900 < int(here.sum()) < 1100
-        assert (found[here] == part).all()
+        assert (output[here] == part).all()
 
 
 def naive(part: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize h w c pixels by the antialiased triangle, pixel for pixel, first along the rows."""
+    """Resize h w c pixels by the antialiased triangle filter, pixel by pixel, first along the rows."""
 
     def along(pixels: np.ndarray, want: int) -> np.ndarray:
         scale = len(pixels) / want
         out = []
-        for place in range(want):
-            distances = np.abs(np.arange(len(pixels)) + 0.5 - (place + 0.5) * scale) / max(scale, 1)
+        for position in range(want):
+            distances = np.abs(np.arange(len(pixels)) + 0.5 - (position + 0.5) * scale) / max(scale, 1)
             weights = np.clip(1 - distances, 0, None)
             out.append(np.round(np.tensordot(weights / weights.sum(), pixels, 1)))
         return np.stack(out)
@@ -58,12 +58,12 @@ def test_resized_crop_is_the_antialiased_triangle_on_every_device(channels: int,
         [[0, 0, 40, 30], [3, 2, 30, 20], [39, 29, 1, 1], [0, 5, 40, 2], [10, 0, 2, 30], [1, 1, 13, 17]]
     )
     fast, general = resized_crop(images, boxes, size), _resampled(images, boxes, size)
-    for image, box, one, other in zip(images, boxes.tolist(), fast, general, strict=True):
+    for image, box, fast_output, other in zip(images, boxes.tolist(), fast, general, strict=True):
         top, left, height, width = box
         part = image[:, top : top + height, left : left + width].permute(1, 2, 0).numpy()
         expected = naive(part, size)
-        for found in (one, other):
-            difference = np.abs(found.permute(1, 2, 0).numpy() - expected)
+        for output in (fast_output, other):
+            difference = np.abs(output.permute(1, 2, 0).numpy() - expected)
             assert difference.max() <= 2, "each of two roundings may differ"
             assert difference.mean() < 0.25 or size == (1, 1)
     assert fast.is_contiguous(memory_format=torch.channels_last)
@@ -71,12 +71,12 @@ def test_resized_crop_is_the_antialiased_triangle_on_every_device(channels: int,
 
 def test_resized_crop_is_pillows_bilinear() -> None:
     images, boxes = pictures(h=64, w=64), crop_boxes(drawn(6), 0.08, 1.0, 4 / 3, (64, 64))
-    for image, (top, left, height, width), found in zip(
+    for image, (top, left, height, width), output in zip(
         images, boxes.tolist(), resized_crop(images, boxes, (24, 20)), strict=True
     ):
         part = Image.fromarray(image[:, top : top + height, left : left + width].permute(1, 2, 0).numpy())
         expected = np.asarray(part.resize((20, 24), Image.Resampling.BILINEAR)).astype(int)
-        difference = np.abs(found.permute(1, 2, 0).numpy() - expected)
+        difference = np.abs(output.permute(1, 2, 0).numpy() - expected)
         assert difference.max() <= 1
         assert difference.mean() < 0.1
 

@@ -30,9 +30,9 @@ def test_displacements_are_the_smoothed_field_times_alpha(sigma: float) -> None:
     config, drawn = ElasticConfig(alpha=20.0, sigma=sigma), noise(3)
     field = _field(drawn, 2 * 17 * 23).view(3, 2, 17, 23).numpy()
     radius = int(np.ceil(3 * sigma))
-    found = displacements(drawn, config, (17, 23)).permute(0, 3, 1, 2).numpy()
-    for one, planes in zip(found, field, strict=True):
-        for plane, raw in zip(one, planes, strict=True):
+    results = displacements(drawn, config, (17, 23)).permute(0, 3, 1, 2).numpy()
+    for result, planes in zip(results, field, strict=True):
+        for plane, raw in zip(result, planes, strict=True):
             expected = 20 * ndimage.gaussian_filter(raw.astype(float), sigma, mode="constant", radius=radius)
             np.testing.assert_allclose(plane, expected, atol=1e-4)
 
@@ -41,14 +41,14 @@ def test_pixels_are_read_from_where_they_are_moved() -> None:
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 1, 12, 15), dtype=np.uint8))
     moved = torch.zeros(2, 12, 15, 2)
     moved[..., 0], moved[..., 1] = 2.0, -3.0
-    found = warp(images, torch.eye(3).expand(2, 3, 3), moved)
-    assert torch.equal(found[:, :, 3:, :13], images[:, :, :9, 2:])
+    results = warp(images, torch.eye(3).expand(2, 3, 3), moved)
+    assert torch.equal(results[:, :, 3:, :13], images[:, :, :9, 2:])
     smooth = displacements(noise(2), ElasticConfig(), (12, 15))
-    found = warp(images, torch.eye(3).expand(2, 3, 3), smooth)
+    results = warp(images, torch.eye(3).expand(2, 3, 3), smooth)
     y, x = np.mgrid[0:12, 0:15]
-    for image, where, one in zip(images, smooth.numpy(), found, strict=True):
-        places = [y + where[..., 1], x + where[..., 0]]
+    for image, where, result in zip(images, smooth.numpy(), results, strict=True):
+        coordinates = [y + where[..., 1], x + where[..., 0]]
         expected = ndimage.map_coordinates(
-            np.pad(image[0].numpy().astype(float), 40), [p + 40 for p in places], order=1
+            np.pad(image[0].numpy().astype(float), 40), [p + 40 for p in coordinates], order=1
         )
-        assert np.abs(one[0].numpy() - expected).max() <= 0.51
+        assert np.abs(result[0].numpy() - expected).max() <= 0.51

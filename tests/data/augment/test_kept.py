@@ -1,4 +1,4 @@
-"""What a configuration did to pixels when it was first written, it does for ever: runs can be repeated."""
+"""Golden digests: a configuration always has the same effect on pixels, so that runs are reproducible."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def samples(n: int = 40, channels: int = 3, h: int = 24, w: int = 20) -> Samples
 
 
 def digest(config: AugmentConfig, **how: Any) -> str:
-    found = hashlib.sha256()
+    digest_state = hashlib.sha256()
     for epoch in (0, 1, 7):
         for batch in batches(samples(**how), config, batch_size=16, seed=5, epoch=epoch):
-            found.update(batch.images.permute(0, 2, 3, 1).contiguous().numpy().tobytes())
-            found.update(batch.targets.numpy().tobytes())
-    return found.hexdigest()[:16]
+            digest_state.update(batch.images.permute(0, 2, 3, 1).contiguous().numpy().tobytes())
+            digest_state.update(batch.targets.numpy().tobytes())
+    return digest_state.hexdigest()[:16]
 
 
 #: Whole pixels are moved or blanked, so that every machine finds the same.
@@ -64,26 +64,26 @@ WARPED = {
 
 @pytest.mark.parametrize("config", WARPED.values(), ids=WARPED)
 def test_crop_and_distortion_of_images_kept_at_the_networks_size(config: AugmentConfig) -> None:
-    kept = samples()
-    noise = torch.from_numpy(random.noise(5, 3, len(kept), 16))
-    expected = warped(take(kept.images, slice(None)), noise, config)
-    order = random.order(5, 3, len(kept))
-    found = torch.cat([batch.images for batch in batches(kept, config, batch_size=16, seed=5, epoch=3)])
-    assert torch.equal(found, expected[torch.from_numpy(order)])
+    stored = samples()
+    noise = torch.from_numpy(random.noise(5, 3, len(stored), 16))
+    expected = warped(take(stored.images, slice(None)), noise, config)
+    order = random.order(5, 3, len(stored))
+    outputs = torch.cat([batch.images for batch in batches(stored, config, batch_size=16, seed=5, epoch=3)])
+    assert torch.equal(outputs, expected[torch.from_numpy(order)])
 
 
 def warped(images: Tensor, noise: Tensor, config: AugmentConfig) -> Tensor:
-    """Do what crop and affine did from the beginning, in one place and without the functions that do it now."""
+    """Apply crop and affine as originally defined, without the functions under test."""
     if config.flip:
         images = torch.where((noise[:, 2] < 0.5)[:, None, None, None], images.flip(3), images)
     matrices = torch.eye(3).expand(len(images), 3, 3)
-    zero, one = torch.zeros(len(images)), torch.ones(len(images))
+    zeros, ones = torch.zeros(len(images)), torch.ones(len(images))
     if config.crop is not None:
         area = config.crop + (1 - config.crop) * noise[:, 3]
         ratio = torch.exp((2 * noise[:, 4] - 1) * torch.log(torch.tensor(4 / 3))) * images.shape[2] / images.shape[3]
         width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
         x, y = (2 * noise[:, 5] - 1) * (1 - width), (2 * noise[:, 6] - 1) * (1 - height)
-        matrices = torch.stack([width, zero, x, zero, height, y, zero, zero, one], 1).view(-1, 3, 3) @ matrices
+        matrices = torch.stack([width, zeros, x, zeros, height, y, zeros, zeros, ones], 1).view(-1, 3, 3) @ matrices
     if config.affine is not None:
         unit, ranges = 2 * noise[:, 7:13] - 1, config.affine
         x, y = 2 * ranges.translate * unit[:, 0], 2 * ranges.translate * unit[:, 1]
@@ -95,6 +95,6 @@ def warped(images: Tensor, noise: Tensor, config: AugmentConfig) -> Tensor:
         )
         cos, sin, first, second = angle.cos(), angle.sin(), scale * squeeze, scale / squeeze
         rows = [first * cos, first * (shear * cos - sin), x, second * sin, second * (shear * sin + cos), y]
-        matrices = torch.stack([*rows, zero, zero, one], 1).view(-1, 3, 3) @ matrices
+        matrices = torch.stack([*rows, zeros, zeros, ones], 1).view(-1, 3, 3) @ matrices
     grid = F.affine_grid(matrices[:, :2], list(images.shape), align_corners=False)
     return F.grid_sample(images.float(), grid, align_corners=False).round().to(torch.uint8)

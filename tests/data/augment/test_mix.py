@@ -13,8 +13,8 @@ from convworks.data.config import AugmentConfig
 
 
 def drawn(config: AugmentConfig, count: int = 2000) -> list[Mixture]:
-    found = [draw_mixture(config, 0, 0, batch) for batch in range(count)]
-    return [mixture for mixture in found if mixture is not None]
+    mixtures = [draw_mixture(config, 0, 0, batch) for batch in range(count)]
+    return [mixture for mixture in mixtures if mixture is not None]
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
@@ -31,10 +31,10 @@ def test_nothing_is_drawn_where_nothing_is_asked_for_and_both_kinds_where_both_a
 
 def test_mixup_blends() -> None:
     a, b = torch.randint(0, 256, (2, 4, 3, 5, 6), dtype=torch.uint8)
-    found, share = mix(a, b, Mixture(0.3, None))
+    mixed, share = mix(a, b, Mixture(0.3, None))
     expected = (0.3 * a.double() + 0.7 * b.double()).numpy()
     assert share == 0.3
-    assert np.abs(found.numpy() - expected).max() <= 0.5001
+    assert np.abs(mixed.numpy() - expected).max() <= 0.5001
 
 
 def test_cutmix_pastes_a_box_and_the_share_is_what_is_left() -> None:

@@ -26,12 +26,12 @@ def pictures(b: int = 6, c: int = 3, h: int = 9, w: int = 7, seed: int = 0) -> t
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(5, 9), st.integers(5, 9), st.integers(0, 4), st.booleans())
 def test_shift_is_a_crop_of_the_padded_image(b: int, c: int, h: int, w: int, pixels: int, reflect: bool) -> None:
     images, noise = pictures(b, c, h, w), torch.rand(b, 2)
-    found = shift(images, noise, pixels, reflect=reflect)
+    moved_images = shift(images, noise, pixels, reflect=reflect)
     mode = "reflect" if reflect else "constant"
     for index in range(b):
         dy, dx = (int(v) for v in (noise[index] * (2 * pixels + 1)).long())
         padded = np.pad(images[index].numpy(), ((0, 0), (pixels, pixels), (pixels, pixels)), mode=mode)  # type: ignore[call-overload]
-        assert np.array_equal(found[index].numpy(), padded[:, dy : dy + h, dx : dx + w])
+        assert np.array_equal(moved_images[index].numpy(), padded[:, dy : dy + h, dx : dx + w])
 
 
 def test_shift_reaches_every_offset_equally() -> None:
@@ -46,9 +46,9 @@ def test_shift_reaches_every_offset_equally() -> None:
 @pytest.mark.parametrize("side", [9, 80])
 def test_flip_mirrors_those_below_a_half(side: int) -> None:
     images = pictures(4, w=side, h=side)
-    found = flip(images, torch.tensor([0.1, 0.9, 0.49, 0.5]))
-    assert torch.equal(found[[0, 2]], images[[0, 2]].flip(3))
-    assert torch.equal(found[[1, 3]], images[[1, 3]])
+    moved_images = flip(images, torch.tensor([0.1, 0.9, 0.49, 0.5]))
+    assert torch.equal(moved_images[[0, 2]], images[[0, 2]].flip(3))
+    assert torch.equal(moved_images[[1, 3]], images[[1, 3]])
 
 
 def test_the_identity_map_changes_nothing() -> None:
@@ -76,10 +76,10 @@ def test_half_a_pixel_is_read_with_the_weights_of_the_kernel(
     # Keys 1981, with the slope of -0.75 at a distance of 1 that libraries for images take.
     images = pictures(3, 1, 10, 12)
     moved = torch.tensor([0.5, 0.0]).expand(3, 10, 12, 2)
-    found = warp(images, torch.eye(3).expand(3, 3, 3), moved, interpolation)
+    moved_images = warp(images, torch.eye(3).expand(3, 3, 3), moved, interpolation)
     expected = F.conv2d(images.float(), torch.tensor(weights).view(1, 1, 1, -1)).clamp(0, 255)
     inside = slice(len(weights) // 2 - 1, len(weights) // 2 - 1 + expected.shape[3])
-    torch.testing.assert_close(found[..., inside].float(), expected, atol=0.51, rtol=0)
+    torch.testing.assert_close(moved_images[..., inside].float(), expected, atol=0.51, rtol=0)
     assert torch.equal(warp(images, torch.eye(3).expand(3, 3, 3), None, interpolation), images)
 
 

@@ -49,12 +49,12 @@ EXACT: dict[str, Pair] = {
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", EXACT)
 def test_as_pillow_does(name: str, channels: int, size: tuple[int, int]) -> None:
-    ours, theirs = EXACT[name]
+    operation, reference = EXACT[name]
     images = pictures(channels, *size)
-    for image, found in zip(images, ours(images), strict=True):
+    for image, output in zip(images, operation(images), strict=True):
         pixels = image.permute(1, 2, 0).numpy()
-        expected = np.asarray(theirs(Image.fromarray(pixels if channels == 3 else pixels[:, :, 0])))
-        assert np.array_equal(found.permute(1, 2, 0).numpy().reshape(expected.shape), expected)
+        expected = np.asarray(reference(Image.fromarray(pixels if channels == 3 else pixels[:, :, 0])))
+        assert np.array_equal(output.permute(1, 2, 0).numpy().reshape(expected.shape), expected)
 
 
 MAPS: dict[str, Callable[[int, int, float], tuple[float, ...]]] = {
@@ -68,10 +68,10 @@ MAPS: dict[str, Callable[[int, int, float], tuple[float, ...]]] = {
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 @pytest.mark.parametrize("name", [*MAPS, "rotate"])
 def test_maps_go_where_pillows_go(name: str, sign: float) -> None:
-    """Away from the border, where Pillow does not blend with what lies outside."""
+    """Away from the border, where Pillow does not blend with the outside."""
     y, x = np.mgrid[0:60, 0:80]
     smooth = np.stack([128 + 100 * np.sin(x / 9 + y / 13), 128 + 100 * np.cos(x / 11), 3.0 * x], 2).astype(np.uint8)
-    found = OPERATIONS[name](torch.from_numpy(smooth).permute(2, 0, 1)[None], 1.0, torch.tensor([sign]))
+    output = OPERATIONS[name](torch.from_numpy(smooth).permute(2, 0, 1)[None], 1.0, torch.tensor([sign]))
     white = np.zeros((60, 80), np.uint8)
     white[2:-2, 2:-2] = 255
     images = Image.fromarray(smooth), Image.fromarray(white)
@@ -81,7 +81,7 @@ def test_maps_go_where_pillows_go(name: str, sign: float) -> None:
         data = MAPS[name](60, 80, sign)
         turned = [one.transform(one.size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR) for one in images]
     inside = np.asarray(turned[1]) == 255
-    difference = np.abs(found[0].permute(1, 2, 0).numpy().astype(int) - np.asarray(turned[0]))[inside]
+    difference = np.abs(output[0].permute(1, 2, 0).numpy().astype(int) - np.asarray(turned[0]))[inside]
     assert inside.sum() > 1500
     assert difference.max() <= 2
     assert difference.mean() < 0.7
@@ -90,14 +90,14 @@ def test_maps_go_where_pillows_go(name: str, sign: float) -> None:
 def test_every_operation_comes_equally_often_and_alone_changes_what_it_should() -> None:
     images = pictures()[4:].expand(2800, 3, 13, 9)
     noise = torch.rand(2800, 16, generator=torch.Generator().manual_seed(3))
-    found = randaugment(images, noise, RandAugmentConfig(operations=1, magnitude=6))
+    output = randaugment(images, noise, RandAugmentConfig(operations=1, magnitude=6))
     names = list(OPERATIONS)
     assert len(names) == 14
     for number, name in enumerate(names):
         here = torch.nonzero((noise[:, 0] * 14).long() == number)[:, 0]
         assert 150 < len(here) < 250
         signs = torch.where(noise[here, 1] < 0.5, -1.0, 1.0)
-        assert torch.equal(found[here], OPERATIONS[name](images[here], 0.6, signs))
+        assert torch.equal(output[here], OPERATIONS[name](images[here], 0.6, signs))
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in ("autocontrast", "equalize")])

@@ -52,14 +52,14 @@ CONFIGS = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_an_images_augmentation_does_not_depend_on_its_batch(name: str, size: tuple[int, int] | None) -> None:
     config, images = CONFIGS[name], pictures(8)
-    kept, noise = images.clone(), torch.rand(8, 48, generator=torch.Generator().manual_seed(1))
+    original, noise = images.clone(), torch.rand(8, 48, generator=torch.Generator().manual_seed(1))
     whole = augment(images, noise, config, size)
     parts = [augment(images[part], noise[part], config, size) for part in (slice(0, 3), slice(3, 8))]
     assert whole.dtype == torch.uint8
     assert whole.shape == (8, 3, *(size or (9, 7)))
     assert torch.equal(whole, torch.cat(parts))
     assert torch.equal(whole, augment(images, noise, config, size))
-    assert torch.equal(images, kept), "the images themselves stay as they are"
+    assert torch.equal(images, original), "the images themselves stay as they are"
     if name not in ("nothing", "lighting", "jitter"):
         assert not torch.equal(whole[:, :, :5, :6], images[:, :, :5, :6])
 
@@ -82,10 +82,10 @@ def test_the_order_in_memory_changes_nothing_and_leaves_as_channels_last(memory:
     images = pictures(6)
     for config in CONFIGS.values():
         for size in (None, (5, 6)):
-            found = augment(images.contiguous(memory_format=memory), noise, config, size)
-            assert torch.equal(found, augment(images, noise, config, size))
+            output = augment(images.contiguous(memory_format=memory), noise, config, size)
+            assert torch.equal(output, augment(images, noise, config, size))
             if memory == torch.channels_last:
-                assert found.is_contiguous(memory_format=torch.channels_last)
+                assert output.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 5])
@@ -108,9 +108,9 @@ def test_images_of_other_channels_and_of_single_pixels(channels: int, h: int, w:
 )
 def test_colours_need_colours(config: AugmentConfig, channels: int, field: str) -> None:
     check_augment(config, (8, 8), (8, 8), 3)
-    with pytest.raises(InputError, match=f"channels={channels}") as told:
+    with pytest.raises(InputError, match=f"channels={channels}") as error:
         check_augment(config, (8, 8), (8, 8), channels)
-    assert told.value.where == field
+    assert error.value.where == field
 
 
 def test_what_is_cut_out_must_fit() -> None:

@@ -1,4 +1,4 @@
-"""Decoded once: what the cache gives back, to whom, and what becomes of it when things go wrong."""
+"""The cache of decoded images: results, sharing between processes, and failures."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ WANT = Preprocessing(size=(12, 10), channels=3, fit="crop", mean=(0.5,) * 3, std
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a cache of its own, which takes sets of any size."""
+def entries_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the entries folder of a fresh cache that accepts sets of any size."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv(cache.LIMIT, "1GB")
     monkeypatch.setattr(cached, "MOST_FILES", 0)
@@ -63,13 +63,13 @@ def loaded(split: Split, want: Preprocessing = WANT) -> np.ndarray:
     return images.permute(0, 2, 3, 1).numpy()
 
 
-def names(place: Path, ending: str = "") -> list[str]:
-    return sorted(path.name for path in place.glob(f"*{ending}"))
+def names(entries_folder: Path, ending: str = "") -> list[str]:
+    return sorted(path.name for path in entries_folder.glob(f"*{ending}"))
 
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Give a list that grows with every file that is decoded."""
+    """Return a list to which every decoded file is appended."""
     done: list[Path] = []
     decode = load_files.decode_files
 
@@ -82,21 +82,21 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_the_second_time_nothing_is_decoded_or_read(
-    tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, entries_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     split = photographs(tmp_path / "data")
     first = load_split(split, WANT)
     assert isinstance(first.images, torch.Tensor)
     np.testing.assert_array_equal(first.images.permute(0, 2, 3, 1), expected(split))
-    assert len(names(place)) == 2
+    assert len(names(entries_folder)) == 2
     for name in ("decode_files", "digest_files"):
         monkeypatch.setattr(cached, name, None)
-    told: list[tuple[int, int]] = []
-    second = load_split(split, WANT, report=lambda done, total: told.append((done, total)))
+    progress: list[tuple[int, int]] = []
+    second = load_split(split, WANT, report=lambda done, total: progress.append((done, total)))
     assert isinstance(second.images, torch.Tensor)
     torch.testing.assert_close(second.images, first.images, rtol=0, atol=0)
     assert second.mean_std() == first.mean_std() == mean_std(first.images)
-    assert told == [(20, 20)]
+    assert progress == [(20, 20)]
 
 
 def test_writing_to_the_images_leaves_the_cache_alone(tmp_path: Path) -> None:
@@ -105,30 +105,32 @@ def test_writing_to_the_images_leaves_the_cache_alone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded(split), expected(split))
 
 
-def test_an_entry_is_a_safetensors_file(tmp_path: Path, place: Path) -> None:
+def test_an_entry_is_a_safetensors_file(tmp_path: Path, entries_folder: Path) -> None:
     from safetensors import safe_open
 
     split = photographs(tmp_path / "data")
     load_images(split, WANT)
-    with safe_open(place / names(place, ".safetensors")[0], "np") as file:
+    with safe_open(entries_folder / names(entries_folder, ".safetensors")[0], "np") as file:
         np.testing.assert_array_equal(file.get_tensor("images"), expected(split))
         assert json.loads(file.metadata()["source"]) == str(tmp_path / "data")
 
 
-def test_a_copy_elsewhere_is_known_by_its_content(tmp_path: Path, place: Path, counted: list[Path]) -> None:
+def test_a_copy_elsewhere_is_known_by_its_content(tmp_path: Path, entries_folder: Path, counted: list[Path]) -> None:
     load_images(photographs(tmp_path / "data"), WANT)
     split = photographs(tmp_path / "copy")
     np.testing.assert_array_equal(loaded(split), expected(split))
     assert len(counted) == 20
-    assert len(names(place, ".safetensors")) == 1
-    assert len(names(place, ".known")) == 2
+    assert len(names(entries_folder, ".safetensors")) == 1
+    assert len(names(entries_folder, ".known")) == 2
 
 
 def paths(split: Split) -> list[Path]:
     return [file for file in split.files or () if isinstance(file, Path)]
 
 
-def test_other_content_size_or_order_is_another_entry(tmp_path: Path, place: Path, counted: list[Path]) -> None:
+def test_other_content_size_or_order_is_another_entry(
+    tmp_path: Path, entries_folder: Path, counted: list[Path]
+) -> None:
     split = photographs(tmp_path / "data")
     files = paths(split)
     load_images(split, WANT)
@@ -140,7 +142,7 @@ def test_other_content_size_or_order_is_another_entry(tmp_path: Path, place: Pat
     os.utime(files[4], ns=(1, 1))
     assert (loaded(split)[4] == (254, 0, 0)).all()
     assert len(counted) == 80
-    assert len(names(place, ".safetensors")) == 4
+    assert len(names(entries_folder, ".safetensors")) == 4
     renormalised = WANT.model_copy(update={"mean": (0.0,) * 3})
     loaded(split, renormalised)
     assert len(counted) == 80
@@ -153,10 +155,10 @@ def flipped(content: bytes, at: int) -> bytes:
 
 
 @pytest.mark.parametrize("damage", ["short", "long", "header", "length", "empty", "text", "deep", "pixel", "sum"])
-def test_a_damaged_entry_is_made_anew(tmp_path: Path, place: Path, counted: list[Path], damage: str) -> None:
+def test_a_damaged_entry_is_made_anew(tmp_path: Path, entries_folder: Path, counted: list[Path], damage: str) -> None:
     split = photographs(tmp_path / "data")
     load_images(split, WANT)
-    path = place / names(place, ".safetensors")[0]
+    path = entries_folder / names(entries_folder, ".safetensors")[0]
     content = path.read_bytes()
     changed = {
         "short": content[:-100],
@@ -176,36 +178,36 @@ def test_a_damaged_entry_is_made_anew(tmp_path: Path, place: Path, counted: list
     assert path.read_bytes() == content
 
 
-def test_damaged_files_leave_nothing(tmp_path: Path, place: Path) -> None:
+def test_damaged_files_leave_nothing(tmp_path: Path, entries_folder: Path) -> None:
     split = photographs(tmp_path / "data")
     files = paths(split)
     files[3].write_bytes(b"text")
     with pytest.raises(InputError, match=r"003\.png: is no image"):
         load_images(split, WANT)
-    assert names(place) == []
+    assert names(entries_folder) == []
 
 
-def test_interruption_leaves_nothing(tmp_path: Path, place: Path) -> None:
+def test_interruption_leaves_nothing(tmp_path: Path, entries_folder: Path) -> None:
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         load_images(photographs(tmp_path / "data"), WANT, report=interrupt)
-    assert names(place) == []
+    assert names(entries_folder) == []
 
 
-def test_small_sets_and_none(tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_sets_and_none(tmp_path: Path, entries_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     split = photographs(tmp_path / "data")
     monkeypatch.setattr(cached, "MOST_FILES", 21)
     load_images(split, WANT)
-    assert not place.exists()
+    assert not entries_folder.exists()
     monkeypatch.setattr(cached, "MOST_BYTES", 1000)
     monkeypatch.setenv(cache.LIMIT, "0")
     load_images(split, WANT)
-    assert not place.exists()
+    assert not entries_folder.exists()
     monkeypatch.setenv(cache.LIMIT, "1 MB")
     load_images(split, WANT)
-    assert len(names(place)) == 2
+    assert len(names(entries_folder)) == 2
 
 
 @pytest.mark.parametrize("text", ["much", "-1GB", "5 PB", "1e9", "GB"])
@@ -215,7 +217,9 @@ def test_limits_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, t
         load_images(photographs(tmp_path / "data"), WANT)
 
 
-def test_the_least_recently_used_go_first(tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_least_recently_used_go_first(
+    tmp_path: Path, entries_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     splits = [photographs(tmp_path / str(number), seed=number) for number in range(4)]
     for age, split in zip((30, 50, 40), splits[:3], strict=True):
         load_images(split, WANT)
@@ -224,15 +228,15 @@ def test_the_least_recently_used_go_first(tmp_path: Path, place: Path, monkeypat
     size = cache.entries()[0].bytes
     monkeypatch.setenv(cache.LIMIT, str(3 * size + 10))
     load_images(splits[3], WANT)
-    kept = [Path(entry.source).name for entry in cache.entries()]
-    assert sorted(kept) == ["0", "1", "3"]
-    assert len(names(place, ".known")) == 4  # the note that points to nothing goes when next there is swept
+    remaining = [Path(entry.source).name for entry in cache.entries()]
+    assert sorted(remaining) == ["0", "1", "3"]
+    assert len(names(entries_folder, ".known")) == 4  # the dangling record is removed by the next sweep
     cache.sweep()
-    assert len(names(place, ".known")) == 3
+    assert len(names(entries_folder, ".known")) == 3
 
 
 def test_more_than_the_limit_is_decoded_into_memory(
-    tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, entries_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     split = photographs(tmp_path / "data")
     load_images(split, WANT)
@@ -241,7 +245,7 @@ def test_more_than_the_limit_is_decoded_into_memory(
     np.testing.assert_array_equal(loaded(other), expected(other))
     (line,) = capsys.readouterr().err.splitlines()
     assert "(CONVWORKS_CACHE_LIMIT): not cached" in line
-    assert len(names(place, ".safetensors")) == 1
+    assert len(names(entries_folder, ".safetensors")) == 1
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -254,7 +258,11 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("function", ["posix_fallocate", "pwrite", "fsync"])
 def test_a_full_disk(
-    tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], function: str
+    tmp_path: Path,
+    entries_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    function: str,
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -262,21 +270,23 @@ def test_a_full_disk(
     monkeypatch.setattr(os, function, full)
     split = photographs(tmp_path / "data")
     np.testing.assert_array_equal(loaded(split), expected(split))
-    assert capsys.readouterr().err == f"{place}: No space left on device; the decoded images are not cached\n"
-    assert names(place) == []
+    assert capsys.readouterr().err == f"{entries_folder}: No space left on device; the decoded images are not cached\n"
+    assert names(entries_folder) == []
 
 
-def test_a_disk_that_is_really_full(tmp_path: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    place.mkdir(parents=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", place], capture_output=True).returncode:
+def test_a_disk_that_is_really_full(tmp_path: Path, entries_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entries_folder.mkdir(parents=True)
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", entries_folder], capture_output=True
+    ).returncode:
         pytest.skip("needs the right to mount a disk")
     try:
         split = photographs(tmp_path / "data")
         np.testing.assert_array_equal(loaded(split), expected(split))
         assert "No space left on device" in capsys.readouterr().err
-        assert names(place) == []
+        assert names(entries_folder) == []
     finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
+        subprocess.run(["umount", "--lazy", entries_folder], check=True)
 
 
 WORK = """
@@ -318,37 +328,37 @@ def wait_for(process: subprocess.Popen[str], ready: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_of_several_processes_one_decodes(tmp_path: Path, place: Path) -> None:
+def test_of_several_processes_one_decodes(tmp_path: Path, entries_folder: Path) -> None:
     split = photographs(tmp_path / "data")
     sleep = "import time; time.sleep(0.2)"
     processes = [begin(tmp_path, sleep, name) for name in ("one", "two")]
-    found = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], found
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
     total = int(expected(split).astype(np.int64).sum())
-    assert sorted(out.split() for out, _ in found) == sorted([["0", str(total)], ["20", str(total)]])
-    assert len(names(place)) == 2
+    assert sorted(out.split() for out, _ in outputs) == sorted([["0", str(total)], ["20", str(total)]])
+    assert len(names(entries_folder)) == 2
     waiting = "another process is decoding the same images: waiting for it\n"
-    assert all(errors in ("", waiting) for _, errors in found)
+    assert all(errors in ("", waiting) for _, errors in outputs)
 
 
 def test_a_killed_process_leaves_a_temporary_file_that_the_next_removes(
-    tmp_path: Path, place: Path, counted: list[Path]
+    tmp_path: Path, entries_folder: Path, counted: list[Path]
 ) -> None:
     split = photographs(tmp_path / "data")
     other = photographs(tmp_path / "other", 5, seed=1)
     process = begin(tmp_path, "import time; time.sleep(60)", "one")
-    wait_for(process, lambda: len(names(place, ".partial")) == 1 and any((tmp_path / "one").iterdir()))
+    wait_for(process, lambda: len(names(entries_folder, ".partial")) == 1 and any((tmp_path / "one").iterdir()))
     load_images(other, WANT)
-    assert len(names(place, ".partial")) == 1, "it is in use"
+    assert len(names(entries_folder, ".partial")) == 1, "it is in use"
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert len(names(place, ".partial")) == 1
+    assert len(names(entries_folder, ".partial")) == 1
     load_images(photographs(tmp_path / "third", 5, seed=2), WANT)
-    assert names(place, ".partial") == []
+    assert names(entries_folder, ".partial") == []
     np.testing.assert_array_equal(loaded(split), expected(split))
 
 
-def test_a_process_takes_over_from_one_that_is_killed(tmp_path: Path, place: Path) -> None:
+def test_a_process_takes_over_from_one_that_is_killed(tmp_path: Path, entries_folder: Path) -> None:
     split = photographs(tmp_path / "data")
     first = begin(tmp_path, "import time; time.sleep(60)", "one")
     wait_for(first, lambda: any((tmp_path / "one").iterdir()))
@@ -359,11 +369,11 @@ def test_a_process_takes_over_from_one_that_is_killed(tmp_path: Path, place: Pat
     first.communicate()
     assert second.returncode == 0, errors
     assert out.split() == ["20", str(int(expected(split).astype(np.int64).sum()))]
-    assert len(names(place)) == 2
+    assert len(names(entries_folder)) == 2
 
 
 def test_decoding_into_the_cache_takes_no_memory(tmp_path: Path) -> None:
-    """40 MB of images: written to the file, they are no memory of this process; mapped, none until they are used."""
+    """40 MB of images: written to the file, they take no memory of this process; mapped, none until they are used."""
     if not Path("/proc/self/status").exists():
         pytest.skip("needs /proc")
 
@@ -377,11 +387,11 @@ def test_decoding_into_the_cache_takes_no_memory(tmp_path: Path) -> None:
     load_images(of_files(list(files[:100])), want)
     peak, before = 0, resident()
 
-    def look(done: int, total: int) -> None:
+    def measure(done: int, total: int) -> None:
         nonlocal peak
         peak = max(peak, resident() - before)
 
-    images = load_images(split, want, report=look)
+    images = load_images(split, want, report=measure)
     assert max(peak, resident() - before) < 10 * 2**20 < images.nbytes / 3
 
 

@@ -1,4 +1,4 @@
-"""Large images of the cache are read when they are wanted, and are the same as from memory."""
+"""Large cached images are read on demand, and equal those in memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VARIED = AugmentConfig(crop=0.3, flip=True, mixup=0.4)
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def entries_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv(cache.LIMIT, "1GB")
     monkeypatch.setattr(cached, "MOST_FILES", 0)
@@ -37,57 +37,57 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def split(tmp_path: Path) -> Split:
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for label in "ab":
         (tmp_path / "set" / label).mkdir(parents=True)
         for number in range(9):
-            pixels = draw.integers(0, 256, (100, 110, 3), dtype=np.uint8)
+            pixels = rng.integers(0, 256, (100, 110, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "set" / label / f"{number}.png")
     return open_folder(tmp_path / "set").splits["all"]
 
 
 def on_disk(split: Split) -> OnDisk:
-    found = load_split(split, WANT).images
-    assert isinstance(found, OnDisk)
-    return found
+    disk_images = load_split(split, WANT).images
+    assert isinstance(disk_images, OnDisk)
+    return disk_images
 
 
 def test_they_are_those_of_memory(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    found, mapped = on_disk(split), load_images(split, WANT)
+    disk_images, mapped = on_disk(split), load_images(split, WANT)
     monkeypatch.setenv(cache.LIMIT, "0")
     expected = load_images(split, WANT)
-    assert found.shape == mapped.shape == expected.shape == (18, 3, 80, 90)
-    assert len(found) == 18
+    assert disk_images.shape == mapped.shape == expected.shape == (18, 3, 80, 90)
+    assert len(disk_images) == 18
     assert torch.equal(mapped, expected)
-    assert torch.equal(found.mapped(), expected)
-    places = np.array([7, 0, 17, 7])
-    assert torch.equal(take(found, places), expected[places])
-    assert torch.equal(take(found, slice(5, 9)), expected[5:9])
-    assert take(found, places).is_contiguous(memory_format=torch.channels_last)
-    assert take(found, np.array([], np.int64)).shape == (0, 3, 80, 90)
-    assert (fetchers(found), fetchers(expected)) == (1, 0)
+    assert torch.equal(disk_images.mapped(), expected)
+    indices = np.array([7, 0, 17, 7])
+    assert torch.equal(take(disk_images, indices), expected[indices])
+    assert torch.equal(take(disk_images, slice(5, 9)), expected[5:9])
+    assert take(disk_images, indices).is_contiguous(memory_format=torch.channels_last)
+    assert take(disk_images, np.array([], np.int64)).shape == (0, 3, 80, 90)
+    assert (fetchers(disk_images), fetchers(expected)) == (1, 0)
 
 
 @pytest.mark.parametrize("workers", [None, 0, 1, 3])
 def test_batches_are_those_of_memory(split: Split, workers: int | None) -> None:
     labels = torch.from_numpy(split.labels)
     options = {"size": (40, 40), "batch_size": 5, "seed": 0, "epoch": 1}
-    given = ((on_disk(split), workers), (load_images(split, WANT), 0))
-    made = [
+    sources = ((on_disk(split), workers), (load_images(split, WANT), 0))
+    epochs = [
         list(batches(Samples(images=images, targets=labels), VARIED, **options, workers=count))  # type: ignore[arg-type]
-        for images, count in given
+        for images, count in sources
     ]
-    for one, other in zip(*made, strict=True):
-        assert torch.equal(one.images, other.images)
-        assert torch.equal(one.targets, other.targets)
+    for batch, other in zip(*epochs, strict=True):
+        assert torch.equal(batch.images, other.images)
+        assert torch.equal(batch.targets, other.targets)
 
 
-def test_an_entry_that_is_removed_is_read_on(split: Split, place: Path) -> None:
-    found, expected = on_disk(split), load_images(split, WANT).clone()
+def test_an_entry_that_is_removed_is_read_on(split: Split, entries_folder: Path) -> None:
+    disk_images, expected = on_disk(split), load_images(split, WANT).clone()
     assert cache.clear()
-    assert not list(place.glob(f"*{cache.SUFFIX}"))
-    assert torch.equal(take(found, slice(0, 18)), expected)
-    assert torch.equal(found.mapped(), expected)
+    assert not list(entries_folder.glob(f"*{cache.SUFFIX}"))
+    assert torch.equal(take(disk_images, slice(0, 18)), expected)
+    assert torch.equal(disk_images.mapped(), expected)
 
 
 def test_an_entry_that_is_gone_before_is_decoded_anew(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,31 +106,31 @@ def test_a_damaged_image_is_told_when_it_is_read_first_and_decoded_anew_the_next
         (value,) = file.read(1)
         file.seek(-1, os.SEEK_CUR)
         file.write(bytes([value ^ 1]))
-    found = on_disk(split)
-    for places in (slice(0, 5), slice(6, 18)):
-        assert torch.equal(take(found, places), expected[places])
+    disk_images = on_disk(split)
+    for indices in (slice(0, 5), slice(6, 18)):
+        assert torch.equal(take(disk_images, indices), expected[indices])
     with pytest.raises(RunError, match=r"was damaged .* \(image 5 .* is removed; start again, or resume the run"):
-        take(found, slice(0, 18))
+        take(disk_images, slice(0, 18))
     assert cache.entries() == []
     with pytest.raises(RunError, match="image 5"):
-        found.mapped()
+        disk_images.mapped()
     assert torch.equal(take(on_disk(split), slice(0, 18)), expected)
 
 
 def test_an_entry_that_is_cut_off_is_told(split: Split) -> None:
-    found = on_disk(split)
-    os.truncate(found.entry.path, found.entry.start + 100)
+    disk_images = on_disk(split)
+    os.truncate(disk_images.entry.path, disk_images.entry.start + 100)
     with pytest.raises(RunError, match="has become shorter"):
-        take(found, slice(0, 2))
+        take(disk_images, slice(0, 2))
 
 
 def test_many_threads_read_at_once(split: Split) -> None:
-    found, expected = on_disk(split), load_images(split, WANT)
+    disk_images, expected = on_disk(split), load_images(split, WANT)
     wrong: list[int] = []
 
     def read(seed: int) -> None:
-        places = np.random.default_rng(seed).integers(0, 18, 200)
-        if not torch.equal(take(found, places), expected[places]):
+        indices = np.random.default_rng(seed).integers(0, 18, 200)
+        if not torch.equal(take(disk_images, indices), expected[indices]):
             wrong.append(seed)
 
     threads = [threading.Thread(target=read, args=(seed,)) for seed in range(8)]
@@ -142,10 +142,10 @@ def test_many_threads_read_at_once(split: Split) -> None:
 
 
 def test_the_file_is_closed_with_the_images(split: Split) -> None:
-    found = on_disk(split)
-    handle = found.handle
+    disk_images = on_disk(split)
+    handle = disk_images.handle
     os.fstat(handle)
-    del found
+    del disk_images
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(handle)
 

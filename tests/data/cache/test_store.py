@@ -1,4 +1,4 @@
-"""The store of decoded images, without images to decode: entries, their room, and who is called what."""
+"""The store of decoded images, without decoding: entries, size limit, and names."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ FACTS["std"] = [0.25] * 2
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a cache of its own."""
+def entries_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the entries folder of a fresh cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv(store.LIMIT, "1MB")
     folder = store.folder()
@@ -32,7 +32,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def put(name: str, age: float = 0.0, shape: tuple[int, int, int, int] = SHAPE) -> Path:
-    """Write an entry by hand that was used some seconds ago."""
+    """Write an entry by hand, last used the given number of seconds ago."""
     images = np.arange(np.prod(shape), dtype=np.uint8)
     path = store.folder() / f"{name}{store.SUFFIX}"
     path.write_bytes(store.header(shape, FACTS) + images.tobytes() + bytes(4 * shape[0]))
@@ -102,12 +102,12 @@ def test_entries_are_in_the_order_of_their_use() -> None:
     assert [entry.name for entry in store.entries()] == ["cc", "bb", "aa"]
 
 
-@pytest.mark.parametrize(("room", "kept"), [(3, ["aa", "bb", "cc"]), (2, ["aa", "bb"]), (1, ["aa"]), (0, [])])
-def test_the_least_recently_used_make_room(room: int, kept: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("room", "remaining"), [(3, ["aa", "bb", "cc"]), (2, ["aa", "bb"]), (1, ["aa"]), (0, [])])
+def test_the_least_recently_used_make_room(room: int, remaining: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = [put(name, age).stat().st_size for age, name in enumerate(("aa", "bb", "cc"))]
     monkeypatch.setenv(store.LIMIT, str(3 * sizes[0]))
     assert store.make_room((3 - room) * sizes[0])
-    assert [entry.name for entry in store.entries()] == kept
+    assert [entry.name for entry in store.entries()] == remaining
 
 
 def test_what_never_fits_removes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,22 +135,22 @@ def test_without_a_limit_it_is_a_tenth_of_what_would_be_free_without_entries(mon
 
 def test_files_are_known_by_their_signature() -> None:
     put("ab12")
-    assert store.known("signature") is None
+    assert store.find_by_signature("signature") is None
     store.remember("signature", "ab12")
-    entry = store.known("signature")
+    entry = store.find_by_signature("signature")
     assert entry is not None
     assert entry.name == "ab12"
     store.remember("signature", "../ab12")
-    assert store.known("signature") is None, "a note leads to nothing outside the cache"
+    assert store.find_by_signature("signature") is None, "a note leads to nothing outside the cache"
 
 
-def test_a_sweep_takes_notes_of_what_is_gone_and_what_the_killed_left(place: Path) -> None:
+def test_a_sweep_takes_notes_of_what_is_gone_and_what_the_killed_left(entries_folder: Path) -> None:
     put("ab12")
     store.remember("kept", "ab12")
     store.remember("gone", "cd34")
-    (place / f"ef{TEMPORARY}").write_bytes(b"half")
+    (entries_folder / f"ef{TEMPORARY}").write_bytes(b"half")
     store.sweep()
-    assert sorted(path.name for path in place.iterdir()) == ["ab12.safetensors", "kept.known"]
+    assert sorted(path.name for path in entries_folder.iterdir()) == ["ab12.safetensors", "kept.known"]
 
 
 def test_an_entry_is_called_by_the_beginning_of_its_name() -> None:
@@ -163,12 +163,12 @@ def test_an_entry_is_called_by_the_beginning_of_its_name() -> None:
             store.find(name)
 
 
-def test_clearing_one_or_all(place: Path) -> None:
+def test_clearing_one_or_all(entries_folder: Path) -> None:
     put("ab12")
     put("cd34")
     store.remember("note", "ab12")
-    (place / f"x{store.DAMAGED}").write_text(json.dumps({}))
+    (entries_folder / f"x{store.DAMAGED}").write_text(json.dumps({}))
     assert [entry.name for entry in store.clear("ab")] == ["ab12"]
-    assert sorted(path.name for path in place.iterdir()) == ["cd34.safetensors", f"x{store.DAMAGED}"]
+    assert sorted(path.name for path in entries_folder.iterdir()) == ["cd34.safetensors", f"x{store.DAMAGED}"]
     assert [entry.name for entry in store.clear()] == ["cd34"]
-    assert list(place.iterdir()) == []
+    assert list(entries_folder.iterdir()) == []

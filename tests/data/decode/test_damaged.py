@@ -1,4 +1,4 @@
-"""Damaged files are left out before anything depends on which images there are."""
+"""Damaged files are left out before anything depends on the set of images."""
 
 from __future__ import annotations
 
@@ -78,10 +78,10 @@ def test_a_class_without_whole_images_is_refused(folder: Path) -> None:
 def test_what_was_found_is_noted_until_a_file_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     damage(folder / "train/ants/03.jpg")
     source = open_source(folder)
-    found = leave_out(source, 0.1)
+    usable_source = leave_out(source, 0.1)
     with monkeypatch.context() as patch:
         patch.setattr(damaged, "each", None)
-        assert leave_out(source, 0.1).damaged == found.damaged
+        assert leave_out(source, 0.1).damaged == usable_source.damaged
     damage(folder / "train/bees/03.jpg")
     assert len(leave_out(source, 0.1).damaged) == 2
     cache.clear()
@@ -94,10 +94,10 @@ def test_what_was_found_is_noted_until_a_file_changes(folder: Path, monkeypatch:
 @pytest.mark.parametrize("content", ["text", "{}", "[1]", '[{"index": 1}]', "5"])
 def test_a_damaged_note_is_passed_over(folder: Path, content: str) -> None:
     damage(folder / "train/ants/03.jpg")
-    found = leave_out(open_source(folder), 0.1)
+    usable_source = leave_out(open_source(folder), 0.1)
     for note in cache.folder().glob("*.damaged"):
         note.write_text(content)
-    assert leave_out(open_source(folder), 0.1).damaged == found.damaged
+    assert leave_out(open_source(folder), 0.1).damaged == usable_source.damaged
 
 
 def test_arrays_have_no_damage() -> None:
@@ -108,10 +108,10 @@ def test_arrays_have_no_damage() -> None:
 def test_what_cannot_be_read_just_now_is_not_noted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = open_source(folder)
     unreadable = folder / "train" / "ants" / "05.jpg"
-    kept = unreadable.read_bytes()
+    saved_bytes = unreadable.read_bytes()
     unreadable.unlink()
     assert leave_out(source, 0.2).damaged.keys() == {"train/ants/05.jpg"}
-    unreadable.write_bytes(kept)
+    unreadable.write_bytes(saved_bytes)
     assert leave_out(source, 0.2).damaged == {}
 
 

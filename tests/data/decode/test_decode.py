@@ -35,9 +35,9 @@ def test_opaque_modes_agree_with_pillow(tmp_path: Path, mode: str, channels: int
     path = saved(tmp_path / "image.png", image)
     native = 1 if mode in ("1", "L", "LA") else 3
     expected = image.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels or native])
-    found = decode(path, channels=channels)
-    assert found.shape == (5, 7, channels or native)
-    np.testing.assert_array_equal(found, np.asarray(expected).reshape(found.shape))
+    result = decode(path, channels=channels)
+    assert result.shape == (5, 7, channels or native)
+    np.testing.assert_array_equal(result, np.asarray(expected).reshape(result.shape))
     assert probe(path).channels == native
 
 
@@ -46,10 +46,10 @@ def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
     pixels[0, 0] = (10, 20, 30, 255)
     pixels[0, 1] = (100, 0, 0, 128)
     path = saved(tmp_path / "image.png", Image.fromarray(pixels))
-    found = decode(path, channels=3)
-    assert found[0, 0].tolist() == [10, 20, 30]
-    assert abs(found[0, 1].astype(int) - (177, 127, 127)).max() <= 1
-    assert found[1, 1].tolist() == [255, 255, 255]
+    result = decode(path, channels=3)
+    assert result[0, 0].tolist() == [10, 20, 30]
+    assert abs(result[0, 1].astype(int) - (177, 127, 127)).max() <= 1
+    assert result[1, 1].tolist() == [255, 255, 255]
     np.testing.assert_array_equal(decode(path, channels=4), pixels)
     assert decode(path, channels=1)[3, 3].tolist() == [255]
 
@@ -72,9 +72,9 @@ def test_palette_with_transparency_in_bytes_warns_nothing(tmp_path: Path) -> Non
 def test_16_bits_are_scaled(tmp_path: Path, name: str) -> None:
     deep = RNG.integers(0, 65536, (5, 7), dtype=np.uint16)
     deep[0, :3] = (0, 65535, 32768)
-    found = decode(saved(tmp_path / name, Image.fromarray(deep)), channels=None)
-    np.testing.assert_array_equal(found[..., 0], np.round(deep / 257).astype(np.uint8))
-    assert found[0, :3, 0].tolist() == [0, 255, 128]
+    result = decode(saved(tmp_path / name, Image.fromarray(deep)), channels=None)
+    np.testing.assert_array_equal(result[..., 0], np.round(deep / 257).astype(np.uint8))
+    assert result[0, :3, 0].tolist() == [0, 255, 128]
     assert decode(tmp_path / name, channels=3).shape == (5, 7, 3)
     assert probe(tmp_path / name).channels == 1
 
@@ -87,13 +87,13 @@ def test_deep_pgm_is_scaled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ends", [(0.0, 1.0), (0.0, 255.0), (-1.0, 1.0), (-1000.0, 3000.0)])
 def test_floats_are_scaled_by_one_range(tmp_path: Path, ends: tuple[float, float]) -> None:
-    """However dark an image is: what its own greatest value is does not matter."""
+    """The range does not depend on the greatest value of each image."""
     shares = np.array([[0, 0.5], [1, 0.25]])
     for part in (1.0, 0.25):
         values = (ends[0] + part * shares * (ends[1] - ends[0])).astype(np.float32)
         path = saved(tmp_path / "x.tif", Image.fromarray(values))
-        found = decode(path, channels=1, decoding=Decoding(float_range=ends))[..., 0].astype(float)
-        np.testing.assert_allclose(found, part * shares * 255, atol=0.502)
+        result = decode(path, channels=1, decoding=Decoding(float_range=ends))[..., 0].astype(float)
+        np.testing.assert_allclose(result, part * shares * 255, atol=0.502)
 
 
 @pytest.mark.parametrize("value", [-1.0, 1.5, float("nan"), float("inf")])
@@ -111,9 +111,9 @@ def test_32_bit_integers_beyond_16_are_refused(tmp_path: Path) -> None:
 
 def test_cmyk(tmp_path: Path) -> None:
     image = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
-    found = decode(saved(tmp_path / "x.jpg", image), channels=None)
-    assert found.shape == (8, 8, 3)
-    assert abs(found[4, 4].astype(int) - (255, 0, 0)).max() < 8
+    result = decode(saved(tmp_path / "x.jpg", image), channels=None)
+    assert result.shape == (8, 8, 3)
+    assert abs(result[4, 4].astype(int) - (255, 0, 0)).max() < 8
 
 
 TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
@@ -136,8 +136,8 @@ def test_exif_orientation(tmp_path: Path, orientation: int, name: str) -> None:
     path = saved(tmp_path / name, Image.fromarray(COLOUR), exif=exif, lossless=True)
     expected = TURNS[orientation](COLOUR)
     np.testing.assert_array_equal(decode(path, channels=None), expected)
-    found = probe(path)
-    assert (found.height, found.width) == expected.shape[:2]
+    result = probe(path)
+    assert (result.height, result.width) == expected.shape[:2]
 
 
 def test_smaller_jpeg_is_turned_and_large_enough(tmp_path: Path) -> None:
@@ -178,10 +178,10 @@ def test_frames_that_are_cut_off_damage_no_header(tmp_path: Path) -> None:
 def test_numpy_files(tmp_path: Path, shape: tuple[int, ...]) -> None:
     array = RNG.integers(0, 256, shape, dtype=np.uint8)
     np.save(tmp_path / "x.npy", array)
-    found = decode(tmp_path / "x.npy", channels=None)
-    np.testing.assert_array_equal(found, array.reshape(5, 7, -1))
-    assert probe(tmp_path / "x.npy").channels == found.shape[2]
-    if found.shape[2] == 3:
+    result = decode(tmp_path / "x.npy", channels=None)
+    np.testing.assert_array_equal(result, array.reshape(5, 7, -1))
+    assert probe(tmp_path / "x.npy").channels == result.shape[2]
+    if result.shape[2] == 3:
         expected = np.asarray(Image.fromarray(array).convert("L"))[..., None]
         np.testing.assert_array_equal(decode(tmp_path / "x.npy", channels=1), expected)
 
@@ -232,17 +232,17 @@ def test_damaged_files_are_named(tmp_path: Path, name: str) -> None:
 def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes, magic: bytes) -> None:
     path = tmp_path_factory.mktemp("decode") / "x.png"
     path.write_bytes(magic + content)
-    for look in (lambda: decode(path, channels=None), lambda: probe(path)):
+    for read in (lambda: decode(path, channels=None), lambda: probe(path)):
         with contextlib.suppress(InputError):
-            look()
+            read()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1)])
 def test_too_small_images_are_named(tmp_path: Path, size: tuple[int, int]) -> None:
     path = saved(tmp_path / "x.png", Image.new("L", size))
-    for look in (lambda: decode(path, channels=None), lambda: probe(path)):
+    for read in (lambda: decode(path, channels=None), lambda: probe(path)):
         with pytest.raises(InputError, match=rf"x.png: is {size[0]}x{size[1]} pixels"):
-            look()
+            read()
     np.save(tmp_path / "x.npy", np.zeros(size, np.uint8))
     with pytest.raises(InputError, match=rf"x.npy: is {size[1]}x{size[0]} pixels"):
         decode(tmp_path / "x.npy", channels=1)
@@ -254,16 +254,16 @@ def test_too_small_images_are_named(tmp_path: Path, size: tuple[int, int]) -> No
 def test_the_limit_of_pixels_is_our_own(
     name: str, pillow: int | None, limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pillow's is neither a further limit (1,200 pixels: its error above 600, its warning above 1,000), nor needed."""
+    """Pillow's limit neither applies (1,200 pixels: its error above 600, its warning above 1,000), nor is needed."""
     path = saved(tmp_path / name, Image.new("L", (40, 30)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillow)
     decoding = Decoding(max_pixels=limit)
-    for look in (lambda: decode(path, channels=1, decoding=decoding), lambda: probe(path, max_pixels=limit)):
+    for read in (lambda: decode(path, channels=1, decoding=decoding), lambda: probe(path, max_pixels=limit)):
         if limit == 1200:
-            look()
+            read()
             continue
         with pytest.raises(InputError, match=r"x\..*: has 1,200 pixels, more than 1,199; .*max_pixels"):
-            look()
+            read()
     assert pillow == Image.MAX_IMAGE_PIXELS
 
 
@@ -280,9 +280,9 @@ def test_real_decompression_bomb(tmp_path: Path) -> None:
 def test_unreadable_files_are_named(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "folder.png").mkdir()
-    for look in (lambda: decode(tmp_path / where, channels=1), lambda: probe(tmp_path / where)):
+    for read in (lambda: decode(tmp_path / where, channels=1), lambda: probe(tmp_path / where)):
         with pytest.raises(InputError) as caught:
-            look()
+            read()
         assert caught.value.where == str(tmp_path / where)
         assert ("is a folder" if where == "folder.png" else "cannot be read") in caught.value.reason
 

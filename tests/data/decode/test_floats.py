@@ -1,4 +1,4 @@
-"""What black and white are is a property of a source, not of an image."""
+"""The values of black and white belong to a source, not to an image."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_too_many_pixels_are_not_decoded(tmp_path: Path) -> None:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
-    """Give a source whose train images are dark, of which one in test is not."""
+    """Return a source whose train images are dark, while one in test is not."""
     for split, kind, value in (("train", "a", 0.5), ("train", "b", 0.9), ("test", "a", 0.5), ("test", "b", 250.0)):
         write(tmp_path / split / kind / "x.tif", value)
     return open_source(tmp_path)
@@ -60,10 +60,10 @@ def test_all_splits_count_and_what_is_given_counts_more(source: Source) -> None:
     assert has_floats(probes)
     data = DataConfig(source="x")
     assert decoding_of(data, source, probes).float_range == (0, 255)
-    given = data.model_copy(update={"float_range": (-1.0, 3.0), "max_pixels": 100})
-    found = decoding_of(given, source, probes)
-    assert (found.float_range, found.max_pixels) == ((-1, 3), 100)
-    assert "-1 is black and 3 white" in floats_note(found.float_range)
+    configured = data.model_copy(update={"float_range": (-1.0, 3.0), "max_pixels": 100})
+    result = decoding_of(configured, source, probes)
+    assert (result.float_range, result.max_pixels) == ((-1, 3), 100)
+    assert "-1 is black and 3 white" in floats_note(result.float_range)
 
 
 def test_nothing_is_decoded_without_a_header_that_says_so(source: Source) -> None:

@@ -32,14 +32,14 @@ def test_content(head: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["x.heic", "x.jpg"])
 def test_without_pillow_heif_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(heic, "teach_pillow", heic.teach_pillow.__wrapped__)
+    monkeypatch.setattr(heic, "register_heif", heic.register_heif.__wrapped__)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / name).write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(100))
-    for look in (lambda path: decode(path, channels=None), probe):
+    for read in (lambda path: decode(path, channels=None), probe):
         with pytest.raises(
             InputError, match=r"is HEIC, which needs pillow-heif \(pip install 'convworks\[heic\]'\); install it"
         ):
-            look(tmp_path / name)
+            read(tmp_path / name)
 
 
 def test_with_pillow_heif_they_are_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,9 +49,9 @@ def test_with_pillow_heif_they_are_images(tmp_path: Path, monkeypatch: pytest.Mo
     picture = Image.fromarray(pixels)
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter
-    for place in ("a", "b"):
-        (tmp_path / "set" / place).mkdir(parents=True)
-        pillow_heif.from_pillow(picture).save(tmp_path / "set" / place / "1.HEIC", quality=95)
+    for subfolder in ("a", "b"):
+        (tmp_path / "set" / subfolder).mkdir(parents=True)
+        pillow_heif.from_pillow(picture).save(tmp_path / "set" / subfolder / "1.HEIC", quality=95)
     turned = tmp_path / "set" / "b" / "turned.heif"
     pillow_heif.from_pillow(picture).save(turned, quality=95, exif=exif.tobytes())
     shutil.copy(turned, tmp_path / "set" / "b" / "called.jpg")

@@ -26,20 +26,20 @@ MIXED = AugmentConfig(flip=True, mixup=0.4, cutmix=1.0)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photographs of noise, of several sizes."""
-    root, draw = tmp_path_factory.mktemp("images") / "set", np.random.default_rng(0)
+    root, rng = tmp_path_factory.mktemp("images") / "set", np.random.default_rng(0)
     for label in "abc":
         (root / label).mkdir(parents=True)
         for number in range(11):
-            pixels = draw.integers(0, 256, (20 + number, 31 - number, 3), dtype=np.uint8)
+            pixels = rng.integers(0, 256, (20 + number, 31 - number, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(root / label / f"{number}.jpg")
     return root
 
 
 @pytest.fixture(scope="module")
-def source(place: Path) -> Source:
-    return open_folder(place)
+def source(photographs: Path) -> Source:
+    return open_folder(photographs)
 
 
 def samples(source: Source, *, always: bool) -> Samples:
@@ -49,17 +49,17 @@ def samples(source: Source, *, always: bool) -> Samples:
     return Samples(images=images, targets=torch.from_numpy(split.labels))
 
 
-def digest(given: Samples, config: AugmentConfig, *, workers: int, of: int = 1, start: int = 0) -> str:
-    """Hash the batches of an epoch that several ranks make, put together."""
+def digest(dataset: Samples, config: AugmentConfig, *, workers: int, of: int = 1, start: int = 0) -> str:
+    """Hash the batches of an epoch, joined from the parts of several ranks."""
     ranks = [
-        batches(given, config, batch_size=8, seed=3, epoch=2, start=start, part=Part(rank, of), workers=workers)
+        batches(dataset, config, batch_size=8, seed=3, epoch=2, start=start, part=Part(rank, of), workers=workers)
         for rank in range(of)
     ]
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for parts in zip(*ranks, strict=True):
-        found.update(torch.cat([part.images for part in parts]).contiguous().numpy().tobytes())
-        found.update(torch.cat([part.targets for part in parts]).numpy().tobytes())
-    return found.hexdigest()
+        sha256.update(torch.cat([part.images for part in parts]).contiguous().numpy().tobytes())
+        sha256.update(torch.cat([part.targets for part in parts]).numpy().tobytes())
+    return sha256.hexdigest()
 
 
 @pytest.mark.parametrize("config", [AugmentConfig(), VARIED, MIXED])
@@ -68,36 +68,36 @@ def test_batches_are_the_same_wherever_images_are_and_whoever_fetches_them(
 ) -> None:
     expected = digest(samples(source, always=False), config, workers=0)
     for always in (False, True):
-        given = samples(source, always=always)
-        found = {digest(given, config, workers=workers) for workers in (0, 1, 2, 4)}
-        found |= {digest(given, config, workers=workers, of=of) for of in (2, 4) for workers in (0, 2)}
-        assert found == {expected}
+        dataset = samples(source, always=always)
+        digests = {digest(dataset, config, workers=workers) for workers in (0, 1, 2, 4)}
+        digests |= {digest(dataset, config, workers=workers, of=of) for of in (2, 4) for workers in (0, 2)}
+        assert digests == {expected}
 
 
 def test_a_resumed_epoch_goes_on_with_the_same_batches(source: Source) -> None:
-    found = {
+    digests = {
         digest(samples(source, always=always), VARIED, workers=workers, start=2)
         for always in (False, True)
         for workers in (0, 3)
     }
-    assert len(found) == 1
-    assert found != {digest(samples(source, always=False), VARIED, workers=0)}
+    assert len(digests) == 1
+    assert digests != {digest(samples(source, always=False), VARIED, workers=0)}
 
 
 def test_decoded_images_are_those_of_the_whole_set(source: Source) -> None:
     split = source.splits["all"]
     whole, always = load_images(split, SHAPE), Decoded(split, SHAPE)
     assert always.shape == whole.shape
-    places = np.array([7, 0, 32, 7])
-    assert torch.equal(take(always, places), whole[places])
+    indices = np.array([7, 0, 32, 7])
+    assert torch.equal(take(always, indices), whole[indices])
     assert torch.equal(take(always, slice(5, 9)), take(whole, slice(5, 9)))
-    assert take(always, places).is_contiguous(memory_format=torch.channels_last)
+    assert take(always, indices).is_contiguous(memory_format=torch.channels_last)
     assert always.mean_std() == Loaded(images=whole).mean_std()
 
 
-def test_a_damaged_file_is_named_when_it_is_wanted(place: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_is_named_when_it_is_wanted(photographs: Path, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    good = (place / "a" / "0.jpg").read_bytes()
+    good = (photographs / "a" / "0.jpg").read_bytes()
     (tmp_path / "a" / "good.jpg").write_bytes(good)
     (tmp_path / "a" / "bad.jpg").write_bytes(good[:60])
     images = Decoded(open_folder(tmp_path).splits["all"], SHAPE)
@@ -137,11 +137,11 @@ def test_work_ahead_ends_when_nobody_wants_the_rest_or_it_fails() -> None:
     assert threading.active_count() == before
 
 
-def test_training_is_the_same_wherever_images_are(place: Path, tmp_path: Path) -> None:
+def test_training_is_the_same_wherever_images_are(photographs: Path, tmp_path: Path) -> None:
     weights = []
     for number, overrides in enumerate((["data.decode=once"], ["data.decode=always", "data.workers=2"])):
-        found = convworks.train(
-            data=place,
+        trained = convworks.train(
+            data=photographs,
             model="convnet_color",
             epochs=2,
             out=tmp_path / str(number),
@@ -149,7 +149,7 @@ def test_training_is_the_same_wherever_images_are(place: Path, tmp_path: Path) -
             deterministic=True,
             overrides=["data.size=(16, 16)", *overrides],
         )
-        weights.append((Path(found["bundle"]) / "weights.safetensors").read_bytes())
+        weights.append((Path(trained["bundle"]) / "weights.safetensors").read_bytes())
     assert weights[0] == weights[1]
 
 

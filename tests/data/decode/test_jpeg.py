@@ -1,4 +1,4 @@
-"""The binding of libjpeg-turbo against Pillow: the same pixels, the same files refused."""
+"""Decoding by libjpeg-turbo against Pillow: the same pixels, the same files refused."""
 
 from __future__ import annotations
 
@@ -46,37 +46,37 @@ def preprocessing(side: int) -> Preprocessing:
 @pytest.mark.parametrize("shape", [(40, 56, 3), (33, 17, 3), (2, 3, 3), (31, 9)])
 def test_pixels_are_those_of_pillow(shape: tuple[int, ...], progressive: bool, subsampling: int) -> None:
     content = encoded(shape, subsampling=subsampling, progressive=progressive, quality=80)
-    found = decode_jpeg(content)
-    assert found is not None
-    np.testing.assert_array_equal(found.pixels, by_pillow(content))
-    assert found.size == shape[:2]
+    result = decode_jpeg(content)
+    assert result is not None
+    np.testing.assert_array_equal(result.pixels, by_pillow(content))
+    assert result.size == shape[:2]
 
 
 @pytest.mark.parametrize("side", [300, 120, 60, 20])
 def test_photographs_are_those_of_pillow(data: Path, side: int) -> None:
     for file in sorted((data / "photos").iterdir()):
         content = file.read_bytes()
-        found = decode_jpeg(content, (side, side))
-        assert found is not None
+        result = decode_jpeg(content, (side, side))
+        assert result is not None
         with Image.open(io.BytesIO(content)) as image:
             image.draft(None, (3 * side, 3 * side))
-            np.testing.assert_array_equal(found.pixels, np.asarray(image).reshape(found.pixels.shape))
+            np.testing.assert_array_equal(result.pixels, np.asarray(image).reshape(result.pixels.shape))
         with Image.open(io.BytesIO(content)) as image:
-            assert found.size == (image.height, image.width)
+            assert result.size == (image.height, image.width)
 
 
 @pytest.mark.parametrize("side", [224, 96, 40])
 def test_photographs_agree_with_antialiased_resizing(data: Path, side: int) -> None:
-    """At 40 pixels most come at half their size; the reference scales what Pillow decodes in full, in floats."""
+    """At 40 pixels most are decoded at half size; the reference scales Pillow's full decoding in floats."""
     differences = []
     for file in sorted((data / "photos").iterdir()):
-        found = load_image(file, preprocessing(side)).astype(np.float64)
+        result = load_image(file, preprocessing(side)).astype(np.float64)
         with Image.open(file) as image:
             colour = image.convert("RGB")
         box = crop_box(colour.size, (side, side))
         planes = [Image.fromarray(np.asarray(band, dtype=np.float32)) for band in colour.split()]
         resized = [plane.resize((side, side), Image.Resampling.BILINEAR, box=box) for plane in planes]
-        differences.append(abs(found - np.stack([np.asarray(plane) for plane in resized], axis=2)).mean())
+        differences.append(abs(result - np.stack([np.asarray(plane) for plane in resized], axis=2)).mean())
     assert np.mean(differences) <= 1, (np.mean(differences), max(differences))
     assert max(differences) <= 3
 
@@ -99,15 +99,15 @@ def test_scales_leave_three_times_what_is_wanted(height: int, width: int, wanted
 def test_scaled_shapes(size: tuple[int, int]) -> None:
     content = encoded((*size, 3))
     for side in (4, 10, 40, 100):
-        found = decode_jpeg(content, (side, side))
-        assert found is not None
+        result = decode_jpeg(content, (side, side))
+        assert result is not None
         scale = scale_of(size, (side, side))
-        assert found.pixels.shape == (-(-size[0] // scale), -(-size[1] // scale), 3)
-        assert found.size == size
+        assert result.pixels.shape == (-(-size[0] // scale), -(-size[1] // scale), 3)
+        assert result.size == size
 
 
 def turned(orientation: int, kind: str, shape: tuple[int, ...] = (40, 56, 3)) -> bytes:
-    """Encode an image that EXIF or XMP says is to be turned."""
+    """Encode an image with an orientation in EXIF or XMP."""
     if kind == "exif":
         exif = Image.Exif()
         exif[0x0112] = orientation
@@ -119,21 +119,21 @@ def turned(orientation: int, kind: str, shape: tuple[int, ...] = (40, 56, 3)) ->
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_turned_images_are_shown_as_pillow_shows_them(orientation: int, kind: str) -> None:
     content = turned(orientation, kind)
-    found = decode_jpeg(content)
-    assert found is not None
+    result = decode_jpeg(content)
+    assert result is not None
     with Image.open(io.BytesIO(content)) as image:
         expected = np.asarray(ImageOps.exif_transpose(image))
-    np.testing.assert_array_equal(found.pixels, expected)
-    assert found.size == expected.shape[:2]
-    assert found.pixels.flags.c_contiguous
+    np.testing.assert_array_equal(result.pixels, expected)
+    assert result.size == expected.shape[:2]
+    assert result.pixels.flags.c_contiguous
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_turned_images_are_decoded_smaller_by_the_size_that_is_shown(orientation: int) -> None:
-    found = decode_jpeg(turned(orientation, "exif", (240, 900, 3)), (20, 100) if orientation < 5 else (100, 20))
-    assert found is not None
-    assert found.size == ((240, 900) if orientation < 5 else (900, 240))
-    assert found.pixels.shape[:2] == ((120, 450) if orientation < 5 else (450, 120)), "three times 100, and no more"
+    result = decode_jpeg(turned(orientation, "exif", (240, 900, 3)), (20, 100) if orientation < 5 else (100, 20))
+    assert result is not None
+    assert result.size == ((240, 900) if orientation < 5 else (900, 240))
+    assert result.pixels.shape[:2] == ((120, 450) if orientation < 5 else (450, 120)), "three times 100, and no more"
 
 
 def test_turned_images_are_found_whatever_comes_before_and_nothing_is_made_of_pixels() -> None:
@@ -141,13 +141,13 @@ def test_turned_images_are_found_whatever_comes_before_and_nothing_is_made_of_pi
     exif[0x0112] = 6
     content = encoded(exif=exif, comment=b"a comment")
     for odd in (content[:2] + b"\xff\xfe\x00\x08remark" + content[2:], content[:2] + b"\xff" + content[2:]):
-        found = decode_jpeg(odd)  # the second: a marker may be filled up with 0xff
-        assert found is not None
-        assert found.size == (56, 40)
+        result = decode_jpeg(odd)  # the second: a marker may be filled up with 0xff
+        assert result is not None
+        assert result.size == (56, 40)
     comment = encoded(comment=b"Exif\0\0 is said here")
-    found = decode_jpeg(comment)
-    assert found is not None
-    np.testing.assert_array_equal(found.pixels, by_pillow(comment))
+    result = decode_jpeg(comment)
+    assert result is not None
+    np.testing.assert_array_equal(result.pixels, by_pillow(comment))
 
 
 def test_what_pillow_has_to_judge() -> None:
@@ -170,8 +170,8 @@ HARMLESS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def _changed(content: bytes, place: int, value: int) -> bytes:
-    return content[:place] + bytes([value]) + content[place + 1 :]
+def _changed(content: bytes, position: int, value: int) -> bytes:
+    return content[:position] + bytes([value]) + content[position + 1 :]
 
 
 @pytest.mark.parametrize("name", HARMLESS)
@@ -182,12 +182,12 @@ def test_oddities_that_leave_all_pixels_there_are_no_damage(tmp_path: Path, name
 
 
 def flipped(content: bytes, count: int = 400, seed: int = 0) -> bytes:
-    """Change so many bytes among the pixels, to none that begins a marker: Pillow decodes what comes of it."""
-    draw, found = np.random.default_rng(seed), bytearray(content)
-    for place in draw.integers(content.rfind(b"\xff\xda") + 20, len(content) - 2, count):
-        if 0xFF not in found[place - 1 : place + 1]:
-            found[place] = draw.integers(0xFF)
-    return bytes(found)
+    """Change `count` bytes of the pixel data without starting a marker: Pillow decodes the result."""
+    rng, changed = np.random.default_rng(seed), bytearray(content)
+    for position in rng.integers(content.rfind(b"\xff\xda") + 20, len(content) - 2, count):
+        if 0xFF not in changed[position - 1 : position + 1]:
+            changed[position] = rng.integers(0xFF)
+    return bytes(changed)
 
 
 def cmyk(shape: tuple[int, ...] = (80, 90, 3)) -> bytes:
@@ -222,7 +222,7 @@ def test_what_pillow_decodes_without_a_word_is_damaged(tmp_path: Path, name: str
 
 @pytest.mark.parametrize("name", ["photos", "hymenoptera.tar"])
 def test_sound_photographs_are_not_damaged(data: Path, name: str) -> None:
-    """Some 600 of many cameras and programs; and of those with 400 bytes changed hardly one passes as good."""
+    """About 600 files of many cameras and programs; of those with 400 bytes changed, hardly one passes as intact."""
     if name.endswith(".tar"):
         with tarfile.open(data / name) as tar:
             members = [member for member in tar if member.name.lower().endswith(".jpg")]
@@ -241,14 +241,14 @@ def test_sound_photographs_are_not_damaged(data: Path, name: str) -> None:
 
 
 @given(st.binary(min_size=1, max_size=8), st.integers(0, 2000))
-def test_any_damage_is_named_decoded_as_by_pillow_or_left_to_it(content: bytes, place: int) -> None:
+def test_any_damage_is_named_decoded_as_by_pillow_or_left_to_it(content: bytes, position: int) -> None:
     whole = bytearray(WHOLE)
-    place %= len(whole)
-    whole[place : place + len(content)] = content
+    position %= len(whole)
+    whole[position : position + len(content)] = content
     with contextlib.suppress(DamagedError):
-        found = decode_jpeg(bytes(whole))
-        if found is not None:
-            np.testing.assert_array_equal(found.pixels, by_pillow(bytes(whole)))
+        result = decode_jpeg(bytes(whole))
+        if result is not None:
+            np.testing.assert_array_equal(result.pixels, by_pillow(bytes(whole)))
 
 
 WHOLE = encoded((24, 24, 3), quality=50)
@@ -268,8 +268,8 @@ def malformed(folder: Path, count: int) -> list[Path]:
         if index % 3 == 1:
             content = content[: RNG.integers(2, len(whole))]
         elif index % 3 == 2:
-            for place in RNG.integers(2, len(whole), 20):
-                content[place] = RNG.integers(256)
+            for position in RNG.integers(2, len(whole), 20):
+                content[position] = RNG.integers(256)
         files.append(folder / f"{index:03d}.jpg")
         files[-1].write_bytes(content)
     return files
@@ -300,7 +300,7 @@ def test_memory_does_not_grow(tmp_path: Path, rounds: int) -> None:
 
 
 def test_damaged_files_do_not_keep_their_content(tmp_path: Path) -> None:
-    """An exception holds what it was raised on: hundreds of them would hold as many images."""
+    """An exception keeps its traceback alive: hundreds of them would keep as many images."""
     if not Path("/proc/self/status").exists():
         pytest.skip("needs /proc")
     content = encoded((500, 500, 3), quality=95)[:-5000]

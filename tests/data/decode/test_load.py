@@ -54,8 +54,8 @@ def as_arrays(images: torch.Tensor) -> np.ndarray:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_files(tmp_path: Path, fit: Fit, channels: int) -> None:
     files = photographs(tmp_path, 70)
-    found = as_arrays(load_images(of_files(files), preprocessing((16, 12), channels, fit)))
-    for image, file in zip(found, files, strict=True):
+    result = as_arrays(load_images(of_files(files), preprocessing((16, 12), channels, fit)))
+    for image, file in zip(result, files, strict=True):
         pixels = decode(file, channels=channels)
         expected = fit_image(Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels), (16, 12), fit)
         np.testing.assert_array_equal(image, np.asarray(expected).reshape(image.shape))
@@ -70,8 +70,8 @@ def test_arrays_agree_one_by_one_and_at_once(
 ) -> None:
     arrays = RNG.integers(0, 256, (5, 10, 8, given_channels), dtype=np.uint8)
     want = preprocessing(size, channels, fit)
-    found = as_arrays(load_images(of_arrays(arrays), want))
-    for image, array in zip(found, arrays, strict=True):
+    result = as_arrays(load_images(of_arrays(arrays), want))
+    for image, array in zip(result, arrays, strict=True):
         alone = to_input(read_array("x", array, channels=channels), want)
         np.testing.assert_array_equal(image, alone)
 
@@ -90,8 +90,8 @@ def test_the_right_size_is_bit_identical_and_the_source_stays_apart(tmp_path: Pa
 
 def test_arrays_grey_from_colour_as_pillow() -> None:
     arrays = RNG.integers(0, 256, (3, 6, 6, 3), dtype=np.uint8)
-    found = as_arrays(load_images(of_arrays(arrays), preprocessing((6, 6), 1)))
-    np.testing.assert_array_equal(found[1, :, :, 0], np.asarray(Image.fromarray(arrays[1]).convert("L")))
+    result = as_arrays(load_images(of_arrays(arrays), preprocessing((6, 6), 1)))
+    np.testing.assert_array_equal(result[1, :, :, 0], np.asarray(Image.fromarray(arrays[1]).convert("L")))
 
 
 @pytest.mark.parametrize("side", [2048, 1600, 700])
@@ -100,11 +100,11 @@ def test_smaller_jpeg_decoding_hardly_shows(tmp_path: Path, side: int, fit: Fit)
     y, x = np.indices((side // 2, side)) / side
     waves = np.stack([np.sin(20 * x + 9 * y), np.cos(31 * y * x), np.sin(50 * (x - y))], axis=2)
     Image.fromarray((127.5 + 127 * waves).astype(np.uint8)).save(tmp_path / "x.jpg", quality=95)
-    found = load_image(tmp_path / "x.jpg", preprocessing((64, 96), 3, fit)).astype(int)
+    result = load_image(tmp_path / "x.jpg", preprocessing((64, 96), 3, fit)).astype(int)
     with Image.open(tmp_path / "x.jpg") as image:
         expected = np.asarray(fit_image(image, (64, 96), fit)).astype(int)
-    assert abs(found - expected).mean() < 1
-    assert abs(found - expected).max() < 12
+    assert abs(result - expected).mean() < 1
+    assert abs(result - expected).max() < 12
 
 
 def test_numpy_files_of_many_channels(tmp_path: Path) -> None:
@@ -143,19 +143,19 @@ def test_channels_that_arrays_lack() -> None:
 
 
 def test_progress_is_told_in_this_thread(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     threads = set()
 
     def report(done: int, total: int) -> None:
-        told.append((done, total))
+        progress.append((done, total))
         threads.add(threading.get_ident())
 
     load_images(of_files(photographs(tmp_path)), preprocessing((8, 8), 3), report=report)
-    assert told[-1] == (150, 150)
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert progress[-1] == (150, 150)
+    assert [done for done, _ in progress] == sorted(done for done, _ in progress)
     assert threads == {threading.get_ident()}
     load_images(of_arrays(np.zeros((4, 8, 8, 1), np.uint8)), preprocessing((8, 8), 1), report=report)
-    assert told[-1] == (4, 4)
+    assert progress[-1] == (4, 4)
 
 
 def test_interruption_stops_the_work(tmp_path: Path) -> None:

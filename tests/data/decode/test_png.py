@@ -1,4 +1,4 @@
-"""PNG files against a writer and an arithmetic of our own."""
+"""PNG files against an independent writer and reference arithmetic."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def written(values: np.ndarray, bits: int, transparent: np.ndarray | None, after: bytes = b"") -> bytes:
-    """Write values [h, w, c] of so many bits as a PNG, in which one is transparent."""
+    """Write values [h, w, c] with `bits` bits as a PNG with a transparent one."""
     height, width, channels = values.shape
     rows = []
     for row in values.reshape(height, -1):
@@ -41,7 +41,7 @@ def written(values: np.ndarray, bits: int, transparent: np.ndarray | None, after
 @settings(max_examples=repeats(25, 100))
 @given(st.sampled_from([(1, 1), (2, 1), (4, 1), (8, 1), (16, 1), (8, 3), (16, 3)]), st.data())
 def test_one_transparent_colour(tmp_path_factory: pytest.TempPathFactory, kind: tuple[int, int], draw: st.DataObject):  # type: ignore[no-untyped-def]
-    """Pixels of exactly that colour are white, and others, however near, are what they are."""
+    """Pixels of exactly that colour are white; all others are unchanged."""
     bits, channels = kind
     top = 2**bits - 1
     seed = draw.draw(st.integers(0, 2**31))
@@ -52,7 +52,7 @@ def test_one_transparent_colour(tmp_path_factory: pytest.TempPathFactory, kind: 
     path = tmp_path_factory.mktemp("png") / "x.png"
     path.write_bytes(written(values, bits, colour))
     gone = (values == colour).all(2, keepdims=True)
-    # Pillow takes the first 8 of 16 bits where there are three colours, and we the nearest where there is one.
+    # Pillow takes the high byte of 16 bits for three colours; for one, we round to the nearest value.
     bytes_ = values >> 8 if kind == (16, 3) else np.round(values * 255 / top).astype(int)
     np.testing.assert_array_equal(decode(path, channels=None), np.where(gone, 255, bytes_))
     seen = decode(path, channels=4)

@@ -27,9 +27,9 @@ def picture(width: int, height: int, mode: str = "RGB") -> Image.Image:
 
 @given(have=SIZES, want=SIZES, fit=st.sampled_from(FITS), mode=st.sampled_from(["L", "RGB", "RGBA"]))
 def test_size_and_mode(have: tuple[int, int], want: tuple[int, int], fit: Fit, mode: str) -> None:
-    found = fit_image(picture(*have, mode), want, fit)
-    assert found.size == (want[1], want[0])
-    assert found.mode == mode
+    result = fit_image(picture(*have, mode), want, fit)
+    assert result.size == (want[1], want[0])
+    assert result.mode == mode
 
 
 @given(have=SIZES, want=SIZES, mode=st.sampled_from(["L", "RGB", "RGBA"]))
@@ -37,33 +37,33 @@ def test_scaling_is_pillow_s(have: tuple[int, int], want: tuple[int, int], mode:
     image = picture(*have, mode)
     box = crop_box(have, (want[1], want[0]))
     for fit, cut in (("squash", image), ("crop", image.crop(box))):
-        found = np.asarray(fit_image(image, want, build(Preprocessing, {**GOOD, "fit": fit}).fit)).astype(int)
+        result = np.asarray(fit_image(image, want, build(Preprocessing, {**GOOD, "fit": fit}).fit)).astype(int)
         expected = np.asarray(cut.resize((want[1], want[0]), Image.Resampling.BILINEAR)).astype(int)
-        assert abs(found - expected).max() <= 2
-        assert abs(found - expected).mean() <= 0.5
+        assert abs(result - expected).max() <= 2
+        assert abs(result - expected).mean() <= 0.5
 
 
 @given(have=SIZES, want=SIZES, fit=st.sampled_from(FITS), opaque=st.booleans())
 def test_colours_count_as_much_as_they_are_opaque(
     have: tuple[int, int], want: tuple[int, int], fit: Fit, opaque: bool
 ) -> None:
-    """Pillow resizes RGBA so, in arrays as in images; what is only cut out or padded keeps its colours exactly."""
+    """Pillow resizes RGBA in this way; images that are only cropped or padded keep their colours exactly."""
     array = np.concatenate([np.asarray(picture(*have)), np.asarray(picture(*have, "L"))[..., None]], axis=2)
     array[:, :, 3] = 255 if opaque else np.where(array[:, :, 3] < 128, 0, array[:, :, 3])
-    found = fit_array(array, want, fit)
+    result = fit_array(array, want, fit)
     if fit == "pad" or (fit == "squash" and want == have[::-1]):
         np.testing.assert_array_equal(
-            found,
+            result,
             np.concatenate([fit_array(array[:, :, :3], want, fit), fit_array(array[:, :, 3:], want, fit)], axis=2),
         )
     if fit == "squash":
         expected = np.asarray(Image.fromarray(array).resize((want[1], want[0]), Image.Resampling.BILINEAR)).astype(int)
-        assert abs(found[..., 3] - expected[..., 3]).max() <= 2
+        assert abs(result[..., 3] - expected[..., 3]).max() <= 2
         clear = expected[..., 3:] / 255  # where little is left of a colour, its rounding shows
-        assert abs((found[..., :3] - expected[..., :3]) * clear).max() <= 4
+        assert abs((result[..., :3] - expected[..., :3]) * clear).max() <= 4
     if opaque and fit != "pad":
-        assert (found[..., 3] == fit_array(np.full_like(array[:, :, :1], 255), want, fit)[..., 0]).all()
-        np.testing.assert_array_equal(found[..., :3], fit_array(array[:, :, :3], want, fit))
+        assert (result[..., 3] == fit_array(np.full_like(array[:, :, :1], 255), want, fit)[..., 0]).all()
+        np.testing.assert_array_equal(result[..., :3], fit_array(array[:, :, :3], want, fit))
 
 
 def test_transparent_colours_do_not_count() -> None:
@@ -71,10 +71,10 @@ def test_transparent_colours_do_not_count() -> None:
     pixels[:10] = (200, 100, 50, 255)
     pixels[10:] = (0, 255, 0, 0)
     image = Image.fromarray(pixels)
-    found = np.asarray(fit_image(image, (7, 7), "squash")).astype(int)
+    result = np.asarray(fit_image(image, (7, 7), "squash")).astype(int)
     expected = np.asarray(image.resize((7, 7), Image.Resampling.BILINEAR)).astype(int)
-    assert abs(found - expected).max() <= 2
-    assert abs(found[3, :, :3] - (200, 100, 50)).max() <= 2
+    assert abs(result - expected).max() <= 2
+    assert abs(result[3, :, :3] - (200, 100, 50)).max() <= 2
 
 
 @given(have=SIZES, want=SIZES, share=st.floats(0.05, 1))
@@ -124,7 +124,7 @@ def test_parts(have: tuple[int, int], want: tuple[int, int], share: float, expec
 def test_what_needs_no_scaling_is_cut_out_as_torchvision_does(
     want: tuple[int, int], extra: int, across: bool, share: float, channels: int
 ) -> None:
-    """Pixel by pixel, at offsets of int(round(margin / 2)); of odd margins, too, nothing is resampled."""
+    """Pixel by pixel, at offsets of int(round(margin / 2)); odd margins do not cause resampling either."""
     short = [round(side / share) for side in want]
     height, width = (short[0], short[1] + extra) if across else (short[0] + extra, short[1])
     if any(round(side * share * min(height / want[0], width / want[1])) != side for side in want):
@@ -141,8 +141,8 @@ def test_a_letterbox_does_not_depend_on_how_large_a_file_was_decoded(
 ) -> None:
     full = np.full((8 * have[0] + 3, 8 * have[1] + 5, 1), 255, np.uint8)
     smaller = full[: -(-len(full) // decoded), : -(-full.shape[1] // decoded)]
-    found = fit_picture(Picture(smaller, (full.shape[0], full.shape[1])), want, "letterbox")
-    np.testing.assert_array_equal(found, fit_array(full, want, "letterbox"))
+    result = fit_picture(Picture(smaller, (full.shape[0], full.shape[1])), want, "letterbox")
+    np.testing.assert_array_equal(result, fit_array(full, want, "letterbox"))
 
 
 def test_crop_cuts_the_middle() -> None:
@@ -154,23 +154,23 @@ def test_crop_cuts_the_middle() -> None:
 def test_squash_keeps_everything() -> None:
     image = Image.new("L", (30, 10), 0)
     image.paste(255, (0, 0, 15, 10))
-    found = np.asarray(fit_image(image, (10, 10), "squash"))
-    assert found[:, :4].min() == 255
-    assert found[:, 6:].max() == 0
+    result = np.asarray(fit_image(image, (10, 10), "squash"))
+    assert result[:, :4].min() == 255
+    assert result[:, 6:].max() == 0
 
 
 def test_letterbox_pads_the_shorter_side() -> None:
-    found = np.asarray(fit_image(Image.new("L", (30, 10), 255), (12, 12), "letterbox"))
-    assert (found[4:8] == 255).all()
-    assert found[:4].max() == found[8:].max() == 0
+    result = np.asarray(fit_image(Image.new("L", (30, 10), 255), (12, 12), "letterbox"))
+    assert (result[4:8] == 255).all()
+    assert result[:4].max() == result[8:].max() == 0
 
 
 @given(have=SIZES, want=SIZES)
 def test_pad_never_scales(have: tuple[int, int], want: tuple[int, int]) -> None:
     image = np.asarray(picture(*have))
-    found = np.asarray(fit_image(picture(*have), want, "pad"))
+    result = np.asarray(fit_image(picture(*have), want, "pad"))
     expected = np.zeros((*want, 3), dtype=np.uint8)
-    # Half of what is lacking comes before, rounded down; of what is too much goes the number that is even.
+    # Padding before is half, rounded down; of an odd excess, cropping before takes the even number.
     top, left = (
         (wanted - length) // 2 if wanted > length else -round((length - wanted) / 2)
         for wanted, length in zip(want, reversed(have), strict=True)
@@ -179,7 +179,7 @@ def test_pad_never_scales(have: tuple[int, int], want: tuple[int, int]) -> None:
         for x in range(want[1]):
             if 0 <= y - top < have[1] and 0 <= x - left < have[0]:
                 expected[y, x] = image[y - top, x - left]
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(result, expected)
     np.testing.assert_array_equal(pad_arrays(image[None], want)[0], expected)
 
 
@@ -200,8 +200,8 @@ def test_arrays_agree_with_images(have: tuple[int, int], want: tuple[int, int], 
 
 def test_scaling_down_averages() -> None:
     checks = np.indices((64, 64)).sum(0) % 2 * 255
-    found = np.asarray(fit_image(Image.fromarray(checks.astype(np.uint8)), (8, 8), "squash")).astype(int)
-    assert abs(found - 127).max() <= 8, "antialiased"
+    result = np.asarray(fit_image(Image.fromarray(checks.astype(np.uint8)), (8, 8), "squash")).astype(int)
+    assert abs(result - 127).max() <= 8, "antialiased"
 
 
 @pytest.mark.parametrize(
@@ -226,5 +226,5 @@ def test_wrong_fields_are_named(field: str, value: object, message: str) -> None
 
 
 def test_survives_json() -> None:
-    made = build(Preprocessing, GOOD)
-    assert Preprocessing.model_validate_json(made.model_dump_json()) == made
+    settings = build(Preprocessing, GOOD)
+    assert Preprocessing.model_validate_json(settings.model_dump_json()) == settings

@@ -1,4 +1,4 @@
-"""What headers say of images, against fitting the images themselves."""
+"""Conclusions from image headers, against fitting the images themselves."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def headers(*sizes: tuple[int, int]) -> Headers:
 
 
 def survivors(have: tuple[int, int], size: tuple[int, int], fit: Fit) -> float:
-    """Return the share of an image's rows and columns that are seen in what the network gets, from the pixels."""
-    kept = 1.0
+    """Return the fraction of an image's pixels that reach the network, measured from the pixels."""
+    fraction = 1.0
     for axis in (0, 1):
         seen = 0
-        for place in range(have[axis]):
+        for position in range(have[axis]):
             image = np.zeros((*have, 1), np.uint8)
-            image[(place, slice(None)) if axis == 0 else (slice(None), place)] = 255
+            image[(position, slice(None)) if axis == 0 else (slice(None), position)] = 255
             seen += bool(fit_array(image, size, fit).any())
-        kept *= seen / have[axis]
-    return kept
+        fraction *= seen / have[axis]
+    return fraction
 
 
 @settings(max_examples=repeats(20, 60))
@@ -120,16 +120,16 @@ def test_headers_are_a_sample_of_what_can_be_read(tmp_path: Path, monkeypatch: p
             Image.new("L", (8, 6)).save(tmp_path / kind / f"{index:03d}.png")
     (tmp_path / "a" / "000.png").write_bytes(b"text")
     split = main_split(open_source(tmp_path))
-    found = read_headers(split)
-    assert (len(found.probes), found.total) == (19, 50)
-    assert found.damage is not None
-    assert found.damage[0].endswith("000.png")
+    result = read_headers(split)
+    assert (len(result.probes), result.total) == (19, 50)
+    assert result.damage is not None
+    assert result.damage[0].endswith("000.png")
     with pytest.raises(InputError, match=r"000\.png"):
-        image_shape(Headers(probes=(), total=1, damage=found.damage), largest=96)
+        image_shape(Headers(probes=(), total=1, damage=result.damage), largest=96)
 
 
 def test_a_header_of_many_pixels_counts(tmp_path: Path) -> None:
-    """What is too large is refused when it is decoded, and may be allowed: the default size is that of all images."""
+    """Images that are too large are refused only when decoded: the default size considers all images."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     for kind in ("a", "b"):
@@ -137,6 +137,6 @@ def test_a_header_of_many_pixels_counts(tmp_path: Path) -> None:
         with (tmp_path / kind / "x.pgm").open("wb") as file:
             file.write(header)
             file.truncate(len(header) + 40000 * 30000)
-    found = read_headers(main_split(open_source(tmp_path)))
-    assert [(probe.height, probe.width) for probe in found.probes] == [(30000, 40000)] * 2
+    result = read_headers(main_split(open_source(tmp_path)))
+    assert [(probe.height, probe.width) for probe in result.probes] == [(30000, 40000)] * 2
     assert MAX_PIXELS < 40000 * 30000

@@ -44,7 +44,7 @@ def test_pieces_count_as_the_whole() -> None:
 
 @pytest.mark.parametrize("shape", [(1000, 1, 2, 3), (2, 3, 700, 300)])
 def test_nothing_is_rounded_where_all_is_white(shape: tuple[int, ...]) -> None:
-    """255 squared, so often that its sums would not be exact in float32 without pieces."""
+    """255 squared, in numbers whose float32 sum is inexact unless it is taken in pieces."""
     images = torch.full(shape, 255, dtype=torch.uint8)
     images[0, :, 0, 0] = 254
     mean, std = mean_std(images)

@@ -20,7 +20,7 @@ MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
 
 
 class Server:
-    """A server on this machine whose answers misbehave in the order given; after that it behaves."""
+    """A local server whose responses misbehave in the order given, and are correct after that."""
 
     def __init__(self) -> None:
         self.behaviour: list[str] = []
@@ -72,13 +72,13 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    made = Server()
-    thread = threading.Thread(target=made.http.serve_forever, args=(0.02,), daemon=True)
+    new_server = Server()
+    thread = threading.Thread(target=new_server.http.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    yield made
+    yield new_server
     web.close()
-    made.http.shutdown()
-    made.http.server_close()
+    new_server.http.shutdown()
+    new_server.http.server_close()
     thread.join()
 
 
@@ -91,13 +91,13 @@ def left(folder: Path) -> list[str]:
 
 
 def test_whole(server: Server, tmp_path: Path) -> None:
-    told: list[tuple[str, int, int]] = []
+    progress: list[tuple[str, int, int]] = []
     path = tmp_path / "new" / "folder" / "file"
-    get(server, path, report=lambda name, done, total: told.append((name, done, total)))
+    get(server, path, report=lambda name, done, total: progress.append((name, done, total)))
     assert path.read_bytes() == CONTENT
     assert left(path.parent) == ["file"]
-    assert told[-1] == ("file", len(CONTENT), len(CONTENT))
-    assert len(told) > 1
+    assert progress[-1] == ("file", len(CONTENT), len(CONTENT))
+    assert len(progress) > 1
 
 
 @pytest.mark.parametrize("behaviour", ["short", "503", "429", "elsewhere", "unmeasured"])

@@ -19,8 +19,8 @@ CONTENT = np.random.default_rng(0).bytes(300_000)
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     (tmp_path / "file.tar").write_bytes(CONTENT)
-    with serving(tmp_path, monkeypatch) as made:
-        yield made
+    with serving(tmp_path, monkeypatch) as new_server:
+        yield new_server
 
 
 def part(server: Server, offset: int, size: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What servers that mean harm, or know no better, can send: each answer is written byte by byte."""
+"""Responses of malicious or faulty servers, written byte by byte."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_whole_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str)
         if name in WHOLE:
             with pytest.raises(RunError, match=reason):
                 fetch(server.address, tmp_path / "file", checksum=None, limit=LIMIT, timeout=0.2, attempts=1)
-    assert server.sent < 100e6, "nobody read on for long"  # what socket buffers hold is sent, though nobody reads it
+    assert server.sent < 100e6, "nobody read on for long"  # socket buffers are filled although nothing is read
     assert not (tmp_path / "file").exists()
     left = tmp_path / "file.partial"
     assert not left.exists() or left.stat().st_size <= LIMIT
@@ -186,14 +186,14 @@ def test_what_exceeds_its_limit_is_not_kept_to_be_resumed(tmp_path: Path, monkey
 def test_answers_with_flipped_bytes_are_refused_or_right(monkeypatch: pytest.MonkeyPatch) -> None:
     body = b"4\r\nabcd\r\n3\r\nefg\r\n0\r\nx: y\r\n\r\n"
     good = OK + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + body
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     damaged = bytearray(good)
     lines: list[str] = []
     with serving(lambda: iter([bytes(damaged)]), monkeypatch) as server:
         for _ in range(150):
             damaged[:] = good
-            for at in draw.integers(0, len(good), 2):
-                damaged[at] = draw.integers(256)
+            for at in rng.integers(0, len(good), 2):
+                damaged[at] = rng.integers(256)
             try:
                 read_all(server.address, limit=LIMIT)
             except RunError as error:

@@ -11,8 +11,8 @@ from PIL import Image
 from thorough import repeats
 
 from convworks.cli.main import run
-from convworks.data import place
-from convworks.data.inspect.duplicates import END, Duplicate, duplicates, told_duplicates
+from convworks.data import location
+from convworks.data.inspect.duplicates import END, Duplicate, duplicate_lines, duplicates
 from convworks.data.shards.pack import pack
 from convworks.data.source import Source, Split
 from convworks.data.sources.open import open_source
@@ -27,12 +27,12 @@ def read(split: Split, at: int) -> bytes:
     if split.arrays is not None:
         return bytes(split.arrays[at])
     assert split.files is not None
-    return place.read_bytes(split.files[at])
+    return location.read_bytes(split.files[at])
 
 
 def naive(source: Source) -> list[Duplicate]:
     """Compare every image with all of the earlier splits."""
-    found = []
+    result = []
     for number, (name, split) in enumerate(source.splits.items()):
         earlier = [
             (other, source.splits[other], i)
@@ -45,7 +45,7 @@ def naive(source: Source) -> list[Duplicate]:
             if same and content:
                 other, each, i = same[0]
                 relabelled = all((each.labels[i] != split.labels[at]).any() for _, each, i in same)
-                found.append(
+                result.append(
                     Duplicate(
                         split=name,
                         name=split.names[at],
@@ -54,7 +54,7 @@ def naive(source: Source) -> list[Duplicate]:
                         relabelled=relabelled,
                     )
                 )
-    return found
+    return result
 
 
 @settings(max_examples=repeats(20, 60), deadline=None)
@@ -93,7 +93,7 @@ def test_arrays() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Make 4 images a class and split; of each class in test one is that of train, one that of the other class."""
+    """Make 4 images per class and split; in test, each class duplicates one of train, and one of the other class."""
     generator = np.random.default_rng(0)
     for split in ("train", "test"):
         for label in "ab":
@@ -110,8 +110,8 @@ def folder(tmp_path: Path) -> Path:
 
 def test_files_shards_and_tables(folder: Path, tmp_path: Path) -> None:
     source = open_source(folder)
-    found = duplicates(source)
-    assert [(each.name, each.first_name, each.relabelled) for each in found] == [
+    result = duplicates(source)
+    assert [(each.name, each.first_name, each.relabelled) for each in result] == [
         ("test/a/0.png", "train/a/0.png", False),
         ("test/a/1.png", "train/b/1.png", True),
         ("test/b/0.png", "train/b/0.png", False),
@@ -142,14 +142,14 @@ def test_tables(folder: Path, tmp_path: Path) -> None:
 def test_they_are_told(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert told_duplicates(()) == []
-    (told,) = told_duplicates(duplicates(open_source(folder)))
-    assert told == (
+    assert duplicate_lines(()) == []
+    (line,) = duplicate_lines(duplicates(open_source(folder)))
+    assert line == (
         "duplicates: images of test that are in train too: 4 (2 with another label): test/a/0.png = train/a/0.png, "
         "test/a/1.png = train/b/1.png, test/b/0.png = train/b/0.png, ..."
     )
     monkeypatch.chdir(tmp_path)
     assert run(["data", str(folder)]) == 0
-    assert told in capsys.readouterr().out
+    assert line in capsys.readouterr().out
     assert run(["data", str(folder), "--json"]) == 0
     assert capsys.readouterr().out.count('"relabelled": true') == 2

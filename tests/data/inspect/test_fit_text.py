@@ -21,13 +21,13 @@ def measure(text: str) -> float:
 
 @given(st.text("iw", max_size=60), st.integers(0, 120))
 def test_as_much_as_fits(text: str, width: int) -> None:
-    found = fitted(text, width, measure)
+    result = fitted(text, width, measure)
     naive = next(
         (short for n in range(len(text), LEAST, -1) if measure(short := shorten(text, n)) <= width),
         shorten(text, LEAST),
     )
-    assert measure(found) <= width or len(found) <= LEAST
-    assert abs(len(found) - len(naive)) <= 3  # a letter more is not always wider: the sign takes room too
+    assert measure(result) <= width or len(result) <= LEAST
+    assert abs(len(result) - len(naive)) <= 3  # a letter more is not always wider: the sign takes room too
 
 
 def test_what_is_long_is_measured_seldom_and_never_whole() -> None:

@@ -32,18 +32,18 @@ def damage(path: Path) -> None:
 
 
 def test_counts_sizes_and_files(folder: Path) -> None:
-    found = survey(open_source(folder))
-    assert found.counts == {"train": {"ants": 13, "bees": 12}, "test": {"ants": 2, "bees": 2}}
-    assert found.totals == {"train": 25, "test": 4}
-    assert found.widths == (30, 204, 211)
-    assert found.heights == (40, 150, 150)
-    assert next(iter(found.sizes.items())) == ("200x150", 4)
-    assert found.channels == {"3": 28, "1": 1}
-    assert found.formats == {"PNG": 28, "JPEG": 1}
-    assert found.damaged == ()
-    assert found.left_out == {"notes.txt": "not images"}
+    result = survey(open_source(folder))
+    assert result.counts == {"train": {"ants": 13, "bees": 12}, "test": {"ants": 2, "bees": 2}}
+    assert result.totals == {"train": 25, "test": 4}
+    assert result.widths == (30, 204, 211)
+    assert result.heights == (40, 150, 150)
+    assert next(iter(result.sizes.items())) == ("200x150", 4)
+    assert result.channels == {"3": 28, "1": 1}
+    assert result.formats == {"PNG": 28, "JPEG": 1}
+    assert result.damaged == ()
+    assert result.left_out == {"notes.txt": "not images"}
     images = [path for path in folder.rglob("*") if path.suffix in (".png", ".jpg")]
-    assert found.bytes == sum(path.stat().st_size for path in images)
+    assert result.bytes == sum(path.stat().st_size for path in images)
 
 
 def test_damaged_files_are_listed(folder: Path) -> None:
@@ -51,24 +51,24 @@ def test_damaged_files_are_listed(folder: Path) -> None:
     (folder / "test" / "ants" / "00.png").write_bytes(b"text")
     source = open_source(folder)
     assert "00.png" in [Path(name).name for name, _ in survey(source).damaged]
-    told: list[tuple[int, int]] = []
-    found = survey(source, decode=True, report=lambda done, total: told.append((done, total)))
-    assert [Path(name).name for name, _ in found.damaged] == ["00.png", "03.png"]
-    assert "is no image" in found.damaged[0][1]
-    assert told == [(25, 25), (4, 4)]
+    progress: list[tuple[int, int]] = []
+    result = survey(source, decode=True, report=lambda done, total: progress.append((done, total)))
+    assert [Path(name).name for name, _ in result.damaged] == ["00.png", "03.png"]
+    assert "is no image" in result.damaged[0][1]
+    assert progress == [(25, 25), (4, 4)]
 
 
 def test_arrays() -> None:
-    found = survey(open_source("digits"), decode=True)
-    assert found.totals == {"train": 1442, "test": 355}
-    assert (found.sizes, found.channels) == ({"8x8": 1797}, {"1": 1797})
-    assert sum(found.counts["train"].values()) == 1442
-    assert found.bytes == 1797 * 64
+    result = survey(open_source("digits"), decode=True)
+    assert result.totals == {"train": 1442, "test": 355}
+    assert (result.sizes, result.channels) == ({"8x8": 1797}, {"1": 1797})
+    assert sum(result.counts["train"].values()) == 1442
+    assert result.bytes == 1797 * 64
 
 
 def test_images_without_classes(folder: Path, tmp_path: Path) -> None:
-    found = survey(open_source(folder / "test" / "ants"))
-    assert (found.counts, found.totals) == ({"all": {}}, {"all": 2})
+    result = survey(open_source(folder / "test" / "ants"))
+    assert (result.counts, result.totals) == ({"all": {}}, {"all": 2})
     write_contact_sheet(open_source(folder / "test" / "ants"), tmp_path / "sheet.png")
 
 
@@ -114,8 +114,8 @@ def test_contact_sheet_leaves_nothing_half_written(folder: Path, tmp_path: Path)
 def test_survey_of_a_set_with_every_file_damaged(folder: Path) -> None:
     for path in folder.rglob("*.*g"):
         path.write_bytes(b"")
-    found = survey(open_source(folder))
-    assert found.widths is None
-    assert len(found.damaged) == 29
-    assert all(isinstance(reason, str) for _, reason in found.damaged)
+    result = survey(open_source(folder))
+    assert result.widths is None
+    assert len(result.damaged) == 29
+    assert all(isinstance(reason, str) for _, reason in result.damaged)
     assert issubclass(InputError, Exception)

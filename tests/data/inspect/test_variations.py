@@ -1,4 +1,4 @@
-"""What the sheet shows is what `batches` gives, pixel for pixel."""
+"""The sheet shows the pixels of `batches`."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ CONFIGS = {
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_versions_are_those_of_the_batches(config: AugmentConfig, size: tuple[int, int]) -> None:
     data = DataConfig(source="random", size=size, stored=(20, 20))
-    split, found = plan(source(), data, config, seed=7, batch_size=16, largest=224)
+    split, settings = plan(source(), data, config, seed=7, batch_size=16, largest=224)
     assert len(split) < 90, "some are for validation"
-    samples = Samples(images=load_images(split, found.kept), targets=torch.arange(len(split)))
+    samples = Samples(images=load_images(split, settings.kept), targets=torch.arange(len(split)))
     for epoch in (0, 1, 5):
         seen = {}
         for batch in batches(samples, config, size=size, batch_size=16, seed=7, epoch=epoch):
@@ -47,7 +47,7 @@ def test_versions_are_those_of_the_batches(config: AugmentConfig, size: tuple[in
             for image, index, other in zip(batch.images, batch.targets.tolist(), others, strict=True):
                 seen[index] = (image, other, batch.share)
         for index in (0, 1, 17, len(split) - 1):
-            version = vary(split, found, index, epoch)
+            version = vary(split, settings, index, epoch)
             image, other, share = seen[index]
             assert torch.equal(version.image, image)
             assert version.image.shape == (3, *size)
@@ -60,8 +60,8 @@ def test_the_sheet_is_written_the_same_each_time(tmp_path: Path, channels: int) 
     for name in ("1.png", "2.png"):
         whole = source(channels=channels)
         data = DataConfig(source="random")
-        split, found = plan(whole, data, config, seed=0, batch_size=16, largest=224)
-        chosen = write_variation_sheet(whole, split, found, "random", tmp_path / name)
+        split, settings = plan(whole, data, config, seed=0, batch_size=16, largest=224)
+        chosen = write_variation_sheet(whole, split, settings, "random", tmp_path / name)
         assert len(chosen) == len(set(chosen)) == 6
     assert (tmp_path / "1.png").read_bytes() == (tmp_path / "2.png").read_bytes()
     with Image.open(tmp_path / "1.png") as image:
@@ -70,8 +70,8 @@ def test_the_sheet_is_written_the_same_each_time(tmp_path: Path, channels: int) 
 
 def test_classes_come_equally_often() -> None:
     many, few = source(classes=20), source(classes=2)
-    assert len({int(many.splits["train"].labels[at]) for at in choose(many, many.splits["train"])}) == 8
-    assert [int(few.splits["train"].labels[at]) for at in choose(few, few.splits["train"])] == [0] * 4 + [1] * 4
+    assert len({int(many.splits["train"].labels[at]) for at in choose(many.splits["train"])}) == 8
+    assert [int(few.splits["train"].labels[at]) for at in choose(few.splits["train"])] == [0] * 4 + [1] * 4
 
 
 def test_what_cannot_be_augmented_is_refused() -> None:

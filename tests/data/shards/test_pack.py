@@ -20,7 +20,7 @@ from convworks.data.config import AugmentConfig
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.shape import image_shape, read_headers
-from convworks.data.place import byte_size, read_bytes
+from convworks.data.location import byte_size, read_bytes
 from convworks.data.shards.pack import pack
 from convworks.data.source import Source, Split, with_validation
 from convworks.data.sources.open import open_source
@@ -33,17 +33,17 @@ AUGMENT = AugmentConfig(shift=2, border="reflect", flip=True, crop=0.5, mixup=0.
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Make class folders of odd files: JPEG, PNG, a name with dots, a name that is no ASCII, a .npy array."""
-    draw = np.random.default_rng(0)
+    """Make class folders of odd files: JPEG, PNG, a name with dots, a non-ASCII name, a .npy array."""
+    rng = np.random.default_rng(0)
     root = tmp_path / "set"
     for part, count in (("train", 13), ("val", 4)):
         for kind in ("ants", "büs"):
             (root / part / kind).mkdir(parents=True)
             for index in range(count):
-                pixels = draw.integers(0, 256, (20 + index, 30, 3), dtype=np.uint8)
+                pixels = rng.integers(0, 256, (20 + index, 30, 3), dtype=np.uint8)
                 name = ("a.b.JPG", "Größe.png", "x.jpeg", "y.png")[index % 4]
                 Image.fromarray(pixels).save(root / part / kind / f"{index}{name}")
-            np.save(root / part / kind / "z.npy", draw.integers(0, 256, (22, 22, 3), dtype=np.uint8))
+            np.save(root / part / kind / "z.npy", rng.integers(0, 256, (22, 22, 3), dtype=np.uint8))
     return root
 
 
@@ -52,13 +52,13 @@ def order_and_pixels(source: Source, part: Part, *, resume: int = 0) -> str:
     divided = with_validation(source, fraction=0.2, seed=3, limit=None)
     train = divided.splits["train"]
     samples = Samples(images=load_images(train, PREPROCESSING), targets=torch.from_numpy(train.labels))
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for epoch in range(2):
         start = resume if epoch == 0 else 0
         for batch in batches(samples, AUGMENT, batch_size=5, seed=7, epoch=epoch, start=start, part=part):
-            found.update(batch.images.contiguous().numpy().tobytes())
-            found.update(batch.targets.numpy().tobytes())
-    return found.hexdigest()
+            digest.update(batch.images.contiguous().numpy().tobytes())
+            digest.update(batch.targets.numpy().tobytes())
+    return digest.hexdigest()
 
 
 @pytest.mark.parametrize("part", [Part(), *(Part(n, 2) for n in range(2)), *(Part(n, 4) for n in range(4))], ids=str)
@@ -77,19 +77,23 @@ def test_training_sees_the_same(
 def test_all_that_a_source_is(folder: Path, tmp_path: Path) -> None:
     source = open_source(folder)
     packed = pack(source, tmp_path / "packed", shard_size=30_000)
-    found = open_source(tmp_path / "packed")
-    assert (found.kind, found.classes, list(found.splits)) == ("shards", ("ants", "büs"), ["train", "validation"])
+    unpacked = open_source(tmp_path / "packed")
+    assert (unpacked.kind, unpacked.classes, list(unpacked.splits)) == (
+        "shards",
+        ("ants", "büs"),
+        ["train", "validation"],
+    )
     assert packed.shards == len(list((tmp_path / "packed").glob("*.tar"))) > 3
     assert packed.images == 38
     for name, split in source.splits.items():
-        other = found.splits[name]
+        other = unpacked.splits[name]
         assert (other.names, other.labels.tolist()) == (split.names, split.labels.tolist())
         assert split.files is not None
         assert other.files is not None
         assert list(map(read_bytes, other.files)) == list(map(read_bytes, split.files)), "byte for byte"
         assert list(map(byte_size, other.files)) == list(map(byte_size, split.files))
         assert image_shape(read_headers(other), largest=64) == image_shape(read_headers(split), largest=64)
-    assert fingerprint(found, {}) == fingerprint(source, {}), "a run may go on with the other"
+    assert fingerprint(unpacked, {}) == fingerprint(source, {}), "a run may go on with the other"
 
 
 def test_the_shards_are_those_of_webdataset(folder: Path, tmp_path: Path) -> None:
@@ -126,9 +130,9 @@ def test_the_shards_are_those_of_webdataset(folder: Path, tmp_path: Path) -> Non
 
 
 def test_the_same_source_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    def content(place: Path) -> dict[str, bytes]:
-        pack(open_source(folder), place, shard_size=30_000)
-        return {path.name: path.read_bytes() for path in place.iterdir()}
+    def content(root: Path) -> dict[str, bytes]:
+        pack(open_source(folder), root, shard_size=30_000)
+        return {path.name: path.read_bytes() for path in root.iterdir()}
 
     first = content(tmp_path / "one")
     for path in folder.rglob("*"):
@@ -143,9 +147,9 @@ def test_arrays_lose_nothing(tmp_path: Path, channels: int) -> None:
     split = Split(labels=np.array([0, 1] * 3), names=tuple(f"train/{n}" for n in range(6)), arrays=arrays)
     source = Source(name="x", kind="idx", path=None, classes=("a", "b"), splits={"train": split})
     pack(source, tmp_path / "packed")
-    found = open_source(tmp_path / "packed").splits["train"]
+    unpacked = open_source(tmp_path / "packed").splits["train"]
     wanted = Preprocessing(size=(9, 7), channels=channels, fit="crop", mean=(0.0,) * channels, std=(1.0,) * channels)
-    assert torch.equal(load_images(found, wanted), torch.from_numpy(arrays).permute(0, 3, 1, 2))
+    assert torch.equal(load_images(unpacked, wanted), torch.from_numpy(arrays).permute(0, 3, 1, 2))
 
 
 def test_files_without_an_ending_are_called_after_their_content(tmp_path: Path) -> None:
@@ -172,11 +176,11 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refuses_the_place(folder: Path, tmp_path: Path, name: str) -> None:
-    prepare, place, reason = REFUSED[name]
+    prepare, target, reason = REFUSED[name]
     prepare(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(InputError, match=reason):
-        pack(open_source(folder), tmp_path / place)
+        pack(open_source(folder), tmp_path / target)
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -16,8 +16,8 @@ from serving import serving
 from convworks.data.decode.decode import decode
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.place import read_bytes
-from convworks.data.shards.byte_range import Stretch
+from convworks.data.location import read_bytes
+from convworks.data.shards.byte_range import ByteRange
 from convworks.data.shards.names import expand
 from convworks.data.shards.pack import pack
 from convworks.data.sources.open import located, open_source
@@ -29,7 +29,7 @@ Files = dict[str, bytes]
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep the user's own cache out of it."""
+    """Isolate the test from the user's cache."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     return folder / "convworks" / "shards"
@@ -42,7 +42,7 @@ def picture(shade: int, kind: str = "PNG") -> bytes:
 
 
 def samples(*labels: str, start: int = 0, ending: str = "cls") -> Files:
-    """Return the files of samples of these labels: each image has its number as its shade."""
+    """Return the files of samples with these labels; the shade of each image is its index."""
     files: Files = {}
     for number, label in enumerate(labels, start):
         files[f"{number:05d}.png"] = picture(number)
@@ -63,10 +63,10 @@ def shard(path: Path, files: Files | list[tuple[str, bytes]], form: int = tarfil
 def shades(root: str | Path, split: str | None = None) -> list[tuple[int, str]]:
     """Return the shade and class of each sample."""
     source = open_source(root)
-    found = source.splits[split or next(iter(source.splits))]
-    assert found.files is not None
-    values = [int(decode(file, channels=1)[0, 0, 0]) for file in found.files]
-    return [(value, source.classes[label]) for value, label in zip(values, found.labels, strict=True)]
+    result = source.splits[split or next(iter(source.splits))]
+    assert result.files is not None
+    values = [int(decode(file, channels=1)[0, 0, 0]) for file in result.files]
+    return [(value, source.classes[label]) for value, label in zip(values, result.labels, strict=True)]
 
 
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT])
@@ -263,10 +263,10 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     (folder / "index.json").write_bytes(sealed(index))
 
 
-def one(index: dict[str, Any]) -> dict[str, Any]:
+def first_shard(index: dict[str, Any]) -> dict[str, Any]:
     """Return the first shard of an index."""
-    found: dict[str, Any] = index["shardlist"][0]
-    return found
+    result: dict[str, Any] = index["shardlist"][0]
+    return result
 
 
 INDEXES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -281,25 +281,45 @@ INDEXES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda p: (p / "train-000001.tar").write_bytes(bytes(12_288)),
         "train-000001.tar: has 12,288 bytes, but 10,240 in",
     ),
-    "shard comes twice": (lambda p: edit(p, lambda i: i["shardlist"].append(one(i))), "lists the shard train-000000"),
-    "without url": (lambda p: edit(p, lambda i: one(i).pop("url")), "lists a shard without url"),
-    "no split": (lambda p: edit(p, lambda i: one(i).pop("split")), "does not say how long train-000000.tar is"),
-    "odd split": (lambda p: edit(p, lambda i: one(i).update(split="x")), "damaged facts about train-000000.tar"),
-    "count": (lambda p: edit(p, lambda i: one(i).update(nsamples=9)), "offsets for the 9 samples of train-000000"),
-    "column": (lambda p: edit(p, lambda i: one(i)["samples"].pop("sizes")), "has no column sizes of int"),
+    "shard comes twice": (
+        lambda p: edit(p, lambda i: i["shardlist"].append(first_shard(i))),
+        "lists the shard train-000000",
+    ),
+    "without url": (lambda p: edit(p, lambda i: first_shard(i).pop("url")), "lists a shard without url"),
+    "no split": (lambda p: edit(p, lambda i: first_shard(i).pop("split")), "does not say how long train-000000.tar is"),
+    "odd split": (
+        lambda p: edit(p, lambda i: first_shard(i).update(split="x")),
+        "damaged facts about train-000000.tar",
+    ),
+    "count": (
+        lambda p: edit(p, lambda i: first_shard(i).update(nsamples=9)),
+        "offsets for the 9 samples of train-000000",
+    ),
+    "column": (lambda p: edit(p, lambda i: first_shard(i)["samples"].pop("sizes")), "has no column sizes of int"),
     "kind of column": (
-        lambda p: edit(p, lambda i: one(i)["samples"]["labels"].__setitem__(0, "a")),
+        lambda p: edit(p, lambda i: first_shard(i)["samples"]["labels"].__setitem__(0, "a")),
         "no column labels",
     ),
-    "outside": (lambda p: edit(p, lambda i: one(i)["samples"]["sizes"].__setitem__(0, 10**6)), "outside the 10,240"),
-    "negative": (lambda p: edit(p, lambda i: one(i)["samples"]["offsets"].__setitem__(0, -1)), "samples outside"),
-    "label": (lambda p: edit(p, lambda i: one(i)["samples"]["labels"].__setitem__(0, 2)), "outside its 2 classes"),
+    "outside": (
+        lambda p: edit(p, lambda i: first_shard(i)["samples"]["sizes"].__setitem__(0, 10**6)),
+        "outside the 10,240",
+    ),
+    "negative": (
+        lambda p: edit(p, lambda i: first_shard(i)["samples"]["offsets"].__setitem__(0, -1)),
+        "samples outside",
+    ),
+    "label": (
+        lambda p: edit(p, lambda i: first_shard(i)["samples"]["labels"].__setitem__(0, 2)),
+        "outside its 2 classes",
+    ),
     "name twice": (
-        lambda p: edit(p, lambda i: one(i)["samples"]["names"].__setitem__(1, one(i)["samples"]["names"][0])),
+        lambda p: edit(
+            p, lambda i: first_shard(i)["samples"]["names"].__setitem__(1, first_shard(i)["samples"]["names"][0])
+        ),
         "has the sample train/a/0.png twice, in train-000000.tar",
     ),
     "classes": (lambda p: edit(p, lambda i: i.update(classes=["a", "a"])), "damaged list of classes"),
-    "some samples": (lambda p: edit(p, lambda i: one(i).pop("samples")), "says of some shards what is in them"),
+    "some samples": (lambda p: edit(p, lambda i: first_shard(i).pop("samples")), "says of some shards what is in them"),
 }
 
 
@@ -315,7 +335,7 @@ def test_wrong_indexes(packed: Path, name: str) -> None:
 def test_an_image_that_is_not_what_was_packed(packed: Path) -> None:
     source = open_source(packed)
     file = (source.splits["train"].files or ())[0]
-    assert isinstance(file, Stretch)
+    assert isinstance(file, ByteRange)
     damage(packed / "train-000000.tar", file.offset + 20)
     with pytest.raises(
         InputError, match=r"train-000000.tar!000000000.png: is not what was packed: its checksum differs"
@@ -336,7 +356,7 @@ def test_an_index_of_widsindex(packed: Path) -> None:
     wanted = [shade for shade, _ in shades(packed)]
     edit(packed, lambda i: [entry.pop("samples") and entry.pop("split") for entry in i["shardlist"]])
     assert [shade for shade, _ in shades(packed)] == wanted
-    edit(packed, lambda i: one(i).update(nsamples=77))
+    edit(packed, lambda i: first_shard(i).update(nsamples=77))
     with pytest.raises(InputError, match=r"train-000000.tar: has \d samples, but 77 in its index"):
         open_source(packed)
 
@@ -344,11 +364,11 @@ def test_an_index_of_widsindex(packed: Path) -> None:
 def test_over_http(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = shades(packed)
     with serving(packed.parent, monkeypatch) as server:
-        for place in ("/packed/index.json", "/packed", "/packed/", "/packed/index.json?token=1"):
-            source = open_source(server.address + place)
+        for path_part in ("/packed/index.json", "/packed", "/packed/", "/packed/index.json?token=1"):
+            source = open_source(server.address + path_part)
             assert (source.name, source.path, source.kind) == ("packed", None, "shards")
             assert source.where.startswith(server.address)
-            assert shades(server.address + place) == wanted
+            assert shades(server.address + path_part) == wanted
         assert located(source.where) == source.where
         edit(
             packed, lambda i: [entry.update(url=f"{server.address}/packed/{entry['url']}") for entry in i["shardlist"]]
@@ -365,12 +385,12 @@ REMOTE: dict[str, tuple[Callable[[Path], object], type[Exception], str]] = {
         "make one with `convworks data SOURCE --pack DIR`",
     ),
     "local shard": (
-        lambda p: edit(p, lambda i: one(i).update(url="file:///etc/passwd")),
+        lambda p: edit(p, lambda i: first_shard(i).update(url="file:///etc/passwd")),
         InputError,
         "names file:///etc/passwd, which is no http(s) address",
     ),
     "link-local shard": (
-        lambda p: edit(p, lambda i: one(i).update(url="http://169.254.169.254/latest/user-data")),
+        lambda p: edit(p, lambda i: first_shard(i).update(url="http://169.254.169.254/latest/user-data")),
         InputError,
         "names http://169.254.169.254/latest/user-data, which is a link-local address",
     ),

@@ -1,4 +1,4 @@
-"""Headers of tars that are damaged or made to do harm: the list of members, or one line."""
+"""Damaged or malicious tar headers: the list of members, or a one-line error."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def heads(tar: bytes) -> list[int]:
 
 
 def sign(tar: bytearray, at: int) -> None:
-    """Make the checksum of a header right, so that what it says is believed."""
+    """Correct the checksum of a header, so that its content is accepted."""
     tar[at + 148 : at + 156] = b" " * 8
     tar[at + 148 : at + 156] = b"%06o\0 " % sum(tar[at : at + BLOCK])
 
 
 def index(path: Path, tar: bytes) -> str:
-    """Return the one line that comes of it, or nothing; a second is more than any of them may take."""
+    """Return the one-line error, or an empty string; each must finish within a second."""
     path.write_bytes(tar)
 
     def stop(*_: object) -> None:
@@ -104,11 +104,11 @@ def test_sizes_that_cannot_be(path: Path, form: str, size: str) -> None:
 @pytest.mark.parametrize("form", GOOD)
 def test_flipped_bytes_of_headers(path: Path, form: str) -> None:
     assert ("sparse" in index(path, GOOD[form])) == form.startswith("sparse"), "else the rest of the test says nothing"
-    draw = np.random.default_rng(len(form))
+    rng = np.random.default_rng(len(form))
     for _ in range(100):
         tar = bytearray(GOOD[form])
-        for at in draw.integers(0, len(tar) - 2 * BLOCK, draw.integers(1, 6)):
-            tar[at] = draw.choice([int(draw.integers(256)), 0xFF, 0x80, ord("-"), ord("0"), ord("9")])
+        for at in rng.integers(0, len(tar) - 2 * BLOCK, rng.integers(1, 6)):
+            tar[at] = rng.choice([int(rng.integers(256)), 0xFF, 0x80, ord("-"), ord("0"), ord("9")])
         for at in heads(GOOD[form]):
             sign(tar, at)
         assert "\n" not in index(path, bytes(tar))

@@ -27,7 +27,7 @@ def python_batch(protocol: int = 2) -> bytes:
 
 
 def old_batch() -> bytes:
-    """Write the batch opcode by opcode as Python 2 did, text as bytes: so are the published files."""
+    """Write the batch opcode by opcode as Python 2 did, with text as bytes, like the published files."""
     data = PIXELS.tobytes()
     shape = b"K" + bytes([COUNT]) + b"M\x00\x0c\x86"
     array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01btR(K\x01" + shape

@@ -26,14 +26,14 @@ def test_holds_scikit_learn_s_digits(monkeypatch: pytest.MonkeyPatch, file_is_th
         (bytes(np.round(row * 255 / 16).astype(np.uint8)), int(label))
         for row, label in zip(images, labels, strict=True)
     }
-    found = [
+    result = [
         (array.tobytes(), int(label))
         for split in (train, test)
         for array, label in zip(split.arrays if split.arrays is not None else [], split.labels, strict=True)
     ]
-    assert len(found) == 1797
-    assert set(found) == expected
-    assert max(max(content) for content, _ in found) == 255
+    assert len(result) == 1797
+    assert set(result) == expected
+    assert max(max(content) for content, _ in result) == 255
 
 
 def test_test_set_is_a_stratified_fifth_and_fixed() -> None:

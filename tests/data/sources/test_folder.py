@@ -20,7 +20,7 @@ from convworks.errors import InputError
 
 
 def write(root: Path, *names: str) -> Path:
-    """Write small images, or text where Pillow alone writes no image of such a name, in random order."""
+    """Write small images, or text for suffixes that Pillow does not write, in random order."""
     for name in random.sample(names, len(names)):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,11 +173,11 @@ def test_what_systems_leave_behind_is_not_there(tmp_path: Path) -> None:
     clutter = ["._1.png", ".DS_Store", "Thumbs.db", "@eaDir/1.png", "__MACOSX/1.png", ".ipynb_checkpoints/1.png"]
     clutter += ["#recycle/1.png", "desktop.ini", "$RECYCLE.BIN/x/1.png"]
     plain = open_source(tmp_path)
-    for place in ("", "train/", "train/a/", "val/b/"):
+    for prefix in ("", "train/", "train/a/", "val/b/"):
         for name in clutter:
             assert is_system(name.split("/")[0])
-            (tmp_path / place / name).parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (4, 3)).save(tmp_path / place / name, "PNG")
+            (tmp_path / prefix / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (4, 3)).save(tmp_path / prefix / name, "PNG")
     source = open_source(tmp_path)
     assert [split.names for split in source.splits.values()] == [split.names for split in plain.splits.values()]
     assert (source.classes, source.left_out) == (("a", "b"), {})
@@ -266,10 +266,10 @@ def test_unreadable_class_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @given(st.sets(st.text("abcXYZ019 _-.é", min_size=1, max_size=8), min_size=2, max_size=6))
 def test_any_class_names(tmp_path_factory: pytest.TempPathFactory, names: set[str]) -> None:
-    kept = {name for name in names if not name.startswith(".") and split_of(name) is None}
-    if len(kept) < 2:
+    expected_names = {name for name in names if not name.startswith(".") and split_of(name) is None}
+    if len(expected_names) < 2:
         return
     root = tmp_path_factory.mktemp("folder")
-    source = open_source(write(root, *(f"{name}/1.png" for name in kept)))
-    assert source.classes == tuple(sorted(kept))
-    assert source.splits["all"].labels.tolist() == list(range(len(kept)))
+    source = open_source(write(root, *(f"{name}/1.png" for name in expected_names)))
+    assert source.classes == tuple(sorted(expected_names))
+    assert source.splits["all"].labels.tolist() == list(range(len(expected_names)))

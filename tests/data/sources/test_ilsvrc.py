@@ -71,8 +71,8 @@ def solution(path: Path, synsets: tuple[str, ...] = VALIDATION) -> None:
     path.write_text("\n".join(["ImageId,PredictionString", *reversed(rows)]) + "\n")
 
 
-def words(path: Path, known: dict[str, str] = WORDS) -> None:
-    path.write_text("".join(f"{synset} {text}\n" for synset, text in known.items()))
+def words(path: Path, synset_words: dict[str, str] = WORDS) -> None:
+    path.write_text("".join(f"{synset} {text}\n" for synset, text in synset_words.items()))
 
 
 def official(root: Path) -> Path:
@@ -83,7 +83,7 @@ def official(root: Path) -> Path:
 
 
 def archive(root: Path) -> Path:
-    """Make what the archive of the Kaggle competition unpacks to."""
+    """Make the folders of the unpacked archive of the Kaggle competition."""
     train(flat(root / "ILSVRC" / "Data" / "CLS-LOC"))
     images(root / "ILSVRC" / "Data" / "CLS-LOC", "test/ILSVRC2012_test_00000001.JPEG")
     solution(root / KAGGLE)

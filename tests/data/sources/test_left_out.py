@@ -19,12 +19,12 @@ def test_every_file_is_counted_once_with_its_ending_folder_and_reason(names: set
         (name.rpartition(".")[2].lower() if "." in name else "", name.rpartition("/")[0], left_out[name])
         for name in names
     )
-    found = {(e.ending.removeprefix("."), e.folder.removeprefix("./").rstrip("/"), e.reason): e.count for e in groups}
-    assert found == expected
+    counts = {(e.ending.removeprefix("."), e.folder.removeprefix("./").rstrip("/"), e.reason): e.count for e in groups}
+    assert counts == expected
 
 
 def test_lines() -> None:
-    left_out = {f"{place}/{number}.txt": "not images" for place in "abcde" for number in range(2)}
+    left_out = {f"{folder}/{number}.txt": "not images" for folder in "abcde" for number in range(2)}
     left_out |= {"x.csv": "not images", "a/.git/": "hidden", "README": "not images", "a/1.png": "odd"}
     assert lines(left_out) == [
         "10 .txt in a/, b/, c/ and 2 more folders (not images)",

@@ -48,8 +48,8 @@ def write_cifar(folder: Path) -> None:
 
 
 @pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a folder with data/, cache/ and mirror/, the last of which nobody serves yet."""
+def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with data/, cache/ and mirror/, which is not served yet."""
     for name in ("data", "cache", "mirror"):
         (tmp_path / name).mkdir()
     monkeypatch.setenv("CONVWORKS_DATA", str(tmp_path / "data"))
@@ -61,14 +61,14 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def mirror(places: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def mirror(roots: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Serve mirror/NAME/FILE with the small sets, and make the catalogue expect their checksums."""
 
     class Handler(SimpleHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
             pass
 
-    root = places / "mirror"
+    root = roots / "mirror"
     write_idx(root / "mnist")
     write_idx(root / "fashion-mnist", 1)
     write_cifar(root / "cifar10")
@@ -90,72 +90,72 @@ def mirror(places: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     thread.join()
 
 
-@pytest.mark.parametrize("place", ["mnist", "MNIST/raw"])
-def test_mnist_under_the_data_folder(places: Path, place: str) -> None:
-    write_idx(places / "data" / place)
+@pytest.mark.parametrize("subfolder", ["mnist", "MNIST/raw"])
+def test_mnist_under_the_data_folder(roots: Path, subfolder: str) -> None:
+    write_idx(roots / "data" / subfolder)
     source = open_source("mnist")
     assert (source.name, source.kind, source.classes) == ("mnist", "idx", tuple("0123456789"))
-    assert source.path == places / "data" / place
+    assert source.path == roots / "data" / subfolder
 
 
-def test_fashion_mnist_has_its_class_names(places: Path) -> None:
-    write_idx(places / "data" / "fashion-mnist")
-    write_idx(places / "data" / "mnist")
+def test_fashion_mnist_has_its_class_names(roots: Path) -> None:
+    write_idx(roots / "data" / "fashion-mnist")
+    write_idx(roots / "data" / "mnist")
     source = open_source("fashion-mnist")
     assert source.classes[0] == "T-shirt/top"
-    assert source.path == places / "data" / "fashion-mnist"
+    assert source.path == roots / "data" / "fashion-mnist"
 
 
-@pytest.mark.parametrize("place", ["", "cifar10", "cifar-10-batches-py"])
-def test_cifar_under_the_data_folder(places: Path, place: str) -> None:
-    write_cifar(places / "data" / place)
-    if place == "cifar-10-batches-py":
-        with tarfile.open(places / "data" / place / "cifar-10-python.tar.gz") as archive:
-            archive.extractall(places / "data", filter="data")
-        (places / "data" / place / "cifar-10-python.tar.gz").unlink()
+@pytest.mark.parametrize("subfolder", ["", "cifar10", "cifar-10-batches-py"])
+def test_cifar_under_the_data_folder(roots: Path, subfolder: str) -> None:
+    write_cifar(roots / "data" / subfolder)
+    if subfolder == "cifar-10-batches-py":
+        with tarfile.open(roots / "data" / subfolder / "cifar-10-python.tar.gz") as archive:
+            archive.extractall(roots / "data", filter="data")
+        (roots / "data" / subfolder / "cifar-10-python.tar.gz").unlink()
     source = open_source("cifar10")
     assert (source.name, source.kind, source.classes[9]) == ("cifar10", "cifar", "truck")
     assert len(source.splits["train"]) == 20
 
 
 def test_loose_idx_files_belong_to_the_set_the_folder_is_named_after(
-    places: Path, monkeypatch: pytest.MonkeyPatch
+    roots: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_idx(places / "data" / "mnist")
-    monkeypatch.setenv("CONVWORKS_DATA", str(places / "data" / "mnist"))
-    assert open_source("mnist").path == places / "data" / "mnist"
+    write_idx(roots / "data" / "mnist")
+    monkeypatch.setenv("CONVWORKS_DATA", str(roots / "data" / "mnist"))
+    assert open_source("mnist").path == roots / "data" / "mnist"
     with pytest.raises(RunError, match="fashion-mnist"):
         open_source("fashion-mnist")
 
 
-def test_labels_out_of_range(places: Path) -> None:
-    write_idx(places / "data" / "mnist")
-    path = places / "data" / "mnist" / "t10k-labels-idx1-ubyte.gz"
+def test_labels_out_of_range(roots: Path) -> None:
+    write_idx(roots / "data" / "mnist")
+    path = roots / "data" / "mnist" / "t10k-labels-idx1-ubyte.gz"
     path.write_bytes(idx(np.full(20, 10, np.uint8)))
     with pytest.raises(InputError, match=r"t10k-labels-idx1-ubyte\.gz: has label 10, outside 0\.\.9"):
         open_source("mnist")
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
-def test_downloaded_once_into_the_cache(places: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    told: list[str] = []
-    source = open_source(name, report=lambda file, done, total: told.append(file))
+def test_downloaded_once_into_the_cache(roots: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    lines: list[str] = []
+    source = open_source(name, report=lambda file, done, total: lines.append(file))
     assert list(source.splits) == ["train", "test"]
-    cache = places / "cache" / "convworks" / name
-    assert set(told) == set(named.CATALOGUE[name].files)
-    assert {file.name for file in cache.iterdir() if file.suffix != ".lock"} == set(told)
-    assert not list((places / "data").iterdir()), "nothing is written into a data folder"
+    cache = roots / "cache" / "convworks" / name
+    assert set(lines) == set(named.CATALOGUE[name].files)
+    assert {file.name for file in cache.iterdir() if file.suffix != ".lock"} == set(lines)
+    assert not list((roots / "data").iterdir()), "nothing is written into a data folder"
     monkeypatch.setenv("CONVWORKS_MIRROR", "http://127.0.0.1:9")
     assert len(open_source(name).splits["train"]) == 20
 
 
-def test_works_without_a_data_folder(places: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_works_without_a_data_folder(roots: Path, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CONVWORKS_DATA")
     assert len(open_source("mnist").splits["train"]) == 20
 
 
-def test_only_what_lacks_is_downloaded(places: Path, mirror: Path) -> None:
-    cache = places / "cache" / "convworks" / "mnist"
+def test_only_what_lacks_is_downloaded(roots: Path, mirror: Path) -> None:
+    cache = roots / "cache" / "convworks" / "mnist"
     cache.mkdir(parents=True)
     for file in named.CATALOGUE["mnist"].files:
         if "train" in file:
@@ -164,26 +164,26 @@ def test_only_what_lacks_is_downloaded(places: Path, mirror: Path) -> None:
     assert len(open_source("mnist").splits["test"]) == 20
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_again(places: Path, mirror: Path) -> None:
+def test_a_damaged_file_in_the_cache_is_fetched_again(roots: Path, mirror: Path) -> None:
     open_source("mnist")
-    path = places / "cache" / "convworks" / "mnist" / "train-images-idx3-ubyte.gz"
+    path = roots / "cache" / "convworks" / "mnist" / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-3])
     assert len(open_source("mnist").splits["train"]) == 20
 
 
-def test_offline(places: Path) -> None:
+def test_offline(roots: Path) -> None:
     with pytest.raises(RunError) as caught:
         open_source("mnist")
     text = str(caught.value)
     assert text.startswith("http://127.0.0.1:9/mnist/train-images-idx3-ubyte.gz: cannot be downloaded")
-    assert str(places / "cache" / "convworks" / "mnist" / "train-images-idx3-ubyte.gz") in text
+    assert str(roots / "cache" / "convworks" / "mnist" / "train-images-idx3-ubyte.gz") in text
     assert "CONVWORKS_DATA" in text
 
 
 def test_addresses_and_checksums_are_the_published_ones() -> None:
     assert set(named.CATALOGUE) == {"digits", "mnist", "fashion-mnist", "cifar10", "imagenet"}
     for name, entry in named.CATALOGUE.items():
-        if name not in ("digits", "imagenet"):  # one lies in scikit-learn, the other is only given to who asks for it
+        if name not in ("digits", "imagenet"):  # the former ships with scikit-learn, the latter requires an account
             assert entry.address.startswith("http")
             assert entry.address.endswith("/")
             assert len(entry.classes) == 10

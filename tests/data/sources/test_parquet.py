@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from convworks.data.decode.decode import decode
-from convworks.data.place import byte_size, read_bytes
+from convworks.data.location import byte_size, read_bytes
 from convworks.data.shards.pack import pack
 from convworks.data.sources import row as rows
 from convworks.data.sources.open import open_source
@@ -35,16 +35,16 @@ def table(
     """Make a table of images whose shades count from `start`, as Hugging Face writes it (struct) or plainly."""
     cells = [picture(number) for number in range(start, start + len(labels))]
     images = [{"bytes": cell, "path": None} for cell in cells] if struct else cells
-    made = pyarrow.table({"image": images, "label": list(labels), **more})
+    contents = pyarrow.table({"image": images, "label": list(labels), **more})
     if names is not None:
         features = {"image": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
-        made = made.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-    return made
+        contents = contents.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    return contents
 
 
-def write(path: Path, made: Any, **options: Any) -> Path:
+def write(path: Path, contents: Any, **options: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pyarrow.parquet.write_table(made, path, **options)
+    pyarrow.parquet.write_table(contents, path, **options)
     return path
 
 
@@ -52,10 +52,10 @@ def save(folder: Path, tables: Sequence[Any]) -> Path:
     """Save tables as `Dataset.save_to_disk` does."""
     folder.mkdir(parents=True)
     files = []
-    for number, made in enumerate(tables):
+    for number, contents in enumerate(tables):
         name = f"data-{number:05d}-of-{len(tables):05d}.arrow"
-        with pyarrow.ipc.new_stream(str(folder / name), made.schema) as stream:
-            stream.write_table(made)
+        with pyarrow.ipc.new_stream(str(folder / name), contents.schema) as stream:
+            stream.write_table(contents)
         files.append({"filename": name})
     (folder / "state.json").write_text(json.dumps({"_data_files": files, "_split": "train"}))
     (folder / "dataset_info.json").write_text("{}")
@@ -64,10 +64,10 @@ def save(folder: Path, tables: Sequence[Any]) -> Path:
 
 def shades(root: Path, split: str | None = None) -> list[tuple[int, str]]:
     source = open_source(root)
-    found = source.splits[split or next(iter(source.splits))]
-    assert found.files is not None
-    values = [int(decode(file, channels=1)[0, 0, 0]) for file in found.files]
-    return [(value, source.classes[label]) for value, label in zip(values, found.labels, strict=True)]
+    split_rows = source.splits[split or next(iter(source.splits))]
+    assert split_rows.files is not None
+    values = [int(decode(file, channels=1)[0, 0, 0]) for file in split_rows.files]
+    return [(value, source.classes[label]) for value, label in zip(values, split_rows.labels, strict=True)]
 
 
 @pytest.mark.parametrize("struct", [True, False])
@@ -146,20 +146,20 @@ def test_row_groups_are_kept_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(pyarrow.parquet.ParquetFile, "read_row_group", counted)
     wanted = [picture(number) for number in range(80)]
-    found: dict[int, bytes] = {}
+    results: dict[int, bytes] = {}
 
-    def some(numbers: range) -> None:
+    def read_some(numbers: range) -> None:
         for number in numbers:
-            found[number] = read_bytes(files[number])
+            results[number] = read_bytes(files[number])
 
-    threads = [threading.Thread(target=some, args=(range(first, 80, 4),)) for first in range(4)]
+    threads = [threading.Thread(target=read_some, args=(range(first, 80, 4),)) for first in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [found[number] for number in range(80)] == wanted
+    assert [results[number] for number in range(80)] == wanted
     assert sorted(read) == list(range(8)), "each row group once"
-    monkeypatch.setattr(rows, "KEPT", 1)
+    monkeypatch.setattr(rows, "CACHE_SIZE", 1)
     other = open_source(write(tmp_path / "y.parquet", table(["a", "b"] * 40), row_group_size=10)).splits["all"].files
     assert other is not None
     read.clear()
@@ -248,8 +248,8 @@ def test_images_that_are_only_named(tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(picture(1))
     images = [{"bytes": None, "path": path} for path in ("1.png", str(tmp_path / "1.png"))]
     kind = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
-    made = pyarrow.table({"image": pyarrow.array(images, kind), "label": ["a", "b"]})
-    path = write(tmp_path / "x.parquet", made)
+    contents = pyarrow.table({"image": pyarrow.array(images, kind), "label": ["a", "b"]})
+    path = write(tmp_path / "x.parquet", contents)
     assert shades(path) == [(1, "a"), (1, "b")]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from convworks.data.sources.image_names import is_image
-from convworks.data.sources.walk import match_pattern, spelt, walk
+from convworks.data.sources.walk import match_pattern, path_on_disk, walk
 from convworks.errors import InputError
 
 NAMES = st.sampled_from(["a", "b.png", "c.txt", "é.png", ".h", ".h.png", "@eaDir", "._b.png", "Thumbs.db", "a b.jpg"])
@@ -34,7 +34,7 @@ LEFT_BEHIND = ("@eaDir", "._b.png", "Thumbs.db")
 
 
 def grow(root: Path, tree: dict[tuple[str, ...], None]) -> None:
-    """Make an empty file for each path, where no folder or file is in its place."""
+    """Make an empty file for each path, unless a folder or file already exists there."""
     for parts in tree:
         path = root.joinpath(*parts)
         if not path.exists() and not any(above.is_file() for above in path.parents):
@@ -53,10 +53,10 @@ def test_all_files_are_found_but_for_hidden_ones_in_folders(
     root = tmp_path_factory.mktemp("tree")
     grow(root, tree)
     files = {Path(place, name).relative_to(root) for place, _, names in os.walk(root) for name in names}
-    found = list(walk(root))
-    assert len(set(found)) == len(found)
-    assert {Path(name) for name in found if shown(Path(name))} == set(filter(shown, files))
-    hidden = {name for name in found if not shown(Path(name))}
+    result = list(walk(root))
+    assert len(set(result)) == len(result)
+    assert {Path(name) for name in result if shown(Path(name))} == set(filter(shown, files))
+    hidden = {name for name in result if not shown(Path(name))}
     assert all(name.rstrip("/").rpartition("/")[2].startswith(".") for name in hidden)
     assert all((root / name).is_dir() == name.endswith("/") for name in hidden)
 
@@ -71,8 +71,8 @@ def test_a_pattern_names_what_glob_does(
     paths = {Path(path) for path in glob.glob(text, recursive=True) if Path(path).is_file()}
     matches = {path for path in paths if shown(path.relative_to(root))}
     expected = {path for path in matches if is_image(path.name)} or matches
-    found = match_pattern(text)
-    assert found == sorted(expected)
+    result = match_pattern(text)
+    assert result == sorted(expected)
 
 
 def test_links_are_followed_by_patterns_too_and_circles_refused(tmp_path: Path) -> None:
@@ -83,9 +83,9 @@ def test_links_are_followed_by_patterns_too_and_circles_refused(tmp_path: Path) 
     assert [path.name for path in match_pattern(f"{tmp_path}/set/**")] == ["1.png", "2.png"]
     assert list(walk(tmp_path / "set")) == ["a/1.png", "b/2.png"]
     (tmp_path / "set" / "c").symlink_to(tmp_path / "set")
-    for look in (lambda: list(walk(tmp_path / "set")), lambda: match_pattern(f"{tmp_path}/set/**/*.png")):
+    for search in (lambda: list(walk(tmp_path / "set")), lambda: match_pattern(f"{tmp_path}/set/**/*.png")):
         with pytest.raises(InputError, match="c: links back to a folder above it"):
-            look()
+            search()
 
 
 @pytest.mark.parametrize("text", ["", "a/b/", "./x", "/", "no/such/*", "no/such/**", "\x00", "x" * 5000, "**/" * 30])
@@ -97,10 +97,10 @@ def test_a_pattern_that_matches_nothing(text: str, tmp_path: Path, monkeypatch: 
 def test_a_path_is_found_in_either_normalisation(tmp_path: Path) -> None:
     folder = tmp_path / normalize("NFD", "Größe")
     folder.mkdir()
-    there = folder / normalize("NFC", "büs.png")
-    there.touch()
+    existing = folder / normalize("NFC", "büs.png")
+    existing.touch()
     for outer in ("NFC", "NFD"):
         for inner in ("NFC", "NFD"):
-            assert spelt(tmp_path / normalize(outer, "Größe") / normalize(inner, "büs.png")) == there
-    assert spelt(tmp_path / "Größe" / "bus.png") is None
-    assert spelt(tmp_path / "gone") is None
+            assert path_on_disk(tmp_path / normalize(outer, "Größe") / normalize(inner, "büs.png")) == existing
+    assert path_on_disk(tmp_path / "Größe" / "bus.png") is None
+    assert path_on_disk(tmp_path / "gone") is None

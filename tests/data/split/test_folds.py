@@ -1,4 +1,4 @@
-"""Folds: scikit-learn's, each image once, groups whole, test untouched."""
+"""Folds: equal to scikit-learn's, each image once, groups undivided, test untouched."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_folds_are_those_of_scikit_learn() -> None:
     source = open_source("digits")
     labels = source.splits["train"].labels
     for stratified, kind in ((True, StratifiedKFold), (False, KFold)):
-        found = assign(source, Fold(number=1, of=4, stratified=stratified), 7)
+        result = assign(source, Fold(number=1, of=4, stratified=stratified), 7)
         for number, (_, mine) in enumerate(kind(4, shuffle=True, random_state=7).split(labels, labels)):
-            np.testing.assert_array_equal(np.flatnonzero(found == number), mine)
+            np.testing.assert_array_equal(np.flatnonzero(result == number), mine)
 
 
 def test_every_image_is_validated_once_and_test_never() -> None:
@@ -68,9 +68,9 @@ def test_a_validation_set_takes_part() -> None:
     divided = with_fold(source, Fold(number=2, of=3), 0)
     assert set(divided.splits["validation"].names) & set(source.splits["validation"].names)
     assert together.arrays is not None
-    found = divided.splits["validation"]
-    assert found.arrays is not None
-    np.testing.assert_array_equal(found.arrays[0], together.arrays[together.names.index(found.names[0])])
+    result = divided.splits["validation"]
+    assert result.arrays is not None
+    np.testing.assert_array_equal(result.arrays[0], together.arrays[together.names.index(result.names[0])])
 
 
 @settings(max_examples=repeats(20, 25))
@@ -86,12 +86,12 @@ def test_groups_are_never_divided(
     source = table(tmp_path_factory.mktemp("groups"), [str(group) for group in groups], labels)
     fold = Fold(number=1, of=3, stratified=stratified, group_by="patient")
     try:
-        found = assign(source, fold, seed)
+        result = assign(source, fold, seed)
     except InputError:  # all images of a class fell into one fold
         reject()
     for group in set(groups):
-        assert len({int(fold) for fold, other in zip(found, groups, strict=True) if other == group}) == 1
-    assert set(found.tolist()) == {0, 1, 2}
+        assert len({int(fold) for fold, other in zip(result, groups, strict=True) if other == group}) == 1
+    assert set(result.tolist()) == {0, 1, 2}
 
 
 def test_a_run_is_divided_by_its_configuration() -> None:

@@ -4,14 +4,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convworks.data.split.stratify import choose, mix, share_out
+from convworks.data.split.stratify import choose, class_quotas, mix
 
 COUNTS = st.lists(st.integers(2, 500), min_size=2, max_size=12)
 
 
 @given(COUNTS, st.floats(0.01, 0.99), st.none() | st.integers(1, 800))
 def test_shares_add_up(counts: list[int], fraction: float, limit: int | None) -> None:
-    quotas = share_out(np.array(counts), fraction, limit)
+    quotas = class_quotas(np.array(counts), fraction, limit)
     assert all(1 <= quota < count for quota, count in zip(quotas, counts, strict=True))
     if limit is not None:
         assert quotas.sum() <= max(limit, len(counts))
@@ -24,10 +24,10 @@ def test_shares_add_up(counts: list[int], fraction: float, limit: int | None) ->
 
 
 def test_shares_by_hand() -> None:
-    assert share_out(np.array([60, 30, 10]), 0.1, None).tolist() == [6, 3, 1]
-    assert share_out(np.array([60, 30, 10]), 0.1, 5).tolist() == [3, 1, 1]
-    assert share_out(np.array([1000, 2, 2]), 0.01, None).tolist() == [8, 1, 1]
-    assert share_out(np.array([2, 2]), 0.9, None).tolist() == [1, 1]
+    assert class_quotas(np.array([60, 30, 10]), 0.1, None).tolist() == [6, 3, 1]
+    assert class_quotas(np.array([60, 30, 10]), 0.1, 5).tolist() == [3, 1, 1]
+    assert class_quotas(np.array([1000, 2, 2]), 0.01, None).tolist() == [8, 1, 1]
+    assert class_quotas(np.array([2, 2]), 0.9, None).tolist() == [1, 1]
 
 
 def test_choice_does_not_depend_on_the_order_of_the_samples() -> None:

@@ -1,1 +1,1 @@
-"""Augmentation as batched functions of (images, random numbers), one idea a file; pipeline.py applies them in order."""
+"""Augmentation as batched functions of (images, random numbers), one per file; pipeline.py applies them in order."""

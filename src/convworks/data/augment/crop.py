@@ -1,4 +1,4 @@
-"""Cutting the network's input out of images that are kept larger: at their own scale, or a random part, resized."""
+"""Cropping the network's input from larger stored images: at their scale, or a random part, resized."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from convworks.data.parts import in_parts
 def cut(
     images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b 2"], size: tuple[int, int]
 ) -> UInt8[Tensor, "b c h2 w2"]:
-    """Cut a part of `size` (height, width) out of each image, at any place alike (Krizhevsky et al. 2012, sec. 4.1).
+    """Crop each image to `size` (height, width) at a uniformly random position (Krizhevsky et al. 2012, section 4.1).
 
-    `noise` is the place: from left to right, from top to bottom.
+    `noise` gives the position: horizontal, vertical.
     """
     left = (noise[:, 0] * (images.shape[3] - size[1] + 1)).long()
     top = (noise[:, 1] * (images.shape[2] - size[0] + 1)).long()
@@ -36,11 +36,11 @@ def cut(
 def crop_boxes(
     noise: Float[Tensor, "b 4"], smallest: float, largest: float, most: float, have: tuple[int, int]
 ) -> Int64[Tensor, "b 4"]:
-    """Draw parts of images of `have` (height, width) as (top, left, height, width), in whole pixels.
+    """Draw crops of images of size `have` (height, width) as (top, left, height, width), in whole pixels.
 
-    The share of the area is even between `smallest` and `largest`; the ratio of width to height, at most `most` either
-    way, is even in its logarithm among the ratios that fit into the image (Szegedy et al. 2014, section 6; where others
-    draw again until a part fits); the place is even. Where no ratio fits, a side is that of the image.
+    The fraction of the area is uniform between `smallest` and `largest`; the logarithm of the aspect ratio, between
+    1 / `most` and `most`, is uniform among the ratios that fit into the image (Szegedy et al. 2014, section 6; other
+    implementations redraw until a crop fits); the position is uniform. If no ratio fits, a side is that of the image.
     """
     h, w = have
     area = smallest + (largest - smallest) * noise[:, 0].double()
@@ -58,17 +58,17 @@ def crop_boxes(
 def resized_crop(
     images: UInt8[Tensor, "b c h w"], boxes: Int64[Tensor, "b 4"], size: tuple[int, int]
 ) -> UInt8[Tensor, "b c h2 w2"]:
-    """Bring the part of each image in its box (top, left, height, width) to `size`, bilinear with antialiasing.
+    """Resize the crop of each image in its box (top, left, height, width) to `size`, bilinear with antialiasing.
 
-    On the CPU and elsewhere the same up to 2 grey levels.
+    CPU and other devices agree up to 2 grey levels.
     """
     if images.device.type != "cpu":
         return _resampled(images, boxes, size)
-    source, out, places = images.permute(0, 2, 3, 1).numpy(), _blank(images, size), boxes.tolist()
+    source, out, rows = images.permute(0, 2, 3, 1).numpy(), _blank(images, size), boxes.tolist()
 
     def fill(first: int, end: int) -> None:
         for sample in range(first, end):
-            top, left, height, width = places[sample]
+            top, left, height, width = rows[sample]
             resample_into(source[sample, top : top + height, left : left + width], out[sample])
 
     in_parts(fill, len(images))
@@ -78,7 +78,7 @@ def resized_crop(
 def _resampled(
     images: UInt8[Tensor, "b c h w"], boxes: Int64[Tensor, "b 4"], size: tuple[int, int]
 ) -> UInt8[Tensor, "b c h2 w2"]:
-    """Do as `resized_crop` for the whole batch at once: along the rows, then along the columns."""
+    """Apply `resized_crop` to the whole batch at once: along the rows, then along the columns."""
     top, left, height, width = boxes.unbind(1)
     samples = torch.arange(len(images), device=images.device)
     pixels = images.permute(0, 2, 3, 1)
@@ -88,20 +88,20 @@ def _resampled(
         rows += pixels[samples[:, None], :, index[:, :, tap]].transpose(1, 2) * weight[:, None, :, tap, None]
     rows = rows.round_()
     index, weight = _taps(top, height, images.shape[2], size[0])
-    found = torch.zeros(len(images), *size, images.shape[1], device=images.device)
+    output = torch.zeros(len(images), *size, images.shape[1], device=images.device)
     for tap in range(index.shape[2]):
-        found += rows[samples[:, None], index[:, :, tap]] * weight[:, :, tap, None, None]
-    return found.round_().to(torch.uint8).permute(0, 3, 1, 2)
+        output += rows[samples[:, None], index[:, :, tap]] * weight[:, :, tap, None, None]
+    return output.round_().to(torch.uint8).permute(0, 3, 1, 2)
 
 
 def _taps(
     first: Int64[Tensor, "b"], length: Int64[Tensor, "b"], have: int, want: int
 ) -> tuple[Int64[Tensor, "b want taps"], Float[Tensor, "b want taps"]]:
-    """Return which pixels of a side make each pixel of the output, and their weights: a triangle's."""
+    """Return the input pixels of each output pixel along one side, and their weights: a triangle filter."""
     scale = length / want
     reach = scale.clamp(min=1)
     centre = (torch.arange(want, device=first.device) + 0.5) * scale[:, None]
-    # As many as the longest side needs, so that a sample's sums do not depend on the batch around it.
+    # As many taps as the longest side needs, so that a sample does not depend on the rest of its batch.
     count = 2 * math.ceil(max(have / want, 1)) + 1
     index = (centre - reach[:, None]).floor()[:, :, None] + torch.arange(count, device=first.device)
     weight = (1 - ((index + 0.5 - centre[:, :, None]) / reach[:, None, None]).abs()).clamp(min=0)

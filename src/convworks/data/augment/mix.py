@@ -1,4 +1,4 @@
-"""Mixing each image of a batch with another: mixup and cutmix, as functions of (images, others, what was drawn)."""
+"""Mixing each image of a batch with another: mixup and cutmix, as functions of (images, others, mixture)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from convworks.data.config import AugmentConfig
 
 
 class Mixture(NamedTuple):
-    """What was drawn for a batch: the share of the first image, and the box that comes from the other (cutmix).
+    """The random mixture of a batch: the weight of the first image, and the box taken from the other (cutmix).
 
-    The box is (top, bottom, left, right) in fractions of the image; without one, all pixels are blended.
+    The box is (top, bottom, left, right) in fractions of the image; without one, all pixels are blended (mixup).
     """
 
     share: float
@@ -24,7 +24,7 @@ class Mixture(NamedTuple):
 
 
 def draw_mixture(config: AugmentConfig, seed: int, epoch: int, number: int) -> Mixture | None:
-    """Draw how a batch is mixed; None where the configuration asks for no mixing."""
+    """Draw the mixture of a batch; None if the configuration has no mixing."""
     kinds = [kind for kind in ("mixup", "cutmix") if getattr(config, kind) is not None]
     if not kinds:
         return None
@@ -34,7 +34,7 @@ def draw_mixture(config: AugmentConfig, seed: int, epoch: int, number: int) -> M
     share = float(generator.beta(alpha, alpha))
     if kind == "mixup":
         return Mixture(share, None)
-    half = (1 - share) ** 0.5 / 2  # the box has the area 1 - share and the proportions of the image
+    half = (1 - share) ** 0.5 / 2  # the box has area 1 - share and the proportions of the image
     y, x = generator.random(2)
     edges = [float(np.clip(edge, 0, 1)) for edge in (y - half, y + half, x - half, x + half)]
     return Mixture(share, (edges[0], edges[1], edges[2], edges[3]))
@@ -43,7 +43,7 @@ def draw_mixture(config: AugmentConfig, seed: int, epoch: int, number: int) -> M
 def mix(
     images: UInt8[Tensor, "b c h w"], others: UInt8[Tensor, "b c h w"], mixture: Mixture
 ) -> tuple[UInt8[Tensor, "b c h w"], float]:
-    """Return the mixed images, and the share of the first: for a box, that of its whole pixels inside the image."""
+    """Return the mixed images and the weight of the first: for a box, from its whole pixels inside the image."""
     if mixture.box is None:
         mixed = torch.lerp(others.float(), images.float(), mixture.share)
         return mixed.round_().to(torch.uint8), mixture.share

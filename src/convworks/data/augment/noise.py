@@ -1,4 +1,4 @@
-"""Which random numbers belong to which augmentation, and how the numbers of an epoch are drawn."""
+"""The random numbers of each augmentation, and how those of an epoch are drawn."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from convworks.data import random
 from convworks.data.config import AugmentConfig
 from convworks.data.random import BLOCK
 
-OPERATIONS = 8  # RandAugment's most
+OPERATIONS = 8  # maximum of RandAugment
 
 
 class Columns:
-    """The places of each augmentation's numbers in a sample's row: they never change, so that runs can be repeated."""
+    """The columns of each augmentation in a sample's row of numbers; fixed, so that runs are reproducible."""
 
     shift = slice(0, 2)
     flip = 2
-    crop = slice(3, 7)  # area, ratio, and:
-    place = slice(5, 7)
+    crop = slice(3, 7)  # area, aspect ratio, and:
+    position = slice(5, 7)
     affine = slice(7, 13)
     cutout = slice(13, 15)
     elastic = slice(BLOCK, BLOCK + 2)
@@ -30,20 +30,20 @@ class Columns:
 def draw(
     config: AugmentConfig, seed: int, epoch: int, n: int, *, resized: bool = False
 ) -> Float32[np.ndarray, "n draws"] | None:
-    """Return the uniform numbers in [0, 1) for each of n samples, or None where nothing is to be drawn.
+    """Return uniform numbers in [0, 1) for each of n samples, or None without augmentation.
 
-    Row i depends on (seed, epoch, i) only. `resized` says that images are kept in another size than the network's,
-    and so are cut whatever the configuration.
+    Row i depends on (seed, epoch, i) only. `resized` means that images are stored in another size than the network's
+    input, and are therefore cropped whatever the configuration.
     """
     plain = config.model_copy(update={"mixup": None, "cutmix": None}) == AugmentConfig()
     if plain and not resized:
         return None
     rows = random.noise(seed, epoch, n, _draws(config))
     if config.flip == "alternating":
-        # Half a turn every epoch: what is below a half, and so mirrored, in one is above it in the next.
-        first = random.noise(seed, 0, n, BLOCK)[:, Columns.flip]
-        half = np.where(first < 0.5, first + np.float32(0.5), first - np.float32(0.5))
-        rows[:, Columns.flip] = half if epoch % 2 else first
+        # Shifted by a half every second epoch: a number below a half, which means mirrored, is above it in the next.
+        initial = random.noise(seed, 0, n, BLOCK)[:, Columns.flip]
+        shifted = np.where(initial < 0.5, initial + np.float32(0.5), initial - np.float32(0.5))
+        rows[:, Columns.flip] = shifted if epoch % 2 else initial
     return rows
 
 

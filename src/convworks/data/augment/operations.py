@@ -1,4 +1,4 @@
-"""The operations of RandAugment that other augmentations do not share, each exactly as Pillow has it."""
+"""The operations specific to RandAugment, each exactly as in Pillow."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from convworks.data.augment.colour import blend
 
 
 def autocontrast(images: UInt8[Tensor, "b c h w"]) -> UInt8[Tensor, "b c h w"]:
-    """Stretch each channel so that its darkest pixel is 0 and its lightest 255; an even channel stays as it is."""
+    """Stretch each channel so that its darkest pixel is 0 and its lightest 255; a constant channel is unchanged."""
     low, high = images.amin((2, 3)).double(), images.amax((2, 3)).double()
-    # As a division: a number divided by a tensor is computed through its reciprocal, which rounds otherwise.
+    # `div`, because a number divided by a tensor is computed through its reciprocal, which rounds differently.
     scale = torch.full_like(low, 255).div((high - low).clamp(min=1))
     table = torch.arange(256, device=images.device) * scale[:, :, None] + (-low * scale)[:, :, None]
-    even = (high <= low)[:, :, None]
-    return _looked_up(images, torch.where(even, torch.arange(256, device=images.device), table.clamp(0, 255).long()))
+    constant = (high <= low)[:, :, None]
+    return _apply_table(
+        images, torch.where(constant, torch.arange(256, device=images.device), table.clamp(0, 255).long())
+    )
 
 
 def equalize(images: UInt8[Tensor, "b c h w"]) -> UInt8[Tensor, "b c h w"]:
-    """Spread the values of each channel so that they come equally often, as far as equal values can be spread."""
+    """Equalise the histogram of each channel."""
     counts = _histogram(images)
     last = torch.where(counts > 0, torch.arange(256, device=images.device), -1).amax(2, keepdim=True)
     step = (counts.sum(2, keepdim=True) - counts.gather(2, last)) // 255
     below = counts.cumsum(2) - counts
     table = (step // 2 + below) // step.clamp(min=1)
-    return _looked_up(images, torch.where(step > 0, table, torch.arange(256, device=images.device)).clamp(0, 255))
+    return _apply_table(images, torch.where(step > 0, table, torch.arange(256, device=images.device)).clamp(0, 255))
 
 
 def posterize(images: UInt8[Tensor, "b c h w"], bits: int) -> UInt8[Tensor, "b c h w"]:
-    """Keep the highest `bits` of each value."""
+    """Keep the `bits` most significant bits of each value."""
     return images & (256 - (1 << (8 - bits)))
 
 
@@ -41,12 +43,12 @@ def solarize(images: UInt8[Tensor, "b c h w"], threshold: float) -> UInt8[Tensor
 
 
 def sharpness(images: UInt8[Tensor, "b c h w"], factor: Float[Tensor, "b"]) -> UInt8[Tensor, "b c h w"]:
-    """Scale each image around its smoothed self: 0 is smooth, 1 changes nothing, 2 is sharp. Borders stay."""
+    """Scale each image around its smoothed version: 0 is smooth, 1 changes nothing, 2 is sharp; borders stay."""
     smooth = images.float()
     if min(images.shape[2:]) >= 3:
-        whole = images.int()
-        total = F.avg_pool2d(smooth, 3, 1, divisor_override=1).int() + 4 * whole[:, :, 1:-1, 1:-1]
-        smooth[:, :, 1:-1, 1:-1] = ((2 * total + 13) // 26).float()
+        integers = images.int()
+        weighted_sum = F.avg_pool2d(smooth, 3, 1, divisor_override=1).int() + 4 * integers[:, :, 1:-1, 1:-1]
+        smooth[:, :, 1:-1, 1:-1] = ((2 * weighted_sum + 13) // 26).float()
     return blend(smooth, images, factor)
 
 
@@ -56,8 +58,7 @@ def _histogram(images: UInt8[Tensor, "b c h w"]) -> Int64[Tensor, "b c 256"]:
     return torch.bincount((images + channel).flatten(), minlength=256 * b * c).view(b, c, 256)
 
 
-def _looked_up(images: UInt8[Tensor, "b c h w"], table: Int64[Tensor, "b c 256"]) -> UInt8[Tensor, "b c h w"]:
-    """Replace every value by that of its channel's table."""
+def _apply_table(images: UInt8[Tensor, "b c h w"], table: Int64[Tensor, "b c 256"]) -> UInt8[Tensor, "b c h w"]:
+    """Map every value through the table of its channel."""
     b, c, h, w = images.shape
-    found = table.to(torch.uint8).gather(2, images.reshape(b, c, h * w).long())
-    return found.view(b, c, h, w)
+    return table.to(torch.uint8).gather(2, images.reshape(b, c, h * w).long()).view(b, c, h, w)

@@ -1,4 +1,4 @@
-"""What a configuration asks for, in one fixed order: cut, move, distort, RandAugment, colours, blank."""
+"""The augmentations of a configuration, in a fixed order: crop, shift, distort, RandAugment, colour, cutout."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def augment(
     config: AugmentConfig,
     size: tuple[int, int] | None = None,
 ) -> UInt8[Tensor, "b c h2 w2"]:
-    """Apply what the configuration asks for; a pure function of its arguments, each sample's apart from the others'.
+    """Apply the configured augmentations; a pure function of its arguments, and of each sample independently.
 
-    `noise` is what `draw` gives, `size` (height, width) what the network reads, where images are kept in another size.
-    The order: a part of another size is cut out; shift; flip; crop, affine and elastic as one resampling; RandAugment;
-    jitter; lighting; cutout. Mixing (mix.py) comes after.
+    `noise` comes from `draw`; `size` (height, width) is the network's input, if images are stored in another size. The
+    order: a crop of that size; shift; flip; crop, affine and elastic as one resampling; RandAugment; jitter; lighting;
+    cutout. Mixing (mix.py) follows.
     """
     have = (images.shape[2], images.shape[3])
     size = size or have
@@ -36,7 +36,7 @@ def augment(
         boxes = crop_boxes(noise[:, Columns.crop], config.crop, config.crop_largest, config.crop_ratio, have)
         images = resized_crop(images, boxes, size)
     elif resized:
-        images = cut(images, noise[:, Columns.place], size)
+        images = cut(images, noise[:, Columns.position], size)
     if config.shift:
         images = shift(images, noise[:, Columns.shift], config.shift, reflect=config.border == "reflect")
     if config.flip:
@@ -54,34 +54,33 @@ def augment(
 
 
 def check_augment(config: AugmentConfig, stored: tuple[int, int], size: tuple[int, int], channels: int) -> None:
-    """Raise InputError where images kept as `stored` (height, width) cannot be augmented into the network's `size`."""
+    """Raise InputError if images of size `stored` (height, width) cannot be augmented to the network's input `size`."""
     if config.crop is None and (stored[0] < size[0] or stored[1] < size[1]):
         reason = f"keeps {stored[0]}x{stored[1]} pixels, too few to cut {size[0]}x{size[1]} out of them"
         raise InputError("data.stored", reason, "make it at least data.size, or set augment.crop")
-    wanted = config.jitter
     coloured = {
-        "augment.jitter.saturation": wanted is not None and wanted.saturation > 0,
-        "augment.jitter.hue": wanted is not None and wanted.hue > 0,
+        "augment.jitter.saturation": config.jitter is not None and config.jitter.saturation > 0,
+        "augment.jitter.hue": config.jitter is not None and config.jitter.hue > 0,
         "augment.lighting": config.lighting > 0,
     }
-    for name, asked in coloured.items():
-        if asked and channels != 3:
+    for name, enabled in coloured.items():
+        if enabled and channels != 3:
             raise InputError(name, f"needs red, green and blue, the images have channels={channels}", "set it to 0")
 
 
 def _distorted(
     images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b draws"], config: AugmentConfig, *, crop: bool
 ) -> UInt8[Tensor, "b c h w"]:
-    """Resample once for all that moves pixels by fractions."""
+    """Apply crop, affine and elastic distortions in one resampling."""
     crop = crop and config.crop is not None
     if not crop and config.affine is None and config.elastic is None:
         return images
     h, w = images.shape[-2:]
     matrices = torch.eye(3, device=images.device).expand(len(images), 3, 3)
     if crop and config.crop is not None:
-        drawn = noise[:, Columns.crop]
-        matrices = crop_matrices(drawn, config.crop, (h, w), config.crop_largest, config.crop_ratio) @ matrices
+        crop_noise = noise[:, Columns.crop]
+        matrices = crop_matrices(crop_noise, config.crop, (h, w), config.crop_largest, config.crop_ratio) @ matrices
     if config.affine is not None:
         matrices = affine_matrices(noise[:, Columns.affine], config.affine) @ matrices
-    moved = None if config.elastic is None else displacements(noise[:, Columns.elastic], config.elastic, (h, w))
-    return warp(images, matrices, moved, config.interpolation)
+    displacement = None if config.elastic is None else displacements(noise[:, Columns.elastic], config.elastic, (h, w))
+    return warp(images, matrices, displacement, config.interpolation)

@@ -1,4 +1,4 @@
-"""Augmentations that move or blank whole pixels: shift, flip, cutout."""
+"""Augmentation that moves or blanks whole pixels: shift, flip, cutout."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor
 
 from convworks.data.parts import in_parts
 
-#: Values of an image from which on the CPU copies one after the other twice as fast as it chooses in a batch.
+#: Values per image above which copying one by one on the CPU is twice as fast as `where` on a batch.
 LARGE = 3 * 64 * 64
 
 
 def shift(
     images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b 2"], pixels: int, *, reflect: bool = False
 ) -> UInt8[Tensor, "b c h w"]:
-    """Move each image by up to `pixels` in both directions, bringing in zeros or its own reflection."""
+    """Shift each image by up to `pixels` in both directions, filled with zeros or its reflection."""
     b, _, h, w = images.shape
     offsets = (noise * (2 * pixels + 1)).long() - pixels
     y = torch.arange(h, device=images.device) + offsets[:, :1]
@@ -24,7 +24,7 @@ def shift(
     if reflect:
         y, x = _reflected(y, h), _reflected(x, w)
     samples = torch.arange(b, device=images.device)[:, None, None]
-    # Indexing the b h w c view moves whole pixels, and leaves the result in channels_last memory.
+    # Indexing the b h w c view moves whole pixels, and gives channels_last memory.
     moved = images.permute(0, 2, 3, 1)[samples, y.clamp(0, h - 1)[:, :, None], x.clamp(0, w - 1)[:, None, :]]
     if not reflect:
         moved = moved * inside[..., None]
@@ -32,34 +32,34 @@ def shift(
 
 
 def flip(images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b"]) -> UInt8[Tensor, "b c h w"]:
-    """Mirror half of the images left to right."""
+    """Mirror images with `noise` below 0.5 left to right."""
     mirrored = noise < 0.5
     if images.device.type == "cpu" and images.shape[1:].numel() >= LARGE:
-        found = torch.empty_like(images)
-        source, out, wanted = images.numpy(), found.numpy(), mirrored.tolist()
+        output = torch.empty_like(images)
+        source, out, flags = images.numpy(), output.numpy(), mirrored.tolist()
 
         def fill(first: int, end: int) -> None:
             for sample in range(first, end):
-                out[sample] = images[sample : sample + 1].flip(3)[0].numpy() if wanted[sample] else source[sample]
+                out[sample] = images[sample : sample + 1].flip(3)[0].numpy() if flags[sample] else source[sample]
 
         in_parts(fill, len(images))
-        return found
+        return output
     return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
 
 def cutout(images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b 2"], side: int) -> UInt8[Tensor, "b c h w"]:
-    """Blank a square of each image around any of its pixels; part of it may lie outside (DeVries and Taylor 2017)."""
+    """Blank a square of each image around a random pixel; it may lie partly outside (DeVries and Taylor 2017)."""
     h, w = images.shape[-2:]
     inside = []
     for axis, size in enumerate((h, w)):
         first = (noise[:, axis] * size).long() - side // 2
-        place = torch.arange(size, device=images.device)
-        inside.append((place >= first[:, None]) & (place < first[:, None] + side))
+        index = torch.arange(size, device=images.device)
+        inside.append((index >= first[:, None]) & (index < first[:, None] + side))
     blank = (inside[0][:, :, None] & inside[1][:, None, :])[:, None]
-    return images.clone().masked_fill_(blank, 0)  # in place, for the copy keeps channels_last memory
+    return images.clone().masked_fill_(blank, 0)  # in place: the copy keeps channels_last memory
 
 
 def _reflected(index: Tensor, n: int) -> Tensor:
-    """Reflect indices at the outermost pixels, without repeating them."""
+    """Reflect indices at the outermost pixels, without repeating these."""
     index = index.abs() % max(2 * n - 2, 1)
     return torch.where(index >= n, 2 * n - 2 - index, index)

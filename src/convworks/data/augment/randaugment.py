@@ -1,4 +1,4 @@
-"""RandAugment (Cubuk et al. 2020): to every image a few operations out of fourteen, all of one magnitude."""
+"""RandAugment (Cubuk et al. 2020): a few of fourteen operations per image, all of one magnitude."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ Operation = Callable[[Tensor, float, Tensor], Tensor]  # images, magnitude in 0 
 def randaugment(
     images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b draws"], config: RandAugmentConfig
 ) -> UInt8[Tensor, "b c h w"]:
-    """Apply the operations that were drawn for each image, one after the other (algorithm 1 of the paper).
+    """Apply the operations drawn for each image, one after another (algorithm 1 of the paper).
 
-    Of each two numbers, the first chooses the operation, all alike, and the second the sign of its magnitude.
+    Of each pair of numbers, the first chooses the operation, uniformly, and the second the sign of its magnitude.
     """
     names = list(OPERATIONS)
-    for turn in range(config.operations):
-        chosen = (noise[:, 2 * turn] * len(names)).long()
-        signs = torch.where(noise[:, 2 * turn + 1] < 0.5, -1.0, 1.0)
-        found = images.permute(0, 2, 3, 1).clone()  # in this order a sample's pixels lie together
+    for i in range(config.operations):
+        chosen = (noise[:, 2 * i] * len(names)).long()
+        signs = torch.where(noise[:, 2 * i + 1] < 0.5, -1.0, 1.0)
+        pixels = images.permute(0, 2, 3, 1).clone()  # in this order the pixels of a sample are contiguous
         for number, name in enumerate(names):
             group = torch.nonzero(chosen == number)[:, 0]
             if len(group) and name != "identity":
                 varied = OPERATIONS[name](images[group], config.magnitude / 10, signs[group])
-                found[group] = varied.permute(0, 2, 3, 1)
-        images = found.permute(0, 3, 1, 2)
+                pixels[group] = varied.permute(0, 2, 3, 1)
+        images = pixels.permute(0, 3, 1, 2)
     return images
 
 
@@ -47,7 +47,7 @@ def _matrices(signs: Tensor, rows: list[list[float]]) -> Float[Tensor, "b 3 3"]:
 
 def _shear_x(images: Tensor, magnitude: float, signs: Tensor) -> Tensor:
     slope = SHEAR * magnitude * images.shape[2] / images.shape[3]
-    return warp(images, _matrices(signs, [[0.0, slope, slope], [0.0, 0.0, 0.0]]))  # the upper edge stays where it is
+    return warp(images, _matrices(signs, [[0.0, slope, slope], [0.0, 0.0, 0.0]]))  # the upper edge stays in place
 
 
 def _shear_y(images: Tensor, magnitude: float, signs: Tensor) -> Tensor:
@@ -66,12 +66,12 @@ def _translate_y(images: Tensor, magnitude: float, signs: Tensor) -> Tensor:
 def _rotate(images: Tensor, magnitude: float, signs: Tensor) -> Tensor:
     angle = math.radians(ROTATE * magnitude)
     ratio = images.shape[2] / images.shape[3]
-    turned = _matrices(signs, [[0.0, -math.sin(angle) * ratio, 0.0], [math.sin(angle) / ratio, 0.0, 0.0]])
-    turned[:, 0, 0] = turned[:, 1, 1] = math.cos(angle)
-    return warp(images, turned)
+    matrices = _matrices(signs, [[0.0, -math.sin(angle) * ratio, 0.0], [math.sin(angle) / ratio, 0.0, 0.0]])
+    matrices[:, 0, 0] = matrices[:, 1, 1] = math.cos(angle)
+    return warp(images, matrices)
 
 
-#: What magnitude 10 means: radians' tangent, share of the side, degrees, and the distance of a factor from 1.
+#: Values at magnitude 10: slope, fraction of the side, degrees, and distance of a factor from 1.
 SHEAR, TRANSLATE, ROTATE, FACTOR = 0.3, 150 / 331, 30.0, 0.9
 
 OPERATIONS: dict[str, Operation] = {

@@ -1,4 +1,4 @@
-"""Augmentations by planar maps: random crops at one size, affine distortions, and the resampling through them."""
+"""Augmentation by planar maps: random crops at fixed size, affine distortions, and resampling."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def crop_matrices(
     largest: float = 1.0,
     most: float = 4 / 3,
 ) -> Float[Tensor, "b 3 3"]:
-    """Return the maps from the full image to a random part of it: share of the area, ratio of sides, position.
+    """Return the maps from the full image to random crops: fraction of the area, aspect ratio, position.
 
-    A side that would be longer than the image's is as long as the image's.
+    A side that would exceed the image's is clipped to it.
     """
     area = smallest + (largest - smallest) * noise[:, 0]
     ratio = torch.exp((2 * noise[:, 1] - 1) * torch.log(torch.tensor(most))) * size[0] / size[1]
@@ -33,7 +33,7 @@ def crop_matrices(
 
 
 def affine_matrices(noise: Float[Tensor, "b 6"], config: AffineConfig) -> Float[Tensor, "b 3 3"]:
-    """Return random planar distortions as maps from output to input coordinates, both in -1..1."""
+    """Return random affine distortions as maps from output to input coordinates, both in -1..1."""
     unit = 2 * noise - 1
     x, y = 2 * config.translate * unit[:, 0], 2 * config.translate * unit[:, 1]
     angle = torch.deg2rad(config.rotate * unit[:, 2])
@@ -51,15 +51,15 @@ def warp(
     moved: Float[Tensor, "b h w 2"] | None = None,
     interpolation: Literal["bilinear", "bicubic"] = "bilinear",
 ) -> UInt8[Tensor, "b c h w"]:
-    """Resample each image through its map; what lies outside the image is 0.
+    """Resample each image through its map; pixels outside the image are 0.
 
-    `moved` is how far (x, y), in pixels, from there each pixel is read.
+    `moved` is an additional displacement (x, y), in pixels, of the position at which each pixel is read.
     """
     grid = F.affine_grid(matrices[:, :2], list(images.shape), align_corners=False)
     if moved is not None:
         grid = grid + moved * torch.tensor([2 / images.shape[3], 2 / images.shape[2]], device=moved.device)
     warped = F.grid_sample(images.float(), grid, mode=interpolation, padding_mode="zeros", align_corners=False)
-    if interpolation == "bicubic":  # it overshoots beside edges
+    if interpolation == "bicubic":  # it overshoots at edges
         warped.clamp_(0, 255)
     return warped.round_().to(torch.uint8).contiguous(memory_format=torch.channels_last)
 

@@ -1,1 +1,1 @@
-"""Decoded images on the disk, kept in the user's cache folder."""
+"""Decoded images, kept on disk in the user's cache folder."""

@@ -1,4 +1,4 @@
-"""Files decoded once: from the cache, or into it; None where the cache cannot take them."""
+"""Files decoded once: read from the cache, or added to it; None if the cache cannot hold them."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from convworks.data.cache.store import Entry
 from convworks.data.decode.load_files import Progress, decode_files, digest_files
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.statistics import Sums
-from convworks.data.place import Place, container
+from convworks.data.location import Location, container
 from convworks.partial import TEMPORARY
 
-#: Smaller sets are decoded in about a second: not worth room on the disk.
+#: Smaller sets decode in about a second, and are not worth caching.
 MOST_FILES, MOST_BYTES = 1000, 32 * 2**20
 FLUSH = 0.25  # seconds
 VERSIONS = f"Pillow {PIL.__version__}, simplejpeg {simplejpeg.__version__}, torch {torch.__version__.partition('+')[0]}"
-DECODER = f"3, {VERSIONS}"  # count up what changes pixels
+DECODER = f"3, {VERSIONS}"  # increment when pixels change
 
 
 def find_or_decode(
-    files: Sequence[Place], preprocessing: Preprocessing, report: Progress | None = None
+    files: Sequence[Location], preprocessing: Preprocessing, report: Progress | None = None
 ) -> Entry | None:
-    """Return the entry of these files: known by paths, sizes and times, or by content, or decoded now.
+    """Return the cache entry of these files: found by paths, sizes and times, or by content, or decoded now.
 
-    None where caching is off or pointless, or the disk has no room, which is said on standard error. Of several
-    processes one decodes, the others wait for it. Raises one InputError that names all damaged files.
+    None if caching is disabled or pointless, or the disk has no room, which is reported on standard error. One process
+    decodes, others wait for it. Raises one InputError that names all damaged files.
     """
     if not cache.in_use():
         return None
@@ -50,7 +50,7 @@ def find_or_decode(
     try:
         cache.folder().mkdir(parents=True, exist_ok=True)
         while True:
-            entry = cache.known(signature) or _known_by_content(files, preprocessing, signature)
+            entry = cache.find_by_signature(signature) or _known_by_content(files, preprocessing, signature)
             if entry is not None:
                 cache.touch(entry)
                 if report is not None:
@@ -58,26 +58,26 @@ def find_or_decode(
                 return entry
             size = int(np.prod(shape, dtype=np.int64)) + cache.SUM.itemsize * shape[0] + cache.PAGE
             if not cache.make_room(size):
-                room = f"the cache's {_megabytes(cache.limit())} ({cache.LIMIT})"
-                say(f"{_megabytes(size)} of decoded images are more than {room}: not cached")
+                budget = f"the cache's {_megabytes(cache.limit())} ({cache.LIMIT})"
+                say(f"{_megabytes(size)} of decoded images are more than {budget}: not cached")
                 return None
             with lock.locked(cache.folder() / f"{signature}{TEMPORARY}") as handle:
                 if handle is not None:
                     return _build(handle, signature, files, preprocessing, report)
-    except OSError as error:  # no room, or no right to write: the images are what counts
+    except OSError as error:  # no room, or no permission: go on without the cache
         say(f"{cache.folder()}: {error.strerror}; the decoded images are not cached")
         return None
 
 
 def _recipe(preprocessing: Preprocessing) -> str:
-    """Say what is done to files: what decides the pixels, and which images are refused, besides the files."""
+    """Describe everything but the files that determines the pixels, and which images are refused."""
     height, width = preprocessing.size
     size = f"{height}x{width}x{preprocessing.channels}"
     return f"{size}, {preprocessing.fit}, share {preprocessing.share!r}, {preprocessing.decoding!r}, decoder {DECODER}"
 
 
-def _known_by_content(files: Sequence[Place], preprocessing: Preprocessing, signature: str) -> Entry | None:
-    """Return the entry of the same files at another place or time; they are read only where there may be one."""
+def _known_by_content(files: Sequence[Location], preprocessing: Preprocessing, signature: str) -> Entry | None:
+    """Return the entry of files with the same content at other paths or times; they are read only if one may exist."""
     recipe = _recipe(preprocessing)
     if not any(entry.shape[0] == len(files) and entry.recipe == recipe for entry in cache.entries()):
         return None
@@ -89,18 +89,18 @@ def _known_by_content(files: Sequence[Place], preprocessing: Preprocessing, sign
 
 
 def _build(
-    handle: int, signature: str, files: Sequence[Place], preprocessing: Preprocessing, report: Progress | None
+    handle: int, signature: str, files: Sequence[Location], preprocessing: Preprocessing, report: Progress | None
 ) -> Entry | None:
-    """Decode into a temporary file, which gets its name when it is whole and on the disk.
+    """Decode into a temporary file, which is renamed once it is complete and flushed to disk.
 
-    Images are written, not mapped: that would count as memory of this process.
+    Images are written, not mapped, which would count as memory of this process.
     """
     shape = (len(files), *preprocessing.size, preprocessing.channels)
     recipe = _recipe(preprocessing)
-    facts: dict[str, Any] = {"source": _place(files), "recipe": recipe, "content": "0" * 64}
+    facts: dict[str, Any] = {"source": _common_folder(files), "recipe": recipe, "content": "0" * 64}
     longest = cache.header(shape, {**facts, "mean": [0.1**20 / 3] * shape[3], "std": [0.1**20 / 3] * shape[3]})
     start, row = len(longest), int(np.prod(shape[1:]))
-    if hasattr(os, "posix_fallocate"):  # a full disk is noticed at once
+    if hasattr(os, "posix_fallocate"):  # a full disk is detected at once
         os.posix_fallocate(handle, 0, start + len(files) * (row + cache.SUM.itemsize))
 
     sums = Sums(channels=shape[3])
@@ -127,7 +127,7 @@ def _build(
 
 @contextmanager
 def _flushing(handle: int) -> Iterator[None]:
-    """Have the disk write what is there already while others work, so that there is little to wait for at the end."""
+    """Flush the file to disk in the background, so that little remains to be flushed at the end."""
     ended = Event()
 
     def flush() -> None:
@@ -140,7 +140,7 @@ def _flushing(handle: int) -> Iterator[None]:
             yield
         finally:
             ended.set()
-        task.result()  # a disk that fails says so to one thread alone
+        task.result()  # a disk failure may be reported to this thread only
 
 
 def _write(handle: int, content: memoryview, offset: int) -> None:
@@ -149,14 +149,14 @@ def _write(handle: int, content: memoryview, offset: int) -> None:
         content, offset = content[written:], offset + written
 
 
-def _place(files: Sequence[Place]) -> str:
-    """Return the folder that holds all files, for people."""
+def _common_folder(files: Sequence[Location]) -> str:
+    """Return the folder that holds all files, for display."""
     try:
-        holders = {container(file) for file in files}
-        addresses = sorted(holder for holder in holders if isinstance(holder, str))
+        containers = {container(file) for file in files}
+        addresses = sorted(path for path in containers if isinstance(path, str))
         if addresses:
             return addresses[0].rpartition("/")[0]
-        return os.path.commonpath([os.path.abspath(holder) for holder in holders]).encode("utf-8", "replace").decode()
+        return os.path.commonpath([os.path.abspath(path) for path in containers]).encode("utf-8", "replace").decode()
     except ValueError:  # on several drives
         return str(container(files[0]))
 

@@ -1,4 +1,4 @@
-"""A temporary file that one process at a time works on; the system lets go of it however a process ends."""
+"""A temporary file locked by one process at a time; the system releases it however the process ends."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from convworks.locks import lock, same
 
 @contextmanager
 def locked(path: Path) -> Iterator[int | None]:
-    """Open a file for this process alone, empty; None where another process had it and has finished or removed it.
+    """Open an empty file for exclusive use; yield None if another process held it and has finished or removed it.
 
-    Waits for the other process. What is still called `path` at the end is removed: rename it before.
+    Waits for the other process. A file still named `path` at the end is removed: rename it before.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        free = lock(handle)
-        if free is None:
+        acquired = lock(handle)
+        if acquired is None:
             raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), str(path))
-        if not free:
+        if not acquired:
             say("another process is decoding the same images: waiting for it")
             lock(handle, wait=True)
         if not same(handle, path):
             yield None
             return
-        os.ftruncate(handle, 0)  # of a process that was killed
+        os.ftruncate(handle, 0)  # content left by a killed process
         try:
             yield handle
         finally:

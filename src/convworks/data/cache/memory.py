@@ -1,4 +1,4 @@
-"""Room for decoded images: memory, or a mapped file where memory would not do."""
+"""Memory for decoded images: RAM, or a mapped file if that does not suffice."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from convworks.errors import RunError
 
 
 class NoRoomError(RunError):
-    """Neither memory nor the disk have room for decoded images."""
+    """Neither memory nor disk has room for decoded images."""
 
 
 def allocate(shape: tuple[int, ...], budget: int | None) -> UInt8[np.ndarray, "..."]:
-    """Return an unset array; above `budget` bytes (default: half of the free memory) it is a mapped file.
+    """Return an uninitialised array; above `budget` bytes (default: half of the free memory) it is a mapped file.
 
-    The file lies in the user's cache without a name, so that the system removes it however the process ends.
+    The file lies unnamed in the user's cache, so that the system removes it however the process ends.
     """
     size = int(np.prod([int(side) for side in shape], dtype=object))
     if size <= (free_memory() // 2 if budget is None else budget):
@@ -32,7 +32,7 @@ def allocate(shape: tuple[int, ...], budget: int | None) -> UInt8[np.ndarray, ".
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            if hasattr(os, "posix_fallocate"):  # a full disk is noticed here, not as a bus error while writing
+            if hasattr(os, "posix_fallocate"):  # a full disk is detected here, not as a bus error while writing
                 os.posix_fallocate(file.fileno(), 0, size)
             else:
                 file.truncate(size)
@@ -44,12 +44,12 @@ def allocate(shape: tuple[int, ...], budget: int | None) -> UInt8[np.ndarray, ".
 
 
 def free_memory() -> int:
-    """Return the bytes of memory that are free to use, as well as the system and a container's limit tell."""
+    """Return the free memory in bytes, according to the system and the limit of the container."""
     return min(_free_in_machine(), _free_in_container())
 
 
 def processors() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,4 +1,4 @@
-"""The decoded images of a cache entry, read when they are wanted: what they take of memory is what is worked on."""
+"""The decoded images of a cache entry, read on demand: memory holds only those in use."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from convworks.data.cache.store import Entry, mapped
 from convworks.data.cache.sums import Sums
 from convworks.errors import RunError
 
-#: Smaller images are mapped instead: to ask the system for each would take longer than to copy it.
+#: Smaller images are mapped instead: a system call for each would take longer than copying it.
 SMALLEST = 16 * 2**10  # bytes
 
 
 class OnDisk:
-    """Images [n, c, h, w] of an entry, which may be removed from the cache later; OSError where it is gone before."""
+    """Images [n, c, h, w] of an entry, usable after its removal from the cache; OSError if it is already gone."""
 
     def __init__(self, entry: Entry) -> None:
         n, h, w, c = entry.shape
@@ -33,27 +33,27 @@ class OnDisk:
     def __len__(self) -> int:
         return self.entry.shape[0]
 
-    def read(self, places: Iterable[int]) -> UInt8[Tensor, "b c h w"]:
-        """Return some of them, in channels_last memory; from any thread."""
-        numbers = list(places)
-        out = np.empty((len(numbers), *self.entry.shape[1:]), np.uint8)
+    def read(self, indices: Iterable[int]) -> UInt8[Tensor, "b c h w"]:
+        """Return the images at `indices`, in channels_last memory; thread-safe."""
+        indices = list(indices)
+        out = np.empty((len(indices), *self.entry.shape[1:]), np.uint8)
         size = out[:1].nbytes
-        for row, number in zip(out, numbers, strict=True):
-            if os.preadv(self.handle, [row.data.cast("B")], self.entry.start + number * size) != size:
+        for row, index in zip(out, indices, strict=True):
+            if os.preadv(self.handle, [row.data.cast("B")], self.entry.start + index * size) != size:
                 raise RunError(self.entry.path, "has become shorter", "remove it with `convworks cache --clear`")
-            self.sums.check(number, row)
+            self.sums.check(index, row)
         return torch.from_numpy(out).permute(0, 3, 1, 2)
 
     def mapped(self) -> UInt8[Tensor, "n c h w"]:
-        """Return all of them, mapped into memory; who writes to them changes his own copy alone."""
+        """Return all images as a private memory map (copy on write)."""
         self.sums.check_all()
         return torch.from_numpy(mapped(self.handle, self.entry)).permute(0, 3, 1, 2)
 
     def to(self, device: torch.device) -> OnDisk | Tensor:
-        """Return them on another device; those that the processor works on stay where they are."""
+        """Return the images on another device; for the CPU they stay on disk."""
         return self if device.type == "cpu" else self.mapped().to(device)
 
 
 def worth_it(entry: Entry) -> bool:
-    """Tell whether the images of an entry are large enough to be read one by one, on a system that can do so."""
+    """Return whether the images of an entry are large enough to be read one by one, and the system supports it."""
     return hasattr(os, "preadv") and int(np.prod(entry.shape[1:])) >= SMALLEST

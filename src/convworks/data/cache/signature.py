@@ -1,4 +1,4 @@
-"""What a set of files is known by without reading them: their paths, inodes, sizes and times."""
+"""Identifying a set of files without reading them: by paths, inodes, sizes and times."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from convworks.data.place import Place, byte_size, container
-from convworks.data.shards.byte_range import Stretch
+from convworks.data.location import Location, byte_size, container
+from convworks.data.shards.byte_range import ByteRange
 from convworks.data.sources.row import Row
 
 
-def signature_of(files: Sequence[Place], recipe: str, *, most_files: int = 0, most_bytes: int = 0) -> str | None:
-    """Return a digest of path, inode, size and times of all files, and of what is done to them.
+def signature_of(files: Sequence[Location], recipe: str, *, most_files: int = 0, most_bytes: int = 0) -> str | None:
+    """Return a digest of path, inode, size and times of all files, and of the recipe for processing them.
 
-    None where one cannot be read (who decodes it says why), for fewer files and bytes than `most_...`, and for what is
-    behind an address without checksums, and for rows of tables, which may be the paths of other files.
+    None if one cannot be read (decoding reports why), if there are fewer files and bytes than `most_files` and
+    `most_bytes`, for remote files without checksums, and for rows of tables, which may be paths of other files.
     """
     for file in files:
-        unknown = isinstance(file, Stretch) and isinstance(file.shard.where, str) and file.crc32 is None
-        if unknown or isinstance(file, Row):
+        unverifiable = isinstance(file, ByteRange) and isinstance(file.shard.where, str) and file.crc32 is None
+        if unverifiable or isinstance(file, Row):
             return None
     try:
         if len(files) < most_files and sum(map(byte_size, files)) < most_bytes:
             return None
-        holders = {holder: state_of(holder) for holder in map(container, files)}
+        container_states = {path: state_of(path) for path in map(container, files)}
     except OSError:
         return None
-    facts = [(holders[container(file)], None if isinstance(file, Path) else file) for file in files]
-    return digest(repr((recipe, facts)).encode("utf-8", "surrogateescape"))
+    states = [(container_states[container(file)], None if isinstance(file, Path) else file) for file in files]
+    return digest(repr((recipe, states)).encode("utf-8", "surrogateescape"))
 
 
-def state_of(holder: Path | str) -> tuple[str, int, int, int, int]:
-    """Return path, size, inode, and times of modification and change.
+def state_of(path: Path | str) -> tuple[str, int, int, int, int]:
+    """Return path, size, inode, mtime and ctime.
 
-    Whoever copies a file over another may set its modification time (`cp -p`, rsync), but never the time of change.
-    What is behind an address is known by its members' checksums alone.
+    Copying a file over another may preserve its mtime (`cp -p`, rsync), but never its ctime. Remote files are
+    identified by the checksums of their members alone.
     """
-    if isinstance(holder, str):
-        return holder, 0, 0, 0, 0
-    state = os.stat(holder)
-    return os.path.abspath(holder), state.st_size, state.st_ino, state.st_mtime_ns, state.st_ctime_ns
+    if isinstance(path, str):
+        return path, 0, 0, 0, 0
+    status = os.stat(path)
+    return os.path.abspath(path), status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
 def digest(content: bytes) -> str:
-    """Return a digest as a name of 32 letters."""
+    """Return a digest of 32 hexadecimal characters, usable as a file name."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()

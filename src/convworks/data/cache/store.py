@@ -1,4 +1,4 @@
-"""The user's cache of decoded images: entries, how much room they may take, and which have to go."""
+"""The user's cache of decoded images: entries, size limit and eviction."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from convworks.partial import TEMPORARY, remove_unused
 
 LIMIT = "CONVWORKS_CACHE_LIMIT"
 LARGEST = 50 * 10**9
-SHARE = 10  # of the disk: one part in so many
+SHARE = 10  # the default limit is this fraction of the free disk: 1 / 10
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 SUFFIX, KNOWN, DAMAGED = ".safetensors", ".known", ".damaged"
 PAGE = 4096
 LARGEST_HEADER = 2**20  # bytes
 SUMS, SUM = "crc32", np.dtype("<u4")  # of each image
-#: No memory set aside for copies of pages: otherwise the system refuses a map that is larger than the memory.
+#: Reserve no memory for copies of pages: otherwise the system refuses a map larger than memory.
 NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A file of decoded images: shape n h w c, where they come from, bytes on the disk, last use (seconds since 1970).
+    """A file of decoded images: shape n h w c, source, bytes on disk, last use (seconds since 1970).
 
-    `mean` and `std` of each channel, of pixels in 0..1; `recipe` says what was done to the files, `content` is the
-    digest of their bytes. Behind the images lie their checksums.
+    `mean` and `std` are those of each channel, of pixels in 0..1; `recipe` describes the processing of the files,
+    `content` is the digest of their bytes. The images are followed by their checksums.
     """
 
     path: Path
@@ -59,42 +59,42 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """What the entry is called by: a digest of its content."""
+        """The name of the entry: a digest of its content."""
         return self.path.stem
 
 
 def mapped(handle: int, entry: Entry) -> UInt8[np.ndarray, "n h w c"]:
-    """Map the images of an entry's open file into memory; who writes to them changes his own copy alone."""
+    """Map the images of an entry's open file into memory, privately (copy on write)."""
     pages = mmap.mmap(handle, 0, flags=mmap.MAP_PRIVATE | NORESERVE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
     return np.ndarray(entry.shape, dtype=np.uint8, buffer=pages, offset=entry.start)
 
 
 def folder() -> Path:
-    """Return where the entries lie; it may not exist yet."""
+    """Return the folder of the entries, which may not exist yet."""
     return cache_folder() / "decoded"
 
 
 def limit() -> int:
-    """Return how many bytes all entries may take: $CONVWORKS_CACHE_LIMIT, else a tenth of the free disk.
+    """Return the limit on the total size of all entries: $CONVWORKS_CACHE_LIMIT, else a tenth of the free disk.
 
-    Raises InputError for a limit that is no number of bytes, NoCacheError for a user without a home.
+    Raises InputError for an invalid limit, NoCacheError for a user without a home.
     """
     text = os.environ.get(LIMIT, "").strip()
     if not text:
-        place = next(path for path in (folder(), *folder().parents) if os.path.exists(path))
-        free = shutil.disk_usage(place).free
+        existing = next(path for path in (folder(), *folder().parents) if os.path.exists(path))
+        free = shutil.disk_usage(existing).free
         for path in folder().glob(f"*{SUFFIX}"):
             with suppress(OSError):  # another process has removed it
                 free += path.stat().st_size
         return min(LARGEST, free // SHARE)
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", text)
-    if found is None or found[2].upper() not in UNITS:
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", text)
+    if match is None or match[2].upper() not in UNITS:
         raise InputError(LIMIT, f"{text!r} is no number of bytes", "write 20GB, 500MB, or 0 for no cache")
-    return int(float(found[1]) * UNITS[found[2].upper()])
+    return int(float(match[1]) * UNITS[match[2].upper()])
 
 
 def in_use() -> bool:
-    """Tell whether decoded images are kept; where nobody knows where, that is said once."""
+    """Return whether decoded images are cached; a missing cache folder is reported once."""
     try:
         return AVAILABLE and limit() > 0
     except NoCacheError as error:
@@ -106,20 +106,20 @@ _say_once = cache(say)
 
 
 def entries() -> list[Entry]:
-    """Return all whole entries, the last used first."""
-    found = [open_entry(path.stem) for path in folder().glob(f"*{SUFFIX}")]
-    return sorted((entry for entry in found if entry), key=lambda entry: (-entry.used, entry.name))
+    """Return all intact entries, most recently used first."""
+    opened = [open_entry(path.stem) for path in folder().glob(f"*{SUFFIX}")]
+    return sorted((entry for entry in opened if entry), key=lambda entry: (-entry.used, entry.name))
 
 
 def open_entry(name: str) -> Entry | None:
-    """Return an entry after a look at its header and its size; a damaged one is removed, and counts as missing."""
+    """Return an entry after checking its header and size; a damaged one is removed, and counts as missing."""
     path = folder() / f"{name}{SUFFIX}"
     try:
         with open_regular(path) as file:
             status = os.fstat(file.fileno())
             start = 8 + int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(min(start, status.st_size, LARGEST_HEADER) - 8))
-    except InputError:  # it is not there, or cannot be read
+    except InputError:  # missing or unreadable
         return None
     except (ValueError, RecursionError):
         path.unlink(missing_ok=True)
@@ -145,9 +145,9 @@ def open_entry(name: str) -> Entry | None:
 
 
 def header(shape: tuple[int, ...], facts: Mapping[str, Any], *, length: int = PAGE) -> bytes:
-    """Return the beginning of an entry: whole pages, at least `length` bytes.
+    """Return the header of an entry: whole pages, at least `length` bytes.
 
-    An entry is a safetensors file of two tensors: the images, and the CRC-32 of each behind them.
+    An entry is a safetensors file of two tensors: the images, followed by the CRC-32 of each.
     """
     size = int(np.prod(shape, dtype=np.int64))
     tensors = {
@@ -161,13 +161,13 @@ def header(shape: tuple[int, ...], facts: Mapping[str, Any], *, length: int = PA
 
 
 def touch(entry: Entry) -> None:
-    """Note that an entry is used now."""
+    """Record that an entry is in use now."""
     with suppress(OSError):
         os.utime(entry.path)
 
 
-def known(signature: str) -> Entry | None:
-    """Return the entry that these very files (paths, sizes, times) were found to be before."""
+def find_by_signature(signature: str) -> Entry | None:
+    """Return the entry recorded for this signature (paths, sizes, times), or None."""
     try:
         name = read_text(folder() / f"{signature}{KNOWN}").strip()
     except InputError:
@@ -176,52 +176,52 @@ def known(signature: str) -> Entry | None:
 
 
 def remember(signature: str, name: str) -> None:
-    """Note which entry the files of a signature are."""
-    with suppress(OSError):  # without the note the files are read once more, no harm done
+    """Record the entry of the files with this signature."""
+    with suppress(OSError):  # without the record, the files are only read once more
         write_text(folder() / f"{signature}{KNOWN}", name + "\n")
 
 
 def make_room(size: int) -> bool:
-    """Remove the entries least recently used until `size` more bytes fit; False where they never will."""
-    most = limit()
-    if size > most:
+    """Evict the least recently used entries until `size` more bytes fit; False if they never will."""
+    budget = limit()
+    if size > budget:
         return False
     sweep()
-    there = entries()
-    while there and sum(entry.bytes for entry in there) + size > most:
-        remove(there.pop())
+    remaining = entries()
+    while remaining and sum(entry.bytes for entry in remaining) + size > budget:
+        remove(remaining.pop())
     return True
 
 
 def find(name: str | None) -> list[Entry]:
-    """Return the one entry whose name is this or begins so; for None all.
+    """Return the only entry whose name starts with `name`; for None all entries.
 
-    Raises InputError where no entry, or more than one, is called so.
+    Raises InputError if no entry matches, or more than one does.
     """
-    there = entries()
+    matches = entries()
     if name is None:
-        return there
-    there = [entry for entry in there if name and entry.name.startswith(name)]
-    if len(there) != 1:
-        reason = f"{len(there)} entries are called so" if there else "no entry of the cache is called so"
+        return matches
+    matches = [entry for entry in matches if name and entry.name.startswith(name)]
+    if len(matches) != 1:
+        reason = f"{len(matches)} entries are called so" if matches else "no entry of the cache is called so"
         raise InputError(name or "cache", reason, "`convworks cache` lists them")
-    return there
+    return matches
 
 
 def clear(name: str | None = None) -> list[Entry]:
-    """Remove what `find` returns, return it."""
-    found = find(name)
-    for entry in found:
+    """Remove the entries that `find` returns, and return them."""
+    removed = find(name)
+    for entry in removed:
         remove(entry)
     if name is None:
         for note in folder().glob(f"*{DAMAGED}"):
             note.unlink(missing_ok=True)
     sweep()
-    return found
+    return removed
 
 
 def sweep() -> None:
-    """Remove what processes that were killed left behind, and notes of entries that are gone."""
+    """Remove temporary files of killed processes, and records of entries that no longer exist."""
     for path in folder().glob(f"*{TEMPORARY}"):
         remove_unused(path)
     names = {path.stem for path in folder().glob(f"*{SUFFIX}")}
@@ -232,7 +232,7 @@ def sweep() -> None:
 
 
 def remove(entry: Entry) -> None:
-    """Remove an entry; who has opened it keeps its images."""
+    """Remove an entry; processes that have opened it keep its images."""
     with suppress(OSError):
         entry.path.unlink()
 

@@ -1,4 +1,4 @@
-"""Whether images of the cache are what was written: each is compared with its checksum when it is read first."""
+"""Verifying cached images: each is compared with its checksum when it is first read."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from convworks.data.cache.memory import processors
 from convworks.data.cache.store import SUM, Entry, remove
 from convworks.errors import RunError
 
-PIECE = 2**20  # bytes that a thread compares at a time
+PIECE = 2**20  # bytes that a thread verifies at a time
 
 
 class DamagedEntryError(RunError):
-    """Images of an entry are not what was written; it is removed."""
+    """Images of an entry do not match their checksums; the entry is removed."""
 
 
 class Sums:
-    """The checksums of an entry's images, read from its open file, and which images have been compared already."""
+    """The checksums of an entry's images, read from its open file, and which images have been verified."""
 
     def __init__(self, entry: Entry, handle: int) -> None:
         n = entry.shape[0]
         self.entry, self.handle = entry, handle
         size = SUM.itemsize * n
-        self.wanted = np.frombuffer(os.pread(handle, size, entry.bytes - size), SUM)
-        self.compared = np.zeros(n, bool)
+        self.expected = np.frombuffer(os.pread(handle, size, entry.bytes - size), SUM)
+        self.verified = np.zeros(n, bool)
 
     def check(self, number: int, image: UInt8[np.ndarray, "h w c"]) -> None:
-        """Compare an image, unless that was done; a damaged entry is removed, and DamagedEntryError says so."""
-        if self.compared[number]:
+        """Verify an image once; a damaged entry is removed, and raises DamagedEntryError."""
+        if self.verified[number]:
             return
-        if zlib.crc32(image.data) != self.wanted[number]:
+        if zlib.crc32(image.data) != self.expected[number]:
             remove(self.entry)
             reason = f"was damaged after it was written (image {number} does not have its checksum), and is removed"
             raise DamagedEntryError(self.entry.path, reason, "start again, or resume the run: images are decoded anew")
-        self.compared[number] = True
+        self.verified[number] = True
 
     def check_all(self) -> None:
-        """Compare all images, in threads. They are read, not mapped: that would count as memory of this process."""
-        n, row = len(self.compared), int(np.prod(self.entry.shape[1:]))
+        """Verify all images, in threads. They are read, not mapped, which would count as memory of this process."""
+        n, row = len(self.verified), int(np.prod(self.entry.shape[1:]))
         step = max(1, PIECE // row)
 
         def piece(first: int) -> None:
@@ -51,6 +51,6 @@ class Sums:
             for number, image in enumerate(images, first):
                 self.check(number, image)
 
-        if not self.compared.all():
+        if not self.verified.all():
             with ThreadPoolExecutor(processors()) as pool:
                 list(pool.map(piece, range(0, n, step)))

@@ -1,1 +1,1 @@
-"""From anything that holds an image to the pixels that a network reads."""
+"""Decoding: from anything that holds an image to the pixels that a network reads."""

@@ -1,4 +1,4 @@
-"""From anything that holds an image to its pixels: one image, or several, as people have them in Python."""
+"""Decoding one image or several from any Python object that holds them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from convworks.files import path_of
 #: A path, the bytes of a file, a Pillow image, an array [h, w] or [h, w, c], a tensor [c, h, w].
 OneImage = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | torch.Tensor
 KINDS = "give a path, the bytes of a file, a Pillow image, a uint8 array [h, w] or [h, w, c], or a tensor [c, h, w]"
-DIMENSIONS = 3  # of an image; arrays and tensors of one more hold several
-TEXTS = "OU"  # kinds of arrays that hold paths or images, as a list does
+DIMENSIONS = 3  # of an image; arrays and tensors with one more are batches
+TEXTS = "OU"  # dtype kinds of arrays that hold paths or images, as a list does
 
 
 class Images(NamedTuple):
-    """Images that somebody gave, what errors call each, and whether it was one alone."""
+    """Images as passed by the caller, their names in errors, and whether the argument was a single image."""
 
     images: list[Any]
     names: list[str]
@@ -32,9 +32,9 @@ class Images(NamedTuple):
 
 
 def list_images(images: object) -> Images:
-    """Tell one image from several: an array or tensor of four dimensions is several, one of fewer an image.
+    """List the images in an argument: an array or tensor of four dimensions is a batch, one with fewer an image.
 
-    Raises InputError for what is neither.
+    Raises InputError for anything else.
     """
     if _is_one(images):
         return Images([images], [_name(images, "image")], True)
@@ -53,13 +53,13 @@ def read_image(
     at_least: tuple[int, int] | None = None,
     decoding: Decoding = DECODING,
 ) -> Picture:
-    """Decode an image, whatever holds it, as `read` does a file.
+    """Decode an image of any supported type, as `read` does for a file.
 
-    The same pixels in all forms give the same result. But a large JPEG given by its path or its bytes is decoded at a
-    fraction of its size, which moves pixels by 0.1 grey levels on average (docs/decisions/0008).
+    The same pixels give the same result in every form, except that a large JPEG given by its path or bytes is decoded
+    at a fraction of its size, which changes pixels by 0.1 grey levels on average (docs/decisions/0008).
 
-    Arrays hold uint8; tensors uint8, or floats from 0 to 1; four channels are colours and how opaque they are. `where`
-    is what errors name. Raises InputError for what is no image, or has no pixels.
+    Arrays hold uint8; tensors uint8, or floats from 0 to 1; a fourth channel is alpha. `where` is the name of the image
+    in errors. Raises InputError for anything that is not an image, or has no pixels.
     """
     if isinstance(image, str | os.PathLike):
         return read(path_of(os.fsdecode(image)), channels=channels, at_least=at_least, decoding=decoding)
@@ -82,8 +82,8 @@ def _is_one(images: object) -> bool:
     return isinstance(images, str | os.PathLike | bytes | bytearray | memoryview | Image.Image)
 
 
-def _name(image: object, otherwise: str) -> str:
-    return os.fsdecode(image) if isinstance(image, str | os.PathLike) else otherwise
+def _name(image: object, default: str) -> str:
+    return os.fsdecode(image) if isinstance(image, str | os.PathLike) else default
 
 
 def _from_array(where: object, image: object) -> UInt8[np.ndarray, "h w c"]:
@@ -91,7 +91,7 @@ def _from_array(where: object, image: object) -> UInt8[np.ndarray, "h w c"]:
         raise InputError(where, "is an array with a mask, which no network reads", "fill it in: array.filled(0)")
     try:
         array = np.asarray(image)
-    except Exception:  # whatever somebody's own class raises
+    except Exception:  # a foreign class may raise anything
         array = np.asarray(None)
     if array.dtype.kind in TEXTS:
         raise InputError(where, f"{type(image).__name__} is no image", KINDS)
@@ -102,15 +102,17 @@ def _from_array(where: object, image: object) -> UInt8[np.ndarray, "h w c"]:
 
 
 def _from_tensor(where: object, image: torch.Tensor) -> UInt8[np.ndarray, "h w c"]:
-    what = f"a tensor of {str(image.dtype).removeprefix('torch.')} {tuple(image.shape)}"
+    description = f"a tensor of {str(image.dtype).removeprefix('torch.')} {tuple(image.shape)}"
     if image.ndim != DIMENSIONS or not (image.dtype == torch.uint8 or image.is_floating_point()):
-        raise InputError(where, f"{what} is no image", "give uint8, or floats from 0 to 1, [c, h, w]")
+        raise InputError(where, f"{description} is no image", "give uint8, or floats from 0 to 1, [c, h, w]")
     _check_pixels(where, tuple(image.shape))
     pixels = image.detach().cpu().permute(1, 2, 0)
     if image.is_floating_point():
         values = pixels.double()
-        if not bool(((values >= 0) & (values <= 1)).all()):  # written so that NaN fails
-            reason = f"{what} has values from {float(values.min()):.4g} to {float(values.max()):.4g}, outside 0..1"
+        if not bool(((values >= 0) & (values <= 1)).all()):  # such that NaN fails too
+            reason = (
+                f"{description} has values from {float(values.min()):.4g} to {float(values.max()):.4g}, outside 0..1"
+            )
             raise InputError(where, reason, "divide by 255, and do not normalise: that is done here")
         pixels = (values * 255).round().to(torch.uint8)
     array: np.ndarray = pixels.numpy()

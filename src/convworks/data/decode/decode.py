@@ -1,4 +1,4 @@
-"""From an image file to uint8 pixels; whatever is wrong with the file becomes an InputError that names it."""
+"""Decoding image files to uint8 pixels; any defect of a file raises an InputError that names it."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ from convworks.data.decode.jpeg import DamagedError, decode_jpeg
 from convworks.data.decode.picture import Picture, picture_of
 from convworks.data.decode.quiet import quiet
 from convworks.data.formats import NUMPY
-from convworks.data.place import Place, open_bytes, read_bytes
+from convworks.data.location import Location, open_bytes, read_bytes
 from convworks.errors import ConvworksError, InputError
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 GREY = ("1", "L", "LA", "La", "I", "F")
 ALPHA = ("LA", "La", "RGBA", "RGBa", "PA")
-SMALLEST = 2  # pixels a side
+SMALLEST = 2  # pixels per side
 NUMPY_START = b"\x93NUMPY"
 
 
 def decode(
-    path: Place,
+    path: Location,
     *,
     channels: int | None,
     at_least: tuple[int, int] | None = None,
     content: bytes | None = None,
     decoding: Decoding = DECODING,
 ) -> UInt8[np.ndarray, "h w c"]:
-    """Return the pixels of `read` alone."""
+    """Return only the pixels of `read`."""
     return read(path, channels=channels, at_least=at_least, content=content, decoding=decoding).pixels
 
 
 def read(
-    path: Place,
+    path: Location,
     *,
     channels: int | None,
     at_least: tuple[int, int] | None = None,
     content: bytes | None = None,
     decoding: Decoding = DECODING,
 ) -> Picture:
-    """Read an image: EXIF orientation applied, deeper pixels scaled to 8 bits, transparency laid on white.
+    """Read an image: EXIF orientation applied, deeper pixels scaled to 8 bits, transparency composited on white.
 
-    `channels` None keeps grey as 1 and gives 3 for the rest; 1 is luminance, 4 has alpha; other counts need a
-    .npy file of uint8 [h, w, c]. The pixels of a JPEG may be fewer, but not below 3 times `at_least` (h, w). `content`
-    is that of the file, where it has been read already.
+    `channels` None keeps greyscale as 1 and gives 3 for the rest; 1 is luminance, 4 has alpha; other counts need a
+    .npy file of uint8 [h, w, c]. A JPEG may be decoded at a reduced size, but at no less than 3 times `at_least`
+    (h, w). `content` is that of the file, if already read.
     """
     content = read_bytes(path) if content is None else content
     numpy = path.suffix.lower() == NUMPY
@@ -69,7 +69,7 @@ def read_content(
     at_least: tuple[int, int] | None = None,
     decoding: Decoding = DECODING,
 ) -> Picture:
-    """Do as `read` for the bytes of a file, or of a `numpy` file; `where` is what errors name."""
+    """Apply `read` to the bytes of an image file, or of a .npy file (`numpy`); `where` is its name in errors."""
     if numpy:
         picture = picture_of(_read_numpy(where, content))
     else:
@@ -80,26 +80,26 @@ def read_content(
 
 
 def read_pillow(where: object, image: Image.Image, *, channels: int | None, decoding: Decoding = DECODING) -> Picture:
-    """Do as `read` for a Pillow image of any mode, which stays as it is."""
+    """Apply `read` to a Pillow image of any mode, which is not modified."""
     with _explained(where):
         _check_size(where, *image.size, decoding.max_pixels)
         return picture_of(to_array(convert(ImageOps.exif_transpose(png.loaded(image)), channels, decoding)))
 
 
 def read_array(where: object, array: UInt8[np.ndarray, "h w c"], *, channels: int | None) -> Picture:
-    """Do as `read` for pixels; four channels are colours and how opaque they are."""
+    """Apply `read` to pixels; a fourth channel is alpha."""
     _check_size(where, array.shape[1], array.shape[0])
     return picture_of(to_channels(where, array, channels))
 
 
 def open_image(
-    path: Place,
+    path: Location,
     *,
     channels: int | None,
     at_least: tuple[int, int] | None = None,
     decoding: Decoding = DECODING,
 ) -> Image.Image:
-    """Return what `decode` does as a Pillow image, of mode L, RGB or RGBA."""
+    """Return the result of `decode` as a Pillow image of mode L, RGB or RGBA."""
     pixels = decode(path, channels=channels, at_least=at_least, decoding=decoding)
     if pixels.shape[2] not in MODES:
         raise InputError(path, f"has {pixels.shape[2]} channels", "give an image of 1, 3 or 4")
@@ -107,7 +107,7 @@ def open_image(
 
 
 def to_channels(where: object, pixels: UInt8[np.ndarray, "h w c"], channels: int | None) -> UInt8[np.ndarray, "h w c2"]:
-    """Bring pixels to another number of channels, as `convert` does; InputError where there is no way."""
+    """Convert pixels to another number of channels, as `convert` does; raises InputError if that is impossible."""
     have = pixels.shape[2]
     if channels in (None, have):
         return pixels
@@ -120,7 +120,7 @@ def to_channels(where: object, pixels: UInt8[np.ndarray, "h w c"], channels: int
 
 
 def convert(image: Image.Image, channels: int | None, decoding: Decoding = DECODING) -> Image.Image:
-    """Bring a Pillow image of any mode to L, RGB or RGBA."""
+    """Convert a Pillow image of any mode to L, RGB or RGBA."""
     if channels is None:
         channels = _native(image.mode)
     mode = MODES.get(channels)
@@ -135,13 +135,13 @@ def convert(image: Image.Image, channels: int | None, decoding: Decoding = DECOD
         if image.getchannel("A").getextrema() != (255, 255):
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image)
-        # Through RGB, for luminance does not know alpha.
+        # By way of RGB, because conversion to luminance does not accept alpha.
         image = image.convert("RGB")
     return image if image.mode == mode else image.convert(mode)
 
 
 def to_array(image: Image.Image) -> UInt8[np.ndarray, "h w c"]:
-    """Return the pixels of an L, RGB or RGBA image as an array of its own."""
+    """Return the pixels of an L, RGB or RGBA image as a new array."""
     return np.array(image).reshape(image.height, image.width, -1)
 
 
@@ -150,10 +150,10 @@ def to_image(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
 
 
-def probe(path: Place, *, max_pixels: int | None = MAX_PIXELS) -> Probe:
-    """Read the header of an image alone: size as shown (after EXIF orientation), channels, mode, format, frames.
+def probe(path: Location, *, max_pixels: int | None = MAX_PIXELS) -> Probe:
+    """Read only the header of an image: displayed size (after EXIF orientation), channels, mode, format, frames.
 
-    Raises InputError for more than `max_pixels` (None: for no number, as no pixel is read).
+    Raises InputError for more than `max_pixels` (None: no limit).
     """
     if path.suffix.lower() == NUMPY:
         height, width, channels = _read_numpy(path, read_bytes(path)).shape
@@ -161,7 +161,7 @@ def probe(path: Place, *, max_pixels: int | None = MAX_PIXELS) -> Probe:
     with _explained(path), open_bytes(path) as file, open_encoded(file) as image:
         width, height = image.size
         _check_size(path, width, height, max_pixels)
-        # Pillow turns the size of a TIFF by itself, of other formats only with the pixels.
+        # Pillow applies the orientation to the size of a TIFF on opening, for other formats only with the pixels.
         if image.format != "TIFF":
             exif = png.exif(image, file) if image.format == "PNG" else image.getexif()
             if exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8):
@@ -185,16 +185,16 @@ def _open_by_pillow(path: object, content: bytes, channels: int | None, decoding
 
 
 def _several_frames(image: Image.Image) -> bool:
-    """Tell whether there are more frames or pages than the first; what a photograph carries besides itself is none."""
+    """Return whether there are several frames or pages; embedded previews of a photograph (MPO) do not count."""
     try:
         return image.format != "MPO" and bool(getattr(image, "is_animated", False))
-    except Exception:  # a damaged second frame raises nearly anything
+    except Exception:  # a damaged second frame raises almost anything
         return False
 
 
 @contextmanager
 def _explained(path: object) -> Iterator[None]:
-    """Turn whatever decoding raises into an InputError that names the file."""
+    """Convert any exception of decoding into an InputError that names the file."""
     try:
         with quiet():
             yield
@@ -209,7 +209,7 @@ def _explained(path: object) -> Iterator[None]:
         raise InputError(path, "is no image in a format that is read here", "convert, repair or remove it") from None
     except DamagedError as error:
         raise InputError(path, f"is damaged ({error})", "repair or remove it") from None
-    except Exception as error:  # a damaged file raises nearly anything
+    except Exception as error:  # a damaged file raises almost anything
         if isinstance(error, OSError) and error.errno is not None:
             raise _unreadable(path, error) from None
         reason = str(error) or type(error).__name__
@@ -226,7 +226,7 @@ def _read_numpy(path: object, content: bytes) -> UInt8[np.ndarray, "h w c"]:
             array = np.lib.format.read_array(file, allow_pickle=False)
     except ConvworksError:
         raise
-    except Exception as error:  # a damaged header raises nearly anything
+    except Exception as error:  # a damaged header raises almost anything
         raise InputError(
             path,
             f"is no .npy array ({(str(error) or type(error).__name__).splitlines()[0]})",
@@ -253,11 +253,11 @@ def _native(mode: str) -> int:
 
 
 def _to_8_bits(image: Image.Image, float_range: tuple[float, float]) -> Image.Image:
-    """Scale deep grey pixels: integers are 0..65535, floating-point numbers in the range given; keep transparency."""
+    """Scale deep greyscale pixels to 8 bits: integers from 0..65535, floats from `float_range`; keep transparency."""
     values = np.asarray(image).astype(np.float64)
     lowest, highest = values.min(), values.max()
     black, white = float_range if image.mode == "F" else (0.0, 65535.0)
-    if not (lowest >= black and highest <= white):  # written so that NaN fails
+    if not (lowest >= black and highest <= white):  # such that NaN fails too
         reason = f"its pixels range from {lowest:g} to {highest:g}, outside {black:g}..{white:g}"
         raise FloatRangeError(reason) if image.mode == "F" else ValueError(reason)
     grey = Image.fromarray(np.round((values - black) * (255 / (white - black))).astype(np.uint8))
@@ -268,12 +268,12 @@ def _to_8_bits(image: Image.Image, float_range: tuple[float, float]) -> Image.Im
 
 
 class FloatRangeError(ValueError):
-    """Floating-point pixels that lie outside the range of the source."""
+    """Floating-point pixels outside the range of the source."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """What the header of an image file says; sizes in pixels; whether it has more frames or pages than the first."""
+    """The header of an image file; sizes in pixels; `several_frames` if it has more than one frame or page."""
 
     width: int
     height: int

@@ -1,4 +1,4 @@
-"""The one way in which Pillow opens an image file."""
+"""Opening image files with Pillow."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from convworks.data.formats import FORMATS
 
 
 def open_encoded(file: IO[bytes] | io.BytesIO) -> ImageFile.ImageFile:
-    """Open an image file of one of the listed formats, and read its header; all else raises UnidentifiedImageError.
+    """Open an image file of a supported format, and read its header; raises UnidentifiedImageError for other files.
 
-    Pillow knows many more, and goes by the content, whatever a file is called. Some it hands to other programs
-    (PostScript to Ghostscript): none of them is ever tried. HEIC is opened where pillow-heif is installed; else that is
-    a HeicError. How many pixels one may have is not for Pillow to say.
+    Pillow detects the format from the content and knows many more formats, some of which it passes to other programs
+    (PostScript to Ghostscript): these are never tried. HEIC needs pillow-heif, and raises HeicError without it.
+    Pillow's limit on the number of pixels does not apply.
     """
     try:
         return _open(file, tuple(dict.fromkeys(FORMATS.values())))
-    except (KeyError, UnidentifiedImageError):  # KeyError: a Pillow that was built without one of them
+    except (KeyError, UnidentifiedImageError):  # KeyError: Pillow was built without one of them
         if not _is_heic(file):
             raise UnidentifiedImageError("cannot identify image file") from None
-    if not heic.teach_pillow():
+    if not heic.register_heif():
         raise heic.HeicError
     return _open(file, (heic.FORMAT,))
 
 
 def _open(file: IO[bytes] | io.BytesIO, formats: tuple[str, ...]) -> ImageFile.ImageFile:
-    """Open a file whatever number of pixels it has; Pillow's limit is switched off only for those that exceed it."""
+    """Open a file with any number of pixels; Pillow's limit is lifted only for images that exceed it."""
     try:
         return Image.open(file, formats=formats)
     except Image.DecompressionBombError:
@@ -39,7 +39,7 @@ def _open(file: IO[bytes] | io.BytesIO, formats: tuple[str, ...]) -> ImageFile.I
 
 
 def _is_heic(file: IO[bytes] | io.BytesIO) -> bool:
-    """Say whether a file begins like HEIC, and go back to its beginning."""
+    """Return whether a file begins like HEIC, and rewind it."""
     if not file.seekable():
         return False
     file.seek(0)

@@ -1,4 +1,4 @@
-"""The images of a split, by number: one tensor, an entry of the cache, or files that are decoded when asked for."""
+"""The images of a split, by index: one tensor, a cache entry, or files decoded on demand."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from convworks.data.decode.statistics import Sums
 from convworks.data.source import Split
 from convworks.errors import InputError
 
-SAMPLE = 10_000  # images that the statistics of a set of files are taken from
-KNOWN_BY = 1_000  # files whose bytes a set that is never decoded as a whole is known by
+SAMPLE = 10_000  # images from which the statistics of a set of files are estimated
+DIGEST_FILES = 1_000  # files whose bytes identify a set that is never decoded as a whole
 PIECE = 64
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ R = TypeVar("R")
 
 
 class Decoded:
-    """Images [n, c, h, w] of files, decoded and fitted whenever they are asked for: more than memory and disk hold."""
+    """Images [n, c, h, w] of files, decoded and fitted on demand: for sets larger than memory and disk."""
 
     def __init__(self, split: Split, preprocessing: Preprocessing) -> None:
         assert split.files is not None
@@ -43,30 +43,30 @@ class Decoded:
     def __len__(self) -> int:
         return len(self.files)
 
-    def decode(self, places: Iterable[int]) -> UInt8[Tensor, "b c h w"]:
-        """Decode some of them, in channels_last memory; one InputError names all damaged files among them."""
-        numbers = list(places)
-        out = np.empty((len(numbers), *self.preprocessing.size, self.preprocessing.channels), np.uint8)
+    def decode(self, indices: Iterable[int]) -> UInt8[Tensor, "b c h w"]:
+        """Decode the images at `indices` into channels_last memory; one InputError names all damaged files."""
+        indices = list(indices)
+        out = np.empty((len(indices), *self.preprocessing.size, self.preprocessing.channels), np.uint8)
         damaged = []
         with quiet():
-            for row, number in enumerate(numbers):
+            for row, index in enumerate(indices):
                 try:
-                    out[row] = load_image(self.files[number], self.preprocessing)
+                    out[row] = load_image(self.files[index], self.preprocessing)
                 except InputError as error:
-                    damaged.append(Damage(index=number, where=error.where, reason=error.reason, remedy=error.remedy))
+                    damaged.append(Damage(index=index, where=error.where, reason=error.reason, remedy=error.remedy))
         if damaged:
-            raise summarise(damaged, len(numbers))
+            raise summarise(damaged, len(indices))
         return torch.from_numpy(out).permute(0, 3, 1, 2)
 
     @property
     def content(self) -> str:
-        """The digest of the bytes of some 1,000 files, spread evenly over all."""
-        chosen = self.files[:: max(1, len(self) // KNOWN_BY)]
+        """The digest of the bytes of about 1,000 files, spread evenly over all."""
+        chosen = self.files[:: max(1, len(self) // DIGEST_FILES)]
         digest = digest_files(chosen).hex()
         return digest if len(chosen) == len(self) else f"{len(chosen)} of {len(self)}: {digest}"
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Return mean and standard deviation of each channel, of pixels in 0..1, of some 10,000 images at most."""
+        """Return mean and standard deviation of each channel, of pixels in 0..1, over about 10,000 images."""
         step = max(1, len(self) // SAMPLE)
         sums = Sums(channels=self.shape[1])
         chosen = range(0, len(self), step)
@@ -80,7 +80,7 @@ Images = Tensor | OnDisk | Decoded
 
 
 def fetchers(images: Images) -> int:
-    """Return how many threads fetch images ahead: decoding takes all processors, reading one, for the disk's sake."""
+    """Return the number of threads that prefetch images: all processors for decoding, one for reading from disk."""
     if isinstance(images, Tensor):
         return 0
     return processors() if isinstance(images, Decoded) else 1
@@ -89,7 +89,7 @@ def fetchers(images: Images) -> int:
 def open_images(
     split: Split, preprocessing: Preprocessing, *, always: bool, report: Progress | None = None
 ) -> Loaded | Decoded:
-    """Decode a split; files stay what they are where they are `always` to be decoded, or there is no room for them."""
+    """Decode a split; files are decoded on demand if `always` is set or there is no room for them."""
     if split.files is not None and always:
         return Decoded(split, preprocessing)
     try:
@@ -101,35 +101,35 @@ def open_images(
         return Decoded(split, preprocessing)
 
 
-def take(images: Images, places: Int[np.ndarray, " b"] | slice) -> UInt8[Tensor, "b c h w"]:
-    """Return the images at these places, in that order, where they are; a slice of a tensor is no copy."""
+def take(images: Images, indices: Int[np.ndarray, " b"] | slice) -> UInt8[Tensor, "b c h w"]:
+    """Return the images at `indices`, in that order, on their device; a slice of a tensor is not copied."""
     if not isinstance(images, Tensor):
-        numbers = range(len(images))[places] if isinstance(places, slice) else map(int, places)
+        numbers = range(len(images))[indices] if isinstance(indices, slice) else map(int, indices)
         return images.decode(numbers) if isinstance(images, Decoded) else images.read(numbers)
-    if isinstance(places, slice):
-        return images[places]
-    # Each as one row of memory, which is ten times as fast as indexing; the result is in channels_last memory.
+    if isinstance(indices, slice):
+        return images[indices]
+    # Selecting rows of memory is ten times as fast as indexing; the result is in channels_last memory.
     n, c, h, w = images.shape
     rows = images.permute(0, 2, 3, 1).reshape(n, h * w * c)
-    chosen = rows.index_select(0, torch.from_numpy(places).to(images.device))
+    chosen = rows.index_select(0, torch.from_numpy(indices).to(images.device))
     return chosen.view(-1, h, w, c).permute(0, 3, 1, 2)
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
-    """Yield work(item) for each item in order; so many threads work ahead, and wait when nobody takes the results.
+    """Yield work(item) for each item in order, computed ahead by `threads` threads, at most threads + 1 at a time.
 
-    At most one result more than there are threads is kept. Without threads, the work is done when it is asked for.
+    Without threads, each result is computed on demand.
     """
     if threads == 0:
         yield from map(work, items)
         return
-    todo = iter(items)
+    remaining = iter(items)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
     try:
-        waiting: list[Future[R]] = [pool.submit(work, item) for item in islice(todo, threads + 1)]
-        while waiting:
-            found = waiting.pop(0).result()
-            waiting += [pool.submit(work, item) for item in islice(todo, 1)]
-            yield found
-    finally:  # also when nobody wants the rest
+        pending: list[Future[R]] = [pool.submit(work, item) for item in islice(remaining, threads + 1)]
+        while pending:
+            result = pending.pop(0).result()
+            pending += [pool.submit(work, item) for item in islice(remaining, 1)]
+            yield result
+    finally:  # also if the consumer stops early
         pool.shutdown(cancel_futures=True)

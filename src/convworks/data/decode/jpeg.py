@@ -1,4 +1,4 @@
-"""JPEG files by libjpeg-turbo, straight to arrays: the pixels are Pillow's, without what Pillow does around them."""
+"""JPEG files decoded by libjpeg-turbo straight into arrays: the same pixels as Pillow's, without its overhead."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from convworks.data.decode.picture import Picture
 
 START, PIXELS = b"\xff\xd8\xff", b"\xff\xda"
 SPACES = {"Gray": "GRAY", "YCbCr": "RGB", "RGB": "RGB", "CMYK": "CMYK", "YCCK": "CMYK"}
-MARKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/")  # what follows may say that the image is to be turned
+MARKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/")  # metadata that may hold an orientation
 SCALES = (8, 4, 2)
-#: What libjpeg-turbo says of files whose pixels are all there: of some telephones', and of odd headers.
+#: Warnings of libjpeg-turbo about files with all pixels intact: from some phones, or with odd headers.
 HARMLESS = ("Invalid SOS parameters", "Unknown Adobe color transform", "Corrupt JPEG data: bad ICC", "Warning: ")
 EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
 
 Pixels = UInt8[np.ndarray, "h w c"]
-#: What each EXIF orientation does to the stored pixels, to show them.
+#: How stored pixels are transformed for display, by EXIF orientation.
 TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda pixels: pixels[:, ::-1],
     3: lambda pixels: pixels[::-1, ::-1],
@@ -39,17 +39,17 @@ SIDEWAYS = (5, 6, 7, 8)
 
 
 class DamagedError(ValueError):
-    """A JPEG whose pixels are not all there; says what libjpeg-turbo says of it."""
+    """A JPEG with damaged or missing pixels; holds the message of libjpeg-turbo."""
 
 
 def decode_jpeg(
     content: bytes, at_least: tuple[int, int] | None = None, max_pixels: int = MAX_PIXELS
 ) -> Picture | None:
-    """Return a JPEG in grey or colour, as it is shown; None for what Pillow has to decode, or to refuse.
+    """Decode a greyscale or colour JPEG, oriented for display; None for files left to Pillow to decode or refuse.
 
-    With `at_least` (h, w) the pixels may come at 1/2, 1/4 or 1/8 of the image's size, but not below three times that.
-    Pillow gets what is CMYK, too small or too large, or has no header that can be read. It would decode what is damaged
-    among the pixels without a word: that raises DamagedError, whoever decodes the file.
+    With `at_least` (h, w), the pixels may be decoded at 1/2, 1/4 or 1/8 of the image's size, but at no less than three
+    times `at_least`. Left to Pillow are CMYK files, those too small or too large, and those without a readable header.
+    Damaged pixels, which Pillow would decode silently, raise DamagedError in either case.
     """
     if not content.startswith(START):
         return None
@@ -72,9 +72,9 @@ def decode_jpeg(
 
 
 def scale_of(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
-    """Return how many times smaller an image of `size` (h, w) may be decoded: 1, 2, 4 or 8.
+    """Return the factor (1, 2, 4 or 8) by which the decoded size of an image of `size` (h, w) may be reduced.
 
-    What is left has three times `at_least` pixels or more along each side: resampling by 3 hides the difference.
+    Each side keeps at least three times `at_least` pixels: resampling by 3 hides the difference.
     """
     if at_least is None:
         return 1
@@ -83,10 +83,10 @@ def scale_of(size: tuple[int, int], at_least: tuple[int, int] | None) -> int:
 
 
 def _decode(content: bytes, space: str, least: tuple[int, int]) -> Pixels | None:
-    """Decode to at least this size (h, w), as small as possible; None for a kind of JPEG that is not known here."""
+    """Decode at the smallest scale of at least this size (h, w); None for an unsupported kind of JPEG."""
 
     def work(content: bytes, *, strict: bool) -> Pixels:
-        # Pillow's transform and interpolation of colours: the fast ones of libjpeg-turbo give other pixels.
+        # The DCT and chroma upsampling that Pillow uses: the fast ones of libjpeg-turbo give other pixels.
         fast = {"fastdct": False, "fastupsample": False}
         pixels: np.ndarray = simplejpeg.decode_jpeg(
             content, space, **fast, min_height=least[0], min_width=least[1], strict=strict
@@ -96,60 +96,59 @@ def _decode(content: bytes, space: str, least: tuple[int, int]) -> Pixels | None
     try:
         return work(content, strict=True)
     except ValueError as error:
-        words = str(error)
-    if words.startswith("Unsupported JPEG"):
+        message = str(error)
+    if message.startswith("Unsupported JPEG"):
         return None
-    if words.startswith(HARMLESS):
+    if message.startswith(HARMLESS):
         return work(content, strict=False)
-    shorter = _without_zeros(content, words)
+    shorter = _without_zeros(content, message)
     if shorter is not None:
         with suppress(ValueError):
             return work(shorter, strict=True)
-    raise DamagedError(f"truncated: {words}" if words.startswith("Premature end") else words)
+    raise DamagedError(f"truncated: {message}" if message.startswith("Premature end") else message)
 
 
-def _without_zeros(content: bytes, words: str) -> bytes | None:
-    """Return a file without the zeros before a marker, where they are what is said to be too much.
+def _without_zeros(content: bytes, message: str) -> bytes | None:
+    """Return a file without the zeros before a marker, if these are the extraneous bytes of the message.
 
-    Zeros that fill a file up are no damage. Those that stand where pixels were are read as pixels: without them, some
-    are missing.
+    Padding with zeros is no damage. Zeros that overwrite pixels are decoded as pixels: without them, some are missing.
     """
-    extra = EXTRANEOUS.search(words)
-    marker = b"\xff" + bytes.fromhex(extra[2]) if extra is not None else b""
-    place = content.find(bytes(int(extra[1])) + marker) if extra is not None else -1
-    if extra is None or place < 0:
+    match = EXTRANEOUS.search(message)
+    marker = b"\xff" + bytes.fromhex(match[2]) if match is not None else b""
+    start = content.find(bytes(int(match[1])) + marker) if match is not None else -1
+    if match is None or start < 0:
         return None
-    before = content[:place].rstrip(b"\0")
-    return before + (b"\0" if before.endswith(b"\xff") else b"") + content[place + int(extra[1]) :]
+    before = content[:start].rstrip(b"\0")
+    return before + (b"\0" if before.endswith(b"\xff") else b"") + content[start + int(match[1]) :]
 
 
 def _turn(pixels: Pixels, orientation: int) -> UInt8[np.ndarray, "shown_h shown_w c"]:
-    """Turn stored pixels as they are to be shown."""
+    """Apply an EXIF orientation to stored pixels."""
     if orientation not in TURNS:
         return pixels
     shown = TURNS[orientation](pixels)
     turned = np.empty(shown.shape, np.uint8)
-    for channel in range(shown.shape[2]):  # five times as fast as copying three bytes a pixel
+    for channel in range(shown.shape[2]):  # five times as fast as copying three bytes per pixel
         turned[:, :, channel] = shown[:, :, channel]
     return turned
 
 
 def _marked(content: bytes) -> bool:
-    """Tell whether one of the marks is there: before the pixels, or anywhere where that part is in disorder."""
-    place = 2
-    while content[place : place + 1] == b"\xff":
-        if content.startswith(PIXELS, place):
+    """Return whether one of MARKS occurs: before the pixels, or anywhere if the segments are malformed."""
+    position = 2
+    while content[position : position + 1] == b"\xff":
+        if content.startswith(PIXELS, position):
             return False
-        if content.startswith(MARKS, place + 4):
+        if content.startswith(MARKS, position + 4):
             return True
-        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
-    return any(mark in content for mark in MARKS)
+        position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
+    return any(marker in content for marker in MARKS)
 
 
 def _orientation(content: bytes) -> int | None:
-    """Return how the image is to be turned to be shown (EXIF, or XMP); None where that cannot be read."""
+    """Return the orientation of the image (EXIF or XMP); None if it cannot be read."""
     try:
         with open_encoded(io.BytesIO(content)) as image:
             return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # damaged metadata raise nearly anything
+    except Exception:  # damaged metadata raise almost anything
         return None

@@ -1,4 +1,4 @@
-"""From a split to one uint8 tensor: from the cache, or decoded and fitted by threads."""
+"""Loading a split as one uint8 tensor: from the cache, or decoded and fitted in threads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from convworks.data.source import Split
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """The images of a split, in channels_last memory or on the disk; mean and standard deviation where known.
+    """The images of a split, in channels_last memory or on disk; mean and standard deviation if known.
 
     `content` is the digest of the bytes of their files; empty for an array.
     """
@@ -34,17 +34,17 @@ class Loaded:
     measured: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Return mean and standard deviation of each channel, of pixels in 0..1, exactly."""
+        """Return the exact mean and standard deviation of each channel, of pixels in 0..1."""
         return self.measured or mean_std(whole(self.images))
 
 
 def load_images(
     split: Split, preprocessing: Preprocessing, *, report: Progress | None = None, budget: int | None = None
 ) -> UInt8[Tensor, "n c h w"]:
-    """Decode and fit a whole split, in channels_last memory; one InputError names all damaged files.
+    """Decode and fit a whole split into channels_last memory; one InputError names all damaged files.
 
-    Files come from the user's cache of decoded images, or go into it. What is not cached and has more than `budget`
-    bytes (default: half of the free memory) goes into a nameless file.
+    Files are read from the user's cache of decoded images, or added to it. Uncached images of more than `budget` bytes
+    (default: half of the free memory) go into an unnamed file.
     """
     return whole(load_split(split, preprocessing, report=report, budget=budget).images)
 
@@ -57,15 +57,15 @@ def whole(images: Tensor | OnDisk) -> UInt8[Tensor, "n c h w"]:
 def load_split(
     split: Split, preprocessing: Preprocessing, *, report: Progress | None = None, budget: int | None = None
 ) -> Loaded:
-    """Do as `load_images`; the cache knows mean and standard deviation besides, and keeps large images on the disk."""
+    """Do as `load_images`, but with mean and standard deviation from the cache, and leave large images on disk."""
     cached = _cached(split, preprocessing, report)
     if cached is not None:
         return cached
-    ready = _whole(split, preprocessing) if split.arrays is not None else None
-    if ready is not None:
+    arrays = _whole(split, preprocessing) if split.arrays is not None else None
+    if arrays is not None:
         if report is not None:
             report(len(split), len(split))
-        return Loaded(images=torch.from_numpy(ready).permute(0, 3, 1, 2))
+        return Loaded(images=torch.from_numpy(arrays).permute(0, 3, 1, 2))
     out = allocate((len(split), *preprocessing.size, preprocessing.channels), budget)
     content = b""
     if split.files is not None:
@@ -84,7 +84,10 @@ def load_split(
 def _cached(
     split: Split, preprocessing: Preprocessing, report: Progress | None, *, again: bool = True
 ) -> Loaded | None:
-    """Return what the cache has, or now has; None where it has no room. Damaged images are decoded `again`."""
+    """Return the images from the cache, decoding them first if needed; None if it has no room.
+
+    Damaged entries are decoded `again`, once.
+    """
     entry = None if split.files is None else find_or_decode(split.files, preprocessing, report)
     if entry is None:
         return None
@@ -92,7 +95,7 @@ def _cached(
         images = OnDisk(entry)
         pixels = images if worth_it(entry) else images.mapped()
         return Loaded(images=pixels, content=entry.content, measured=(entry.mean, entry.std))
-    except OSError:  # another process needed its room just now
+    except OSError:  # another process has evicted it
         return None
     except DamagedEntryError:
         if not again:
@@ -101,7 +104,7 @@ def _cached(
 
 
 def _whole(split: Split, preprocessing: Preprocessing) -> np.ndarray | None:
-    """Return all images of an array at once, where no resampling is needed; always a copy."""
+    """Return all images of an array at once if no resampling is needed, else None; always a copy."""
     arrays = split.arrays
     assert arrays is not None
     channels = preprocessing.channels
@@ -123,9 +126,9 @@ def load_picture(
     at_least: tuple[int, int] | None = None,
     decoding: Decoding = DECODING,
 ) -> Picture:
-    """Return one image of a split with so many channels, and otherwise as it is.
+    """Return one image of a split with `channels` channels, otherwise unchanged.
 
-    The pixels of a JPEG may be fewer than its file says, but not below 3 times `at_least` (height, width).
+    A JPEG may be decoded at a reduced size, but at no less than 3 times `at_least` (height, width).
     """
     if split.files is not None:
         return read(split.files[index], channels=channels, at_least=at_least, decoding=decoding)

@@ -1,4 +1,4 @@
-"""Decode many files by threads, with bounded memory, and note what is wrong with each."""
+"""Decoding many files in threads, with bounded memory, and collecting their errors."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from convworks.data.cache.memory import processors
 from convworks.data.decode.decode import read
 from convworks.data.decode.preprocess import Preprocessing, needed, to_input
 from convworks.data.decode.quiet import quiet
-from convworks.data.place import Place, read_bytes
+from convworks.data.location import Location, read_bytes
 from convworks.errors import InputError
 
 Progress = Callable[[int, int], None]  # images done, images in all
-PIECE = 16  # images a task: enough to make the hand-over to a thread cheap, few enough to end together
+PIECE = 16  # images per task: enough to amortise dispatch to a thread, few enough for all to end together
 SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Damage:
-    """A file that cannot be used, and why: words alone, for an exception would keep what it was raised on alive."""
+    """A file that cannot be used, and why, as text: an exception would keep its traceback alive."""
 
     index: int
     where: str
@@ -33,60 +33,62 @@ class Damage:
     remedy: str
 
 
-def load_image(path: Place, preprocessing: Preprocessing, content: bytes | None = None) -> UInt8[np.ndarray, "h w c"]:
-    """Decode and fit one file, exactly as `load_images` does; `content` is its own, where it has been read already."""
+def load_image(
+    path: Location, preprocessing: Preprocessing, content: bytes | None = None
+) -> UInt8[np.ndarray, "h w c"]:
+    """Decode and fit one file, exactly as `load_images` does; `content` is that of the file, if already read."""
     channels, decoding = preprocessing.channels, preprocessing.decoding
     picture = read(path, channels=channels, at_least=needed(preprocessing), content=content, decoding=decoding)
     return to_input(picture, preprocessing)
 
 
 def decode_files(
-    files: Sequence[Place],
+    files: Sequence[Location],
     preprocessing: Preprocessing,
     put: Callable[[int, UInt8[np.ndarray, "h w c"]], None],
     report: Progress | None = None,
 ) -> bytes:
-    """Decode and fit files, give each image to `put` with its index (from any thread); return the files' digest.
+    """Decode and fit files, pass each image to `put` with its index (from any thread); return the digest of the files.
 
-    Raises one InputError that names all damaged files, at the end.
+    Raises one InputError that names all damaged files, after decoding the others.
     """
     digests = [b""] * len(files)
 
-    def one(index: int) -> None:
+    def decode(index: int) -> None:
         content = read_bytes(files[index])
         digests[index] = _digest(content)
         put(index, load_image(files[index], preprocessing, content))
 
-    damaged = each(one, len(files), report)
+    damaged = each(decode, len(files), report)
     if damaged:
         raise summarise(damaged, len(files))
     return _digest(b"".join(digests))
 
 
-def digest_files(files: Sequence[Place]) -> bytes:
-    """Return what `decode_files` returns, without decoding; damaged files count as any."""
+def digest_files(files: Sequence[Location]) -> bytes:
+    """Return the digest that `decode_files` returns, without decoding; damaged files are included."""
     digests = [b""] * len(files)
 
-    def one(index: int) -> None:
+    def add(index: int) -> None:
         digests[index] = _digest(read_bytes(files[index]))
 
-    unreadable = each(one, len(files))
+    unreadable = each(add, len(files))
     if unreadable:
         raise summarise(unreadable, len(files))
     return _digest(b"".join(digests))
 
 
 def each(work: Callable[[int], None], count: int, report: Progress | None = None) -> list[Damage]:
-    """Do `work` for 0 ... count - 1 in threads; return what raised InputError, in order."""
+    """Call `work` for 0 ... count - 1 in threads; return the InputErrors raised, ordered by index."""
 
-    def piece(where: range) -> tuple[int, list[Damage]]:
-        found = []
-        for index in where:
+    def piece(indices: range) -> tuple[int, list[Damage]]:
+        damaged = []
+        for index in indices:
             try:
                 work(index)
             except InputError as error:
-                found.append(Damage(index=index, where=error.where, reason=error.reason, remedy=error.remedy))
-        return len(where), found
+                damaged.append(Damage(index=index, where=error.where, reason=error.reason, remedy=error.remedy))
+        return len(indices), damaged
 
     damaged: list[Damage] = []
     done = 0
@@ -94,19 +96,19 @@ def each(work: Callable[[int], None], count: int, report: Progress | None = None
         tasks = [pool.submit(piece, range(first, min(first + PIECE, count))) for first in range(0, count, PIECE)]
         try:
             for task in as_completed(tasks):
-                number, found = task.result()
-                damaged += found
-                done += number
+                processed, failures = task.result()
+                damaged += failures
+                done += processed
                 if report is not None:
                     report(done, count)
-        except BaseException:  # Ctrl-C and the like: do not decode the rest first
+        except BaseException:  # Ctrl-C and the like: skip the remaining files
             pool.shutdown(cancel_futures=True)
             raise
     return sorted(damaged, key=lambda damage: damage.index)
 
 
 def summarise(damaged: Sequence[Damage], count: int) -> InputError:
-    """Join what is wrong with several files into one error that names the first few."""
+    """Combine the errors of several files into one that names the first few."""
     ordered = sorted(damaged, key=lambda damage: damage.where)
     if len(ordered) == 1:
         return InputError(ordered[0].where, ordered[0].reason, ordered[0].remedy)

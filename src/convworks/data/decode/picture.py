@@ -9,9 +9,9 @@ from jaxtyping import UInt8
 
 
 class Picture(NamedTuple):
-    """The pixels of an image, and the size (height, width) of the image that they show.
+    """The pixels of an image, and the size (height, width) of the original.
 
-    The two differ where a JPEG was decoded at a fraction of its size: where things lie follows from the size.
+    The two differ if a JPEG was decoded at a fraction of its size; positions are relative to the size.
     """
 
     pixels: UInt8[np.ndarray, "h w c"]
@@ -19,5 +19,5 @@ class Picture(NamedTuple):
 
 
 def picture_of(pixels: UInt8[np.ndarray, "h w c"]) -> Picture:
-    """Return an image that is there in full."""
+    """Wrap an image decoded at full size."""
     return Picture(pixels, (pixels.shape[0], pixels.shape[1]))

@@ -1,4 +1,4 @@
-"""PNG files where Pillow is mistaken or slow: one transparent colour, and metadata that follow the pixels."""
+"""PNG files that Pillow reads wrongly or slowly: a transparent colour, and metadata after the pixels."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from jaxtyping import UInt16
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-#: Pillow spreads grey of 2 and 4 bits over 0..255, but leaves the transparent value as the file has it.
+#: Pillow scales greyscale of 2 and 4 bits to 0..255, but leaves the transparent value as stored.
 SPREAD = {"L;2": 85, "L;4": 17}
-#: Of 16 bits a colour, Pillow keeps the first 8; read as if their order were the other, it keeps the last 8.
+#: Of 16 bits per colour, Pillow keeps the high byte; with the byte order reversed, it keeps the low byte.
 DEEP, LAST = "RGB;16B", "RGB;16L"
 START, EXIF = 8, b"eXIf"
 
 
 def loaded(image: Image.Image) -> Image.Image:
-    """Read the pixels of an opened image, PNG or other, and return it, or where Pillow is mistaken a right copy."""
+    """Load the pixels of an opened image, and return it, or a corrected copy if Pillow reads it wrongly."""
     colour, tiles = image.info.get("transparency"), getattr(image, "tile", ())
     if image.format != "PNG" or colour is None or not tiles:
         image.load()
@@ -39,26 +39,26 @@ def loaded(image: Image.Image) -> Image.Image:
 
 
 def exif(image: Image.Image, file: IO[bytes] | io.BytesIO) -> Image.Exif:
-    """Return the metadata of an opened PNG; Pillow would decode the image to see whether some follow the pixels."""
-    found = Image.Image.getexif(image)
-    place = file.tell()
+    """Return the EXIF metadata of an opened PNG; Pillow would decode the image to find any after the pixels."""
+    metadata = Image.Image.getexif(image)
+    position = file.tell()
     file.seek(START)
-    while not found and len(head := file.read(8)) == 8:
+    while not metadata and len(head := file.read(8)) == 8:
         length = int.from_bytes(head[:4], "big")
         if head[4:] == EXIF:
-            found.load(b"Exif\0\0" + file.read(length))
+            metadata.load(b"Exif\0\0" + file.read(length))
         file.seek(length + 4, 1)
-    file.seek(place)
-    return found
+    file.seek(position)
+    return metadata
 
 
 def _last_bits(image: Image.Image) -> UInt16[np.ndarray, "h w 3"]:
-    """Return the last 8 bits of every value of a PNG with 16 bits a colour, which is opened but not read yet."""
+    """Return the low byte of every value of a PNG with 16 bits per colour, which is opened but not loaded yet."""
     file = image.fp  # type: ignore[attr-defined]
-    place = file.tell()
+    position = file.tell()
     file.seek(0)
-    with PngImageFile(file) as other:
-        other.tile = [tile._replace(args=LAST) for tile in other.tile]
-        values = np.asarray(other).astype(np.uint16)
-    file.seek(place)
+    with PngImageFile(file) as reordered:
+        reordered.tile = [tile._replace(args=LAST) for tile in reordered.tile]
+        values = np.asarray(reordered).astype(np.uint16)
+    file.seek(position)
     return values

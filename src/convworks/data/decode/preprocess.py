@@ -1,6 +1,6 @@
-"""From an image of any size to the size a network wants: the same function for training and prediction.
+"""Fitting images to the input size of a network: the same function for training and prediction.
 
-Scaling is bilinear with antialiasing: what most published weights were trained behind, without ringing, and fast.
+Scaling is bilinear with antialiasing, as for most published weights: free of ringing, and fast.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from convworks.data.decode.decode import to_array, to_image
 from convworks.data.decode.picture import Picture, picture_of
 from convworks.data.decode.resample import resample
 
-ROUNDING = 1e-6  # pixels: what floating-point numbers may be off
+ROUNDING = 1e-6  # pixels: tolerance for floating-point error
 
 
 class Preprocessing(Config):
     """How images become input: decoding, size (height, width), channels, fit; mean and std of pixels in 0..1.
 
-    `share` is how much of the shorter side a crop keeps: 0.875 is scaling to 256 and cutting 224 out of the middle.
+    `share` is the fraction of the shorter side that a crop keeps: 0.875 scales to 256 and crops the central 224.
     """
 
     size: tuple[Side, Side]
@@ -37,7 +37,7 @@ class Preprocessing(Config):
     decoding: Decoding = DECODING
 
     @model_validator(mode="after")
-    def _one_value_a_channel(self) -> Preprocessing:
+    def _one_value_per_channel(self) -> Preprocessing:
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != self.channels:
                 raise ValueError(f"{name} has {len(values)} values for channels={self.channels}")
@@ -49,31 +49,32 @@ class Preprocessing(Config):
         return (self.channels, *self.size)
 
     def with_limit(self, max_pixels: int) -> Preprocessing:
-        """Return the same for images of up to so many pixels; InputError for a limit below 1."""
+        """Return a copy with another limit of pixels per image; raises InputError for a limit below 1."""
         decoding = build(Decoding, {**dict(self.decoding), "max_pixels": max_pixels}, where="")
         return self.model_copy(update={"decoding": decoding})
 
 
-def to_input(picture: Picture, wanted: Preprocessing) -> UInt8[np.ndarray, "height width c"]:
-    """Return what a network reads of a decoded image that has its channels: the one way, wherever an image is from."""
-    return fit_picture(picture, wanted.size, wanted.fit, wanted.share)
+def to_input(picture: Picture, preprocessing: Preprocessing) -> UInt8[np.ndarray, "height width c"]:
+    """Fit a decoded image, which has the right number of channels, to the network's input size."""
+    return fit_picture(picture, preprocessing.size, preprocessing.fit, preprocessing.share)
 
 
-def needed(wanted: Preprocessing) -> tuple[int, int] | None:
-    """Return how large (height, width) the images that become input are at most wanted; None where as they are."""
-    if wanted.fit == "pad":
+def needed(preprocessing: Preprocessing) -> tuple[int, int] | None:
+    """Return the largest size (height, width) at which images need to be decoded; None for their own size."""
+    if preprocessing.fit == "pad":
         return None
-    return math.ceil(wanted.size[0] / wanted.share), math.ceil(wanted.size[1] / wanted.share)
+    height, width = preprocessing.size
+    return math.ceil(height / preprocessing.share), math.ceil(width / preprocessing.share)
 
 
 def fit_picture(
     picture: Picture, size: tuple[int, int], fit: Fit, share: float = 1.0
 ) -> UInt8[np.ndarray, "height width c"]:
-    """Bring an image of any number of channels to `size` (height, width); one that has it is returned as it is.
+    """Fit an image with any number of channels to `size` (height, width); an image of that size is returned unchanged.
 
-    crop: cut the middle out, with `share` of the shorter side, and scale it. squash: scale both sides. letterbox:
-    scale the longer side, pad with 0. pad: never scale; pad with 0 or cut around the middle. Of four channels, colours
-    count as much as they are opaque.
+    crop: take the central crop with `share` of the shorter side, and scale it. squash: scale each side separately.
+    letterbox: scale the longer side, pad with 0. pad: never scale; pad with 0 or crop around the centre. Of four
+    channels, the fourth is alpha, by which the colours are weighted.
     """
     pixels = picture.pixels
     height, width = pixels.shape[:2]
@@ -93,19 +94,19 @@ def fit_picture(
 def fit_array(
     array: UInt8[np.ndarray, "h w c"], size: tuple[int, int], fit: Fit, share: float = 1.0
 ) -> UInt8[np.ndarray, "height width c"]:
-    """Do as `fit_picture` for an image that is there in full."""
+    """Apply `fit_picture` to an image decoded at full size."""
     return fit_picture(picture_of(array), size, fit, share)
 
 
 def fit_image(image: Image.Image, size: tuple[int, int], fit: Fit, share: float = 1.0) -> Image.Image:
-    """Do as `fit_array` for an image of mode L, RGB or RGBA."""
+    """Apply `fit_array` to an image of mode L, RGB or RGBA."""
     return to_image(fit_array(to_array(image), size, fit, share))
 
 
 def scale(pixels: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "height width c"]:
-    """Scale to `size` (height, width); pixels that have it are copied, never resampled.
+    """Scale to `size` (height, width); pixels of that size are copied, not resampled.
 
-    Of four channels, the fourth is how opaque the others are, and how much they count.
+    Of four channels, the fourth is alpha, by which the colours are weighted.
     """
     if pixels.shape[:2] == tuple(size):
         return pixels.copy()
@@ -116,24 +117,26 @@ def scale(pixels: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np
 
 
 def scaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
-    """Return a size (height, width) times a factor, in whole pixels."""
+    """Multiply a size (height, width) by a factor, rounded to whole pixels."""
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 def pad_arrays(arrays: UInt8[np.ndarray, "n h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "n height width c"]:
-    """Do as `fit_array` with pad, for a whole set at once."""
-    into, cut = zip(*(_overlap(have, want) for have, want in zip(arrays.shape[1:3], size, strict=True)), strict=True)
+    """Apply `fit_array` with pad to a batch of images."""
+    targets, sources = zip(
+        *(_overlap(have, want) for have, want in zip(arrays.shape[1:3], size, strict=True)), strict=True
+    )
     canvas = np.zeros((len(arrays), *size, arrays.shape[3]), dtype=np.uint8)
-    canvas[:, into[0], into[1]] = arrays[:, cut[0], cut[1]]
+    canvas[:, targets[0], targets[1]] = arrays[:, sources[0], sources[1]]
     return canvas
 
 
 def crop_box(have: tuple[int, int], want: tuple[int, int], share: float = 1.0) -> tuple[int, int, int, int]:
-    """Return the centred box (left, upper, right, lower) of the wanted width : height, `share` of the largest.
+    """Return the centred box (left, upper, right, lower) with the proportions of `want` (width, height).
 
-    In whole pixels. A box of the wanted size is that size, and `middle` says where it begins: nothing is resampled
-    because a margin is odd. One that is scaled lies exactly in the middle: each side is up to half a pixel away from
-    its exact place, outward where that lies halfway.
+    Its sides are the fraction `share` of those of the largest such box, in whole pixels. A box of size `want` keeps
+    that size, starting at `middle`, so that an odd margin does not cause resampling. A box that will be scaled is
+    exactly centred: each edge is up to half a pixel from its exact position, rounded outward from halfway.
     """
     factor = share * min(have[0] / want[0], have[1] / want[1])
     if all(round(side * factor) == side for side in want):
@@ -144,21 +147,21 @@ def crop_box(have: tuple[int, int], want: tuple[int, int], share: float = 1.0) -
 
 
 def middle(have: int, want: int) -> int:
-    """Return where a part of `want` pixels begins in the middle of `have`, as torchvision's CenterCrop has it.
+    """Return the start of a central part of `want` pixels out of `have`, as in torchvision's CenterCrop.
 
-    Where the margin is odd, there are two middles: it is the even number.
+    An odd margin leaves two choices, of which the even number is taken.
     """
     return round((have - want) / 2)
 
 
 def _margin(have: int, want: float) -> int:
-    """Return how many pixels to leave out on either end of a side."""
+    """Return the number of pixels to leave out at either end of a side."""
     half = (have - want) / 2 - 0.5
     return min(max(0, math.ceil(half - ROUNDING)), (have - 1) // 2)
 
 
 def _overlap(have: int, want: int) -> tuple[slice, slice]:
-    """Return where the canvas is written and where the image is read, along one side."""
+    """Return the slices of canvas and image that correspond, along one side."""
     start = (want - have) // 2 if want > have else 0
     first = middle(have, want) if have > want else 0
     length = min(have, want)

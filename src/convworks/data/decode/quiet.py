@@ -1,4 +1,4 @@
-"""Pillow without its warnings, from any number of threads."""
+"""Silencing Pillow's warnings, from any number of threads."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from contextlib import contextmanager
 from PIL import Image
 
 _lock = threading.Lock()
-_keepers: list[warnings.catch_warnings[None]] = []
+_contexts: list[warnings.catch_warnings[None]] = []
 _users = 0
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Pillow's warnings about odd files, and about many pixels, whose limit is convworks's own.
+    """Silence Pillow's warnings about odd files, and about large ones, for which convworks has its own limit.
 
-    Python's warning filters belong to the process, not to a thread: the first of nested or parallel users
-    sets them, the last puts them back.
+    Python's warning filters are global to the process: the first of nested or concurrent users sets them, the last
+    restores them.
     """
     global _users
     with _lock:
         _users += 1
         if _users == 1:
-            keeper = warnings.catch_warnings()
-            keeper.__enter__()
-            _keepers.append(keeper)
+            context = warnings.catch_warnings()
+            context.__enter__()
+            _contexts.append(context)
             warnings.filterwarnings("ignore", module="PIL")
     try:
         yield
@@ -35,12 +35,12 @@ def quiet() -> Iterator[None]:
         with _lock:
             _users -= 1
             if _users == 0:
-                _keepers.pop().__exit__(None, None, None)
+                _contexts.pop().__exit__(None, None, None)
 
 
 @contextmanager
 def unlimited() -> Iterator[None]:
-    """Have Pillow open images of any number of pixels, for a moment: its limit, too, belongs to the process."""
+    """Let Pillow open images of any number of pixels within the context; its limit is global to the process."""
     with _lock:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:

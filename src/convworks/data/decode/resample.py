@@ -1,4 +1,4 @@
-"""The one kernel that scales images: bilinear with antialiasing, in eight bits."""
+"""The kernel that scales images: bilinear with antialiasing, in eight bits."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def resample(array: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "height width c"]:
-    """Scale an image to `size` (height, width), which may be a view of a larger one; the result is contiguous.
+    """Scale an image, which may be a view of a larger one, to `size` (height, width); the result is contiguous.
 
-    What Pillow's BILINEAR gives, up to 2 grey levels; PyTorch has vector code for it, which is five times as fast.
+    Agrees with Pillow's BILINEAR up to 2 grey levels; PyTorch's vectorised code is five times as fast.
     """
     out = np.empty((*size, array.shape[2]), np.uint8)
     resample_into(array, out)
@@ -22,19 +22,19 @@ def resample(array: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[
 
 
 def resample_into(array: UInt8[np.ndarray, "h w c"], out: UInt8[np.ndarray, "height width c"]) -> None:
-    """Do as `resample`, into an array that is there.
+    """Apply `resample`, writing into an existing array.
 
-    One call of PyTorch, and no more: each lets go of the interpreter, and threads that scale many images at once would
-    wait for it at every one of them.
+    A single call into PyTorch: each call releases the interpreter lock, and threads that scale many images at once
+    would wait for it every time.
     """
-    import torch  # a second of waiting, which commands that scale nothing do without
+    import torch  # takes a second to import, which commands that scale nothing avoid
 
-    scale = torch.ops.aten._upsample_bilinear2d_aa.out  # what interpolate(antialias=True) comes to
+    scale = torch.ops.aten._upsample_bilinear2d_aa.out  # the kernel of interpolate(antialias=True)
     size, channels = out.shape[:2], out.shape[2]
-    # PyTorch would copy a part of a larger image too, but with all its threads, in each of ours; and it warns of arrays
-    # that must not be written to, though it never does.
+    # PyTorch would copy a view of a larger image itself, but with all its threads, in each of ours; and it warns about
+    # read-only arrays, though it never writes to them.
     array = np.ascontiguousarray(array) if array.flags.writeable else array.copy()
-    if channels in (3, 4):  # the kernel takes all channels of a pixel at once
+    if channels in (3, 4):  # the kernel processes all channels of a pixel at once
         scale(_images(array[None]), size, False, out=_images(out[None]))
         return
     planes = np.empty((channels, *size, 1), np.uint8)

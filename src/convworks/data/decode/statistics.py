@@ -1,4 +1,4 @@
-"""Mean and standard deviation of images, exactly: by sums of whole numbers."""
+"""Exact mean and standard deviation of images, from integer sums."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-ROWS = 256  # as many squares of 255 as float32, which has the fastest code, adds up without rounding: 2^24 / 255^2
-COLUMNS = 1 << 12  # values a row, so that what is worked on stays in the processor's cache
+ROWS = 256  # squares of 255 that float32, the fastest type, adds without rounding: 2^24 / 255^2
+COLUMNS = 1 << 12  # values per row, such that the working set stays in the CPU cache
 
 
 def mean_std(images: UInt8[Tensor, "n c h w"]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of each channel, of pixels in 0..1, exactly."""
+    """Return the exact mean and standard deviation of each channel, of pixels in 0..1."""
     sums = Sums(channels=images.shape[1])
     step = max(1, ROWS * COLUMNS // max(1, images[:1].numel()))
     for first in range(0, len(images), step):
@@ -23,7 +23,7 @@ def mean_std(images: UInt8[Tensor, "n c h w"]) -> tuple[tuple[float, ...], tuple
 
 
 class Sums:
-    """Sums of the pixels of each channel and of their squares, of images that come piece by piece, from any thread."""
+    """Running sums of the pixels of each channel and of their squares; images may be added from any thread."""
 
     def __init__(self, *, channels: int) -> None:
         self.count = 0
@@ -31,7 +31,7 @@ class Sums:
         self.lock = Lock()
 
     def add(self, images: UInt8[np.ndarray, "n h w c"]) -> None:
-        """Add some images."""
+        """Add a batch of images."""
         n, h, w, c = images.shape
         rows = images.reshape(n, -1) if h * w * c <= COLUMNS else images.reshape(n * h, w * c)
         total, squares = np.zeros(c), np.zeros(c)
@@ -50,6 +50,6 @@ class Sums:
         means, deviations = [], []
         for total, squares in zip(map(int, self.total), map(int, self.squares), strict=True):
             means.append(total / self.count / 255)
-            # In whole numbers until the root: n * sum(x^2) - sum(x)^2 loses nothing.
+            # Integers until the square root: n * sum(x^2) - sum(x)^2 is exact.
             deviations.append(math.sqrt((self.count * squares - total**2) / self.count**2) / 255)
         return tuple(means), tuple(deviations)

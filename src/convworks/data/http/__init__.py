@@ -1,1 +1,1 @@
-"""Asking for things over HTTP: sizes, waiting and redirects are bounded."""
+"""HTTP requests with bounded sizes, waiting times and redirects."""

@@ -1,8 +1,8 @@
-"""What is an address."""
+"""Recognising URLs."""
 
 from __future__ import annotations
 
 
 def is_address(text: str) -> bool:
-    """Say whether a text is an http(s) address rather than a path."""
+    """Return whether a text is an http(s) URL rather than a path."""
     return text.lower().startswith(("http://", "https://"))

@@ -1,4 +1,4 @@
-"""Fetching one file over HTTP: streamed, resumed, checked, and then there whole or not at all."""
+"""Downloading a file over HTTP: streamed, resumable, verified and atomic."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from convworks.data.http.retry import ExcessError, RefusedError, patiently, refused
+from convworks.data.http.retry import ExcessError, RefusedError, refused, with_retries
 from convworks.data.source import Report
 from convworks.errors import RunError
 from convworks.files import open_regular, remedy, sha256
@@ -28,26 +28,26 @@ def fetch(
 ) -> None:
     """Download `address` to `path` through `path.partial`, which a later call resumes.
 
-    A short answer or a silent server (`timeout` seconds) is tried again, `attempts` times in all, after a
-    growing `pause`; a whole file with another `checksum` (an MD5, or `sha256:` and how it begins) is fetched
-    afresh once; one of more than `limit` bytes is refused. Then RunError says what to do by hand.
+    A truncated response or a silent server (`timeout` seconds) is retried, up to `attempts` in all, with growing
+    pauses; a file whose checksum differs (`checksum` is an MD5, or `sha256:` and a prefix) is downloaded once more; one
+    of more than `limit` bytes is refused. Finally raises RunError with instructions for a manual download.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with exclusive(path.with_name(path.name + ".lock")):  # without locks, the checksum notices two writers
-            if path.exists():  # another process was quicker
+        with exclusive(path.with_name(path.name + ".lock")):  # without locks, the checksum detects two writers
+            if path.exists():  # another process was faster
                 return
             partial = path.with_name(path.name + TEMPORARY)
             for last in (False, True):
-                patiently(lambda: _append(address, partial, report, timeout, limit), attempts, pause)
-                kind, _, wanted = (checksum or "").rpartition(":")
-                found = sha256(partial) if kind else md5(partial)
-                if checksum is None or (found.startswith(wanted) if kind else found == wanted):
+                with_retries(lambda: _append(address, partial, report, timeout, limit), attempts, pause)
+                kind, _, expected = (checksum or "").rpartition(":")
+                actual = sha256(partial) if kind else md5(partial)
+                if checksum is None or (actual.startswith(expected) if kind else actual == expected):
                     partial.replace(path)
                     return
                 partial.unlink()
                 if last:
-                    raise _failure(address, path, f"arrived damaged twice (checksum {found} instead of {wanted})")
+                    raise _failure(address, path, f"arrived damaged twice (checksum {actual} instead of {expected})")
     except RefusedError as refusal:
         raise _failure(address, path, f"cannot be downloaded ({refusal})") from None
     except OSError as error:
@@ -56,11 +56,11 @@ def fetch(
 
 
 def md5(path: Path) -> str:
-    """Return the MD5 of a file, or nothing for a missing one: it finds transmission errors, not attacks."""
+    """Return the MD5 of a file, empty for a missing one: it detects transmission errors, not attacks."""
     if not path.is_file():
         return ""
     with open_regular(path) as file:
-        content: Any = file  # files have more methods than their type says
+        content: Any = file  # files have more methods than their type declares
         return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
@@ -69,25 +69,25 @@ def _failure(address: str, path: Path, reason: str) -> RunError:
 
 
 def _append(address: str, partial: Path, report: Report | None, timeout: float | None, limit: int) -> None:
-    """Ask once for what is missing and write all that comes; a server may send the whole file instead."""
-    from convworks.data.http.web import get, pieces  # urllib3 is slow to import, and seldom needed
+    """Request the missing bytes once and append them; a server may send the whole file instead."""
+    from convworks.data.http.web import get, pieces  # urllib3 is slow to import, and rarely needed
 
     start = partial.stat().st_size if partial.exists() else 0
     headers = {"Range": f"bytes={start}-"} if start else {}
-    with get(address, headers, limit=limit, timeout=timeout) as answer:
-        if answer.status not in (200, 206):
-            if answer.status == 416:  # the partial file is longer than what the server has
+    with get(address, headers, limit=limit, timeout=timeout) as response:
+        if response.status not in (200, 206):
+            if response.status == 416:  # the partial file is longer than that of the server
                 partial.unlink(missing_ok=True)
-            raise refused(answer.status, answer.reason)
-        if answer.status == 206 and not _starts_at(answer.headers.get("Content-Range", ""), start):
+            raise refused(response.status, response.reason)
+        if response.status == 206 and not _starts_at(response.headers.get("Content-Range", ""), start):
             partial.unlink(missing_ok=True)
             raise RefusedError("it resumed at the wrong place", passing=True)
-        start = start if answer.status == 206 else 0
-        total = start + (answer.length_remaining or 0)
+        start = start if response.status == 206 else 0
+        total = start + (response.length_remaining or 0)
         done = start
         try:
             with partial.open("ab" if start else "wb") as file:
-                for piece in pieces(answer, limit - start):
+                for piece in pieces(response, limit - start):
                     file.write(piece)
                     done += len(piece)
                     if report is not None:

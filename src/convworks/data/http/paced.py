@@ -1,4 +1,4 @@
-"""Connections whose answers neither swell nor trickle."""
+"""Connections with limits on the size and the slowness of responses."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from convworks.data.http.retry import ExcessError, RefusedError
 
-PATIENCE = 2.0  # times the timeout: so long a server may send less than SLOWEST
-SLOWEST = 4096  # bytes a second, in the mean; a modem sends more
-FRAMING = 1 << 20  # bytes that headers may take besides the body, which chunks at most double
+PATIENCE = 2.0  # times the timeout: how long a server may stay below SLOWEST
+SLOWEST = 4096  # bytes per second, on average; a modem is faster
+FRAMING = 1 << 20  # bytes for headers, besides the body, which chunked encoding at most doubles
 
 
-def bound(answer: BaseHTTPResponse, limit: int) -> None:
-    """Let the body of an answer have `limit` bytes; without it, nothing may follow the headers for long."""
-    assert isinstance(answer.connection, _Connection)
-    stream = answer.connection.stream
+def bound(response: BaseHTTPResponse, limit: int) -> None:
+    """Allow the body of a response `limit` bytes; without this call, FRAMING limits the whole response."""
+    assert isinstance(response.connection, _Connection)
+    stream = response.connection.stream
     stream.limit, stream.left = limit, stream.left + 2 * limit
 
 
 class _Stream(io.RawIOBase):
-    """The bytes of a socket: no more than a limit, no long silence, no trickle.
+    """The bytes of a socket, limited in number, silence and slowness.
 
-    Waiting spends patience, bytes earn it again at SLOWEST, up to what there was at first: in any stretch of that
-    many seconds a server sends SLOWEST bytes a second in the mean, whatever the size of its answer.
+    Patience, in seconds, is spent by waiting and regained by bytes at the rate SLOWEST, up to its initial value: over
+    any such period a server sends SLOWEST bytes per second on average, whatever the size of its response.
     """
 
     def __init__(self, raw: io.RawIOBase, sock: Any) -> None:
@@ -65,15 +65,15 @@ class _Stream(io.RawIOBase):
 
 
 class _Connection(HTTPConnection):
-    """A connection that reads its answers, headers included, and those of a proxy through a `_Stream`."""
+    """A connection that reads responses, including headers and those of a proxy, through a `_Stream`."""
 
     stream: _Stream
 
     def response_class(self, sock: Any, **options: Any) -> http.client.HTTPResponse:  # type: ignore[override]
-        answer = http.client.HTTPResponse(sock, **options)
-        self.stream = _Stream(answer.fp.detach(), sock)  # the raw file in the buffer that makefile() makes
-        answer.fp = io.BufferedReader(self.stream)
-        return answer
+        response = http.client.HTTPResponse(sock, **options)
+        self.stream = _Stream(response.fp.detach(), sock)  # the raw file inside the buffer of makefile()
+        response.fp = io.BufferedReader(self.stream)
+        return response
 
 
 class _SecureConnection(_Connection, HTTPSConnection):
@@ -81,12 +81,12 @@ class _SecureConnection(_Connection, HTTPSConnection):
 
 
 class Pool(HTTPConnectionPool):
-    """Paced connections to one server."""
+    """Rate-checked connections to one server."""
 
     ConnectionCls = _Connection
 
 
 class SecurePool(HTTPSConnectionPool):
-    """Paced connections to one server, encrypted."""
+    """Rate-checked, encrypted connections to one server."""
 
     ConnectionCls = _SecureConnection

@@ -1,4 +1,4 @@
-"""Where a server may send us: not out of http(s), not from https back to http, not to addresses that only we reach."""
+"""Permitted redirects: only http(s), never from https to http, never to addresses that only this machine reaches."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def objection(origin: str, target: str, *, numeric: bool = False) -> str:
-    """Return why an answer from `origin` may not lead to `target`, or nothing where it may.
+    """Return why a response from `origin` may not lead to `target`, or an empty string if it may.
 
-    Link-local addresses, where clouds keep the credentials of a machine, and the machine itself are closed to servers
-    elsewhere. Names are looked up, except with `numeric`, where a proxy does that.
+    Other servers may redirect neither to link-local addresses, where clouds serve the credentials of a machine, nor to
+    the machine itself. Host names are resolved, except with `numeric`, if a proxy does that.
     """
     try:
         before, after = urlsplit(origin), urlsplit(target)
@@ -35,9 +35,9 @@ def objection(origin: str, target: str, *, numeric: bool = False) -> str:
     return ""
 
 
-@lru_cache(maxsize=256)  # a server may send us on at every request
+@lru_cache(maxsize=256)  # every request may be redirected
 def _addresses(host: str, numeric: bool) -> tuple[Address, ...]:
-    """Return the addresses of a host, or none where its name is unknown; numbers are read as the system reads them."""
+    """Return the IP addresses of a host, none if it is unknown; numeric forms are parsed as the system does."""
     try:
         flags = socket.AI_NUMERICHOST if numeric else 0
         rows = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=flags)

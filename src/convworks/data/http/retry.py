@@ -1,4 +1,4 @@
-"""Asking a server again after a trouble that may pass: with answers that break off, not only those that never come."""
+"""Retrying requests after transient failures, including responses that break off."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-Answer = TypeVar("Answer")
-PASSING = (408, 416, 429)  # statuses below 500 that another attempt may be spared
+Result = TypeVar("Result")
+PASSING = (408, 416, 429)  # statuses below 500 that may be transient
 
 
-def patiently(ask: Callable[[], Answer], attempts: int, pause: float) -> Answer:
-    """Return what `ask` returns; a passing refusal is tried again, `attempts` times in all, after longer pauses."""
+def with_retries(request: Callable[[], Result], attempts: int, pause: float) -> Result:
+    """Return the result of `request`; a transient refusal is retried, up to `attempts` in all, with growing pauses."""
     attempt = 1
     while True:
         try:
-            return ask()
+            return request()
         except RefusedError as refusal:
             if attempt >= attempts or not refusal.passing:
                 raise
@@ -24,12 +24,12 @@ def patiently(ask: Callable[[], Answer], attempts: int, pause: float) -> Answer:
 
 
 def refused(status: int, reason: str | None) -> RefusedError:
-    """Return the refusal that an HTTP status stands for."""
+    """Return the error for an HTTP status."""
     return RefusedError(f"HTTP {status} {reason or ''}".strip(), passing=status >= 500 or status in PASSING)
 
 
 class RefusedError(Exception):
-    """A server did not give what was asked; `passing` troubles are worth another attempt."""
+    """A server did not deliver what was requested; `passing` failures are transient, and worth another attempt."""
 
     def __init__(self, reason: str, *, passing: bool) -> None:
         super().__init__(reason)
@@ -37,7 +37,7 @@ class RefusedError(Exception):
 
 
 class ExcessError(RefusedError):
-    """An answer is longer than what was asked for."""
+    """A response is longer than requested."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"it sends more than {limit:,} bytes", passing=False)

@@ -1,4 +1,4 @@
-"""One GET over HTTP by urllib3: redirects within bounds, answers that neither swell nor trickle."""
+"""GET requests through urllib3: bounded redirects, response sizes and waiting times."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from convworks.data.http.retry import ExcessError, RefusedError
 
 TIMEOUT = 30.0  # seconds of silence
 REDIRECTS = 5
-PIECE = 1 << 18  # bytes that are read at once
-NOTE = 1 << 16  # bytes of a redirect's body that are worth reading to keep the connection
-KEPT = 64  # connections to one server that wait for the next request
-#: urllib3 neither retries nor follows: retry.py resumes where an answer broke off, and redirects are checked first.
+PIECE = 1 << 18  # bytes read at once
+NOTE = 1 << 16  # bytes of a redirect's body read to keep the connection alive
+KEPT = 64  # idle connections kept per server
+#: urllib3 neither retries nor follows redirects: retry.py resumes broken responses, and redirects are checked first.
 AS_IT_COMES: dict[str, Any] = dict.fromkeys(
     ("retries", "redirect", "preload_content", "decode_content", "enforce_content_length"), False
 )
@@ -35,17 +35,17 @@ AS_IT_COMES: dict[str, Any] = dict.fromkeys(
 def get(
     address: str, headers: Mapping[str, str], *, limit: int, timeout: float | None = None
 ) -> Iterator[BaseHTTPResponse]:
-    """Ask once, wherever the server sends us; the answer may have any status, and a body of at most `limit` bytes.
+    """Send one request, following redirects; the response may have any status, and a body of at most `limit` bytes.
 
-    RefusedError where no answer comes: the server is silent for `timeout` seconds, or trickles (paced.py), or
-    sends us where `objection` forbids it.
+    Raises RefusedError without a response: if the server is silent for `timeout` seconds, or too slow (paced.py), or
+    redirects where `objection` forbids it.
     """
     for _ in range(REDIRECTS + 1):
         with _refusals():
             address = _canonical(address)
             if not re.match("https?://[^/?#]", address):
                 raise ValueError(f"{address!r} is no http(s) address")
-            answer = _manager(_proxy(address), os.getpid()).urlopen(
+            response = _manager(_proxy(address), os.getpid()).urlopen(
                 "GET",
                 address,
                 headers={"User-Agent": "convworks", **headers},
@@ -53,32 +53,32 @@ def get(
                 **AS_IT_COMES,
             )
         try:
-            bound(answer, limit)
-            location = answer.get_redirect_location()
+            bound(response, limit)
+            location = response.get_redirect_location()
             if not location:
-                yield answer
+                yield response
                 return
             with _refusals():
-                answer.read(NOTE)
+                response.read(NOTE)
                 target = _canonical(urljoin(address, location))
                 reason = objection(address, target, numeric=bool(_proxy(target)))
         finally:
-            answer.close()  # where it was read to the end, its connection is in the pool already and stays open
+            response.close()  # if it was read to the end, its connection is back in the pool and stays open
         if reason:
             raise RefusedError(f"it was moved to {target}, {reason}", passing=False)
         address = target
     raise RefusedError(f"it was moved more than {REDIRECTS} times", passing=False)
 
 
-def pieces(answer: BaseHTTPResponse, limit: int) -> Iterator[bytes]:
-    """Yield the body of an answer as it comes; RefusedError where it ends early or has more than `limit` bytes."""
-    expected = answer.length_remaining  # None where the server does not say it
+def pieces(response: BaseHTTPResponse, limit: int) -> Iterator[bytes]:
+    """Yield the body of a response as it arrives; RefusedError if it ends early or exceeds `limit` bytes."""
+    expected = response.length_remaining  # None if the server does not give it
     if expected is not None and expected > limit:
         raise ExcessError(limit)
     done = 0
     while True:
         with _refusals():
-            piece = answer.read1(PIECE)  # what is there, so that a silence loses nothing of what came before it
+            piece = response.read1(PIECE)  # available bytes, so that a timeout loses none of them
         if not piece:
             break
         done += len(piece)
@@ -90,13 +90,13 @@ def pieces(answer: BaseHTTPResponse, limit: int) -> Iterator[bytes]:
 
 
 def close() -> None:
-    """Close the connections that wait for the next request; a later one opens others."""
-    _manager.cache_clear()  # pools that nobody has close theirs
+    """Close the idle connections; later requests open new ones."""
+    _manager.cache_clear()  # unreferenced pools close their connections
 
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turn what can go wrong between us and a server into RefusedError."""
+    """Convert connection and protocol errors to RefusedError."""
     try:
         yield
     except (InvalidURL, ValueError) as error:
@@ -108,13 +108,13 @@ def _refusals() -> Iterator[None]:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return the error of the system or of http.client that urllib3 wraps, for its text is the shortest."""
+    """Return the innermost error that urllib3 wraps, whose message is the shortest."""
     inner = error.__cause__ or next((part for part in error.args if isinstance(part, Exception)), None)
     return error if inner is None else _cause(inner)
 
 
 def _canonical(address: str) -> str:
-    """Return an address as urllib3 reads it, so that it is asked for where `objection` has looked."""
+    """Normalise a URL as urllib3 does, so that `objection` checks the host that is requested."""
     parts = urlsplit(address)
     if not parts.netloc.isascii():
         address = parts._replace(netloc=parts.netloc.encode("idna").decode()).geturl()
@@ -122,7 +122,7 @@ def _canonical(address: str) -> str:
 
 
 def _proxy(address: str) -> str:
-    """Return the address of the proxy that the environment names for a host, or nothing."""
+    """Return the URL of the proxy that the environment sets for a host, or an empty string."""
     parts = urlsplit(address)
     proxy = "" if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme, "")
     return f"http://{proxy}" if proxy and "://" not in proxy else proxy
@@ -130,9 +130,9 @@ def _proxy(address: str) -> str:
 
 @cache
 def _manager(proxy: str, process: int) -> PoolManager:
-    """Return the connections by way of a proxy, or none; a forked child must not talk over its parent's."""
+    """Return the connection pools of a proxy, or of none, per process: a forked child must not use its parent's."""
     user, password = urlsplit(proxy).username, urlsplit(proxy).password or ""
-    # urllib3 takes Latin-1; what is sent is UTF-8.
+    # urllib3 encodes as Latin-1; the credentials sent are UTF-8.
     login = None if user is None else f"{unquote(user)}:{unquote(password)}".encode().decode("latin-1")
     credentials = make_headers(proxy_basic_auth=login)
     manager = ProxyManager(proxy, proxy_headers=credentials, maxsize=KEPT) if proxy else PoolManager(maxsize=KEPT)

@@ -1,1 +1,1 @@
-"""Looking at a source: counts, contact sheets, duplicates."""
+"""Inspecting a source: counts, contact sheets, duplicates."""

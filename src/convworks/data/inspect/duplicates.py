@@ -1,6 +1,6 @@
-"""Images that two splits share: the same bytes, so that measuring on one split says too much after training on another.
+"""Images with the same bytes in two splits, which bias an evaluation on one split after training on the other.
 
-Few files are read whole: those of a size that occurs in one split alone are none of these, nor those with another end.
+Few files are read whole: files with a size that occurs in one split only are skipped, as are those with a unique tail.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from pathlib import Path
 import numpy as np
 
 from convworks.data.cache.memory import processors
-from convworks.data.place import Place, byte_size, read_bytes
-from convworks.data.shards.byte_range import Stretch
+from convworks.data.location import Location, byte_size, read_bytes
+from convworks.data.shards.byte_range import ByteRange
 from convworks.data.source import Source, Split
 from convworks.data.sources.row import Row
 from convworks.errors import ConvworksError
 from convworks.files import open_regular
 
-END = 4096  # bytes: images that begin alike, with the same header, seldom end alike
-PIECE = 256  # images a task
+END = 4096  # bytes: different images may share a header, but rarely their last bytes
+PIECE = 256  # images per task
 SHOWN = 3
 
 Key = Callable[[Split, int], Hashable]
@@ -35,7 +35,7 @@ Key = Callable[[Split, int], Hashable]
 
 @dataclass(frozen=True, kw_only=True)
 class Duplicate:
-    """An image with the bytes of one in an earlier split; `relabelled` where no copy there has the same label."""
+    """An image with the same bytes as one in an earlier split; `relabelled` if no copy there has the same label."""
 
     split: str
     name: str
@@ -45,84 +45,84 @@ class Duplicate:
 
 
 def duplicates(source: Source) -> tuple[Duplicate, ...]:
-    """Return the images of every split that earlier splits have too, in order; what cannot be read is left out."""
+    """Return the images of each split that also occur in earlier splits, in order; unreadable ones are left out."""
     splits = list(source.splits.items())
     starts = list(accumulate((len(split) for _, split in splits), initial=0))
-    # Images are known by their number among those of all splits, and a group of equal ones is in that order.
+    # Images are numbered over all splits, and each group of equal images is in that order.
     groups: list[Sequence[int]] = [range(starts[-1])] if starts[-1] else []
     for key in (_size, _end, _content):
-        shared = [group for group in groups if _number(starts, group[0]) != _number(starts, group[-1])]
-        groups = _alike([split for _, split in splits], starts, list(chain.from_iterable(shared)), key)
-    found: dict[int, Duplicate] = {}
+        shared = [group for group in groups if _split_index(starts, group[0]) != _split_index(starts, group[-1])]
+        groups = _group_by([split for _, split in splits], starts, list(chain.from_iterable(shared)), key)
+    result: dict[int, Duplicate] = {}
     for group in groups:
-        first = _number(starts, group[0])
+        first = _split_index(starts, group[0])
         before: set[Hashable] = set()  # labels in earlier splits
-        for number, members in groupby(group, partial(_number, starts)):
-            (name, split), places = splits[number], [image - starts[number] for image in members]
-            labels = [split.labels[at].tobytes() for at in places]
+        for number, members in groupby(group, partial(_split_index, starts)):
+            (name, split), indices = splits[number], [image - starts[number] for image in members]
+            labels = [split.labels[index].tobytes() for index in indices]
             if number != first:
-                for at, label in zip(places, labels, strict=True):
-                    found[starts[number] + at] = Duplicate(
+                for index, label in zip(indices, labels, strict=True):
+                    result[starts[number] + index] = Duplicate(
                         split=name,
-                        name=split.names[at],
+                        name=split.names[index],
                         first_split=splits[first][0],
                         first_name=splits[first][1].names[group[0] - starts[first]],
                         relabelled=label not in before,
                     )
             before.update(labels)
-    return tuple([found[image] for image in sorted(found)])
+    return tuple([result[image] for image in sorted(result)])
 
 
-def told_duplicates(found: Sequence[Duplicate]) -> list[str]:
-    """Say for each two splits how many images they share, and name some."""
-    told = []
-    for (split, first), count in Counter((each.split, each.first_split) for each in found).items():
-        here = [each for each in found if (each.split, each.first_split) == (split, first)]
-        relabelled = sum(each.relabelled for each in here)
+def duplicate_lines(duplicates: Sequence[Duplicate]) -> list[str]:
+    """Return a line for each pair of splits: how many images they share, and some of their names."""
+    lines = []
+    for (split, first), count in Counter((each.split, each.first_split) for each in duplicates).items():
+        shared = [each for each in duplicates if (each.split, each.first_split) == (split, first)]
+        relabelled = sum(each.relabelled for each in shared)
         other = f" ({relabelled:,} with another label)" if relabelled else ""
-        shown = ", ".join(f"{each.name} = {each.first_name}" for each in here[:SHOWN])
+        shown = ", ".join(f"{each.name} = {each.first_name}" for each in shared[:SHOWN])
         more = ", ..." if count > SHOWN else ""
-        told.append(f"duplicates: images of {split} that are in {first} too: {count:,}{other}: {shown}{more}")
-    return told
+        lines.append(f"duplicates: images of {split} that are in {first} too: {count:,}{other}: {shown}{more}")
+    return lines
 
 
-def _number(starts: Sequence[int], image: int) -> int:
-    """Return the number of the split that an image is in."""
+def _split_index(starts: Sequence[int], image: int) -> int:
+    """Return the index of the split that contains an image."""
     return bisect_right(starts, image) - 1
 
 
-def _alike(splits: Sequence[Split], starts: Sequence[int], images: Sequence[int], key: Key) -> list[Sequence[int]]:
-    """Group images by a key; those without one, which cannot be read, are in no group."""
+def _group_by(splits: Sequence[Split], starts: Sequence[int], images: Sequence[int], key: Key) -> list[Sequence[int]]:
+    """Group images by a key; unreadable ones, whose key is None, are left out."""
 
     def keys(piece: Sequence[int]) -> list[Hashable]:
-        numbers = [_number(starts, image) for image in piece]
+        numbers = [_split_index(starts, image) for image in piece]
         return [key(splits[number], image - starts[number]) for number, image in zip(numbers, piece, strict=True)]
 
     pieces = [images[first : first + PIECE] for first in range(0, len(images), PIECE)]
     groups: dict[Hashable, list[int]] = {}
     with ThreadPoolExecutor(processors()) as pool:
-        for piece, found in zip(pieces, pool.map(keys, pieces), strict=True):
-            for image, value in zip(piece, found, strict=True):
+        for piece, values in zip(pieces, pool.map(keys, pieces), strict=True):
+            for image, value in zip(piece, values, strict=True):
                 if value is not None:
                     groups.setdefault(value, []).append(image)
     return list(groups.values())
 
 
-def _size(split: Split, at: int) -> Hashable:
-    """Return how many bytes a file has; 0 where that takes reading it, None for an empty file, which is no image."""
-    place = _place(split, at)
-    return 0 if place is None or isinstance(place, Row) else byte_size(place) or None
+def _size(split: Split, index: int) -> Hashable:
+    """Return the size of a file in bytes; 0 if that requires reading it, None for an empty file, which is no image."""
+    location = _location(split, index)
+    return 0 if location is None or isinstance(location, Row) else byte_size(location) or None
 
 
-def _end(split: Split, at: int) -> Hashable:
-    """Return what the size and the end of a file are known by, or its checksum; 0 where that takes reading it."""
-    place = _place(split, at)
-    if isinstance(place, Stretch):
-        return place.size, place.crc32
-    if not isinstance(place, Path):
+def _end(split: Split, index: int) -> Hashable:
+    """Return a key of the size and tail of a file, or its checksum; 0 if that requires reading it."""
+    location = _location(split, index)
+    if isinstance(location, ByteRange):
+        return location.size, location.crc32
+    if not isinstance(location, Path):
         return 0
     try:
-        with open_regular(place) as file:
+        with open_regular(location) as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(0, size - END))
             return size, _digest(file.read(END))
@@ -130,22 +130,22 @@ def _end(split: Split, at: int) -> Hashable:
         return None
 
 
-def _content(split: Split, at: int) -> Hashable:
-    """Return what the content of an image is known by; behind an address its checksum is enough."""
-    place = _place(split, at)
-    if place is None:
+def _content(split: Split, index: int) -> Hashable:
+    """Return a key of the content of an image; for a remote one its checksum suffices."""
+    location = _location(split, index)
+    if location is None:
         assert split.arrays is not None
-        return _digest(np.ascontiguousarray(split.arrays[at]).tobytes())
-    if isinstance(place, Stretch) and isinstance(place.shard.where, str) and place.crc32 is not None:
-        return place.size, place.crc32
+        return _digest(np.ascontiguousarray(split.arrays[index]).tobytes())
+    if isinstance(location, ByteRange) and isinstance(location.shard.where, str) and location.crc32 is not None:
+        return location.size, location.crc32
     try:
-        return _digest(read_bytes(place))
+        return _digest(read_bytes(location))
     except ConvworksError:
         return None
 
 
-def _place(split: Split, at: int) -> Place | None:
-    return None if split.files is None else split.files[at]
+def _location(split: Split, index: int) -> Location | None:
+    return None if split.files is None else split.files[index]
 
 
 def _digest(content: bytes) -> bytes:

@@ -1,12 +1,12 @@
-"""Texts of others, such as names of classes and files, made short enough to be drawn."""
+"""Shortening text from outside, such as class and file names, for drawing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-#: More characters than fit anywhere: what is longer is cut before it is measured, which takes its time.
+#: More characters than ever fit: longer texts are cut before they are measured, which is slow.
 LONGEST = 400
-LEAST = 4  # characters that are left in any case
+LEAST = 4  # characters that always remain
 
 
 def shorten(text: str, length: int) -> str:
@@ -18,11 +18,11 @@ def shorten(text: str, length: int) -> str:
 
 
 def fitted(text: str, width: float | int, measure: Callable[[str], float]) -> str:
-    """Return a text, or where it is wider than `width`, as much of its beginning and its end as is not."""
+    """Return a text or, if it is wider than `width`, as much of its beginning and end as fits."""
     text = shorten(text, LONGEST)
     if measure(text) <= width:
         return text
-    low, high = LEAST, len(text)  # `low` characters fit, or are the least; `high` do not
+    low, high = LEAST, len(text)  # `low` characters fit, or are the minimum; `high` do not
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if measure(shorten(text, middle)) <= width else (low, middle)

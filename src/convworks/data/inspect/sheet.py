@@ -1,4 +1,4 @@
-"""A contact sheet of a source: some images of each class, to look at."""
+"""A contact sheet of a source: examples of each class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAPER, INK, FAINT = (255, 255, 255), (34, 34, 34), (208, 208, 208)
 
 
 def write_contact_sheet(source: Source, path: Path, decoding: Decoding = DECODING) -> None:
-    """Write a PNG of up to 10 classes by 10 examples, evenly spread over the training set (else the first split)."""
+    """Write a PNG of up to 10 classes with 10 examples each, evenly spread over train (else the first split)."""
     split = main_split(source)
     rows = _rows(source, split)
     font = ImageFont.load_default(15)
@@ -47,7 +47,7 @@ def write_contact_sheet(source: Source, path: Path, decoding: Decoding = DECODIN
 
 
 def as_tile(image: Image.Image) -> Image.Image:
-    """Bring an image to the size of a tile: a small one in whole steps without blur, a large one cropped."""
+    """Fit an image to a tile: a small one is enlarged by an integer factor without blur, a large one cropped."""
     times = TILE // max(image.size)
     if times > 1:
         image = image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)
@@ -59,7 +59,7 @@ def spaced(values: np.ndarray, count: int) -> list[int]:
     """Return at most `count` of the values, evenly spaced."""
     if len(values) <= count:
         return [int(value) for value in values]
-    return [int(values[len(values) * place // count]) for place in range(count)]
+    return [int(values[len(values) * index // count]) for index in range(count)]
 
 
 def _rows(source: Source, split: Split) -> list[tuple[str, int, list[int]]]:
@@ -69,8 +69,8 @@ def _rows(source: Source, split: Split) -> list[tuple[str, int, list[int]]]:
         return [("", len(split), chosen[first : first + COLUMNS]) for first in range(0, len(chosen), COLUMNS)]
     rows = []
     for label in spaced(np.arange(len(source.classes)), ROWS):
-        found = members(split.labels, label)
-        rows.append((source.classes[label], len(found), spaced(found, COLUMNS)))
+        indices = members(split.labels, label)
+        rows.append((source.classes[label], len(indices), spaced(indices, COLUMNS)))
     return rows
 
 
@@ -83,7 +83,7 @@ def _title(source: Source, split: Split, rows: int) -> str:
 
 
 def _tile(split: Split, index: int, decoding: Decoding) -> Image.Image:
-    """Draw one example; a damaged one as a cross."""
+    """Draw an example; a damaged one as a cross."""
     try:
         image = _picture(split, index, decoding)
     except InputError:

@@ -1,4 +1,4 @@
-"""What is in a source: counts, sizes, channels, formats, damaged files."""
+"""Statistics of a source: counts, sizes, channels, formats, damaged files."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from convworks.data.decode.floats import MODE, decoding_of
 from convworks.data.decode.quiet import quiet
 from convworks.data.decode.shape import Headers, headers_of, main_split, sample
 from convworks.data.labels import count, has_label_sets
-from convworks.data.place import Place, byte_size
+from convworks.data.location import Location, byte_size
 from convworks.data.source import Source, Split, lacking_classes
 from convworks.data.sources.split_names import ALL, TRAIN
 from convworks.errors import InputError
 
-PIECE = 64  # files a task
-#: From so many times as many others on, a class counts as rare; among several an image most answers are no anyway.
+PIECE = 64  # files per task
+#: Ratio of other images from which a class counts as rare; higher for label sets, where most images lack a class.
 RARE, RARE_AMONG_LABELS = 3, 20
 
 
@@ -34,23 +34,23 @@ def survey(
     report: Callable[[int, int], None] | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Survey:
-    """Look at every image of a source, the header or (`decode`) all of it; list damaged files, do not raise.
+    """Examine every image of a source, its header or (`decode`) all of it; damaged files are listed, not raised.
 
     Images of more than `max_pixels` count as damaged.
     """
     decoding = Decoding(max_pixels=max_pixels)
-    seen = {name: _look(split, decode, decoding, report) for name, split in source.splits.items()}
-    floats = any(isinstance(look, Probe) and look.mode == MODE for looks in seen.values() for look in looks)
+    results = {name: _examine(split, decode, decoding, report) for name, split in source.splits.items()}
+    probes = [result for part in results.values() for result in part if isinstance(result, Probe)]
+    floats = any(header.mode == MODE for header in probes)
     if floats:
-        probes = tuple(look for looks in seen.values() for look in looks if isinstance(look, Probe))
         decoding = decoding_of(DataConfig(source=source.name, max_pixels=max_pixels), source, probes)
         if decode:
-            seen = {name: _decode_floats(source.splits[name], looks, decoding) for name, looks in seen.items()}
+            results = {name: _decode_floats(source.splits[name], part, decoding) for name, part in results.items()}
+            probes = [result for part in results.values() for result in part if isinstance(result, Probe)]
     main = next(name for name, split in source.splits.items() if split is main_split(source))
-    looks = [look for each in seen.values() for look in each]
-    probes = tuple(look for look in looks if isinstance(look, Probe))
+    errors = [result for part in results.values() for result in part if isinstance(result, InputError)]
     label_sets = {split: entry for split, entry in source.splits.items() if has_label_sets(entry.labels)}
-    damaged = sorted((error.where, error.reason) for error in looks if isinstance(error, InputError))
+    damaged = sorted((error.where, error.reason) for error in errors)
     return Survey(
         name=source.name,
         kind=source.kind,
@@ -63,20 +63,20 @@ def survey(
         totals={split: len(entry) for split, entry in source.splits.items()},
         unlabelled={split: int((~entry.labels.any(1)).sum()) for split, entry in label_sets.items()},
         labels_per_image={split: float(entry.labels.sum(1).mean()) for split, entry in label_sets.items()},
-        widths=_spread([found.width for found in probes]),
-        heights=_spread([found.height for found in probes]),
-        sizes=_ranked(Counter(f"{found.width}x{found.height}" for found in probes)),
-        channels=_ranked(Counter(str(found.channels) for found in probes)),
-        formats=_ranked(Counter(found.format for found in probes)),
+        widths=_spread([header.width for header in probes]),
+        heights=_spread([header.height for header in probes]),
+        sizes=_ranked(Counter(f"{header.width}x{header.height}" for header in probes)),
+        channels=_ranked(Counter(str(header.channels) for header in probes)),
+        formats=_ranked(Counter(header.format for header in probes)),
         several_frames=tuple(
             name
             for split, entry in source.splits.items()
-            for name, look in zip(entry.names, seen[split], strict=True)
-            if isinstance(look, Probe) and look.several_frames
+            for name, result in zip(entry.names, results[split], strict=True)
+            if isinstance(result, Probe) and result.several_frames
         ),
         decoding=decoding,
         floats=floats,
-        headers=headers_of([seen[main][index] for index in sample(len(seen[main]))], total=len(seen[main])),
+        headers=headers_of([results[main][index] for index in sample(len(results[main]))], total=len(results[main])),
         damaged=tuple(damaged),
         left_out=source.left_out,
         lacking=lacking_classes(source),
@@ -84,49 +84,49 @@ def survey(
     )
 
 
-def _look(
+def _examine(
     split: Split, whole: bool, decoding: Decoding, report: Callable[[int, int], None] | None
 ) -> list[Probe | InputError]:
-    """Look at the images of a split, files by threads; an error stands in the place of its file."""
+    """Examine the images of a split, files in threads; the result for a damaged file is its error."""
     if split.arrays is not None:
         _, height, width, channels = split.arrays.shape
         return [Probe(width=width, height=height, channels=channels, mode="uint8", format="array")] * len(split)
     files = split.files or ()
     pieces = [files[first : first + PIECE] for first in range(0, len(files), PIECE)]
-    looks: list[Probe | InputError] = []
+    results: list[Probe | InputError] = []
     with quiet(), ThreadPoolExecutor(processors()) as pool:
-        for piece in pool.map(lambda piece: [_look_at(file, whole, decoding) for file in piece], pieces):
-            looks += piece
+        for piece in pool.map(lambda piece: [_examine_file(file, whole, decoding) for file in piece], pieces):
+            results += piece
             if report is not None:
-                report(len(looks), len(files))
-    return looks
+                report(len(results), len(files))
+    return results
 
 
-def _look_at(file: Place, whole: bool, decoding: Decoding) -> Probe | InputError:
-    """Look at a file; floating-point pixels can only be decoded when it is known what black and white are."""
+def _examine_file(file: Location, whole: bool, decoding: Decoding) -> Probe | InputError:
+    """Examine a file; floating-point pixels are decoded later, once the values of black and white are known."""
     try:
-        found = probe(file, max_pixels=decoding.max_pixels)
-        if whole and found.mode != MODE:
+        header = probe(file, max_pixels=decoding.max_pixels)
+        if whole and header.mode != MODE:
             decode(file, channels=None, decoding=decoding)
     except InputError as error:
         return error
-    return found
+    return header
 
 
-def _decode_floats(split: Split, looks: Sequence[Probe | InputError], decoding: Decoding) -> list[Probe | InputError]:
-    """Decode the files of a split that have floating-point pixels; an error takes the place of a damaged one."""
+def _decode_floats(split: Split, results: Sequence[Probe | InputError], decoding: Decoding) -> list[Probe | InputError]:
+    """Decode the files of a split with floating-point pixels; the result for a damaged one is its error."""
 
-    def one(index: int) -> Probe | InputError:
-        look = looks[index]
-        if isinstance(look, Probe) and look.mode == MODE and split.files is not None:
+    def check(index: int) -> Probe | InputError:
+        result = results[index]
+        if isinstance(result, Probe) and result.mode == MODE and split.files is not None:
             try:
                 decode(split.files[index], channels=None, decoding=decoding)
             except InputError as error:
                 return error
-        return look
+        return result
 
     with quiet(), ThreadPoolExecutor(processors()) as pool:
-        return list(pool.map(one, range(len(looks))))
+        return list(pool.map(check, range(len(results))))
 
 
 def _spread(values: list[int]) -> tuple[int, int, int] | None:
@@ -145,7 +145,7 @@ def _bytes(split: Split) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Imbalance:
-    """The rarest class to train on, and what it is rare beside: the most frequent, or (None) the images without it."""
+    """The rarest training class compared with the most frequent one or, if that is None, the images without it."""
 
     split: str
     rarest: str
@@ -155,22 +155,22 @@ class Imbalance:
 
     @property
     def ratio(self) -> float:
-        """How many times as many the others are."""
+        """The ratio of the others to this class."""
         return self.beside / self.count
 
 
-def imbalance(found: Survey) -> Imbalance | None:
-    """Return the imbalance of the training images; None of less than RARE times, or without training images.
+def imbalance(survey: Survey) -> Imbalance | None:
+    """Return the imbalance of the training images; None if the ratio is below RARE, or without training images.
 
-    A class of which images show any number is rare beside the images that do not show it.
+    With label sets, the images of a class are compared with those that do not show it.
     """
-    split = next((name for name in (TRAIN, ALL) if name in found.counts), None)
-    counts = {name: count for name, count in found.counts[split].items() if count} if split is not None else {}
+    split = next((name for name in (TRAIN, ALL) if name in survey.counts), None)
+    counts = {name: count for name, count in survey.counts[split].items() if count} if split is not None else {}
     if split is None or len(counts) < 2:
         return None
     rarest = min(counts, key=lambda name: counts[name])
-    if split in found.unlabelled:
-        beside = found.totals[split] - counts[rarest]
+    if split in survey.unlabelled:
+        beside = survey.totals[split] - counts[rarest]
         rare = Imbalance(split=split, rarest=rarest, count=counts[rarest], largest=None, beside=beside)
         return rare if rare.ratio >= RARE_AMONG_LABELS else None
     largest = max(counts, key=lambda name: counts[name])
@@ -180,12 +180,12 @@ def imbalance(found: Survey) -> Imbalance | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What was found: counts by split and class; (least, median, greatest) width and height; most frequent first.
+    """Counts by split and class; (min, median, max) of width and height; other counts with the most frequent first.
 
-    `several_frames` names the files of which only the first frame or page is used, `decoding` is how files are decoded,
-    `floats` whether any has floating-point pixels; `headers` are those of train, or of the first split without one.
-    `left_out` are the files that are in no split, with the reason, `lacking` the classes that splits beside train lack.
-    Where images have any number of labels, `unlabelled` counts those without, and `labels_per_image` is the mean.
+    `several_frames` lists the files of which only the first frame or page is used, `decoding` is how files are decoded,
+    `floats` whether any has floating-point pixels; `headers` are those of train, else of the first split. `left_out`
+    maps the files that are in no split to the reason, `lacking` other splits to the training classes they lack. With
+    label sets, `unlabelled` counts the images without labels, and `labels_per_image` is the mean.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the network will see of some images in the first epochs of a run: computed as `batches` does, and as a sheet."""
+"""Augmented versions of images in the first epochs of a run: computed as in `batches`, and drawn as a sheet."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.shape import image_shape, main_split, read_headers
 from convworks.data.inspect.fit_text import fitted
 from convworks.data.inspect.sheet import FAINT, GAP, INK, LABEL, MARGIN, PAPER, TILE, TITLE, as_tile, spaced
-from convworks.data.labels import members, present, told
+from convworks.data.labels import label_text, members, present
 from convworks.data.source import Source, Split, require_train
 from convworks.data.split.folds import divide
 from convworks.files import atomic
 
 EPOCHS, SAMPLES = 8, 8
-CAPTION = 18  # pixels under an image that is mixed, and over the columns
+CAPTION = 18  # pixels below a mixed image, and above the columns
 SOFT = (128, 128, 128)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What decides what a run sees of its training images; `kept` is how they are decoded, `size` what is read."""
+    """The settings of augmented training images; `kept` is how they are stored, `size` the network's input."""
 
     augment: AugmentConfig
     kept: Preprocessing
@@ -47,7 +47,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """An image as one epoch shows it: of a mixed one, the share of its own label and the index of the other."""
+    """An image in one epoch; for a mixed one, the weight of its own label and the index of the other image."""
 
     image: UInt8[Tensor, "c h w"]
     share: float = 1.0
@@ -57,9 +57,9 @@ class Version:
 def plan(
     source: Source, data: DataConfig, augment: AugmentConfig, *, seed: int, batch_size: int, largest: int
 ) -> tuple[Split, Plan]:
-    """Return the training images of a run and what it does with them; raises InputError where that cannot be done.
+    """Return the training images of a run and how it augments them; raises InputError if that is impossible.
 
-    `largest` is the greatest side of images of different sizes, where the configuration does not give a size.
+    `largest` limits the side of the input for images of different sizes, if the configuration gives no size.
     """
     require_train(source)
     headers = read_headers(main_split(source))
@@ -70,19 +70,19 @@ def plan(
     stored = data.stored or size
     check_augment(augment, stored, size, channels)
     flat = (0.0,) * channels
-    kept = Preprocessing(
+    preprocessing = Preprocessing(
         size=stored, channels=channels, fit=data.fit, mean=flat, std=(1.0,) * channels, decoding=decoding
     )
-    return split, Plan(augment=augment, kept=kept, size=size, seed=seed, batch_size=batch_size)
+    return split, Plan(augment=augment, kept=preprocessing, size=size, seed=seed, batch_size=batch_size)
 
 
 def vary(split: Split, plan: Plan, index: int, epoch: int) -> Version:
-    """Return what an epoch, in which every sample comes once, makes of one training image."""
+    """Return one training image as augmented in an (unbalanced) epoch."""
     n = len(split)
     order = random.order(plan.seed, epoch, n)
-    place = int(np.flatnonzero(order == index)[0])
+    position = int(np.flatnonzero(order == index)[0])
     batches = np.array_split(np.arange(n), steps_per_epoch(n, plan.batch_size))
-    number = next(at for at, places in enumerate(batches) if place <= places[-1])
+    number = next(i for i, positions in enumerate(batches) if position <= positions[-1])
     mixture = draw_mixture(plan.augment, plan.seed, epoch, number)
     noise = draw(plan.augment, plan.seed, epoch, n, resized=plan.size != plan.kept.size)
 
@@ -92,24 +92,24 @@ def vary(split: Split, plan: Plan, index: int, epoch: int) -> Version:
 
     if mixture is None:
         return Version(image=varied(index)[0])
-    other = int(order[batches[number][0] + batches[number][-1] - place])
+    other = int(order[batches[number][0] + batches[number][-1] - position])
     image, share = mix(varied(index), varied(other), mixture)
     return Version(image=image[0], share=share, other=other)
 
 
-def choose(source: Source, split: Split) -> list[int]:
-    """Choose the samples to show: equally many of each class, evenly spread, or one of some of the classes."""
+def choose(split: Split) -> list[int]:
+    """Choose samples to show: equally many of each class, evenly spread, or one each of some of the classes."""
     classes = spaced(present(split.labels), SAMPLES)
-    share = max(1, SAMPLES // len(classes))
-    chosen = [index for label in classes for index in spaced(members(split.labels, label), share)]
-    return list(dict.fromkeys(chosen))  # an image of several classes comes once
+    count = max(1, SAMPLES // len(classes))
+    chosen = [index for label in classes for index in spaced(members(split.labels, label), count)]
+    return list(dict.fromkeys(chosen))  # an image of several classes is shown once
 
 
 def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, path: Path) -> list[int]:
-    """Write a PNG with a row for each chosen image: as it is kept, and in each of the first epochs; return which."""
-    chosen = choose(source, split)
+    """Write a PNG with a row for each chosen image, as stored and in each of the first epochs; return their indices."""
+    chosen = choose(split)
     font, small = ImageFont.load_default(15), ImageFont.load_default(12)
-    names = [fitted(told(split.labels, index, source.classes), LABEL, font.getlength) for index in chosen]
+    names = [fitted(label_text(split.labels, index, source.classes), LABEL, font.getlength) for index in chosen]
     left = MARGIN + max(int(font.getlength(name)) for name in names) + MARGIN
     top, step = TITLE + MARGIN + CAPTION, TILE + GAP
     mixed = plan.augment.mixup is not None or plan.augment.cutmix is not None
@@ -118,7 +118,7 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
     sheet = Image.new("RGB", (width, top + len(chosen) * high + MARGIN), PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.text((MARGIN, MARGIN), title, INK, ImageFont.load_default(20))
-    edge = left + TILE + GAP  # between what is kept and what is seen
+    edge = left + TILE + GAP  # between stored and augmented images
     for column, text in enumerate(("kept", *(f"epoch {epoch + 1}" for epoch in range(EPOCHS)))):
         pen.text((left + column * step + (GAP if column else 0), TITLE + MARGIN // 2), text, SOFT, small)
     pen.line((edge, TITLE + MARGIN, edge, top + len(chosen) * high - GAP), FAINT)
@@ -130,7 +130,7 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
             version, x = vary(split, plan, index, epoch), left + (epoch + 1) * step + GAP
             sheet.paste(_tile(version.image), (x, y))
             if version.other is not None:
-                other = told(split.labels, version.other, source.classes)
+                other = label_text(split.labels, version.other, source.classes)
                 words = fitted(f"{version.share:.0%} + {other}", TILE, small.getlength)
                 pen.text((x, y + TILE), words, SOFT, small)
     with atomic(path) as file:
@@ -139,7 +139,7 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
 
 
 def _tile(image: UInt8[Tensor, "c h w"]) -> Image.Image:
-    """Draw an image; of other channels than 1 and 3, the first ones."""
+    """Draw an image; with other than 1 or 3 channels, the first ones."""
     channels = 3 if image.shape[0] >= 3 else 1
     array = image[:channels].permute(1, 2, 0).numpy()
     return as_tile(Image.fromarray(np.ascontiguousarray(array if channels == 3 else array[:, :, 0])).convert("RGB"))

@@ -1,1 +1,1 @@
-"""Sources in tar shards, on a disk or behind an address."""
+"""Sources in tar shards, local or remote."""

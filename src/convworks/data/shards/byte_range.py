@@ -1,4 +1,4 @@
-"""A file inside a larger one: so many bytes from an offset of a shard, which is on a disk or behind an address."""
+"""A file inside a larger one: a range of bytes of a local or remote shard."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from convworks.files import open_regular
 AGAIN = "fetch it again, or make the index again"
 
 
-def read_stretch(stretch: Stretch) -> bytes:
-    """Return the bytes of a member, or raise InputError for other bytes than the index says, RunError for no answer."""
-    shard = stretch.shard
+def read_byte_range(part: ByteRange) -> bytes:
+    """Return the bytes of a member; raises InputError if they differ from the index, RunError without a response."""
+    shard = part.shard
     if isinstance(shard.where, str):
-        from convworks.data.http.remote import read_range  # slow to import, and seldom needed
+        from convworks.data.http.remote import read_range  # slow to import, and rarely needed
 
-        content = read_range(shard.where, stretch.offset, stretch.size, length=shard.length)
+        content = read_range(shard.where, part.offset, part.size, length=shard.length)
     else:
         try:
             with open_regular(shard.where) as file:
-                file.seek(stretch.offset)
-                content = file.read(stretch.size)
+                file.seek(part.offset)
+                content = file.read(part.size)
         except InputError as error:
-            raise InputError(stretch, error.reason, error.remedy) from None
-    if len(content) != stretch.size:
-        raise InputError(stretch, f"is cut short ({len(content):,} of {stretch.size:,} bytes)", AGAIN)
-    if stretch.crc32 is not None and zlib.crc32(content) != stretch.crc32:
-        raise InputError(stretch, "is not what was packed: its checksum differs from the index", AGAIN)
+            raise InputError(part, error.reason, error.remedy) from None
+    if len(content) != part.size:
+        raise InputError(part, f"is cut short ({len(content):,} of {part.size:,} bytes)", AGAIN)
+    if part.crc32 is not None and zlib.crc32(content) != part.crc32:
+        raise InputError(part, "is not what was packed: its checksum differs from the index", AGAIN)
     return content
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A file that holds others: its path or address, and how many bytes it has."""
+    """A file that holds others: its path or URL, and its length in bytes."""
 
     where: Path | str
     length: int
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """A member of a shard, with the CRC-32 of its bytes where the index has it."""
+class ByteRange:
+    """A member of a shard, with the CRC-32 of its bytes if the index has it."""
 
     shard: Shard
     offset: int
@@ -61,5 +61,5 @@ class Stretch:
 
     @property
     def suffix(self) -> str:
-        """Return the ending of the member's name, as `Path.suffix` does."""
+        """Return the suffix of the member's name, as `Path.suffix` does."""
         return PurePosixPath(self.member).suffix

@@ -1,9 +1,9 @@
-"""The index of shards: JSON that says where every sample is, so that any one can be read by itself.
+"""The index of shards: JSON with the location of every sample, for random access.
 
-It is an index of `wids`, the indexed reader of webdataset (`shardlist` with url, md5sum, nsamples and filesize), with
-more in it: the classes, and of each shard its split and, column by column, names, members, offsets, sizes, labels and
-CRC-32 of its samples. A label is the number of a class, or a list of such numbers where images have any number of them.
-It ends with its own checksum, as its `format` says; indexes of other programs and of earlier versions have no `format`.
+It extends the index of `wids`, the indexed reader of webdataset (`shardlist` with url, md5sum, nsamples and filesize),
+by the classes and, for each shard, its split and the columns names, members, offsets, sizes, labels and CRC-32 of its
+samples. A label is the number of a class, or a list of such numbers for multi-label images. An index with a `format`
+ends with its own checksum; those of other programs and of earlier versions have none.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ AGAIN = "fetch the index again, or pack the set again"
 
 
 def parse_index(where: object, content: bytes) -> Index:
-    """Read an index, or raise InputError; a shard without `samples` is listed, not indexed."""
+    """Parse an index, or raise InputError; a shard without `samples` is listed but not indexed."""
     try:
         values = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -58,13 +58,13 @@ def parse_index(where: object, content: bytes) -> Index:
 
 
 def write_index(name: str, classes: Sequence[str], shards: Sequence[Entry]) -> bytes:
-    """Return the JSON of an index; the same input gives the same bytes."""
-    listed = []
+    """Return an index as JSON; the same input gives the same bytes."""
+    entries = []
     for shard in shards:
         facts = {"url": shard.url, "md5sum": shard.md5sum, "nsamples": shard.count, "filesize": shard.length}
-        listed.append({**facts, "split": shard.split, "samples": shard.samples})
+        entries.append({**facts, "split": shard.split, "samples": shard.samples})
     kind = {"__kind__": KIND, "wids_version": VERSION, "format": FORMAT}
-    return sealed({**kind, "name": name, "classes": list(classes), "shardlist": listed})
+    return sealed({**kind, "name": name, "classes": list(classes), "shardlist": entries})
 
 
 def _entry(where: object, entry: Any, classes: int) -> Entry:
@@ -84,7 +84,7 @@ def _entry(where: object, entry: Any, classes: int) -> Entry:
 
 
 def _check(where: object, url: str, samples: Any, count: int, length: int, classes: int) -> None:
-    """Check the columns of a shard: complete, within the shard, labels of known classes, no name twice."""
+    """Check the columns of a shard: complete, within the shard, with valid labels and unique names."""
     reason = ""
     for column in (*NUMBERS, *TEXTS):
         kind = int if column in NUMBERS else str
@@ -96,34 +96,34 @@ def _check(where: object, url: str, samples: Any, count: int, length: int, class
         if reason:
             raise InputError(where, reason, AGAIN)
     offsets, sizes = (np.array(samples[column], dtype=np.int64) for column in ("offsets", "sizes"))
-    given = samples["labels"]
-    labels = np.array([n for label in given for n in label] if _all_lists(given) else given, dtype=np.int64)
+    column = samples["labels"]
+    labels = np.array([n for label in column for n in label] if _all_lists(column) else column, dtype=np.int64)
     if count and (min(offsets.min(), sizes.min()) < 0 or (offsets + sizes).max() > length):
         reason = f"has samples outside the {length:,} bytes of {url}"
     elif len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         reason = f"has labels outside its {classes} classes, in {url}"
     elif len(set(samples["names"])) < count:
-        twice = next(name for index, name in enumerate(samples["names"]) if name in samples["names"][:index])
-        reason = f"has the sample {twice} twice, in {url}"
+        duplicate = next(name for index, name in enumerate(samples["names"]) if name in samples["names"][:index])
+        reason = f"has the sample {duplicate} twice, in {url}"
     if reason:
         raise InputError(where, reason, AGAIN)
 
 
 def _all(values: Any, kind: type) -> bool:
-    """Say whether it is a list of nothing but text, or but whole numbers that fit into 63 bits."""
+    """Return whether `values` is a list of only `kind`: text, or integers that fit into 63 bits."""
     if not isinstance(values, list) or not set(map(type, values)) <= {kind}:
         return False
     return kind is not int or not values or -(2**62) < min(values) <= max(values) < 2**62
 
 
 def _all_lists(values: Any) -> bool:
-    """Say whether it is a list of nothing but lists of whole numbers, at least one."""
+    """Return whether `values` is a non-empty list of lists of integers."""
     return isinstance(values, list) and bool(values) and all(_all(value, int) for value in values)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A shard in an index: its address or path, samples, bytes, split, and the columns of its samples."""
+    """A shard in an index: URL or path, number of samples, length in bytes, split, and columns of its samples."""
 
     url: str
     count: int
@@ -135,7 +135,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """What an index says."""
+    """The content of an index."""
 
     classes: tuple[str, ...]
     shards: tuple[Entry, ...]

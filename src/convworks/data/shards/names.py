@@ -1,4 +1,4 @@
-"""What the names of shards and tables say: which split they belong to, and several at once in braces."""
+"""Names of shards and tables: the split they belong to, and patterns with braces."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from convworks.data.sources.walk import children
 from convworks.errors import InputError
 
 TAR = ".tar"
-MOST = 1_000_000  # names that braces may stand for
+MOST = 1_000_000  # names that a pattern may expand to
 BRACES = re.compile(r"\{([^{}]*)\}")
 
 
 def expand(pattern: str) -> list[str]:
-    """Return the names that a pattern with {000..012} or {train,val} stands for, in order; without braces itself."""
+    """Expand a pattern with {000..012} or {train,val} to its names, in order; without braces, to itself."""
     parts = BRACES.split(pattern)
     choices = [[part] if index % 2 == 0 else _choices(pattern, part) for index, part in enumerate(parts)]
     count = 1
@@ -30,37 +30,41 @@ def expand(pattern: str) -> list[str]:
 
 
 def by_split(root: Path, names: Iterable[str]) -> dict[str, list[str]]:
-    """Divide files below `root` by the split that folder or name says; where none says any, nothing divides them."""
-    listed = sorted(names)
-    told = {name: _split(name) for name in listed}
-    silent = next((name for name in listed if told[name] is None), None)
-    speaking = next((name for name in listed if told[name] is not None), None)
-    if silent is not None and speaking is not None:
-        reason = f"is in no split, but {speaking} is in {told[speaking]}"
-        raise InputError(root / silent, reason, "begin its name with train-, val- or test-, or move it away")
-    return {split: chosen for split in ORDER if (chosen := [name for name in listed if (told[name] or ALL) == split])}
+    """Group files below `root` by the split in their folder or name; all under ALL if none has one."""
+    ordered_names = sorted(names)
+    splits = {name: _split(name) for name in ordered_names}
+    unassigned = next((name for name in ordered_names if splits[name] is None), None)
+    assigned = next((name for name in ordered_names if splits[name] is not None), None)
+    if unassigned is not None and assigned is not None:
+        reason = f"is in no split, but {assigned} is in {splits[assigned]}"
+        raise InputError(root / unassigned, reason, "begin its name with train-, val- or test-, or move it away")
+    return {
+        split: members
+        for split in ORDER
+        if (members := [name for name in ordered_names if (splits[name] or ALL) == split])
+    }
 
 
 def list_shards(root: Path) -> list[str]:
-    """List shards in a folder, or in folders that are all called after splits; nothing where it is something else."""
+    """List the shards in a folder, or in its split folders if it has no others; empty for any other layout."""
     folders, files = children(root)
     if any(map(is_image, files)):
         return []
     if not folders:
         return _shards(files)
-    inside: list[str] = []
+    shards: list[str] = []
     for folder in folders:
         if split_of(folder) is None:
             return []
-        below, names = children(root / folder)
-        if below or not _shards(names) or any(map(is_image, names)):
+        subfolders, names = children(root / folder)
+        if subfolders or not _shards(names) or any(map(is_image, names)):
             return []
-        inside += [f"{folder}/{name}" for name in _shards(names)]
-    return inside
+        shards += [f"{folder}/{name}" for name in _shards(names)]
+    return shards
 
 
 def ordered(classes: Iterable[str]) -> tuple[str, ...]:
-    """Return classes in their order: by number where all are numbers, else by name."""
+    """Sort classes, numerically if all are numbers, else by name."""
     names = sorted(classes)
     numbers = all(name.isascii() and name.isdigit() and len(name) < 19 for name in names)
     return tuple(sorted(names, key=int)) if numbers else tuple(names)
@@ -82,6 +86,6 @@ def _shards(files: Iterable[str]) -> list[str]:
 
 
 def _split(name: str) -> str | None:
-    """Return the split that a file's folder is called after, else the one in its name."""
+    """Return the split named by the folder of a file, else by its name, or None."""
     *folders, file = name.split("/")
     return next((split for folder in folders if (split := split_of(folder)) is not None), split_within(file))

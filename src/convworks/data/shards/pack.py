@@ -1,4 +1,4 @@
-"""Writing a source as tar shards with an index: files byte for byte, arrays as PNG, all of it or nothing."""
+"""Writing a source as tar shards with an index, atomically: files byte for byte, arrays as PNG."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from convworks.data.decode.encoded import open_encoded
 from convworks.data.decode.quiet import quiet
 from convworks.data.http.download import md5
 from convworks.data.labels import has_label_sets
-from convworks.data.place import read_bytes
+from convworks.data.location import read_bytes
 from convworks.data.protect import protect
 from convworks.data.shards.index import NAME, Entry, write_index
 from convworks.data.shards.tar_index import PLAIN
@@ -29,7 +29,7 @@ from convworks.errors import InputError
 from convworks.files import atomic_folder, write_bytes
 from convworks.outputs import check_new_folder
 
-SIZE = 10**9  # bytes of a shard, as most keep them
+SIZE = 10**9  # bytes of a shard, the usual choice
 HEADER = tarfile.BLOCKSIZE
 
 
@@ -38,8 +38,8 @@ def pack(
 ) -> Packed:
     """Write the labelled images of a source into a new or empty folder, as shards of at most `shard_size` bytes.
 
-    A larger image is a shard of its own. The order of the samples is that of the source, so that training on the shards
-    sees the same images in the same order; the same source gives the same bytes. Nothing is there unless all is.
+    A larger image becomes a shard of its own. Samples keep the order of the source, so that training on the shards sees
+    the same images in the same order; the same source gives the same bytes. The folder appears complete or not at all.
     """
     if not source.classes:
         raise InputError(source.where, "holds images without labels", "sort them into one folder a class")
@@ -63,7 +63,7 @@ def pack(
 
 
 def _check_folder(source: Source, folder: Path) -> None:
-    """Refuse a place for the shards that is taken, cannot be, or lies in the source."""
+    """Refuse a folder for the shards that is not empty, cannot be made, or lies in the source."""
     where = f"--pack {folder}"
     if folder.is_symlink():
         raise InputError(where, "is a link", "give the name of a new folder")
@@ -73,12 +73,12 @@ def _check_folder(source: Source, folder: Path) -> None:
 
 
 def _encode(split: Split, index: int) -> tuple[str, bytes]:
-    """Return the ending and the bytes of an image; those of a file are left as they are."""
+    """Return the suffix and the bytes of an image; the bytes of a file are unchanged."""
     if split.arrays is None:
         assert split.files is not None
-        place = split.files[index]
-        content = read_bytes(place)
-        return place.suffix.lower() if is_image(f"x{place.suffix}") else _ending(content), content
+        location = split.files[index]
+        content = read_bytes(location)
+        return location.suffix.lower() if is_image(f"x{location.suffix}") else _suffix(content), content
     array = split.arrays[index]
     with io.BytesIO() as file:
         if array.shape[2] not in MODES:
@@ -89,7 +89,7 @@ def _encode(split: Split, index: int) -> tuple[str, bytes]:
 
 
 def _label(split: Split, index: int, classes: Sequence[str]) -> tuple[int | list[int], str, bytes]:
-    """Return the label of an image for the index, and the ending and the bytes of the file that says it beside it."""
+    """Return the label of an image for the index, and the suffix and bytes of its label file."""
     if not has_label_sets(split.labels):
         label = int(split.labels[index])
         return label, "cls", str(label).encode()
@@ -97,14 +97,14 @@ def _label(split: Split, index: int, classes: Sequence[str]) -> tuple[int | list
     return labels, "json", json.dumps({"labels": [classes[label] for label in labels]}).encode()
 
 
-def _ending(content: bytes) -> str:
-    """Return what a file without a known ending is called after its content, which other tools go by."""
+def _suffix(content: bytes) -> str:
+    """Return a suffix that matches the content of a file, for tools that rely on it."""
     try:
         with quiet(), open_encoded(io.BytesIO(content)) as image:
-            ending = f".{(image.format or PLAIN).lower()}"
-    except Exception:  # damaged: it stays as it is, and is named when it is decoded
-        ending = ""
-    return ending if is_image(f"x{ending}") else f".{PLAIN}"
+            suffix = f".{(image.format or PLAIN).lower()}"
+    except Exception:  # damaged: kept unchanged, and reported when it is decoded
+        suffix = ""
+    return suffix if is_image(f"x{suffix}") else f".{PLAIN}"
 
 
 def _padded(size: int) -> int:
@@ -112,7 +112,7 @@ def _padded(size: int) -> int:
 
 
 def _whole(size: int) -> int:
-    """Return how long a tar with so many bytes of members is: two empty blocks end it, within a last record."""
+    """Return the length of a tar with `size` bytes of members: two empty blocks end it, padded to a whole record."""
     return -(-(size + 2 * HEADER) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
 
 
@@ -122,7 +122,7 @@ def _flush(file: IO[bytes]) -> None:
 
 
 class _Writer:
-    """Writes one shard after another; `entries` are those that are whole."""
+    """Writes one shard after another; `entries` are the completed ones."""
 
     def __init__(self, folder: Path, classes: Sequence[str], shard_size: int, report: Callable[[int], None]) -> None:
         self.folder, self.classes, self.shard_size, self.report = folder, classes, shard_size, report
@@ -130,29 +130,29 @@ class _Writer:
         self.done = 0
 
     def add_split(self, name: str, split: Split) -> None:
-        """Write all samples of a split, into shards of its own."""
+        """Write all samples of a split into its own shards."""
         start, number = 0, 0
         while start < len(split):
             start = self._shard(name, f"{name}-{number:06d}.tar", split, start)
             number += 1
 
     def _shard(self, part: str, url: str, split: Split, start: int) -> int:
-        """Write samples from `start` on, until the shard is full; return where to go on."""
+        """Write samples from `start` on until the shard is full; return the index of the next sample."""
         columns: dict[str, list[Any]] = {
             column: [] for column in ("names", "members", "offsets", "sizes", "labels", "crc32")
         }
         path = self.folder / url
         with path.open("xb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for index in range(start, len(split)):
-                ending, content = _encode(split, index)
-                label, kind, content_of_label = _label(split, index, self.classes)
-                size = tar.offset + _padded(len(content)) + _padded(len(content_of_label))
+                suffix, content = _encode(split, index)
+                label, label_suffix, label_content = _label(split, index, self.classes)
+                size = tar.offset + _padded(len(content)) + _padded(len(label_content))
                 if index > start and _whole(size) > self.shard_size:
                     break
-                start_of_data = tar.offset + HEADER
-                _add(tar, f"{index:09d}{ending}", content)
-                _add(tar, f"{index:09d}.{kind}", content_of_label)
-                row = (split.names[index], f"{index:09d}{ending}", start_of_data, len(content))
+                offset = tar.offset + HEADER
+                _add(tar, f"{index:09d}{suffix}", content)
+                _add(tar, f"{index:09d}.{label_suffix}", label_content)
+                row = (split.names[index], f"{index:09d}{suffix}", offset, len(content))
                 for column, value in zip(columns, (*row, label, zlib.crc32(content)), strict=True):
                     columns[column].append(value)
                 self.done += 1
@@ -166,7 +166,7 @@ class _Writer:
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    """Add a file without anything that differs from one machine to the next."""
+    """Add a file with metadata that do not depend on the machine."""
     member = tarfile.TarInfo(name)
     member.size = len(content)
     tar.addfile(member, io.BytesIO(content))
@@ -174,7 +174,7 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
-    """What was written: the folder, its index, how many shards, images and bytes."""
+    """The shards written: folder, index, and the numbers of shards, images and bytes."""
 
     folder: Path
     index: Path

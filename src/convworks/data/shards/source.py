@@ -1,4 +1,4 @@
-"""Tar shards in webdataset's layout, in a folder or behind an address, with or without an index."""
+"""Tar shards in the layout of webdataset, local or remote, with or without an index."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from convworks.data.http.address import is_address
 from convworks.data.http.redirect import objection
 from convworks.data.http.remote import read_all
 from convworks.data.labels import all_names, number
-from convworks.data.shards.byte_range import Shard, Stretch
+from convworks.data.shards.byte_range import ByteRange, Shard
 from convworks.data.shards.index import NAME, Entry, Index, parse_index
 from convworks.data.shards.names import TAR, by_split, expand, list_shards, ordered
 from convworks.data.shards.tar_index import TarIndex, index_tar
@@ -27,57 +27,57 @@ LARGEST_INDEX = 1 << 30  # bytes: some ten million samples
 
 
 def recognise(folder: Path) -> bool:
-    """Say whether a folder holds shards, or an index of some."""
+    """Return whether a folder holds shards or an index of shards."""
     try:
         return bool(list_shards(folder)) or _is_index(folder / NAME)
-    except OSError:  # whoever opens it as class folders says what is wrong
+    except OSError:  # reported when it is opened as class folders
         return False
 
 
 def is_pattern(path: Path) -> bool:
-    """Say whether a path that does not exist stands for several shards."""
+    """Return whether a path that does not exist is a pattern for several shards."""
     return path.name.endswith(TAR) and "{" in str(path)
 
 
 def open_folder(folder: Path) -> Source:
-    """Open the shards of a folder, by their index where there is one."""
+    """Open the shards of a folder, by their index if there is one."""
     if (folder / NAME).exists():
         return open_index(folder / NAME)
     return _open_tars(folder, by_split(folder, list_shards(folder)))
 
 
 def open_pattern(path: Path) -> Source:
-    """Open shards named by a pattern such as train-{000000..000012}.tar, or a single one."""
+    """Open the shards named by a pattern such as train-{000000..000012}.tar, or a single shard."""
     files = [Path(name) for name in expand(str(path))]
     root = Path(os.path.commonpath([file.parent for file in files]))
     return _open_tars(root, by_split(root, [file.relative_to(root).as_posix() for file in files]))
 
 
 def open_index(path: Path) -> Source:
-    """Open shards by the index beside them; a mere list of local shards (of widsindex) is completed by reading them."""
+    """Open shards by the index beside them; for a plain list of local shards (from widsindex), index them first."""
     root = path.parent
     index = parse_index(path, read_bytes(path))
     for entry in index.shards:
         if not is_address(entry.url):
             _check_shard(path, root / entry.url, entry)
-    named = {os.path.normpath(entry.url) for entry in index.shards}
-    strange = [name for name in list_shards(root) if path.name == NAME and name not in named]
-    if strange:
-        raise InputError(root / strange[0], f"is not in {path}", "move it away, or make the index again")
+    listed = {os.path.normpath(entry.url) for entry in index.shards}
+    unlisted = [name for name in list_shards(root) if path.name == NAME and name not in listed]
+    if unlisted:
+        raise InputError(root / unlisted[0], f"is not in {path}", "move it away, or make the index again")
     if index.shards[0].samples is None:
-        return _openlist_shards(path, index)
+        return _open_list(path, index)
     return _build(
         name=root.resolve().name,
         classes=index.classes,
         shards=index.shards,
-        place=lambda url: url if is_address(url) else root / url,
+        locate=lambda url: url if is_address(url) else root / url,
         where=path,
         path=root,
     )
 
 
 def open_address(address: str) -> Source:
-    """Open shards behind the http(s) address of their index, or of the folder that it is in."""
+    """Open shards by the http(s) URL of their index, or of its folder."""
     try:
         parts = urlsplit(address)
     except ValueError as error:
@@ -98,14 +98,14 @@ def open_address(address: str) -> Source:
         name=urlsplit(address).path.split("/")[-2] or urlsplit(address).netloc,
         classes=index.classes,
         shards=index.shards,
-        place=lambda url: urljoin(address, url),
+        locate=lambda url: urljoin(address, url),
         where=address,
         path=None,
     )
 
 
 def _is_index(path: Path) -> bool:
-    """Say whether a file begins like an index, without reading all of it."""
+    """Return whether a file begins like an index, without reading all of it."""
     try:
         with open_regular(path) as file:
             return b'"shardlist"' in (head := file.read(1 << 16)) or b"wids" in head
@@ -114,58 +114,58 @@ def _is_index(path: Path) -> bool:
 
 
 def _check_shard(index: Path, path: Path, entry: Entry) -> None:
-    """Refuse a shard that is missing or has another length than its index says."""
+    """Refuse a shard that is missing or whose length differs from the index."""
     try:
         length = path.stat().st_size
     except (OSError, ValueError):
         raise InputError(index, f"names {entry.url}, which does not exist", "fetch it, or pack the set again") from None
     if entry.length is not None and length != entry.length:
-        check_regular(path)  # which says more, of a pipe
+        check_regular(path)  # a pipe has a more specific error
         reason = f"has {length:,} bytes, but {entry.length:,} in {index}"
         raise InputError(path, reason, "fetch it again, or make the index again")
 
 
-def _openlist_shards(path: Path, index: Index) -> Source:
-    """Open local shards of which an index says no more than how many samples they have."""
+def _open_list(path: Path, index: Index) -> Source:
+    """Open local shards whose index gives only the number of samples of each."""
     root = path.parent
-    away = next((entry.url for entry in index.shards if is_address(entry.url)), None)
-    if away is not None:
-        raise InputError(path, f"names {away} without saying where in it the samples are", MAKE)
+    remote = next((entry.url for entry in index.shards if is_address(entry.url)), None)
+    if remote is not None:
+        raise InputError(path, f"names {remote} without saying where in it the samples are", MAKE)
     counts = {os.path.normpath(entry.url): entry.count for entry in index.shards}
     return _open_tars(root, by_split(root, counts), counts)
 
 
 def _open_tars(root: Path, splits: dict[str, list[str]], counts: dict[str, int] | None = None) -> Source:
-    """Open shards without an index, each by one pass over its headers."""
-    found: dict[str, TarIndex] = {}
+    """Open shards without an index, in one pass over the headers of each."""
+    indexes: dict[str, TarIndex] = {}
     total = sum(map(len, splits.values()))
     with counting("looking through shards") as report:
         for name in (name for names in splits.values() for name in names):
-            found[name] = index_tar(root / name)
+            indexes[name] = index_tar(root / name)
             if report is not None:
-                report(len(found), total)
+                report(len(indexes), total)
     for name, count in (counts or {}).items():
-        if len(found[name].members) != count:
-            reason = f"has {len(found[name].members):,} samples, but {count:,} in its index"
+        if len(indexes[name].members) != count:
+            reason = f"has {len(indexes[name].members):,} samples, but {count:,} in its index"
             raise InputError(root / name, reason, "fetch it again, or make the index again")
-    _check_one_kind(root, found)
-    classes = ordered(all_names(label for index in found.values() for label in index.labels))
-    positions = {text: position for position, text in enumerate(classes)}
-    shards = [_as_entry(root, name, split, found[name], positions) for split, names in splits.items() for name in names]
+    _check_one_kind(root, indexes)
+    classes = ordered(all_names(label for index in indexes.values() for label in index.labels))
+    numbers = {text: position for position, text in enumerate(classes)}
+    shards = [_as_entry(root, name, split, indexes[name], numbers) for split, names in splits.items() for name in names]
     return _build(
         name=root.resolve().name,
         classes=classes,
         shards=shards,
-        place=lambda url: root / url,
+        locate=lambda url: root / url,
         where=root,
         path=root,
     )
 
 
-def _check_one_kind(root: Path, found: dict[str, TarIndex]) -> None:
-    """Refuse shards in which some images have a class and others a list of classes."""
+def _check_one_kind(root: Path, indexes: dict[str, TarIndex]) -> None:
+    """Refuse shards in which some images have one class and others a list of classes."""
     seen: dict[bool, str] = {}
-    for name, index in found.items():
+    for name, index in indexes.items():
         for member, label in zip(index.members, index.labels, strict=True):
             seen.setdefault(isinstance(label, str), f"{root / name}!{member}")
         if len(seen) > 1:
@@ -173,20 +173,19 @@ def _check_one_kind(root: Path, found: dict[str, TarIndex]) -> None:
             raise InputError(seen[False], reason, "write a list for all, or for none")
 
 
-def _as_entry(root: Path, name: str, split: str, found: TarIndex, positions: dict[str, int]) -> Entry:
+def _as_entry(root: Path, name: str, split: str, index: TarIndex, numbers: dict[str, int]) -> Entry:
     stem = name.removesuffix(TAR)
     samples = {
-        "names": [f"{stem}/{member}" for member in found.members],
-        "members": list(found.members),
-        "offsets": list(found.offsets),
-        "sizes": list(found.sizes),
+        "names": [f"{stem}/{member}" for member in index.members],
+        "members": list(index.members),
+        "offsets": list(index.offsets),
+        "sizes": list(index.sizes),
         "labels": [
-            positions[label] if isinstance(label, str) else [positions[name] for name in label]
-            for label in found.labels
+            numbers[label] if isinstance(label, str) else [numbers[name] for name in label] for label in index.labels
         ],
     }
     length = (root / name).stat().st_size
-    return Entry(url=name, count=len(found.members), length=length, split=split, samples=samples)
+    return Entry(url=name, count=len(index.members), length=length, split=split, samples=samples)
 
 
 def _build(
@@ -194,24 +193,24 @@ def _build(
     name: str,
     classes: tuple[str, ...],
     shards: Sequence[Entry],
-    place: Callable[[str], Path | str],
+    locate: Callable[[str], Path | str],
     where: Path | str,
     path: Path | None,
 ) -> Source:
-    """Put the samples of all shards together, split by split in the order of the index."""
+    """Build a source from the samples of all shards, split by split in the order of the index."""
     splits = {}
     for split in ORDER:
         names: list[str] = []
         labels: list[int | Sequence[int]] = []
-        files: list[Stretch] = []
+        files: list[ByteRange] = []
         for entry in shards:
             if entry.split != split or entry.samples is None:
                 continue
-            shard = Shard(place(entry.url), entry.length or 0)
+            shard = Shard(locate(entry.url), entry.length or 0)
             columns = entry.samples
             checksums = columns.get("crc32", [None] * entry.count)
             for row in zip(columns["offsets"], columns["sizes"], columns["members"], checksums, strict=True):
-                files.append(Stretch(shard, *row))
+                files.append(ByteRange(shard, *row))
             names += columns["names"]
             labels += columns["labels"]
         if len(set(names)) < len(names):

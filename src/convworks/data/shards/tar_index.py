@@ -1,4 +1,4 @@
-"""Where the images of a tar shard lie, and what their labels are: one pass over its headers, kept in the cache."""
+"""Offsets and labels of the images in a tar shard, from one pass over its headers, kept in the cache."""
 
 from __future__ import annotations
 
@@ -19,46 +19,46 @@ from convworks.errors import InputError
 from convworks.files import open_regular
 from convworks.signed import Kind, read_signed, write_signed
 
-LABELS = ("cls", "json", "txt")  # the first of them that a sample has says its class
-FIELDS = ("label", "cls", "class", "labels")  # of a .json; a list, in any of them, is of several classes
+LABELS = ("cls", "json", "txt")  # the first that a sample has gives its class
+FIELDS = ("label", "cls", "class", "labels")  # of a .json; a list in any of them means several classes
 VERSION, FORMAT = 2, 1
 INDEX = Kind(name="the index of a tar", formats=(FORMAT,), damaged="remove it: the tar is looked through again")
 LONGEST = 1 << 16  # bytes of a label
-PLAIN = "img"  # the ending of packed images whose files have none
+PLAIN = "img"  # suffix of packed images whose files have none
 IMAGES = (*(suffix.removeprefix(".") for suffix in SUFFIXES + HEIC), PLAIN)
 
 
 def index_tar(path: Path) -> TarIndex:
-    """List the labelled images of an uncompressed tar in webdataset's layout; from the cache where it is as before.
+    """List the labelled images of an uncompressed tar in the layout of webdataset; from the cache if it is unchanged.
 
-    Files that share a name up to the first dot are a sample: one image, and its class in .cls, .json or .txt. Raises
-    InputError for a tar that is damaged or cut short, a name that comes twice, and a sample without label.
+    Files that share a name up to the first dot form a sample: one image, and its class in .cls, .json or .txt. Raises
+    InputError for a damaged or truncated tar, a duplicate name, and a sample without label.
     """
     try:
         identity, *state = state_of(path.resolve())
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "check the shard and its permissions") from None
-    known = {"version": VERSION, "path": identity, "state": state}
+    key = {"version": VERSION, "path": identity, "state": state}
     name = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
     try:
-        place = cache_folder() / "shards" / f"{name}.json"
+        cache_path = cache_folder() / "shards" / f"{name}.json"
     except NoCacheError:
         return _read(path, state[0])
-    if (kept := _remembered(place, known)) is not None:
-        return kept
-    found = _read(path, state[0])
+    if (cached := _read_cached(cache_path, key)) is not None:
+        return cached
+    index = _read(path, state[0])
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_signed(place, {"format": FORMAT, **known, **asdict(found)})
-    except OSError:  # a cache that cannot be written costs a pass next time, no more
+        cache_path.parent.mkdir(parents=True, exist_ok=True)
+        write_signed(cache_path, {"format": FORMAT, **key, **asdict(index)})
+    except OSError:  # without a cache, the tar is only read again next time
         pass
-    return found
+    return index
 
 
-def _remembered(place: Path, known: dict[str, Any]) -> TarIndex | None:
+def _read_cached(path: Path, key: dict[str, Any]) -> TarIndex | None:
     try:
-        values = read_signed(place, INDEX)
-        if any(values[name] != value for name, value in known.items()):
+        values = read_signed(path, INDEX)
+        if any(values[name] != value for name, value in key.items()):
             return None
         columns = {name: tuple(values[name]) for name in ("members", "offsets", "sizes")}
         labels = tuple(tuple(label) if isinstance(label, list) else label for label in values["labels"])
@@ -94,7 +94,7 @@ def _read(path: Path, length: int) -> TarIndex:
 
 
 def _add(path: Path, samples: dict[str, dict[str, tarfile.TarInfo]], member: tarfile.TarInfo) -> None:
-    """Sort a member to the files of its sample; hidden ones, and those that systems add, are left out."""
+    """Add a member to the files of its sample, unless it is hidden or created by an operating system."""
     folder, _, file = member.name.rpartition("/")
     if file.startswith(".") or any(map(is_system, member.name.split("/"))):
         return
@@ -106,21 +106,21 @@ def _add(path: Path, samples: dict[str, dict[str, tarfile.TarInfo]], member: tar
 
 
 def _image(path: Path, key: str, files: dict[str, tarfile.TarInfo]) -> tarfile.TarInfo | None:
-    """Return the one image of a sample: the one of a plain ending (jpg), else of a longer one (left.jpg)."""
-    for found in (
+    """Return the only image of a sample: one with a plain suffix (jpg), else with a compound one (left.jpg)."""
+    for images in (
         [files[kind] for kind in files if kind in IMAGES],
         [files[kind] for kind in files if kind.rpartition(".")[2] in IMAGES],
     ):
-        if len(found) > 1:
-            names = " and ".join(member.name for member in found[:2])
-            raise InputError(f"{path}!{found[1].name}", f"is a second image of one sample ({names})", "keep one")
-        if found:
-            return found[0]
+        if len(images) > 1:
+            names = " and ".join(member.name for member in images[:2])
+            raise InputError(f"{path}!{images[1].name}", f"is a second image of one sample ({names})", "keep one")
+        if images:
+            return images[0]
     return None
 
 
 def _label(path: Path, image: str, files: dict[str, tarfile.TarInfo], file: IO[bytes]) -> Names:
-    """Return the class of a sample as text, or all of its classes."""
+    """Return the name of the class of a sample, or of all its classes."""
     kind = next((kind for kind in LABELS if kind in files), None)
     if kind is None:
         others = ", ".join(f".{kind}" for kind in files if not kind.endswith(IMAGES))
@@ -143,8 +143,8 @@ def _label(path: Path, image: str, files: dict[str, tarfile.TarInfo], file: IO[b
     except (ValueError, RecursionError) as error:
         raise InputError(where, f"is no label ({error})", "put the class alone into it") from None
     if not text:
-        has = f"names none of {', '.join(FIELDS)}" if kind == "json" else "is empty"
-        raise InputError(where, f"{has}, so its image has no label", "put the class into it")
+        problem = f"names none of {', '.join(FIELDS)}" if kind == "json" else "is empty"
+        raise InputError(where, f"{problem}, so its image has no label", "put the class into it")
     return text
 
 
@@ -154,7 +154,7 @@ def _is_name(value: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class TarIndex:
-    """The images of a shard: names, offsets and sizes in bytes, classes as text; and how many files lie beside them."""
+    """The images of a shard: names, offsets and sizes in bytes, class names; and the number of other files."""
 
     members: tuple[str, ...]
     offsets: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""The members of a tar, header by header; nothing that a header says of sizes is taken on trust."""
+"""The members of a tar, header by header; sizes in headers are not trusted."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Protocol, runtime_checkable
 
 from convworks.errors import InputError
 
-BLOCK = tarfile.BLOCKSIZE  # bytes; two empty ones end a tar
-LONGEST = 1 << 20  # bytes of all headers of one member: long names, and what pax adds
+BLOCK = tarfile.BLOCKSIZE  # bytes; two empty blocks end a tar
+LONGEST = 1 << 20  # bytes of all headers of one member: long names and pax headers
 NO_SPARSE = "make the tar without --sparse"
 
 
 def tar_members(where: object, file: Seekable, length: int | None = None) -> Iterator[tarfile.TarInfo]:
-    """Yield the members of an uncompressed tar of `length` bytes (None where only its end tells).
+    """Yield the members of an uncompressed tar of `length` bytes (None if unknown).
 
-    InputError for what is no tar, for one cut short, and for headers that are damaged or made to do harm: sizes below
-    zero or beyond the end, headers without end, sparse files.
+    Raises InputError for a file that is not a tar or is truncated, and for damaged or malicious headers: negative sizes
+    or sizes beyond the end, endless headers, sparse files.
     """
     headers = _Headers(file)
     try:
@@ -32,40 +32,40 @@ def tar_members(where: object, file: Seekable, length: int | None = None) -> Ite
                     raise InputError(f"{where}!{member.name}", "is stored as a sparse file", NO_SPARSE)
                 headers.left = LONGEST
                 yield member
-    # tarfile takes what headers say for what to seek, read and recurse by.
+    # tarfile trusts headers for how far to seek, read and recurse.
     except (tarfile.TarError, ValueError, OverflowError, MemoryError, RecursionError, IndexError) as error:
-        what = "holds no tar" if length is None else "is no uncompressed tar"
-        reason = f"{what}, or is damaged ({str(error) or type(error).__name__})"
+        problem = "holds no tar" if length is None else "is no uncompressed tar"
+        reason = f"{problem}, or is damaged ({str(error) or type(error).__name__})"
         raise InputError(where, reason, "fetch it again, or unpack .gz and the like first") from None
 
 
 def cut_short(where: object, length: int) -> InputError:
-    """Return the error that says that a tar ends too early, or that no header follows."""
+    """Return the error for a tar that ends too early, or has no valid header there."""
     return InputError(where, f"is cut short or damaged after {length:,} bytes", "fetch it again")
 
 
 def end_of(member: tarfile.TarInfo) -> int:
-    """Return the byte at which what follows a member begins: links and folders have no bytes, whatever their size."""
+    """Return the offset of the header after a member; links and folders have no data, whatever their size."""
     has_bytes = member.isreg() or member.type not in tarfile.SUPPORTED_TYPES
     return member.offset_data + (-(-member.size // BLOCK) * BLOCK if has_bytes else 0)
 
 
 @runtime_checkable
 class Seekable(Protocol):
-    """What is needed of a file: a plain one has it, and a compressed one."""
+    """The interface required of a file, plain or compressed."""
 
     def read(self, size: int, /) -> bytes:
-        """Return up to so many bytes."""
+        """Return up to `size` bytes."""
 
     def seek(self, offset: int, whence: int, /) -> int:
-        """Go to a byte."""
+        """Move to an offset."""
 
     def tell(self) -> int:
-        """Return the byte at which it stands."""
+        """Return the current offset."""
 
 
 class _Headers(io.RawIOBase):
-    """A file of which tarfile reads headers: so many bytes a member, and no more where it has ended."""
+    """A file from which tarfile reads headers: a bounded number of bytes per member, and none beyond the end."""
 
     def __init__(self, file: Seekable) -> None:
         self._file, self._ended, self.left = file, False, LONGEST

@@ -1,1 +1,1 @@
-"""Where images and labels come from, before any decoding: one file a kind."""
+"""Where images and labels come from, before decoding: one file per kind of source."""

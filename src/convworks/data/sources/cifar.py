@@ -1,4 +1,4 @@
-"""CIFAR-10 as its authors ship it: python batches (pickles, read without trusting them) or binary batches."""
+"""CIFAR-10 as distributed by its authors: Python batches (untrusted pickles, read safely) or binary batches."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ ARCHIVES = ("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz")
 SIDE, RECORD = 32, 1 + 3 * 32 * 32
 BATCH = re.compile(r"(data_batch_(\d)|test_batch)(\.bin)?")
 META = "batches.meta"
-LARGEST = 1 << 26  # bytes of a batch; one of 10,000 images has half of it
+LARGEST = 1 << 26  # bytes of a batch; 10,000 images take half of it
 
 
 def recognise(folder: Path) -> bool:
-    """Say whether the folder holds CIFAR-10 batches (itself or in the usual sub-folder) or an archive."""
+    """Return whether the folder holds CIFAR-10 batches (directly or in the usual subfolder) or an archive."""
     return _locate(folder) is not None
 
 
 def is_archive(path: Path) -> bool:
-    """Say whether the file's name is that of a CIFAR-10 archive."""
+    """Return whether the file has the name of a CIFAR-10 archive."""
     return path.name in ARCHIVES
 
 
 def open_folder(folder: Path, *, name: str | None = None) -> Source:
-    """Open the batches in a folder that `recognise` accepts."""
-    place = _locate(folder) or folder
-    if is_archive(place):
-        return open_archive(place, name=name)
+    """Open the batches in a folder accepted by `recognise`."""
+    root = _locate(folder) or folder
+    if is_archive(root):
+        return open_archive(root, name=name)
     contents: dict[str, bytes] = {}
-    for path in sorted(place.iterdir()):
+    for path in sorted(root.iterdir()):
         if BATCH.fullmatch(path.name) or path.name == META:
             contents[path.name] = read_bytes(path)
-    return _assemble(place, contents, name or folder.resolve().name)
+    return _assemble(root, contents, name or folder.resolve().name)
 
 
 def open_archive(path: Path, *, name: str | None = None) -> Source:
-    """Open cifar-10-python.tar.gz or cifar-10-binary.tar.gz; nothing is unpacked to disk."""
+    """Open cifar-10-python.tar.gz or cifar-10-binary.tar.gz without unpacking it to disk."""
     contents: dict[str, bytes] = {}
     with open_regular(path, buffering=-1) as file:
         try:
@@ -82,9 +82,9 @@ def _locate(folder: Path) -> Path | None:
     return next((folder / name for name in ARCHIVES if is_there(folder / name)), None)
 
 
-def _assemble(place: Path, contents: dict[str, bytes], name: str) -> Source:
+def _assemble(path: Path, contents: dict[str, bytes], name: str) -> Source:
     """Join the batches into the splits train and test."""
-    classes = _read_classes(place / META, contents[META]) if META in contents else CLASSES
+    classes = _read_classes(path / META, contents[META]) if META in contents else CLASSES
     batches: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     numbers = []
     for file in sorted(contents):
@@ -93,17 +93,17 @@ def _assemble(place: Path, contents: dict[str, bytes], name: str) -> Source:
             read = _read_binary if match[3] else _read_pickle
             split = "train" if match[2] else "test"
             numbers += [int(match[2])] if match[2] else []
-            batches.setdefault(split, []).append(read(place / file, contents[file], len(classes)))
+            batches.setdefault(split, []).append(read(path / file, contents[file], len(classes)))
     if numbers != list(range(1, len(numbers) + 1)) or not batches:
         reason = f"has data_batch {', '.join(map(str, numbers)) or 'none'}, without a gap-free start at 1"
-        raise InputError(place, reason, "fetch it again")
+        raise InputError(path, reason, "fetch it again")
     splits = {}
     for split, parts in sorted(batches.items(), reverse=True):
         labels = np.concatenate([labels for labels, _ in parts])
         planes = np.concatenate([pixels for _, pixels in parts]).reshape(-1, 3, SIDE, SIDE)
         arrays = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
         splits[split] = Split(labels=labels, names=number_names(split, len(labels)), arrays=arrays)
-    return Source(name=name, kind="cifar", path=place, classes=classes, splits=splits)
+    return Source(name=name, kind="cifar", path=path, classes=classes, splits=splits)
 
 
 def _read_binary(path: Path, content: bytes, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -135,17 +135,19 @@ def _read_classes(path: Path, content: bytes) -> tuple[str, ...]:
 
 
 def _check_labels(path: Path, labels: np.ndarray, classes: int) -> np.ndarray:
-    wrong = labels[(labels < 0) | (labels >= classes)]
-    if len(wrong):
-        raise InputError(path, f"has label {wrong[0]}, outside 0..{classes - 1}", "the file is damaged: fetch it again")
+    invalid = labels[(labels < 0) | (labels >= classes)]
+    if len(invalid):
+        raise InputError(
+            path, f"has label {invalid[0]}, outside 0..{classes - 1}", "the file is damaged: fetch it again"
+        )
     return labels
 
 
 def _unpickle(path: Path, content: bytes) -> dict[str, Any]:
-    """Unpickle a dictionary of arrays and plain values; what asks for other code is refused, not run."""
+    """Unpickle a dictionary of arrays and plain values; a pickle that requests other code is refused, not run."""
     try:
         value = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
-    except Exception as error:  # a damaged pickle raises nearly anything
+    except Exception as error:  # a damaged pickle raises almost anything
         raise InputError(path, f"is no CIFAR batch ({error})", "fetch it again") from None
     if not isinstance(value, dict):
         raise InputError(path, f"is no CIFAR batch (holds a {type(value).__name__})", "fetch it again")
@@ -153,23 +155,23 @@ def _unpickle(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _dtype(spec: str, align: int = 0, copy: int = 0) -> np.dtype[Any]:
-    """Make a dtype as old pickles ask for it, whose flags are integers that NumPy 2.4 warns about."""
-    made: np.dtype[Any] = np.dtype(spec, bool(align), bool(copy))
-    return made
+    """Make a dtype from an old pickle, whose flags are integers; NumPy 2.4 warns about these."""
+    dtype: np.dtype[Any] = np.dtype(spec, bool(align), bool(copy))
+    return dtype
 
 
 def _reconstruct(kind: type[np.ndarray], shape: tuple[int, ...], code: str | bytes) -> np.ndarray:
-    """Make the empty array that a pickle then fills, as NumPy's own function of that name does."""
+    """Make the empty array that a pickle then fills, as NumPy's function of that name does."""
     return np.ndarray.__new__(np.ndarray, shape, np.dtype(code.decode() if isinstance(code, bytes) else code))
 
 
 def _frombuffer(buffer: bytes | bytearray, dtype: np.dtype[Any], shape: tuple[int, ...], order: str) -> np.ndarray:
-    """Make an array of bytes, as NumPy's own function of that name does (pickle protocol 5)."""
+    """Make an array from bytes, as NumPy's function of that name does (pickle protocol 5)."""
     return np.frombuffer(buffer, dtype=dtype).reshape(shape, order="F" if order == "F" else "C")
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Turn text into bytes; pickles of protocol 2 written by Python 3 hold their bytes this way."""
+    """Encode text as bytes; protocol 2 pickles written by Python 3 store bytes this way."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"encoding {encoding!r}")
     return text.encode("latin1")
@@ -179,7 +181,7 @@ class _ArraysOnly(pickle.Unpickler):
     """An unpickler that can make NumPy arrays and plain values, and call nothing else."""
 
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
-        """Return one of the few harmless functions that arrays are rebuilt with."""
+        """Return one of the few harmless functions that rebuild arrays."""
         if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not run")
         return ALLOWED[module, name]

@@ -1,4 +1,4 @@
-"""The 1,797 scanned digits embedded in scikit-learn: the source that needs no download."""
+"""The 1,797 scanned digits that ship with scikit-learn: the source that needs no download."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import numpy as np
 
 from convworks.data.source import Source, Split, number_names
 
-TEST_EVERY = 5  # a fifth of each class is the test set, always the same one
+TEST_EVERY = 5  # every fifth image of each class belongs to the test set
 
 
 def open_digits() -> Source:
-    """Open the digits: 8x8 grey, a fixed stratified fifth as test set."""
+    """Open the digits: 8x8 greyscale, with a fixed stratified fifth as the test set."""
     images, labels = _read()
     arrays = np.round(images * (255 / 16)).astype(np.uint8)[..., None]
-    test = np.zeros(len(labels), dtype=bool)
+    is_test = np.zeros(len(labels), dtype=bool)
     for label in range(10):
-        test[np.flatnonzero(labels == label)[TEST_EVERY - 1 :: TEST_EVERY]] = True
+        is_test[np.flatnonzero(labels == label)[TEST_EVERY - 1 :: TEST_EVERY]] = True
     splits = {
-        name: Split(labels=labels[chosen], names=number_names(name, int(chosen.sum())), arrays=arrays[chosen])
-        for name, chosen in (("train", ~test), ("test", test))
+        name: Split(labels=labels[mask], names=number_names(name, int(mask.sum())), arrays=arrays[mask])
+        for name, mask in (("train", ~is_test), ("test", is_test))
     }
     classes = tuple(str(label) for label in range(10))
     return Source(name="digits", kind="digits", path=None, classes=classes, splits=splits)
 
 
 def _read() -> tuple[np.ndarray, np.ndarray]:
-    """Return images [n, 8, 8] of values 0..16 and labels, from the file itself: importing sklearn takes a second."""
+    """Return images [n, 8, 8] of values 0..16 and labels, read directly: importing sklearn takes a second."""
     spec = importlib.util.find_spec("sklearn")
     file = Path(spec.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if spec else Path()
     if file.is_file():

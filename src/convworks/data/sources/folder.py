@@ -1,4 +1,4 @@
-"""Class folders: ROOT/CLASS/*.jpg, or ROOT/SPLIT/CLASS/*.jpg with the names of split_names.py."""
+"""Class folders: ROOT/CLASS/*.jpg, or ROOT/SPLIT/CLASS/*.jpg with the split names of split_names.py."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from convworks.data.sources.walk import children, holds_images, walk
 from convworks.errors import InputError
 
 UNLABELLED = -1
-#: Folders called so below a class are days on which its images were taken, not classes.
+#: Folders below a class named by the date on which its images were taken, not classes.
 DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}")
 SHOWN = 5
 
 
 def open_folder(root: Path) -> Source:
-    """Open class folders, with or without those of splits above them, or images without classes."""
+    """Open class folders, with or without split folders above them, or images without classes."""
     folders, files = children(root)
     named = [name for name in folders if split_of(name) is not None]
     if any(children(root / name)[0] for name in named):
@@ -46,7 +46,7 @@ def open_folder(root: Path) -> Source:
 
 
 def _open_splits(root: Path, named: list[str], beside: list[str], files: list[str]) -> Source:
-    """Open ROOT/SPLIT/CLASS; classes are those of all splits together."""
+    """Open ROOT/SPLIT/CLASS; the classes are the union over all splits."""
     chosen = splits_by_name(root, named)
     refuse_beside(root, named, [name for name in beside if holds_images(root / name)])
     left_out = [*files, *(f"{name}/{child}" for name in beside for child in walk(root / name))]
@@ -71,7 +71,7 @@ def _open_splits(root: Path, named: list[str], beside: list[str], files: list[st
 
 
 def _open_flat(root: Path, files: list[str]) -> Source:
-    """Open a folder of images without classes: one split, with labels -1."""
+    """Open a folder of images without classes: one split, with all labels -1."""
     images = [name for name in files if is_image(name)]
     others = [name for name in files if not is_image(name)]
     return _build(root, {ALL: _ClassFiles(images={"": images})}, others)
@@ -86,9 +86,9 @@ class _ClassFiles:
 
 
 def _build(root: Path, splits: Mapping[str, _ClassFiles], left_out: list[str], empty: Iterable[str] = ()) -> Source:
-    """Put a source together; classes are the folders that hold images in any split."""
-    found = {folder for listed in splits.values() for folder, names in listed.images.items() if names}
-    classes = tuple(sorted(found - {""}))
+    """Build a source; its classes are the folders that hold images in any split."""
+    nonempty = {folder for listed in splits.values() for folder, names in listed.images.items() if names}
+    classes = tuple(sorted(nonempty - {""}))
     numbers = {name: number for number, name in enumerate(classes)} | {"": UNLABELLED}
     return Source(
         name=root.resolve().name,
@@ -108,28 +108,28 @@ def _build(root: Path, splits: Mapping[str, _ClassFiles], left_out: list[str], e
 
 
 def _list(root: Path, folders: list[str], prefix: str = "", *, empty: bool = False) -> _ClassFiles:
-    """List the images of each class folder; one without any is refused where it may not be `empty`."""
-    listed, without = _ClassFiles(), ""
+    """List the images of each class folder; raises InputError for a folder without any, unless `empty` is allowed."""
+    listed, first_empty = _ClassFiles(), ""
     for folder in folders:
         names = sorted(walk(root / prefix / folder))
         listed.images[folder] = [f"{prefix}{folder}/{name}" for name in names if is_image(name)]
         if len(listed.images[folder]) < len(names):
             listed.others += [f"{prefix}{folder}/{name}" for name in names if not is_image(name)]
-        if not listed.images[folder] and not without:
-            without = folder
-    if without and not empty and any(listed.images.values()):
-        others = [name for name in listed.others if name.startswith(f"{prefix}{without}/")]
+        if not listed.images[folder] and not first_empty:
+            first_empty = folder
+    if first_empty and not empty and any(listed.images.values()):
+        others = [name for name in listed.others if name.startswith(f"{prefix}{first_empty}/")]
         reason = "is a class folder without images" + (f" {counted(others)}" if others else "")
-        raise InputError(root / prefix / without, reason, remedy(others, "add images, or remove it"))
+        raise InputError(root / prefix / first_empty, reason, remedy(others, "add images, or remove it"))
     return listed
 
 
 def _check_levels(root: Path, listed: _ClassFiles) -> None:
-    """Refuse folders that are hardly classes: called after splits, with splits inside, or all with the same inside.
+    """Refuse folders that are unlikely to be classes: named like splits, or holding splits, or the same subfolders.
 
-    Where each class folder holds nothing but folders, and two or more of these are in all of them, either level may be
-    that of the classes (`part1/cat`, `part1/dog`, `part2/cat`, `part2/dog`), or neither (`cat/images`, `cat/masks`).
-    One with images of its own speaks against that, and so do dates.
+    If every class folder holds only folders, and all have two or more of these in common, the classes may be at either
+    level (`part1/cat`, `part1/dog`, `part2/cat`, `part2/dog`) or at neither (`cat/images`, `cat/masks`). The folders
+    are accepted if any holds images directly, or if the common subfolders are named by date.
     """
     names = {folder: [image.split("/")[1:] for image in images] for folder, images in listed.images.items()}
     within = {split_within(folder) for folder in names} - {None}
@@ -137,23 +137,23 @@ def _check_levels(root: Path, listed: _ClassFiles) -> None:
         called = [folder for folder in names if split_within(folder)]
         reason = f"{_some(called)} would be classes, but are called like splits"
         raise InputError(root, reason, "call them train, val or test, and put class folders right below")
-    inside = {folder: {parts[0] for parts in images if len(parts) > 1} for folder, images in names.items()}
-    own = any(len(parts) == 1 for images in names.values() for parts in images)
-    splits = {folder: {split_of(name) for name in below} - {None} for folder, below in inside.items()}
+    subfolders = {folder: {parts[0] for parts in images if len(parts) > 1} for folder, images in names.items()}
+    direct = any(len(parts) == 1 for images in names.values() for parts in images)
+    splits = {folder: {split_of(name) for name in folders} - {None} for folder, folders in subfolders.items()}
     divided = next((folder for folder in splits if len(splits[folder]) > 1), None)
-    if divided is None and splits and not own and all(splits.values()):
+    if divided is None and splits and not direct and all(splits.values()):
         divided = next(iter(splits))
     if divided is not None:
-        reason = f"would be a class, but holds the splits {_some(n for n in inside[divided] if split_of(n))}"
+        reason = f"would be a class, but holds the splits {_some(n for n in subfolders[divided] if split_of(n))}"
         otherwise = f"put the splits above the classes: train/{divided}/, test/{divided}/"
-        raise InputError(root / divided, reason, f"give {root / divided}" if len(inside) == 1 else otherwise)
-    common = set.intersection(*inside.values()) if inside else set()
-    if own or len(common) < 2 or all(map(DATE.fullmatch, common)):
+        raise InputError(root / divided, reason, f"give {root / divided}" if len(subfolders) == 1 else otherwise)
+    common = set.intersection(*subfolders.values()) if subfolders else set()
+    if direct or len(common) < 2 or all(map(DATE.fullmatch, common)):
         return
-    reason = f"{_some(inside)} would be classes, but all hold the folders {_some(common)}"
-    if len(inside) == 1:
-        reason = f"{_some(inside)} would be the only class, but holds the folders {_some(common)}"
-    first = root / next(iter(inside))
+    reason = f"{_some(subfolders)} would be classes, but all hold the folders {_some(common)}"
+    if len(subfolders) == 1:
+        reason = f"{_some(subfolders)} would be the only class, but holds the folders {_some(common)}"
+    first = root / next(iter(subfolders))
     advice = f"give {first} where these are the classes; call folders above classes train, val or test"
     raise InputError(root, reason, f"{advice}; or give a .csv that names paths and labels")
 

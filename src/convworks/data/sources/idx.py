@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST: magic, dimensions, bytes; plain or gzip."""
+"""IDX files, the format of MNIST: magic number, dimensions, bytes; plain or gzipped."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ GZIP = b"\x1f\x8b"
 
 
 def recognise(folder: Path) -> bool:
-    """Say whether the folder holds IDX images under their usual names."""
+    """Return whether the folder holds IDX images under their usual names."""
     return any(_find(folder, split, "images") for split in PREFIXES)
 
 
 def open_folder(folder: Path, *, name: str | None = None, classes: tuple[str, ...] | None = None) -> Source:
-    """Open the splits of a folder; without given classes, they are the labels that occur."""
+    """Open the splits of a folder; `classes` defaults to the labels that occur."""
     pairs = {}
     for split in PREFIXES:
         images, labels = _find(folder, split, "images"), _find(folder, split, "labels")
@@ -46,7 +46,7 @@ def open_folder(folder: Path, *, name: str | None = None, classes: tuple[str, ..
 
 
 def read_pair(images: Path, labels: Path) -> tuple[UInt8[np.ndarray, "n h w 1"], Int64[np.ndarray, " n"]]:
-    """Read a file of images and its file of labels, which must count the same."""
+    """Read a file of images and its file of labels, which must have the same length."""
     pixels, values = read_idx(images, dimensions=3), read_idx(labels, dimensions=1)
     if len(pixels) != len(values):
         reason = f"has {len(values)} labels for {len(pixels)} images in {images.name}"
@@ -57,7 +57,7 @@ def read_pair(images: Path, labels: Path) -> tuple[UInt8[np.ndarray, "n h w 1"],
 
 
 def read_idx(path: Path, *, dimensions: int) -> np.ndarray:
-    """Read a uint8 array with that many dimensions; any damage raises an InputError that names the file."""
+    """Read a uint8 array with `dimensions` axes; raises InputError for a damaged file."""
     length = 4 + 4 * dimensions
     unpacker = _Unpacker(path, read_bytes(path))
     header = unpacker.read(length)
@@ -71,22 +71,22 @@ def read_idx(path: Path, *, dimensions: int) -> np.ndarray:
     size = int(np.prod([int(side) for side in shape], dtype=object))
     body = unpacker.read(size)
     if len(body) < size:
-        shown = "x".join(map(str, shape))
-        raise InputError(path, f"is too short: {len(body)} bytes instead of {size} ({shown})", "fetch it again")
+        shape_text = "x".join(map(str, shape))
+        raise InputError(path, f"is too short: {len(body)} bytes instead of {size} ({shape_text})", "fetch it again")
     if unpacker.read(1):
         raise InputError(path, f"has bytes after the {size} that its header announces", "fetch it again")
     return np.frombuffer(body, dtype=np.uint8).reshape(shape)
 
 
-def _find(folder: Path, split: str, what: str) -> Path | None:
-    dimensions = 3 if what == "images" else 1
-    stem = f"{PREFIXES[split]}-{what}"
+def _find(folder: Path, split: str, contents: str) -> Path | None:
+    dimensions = 3 if contents == "images" else 1
+    stem = f"{PREFIXES[split]}-{contents}"
     names = [f"{stem}{separator}idx{dimensions}-ubyte{end}" for end in ("", ".gz") for separator in "-."]
     return next((folder / name for name in names if is_there(folder / name)), None)
 
 
 def _classes(splits: list[tuple[np.ndarray, Path]]) -> tuple[int, tuple[str, ...]]:
-    """Return the first label and the class names; labels must be consecutive; damaged ones seldom are."""
+    """Return the first label and the class names; labels must be consecutive, which damaged ones seldom are."""
     values, path = splits[0]
     present = np.unique(values)
     gaps = present[1:][np.diff(present) > 1]
@@ -97,7 +97,7 @@ def _classes(splits: list[tuple[np.ndarray, Path]]) -> tuple[int, tuple[str, ...
 
 
 class _Unpacker:
-    """Reads a file's content piece by piece, through gzip where it is gzip; never more than asked for."""
+    """Reads a file's content piece by piece, decompressing gzip; never more than requested."""
 
     def __init__(self, path: Path, content: bytes) -> None:
         self.path = path
@@ -106,7 +106,7 @@ class _Unpacker:
 
     def read(self, size: int) -> bytes:
         """Return the next `size` bytes, fewer at the end."""
-        if size == 0:  # to zlib, 0 would mean: no limit
+        if size == 0:  # zlib takes 0 for no limit
             return b""
         if self.gzip is None:
             piece, self.rest = self.rest[:size], self.rest[size:]

@@ -1,4 +1,4 @@
-"""Which files are images, by their names, and which are hidden or something a system has left behind."""
+"""Which files are images, by name, and which are hidden or created by an operating system."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 from convworks.data.formats import HEIC, SUFFIXES
 
-#: What systems and programs put beside people's files, in small letters: nobody's images, and not worth a word.
+#: Lower-case names of files that operating systems and programs create; ignored without a message.
 SYSTEM = frozenset(
     {
         *(".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "__macosx", ".ipynb_checkpoints"),
@@ -17,31 +17,31 @@ SYSTEM = frozenset(
 
 
 def is_image(name: str) -> bool:
-    """Say whether a file's name ends like that of an image that can be read here, and is not hidden."""
+    """Return whether a file name has the suffix of an image that can be read here, and is not hidden."""
     return looks_like_image(name) and (not is_heic(name) or heic_available())
 
 
 def looks_like_image(name: str) -> bool:
-    """Say whether a file's name ends like an image's, be it one that needs pillow-heif, and is not hidden."""
+    """Return whether a file name has the suffix of an image, including HEIC, and is not hidden."""
     return name.lower().endswith(SUFFIXES + HEIC) and not is_hidden(name)
 
 
 def is_heic(name: str) -> bool:
-    """Say whether a file's name ends like an image's that only pillow-heif reads."""
+    """Return whether a file name has the suffix of an image that only pillow-heif reads."""
     return name.lower().endswith(HEIC)
 
 
 def is_hidden(name: str) -> bool:
-    """Say whether a name, or the last one of a path, begins with a dot."""
+    """Return whether a name, or the last component of a path, begins with a dot."""
     return name.rpartition("/")[2].startswith(".")
 
 
 def is_system(name: str) -> bool:
-    """Say whether a name is that of a file or folder which a system has left behind (`._photo.jpg`, `Thumbs.db`)."""
+    """Return whether a name is that of a file or folder created by an operating system (`._photo.jpg`, `Thumbs.db`)."""
     return name.startswith("._") or name.lower() in SYSTEM
 
 
 @cache
 def heic_available() -> bool:
-    """Say whether pillow-heif is installed."""
+    """Return whether pillow-heif is installed."""
     return importlib.util.find_spec("pillow_heif") is not None

@@ -1,4 +1,4 @@
-"""Which kind of data set lies at a path: found out from names and first bytes."""
+"""Detecting the kind of data set at a path from file names and first bytes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ARCHIVES = (".tgz", ".gz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar")
 
 
 def open_path(text: str | Path) -> Source:
-    """Open what lies at a path, whatever kind of data set it is, or raise InputError."""
-    known = f"give a folder, a .csv or .parquet file or one of {', '.join(named.CATALOGUE)}"
+    """Open the data set at a path, of any kind, or raise InputError."""
+    remedy = f"give a folder, a .csv or .parquet file or one of {', '.join(named.CATALOGUE)}"
     if not str(text).strip():
-        raise InputError("--data", "is empty", known)
+        raise InputError("--data", "is empty", remedy)
     text = expand(str(text))
     path = Path(text)
     try:
@@ -28,10 +28,10 @@ def open_path(text: str | Path) -> Source:
         if shards.is_pattern(path):
             return shards.open_pattern(path)
         reason = f"is no known name, and no such path exists{nearest(text, named.CATALOGUE)}"
-        raise InputError(text, reason, known) from None
+        raise InputError(text, reason, remedy) from None
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise InputError(text, f"cannot be read ({why})", "check the path and its permissions") from None
+        cause = getattr(error, "strerror", None) or error
+        raise InputError(text, f"cannot be read ({cause})", "check the path and its permissions") from None
     if path.is_dir():
         if idx.recognise(path):
             return idx.open_folder(path)
@@ -59,4 +59,4 @@ def open_path(text: str | Path) -> Source:
         raise InputError(path, "is an archive", "unpack it first and give the folder")
     if name.endswith(SUFFIXES + HEIC):
         raise InputError(path, "is a single image, not a data set", "give the folder of class folders")
-    raise InputError(path, "is no data set that convworks knows", known)
+    raise InputError(path, "is no data set that convworks knows", remedy)

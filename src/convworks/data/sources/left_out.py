@@ -1,4 +1,4 @@
-"""What a source leaves out, told by ending and folder with the reason."""
+"""Files that a source leaves out, summarised by suffix and folder with the reason."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import PurePosixPath
 from convworks.data.formats import HEIC_EXTRA
 from convworks.data.sources.image_names import is_heic, is_hidden, is_image
 
-FOLDERS = 3  # so many are named in a line
-KINDS = 3  # in the one line for all
+FOLDERS = 3  # named in a line
+KINDS = 3  # named in the one-line summary
 BESIDE, HIDDEN, OTHER, EMPTY = "beside the class folders", "hidden", "not images", "empty"
 NO_HEIC = f"HEIC, for which pillow-heif is not installed: {HEIC_EXTRA}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """So many files of one ending in one folder that are left out for one reason; a folder has the ending /."""
+    """The number of files with one suffix in one folder left out for one reason; a folder has the suffix /."""
 
     ending: str
     folder: str
@@ -27,50 +27,54 @@ class LeftOut:
 
 
 def reasons(names: Iterable[str]) -> dict[str, str]:
-    """Return why each file is no image of a class, by its name; a hidden folder has a slash at its end."""
+    """Map each file name to the reason why it is left out; a hidden folder ends in a slash."""
     return {name: _reason(name) for name in names}
 
 
 def group(left_out: Mapping[str, str]) -> list[LeftOut]:
-    """Put together what has one ending, one folder and one reason, the most first."""
-    counts = Counter((*_place(name), reason) for name, reason in left_out.items())
+    """Group files by suffix, folder and reason, largest group first."""
+    counts = Counter((*_suffix_and_folder(name), reason) for name, reason in left_out.items())
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [LeftOut(ending=e, folder=f, count=count, reason=r) for (e, f, r), count in ranked]
+    return [
+        LeftOut(ending=ending, folder=folder, count=count, reason=reason) for (ending, folder, reason), count in ranked
+    ]
 
 
 def lines(left_out: Mapping[str, str]) -> list[str]:
-    """Write a line for each ending and reason, with some of the folders, the most files first."""
-    together: dict[tuple[str, str], list[LeftOut]] = {}
-    for each in group(left_out):
-        together.setdefault((each.ending, each.reason), []).append(each)
-    ranked = sorted(together.items(), key=lambda item: (-sum(each.count for each in item[1]), item[0]))
-    written = []
+    """Return a line for each suffix and reason, naming some of the folders, largest group first."""
+    groups: dict[tuple[str, str], list[LeftOut]] = {}
+    for entry in group(left_out):
+        groups.setdefault((entry.ending, entry.reason), []).append(entry)
+    ranked = sorted(groups.items(), key=lambda item: (-sum(entry.count for entry in item[1]), item[0]))
+    result = []
     for (ending, reason), parts in ranked:
-        folders = ", ".join(each.folder for each in parts[:FOLDERS])
+        folders = ", ".join(entry.folder for entry in parts[:FOLDERS])
         more = f" and {len(parts) - FOLDERS:,} more folders" if len(parts) > FOLDERS else ""
-        count = sum(each.count for each in parts)
+        count = sum(entry.count for entry in parts)
         kind = {"/": _plural("folder", count), "": f"{_plural('file', count)} without ending"}.get(ending, ending)
-        written.append(f"{count:,} {kind} in {folders}{more} ({reason})")
-    return written
+        result.append(f"{count:,} {kind} in {folders}{more} ({reason})")
+    return result
 
 
 def line(where: str, left_out: Mapping[str, str]) -> str:
-    """Say in one line what is left out of a source."""
-    written = lines(left_out)
-    rest = len(written) - KINDS
+    """Return a one-line summary of what is left out of a source."""
+    parts = lines(left_out)
+    rest = len(parts) - KINDS
     more = [f"{rest:,} more {'kind' if rest == 1 else 'kinds'} (convworks data lists them)"] if rest > 0 else []
-    return f"left out of {where}: " + "; ".join(written[:KINDS] + more)
+    return f"left out of {where}: " + "; ".join(parts[:KINDS] + more)
 
 
 def remedy(left_out: Iterable[str], otherwise: str) -> str:
-    """Return how to have images where none can be read: what is missing for HEIC where there is some."""
+    """Return the remedy for a folder without readable images: the missing extra if there is HEIC, else `otherwise`."""
     return HEIC_EXTRA if any(is_heic(name) and not is_hidden(name) for name in left_out) else otherwise
 
 
 def counted(left_out: Sequence[str]) -> str:
-    """Say in brackets how many files are no images where images are missed, and how many of these are HEIC."""
-    heic = sum(is_heic(name) and not is_hidden(name) for name in left_out)
-    return f"({len(left_out)} other {_plural('file', len(left_out))}" + (f", {heic} of them HEIC)" if heic else ")")
+    """Return, in parentheses, the number of files that are not images, and how many of them are HEIC."""
+    heic_count = sum(is_heic(name) and not is_hidden(name) for name in left_out)
+    return f"({len(left_out)} other {_plural('file', len(left_out))}" + (
+        f", {heic_count} of them HEIC)" if heic_count else ")"
+    )
 
 
 def _reason(name: str) -> str:
@@ -85,8 +89,8 @@ def _plural(word: str, count: int) -> str:
     return word if count == 1 else f"{word}s"
 
 
-def _place(name: str) -> tuple[str, str]:
-    """Return the ending and the folder of a file, `./` for the source itself."""
+def _suffix_and_folder(name: str) -> tuple[str, str]:
+    """Return the suffix and the folder of a file, `./` for the root of the source."""
     path = PurePosixPath(name)
     folder = "./" if (parent := str(path.parent)) == "." else f"{parent}/"
     return "/" if name.endswith("/") else path.suffix.lower(), folder

@@ -1,4 +1,4 @@
-"""The catalogue of named sets, looked for in $CONVWORKS_DATA, the user's cache and the network."""
+"""The catalogue of named data sets, searched for in $CONVWORKS_DATA and the user's cache, or downloaded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from convworks.errors import InputError
 from convworks.files import path_from
 
 FORMATS = {"cifar": cifar, "idx": idx, "ilsvrc": ilsvrc}
-LARGEST = 1 << 28  # bytes of a file; CIFAR-10's has 170 million
+LARGEST = 1 << 28  # bytes a file; CIFAR-10 has 170 million
 DIGITS = tuple("0123456789")
 CLOTHES = (
     "T-shirt/top",
@@ -31,9 +31,9 @@ CLOTHES = (
 
 
 def open_named(name: str, *, report: Report | None = None) -> Source:
-    """Open a set of the catalogue from where it is found first, or download it into the user's cache.
+    """Open a set of the catalogue from the first folder that holds it, or download it into the user's cache.
 
-    ImageNet is only given to people with an account: where it is not found, an InputError says so.
+    Raises InputError for ImageNet if it is missing: downloading it requires an account.
     """
     if name == "digits":
         return digits.open_digits()
@@ -58,27 +58,27 @@ def open_named(name: str, *, report: Report | None = None) -> Source:
 
 
 class NoCacheError(InputError):
-    """Nobody knows where the user's cache is."""
+    """The user's cache folder cannot be determined."""
 
 
 def cache_folder() -> Path:
-    """Return the user's cache folder of convworks, which may not exist yet; NoCacheError for a user without a home."""
+    """Return the user's cache folder, which may not exist yet; raises NoCacheError for a user without a home."""
     base = path_from("XDG_CACHE_HOME")
     try:
         return (base if base is not None else Path.home() / ".cache") / "convworks"
-    except RuntimeError:  # as in containers, where a user may be no more than a number
+    except RuntimeError:  # as in containers, where a user may be a mere number
         reason = "is not set, and the system does not know this user: there is no place for a cache"
         raise NoCacheError("HOME", reason, "set XDG_CACHE_HOME to a folder") from None
 
 
 def _folders(name: str, entry: NamedSet) -> list[Path]:
-    """List where the set may lie under $CONVWORKS_DATA."""
+    """List the folders under $CONVWORKS_DATA that may hold the set."""
     base = path_from("CONVWORKS_DATA")
     if base is None:
         return []
-    # IDX files are named alike in every set: loose in the root they count only where its name is the set's.
+    # IDX files have the same names in every set: in the root folder they count only if it is named after the set.
     loose = [base] if entry.kind == "cifar" or base.name.lower() == name else []
-    return [*(base / place for place in (name, *entry.places)), *loose]
+    return [*(base / folder for folder in (name, *entry.places)), *loose]
 
 
 def _open(name: str, entry: NamedSet, folder: Path) -> Source:
@@ -88,17 +88,17 @@ def _open(name: str, entry: NamedSet, folder: Path) -> Source:
 
 
 def _not_here(name: str, entry: NamedSet) -> InputError:
-    """Say where a set that nobody may hand on has to come from."""
-    there = next((folder for folder in _folders(name, entry) if folder.is_dir()), None)
-    if there is not None:
+    """Return the error that says how to obtain a set that cannot be redistributed."""
+    existing = next((folder for folder in _folders(name, entry) if folder.is_dir()), None)
+    if existing is not None:
         reason = "holds neither train/nNNNNNNNN/ nor val/ILSVRC2012_val_00000001.JPEG and the like"
-        return InputError(there, reason, "unpack the archives of ILSVRC2012 into train/ and val/")
+        return InputError(existing, reason, "unpack the archives of ILSVRC2012 into train/ and val/")
     reason = "is not in $CONVWORKS_DATA, and ILSVRC2012 is only given to people with an account of image-net.org"
     return InputError(name, reason, f"fetch it there, then --data FOLDER, or put it into $CONVWORKS_DATA/{name}")
 
 
 def _download(name: str, entry: NamedSet, folder: Path, report: Report | None) -> None:
-    """Fetch the files that the cache lacks."""
+    """Download the files missing from the cache."""
     mirror = os.environ.get("CONVWORKS_MIRROR")
     address = f"{mirror.rstrip('/')}/{name}/" if mirror else entry.address
     for file, checksum in entry.files.items():
@@ -108,9 +108,9 @@ def _download(name: str, entry: NamedSet, folder: Path, report: Report | None) -
 
 @dataclass(frozen=True, kw_only=True)
 class NamedSet:
-    """A row of the catalogue: kind of files, address, MD5 of each, other places under $CONVWORKS_DATA.
+    """A row of the catalogue: file format, URL, MD5 of each file, alternative folders under $CONVWORKS_DATA.
 
-    A set without an address cannot be downloaded.
+    A set without a URL cannot be downloaded.
     """
 
     kind: str

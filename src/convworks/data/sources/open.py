@@ -1,4 +1,4 @@
-"""Opening a source by its name, path or address."""
+"""Opening a source by name, path or URL."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from convworks.data.http.address import is_address
-from convworks.data.labels import SEPARATOR, nfc, unite
+from convworks.data.labels import SEPARATOR, nfc, renumber
 from convworks.data.source import Report, Source
 from convworks.errors import InputError
 from convworks.files import path_of
 
 
 def open_source(text: str | Path, *, report: Report | None = None) -> Source:
-    """Open a source by name (`digits`, `mnist`, ...) or path (its kind is detected), or raise InputError.
+    """Open a source by name (`digits`, `mnist`, ...), path (its kind is detected) or URL, or raise InputError.
 
-    A name wins over a folder of that name in the working directory (write `./mnist` for the folder).
-    `report` is told how a download gets on.
+    A name takes precedence over a folder of that name in the working directory (write `./mnist` for the folder).
+    `report` is called with the progress of a download.
     """
     from convworks.data.sources import named
 
@@ -30,7 +30,7 @@ def open_source(text: str | Path, *, report: Report | None = None) -> Source:
         from convworks.data.sources import kinds
 
         source = kinds.open_path(text)
-    source = _united(source)
+    source = _with_normalised_classes(source)
     for name in source.classes:
         if not name.isprintable():
             raise InputError(source.where, f"has a class whose name {name!r} is no readable text", "rename it")
@@ -40,19 +40,19 @@ def open_source(text: str | Path, *, report: Report | None = None) -> Source:
     return source
 
 
-def _united(source: Source) -> Source:
-    """Return a source in which classes whose names differ only by Unicode normalisation are one, called by its NFC."""
+def _with_normalised_classes(source: Source) -> Source:
+    """Merge classes whose names differ only by Unicode normalisation, under the NFC name."""
     names = [nfc(name) for name in source.classes]
     if names == list(source.classes):
         return source
     classes = tuple(sorted(set(names)) if list(source.classes) == sorted(source.classes) else dict.fromkeys(names))
     numbers = [classes.index(name) for name in names]
-    splits = {name: replace(split, labels=unite(split.labels, numbers)) for name, split in source.splits.items()}
+    splits = {name: replace(split, labels=renumber(split.labels, numbers)) for name, split in source.splits.items()}
     return replace(source, classes=classes, splits=splits)
 
 
 def located(text: str) -> str:
-    """Return a source as it is found from any working directory: a path in full, a name or an address as it is."""
+    """Return a source specification valid in any working directory: an absolute path, or the name or URL itself."""
     from convworks.data.sources.named import CATALOGUE
 
     if text in CATALOGUE or is_address(text):

@@ -1,4 +1,4 @@
-"""Tables with a column of images: Parquet files, and what Hugging Face's `datasets` saves (save_to_disk)."""
+"""Tables with a column of images: Parquet files and data sets saved by Hugging Face `datasets` (save_to_disk)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from convworks.files import is_there, read_json
 
 SUFFIX = f".{PARQUET}"
 UNLABELLED = "without a label"
-STATE, PARTS = "state.json", "dataset_dict.json"  # of a set that `datasets` saved, and of several splits together
+STATE, PARTS = "state.json", "dataset_dict.json"  # of a saved data set, and of a saved dictionary of splits
 
 
 def recognise(folder: Path) -> bool:
-    """Say whether a folder holds Parquet files (itself, or in data/ or the folders of splits) or saved Arrow files."""
+    """Return whether a folder holds Parquet files (directly, in data/ or in split folders) or saved Arrow files."""
     try:
         return is_there(folder / PARTS) or is_there(folder / STATE) or bool(_listed(folder))
     except OSError:
@@ -30,29 +30,29 @@ def recognise(folder: Path) -> bool:
 
 
 def open_folder(folder: Path) -> Source:
-    """Open all tables of a folder; their names or folders say the splits (train-00000-of-00002.parquet)."""
+    """Open all tables of a folder; splits follow from file or folder names (train-00000-of-00002.parquet)."""
     if is_there(folder / PARTS):
-        told = _json(folder / PARTS).get("splits")
-        parts = told if isinstance(told, list) else []
-        strange = next((name for name in parts if split_of(str(name)) is None), None)
-        if not parts or strange is not None:
-            reason = f"names the split {strange!r}" if parts else "names no splits"
+        listed = _json(folder / PARTS).get("splits")
+        names = listed if isinstance(listed, list) else []
+        unknown = next((name for name in names if split_of(str(name)) is None), None)
+        if not names or unknown is not None:
+            reason = f"names the split {unknown!r}" if names else "names no splits"
             raise InputError(folder / PARTS, reason, "call them train, validation and test")
-        chosen = splits_by_name(folder, parts)
-        return _open(folder, ARROW, {split: _saved(folder / name) for split, name in chosen.items()})
+        folders = splits_by_name(folder, names)
+        return _open(folder, ARROW, {split: _saved(folder / name) for split, name in folders.items()})
     if is_there(folder / STATE):
         return _open(folder, ARROW, {ALL: _saved(folder)})
-    listed = by_split(folder, _listed(folder))
-    return _open(folder, PARQUET, {split: [folder / name for name in names] for split, names in listed.items()})
+    tables = by_split(folder, _listed(folder))
+    return _open(folder, PARQUET, {split: [folder / name for name in names] for split, names in tables.items()})
 
 
 def open_file(path: Path) -> Source:
-    """Open one Parquet file, whatever its name says."""
+    """Open one Parquet file; a split in its name is ignored."""
     return _open(path, PARQUET, {ALL: [path]})
 
 
 def _listed(folder: Path) -> list[str]:
-    """List the Parquet files of a folder and, where it has none, of data/ and the folders of splits in it."""
+    """List the Parquet files of a folder or, if it has none, of its data/ and split folders."""
     folders, files = children(folder)
     inside = [name for name in folders if name.lower() == "data" or split_of(name) is not None]
     return _tables(files) or [f"{name}/{file}" for name in inside for file in _tables(children(folder / name)[1])]
@@ -63,7 +63,7 @@ def _tables(files: Iterable[str]) -> list[str]:
 
 
 def _saved(folder: Path) -> list[Path]:
-    """Return the Arrow files of a saved set, in its order."""
+    """Return the Arrow files of a saved data set, in order."""
     entries = _json(folder / STATE).get("_data_files")
     listed = (
         [entry.get("filename") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
@@ -80,7 +80,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _open(root: Path, kind: str, splits: dict[str, list[Path]]) -> Source:
-    """Open tables: labels are read now, images when they are needed. Splits without any label are left out."""
+    """Open tables: labels are read now, images on demand. Splits without any label are left out."""
     tables = {split: [read_labels(path) for path in paths] for split, paths in splits.items()}
     named = {table.classes: table.path for parts in tables.values() for table in parts if table.classes is not None}
     if len(named) > 1:
@@ -94,11 +94,11 @@ def _open(root: Path, kind: str, splits: dict[str, list[Path]]) -> Source:
     }
     if not labelled:
         raise InputError(root, "has a label in none of its rows", "add a column label")
-    listed = [label for parts in labelled.values() for table in parts for label in table.labels if label is not None]
-    texts = all_names(listed)
-    if not texts:
+    labels = [label for parts in labelled.values() for table in parts for label in table.labels if label is not None]
+    names = all_names(labels)
+    if not names:
         raise InputError(root, "names no class in its labels", "fill them in")
-    classes = next(iter(named), None) or ordered(texts)
+    classes = next(iter(named), None) or ordered(names)
     return Source(
         name=root.resolve().stem,
         kind=kind,
@@ -112,12 +112,12 @@ def _open(root: Path, kind: str, splits: dict[str, list[Path]]) -> Source:
 
 
 def _split(root: Path, tables: list[Labels], classes: tuple[str, ...]) -> Split:
-    """Put the rows of several tables together."""
+    """Concatenate the rows of several tables."""
     positions = {name: position for position, name in enumerate(classes)}
     labels: list[int | Sequence[int]] = []
     names: list[str] = []
     for table in tables:
-        inside = table.path.name if table.path == root else table.path.relative_to(root).as_posix()
+        relative_path = table.path.name if table.path == root else table.path.relative_to(root).as_posix()
         for row, label in zip(table.rows, table.labels, strict=True):
             each = () if label is None else (label,) if isinstance(label, str) else label
             unknown = next((name for name in each if name not in positions), None)
@@ -128,6 +128,6 @@ def _split(root: Path, tables: list[Labels], classes: tuple[str, ...]) -> Split:
                 raise InputError(row, reason, "correct it, or remove the row")
             numbers = [positions[name] for name in each]
             labels.append(numbers[0] if isinstance(label, str) else numbers)
-            names.append(f"{inside}/{row.member}")
+            names.append(f"{relative_path}/{row.member}")
     files = tuple([row for table in tables for row in table.rows])
     return Split(labels=number(labels, len(classes)), names=tuple(names), files=files)

@@ -1,4 +1,4 @@
-"""An image in a column of a table: a row of a Parquet file's row group, or of an Arrow file."""
+"""An image in a column of a table: a row of a Parquet row group or of an Arrow file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 from convworks.errors import InputError
 from convworks.files import check_regular, read_bytes
 
-KEPT = 1 << 29  # bytes of decompressed row groups that are kept for the rows beside
+CACHE_SIZE = 1 << 29  # bytes of decompressed row groups kept for neighbouring rows
 EXTRA = "pip install 'convworks[parquet]'"
 
 
 def read_row(row: Row) -> bytes:
-    """Return the bytes of an image in a table, or raise InputError; the rest of its row group is kept for a while.
+    """Return the bytes of an image in a table, or raise InputError; its row group is cached.
 
-    A table that `datasets` wrote on this machine may hold the path of an image instead.
+    A table written by `datasets` on this machine may hold the path of an image instead.
     """
     cell = _group(row)[row.number].as_py()
     content = cell.get("bytes") if isinstance(cell, dict) else cell
@@ -38,7 +38,7 @@ def read_row(row: Row) -> bytes:
 
 
 def arrow(path: Path) -> Any:
-    """Return pyarrow with the parts that tables need; InputError names the extra where it is not installed."""
+    """Return pyarrow with its Parquet module; raises InputError that names the extra if it is not installed."""
     try:
         import pyarrow.parquet
     except ImportError:
@@ -47,7 +47,7 @@ def arrow(path: Path) -> Any:
 
 
 def read_table(path: Path) -> Any:
-    """Map an Arrow file (stream or file format) into memory, as `datasets.save_to_disk` writes it."""
+    """Memory-map an Arrow file (stream or file format), as `datasets.save_to_disk` writes it."""
     pyarrow = arrow(path)
     check_regular(path)
     mapped = pyarrow.memory_map(os.fsencode(path))
@@ -59,7 +59,7 @@ def read_table(path: Path) -> Any:
 
 @contextmanager
 def parquet_file(path: Path) -> Iterator[Any]:
-    """Open a Parquet file, whatever it is called: pyarrow takes names as text in UTF-8 alone, or as bytes."""
+    """Open a Parquet file of any name: pyarrow takes names as UTF-8 text or as bytes."""
     pyarrow = arrow(path)
     check_regular(path)
     with pyarrow.OSFile(os.fsencode(path)) as file, pyarrow.parquet.ParquetFile(file) as table:
@@ -67,17 +67,17 @@ def parquet_file(path: Path) -> Iterator[Any]:
 
 
 def _group(row: Row) -> Any:
-    """Return a column of a row group, from those kept or from the file."""
+    """Return a column of a row group, from the cache or the file."""
     pyarrow = arrow(row.table)
     try:
         key = (row.table, row.table.stat().st_mtime_ns, row.column, row.group)
         with _lock:
-            if key not in _kept:
-                _kept[key] = _read(row)
-            _kept.move_to_end(key)
-            while len(_kept) > 1 and sum(entry.nbytes for entry in _kept.values()) > KEPT:
-                _kept.popitem(last=False)
-            return _kept[key]
+            if key not in _cached_groups:
+                _cached_groups[key] = _read(row)
+            _cached_groups.move_to_end(key)
+            while len(_cached_groups) > 1 and sum(entry.nbytes for entry in _cached_groups.values()) > CACHE_SIZE:
+                _cached_groups.popitem(last=False)
+            return _cached_groups[key]
     except (OSError, pyarrow.ArrowException) as error:
         raise InputError(row, f"cannot be read ({str(error).splitlines()[0]})", "fetch the file again") from None
 
@@ -91,7 +91,7 @@ def _read(row: Row) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A cell of a table: file, column, row group (None: an Arrow file) and number in it, and its share of the bytes."""
+    """A cell of a table: file, column, row group (None for an Arrow file), index in it, and mean size in bytes."""
 
     table: Path
     column: str
@@ -106,9 +106,9 @@ class Row:
 
     @property
     def name(self) -> str:
-        """Return what the row is called in messages."""
+        """Return the name of the row in messages."""
         return self.member
 
 
-_kept: OrderedDict[tuple[Path, int, str, int | None], Any] = OrderedDict()
+_cached_groups: OrderedDict[tuple[Path, int, str, int | None], Any] = OrderedDict()
 _lock = threading.Lock()

@@ -1,7 +1,7 @@
-"""The labels of a table, and where its images are: columns found by their types and, where several fit, by name.
+"""The labels of a table and the location of its images: columns are chosen by type and, if several fit, by name.
 
-A column of lists, or one of text called `labels` (`cat;dog`), gives an image any number of classes; so do columns of
-0 and 1, one a class, where there is nothing else beside the images.
+A column of lists, or of text called `labels` (`cat;dog`), gives an image any number of classes; so do columns of
+0 and 1, one per class, if there are no others beside the images.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convworks.data.labels import Names, cut
+from convworks.data.labels import Names, split_names
 from convworks.data.sources.row import Row, arrow, parquet_file, read_table
 from convworks.errors import InputError
 
 PARQUET, ARROW = "parquet", "arrow"
-#: Columns that are taken where several could be meant; the first that there is.
+#: Preferred names if several columns fit; the first one present is used.
 IMAGES, LABELS = ("image", "img"), ("label", "labels", "class", "cls", "target", "fine_label")
-LABEL_LIST = "labels"  # where it is text, it names any number of classes
+LABEL_LIST = "labels"  # as text, it names any number of classes
 HUGGING_FACE = b"huggingface"
 
 
@@ -61,18 +61,18 @@ def read_labels(path: Path) -> Labels:
 
 
 def _group(group: Any, image: str) -> tuple[int, int]:
-    """Return how many rows a row group has, and how many bytes of images a row on average."""
+    """Return the number of rows of a row group, and the mean size of its images in bytes."""
     columns = [group.column(number) for number in range(group.num_columns)]
     size = sum(part.total_uncompressed_size for part in columns if part.path_in_schema.split(".")[0] == image)
     return group.num_rows, size // max(1, group.num_rows)
 
 
 def _starts(counts: list[int]) -> list[int]:
-    return [sum(counts[:number]) for number in range(len(counts))]
+    return [sum(counts[:index]) for index in range(len(counts))]
 
 
 def _columns(path: Path, schema: Any) -> tuple[str, list[str]]:
-    """Return the names of the column with images (bytes, or a struct with bytes), and of that or those with labels."""
+    """Return the name of the image column (bytes, or a struct with bytes), and those of the label columns."""
     types = arrow(path).types
     binary = (types.is_binary, types.is_large_binary)
     names = (types.is_integer, types.is_string, types.is_large_string, types.is_dictionary)
@@ -98,18 +98,18 @@ def _columns(path: Path, schema: Any) -> tuple[str, list[str]]:
     return image, [_one(path, schema, "labels", labels, LABELS)]
 
 
-def _one(path: Path, schema: Any, what: str, found: list[str], preferred: tuple[str, ...]) -> str:
-    """Choose a column, or say that there is none, or more than one."""
-    chosen = next((name for name in preferred if name in found), found[0] if len(found) == 1 else None)
+def _one(path: Path, schema: Any, what: str, candidates: list[str], preferred: tuple[str, ...]) -> str:
+    """Choose a column, or raise InputError for none, or more than one."""
+    chosen = next((name for name in preferred if name in candidates), candidates[0] if len(candidates) == 1 else None)
     if chosen is None:
-        reason = f"has several columns that could be {what}" if found else f"has no column of {what}"
+        reason = f"has several columns that could be {what}" if candidates else f"has no column of {what}"
         shown = ", ".join(f"{field.name} ({field.type})" for field in schema)
         raise InputError(path, f"{reason}: {shown}", f"call the one that is meant {preferred[0]}")
     return chosen
 
 
 def _class_names(schema: Any, label: str) -> tuple[str, ...] | None:
-    """Return the names that Hugging Face's metadata give to the numbers of a column, or in its lists, where they do."""
+    """Return the class names in the Hugging Face metadata of a column of numbers or lists of numbers, or None."""
     try:
         feature = json.loads((schema.metadata or {})[HUGGING_FACE])["info"]["features"][label]
         feature = feature[0] if isinstance(feature, list) else feature.get("feature", feature)
@@ -120,16 +120,16 @@ def _class_names(schema: Any, label: str) -> tuple[str, ...] | None:
 
 
 def _names(value: Any, names: tuple[str, ...] | None, column: str) -> Names | None:
-    """Return the class or the classes that a cell names; None for an empty one."""
+    """Return the class or classes named by a cell; None if it is empty."""
     if isinstance(value, list):
         return tuple(_text(each, names) or str(each) for each in value)
     if column == LABEL_LIST and isinstance(value, str):
-        return cut(value)
+        return split_names(value)
     return _text(value, names)
 
 
 def _answers(row: Row, cells: dict[str, Any]) -> tuple[str, ...]:
-    """Return the classes whose columns hold 1, or raise InputError where one holds neither 0 nor 1."""
+    """Return the classes whose columns hold 1; raises InputError for a value other than 0 and 1."""
     for name, value in cells.items():
         if value not in (0, 1):
             reason = f"has {value!r} in column {name!r}, neither 0 nor 1"
@@ -138,7 +138,7 @@ def _answers(row: Row, cells: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _text(value: Any, names: tuple[str, ...] | None) -> str | None:
-    """Return the class that a value names; None for none, which is also what -1 stands for."""
+    """Return the class named by a value; None for an empty or negative one."""
     if value is None or value == "" or (isinstance(value, int) and value < 0):
         return None
     if names is not None and isinstance(value, int):
@@ -148,7 +148,7 @@ def _text(value: Any, names: tuple[str, ...] | None) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """A table: its rows, the class or classes of each (None: unknown), and the names of all where it has them."""
+    """A table: its rows, the class or classes of each (None: unknown), and all class names if the table has them."""
 
     path: Path
     rows: list[Row]

@@ -1,4 +1,4 @@
-"""What people call the splits of a set: the one table, for folders, for values in tables and for names of shards."""
+"""Common names of splits: one table for folders, values in tables and names of shards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from convworks.errors import InputError
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
-#: The one split of a source that nothing divides.
+#: The only split of an undivided source.
 ALL = "all"
 ORDER = (TRAIN, VALIDATION, TEST, ALL)
 WORDS: Mapping[str, str] = {
@@ -24,19 +24,19 @@ PART = re.compile(rf"(?:^|[-_. ])({_WORD})(?=[-_. \d]|$)")
 
 
 def split_of(name: str) -> str | None:
-    """Return the split that a name says as a whole, in any case (`Training`, `val`, `test_set`); None for any other."""
+    """Return the split named by the whole string, in any case (`Training`, `val`, `test_set`), or None."""
     match = WHOLE.fullmatch(_folded(name))
     return WORDS[match[1]] if match is not None else None
 
 
 def split_within(name: str) -> str | None:
-    """Return the split that a word of a name says: `seg_train`, `val2017`, `test-00000-of-00002.parquet`."""
+    """Return the split named by a word of the string: `seg_train`, `val2017`, `test-00000-of-00002.parquet`."""
     match = PART.search(_folded(name))
     return WORDS[match[1]] if match is not None else None
 
 
 def splits_by_name(root: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the folder of each split, in their order; InputError where two are called after one."""
+    """Return the folder of each split, in canonical order; raises InputError if two folders name the same split."""
     chosen: dict[str, str] = {}
     for name in names:
         split = split_of(name)
@@ -50,7 +50,7 @@ def splits_by_name(root: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def refuse_beside(root: Path, splits: Iterable[str], names: Iterable[str]) -> None:
-    """Raise an InputError that names folders of images beside those of splits."""
+    """Raise an InputError that names the folders of images beside those of splits, if any."""
     beside = ", ".join(f"{name}/" for name in names)
     if beside:
         reason = f"has images in {beside} beside the splits {', '.join(f'{name}/' for name in splits)}"

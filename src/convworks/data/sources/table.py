@@ -1,4 +1,4 @@
-"""CSV: images anywhere, labels in one column or in a column for each class, splits in an optional further column."""
+"""CSV tables: image paths, labels in one column or one column per class, and an optional column of splits."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from pathlib import Path
 import numpy as np
 
 from convworks.csv_files import read_csv
-from convworks.data.labels import Labels, all_names, cut, number
+from convworks.data.labels import Labels, all_names, number, split_names
 from convworks.data.source import Source, Split
 from convworks.data.sources.split_names import ALL, ORDER, split_of
-from convworks.data.sources.walk import spelt
+from convworks.data.sources.walk import path_on_disk
 from convworks.errors import InputError, nearest
 
 PATH, SPLIT, LABEL, LABELS = "path", "split", "label", "labels"
 SHOWN = 5
-#: What a cell of a class's own column may hold, as people and pandas write it.
+#: Values of a cell in the column of a class, as people and pandas write them.
 ANSWERS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 
 Rows = list[tuple[int, dict[str, str]]]
 
 
 def open_table(path: Path) -> Source:
-    """Open a CSV file with a header: path, the labels and, if wanted, split (train, val, test and the like).
+    """Open a CSV file with a header: path, labels and, optionally, split (train, val, test and the like).
 
-    A column `label` holds one class an image; a column `labels` any number of them, separated by semicolons; without
-    either, every further column is a class, 1 where an image shows it, else 0.
+    A column `label` holds one class per image; a column `labels` any number of them, separated by semicolons; without
+    either, every other column is a class, with 1 for images that show it and 0 for the rest.
     """
     rows = _read(path)
     if not rows:
         raise InputError(path, "has a header but no rows", "add one row an image: path,label")
-    places = _find_files(path, rows)
+    paths = _find_files(path, rows)
     classes, labels = _labels(path, rows)
-    listed: dict[str, list[int]] = {}
-    for at, (line, row) in enumerate(rows):
+    indices: dict[str, list[int]] = {}
+    for index, (line, row) in enumerate(rows):
         split = split_of(row[SPLIT]) if SPLIT in row else ALL
         if split is None:
             reason = f"has the split {row[SPLIT]!r}, which is none of train, val and test"
             raise InputError(f"{path} line {line}", reason, "call it so, or remove the line")
-        listed.setdefault(split, []).append(at)
+        indices.setdefault(split, []).append(index)
     splits = {}
     for split in ORDER:
-        if split in listed:
-            order = sorted(listed[split], key=lambda at: rows[at][1][PATH])
-            chosen = tuple([rows[at][1][PATH] for at in order])
-            files = tuple([places[at] for at in order])
-            splits[split] = Split(labels=labels[np.array(order)], names=chosen, files=files)
+        if split in indices:
+            order = sorted(indices[split], key=lambda index: rows[index][1][PATH])
+            names = tuple([rows[index][1][PATH] for index in order])
+            files = tuple([paths[index] for index in order])
+            splits[split] = Split(labels=labels[np.array(order)], names=names, files=files)
     return Source(name=path.stem, kind="csv", path=path, classes=classes, splits=splits)
 
 
@@ -54,27 +54,27 @@ def _labels(path: Path, rows: Rows) -> tuple[tuple[str, ...], Labels]:
     """Return the classes and the labels of all rows."""
     header = rows[0][1]
     if LABEL in header or LABELS in header:
-        found = [row[LABEL] if LABEL in row else cut(row[LABELS]) for _, row in rows]
-        classes = tuple(sorted(all_names(found)))
-        numbers = {name: at for at, name in enumerate(classes)}
+        names = [row[LABEL] if LABEL in row else split_names(row[LABELS]) for _, row in rows]
+        classes = tuple(sorted(all_names(names)))
+        positions = {name: index for index, name in enumerate(classes)}
         if not classes:
             raise InputError(path, "names no class in its column labels", "write them as cat;dog")
-        chosen = [numbers[each] if isinstance(each, str) else [numbers[name] for name in each] for each in found]
-        return classes, number(chosen, len(classes))
+        numbers = [positions[each] if isinstance(each, str) else [positions[name] for name in each] for each in names]
+        return classes, number(numbers, len(classes))
     classes = tuple(name for name in header if name not in (PATH, SPLIT))
     labels = np.zeros((len(rows), len(classes)), dtype=bool)
-    for at, (line, row) in enumerate(rows):
+    for index, (line, row) in enumerate(rows):
         for label, name in enumerate(classes):
             if row[name].lower() not in ANSWERS:
                 reason = f"has {row[name]!r} in column {name!r}, neither 0 nor 1"
                 remedy = "write 0 or 1; a table with other columns names the classes in one, labels, as cat;dog"
                 raise InputError(f"{path} line {line}", reason, remedy)
-            labels[at, label] = ANSWERS[row[name].lower()]
+            labels[index, label] = ANSWERS[row[name].lower()]
     return classes, labels
 
 
 def column(path: Path, name: str) -> dict[str, str]:
-    """Return the value of a further column for each path of the table; InputError where it is missing or empty."""
+    """Map each path of the table to its value in another column; raises InputError if that is missing or empty."""
     values = {}
     for line, row in _read(path):
         if name.strip().lower() not in row:
@@ -86,24 +86,24 @@ def column(path: Path, name: str) -> dict[str, str]:
 
 
 def _find_files(path: Path, rows: Rows) -> list[Path]:
-    """Return the file of each row as the disk spells it.
+    """Return the file of each row, spelled as on disk.
 
-    Raises InputError where one does not exist, or comes twice, in whatever spelling or by whatever link.
+    Raises InputError for a file that does not exist, or occurs twice, in any spelling or through any link.
     """
     missing: list[str] = []
-    places: list[Path] = []
+    paths: list[Path] = []
     seen: dict[tuple[int, int] | str, tuple[int, str]] = {}
     for line, row in rows:
-        place = spelt(path.parent / row[PATH])
-        if place is None:
+        file = path_on_disk(path.parent / row[PATH])
+        if file is None:
             missing.append(row[PATH])
             continue
-        places.append(place)
+        paths.append(file)
         try:
-            status = os.stat(place)
-        except OSError:  # a link that leads nowhere is a damaged file, as in folders
+            status = os.stat(file)
+        except OSError:  # a broken link counts as a damaged file, as in folders
             continue
-        identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(place)
+        identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(file)
         before, name = seen.setdefault(identity, (line, row[PATH]))
         if before != line:
             reason = f"names {row[PATH]} again, after line {before}" + (f" as {name}" if name != row[PATH] else "")
@@ -112,14 +112,14 @@ def _find_files(path: Path, rows: Rows) -> list[Path]:
         names = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
         reason = f"names {len(missing)} of {len(rows)} files that do not exist: {names}"
         raise InputError(path, reason, f"give paths relative to {path.parent.resolve()}")
-    return places
+    return paths
 
 
 def _read(path: Path) -> Rows:
     """Read the rows with their line numbers; path and label are never empty.
 
-    Names of columns are in small letters, but for those that are classes. Backslashes in paths are slashes, unless
-    there is a file whose name has them.
+    Column names are in lower case, except those of classes. Backslashes in paths become slashes, unless a file has
+    them in its name.
     """
     names, lines = read_csv(path, PATH, skipinitialspace=True)
     columns = _columns(path, names)
@@ -131,7 +131,7 @@ def _read(path: Path) -> Rows:
         if len(cells) > len(columns):
             remedy = "quote fields that hold what parts them"
             raise InputError(f"{path} line {line}", "has more fields than the header", remedy)
-        if len(cells) < len(columns) and LABELS in columns[len(cells) :]:  # nothing between two commas is no label
+        if len(cells) < len(columns) and LABELS in columns[len(cells) :]:  # an empty cell means no label
             raise InputError(
                 f"{path} line {line}",
                 "has fewer fields than the header",
@@ -143,16 +143,16 @@ def _read(path: Path) -> Rows:
                 raise InputError(f"{path} line {line}", f"has no {name}", "fill it in, or remove the line")
         exact = cells[columns.index(PATH)]
         if exact != row[PATH] and os.path.lexists(path.parent / exact):
-            row[PATH] = exact  # a file whose name begins or ends with a space
+            row[PATH] = exact  # a file name may begin or end with a space
         if "\\" in row[PATH] and not os.path.lexists(path.parent / row[PATH]):
             row[PATH] = row[PATH].replace("\\", "/")
         rows.append((line, row))
     return rows
 
 
-def _columns(path: Path, given: list[str]) -> list[str]:
-    """Return the names of the columns, or raise InputError where path or labels are missing."""
-    columns = [name.lower() for name in given]
+def _columns(path: Path, names: list[str]) -> list[str]:
+    """Return the names of the columns, or raise InputError if path or labels are missing."""
+    columns = [name.lower() for name in names]
     shown = ", ".join(columns) or "empty"
     if LABEL in columns and LABELS in columns:
         raise InputError(path, f"has both label and labels in its header ({shown})", "keep one of them")
@@ -164,4 +164,4 @@ def _columns(path: Path, given: list[str]) -> list[str]:
         raise InputError(path, reason, "its first line must be path,label or path,labels, or path and a column a class")
     if not class_columns:
         return columns
-    return [low if low in (PATH, SPLIT) else name for low, name in zip(columns, given, strict=True)]
+    return [lower if lower in (PATH, SPLIT) else name for lower, name in zip(columns, names, strict=True)]

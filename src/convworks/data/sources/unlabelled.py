@@ -1,4 +1,4 @@
-"""Sources whose labels nobody asks for: what an autoencoder learns from."""
+"""Sources used without labels, as by autoencoders."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from convworks.errors import InputError
 
 
 def without_labels(source: Source) -> Source:
-    """Return a source without its labels; raises InputError where it has no training images."""
+    """Return a source without its labels; raises InputError if it has no training images."""
     training_split(source)
     splits = {name: _unlabelled(split) for name, split in source.splits.items()}
     return replace(source, classes=(), splits=splits)
 
 
 def divide_unlabelled(source: Source, data: DataConfig, seed: int) -> Source:
-    """Split validation off train, by the seed and the samples' names alone; no-op if there is one.
+    """Split validation off train, by the seed and the sample names alone; no-op if there is a validation split.
 
-    Raises InputError for a single image, and for a fold of a cross-validation.
+    Raises InputError for a single image, and for a cross-validation fold.
     """
     if data.fold is not None:
         raise InputError("data.fold", "divides labelled images, which this network does not ask for", "leave it out")

@@ -1,6 +1,6 @@
-"""The one way to look through folders, for every command: what is hidden stays out, links are followed.
+"""Walking folders, the same way for every command: hidden entries are skipped, links are followed.
 
-What systems leave behind (image_names.SYSTEM) is passed over as if it were not there.
+Files that operating systems create (image_names.SYSTEM) are ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Identity = tuple[int, int]
 
 
 def children(folder: Path) -> tuple[list[str], list[str]]:
-    """List a folder's folders and files by name; a hidden folder is among the files, with a slash at its end."""
+    """List the subfolders and files of a folder by name; a hidden folder is among the files, with a trailing slash."""
     try:
         with os.scandir(folder) as entries:
             pairs = sorted((entry.name, entry.is_dir()) for entry in entries if not is_system(entry.name))
@@ -32,9 +32,9 @@ def children(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def walk(folder: Path, above: frozenset[Identity] = frozenset()) -> Iterator[str]:
-    """Yield the files below a folder, as paths relative to it; a hidden folder as one name, with a slash at its end.
+    """Yield the files below a folder, as paths relative to it; a hidden folder as one name, with a trailing slash.
 
-    Links are followed, but never in a circle: that is an InputError.
+    Links are followed; a cycle raises InputError.
     """
     folders, files = children(folder)
     here = above | {_identity(folder, above)}
@@ -45,38 +45,39 @@ def walk(folder: Path, above: frozenset[Identity] = frozenset()) -> Iterator[str
 
 
 def holds_images(folder: Path) -> bool:
-    """Say whether there is an image anywhere below a folder, be it one that cannot be read here."""
+    """Return whether there is an image anywhere below a folder, readable here or not."""
     return any(map(looks_like_image, walk(folder)))
 
 
 def match_pattern(pattern: str) -> list[Path]:
-    """Return the files that a pattern with *, ?, [...] and ** names: the images among them, all where there is none."""
+    """Return the files that match a pattern with *, ?, [...] and **: images only, or all files if none is an image."""
     path = Path(pattern)
     start = Path(path.anchor)
-    given = path.parts[1:] if path.anchor else path.parts
-    parts = [part for part, before in zip(given, ("", *given), strict=False) if part != "**" or before != "**"]
+    components = path.parts[1:] if path.anchor else path.parts
+    pairs = zip(components, ("", *components), strict=False)
+    parts = [part for part, before in pairs if part != "**" or before != "**"]
     matches = sorted(dict.fromkeys(_matches(start, parts, frozenset())))
     return [match for match in matches if is_image(match.name)] or matches
 
 
-def spelt(path: Path) -> Path | None:
-    """Return a path as the disk spells it, whichever Unicode normalisation that is; None where there is nothing."""
+def path_on_disk(path: Path) -> Path | None:
+    """Return a path in the Unicode normalisation used on disk; None if it does not exist."""
     if os.path.lexists(path):
         return path
     if str(path).isascii():
         return None
-    found = Path(path.anchor)
+    existing = Path(path.anchor)
     for part in path.parts[1:] if path.anchor else path.parts:
         spellings = (part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD")))
-        there = next((found / each for each in spellings if os.path.lexists(found / each)), None)
-        if there is None:
+        child = next((existing / name for name in spellings if os.path.lexists(existing / name)), None)
+        if child is None:
             return None
-        found = there
-    return found
+        existing = child
+    return existing
 
 
 def _matches(folder: Path, parts: Sequence[str], above: frozenset[Identity]) -> Iterator[Path]:
-    """Yield the files below a folder that the parts of a pattern name; `above` are folders that ** came through."""
+    """Yield the files below a folder that match the parts of a pattern; `above` are the folders that ** has entered."""
     if not parts:
         return
     part, rest = parts[0], parts[1:]
@@ -101,7 +102,7 @@ def _matches(folder: Path, parts: Sequence[str], above: frozenset[Identity]) -> 
 
 
 def _identity(folder: Path, above: frozenset[Identity]) -> Identity:
-    """Return what a folder is, whatever it is called; InputError where it is one of those above it."""
+    """Return the device and inode of a folder; raises InputError if it is one of those above it."""
     status = folder.stat()
     identity = (status.st_dev, status.st_ino)
     if identity in above:

@@ -1,1 +1,1 @@
-"""Dividing a source: validation splits, folds, strata."""
+"""Dividing a source: validation splits, folds, stratification."""

@@ -1,4 +1,4 @@
-"""Which images a run trains on and which it is validated on: a share split off, or a fold of a cross-validation."""
+"""Training and validation images of a run: a fraction split off, or a cross-validation fold."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from convworks.data.config import DataConfig, Fold
 from convworks.data.labels import count, has_label_sets
 from convworks.data.source import Source, Split, split_off, training_split, with_validation
 from convworks.data.sources.split_names import VALIDATION
-from convworks.data.split.stratify import choose, deal
+from convworks.data.split.stratify import assign_parts, choose
 from convworks.errors import InputError
 
 
 def divide(source: Source, data: DataConfig, seed: int) -> Source:
-    """Return the source with the train and validation splits of a run with this seed; test stays as it is."""
+    """Return the source with the train and validation splits of a run with this seed; test is unchanged."""
     seed = seed if data.validation_seed is None else data.validation_seed
     if data.fold is not None:
         return with_fold(source, data.fold, seed)
@@ -26,7 +26,7 @@ def divide(source: Source, data: DataConfig, seed: int) -> Source:
 
 
 def without_classes(source: Source, data: DataConfig, seed: int) -> Source:
-    """Split validation off train, by the seed and the samples' names alone; no-op if there is one.
+    """Split validation off train, by the seed and the sample names alone; no-op if there is a validation split.
 
     Raises InputError for a single sample.
     """
@@ -36,20 +36,20 @@ def without_classes(source: Source, data: DataConfig, seed: int) -> Source:
     if len(train) < 2:
         reason = "has only 1 image in train, so none can go to validation"
         raise InputError(source.where, reason, "add images")
-    wanted = round(data.validation * len(train))
-    count = min(max(1, wanted), data.validation_limit or wanted or 1, len(train) - 1)
-    same = np.zeros(len(train), dtype=np.int64)
-    return split_off(source, train, choose(same, train.names, np.array([count]), seed))
+    target = round(data.validation * len(train))
+    count = min(max(1, target), data.validation_limit or target or 1, len(train) - 1)
+    one_class = np.zeros(len(train), dtype=np.int64)
+    return split_off(source, train, choose(one_class, train.names, np.array([count]), seed))
 
 
 def with_fold(source: Source, fold: Fold, seed: int) -> Source:
-    """Make one fold of all labelled images but test the validation split, and the others train."""
-    everything = pool(source)
-    return split_off(source, everything, assign(source, fold, seed) == fold.number - 1)
+    """Make one fold of all images outside test the validation split, and the others train."""
+    pooled = pool(source)
+    return split_off(source, pooled, assign(source, fold, seed) == fold.number - 1)
 
 
 def pool(source: Source) -> Split:
-    """Return train and validation, where there is one, as one split in this order."""
+    """Concatenate train and validation, if there is one, into one split."""
     parts = [training_split(source), *([source.splits["validation"]] if "validation" in source.splits else [])]
     if len(parts) == 1:
         return parts[0]
@@ -69,20 +69,20 @@ def pool(source: Source) -> Split:
 
 
 def assign(source: Source, fold: Fold, seed: int) -> Int64[np.ndarray, " n"]:
-    """Return the fold, from 0, of each image of `pool`, or raise InputError where they cannot be divided so.
+    """Return the fold, from 0, of each image of `pool`; raises InputError if they cannot be divided so.
 
-    scikit-learn divides: StratifiedKFold or KFold, shuffled by the seed; by groups StratifiedGroupKFold, shuffled, or
-    GroupKFold, which balances the sizes and knows no seed. Images of several labels are stratified iteratively.
+    Uses scikit-learn: StratifiedKFold or KFold, shuffled by the seed; for groups StratifiedGroupKFold, shuffled, or
+    GroupKFold, which balances the sizes and ignores the seed. Multi-label images are stratified iteratively.
     """
     from sklearn import model_selection
 
-    everything = pool(source)
-    groups = _groups(source, everything, fold.group_by) if fold.group_by is not None else None
-    _check(source, everything, groups, fold)
-    stratified = fold.stratified and bool(source.classes)  # there is nothing else to divide evenly
-    if stratified and has_label_sets(everything.labels):
-        folds = deal(everything.labels, everything.names, fold.of, seed)
-        _check_training(source, everything, folds, fold)
+    pooled = pool(source)
+    groups = _groups(source, pooled, fold.group_by) if fold.group_by is not None else None
+    _check(source, pooled, groups, fold)
+    stratified = fold.stratified and bool(source.classes)  # without classes there are no strata
+    if stratified and has_label_sets(pooled.labels):
+        folds = assign_parts(pooled.labels, pooled.names, fold.of, seed)
+        _check_training(source, pooled, folds, fold)
         return folds
     seed %= 2**32
     if groups is None:
@@ -92,43 +92,44 @@ def assign(source: Source, fold: Fold, seed: int) -> Int64[np.ndarray, " n"]:
         splitter = model_selection.StratifiedGroupKFold(fold.of, shuffle=True, random_state=seed)
     else:
         splitter = model_selection.GroupKFold(fold.of)
-    folds = np.full(len(everything), -1, dtype=np.int64)
-    with warnings.catch_warnings():  # a class in fewer groups than folds; what matters of it is checked below
+    folds = np.full(len(pooled), -1, dtype=np.int64)
+    with warnings.catch_warnings():  # a class in fewer groups than folds, checked below
         warnings.simplefilter("ignore", UserWarning)
-        labels = everything.labels if stratified else None
-        for number, (_, validated) in enumerate(splitter.split(np.zeros(len(everything)), labels, groups)):
+        labels = pooled.labels if stratified else None
+        for number, (_, validated) in enumerate(splitter.split(np.zeros(len(pooled)), labels, groups)):
             folds[validated] = number
-    _check_training(source, everything, folds, fold)
+    _check_training(source, pooled, folds, fold)
     return folds
 
 
-def _groups(source: Source, everything: Split, column: str) -> Int64[np.ndarray, " n"]:
-    """Return a number for each image that is equal where the values of the column are."""
-    from convworks.data.sources.table import column as read
+def _groups(source: Source, pooled: Split, column: str) -> Int64[np.ndarray, " n"]:
+    """Return the group of each image: a number for each value of the column."""
+    from convworks.data.sources.table import column as read_column
 
     if source.kind != "csv" or source.path is None:
         reason = f"names the column {column!r}, but {source.where} is no CSV file"
         raise InputError("--group-by", reason, "give --data FILE.csv with the columns path, label and that one")
-    values = read(source.path, column)
+    values = read_column(source.path, column)
     numbers = {value: number for number, value in enumerate(sorted(set(values.values())))}
-    return np.array([numbers[values[name]] for name in everything.names], dtype=np.int64)
+    return np.array([numbers[values[name]] for name in pooled.names], dtype=np.int64)
 
 
-def _check(source: Source, everything: Split, groups: Int64[np.ndarray, " n"] | None, fold: Fold) -> None:
+def _check(source: Source, pooled: Split, groups: Int64[np.ndarray, " n"] | None, fold: Fold) -> None:
     """Refuse more folds than there are groups, images, or (stratified) images of a class."""
     if groups is not None:
-        if (given := len(np.unique(groups))) < fold.of:
-            reason = f"{fold.of} are more than the {given} groups of column {fold.group_by!r}"
-            raise InputError("--folds", reason, f"choose at most {given}" if given > 1 else "group by another column")
+        if (available := len(np.unique(groups))) < fold.of:
+            reason = f"{fold.of} are more than the {available} groups of column {fold.group_by!r}"
+            remedy = f"choose at most {available}" if available > 1 else "group by another column"
+            raise InputError("--folds", reason, remedy)
         if fold.stratified and source.multi_label:
             reason = "images of several labels cannot be divided by groups and by classes at once"
             raise InputError("--group-by", reason, "add --plain, which looks at the groups alone")
         return
-    if fold.of > len(everything):
-        raise InputError("--folds", f"{fold.of} are more than the {len(everything)} images", "choose fewer")
+    if fold.of > len(pooled):
+        raise InputError("--folds", f"{fold.of} are more than the {len(pooled)} images", "choose fewer")
     if not source.classes:
         return
-    counts = count(everything.labels, len(source.classes))
+    counts = count(pooled.labels, len(source.classes))
     fewest = int(counts.argmin())
     if fold.stratified and counts[fewest] < fold.of:
         reason = f"{fold.of} are more than the images of class {source.classes[fewest]!r} ({counts[fewest]})"
@@ -136,15 +137,15 @@ def _check(source: Source, everything: Split, groups: Int64[np.ndarray, " n"] | 
         raise InputError("--folds", reason, remedy)
 
 
-def _check_training(source: Source, everything: Split, folds: Int64[np.ndarray, " n"], fold: Fold) -> None:
-    """Refuse a fold that holds all images of a class, which the others could then not learn."""
+def _check_training(source: Source, pooled: Split, folds: Int64[np.ndarray, " n"], fold: Fold) -> None:
+    """Refuse a fold that is empty, or that holds all images of a class, leaving none to train on."""
     for number in range(fold.of):
         if not (folds == number).any():
             reason = f"{fold.of} leave fold {number + 1} empty"
             raise InputError("--folds", reason, "choose fewer folds, or smaller groups")
         if not source.classes:
             continue
-        counts = count(everything.labels[folds != number], len(source.classes))
+        counts = count(pooled.labels[folds != number], len(source.classes))
         if (counts == 0).any():
             name = source.classes[int(counts.argmin())]
             reason = f"of {fold.of}, fold {number + 1} holds all images of class {name!r}, so none is left to train on"

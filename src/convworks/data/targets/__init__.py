@@ -1,1 +1,1 @@
-"""What samples are to be answered with: how the targets of a source are read, divided and collated."""
+"""Targets: how those of a source are read, divided and collated."""

@@ -1,4 +1,4 @@
-"""The labels of a source by the classes of a network, matched by name."""
+"""Mapping the labels of a source to the classes of a network by name."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from convworks.errors import InputError
 
 
 def one_class(source: Source, split: Split, classes: Sequence[str]) -> Split:
-    """Return a split whose labels are places in `classes`."""
+    """Return a split whose labels are indices into `classes`."""
     return replace(split, labels=match_classes(source, split, classes))
 
 
 def label_sets(source: Source, split: Split, classes: Sequence[str]) -> Split:
-    """Return a split whose labels are a matrix of samples by `classes`."""
+    """Return a split whose labels are a boolean matrix of samples by `classes`."""
     return replace(split, labels=match_classes(source, split, classes, sets=True))
 
 
-def unasked(source: Source, split: Split, classes: Sequence[str]) -> Split:
-    """Return a split as it is: its labels are not asked for."""
+def unchanged(source: Source, split: Split, classes: Sequence[str]) -> Split:
+    """Return a split unchanged, for tasks without labels."""
     return split
 
 
 def match_classes(source: Source, split: Split, classes: Sequence[str], *, sets: bool = False) -> Labels:
-    """Return the split's labels as positions in the bundle's classes, which are matched by name.
+    """Return the labels of a split as indices into the classes of a bundle, matched by name.
 
-    Where a bundle knows `sets` of labels, so must the source; classes that it does not name are not shown.
+    With `sets`, bundle and source must both have label sets; classes that the source lacks are absent.
     """
     if not source.classes:
         raise InputError(
@@ -43,19 +43,19 @@ def match_classes(source: Source, split: Split, classes: Sequence[str], *, sets:
         reason = f"has images of {has}, but the bundle was trained on images of {wants}"
         raise InputError(source.where, reason, "give a source such as it was trained on (docs/sources.md)")
     used = present(split.labels).tolist()
-    places = list(map(finder(classes), source.classes))
-    unknown = [source.classes[label] for label in used if places[label] is None]
+    matches = list(map(finder(classes), source.classes))
+    unknown = [source.classes[label] for label in used if matches[label] is None]
     if unknown:
         raise InputError(
             source.where,
             f"has classes that the bundle does not know: {', '.join(unknown[:5])}",
             f"the bundle knows: {', '.join(classes[:10])}{' ...' if len(classes) > 10 else ''}",
         )
-    positions = np.array([-1 if position is None else position for position in places])
+    positions = np.array([-1 if position is None else position for position in matches])
     if sets:
-        there = np.flatnonzero(positions >= 0)
-        matched = np.zeros((len(split), len(classes)), dtype=bool)
-        matched[:, positions[there]] = split.labels[:, there]
-        return matched
+        known = np.flatnonzero(positions >= 0)
+        matrix = np.zeros((len(split), len(classes)), dtype=bool)
+        matrix[:, positions[known]] = split.labels[:, known]
+        return matrix
     labels: np.ndarray = positions[split.labels]
     return labels

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float32, Float64
 
 from convworks.charts.lettering import shown as has_glyphs
 from convworks.csv_files import decimals, write_csv
-from convworks.data.labels import SEPARATOR, told
+from convworks.data.labels import SEPARATOR, label_text
 from convworks.errors import InputError
 from convworks.metrics import multi_label, ranking
 from convworks.metrics.classification import wilson_interval
@@ -121,11 +121,11 @@ class LabelSetPredictions:
 
     def true_name(self, sample: int) -> str:
         """Return the true classes of a sample, as `cat;dog`."""
-        return told(self.labels, sample, self.classes)
+        return label_text(self.labels, sample, self.classes)
 
     def predicted_name(self, sample: int) -> str:
         """Return the predicted classes of a sample, as `cat;dog`."""
-        return told(self.predicted, sample, self.classes)
+        return label_text(self.predicted, sample, self.classes)
 
     def show(self, page: Page) -> Shown:
         """Return what a report shows."""
