@@ -17,7 +17,7 @@ from convworks.data.config import DataConfig
 from convworks.data.sources.open import open_source
 from convworks.data.split.folds import divide
 from convworks.errors import InputError, RunError
-from convworks.training.folder import occupied
+from convworks.training.folder import run_folder_locked
 
 __all__ = ["one_thread"]
 INTERRUPTS = [(signal.SIGINT, 1), (signal.SIGINT, 2), pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow)]
@@ -138,7 +138,7 @@ def test_an_interrupted_experiment_says_how_to_go_on(
 def test_a_folder_belongs_to_one_process(found: dict[str, Any]) -> None:
     with (
         pytest.raises(InputError, match="another process is working on this run"),
-        occupied(None, "", Path(found["experiment"])),
+        run_folder_locked(None, "", Path(found["experiment"])),
     ):
         convworks.restarts(resume=found["experiment"], runs=4)
 

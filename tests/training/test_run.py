@@ -177,13 +177,13 @@ def test_the_record_says_what_auto_was(run: dict[str, Any]) -> None:
 
 
 def test_a_folder_that_another_process_works_in_is_refused(tmp_path: Path) -> None:
-    from convworks.training.folder import occupied
+    from convworks.training.folder import run_folder_locked
 
     (tmp_path / "run").mkdir()
-    with occupied(None, "x", tmp_path / "run"):  # noqa: SIM117
-        with pytest.raises(InputError, match="another process"), occupied(None, "x", tmp_path / "run"):
+    with run_folder_locked(None, "x", tmp_path / "run"):  # noqa: SIM117
+        with pytest.raises(InputError, match="another process"), run_folder_locked(None, "x", tmp_path / "run"):
             pass
-    with occupied(None, "x", tmp_path / "run"):
+    with run_folder_locked(None, "x", tmp_path / "run"):
         pass
 
 
@@ -256,9 +256,9 @@ def test_a_folder_that_another_process_has_just_taken_is_left_alone(
     """Two commands with one --out: the second has seen an empty folder, and then the first begins its run in it."""
     from convworks.training import folder
 
-    with folder.occupied(tmp_path / "run", "x", None) as place:
+    with folder.run_folder_locked(tmp_path / "run", "x", None) as place:
         (place / "run.json").write_text("{}")
         monkeypatch.setattr(folder, "check_free", lambda out: None)
-        with pytest.raises(InputError, match="another process"), folder.occupied(place, "x", None):
+        with pytest.raises(InputError, match="another process"), folder.run_folder_locked(place, "x", None):
             pass
         assert (place / "run.json").exists()

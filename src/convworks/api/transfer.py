@@ -58,9 +58,9 @@ def transfer(
     data = expand(str(data))
     place = locate(bundle, downloading())
     source = open_source(data, report=downloading())
-    from convworks.training.transfer import look
+    from convworks.training.transfer import inspect_bundle
 
-    found = look(place, cut, keep=head == recipe.KEEP)
+    found = inspect_bundle(place, cut, keep=head == recipe.KEEP)
     if head == recipe.KEEP:
         if cut is not None:
             raise InputError("--cut", "a head that is kept is not cut off", "leave out --cut, or --head keep")

@@ -16,7 +16,7 @@ from convworks.data.source import Source
 from convworks.data.sources.open import located, open_source
 from convworks.errors import InputError
 from convworks.experiments.command import RECORD as EXPERIMENT
-from convworks.experiments.command import check_place, parse_workers, storage_file
+from convworks.experiments.command import check_new_experiment, parse_workers, storage_file
 from convworks.files import expand, path_of
 from convworks.hardware import refuse_torchrun, restarted
 from convworks.hardware import restarts as allowed_restarts
@@ -97,7 +97,7 @@ def train(
         refuse_torchrun("training.pretraining")
         from convworks.experiments.stack import stack
 
-        check_place(place, "train")
+        check_new_experiment(place, "train")
         words = train_command(config, recipe, data, changes)
         return stack(config, train=words, command=command or words, out=place)
     from convworks.training.run import train as run
@@ -245,7 +245,7 @@ def _experiment(
 
     config, source = configure(recipe, data, changes)
     place = as_path("--out", out)
-    check_place(place, kind)
+    check_new_experiment(place, kind)
     read = protect(source)
     folder.check_new(place, f"{config.recipe}-{kind}", read)
     if storage is not None and (file := storage_file(storage)) is not None:
