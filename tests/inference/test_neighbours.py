@@ -17,7 +17,7 @@ from convworks.inference import surroundings as neighbourhood
 from convworks.inference.feature_table import feature_table
 from convworks.inference.neighbours import find_neighbours
 from convworks.inference.predictor import Predictor
-from convworks.inference.surroundings import draw, surroundings
+from convworks.inference.surroundings import choose_references, surroundings
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_they_are_scikit_learns(
     known = generator.normal(size=(references, 12)).astype(np.float32)
     found = find_neighbours(asked, known, 5)
     distances, places = NearestNeighbors(n_neighbors=5, metric="cosine").fit(known).kneighbors(asked)
-    np.testing.assert_array_equal(found.places, places)
+    np.testing.assert_array_equal(found.indices, places)
     np.testing.assert_allclose(found.similarities, 1 - distances, atol=1e-5)
 
 
@@ -45,15 +45,15 @@ def test_an_image_is_not_its_own_neighbour() -> None:
     asked = np.array([4, 0, 29])
     found = find_neighbours(known[asked], known, 3, without=asked)
     _, places = NearestNeighbors(n_neighbors=4, metric="cosine").fit(known).kneighbors(known[asked])
-    np.testing.assert_array_equal(found.places, places[:, 1:])
-    assert find_neighbours(known[:2], known[:2], 5, without=np.array([0, 1])).places.tolist() == [[1], [0]]
-    assert find_neighbours(known[:1], known[:1], 5, without=np.array([0])).places.shape == (1, 0)
+    np.testing.assert_array_equal(found.indices, places[:, 1:])
+    assert find_neighbours(known[:2], known[:2], 5, without=np.array([0, 1])).indices.tolist() == [[1], [0]]
+    assert find_neighbours(known[:1], known[:1], 5, without=np.array([0])).indices.shape == (1, 0)
 
 
 def test_fewer_references_and_vectors_of_nothing() -> None:
     known = np.eye(3, dtype=np.float32)
     found = find_neighbours(np.array([[0, 2, 1], [0, 0, 0]], np.float32), known, 5)
-    assert found.places[0].tolist() == [1, 2, 0]
+    assert found.indices[0].tolist() == [1, 2, 0]
     assert found.similarities[1].tolist() == [0, 0, 0]
 
 
@@ -76,8 +76,8 @@ def test_they_come_from_train(predictor: Predictor, monkeypatch: pytest.MonkeyPa
     assert (found.split, found.whole, found.part.names) == ("train", len(train), train.names)
     expected = oracle(vectors(predictor, "test")[samples], vectors(predictor, "train"), 5)
     np.testing.assert_allclose(found.neighbours.similarities, expected, atol=1e-4)
-    labels = [source.classes[label] for label in train.labels[found.neighbours.places[1]].tolist()]
-    assert found.told(1) == labels
+    labels = [source.classes[label] for label in train.labels[found.neighbours.indices[1]].tolist()]
+    assert found.neighbour_classes(1) == labels
     assert found.agreeing([labels[0]] * 2)[1] == labels.count(labels[0]) / 5
 
 
@@ -90,7 +90,7 @@ def test_without_train_they_come_from_the_rest(
     alone = replace(source, splits={split: source.splits[split]})
     found = surroundings([predictor], alone, split, samples)
     assert found.split == split
-    assert not (found.neighbours.places == samples[:, None]).any()
+    assert not (found.neighbours.indices == samples[:, None]).any()
     known = vectors(predictor, split)
     np.testing.assert_allclose(found.neighbours.similarities, oracle(known[samples], known, 6)[:, 1:], atol=1e-4)
 
@@ -102,14 +102,14 @@ def test_of_several_networks_the_similarity_is_the_mean(predictor: Predictor) ->
 
 
 def test_references_are_a_share_of_what_was_evaluated() -> None:
-    assert draw(50, 10_000).tolist() == list(range(50))
-    assert len(draw(50_000, 10_000)) == 2_500
-    assert len(draw(50_000, 100)) == 1_000
-    assert len(draw(1_200_000, 1_000_000)) == 10_000
-    found = draw(50_000, 10_000)
+    assert choose_references(50, 10_000).tolist() == list(range(50))
+    assert len(choose_references(50_000, 10_000)) == 2_500
+    assert len(choose_references(50_000, 100)) == 1_000
+    assert len(choose_references(1_200_000, 1_000_000)) == 10_000
+    found = choose_references(50_000, 10_000)
     assert (np.diff(found) > 0).all()
     assert found.max() < 50_000
-    assert (found == draw(50_000, 10_000)).all()
+    assert (found == choose_references(50_000, 10_000)).all()
 
 
 def test_a_drawn_image_is_not_its_own_neighbour_either(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_a_drawn_image_is_not_its_own_neighbour_either(predictor: Predictor, mon
     names = np.array(source.splits["train"].names)
     drawn = np.array(found.part.names)
     assert np.isin(names[samples], drawn).any()
-    assert not (drawn[found.neighbours.places] == names[samples][:, None]).any()
+    assert not (drawn[found.neighbours.indices] == names[samples][:, None]).any()
 
 
 def test_a_single_image_has_no_neighbours(predictor: Predictor) -> None:

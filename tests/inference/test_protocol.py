@@ -15,7 +15,7 @@ from convworks.data.decode.picture import Picture, picture_of
 from convworks.data.decode.preprocess import Preprocessing, fit_array
 from convworks.data.source import Split
 from convworks.errors import InputError
-from convworks.inference.protocol import PROTOCOLS, named, views, whole
+from convworks.inference.protocol import PROTOCOLS, named, scale_to_cover, views
 from convworks.inference.test_time_views import activated_by
 from convworks.layers.fully_convolutional import fully_convolutional
 from convworks.layers.network import Network
@@ -133,7 +133,7 @@ def test_dense_is_the_mean_over_a_sliding_window(name: str) -> None:
     """LeNet-5 pads nowhere: the window is one of the image, moved by the network's stride."""
     model, preprocessing = network(name)
     image = photo(60, 84, 1)
-    scaled = whole(picture_of(image), (37, 37), "crop")
+    scaled = scale_to_cover(picture_of(image), (37, 37), "crop")
     assert scaled.shape == (37, 52, 1)
     total = torch.zeros(10)
     for view in (scaled, scaled[:, ::-1]):
@@ -150,7 +150,7 @@ def test_dense_is_the_mean_over_a_sliding_window_of_features(name: str) -> None:
     model, preprocessing = network(name)
     side = preprocessing.size[0]
     image = photo(side + 20, round(1.3 * side), 3)
-    view = whole(picture_of(image), (round(side * 256 / 224),) * 2, "crop")
+    view = scale_to_cover(picture_of(image), (round(side * 256 / 224),) * 2, "crop")
     with torch.no_grad():
         rows = model.stages(model.stem(inputs(np.zeros((side, side, 3), np.uint8)))).shape[2]
         total = torch.zeros(facts(name).shape.classes)
@@ -185,7 +185,7 @@ def test_multi_scale_is_the_mean_of_three_dense_ones() -> None:
     dense = fully_convolutional(model, 3, (32, 32))
     total = torch.zeros(10)
     for side in (32, 37, 41):
-        pixels = inputs(whole(picture_of(image), (side, side), "crop"))
+        pixels = inputs(scale_to_cover(picture_of(image), (side, side), "crop"))
         for view in (pixels, pixels.flip(3)):
             with torch.no_grad():
                 total += dense(view).mean((2, 3))[0].softmax(0)
