@@ -48,9 +48,9 @@ def test_d_and_e_begin_with_the_layers_of_a_that_the_paper_names(tmp_path: Path,
     assert set(copied) == {f"{layer}.conv.{of}" for layer in layers for of in ("weight", "bias")} | {
         f"{layer}.{of}" for layer in head for of in ("weight", "bias")
     }
-    theirs = a.state_dict()
+    a_state = a.state_dict()
     for key, tensor in network.state_dict().items():
-        assert torch.equal(tensor, theirs[key] if key in copied else before[key]), key
+        assert torch.equal(tensor, a_state[key] if key in copied else before[key]), key
 
 
 def test_the_published_networks_fit() -> None:
@@ -124,8 +124,8 @@ def test_images_are_normalised_as_the_first_network_read_them(tmp_path: Path) ->
 
     def data(name: str, *changes: str) -> dict[str, Any]:
         overrides = [f"model.start={begun}", *changes]
-        found = convworks.train(data="digits", epochs=1, out=tmp_path / name, overrides=overrides)
-        values: dict[str, Any] = json.loads((Path(found["run"]) / "run.json").read_text())["configuration"]["data"]
+        results = convworks.train(data="digits", epochs=1, out=tmp_path / name, overrides=overrides)
+        values: dict[str, Any] = json.loads((Path(results["run"]) / "run.json").read_text())["configuration"]["data"]
         return values
 
     std = json.loads((tmp_path / "a" / "run.json").read_text())["configuration"]["data"]["std"]
