@@ -41,6 +41,7 @@ def test_the_denoising_study(tmp_path: Path) -> None:
     assert (tmp_path / "denoising.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_the_stacked_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(autoencoders, "LABELS", ((100, 1), (None, 1)))
     monkeypatch.setattr(autoencoders, "UNITS", (16, 12))

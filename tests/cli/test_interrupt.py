@@ -17,7 +17,7 @@ from convworks.cli.main import run
 EPOCHS = 20
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stopped_run_goes_on(number: signal.Signals, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     command = train(place.folder(), "--epochs", str(EPOCHS), "--set", "training.batch_size=1")
     arguments = [sys.executable, "-m", "convworks", *command]
@@ -56,7 +56,7 @@ BEFORE: dict[str, tuple[list[str], str]] = {
     "restarts": (["restarts", *train("data")[1:]], "convworks.experiments.job.train"),
     "crossval": (["crossval", *train("data")[1:]], "convworks.experiments.job.train"),
     "tune": (["tune", *train("data")[1:]], "convworks.experiments.job.train"),
-    "evaluate": ([*evaluate("bundle", "data"), "--out", "out"], "convworks.inference.predictor.Predictor.look"),
+    "evaluate": ([*evaluate("bundle", "data"), "--out", "out"], "convworks.inference.predictor.Predictor.measured"),
     "compare": (["compare", "bundle", "bundle", "--data", "data", "--out", "out"], "convworks.api.compare._load"),
     "predict": ([*predict("bundle", "data"), "--out", "a.csv"], "convworks.cli.inference.predict.write_text"),
     "filter": (["filter", "data", "--kernel", "edge"], "convworks.cli.filter.filter_file"),

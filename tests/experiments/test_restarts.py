@@ -20,7 +20,11 @@ from convworks.errors import InputError, RunError
 from convworks.training.folder import run_folder_locked
 
 __all__ = ["one_thread"]
-INTERRUPTS = [(signal.SIGINT, 1), (signal.SIGINT, 2), pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow)]
+INTERRUPTS = [
+    (signal.SIGINT, 1),
+    pytest.param(signal.SIGINT, 2, marks=pytest.mark.slow),
+    pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ SMALL = [
     *("resnet18", "plain18", "resnet50", "resnet20", "resnet56", "plain20", "plain56"),
     *("googlenet", "googlenet_torchvision", "bn_inception", "inception_v3"),
 ]
-EVERY = [pytest.param(name, marks=[] if name in SMALL else pytest.mark.slow) for name in IMAGES]
+EVERY = [pytest.param(name, marks=[] if name in SMALL else [pytest.mark.slow]) for name in IMAGES]
 BATCH = 2
 counted = cache(count_published)
 
@@ -119,7 +119,7 @@ def test_plain_twins_have_the_parameters_of_their_residual_network(depth: int) -
     assert counted(f"plain{depth}") == counted(f"resnet{depth}")
 
 
-@pytest.mark.parametrize("name", shallow_first(name for name in IMAGES if "1202" not in name))
+@pytest.mark.parametrize("name", [each for each in EVERY if "1202" not in str(each.values)])
 def test_layers_add_up(name: str) -> None:
     rows, total = describe(name, batch=2).layers, counted(name)
     assert sum(layer.parameters for layer in rows) == total.parameters

@@ -20,6 +20,12 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from convworks.cli.main import run
+from convworks.config import override
+from convworks.data.sources.open import open_source
+from convworks.errors import InputError
+from convworks.recipes import recipe
+from convworks.training.run import prepare
+from convworks.training.world import World
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
 TRAIN = ["--model", "resnet20", "--deterministic", "--set", "precision=float32", "--epochs", "4"]
@@ -227,6 +233,15 @@ def test_another_number_of_processes_cannot_go_on(pair: dict[str, Any], capsys: 
     assert "processes is 1, in the run 2" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("processes", [2, 4])
+def test_batches_that_leave_a_process_without_samples_are_refused(processes: int) -> None:
+    """What is refused before the processes have anything to tell each other."""
+    config = override(recipe("digits/default"), ["training.batch_size=1", "device=cpu"])
+    with pytest.raises(InputError, match=rf"1 gives batches of 1, too few for {processes} processes"):
+        prepare(World(size=processes), config, open_source("digits"))
+
+
+@pytest.mark.slow
 def test_batches_too_small_for_the_processes(noise: Path, tmp_path: Path) -> None:
     process = start(2, "--data", noise, *TRAIN, "--set", "training.batch_size=1", "--out", tmp_path / "run")
     _, errors = process.communicate(timeout=100)

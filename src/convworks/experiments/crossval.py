@@ -199,10 +199,10 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], pred
             (
                 "runs",
                 "Folds",
-                "With 95 % intervals.",
+                "With 95 % intervals." if low < high else "",
                 scores(entries, [("mean of folds", statistics["mean"], "blue")], metric),
             ),
-            ("curves", "Validation", "Each line is a fold, the highest in blue.", overlaid(lines, best, metric)),
+            ("curves", "Validation", "Each line is a fold, the best in blue.", overlaid(lines, best, metric)),
         ],
         header=("fold", metric.title, "images", "best epoch", "training time"),
         rows=[

@@ -116,7 +116,7 @@ class Predictor:
         listed = list_images(images)
         preprocessing = self.bundle.preprocessing
         # Without images, a blank one determines the length of the vectors.
-        placeholder = torch.zeros(1, preprocessing.channels, *preprocessing.size, dtype=torch.uint8)
+        placeholder = torch.zeros(1, *preprocessing.shape, dtype=torch.uint8)
         inputs = self._inputs(listed) if listed.images else placeholder
         vectors = features(self.trained, inputs, preprocessing, self.precision, chosen_taps, pooling)
         if listed.alone:

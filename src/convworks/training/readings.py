@@ -40,14 +40,14 @@ class Readings:
     """
 
     def __init__(self, device: torch.device, check: Callable[[str, float, float], None]) -> None:
-        self.ahead = computes_ahead(device)
+        self.late = computes_ahead(device)
         self.check = check
         self.waiting: deque[tuple[int, Reading, torch.cuda.Event | None]] = deque()
 
     def put(self, step: int, reading: Reading) -> None:
         """Add the sums of a step; from a GPU they are copied asynchronously."""
         copied = None
-        if self.ahead:
+        if reading.sums.is_cuda:
             sums = torch.empty(2, dtype=reading.sums.dtype, pin_memory=True)
             sums.copy_(reading.sums, non_blocking=True)
             reading, copied = Reading(sums, reading.samples, reading.rate), torch.cuda.Event()  # type: ignore[no-untyped-call]
@@ -56,7 +56,7 @@ class Readings:
 
     def due(self, *, all_of_them: bool = False) -> Iterator[Read]:
         """Yield the readings that are available, or all; exceptions of `check` propagate."""
-        pending = 1 if self.ahead and not all_of_them else 0
+        pending = 1 if self.late and not all_of_them else 0
         while len(self.waiting) > pending:
             step, reading, copied = self.waiting.popleft()
             if copied is not None:

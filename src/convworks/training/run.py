@@ -235,10 +235,7 @@ def _setup(data: RunData, precision: torch.dtype, world: World, own: Loss | None
 
 def _facts(setup: Setup, command: str) -> dict[str, Any]:
     """Return what run.json records before training: command, network size, hardware, versions."""
-    preprocessing = setup.preprocessing
-    counted = count(
-        setup.network, torch.zeros(1, preprocessing.channels, *preprocessing.size, device=setup.world.device)
-    )
+    counted = count(setup.network, torch.zeros(1, *setup.preprocessing.shape, device=setup.world.device))
     return {
         "command": command,
         "parameters": counted.parameters + setup.freezing.parameters,

@@ -219,7 +219,7 @@ def _check_smallest_batch(config: RunConfig, network: Network, count: int, prepr
     if count // steps_per_epoch(count, size) // accumulation > 1:
         return
     try:
-        copy.deepcopy(network).train()(torch.zeros(1, preprocessing.channels, *preprocessing.size))
+        copy.deepcopy(network).train()(torch.zeros(1, *preprocessing.shape))
     except ValueError:
         raise InputError(
             "training.batch_size",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from functools import cache
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -11,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from thorough import shallow_first
 
 from convworks.charts.drawing import PALETTE, Drawing, Line, Polygon, Rectangle, Shape, Text
 from convworks.charts.lettering import shown, text_width
@@ -24,8 +24,7 @@ from convworks.models.analysis.trace import trace
 from convworks.models.catalogue import create, example
 
 # The longest are drawn like the others of their family, with other numbers, from an outline that takes seconds.
-LONGEST = re.compile(r"(resnet|plain)(56|1..|1202)(_v1_5)?")
-DRAWN = [pytest.param(name, marks=pytest.mark.slow) if LONGEST.fullmatch(name) else name for name in NAMES]
+DRAWN = shallow_first(NAMES)
 
 
 @cache

@@ -43,6 +43,11 @@ class Preprocessing(Config):
                 raise ValueError(f"{name} has {len(values)} values for channels={self.channels}")
         return self
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels and size of what a network reads: an example batch is torch.zeros(n, *shape)."""
+        return (self.channels, *self.size)
+
     def with_limit(self, max_pixels: int) -> Preprocessing:
         """Return the same for images of up to so many pixels; InputError for a limit below 1."""
         decoding = build(Decoding, {**dict(self.decoding), "max_pixels": max_pixels}, where="")

@@ -20,7 +20,8 @@ def show(outcome: Any, page: Page) -> Shown:
         for each in METRICS.values()
         if each is not metric and page.metrics.get(each.name) is not None
     ]
-    words = blocks.paragraphs([f"{metric.heading or metric.title} on the {outcome.split} split."])
+    title = metric.heading or metric.title[0].upper() + metric.title[1:]
+    words = blocks.paragraphs([f"{title} on the {outcome.split} split."])
     words += blocks.notes(outcome.split, page.chosen, page.note)
     return Shown(blocks.headline(value, unit=unit, words=words, beside=blocks.tiles(others)), [], ())
 
