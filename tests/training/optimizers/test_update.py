@@ -136,7 +136,7 @@ def test_ten_steps_of_muon_equal_its_formulas(normalise: bool) -> None:
             if normalise:
                 filters.mul_(2 / filters.square().sum().sqrt())  # four filters
             filters.mul_(1 - 0.02 * 0.01).sub_(0.02 * torch.from_numpy(change).reshape(filters.shape))
-        reference.zero_grad()
+        peer.zero_grad()
         update(config, parameters, state, 0.02)
     for a, b in zip(network.parameters(), peer.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
