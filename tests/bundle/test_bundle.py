@@ -26,9 +26,9 @@ Prepare = Callable[[Path], dict[str, Any]]
 
 def multi_label(root: Path) -> dict[str, Any]:
     """Train on images that show any number of two classes."""
-    draw, rows = np.random.default_rng(0), ["path,labels"]
+    rng, rows = np.random.default_rng(0), ["path,labels"]
     for index in range(40):
-        Image.fromarray(draw.integers(0, 256, (8, 8), dtype=np.uint8)).save(root / f"{index}.png")
+        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(root / f"{index}.png")
         rows.append(f"{index}.png,{('', 'a', 'b', 'a;b')[index % 4]}")
     (root / "table.csv").write_text("\n".join(rows))
     return convworks.train(data=root / "table.csv", model="convnet_digits", epochs=1, out=root / "run", device="cpu")
@@ -64,7 +64,7 @@ PREPARE: dict[str, Prepare] = {
 
 
 @pytest.fixture(scope="module", params=PREPARE)
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the bundle of a short run of each task."""
     with few_digits():
         return Path(PREPARE[request.param](tmp_path_factory.mktemp("made"))["bundle"])
@@ -75,8 +75,8 @@ def inputs(bundle: Bundle) -> torch.Tensor:
     return torch.randn(3, bundle.preprocessing.channels, *bundle.preprocessing.size)
 
 
-def test_what_is_loaded_is_saved_the_same(made: Path, tmp_path: Path) -> None:
-    first = load_bundle(made)
+def test_what_is_loaded_is_saved_the_same(bundle_folder: Path, tmp_path: Path) -> None:
+    first = load_bundle(bundle_folder)
     save_bundle(tmp_path / "again", first)
     second = load_bundle(tmp_path / "again")
     for field in fields(Bundle):
@@ -84,29 +84,32 @@ def test_what_is_loaded_is_saved_the_same(made: Path, tmp_path: Path) -> None:
             assert getattr(first, field.name) == getattr(second, field.name), field.name
     assert {path.name for path in (tmp_path / "again").iterdir()} == FILES
     for name in ("bundle.json", "README.md"):
-        assert (tmp_path / "again" / name).read_bytes() == (made / name).read_bytes()
-    ours, theirs = load_file(made / "weights.safetensors"), load_file(tmp_path / "again" / "weights.safetensors")
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+        assert (tmp_path / "again" / name).read_bytes() == (bundle_folder / name).read_bytes()
+    original, saved = (
+        load_file(bundle_folder / "weights.safetensors"),
+        load_file(tmp_path / "again" / "weights.safetensors"),
+    )
+    assert original.keys() == saved.keys()
+    assert all(torch.equal(value, saved[name]) for name, value in original.items())
     with torch.no_grad():
         assert torch.equal(first.network(inputs(first)), second.network(inputs(first)))
 
 
-def test_a_run_folder_stands_for_its_bundle(made: Path) -> None:
-    first, second = load_bundle(made), load_bundle(made.parent)
+def test_a_run_folder_stands_for_its_bundle(bundle_folder: Path) -> None:
+    first, second = load_bundle(bundle_folder), load_bundle(bundle_folder.parent)
     with torch.no_grad():
         assert torch.equal(first.network(inputs(first)), second.network(inputs(first)))
 
 
-def test_the_network_is_ready_for_use(made: Path) -> None:
-    network = load_bundle(made).network
+def test_the_network_is_ready_for_use(bundle_folder: Path) -> None:
+    network = load_bundle(bundle_folder).network
     assert not any(module.training for module in network.modules())
     assert not any(name.startswith("auxiliary.") for name in network.state_dict())
 
 
-def test_one_in_the_place_of_another_leaves_nothing_of_it(made: Path, tmp_path: Path) -> None:
+def test_one_in_the_place_of_another_leaves_nothing_of_it(bundle_folder: Path, tmp_path: Path) -> None:
     """Whoever loads meanwhile is tested in test_replaced.py."""
-    bundle = load_bundle(made)
+    bundle = load_bundle(bundle_folder)
     save_bundle(tmp_path, bundle)
     with torch.no_grad():
         for parameter in bundle.network.parameters():
@@ -118,8 +121,10 @@ def test_one_in_the_place_of_another_leaves_nothing_of_it(made: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_that_cannot_compute_are_neither_saved_nor_loaded(value: float, made: Path, tmp_path: Path) -> None:
-    bundle = load_bundle(made)
+def test_weights_that_cannot_compute_are_neither_saved_nor_loaded(
+    value: float, bundle_folder: Path, tmp_path: Path
+) -> None:
+    bundle = load_bundle(bundle_folder)
     tensor = next(tensor for tensor in bundle.network.state_dict().values() if tensor.is_floating_point())
     tensor.flatten()[0] = value
     with pytest.raises(InputError, match="keep the weights from before they diverged"):
@@ -127,8 +132,8 @@ def test_weights_that_cannot_compute_are_neither_saved_nor_loaded(value: float, 
     assert not (tmp_path / "b").exists()
 
 
-def test_a_description_of_a_later_version_is_refused(made: Path, tmp_path: Path) -> None:
-    save_bundle(tmp_path, load_bundle(made))
+def test_a_description_of_a_later_version_is_refused(bundle_folder: Path, tmp_path: Path) -> None:
+    save_bundle(tmp_path, load_bundle(bundle_folder))
     description = json.loads((tmp_path / "bundle.json").read_text())
     write_signed(tmp_path / "bundle.json", {**description, "format": 99})
     with pytest.raises(InputError, match=r"bundle\.json: .*99"):

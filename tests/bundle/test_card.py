@@ -39,8 +39,8 @@ def test_names_are_text_and_nothing_else(names: list[str]) -> None:
         MarkdownIt("commonmark").enable(["strikethrough", "table"]).parse(card(described(names, names[0], names[1])))
     )
     lines = [token for token in tokens if token.type == "inline"]
-    shown = next(token for token in lines if token.content.startswith("A probability for each of"))
-    first = [child for child in (shown.children or []) if child.type != "softbreak"]
+    paragraph = next(token for token in lines if token.content.startswith("A probability for each of"))
+    first = [child for child in (paragraph.children or []) if child.type != "softbreak"]
     assert {child.type for child in first} <= {"text"}
     text = "".join(child.content for child in first)
     assert plain(text).startswith(plain(f"A probability for each of: {', '.join(map(plain, names))}."))

@@ -36,8 +36,8 @@ def whole(peer: str, name: str) -> dict[str, Tensor]:
     """Return the full state of a peer's network, auxiliary classifiers included."""
     entry, row = find_peer(peer, name)
     torch.manual_seed(0)
-    ours = create(row).state_dict()
-    return {theirs: ours[key] for key, theirs in translation(ours, entry.table(row)).items()}
+    weights = create(row).state_dict()
+    return {peer_name: weights[key] for key, peer_name in translation(weights, entry.table(row)).items()}
 
 
 @SAID
@@ -60,28 +60,30 @@ def test_kernels_that_are_matrices_here(tmp_path: Path, monkeypatch: pytest.Monk
     torch.manual_seed(0)
     path, network = tmp_path / "weights.pth", create("vgg_a", Shape(classes=5, channels=3, size=(224, 224))).eval()
     first, second = nn.Conv2d(6, 8, 7), nn.Conv2d(8, 8, 1)
-    theirs = {
+    peer_weights = {
         key: tensor for key, tensor in translated(network, "timm").items() if "fc1" not in key and "fc2" not in key
     }
-    theirs |= {f"pre_logits.fc1.{key}": tensor for key, tensor in first.state_dict().items()}
-    theirs |= {f"pre_logits.fc2.{key}": tensor for key, tensor in second.state_dict().items()}
-    torch.save(theirs, path)
+    peer_weights |= {f"pre_logits.fc1.{key}": tensor for key, tensor in first.state_dict().items()}
+    peer_weights |= {f"pre_logits.fc2.{key}": tensor for key, tensor in second.state_dict().items()}
+    torch.save(peer_weights, path)
     bundle = import_bundle(path, "vgg11")
     assert isinstance(bundle.network, Network)
     maps, logits = torch.randn(2, 6, 7, 7), network.head.get_submodule("logits")
     expected = logits(second(first(maps).relu()).relu().flatten(1))
     torch.testing.assert_close(bundle.network.head(maps), expected)
     back = load(export_weights(bundle, "timm").content)
-    assert {key: tensor.shape for key, tensor in back.items()} == {key: tensor.shape for key, tensor in theirs.items()}
-    assert all(torch.equal(back[key], theirs[key]) for key in theirs)
+    assert {key: tensor.shape for key, tensor in back.items()} == {
+        key: tensor.shape for key, tensor in peer_weights.items()
+    }
+    assert all(torch.equal(back[key], peer_weights[key]) for key in peer_weights)
     plain = load(export_weights(bundle, "torchvision").content)
     assert torch.equal(plain["classifier.0.weight"], first.weight.flatten(1))
 
 
 def translated(network: Network, peer: str) -> dict[str, Tensor]:
-    ours = network.state_dict()
+    weights = network.state_dict()
     entry, row = find_peer(peer, "vgg11")
-    return {theirs: ours[key] for key, theirs in translation(ours, entry.table(row)).items()}
+    return {name: weights[key] for key, name in translation(weights, entry.table(row)).items()}
 
 
 @pytest.mark.parametrize(
@@ -103,11 +105,11 @@ def test_normalisation_given(
     path = tmp_path / "weights.pth"
     torch.save(create("resnet20", Shape(classes=4, channels=channels, size=(32, 32))).state_dict(), path)
     entry, _ = find_peer("cifar", "resnet20")
-    ours = torch.load(path, weights_only=True)
-    torch.save({theirs: ours[key] for key, theirs in translation(ours, entry.table("resnet20")).items()}, path)
-    given = import_bundle(path, "resnet20", classes="abcd", mean=mean, std=std).preprocessing
-    assert given.mean == pytest.approx(expected[0])
-    assert given.std == pytest.approx(expected[1])
+    weights = torch.load(path, weights_only=True)
+    torch.save({name: weights[key] for key, name in translation(weights, entry.table("resnet20")).items()}, path)
+    preprocessing = import_bundle(path, "resnet20", classes="abcd", mean=mean, std=std).preprocessing
+    assert preprocessing.mean == pytest.approx(expected[0])
+    assert preprocessing.std == pytest.approx(expected[1])
 
 
 def bundle_of(model: ModelConfig, tmp_path: Path) -> Bundle:
@@ -138,7 +140,7 @@ def test_a_changed_network_that_computes_the_same_is_exported(name: str, tmp_pat
     bundle, plain = bundle_of(SAME[name], tmp_path), create("resnet20").eval()
     names = translation(plain.state_dict(), find_peer("cifar", "resnet20")[0].table("resnet20"))
     back = load(export_weights(bundle, "cifar").content)
-    plain.load_state_dict({ours: back[theirs] for ours, theirs in names.items()})
+    plain.load_state_dict({key: back[peer_name] for key, peer_name in names.items()})
     images = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(plain(images), bundle.network(images))
 

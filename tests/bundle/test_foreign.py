@@ -25,8 +25,8 @@ def state(classes: int = 10, channels: int = 3) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     network = create("resnet20", Shape(classes=classes, channels=channels, size=(32, 32)))
     entry, row = find_peer("cifar", "resnet20")
-    ours = network.state_dict()
-    return {theirs: ours[key] for key, theirs in translation(ours, entry.table(row)).items()}
+    weights = network.state_dict()
+    return {name: weights[key] for key, name in translation(weights, entry.table(row)).items()}
 
 
 def test_the_published_weights_become_a_bundle(data: Path, tmp_path: Path) -> None:
@@ -44,11 +44,13 @@ def test_the_published_weights_become_a_bundle(data: Path, tmp_path: Path) -> No
 def test_back_to_the_peer_s_names(name: str, data: Path, tmp_path: Path) -> None:
     (path,) = (data / "weights").glob(f"{name}-*.th")
     exported = export_weights(import_bundle(path, name), "cifar")
-    theirs = {key.removeprefix("module."): tensor for key, tensor in read_weights(path)["state_dict"].items()}
+    peer_weights = {key.removeprefix("module."): tensor for key, tensor in read_weights(path)["state_dict"].items()}
     assert (exported.name, exported.left_out) == (name, ())
-    found = load(exported.content)
-    assert {key for key in theirs if "num_batches" not in key} == {key for key in found if "num_batches" not in key}
-    assert all(torch.equal(found[key], theirs[key]) for key in theirs)
+    exported_weights = load(exported.content)
+    assert {key for key in peer_weights if "num_batches" not in key} == {
+        key for key in exported_weights if "num_batches" not in key
+    }
+    assert all(torch.equal(exported_weights[key], peer_weights[key]) for key in peer_weights)
 
 
 def test_classes_and_channels_follow_from_the_weights(tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ def state(seed: int = 0, peer: str = "cifar", name: str = "resnet20") -> State:
     """Return weights under a library's names."""
     torch.manual_seed(seed)
     entry, row = find_peer(peer, name)
-    ours = create(row).state_dict()
-    return {theirs: ours[key] for key, theirs in translation(ours, entry.table(row)).items()}
+    weights = create(row).state_dict()
+    return {peer_name: weights[key] for key, peer_name in translation(weights, entry.table(row)).items()}
 
 
 def prefixed(prefix: str, tensors: State) -> State:
@@ -111,9 +111,9 @@ def test_what_pytorch_wraps_around_a_network(wrap: Callable[[State], State], tmp
     path, tensors = tmp_path / "weights.pth", wrap(FIRST)
     assert set(tensors) != set(FIRST)
     torch.save(tensors, path)
-    ours = import_bundle(path, "resnet20").network.state_dict()
+    imported = import_bundle(path, "resnet20").network.state_dict()
     entry, row = find_peer("cifar", "resnet20")
-    assert all(torch.equal(ours[key], FIRST[name]) for key, name in translation(ours, entry.table(row)).items())
+    assert all(torch.equal(imported[key], FIRST[name]) for key, name in translation(imported, entry.table(row)).items())
 
 
 @pytest.mark.parametrize(
@@ -160,9 +160,9 @@ def test_names_say_whose_they_are(name: str) -> None:
     """With a library's names, import without --from gives the same network as with it; with ours, ours."""
     for peer, entry, row in libraries(name):
         with without_values():
-            ours = create(row).state_dict()
-        theirs = set(translation(ours, entry.table(row)).values())
-        fitting = [each for each in candidates(name, None) if set(each.names.values()) <= theirs]
+            weights = create(row).state_dict()
+        peer_names = set(translation(weights, entry.table(row)).values())
+        fitting = [each for each in candidates(name, None) if set(each.names.values()) <= peer_names]
         assert peer in [each.peer for each in fitting]
         assert {each.row for each in fitting} == {row}
         assert all(each.same(fitting[0]) for each in fitting)
@@ -175,9 +175,9 @@ ROWS = [(peer, row) for peer, entries in _tables().items() for entry in entries 
 def test_every_tensor_of_ours_has_a_name_of_its_own_there(peer: str, row: str) -> None:
     entry, _ = find_peer(peer, row)
     with without_values():
-        ours = create(row).state_dict()
-    names = translation(ours, entry.table(row))
-    assert list(names) == list(ours)
+        weights = create(row).state_dict()
+    names = translation(weights, entry.table(row))
+    assert list(names) == list(weights)
     assert len(set(names.values())) == len(names)
 
 

@@ -56,10 +56,10 @@ def publish(folder: Path, monkeypatch: pytest.MonkeyPatch, *, checksum: str | No
     entry, row = find_peer("cifar", "resnet20")
     state = create("resnet20").state_dict()
     path = folder / "resnet20-12fca82f.th"
-    torch.save({theirs: state[key] for key, theirs in translation(state, entry.table(row)).items()}, path)
-    found = checksum or hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-    known = replace(find_pretrained("resnet20:cifar10"), checksum=found)
-    monkeypatch.setitem(PRETRAINED, "resnet20:cifar10", known)
+    torch.save({name: state[key] for key, name in translation(state, entry.table(row)).items()}, path)
+    digest = checksum or hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    entry_published = replace(find_pretrained("resnet20:cifar10"), checksum=digest)
+    monkeypatch.setitem(PRETRAINED, "resnet20:cifar10", entry_published)
 
 
 def test_a_name_is_fetched_once_and_works_like_a_bundle(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,9 +85,9 @@ def test_weights_with_auxiliary_classifiers(mirror: Path, monkeypatch: pytest.Mo
     entry, row = find_peer("torchvision", "googlenet")
     state = create(row).state_dict()
     path = mirror / find_pretrained(name).file
-    torch.save({theirs: state[key] for key, theirs in translation(state, entry.table(row)).items()}, path)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-    monkeypatch.setitem(PRETRAINED, name, replace(find_pretrained(name), checksum=found))
+    torch.save({peer_name: state[key] for key, peer_name in translation(state, entry.table(row)).items()}, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    monkeypatch.setitem(PRETRAINED, name, replace(find_pretrained(name), checksum=digest))
     classes = mirror / IMAGENET_CLASSES.rpartition("/")[2]
     classes.write_text("".join(f"class {n}\n" for n in range(1000)), encoding="utf-8")
     predictor = convworks.load(name)
@@ -131,9 +131,9 @@ def test_paths_with_colons_are_paths(tmp_path: Path) -> None:
 def test_class_names_are_fetched_and_repeated_ones_numbered(mirror: Path) -> None:
     names = ["crane", "fish", "crane", *(f"class {n}" for n in range(997))]
     (mirror / IMAGENET_CLASSES.rpartition("/")[2]).write_text("\n".join(names) + "\n", encoding="utf-8")
-    found = pretrained.imagenet_classes()
-    assert found[:3] == ("crane", "fish", "crane (2)")
-    assert len(found) == 1000
+    classes = pretrained.imagenet_classes()
+    assert classes[:3] == ("crane", "fish", "crane (2)")
+    assert len(classes) == 1000
 
 
 @pytest.mark.parametrize("name", PRETRAINED)

@@ -34,22 +34,22 @@ def test_whoever_loads_gets_the_old_one_or_the_new_one(bundles: list[Bundle], tm
     save_bundle(folder, bundles[0])
     writing = True
 
-    def look() -> set[float]:
+    def load_repeatedly() -> set[float]:
         seen = set()
         while writing:
-            found = load_bundle(folder)
-            assert check(found) == found.record["first"]
-            seen.add(check(found))
+            bundle = load_bundle(folder)
+            assert check(bundle) == bundle.record["first"]
+            seen.add(check(bundle))
         return seen
 
     with ThreadPoolExecutor(2) as pool:
-        looks = [pool.submit(look) for _ in range(2)]
+        loads = [pool.submit(load_repeatedly) for _ in range(2)]
         try:
             for number in range(1, 31):
                 save_bundle(folder, bundles[number % 2])
         finally:
             writing = False
-        assert set().union(*(each.result() for each in looks)) <= {each.record["first"] for each in bundles}
+        assert set().union(*(each.result() for each in loads)) <= {each.record["first"] for each in bundles}
     assert {path.name for path in folder.iterdir()} == {"README.md", "bundle.json", "weights.safetensors"}
 
 
@@ -72,8 +72,8 @@ def test_an_interrupted_replacement_leaves_one_that_loads(
     with pytest.raises(KeyboardInterrupt):
         save_bundle(tmp_path, bundles[1])
     monkeypatch.undo()
-    found = load_bundle(tmp_path)
-    assert check(found) == found.record["first"] == bundles[moment > 2].record["first"]
+    bundle = load_bundle(tmp_path)
+    assert check(bundle) == bundle.record["first"] == bundles[moment > 2].record["first"]
     save_bundle(tmp_path, bundles[1])
     assert check(load_bundle(tmp_path)) == bundles[1].record["first"]
     assert {path.name for path in tmp_path.iterdir()} == {"README.md", "bundle.json", "weights.safetensors"}

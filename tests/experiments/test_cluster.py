@@ -55,33 +55,33 @@ WORDS = ["--epochs", 3, "--device", "cpu", "--deterministic"]
 
 
 def test_a_cluster_finds_what_one_process_finds(cluster: None, tmp_path: Path) -> None:
-    found = complete("restarts", "--runs", 3, *WORDS, "--workers", "ray", "--out", tmp_path / "ray")
-    here = convworks.restarts(runs=3, out=tmp_path / "here", **OPTIONS)
-    for ours, theirs in zip(found["runs"], here["runs"], strict=True):
-        assert weights(ours["run"]) == weights(theirs["run"])
-    assert found["ensemble"]["test"] == here["ensemble"]["test"]
+    results = complete("restarts", "--runs", 3, *WORDS, "--workers", "ray", "--out", tmp_path / "ray")
+    local = convworks.restarts(runs=3, out=tmp_path / "here", **OPTIONS)
+    for ray_run, local_run in zip(results["runs"], local["runs"], strict=True):
+        assert weights(ray_run["run"]) == weights(local_run["run"])
+    assert results["ensemble"]["test"] == local["ensemble"]["test"]
 
 
 def test_a_cluster_tunes(cluster: None, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     words = ["--trials", 5, *WORDS, "--search", "training.schedule.rate=log:1e-4..1"]
-    found = complete(
+    results = complete(
         "tune", *words, "--set", "training.schedule.rate=0.0003", "--workers", "ray", "--out", tmp_path / "t"
     )
-    assert [trial["name"] for trial in found["trials"]] == [f"trial-{number}" for number in range(5)]
-    assert found["best"]["value"] > found["recipe"]["value"]
+    assert [trial["name"] for trial in results["trials"]] == [f"trial-{number}" for number in range(5)]
+    assert results["best"]["value"] > results["recipe"]["value"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_experiment_goes_on(number: signal.Signals, cluster: None, tmp_path: Path) -> None:
-    place = tmp_path / "runs"
-    words = ["--runs", 2, *WORDS, "--epochs", 40, "--out", place]
+    folder = tmp_path / "runs"
+    words = ["--runs", 2, *WORDS, "--epochs", 40, "--out", folder]
     process = begin("restarts", *words, "--workers", "ray")
-    wait_for(process, lambda: bool(list(place.glob("seed-*/checkpoints/*.json"))))
+    wait_for(process, lambda: bool(list(folder.glob("seed-*/checkpoints/*.json"))))
     if number == signal.SIGKILL:
         kill(process)
     else:
         process.send_signal(number)
-        assert process.communicate(timeout=120)[1].splitlines()[-1].endswith(f"convworks restarts --resume {place}")
-        assert json.loads((place / "experiment.json").read_text())["status"] == "stopped"
-    assert complete("restarts", "--resume", place, "--workers", "ray")["validation"]["mean"] > 0.9
+        assert process.communicate(timeout=120)[1].splitlines()[-1].endswith(f"convworks restarts --resume {folder}")
+        assert json.loads((folder / "experiment.json").read_text())["status"] == "stopped"
+    assert complete("restarts", "--resume", folder, "--workers", "ray")["validation"]["mean"] > 0.9

@@ -24,7 +24,7 @@ FOLDS = 3
 
 
 @pytest.fixture(scope="module")
-def found(options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def results(options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("crossval") / "three"
     return convworks.crossval(folds=FOLDS, seed=2, out=out, **options)
 
@@ -36,7 +36,7 @@ def as_table(folder: Path, name: str, splits: Mapping[str, list[int]], labels: l
 
 
 def test_it_equals_a_loop_over_scikit_learns_folds_that_calls_train(
-    found: dict[str, Any], options: dict[str, Any], few: Path, tmp_path: Path
+    results: dict[str, Any], options: dict[str, Any], few: Path, tmp_path: Path
 ) -> None:
     digits = open_source(few).splits["train"]
     assert digits.arrays is not None
@@ -48,45 +48,45 @@ def test_it_equals_a_loop_over_scikit_learns_folds_that_calls_train(
         splits = {"train": train.tolist(), "val": validation.tolist()}
         data = as_table(tmp_path, f"fold-{number}.csv", splits, digits.labels.tolist())
         run = convworks.train(seed=2, out=tmp_path / f"run-{number}", **{**options, "data": data})
-        ours = found["runs"][number - 1]
-        assert ours["validation"] == run["validation"]
-        assert weights(ours["run"]) == weights(run["run"])
+        fold_run = results["runs"][number - 1]
+        assert fold_run["validation"] == run["validation"]
+        assert weights(fold_run["run"]) == weights(run["run"])
         right.append(round(run["validation"]["top1"] * run["validation"]["n"]))
-    accuracies = [run["validation"]["top1"] for run in found["runs"]]
-    assert found["validation"]["mean"] == pytest.approx(np.mean(accuracies))
-    assert found["validation"]["sd"] == pytest.approx(np.std(accuracies, ddof=1))
-    assert found["pooled"]["top1"] == pytest.approx(sum(right) / len(digits))
-    assert found["pooled"]["interval"] == pytest.approx(list(wilson_interval(sum(right), len(digits))))
+    accuracies = [run["validation"]["top1"] for run in results["runs"]]
+    assert results["validation"]["mean"] == pytest.approx(np.mean(accuracies))
+    assert results["validation"]["sd"] == pytest.approx(np.std(accuracies, ddof=1))
+    assert results["pooled"]["top1"] == pytest.approx(sum(right) / len(digits))
+    assert results["pooled"]["interval"] == pytest.approx(list(wilson_interval(sum(right), len(digits))))
 
 
-def test_each_image_is_predicted_by_its_own_fold(found: dict[str, Any], few: Path) -> None:
-    place, names = Path(found["experiment"]), open_source(few).splits["train"].names
-    with (place / "predictions.csv").open() as file:
+def test_each_image_is_predicted_by_its_own_fold(results: dict[str, Any], few: Path) -> None:
+    folder, names = Path(results["experiment"]), open_source(few).splits["train"].names
+    with (folder / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows] == list(names)
-    with (place / "folds.csv").open() as file:
+    with (folder / "folds.csv").open() as file:
         folds = {row["path"]: int(row["fold"]) for row in csv.DictReader(file)}
     right: dict[int, list[int]] = {}
     for row in rows:
         right.setdefault(folds[row["path"]], []).append(int(row["correct"]))
-    for run in found["runs"]:
+    for run in results["runs"]:
         assert len(right[run["fold"]]) == run["validation"]["n"]
         assert np.mean(right[run["fold"]]) == pytest.approx(run["validation"]["top1"])
 
 
-def test_a_fold_is_an_ordinary_run_that_resumes(found: dict[str, Any], few: Path, tmp_path: Path) -> None:
-    place = tmp_path / "killed"
+def test_a_fold_is_an_ordinary_run_that_resumes(results: dict[str, Any], few: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
     words = ["--folds", FOLDS, "--seed", 2, "--epochs", 2, "--device", "cpu", "--deterministic"]
-    process = begin("crossval", "digits/default", "--data", few, *words, "--out", place)
-    wait_for(process, lambda: bool(list(place.glob("fold-2/checkpoints/*.json"))))
+    process = begin("crossval", "digits/default", "--data", few, *words, "--out", folder)
+    wait_for(process, lambda: bool(list(folder.glob("fold-2/checkpoints/*.json"))))
     kill(process)
-    if json.loads((place / "fold-2" / "run.json").read_text())["status"] != "finished":
-        convworks.train(resume=place / "fold-2")
-    assert weights(place / "fold-2") == weights(found["runs"][1]["run"])
-    resumed = convworks.crossval(resume=place)
-    assert resumed["pooled"] == found["pooled"]
+    if json.loads((folder / "fold-2" / "run.json").read_text())["status"] != "finished":
+        convworks.train(resume=folder / "fold-2")
+    assert weights(folder / "fold-2") == weights(results["runs"][1]["run"])
+    resumed = convworks.crossval(resume=folder)
+    assert resumed["pooled"] == results["pooled"]
     with pytest.raises(InputError, match="the experiment is finished; look at"):
-        convworks.crossval(resume=place)
+        convworks.crossval(resume=folder)
 
 
 def test_groups_of_a_table_stay_together(options: dict[str, Any], tmp_path: Path) -> None:

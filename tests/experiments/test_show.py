@@ -15,12 +15,12 @@ from convworks.experiments.show import Bar, Plain, show
 
 
 def test_lines_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
-    with show(3) as shown:
-        assert type(shown) is Plain
-        shown.moved("seed-0", 0.5, None)
-        shown.finish("seed-0", "validation 90.00%", "90.00% (seed-0)")
-        shown.last -= 20
-        shown.moved("seed-1", 0.25, {"epoch": 2, "validation_top1": 0.5})
+    with show(3) as display:
+        assert type(display) is Plain
+        display.moved("seed-0", 0.5, None)
+        display.finish("seed-0", "validation 90.00%", "90.00% (seed-0)")
+        display.last -= 20
+        display.moved("seed-1", 0.25, {"epoch": 2, "validation_top1": 0.5})
     first, second = capsys.readouterr().err.splitlines()
     assert first == "seed-0 (1 of 3): validation 90.00%; best so far 90.00% (seed-0)"
     assert second.startswith("run 2 of 3  seed-1 epoch 2 50.00%  best 90.00% (seed-0)")
@@ -28,23 +28,23 @@ def test_lines_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_several_runs_at_a_time() -> None:
-    shown = Plain(5)
+    display = Plain(5)
     for name in ("trial-0", "trial-1"):
-        shown.moved(name, 0.5, None)
-    assert shown.describe() == "run 1-2 of 5"
+        display.moved(name, 0.5, None)
+    assert display.describe() == "run 1-2 of 5"
 
 
 def test_one_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(screen, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", screen)
-    with show(2) as shown:
-        assert isinstance(shown, Bar)
-        shown.moved("seed-0", 0.5, {"epoch": 1, "validation_top1": 0.25})
-        assert shown.bar.tasks[0].completed == 0.5
-        shown.finish("seed-0", "validation 25.00%", "25.00% (seed-0)")
-        assert shown.bar.tasks[0].completed == 1
-    assert len(shown.bar.tasks) == 1
+    with show(2) as display:
+        assert isinstance(display, Bar)
+        display.moved("seed-0", 0.5, {"epoch": 1, "validation_top1": 0.25})
+        assert display.bar.tasks[0].completed == 0.5
+        display.finish("seed-0", "validation 25.00%", "25.00% (seed-0)")
+        assert display.bar.tasks[0].completed == 1
+    assert len(display.bar.tasks) == 1
     assert "seed-0 (1 of 2): validation 25.00%" in screen.getvalue()
 
 

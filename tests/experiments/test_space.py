@@ -22,15 +22,15 @@ RATE = "training.schedule.rate"
     ],
 )
 def test_ranges(text: str, kind: str, low: float, high: float, written: str) -> None:
-    found = parse(text)
-    assert (found.kind, found.low, found.high, found.text) == (kind, low, high, written)
-    assert parse(found.text) == found
+    dimension = parse(text)
+    assert (dimension.kind, dimension.low, dimension.high, dimension.text) == (kind, low, high, written)
+    assert parse(dimension.text) == dimension
 
 
 def test_choices_may_hold_brackets() -> None:
-    found = parse("training.optimizer={'kind': 'adam', 'betas': (0.9, 0.99)}, {'kind': 'sgd'}")
-    assert found.choices == ("{'kind': 'adam', 'betas': (0.9, 0.99)}", "{'kind': 'sgd'}")
-    assert parse(found.text) == found
+    dimension = parse("training.optimizer={'kind': 'adam', 'betas': (0.9, 0.99)}, {'kind': 'sgd'}")
+    assert dimension.choices == ("{'kind': 'adam', 'betas': (0.9, 0.99)}", "{'kind': 'sgd'}")
+    assert parse(dimension.text) == dimension
     assert parse("training.optimizer.kind=sgd,adam").values == ("sgd", "adam")
 
 

@@ -25,59 +25,59 @@ BAD = [SMALL_BATCHES, f"{RATE}=0.0003"]
 TRIALS = repeats(6, 9)
 
 
-def plain(found: dict[str, Any]) -> list[tuple[str, str, float | None, dict[str, Any]]]:
-    return [(trial["name"], trial["state"], trial["value"], trial["values"]) for trial in found["trials"]]
+def plain(results: dict[str, Any]) -> list[tuple[str, str, float | None, dict[str, Any]]]:
+    return [(trial["name"], trial["state"], trial["value"], trial["values"]) for trial in results["trials"]]
 
 
 @pytest.fixture(scope="module")
-def found(options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def results(options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("tune") / "search"
     return convworks.tune(trials=TRIALS, search=[f"{RATE}=log:1e-4..1"], out=out, overrides=BAD, **options)
 
 
-def test_it_beats_a_bad_start(found: dict[str, Any]) -> None:
-    first = found["trials"][0]
-    assert found["recipe"] == {"name": "trial-0", "value": first["value"]}
+def test_it_beats_a_bad_start(results: dict[str, Any]) -> None:
+    first = results["trials"][0]
+    assert results["recipe"] == {"name": "trial-0", "value": first["value"]}
     assert first["values"] == {RATE: 0.0003}
-    assert found["best"]["value"] > first["value"] + 0.3
-    assert found["best"]["value"] == max(t["value"] for t in found["trials"] if t["state"] == "complete")
+    assert results["best"]["value"] > first["value"] + 0.3
+    assert results["best"]["value"] == max(t["value"] for t in results["trials"] if t["state"] == "complete")
 
 
 def test_the_command_repeats_the_best_run(
-    found: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    results: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    name, *words = shlex.split(found["best"]["command"])
+    name, *words = shlex.split(results["best"]["command"])
     assert name == "convworks"
     assert run([*words, "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
-    best = json.loads((Path(found["best"]["run"]) / "run.json").read_text())
+    best = json.loads((Path(results["best"]["run"]) / "run.json").read_text())
     assert again["validation"] == best["results"]["validation"]
 
 
-def test_the_page_is_self_contained(found: dict[str, Any]) -> None:
-    page = Path(found["report"]).read_text()
+def test_the_page_is_self_contained(results: dict[str, Any]) -> None:
+    page = Path(results["report"]).read_text()
     assert "http" not in page
     assert "src=" not in page
     assert RATE in page
-    assert html.escape(found["best"]["command"]) in page
+    assert html.escape(results["best"]["command"]) in page
 
 
 @pytest.mark.parametrize("moment", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_killed_search_goes_on_as_if_nothing_had_happened(
-    moment: int, few: Path, found: dict[str, Any], tmp_path: Path
+    moment: int, few: Path, results: dict[str, Any], tmp_path: Path
 ) -> None:
-    place = tmp_path / "killed"
+    folder = tmp_path / "killed"
     words = ["--trials", TRIALS, "--search", f"{RATE}=log:1e-4..1", "--epochs", 2]
     words += [word for change in BAD for word in ("--set", change)]
     process = begin(
-        "tune", "digits/default", "--data", few, *words, "--device", "cpu", "--deterministic", "--out", place
+        "tune", "digits/default", "--data", few, *words, "--device", "cpu", "--deterministic", "--out", folder
     )
-    wait_for(process, lambda: bool(list(place.glob(f"trial-{moment}/checkpoints/*.json"))))
+    wait_for(process, lambda: bool(list(folder.glob(f"trial-{moment}/checkpoints/*.json"))))
     kill(process)
-    resumed = complete("tune", "--resume", place)
-    assert plain(resumed) == plain(found)
-    with sqlite3.connect(place / "study.db") as database:
+    resumed = complete("tune", "--resume", folder)
+    assert plain(resumed) == plain(results)
+    with sqlite3.connect(folder / "study.db") as database:
         assert database.execute("select count(*) from trials").fetchone() == (TRIALS,)
     database.close()
 
@@ -86,8 +86,8 @@ def test_trials_are_pruned_and_can_be_gone_on_with(options: dict[str, Any], tmp_
     search = [f"{RATE}=0.1,1e-05,1.1e-05,1.2e-05,0.11,0.12,0.09,0.08,1.3e-05"]
     longer = {**options, "epochs": 4, "overrides": [SMALL_BATCHES]}
     out = tmp_path / "search"
-    found = convworks.tune(trials=10, search=search, seed=1, out=out, **longer)
-    pruned = [trial for trial in found["trials"] if trial["state"] == "pruned"]
+    results = convworks.tune(trials=10, search=search, seed=1, out=out, **longer)
+    pruned = [trial for trial in results["trials"] if trial["state"] == "pruned"]
     assert pruned
     assert all(trial["epochs"] == 2 for trial in pruned)  # the first third of the epochs is never judged
     record = json.loads((Path(pruned[0]["run"]) / "run.json").read_text())
@@ -95,12 +95,12 @@ def test_trials_are_pruned_and_can_be_gone_on_with(options: dict[str, Any], tmp_
     assert "pruned after epoch 2" in record["reason"]
     assert convworks.train(resume=pruned[0]["run"])["epochs"] == 4
     more = convworks.tune(resume=out, trials=11)
-    assert plain(more)[:10] == plain(found)
+    assert plain(more)[:10] == plain(results)
 
 
 def test_a_trial_that_fails_does_not_end_the_search(options: dict[str, Any], tmp_path: Path) -> None:
-    found = convworks.tune(trials=6, search=[f"{RATE}=0.1,1e30"], pruning=False, out=tmp_path / "search", **options)
-    states = {trial["values"][RATE]: trial["state"] for trial in found["trials"]}
+    results = convworks.tune(trials=6, search=[f"{RATE}=0.1,1e30"], pruning=False, out=tmp_path / "search", **options)
+    states = {trial["values"][RATE]: trial["state"] for trial in results["trials"]}
     assert states == {"0.1": "complete", "1e30": "fail"}
 
 
@@ -112,18 +112,18 @@ def test_a_search_of_failures_says_so(options: dict[str, Any], tmp_path: Path) -
 def test_the_metric_of_the_recipe_is_searched_by(options: dict[str, Any], tmp_path: Path) -> None:
     overrides = ["training.best=loss"]
     search = ["training.optimizer.kind=sgd,adam", f"{RATE}=log:1e-3..1e-1"]
-    found = convworks.tune(trials=3, search=search, out=tmp_path / "search", overrides=overrides, **options)
-    assert found["metric"] == "loss"
-    assert found["best"]["value"] == min(t["value"] for t in found["trials"] if t["state"] == "complete")
+    results = convworks.tune(trials=3, search=search, out=tmp_path / "search", overrides=overrides, **options)
+    assert results["metric"] == "loss"
+    assert results["best"]["value"] == min(t["value"] for t in results["trials"] if t["state"] == "complete")
 
 
 def test_processes_share_a_study(options: dict[str, Any], tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
     shared: dict[str, Any] = {"storage": storage, "study": "ours", "search": [f"{RATE}=log:1e-3..1"], **options}
     convworks.tune(trials=2, out=tmp_path / "a", **shared)
-    found = convworks.tune(trials=4, out=tmp_path / "b", workers=2, **shared)
-    assert [trial["name"] for trial in found["trials"]] == [f"trial-{n}" for n in range(4)]
-    assert [Path(trial["run"]).parent.name for trial in found["trials"]] == ["a", "a", "b", "b"]
+    results = convworks.tune(trials=4, out=tmp_path / "b", workers=2, **shared)
+    assert [trial["name"] for trial in results["trials"]] == [f"trial-{n}" for n in range(4)]
+    assert [Path(trial["run"]).parent.name for trial in results["trials"]] == ["a", "a", "b", "b"]
     with pytest.raises(InputError, match="which is not what is asked"):
         convworks.tune(trials=4, out=tmp_path / "c", **{**shared, "search": [f"{RATE}=log:1e-3..2"]})
     with pytest.raises(InputError, match="is not that of the search"):

@@ -15,5 +15,5 @@ def test_a_worker_whose_experiment_has_gone_before_it_began_ends(tmp_path: Path)
     config = override(recipe("digits/default"), ["training.epochs=100000", "device=cpu"])
     job = {"name": "seed-0", "configuration": to_json(config), "command": "convworks train"}
     words = [sys.executable, "-m", "convworks.experiments.worker"]
-    given = json.dumps({"job": job, "place": str(tmp_path)}) + "\n"
-    subprocess.run(words, input=given, text=True, timeout=60, capture_output=True, check=False)
+    request = json.dumps({"job": job, "place": str(tmp_path)}) + "\n"
+    subprocess.run(words, input=request, text=True, timeout=60, capture_output=True, check=False)

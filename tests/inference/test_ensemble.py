@@ -23,15 +23,15 @@ def predictions(rows: np.ndarray) -> Predictions:
 
 
 def test_logits_are_averaged_by_their_logarithms() -> None:
-    draw = torch.Generator().manual_seed(0)
-    logits = torch.randn(4, 5, 3, generator=draw)
-    found = combine([predictions(each.softmax(1).numpy()) for each in logits], SOFTMAX, "logit")
-    np.testing.assert_allclose(found.probabilities, logits.mean(0).softmax(1), atol=1e-6)
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(4, 5, 3, generator=generator)
+    combined = combine([predictions(each.softmax(1).numpy()) for each in logits], SOFTMAX, "logit")
+    np.testing.assert_allclose(combined.probabilities, logits.mean(0).softmax(1), atol=1e-6)
 
 
 def test_logits_of_several_labels_are_averaged_by_their_odds() -> None:
-    draw = torch.Generator().manual_seed(0)
-    logits = torch.randn(4, 5, 3, generator=draw)
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(4, 5, 3, generator=generator)
     labels = np.zeros((5, 3), bool)
     members = [
         LabelSetPredictions(
@@ -48,9 +48,9 @@ def test_logits_of_several_labels_are_averaged_by_their_odds() -> None:
 
 def test_votes_are_counted_and_probabilities_decide_between_equals() -> None:
     rows = [[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.4, 0.35, 0.25], [0.05, 0.9, 0.05]]
-    found = combine([predictions(np.array([row], np.float32)) for row in rows], SOFTMAX, "vote")
-    assert found.predicted.tolist() == [1]  # two votes each; b is the more probable
-    np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-6)
+    combined = combine([predictions(np.array([row], np.float32)) for row in rows], SOFTMAX, "vote")
+    assert combined.predicted.tolist() == [1]  # two votes each; b is the more probable
+    np.testing.assert_allclose(combined.probabilities.sum(1), 1, atol=1e-6)
     three = combine([predictions(np.array([row], np.float32)) for row in (rows[0], rows[2], rows[3])], SOFTMAX, "vote")
     assert three.predicted.tolist() == [0]
 
@@ -63,12 +63,12 @@ def test_an_unknown_combination_lists_those_that_there_are() -> None:
 def test_mcnemar_by_hand() -> None:
     first = np.array([True] * 10 + [False] * 5 + [True])
     second = np.array([True] * 10 + [True] * 5 + [False])
-    found = compare(first, second)
-    assert (found.gained, found.lost) == (5, 1)
-    assert found.difference == 4 / 16
-    assert found.p == pytest.approx(2 * (1 + 6) / 2**6)
+    comparison = compare(first, second)
+    assert (comparison.gained, comparison.lost) == (5, 1)
+    assert comparison.difference == 4 / 16
+    assert comparison.p == pytest.approx(2 * (1 + 6) / 2**6)
     half = 1.959964 * np.sqrt(6 - 16 / 16) / 16
-    assert found.interval == pytest.approx((0.25 - half, 0.25 + half))
+    assert comparison.interval == pytest.approx((0.25 - half, 0.25 + half))
     same = compare(first, first)
     assert (same.p, same.interval) == (1.0, (0.0, 0.0))
 

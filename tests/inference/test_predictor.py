@@ -45,13 +45,13 @@ def picture() -> np.ndarray:
 
 def test_files_images_and_arrays_get_the_same_answer(predictor: Predictor, tmp_path: Path) -> None:
     Image.fromarray(picture()).save(tmp_path / "a.png")
-    given: list[str | Path | Image.Image | np.ndarray] = [
+    images: list[str | Path | Image.Image | np.ndarray] = [
         tmp_path / "a.png",
         str(tmp_path / "a.png"),
         Image.fromarray(picture()),
         picture(),
     ]
-    answers = predictor.predict(given, top=2)
+    answers = predictor.predict(images, top=2)
     assert [answer["path"] for answer in answers] == [str(tmp_path / "a.png")] * 2 + [None, None]
     assert len({tuple(answer["probabilities"]) for answer in answers}) == 1
     assert all(len(answer["labels"]) == 2 and set(answer["labels"]) <= set(CLASSES) for answer in answers)
@@ -94,8 +94,8 @@ def test_labels_are_matched_by_name(predictor: Predictor, tmp_path: Path) -> Non
         folder = tmp_path / "set" / "test" / name
         folder.mkdir(parents=True)
         Image.fromarray(picture()).save(folder / "0.png")
-    found = predictor.outcome(tmp_path / "set")
-    assert sorted(found.labels.tolist()) == [0, 2]
+    outcome = predictor.outcome(tmp_path / "set")
+    assert sorted(outcome.labels.tolist()) == [0, 2]
     (tmp_path / "set" / "test" / "ant").rename(tmp_path / "set" / "test" / "wasp")
     with pytest.raises(InputError, match="wasp"):
         predictor.outcome(tmp_path / "set")

@@ -15,7 +15,7 @@ from convworks.data.decode.picture import Picture, picture_of
 from convworks.data.decode.preprocess import Preprocessing, fit_array
 from convworks.data.source import Split
 from convworks.errors import InputError
-from convworks.inference.protocol import PROTOCOLS, named, views, whole
+from convworks.inference.protocol import PROTOCOLS, named, scale_to_cover, views
 from convworks.inference.test_time_views import activated_by
 from convworks.layers.fully_convolutional import fully_convolutional
 from convworks.layers.network import Network
@@ -25,7 +25,7 @@ from convworks.tasks.classification import CLASSIFICATION
 MEAN, STD = 0.4, 0.25
 
 
-def given(size: tuple[int, int], channels: int, fit: str = "crop") -> Preprocessing:
+def preprocessing_of(size: tuple[int, int], channels: int, fit: str = "crop") -> Preprocessing:
     """Return the preprocessing of a network of this input."""
     return Preprocessing(size=size, channels=channels, fit=fit, mean=(MEAN,) * channels, std=(STD,) * channels)
 
@@ -33,13 +33,13 @@ def given(size: tuple[int, int], channels: int, fit: str = "crop") -> Preprocess
 def network(name: str) -> tuple[Network, Preprocessing]:
     torch.manual_seed(0)
     shape = facts(name).shape
-    return create(name).eval(), given((shape.size[0], shape.size[1]), shape.channels)
+    return create(name).eval(), preprocessing_of((shape.size[0], shape.size[1]), shape.channels)
 
 
 def photo(height: int, width: int, channels: int, seed: int = 0) -> np.ndarray:
     """Return smooth noise: crops of it differ."""
-    draw = np.random.default_rng(seed)
-    small = draw.integers(0, 256, (6, 8, channels), dtype=np.uint8)
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (6, 8, channels), dtype=np.uint8)
     return fit_array(small, (height, width), "squash")
 
 
@@ -60,7 +60,7 @@ def answers(name: str, model: Network, images: Sequence[np.ndarray], preprocessi
 def test_ten_crops_are_those_of_a_loop() -> None:
     model, preprocessing = network("lenet5_modern")
     images = [photo(50, 60, 1, seed) for seed in range(3)]
-    for image, found in zip(images, answers("ten-crop", model, images, preprocessing), strict=True):
+    for image, answer in zip(images, answers("ten-crop", model, images, preprocessing), strict=True):
         frame = fit_array(image, (37, 37), "crop")  # 32 * 256 / 224
         total = torch.zeros(10)
         for top, left in ((0, 0), (0, 5), (5, 0), (5, 5), (2, 2)):
@@ -68,7 +68,7 @@ def test_ten_crops_are_those_of_a_loop() -> None:
             for view in (crop, crop[:, ::-1]):
                 with torch.no_grad():
                     total += model(inputs(view)).softmax(1)[0]
-        np.testing.assert_allclose(found, total / 10, atol=1e-5)
+        np.testing.assert_allclose(answer, total / 10, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(256, 341), (341, 256), (256, 343), (256, 256), (257, 300)])
@@ -76,7 +76,7 @@ def test_ten_crops_are_those_of_a_loop() -> None:
 def test_crops_are_whole_pixels_of_the_image(size: tuple[int, int], side: int) -> None:
     """Krizhevsky's frame of 256 pixels, and its crops, cut out of an image that needs no scaling, or is scaled once."""
     image = photo(*size, 3)
-    preprocessing = given((side, side), 3)
+    preprocessing = preprocessing_of((side, side), 3)
     frame = round(side * 256 / 224)
     if min(size) == frame:  # torchvision: CenterCrop(256), then TenCrop, whose middle is a CenterCrop too
         top, left = round((size[0] - frame) / 2.0), round((size[1] - frame) / 2.0)
@@ -85,8 +85,8 @@ def test_crops_are_whole_pixels_of_the_image(size: tuple[int, int], side: int) -
         square = fit_array(image, (frame, frame), "crop")
     centre, end = round((frame - side) / 2.0), frame - side
     expected = [(0, 0), (0, end), (end, 0), (end, end), (centre, centre)]
-    found = views(picture_of(image), named("ten-crop"), preprocessing)
-    for view, (y, x) in zip(found, expected, strict=True):
+    crops = views(picture_of(image), named("ten-crop"), preprocessing)
+    for view, (y, x) in zip(crops, expected, strict=True):
         np.testing.assert_array_equal(view, square[y : y + side, x : x + side])
 
 
@@ -96,34 +96,36 @@ def test_views_do_not_depend_on_how_large_a_file_was_decoded() -> None:
     half = Picture(fit_array(full, (406, 602), "squash"), (811, 1203))
     for name in ("dense", "multi-scale", "ten-crop", "144-crop"):
         for fit in ("crop", "letterbox", "squash"):
-            one, other = (views(image, named(name), given((32, 32), 3, fit)) for image in (picture_of(full), half))
-            assert [view.shape for view in one] == [view.shape for view in other]
+            of_full, of_half = (
+                views(image, named(name), preprocessing_of((32, 32), 3, fit)) for image in (picture_of(full), half)
+            )
+            assert [view.shape for view in of_full] == [view.shape for view in of_half]
             if fit == "letterbox":
-                assert [(view == 0).all((1, 2)).sum() for view in one] == [
-                    (view == 0).all((1, 2)).sum() for view in other
+                assert [(view == 0).all((1, 2)).sum() for view in of_full] == [
+                    (view == 0).all((1, 2)).sum() for view in of_half
                 ]
 
 
 def test_144_crops_of_an_oblong_image_and_each_once_of_a_square_one() -> None:
-    preprocessing = given((224, 224), 3)
+    preprocessing = preprocessing_of((224, 224), 3)
     for size, count in (((300, 400), 72), ((400, 300), 72), ((256, 256), 24)):
-        found = views(picture_of(photo(*size, 3)), named("144-crop"), preprocessing)
-        assert len(found) == count
-        assert {view.shape for view in found} == {(224, 224, 3)}
+        crops = views(picture_of(photo(*size, 3)), named("144-crop"), preprocessing)
+        assert len(crops) == count
+        assert {view.shape for view in crops} == {(224, 224, 3)}
     model, small = network("lenet5_modern")
     _, cost = activated_by(named("144-crop"), model, split([photo(40, 60, 1)]), small, torch.float32, CLASSIFICATION)
     assert cost.views == 144
-    _, one = activated_by(named("flip"), model, split([photo(40, 60, 1)]), small, torch.float32, CLASSIFICATION)
-    assert (one.views, cost.macs) == (2, 72 * one.macs)
+    _, flip_cost = activated_by(named("flip"), model, split([photo(40, 60, 1)]), small, torch.float32, CLASSIFICATION)
+    assert (flip_cost.views, cost.macs) == (2, 72 * flip_cost.macs)
 
 
 def test_the_squares_of_144_crops_lie_at_both_ends_and_in_the_middle() -> None:
     image = np.zeros((352, 1000, 1), np.uint8)
     image[:, 0], image[:, -1] = 255, 255
-    found = views(picture_of(image), named("144-crop"), given((224, 224), 1))[
+    crops = views(picture_of(image), named("144-crop"), preprocessing_of((224, 224), 1))[
         -18:
     ]  # the largest scale: as large as the image
-    shrunk = [view[:, :, 0] for view in found[5::6]]
+    shrunk = [view[:, :, 0] for view in crops[5::6]]
     assert [bool(view[:, 0].min()) for view in shrunk] == [True, False, False]
     assert [bool(view[:, -1].min()) for view in shrunk] == [False, False, True]
 
@@ -133,15 +135,15 @@ def test_dense_is_the_mean_over_a_sliding_window(name: str) -> None:
     """LeNet-5 pads nowhere: the window is one of the image, moved by the network's stride."""
     model, preprocessing = network(name)
     image = photo(60, 84, 1)
-    scaled = whole(picture_of(image), (37, 37), "crop")
+    scaled = scale_to_cover(picture_of(image), (37, 37), "crop")
     assert scaled.shape == (37, 52, 1)
     total = torch.zeros(10)
     for view in (scaled, scaled[:, ::-1]):
         windows = [view[top : top + 32, left : left + 32] for top in (0, 4) for left in range(0, 21, 4)]
         with torch.no_grad():
             total += torch.stack([model(inputs(window))[0] for window in windows]).mean(0).softmax(0)
-    (found,) = answers("dense", model, [image], preprocessing)
-    np.testing.assert_allclose(found, total / 2, atol=1e-4)
+    (answer,) = answers("dense", model, [image], preprocessing)
+    np.testing.assert_allclose(answer, total / 2, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["vgg_a", "alexnet", "resnet18", "resnet20"])
@@ -150,7 +152,7 @@ def test_dense_is_the_mean_over_a_sliding_window_of_features(name: str) -> None:
     model, preprocessing = network(name)
     side = preprocessing.size[0]
     image = photo(side + 20, round(1.3 * side), 3)
-    view = whole(picture_of(image), (round(side * 256 / 224),) * 2, "crop")
+    view = scale_to_cover(picture_of(image), (round(side * 256 / 224),) * 2, "crop")
     with torch.no_grad():
         rows = model.stages(model.stem(inputs(np.zeros((side, side, 3), np.uint8)))).shape[2]
         total = torch.zeros(facts(name).shape.classes)
@@ -163,8 +165,8 @@ def test_dense_is_the_mean_over_a_sliding_window_of_features(name: str) -> None:
                 for left in range(width)
             ]
             total += torch.stack(scores).mean(0).softmax(0)
-    (found,) = answers("dense", model, [image], preprocessing)
-    np.testing.assert_allclose(found, total / 2, atol=1e-4)
+    (answer,) = answers("dense", model, [image], preprocessing)
+    np.testing.assert_allclose(answer, total / 2, atol=1e-4)
 
 
 def test_shift_is_the_mean_over_six_views() -> None:
@@ -185,7 +187,7 @@ def test_multi_scale_is_the_mean_of_three_dense_ones() -> None:
     dense = fully_convolutional(model, 3, (32, 32))
     total = torch.zeros(10)
     for side in (32, 37, 41):
-        pixels = inputs(whole(picture_of(image), (side, side), "crop"))
+        pixels = inputs(scale_to_cover(picture_of(image), (side, side), "crop"))
         for view in (pixels, pixels.flip(3)):
             with torch.no_grad():
                 total += dense(view).mean((2, 3))[0].softmax(0)
@@ -200,22 +202,22 @@ def test_images_of_several_sizes_are_answered_as_each_alone(name: str, tmp_path:
         files.append(tmp_path / f"{number}.png")
         Image.fromarray(photo(*size, 1, number)[:, :, 0]).save(files[-1])
     labels = np.zeros(5, np.int64)
-    together = Split(names=tuple(map(str, files)), labels=labels, files=tuple(files))
-    found, _ = activated_by(named(name), model, together, preprocessing, torch.float32, CLASSIFICATION)
+    whole_split = Split(names=tuple(map(str, files)), labels=labels, files=tuple(files))
+    batched, _ = activated_by(named(name), model, whole_split, preprocessing, torch.float32, CLASSIFICATION)
     for number, file in enumerate(files):
         alone = Split(names=(str(file),), labels=labels[:1], files=(file,))
         expected, _ = activated_by(named(name), model, alone, preprocessing, torch.float32, CLASSIFICATION)
-        np.testing.assert_allclose(found[number], expected[0], atol=1e-5)
+        np.testing.assert_allclose(batched[number], expected[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("fit", ["squash", "letterbox", "pad"])
 def test_what_training_pads_or_squashes_is_so_in_every_view(fit: str) -> None:
-    preprocessing, image = given((28, 28), 1, fit), photo(40, 60, 1)
+    preprocessing, image = preprocessing_of((28, 28), 1, fit), photo(40, 60, 1)
     frame = fit_array(image, (32, 32), fit)  # type: ignore[arg-type]
     for name in ("ten-crop", "dense"):
-        found = views(picture_of(image), named(name), preprocessing)
+        images = views(picture_of(image), named(name), preprocessing)
         expected = frame if name == "dense" else frame[:28, :28]
-        np.testing.assert_array_equal(found[0], expected)
+        np.testing.assert_array_equal(images[0], expected)
 
 
 def test_a_network_without_a_form_for_larger_images_says_so() -> None:

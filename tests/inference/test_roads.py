@@ -66,7 +66,7 @@ def seeing(preprocessing: Preprocessing) -> tuple[Predictor, Seen]:
     return Predictor(bundle=bundle, network=network, precision=torch.float32), network
 
 
-def wanted(size: tuple[int, int], channels: int, fit: Fit = "crop", share: float = 1.0) -> Preprocessing:
+def preprocessing_of(size: tuple[int, int], channels: int, fit: Fit = "crop", share: float = 1.0) -> Preprocessing:
     flat = {"mean": (0.0,) * channels, "std": (1.0,) * channels}
     return Preprocessing(size=size, channels=channels, fit=fit, share=share, **flat)
 
@@ -98,9 +98,9 @@ def plane(array: np.ndarray) -> np.ndarray:
     return array[..., None] if array.ndim == 2 else array
 
 
-def noise(draw: np.random.Generator, channels: int = 1) -> np.ndarray:
-    height, width = draw.integers(2, 41, 2)
-    pixels: np.ndarray = draw.integers(0, 256, (height, width, channels), dtype=np.uint8)
+def noise(rng: np.random.Generator, channels: int = 1) -> np.ndarray:
+    height, width = rng.integers(2, 41, 2)
+    pixels: np.ndarray = rng.integers(0, 256, (height, width, channels), dtype=np.uint8)
     if channels == 4:  # clear and opaque places, as images have them
         alpha = pixels[..., 3]
         alpha[alpha < 80] = 0
@@ -108,26 +108,26 @@ def noise(draw: np.random.Generator, channels: int = 1) -> np.ndarray:
     return pixels[:, :, 0] if channels == 1 else pixels
 
 
-def plain(draw: np.random.Generator, channels: int, kind: str) -> Case:
-    orientation = int(draw.integers(1, 9))
-    pixels = noise(draw, channels)
+def plain(rng: np.random.Generator, channels: int, kind: str) -> Case:
+    orientation = int(rng.integers(1, 9))
+    pixels = noise(rng, channels)
     content = saved(Image.fromarray(pixels), kind, orientation, **({"lossless": True} if kind == "WEBP" else {}))
     shows = TURNS[orientation](pixels if kind != "JPEG" else np.asarray(Image.open(io.BytesIO(content))))
     return Case(f"x.{kind.lower()}", content, shows)
 
 
-def sixteen_bits(draw: np.random.Generator, kind: str) -> Case:
-    values = draw.integers(0, 65536, draw.integers(2, 41, 2)).astype(np.uint16)
-    orientation = int(draw.integers(1, 9)) if kind == "PNG" else 1
+def sixteen_bits(rng: np.random.Generator, kind: str) -> Case:
+    values = rng.integers(0, 65536, rng.integers(2, 41, 2)).astype(np.uint16)
+    orientation = int(rng.integers(1, 9)) if kind == "PNG" else 1
     shows = np.rint(TURNS[orientation](values) * (255 / 65535)).astype(np.uint8)
     return Case(f"x.{kind.lower()}", saved(Image.fromarray(values), kind, orientation), shows)
 
 
-def transparent_colour(draw: np.random.Generator, mode: str) -> Case:
+def transparent_colour(rng: np.random.Generator, mode: str) -> Case:
     """A tRNS chunk: one grey value, one colour, or some colours of a palette, are clear."""
     if mode == "P":
-        pixels, table = noise(draw) % 16, draw.integers(0, 256, (16, 3), dtype=np.uint8)
-        alpha = draw.integers(0, 256, 16, dtype=np.uint8)
+        pixels, table = noise(rng) % 16, rng.integers(0, 256, (16, 3), dtype=np.uint8)
+        alpha = rng.integers(0, 256, 16, dtype=np.uint8)
         image = Image.fromarray(pixels, "L").copy()
         image.putpalette(table.tobytes())
         return Case(
@@ -135,7 +135,7 @@ def transparent_colour(draw: np.random.Generator, mode: str) -> Case:
             saved(image, "PNG", transparency=alpha.tobytes()),
             np.concatenate([table[pixels], alpha[pixels][..., None]], axis=2),
         )
-    pixels = plane(noise(draw, 1 if mode == "L" else 3)) // 64 * 64
+    pixels = plane(noise(rng, 1 if mode == "L" else 3)) // 64 * 64
     clear = pixels[0, 0].tolist()
     colours = np.repeat(pixels, 3, axis=2) if mode == "L" else pixels
     alpha = np.where((pixels == clear).all(2), 0, 255).astype(np.uint8)
@@ -144,32 +144,32 @@ def transparent_colour(draw: np.random.Generator, mode: str) -> Case:
     return Case("x.png", content, np.concatenate([colours, alpha[..., None]], axis=2))
 
 
-def grey_and_alpha(draw: np.random.Generator) -> Case:
-    pixels = noise(draw, 4)
+def grey_and_alpha(rng: np.random.Generator) -> Case:
+    pixels = noise(rng, 4)
     content = saved(Image.fromarray(np.ascontiguousarray(pixels[:, :, [0, 3]]), "LA"), "PNG")
     return Case("x.png", content, pixels[:, :, [0, 0, 0, 3]])
 
 
-def array_file(draw: np.random.Generator, channels: int) -> Case:
-    pixels = noise(draw, channels)
+def array_file(rng: np.random.Generator, channels: int) -> Case:
+    pixels = noise(rng, channels)
     return Case("x.npy", numpy_file(pixels), pixels)
 
 
 KINDS: dict[str, Callable[[np.random.Generator], Case]] = {
-    "grey PNG": lambda draw: plain(draw, 1, "PNG"),
-    "PNG": lambda draw: plain(draw, 3, "PNG"),
-    "PNG with alpha": lambda draw: plain(draw, 4, "PNG"),
+    "grey PNG": lambda rng: plain(rng, 1, "PNG"),
+    "PNG": lambda rng: plain(rng, 3, "PNG"),
+    "PNG with alpha": lambda rng: plain(rng, 4, "PNG"),
     "grey PNG with alpha": grey_and_alpha,
-    "clear grey value": lambda draw: transparent_colour(draw, "L"),
-    "clear colour": lambda draw: transparent_colour(draw, "RGB"),
-    "clear colours of a palette": lambda draw: transparent_colour(draw, "P"),
-    "16-bit PNG": lambda draw: sixteen_bits(draw, "PNG"),
-    "16-bit TIFF": lambda draw: sixteen_bits(draw, "TIFF"),
-    "grey JPEG": lambda draw: plain(draw, 1, "JPEG"),
-    "JPEG": lambda draw: plain(draw, 3, "JPEG"),
-    "TIFF": lambda draw: plain(draw, 3, "TIFF"),
-    "WebP": lambda draw: plain(draw, 3, "WEBP"),
-    **{f"array of {n}": lambda draw, n=n: array_file(draw, n) for n in (1, 2, 3, 4, 5, 7)},  # type: ignore[misc]
+    "clear grey value": lambda rng: transparent_colour(rng, "L"),
+    "clear colour": lambda rng: transparent_colour(rng, "RGB"),
+    "clear colours of a palette": lambda rng: transparent_colour(rng, "P"),
+    "16-bit PNG": lambda rng: sixteen_bits(rng, "PNG"),
+    "16-bit TIFF": lambda rng: sixteen_bits(rng, "TIFF"),
+    "grey JPEG": lambda rng: plain(rng, 1, "JPEG"),
+    "JPEG": lambda rng: plain(rng, 3, "JPEG"),
+    "TIFF": lambda rng: plain(rng, 3, "TIFF"),
+    "WebP": lambda rng: plain(rng, 3, "WEBP"),
+    **{f"array of {n}": lambda rng, n=n: array_file(rng, n) for n in (1, 2, 3, 4, 5, 7)},  # type: ignore[misc]
 }
 
 
@@ -178,19 +178,19 @@ def roads(case: Case, folder: Path) -> dict[str, Any]:
     path = folder / case.name
     path.write_bytes(case.content)
     shows = plane(case.shows)
-    made: dict[str, Any] = {"path": path, "text": str(path), "bytes": case.content, "array": case.shows}
+    inputs: dict[str, Any] = {"path": path, "text": str(path), "bytes": case.content, "array": case.shows}
     np.save(folder / "shown.npy", case.shows)
-    made["array file"], made["its bytes"] = folder / "shown.npy", (folder / "shown.npy").read_bytes()
-    made["array in another order"] = np.asfortranarray(case.shows)
+    inputs["array file"], inputs["its bytes"] = folder / "shown.npy", (folder / "shown.npy").read_bytes()
+    inputs["array in another order"] = np.asfortranarray(case.shows)
     tensor = torch.from_numpy(shows.transpose(2, 0, 1).copy())
-    made |= {"tensor": tensor, "tensor of floats": tensor / 255, "tensor of doubles": tensor.double() / 255}
-    made["mirrored view"] = torch.from_numpy(shows.transpose(2, 0, 1)[:, :, ::-1].copy()).flip(2)
+    inputs |= {"tensor": tensor, "tensor of floats": tensor / 255, "tensor of doubles": tensor.double() / 255}
+    inputs["mirrored view"] = torch.from_numpy(shows.transpose(2, 0, 1)[:, :, ::-1].copy()).flip(2)
     if case.name != "x.npy":
-        made["Pillow"] = Image.open(io.BytesIO(case.content))
+        inputs["Pillow"] = Image.open(io.BytesIO(case.content))
     if shows.shape[2] in (1, 3, 4):
-        made["Pillow of pixels"] = Image.fromarray(shows[:, :, 0] if shows.shape[2] == 1 else shows)
-        made["PNG"] = saved(made["Pillow of pixels"], "PNG")
-    return made
+        inputs["Pillow of pixels"] = Image.fromarray(shows[:, :, 0] if shows.shape[2] == 1 else shows)
+        inputs["PNG"] = saved(inputs["Pillow of pixels"], "PNG")
+    return inputs
 
 
 def blended(shows: np.ndarray, channels: int) -> np.ndarray | None:
@@ -209,15 +209,15 @@ def blended(shows: np.ndarray, channels: int) -> np.ndarray | None:
 @pytest.mark.parametrize("count", [60, pytest.param(500, marks=pytest.mark.slow)])
 def test_all_roads_lead_to_the_same_input(count: int, tmp_path: Path) -> None:
     for number in range(count):
-        draw = np.random.default_rng(number)
+        rng = np.random.default_rng(number)
         name = list(KINDS)[number % len(KINDS)]
-        case = KINDS[name](draw)
+        case = KINDS[name](rng)
         shows = plane(case.shows)
-        channels = int(draw.choice([1, 3, 4])) if shows.shape[2] in (1, 3, 4) else shows.shape[2]
-        size = (int(draw.integers(7, 25)), int(draw.integers(7, 25)))
+        channels = int(rng.choice([1, 3, 4])) if shows.shape[2] in (1, 3, 4) else shows.shape[2]
+        size = (int(rng.integers(7, 25)), int(rng.integers(7, 25)))
         if number % 4 == 0:
             size = (shows.shape[0], shows.shape[1])
-        preprocessing = wanted(size, channels, FITS[number // 4 % 4], float(draw.choice([1.0, 1.0, 0.875])))
+        preprocessing = preprocessing_of(size, channels, FITS[number // 4 % 4], float(rng.choice([1.0, 1.0, 0.875])))
         what = f"case {number}: {name}, {shows.shape}, for {preprocessing}"
 
         predictor, network = seeing(preprocessing)
@@ -247,14 +247,14 @@ def test_all_roads_lead_to_the_same_input(count: int, tmp_path: Path) -> None:
         decoded = Decoded(files, preprocessing).decode([0]).permute(0, 2, 3, 1).numpy()
         np.testing.assert_array_equal(decoded[0], read[0], err_msg=what)
         for protocol in ("flip", ("ten-crop", "144-crop", "shift")[number % 3]) if number % 2 else ():
-            looks = []
+            protocol_views = []
             for split in (files, arrays):
                 source = Source(name="s", kind="folder", path=None, classes=CLASSES, splits={"test": split})
                 predictor.measured(source, protocol=protocol)
-                looks.append(network.take())
-            np.testing.assert_array_equal(looks[0], looks[1], err_msg=f"{protocol}, {what}")
+                protocol_views.append(network.take())
+            np.testing.assert_array_equal(protocol_views[0], protocol_views[1], err_msg=f"{protocol}, {what}")
             if protocol == "flip":
-                np.testing.assert_array_equal(looks[0], [read[0], read[0][:, ::-1]], err_msg=what)
+                np.testing.assert_array_equal(protocol_views[0], [read[0], read[0][:, ::-1]], err_msg=what)
 
 
 @pytest.mark.parametrize("protocol", ["center", "flip", "shift", "ten-crop", "144-crop", "dense", "multi-scale"])
@@ -262,13 +262,13 @@ def test_every_protocol_sees_transparency(protocol: str, tmp_path: Path) -> None
     """Files and arrays of four channels get the same answer, and colours that are clear do not count."""
     torch.manual_seed(0)
     network = create("convnet_digits", Shape(classes=2, channels=4, size=(16, 16))).eval()
-    model, preprocessing = ModelConfig(name="convnet_digits"), wanted((16, 16), 4)
+    model, preprocessing = ModelConfig(name="convnet_digits"), preprocessing_of((16, 16), 4)
     bundle = Bundle(network=network, model=model, preprocessing=preprocessing, classes=CLASSES, record={})
     predictor = Predictor(bundle=bundle, network=network, precision=torch.float32)
     arrays = np.stack([noise_of((40, 52), seed) for seed in range(4)])
     hidden = arrays.copy()
     hidden[arrays[..., 3] == 0] = (255, 0, 255, 0)
-    found = []
+    results = []
     for number, pixels in enumerate((arrays, hidden)):
         files = []
         for index, array in enumerate(pixels):
@@ -280,10 +280,10 @@ def test_every_protocol_sees_transparency(protocol: str, tmp_path: Path) -> None
             Split(names=names, labels=labels, files=tuple(files)),
         ):
             source = Source(name="s", kind="folder", path=None, classes=CLASSES, splits={"test": split})
-            found.append(predictor.outcome(source, protocol=protocol).probabilities)
-    np.testing.assert_allclose(found[1], found[0], atol=1e-6)
-    np.testing.assert_allclose(found[3], found[2], atol=1e-6)
-    np.testing.assert_allclose(found[2], found[0], atol=1e-6)
+            results.append(predictor.outcome(source, protocol=protocol).probabilities)
+    np.testing.assert_allclose(results[1], results[0], atol=1e-6)
+    np.testing.assert_allclose(results[3], results[2], atol=1e-6)
+    np.testing.assert_allclose(results[2], results[0], atol=1e-6)
 
 
 def noise_of(size: tuple[int, int], seed: int) -> np.ndarray:
@@ -294,17 +294,17 @@ def noise_of(size: tuple[int, int], seed: int) -> np.ndarray:
 
 def test_a_letterbox_is_the_same_for_a_file_and_for_its_pixels(tmp_path: Path) -> None:
     """Large JPEGs are decoded at a half, a quarter or an eighth: where the image lies follows from its own size."""
-    draw = np.random.default_rng(0)
-    predictor, network = seeing(wanted((20, 20), 1, "letterbox"))
+    rng = np.random.default_rng(0)
+    predictor, network = seeing(preprocessing_of((20, 20), 1, "letterbox"))
     for number in range(60):
-        height, width = (int(side) for side in draw.integers(60, 700, 2))
+        height, width = (int(side) for side in rng.integers(60, 700, 2))
         orientation = 1 + 5 * (number % 3 == 0)
         image = Image.new("L", (width, height), 255)
         (tmp_path / "x.jpg").write_bytes(saved(image, "JPEG", orientation))
-        shown = np.full((width, height) if orientation == 6 else (height, width), 255, np.uint8)
-        predictor.predict([tmp_path / "x.jpg", shown])
+        pixels = np.full((width, height) if orientation == 6 else (height, width), 255, np.uint8)
+        predictor.predict([tmp_path / "x.jpg", pixels])
         file, array = network.take()
-        np.testing.assert_array_equal(file > 127, array > 127, err_msg=f"{shown.shape}, orientation {orientation}")
+        np.testing.assert_array_equal(file > 127, array > 127, err_msg=f"{pixels.shape}, orientation {orientation}")
 
 
 WRONG: dict[str, tuple[Any, str]] = {
@@ -337,16 +337,16 @@ WRONG: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_no_image_is_named(name: str) -> None:
-    given, words = WRONG[name]
-    predictor, network = seeing(wanted((8, 8), 3))
+    value, words = WRONG[name]
+    predictor, network = seeing(preprocessing_of((8, 8), 3))
     with pytest.raises(InputError, match=words):
-        predictor.predict(given() if callable(given) else given)
+        predictor.predict(value() if callable(value) else value)
     assert network.read == []
 
 
 def test_one_image_gives_one_answer_and_several_give_several(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model, preprocessing = ModelConfig(name="convnet_digits"), wanted((8, 8), 3)
+    model, preprocessing = ModelConfig(name="convnet_digits"), preprocessing_of((8, 8), 3)
     network = create("convnet_digits", Shape(classes=2, channels=3, size=(8, 8))).eval()
     bundle = Bundle(network=network, model=model, preprocessing=preprocessing, classes=CLASSES, record={})
     predictor = Predictor(bundle=bundle, network=network, precision=torch.float32)
@@ -381,19 +381,19 @@ def test_one_image_gives_one_answer_and_several_give_several(tmp_path: Path) -> 
 def test_one_image_is_reconstructed_as_one(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = create("autoencoder_conv", Shape(classes=1, channels=1, size=(28, 28))).eval()
-    model, preprocessing = ModelConfig(name="autoencoder_conv"), wanted((28, 28), 1)
+    model, preprocessing = ModelConfig(name="autoencoder_conv"), preprocessing_of((28, 28), 1)
     bundle = Bundle(
         network=network, model=model, preprocessing=preprocessing, classes=(), record={}, task=RECONSTRUCTION
     )
     predictor = Predictor(bundle=bundle, network=network, precision=torch.float32)
     pixels = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
     ways = roads(Case("x.png", saved(Image.fromarray(pixels), "PNG"), pixels), tmp_path)
-    made = predictor.reconstruct(list(ways.values()))
-    assert made.shape == (len(ways), 28, 28, 1)
+    reconstructions = predictor.reconstruct(list(ways.values()))
+    assert reconstructions.shape == (len(ways), 28, 28, 1)
     for image in ways.values():
         alone = predictor.reconstruct(image)
         assert alone.shape == (28, 28, 1)
-        assert abs(alone.astype(int) - made[0]).max() <= 1
+        assert abs(alone.astype(int) - reconstructions[0]).max() <= 1
     assert predictor.reconstruct([]).shape == (0, 28, 28, 1)
     with pytest.raises(InputError, match="0x5x3 has no pixels"):
         predictor.reconstruct(np.zeros((0, 5, 3), np.uint8))

@@ -38,23 +38,23 @@ def test_penalties_are_equations_8_and_9() -> None:
 def test_balanced_weights_are_scikit_learns() -> None:
     labels = np.repeat(np.arange(5), COUNTS.numpy())
     expected = compute_class_weight("balanced", classes=np.arange(5), y=labels)
-    found = class_weights(CrossEntropy(class_weights="balanced"), COUNTS)
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
+    weights = class_weights(CrossEntropy(class_weights="balanced"), COUNTS)
+    np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-6)
 
 
 def test_weights_have_a_mean_of_1_over_the_images_and_parts_add_up() -> None:
     config = CrossEntropy(class_weights=(1.0, 2.0, 3.0, 4.0, 5.0), smoothing=0.1)
-    found = class_weights(config, COUNTS)
-    assert float((found * COUNTS).sum() / COUNTS.sum()) == pytest.approx(1)
-    assert float(found[4] / found[0]) == pytest.approx(5)
+    weights = class_weights(config, COUNTS)
+    assert float((weights * COUNTS).sum() / COUNTS.sum()) == pytest.approx(1)
+    assert float(weights[4] / weights[0]) == pytest.approx(5)
     loss, logits = loss_function(config, COUNTS), torch.randn(6, 5)
     parts = loss(logits[:2], LABELS[:2]) * 2 / 6 + loss(logits[2:], LABELS[2:]) * 4 / 6
     torch.testing.assert_close(loss(logits, LABELS), parts)
 
 
 def test_a_class_without_images_weighs_nothing() -> None:
-    found = class_weights(CrossEntropy(class_weights="balanced"), torch.tensor([3, 0, 1]))
-    assert found.tolist() == pytest.approx([2 / 3, 0, 2])
+    weights = class_weights(CrossEntropy(class_weights="balanced"), torch.tensor([3, 0, 1]))
+    assert weights.tolist() == pytest.approx([2 / 3, 0, 2])
 
 
 def test_class_weights_that_are_not_one_a_class() -> None:
@@ -85,13 +85,13 @@ ANSWERS = (torch.arange(30).view(6, 5) % 3 == 0).float()
 
 
 def test_binary_cross_entropy_is_its_formula() -> None:
-    logits, given = torch.randn(6, 5), (1.0, 2.0, 3.0, 4.0, 5.0)
-    config = BinaryCrossEntropy(smoothing=0.1, positive_weights=given)
+    logits, weights = torch.randn(6, 5), (1.0, 2.0, 3.0, 4.0, 5.0)
+    config = BinaryCrossEntropy(smoothing=0.1, positive_weights=weights)
     answers, p = 0.9 * ANSWERS + 0.05, logits.sigmoid()
-    expected = -(torch.tensor(given) * answers * p.log() + (1 - answers) * (1 - p).log()).sum(1).mean()
+    expected = -(torch.tensor(weights) * answers * p.log() + (1 - answers) * (1 - p).log()).sum(1).mean()
     torch.testing.assert_close(loss_function(config, COUNTS)(logits, ANSWERS), expected)
-    one = loss_function(BinaryCrossEntropy(), COUNTS)
-    torch.testing.assert_close(one(logits, LABELS), one(logits, torch.nn.functional.one_hot(LABELS, 5).float()))
+    loss = loss_function(BinaryCrossEntropy(), COUNTS)
+    torch.testing.assert_close(loss(logits, LABELS), loss(logits, torch.nn.functional.one_hot(LABELS, 5).float()))
 
 
 def test_mixed_samples_have_mixed_answers() -> None:
@@ -103,9 +103,9 @@ def test_mixed_samples_have_mixed_answers() -> None:
 
 
 def test_balanced_positives_count_as_much_as_negatives() -> None:
-    found = positive_weights(BinaryCrossEntropy(positive_weights="balanced"), COUNTS, 100)
-    assert found is not None
-    torch.testing.assert_close(found * COUNTS, 100.0 - COUNTS)
+    weights = positive_weights(BinaryCrossEntropy(positive_weights="balanced"), COUNTS, 100)
+    assert weights is not None
+    torch.testing.assert_close(weights * COUNTS, 100.0 - COUNTS)
     edge = positive_weights(BinaryCrossEntropy(positive_weights="balanced"), torch.tensor([0, 100]), 100)
     assert edge is not None
     assert edge.tolist() == [100, pytest.approx(0.01)]

@@ -45,63 +45,63 @@ def test_all_metrics_are_scikit_learns(seed: int) -> None:
     np.testing.assert_array_equal(matrix, oracle.confusion_matrix(labels, predicted, labels=every))
     scores = metrics.per_class(matrix)
     parts = oracle.precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0)
-    for ours, theirs in zip((scores.precision, scores.recall, scores.f1, scores.support), parts, strict=True):
-        np.testing.assert_allclose(ours, theirs)
+    for actual, reference in zip((scores.precision, scores.recall, scores.f1, scores.support), parts, strict=True):
+        np.testing.assert_allclose(actual, reference)
 
-    found = made(labels, probabilities).summary()
-    assert found["top1"] == pytest.approx(oracle.accuracy_score(labels, predicted))
-    assert found["balanced_accuracy"] == pytest.approx(oracle.balanced_accuracy_score(labels, predicted))
-    assert found["macro_f1"] == pytest.approx(oracle.f1_score(labels, predicted, average="macro", zero_division=0))
+    summary = made(labels, probabilities).summary()
+    assert summary["top1"] == pytest.approx(oracle.accuracy_score(labels, predicted))
+    assert summary["balanced_accuracy"] == pytest.approx(oracle.balanced_accuracy_score(labels, predicted))
+    assert summary["macro_f1"] == pytest.approx(oracle.f1_score(labels, predicted, average="macro", zero_division=0))
     if k > 1:
         loss = oracle.log_loss(labels, probabilities.astype(np.float64), labels=every)
-        assert found["nll"] == pytest.approx(loss, rel=1e-5)
+        assert summary["nll"] == pytest.approx(loss, rel=1e-5)
 
     # scikit-learn prefers the last of equals, convworks the first (as argmax does): mirror the classes.
     for top in range(1, k + 1):
-        share = metrics.top_k_accuracy(probabilities, labels, top)
+        accuracy = metrics.top_k_accuracy(probabilities, labels, top)
         if k <= 2:
-            assert share == (1.0 if top == k else found["top1"])
+            assert accuracy == (1.0 if top == k else summary["top1"])
         else:
             expected = oracle.top_k_accuracy_score(k - 1 - labels, probabilities[:, ::-1], k=top, labels=every)
-            assert share == pytest.approx(expected)
+            assert accuracy == pytest.approx(expected)
     with pytest.raises(InputError, match=f"k={k + 1} must lie between 1 and the number of classes {k}"):
         metrics.top_k_accuracy(probabilities, labels, k + 1)
     if k > 5:
-        assert found["top5"] == metrics.top_k_accuracy(probabilities, labels, 5)
+        assert summary["top5"] == metrics.top_k_accuracy(probabilities, labels, 5)
     else:
-        assert "top5" not in found
-        assert f"with {k} classes the first five always hold the true one" in found["undefined"]["top5"]
+        assert "top5" not in summary
+        assert f"with {k} classes the first five always hold the true one" in summary["undefined"]["top5"]
 
     areas, precisions = [], []
     for kind in ranking.ranked_classes(k):
-        shown, own = labels == kind, probabilities[:, kind]
-        curve = ranking.ranking_curve(own, shown)
-        rate, recall, thresholds = oracle.roc_curve(shown, own, drop_intermediate=False)
+        is_class, class_probabilities = labels == kind, probabilities[:, kind]
+        curve = ranking.ranking_curve(class_probabilities, is_class)
+        rate, recall, thresholds = oracle.roc_curve(is_class, class_probabilities, drop_intermediate=False)
         np.testing.assert_array_equal(curve.thresholds, thresholds[1:])
-        if not shown.all():
+        if not is_class.all():
             np.testing.assert_allclose(curve.false_positive_rate, rate)
-        if shown.any():
+        if is_class.any():
             np.testing.assert_allclose(curve.true_positive_rate, recall)
-            precision, recall, _ = oracle.precision_recall_curve(shown, own, drop_intermediate=False)
+            precision, recall, _ = oracle.precision_recall_curve(is_class, class_probabilities, drop_intermediate=False)
             np.testing.assert_allclose(curve.precision[::-1], precision)
             np.testing.assert_allclose(curve.true_positive_rate[::-1], recall)
-            precisions.append(oracle.average_precision_score(shown, own))
-            assert several_metrics.average_precision(own, shown) == pytest.approx(precisions[-1])
+            precisions.append(oracle.average_precision_score(is_class, class_probabilities))
+            assert several_metrics.average_precision(class_probabilities, is_class) == pytest.approx(precisions[-1])
         else:
-            assert np.isnan(several_metrics.average_precision(own, shown))
-        assert curve.defined == (0 < shown.sum() < n)
-        assert curve.area == pytest.approx(oracle.roc_auc_score(shown, own), nan_ok=True)
+            assert np.isnan(several_metrics.average_precision(class_probabilities, is_class))
+        assert curve.defined == (0 < is_class.sum() < n)
+        assert curve.area == pytest.approx(oracle.roc_auc_score(is_class, class_probabilities), nan_ok=True)
         if curve.defined:
             areas.append(curve.area)
-    assert found["auc"] == (pytest.approx(np.mean(areas)) if areas else None)
-    assert found["average_precision"] == (pytest.approx(np.mean(precisions)) if precisions else None)
-    assert ("auc" in found.get("undefined", {})) == (not areas)
+    assert summary["auc"] == (pytest.approx(np.mean(areas)) if areas else None)
+    assert summary["average_precision"] == (pytest.approx(np.mean(precisions)) if precisions else None)
+    assert ("auc" in summary.get("undefined", {})) == (not areas)
     if k > 2 and len(np.unique(labels)) == k:
         sums = probabilities.astype(np.float64)
         expected = oracle.roc_auc_score(labels, sums / sums.sum(1, keepdims=True), multi_class="ovr")
-        assert found["auc"] == pytest.approx(expected, abs=1e-3)  # division moves ties
-    check_calibration(labels, probabilities, found["ece"])
-    check_intervals(labels, probabilities, found)
+        assert summary["auc"] == pytest.approx(expected, abs=1e-3)  # division moves ties
+    check_calibration(labels, probabilities, summary["ece"])
+    check_intervals(labels, probabilities, summary)
 
 
 def check_calibration(labels: np.ndarray, probabilities: np.ndarray, error: float) -> None:
@@ -124,14 +124,14 @@ def check_calibration(labels: np.ndarray, probabilities: np.ndarray, error: floa
     assert error == pytest.approx(naive / len(labels), abs=1e-9)
 
 
-def check_intervals(labels: np.ndarray, probabilities: np.ndarray, found: dict[str, object]) -> None:
+def check_intervals(labels: np.ndarray, probabilities: np.ndarray, summary: dict[str, object]) -> None:
     """Every figure that there is has an interval, and lies in it."""
-    ends = found["intervals"]
+    ends = summary["intervals"]
     assert isinstance(ends, dict)
-    names = {name for name, value in found.items() if isinstance(value, float)} - {"top1"}
+    names = {name for name, value in summary.items() if isinstance(value, float)} - {"top1"}
     assert set(ends) == names
     for name, (low, high) in ends.items():
-        value = found[name]
+        value = summary[name]
         assert isinstance(value, float)
         assert low - 1e-6 <= value <= high + 1e-6, name
         assert 0 <= low <= high

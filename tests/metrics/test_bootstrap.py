@@ -30,48 +30,50 @@ def case(seed: int, n: int = 60, k: int = 4) -> tuple[np.ndarray, np.ndarray]:
 def test_a_draw_has_as_many_samples_and_of_each_stratum_too() -> None:
     strata = np.array([0, 1, 0, 2, 2, 2, 0])
     plain = draws(7, 500, np.random.default_rng(0))
-    kept = draws(7, 500, np.random.default_rng(0), strata)
+    stratified = draws(7, 500, np.random.default_rng(0), strata)
     assert (plain.sum(1) == 7).all()
     for stratum, count in ((0, 3), (1, 1), (2, 3)):
-        assert (kept[:, strata == stratum].sum(1) == count).all()
+        assert (stratified[:, strata == stratum].sum(1) == count).all()
     np.testing.assert_allclose(plain.mean(0), 1, atol=0.2)
-    np.testing.assert_allclose(kept.mean(0), 1, atol=0.2)
+    np.testing.assert_allclose(stratified.mean(0), 1, atol=0.2)
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_figures_of_a_draw_are_those_of_its_samples(seed: int) -> None:
     labels, probabilities = case(seed)
     n, k = probabilities.shape
-    predicted, shown = probabilities.argmax(1).astype(np.int64), one_against_rest(labels, k)
+    predicted, one_hot = probabilities.argmax(1).astype(np.int64), one_against_rest(labels, k)
     confidence, bins = probabilities.max(1), metrics.calibration_bins(probabilities.max(1))
     counts = draws(n, 3, np.random.default_rng(seed), None if seed % 2 else labels)
-    found = weighted.class_scores(counts, labels, predicted, k)
-    ranks = [weighted.Ranks(probabilities[:, i], shown[:, i]).measure(counts) for i in range(k)]
+    scores = weighted.class_scores(counts, labels, predicted, k)
+    ranks = [weighted.Ranks(probabilities[:, i], one_hot[:, i]).measure(counts) for i in range(k)]
     errors = weighted.calibration_errors(counts, confidence, predicted == labels, bins)
-    several = weighted.label_scores(counts, shown, probabilities >= 0.3)
-    for draw, weights in enumerate(counts):
-        drawn = np.repeat(np.arange(n), weights.astype(int))
+    several = weighted.label_scores(counts, one_hot, probabilities >= 0.3)
+    for row, weights in enumerate(counts):
+        indices = np.repeat(np.arange(n), weights.astype(int))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            expected = oracle.balanced_accuracy_score(labels[drawn], predicted[drawn])
-            assert found["balanced_accuracy"][draw] == pytest.approx(expected)
-            expected = oracle.f1_score(labels[drawn], predicted[drawn], average="macro", zero_division=0)
-            assert found["macro_f1"][draw] == pytest.approx(expected)
+            expected = oracle.balanced_accuracy_score(labels[indices], predicted[indices])
+            assert scores["balanced_accuracy"][row] == pytest.approx(expected)
+            expected = oracle.f1_score(labels[indices], predicted[indices], average="macro", zero_division=0)
+            assert scores["macro_f1"][row] == pytest.approx(expected)
             for kind, (areas, precisions) in enumerate(ranks):
-                pair = shown[drawn, kind], probabilities[drawn, kind]
-                assert areas[draw] == pytest.approx(oracle.roc_auc_score(*pair), nan_ok=True)
-                assert precisions[draw] == pytest.approx(oracle.average_precision_score(*pair))
+                pair = one_hot[indices, kind], probabilities[indices, kind]
+                assert areas[row] == pytest.approx(oracle.roc_auc_score(*pair), nan_ok=True)
+                assert precisions[row] == pytest.approx(oracle.average_precision_score(*pair))
             for average in ("micro", "macro"):
-                pair = shown[drawn], probabilities[drawn] >= 0.3
+                pair = one_hot[indices], probabilities[indices] >= 0.3
                 expected = oracle.f1_score(*pair, average=average, zero_division=0)
-                assert several[f"{average}_f1"][draw] == pytest.approx(expected)
-        assert errors[draw] == pytest.approx(metrics.calibration(probabilities[drawn], labels[drawn]).error, abs=1e-6)
+                assert several[f"{average}_f1"][row] == pytest.approx(expected)
+        assert errors[row] == pytest.approx(
+            metrics.calibration(probabilities[indices], labels[indices]).error, abs=1e-6
+        )
 
 
 def test_ranks_without_samples_of_the_class_or_without_others_are_nan() -> None:
     scores, ones = np.array([0.1, 0.2, 0.2], np.float32), np.ones((1, 3), np.float32)
-    for shown, expected in ((np.zeros(3, bool), (math.nan, math.nan)), (np.ones(3, bool), (math.nan, 1.0))):
-        area, precision = weighted.Ranks(scores, shown).measure(ones)
+    for labels, expected in ((np.zeros(3, bool), (math.nan, math.nan)), (np.ones(3, bool), (math.nan, 1.0))):
+        area, precision = weighted.Ranks(scores, labels).measure(ones)
         assert (area[0], precision[0]) == pytest.approx(expected, nan_ok=True)
 
 
@@ -81,10 +83,10 @@ def test_the_interval_of_a_share_is_that_of_the_formula() -> None:
     def measure(counts: Counts) -> dict[str, Values]:
         return {"share": weighted.means(counts, correct.astype(np.float32))}
 
-    found = bootstrap(measure, 400, resamples=4000)["share"]
-    assert found == pytest.approx(metrics.wilson_interval(300, 400), abs=0.006)
-    assert bootstrap(measure, 400, resamples=4000)["share"] == found
-    assert bootstrap(measure, 400, resamples=4000, seed=1)["share"] != found
+    interval = bootstrap(measure, 400, resamples=4000)["share"]
+    assert interval == pytest.approx(metrics.wilson_interval(300, 400), abs=0.006)
+    assert bootstrap(measure, 400, resamples=4000)["share"] == interval
+    assert bootstrap(measure, 400, resamples=4000, seed=1)["share"] != interval
     wide, narrow = (bootstrap(measure, 400, level=level)["share"] for level in (0.99, 0.5))
     assert wide is not None
     assert narrow is not None
@@ -134,9 +136,11 @@ def test_several_labels_have_intervals_and_say_what_is_not_defined() -> None:
     labels = np.array([[1, 1, 0], [0, 1, 0], [1, 1, 0], [0, 1, 0]], dtype=bool)
     probabilities = np.array([[0.9, 0.6, 0.2], [0.3, 0.7, 0.1], [0.6, 0.4, 0.3], [0.2, 0.9, 0.1]], np.float32)
     names, classes = ("a", "b", "c", "d"), ("x", "y", "z")
-    made = LabelSetPredictions(split="test", names=names, classes=classes, labels=labels, probabilities=probabilities)
-    found, one = made.summary(), replace(made, labels=np.ones((4, 3), bool)).summary()
-    assert found["auc"] == 1.0
-    assert set(found["intervals"]) == {"map", "auc", "micro_f1", "macro_f1", "bce"}
-    assert one["auc"] is None
-    assert "no class has samples that show it and others that do not" in one["undefined"]["auc"]
+    outcome = LabelSetPredictions(
+        split="test", names=names, classes=classes, labels=labels, probabilities=probabilities
+    )
+    summary, without_negatives = outcome.summary(), replace(outcome, labels=np.ones((4, 3), bool)).summary()
+    assert summary["auc"] == 1.0
+    assert set(summary["intervals"]) == {"map", "auc", "micro_f1", "macro_f1", "bce"}
+    assert without_negatives["auc"] is None
+    assert "no class has samples that show it and others that do not" in without_negatives["undefined"]["auc"]

@@ -67,8 +67,8 @@ def test_matrix_and_class_scores_agree_with_scikit_learn(case: tuple[np.ndarray,
         np.testing.assert_array_equal(matrix, oracle.confusion_matrix(labels, predicted, labels=np.arange(k)))
     scores = metrics.per_class(matrix)
     expected = oracle.precision_recall_fscore_support(labels, predicted, labels=np.arange(k), zero_division=0)
-    for ours, theirs in zip((scores.precision, scores.recall, scores.f1, scores.support), expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-12)
+    for actual, reference in zip((scores.precision, scores.recall, scores.f1, scores.support), expected, strict=True):
+        np.testing.assert_allclose(actual, reference, atol=1e-12)
     macro = oracle.f1_score(labels, predicted, average="macro", zero_division=0)
     assert metrics.macro_f1(matrix) == pytest.approx(macro)
     present = np.unique(labels)
@@ -97,18 +97,20 @@ def test_log_likelihood_of_an_impossible_truth_is_large_and_finite() -> None:
 @given(cases)
 def test_calibration_agrees_with_its_definition(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, probabilities = case
-    found = metrics.calibration(probabilities, labels)
+    result = metrics.calibration(probabilities, labels)
     total = 0.0
     for i in range(15):
-        members = [row for row in range(len(labels)) if found.edges[i] < probabilities[row].max() <= found.edges[i + 1]]
-        assert found.count[i] == len(members)
+        members = [
+            row for row in range(len(labels)) if result.edges[i] < probabilities[row].max() <= result.edges[i + 1]
+        ]
+        assert result.count[i] == len(members)
         if members:
             confidence = np.mean([float(probabilities[row].max()) for row in members])
             accuracy = np.mean([probabilities[row].argmax() == labels[row] for row in members])
-            assert found.confidence[i] == pytest.approx(confidence)
-            assert found.accuracy[i] == pytest.approx(accuracy)
+            assert result.confidence[i] == pytest.approx(confidence)
+            assert result.accuracy[i] == pytest.approx(accuracy)
             total += len(members) / len(labels) * abs(accuracy - confidence)
-    assert found.error == pytest.approx(total)
+    assert result.error == pytest.approx(total)
 
 
 @given(st.integers(1, 10**6), st.floats(0, 1), st.floats(0.5, 0.999))
@@ -148,14 +150,14 @@ def test_confused_pairs_are_the_largest_cells_off_the_diagonal() -> None:
 @given(cases)
 def test_summary_holds_plain_numbers_that_agree_with_the_parts(case: tuple[np.ndarray, np.ndarray]) -> None:
     labels, probabilities = case
-    found = predictions(labels, probabilities).summary()
-    assert ("top5" in found) == (probabilities.shape[1] > 5)
-    assert found["n"] == len(labels)
-    assert found["top1"] == oracle.accuracy_score(labels, probabilities.argmax(1))
-    assert found["interval"] == list(metrics.wilson_interval(round(found["top1"] * len(labels)), len(labels)))
-    undefined = {name for name, value in found.items() if value is None}
-    assert undefined <= set(found.get("undefined", {}))
-    numbers = [value for name, value in found.items() if name not in {*undefined, "intervals", "undefined"}]
+    summary = predictions(labels, probabilities).summary()
+    assert ("top5" in summary) == (probabilities.shape[1] > 5)
+    assert summary["n"] == len(labels)
+    assert summary["top1"] == oracle.accuracy_score(labels, probabilities.argmax(1))
+    assert summary["interval"] == list(metrics.wilson_interval(round(summary["top1"] * len(labels)), len(labels)))
+    undefined = {name for name, value in summary.items() if value is None}
+    assert undefined <= set(summary.get("undefined", {}))
+    numbers = [value for name, value in summary.items() if name not in {*undefined, "intervals", "undefined"}]
     assert all(type(value) in (float, int, list) for value in numbers)
     assert all(math.isfinite(value) for value in numbers if not isinstance(value, list))
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary

@@ -44,16 +44,16 @@ def made(labels: np.ndarray, probabilities: np.ndarray) -> Predictions:
 
 
 def test_by_hand() -> None:
-    found = label_errors(LABELS, PROBABILITIES)
+    errors = label_errors(LABELS, PROBABILITIES)
     # (0.9 + 0.2 + 0.4) / 3 and (0.9 + 0.4 + 0.2) / 3
-    np.testing.assert_allclose(found.thresholds, [0.5, 0.5, np.inf], rtol=1e-6)
-    assert found.samples.tolist() == [1, 2, 4]
-    np.testing.assert_allclose(found.margins, [0.6, 0.2, 0.2], rtol=1e-6)
+    np.testing.assert_allclose(errors.thresholds, [0.5, 0.5, np.inf], rtol=1e-6)
+    assert errors.samples.tolist() == [1, 2, 4]
+    np.testing.assert_allclose(errors.margins, [0.6, 0.2, 0.2], rtol=1e-6)
     surer = PROBABILITIES.copy()
     surer[4:, :] = [[0.1, 0.9, 0.0], [0.1, 0.9, 0.0]]
-    found = label_errors(LABELS, surer)
-    np.testing.assert_allclose(found.thresholds[:2], [0.5, 0.9], rtol=1e-6)
-    assert found.samples.tolist() == []
+    errors = label_errors(LABELS, surer)
+    np.testing.assert_allclose(errors.thresholds[:2], [0.5, 0.9], rtol=1e-6)
+    assert errors.samples.tolist() == []
     surer[2] = [0.1, 0.9, 0.0]  # neither above the threshold nor below it
     assert label_errors(LABELS, surer).samples.tolist() == [2]
 
@@ -65,16 +65,20 @@ def test_it_is_its_definition(seed: int, n: int, k: int, steps: int) -> None:
     labels = generator.integers(0, k, n)
     parts = generator.integers(0, steps, (n, k)) + 1
     probabilities = (parts / parts.sum(1, keepdims=True)).astype(np.float32)
-    found = label_errors(labels, probabilities)
+    errors = label_errors(labels, probabilities)
     expected = {}
     for i, row in enumerate(probabilities.astype(float).tolist()):
         predicted = row.index(max(row))
-        own = [float(probabilities[j, predicted]) for j in range(n) if labels[j] == predicted]
-        if predicted != labels[i] and own and row[predicted] >= sum(own) / len(own) - 1e-12:
+        class_probabilities = [float(probabilities[j, predicted]) for j in range(n) if labels[j] == predicted]
+        if (
+            predicted != labels[i]
+            and class_probabilities
+            and row[predicted] >= sum(class_probabilities) / len(class_probabilities) - 1e-12
+        ):
             expected[i] = row[predicted] - row[labels[i]]
-    assert sorted(found.samples.tolist()) == sorted(expected)
-    np.testing.assert_allclose(found.margins, [expected[i] for i in found.samples.tolist()])
-    assert (np.diff(found.margins) <= 0).all()
+    assert sorted(errors.samples.tolist()) == sorted(expected)
+    np.testing.assert_allclose(errors.margins, [expected[i] for i in errors.samples.tolist()])
+    assert (np.diff(errors.margins) <= 0).all()
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -86,16 +90,16 @@ def test_exchanged_labels_are_found(seed: int) -> None:
     labels[exchanged] = (labels[exchanged] + generator.integers(1, 10, len(exchanged))) % 10
     machine = KNeighborsClassifier(15)
     probabilities = cross_val_predict(machine, images, labels, cv=5, method="predict_proba").astype(np.float32)
-    found = label_errors(labels, probabilities).samples
-    hits = np.isin(found, exchanged)
+    candidates = label_errors(labels, probabilities).samples
+    hits = np.isin(candidates, exchanged)
     assert hits.sum() / len(exchanged) > 0.6
     assert hits.mean() > 0.6
     assert hits[:15].mean() > 0.8  # the largest margins
 
 
 def test_the_file_names_the_first_suspect_first(tmp_path: Path) -> None:
-    found = label_errors(LABELS, PROBABILITIES)
-    write_label_errors(tmp_path / "x.csv", found, made(LABELS, PROBABILITIES), [0.8, 1.0])
+    errors = label_errors(LABELS, PROBABILITIES)
+    write_label_errors(tmp_path / "x.csv", errors, made(LABELS, PROBABILITIES), [0.8, 1.0])
     with (tmp_path / "x.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows] == ["1.png", "2.png", "4.png"]

@@ -18,23 +18,23 @@ def test_every_value_is_compared_with_the_rest() -> None:
     generator = np.random.default_rng(0)
     values = [str(value) if value != "none" else None for value in generator.choice(["a", "b", "c", "none"], 300)]
     correct = generator.random(300) < [0.9 if value == "a" else 0.6 for value in values]
-    found = slices("site", values, correct)
-    assert found.column == "site"
-    assert [row.n for row in found.rows] == sorted((row.n for row in found.rows), reverse=True)
-    assert found.unlisted == values.count(None)
-    for row in found.rows:
-        own = np.array([value == row.value for value in values])
+    result = slices("site", values, correct)
+    assert result.column == "site"
+    assert [row.n for row in result.rows] == sorted((row.n for row in result.rows), reverse=True)
+    assert result.unlisted == values.count(None)
+    for row in result.rows:
+        in_slice = np.array([value == row.value for value in values])
         rest = np.array([value not in (row.value, None) for value in values])
-        assert (row.n, row.correct) == (own.sum(), correct[own].sum())
-        assert row.accuracy == pytest.approx(correct[own].mean())
+        assert (row.n, row.correct) == (in_slice.sum(), correct[in_slice].sum())
+        assert row.accuracy == pytest.approx(correct[in_slice].mean())
         assert row.interval == wilson_interval(row.correct, row.n)
-        assert row.difference == pytest.approx(correct[own].mean() - correct[rest].mean())
-        counts = [[int((correct[part] == right).sum()) for right in (True, False)] for part in (own, rest)]
+        assert row.difference == pytest.approx(correct[in_slice].mean() - correct[rest].mean())
+        counts = [[int((correct[part] == right).sum()) for right in (True, False)] for part in (in_slice, rest)]
         assert row.p is not None
         assert row.adjusted is not None
         assert row.p == pytest.approx(stats.fisher_exact(counts).pvalue)
         assert row.p <= row.adjusted <= 1
-    assert found.plain()["rows"][0]["interval"] == list(found.rows[0].interval)
+    assert result.plain()["rows"][0]["interval"] == list(result.rows[0].interval)
 
 
 def test_the_interval_of_a_difference_is_newcombes() -> None:
@@ -58,8 +58,8 @@ def test_one_value_has_no_rest() -> None:
 
 
 def test_the_table_of_the_page_escapes_and_counts_what_is_not_named() -> None:
-    found = slices("<site>", ["<b>", "x", None], np.array([True, False, True]))
-    html = slices_table(found)
+    result = slices("<site>", ["<b>", "x", None], np.array([True, False, True]))
+    html = slices_table(result)
     assert "&lt;b&gt;" in html
     assert "&lt;site&gt;" in html
     assert "does not name 1 images" in html

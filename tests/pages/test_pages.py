@@ -168,7 +168,7 @@ def experiment(folder: Path, predictions: Any) -> Path:
         header=(HOSTILE, HOSTILE),
         rows=[(HOSTILE, HOSTILE), ("none", HOSTILE)],
         experiment=Experiment(
-            kind="restarts", asked={"search": HOSTILE}, config=config, train=HOSTILE, command=HOSTILE
+            kind="restarts", options={"search": HOSTILE}, config=config, train=HOSTILE, command=HOSTILE
         ),
         commands=[("More", HOSTILE)],
         predictions=predictions,

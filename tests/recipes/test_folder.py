@@ -15,14 +15,14 @@ from convworks.training.config import RunConfig
 
 def chosen(root: Path, size: tuple[int, int], mode: str, count: int, odd: bool = False) -> RunConfig:
     """Return the recipe for two classes of `count` noise images of `size` (height, width); `odd`: of several sizes."""
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for kind in ("a", "b"):
         for number in range(count):
             height, width = size[0] + odd * number, size[1]
             shape = (height, width) if mode == "L" else (height, width, 3)
             path = root / kind / f"{number}.png"
             path.parent.mkdir(exist_ok=True)
-            Image.fromarray(draw.integers(0, 256, shape, dtype=np.uint8)).save(path)
+            Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(path)
     return default(open_source(root), str(root))
 
 
@@ -47,9 +47,9 @@ def test_the_images_decide_the_network_and_how_they_are_varied(
     crop: float | None,
     tmp_path: Path,
 ) -> None:
-    found = chosen(tmp_path, size, mode, count=5, odd=odd)
-    assert (found.model.name, found.data.size) == (network, read)
-    assert (found.augment.flip, found.augment.crop) == (flip, crop)
+    config = chosen(tmp_path, size, mode, count=5, odd=odd)
+    assert (config.model.name, config.data.size) == (network, read)
+    assert (config.augment.flip, config.augment.crop) == (flip, crop)
 
 
 def test_a_few_images_are_shown_more_often(tmp_path: Path) -> None:
@@ -74,5 +74,5 @@ def test_a_few_images_are_shown_more_often(tmp_path: Path) -> None:
 def test_what_a_crop_would_cut_in_pieces_is_kept_whole(
     size: tuple[int, int], fit: str, read: tuple[int, int], tmp_path: Path
 ) -> None:
-    found = chosen(tmp_path, size, "RGB", count=3)
-    assert (found.data.fit, found.data.size) == (fit, read)
+    config = chosen(tmp_path, size, "RGB", count=3)
+    assert (config.data.fit, config.data.size) == (fit, read)

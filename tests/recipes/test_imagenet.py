@@ -49,8 +49,8 @@ def test_numbers_are_the_papers(name: str) -> None:
     config = recipe(f"imagenet/{name}")
     batch, epochs, rate, decay, steps = PRINTED[name]
     training = config.training
-    found = (training.batch_size, training.epochs, training.schedule.rate, training.optimizer.weight_decay)
-    assert found == (batch, epochs, rate, decay)
+    numbers = (training.batch_size, training.epochs, training.schedule.rate, training.optimizer.weight_decay)
+    assert numbers == (batch, epochs, rate, decay)
     assert (config.model.name, config.data.source, config.data.size) == (name, "imagenet", facts(name).shape.size)
     if steps is not None:
         assert training.epochs * IMAGES / training.batch_size == pytest.approx(steps, rel=0.01)
@@ -106,11 +106,11 @@ def folder(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         photo = Image.open(file).convert("RGB").resize((120, 100))
         (root / "train" / synset).mkdir(parents=True)
         (root / "val").mkdir(exist_ok=True)
-        for place in range(6):
-            part = photo.crop((4 * place, 2 * place, 4 * place + 96, 2 * place + 90))
-            image = f"ILSVRC2012_val_{2 * number + place - 3:08d}"
-            part.save(root / (f"train/{synset}/{synset}_{place}.JPEG" if place < 4 else f"val/{image}.JPEG"))
-            solution += [f"{image},{synset} 1 2 3 4"] if place >= 4 else []
+        for index in range(6):
+            part = photo.crop((4 * index, 2 * index, 4 * index + 96, 2 * index + 90))
+            image = f"ILSVRC2012_val_{2 * number + index - 3:08d}"
+            part.save(root / (f"train/{synset}/{synset}_{index}.JPEG" if index < 4 else f"val/{image}.JPEG"))
+            solution += [f"{image},{synset} 1 2 3 4"] if index >= 4 else []
     (root / "LOC_synset_mapping.txt").write_text("\n".join(words))
     (root / "LOC_val_solution.csv").write_text("\n".join(solution))
     return root
@@ -139,12 +139,12 @@ def test_a_recipe_trains_on_an_imagenet_shaped_folder(
     start = []
     if name in ("vgg_d", "vgg_e"):
         start = [f"model.start.path={request.getfixturevalue('vgg_a')['run']!r}"]
-    found = request.getfixturevalue("vgg_a") if name == "vgg_a" else small(name, tmp_path / "run", folder, *start)
-    run = Path(found["run"])
+    results = request.getfixturevalue("vgg_a") if name == "vgg_a" else small(name, tmp_path / "run", folder, *start)
+    run = Path(results["run"])
     (row,) = (json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines())
     assert row["step"] == 2
     assert 0 < row["train_loss"] < 1e4
-    assert found["validation"]["n"] == 8
+    assert results["validation"]["n"] == 8
     bundle = json.loads((run / "bundle" / "bundle.json").read_text())
     assert bundle["classes"] == ["hammerhead", "crane", "Siamese cat", "maillot"]
 

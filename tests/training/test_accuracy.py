@@ -19,9 +19,9 @@ SEEDS = range(repeats(1, 5))
 def errors(out: Path, recipe: str, **options: Any) -> list[float]:
     """Train with each seed; return the test error of each, in percent."""
     runs = [convworks.train(recipe, seed=seed, out=out / str(seed), **options) for seed in SEEDS]
-    found = [100 * (1 - run["test"]["top1"]) for run in runs]
-    print(recipe, [round(error, 2) for error in found], "mean", round(mean(found), 3))  # noqa: T201
-    return found
+    percentages = [100 * (1 - run["test"]["top1"]) for run in runs]
+    print(recipe, [round(error, 2) for error in percentages], "mean", round(mean(percentages), 3))  # noqa: T201
+    return percentages
 
 
 def test_digits(tmp_path: Path) -> None:

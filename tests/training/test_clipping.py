@@ -14,13 +14,13 @@ from convworks.training.config import Clip
 
 
 def gradients(scale: float) -> dict[str, Tensor]:
-    draw = torch.Generator().manual_seed(0)
-    found: dict[str, Tensor] = {}
+    generator = torch.Generator().manual_seed(0)
+    parameters: dict[str, Tensor] = {}
     for name, shape in (("a", (3, 4)), ("b", (5,)), ("c", (2, 3, 3, 3))):
-        found[name] = nn.Parameter(torch.zeros(shape))
-        found[name].grad = torch.randn(shape, generator=draw) * scale
-    found["none"] = nn.Parameter(torch.zeros(2))
-    return found
+        parameters[name] = nn.Parameter(torch.zeros(shape))
+        parameters[name].grad = torch.randn(shape, generator=generator) * scale
+    parameters["none"] = nn.Parameter(torch.zeros(2))
+    return parameters
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 1000.0])
@@ -30,21 +30,21 @@ def test_clipping_equals_pytorchs_and_the_definition(scale: float) -> None:
         ("variable_norm", clipping.by_variable_norm),
         ("global_norm", clipping.by_global_norm),
     ):
-        ours, theirs = gradients(scale), gradients(scale)
-        clip(Clip(kind=kind, limit=0.5), ours)
+        parameters, reference = gradients(scale), gradients(scale)
+        clip(Clip(kind=kind, limit=0.5), parameters)
         if kind == "value":
-            torch.nn.utils.clip_grad_value_(theirs.values(), 0.5)
+            torch.nn.utils.clip_grad_value_(reference.values(), 0.5)
         elif kind == "global_norm":
-            torch.nn.utils.clip_grad_norm_(theirs.values(), 0.5)
+            torch.nn.utils.clip_grad_norm_(reference.values(), 0.5)
         else:
-            for parameter in theirs.values():
+            for parameter in reference.values():
                 torch.nn.utils.clip_grad_norm_([parameter], 0.5)
         original = [p.grad for p in gradients(scale).values() if p.grad is not None]
         defined = definition(original, 0.5)
         for name, expected in zip(("a", "b", "c"), defined, strict=True):
             # PyTorch adds 1e-6 to the norm.
-            torch.testing.assert_close(ours[name].grad, theirs[name].grad, rtol=3e-6, atol=1e-7)
-            torch.testing.assert_close(ours[name].grad, expected, rtol=1e-6, atol=1e-7)
+            torch.testing.assert_close(parameters[name].grad, reference[name].grad, rtol=3e-6, atol=1e-7)
+            torch.testing.assert_close(parameters[name].grad, expected, rtol=1e-6, atol=1e-7)
 
 
 def test_zero_gradients_stay_zero() -> None:

@@ -41,11 +41,11 @@ OFTEN = ["--set", "training.checkpoint_seconds=0.05"]
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pictures without flat areas: where inputs are equal, rounding decides which way a maximum goes."""
-    folder, draw = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
+    folder, rng = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
     for label in "abc":
         (folder / label).mkdir()
         for number in range(45):
-            pixels = draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / label / f"{number}.png")
     return folder
 
@@ -95,13 +95,13 @@ def distance(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
     return max(float((a[name] - b[name]).abs().max() / a[name].abs().max().clamp(min=1e-3)) for name in weights)
 
 
-def check_same(one: Path, many: Path, processes: int, tolerance: float) -> None:
+def check_same(single: Path, distributed: Path, processes: int, tolerance: float) -> None:
     """Check that several processes trained what one did, up to rounding."""
-    before, after = rows(one), rows(many)
+    before, after = rows(single), rows(distributed)
     assert before[-1]["step"] == after[-1]["step"] >= 20
     assert [row["train_loss"] for row in after] == pytest.approx([row["train_loss"] for row in before], rel=1e-3)
-    assert distance(last(one), last(many)) < tolerance
-    assert json.loads((many / "run.json").read_text())["processes"] == processes
+    assert distance(last(single), last(distributed)) < tolerance
+    assert json.loads((distributed / "run.json").read_text())["processes"] == processes
 
 
 @pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
@@ -162,17 +162,17 @@ with joined("cpu") as world:
 @pytest.mark.parametrize("processes", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_every_sample_is_evaluated_once_for_any_number(processes: int, tmp_path: Path) -> None:
     (tmp_path / "evaluate.py").write_text(EVALUATE)
-    found = []
+    results = []
     for count in (1, processes):
         launcher = [*TORCHRUN, "--nproc-per-node", str(count)] if count > 1 else [sys.executable]
         done = subprocess.run(
             [*launcher, str(tmp_path / "evaluate.py")], env=environment(), capture_output=True, text=True, timeout=120
         )
         assert done.returncode == 0, done.stderr
-        found.append(json.loads(done.stdout.splitlines()[-1]))
-    for one, many in zip(*found, strict=True):
-        assert {k: v for k, v in one.items() if k != "loss"} == {k: v for k, v in many.items() if k != "loss"}
-        assert one["loss"] == pytest.approx(many["loss"], rel=1e-6)
+        results.append(json.loads(done.stdout.splitlines()[-1]))
+    for single, distributed in zip(*results, strict=True):
+        assert {k: v for k, v in single.items() if k != "loss"} == {k: v for k, v in distributed.items() if k != "loss"}
+        assert single["loss"] == pytest.approx(distributed["loss"], rel=1e-6)
 
 
 def children(pid: int) -> Iterator[int]:
@@ -276,5 +276,5 @@ def test_two_hosts(noise: Path, tmp_path: Path) -> None:
     finally:
         for host in hosts:
             subprocess.run(["ip", "netns", "delete", host], capture_output=True, check=False)
-    one, two = last(tmp_path / "one-host"), last(tmp_path / "two-hosts")
-    assert all(torch.equal(one[name], two[name]) for name in one)
+    one_host, two_hosts = last(tmp_path / "one-host"), last(tmp_path / "two-hosts")
+    assert all(torch.equal(one_host[name], two_hosts[name]) for name in one_host)

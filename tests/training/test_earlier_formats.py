@@ -35,11 +35,11 @@ def rewrite(file: Path, **changes: Any) -> None:
     file.write_text(json.dumps({**plain, "format": 1, **changes}, indent=2))
 
 
-def as_before(place: Path) -> None:
+def as_before(folder: Path) -> None:
     """Make all files below a folder what an earlier version would have written."""
-    for file in [*place.rglob("run.json"), *place.rglob("experiment.json")]:
+    for file in [*folder.rglob("run.json"), *folder.rglob("experiment.json")]:
         rewrite(file)
-    for file in place.rglob("step-*.json"):
+    for file in folder.rglob("step-*.json"):
         values = json.loads(file.read_text())
         file.write_text(
             json.dumps(

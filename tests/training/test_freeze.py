@@ -41,10 +41,10 @@ NETWORKS: dict[str, tuple[dict[str, Any], int]] = {
 def make(name: str, *changes: str) -> Setup:
     """A run on a few digits, with all that could move a weight: momentum, weight decay, averaged weights."""
     table, size = NETWORKS[name]
-    asked = [f"model.name={name}", f"model.table={table!r}", f"data.size=({size}, {size})", "device=cpu"]
-    asked += ["training.epochs=1", "training.batch_size=16", "training.ema=0.9"]
-    asked += ["training.schedule={'kind': 'constant', 'rate': 0.01}", "training.optimizer.weight_decay=0.1"]
-    setup = prepare(ALONE, override(recipe("digits/default"), [*asked, *changes]), open_source("digits"))[0]
+    assignments = [f"model.name={name}", f"model.table={table!r}", f"data.size=({size}, {size})", "device=cpu"]
+    assignments += ["training.epochs=1", "training.batch_size=16", "training.ema=0.9"]
+    assignments += ["training.schedule={'kind': 'constant', 'rate': 0.01}", "training.optimizer.weight_decay=0.1"]
+    setup = prepare(ALONE, override(recipe("digits/default"), [*assignments, *changes]), open_source("digits"))[0]
     return few(setup)
 
 
@@ -68,12 +68,12 @@ NOTHING_LEFT = {
 
 
 def points() -> list[tuple[str, str]]:
-    found = []
+    learning_rates = []
     for name, (table, size) in NETWORKS.items():
         with torch.device("meta"):
             network = create(name, Shape(classes=10, channels=1, size=(size, size)), table=table)
-        found += [(name, tap) for tap in network.taps]
-    return found
+        learning_rates += [(name, tap) for tap in network.taps]
+    return learning_rates
 
 
 @pytest.mark.parametrize(("name", "tap"), points())

@@ -17,10 +17,10 @@ pytestmark = [
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_run_on_cuda_learns_and_its_bundle_works_on_the_cpu(tmp_path: Path, precision: str) -> None:
-    found = convworks.train(device="cuda", epochs=10, out=tmp_path / "run", overrides=[f"precision={precision!r}"])
-    assert found["test"]["top1"] > 0.95
-    on_cpu = convworks.load(found["bundle"], device="cpu").evaluate("digits")
-    assert on_cpu["top1"] == pytest.approx(found["test"]["top1"], abs=0.01)
+    results = convworks.train(device="cuda", epochs=10, out=tmp_path / "run", overrides=[f"precision={precision!r}"])
+    assert results["test"]["top1"] > 0.95
+    on_cpu = convworks.load(results["bundle"], device="cpu").evaluate("digits")
+    assert on_cpu["top1"] == pytest.approx(results["test"]["top1"], abs=0.01)
 
 
 def test_deterministic_runs_on_cuda_repeat(tmp_path: Path) -> None:

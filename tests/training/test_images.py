@@ -29,8 +29,8 @@ NOISE = ["data.corruption.kind=salt_and_pepper", "data.corruption.rate=0.2"]
 
 
 def train(out: Path, recipe: str = "autoencoder/fc", **options: Any) -> dict[str, Any]:
-    given = {"data": "digits", "epochs": 2, "deterministic": True, **options}
-    return convworks.train(recipe, out=out, **given)
+    arguments = {"data": "digits", "epochs": 2, "deterministic": True, **options}
+    return convworks.train(recipe, out=out, **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +39,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_losses_are_their_formulas() -> None:
-    made = torch.rand(3, 2, 4, 5) * 0.9 + 0.05
+    reconstructions = torch.rand(3, 2, 4, 5) * 0.9 + 0.05
     images = torch.randint(0, 256, (3, 2, 4, 5), dtype=torch.uint8)
-    y, x = made.double().numpy(), images.numpy() / 255
-    assert float(squared_error(made, images)) == pytest.approx(((x - y) ** 2).mean(), rel=1e-6)
+    y, x = reconstructions.double().numpy(), images.numpy() / 255
+    assert float(squared_error(reconstructions, images)) == pytest.approx(((x - y) ** 2).mean(), rel=1e-6)
     entropy = -(x * np.log(y) + (1 - x) * np.log(1 - y)).mean()
-    assert float(pixel_cross_entropy(made, images)) == pytest.approx(entropy, rel=1e-6)
+    assert float(pixel_cross_entropy(reconstructions, images)) == pytest.approx(entropy, rel=1e-6)
 
 
 def test_the_run_folder_tells_of_images(run: dict[str, Any]) -> None:
@@ -73,8 +73,8 @@ def test_figures_are_those_of_the_images(run: dict[str, Any]) -> None:
     clean = convworks.load(train_plain(Path(run["run"]).parent)["bundle"])
     images = open_source("digits").splits["test"].arrays
     assert images is not None
-    made = clean.reconstruct(list(images))
-    squares = ((made / 255.0 - images / 255.0) ** 2).mean()
+    reconstructions = clean.reconstruct(list(images))
+    squares = ((reconstructions / 255.0 - images / 255.0) ** 2).mean()
     assert squares == pytest.approx(clean.evaluate("digits")["mse"], rel=0.01)
 
 
@@ -96,8 +96,10 @@ def test_a_repeat_is_bit_exact_and_so_is_a_resumed_run(run: dict[str, Any], tmp_
     with pytest.raises(RunInterruptedError):
         train(tmp_path / "stopped", overrides=NOISE, events=(Stop(),))
     again = convworks.train(resume=tmp_path / "stopped")
-    ours, theirs = (load_file(Path(found["bundle"]) / "weights.safetensors") for found in (run, again))
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    first_weights, second_weights = (
+        load_file(Path(results["bundle"]) / "weights.safetensors") for results in (run, again)
+    )
+    assert all(torch.equal(first_weights[name], second_weights[name]) for name in first_weights)
     assert again["test"] == run["test"]
 
 
@@ -105,32 +107,34 @@ def test_a_folder_without_labels_is_a_source(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for number, pixels in enumerate(load_digits().images[:40]):
         Image.fromarray((pixels * 15).astype(np.uint8)).save(tmp_path / "images" / f"{number}.png")
-    found = train(tmp_path / "run", data=str(tmp_path / "images"), overrides=["training.batch_size=8"])
-    assert found["validation"]["n"] == 4
-    assert found["test"] is None
-    assert convworks.load(found["bundle"]).evaluate(str(tmp_path / "images"))["n"] == 40
+    results = train(tmp_path / "run", data=str(tmp_path / "images"), overrides=["training.batch_size=8"])
+    assert results["validation"]["n"] == 4
+    assert results["test"] is None
+    assert convworks.load(results["bundle"]).evaluate(str(tmp_path / "images"))["n"] == 40
     (tmp_path / "images" / "one").mkdir()
     for name in list((tmp_path / "images").glob("*.png"))[:20]:
         name.rename(tmp_path / "images" / "one" / name.name)
-    one = train(tmp_path / "one", data=str(tmp_path / "images"), epochs=1)  # a single class is no hindrance either
-    assert one["validation"]["n"] == 2
+    single_class = train(
+        tmp_path / "one", data=str(tmp_path / "images"), epochs=1
+    )  # a single class is no hindrance either
+    assert single_class["validation"]["n"] == 2
 
 
 def test_any_network_that_makes_images_trains_without_a_recipe(tmp_path: Path) -> None:
-    found = convworks.train(data="digits", model="autoencoder_conv", epochs=1, out=tmp_path / "run")
+    results = convworks.train(data="digits", model="autoencoder_conv", epochs=1, out=tmp_path / "run")
     configuration = json.loads((tmp_path / "run" / "run.json").read_text())["configuration"]
     assert configuration["training"]["loss"] == {"kind": "squared_error"}
     assert (configuration["data"]["mean"], configuration["data"]["std"]) == ([0.0], [1.0])
     assert configuration["precision"] == "float32"
-    assert 5 < found["test"]["psnr"] < 40
+    assert 5 < results["test"]["psnr"] < 40
 
 
 def test_the_code_spans_the_principal_components(tmp_path: Path) -> None:
     """Bourlard and Kamp 1988, through training: the principal angles to scikit-learn's components are small."""
-    draw = np.random.default_rng(0)
-    axes = np.linalg.qr(draw.normal(size=(36, 36)))[0]
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.normal(size=(36, 36)))[0]
     spread = np.array([0.5, 0.4, 0.35, *([0.03] * 33)])
-    values = 0.5 + draw.normal(size=(600, 36)) * spread @ axes.T
+    values = 0.5 + rng.normal(size=(600, 36)) * spread @ axes.T
     pixels = (255 * values.clip(0, 1)).round().astype(np.uint8).reshape(600, 6, 6, 1)
     names = tuple(f"{number:03d}" for number in range(600))
     parts = {"train": slice(0, 500), "validation": slice(500, 600)}
@@ -147,8 +151,8 @@ def test_the_code_spans_the_principal_components(tmp_path: Path) -> None:
         "training.optimizer.momentum=0.9",
     ]
     config = override(recipe("autoencoder/linear"), [*changes, "training.batch_size=50", "training.schedule.rate=4.0"])
-    found = run_training(config, command="", out=tmp_path / "run", source=source)
-    back = load_file(Path(found["bundle"]) / "weights.safetensors")["stages.decoder.layer1.linear.weight"]
+    results = run_training(config, command="", out=tmp_path / "run", source=source)
+    back = load_file(Path(results["bundle"]) / "weights.safetensors")["stages.decoder.layer1.linear.weight"]
     components = PCA(3).fit(pixels[:500].reshape(500, -1) / 255).components_
     cosines = np.linalg.svd(components @ np.linalg.qr(back.double().numpy())[0], compute_uv=False)
     assert np.degrees(np.arccos(cosines.clip(-1, 1))).max() < 1

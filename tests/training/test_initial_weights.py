@@ -32,10 +32,10 @@ class Kept(Events):
 
 
 def first(tmp_path: Path, name: str, *more: str) -> dict[str, torch.Tensor]:
-    kept = Kept()
+    recorder = Kept()
     overrides = [f"model.initialiser={name}", "training.schedule={'kind':'constant','rate':1e-12}", *more]
-    convworks.train(epochs=1, out=tmp_path / name, overrides=overrides, events=[kept])
-    return kept.weights
+    convworks.train(epochs=1, out=tmp_path / name, overrides=overrides, events=[recorder])
+    return recorder.weights
 
 
 @pytest.mark.parametrize("name", ["he_normal", "orthogonal", "xavier_uniform"])
@@ -54,9 +54,9 @@ def test_weights_are_those_of_the_initialiser(name: str, tmp_path: Path) -> None
 
 
 def test_unit_variance_is_fitted_to_training_images(tmp_path: Path) -> None:
-    found = first(tmp_path, "unit_variance")
-    assert found.keys() == first(tmp_path, "he_normal").keys()
-    rows = found["stages.stage1.conv.weight"].flatten(1)
+    weights_before = first(tmp_path, "unit_variance")
+    assert weights_before.keys() == first(tmp_path, "he_normal").keys()
+    rows = weights_before["stages.stage1.conv.weight"].flatten(1)
     norms = rows.norm(dim=1)
     assert float(norms.std() / norms.mean()) < 1e-4  # orthogonal up to one factor
 
@@ -69,8 +69,8 @@ def test_the_names_are_those_of_the_definitions() -> None:
 
 def test_all_zeros_learn_nothing_but_biases(tmp_path: Path) -> None:
     """Lecture 001: is it a good idea? No."""
-    found = convworks.train(epochs=1, out=tmp_path / "zeros", overrides=["model.initialiser=zeros"])
-    assert found["test"]["top1"] < 0.2
+    results = convworks.train(epochs=1, out=tmp_path / "zeros", overrides=["model.initialiser=zeros"])
+    assert results["test"]["top1"] < 0.2
 
 
 def test_an_own_loss_is_wanted_again_when_the_run_goes_on(tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_an_own_loss_is_wanted_again_when_the_run_goes_on(tmp_path: Path) -> Non
     convworks.train(epochs=1, out=tmp_path / "run", **options)
     with pytest.raises(InputError, match=r"uses a loss of its own, '.*mine'"):
         convworks.train(resume=tmp_path / "run", epochs="+1")
-    found = convworks.train(resume=tmp_path / "run", epochs="+1", **options)
-    assert found["epochs"] == 2
+    results = convworks.train(resume=tmp_path / "run", epochs="+1", **options)
+    assert results["epochs"] == 2
 
 
 def test_a_run_that_is_extended_goes_on_from_its_end(tmp_path: Path) -> None:
@@ -118,8 +118,8 @@ def test_a_run_killed_before_its_first_checkpoint_begins_with_the_same_weights(t
 
 def test_a_run_that_patience_ended_goes_on_with_more_of_it(tmp_path: Path) -> None:
     rate = ["training.schedule={'kind':'constant','rate':1e-9}", "training.patience=1"]
-    found = convworks.train(epochs=20, out=tmp_path / "run", overrides=rate, deterministic=True)
-    done = found["epochs"]
+    results = convworks.train(epochs=20, out=tmp_path / "run", overrides=rate, deterministic=True)
+    done = results["epochs"]
     assert done < 20
     with pytest.raises(InputError, match=rf"patience=1 ended the run after {done} epochs.*patience=11"):
         convworks.train(resume=tmp_path / "run", epochs="+2")
@@ -154,8 +154,8 @@ def test_the_next_best_epoch_takes_the_place_of_one_whose_checkpoint_is_gone(tmp
     for path in (tmp_path / "run" / "checkpoints").glob(f"step-{best['step']:08d}.*"):
         if best["step"] != rows[-1]["step"]:
             path.unlink()
-    found = convworks.train(resume=tmp_path / "run", epochs="+1")
-    assert found["epochs"] == 4
+    results = convworks.train(resume=tmp_path / "run", epochs="+1")
+    assert results["epochs"] == 4
 
 
 def test_a_loss_must_be_one_number(tmp_path: Path) -> None:

@@ -83,6 +83,6 @@ def test_killed_runs_end_like_the_one_that_was_not(kills: int, whole: tuple[Path
     moments = random.Random(2026 + kills)
     delays = [moments.uniform(0, 0.9 * seconds) for _ in range(kills)]
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda item: kill_and_resume(tmp_path / str(item[0]), item[1]), enumerate(delays)))
+        results = list(pool.map(lambda item: kill_and_resume(tmp_path / str(item[0]), item[1]), enumerate(delays)))
     expected = outcome(run)
-    assert [result == expected for result in found] == [True] * kills
+    assert [result == expected for result in results] == [True] * kills

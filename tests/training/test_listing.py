@@ -22,18 +22,18 @@ CONFIGURATION = {
 }
 
 
-def make(place: Path, *, top1: list[float], **record: Any) -> Path:
+def make(folder: Path, *, top1: list[float], **record: Any) -> Path:
     """Write what a run leaves: its record and its metrics."""
-    place.mkdir(parents=True)
+    folder.mkdir(parents=True)
     whole = {"format": 1, "status": "finished", "configuration": CONFIGURATION, "results": {"test": {"top1": 0.75}}}
-    (place / "run.json").write_text(json.dumps({**whole, **record}))
+    (folder / "run.json").write_text(json.dumps({**whole, **record}))
     rows = [
         {"epoch": n, "step": 10 * n, "seconds": 1.5 * n, "train_loss": 1 / n, "train_top1": v, "validation_top1": v}
         | {"validation_loss": 2 - v}
         for n, v in enumerate(top1, start=1)
     ]
-    (place / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return place
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
 
 
 def changed(**values: Any) -> dict[str, Any]:
@@ -61,15 +61,15 @@ def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
 
 
 def test_a_run_that_no_process_works_on_was_killed(tmp_path: Path) -> None:
-    place = make(tmp_path / "a", top1=[0.5], status="running", results=None)
-    assert read_run(place).status == "killed"
-    handle = os.open(place, os.O_RDONLY)
+    folder = make(tmp_path / "a", top1=[0.5], status="running", results=None)
+    assert read_run(folder).status == "killed"
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        assert read_run(place).status == "running"
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        assert read_run(folder).status == "running"
     finally:
-        os.close(handle)
-    assert read_run(place).status == "killed"
+        os.close(descriptor)
+    assert read_run(folder).status == "killed"
 
 
 def test_an_older_run_does_not_say_its_metric(tmp_path: Path) -> None:
@@ -82,8 +82,8 @@ def test_runs_are_found_below_and_in_experiments_but_each_once(tmp_path: Path) -
     for name in ("a", "tune/trial-0", "tune/trial-1", "deep/er/b", ".hidden/c", "a/bundle/inner"):
         make(tmp_path / name, top1=[0.5])
     (tmp_path / "link").symlink_to("a")
-    found = list(find_runs([tmp_path, tmp_path / "a", tmp_path / "link"]))
-    assert [str(path.relative_to(tmp_path)) for path in found] == ["a", "deep/er/b", "tune/trial-0", "tune/trial-1"]
+    runs = list(find_runs([tmp_path, tmp_path / "a", tmp_path / "link"]))
+    assert [str(path.relative_to(tmp_path)) for path in runs] == ["a", "deep/er/b", "tune/trial-0", "tune/trial-1"]
     assert list(find_runs([tmp_path / "a"])) == [tmp_path / "a"]
 
 
@@ -118,18 +118,18 @@ def test_too_large_a_folder_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     ],
 )
 def test_damaged_and_foreign_records_are_refused_in_a_line(tmp_path: Path, record: str | bytes) -> None:
-    place = make(tmp_path / "a", top1=[0.5])
-    (place / "run.json").write_bytes(record if isinstance(record, bytes) else record.encode())
+    folder = make(tmp_path / "a", top1=[0.5])
+    (folder / "run.json").write_bytes(record if isinstance(record, bytes) else record.encode())
     with pytest.raises(InputError, match=r"run.json: cannot be read as a run \(.*; leave it out"):
-        read_run(place)
+        read_run(folder)
 
 
 @pytest.mark.parametrize("rows", ["{", '{"epoch": 1}\n', "[1]\n", '{"validation_top1": "x"}\n'])
 def test_damaged_metrics_are_refused(tmp_path: Path, rows: str) -> None:
-    place = make(tmp_path / "a", top1=[0.5])
-    (place / "metrics.jsonl").write_text(rows)
+    folder = make(tmp_path / "a", top1=[0.5])
+    (folder / "metrics.jsonl").write_text(rows)
     with pytest.raises(InputError, match="cannot be read as a run"):
-        read_run(place)
+        read_run(folder)
 
 
 def test_in_which_fields_runs_differ(tmp_path: Path) -> None:
@@ -149,15 +149,15 @@ def test_in_which_fields_runs_differ(tmp_path: Path) -> None:
 
 
 def test_training_comes_from_the_finer_points_of_a_checkpoint(tmp_path: Path) -> None:
-    place = make(tmp_path / "a", top1=[0.25, 0.5])
-    run = read_run(place)
-    assert curve(place, run) == list(run.history)
-    (place / "checkpoints").mkdir()
+    folder = make(tmp_path / "a", top1=[0.25, 0.5])
+    run = read_run(folder)
+    assert curve(folder, run) == list(run.history)
+    (folder / "checkpoints").mkdir()
     points = [{"epoch": n / 4, "step": n, "learning_rate": 0.1, "train_loss": 1.0, "train_top1": 0.5} for n in range(8)]
-    saved = place / "checkpoints" / "step-00000020.json"
+    saved = folder / "checkpoints" / "step-00000020.json"
     write_state(saved.parent, 20, {"progress": {"curve": points}}, "")
-    found = curve(place, run)
-    assert [row["epoch"] for row in found if "train_loss" in row] == [n / 4 for n in range(8)]
-    assert [row["epoch"] for row in found if "validation_top1" in row] == [1, 2]
+    rows = curve(folder, run)
+    assert [row["epoch"] for row in rows if "train_loss" in row] == [n / 4 for n in range(8)]
+    assert [row["epoch"] for row in rows if "validation_top1" in row] == [1, 2]
     saved.write_text("{}")
-    assert curve(place, run) == list(run.history)
+    assert curve(folder, run) == list(run.history)

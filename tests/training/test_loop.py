@@ -71,17 +71,17 @@ class Stop(Events):
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs"),
+    ("config", "make_reference"),
     [
         ({"kind": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 0.0}, torch.optim.SGD),
         ({"kind": "adam", "weight_decay": 0.0}, torch.optim.Adam),
     ],
 )
-def test_it_equals_a_loop_in_pytorch(ours: dict[str, Any], theirs: Any) -> None:
-    setup, network = make(f"training.optimizer={ours}"), make().network
+def test_it_equals_a_loop_in_pytorch(config: dict[str, Any], make_reference: Any) -> None:
+    setup, network = make(f"training.optimizer={config}"), make().network
     network.load_state_dict(setup.network.state_dict())
-    options = {name: value for name, value in ours.items() if name != "kind"}
-    optimizer = theirs(network.parameters(), lr=RATE, **options)
+    options = {name: value for name, value in config.items() if name != "kind"}
+    optimizer = make_reference(network.parameters(), lr=RATE, **options)
     losses: list[float] = []
     for epoch in range(2):
         total = 0.0

@@ -110,15 +110,15 @@ def test_images_that_are_decoded_when_wanted_are_known_by_their_bytes_too(tmp_pa
 
 
 def test_an_experiment_goes_on_where_its_images_have_been_moved(tmp_path: Path) -> None:
-    data, place = images(tmp_path / "data"), tmp_path / "restarts"
+    data, experiment = images(tmp_path / "data"), tmp_path / "restarts"
     options: dict[str, Any] = {"model": "convnet_digits", "epochs": 1, "device": "cpu"}
-    convworks.restarts(data=data, out=place, runs=2, **options)
+    convworks.restarts(data=data, out=experiment, runs=2, **options)
     there = data.rename(tmp_path / "elsewhere")
-    results = convworks.restarts(resume=place, runs=3, data=there)
+    results = convworks.restarts(resume=experiment, runs=3, data=there)
     assert [run["name"] for run in results["runs"]] == ["seed-0", "seed-1", "seed-2"]
     relabel(there)
     with pytest.raises(InputError, match=r"elsewhere: is not what the run began with: "):
-        convworks.restarts(resume=place, runs=4, data=there)
+        convworks.restarts(resume=experiment, runs=4, data=there)
 
 
 def test_files_that_changed_places_with_their_times_kept_are_decoded_anew(

@@ -28,7 +28,7 @@ def test_a_processor_is_read_at_once() -> None:
     for number, loss in enumerate((1.0, 3.0), 1):
         progress.end_step(reading(loss), 0.5)
         assert progress.totals.seen == 4 * number
-    assert (progress.totals.mean_loss, progress.totals.share, progress.step) == (2.0, 0.5, 2)
+    assert (progress.totals.mean_loss, progress.totals.mean_score, progress.step) == (2.0, 0.5, 2)
 
 
 def late(**more: Any) -> Readings:

@@ -42,10 +42,10 @@ def train(*overrides: str, **options: Any) -> dict[str, Any]:
 
 def test_images_grow_at_their_steps(tmp_path: Path) -> None:
     seen = Seen()
-    found = train(SMALLER, epochs=4, out=tmp_path / "run", events=[seen])
+    results = train(SMALLER, epochs=4, out=tmp_path / "run", events=[seen])
     each = (len(seen.sizes) + 1) // 4  # the hook missed the first step
     assert seen.sizes == [(6, 7)] * (each - 1) + [(7, 7)] * each + [(8, 8)] * 2 * each
-    assert found["test"]["top1"] > 0.8
+    assert results["test"]["top1"] > 0.8
 
 
 def test_a_run_resumed_among_smaller_images_ends_with_the_same_weights(tmp_path: Path) -> None:
@@ -63,13 +63,13 @@ def test_a_run_resumed_among_smaller_images_ends_with_the_same_weights(tmp_path:
 
 def test_resizing_is_bilinear_with_antialiasing() -> None:
     images = torch.rand(2, 3, 12, 10).contiguous(memory_format=torch.channels_last)
-    found = resize(images, (6, 5))
-    assert found.is_contiguous(memory_format=torch.channels_last)
+    resized = resize(images, (6, 5))
+    assert resized.is_contiguous(memory_format=torch.channels_last)
     # By 2: a triangle over four pixels, 1 3 3 1, cut off and made whole again at the border.
     weights = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
     expected = torch.einsum("bcij,i,j->bc", images[:, :, 3:7, 3:7], weights, weights)
-    torch.testing.assert_close(found[:, :, 2, 2], expected)
-    torch.testing.assert_close(found, F.interpolate(images, scale_factor=0.5, mode="bilinear", antialias=True))
+    torch.testing.assert_close(resized[:, :, 2, 2], expected)
+    torch.testing.assert_close(resized, F.interpolate(images, scale_factor=0.5, mode="bilinear", antialias=True))
 
 
 def test_the_size_of_a_step() -> None:

@@ -69,9 +69,9 @@ def test_the_history_has_a_row_an_epoch(run: dict[str, Any]) -> None:
 
 def test_the_bundle_holds_the_best_epoch_and_the_numbers_of_the_report(run: dict[str, Any]) -> None:
     predictor = convworks.load(run["bundle"])
-    found = predictor.evaluate("digits")
-    assert found["top1"] == run["test"]["top1"]
-    assert found["n"] == run["test"]["n"]
+    metrics = predictor.evaluate("digits")
+    assert metrics["top1"] == run["test"]["top1"]
+    assert metrics["n"] == run["test"]["n"]
     rows = [json.loads(line) for line in (Path(run["run"]) / "metrics.jsonl").read_text().splitlines()]
     best = max(rows, key=lambda row: (row["validation_top1"], -row["validation_loss"]))
     assert run["best_epoch"] == best["epoch"]
@@ -107,18 +107,18 @@ def test_repeats_are_bit_exact_and_seeds_differ(run: dict[str, Any], tmp_path: P
 
 
 def test_early_stopping_ends_after_patience_epochs_without_a_better_one(tmp_path: Path) -> None:
-    found = train(tmp_path / "run", epochs=50, overrides=["training.patience=2"])
-    assert found["epochs"] == found["best_epoch"] + 2 < 50
+    results = train(tmp_path / "run", epochs=50, overrides=["training.patience=2"])
+    assert results["epochs"] == results["best_epoch"] + 2 < 50
 
 
 def test_the_last_epoch_is_kept_where_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     falling = iter((0.9, 0.8, 0.7))
     monkeypatch.setattr(run_module, "measure", lambda _: {"loss": 1.0, "top1": next(falling), "top5": 1.0})
-    found = train(tmp_path / "run", epochs=3, overrides=["training.kept=last"])
-    assert found["best_epoch"] == found["epochs"] == 3
+    results = train(tmp_path / "run", epochs=3, overrides=["training.kept=last"])
+    assert results["best_epoch"] == results["epochs"] == 3
     assert read_run(tmp_path / "run").best == 0.7
-    assert "(last: 3)" in Path(found["report"]).read_text()
-    card = (Path(found["bundle"]) / "README.md").read_text()
+    assert "(last: 3)" in Path(results["report"]).read_text()
+    card = (Path(results["bundle"]) / "README.md").read_text()
     assert "3 epochs, the last is kept" in card
     assert "choose the epoch" not in card
 
@@ -147,8 +147,8 @@ def test_a_run_that_diverges_before_its_first_checkpoint_leaves_nothing(tmp_path
 
 def test_only_the_last_and_the_best_checkpoint_stay(run: dict[str, Any]) -> None:
     folder = Path(run["run"]) / "checkpoints"
-    kept = checkpoint_state.steps(folder)
-    assert len(list(folder.iterdir())) == 2 * len(kept) <= 4
+    kept_steps = checkpoint_state.steps(folder)
+    assert len(list(folder.iterdir())) == 2 * len(kept_steps) <= 4
 
 
 def test_a_finished_run_cannot_be_resumed(run: dict[str, Any]) -> None:
@@ -177,13 +177,13 @@ def test_the_record_says_what_auto_was(run: dict[str, Any]) -> None:
 
 
 def test_a_folder_that_another_process_works_in_is_refused(tmp_path: Path) -> None:
-    from convworks.training.folder import occupied
+    from convworks.training.folder import run_folder_locked
 
     (tmp_path / "run").mkdir()
-    with occupied(None, "x", tmp_path / "run"):  # noqa: SIM117
-        with pytest.raises(InputError, match="another process"), occupied(None, "x", tmp_path / "run"):
+    with run_folder_locked(None, "x", tmp_path / "run"):  # noqa: SIM117
+        with pytest.raises(InputError, match="another process"), run_folder_locked(None, "x", tmp_path / "run"):
             pass
-    with occupied(None, "x", tmp_path / "run"):
+    with run_folder_locked(None, "x", tmp_path / "run"):
         pass
 
 
@@ -196,9 +196,9 @@ def test_batches_of_one_image_are_refused_where_batch_norm_would_see_one_value(t
 
 def test_the_table_can_be_set_down_to_its_blocks(tmp_path: Path) -> None:
     overrides = ["model.table={'head_size': 2, 'blocks': [{'width': 4}, {'width': 8, 'pool': 2}]}"]
-    found = train(tmp_path / "run", epochs=1, overrides=overrides)
-    assert found["parameters"] == 4 * 9 + 8 + 8 * 4 * 9 + 16 + 8 * 4 * 10 + 10
-    assert convworks.load(found["bundle"]).evaluate("digits")["top1"] == found["test"]["top1"]
+    results = train(tmp_path / "run", epochs=1, overrides=overrides)
+    assert results["parameters"] == 4 * 9 + 8 + 8 * 4 * 9 + 16 + 8 * 4 * 10 + 10
+    assert convworks.load(results["bundle"]).evaluate("digits")["top1"] == results["test"]["top1"]
 
 
 def test_interrupting_between_the_history_and_the_checkpoint_loses_no_row(tmp_path: Path) -> None:
@@ -256,9 +256,9 @@ def test_a_folder_that_another_process_has_just_taken_is_left_alone(
     """Two commands with one --out: the second has seen an empty folder, and then the first begins its run in it."""
     from convworks.training import folder
 
-    with folder.occupied(tmp_path / "run", "x", None) as place:
-        (place / "run.json").write_text("{}")
+    with folder.run_folder_locked(tmp_path / "run", "x", None) as path:
+        (path / "run.json").write_text("{}")
         monkeypatch.setattr(folder, "check_free", lambda out: None)
-        with pytest.raises(InputError, match="another process"), folder.occupied(place, "x", None):
+        with pytest.raises(InputError, match="another process"), folder.run_folder_locked(path, "x", None):
             pass
-        assert (place / "run.json").exists()
+        assert (path / "run.json").exists()

@@ -93,22 +93,22 @@ with joined("cpu") as world:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photographs of noise, of several sizes."""
-    root, draw = tmp_path_factory.mktemp("sameness") / "set", np.random.default_rng(0)
+    root, rng = tmp_path_factory.mktemp("sameness") / "set", np.random.default_rng(0)
     for split, count in COUNTS.items():
         for label in "abc":
             (root / split / label).mkdir(parents=True)
             for number in range(count):
-                pixels = draw.integers(0, 256, (24 + number, 40 - number, 3), dtype=np.uint8)
+                pixels = rng.integers(0, 256, (24 + number, 40 - number, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(root / split / label / f"{number}.jpg")
     return root
 
 
 @pytest.fixture(scope="module")
 def shards(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("packed") / "shards"
-    pack(open_folder(folder), place, shard_size=20_000)
-    assert len(list(place.glob("train-*.tar"))) > 1
-    return place
+    path = tmp_path_factory.mktemp("packed") / "shards"
+    pack(open_folder(folder), path, shard_size=20_000)
+    assert len(list(path.glob("train-*.tar"))) > 1
+    return path
 
 
 def batches_of(processes: int, folder: Path, shards: Path, script: Path) -> dict[str, list[str]]:
@@ -123,16 +123,16 @@ def batches_of(processes: int, folder: Path, shards: Path, script: Path) -> dict
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    batches: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return batches
 
 
 @pytest.mark.slow
 def test_batches_are_the_same_for_any_processes_workers_and_places(folder: Path, shards: Path, tmp_path: Path) -> None:
-    found = {count: batches_of(count, folder, shards, tmp_path / "epoch.py") for count in (1, 2, 4)}
-    expected = found[1]["folder, once, 0 workers, from batch 0"]
+    digests_by_count = {count: batches_of(count, folder, shards, tmp_path / "epoch.py") for count in (1, 2, 4)}
+    expected = digests_by_count[1]["folder, once, 0 workers, from batch 0"]
     assert len(set(expected)) == len(expected) == 6
-    for count, digests in found.items():
+    for count, digests in digests_by_count.items():
         assert len(digests) == 5 * 4 * 2
         for name, batches in digests.items():
             assert batches == (expected if name.endswith("batch 0") else expected[3:]), (count, name)
@@ -157,8 +157,8 @@ def finish(process: subprocess.Popen[str]) -> None:
 def standing(run: Path) -> dict[str, Any]:
     """Return where the last checkpoint stands."""
     last = max((run / "checkpoints").glob("*.json"), default=None)
-    found: dict[str, Any] = {} if last is None else json.loads(last.read_text())
-    progress: dict[str, Any] = found.get("state", {}).get("progress", {})
+    state: dict[str, Any] = {} if last is None else json.loads(last.read_text())
+    progress: dict[str, Any] = state.get("state", {}).get("progress", {})
     return progress
 
 
@@ -178,9 +178,9 @@ def test_a_run_on_shards_that_is_killed_within_an_epoch_ends_the_same(
         time.sleep(0.005)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    place = standing(tmp_path / "killed")
-    assert 0 < place["batch"] < 8
-    assert place["epoch"] < 3
+    state = standing(tmp_path / "killed")
+    assert 0 < state["batch"] < 8
+    assert state["epoch"] < 3
     finish(start("--resume", tmp_path / "killed"))
     whole, again = (
         load_file(max((tmp_path / name / "checkpoints").glob("*.safetensors"))) for name in ("whole", "killed")

@@ -21,14 +21,14 @@ COUNT = 90
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make images whose sides are bright where a class says so, a run on them, and a folder of the same images."""
     root = tmp_path_factory.mktemp("several")
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     rows = ["path,labels,split"]
     for index in range(COUNT + 40):
-        pixels = draw.integers(0, 90, (16, 16), dtype=np.uint8)
-        names = [name for name in CLASSES if draw.random() < 0.4]
+        pixels = rng.integers(0, 90, (16, 16), dtype=np.uint8)
+        names = [name for name in CLASSES if rng.random() < 0.4]
         for name, (top, left) in zip(CLASSES, ((6, 11), (0, 5), (6, 0)), strict=True):
             pixels[top : top + 5, left : left + 5] += np.uint8(120 * (name in names))
         path = root / "images" / f"{index:03d}.png"
@@ -52,100 +52,104 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _in_place(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(place)
+def _in_workplace(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace)
 
 
 def answer(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     capsys.readouterr()
     status = run([*words, "--json"])
-    told = capsys.readouterr()
-    assert status == 0, told.err
-    found: dict[str, Any] = json.loads(told.out)
-    return found
+    captured = capsys.readouterr()
+    assert status == 0, captured.err
+    output: dict[str, Any] = json.loads(captured.out)
+    return output
 
 
 def line(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     capsys.readouterr()
     assert run(words) == 2
-    told = capsys.readouterr().err.strip().splitlines()
-    assert len(told) == 1, told
-    return told[0]
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
 
 
-def test_a_run_learns_and_says_so(place: Path) -> None:
-    record = json.loads((place / "run/run.json").read_text())
+def test_a_run_learns_and_says_so(workplace: Path) -> None:
+    record = json.loads((workplace / "run/run.json").read_text())
     training = record["configuration"]["training"]
     assert (training["loss"]["kind"], training["best"]) == ("binary_cross_entropy", "map")
     assert training["loss"]["smoothing"] == 0.1
-    rows = [json.loads(row) for row in (place / "run/metrics.jsonl").read_text().splitlines()]
+    rows = [json.loads(row) for row in (workplace / "run/metrics.jsonl").read_text().splitlines()]
     best = max(row["validation_map"] for row in rows)
     assert record["results"]["validation"]["map"] == pytest.approx(best, abs=1e-6)
     assert record["results"]["test"]["map"] > 0.95
     assert {"train_exact_match", "validation_micro_f1", "validation_macro_f1"} <= set(rows[0])
     assert "train_top1" not in rows[0]
-    with (place / "run/predictions.csv").open() as file:
+    with (workplace / "run/predictions.csv").open() as file:
         answers = list(csv.DictReader(file))
     assert len(answers) == 40
     for row in answers:
         names = [name for name in CLASSES if float(row[f"p:{name}"]) >= 0.5]
         assert row["predicted"] == ";".join(names)
         assert row["correct"] == str(int(row["predicted"] == row["labels"]))
-    assert "Mean average precision" in (place / "run/report.html").read_text()
-    assert "Each by itself" in (place / "run/bundle/README.md").read_text()
+    assert "Mean average precision" in (workplace / "run/report.html").read_text()
+    assert "Each by itself" in (workplace / "run/bundle/README.md").read_text()
 
 
-def test_a_bundle_gives_probabilities_of_each_class_by_itself(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    predictor = convworks.load(place / "run")
-    found = predictor.outcome("sides.csv")
-    assert isinstance(found, LabelSetPredictions)
-    assert (found.probabilities.sum(1) > 1.2).any()
-    images = [str(place / name) for name in found.names[:5]]
-    for row, given, shown in zip(predictor.predict(images), found.probabilities, found.predicted, strict=False):
-        assert row["predicted"] == [name for name, yes in zip(CLASSES, shown, strict=True) if yes]
+def test_a_bundle_gives_probabilities_of_each_class_by_itself(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictor = convworks.load(workplace / "run")
+    outcome = predictor.outcome("sides.csv")
+    assert isinstance(outcome, LabelSetPredictions)
+    assert (outcome.probabilities.sum(1) > 1.2).any()
+    images = [str(workplace / name) for name in outcome.names[:5]]
+    for row, probabilities, predicted in zip(
+        predictor.predict(images), outcome.probabilities, outcome.predicted, strict=False
+    ):
+        assert row["predicted"] == [name for name, yes in zip(CLASSES, predicted, strict=True) if yes]
         pairs = dict(zip(row["labels"], row["probabilities"], strict=True))
-        assert [pairs[name] for name in CLASSES] == pytest.approx(given.tolist(), abs=1e-5)
+        assert [pairs[name] for name in CLASSES] == pytest.approx(probabilities.tolist(), abs=1e-5)
     values = answer(capsys, "predict", "run", images[0], "--out", "answers.csv")
     assert values["predictions"][0]["predicted"] == predictor.predict(images[:1])[0]["predicted"]
-    assert (place / "answers.csv").read_text().startswith("path,predicted,label1,probability1,")
+    assert (workplace / "answers.csv").read_text().startswith("path,predicted,label1,probability1,")
     assert run(["predict", "run", *images]) == 0
     assert capsys.readouterr().out.startswith("image")
 
 
-def test_evaluation_and_ensembles(capsys: pytest.CaptureFixture[str], place: Path) -> None:
-    one = answer(capsys, "evaluate", "run", "--data", "sides.csv", "--out", "page")
-    record = json.loads((place / "run/run.json").read_text())["results"]["test"]
-    assert one["map"] == pytest.approx(record["map"])
-    assert (place / "page/report.html").exists()
+def test_evaluation_and_ensembles(capsys: pytest.CaptureFixture[str], workplace: Path) -> None:
+    single = answer(capsys, "evaluate", "run", "--data", "sides.csv", "--out", "page")
+    record = json.loads((workplace / "run/run.json").read_text())["results"]["test"]
+    assert single["map"] == pytest.approx(record["map"])
+    assert (workplace / "page/report.html").exists()
     two = answer(capsys, "evaluate", "run", "run/bundle", "--data", "sides.csv")
-    assert two["bce"] == pytest.approx(one["bce"])
+    assert two["bce"] == pytest.approx(single["bce"])
     assert run(["evaluate", "run", "--data", "sides.csv"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    for figure in ("test: mAP", "micro F1", "macro F1", "ROC area", "exact match", "binary cross-entropy"):
-        assert ["95 % interval" in line for line in said if line.startswith(figure)] == [True], figure
+    lines = capsys.readouterr().out.splitlines()
+    for metric in ("test: mAP", "micro F1", "macro F1", "ROC area", "exact match", "binary cross-entropy"):
+        assert ["95 % interval" in line for line in lines if line.startswith(metric)] == [True], metric
 
 
 def test_folds_and_all_of_them_have_intervals(capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--model", "convnet_fast", "--epochs", "1", "--folds", "2", "--out", "folds")
-    found = answer(capsys, "crossval", "--data", "sides.csv", *words)
-    low, high = found["pooled"]["intervals"]["map"]
-    page = Path(found["report"]).read_text()
+    results = answer(capsys, "crossval", "--data", "sides.csv", *words)
+    low, high = results["pooled"]["intervals"]["map"]
+    page = Path(results["report"]).read_text()
     assert f"95 % interval <b>{low:.2%} to {high:.2%}</b>" in page
     assert "With 95 % intervals." in page
 
 
 def test_data_describes(capsys: pytest.CaptureFixture[str]) -> None:
-    found = answer(capsys, "data", "sides.csv")
-    assert set(found["unlabelled"]) == {"train", "test"}
-    assert 0.9 < found["labels_per_image"]["train"] < 1.5
+    description = answer(capsys, "data", "sides.csv")
+    assert set(description["unlabelled"]) == {"train", "test"}
+    assert 0.9 < description["labels_per_image"]["train"] < 1.5
     assert run(["data", "sides.csv"]) == 0
-    told = capsys.readouterr().out
-    assert "no label" in told
-    assert "labels an image: " in told
+    text = capsys.readouterr().out
+    assert "no label" in text
+    assert "labels an image: " in text
     assert run(["data", "sides.csv", "--augment", "folder/default", "--sheet", "seen.png"]) == 0
 
 
-def test_a_run_goes_on_and_recipes_are_suited(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_goes_on_and_recipes_are_suited(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [
         "--data",
         "sides.csv",
@@ -158,40 +162,40 @@ def test_a_run_goes_on_and_recipes_are_suited(place: Path, capsys: pytest.Captur
     ]
     quick = ["train", "digits/default", *words, "--model", "convnet_fast", "--epochs", "1", "--out", "recipe"]
     balanced = ["--set", "training.loss.kind=binary_cross_entropy", "--set", "training.loss.positive_weights=balanced"]
-    found = answer(capsys, *quick, *balanced, "--set", "training.best=macro_f1")
-    assert 0 <= found["validation"]["map"] <= 1
+    results = answer(capsys, *quick, *balanced, "--set", "training.best=macro_f1")
+    assert 0 <= results["validation"]["map"] <= 1
     assert answer(capsys, "train", "--resume", "recipe", "--epochs", "2")["epochs"] == 2
     assert run(["runs", "run", "recipe", "--out", "curves.png"]) == 0
-    assert (place / "curves.png").exists()
+    assert (workplace / "curves.png").exists()
 
 
-def test_what_does_not_fit_is_one_line(capsys: pytest.CaptureFixture[str], place: Path) -> None:
+def test_what_does_not_fit_is_one_line(capsys: pytest.CaptureFixture[str], workplace: Path) -> None:
     train = ("train", "--data", "sides.csv", "--out", "no")
-    told = line(capsys, *train, "--set", "training.loss.kind=cross_entropy")
-    assert "sides.csv" in told
-    assert "classes" in told
-    assert "but the loss cross_entropy is for exactly one" in told
-    assert "--set training.loss.kind=binary_cross_entropy" in told
-    told = line(capsys, *train, "--set", "training.best=top1")
-    assert "training.best: top1 is not measured where images have any number of labels" in told
+    message = line(capsys, *train, "--set", "training.loss.kind=cross_entropy")
+    assert "sides.csv" in message
+    assert "classes" in message
+    assert "but the loss cross_entropy is for exactly one" in message
+    assert "--set training.loss.kind=binary_cross_entropy" in message
+    message = line(capsys, *train, "--set", "training.best=top1")
+    assert "training.best: top1 is not measured where images have any number of labels" in message
     assert "training.sampling: balanced" in line(capsys, *train, "--set", "training.sampling=balanced")
     plain = ("train", "--data", "plain", "--out", "no", "--set", "training.best=map")
     assert "training.best: map is not measured where images have one label" in line(capsys, *plain)
-    told = line(capsys, "evaluate", "run", "--data", "plain")
-    assert "plain: has images of one label, but the bundle was trained on images of any number" in told
-    told = line(capsys, "transfer", "run", "--data", "sides.csv", "--head", "svm", "--out", "no")
-    assert "sides.csv: has images of any number of labels, but a head svm knows one; take --head linear" in told
-    (place / "bad.csv").write_text("path,cat,dog\nimages/000.png,1,yes\n")
-    told = line(capsys, "train", "--data", "bad.csv", "--out", "no")
-    assert "bad.csv line 2: has 'yes' in column 'dog', neither 0 nor 1; write 0 or 1" in told
-    assert not (place / "no").exists()
+    message = line(capsys, "evaluate", "run", "--data", "plain")
+    assert "plain: has images of one label, but the bundle was trained on images of any number" in message
+    message = line(capsys, "transfer", "run", "--data", "sides.csv", "--head", "svm", "--out", "no")
+    assert "sides.csv: has images of any number of labels, but a head svm knows one; take --head linear" in message
+    (workplace / "bad.csv").write_text("path,cat,dog\nimages/000.png,1,yes\n")
+    message = line(capsys, "train", "--data", "bad.csv", "--out", "no")
+    assert "bad.csv line 2: has 'yes' in column 'dog', neither 0 nor 1; write 0 or 1" in message
+    assert not (workplace / "no").exists()
 
 
-def test_bundles_of_two_kinds_are_no_ensemble(capsys: pytest.CaptureFixture[str], place: Path) -> None:
-    file = place / "other" / "bundle.json"
+def test_bundles_of_two_kinds_are_no_ensemble(capsys: pytest.CaptureFixture[str], workplace: Path) -> None:
+    file = workplace / "other" / "bundle.json"
     file.parent.mkdir()
-    values = {**json.loads((place / "run/bundle/bundle.json").read_text()), "format": 1}
+    values = {**json.loads((workplace / "run/bundle/bundle.json").read_text()), "format": 1}
     write_signed(file, values)
-    (file.parent / "weights.safetensors").write_bytes((place / "run/bundle/weights.safetensors").read_bytes())
+    (file.parent / "weights.safetensors").write_bytes((workplace / "run/bundle/weights.safetensors").read_bytes())
     assert "give bundles of one kind" in line(capsys, "evaluate", "run", "other", "--data", "sides.csv")
     assert "of any number of labels, but" in line(capsys, "evaluate", "other", "--data", "sides.csv")

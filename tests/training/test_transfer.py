@@ -48,13 +48,13 @@ def table(run: Path, split: str) -> FeatureTable:
 
 @pytest.mark.parametrize("cut", ["stem", "stage1.pool", "stage1", "head.features"])
 def test_what_is_frozen_up_to_the_cut_is_the_bundles(run: Path, tmp_path: Path, cut: str) -> None:
-    found = transfer(run, tmp_path / "run", cut=cut, freeze=cut, epochs=1)
-    before, after = weights(run), weights(Path(found["run"]))
-    kept = [name for name in after if not name.startswith("head.")]
-    assert kept
-    assert all(torch.equal(after[name], before[name]) for name in kept)
+    results = transfer(run, tmp_path / "run", cut=cut, freeze=cut, epochs=1)
+    before, after = weights(run), weights(Path(results["run"]))
+    kept_names = [name for name in after if not name.startswith("head.")]
+    assert kept_names
+    assert all(torch.equal(after[name], before[name]) for name in kept_names)
     assert {name for name in after if name.startswith("head.")} == {"head.logits.weight", "head.logits.bias"}
-    network = load_bundle(Path(found["bundle"])).network
+    network = load_bundle(Path(results["bundle"])).network
     assert isinstance(network, Network)
     assert network.taps[0] == "stem"
     assert cut in network.taps
@@ -73,9 +73,9 @@ def test_it_begins_with_the_bundles_weights_and_all_of_it_learns(run: Path, tmp_
 def test_the_bundle_needs_the_first_one_no_more_nor_does_the_run(run: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(run, source)
-    found = transfer(source, tmp_path / "run", head="two-layer", epochs=1)
+    results = transfer(source, tmp_path / "run", head="two-layer", epochs=1)
     shutil.rmtree(source)
-    assert convworks.load(found["bundle"], device="cpu").evaluate("digits")["top1"] == found["test"]["top1"]
+    assert convworks.load(results["bundle"], device="cpu").evaluate("digits")["top1"] == results["test"]["top1"]
     more = convworks.train(resume=tmp_path / "run", epochs="+1")
     assert more["epochs"] == 2
     record = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -96,16 +96,16 @@ def test_a_transfer_of_a_transfer(run: Path, tmp_path: Path) -> None:
 
 def test_the_head_may_be_kept(run: Path, tmp_path: Path) -> None:
     slow = "training.schedule={'kind': 'constant', 'rate': 1e-12}"
-    found = weights(Path(transfer(run, tmp_path / "run", slow, head="keep", epochs=1)["run"]))
+    transferred = weights(Path(transfer(run, tmp_path / "run", slow, head="keep", epochs=1)["run"]))
     for name, value in weights(run).items():
         if name.endswith("weight"):
-            torch.testing.assert_close(found[name], value, rtol=0, atol=1e-6)
+            torch.testing.assert_close(transferred[name], value, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("head", "cost"), [("svm", 0.01), ("rbf-svm", 1.0)])
 def test_a_support_vector_machine_decides_as_scikit_learns(run: Path, tmp_path: Path, head: str, cost: float) -> None:
-    found = transfer(run, tmp_path / "run", f"model.head.cost={cost}", "precision=float32", head=head)
-    network = load_bundle(Path(found["bundle"])).network
+    results = transfer(run, tmp_path / "run", f"model.head.cost={cost}", "precision=float32", head=head)
+    network = load_bundle(Path(results["bundle"])).network
     assert all(
         torch.equal(value, weights(run)[name])
         for name, value in weights(tmp_path / "run").items()
@@ -123,14 +123,14 @@ def test_a_support_vector_machine_decides_as_scikit_learns(run: Path, tmp_path: 
     expected = oracle.decision_function(test.taps["head.features"].astype(np.float64))
     scale = (logits * expected).sum() / (expected**2).sum()
     np.testing.assert_allclose(logits / scale, expected, atol=2e-3)
-    assert found["test"]["top1"] > 0.5
+    assert results["test"]["top1"] > 0.5
 
 
 def test_what_is_held_still_counts_among_the_parameters(run: Path, tmp_path: Path) -> None:
-    wanted = json.loads((run / "run.json").read_text())["parameters"]
+    expected = json.loads((run / "run.json").read_text())["parameters"]
     for head, options in {"svm": {}, "linear": {"cut": "head.features", "freeze": "head.features"}}.items():
         transfer(run, tmp_path / head, epochs=1, head=head, **options)
-        assert json.loads((tmp_path / head / "run.json").read_text())["parameters"] == wanted
+        assert json.loads((tmp_path / head / "run.json").read_text())["parameters"] == expected
 
 
 def _train_names(configuration: dict[str, Any], train: FeatureTable) -> np.ndarray:
@@ -147,22 +147,22 @@ def _train_names(configuration: dict[str, Any], train: FeatureTable) -> np.ndarr
 
 @pytest.mark.parametrize("head", ["svm", "rbf-svm"])
 def test_a_machine_that_was_stopped_goes_on(run: Path, tmp_path: Path, head: str) -> None:
-    found = transfer(run, tmp_path / "run", head=head)
+    results = transfer(run, tmp_path / "run", head=head)
     before = weights(tmp_path / "run")
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     shutil.rmtree(tmp_path / "run" / "bundle")
     write_signed(tmp_path / "run" / "run.json", {**record, "status": "stopped"})
     again = convworks.train(resume=tmp_path / "run")
-    assert again["test"] == found["test"]
+    assert again["test"] == results["test"]
     assert all(torch.equal(value, before[name]) for name, value in weights(tmp_path / "run").items())
     assert checkpoint_state.steps(tmp_path / "run" / "checkpoints") == [1]
 
 
 def test_probabilities_of_a_machine_are_calibrated(run: Path, tmp_path: Path) -> None:
     for head in ("svm", "rbf-svm"):
-        found = transfer(run, tmp_path / head, head=head)
-        assert found["test"]["nll"] < 0.25
-        assert found["test"]["ece"] < 0.06
+        results = transfer(run, tmp_path / head, head=head)
+        assert results["test"]["nll"] < 0.25
+        assert results["test"]["ece"] < 0.06
 
 
 def test_the_factor_is_the_likeliest() -> None:
@@ -175,25 +175,25 @@ def test_the_factor_is_the_likeliest() -> None:
 
 
 def test_of_costs_the_first_best_is_taken_and_none_after_a_fall() -> None:
-    asked = []
+    tried = []
 
     def share(cost: float) -> float:
-        asked.append(cost)
+        tried.append(cost)
         return {1.0: 0.5, 2.0: 0.7, 3.0: 0.7, 4.0: 0.6, 5.0: 0.9}[cost]
 
     assert best_of((1.0, 2.0, 3.0, 4.0, 5.0), share) == 2.0
-    assert asked == [1.0, 2.0, 3.0, 4.0]
+    assert tried == [1.0, 2.0, 3.0, 4.0]
 
 
 def test_no_cost_is_tried_after_one_that_is_always_right() -> None:
-    asked = []
+    tried = []
 
     def share(cost: float) -> float:
-        asked.append(cost)
+        tried.append(cost)
         return min(1.0, cost / 2)
 
     assert best_of((1.0, 2.0, 3.0), share) == 2.0
-    assert asked == [1.0, 2.0]
+    assert tried == [1.0, 2.0]
 
 
 def test_a_network_that_is_named_by_the_options_is_not_exchanged(run: Path, tmp_path: Path) -> None:
@@ -206,11 +206,11 @@ def test_a_network_that_is_named_by_the_options_is_not_exchanged(run: Path, tmp_
 )
 def test_from_an_encoder_to_a_classifier(tmp_path: Path, name: str, table: str, cut: str) -> None:
     convworks.train(model=name, out=tmp_path / "code", epochs=1, device="cpu", overrides=[f"model.table={table}"])
-    found = transfer(tmp_path / "code", tmp_path / "run", freeze=cut, epochs=1)
+    results = transfer(tmp_path / "code", tmp_path / "run", freeze=cut, epochs=1)
     before, after = weights(tmp_path / "code"), weights(tmp_path / "run")
-    kept = [key for key in after if not key.startswith("head.")]
-    assert kept
-    assert all(torch.equal(after[key], before[key]) for key in kept)
+    kept_names = [key for key in after if not key.startswith("head.")]
+    assert kept_names
+    assert all(torch.equal(after[key], before[key]) for key in kept_names)
     assert not any("up" in key or "decoder" in key for key in after)
     assert load_bundle(tmp_path / "run").model.cut == cut
-    assert 0 < found["test"]["top1"] <= 1
+    assert 0 < results["test"]["top1"] <= 1

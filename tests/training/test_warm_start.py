@@ -15,7 +15,7 @@ from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, create
 from convworks.models.config import ModelConfig, Start
 from convworks.recipes import recipe
-from convworks.training.warm_start import grow, place_of
+from convworks.training.warm_start import start_path, warm_start
 
 THIN: dict[str, Any] = {"widths": (4, 8, 16, 16, 16), "hidden": (32, 32), "side": 1}
 SHAPE = Shape(classes=3, channels=3, size=(32, 32))
@@ -42,15 +42,15 @@ def test_d_and_e_begin_with_the_layers_of_a_that_the_paper_names(tmp_path: Path,
     torch.manual_seed(1)
     network = vgg(name)
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
-    copied = grow(network, start.model_copy(update={"path": path}))
+    copied = warm_start(network, start.model_copy(update={"path": path}))
     layers = ("stem", "stages.stage2.conv1", "stages.stage3.conv1", "stages.stage3.conv2")
     head = ("head.hidden6", "head.hidden7", "head.logits")
     assert set(copied) == {f"{layer}.conv.{of}" for layer in layers for of in ("weight", "bias")} | {
         f"{layer}.{of}" for layer in head for of in ("weight", "bias")
     }
-    theirs = a.state_dict()
+    a_state = a.state_dict()
     for key, tensor in network.state_dict().items():
-        assert torch.equal(tensor, theirs[key] if key in copied else before[key]), key
+        assert torch.equal(tensor, a_state[key] if key in copied else before[key]), key
 
 
 def test_the_published_networks_fit() -> None:
@@ -71,7 +71,7 @@ def test_running_statistics_come_along(tmp_path: Path) -> None:
     network.get_buffer("stem.bn.running_mean").fill_(7.0)
     path = saved(tmp_path / "a", "vgg_a_bn", network)
     grown = vgg("vgg_d_bn")
-    grow(grown, Start(path=path, layers=("stem",)))
+    warm_start(grown, Start(path=path, layers=("stem",)))
     assert grown.get_buffer("stem.bn.running_mean").tolist() == [7.0] * 4
 
 
@@ -92,7 +92,7 @@ def test_bad_starts(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) 
     network = vgg("vgg_d")
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
     with pytest.raises(InputError) as caught:
-        grow(network, Start(path="a" if path == "" else path, layers=layers))
+        warm_start(network, Start(path="a" if path == "" else path, layers=layers))
     line = str(caught.value)
     assert "\n" not in line
     assert [word for word in expected.split(" | ") if word not in line] == [], line
@@ -101,10 +101,10 @@ def test_bad_starts(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_place_is_known_before_any_weights_are_read(tmp_path: Path) -> None:
     path = saved(tmp_path / "a", "vgg_a", vgg("vgg_a"))
-    assert place_of(Start(path=path, layers=("stem",))) == tmp_path / "a"
+    assert start_path(Start(path=path, layers=("stem",))) == tmp_path / "a"
     for wrong in (None, str(tmp_path)):
         with pytest.raises(InputError):
-            place_of(Start(path=wrong, layers=("stem",)))
+            start_path(Start(path=wrong, layers=("stem",)))
 
 
 def test_layers_of_another_shape_are_all_named_and_none_is_copied(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_layers_of_another_shape_are_all_named_and_none_is_copied(tmp_path: Path
     network = vgg("vgg_d", {"hidden": (32, 64)}, Shape(classes=5, channels=3, size=(32, 32)))
     before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
     with pytest.raises(InputError) as caught:
-        grow(network, Start(path=path, layers=("stem", "head.hidden7", "head.logits")))
+        warm_start(network, Start(path=path, layers=("stem", "head.hidden7", "head.logits")))
     assert "head.hidden7.weight has 32x32 there, 64x32 here; head.hidden7.bias" in str(caught.value)
     assert "head.logits.weight has 3x32 there, 5x64 here" in str(caught.value)
     assert all(torch.equal(tensor, before[key]) for key, tensor in network.state_dict().items())
@@ -124,8 +124,8 @@ def test_images_are_normalised_as_the_first_network_read_them(tmp_path: Path) ->
 
     def data(name: str, *changes: str) -> dict[str, Any]:
         overrides = [f"model.start={begun}", *changes]
-        found = convworks.train(data="digits", epochs=1, out=tmp_path / name, overrides=overrides)
-        values: dict[str, Any] = json.loads((Path(found["run"]) / "run.json").read_text())["configuration"]["data"]
+        results = convworks.train(data="digits", epochs=1, out=tmp_path / name, overrides=overrides)
+        values: dict[str, Any] = json.loads((Path(results["run"]) / "run.json").read_text())["configuration"]["data"]
         return values
 
     std = json.loads((tmp_path / "a" / "run.json").read_text())["configuration"]["data"]["std"]

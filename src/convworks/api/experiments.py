@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from convworks.api.request import RunRequest
 from convworks.data.protect import protect
 from convworks.errors import InputError
-from convworks.experiments.command import check_place, parse_workers, storage_file
+from convworks.experiments.command import check_new_experiment, parse_workers, storage_file
 from convworks.files import path_of
 from convworks.hardware import refuse_torchrun
 from convworks.outputs import as_path, check_outside
@@ -199,7 +199,7 @@ def _experiment(kind: str, request: RunRequest, *, storage: str | None = None) -
 
     config, source = request.configure()
     out = as_path("--out", request.out)
-    check_place(out, kind)
+    check_new_experiment(out, kind)
     protected = protect(source)
     folder.check_new(out, f"{config.recipe}-{kind}", protected)
     if storage is not None and (file := storage_file(storage)) is not None:

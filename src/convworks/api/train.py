@@ -17,7 +17,7 @@ from convworks.data.source import Source
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 from convworks.experiments.command import RECORD as EXPERIMENT
-from convworks.experiments.command import check_place
+from convworks.experiments.command import check_new_experiment
 from convworks.files import path_of
 from convworks.hardware import refuse_torchrun, restarted
 from convworks.hardware import restarts as allowed_restarts
@@ -97,7 +97,7 @@ def run_train(request: RunRequest, *, loss: Loss | None = None, events: Sequence
         refuse_torchrun("training.pretraining")
         from convworks.experiments.stack import stack
 
-        check_place(out, "train")
+        check_new_experiment(out, "train")
         return stack(config, train=train_command, command=command, out=out)
     from convworks.training.run import train as run
 

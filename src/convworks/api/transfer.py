@@ -72,9 +72,9 @@ def run_transfer(
     data = expand(str(request.data))
     path = locate(bundle, downloading())
     source = open_source(data, report=downloading())
-    from convworks.training.transfer import look
+    from convworks.training.transfer import inspect_bundle
 
-    base = look(path, cut, keep=head == recipe.KEEP)
+    base = inspect_bundle(path, cut, keep=head == recipe.KEEP)
     if head == recipe.KEEP:
         if cut is not None:
             raise InputError("--cut", "a head that is kept is not cut off", "leave out --cut, or --head keep")

@@ -41,14 +41,14 @@ from convworks.tasks.classification import CLASSIFICATION
 from convworks.tasks.registry import named
 from convworks.tasks.task import Task
 
-TRIES = 3  # that fail in a row with one description, before a bundle counts as damaged
+TRIES = 3  # failures in a row with the same description, before a bundle counts as damaged
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A network with all that is needed to use it. `record` says how it came about (metrics, training, versions).
+    """A network with all that is needed to use it. `record` documents its origin (metrics, training, versions).
 
-    A task without classes has none; `corruption` is what was done to the images that it was trained and measured on.
+    `classes` is empty for tasks without classes; `corruption` was applied to the inputs in training and evaluation.
     """
 
     network: nn.Module
@@ -61,13 +61,13 @@ class Bundle:
 
 
 def save_bundle(folder: Path, bundle: Bundle) -> None:
-    """Write a bundle; where one is there already, the old one loads until the new one does.
+    """Write a bundle; an existing one is replaced atomically: the old one can be loaded until the new one can.
 
-    Raises InputError for weights that nothing can be computed with.
+    Raises InputError for weights with unusable values.
     """
     require_sound(folder, bundle.network.state_dict(), "keep the weights from before they diverged")
-    kept = (pair for pair in bundle.network.state_dict().items() if not pair[0].startswith("auxiliary."))
-    tensors = dict(kept)  # auxiliary classifiers are for training
+    inference_weights = (pair for pair in bundle.network.state_dict().items() if not pair[0].startswith("auxiliary."))
+    tensors = dict(inference_weights)  # auxiliary classifiers are for training
     weights = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
     description = {
         "format": FORMAT,
@@ -82,33 +82,33 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
     if folder.is_dir() and any(folder.iterdir()):
-        # The description decides: until it is the new one, its weights wait under a name of their own.
+        # The description decides which weights count: until it is replaced, new weights have a temporary name.
         new = waiting(folder, description["weights_sha256"])
         files.write_bytes(new, weights)
         write_signed(folder / NAME, description)
         new.replace(folder / WEIGHTS)
         files.write_text(folder / "README.md", card(description))
         for old in folder.iterdir():
-            if WAITING.fullmatch(old.name):  # of a replacement that did not come so far
+            if WAITING.fullmatch(old.name):  # of an interrupted replacement
                 old.unlink(missing_ok=True)
         return
-    with files.atomic_folder(folder) as place:
-        files.write_bytes(place / WEIGHTS, weights)
-        files.write_text(place / "README.md", card(description))
-        write_signed(place / NAME, description)
+    with files.atomic_folder(folder) as partial:
+        files.write_bytes(partial / WEIGHTS, weights)
+        files.write_text(partial / "README.md", card(description))
+        write_signed(partial / NAME, description)
 
 
 def load_bundle(path: Path) -> Bundle:
-    """Read a bundle from its folder, or from the run folder that holds it.
+    """Read a bundle from its folder, or from the run folder that contains it.
 
-    Raises InputError where a file is missing, damaged, changed by hand, or of a format this version cannot read.
+    Raises InputError for a file that is missing, damaged, modified, or in a format that this version cannot read.
     """
     failures: list[dict[str, Any]] = []
     while True:
         description, folder = read_description(path)
         try:
             return _load(description, folder)
-        except InputError:  # perhaps it is just being replaced, by another and back again
+        except InputError:  # it may just be replaced, possibly more than once
             failures.append(description)
             if failures[-TRIES:] == [description] * TRIES:
                 raise
@@ -129,9 +129,9 @@ def _load(description: dict[str, Any], folder: Path) -> Bundle:
     try:
         model = build(ModelConfig, description["model"], where="model")
         network = without_auxiliary(assemble(model, shape))
-    except InputError as error:  # it names fields of a run, and its remedy is one for a run
-        own = "name it with convworks.network, if it is one of your own, or " if error.where == "model" else ""
-        raise InputError(file, f"{error.where}: {error.reason}", own + REMEDY) from None
+    except InputError as error:  # its fields and its remedy are those of a run
+        own_model = "name it with convworks.network, if it is one of your own, or " if error.where == "model" else ""
+        raise InputError(file, f"{error.where}: {error.reason}", own_model + REMEDY) from None
     weights, state_of_file = find_weights(folder, description["weights_sha256"])
     try:
         state = load_tensors(weights)
@@ -155,7 +155,7 @@ def _load(description: dict[str, Any], folder: Path) -> Bundle:
 
 
 class _Corrupted(Config):
-    """A corruption alone, to be read by its kind."""
+    """A corruption alone, for parsing by its kind."""
 
     corruption: Annotated[Corruption | None, Field(discriminator="kind")] = None
 

@@ -1,4 +1,4 @@
-"""The model card of a bundle: Markdown, in which names of classes and sources are no more than text."""
+"""The model card of a bundle: Markdown in which names of classes and sources are escaped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from convworks.tasks.registry import named
 from convworks.tasks.task import Words
 
-#: What Markdown would take for markup, for mathematics, or for the beginning of a link.
+#: Characters that Markdown would interpret as markup, mathematics or a link.
 _MARKUP = re.compile(r"[\\`*\[\]~$#]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
@@ -58,7 +58,7 @@ def card(description: dict[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with every text in it as Markdown that shows the text, on one line."""
+    """Return a value with every text in it escaped for Markdown, on one line."""
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -72,15 +72,15 @@ def _plain(value: Any) -> Any:
 def _metrics(record: dict[str, Any], words: Words) -> list[str]:
     rows = []
     for split in ("validation", "test"):
-        found = record.get(split)
-        if found:
-            used = " (also used to choose the epoch)" if split == "validation" and _chosen(record) else ""
-            rows.append(f"- {split}: {words.result(found)} on {found['n']:,} images{used}")
+        metrics = record.get(split)
+        if metrics:
+            note = " (also used to choose the epoch)" if split == "validation" and _chosen(record) else ""
+            rows.append(f"- {split}: {words.result(metrics)} on {metrics['n']:,} images{note}")
     return rows or ["- not measured"]
 
 
 def _making(record: dict[str, Any]) -> list[str]:
-    known = [
+    facts = [
         _import(record.get("imported")),
         _origin(record.get("transfer")),
         f"recipe {record['recipe']}" if "recipe" in record else "",
@@ -89,29 +89,29 @@ def _making(record: dict[str, Any]) -> list[str]:
         f"{record['macs']:,} multiply-adds an image" if "macs" in record else "",
         _epochs(record) if "epochs" in record else "",
     ]
-    told = ", ".join(part for part in known if part)
-    return [f"{told[0].upper()}{told[1:]}." if told else "Not recorded."]
+    sentence = ", ".join(part for part in facts if part)
+    return [f"{sentence[0].upper()}{sentence[1:]}." if sentence else "Not recorded."]
 
 
-def _origin(found: dict[str, Any] | None) -> str:
-    """Say what a transferred network was cut from."""
-    if not found:
+def _origin(transfer: dict[str, Any] | None) -> str:
+    """Describe the origin of a transferred network."""
+    if not transfer:
         return ""
-    frozen = f", frozen up to {found['frozen']}" if found["frozen"] else ""
-    return f"transferred from {found['from']}, cut at {found['cut']}{frozen}"
+    frozen = f", frozen up to {transfer['frozen']}" if transfer["frozen"] else ""
+    return f"transferred from {transfer['from']}, cut at {transfer['cut']}{frozen}"
 
 
-def _import(found: dict[str, Any] | None) -> str:
-    """Say what file the weights are from."""
-    if not found:
+def _import(imported: dict[str, Any] | None) -> str:
+    """Describe the file of imported weights."""
+    if not imported:
         return ""
-    library = f" of {found['from']}" if found["from"] else ""
-    key = f", its {found['key']}" if found.get("key") else ""
-    return f"weights of {found['name']}{library} from {found['file']}{key} (SHA-256 {found['sha256']})"
+    library = f" of {imported['from']}" if imported["from"] else ""
+    key = f", its {imported['key']}" if imported.get("key") else ""
+    return f"weights of {imported['name']}{library} from {imported['file']}{key} (SHA-256 {imported['sha256']})"
 
 
 def _chosen(record: dict[str, Any]) -> bool:
-    """Tell whether validation chose the epoch; older records do not say, and in their runs it did."""
+    """Return whether the epoch was chosen on validation, as it always was in runs whose records do not say."""
     return str(record.get("kept", "best")) == "best"
 
 

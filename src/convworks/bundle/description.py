@@ -1,4 +1,4 @@
-"""bundle.json: what a bundle says of itself, checked before anything heavy is loaded."""
+"""bundle.json: the description of a bundle, checked before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BUNDLE = Kind(
 
 
 def read_description(path: Path) -> tuple[dict[str, Any], Path]:
-    """Return the checked content of bundle.json and the folder that it is in; it does not read the weights."""
+    """Return the checked content of bundle.json and its folder; does not read the weights."""
     folder = folder_of(path)
     file = folder / NAME
     if not path.exists():
@@ -42,33 +42,33 @@ def read_description(path: Path) -> tuple[dict[str, Any], Path]:
 
 
 def folder_of(path: Path) -> Path:
-    """Return the folder of a bundle: that of a run, or the path itself."""
+    """Return the folder of a bundle: the path itself, or the bundle in a run folder."""
     return path / "bundle" if (path / "bundle" / NAME).is_file() else path
 
 
-#: What `waiting` calls them.
+#: Names of files made by `waiting`.
 WAITING = re.compile(r"weights\.[0-9a-f]{16}\.safetensors")
 
 
 def waiting(folder: Path, checksum: str) -> Path:
-    """Return where new weights of a bundle lie until they take the place of the old ones."""
+    """Return the temporary path of new weights until they replace the old ones."""
     return folder / f"weights.{checksum[:16]}.safetensors"
 
 
 def identity(file: Path) -> tuple[int, ...]:
-    """Return what another file of the same name has not: where it lies, how long it is, when it was written."""
+    """Return the identity of a file, which changes when it is replaced: device, inode, size, time."""
     state = file.stat()
     return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def find_weights(folder: Path, checksum: str) -> tuple[Path, tuple[int, ...]]:
-    """Return the weights that a description names, which perhaps wait to take their place, and their identity.
+    """Return the weights that a description names, possibly under their temporary name, and their identity.
 
-    Raises InputError where they are missing or damaged.
+    Raises InputError if they are missing or damaged.
     """
     for file in (waiting(folder, checksum), folder / WEIGHTS):
-        with suppress(FileNotFoundError):  # it has taken its place meanwhile
-            known = identity(file)
+        with suppress(FileNotFoundError):  # renamed in the meantime
+            file_identity = identity(file)
             if files.sha256(file) == checksum:
-                return file, known
+                return file, file_identity
     raise InputError(folder / WEIGHTS, f"is missing or does not have the checksum in {NAME}", REMEDY)

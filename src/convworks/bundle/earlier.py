@@ -1,15 +1,15 @@
-"""Bundles of earlier formats, which had a number for each task."""
+"""Bundles of earlier formats, in which the format number determined the task."""
 
 from __future__ import annotations
 
 from typing import Any
 
-#: The task that each format stood for.
+#: The task of each format.
 EARLIER = {1: "classification", 2: "multi_label", 3: "reconstruction"}
 
 
 def of_today(description: dict[str, Any]) -> dict[str, Any]:
-    """Return what a bundle of any format says of itself, as one of today says it."""
+    """Return a bundle's description, of any format, in the current format."""
     if description["format"] not in EARLIER:
         return description
     rest = {name: value for name, value in description.items() if name != "corruption"}

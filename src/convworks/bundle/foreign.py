@@ -1,4 +1,4 @@
-"""Weights that others trained: from their file into a bundle."""
+"""Importing weights of other libraries: from their file to a bundle."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def import_bundle(
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
 ) -> Bundle:
-    """Return the network `model` with the weights of a file, as a bundle that predicts.
+    """Return the network `model` with the weights of a file, as a bundle for prediction.
 
-    `model` is a peer's name, or ours of the row that computes the same; without `peer`, the names of the tensors say
-    whose they are. `key` chooses among several weights in the file; without it, averaged ones are taken. The numbers of
-    classes and of channels follow from the weights; `classes` names the classes. `mean` and `std`, of pixels in 0..1,
-    one for all channels or one each, replace what the peer normalises with. The record says what was recognised.
-    Raises InputError for weights whose names are missing, unknown or of another shape, and lists them.
+    `model` is a peer's name, or our name of the same network; without `peer`, the library is recognised by the names of
+    the tensors. `key` selects one of several sets of weights in the file; by default averaged ones are preferred. The
+    numbers of classes and channels follow from the weights; `classes` names the classes. `mean` and `std`, for pixels
+    in 0..1, one for all channels or one each, replace the peer's normalisation. The record documents what was
+    recognised. Raises InputError for weights that are missing, unknown or of another shape, and lists them.
     """
     sets = read_weights(path)
     match = find_match(path, sets, model, peer, key)
@@ -59,7 +59,7 @@ def import_bundle(
         "sha256": files.sha256(path),
         "from": match.candidate.peer,
         "name": model,
-        "key": match.place or None,
+        "key": match.key or None,
         "prefix": match.prefix,
         "left_out": match.left_out,
         "alike": list(match.peers[1:]),
@@ -75,12 +75,12 @@ def import_bundle(
 
 
 def _as_ours(entry: Peer | None, key: str, tensor: Tensor) -> Tensor:
-    """Return a tensor of the peer's as the matrix that it is here, where the peer has kernels instead."""
+    """Return one of the peer's tensors in our shape: a matrix where the peer has kernels."""
     return tensor.flatten(1) if entry is not None and key in entry.kernels and tensor.ndim > 2 else tensor
 
 
 def _remedy(path: Path, sets: Mapping[str, State], model: str, match: Match, peer: str | None) -> str:
-    """Say what to name instead of what does not fit: another library, where its names do."""
+    """Return the remedy for weights that do not fit: another library, if its names fit."""
     with contextlib.suppress(InputError):  # the names fit several
         if match.missing and peer is not None and not (other := find_match(path, sets, model, None, None)).missing:
             return f"its names are those of {' and '.join(other.peers) or 'convworks'}: leave --from out"
@@ -88,13 +88,13 @@ def _remedy(path: Path, sets: Mapping[str, State], model: str, match: Match, pee
 
 
 def _shape(path: Path, match: Match, remedy: str) -> Shape:
-    """Return the number of classes and channels that the weights are for."""
+    """Return the numbers of classes and channels of the weights."""
     names, state = match.candidate.names, match.state
     last = next((key for key in reversed(list(names)) if key.startswith("head.logits.")), None)
     first = next(iter(names))
     if last is None or names[last] not in state or names[first] not in state:
-        wanted = names[first] if names[first] not in state else names.get(last or "", "head.logits.weight")
-        raise InputError(path, f"has no {wanted}; it has {_listed([*state, *match.besides])}", remedy)
+        missing = names[first] if names[first] not in state else names.get(last or "", "head.logits.weight")
+        raise InputError(path, f"has no {missing}; it has {_listed([*state, *match.unprefixed])}", remedy)
     published = facts(match.candidate.row).shape
     outputs, inputs = state[names[last]], state[names[first]]
     classes = len(outputs) if outputs.ndim else published.classes
@@ -105,35 +105,35 @@ def _shape(path: Path, match: Match, remedy: str) -> Shape:
 
 
 def _load(path: Path, network: Network, match: Match, remedy: str) -> None:
-    """Copy every tensor to its place, or say which do not fit, or hold no usable values."""
-    own, entry = network.state_dict(), match.candidate.entry
-    names = {ours: theirs for ours, theirs in match.candidate.names.items() if theirs in match.state}
-    state = {ours: _as_ours(entry, ours, match.state[theirs]) for ours, theirs in names.items()}
+    """Load the weights into the network; InputError for tensors that do not fit or have unusable values."""
+    target, entry = network.state_dict(), match.candidate.entry
+    peer_names = {key: name for key, name in match.candidate.names.items() if name in match.state}
+    state = {key: _as_ours(entry, key, match.state[name]) for key, name in peer_names.items()}
     misshapen = [
-        f"{names[ours]} {_size(match.state[names[ours]])} instead of {_size(own[ours])}"
-        for ours, tensor in state.items()
-        if tensor.shape != own[ours].shape
+        f"{peer_names[key]} {_size(match.state[peer_names[key]])} instead of {_size(target[key])}"
+        for key, tensor in state.items()
+        if tensor.shape != target[key].shape
     ]
-    whole = [
-        f"{names[ours]} of {tensor.dtype}".replace("torch.", "")
-        for ours, tensor in state.items()
-        if own[ours].is_floating_point() and not tensor.is_floating_point()
+    integers = [
+        f"{peer_names[key]} of {tensor.dtype}".replace("torch.", "")
+        for key, tensor in state.items()
+        if target[key].is_floating_point() and not tensor.is_floating_point()
     ]
     faults = {
         "missing": match.missing,
         "unknown": match.unknown,
         "of another shape": misshapen,
-        "not of floating-point numbers": whole,
+        "not of floating-point numbers": integers,
     }
     if lines := [f"{len(keys)} {what}: {_listed(keys)}" for what, keys in faults.items() if keys]:
         raise InputError(path, "; ".join(lines), remedy)
-    state = {ours: tensor.to(own[ours].dtype) for ours, tensor in state.items()}
-    require_sound(path, {match.prefix + names[ours]: tensor for ours, tensor in state.items()}, DIVERGED)
-    network.load_state_dict({**own, **state})
+    state = {key: tensor.to(target[key].dtype) for key, tensor in state.items()}
+    require_sound(path, {match.prefix + peer_names[key]: tensor for key, tensor in state.items()}, DIVERGED)
+    network.load_state_dict({**target, **state})
 
 
 def _preprocessing(entry: Peer | None, shape: Shape, mean: Sequence[float], std: Sequence[float]) -> Preprocessing:
-    """Return what the peer does to images; without a peer, pixels become -1 to 1."""
+    """Return the peer's preprocessing; without a peer, pixels are scaled to -1..1."""
     return Preprocessing(
         size=(shape.size[0], shape.size[1]),
         channels=shape.channels,
@@ -144,18 +144,18 @@ def _preprocessing(entry: Peer | None, shape: Shape, mean: Sequence[float], std:
     )
 
 
-def _values(option: str, given: Sequence[float], default: Sequence[float], channels: int) -> tuple[float, ...]:
-    """Return one number a channel: those given, or the default, or its mean for other channels than it has."""
-    if not given:
+def _values(option: str, values: Sequence[float], default: Sequence[float], channels: int) -> tuple[float, ...]:
+    """Return one number per channel: `values`, or the default, or its mean if the number of channels differs."""
+    if not values:
         return tuple(default) if len(default) == channels else (sum(default) / len(default),) * channels
-    if len(given) not in (1, channels):
-        reason = f"gives {len(given)} numbers, the weights have {channels} channels"
+    if len(values) not in (1, channels):
+        reason = f"gives {len(values)} numbers, the weights have {channels} channels"
         raise InputError(option, reason, "give one number, or one a channel")
     lowest_allowed = option == "--mean"
-    if not all(0 <= value <= 1 and (value > 0 or lowest_allowed) for value in given):
-        reason = f"is {', '.join(map(str, given))}: no {'mean' if lowest_allowed else 'deviation'} of pixels in 0..1"
+    if not all(0 <= value <= 1 and (value > 0 or lowest_allowed) for value in values):
+        reason = f"is {', '.join(map(str, values))}: no {'mean' if lowest_allowed else 'deviation'} of pixels in 0..1"
         raise InputError(option, reason, "divide numbers of pixels in 0..255 by 255")
-    return tuple(given) * (channels if len(given) == 1 else 1)
+    return tuple(values) * (channels if len(values) == 1 else 1)
 
 
 def _size(tensor: Tensor) -> str:

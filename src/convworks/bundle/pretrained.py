@@ -1,4 +1,4 @@
-"""Weights by name, such as resnet50:imagenet: fetched once, checked, and kept as a bundle in the user's cache."""
+"""Published weights by name, such as resnet50:imagenet: downloaded once, verified, and cached as a bundle."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from convworks.errors import InputError
 from convworks.files import path_from, path_of, read_text
 from convworks.models.published.pretrained import IMAGENET_CLASSES, Pretrained, find_pretrained
 
-LARGEST = 1 << 30  # bytes; those of VGG-19, the largest, have 575 million
+LARGEST = 1 << 30  # bytes; the largest, VGG-19, has 575 million
 
 
 def is_name(text: str | Path) -> bool:
-    """Tell whether a text is the name of published weights rather than a path."""
+    """Return whether a text is the name of published weights rather than a path."""
     return ":" in str(text) and not Path(text).exists() and os.sep not in str(text)
 
 
-def locate(place: str | Path, report: Report | None = None) -> Path:
-    """Return the folder of a bundle given by path, or by name: then it is made in the cache if it is not there."""
-    if not is_name(place):
-        return path_of(place)
-    entry = find_pretrained(str(place))
-    folder = cache_folder() / "bundles" / str(place).replace(":", "-")
+def locate(path: str | Path, report: Report | None = None) -> Path:
+    """Return the folder of a bundle given by path or by name; a named one is created in the cache if missing."""
+    if not is_name(path):
+        return path_of(path)
+    entry = find_pretrained(str(path))
+    folder = cache_folder() / "bundles" / str(path).replace(":", "-")
     if not (folder / "bundle.json").is_file():
         from convworks.bundle.bundle import save_bundle
         from convworks.bundle.foreign import import_bundle
 
         weights = fetch_weights(entry, report)
-        classes = imagenet_classes(report) if str(place).endswith(":imagenet") else ()
+        classes = imagenet_classes(report) if str(path).endswith(":imagenet") else ()
         save_bundle(folder, import_bundle(weights, entry.name, peer=entry.peer, classes=classes))
     return folder
 
 
 def fetch_weights(entry: Pretrained, report: Report | None = None) -> Path:
-    """Return the file of published weights: from $CONVWORKS_DATA/weights, the cache, or its official address."""
-    own = path_from("CONVWORKS_DATA")
-    if own is not None and (own / "weights" / entry.file).is_file():
-        return own / "weights" / entry.file
+    """Return the file of published weights, from $CONVWORKS_DATA/weights, the cache, or its official URL."""
+    local = path_from("CONVWORKS_DATA")
+    if local is not None and (local / "weights" / entry.file).is_file():
+        return local / "weights" / entry.file
     path = cache_folder() / "weights" / entry.file
     if not path.is_file():
         fetch(_address(entry.address), path, checksum=f"sha256:{entry.checksum}", limit=LARGEST, report=report)
@@ -48,7 +48,7 @@ def fetch_weights(entry: Pretrained, report: Report | None = None) -> Path:
 
 
 def imagenet_classes(report: Report | None = None) -> tuple[str, ...]:
-    """Return the names of the 1,000 classes of ImageNet, fetched once."""
+    """Return the names of the 1,000 classes of ImageNet, downloaded once."""
     path = cache_folder() / "weights" / IMAGENET_CLASSES.rpartition("/")[2]
     if not path.is_file():
         fetch(_address(IMAGENET_CLASSES), path, checksum=None, limit=1 << 20, report=report)
@@ -56,7 +56,7 @@ def imagenet_classes(report: Report | None = None) -> tuple[str, ...]:
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
-    """Read the names of classes from a text file, one a line."""
+    """Read class names from a text file, one per line."""
     names = tuple(line.strip() for line in read_text(path).splitlines() if line.strip())
     if len(names) < 2:
         raise InputError(path, f"names {len(names)} classes", "write one name a line, at least two")
@@ -64,16 +64,16 @@ def read_classes(path: Path) -> tuple[str, ...]:
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Number the names that come again: ImageNet has two kinds of crane, and two of maillot."""
+    """Number repeated names: ImageNet has two classes called crane, and two called maillot."""
     seen: dict[str, int] = {}
-    found = []
+    distinct = []
     for name in names:
         seen[name] = seen.get(name, 0) + 1
-        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return tuple(found)
+        distinct.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return tuple(distinct)
 
 
 def _address(address: str) -> str:
-    """Return where to fetch: the official address, or the same file of $CONVWORKS_MIRROR."""
+    """Return the URL to download from: the official one, or that of the same file on $CONVWORKS_MIRROR."""
     mirror = os.environ.get("CONVWORKS_MIRROR")
     return f"{mirror.rstrip('/')}/weights/{address.rpartition('/')[2]}" if mirror else address

@@ -1,4 +1,4 @@
-"""Reading safetensors files, whatever they are called."""
+"""Reading safetensors files with any file name."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from convworks.files import check_regular, read_bytes
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file, mapped where that can be.
+    """Return the tensors of a safetensors file, memory-mapped if possible.
 
     Raises SafetensorError for a damaged file, InputError for one that cannot be read.
     """
     check_regular(path)
     try:
         os.fspath(path).encode()
-    except UnicodeEncodeError:  # which the library does not open
+    except UnicodeEncodeError:  # safetensors cannot open such names
         return load(read_bytes(path))
     return load_file(path)

@@ -1,4 +1,4 @@
-"""Files of weights: every set of named tensors in a safetensors file or a PyTorch checkpoint; no code is executed."""
+"""Weights files: all sets of named tensors in a safetensors file or a PyTorch checkpoint; no code is executed."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from convworks.files import open_regular
 
 State = dict[str, Tensor]
 
-DEPTH = 2  # of the dictionaries around named tensors
-#: What PyTorch writes into the names of modules that it wraps, anywhere in them.
+DEPTH = 2  # of nested dictionaries around named tensors
+#: Parts of names that PyTorch inserts for wrapped modules, at any position.
 WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
-#: Classes without behaviour that training programs keep beside the weights.
+#: Harmless classes that training programs store beside the weights.
 HARMLESS: list[Any] = [argparse.Namespace]
 
 
 def read_weights(path: Path) -> dict[str, State]:
-    """Read a safetensors file or what torch.save wrote: each set of named tensors by its keys in the file.
+    """Read a safetensors file or a file of torch.save: each set of named tensors by its key in the file.
 
-    A set that lies at the top is called ``, others `state_dict` or `model.state_dict`. Names are those of the modules
-    themselves, also where torch.compile or FSDP wrapped them. Raises InputError for a file that is missing, damaged,
-    holds code or no named tensors.
+    The key of a top-level set is the empty string, others are like `state_dict` or `model.state_dict`. Prefixes of
+    torch.compile and FSDP are removed from the names. Raises InputError for a file that is missing, damaged, contains
+    code or no named tensors.
     """
     with open_regular(path) as file:
         start = file.read(9)
@@ -48,10 +48,10 @@ def read_weights(path: Path) -> dict[str, State]:
 
 
 def _unpickled(path: Path) -> Any:
-    """Return what torch.save wrote, as far as it is data."""
+    """Load a file of torch.save without executing code."""
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(HARMLESS):
-            warnings.simplefilter("ignore")  # about the pickle protocol of files that are refused anyway
+            warnings.simplefilter("ignore")  # about the pickle protocol of files that are rejected anyway
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         reason = "holds code, or is no state_dict; nothing of it was executed"
@@ -61,9 +61,9 @@ def _unpickled(path: Path) -> Any:
 
 
 def _sets(content: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[str, State]]:
-    """Yield the sets of named tensors in nested dictionaries; what lies beside tensors (epoch, metrics) is passed over.
+    """Yield the sets of named tensors in nested dictionaries; other values (epoch, metrics) are ignored.
 
-    An optimiser's tensors are numbered, not named, or lie deeper.
+    An optimiser's tensors are not found: they are numbered, or nested deeper.
     """
     if not isinstance(content, Mapping) or not all(isinstance(key, str) for key in content):
         return

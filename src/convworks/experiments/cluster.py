@@ -1,4 +1,4 @@
-"""Jobs on a Ray cluster that was started with `ray start`; the experiment's folder is one that all its machines see."""
+"""Jobs on a Ray cluster started with `ray start`; all its machines share the folder of the experiment."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from convworks.config import build, to_json
 from convworks.errors import InputError
 from convworks.experiments.command import RECORD
 from convworks.experiments.ended import Ended
-from convworks.experiments.job import Job, Outcome, Tell, perform
+from convworks.experiments.job import Job, Outcome, Report, perform
 from convworks.training.config import RunConfig
 
-INTERVAL = 0.5  # seconds between two looks at what the runs report
+INTERVAL = 0.5  # seconds between two polls of the runs' reports
 START = "start one with `ray start --head`, and on other machines `ray start --address=HEAD:6379`"
 
 
 class Mailbox:
-    """What the runs report, until it is fetched, and which of them are to stop; it lives on the cluster."""
+    """An actor on the cluster that holds the reports of the runs until they are fetched, and which runs are to stop."""
 
     def __init__(self) -> None:
         self.letters: list[tuple[str, float, Mapping[str, Any] | None]] = []
         self.hopeless: set[str] = set()
 
     def put(self, name: str, share: float, row: Mapping[str, Any] | None) -> bool:
-        """Leave a report; return whether the run may go on."""
+        """Add a report; return whether the run may continue."""
         self.letters.append((name, share, row))
         return name not in self.hopeless
 
@@ -38,14 +38,14 @@ class Mailbox:
         return letters
 
     def stop(self, name: str) -> None:
-        """Let a run stop after its next epoch."""
+        """Stop a run after its next epoch."""
         self.hopeless.add(name)
 
 
-def carry_out_on_ray(jobs: Iterable[Job], place: Path, *, total: int, tell: Tell, ended: Ended) -> None:
-    """Carry out the jobs as Ray tasks, as many at a time as the cluster has room for; see carry_out.py.
+def carry_out_on_ray(jobs: Iterable[Job], folder: Path, *, total: int, report: Report, ended: Ended) -> None:
+    """Run the jobs as Ray tasks, as many at a time as the cluster has resources for; see carry_out.py.
 
-    A run that is to stop does so one epoch after it was found hopeless.
+    A pruned run stops one epoch after the decision.
     """
     ray = _connect()
     mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
@@ -56,51 +56,51 @@ def carry_out_on_ray(jobs: Iterable[Job], place: Path, *, total: int, tell: Tell
     try:
         while True:
             while len(running) < at_a_time and (job := next(waiting, None)) is not None:
-                given = {"name": job.name, "configuration": to_json(job.config), "command": job.command}
-                running[task.remote(given, str(place.absolute()), mailbox)] = job
+                spec = {"name": job.name, "configuration": to_json(job.config), "command": job.command}
+                running[task.remote(spec, str(folder.absolute()), mailbox)] = job
             if not running:
                 return
             done, _ = ray.wait(list(running), timeout=INTERVAL)
             for name, share, row in ray.get(mailbox.take.remote()):
-                if not tell(name, share, row):
+                if not report(name, share, row):
                     ray.get(mailbox.stop.remote(name))
             for reference in done:
                 outcome = Outcome(**ray.get(reference))
                 ended(running.pop(reference), outcome)
     finally:
-        for reference in running:  # becomes a Ctrl-C there, upon which the run is saved
+        for reference in running:  # arrives as Ctrl-C, which saves the run
             ray.cancel(reference)
         with contextlib.suppress(Exception):
             ray.wait(list(running), num_returns=max(1, len(running)), timeout=30)
         ray.shutdown()
 
 
-def _perform(given: Mapping[str, Any], place: str, mailbox: Any) -> dict[str, Any]:
-    """Make a run on a machine of the cluster."""
+def _perform(spec: Mapping[str, Any], folder: str, mailbox: Any) -> dict[str, Any]:
+    """Run a job on a machine of the cluster."""
     import ray
 
-    if not (Path(place) / RECORD).is_file():
+    if not (Path(folder) / RECORD).is_file():
         error = {
-            "where": place,
+            "where": folder,
             "reason": f"is not there on the machine {socket.gethostname()} of the cluster",
             "remedy": "give with --out a folder that all machines share",
             "exit_status": InputError.exit_status,
         }
         return {"status": "failed", "error": error}
 
-    def tell(name: str, share: float, row: Mapping[str, Any] | None) -> bool:
+    def report(name: str, share: float, row: Mapping[str, Any] | None) -> bool:
         return bool(ray.get(mailbox.put.remote(name, share, row)))
 
-    config = build(RunConfig, given["configuration"])
+    config = build(RunConfig, spec["configuration"])
     try:
-        outcome = perform(Job(name=given["name"], config=config, command=given["command"]), Path(place), tell)
+        outcome = perform(Job(name=spec["name"], config=config, command=spec["command"]), Path(folder), report)
     except KeyboardInterrupt:
         outcome = Outcome(status="interrupted")
     return {"status": outcome.status, "results": outcome.results, "error": outcome.error}
 
 
 def _connect() -> Any:
-    """Return the ray module, connected to the cluster that is running."""
+    """Return the ray module, connected to the running cluster."""
     try:
         import ray
     except ImportError:
@@ -115,9 +115,9 @@ def _connect() -> Any:
 
 
 def _shares(ray: Any, total: int) -> tuple[int, dict[str, float]]:
-    """Return how many runs there may be at a time, and what each takes of the cluster: a GPU, or its share of cores."""
-    found = ray.cluster_resources()
-    gpus, cores = int(found.get("GPU", 0)), max(1, int(found.get("CPU", 1)))
+    """Return the number of concurrent runs, and the resources of each: one GPU, or an equal share of the cores."""
+    resources = ray.cluster_resources()
+    gpus, cores = int(resources.get("GPU", 0)), max(1, int(resources.get("CPU", 1)))
     if gpus:
         return gpus, {"num_gpus": 1, "num_cpus": 1}
     least = min((int(node["Resources"].get("CPU", 0)) or cores for node in ray.nodes() if node["Alive"]), default=cores)

@@ -1,4 +1,4 @@
-"""What the commands of experiments share: where an experiment may go, how it goes on, how many work on it."""
+"""Functions that all experiment commands use: checks of folders and workers, the command to resume."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def parse_workers(text: str | int) -> int | str:
     return count
 
 
-def check_place(out: Path | None, kind: str) -> None:
-    """Refuse a folder that holds an experiment."""
+def check_new_experiment(out: Path | None, kind: str) -> None:
+    """Raise InputError for a folder that holds an experiment."""
     if out is not None and (out / RECORD).exists():
         remedy = f"give the name of a new folder, or go on: {resume_command(kind, out)}"
         raise InputError(f"--out {out}", "an experiment is in it", remedy)
 
 
 def storage_file(url: str) -> Path | None:
-    """Return the file of an Optuna storage; None where it is a server."""
-    found = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?", url)
-    return Path(found[1]) if found else None
+    """Return the file of an Optuna storage; None for a server."""
+    match = re.fullmatch(r"sqlite(?:\+\w+)?:///([^?]+)(?:\?.*)?", url)
+    return Path(match[1]) if match else None
 
 
-def resume_command(kind: str, place: Path) -> str:
-    """Return the command that goes on with an experiment."""
-    return shlex.join(["convworks", kind, "--resume", str(place)])
+def resume_command(kind: str, folder: Path) -> str:
+    """Return the command that resumes an experiment."""
+    return shlex.join(["convworks", kind, "--resume", str(folder)])

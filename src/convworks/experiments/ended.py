@@ -1,4 +1,4 @@
-"""What is called when a job of an experiment has ended."""
+"""The type of callbacks for jobs of an experiment that have ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of an experiment: what it is, how it is carried out or gone on with, and what became of it."""
+"""One run of an experiment: its description, its execution or resumption, and its outcome."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from convworks import locks
 from convworks.config import override
 from convworks.errors import ConvworksError, InputError, RunError
-from convworks.training import folder
+from convworks.training import folder as run_folder
 from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.config import RunConfig
 from convworks.training.events import Events
@@ -21,17 +21,17 @@ from convworks.training.progress import Progress
 from convworks.training.run import train
 from convworks.training.setup import Setup
 
-#: Told a job's name, the share of it that is done, and after an epoch its row; False: stop this run, it is hopeless.
-Tell = Callable[[str, float, Mapping[str, Any] | None], bool]
+#: Called with a job's name, the fraction of it that is done, and after an epoch its row; returns False to prune it.
+Report = Callable[[str, float, Mapping[str, Any] | None], bool]
 
 LOGS = "logs"
 INTERVAL = 0.5  # seconds between two reports within an epoch
-PATIENCE = 30.0  # seconds for the process that worked on a run before to save and end
+PATIENCE = 30.0  # seconds for an earlier process of a run to save and end
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A run to be made in the folder `name` of an experiment, and the command that would repeat it alone."""
+    """A run in the folder `name` of an experiment, and the command that repeats it alone."""
 
     name: str
     config: RunConfig
@@ -40,10 +40,10 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a job: `status` is finished, pruned, failed or interrupted.
+    """The outcome of a job: `status` is finished, pruned, failed or interrupted.
 
-    `results` are those of the run; `error` holds where, reason, remedy and exit status, or for a defect of convworks
-    its traceback.
+    `results` are those of the run; `error` holds where, reason, remedy and exit status, or the traceback of a bug in
+    convworks.
     """
 
     status: str
@@ -51,7 +51,7 @@ class Outcome:
     error: Mapping[str, Any] = field(default_factory=dict)
 
     def exception(self, name: str) -> Exception:
-        """Return the error of a failed job, with its name in front."""
+        """Return the error of a failed job, prefixed with its name."""
         if "traceback" in self.error:
             return RuntimeError(f"{name}: {self.error['traceback']}")
         kind = InputError if self.error["exit_status"] == InputError.exit_status else RunError
@@ -59,71 +59,71 @@ class Outcome:
 
 
 class PrunedError(RunError):
-    """The run was stopped because others did better at its age."""
+    """The run was stopped because others were better after as many epochs."""
 
 
 class Watcher(Events):
-    """Passes on how a run gets on, and stops it when it is told to."""
+    """Reports the progress of a run, and prunes it if the reply says so."""
 
-    def __init__(self, name: str, tell: Tell) -> None:
-        self.name, self.tell = name, tell
+    def __init__(self, name: str, report: Report) -> None:
+        self.name, self.report = name, report
         self.last = time.perf_counter()
 
     def step_ended(self, setup: Setup, progress: Progress) -> None:
-        """Tell the share that is done, now and then."""
+        """Report the fraction that is done, every INTERVAL seconds."""
         if time.perf_counter() - self.last >= INTERVAL:
             self.last = time.perf_counter()
-            self.tell(self.name, progress.step / setup.steps, None)
+            self.report(self.name, progress.step / setup.steps, None)
 
     def epoch_ended(self, setup: Setup, progress: Progress) -> None:
-        """Tell the row of the epoch; raise PrunedError where the answer says so."""
-        if not self.tell(self.name, progress.step / setup.steps, progress.history[-1]):
+        """Report the row of the epoch; raise PrunedError if the run is to be pruned."""
+        if not self.report(self.name, progress.step / setup.steps, progress.history[-1]):
             raise PrunedError(self.name, f"pruned after epoch {progress.epoch}: others were better at its age")
 
 
 def make_job(name: str, config: RunConfig, assignments: Sequence[str], command: str) -> Job:
-    """Return the job that changes a configuration, as `--set` does, and the command that does the same."""
+    """Return the job of a configuration with changes as in `--set`, and the equivalent command."""
     words = [word for assignment in assignments for word in ("--set", assignment)]
     return Job(name=name, config=override(config, assignments), command=f"{command} {shlex.join(words)}")
 
 
-def perform(job: Job, place: Path, tell: Tell) -> Outcome:
-    """Make the run below `place`; one that was begun goes on from its checkpoint, a finished one is kept.
+def perform(job: Job, folder: Path, report: Report) -> Outcome:
+    """Run a job in its subfolder of `folder`, or resume it; a finished run is kept.
 
-    What it would say on standard error goes to logs/NAME.txt. Unexpected exceptions pass through.
+    Its standard error goes to logs/NAME.txt. Unexpected exceptions propagate.
     """
-    run = place / job.name
-    (place / LOGS).mkdir(exist_ok=True)
-    path = place / LOGS / f"{job.name}.txt"
+    run = folder / job.name
+    (folder / LOGS).mkdir(exist_ok=True)
+    path = folder / LOGS / f"{job.name}.txt"
     with path.open("a", encoding="utf-8", errors="backslashreplace") as log, contextlib.redirect_stderr(log):
         try:
-            return Outcome(status="finished", results=_results(job, run, Watcher(job.name, tell)))
+            return Outcome(status="finished", results=_results(job, run, Watcher(job.name, report)))
         except PrunedError:
             return Outcome(status="pruned")
         except RunInterruptedError:
             return Outcome(status="interrupted")
         except ConvworksError as error:
-            known = {"where": error.where, "reason": error.reason, "remedy": error.remedy}
-            return Outcome(status="failed", error={**known, "exit_status": error.exit_status})
+            details = {"where": error.where, "reason": error.reason, "remedy": error.remedy}
+            return Outcome(status="failed", error={**details, "exit_status": error.exit_status})
 
 
 def _results(job: Job, run: Path, watcher: Watcher) -> dict[str, Any]:
     if run.is_dir():
         _wait_until_free(run)
-        folder.sweep(run)
-    if not (run / folder.RECORD).is_file():
+        run_folder.sweep(run)
+    if not (run / run_folder.RECORD).is_file():
         return train(job.config, command=job.command, out=run, events=(watcher,))
-    config, record = folder.read_record(run)
+    config, record = run_folder.read_record(run)
     if record["status"] == "finished":
-        found: dict[str, Any] = record["results"]
-        return found
-    # Whatever the run's own record says, its data are where those of the experiment are: they may have been moved.
+        results: dict[str, Any] = record["results"]
+        return results
+    # The data source of the experiment replaces that in the run's record: the images may have been moved.
     config = config.model_copy(update={"data": config.data.model_copy(update={"source": job.config.data.source})})
     return train(config, command=job.command, resume=run, events=(watcher,))
 
 
 def _wait_until_free(run: Path) -> None:
-    """Wait for a process whose experiment was killed: it saves its run and ends by itself."""
+    """Wait for a process whose experiment was killed: it saves its run and exits by itself."""
     deadline = time.perf_counter() + PATIENCE
     while time.perf_counter() < deadline and locks.is_locked(run):
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""What the finished runs of an experiment say about images: each alone, and their mean."""
+"""Predictions of the finished runs of an experiment: of each, and their mean."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from convworks.tasks.task import Known
 
 
 def answers(bundles: Sequence[Path], source: Source, split: str, device: str) -> Iterator[Pooled]:
-    """Yield what each bundle says about a split; images are decoded once for bundles that prepare them alike."""
+    """Yield the predictions of each bundle for a split; images are decoded once for bundles with the same decoding."""
     images: UInt8[torch.Tensor, "n c h w"] | None = None
     prepared: Preprocessing | None = None
     chosen = source.splits[split]
     for bundle in bundles:
         predictor = load(bundle, device=device)
-        given = predictor.bundle.preprocessing
-        if images is None or prepared is None or _decoding(given) != _decoding(prepared):
-            images, prepared = load_images(chosen, given), given
-        known = Known(split=chosen, name=split, classes=source.classes)
+        preprocessing = predictor.bundle.preprocessing
+        if images is None or prepared is None or _decoding(preprocessing) != _decoding(prepared):
+            images, prepared = load_images(chosen, preprocessing), preprocessing
+        context = Known(split=chosen, name=split, classes=source.classes)
         make = predictor.task.outcome
-        assert make is not None  # as of all tasks that experiments compare
-        yield make(known, activated(predictor.task, predictor.runtime, images))
+        assert make is not None  # as for all tasks that experiments support
+        yield make(context, activated(predictor.task, predictor.runtime, images))
 
 
 def ensemble(bundles: Sequence[Path], source: Source, split: str, device: str) -> Pooled:
@@ -46,5 +46,5 @@ def ensemble(bundles: Sequence[Path], source: Source, split: str, device: str) -
 
 
 def _decoding(preprocessing: Preprocessing) -> dict[str, object]:
-    """Return what decides the uint8 pixels: everything but the normalisation that comes after."""
+    """Return the fields that determine the uint8 pixels: all but the normalisation."""
     return preprocessing.model_dump(exclude={"mean", "std"})

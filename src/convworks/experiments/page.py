@@ -16,13 +16,13 @@ from convworks.pages.blocks import Section
 from convworks.pages.tables import Row, table, values_table
 from convworks.tasks.outcome import Pooled
 
-#: Anchor, heading, a line of explanation, and the figure below it.
+#: Anchor, heading, a line of explanation, and the drawing below it.
 Figure = tuple[str, str, str, Drawing]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What the page tells: a large number with words beside it, tiles, figures, the table of runs, commands."""
+    """The content of the page: a large number with text beside it, tiles, drawings, the table of runs, commands."""
 
     title: str
     value: float
@@ -42,7 +42,7 @@ class Content:
 def write_page(folder: Path, content: Content) -> Path:
     """Write report.html; return its path."""
     experiment = content.experiment
-    settings = values_table({**experiment.asked, **to_json(experiment.config)})
+    settings = values_table({**experiment.options, **to_json(experiment.config)})
     commands = [("To repeat this", experiment.command), *content.commands]
     return blocks.write_page(
         folder / "report.html",
@@ -70,7 +70,7 @@ def _headline(content: Content) -> Markup:
 
 
 def _table(content: Content, folder: Path) -> Markup:
-    """Tabulate the runs, the first column leading to the report of each that has one."""
+    """Return the table of runs, with links to their reports in the first column."""
     rows = []
     for name, *cells in content.rows:
         reported = (folder / name / "report.html").is_file()

@@ -1,4 +1,4 @@
-"""Jobs in several processes of this machine, which are asked and answer in lines of JSON (worker.py)."""
+"""Jobs in several processes of this machine, which exchange lines of JSON (worker.py)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ import torch
 from convworks.config import to_json
 from convworks.errors import RunError
 from convworks.experiments.ended import Ended
-from convworks.experiments.job import LOGS, Job, Outcome, Tell
+from convworks.experiments.job import LOGS, Job, Outcome, Report
 
 PATIENCE = 60.0  # seconds for a worker to save its run
 
 
 @dataclass
 class Worker:
-    """A process, and the job that it is at."""
+    """A process, and the job it is running."""
 
     process: subprocess.Popen[str]
     log: Path
@@ -34,29 +34,29 @@ class Worker:
     job: Job | None = None
 
     def send(self, values: dict[str, Any]) -> None:
-        """Write a line to it; one that has died is noticed by what it no longer answers."""
+        """Send a line of JSON; a process that has died is noticed when its output ends."""
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(values) + "\n")
             self.process.stdin.flush()
 
 
-Answers = queue.SimpleQueue[tuple[int, dict[str, Any] | None]]  # who answers, and what; None at the end
+Answers = queue.SimpleQueue[tuple[int, dict[str, Any] | None]]  # process ID and message; None at the end of its output
 
 
-def carry_out_in_processes(jobs: Iterable[Job], place: Path, *, count: int, tell: Tell, ended: Ended) -> None:
-    """Carry out the jobs in at most `count` processes at a time; see carry_out.py."""
+def carry_out_in_processes(jobs: Iterable[Job], folder: Path, *, count: int, report: Report, ended: Ended) -> None:
+    """Run the jobs in at most `count` processes at a time; see carry_out.py."""
     answers: Answers = queue.SimpleQueue()
     waiting = iter(jobs)
     with _workers() as workers:
         while True:
-            while free := _free(workers, count, place, answers):
+            while free := _free(workers, count, folder, answers):
                 job = next(waiting, None)
                 if job is None:
                     break
                 free.job = job
-                given = {"name": job.name, "configuration": to_json(job.config), "command": job.command}
-                free.send({"job": given, "place": str(place)})
+                spec = {"name": job.name, "configuration": to_json(job.config), "command": job.command}
+                free.send({"job": spec, "place": str(folder)})
             if not any(worker.job for worker in workers):
                 return
             number, answer = answers.get()
@@ -70,12 +70,12 @@ def carry_out_in_processes(jobs: Iterable[Job], place: Path, *, count: int, tell
                 job, worker.job = worker.job, None
                 ended(job, Outcome(**answer["outcome"]))
             else:
-                worker.send({"go": tell(answer["name"], answer["share"], answer["row"])})
+                worker.send({"go": report(answer["name"], answer["share"], answer["row"])})
 
 
 @contextlib.contextmanager
 def _workers() -> Iterator[list[Worker]]:
-    """Give a list of processes, which are told to end, and waited for, when the context ends."""
+    """Yield a list for worker processes, which are stopped and waited for when the context ends."""
     workers: list[Worker] = []
     try:
         yield workers
@@ -95,18 +95,18 @@ def _workers() -> Iterator[list[Worker]]:
                 worker.log.unlink()
 
 
-def _free(workers: list[Worker], count: int, place: Path, answers: Answers) -> Worker | None:
-    """Return a process without a job, a new one where there may be more, or None."""
+def _free(workers: list[Worker], count: int, folder: Path, answers: Answers) -> Worker | None:
+    """Return an idle process, a new one if there are fewer than `count`, or None."""
     idle = next((worker for worker in workers if worker.job is None), None)
     if idle is None and len(workers) < count:
-        idle = _start(len(workers), count, place, answers)
+        idle = _start(len(workers), count, folder, answers)
         workers.append(idle)
     return idle
 
 
-def _start(number: int, count: int, place: Path, answers: Answers) -> Worker:
-    (place / LOGS).mkdir(exist_ok=True)
-    path = place / LOGS / f"worker-{number + 1}.txt"
+def _start(number: int, count: int, folder: Path, answers: Answers) -> Worker:
+    (folder / LOGS).mkdir(exist_ok=True)
+    path = folder / LOGS / f"worker-{number + 1}.txt"
     with path.open("a", encoding="utf-8") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "convworks.experiments.worker"],
@@ -115,7 +115,7 @@ def _start(number: int, count: int, place: Path, answers: Answers) -> Worker:
             stderr=log,
             text=True,
             env=_environment(number, count),
-            start_new_session=True,  # Ctrl-C is for the experiment, which tells them
+            start_new_session=True,  # Ctrl-C goes to the experiment alone, which stops its workers
         )
     listener = threading.Thread(target=_listen, args=(process, answers), daemon=True)
     listener.start()
@@ -123,7 +123,7 @@ def _start(number: int, count: int, place: Path, answers: Answers) -> Worker:
 
 
 def _environment(number: int, count: int) -> dict[str, str]:
-    """Share out processor cores and GPUs evenly."""
+    """Return the environment of a worker, with an equal share of the CPU cores and GPUs."""
     environment = dict(os.environ)
     environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     if (gpus := torch.cuda.device_count()) > 1:

@@ -1,4 +1,4 @@
-"""The same run from several seeds: how far results scatter, which is the best, and what all of them say together."""
+"""The same run from several seeds: the spread of the results, the best run, and the ensemble of all."""
 
 from __future__ import annotations
 
@@ -25,84 +25,84 @@ from convworks.training.folder import history
 from convworks.training.run_data import divided
 
 KIND = "restarts"
-ASKED = {"runs": int, "first": int}
+OPTIONS = {"runs": int, "first": int}
 
 
 def restarts(
     config: RunConfig, *, runs: int, train: str, command: str, out: Path | None = None, workers: int | str = 1
 ) -> dict[str, Any]:
-    """Make `runs` runs with the seeds from that of the configuration on, in a new folder; return the results.
+    """Train `runs` networks with consecutive seeds from that of the configuration on, in a new folder; return results.
 
-    All are validated on the same images: those that the first seed splits off.
+    All use the same validation images: those that the first seed splits off.
     """
-    asked = {"runs": runs, "first": config.seed}
-    experiment = Experiment(kind=KIND, asked=asked, config=absolute(config), train=train, command=command)
+    options = {"runs": runs, "first": config.seed}
+    experiment = Experiment(kind=KIND, options=options, config=absolute(config), train=train, command=command)
     return _carry_out(experiment, out, None, workers)
 
 
 def resume_restarts(
-    place: Path, *, runs: int | None = None, workers: int | str = 1, data: str | Path | None = None
+    folder: Path, *, runs: int | None = None, workers: int | str = 1, data: str | Path | None = None
 ) -> dict[str, Any]:
-    """Resume an experiment: finished runs are kept, a half-done one goes on; `runs` asks for more of them.
+    """Resume an experiment: finished runs are kept, an unfinished one is resumed; `runs` is a new, larger number.
 
-    `data` is where its images are now, if they have been moved.
+    `data` is the new source, if its images have been moved.
     """
-    experiment, record = read(place, KIND, ASKED, data)
-    return _carry_out(extended(experiment, record, "runs", runs, place), None, place, workers)
+    experiment, record = read(folder, KIND, OPTIONS, data)
+    return _carry_out(extended(experiment, record, "runs", runs, folder), None, folder, workers)
 
 
 def jobs(experiment: Experiment) -> list[Job]:
     """Return a job for each seed."""
-    config, first = experiment.config, int(experiment.asked["first"])
+    config, first = experiment.config, int(experiment.options["first"])
     shared = first if config.data.validation_seed is None else config.data.validation_seed
-    seeds = range(first, first + int(experiment.asked["runs"]))
+    seeds = range(first, first + int(experiment.options["runs"]))
     changes = {f"seed-{seed}": [f"seed={seed}", f"data.validation_seed={shared}"] for seed in seeds}
     return [make_job(name, config, assignments, experiment.train) for name, assignments in changes.items()]
 
 
 def _carry_out(experiment: Experiment, out: Path | None, resume: Path | None, workers: int | str) -> dict[str, Any]:
     started = time.perf_counter()
-    todo = jobs(experiment)
-    with opened(experiment, out, resume) as place:
-        outcomes = carry_out_all(experiment, place, todo, workers)
-        results = _results(experiment, place, todo, outcomes)
+    seed_jobs = jobs(experiment)
+    with opened(experiment, out, resume) as folder:
+        outcomes = carry_out_all(experiment, folder, seed_jobs, workers)
+        results = _results(experiment, folder, seed_jobs, outcomes)
         results["seconds"] = round(time.perf_counter() - started, 3)
-        write(place, experiment, "finished", results=results)
+        write(folder, experiment, "finished", results=results)
     return results
 
 
-def _results(experiment: Experiment, place: Path, todo: list[Job], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
-    """Compare the runs with each other and with their ensemble; the best is chosen by validation alone."""
+def _results(experiment: Experiment, folder: Path, jobs: list[Job], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    """Compare the runs with each other and with their ensemble; the best is chosen on validation alone."""
     config = experiment.config
-    rows = [{"seed": job.config.seed, **row(experiment, place, job.name, outcomes[job.name].results)} for job in todo]
-    bundles = [place / job.name / "bundle" for job in todo]
-    source = divided(todo[0].config, open_source(config.data.source)).usable.source
+    rows = [{"seed": job.config.seed, **row(experiment, folder, job.name, outcomes[job.name].results)} for job in jobs]
+    bundles = [folder / job.name / "bundle" for job in jobs]
+    source = divided(jobs[0].config, open_source(config.data.source)).usable.source
     splits = [split for split in ("validation", "test") if split in source.splits]
-    together = {split: ensemble(bundles, source, split, config.device) for split in splits}
+    ensembles = {split: ensemble(bundles, source, split, config.device) for split in splits}
     metric = config.training.best
-    best = max(rows, key=lambda found: found["score"] if spec(metric).better == "higher" else -found["score"])
+    best = max(rows, key=lambda run: run["score"] if spec(metric).better == "higher" else -run["score"])
     results: dict[str, Any] = {
-        "experiment": str(place),
-        "report": str(place / "report.html"),
+        "experiment": str(folder),
+        "report": str(folder / "report.html"),
         "runs": rows,
         "best": best["name"],
-        **{split: spread([headline_value(found[split]) for found in rows]) for split in splits},
-        "training_seconds": spread([found["seconds"] for found in rows]),
+        **{split: spread([headline_value(run[split]) for run in rows]) for split in splits},
+        "training_seconds": spread([run["seconds"] for run in rows]),
         "ensemble": {"bundles": [str(bundle) for bundle in bundles]}
-        | {split: outcome.summary() for split, outcome in together.items()},
+        | {split: outcome.summary() for split, outcome in ensembles.items()},
     }
-    for split, outcome in together.items():
-        outcome.write_csv(place / f"{split}.csv")
-    _page(experiment, place, results, together)
+    for split, outcome in ensembles.items():
+        outcome.write_csv(folder / f"{split}.csv")
+    _page(experiment, folder, results, ensembles)
     return results
 
 
-def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], together: Mapping[str, Pooled]) -> None:
+def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], ensembles: Mapping[str, Pooled]) -> None:
     rows, best = results["runs"], results["best"]
-    shown = list(together)[-1]
-    found, all_of_them = results[shown], results["ensemble"][shown]
-    metric, tiles = headline(all_of_them), []
-    for split in together:
+    split_shown = list(ensembles)[-1]
+    statistics, ensemble_metrics = results[split_shown], results["ensemble"][split_shown]
+    metric, tiles = headline(ensemble_metrics), []
+    for split in ensembles:
         tiles += [
             (f"Mean on {split}", written(results[split], metric)),
             (f"Ensemble on {split}", written_headline(results["ensemble"][split])),
@@ -111,21 +111,25 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
                 written_headline(next(run for run in rows if run["name"] == best)[split]),
             ),
         ]
-    curves = _curves(place, rows, best, metric)
-    lines = [("mean", found["mean"], "blue"), ("ensemble", headline_value(all_of_them), "orange")]
-    entries = [(run["name"], *scored(run[shown])) for run in rows]
-    entries.append(("ensemble", *scored(all_of_them)))
-    header = ("run", *(f"{split} {metric.title}" for split in together), "best epoch", "training time")
+    curves = _curves(folder, rows, best, metric)
+    lines = [("mean", statistics["mean"], "blue"), ("ensemble", headline_value(ensemble_metrics), "orange")]
+    entries = [(run["name"], *scored(run[split_shown])) for run in rows]
+    entries.append(("ensemble", *scored(ensemble_metrics)))
+    header = ("run", *(f"{split} {metric.title}" for split in ensembles), "best epoch", "training time")
     points = " points" if metric.unit == "share" else ""
-    scatter = f", standard deviation {deviation(found['sd'], metric)}{points}" if found["sd"] is not None else ""
+    scatter = (
+        f", standard deviation {deviation(statistics['sd'], metric)}{points}" if statistics["sd"] is not None else ""
+    )
     content = Content(
         title=f"{len(rows)} restarts of {experiment.config.recipe}",
-        value=found["mean"],
+        value=statistics["mean"],
         percent=metric.unit == "share",
         words=[
-            Markup("Mean {} of {} runs on the <b>{}</b> split{}.").format(metric.title, len(rows), shown, scatter),
+            Markup("Mean {} of {} runs on the <b>{}</b> split{}.").format(
+                metric.title, len(rows), split_shown, scatter
+            ),
             Markup("All together, by the mean of their probabilities: <b>{}</b>.").format(
-                written_headline(all_of_them)
+                written_headline(ensemble_metrics)
             ),
             f"The best run, {best}, was chosen on validation; test labels choose nothing.",
         ],
@@ -143,28 +147,30 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], toget
         rows=[
             (
                 run["name"],
-                *(written_headline(run[split]) for split in together),
+                *(written_headline(run[split]) for split in ensembles),
                 str(run["best_epoch"]),
                 f"{run['seconds']:.1f} s",
             )
             for run in rows
         ],
-        predictions=together[shown],
-        predictions_note=f"The ensemble on the {shown} split.",
+        predictions=ensembles[split_shown],
+        predictions_note=f"The ensemble on the {split_shown} split.",
         experiment=experiment,
         commands=[
-            ("More runs", f"{resume_command(KIND, place)} --runs {2 * len(rows)}"),
+            ("More runs", f"{resume_command(KIND, folder)} --runs {2 * len(rows)}"),
             ("The ensemble elsewhere", f"convworks evaluate {' '.join(results['ensemble']['bundles'])} --data SOURCE"),
         ],
         beside="validation.csv and test.csv hold the ensemble's predictions",
     )
-    write_page(place, content)
+    write_page(folder, content)
 
 
-def _curves(place: Path, rows: list[dict[str, Any]], best: str, metric: MetricSpec) -> Any:
-    """Draw validation over the epochs of each run; None where none has more than one, which the table says better."""
+def _curves(folder: Path, rows: list[dict[str, Any]], best: str, metric: MetricSpec) -> Any:
+    """Draw the validation curves of the runs; None if all runs have a single epoch, for which the table suffices."""
     lines = {
-        run["name"]: [(float(row["epoch"]), headline_value(row, "validation_")) for row in history(place / run["name"])]
+        run["name"]: [
+            (float(row["epoch"]), headline_value(row, "validation_")) for row in history(folder / run["name"])
+        ]
         for run in rows
     }
     return overlaid(lines, best, metric) if max(map(len, lines.values())) > 1 else None

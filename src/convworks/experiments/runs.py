@@ -1,4 +1,4 @@
-"""Runs of an experiment whose jobs are known from the start: carried out, shown, counted; the first failure ends it."""
+"""Experiments whose jobs are known from the start; the first failure ends them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from convworks.training.folder import history
 
 
 def carry_out_all(
-    experiment: Experiment, place: Path, jobs: Sequence[Job], workers: int | str, *, rivals: bool = True
+    experiment: Experiment, folder: Path, jobs: Sequence[Job], workers: int | str, *, rivals: bool = True
 ) -> dict[str, Outcome]:
-    """Carry out all jobs, and tell which is the best so far of `rivals`; raise the error of the first that fails."""
+    """Run all jobs; show which is the best so far, if they are `rivals`; raise the error of the first that fails."""
     outcomes: dict[str, Outcome] = {}
     metric = experiment.config.training.best
-    with show(len(jobs)) as shown:
+    with show(len(jobs)) as display:
 
-        def tell(name: str, share: float, epoch: Mapping[str, Any] | None) -> bool:
-            shown.moved(name, share, epoch)
+        def report(name: str, share: float, epoch: Mapping[str, Any] | None) -> bool:
+            display.moved(name, share, epoch)
             return True
 
         def ended(job: Job, outcome: Outcome) -> None:
@@ -35,20 +35,20 @@ def carry_out_all(
                 raise outcome.exception(job.name)
             outcomes[job.name] = outcome
             if not rivals:
-                shown.finish(job.name, f"{accuracies(outcome.results)}, {last_seconds(place / job.name):.1f} s", "")
+                display.finish(job.name, f"{accuracies(outcome.results)}, {last_seconds(folder / job.name):.1f} s", "")
                 return
-            reached = {name: score(place / name, experiment.config.training) for name in outcomes}
-            best = (max if spec(metric).better == "higher" else min)(reached, key=lambda name: reached[name])
-            said = f"{accuracies(outcome.results)}, {last_seconds(place / job.name):.1f} s"
-            shown.finish(job.name, said, f"{spec(metric).write(reached[best])} ({best})")
+            scores = {name: score(folder / name, experiment.config.training) for name in outcomes}
+            best = (max if spec(metric).better == "higher" else min)(scores, key=lambda name: scores[name])
+            summary = f"{accuracies(outcome.results)}, {last_seconds(folder / job.name):.1f} s"
+            display.finish(job.name, summary, f"{spec(metric).write(scores[best])} ({best})")
 
-        carry_out(jobs, place, workers=workers, total=len(jobs), tell=tell, ended=ended)
+        carry_out(jobs, folder, workers=workers, total=len(jobs), report=report, ended=ended)
     return outcomes
 
 
-def row(experiment: Experiment, place: Path, name: str, results: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a table tells of a finished run; `score` is what chose its checkpoint."""
-    run = place / name
+def row(experiment: Experiment, folder: Path, name: str, results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table row of a finished run; `score` is the validation metric of its saved epoch."""
+    run = folder / name
     return {
         "name": name,
         "run": str(run),
@@ -63,7 +63,7 @@ def row(experiment: Experiment, place: Path, name: str, results: Mapping[str, An
 
 
 def score(run: Path, training: TrainingConfig) -> float:
-    """Return what the epoch that a run kept reached on validation, by the metric that `best` names."""
+    """Return the validation metric `training.best` of the epoch that a run saved."""
     values = [float(epoch[f"validation_{training.best}"]) for epoch in history(run)]
     if training.kept == "last":
         return values[-1]
@@ -71,11 +71,11 @@ def score(run: Path, training: TrainingConfig) -> float:
 
 
 def last_seconds(run: Path) -> float:
-    """Return the time that a run trained, over all its interruptions."""
+    """Return the training time of a run, over all interruptions."""
     return float(history(run)[-1]["seconds"])
 
 
 def accuracies(results: Mapping[str, Any]) -> str:
-    """Write the accuracies (or mAP, or PSNR) of a run."""
+    """Format the headline metrics (accuracy, mAP or PSNR) of a run."""
     splits = [split for split in ("validation", "test") if results[split]]
     return ", ".join(f"{split} {written_headline(results[split])}" for split in splits)

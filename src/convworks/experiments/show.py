@@ -1,4 +1,4 @@
-"""How an experiment shows itself: one bar for all runs on a terminal, a line a run elsewhere. On standard error."""
+"""Progress of an experiment on standard error: one bar for all runs on a terminal, one line per run elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convworks.metrics.spec import written_headline
 
 
 class Plain:
-    """A line for each run that ends, and one at least every ten seconds."""
+    """One line for each run that ends, and at least one every ten seconds."""
 
     interval = 10.0
 
@@ -21,17 +21,17 @@ class Plain:
         self.total, self.ended, self.best = total, 0, ""
         self.shares: dict[str, float] = {}
         self.rows: dict[str, Mapping[str, Any]] = {}
-        self.stream = sys.stderr  # a run at work writes elsewhere
+        self.stream = sys.stderr  # which is redirected while a run is at work
         self.began = self.last = time.perf_counter()
 
     def __enter__(self) -> Plain:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Leave nothing behind."""
+        """Do nothing: plain lines need no cleaning up."""
 
     def moved(self, name: str, share: float, row: Mapping[str, Any] | None) -> None:
-        """Take in how far a run is, and show it when the last line is old."""
+        """Record the progress of a run, and show it if the last line is older than `interval`."""
         self.shares[name] = share
         if row is not None:
             self.rows[name] = row
@@ -40,20 +40,20 @@ class Plain:
             self.write(f"{self.describe()}  {self.numbers()}")
 
     def finish(self, name: str, words: str, best: str) -> None:
-        """Count a run, and say what came of it and which is the best so far."""
+        """Count a finished run, and show its result and the best so far."""
         self.ended, self.best, self.last = self.ended + 1, best, time.perf_counter()
         self.shares.pop(name, None)
         self.rows.pop(name, None)
         self.write(f"{name} ({self.ended} of {self.total}): {words}{f'; best so far {best}' if best else ''}")
 
     def describe(self) -> str:
-        """Say which runs are at work."""
+        """Return which runs are at work."""
         count = len(self.shares) or 1
         last = f"-{self.ended + count}" if count > 1 else ""
         return f"run {min(self.ended + 1, self.total)}{last} of {self.total}"
 
     def numbers(self) -> str:
-        """Say what the runs at work have reached, what the best is, and how long it takes."""
+        """Return the metrics of the running runs, the best so far, and the time left."""
         rows = [
             f"{name} epoch {row['epoch']} {written_headline(row, 'validation_')}" for name, row in self.rows.items()
         ]
@@ -68,7 +68,7 @@ class Plain:
 
 
 class Bar(Plain):
-    """A progress bar over all runs, with a line above it for each that has ended."""
+    """A progress bar over all runs, and a line above it for each that has ended."""
 
     interval = 0.2
 
@@ -97,7 +97,7 @@ class Bar(Plain):
         self.bar.stop()
 
     def moved(self, name: str, share: float, row: Mapping[str, Any] | None) -> None:
-        """Move the bar."""
+        """Update the bar."""
         super().moved(name, share, row)
         self._update()
 
@@ -107,7 +107,7 @@ class Bar(Plain):
         self._update()
 
     def write(self, text: str) -> None:
-        """Print above the bar what stays; the passing numbers are in it."""
+        """Print permanent lines above the bar; intermediate ones are in it."""
         if not text.startswith("run "):
             self.console.print(visible(text), soft_wrap=True)
 
@@ -117,5 +117,5 @@ class Bar(Plain):
 
 
 def show(total: int) -> Plain:
-    """Return the display that suits standard error."""
+    """Return the display for standard error: a bar on a terminal, else plain lines."""
     return Bar(total) if on_terminal() else Plain(total)

@@ -1,4 +1,4 @@
-"""What tuning varies: fields of the configuration, each with a range or a choice."""
+"""The search space of tuning: configuration fields, each with a range or choices."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ KINDS: dict[str, Literal["float", "log", "int", "intlog"]] = {
     "int": "int",
     "intlog": "intlog",
 }
-AROUND = 30.0  # the factor by which the search without --search goes below and above the recipe's values
-DECAY = (1e-6, 1e-2)  # of weight decay, where the recipe has none
+AROUND = 30.0  # the default search spans the recipe's values divided and multiplied by this factor
+DECAY = (1e-6, 1e-2)  # range of weight decay, if the recipe has none
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
-    """A field with its ends (kind float, log, int, intlog), or its choices, as one writes them after --set."""
+    """A field with its bounds (kind float, log, int, intlog), or its choices, written as for --set."""
 
     field: str
     kind: Literal["float", "log", "int", "intlog", "choice"]
@@ -35,7 +35,7 @@ class Dimension:
 
     @property
     def text(self) -> str:
-        """Write it as --search takes it."""
+        """The dimension in the syntax of --search."""
         if self.kind == "choice":
             return f"{self.field}={','.join(self.choices)}"
         prefix = "" if self.kind == "float" else f"{self.kind}:"
@@ -43,33 +43,33 @@ class Dimension:
 
     @property
     def values(self) -> tuple[Value, ...]:
-        """The values that show whether the field takes all: every choice, or both ends and something between."""
+        """Values for checking that the field accepts the dimension: every choice, or both bounds and one between."""
         if self.kind == "choice":
             return self.choices
         middle = (self.low + self.high) / 2
         return (self.low, int(middle) if self.kind.startswith("int") else middle, self.high)
 
     def holds(self, value: object) -> bool:
-        """Tell whether a number lies within the ends."""
+        """Return whether a number lies within the bounds."""
         return isinstance(value, int | float) and self.kind != "choice" and self.low <= value <= self.high
 
 
 def parse(text: str) -> Dimension:
-    """Read a dimension as --search takes it, or raise InputError."""
+    """Parse a dimension in the syntax of --search, or raise InputError."""
     where = f"--search {text}"
-    field, equals, what = (part.strip() for part in text.partition("="))
-    if not (field and equals and what):
+    field, equals, range_text = (part.strip() for part in text.partition("="))
+    if not (field and equals and range_text):
         raise InputError(where, "is not of the form field=range", FORMS)
-    prefix, colon, rest = what.partition(":")
-    if ".." not in what:
-        choices = _split(what)
+    prefix, colon, rest = range_text.partition(":")
+    if ".." not in range_text:
+        choices = _split(range_text)
         if len(choices) < 2 or len(set(choices)) < len(choices) or not all(choices):
             raise InputError(where, "gives no two different choices", FORMS)
         return Dimension(field=field, kind="choice", choices=tuple(choices))
     if colon and prefix not in KINDS:
         raise InputError(where, f"has the unknown kind of range {prefix!r}", FORMS)
     kind = KINDS[prefix] if colon else "float"
-    ends = (rest if colon else what).split("..")
+    ends = (rest if colon else range_text).split("..")
     try:
         number = int if kind.startswith("int") else float
         low, high = (number(end.strip()) for end in ends)
@@ -84,7 +84,7 @@ def parse(text: str) -> Dimension:
 
 
 def search_space(texts: Sequence[str], config: Config) -> list[Dimension]:
-    """Read all dimensions and try their values on the configuration; without any, return the usual ones."""
+    """Parse all dimensions and check their values on the configuration; without any, return the default ones."""
     dimensions = [parse(text) for text in texts] or usual(config)
     fields = [dimension.field for dimension in dimensions]
     for field in fields:
@@ -92,7 +92,7 @@ def search_space(texts: Sequence[str], config: Config) -> list[Dimension]:
             raise InputError(f"--search {field}", "is there twice", "keep one of them")
     start = [assignment(dimension.field, dimension.values[0]) for dimension in dimensions]
     for number, dimension in enumerate(dimensions):
-        for value in dimension.values:  # the others first, since a choice of kind decides which fields there are
+        for value in dimension.values:  # with the first values of the others, since a kind decides which fields exist
             changes = [*start[:number], assignment(dimension.field, value), *start[number + 1 :]]
             try:
                 override(config, changes)
@@ -102,7 +102,7 @@ def search_space(texts: Sequence[str], config: Config) -> list[Dimension]:
 
 
 def usual(config: Config) -> list[Dimension]:
-    """Return the search without --search: learning rate and weight decay, around those of the recipe."""
+    """Return the default search space: learning rate and weight decay, around those of the recipe."""
     rate, decay = current(config, "training.schedule.rate"), current(config, "training.optimizer.weight_decay")
     assert isinstance(rate, float)
     assert isinstance(decay, float)
@@ -114,7 +114,7 @@ def usual(config: Config) -> list[Dimension]:
 
 
 def start(dimensions: Sequence[Dimension], config: Config) -> dict[str, Value] | None:
-    """Return the configuration's own values as those of a trial, None where the space does not hold them."""
+    """Return the configuration's own values as those of a trial; None if they lie outside the space."""
     values: dict[str, Value] = {}
     for dimension in dimensions:
         value = current(config, dimension.field)
@@ -129,12 +129,12 @@ def start(dimensions: Sequence[Dimension], config: Config) -> dict[str, Value] |
 
 
 def assignment(field: str, value: Value) -> str:
-    """Write a value as --set takes it."""
+    """Format an assignment in the syntax of --set."""
     return f"{field}={value if isinstance(value, str) else repr(value)}"
 
 
 def current(config: Config, field: str) -> object:
-    """Return the value of a field, None where there is no such field."""
+    """Return the value of a field; None if there is no such field."""
     value: object = config
     for part in field.split("."):
         value = getattr(value, part, None)
@@ -146,7 +146,7 @@ def _short(value: float) -> float:
 
 
 def _split(text: str) -> list[str]:
-    """Split at the commas that are in no brackets."""
+    """Split at the commas outside brackets."""
     parts, depth = [""], 0
     for sign in text:
         depth += (sign in "([{") - (sign in ")]}")

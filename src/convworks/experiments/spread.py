@@ -1,4 +1,4 @@
-"""Mean, spread and best of the runs of an experiment."""
+"""Mean and spread over the runs of an experiment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from convworks.metrics.spec import MetricSpec
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Return mean, sample standard deviation (None of a single value), lowest and highest."""
+    """Return mean, sample standard deviation (None for a single value), lowest and highest."""
     return {
         "mean": statistics.fmean(values),
         "sd": statistics.stdev(values) if len(values) > 1 else None,
@@ -20,12 +20,12 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
 
 
 def written(values: dict[str, Any], metric: MetricSpec) -> str:
-    """Write mean and standard deviation of a metric."""
+    """Format mean and standard deviation of a metric."""
     if values["sd"] is None:
         return metric.write(values["mean"])
     return f"{metric.write(values['mean'])} ± {deviation(values['sd'], metric)}"
 
 
 def deviation(sd: float, metric: MetricSpec) -> str:
-    """Write a standard deviation: of a share in points of a percent."""
+    """Format a standard deviation: for fractions, in percentage points."""
     return f"{100 * sd:.2f}" if metric.unit == "share" else metric.write(sd)

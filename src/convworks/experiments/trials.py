@@ -1,4 +1,4 @@
-"""The study behind tuning: Optuna's record of trials, which are asked for, judged and told."""
+"""The study behind tuning: Optuna's trials, which are asked for, pruned and told."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from convworks.errors import InputError
 from convworks.experiments.space import Dimension, Value
 
 MINE = "convworks:run"  # the attribute of a trial that names the folder of its run
-SPACE = "convworks:search"  # the attribute of a study that says what it searches
+SPACE = "convworks:search"  # the attribute of a study that holds its search space and metric
 REMEDY = "restore it from a copy, or start the search anew"
 INSTALL = 'pip install "convworks[tune]"'
 
 
 def optuna() -> Any:
-    """Return the optuna module, quiet; InputError where it is not installed."""
+    """Return the optuna module, with its logging reduced to warnings; InputError if it is not installed."""
     try:
         import optuna as module
     except ImportError:
@@ -29,7 +29,7 @@ def optuna() -> Any:
 
 
 def open_storage(url: str) -> Any:
-    """Open an Optuna storage by its URL; InputError where Optuna cannot."""
+    """Open an Optuna storage by its URL; InputError if Optuna cannot."""
     where = f"--storage {hidden(url)}"
     remedy = "give for example sqlite:///trials.db, or postgresql://user@host/name with its driver installed"
     if "://" not in url:
@@ -37,28 +37,28 @@ def open_storage(url: str) -> Any:
     module = optuna()
     try:
         return module.storages.get_storage(url)
-    except Exception as error:  # whatever a driver raises
+    except Exception as error:  # drivers raise anything
         text = " ".join(str(error).replace(url, hidden(url)).split()) or type(error).__name__
         raise InputError(where, f"is no storage that Optuna can open ({text[:160]})", remedy) from None
 
 
 def brief(error: Exception) -> str:
-    """Return the kind of an error and its first words."""
+    """Return the type of an error and the beginning of its message."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
 
 
 def hidden(url: str) -> str:
     """Return a URL without its password."""
     scheme, mark, rest = url.partition("://")
-    login, at, host = rest.rpartition("@")
-    return f"{scheme}{mark}{login.partition(':')[0]}:***@{host}" if at and ":" in login else url
+    login, separator, host = rest.rpartition("@")
+    return f"{scheme}{mark}{login.partition(':')[0]}:***@{host}" if separator and ":" in login else url
 
 
 class Trials:
-    """A study and what is asked of it: `count` trials over `space`, of which this process owns those below `place`.
+    """A study of `count` trials over `space`; the trials with runs in `folder` belong to this process.
 
-    Which values a trial gets depends on the seed, its number and the trials before it: a search that was killed and
-    goes on finds what it would have found.
+    The values of a trial depend on the seed, its number and the trials before it: a search that was killed and resumed
+    has the same result as one without interruption.
     """
 
     def __init__(
@@ -72,23 +72,23 @@ class Trials:
         maximise: bool,
         metric: str,
         warmup: int | None,
-        place: Path,
+        folder: Path,
         own: bool,
         joined: bool,
     ) -> None:
-        """Open or make the study; `warmup` is after how many epochs runs may be pruned, None: never.
+        """Open or create the study; runs may be pruned after `warmup` epochs, None: never.
 
-        `own` says that nobody else has trials in it, `joined` that it may be there already.
+        `own`: the study holds trials of this search alone. `joined`: the study may exist already.
         """
         module = optuna()
         self.own = own
-        self.space, self.count, self.seed, self.maximise, self.place = space, count, seed, maximise, place
+        self.space, self.count, self.seed, self.maximise, self.folder = space, count, seed, maximise, folder
         pruner = (
             module.pruners.NopPruner()
             if warmup is None
             else module.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=warmup)
         )
-        wanted = {"search": [dimension.text for dimension in space], "metric": metric}
+        search = {"search": [dimension.text for dimension in space], "metric": metric}
         try:
             self.study = module.create_study(
                 storage=storage,
@@ -97,33 +97,35 @@ class Trials:
                 pruner=pruner,
                 load_if_exists=True,
             )
-            known, filled = self.study.user_attrs.get(SPACE), bool(self.study.get_trials(deepcopy=False))
-        except Exception as error:  # whatever a driver makes of a damaged file, or of no answer
-            where, remedy = (place / "study.db", REMEDY) if own else (f"--study {name}", "look at the storage")
+            stored, filled = self.study.user_attrs.get(SPACE), bool(self.study.get_trials(deepcopy=False))
+        except Exception as error:  # drivers raise anything for a damaged file or no connection
+            where, remedy = (folder / "study.db", REMEDY) if own else (f"--study {name}", "look at the storage")
             raise InputError(where, f"cannot be read ({brief(error)})", remedy) from None
-        if known is None and filled:
+        if stored is None and filled:
             raise InputError(f"--study {name}", "holds trials of another program", "choose another name")
-        if known is not None and not joined:
+        if stored is not None and not joined:
             raise InputError(f"--study {name}", "is in the storage already", "choose another name with --study")
-        if known is not None and known != wanted:
-            told = " by ".join(str(known.get(name)) for name in wanted) if isinstance(known, dict) else str(known)
-            reason = f"searches {told}, which is not what is asked"
+        if stored is not None and stored != search:
+            stored_search = (
+                " by ".join(str(stored.get(name)) for name in search) if isinstance(stored, dict) else str(stored)
+            )
+            reason = f"searches {stored_search}, which is not what is asked"
             raise InputError(f"--study {name}", reason, "ask for the same, or choose another name")
-        self.study.set_user_attr(SPACE, wanted)
+        self.study.set_user_attr(SPACE, search)
         self.trials: dict[int, Any] = {}
         self.reported: dict[int, set[int]] = {}
 
     def start_with(self, values: Mapping[str, Value]) -> None:
-        """Let the first trial have these values."""
+        """Give the first trial these values."""
         if not self.study.get_trials(deepcopy=False):
             self.study.enqueue_trial(dict(values))
 
     def ask(self, busy: Callable[[int], bool]) -> Iterator[tuple[int, dict[str, Value]]]:
-        """Yield numbers and values of trials: those that were left running, then new ones, until there are enough."""
+        """Yield numbers and values of trials: those left running, then new ones, until there are `count`."""
         module = optuna()
         running = (module.trial.TrialState.RUNNING,)
         for frozen in self.study.get_trials(deepcopy=False, states=running):
-            mine = MINE in frozen.user_attrs and (self.own or frozen.user_attrs[MINE] == str(self.place.absolute()))
+            mine = MINE in frozen.user_attrs and (self.own or frozen.user_attrs[MINE] == str(self.folder.absolute()))
             if mine and not busy(frozen.number):
                 self.trials[frozen.number] = module.trial.Trial(self.study, frozen._trial_id)
                 self.reported[frozen.number] = set(frozen.intermediate_values)
@@ -136,43 +138,43 @@ class Trials:
                 self.study.sampler = module.samplers.TPESampler(seed=(self.seed * 1_000_003 + number) % 2**32)
                 trial = self.study.ask(distributions)
             trial.set_user_attr(
-                MINE, str(self.place.absolute())
+                MINE, str(self.folder.absolute())
             )  # a trial without it never counts: it was killed while it was asked
             self.trials[trial.number], self.reported[trial.number] = trial, set()
             yield trial.number, dict(trial.params)
 
     def distributions(self) -> dict[str, Any]:
-        """Return what the values of each field are drawn from."""
+        """Return the Optuna distribution of each field."""
         return {dimension.field: _distribution(optuna(), dimension) for dimension in self.space}
 
     def run(self, frozen: Any) -> Path:
-        """Return the folder of a trial's run, also where the experiment was moved since."""
-        return (self.place if self.own else Path(frozen.user_attrs[MINE])) / f"trial-{frozen.number}"
+        """Return the folder of a trial's run, even if the experiment has been moved."""
+        return (self.folder if self.own else Path(frozen.user_attrs[MINE])) / f"trial-{frozen.number}"
 
     def counted(self) -> list[Any]:
-        """Return the trials that have a run, of whichever process."""
+        """Return the trials that have a run, of any process."""
         return [frozen for frozen in self.study.get_trials(deepcopy=False) if MINE in frozen.user_attrs]
 
     def hopeless(self, number: int, epoch: int, value: float) -> bool:
-        """Report an epoch's value, and tell whether the trial is to be pruned."""
+        """Report the value of an epoch; return whether the trial is to be pruned."""
         if epoch not in self.reported[number]:
             self.reported[number].add(epoch)
             self.trials[number].report(value, epoch)
         return bool(self.trials[number].should_prune())
 
     def tell(self, number: int, state: str, value: float | None = None) -> None:
-        """Close a trial as complete (with its value), pruned or fail."""
+        """End a trial as complete (with its value), pruned or fail."""
         states = optuna().trial.TrialState
         self.study.tell(number, value, state=states[state.upper()])
 
     def best(self) -> Any:
-        """Return the best complete trial, of equals the first; None where there is none."""
+        """Return the best complete trial, of equals the first; None if there is none."""
         done = [frozen for frozen in self.counted() if frozen.state.name == "COMPLETE"]
         sign = -1 if self.maximise else 1
         return min(done, key=lambda frozen: (sign * frozen.value, frozen.number), default=None)
 
     def importance(self) -> dict[str, float]:
-        """Return the share of each field in how the value varies (fANOVA); nothing where trials are too few."""
+        """Return the importance of each field (its fraction of the variance, fANOVA); empty for too few trials."""
         values = {frozen.value for frozen in self.counted() if frozen.state.name == "COMPLETE"}
         if len(self.space) < 2 or len(values) < 4:
             return {}
@@ -180,8 +182,8 @@ class Trials:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             evaluator = module.importance.FanovaImportanceEvaluator(seed=self.seed % 2**32)
-            found = module.importance.get_param_importances(self.study, evaluator=evaluator)
-        return {name: float(share) for name, share in found.items()}
+            importances = module.importance.get_param_importances(self.study, evaluator=evaluator)
+        return {name: float(share) for name, share in importances.items()}
 
 
 def _distribution(module: Any, dimension: Dimension) -> Any:
@@ -193,6 +195,6 @@ def _distribution(module: Any, dimension: Dimension) -> Any:
 
 
 def as_plain(values: Mapping[str, Any]) -> dict[str, Value]:
-    """Return the values of a trial as JSON has them."""
+    """Return the values of a trial as plain JSON values."""
     plain: dict[str, Value] = json.loads(json.dumps(dict(values)))
     return plain

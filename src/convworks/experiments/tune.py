@@ -1,4 +1,4 @@
-"""Tuning: trials of values for fields of a configuration, proposed by Optuna from what the trials before reached."""
+"""Tuning: a search over configuration fields by Optuna."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.config import RunConfig
 
 KIND = "tune"
-ASKED = {"trials": int, "search": list, "storage": str | None, "study": str, "pruning": bool}
+OPTIONS = {"trials": int, "search": list, "storage": str | None, "study": str, "pruning": bool}
 
 
 def tune(
@@ -39,18 +39,18 @@ def tune(
     out: Path | None = None,
     workers: int | str = 1,
 ) -> dict[str, Any]:
-    """Search by `trials` runs, in a new folder; return the results.
+    """Search with `trials` runs, in a new folder; return the results.
 
-    `search` are dimensions as space.parse reads them; without any, learning rate and weight decay are searched around
-    those of the configuration, which are the first trial. `storage` is the URL of an Optuna storage, by default a
-    SQLite file in the folder; several processes that name the same `study` in it share the trials.
+    `search` holds dimensions in the syntax of space.parse; without any, learning rate and weight decay are searched
+    around those of the configuration, which are the first trial. `storage` is the URL of an Optuna storage, by default
+    a SQLite file in the folder; processes with the same `study` in it share the trials.
     """
     optuna()
     space = search_space(search, config)
     if storage is None and study is not None:
         raise InputError("--study", "names a study, but no storage that others share", "give --storage URL too")
     opened_storage = open_storage(storage) if storage is not None else None
-    asked = {
+    options = {
         "trials": trials,
         "search": [dimension.text for dimension in space],
         "storage": hidden(storage) if storage is not None else None,
@@ -59,94 +59,96 @@ def tune(
     }
     if storage is not None:
         command = command.replace(storage, hidden(storage))
-    experiment = Experiment(kind=KIND, asked=asked, config=absolute(config), train=train, command=command)
+    experiment = Experiment(kind=KIND, options=options, config=absolute(config), train=train, command=command)
     return _carry_out(experiment, out, None, workers, opened_storage, joined=study is not None)
 
 
 def resume_tune(
-    place: Path,
+    folder: Path,
     *,
     trials: int | None = None,
     storage: str | None = None,
     workers: int | str = 1,
     data: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Resume a search: finished trials are kept, those that were running go on; `trials` asks for more.
+    """Resume a search: finished trials are kept, those that were running are resumed; `trials` is a new, larger number.
 
-    `data` is where its images are now, if they have been moved. `storage` is needed again where its URL has a
-    password, which is written nowhere.
+    `data` is the new source, if its images have been moved. `storage` is needed again if its URL has a password, which
+    is not stored.
     """
     optuna()
-    experiment, record = read(place, KIND, ASKED, data)
-    experiment = extended(experiment, record, "trials", trials, place)
-    known = experiment.asked["storage"]
-    if (known is None and storage is not None) or (
-        known is not None and storage is not None and hidden(storage) != known
+    experiment, record = read(folder, KIND, OPTIONS, data)
+    experiment = extended(experiment, record, "trials", trials, folder)
+    stored_url = experiment.options["storage"]
+    if (stored_url is None and storage is not None) or (
+        stored_url is not None and storage is not None and hidden(storage) != stored_url
     ):
         raise InputError(
-            f"--storage {hidden(storage)}", f"is not that of the search ({known or 'its own file'})", "leave it out"
+            f"--storage {hidden(storage)}",
+            f"is not that of the search ({stored_url or 'its own file'})",
+            "leave it out",
         )
-    if known is not None and storage is None and ":***@" in known:
-        raise InputError("--storage", "has a password, which is not kept", f"give it again: {known}")
-    url = storage or known
-    return _carry_out(experiment, None, place, workers, open_storage(url) if url is not None else None, joined=True)
+    if stored_url is not None and storage is None and ":***@" in stored_url:
+        raise InputError("--storage", "has a password, which is not kept", f"give it again: {stored_url}")
+    url = storage or stored_url
+    return _carry_out(experiment, None, folder, workers, open_storage(url) if url is not None else None, joined=True)
 
 
 def _carry_out(
     experiment: Experiment, out: Path | None, resume: Path | None, workers: int | str, storage: Any, *, joined: bool
 ) -> dict[str, Any]:
     started = time.perf_counter()
-    config, asked = experiment.config, experiment.asked
-    space = search_space(asked["search"], config)
+    config, options = experiment.config, experiment.options
+    space = search_space(options["search"], config)
     metric = config.training.best
-    with opened(experiment, out, resume) as place:
+    with opened(experiment, out, resume) as folder:
         if storage is None:
-            storage = open_storage(f"sqlite:///{place.absolute() / 'study.db'}")
+            storage = open_storage(f"sqlite:///{folder.absolute() / 'study.db'}")
         epochs = config.training.epochs
-        found = Trials(
+        trials = Trials(
             storage,
-            asked["study"],
+            options["study"],
             space=space,
-            count=asked["trials"],
+            count=options["trials"],
             seed=config.seed,
             maximise=spec(metric).better == "higher",
             metric=metric,
-            warmup=epochs // 3 + 1 if asked["pruning"] else None,
-            place=place,
-            own=asked["storage"] is None,
+            warmup=epochs // 3 + 1 if options["pruning"] else None,
+            folder=folder,
+            own=options["storage"] is None,
             joined=joined,
         )
-        if resume is not None and asked["storage"] is None:
-            check_agreement(found, experiment)
+        if resume is not None and options["storage"] is None:
+            check_agreement(trials, experiment)
         if (values := start(space, config)) is not None:
-            found.start_with(values)  # the first trial is the configuration as it is: what is to be beaten
-        _work(experiment, place, found, workers)
-        results = tuned(experiment, place, found)
+            trials.start_with(values)  # the first trial is the unchanged configuration, as the baseline
+        _work(experiment, folder, trials, workers)
+        results = tuned(experiment, folder, trials)
         results["seconds"] = round(time.perf_counter() - started, 3)
-        write(place, experiment, "finished", results=results)
+        write(folder, experiment, "finished", results=results)
     return results
 
 
-def _work(experiment: Experiment, place: Path, found: Trials, workers: int | str) -> None:
-    """Carry out the trials; a run that fails is a failed trial, unless all before it failed too."""
+def _work(experiment: Experiment, folder: Path, trials: Trials, workers: int | str) -> None:
+    """Run the trials; a run that fails is a failed trial, but wrong input in the first run is raised."""
     metric = experiment.config.training.best
-    total = max(1, experiment.asked["trials"] - sum(frozen.state.is_finished() for frozen in found.counted()))
+    total = max(1, experiment.options["trials"] - sum(frozen.state.is_finished() for frozen in trials.counted()))
     numbers: dict[str, int] = {}
     failures = 0
-    with show(total) as shown:
+    with show(total) as display:
 
         def jobs() -> Iterator[Job]:
-            for number, values in found.ask(lambda number: number in numbers.values()):
+            for number, values in trials.ask(lambda number: number in numbers.values()):
                 changes = [assignment(field, value) for field, value in values.items()]
                 name = f"trial-{number}"
                 numbers[name] = number
                 yield make_job(name, experiment.config, changes, experiment.train)
 
-        def tell(name: str, share: float, epoch: Mapping[str, Any] | None) -> bool:
-            shown.moved(name, share, epoch)
+        def report(name: str, share: float, epoch: Mapping[str, Any] | None) -> bool:
+            display.moved(name, share, epoch)
             if epoch is None:
                 return True
-            return not found.hopeless(numbers[name], int(epoch["epoch"]), float(epoch[f"validation_{metric}"]))
+            return not trials.hopeless(numbers[name], int(epoch["epoch"]), float(epoch[f"validation_{metric}"]))
 
         def ended(job: Job, outcome: Outcome) -> None:
             nonlocal failures
@@ -154,24 +156,24 @@ def _work(experiment: Experiment, place: Path, found: Trials, workers: int | str
             if outcome.status == "interrupted":
                 raise RunInterruptedError(job.name, "interrupted")
             if outcome.status == "finished":
-                found.tell(number, "complete", score(place / job.name, experiment.config.training))
-                said = f"{accuracies(outcome.results)}, {last_seconds(place / job.name):.1f} s"
+                trials.tell(number, "complete", score(folder / job.name, experiment.config.training))
+                summary = f"{accuracies(outcome.results)}, {last_seconds(folder / job.name):.1f} s"
             elif outcome.status == "pruned":
-                found.tell(number, "pruned")
-                said = "pruned"
+                trials.tell(number, "pruned")
+                summary = "pruned"
             else:
                 error = outcome.exception(job.name)
                 if not isinstance(error, InputError | RunError):
                     raise error
                 failures += 1
-                if failures == 1 and isinstance(error, InputError) and found.best() is None:
-                    found.tell(number, "fail")
+                if failures == 1 and isinstance(error, InputError) and trials.best() is None:
+                    trials.tell(number, "fail")
                     raise error
-                found.tell(number, "fail")
-                said = f"failed: {' '.join(str(error).split())}"
-            best = found.best()
-            shown.finish(job.name, said, f"{spec(metric).write(best.value)} (trial-{best.number})" if best else "")
+                trials.tell(number, "fail")
+                summary = f"failed: {' '.join(str(error).split())}"
+            best = trials.best()
+            display.finish(job.name, summary, f"{spec(metric).write(best.value)} (trial-{best.number})" if best else "")
 
-        carry_out(jobs(), place, workers=workers, total=total, tell=tell, ended=ended)
-    if found.best() is None:
-        raise RunError(place, "no trial came to its end", "search lower learning rates, or look into logs/")
+        carry_out(jobs(), folder, workers=workers, total=total, report=report, ended=ended)
+    if trials.best() is None:
+        raise RunError(folder, "no trial came to its end", "search lower learning rates, or look into logs/")

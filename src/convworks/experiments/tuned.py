@@ -1,4 +1,4 @@
-"""What a search came to: its trials, the best of them, and the page that shows both."""
+"""The results of a search: its trials, the best of them, and the page that shows both."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ from convworks.metrics.spec import spec
 from convworks.training.folder import history
 
 
-def tuned(experiment: Experiment, place: Path, found: Trials) -> dict[str, Any]:
-    """Say what the trials came to, and write the page."""
+def tuned(experiment: Experiment, folder: Path, trials: Trials) -> dict[str, Any]:
+    """Return the results of the trials, and write the page."""
     metric = experiment.config.training.best
-    best = found.best()
+    best = trials.best()
     changes = [assignment(field, value) for field, value in best.params.items()]
     command = f"{experiment.train} {shlex.join([word for change in changes for word in ('--set', change)])}"
-    rows = [_row(frozen, found) for frozen in found.counted()]
-    own = start(found.space, experiment.config)
-    first = next((row for row in rows if own is not None and row["values"] == own), None)
+    rows = [_row(frozen, trials) for frozen in trials.counted()]
+    recipe_values = start(trials.space, experiment.config)
+    recipe_row = next((row for row in rows if recipe_values is not None and row["values"] == recipe_values), None)
     results = {
-        "experiment": str(place),
-        "report": str(place / "report.html"),
+        "experiment": str(folder),
+        "report": str(folder / "report.html"),
         "metric": metric,
         "trials": rows,
         "best": {
             "name": f"trial-{best.number}",
-            "run": str(found.run(best)),
-            "bundle": str(found.run(best) / "bundle"),
+            "run": str(trials.run(best)),
+            "bundle": str(trials.run(best) / "bundle"),
             "value": best.value,
             "values": as_plain(best.params),
             "command": command,
         },
-        "recipe": {"name": first["name"], "value": first["value"]} if first else None,
-        "importance": found.importance(),
+        "recipe": {"name": recipe_row["name"], "value": recipe_row["value"]} if recipe_row else None,
+        "importance": trials.importance(),
     }
-    _page(experiment, place, results, found.space)
+    _page(experiment, folder, results, trials.space)
     return results
 
 
-def _row(frozen: Any, found: Trials) -> dict[str, Any]:
-    """Return what a table tells of a trial; its run may be on another machine."""
-    run = found.run(frozen)
+def _row(frozen: Any, trials: Trials) -> dict[str, Any]:
+    """Return the table row of a trial; its run may be on another machine."""
+    run = trials.run(frozen)
     epochs = history(run)
     return {
         "name": f"trial-{frozen.number}",
         "run": str(run),
         "state": frozen.state.name.lower(),
-        "value": _value(frozen, found.maximise),
+        "value": _value(frozen, trials.maximise),
         "epochs": len(frozen.intermediate_values),
         "seconds": epochs[-1]["seconds"] if epochs else None,
         "values": as_plain(frozen.params),
@@ -62,14 +62,14 @@ def _row(frozen: Any, found: Trials) -> dict[str, Any]:
 
 
 def _value(frozen: Any, maximise: bool) -> float | None:
-    """Return what a trial reached: also of one that was pruned, over the epochs that it had."""
+    """Return the value of a trial; for a pruned one, the best over its epochs."""
     if frozen.state.name == "COMPLETE":
         return float(frozen.value)
     values = list(frozen.intermediate_values.values())
     return float((max if maximise else min)(values)) if values and frozen.state.name == "PRUNED" else None
 
 
-def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], space: Sequence[Dimension]) -> None:
+def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], space: Sequence[Dimension]) -> None:
     metric, best, recipe = results["metric"], results["best"], results["recipe"]
     percent, maximise = spec(metric).unit == "share", spec(metric).better == "higher"
     rows = [row for row in results["trials"] if row["value"] is not None]
@@ -121,15 +121,15 @@ def _page(experiment: Experiment, place: Path, results: Mapping[str, Any], space
         experiment=experiment,
         commands=[
             ("The best configuration", best["command"]),
-            ("More trials", f"{resume_command('tune', place)} --trials {2 * len(states)}"),
+            ("More trials", f"{resume_command('tune', folder)} --trials {2 * len(states)}"),
         ],
-        beside="a folder for each trial, and study.db, Optuna's record" if (place / "study.db").exists() else "",
+        beside="a folder for each trial, and study.db, Optuna's record" if (folder / "study.db").exists() else "",
     )
-    write_page(place, content)
+    write_page(folder, content)
 
 
 def ranked(trials: Sequence[Mapping[str, Any]], metric: str) -> list[Mapping[str, Any]]:
-    """Order the trials of the results: complete ones first, then pruned ones, the best of each first."""
+    """Sort the trials: complete ones, then pruned ones, then others, each with the best first."""
     states, sign = ("complete", "pruned"), -1 if spec(metric).better == "higher" else 1
 
     def order(trial: Mapping[str, Any]) -> tuple[int, float]:

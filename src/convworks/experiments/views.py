@@ -1,4 +1,4 @@
-"""The figures of an experiment: its runs side by side, their curves, and the trials of a search."""
+"""Drawings of an experiment: its runs side by side, their curves, and the trials of a search."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from convworks.metrics.spec import TOP1, MetricSpec, headline, headline_value
 WIDTH = 960.0
 ROW = 24.0
 Point = tuple[Number, Number]
-#: Name, accuracy, and the ends of its interval.
+#: Name, value of the metric, and the ends of its interval.
 Entry = tuple[str, float, tuple[float, float]]
 #: Name, value, and colour of a vertical line.
 Mark = tuple[str, float, str]
 
 
-def scored(found: Mapping[str, Any]) -> tuple[float, Range]:
-    """Return the figure that stands for a result, and its interval; one that has none stands for both ends."""
-    reached, name = headline_value(found), headline(found).name
-    low, high = found["interval"] if name == "top1" else found.get("intervals", {}).get(name, (reached, reached))
-    return reached, (low, high)
+def scored(result: Mapping[str, Any]) -> tuple[float, Range]:
+    """Return the headline metric of a result and its interval; without one, both ends are the value."""
+    value, name = headline_value(result), headline(result).name
+    low, high = result["interval"] if name == "top1" else result.get("intervals", {}).get(name, (value, value))
+    return value, (low, high)
 
 
 def scores(entries: Sequence[Entry], marks: Sequence[Mark], metric: MetricSpec = TOP1) -> Drawing:
-    """Draw values of a metric below each other, each a dot on its interval, with dashed lines at what is compared."""
+    """Draw values of a metric as dots on their intervals, one per row, with dashed lines at the marks."""
     ends = [end for _, _, interval in entries for end in interval] + [value for _, value, _ in marks]
     low, high = min(ends), max(ends)
     room = 0.05 * (high - low) or 0.01
@@ -59,10 +59,10 @@ def scores(entries: Sequence[Entry], marks: Sequence[Mark], metric: MetricSpec =
 
 
 def overlaid(lines: Mapping[str, Sequence[Point]], best: str, metric: MetricSpec = TOP1) -> Drawing:
-    """Draw a metric on validation over epochs, a thin line for each run and the best in blue above them."""
+    """Draw a validation metric over epochs, a thin line for each run and the best in blue on top."""
     points = [point for line in lines.values() for point in line]
     values = sorted(y for _, y in points)
-    low = values[len(values) // 20]  # the first epochs of all would squeeze the rest together
+    low = values[len(values) // 20]  # the first epochs would squeeze the others together
     room = max(0.06 * (values[-1] - low), 0.001)
     ends = _within(low - room, values[-1] + room, metric)
     last = max(x for x, _ in points)
@@ -70,17 +70,17 @@ def overlaid(lines: Mapping[str, Sequence[Point]], best: str, metric: MetricSpec
     shapes = panel.axes(percent=metric.unit == "share", x_ticks=_whole(panel.x))
     shapes.append(remark(panel.left + panel.width / 2, 296, "epoch"))
     for name in [*(name for name in lines if name != best), best]:
-        drawn = [(panel.across(x), min(panel.up(y), panel.top + panel.height)) for x, y in lines[name]]
+        line = [(panel.across(x), min(panel.up(y), panel.top + panel.height)) for x, y in lines[name]]
         colour = "blue" if name == best else "muted"
-        if len(drawn) > 1:
-            shapes.append(Line(points=tuple(drawn), stroke=colour, width=2.2 if name == best else 1.0))
+        if len(line) > 1:
+            shapes.append(Line(points=tuple(line), stroke=colour, width=2.2 if name == best else 1.0))
         else:
-            shapes += [Circle(x=x, y=y, radius=4.0, fill=colour) for x, y in drawn]
+            shapes += [Circle(x=x, y=y, radius=4.0, fill=colour) for x, y in line]
     return Drawing(width=WIDTH, height=304, label=f"Validation {metric.title} of every run", shapes=tuple(shapes))
 
 
 def _within(low: float, high: float, metric: MetricSpec) -> Range:
-    """Return the ends of an axis; those of shares lie between 0 and 1."""
+    """Return the ends of an axis; for fractions, limited to 0..1."""
     return (max(0.0, low), min(1.0, high)) if metric.unit == "share" else (low, high)
 
 
@@ -93,15 +93,15 @@ def trials(values: Sequence[tuple[int, float, bool]], *, maximise: bool, percent
     shapes.append(remark(panel.left + panel.width / 2, 316, "trial"))
     best: float | None = None
     line: list[Point] = []
-    for place, value, pruned in values:
+    for trial, value, pruned in values:
         if not pruned and (best is None or (value > best if maximise else value < best)):
-            line += [(panel.across(place), panel.up(best))] if best is not None else []
+            line += [(panel.across(trial), panel.up(best))] if best is not None else []
             best = value
         if best is not None:
-            line.append((panel.across(place), panel.up(best)))
+            line.append((panel.across(trial), panel.up(best)))
     if len(line) > 1:
         shapes.append(Line(points=tuple(line), stroke="green", width=1.8))
-    shapes += [_dot(panel, place, value, pruned) for place, value, pruned in values]
+    shapes += [_dot(panel, trial, value, pruned) for trial, value, pruned in values]
     legend = (("blue", "finished"), ("orange", "pruned"), ("green", "best so far"))
     for index, (colour, name) in enumerate(legend):
         shapes.append(Circle(x=62 + 110 * index, y=12, radius=4, fill=colour))
@@ -110,29 +110,29 @@ def trials(values: Sequence[tuple[int, float, bool]], *, maximise: bool, percent
 
 
 def slices(fields: Mapping[str, tuple[Sequence[tuple[float | str, float, bool]], bool]], *, percent: bool) -> Drawing:
-    """Draw the value over each field in a panel: (points of field value, value and pruned; whether logarithmic)."""
+    """Draw the metric over each field, one panel each: points (field value, metric, pruned), and whether x is log."""
     columns = min(3, len(fields))
     width = (WIDTH - 24 * (columns - 1)) / columns
     shapes: list[Shape] = []
     ends, log = _ends([value for points, _ in fields.values() for _, value, _ in points], percent)
     for index, (name, (points, logarithmic)) in enumerate(fields.items()):
         left, top = (index % columns) * (width + 24), (index // columns) * 250.0
-        places, ticks = _places([x for x, _, _ in points], logarithmic)
-        low, high = min([*places, *ticks]), max([*places, *ticks])
+        positions, ticks = _places([x for x, _, _ in points], logarithmic)
+        low, high = min([*positions, *ticks]), max([*positions, *ticks])
         room = 0.04 * (high - low) or 0.5
         across = (low - room, high + room)
         panel = Panel(left=left + 50, top=top + 30, width=width - 58, height=170, x=across, y=ends, log=log)
         shapes.append(Text(x=left, y=top + 10, text=shorten(name, 40), bold=True))
         shapes += panel.axes(percent=percent, x_ticks=[])
-        for place, text in ticks.items():
-            shapes.append(remark(panel.across(place), panel.top + panel.height + 13, shorten(text, 14)))
-        shapes += [_dot(panel, place, value, pruned) for place, (_, value, pruned) in zip(places, points, strict=True)]
+        for x, text in ticks.items():
+            shapes.append(remark(panel.across(x), panel.top + panel.height + 13, shorten(text, 14)))
+        shapes += [_dot(panel, x, value, pruned) for x, (_, value, pruned) in zip(positions, points, strict=True)]
     height = 250.0 * math.ceil(len(fields) / columns)
     return Drawing(width=WIDTH, height=height, label="Value over each field", shapes=tuple(shapes))
 
 
 def bars(shares: Mapping[str, float]) -> Drawing:
-    """Draw shares of a whole as bars, the largest first."""
+    """Draw fractions of a whole as bars, the largest first."""
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     left, width = 300.0, 480.0
     shapes: list[Shape] = []
@@ -149,11 +149,11 @@ def _dot(panel: Panel, x: Number, y: Number, pruned: bool) -> Circle:
 
 
 def _places(values: Sequence[float | str], logarithmic: bool) -> tuple[list[float], dict[float, str]]:
-    """Return where values lie on an axis, and its ticks; choices lie one beside the other."""
+    """Return the positions of values on an axis, and its ticks; choices are spaced evenly."""
     texts = sorted({value for value in values if isinstance(value, str)})
     if texts:
-        places = {text: float(index) for index, text in enumerate(texts)}
-        return [places[str(value)] for value in values], {place: text for text, place in places.items()}
+        positions = {text: float(index) for index, text in enumerate(texts)}
+        return [positions[str(value)] for value in values], {position: text for text, position in positions.items()}
     numbers = [float(value) for value in values]
     if logarithmic:
         ticks = log_ticks(min(numbers), max(numbers))

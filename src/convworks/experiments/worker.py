@@ -1,7 +1,7 @@
-"""A process that makes runs for an experiment: `python -m convworks.experiments.worker`, started by processes.py.
+"""A worker process of an experiment: `python -m convworks.experiments.worker`, started by processes.py.
 
-One JSON object a line. Read: {"job", "place"}, and after each report {"go"}. Written: {"name", "share", "row"} and
-{"outcome"}. When its input ends, the run at work saves a checkpoint and stops: no run outlives its experiment.
+One JSON object per line. Input: {"job", "place"}, and after each report {"go"}. Output: {"name", "share", "row"} and
+{"outcome"}. When its input ends, the current run saves a checkpoint and stops: no run outlives its experiment.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Lines = queue.SimpleQueue[dict[str, Any] | None]
 
 
 def main() -> None:
-    """Make runs until nobody asks for another."""
+    """Run jobs until the input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever prints does not come between the answers
+    os.dup2(2, 1)  # prints must not mix with the messages
     lines: Lines = queue.SimpleQueue()
     busy, ended = threading.Event(), threading.Event()
     threading.Thread(target=_listen, args=(sys.stdin, lines, busy, ended), daemon=True).start()
@@ -41,20 +41,20 @@ def main() -> None:
 
 
 def _perform(line: Mapping[str, Any], lines: Lines, answers: IO[str]) -> Outcome:
-    """Make one run; a defect of convworks becomes an outcome too, so that the experiment can show it."""
+    """Run a job; a bug in convworks becomes an outcome too, so that the experiment can show it."""
 
-    def tell(name: str, share: float, row: Mapping[str, Any] | None) -> bool:
+    def report(name: str, share: float, row: Mapping[str, Any] | None) -> bool:
         _write(answers, {"name": name, "share": share, "row": row})
         reply = lines.get()
         if reply is None:
-            lines.put(None)  # nobody answers any more: neither this question, nor the next, nor the loop's
+            lines.put(None)  # the input has ended: keep the end for the next report, and for the main loop
         return reply is None or bool(reply["go"])
 
-    given = line["job"]
+    spec = line["job"]
     try:
-        config = build(RunConfig, given["configuration"])
-        job = Job(name=given["name"], config=config, command=given["command"])
-        return perform(job, Path(line["place"]), tell)
+        config = build(RunConfig, spec["configuration"])
+        job = Job(name=spec["name"], config=config, command=spec["command"])
+        return perform(job, Path(line["place"]), report)
     except KeyboardInterrupt:
         return Outcome(status="interrupted")
     except Exception:
@@ -62,10 +62,10 @@ def _perform(line: Mapping[str, Any], lines: Lines, answers: IO[str]) -> Outcome
 
 
 def _listen(stream: IO[str], lines: Lines, busy: threading.Event, ended: threading.Event) -> None:
-    """Pass on lines; at their end, when the experiment has ended, tell a run to save and stop."""
+    """Forward lines; at their end, when the experiment has ended, signal a run to save and stop."""
     for text in stream:
         lines.put(json.loads(text))
-    # In this order: who begins a run after this looks at `ended`, who began before is told by the signal.
+    # In this order: a run that begins later checks `ended`, one that has begun gets the signal.
     ended.set()
     lines.put(None)
     if busy.is_set():
@@ -77,7 +77,7 @@ def _write(stream: IO[str], values: Mapping[str, Any]) -> None:
         stream.write(json.dumps(values) + "\n")
         stream.flush()
     except BrokenPipeError:
-        pass  # the experiment has ended; the end of the input says so too
+        pass  # the experiment has ended, and so has the input
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a network answers to the images of a split, and the outcome of a task that comes of it."""
+"""Network outputs for the images of a split, and the outcome of a task computed from them."""
 
 from __future__ import annotations
 
@@ -29,35 +29,34 @@ def answers(
     corruption: Corruption | None = None,
     which: slice | Sequence[int] = ALL,
 ) -> Iterator[Answered]:
-    """Yield what a network answers to images, some at a time, and what it should have answered.
+    """Yield the outputs of a network for images, batch by batch, with the targets.
 
-    What corruption does to an image depends on its place among the images alone. Without `targets`, that of each image
-    is the image.
+    The corruption of an image depends only on its index. Without `targets`, the target of an image is the image itself.
     """
     device, key = runtime.device, fixed_key()
     size = batch_size(device, images.shape[2:])
     with runtime.ready():
         pieces: Sequence[slice | np.ndarray] = _pieces(which, len(images), size)
         for piece, part in zip(pieces, ahead(partial(take, images), pieces, fetchers(images)), strict=True):
-            places = np.arange(piece.start, piece.stop) if isinstance(piece, slice) else piece
-            read = part if corruption is None else corrupt(part, corruption, key, places.tolist())
+            indices = np.arange(piece.start, piece.stop) if isinstance(piece, slice) else piece
+            read = part if corruption is None else corrupt(part, corruption, key, indices.tolist())
             inputs = part.to(device)
             outputs = runtime(inputs if read is part else read.to(device))
-            wanted = inputs if targets is None else for_loss(targets[torch.from_numpy(places)]).to(device)
-            yield Answered(places=places, inputs=inputs, read=read, outputs=outputs, targets=wanted)
+            piece_targets = inputs if targets is None else for_loss(targets[torch.from_numpy(indices)]).to(device)
+            yield Answered(places=indices, inputs=inputs, read=read, outputs=outputs, targets=piece_targets)
 
 
 def _pieces(which: slice | Sequence[int], n: int, size: int) -> list[slice] | list[np.ndarray]:
-    """Return the places of the samples that are computed together; those that follow each other need no copy."""
+    """Return the batches of indices; contiguous ones as slices, which need no copy."""
     if isinstance(which, slice):
         first, last, _ = which.indices(n)
         return [slice(start, min(start + size, last)) for start in range(first, last, size)]
-    places = np.array(which, dtype=np.int64)
-    return [places[first : first + size] for first in range(0, len(places), size)]
+    indices = np.array(which, dtype=np.int64)
+    return [indices[first : first + size] for first in range(0, len(indices), size)]
 
 
 def collect(task: Task, runtime: Runtime, images: Images, known: Known) -> Outcome:
-    """Return the outcome of a task on a split; raises RunError where an output is not finite."""
+    """Return the outcome of a task on a split; raises RunError for non-finite outputs."""
     collector = task.collector(task, known)
     for answered in answers(runtime, images, corruption=known.corruption):
         finite(answered.outputs)
@@ -66,11 +65,11 @@ def collect(task: Task, runtime: Runtime, images: Images, known: Known) -> Outco
 
 
 def activated(task: Task, runtime: Runtime, images: Images) -> Float32[np.ndarray, "n *output"]:
-    """Return the activated output for each image; raises RunError where an output is not finite."""
+    """Return the activated outputs of the images; raises RunError for non-finite outputs."""
     parts = [task.activation.apply(finite(answered.outputs)).cpu() for answered in answers(runtime, images)]
     return torch.cat(parts).numpy()
 
 
 def raw(runtime: Runtime, images: Images) -> Float32[Tensor, "n *output"]:
-    """Return the outputs for each image, on the processor; raises RunError where one is not finite."""
+    """Return the outputs of the images, on the CPU; raises RunError for non-finite outputs."""
     return torch.cat([finite(answered.outputs).cpu() for answered in answers(runtime, images)])

@@ -1,4 +1,4 @@
-"""What several networks say of the same images, as one answer."""
+"""Ensembles: the predictions of several networks combined."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from convworks.tasks.outcome import Pooled
 P = TypeVar("P", bound=Pooled)
 
 PROBABILITY = "probability"
-#: How the members of an ensemble are joined.
+#: Ways to combine the members of an ensemble.
 COMBINATIONS = {
     PROBABILITY: "the mean of their probabilities",
     "logit": "the mean of their logits",
@@ -23,31 +23,33 @@ COMBINATIONS = {
 
 
 def check_combination(name: str) -> None:
-    """Raise InputError for a combination that there is not."""
+    """Raise InputError for an unknown combination."""
     if name not in COMBINATIONS:
         reason = f"there is no combination {name!r}{nearest(name, COMBINATIONS)}"
         raise InputError("--combine", reason, f"choose from {', '.join(COMBINATIONS)}")
 
 
-def combine(members: Sequence[P], activation: Activation, how: str = PROBABILITY) -> P:
-    """Return the outcome of an ensemble of at least one; raises InputError for an unknown combination.
+def combine(members: Sequence[P], activation: Activation, combination: str = PROBABILITY) -> P:
+    """Return the outcome of an ensemble of at least one member; raises InputError for an unknown combination.
 
-    `activation` is that of the task, which knows what votes and logits are.
+    `activation` is that of the task; it defines votes and the averaging of logits.
     """
-    check_combination(how)
+    check_combination(combination)
     if len(members) == 1:
         return members[0]
-    each = np.stack([outcome.values for outcome in members])
-    mean = each.mean(0, dtype=np.float64)
-    match how:
+    stacked = np.stack([outcome.values for outcome in members])
+    mean = stacked.mean(0, dtype=np.float64)
+    match combination:
         case "probability":
             values = mean
         case "logit" if activation.joined is not None:
-            values = activation.joined(each)
+            values = activation.joined(stacked)
         case "vote" if activation.votes is not None:
-            # Less than a vote of one, so that it decides between equals alone.
-            values = (activation.votes(each).sum(0) + mean / 2) / (len(each) + 0.5)
+            # The mean counts less than one vote, so that it only breaks ties.
+            values = (activation.votes(stacked).sum(0) + mean / 2) / (len(stacked) + 0.5)
         case _:
-            raise InputError("--combine", f"{how} joins probabilities, these networks give none", "leave it out")
+            raise InputError(
+                "--combine", f"{combination} joins probabilities, these networks give none", "leave it out"
+            )
     joined: P = members[0].with_values(values.astype(np.float32))
     return joined

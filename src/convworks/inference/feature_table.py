@@ -1,4 +1,4 @@
-"""The features of a source as a table: an image a row, in a NumPy archive or a Parquet file."""
+"""The features of a source as a table with one row per image, in a NumPy archive or a Parquet file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from convworks.inference.predictor import Predictor, choose_split
 class FeatureTable:
     """Images by name, each with its split, its label and a vector for each tap.
 
-    A label is a place in `classes` (-1: none), or a row of 0 and 1 where an image shows any number of them.
+    A label is an index into `classes` (-1: none), or for multi-label sources a row of 0 and 1.
     """
 
     names: tuple[str, ...]
@@ -40,37 +40,38 @@ class FeatureTable:
 def feature_table(
     predictor: Predictor, source: Source, taps: Sequence[str], *, split: str | None = None, pool: str = "average"
 ) -> FeatureTable:
-    """Return the features of one split of a source, or of all, at some taps (the one before the last layer).
+    """Return the features of one split of a source, or of all, at some taps (default: the one before the last layer).
 
-    Raises InputError for a tap, a split or a way of pooling that there is not.
+    Raises InputError for an unknown tap, split or pooling.
     """
-    way = named_pool(pool)
-    chosen = predictor.tapped(taps)
+    pooling = named_pool(pool)
+    chosen_taps = predictor.tapped(taps)
     splits = {split: choose_split(source, split)[1]} if split is not None else dict(source.splits)
-    found: dict[str, list[np.ndarray]] = {tap: [] for tap in chosen}
-    given = predictor.bundle.preprocessing
+    vectors: dict[str, list[np.ndarray]] = {tap: [] for tap in chosen_taps}
+    preprocessing = predictor.bundle.preprocessing
     for name, part in splits.items():
         with counting(f"decoding {name}") as report:
-            opened = open_images(part, given, always=False, report=report)
+            opened = open_images(part, preprocessing, always=False, report=report)
         images = opened.images if isinstance(opened, Loaded) else opened
-        for tap, values in features(predictor.trained, images, given, predictor.precision, chosen, way).items():
-            found[tap].append(values)
+        for tap, values in features(
+            predictor.trained, images, preprocessing, predictor.precision, chosen_taps, pooling
+        ).items():
+            vectors[tap].append(values)
     return FeatureTable(
         names=tuple(name for part in splits.values() for name in part.names),
         splits=tuple(name for name, part in splits.items() for _ in range(len(part))),
         labels=np.concatenate([part.labels for part in splits.values()]),
         classes=source.classes,
-        taps={tap: np.concatenate(parts) for tap, parts in found.items()},
+        taps={tap: np.concatenate(parts) for tap, parts in vectors.items()},
     )
 
 
 def write_table(path: Path, table: FeatureTable) -> None:
-    """Write a table as .npz or .parquet, by its name.
+    """Write a table as .npz or .parquet, depending on the suffix.
 
     The archive holds name, split, label and class of each image, `classes`, and an array [n, f] for each tap. The
-    Parquet file holds the same as columns, those of taps as lists of f float32; a name that is no UTF-8, which Parquet
-    does not hold, has escapes there. `class` is left out, and `label` is a row of 0 and 1, where an image shows any
-    number of classes.
+    Parquet file holds the same as columns, those of taps as lists of f float32; names that are not valid UTF-8, which
+    Parquet requires, are escaped. For multi-label sources there is no `class`, and `label` is a row of 0 and 1.
     """
     label_sets = table.labels.ndim == 2
     columns: dict[str, Any] = {"name": np.array(table.names), "split": np.array(table.splits), "label": table.labels}

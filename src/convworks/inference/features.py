@@ -1,4 +1,4 @@
-"""What a network computes at its taps, as vectors: for other learners, for nearest neighbours, for probes."""
+"""Features: activations of a network at its taps as vectors, for nearest neighbours, probes and other learners."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def features(
 ) -> dict[str, Float32[np.ndarray, "n _"]]:
     """Return a vector for each image at each of the taps, in evaluation mode.
 
-    Maps are averaged over all places, or their largest value is taken (max), or all their values one channel after the
-    other (none). What comes after the last tap is not computed where the network can be cut there. Raises InputError
-    for a tap that there is not, RunError for values that are not finite.
+    Feature maps are pooled over all positions by their average or maximum (max), or flattened channel by channel
+    (none). Layers after the last tap are not computed if the network can be cut there. Raises InputError for an unknown
+    tap, RunError for non-finite values.
     """
     reader = Features(network, taps, pool)
     vectors = raw(TorchRuntime(network=reader, preprocessing=preprocessing, precision=precision), images)
@@ -43,7 +43,7 @@ def features(
 
 
 class Features(nn.Module):
-    """A network that answers with the vectors at its taps, one behind the other; `widths` says how long each is."""
+    """A network whose output is the concatenation of the vectors at its taps; `widths` holds their lengths."""
 
     def __init__(self, network: Network, taps: Sequence[str], pool: Pool) -> None:
         super().__init__()
@@ -55,26 +55,26 @@ class Features(nn.Module):
         self.widths: dict[str, int] = {}
 
     def forward(self, images: Float[Tensor, "b *input"]) -> Float[Tensor, "b f"]:
-        """Return the vectors of a batch, the taps in their order."""
-        found: dict[str, Tensor] = {}
-        handles = []
+        """Return the vectors of a batch, concatenated in the order of the taps."""
+        vectors_by_tap: dict[str, Tensor] = {}
+        hooks = []
         for tap in self.taps:
 
             def keep(_module: nn.Module, _inputs: object, output: Tensor, tap: str = tap) -> None:
-                found[tap] = vectors(output, self.pool)  # at once: what follows may change a map in place
+                vectors_by_tap[tap] = vectors(output, self.pool)  # at once: later layers may change a map in place
 
-            handles.append(self.network.tapped(tap).register_forward_hook(keep))
+            hooks.append(self.network.tapped(tap).register_forward_hook(keep))
         try:
             self.network(images)
         finally:
-            for handle in handles:
-                handle.remove()
-        self.widths = {tap: vector.shape[1] for tap, vector in found.items()}
-        return torch.cat([found[tap] for tap in self.taps], dim=1)
+            for hook in hooks:
+                hook.remove()
+        self.widths = {tap: vector.shape[1] for tap, vector in vectors_by_tap.items()}
+        return torch.cat([vectors_by_tap[tap] for tap in self.taps], dim=1)
 
 
 def vectors(maps: Float[Tensor, "b c *size"], pool: Pool) -> Float32[Tensor, "b f"]:
-    """Return one vector a sample; a tensor that holds vectors already is copied as it is."""
+    """Return one vector per sample; vectors are copied unchanged."""
     flat = maps.float().flatten(2) if maps.ndim > 2 else maps.float()
     if maps.ndim == 2 or pool == "none":
         return flat.flatten(1).clone()
@@ -82,7 +82,7 @@ def vectors(maps: Float[Tensor, "b c *size"], pool: Pool) -> Float32[Tensor, "b 
 
 
 def named_pool(name: str) -> Pool:
-    """Return a way of pooling by its name, or raise InputError."""
+    """Return a pooling by name; InputError for an unknown name."""
     for pool in POOLS:
         if pool == name:
             return pool

@@ -47,7 +47,7 @@ PIECE = 256  # files decoded at a time
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A loaded bundle on a device; `network` is made ready for prediction (layers/normalisation/folded.py)."""
+    """A loaded bundle on a device; in `network`, normalisation is folded (layers/normalisation/folded.py)."""
 
     bundle: Bundle
     network: nn.Module
@@ -55,13 +55,13 @@ class Predictor:
 
     @cached_property
     def runtime(self) -> Runtime:
-        """What computes: the network with its weights cast once to the precision of their products."""
+        """The runtime: the network with its weights cast once to the precision of their products."""
         ready = cast_once(self.network, self.precision)
         return TorchRuntime(network=ready, preprocessing=self.bundle.preprocessing, precision=self.precision)
 
     @property
     def task(self) -> Task:
-        """What is asked of the network."""
+        """The task of the network."""
         return self.bundle.task
 
     @property
@@ -78,11 +78,11 @@ class Predictor:
     @overload
     def predict(self, images: Iterable[OneImage], *, top: int = 5) -> list[dict[str, Any]]: ...
     def predict(self, images: Any, *, top: int = 5) -> Any:
-        """Classify an image, or several: paths, bytes of files, Pillow images, uint8 arrays or tensors (any_image.py).
+        """Classify one or more images: paths, bytes of files, Pillow images, uint8 arrays or tensors (any_image.py).
 
-        Returns, for each image, {"path", "labels", "probabilities"}: the `top` most probable class names first; where
-        images show any number of classes also "predicted", those of a probability of at least 0.5. Several images give
-        a list, one image alone gives its answer alone.
+        Returns, for each image, {"path", "labels", "probabilities"} with the `top` most probable classes, the most
+        probable first; for multi-label networks also "predicted", the classes with a probability of at least 0.5.
+        Several images give a list, a single image a dictionary.
         """
         self._require(picture=False)
         _check_top(top)
@@ -95,7 +95,7 @@ class Predictor:
         return answers[0] if listed.alone else answers
 
     def reconstruct(self, images: OneImage | Iterable[OneImage]) -> UInt8[np.ndarray, "*n h w c"]:
-        """Return what the network makes of images such as `predict` takes, as bytes: [n, h, w, c], of one [h, w, c]."""
+        """Reconstruct images (any input of `predict`) as uint8 arrays [n, h, w, c], or [h, w, c] for a single image."""
         picture = self._require(picture=True)
         listed = list_images(images)
         if not listed.images:
@@ -107,36 +107,37 @@ class Predictor:
     def features(
         self, images: OneImage | Iterable[OneImage], *, taps: Sequence[str] = (), pool: str = "average"
     ) -> dict[str, Float32[np.ndarray, "*n f"]]:
-        """Return the vectors at some taps (the one before the last layer) for images such as `predict` takes.
+        """Return features of images (any input of `predict`) at some taps, by default the one before the last layer.
 
-        Each tap gives an array [n, f], of one image alone [f]. `pool` says what becomes of maps: average, max, or none
-        (all their values). Raises InputError for a tap, or a way of pooling, that there is not.
+        Each tap gives an array [n, f], or [f] for a single image. `pool` is the pooling of feature maps: average, max,
+        or none (all values). Raises InputError for an unknown tap or pooling.
         """
-        way, chosen = named_pool(pool), self.tapped(taps)
+        pooling, chosen_taps = named_pool(pool), self.tapped(taps)
         listed = list_images(images)
-        given = self.bundle.preprocessing
-        none = torch.zeros(1, *given.shape, dtype=torch.uint8)  # says how long the vectors are
-        inputs = self._inputs(listed) if listed.images else none
-        found = features(self.trained, inputs, given, self.precision, chosen, way)
+        preprocessing = self.bundle.preprocessing
+        # Without images, a blank one determines the length of the vectors.
+        placeholder = torch.zeros(1, *preprocessing.shape, dtype=torch.uint8)
+        inputs = self._inputs(listed) if listed.images else placeholder
+        vectors = features(self.trained, inputs, preprocessing, self.precision, chosen_taps, pooling)
         if listed.alone:
-            return {tap: values[0] for tap, values in found.items()}
-        return {tap: values[: len(listed.images)] for tap, values in found.items()}
+            return {tap: values[0] for tap, values in vectors.items()}
+        return {tap: values[: len(listed.images)] for tap, values in vectors.items()}
 
     @property
     def trained(self) -> Network:
-        """The network as it was trained: made ready for prediction, some of its taps would give other maps."""
-        assert isinstance(self.bundle.network, Network)  # as of every bundle from the disk
+        """The network without folded normalisation, which would change the maps at some taps."""
+        assert isinstance(self.bundle.network, Network)  # as in every bundle from the disk
         return self.bundle.network
 
     def tapped(self, taps: Sequence[str] = ()) -> tuple[str, ...]:
-        """Return these taps, each once, by default the one before the last layer; InputError where there is no such."""
+        """Return the distinct taps, by default the one before the last layer; InputError for an unknown tap."""
         chosen = tuple(dict.fromkeys(taps)) or (default_cut(self.trained, encoder=not makes_logits(self.bundle.model)),)
         for tap in chosen:
             self.trained.tapped(tap)
         return chosen
 
     def predict_files(self, files: Sequence[Path], *, top: int = 5) -> Iterator[dict[str, Any]]:
-        """Say what is asked about many files, in order; one without an answer gives {"path", "error"} instead."""
+        """Yield the prediction for each of many files, in order; a file that fails gives {"path", "error"}."""
         _check_top(top)
         with quiet(), ThreadPoolExecutor() as pool:
             for first in range(0, len(files), PIECE):
@@ -158,73 +159,81 @@ class Predictor:
             return error
 
     def evaluate(self, source: str | Path | Source, *, split: str | None = None) -> dict[str, Any]:
-        """Measure the bundle on a labelled source: top1 (or map), n, 95 % interval and more, as fractions.
+        """Evaluate the bundle on a labelled source: top1 (or map), n, 95 % interval and more, as fractions.
 
-        What is measured depends on the task; a bundle that makes images needs no labels.
+        The metrics depend on the task; reconstruction needs no labels.
         """
         metrics: dict[str, Any] = self.outcome(source, split=split).summary()
         return metrics
 
     def outcome(self, source: str | Path | Source, *, split: str | None = None, protocol: str = CENTER) -> Any:
-        """Return what the network says about a split: by default test, else validation, train or all.
+        """Return the network's predictions for a split: by default test, else validation, train or all.
 
-        What kind of outcome that is depends on the task (tasks/outcomes/).
+        The kind of outcome depends on the task (tasks/outcomes/).
         """
         return self.measured(source, split=split, protocol=protocol)[0]
 
     def measured(
         self, source: str | Path | Source, *, split: str | None = None, protocol: str = CENTER
     ) -> tuple[Outcome, Cost]:
-        """Return what the network says about a split by a protocol (inference/protocol.py), and what it took.
+        """Return the predictions for a split under a protocol (inference/protocol.py), and their cost.
 
-        Raises InputError for a protocol that there is not, or that the network cannot do, and for targets that do not
-        fit the bundle.
+        Raises InputError for an unknown protocol, for one that the network does not support, and for targets that do
+        not fit the bundle.
         """
-        wanted, task = named(protocol), self.task
+        view_protocol, task = named(protocol), self.task
         opened = source if isinstance(source, Source) else open_source(source)
         name, chosen = choose_split(opened, split)
         chosen = task.target.match(opened, chosen, self.classes)
         known = Known(split=chosen, name=name, classes=self.classes, corruption=self.bundle.corruption)
-        given = self.bundle.preprocessing
+        preprocessing = self.bundle.preprocessing
         if protocol == CENTER:
             started = time.perf_counter()
-            outcome = collect(task, self.runtime, load_images(chosen, given), known)
-            macs = counter(self.network, given.channels)(given.size)
+            outcome = collect(task, self.runtime, load_images(chosen, preprocessing), known)
+            macs = counter(self.network, preprocessing.channels)(preprocessing.size)
             seconds = time.perf_counter() - started
             return outcome, Cost(views=1.0, macs=float(macs), images_per_second=len(chosen) / seconds)
-        make = self._require_outcome()
+        make_outcome = self._require_outcome()
         with counting(f"{protocol} on {name}") as report:
-            values, cost = activated_by(wanted, self.network, chosen, given, self.precision, task, report)
-        return make(known, values), cost
+            values, cost = activated_by(
+                view_protocol, self.network, chosen, preprocessing, self.precision, task, report
+            )
+        return make_outcome(known, values), cost
 
     def check_protocol(self, protocol: str) -> None:
-        """Raise InputError for a protocol that there is not, or that the network cannot do; decodes nothing."""
+        """Raise InputError for a protocol that is unknown or that the network does not support; decodes nothing."""
         if protocol != CENTER:
             self._require_outcome()
         prepared(named(protocol), self.network, self.bundle.preprocessing)
 
     def _require_outcome(self) -> Callable[[Known, np.ndarray], Pooled]:
-        """Return what makes an outcome of averaged outputs; InputError where that means nothing."""
+        """Return the function from averaged outputs to an outcome; InputError if outputs cannot be averaged."""
         if self.task.outcome is None:
             reason = f"is for networks whose answers can be averaged, but this one {self.task.does}"
             raise InputError("--protocol", reason, "leave it out")
         return self.task.outcome
 
     def _require(self, *, picture: bool) -> Callable[[np.ndarray], np.ndarray]:
-        """Return what makes a picture of an answer; InputError where answers are, or are not, pictures."""
+        """Return the function from an output to a picture; InputError if outputs are unexpectedly (not) pictures."""
         if (self.task.picture is not None) != picture:
             use = "predict, or an autoencoder" if picture else "reconstruct"
-            wanted = "makes no images" if picture else "says nothing in words"
-            raise InputError(self.bundle.model.name, f"{self.task.does}, it {wanted}", f"use {use}")
+            problem = "makes no images" if picture else "says nothing in words"
+            raise InputError(self.bundle.model.name, f"{self.task.does}, it {problem}", f"use {use}")
         return self.task.picture or np.asarray
 
     def _inputs(self, listed: Images) -> UInt8[torch.Tensor, "n c h w"]:
-        """Return what the network reads of images, in channels-last memory."""
-        given = self.bundle.preprocessing
+        """Return images as network inputs, in channels-last memory format."""
+        preprocessing = self.bundle.preprocessing
         decoded = [
             to_input(
-                read_image(name, image, channels=given.channels, at_least=needed(given), decoding=given.decoding),
-                given,
+                read_image(
+                    name,
+                    image,
+                    channels=preprocessing.channels,
+                    at_least=needed(preprocessing),
+                    decoding=preprocessing.decoding,
+                ),
+                preprocessing,
             )
             for name, image in zip(listed.names, listed.images, strict=True)
         ]
@@ -239,7 +248,7 @@ def _check_top(top: int) -> None:
 def _each(
     answers: Callable[[UInt8[torch.Tensor, "n c h w"]], np.ndarray], images: Sequence[np.ndarray]
 ) -> Iterator[np.ndarray | ConvworksError]:
-    """Yield the answer to each image, all asked for together; where that fails each alone, or its error."""
+    """Yield the outputs of images computed as a batch; if that fails, each image's own output or its error."""
     try:
         yield from answers(stacked(images)) if images else ()
     except RunError as error:
@@ -255,8 +264,8 @@ def load(
 ) -> Predictor:
     """Load a bundle, the bundle of a run folder, or published weights by name (resnet50:imagenet).
 
-    `precision` is float32, bfloat16 or auto: the one that the network was trained in, as far as the hardware has it.
-    Images of more than `max_pixels` are refused; by default, of more than the network was trained with.
+    `precision` is float32, bfloat16, or auto: that of the training, if the hardware supports it. Images with more than
+    `max_pixels` pixels are rejected; the default is the limit during training.
     """
     check_precision(precision)
     chosen = choose_device(device)
@@ -271,12 +280,12 @@ def load(
 
 
 def stacked(decoded: Sequence[UInt8[np.ndarray, "h w c"]]) -> UInt8[torch.Tensor, "n c h w"]:
-    """Return images of one size as a batch, in channels-last memory."""
+    """Stack images of one size to a batch in channels-last memory format."""
     return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2)
 
 
 def choose_split(source: Source, split: str | None) -> tuple[str, Split]:
-    """Return the split to evaluate on: the named one, else test, validation, train or all, the first that there is."""
+    """Return the split to evaluate on: the named one, else the first that exists of test, validation, train and all."""
     if split is not None:
         if split not in source.splits:
             raise InputError("--split", f"{source.name} has no split {split!r}", f"it has: {', '.join(source.splits)}")

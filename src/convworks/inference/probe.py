@@ -1,4 +1,4 @@
-"""Linear probes: how well the classes can be told apart by a linear classifier of the features at each tap.
+"""Linear probes: the accuracy of a linear classifier on the features at each tap.
 
 Alain and Bengio 2016, Understanding intermediate layers using linear classifier probes.
 """
@@ -24,7 +24,7 @@ from convworks.inference.predictor import Predictor
 from convworks.layers.cut import places
 from convworks.metrics.classification import wilson_interval
 
-#: Inverse strengths of regularisation among which validation chooses, from the strongest on.
+#: Candidate inverse regularisation strengths, the strongest regularisation first; chosen on validation.
 COSTS = (1e-3, 1e-2, 1e-1, 1.0)
 SPLITS = ("train", "validation", "test")
 
@@ -37,12 +37,12 @@ def probe(
 ) -> list[dict[str, Any]]:
     """Fit multinomial logistic regression to the standardised features at some taps, or at all; return a row for each.
 
-    {"tap", "features", "C", "validation", "test", "interval"}: shares of right answers; validation chooses C, the test
-    images are looked at once (None where there are none), as is their 95 % interval. Of taps with the same features
-    (a stage and its last block) one is kept where none was named. The network stays as it is; its classes need not be
-    those of the source. Raises InputError for a tap that there is not, and for images of any number of labels.
+    A row is {"tap", "features", "C", "validation", "test", "interval"}. C is chosen by accuracy on validation; accuracy
+    on test and its 95 % interval are measured once (None without a test split). Without `taps`, taps with the same
+    features as an earlier one (a stage and its last block) are skipped. The network is not changed; its classes may
+    differ from those of the source. Raises InputError for an unknown tap, and for multi-label sources.
     """
-    way = named_pool(pool)
+    pooling = named_pool(pool)
     if source.multi_label:
         raise InputError(
             source.where,
@@ -55,32 +55,34 @@ def probe(
     parts = {
         name: split for name, split in divide(source, DataConfig(source="probe"), seed).splits.items() if name in SPLITS
     }
-    given = predictor.bundle.preprocessing
-    found, labels = {}, {}
+    preprocessing = predictor.bundle.preprocessing
+    vectors_by_split, labels = {}, {}
     for name, part in parts.items():
         with counting(f"decoding {name}") as report:
-            opened = open_images(part, given, always=False, report=report)
+            opened = open_images(part, preprocessing, always=False, report=report)
         images = opened.images if isinstance(opened, Loaded) else opened
-        found[name] = features(network, images, given, predictor.precision, chosen, way)
+        vectors_by_split[name] = features(network, images, preprocessing, predictor.precision, chosen, pooling)
         labels[name] = np.asarray(part.labels)
     rows: list[dict[str, Any]] = []
     with counting("probes") as report:
         for number, tap in enumerate(chosen):
-            vectors = {name: read[tap] for name, read in found.items()}
-            same = [earlier for earlier in chosen[:number] if _equal(found["train"][earlier], vectors["train"])]
-            if taps or not same:
+            vectors = {name: vectors_by_tap[tap] for name, vectors_by_tap in vectors_by_split.items()}
+            equal_taps = [
+                earlier for earlier in chosen[:number] if _equal(vectors_by_split["train"][earlier], vectors["train"])
+            ]
+            if taps or not equal_taps:
                 rows.append({"tap": tap, "features": vectors["train"].shape[1], **_fit(vectors, labels)})
             if report is not None:
                 report(number + 1, len(chosen))
     return rows
 
 
-def _equal(one: Float32[np.ndarray, "n _"], other: Float32[np.ndarray, "n _"]) -> bool:
-    return one.shape == other.shape and bool((one[:64] == other[:64]).all())
+def _equal(first: Float32[np.ndarray, "n _"], second: Float32[np.ndarray, "n _"]) -> bool:
+    return first.shape == second.shape and bool((first[:64] == second[:64]).all())
 
 
 def _fit(vectors: dict[str, Vectors], labels: dict[str, Classes]) -> dict[str, Any]:
-    """Fit a probe, and measure it."""
+    """Fit a probe and evaluate it."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -88,21 +90,22 @@ def _fit(vectors: dict[str, Vectors], labels: dict[str, Classes]) -> dict[str, A
     mean, std = train.mean(0, dtype=np.float64), train.std(0, dtype=np.float64)
     std[std < 1e-12] = 1.0
     x = {name: ((values - mean) / std).astype(np.float32) for name, values in vectors.items()}
-    machine = LogisticRegression(max_iter=200, tol=1e-3, warm_start=True)
-    best: tuple[float, float] = (-1.0, 0.0)
-    answers: dict[str, Classes] = {}
+    classifier = LogisticRegression(max_iter=200, tol=1e-3, warm_start=True)
+    best_accuracy, best_cost = -1.0, 0.0
+    predictions: dict[str, Classes] = {}
     for cost in COSTS:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # validation compares what there is
-            machine.set_params(C=cost).fit(x["train"], labels["train"])
-        share = float((machine.predict(x["validation"]) == labels["validation"]).mean())
-        if share < best[0]:
-            break  # with less regularisation it only gets worse
-        if share > best[0]:
-            best, answers = (share, cost), {name: machine.predict(values) for name, values in x.items()}
-    row: dict[str, Any] = {"C": best[1], "validation": best[0], "test": None, "interval": None}
+            warnings.simplefilter("ignore", ConvergenceWarning)  # validation compares the results as they are
+            classifier.set_params(C=cost).fit(x["train"], labels["train"])
+        accuracy = float((classifier.predict(x["validation"]) == labels["validation"]).mean())
+        if accuracy < best_accuracy:
+            break  # weaker regularisation only makes it worse
+        if accuracy > best_accuracy:
+            best_accuracy, best_cost = accuracy, cost
+            predictions = {name: classifier.predict(values) for name, values in x.items()}
+    row: dict[str, Any] = {"C": best_cost, "validation": best_accuracy, "test": None, "interval": None}
     if "test" in labels:
-        right = int((answers["test"] == labels["test"]).sum())
+        correct = int((predictions["test"] == labels["test"]).sum())
         n = len(labels["test"])
-        row |= {"test": right / n, "interval": list(wilson_interval(right, n))}
+        row |= {"test": correct / n, "interval": list(wilson_interval(correct, n))}
     return row

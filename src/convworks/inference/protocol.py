@@ -1,6 +1,6 @@
-"""How often, where and how large an image is looked at when a network is measured: as the papers did it.
+"""Evaluation protocols: the views (crops, scales, mirror images) over which predictions are averaged, as in the papers.
 
-Sizes are multiples of the network's own, so that protocols made for 224x224 pixels serve any network.
+Sizes are multiples of the network's own, so that protocols for 224x224 pixels apply to any network.
 """
 
 from __future__ import annotations
@@ -23,13 +23,17 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """Which views of an image a network answers for; what it says of the image is the mean of their probabilities.
+    """The views of an image; the prediction is the mean of their probabilities.
 
-    `frames` are scales of the image that crops of the network's size are cut from: the `corners` and the middle, or the
-    middle alone; `squares` takes them from both ends of a longer side as well, and `shrunk` adds the frame itself,
-    scaled to the network's size. `dense` are scales at which the network is laid over the whole image; its scores are
-    averaged over all places. `moved` are pixels that the image is moved by along a diagonal, both ways, besides staying
-    where it is. `mirrored` looks at each view in the mirror too.
+    Attributes:
+        frames: scales of the image from which crops of the network's size are cut: the middle one, and with `corners`
+            the four corners.
+        squares: take frames from both ends of the longer side as well.
+        shrunk: add the frame itself, scaled to the network's size.
+        dense: scales at which the network is applied convolutionally to the whole image; its scores are averaged over
+            all positions.
+        moved: number of pixels by which the image is also moved along a diagonal, both ways.
+        mirrored: add the mirror image of each view.
     """
 
     summary: str
@@ -80,7 +84,7 @@ PROTOCOLS = {
 
 
 def named(name: str) -> Protocol:
-    """Return a protocol by name; an unknown one raises an InputError that lists them."""
+    """Return a protocol by name; InputError for an unknown name."""
     if name not in PROTOCOLS:
         reason = f"there is no protocol {name!r}{nearest(name, PROTOCOLS)}"
         raise InputError("--protocol", reason, f"choose from {', '.join(PROTOCOLS)}")
@@ -88,62 +92,62 @@ def named(name: str) -> Protocol:
 
 
 def views(picture: Picture, protocol: Protocol, preprocessing: Preprocessing) -> list[Image]:
-    """Return the views of a decoded image that are no mirror images, each once.
+    """Return the distinct views of a decoded image, without mirror images.
 
-    Crops have the network's size; dense ones that of the whole image, scaled, where the network was trained on crops.
+    Crops have the network's size; dense views are the whole scaled image, if the network was trained on crops.
     """
     size, fit = preprocessing.size, preprocessing.fit
     if protocol.dense:
-        return [whole(picture, scaled_size(size, factor), fit) for factor in protocol.dense]
+        return [scale_to_cover(picture, scaled_size(size, factor), fit) for factor in protocol.dense]
     if not protocol.frames:
         return _moved(to_input(picture, preprocessing), protocol.moved)
-    found: list[Image] = []
+    images: list[Image] = []
     for factor in protocol.frames:
         larger = scaled_size(size, factor)
-        around = whole(picture, larger, fit) if protocol.squares else fit_picture(picture, larger, fit)
-        for top, left in starts(around.shape[:2], larger):
-            frame = around[top : top + larger[0], left : left + larger[1]]
-            found += [frame[y : y + size[0], x : x + size[1]] for y, x in places(larger, size, protocol.corners)]
+        covering = scale_to_cover(picture, larger, fit) if protocol.squares else fit_picture(picture, larger, fit)
+        for top, left in frame_offsets(covering.shape[:2], larger):
+            frame = covering[top : top + larger[0], left : left + larger[1]]
+            images += [frame[y : y + size[0], x : x + size[1]] for y, x in crop_offsets(larger, size, protocol.corners)]
             if protocol.shrunk:
-                found.append(fit_array(frame, size, "squash"))
-    return found
+                images.append(fit_array(frame, size, "squash"))
+    return images
 
 
 def _moved(image: Image, pixels: int) -> list[Image]:
-    """Return an image, and where it is to be moved, it so, with mirrored pixels at the border."""
+    """Return an image, and if `pixels` is not 0 also its two shifted copies, with reflected pixels at the border."""
     if not pixels:
         return [image]
     height, width = image.shape[:2]
     larger = np.pad(image, ((pixels, pixels), (pixels, pixels), (0, 0)), mode="reflect")
-    return [larger[at : at + height, at : at + width] for at in (pixels, 0, 2 * pixels)]
+    return [larger[offset : offset + height, offset : offset + width] for offset in (pixels, 0, 2 * pixels)]
 
 
 def largest(protocol: Protocol, preprocessing: Preprocessing) -> Size:
-    """Return the greatest size that an image is scaled to: it need not be decoded any larger."""
+    """Return the largest size that an image is scaled to: it need not be decoded larger."""
     scales = (*protocol.frames, *protocol.dense) or (1 / preprocessing.share,)
     return scaled_size(preprocessing.size, max(scales))
 
 
-def whole(picture: Picture, size: Size, fit: Fit) -> Image:
-    """Scale an image so that it covers `size` and keeps its proportions, where networks are trained on crops of it.
+def scale_to_cover(picture: Picture, size: Size, fit: Fit) -> Image:
+    """Scale an image to cover `size` with its aspect ratio, if the network was trained on crops.
 
-    What is squashed, padded or put in a letterbox in training is so here.
+    Images that were squashed, padded or letterboxed in training are treated the same here.
     """
     if fit != "crop":
         return fit_picture(picture, size, fit)
-    have = picture.size
-    height, width = scaled_size(have, max(size[0] / have[0], size[1] / have[1]))
+    current = picture.size
+    height, width = scaled_size(current, max(size[0] / current[0], size[1] / current[1]))
     return scale(picture.pixels, (max(size[0], height), max(size[1], width)))
 
 
-def starts(have: Sequence[int], want: Size) -> list[Size]:
-    """Return where (top, left) parts of a size lie along an image: at both ends and in the middle, each once."""
-    rows, columns = ((0, middle(n, m), n - m) for n, m in zip(have, want, strict=True))
+def frame_offsets(size: Sequence[int], part: Size) -> list[Size]:
+    """Return the distinct offsets (top, left) of parts in an image: at both ends and in the middle."""
+    rows, columns = ((0, middle(n, m), n - m) for n, m in zip(size, part, strict=True))
     return list(dict.fromkeys(product(rows, columns)))
 
 
-def places(have: Size, want: Size, corners: bool) -> list[Size]:
-    """Return where (top, left) crops of a size lie in a frame: in its corners, if they are wanted, and the middle."""
-    down, right = have[0] - want[0], have[1] - want[1]
-    centre = (middle(have[0], want[0]), middle(have[1], want[1]))
-    return list(dict.fromkeys([*product((0, down), (0, right)), centre] if corners else [centre]))
+def crop_offsets(size: Size, crop: Size, corners: bool) -> list[Size]:
+    """Return the distinct offsets (top, left) of crops in a frame: the middle, and with `corners` the corners."""
+    bottom, right = size[0] - crop[0], size[1] - crop[1]
+    centre = (middle(size[0], crop[0]), middle(size[1], crop[1]))
+    return list(dict.fromkeys([*product((0, bottom), (0, right)), centre] if corners else [centre]))

@@ -1,4 +1,4 @@
-"""What computes: a runtime turns a batch of images into outputs, whoever asks for them."""
+"""Runtimes: objects that compute the outputs of a network for a batch of images."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import RunError
 from convworks.layers.mode import evaluating
 
-# Pixels at a time: activations stay in a processor's cache, and fill a GPU. A batch is read by all weights, however,
-# which are more than the cache holds: of large images at least a few are computed together, while memory allows it.
+# Pixels per batch: activations fit in a CPU's cache, and fill a GPU. But every batch reads all weights, which exceed
+# the cache: of large images at least a few are computed together, as far as memory allows.
 PIXELS = {"cpu": 1 << 17}
 MOST_PIXELS = 1 << 23
 FEW, MOST_OF_FEW = 16, 1 << 20
 OVERFLOW = "the network's answer is NaN or infinite: its values overflow"
 NO_OVERFLOW = "train it again at a lower learning rate, or import other weights"
-#: Layers whose products are computed in bfloat16, weights and all.
+#: Layers whose products are computed in bfloat16, with bfloat16 weights.
 MULTIPLYING = (
     *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
     nn.Linear,
@@ -35,14 +35,14 @@ MULTIPLYING = (
 
 @runtime_checkable
 class Runtime(Protocol):
-    """Computes the outputs of a network for a batch of images as the network reads them."""
+    """Computes the outputs of a network for a batch of preprocessed images."""
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device it computes on."""
 
     def ready(self) -> AbstractContextManager[object]:
-        """Return the context in which it may be asked."""
+        """Return the context in which it may be called."""
 
     def __call__(self, images: UInt8[Tensor, "b c *size"]) -> Float32[Tensor, "b *output"]:
         """Return the outputs for a batch."""
@@ -50,7 +50,7 @@ class Runtime(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TorchRuntime:
-    """A PyTorch network in evaluation mode, which it gives back in the mode that it was in."""
+    """A PyTorch network, in evaluation mode within `ready()`, whose mode is restored afterwards."""
 
     network: nn.Module
     preprocessing: Preprocessing
@@ -58,7 +58,7 @@ class TorchRuntime:
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The device of the network."""
         return next(self.network.parameters()).device
 
     def ready(self) -> AbstractContextManager[object]:
@@ -77,16 +77,16 @@ class TorchRuntime:
 
 
 def mixed(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
-    """Return the context in which products are computed in a precision, and sums in float32."""
+    """Return the autocast context: products in `precision`, sums in float32."""
     if precision == torch.float32:
         return contextlib.nullcontext()
     return torch.autocast(device.type, precision)
 
 
 def cast_once(network: nn.Module, precision: torch.dtype) -> nn.Module:
-    """Return a network whose weights have the precision of the products: the same numbers, not cast for every batch.
+    """Return a network whose weights have the precision of the products: the same values, not cast for every batch.
 
-    In float32 it is the network itself, otherwise a copy.
+    For float32 it is the network itself, otherwise a copy.
     """
     if precision == torch.float32:
         return network
@@ -99,16 +99,16 @@ def cast_once(network: nn.Module, precision: torch.dtype) -> nn.Module:
 
 
 def batch_size(device: torch.device, size: Sequence[int]) -> int:
-    """Return how many samples of a size (height, width; or any other axes) are computed together."""
+    """Return the batch size for samples of a size (height, width; or any other axes)."""
     area = math.prod(size)
     few = min(FEW, MOST_OF_FEW // area)
     return max(1, few, min(1024, PIXELS.get(device.type, MOST_PIXELS) // area))
 
 
 def finite(outputs: Tensor) -> Tensor:
-    """Return what a network answered; RunError where it is no number.
+    """Return outputs unchanged; RunError if any value is not finite.
 
-    Training does not ask: it looks at the loss, in all processes together.
+    Training does not call this: it checks the loss.
     """
     if not outputs.isfinite().all():
         raise RunError("network", OVERFLOW, NO_OVERFLOW)

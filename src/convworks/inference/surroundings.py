@@ -1,4 +1,4 @@
-"""What lies around images in the feature space of the networks that were asked: the nearest training images."""
+"""The nearest training images of samples in the feature space of networks."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from convworks.layers.cut import default_cut
 from convworks.layers.network import Network
 
 COUNT = 5
-#: A quarter as many references as images were evaluated, which takes a quarter of the time again; within these bounds.
+#: Bounds of the number of references, which is a quarter of the number of evaluated images, to limit the extra time.
 FEWEST, MOST = 1_000, 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """The neighbours of some images: of which split, which of it were asked, and which are near.
+    """The nearest references of some samples.
 
     Attributes:
-        split: name of the split that the references come from.
+        split: name of the split of the references.
         whole: number of images in that split.
-        part: the references, a random choice from it or all of it.
+        part: the references, a random subset of it or all of it.
         classes: names of the classes of their labels.
-        samples: the images whose neighbours these are, as places in the evaluated split.
-        neighbours: places in `part` of what is near each of them.
+        samples: indices of the samples in the evaluated split.
+        neighbours: for each sample, its neighbours as indices into `part`.
     """
 
     split: str
@@ -44,13 +44,14 @@ class Surroundings:
     samples: Int64[np.ndarray, " m"]
     neighbours: Neighbours
 
-    def told(self, row: int) -> list[str]:
+    def neighbour_classes(self, row: int) -> list[str]:
         """Return the classes of the neighbours of samples[row], the nearest first."""
-        return [label_text(self.part.labels, place, self.classes) for place in self.neighbours.places[row].tolist()]
+        return [label_text(self.part.labels, index, self.classes) for index in self.neighbours.indices[row].tolist()]
 
     def agreeing(self, answers: Sequence[str]) -> Float64[np.ndarray, " a"]:
-        """Return the share of neighbours that have the class given, for each of the first samples."""
-        return np.array([float(np.mean([near == answer for near in self.told(i)])) for i, answer in enumerate(answers)])
+        """Return, for each of the first samples, the fraction of neighbours whose class is the answer."""
+        matches = [[name == answer for name in self.neighbour_classes(row)] for row, answer in enumerate(answers)]
+        return np.array([float(np.mean(row)) for row in matches])
 
 
 def surroundings(
@@ -61,53 +62,58 @@ def surroundings(
     *,
     count: int = COUNT,
 ) -> Surroundings:
-    """Return the nearest training images of some samples of a split; where there is no train, the nearest of the rest.
+    """Return the nearest training images of some samples of a split; without train, the nearest others of the split.
 
-    An image is its vector at the tap before the layer that makes the logits, maps averaged over all places; of several
-    networks the similarity is the mean of theirs. The references are drawn by a fixed seed. Raises InputError for a
-    network without such a tap, for one reference only, for a damaged one, and for a source behind an address: nobody
-    asked to fetch its training images.
+    Images are compared by their features at the tap before the logits, averaged over positions; for several networks
+    similarities are averaged. References are drawn with a fixed seed. Raises InputError for a network without such a
+    tap, if there is no reference, if one is damaged, and for a source at a URL, whose training images would have to be
+    downloaded.
     """
     if source.address is not None:
         reason = "is read over a network, and neighbours would need some of its training images"
         raise InputError(source.address, reason, "keep a copy on the disk")
     chosen = source.splits[split]
-    where = "train" if "train" in source.splits else split
-    pool = source.splits[where]
-    drawn = draw(len(pool), len(chosen))
-    part = pool.select(drawn)
-    own = _places(drawn, samples) if where == split else None
-    if len(part) - (own is not None) < 1:
-        raise InputError(source.where, f"has no other image in {where}", "add a train split")
+    reference_split = "train" if "train" in source.splits else split
+    candidates = source.splits[reference_split]
+    reference_indices = choose_references(len(candidates), len(chosen))
+    part = candidates.select(reference_indices)
+    self_indices = _positions(reference_indices, samples) if reference_split == split else None
+    if len(part) - (self_indices is not None) < 1:
+        raise InputError(source.where, f"has no other image in {reference_split}", "add a train split")
     references, queries = _vectors(predictors, part), _vectors(predictors, chosen.select(samples))
-    near = find_neighbours(queries, references, count, without=own)
+    neighbours = find_neighbours(queries, references, count, without=self_indices)
     return Surroundings(
-        split=where, whole=len(pool), part=part, classes=source.classes, samples=samples, neighbours=near
+        split=reference_split,
+        whole=len(candidates),
+        part=part,
+        classes=source.classes,
+        samples=samples,
+        neighbours=neighbours,
     )
 
 
-def draw(whole: int, evaluated: int) -> Int64[np.ndarray, " r"]:
-    """Return which of so many images are references, in order, for a number of images evaluated."""
-    most = min(max(FEWEST, evaluated // 4), MOST)
-    if whole <= most:
-        return np.arange(whole)
-    return np.sort(np.random.default_rng(0).choice(whole, most, replace=False))
+def choose_references(total: int, evaluated: int) -> Int64[np.ndarray, " r"]:
+    """Return the sorted indices of the references among `total` images, for a number of evaluated images."""
+    count = min(max(FEWEST, evaluated // 4), MOST)
+    if total <= count:
+        return np.arange(total)
+    return np.sort(np.random.default_rng(0).choice(total, count, replace=False))
 
 
-def _places(drawn: np.ndarray, samples: np.ndarray) -> Int64[np.ndarray, " m"]:
-    """Return where among the references each sample is itself, or -1."""
-    at = np.searchsorted(drawn, samples).clip(max=len(drawn) - 1)
-    return np.where(drawn[at] == samples, at, -1)
+def _positions(references: np.ndarray, samples: np.ndarray) -> Int64[np.ndarray, " m"]:
+    """Return the position of each sample among the references, or -1."""
+    positions = np.searchsorted(references, samples).clip(max=len(references) - 1)
+    return np.where(references[positions] == samples, positions, -1)
 
 
 def _vectors(predictors: Sequence[Predictor], split: Split) -> Float32[np.ndarray, "n f"]:
-    """Return the features of images, those of several networks one behind the other, each of length 1."""
-    found = []
+    """Return the features of images, normalised to length 1 and concatenated over networks."""
+    vectors = []
     for predictor in predictors:
         assert isinstance(predictor.network, Network)  # as every bundle from the disk
-        tap, given = default_cut(predictor.network), predictor.bundle.preprocessing
-        # No entry of the cache for a random choice of files: it would push out what is read again.
-        opened = open_images(split, given, always=True)
+        tap, preprocessing = default_cut(predictor.network), predictor.bundle.preprocessing
+        # Not cached: a random subset of files would evict entries that are read again.
+        opened = open_images(split, preprocessing, always=True)
         images = opened.images if isinstance(opened, Loaded) else opened
-        found.append(unit(features(predictor.network, images, given, predictor.precision, [tap])[tap]))
-    return np.concatenate(found, axis=1)
+        vectors.append(unit(features(predictor.network, images, preprocessing, predictor.precision, [tap])[tap]))
+    return np.concatenate(vectors, axis=1)

@@ -1,4 +1,4 @@
-"""What a network says about images when it looks at each of them as a protocol has it."""
+"""Predictions averaged over the views of a protocol."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from convworks.layers.network import Network
 from convworks.models.analysis.count import count
 from convworks.tasks.task import Task
 
-PIECE = 64  # images whose views are sorted into batches together
+PIECE = 64  # images whose views are batched together
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a protocol took: views of an image, multiply-adds of an image, images a second with decoding."""
+    """The cost of a protocol: views per image, multiply-adds per image, images per second including decoding."""
 
     views: float
     macs: float
@@ -49,41 +49,45 @@ def activated_by(
     task: Task,
     report: Progress | None = None,
 ) -> tuple[Float32[np.ndarray, "n k"], Cost]:
-    """Return the mean of the activated outputs over each image's views, and what that took.
+    """Return the mean of the activated outputs over each image's views, and the cost.
 
-    Views of one size are computed together, whatever images they are of. Raises InputError for a network that has no
-    form for larger images, where the protocol is dense.
+    Views of one size are batched across images. Raises InputError for a dense protocol if the network cannot be made
+    fully convolutional.
     """
     started = time.perf_counter()
-    answer = prepared(protocol, network, preprocessing)
+    prepared_network = prepared(protocol, network, preprocessing)
     device = next(network.parameters()).device
-    found: list[Tensor] = []
-    done, seen, macs = 0, 0, 0
-    counted, looks = counter(answer, preprocessing.channels), 2 if protocol.mirrored else 1
+    means: list[Tensor] = []
+    images_done, views_seen, macs = 0, 0, 0
+    count_macs, copies = counter(prepared_network, preprocessing.channels), 2 if protocol.mirrored else 1
     for piece in _pieces(protocol, split, preprocessing):
         total: Tensor | None = None
         for size, group in _by_size(piece).items():
-            seen, macs = seen + looks * len(group), macs + looks * len(group) * counted(size)
-            together = batch_size(device, size)
-            for part in (group[first : first + together] for first in range(0, len(group), together)):
+            views_seen, macs = views_seen + copies * len(group), macs + copies * len(group) * count_macs(size)
+            views_per_batch = batch_size(device, size)
+            for part in (group[first : first + views_per_batch] for first in range(0, len(group), views_per_batch)):
                 pixels = torch.from_numpy(np.stack([view for _, view in part])).permute(0, 3, 1, 2).to(device)
-                rows = _look(
-                    answer, normalise(pixels, preprocessing.mean, preprocessing.std), protocol, precision, task
+                rows = _activations(
+                    prepared_network,
+                    normalise(pixels, preprocessing.mean, preprocessing.std),
+                    protocol,
+                    precision,
+                    task,
                 )
                 total = rows.new_zeros(len(piece), rows.shape[1]) if total is None else total
                 total.index_add_(0, torch.tensor([owner for owner, _ in part], device=device), rows)
         assert total is not None
-        found.append((total / torch.tensor([[looks * len(image)] for image in piece], device=device)).cpu())
-        done += len(piece)
+        means.append((total / torch.tensor([[copies * len(image)] for image in piece], device=device)).cpu())
+        images_done += len(piece)
         if report is not None:
-            report(done, len(split))
+            report(images_done, len(split))
     n = len(split)
-    cost = Cost(views=seen / n, macs=macs / n, images_per_second=n / (time.perf_counter() - started))
-    return torch.cat(found).numpy(), cost
+    cost = Cost(views=views_seen / n, macs=macs / n, images_per_second=n / (time.perf_counter() - started))
+    return torch.cat(means).numpy(), cost
 
 
 def prepared(protocol: Protocol, network: nn.Module, preprocessing: Preprocessing) -> nn.Module:
-    """Return the network in the form that the protocol needs; raises InputError where it has none."""
+    """Return the network in the form that the protocol needs; InputError if that is impossible."""
     if not protocol.dense:
         return network
     if not isinstance(network, Network):
@@ -96,22 +100,22 @@ def prepared(protocol: Protocol, network: nn.Module, preprocessing: Preprocessin
 
 
 @torch.inference_mode()
-def _look(
+def _activations(
     network: nn.Module, inputs: Tensor, protocol: Protocol, precision: torch.dtype, task: Task
 ) -> Float[Tensor, "b k"]:
-    """Return the probabilities of a batch of views, those of their mirror images added to them."""
+    """Return the activated outputs of a batch of views, plus those of their mirror images if the protocol has them."""
 
-    def answer(images: Tensor) -> Tensor:
+    def activate(images: Tensor) -> Tensor:
         with mixed(images.device, precision):
             outputs = finite(network(images).float())
         return task.activation.apply(outputs.mean((2, 3)) if protocol.dense else outputs)
 
-    found = answer(inputs)
-    return found + answer(inputs.flip(3)) if protocol.mirrored else found
+    activations = activate(inputs)
+    return activations + activate(inputs.flip(3)) if protocol.mirrored else activations
 
 
 def _pieces(protocol: Protocol, split: Split, preprocessing: Preprocessing) -> Iterator[list[list[Image]]]:
-    """Yield the views of so many images at a time, decoded ahead by threads."""
+    """Yield the views of PIECE images at a time, decoded ahead by threads."""
     at_least = None if preprocessing.fit == "pad" else largest(protocol, preprocessing)
 
     def fetch(numbers: range) -> list[list[Image]]:
@@ -124,22 +128,22 @@ def _pieces(protocol: Protocol, split: Split, preprocessing: Preprocessing) -> I
 
 
 def _by_size(piece: list[list[Image]]) -> dict[tuple[int, int], list[tuple[int, Image]]]:
-    """Sort the views of a piece by size, each with the number of its image in the piece."""
-    found: dict[tuple[int, int], list[tuple[int, Image]]] = defaultdict(list)
+    """Group the views of a piece by size, each with the index of its image in the piece."""
+    by_size: dict[tuple[int, int], list[tuple[int, Image]]] = defaultdict(list)
     for owner, image in enumerate(piece):
         for view in image:
-            found[view.shape[0], view.shape[1]].append((owner, view))
-    return found
+            by_size[view.shape[0], view.shape[1]].append((owner, view))
+    return by_size
 
 
 def counter(network: nn.Module, channels: int) -> Callable[[tuple[int, int]], int]:
-    """Return a function that counts the multiply-adds of a view of some size, each size once."""
-    known: dict[tuple[int, int], int] = {}
-    empty = copy.deepcopy(network).to("meta")
+    """Return a cached function from the size of a view to its multiply-adds."""
+    counts: dict[tuple[int, int], int] = {}
+    meta_network = copy.deepcopy(network).to("meta")
 
-    def counted(size: tuple[int, int]) -> int:
-        if size not in known:
-            known[size] = count(empty, torch.zeros(1, channels, *size, device="meta")).macs
-        return known[size]
+    def count_macs(size: tuple[int, int]) -> int:
+        if size not in counts:
+            counts[size] = count(meta_network, torch.zeros(1, channels, *size, device="meta")).macs
+        return counts[size]
 
-    return counted
+    return count_macs

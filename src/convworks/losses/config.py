@@ -1,4 +1,4 @@
-"""What training makes small."""
+"""Configurations of the losses."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from convworks.config import Config
 class CrossEntropy(Config):
     """Cross-entropy of the softmax of the logits, with label smoothing (Szegedy et al. 2015, section 7).
 
-    `class_weights` are one number a class, or `balanced`: inversely proportional to the number of its training
-    images. They are scaled to a mean of 1 over the training images, so that the learning rate need not change.
+    `class_weights` is one number per class, or `balanced`: inversely proportional to its number of training images.
+    They are scaled to a mean of 1 over the training images, so that the learning rate need not change.
     """
 
     kind: Literal["cross_entropy"] = "cross_entropy"
@@ -22,12 +22,12 @@ class CrossEntropy(Config):
 
 
 class BinaryCrossEntropy(Config):
-    """Cross-entropy of the sigmoid of each logit, the sum over classes: each is asked for by itself.
+    """Binary cross-entropy of the sigmoid of each logit, summed over classes.
 
     The sum, unlike the mean, has gradients of the size of cross-entropy's, so that learning rates need not change. It
-    is the loss of images with any number of labels, and can be asked for where there is one. `smoothing` moves every
-    answer by half of it towards 1/2. `positive_weights` count the images that show a class, one number a class, or
-    `balanced`: as much as those that do not.
+    is the default for multi-label sources, and may be used with single labels. `smoothing` replaces targets y by
+    y + smoothing (1/2 - y). `positive_weights` are the weights of positive images, one number per class, or `balanced`:
+    positive images count as much as negative ones in total.
     """
 
     kind: Literal["binary_cross_entropy"] = "binary_cross_entropy"
@@ -36,10 +36,10 @@ class BinaryCrossEntropy(Config):
 
 
 class PenaltyLoss(Config):
-    """The penalty of the right class (LeCun et al. 1998, equation 8), for networks whose logits are minus penalties.
+    """The penalty of the true class (LeCun et al. 1998, equation 8), for networks whose logits are negative penalties.
 
-    With `rivals` the wrong classes are pushed away too (equation 9, the discriminative criterion); `rubbish` is
-    its constant j, the penalty of a class for everything that is no digit.
+    With `rivals` the wrong classes are pushed away too (equation 9, the discriminative criterion); `rubbish` is its
+    constant j, the penalty of a class for everything that is not a digit.
     """
 
     kind: Literal["penalty"] = "penalty"
@@ -48,28 +48,25 @@ class PenaltyLoss(Config):
 
 
 class SquaredError(Config):
-    """The squared difference between the image that a network makes and the one it is to give back, mean over pixels.
-
-    Values run from 0, black, to 1, white.
-    """
+    """The mean squared error between the reconstruction and the image, over all values, which lie in 0..1."""
 
     kind: Literal["squared_error"] = "squared_error"
 
 
 class PixelCrossEntropy(Config):
-    """The cross-entropy -x ln y - (1 - x) ln (1 - y) of each value x, read as a probability, and what is made of it, y.
+    """The cross-entropy -x ln y - (1 - x) ln (1 - y) between values x, taken as probabilities, and reconstructions y.
 
-    The mean over the values of an image, for networks whose output is a sigmoid (Vincent et al. 2010, section 2.2).
+    The mean over the values of an image, for networks with a sigmoid as output (Vincent et al. 2010, section 2.2).
     """
 
     kind: Literal["pixel_cross_entropy"] = "pixel_cross_entropy"
 
 
 class OwnLoss(Config):
-    """A function of (logits, labels) of your own, given to `convworks.train(loss=...)`; `name` is how it is called.
+    """A user-defined function of (logits, labels), passed as `convworks.train(loss=...)`; `name` is its name.
 
-    Where images have any number of labels, it gets them as a matrix of 0 and 1; a network that makes images, the
-    images themselves, in bytes. A task may have a loss of its own too, which it calls so.
+    For multi-label sources the labels are a matrix of 0 and 1; for reconstruction they are the uint8 images. Tasks with
+    losses of their own use this kind too.
     """
 
     kind: Literal["own"] = "own"

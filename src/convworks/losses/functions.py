@@ -29,12 +29,10 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 def loss_function(
     config: LossConfig, counts: Int64[Tensor, "k"], own: Loss | None = None, *, images: int | None = None
 ) -> Loss:
-    """Return the loss that a configuration names; `counts` are the training images of each class.
+    """Return the loss function of a configuration; `counts` are the numbers of training images of each class.
 
-    `images` are all of them, where one may show several classes or none.
-
-    `own` is the function that OwnLoss stands for. Raises InputError where it is missing, and for class weights that
-    are not one a class.
+    `images` is the number of all training images, for multi-label tasks. `own` is the function for OwnLoss. Raises
+    InputError if it is missing, and unless there is one weight per class.
     """
     match config:
         case CrossEntropy(class_weights=None):
@@ -67,16 +65,16 @@ def class_weights(config: CrossEntropy, counts: Int64[Tensor, "k"]) -> Float[Ten
 
 
 def positive_weights(config: BinaryCrossEntropy, counts: Int64[Tensor, "k"], images: int) -> Float[Tensor, "k"] | None:
-    """Return how much an image that shows a class counts for it, where one that does not counts 1."""
+    """Return the weight of positive images of each class; negative ones have weight 1."""
     if config.positive_weights is None:
         return None
-    if config.positive_weights == "balanced":  # a class that all show, or none, still counts
+    if config.positive_weights == "balanced":  # a class that all images show, or none, still counts
         return (images - counts).clamp(min=1).float() / counts.clamp(min=1).float()
     return _given("positive_weights", config.positive_weights, counts)
 
 
 def _given(field: str, weights: tuple[float, ...], counts: Int64[Tensor, "k"]) -> Float[Tensor, "k"]:
-    """Return weights as they are given, or raise InputError where they are not one a class."""
+    """Return the configured weights; InputError unless there is one per class."""
     if len(weights) != len(counts):
         reason = f"has {len(weights)} numbers for {len(counts)} classes"
         raise InputError(f"training.loss.{field}", reason, "give one number a class, or balanced")
@@ -89,68 +87,70 @@ def binary_cross_entropy(
     weights: Float[Tensor, "k"] | None,
     smoothing: float,
 ) -> Float[Tensor, ""]:
-    """Return the mean over samples of the sum over classes of -w y ln p - (1 - y) ln(1 - p), p the logit's sigmoid."""
-    answers = F.one_hot(labels, logits.shape[1]).to(logits) if labels.ndim == 1 else labels.to(logits)
-    answers = answers + smoothing * (0.5 - answers)
-    losses = F.binary_cross_entropy_with_logits(logits, answers, reduction="none", pos_weight=weights)
+    """Return the mean over samples of the sum over classes of -w y ln p - (1 - y) ln(1 - p), p = sigmoid(logit)."""
+    targets = F.one_hot(labels, logits.shape[1]).to(logits) if labels.ndim == 1 else labels.to(logits)
+    targets = targets + smoothing * (0.5 - targets)
+    losses = F.binary_cross_entropy_with_logits(logits, targets, reduction="none", pos_weight=weights)
     return losses.sum(1).mean()
 
 
 def weighted_cross_entropy(
     logits: Float[Tensor, "b k"], labels: Int64[Tensor, "b"], weights: Float[Tensor, "k"], smoothing: float
 ) -> Float[Tensor, ""]:
-    """Return the mean cross-entropy, each sample counting by the weight of its class.
+    """Return the mean cross-entropy, weighted by class.
 
-    The mean is over samples, not over weights: so parts of a batch add up to the whole.
+    The sum is divided by the number of samples, not by the sum of weights, so that parts of a batch add up.
     """
     losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
     return (weights[labels] * losses).mean()
 
 
 def mean_penalty(logits: Float[Tensor, "b k"], labels: Int64[Tensor, "b"]) -> Float[Tensor, ""]:
-    """Return the mean penalty of the right class (LeCun et al. 1998, equation 8); logits are minus penalties."""
+    """Return the mean penalty of the true class (LeCun et al. 1998, equation 8); logits are negative penalties."""
     return -logits.gather(1, labels[:, None]).mean()
 
 
 def penalty(logits: Float[Tensor, "b k"], labels: Int64[Tensor, "b"], rubbish: float) -> Float[Tensor, ""]:
-    """Return the discriminative criterion (equation 9): cross-entropy with one more class of constant penalty."""
+    """Return the discriminative criterion (equation 9): cross-entropy with an additional class of constant penalty."""
     constant = logits.new_full((len(logits), 1), -rubbish)
     return F.cross_entropy(torch.cat([logits, constant], 1), labels)
 
 
-def squared_error(made: Float[Tensor, "b c h w"], images: UInt8[Tensor, "b c h w"]) -> Float[Tensor, ""]:
-    """Return the mean squared difference of made images and those in bytes, of which 255 is 1."""
-    return F.mse_loss(made, images.to(made) / 255)
+def squared_error(reconstructions: Float[Tensor, "b c h w"], images: UInt8[Tensor, "b c h w"]) -> Float[Tensor, ""]:
+    """Return the mean squared error of reconstructions against uint8 images scaled to 0..1."""
+    return F.mse_loss(reconstructions, images.to(reconstructions) / 255)
 
 
-def pixel_cross_entropy(made: Float[Tensor, "b c h w"], images: UInt8[Tensor, "b c h w"]) -> Float[Tensor, ""]:
-    """Return the mean over all values of -x ln y - (1 - x) ln (1 - y), y what was made of x."""
-    return F.binary_cross_entropy(made, images.to(made) / 255)
+def pixel_cross_entropy(
+    reconstructions: Float[Tensor, "b c h w"], images: UInt8[Tensor, "b c h w"]
+) -> Float[Tensor, ""]:
+    """Return the mean over all values of -x ln y - (1 - x) ln (1 - y), where y is the reconstruction of x."""
+    return F.binary_cross_entropy(reconstructions, images.to(reconstructions) / 255)
 
 
 def outputs(network: nn.Module, inputs: Tensor) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
-    """Return the logits, and by name the (weight, logits) of all that has a loss: head and auxiliary classifiers.
+    """Return the logits, and by name the (weight, logits) of all outputs with a loss: head and auxiliary classifiers.
 
-    Any module may be a network; its logits are then those of the head.
+    The network may be any module; its output is then that of the head.
     """
     if not isinstance(network, Network):
         logits: Tensor = network(inputs)
         return logits, {"head": (1.0, logits)}
     logits, auxiliary = network.outputs(inputs)
-    answers = {"head": (network.head_weight, logits)} if network.head_weight else {}
-    return logits, answers | {name: (network.auxiliary_weights[name], found) for name, found in auxiliary.items()}
+    weighted_logits = {"head": (network.head_weight, logits)} if network.head_weight else {}
+    return logits, weighted_logits | {name: (network.auxiliary_weights[name], each) for name, each in auxiliary.items()}
 
 
 def batch_loss(loss: Loss, answers: dict[str, tuple[float, Tensor]], batch: Batch) -> Tensor:
-    """Return the mean loss of a batch, summed over (weight, logits) of all answers; mixed samples have two labels."""
+    """Return the mean loss of a batch, summed over all weighted outputs; mixed samples have two labels."""
 
-    def mixed(found: Tensor) -> Tensor:
-        value = loss(found.float(), batch.targets)
+    def mixed(logits: Tensor) -> Tensor:
+        value = loss(logits.float(), batch.targets)
         if value.ndim:
             reason = f"gives {tuple(value.shape)} numbers for a batch of {len(batch.targets)}"
             raise InputError("loss", reason, "return their mean")
         if batch.others is None:
             return value
-        return batch.share * value + (1 - batch.share) * loss(found.float(), batch.others)
+        return batch.share * value + (1 - batch.share) * loss(logits.float(), batch.others)
 
-    return torch.stack([weight * mixed(found) for weight, found in answers.values()]).sum()
+    return torch.stack([weight * mixed(logits) for weight, logits in answers.values()]).sum()

@@ -1,1 +1,1 @@
-"""Metrics as pure functions of targets and predictions; intervals, ranking, calibration."""
+"""Metrics as pure functions of targets and predictions, with intervals."""

@@ -1,7 +1,7 @@
-"""Intervals of what has no formula: the samples drawn again and again (Efron and Tibshirani 1993, chapter 13).
+"""Bootstrap intervals for metrics without a formula (Efron and Tibshirani 1993, chapter 13).
 
-A draw is told by how often it holds each sample, not by a list of samples: sums over draws are then sums over weights,
-and all draws are computed together.
+A resample is represented by how often it contains each sample, not by a list of samples: metrics are then weighted
+sums, and all resamples are computed together.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from jaxtyping import Float32, Float64, Int64
 from convworks.errors import InputError
 
 Interval = tuple[float, float]
-#: How often each draw (row) holds each sample (column).
+#: How often each resample (row) contains each sample (column).
 Counts = Float32[np.ndarray, "r n"]
-#: The value of each draw; nan where it has none.
+#: The value of each resample; nan if undefined.
 Values = Float64[np.ndarray, " r"]
 
 RESAMPLES = 1000
-#: Draws are made and measured in pieces of about so many numbers, which a processor's cache holds.
+#: Resamples are processed in pieces of about this many numbers, which fit in a CPU's cache.
 PIECE = 1 << 20
 
 
@@ -33,11 +33,12 @@ def bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Interval | None]:
-    """Return the percentile interval of every value that `measure` finds; None for one that the samples do not have.
+    """Return the percentile interval of every value that `measure` returns; None for an undefined value.
 
-    Samples are drawn with replacement, n of them; with `strata` (a number for each sample) as many of each stratum as
-    there are, so that no class is absent from a draw. An interval is moved by what the mean of the draws differs from
-    the value of the samples themselves: equal samples flatter a ranking. The same seed gives the same draws.
+    n samples are drawn with replacement; with `strata` (a number for each sample) as many of each stratum as it has, so
+    that no class is missing in a resample. Intervals are corrected for bias, the difference between the mean over the
+    resamples and the value of the original samples: repeated samples flatter a ranking. The same seed gives the same
+    resamples.
     """
     if n < 1 or resamples < 1 or not 0 < level < 1:
         reason = f"n={n}, resamples={resamples}, level={level} must hold n >= 1, resamples >= 1, 0 < level < 1"
@@ -55,23 +56,23 @@ def bootstrap(
 def draws(
     n: int, resamples: int, generator: np.random.Generator, strata: Int64[np.ndarray, " n"] | None = None
 ) -> Counts:
-    """Draw n of n samples with replacement, `resamples` times, of each stratum as many as it has."""
+    """Draw n of n samples with replacement, `resamples` times, as many of each stratum as it has."""
     sizes = np.array([n]) if strata is None else np.unique(strata, return_counts=True)[1]
     size, start = np.repeat(sizes, sizes), np.repeat(np.cumsum(sizes) - sizes, sizes)
     chosen = start + (generator.random((resamples, n)) * size).astype(np.int64)
     chosen += n * np.arange(resamples)[:, None]
-    counted = np.bincount(chosen.ravel(), minlength=n * resamples).reshape(resamples, n).astype(np.float32)
+    counts = np.bincount(chosen.ravel(), minlength=n * resamples).reshape(resamples, n).astype(np.float32)
     if strata is None:
-        return counted
-    place = np.empty(n, np.int64)  # of each sample when they are sorted by stratum
-    place[np.argsort(strata, kind="stable")] = np.arange(n)
-    return np.take(counted, place, axis=1)
+        return counts
+    positions = np.empty(n, np.int64)  # of the samples when sorted by stratum
+    positions[np.argsort(strata, kind="stable")] = np.arange(n)
+    return np.take(counts, positions, axis=1)
 
 
 def percentiles(values: Values, itself: float, level: float) -> Interval | None:
-    """Return the ends that leave out the same share of the values on both sides, moved to have the mean `itself`."""
-    known = values[~np.isnan(values)]
-    if not len(known) or np.isnan(itself):
+    """Return the central interval that contains the fraction `level` of the values, shifted to the mean `itself`."""
+    defined = values[~np.isnan(values)]
+    if not len(defined) or np.isnan(itself):
         return None
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2]) + (itself - known.mean())
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]) + (itself - defined.mean())
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""Figures of merit as pure functions of labels and probabilities; every rate is a fraction in 0..1."""
+"""Classification metrics as pure functions of labels and probabilities; rates are fractions in 0..1."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from jaxtyping import Float, Float64, Int64
 
 from convworks.errors import InputError
 
-#: Counts by class, along the last axis; others are draws (metrics/bootstrap.py).
+#: Counts per class along the last axis; other axes are resamples (metrics/bootstrap.py).
 Counts = Int64[np.ndarray, "*draws k"] | Float64[np.ndarray, "*draws k"]
-#: A true class whose probability underflowed to 0 counts as this; the loss stays finite (at most 87.3).
+#: Lower bound of the true class's probability, so that the loss stays finite after underflow (at most 87.3).
 SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 def top_k_accuracy(probabilities: Float[np.ndarray, "n k"], labels: Int64[np.ndarray, " n"], k: int) -> float:
-    """Return the share of samples whose true class is among the k most probable; of equals the first wins."""
+    """Return the fraction of samples whose true class is among the k most probable; ties go to the first class."""
     classes = probabilities.shape[1]
     if not 1 <= k <= classes:
         raise InputError("top_k_accuracy", f"k={k} must lie between 1 and the number of classes {classes}", "lower k")
-    own = probabilities[np.arange(len(labels)), labels][:, None]
-    before = (probabilities == own) & (np.arange(classes) < labels[:, None])
-    rank = ((probabilities > own) | before).sum(1)
+    true_class = probabilities[np.arange(len(labels)), labels][:, None]
+    tied_before = (probabilities == true_class) & (np.arange(classes) < labels[:, None])
+    rank = ((probabilities > true_class) | tied_before).sum(1)
     return float((rank < k).mean())
 
 
@@ -37,7 +37,7 @@ def confusion_matrix(
 
 @dataclass(frozen=True, kw_only=True)
 class PerClass:
-    """Precision, recall and F1 of each of k classes (0 where undefined), and its number of samples."""
+    """Precision, recall and F1 of each of k classes (0 if undefined), and its number of samples."""
 
     precision: Float64[np.ndarray, " k"]
     recall: Float64[np.ndarray, " k"]
@@ -47,11 +47,11 @@ class PerClass:
 
 def per_class(matrix: Int64[np.ndarray, "k k"]) -> PerClass:
     """Return precision, recall, F1 and support of every class of a confusion matrix."""
-    right, support, predicted = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
+    correct, support, predicted = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
     return PerClass(
-        precision=ratio(right, predicted),
-        recall=ratio(right, support),
-        f1=ratio(2 * right, support + predicted),
+        precision=ratio(correct, predicted),
+        recall=ratio(correct, support),
+        f1=ratio(2 * correct, support + predicted),
         support=support,
     )
 
@@ -62,16 +62,16 @@ def balanced_accuracy(matrix: Int64[np.ndarray, "k k"]) -> float:
 
 
 def mean_recall(right: Counts, support: Counts) -> Float64[np.ndarray, " *draws"]:
-    """Return the mean over classes, of those with samples, of the share that is right; nan where none has any."""
+    """Return the mean recall over the classes with samples; nan if there are none."""
     return mean_ratio(right, support)
 
 
 def mean_ratio(top: Counts, bottom: Counts) -> Float64[np.ndarray, " *draws"]:
-    """Return the mean over the last axis of ratios, where the bottom is not 0; nan where it is 0 everywhere."""
+    """Return the mean over the last axis of the ratios with non-zero denominators; nan if there are none."""
     top, bottom = np.asarray(top, np.float64), np.asarray(bottom, np.float64)
-    each = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+    ratios = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
     count = (bottom > 0).sum(-1)
-    return np.asarray(np.divide(each.sum(-1), count, out=np.full(count.shape, np.nan), where=count > 0))
+    return np.asarray(np.divide(ratios.sum(-1), count, out=np.full(count.shape, np.nan), where=count > 0))
 
 
 def macro_f1(matrix: Int64[np.ndarray, "k k"]) -> float:
@@ -81,13 +81,13 @@ def macro_f1(matrix: Int64[np.ndarray, "k k"]) -> float:
 
 def negative_log_likelihood(probabilities: Float[np.ndarray, "n k"], labels: Int64[np.ndarray, " n"]) -> float:
     """Return the mean of -ln p(true class), in nats."""
-    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return abs(float(np.log(own.clip(SMALLEST, 1)).mean()))
+    true_class = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return abs(float(np.log(true_class.clip(SMALLEST, 1)).mean()))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Samples by confidence in equal-width bins (lower, upper]: means of an empty bin are 0."""
+    """Reliability of the samples in equal-width bins (lower, upper] of confidence; means of an empty bin are 0."""
 
     edges: Float64[np.ndarray, " edges"]
     confidence: Float64[np.ndarray, " bins"]
@@ -96,14 +96,14 @@ class Calibration:
 
     @property
     def error(self) -> float:
-        """Expected calibration error: mean distance of accuracy from confidence, weighted by count."""
+        """Expected calibration error: the mean of |accuracy - confidence| over the bins, weighted by count."""
         return float((self.count * abs(self.accuracy - self.confidence)).sum() / self.count.sum())
 
 
 def calibration(
     probabilities: Float[np.ndarray, "n k"], labels: Int64[np.ndarray, " n"], *, bins: int = 15
 ) -> Calibration:
-    """Compare the predicted class's probability with how often it is right (Guo et al. 2017, section 2)."""
+    """Compare the predicted class's probability with its accuracy (Guo et al. 2017, section 2)."""
     confidence = probabilities.max(1).astype(np.float64).clip(0, 1)
     correct = (probabilities.argmax(1) == labels).astype(np.float64)
     edges, index = np.linspace(0, 1, bins + 1), calibration_bins(confidence, bins)
@@ -117,13 +117,13 @@ def calibration(
 
 
 def calibration_bins(confidence: Float[np.ndarray, " n"], bins: int = 15) -> Int64[np.ndarray, " n"]:
-    """Return in which of equal-width bins (lower, upper] each confidence lies."""
+    """Return the index of the equal-width bin (lower, upper] of each confidence."""
     inner = np.linspace(0, 1, bins + 1)[1:-1]
     return np.searchsorted(inner, confidence.astype(np.float64).clip(0, 1), side="left").astype(np.int64)
 
 
 def wilson_interval(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Return the score interval of a proportion (Wilson 1927): unlike the normal one it stays within 0..1."""
+    """Return the score interval of a proportion (Wilson 1927), which lies within 0..1."""
     if not 0 <= correct <= n or n < 1 or not 0 < level < 1:
         raise InputError(
             "wilson_interval",
@@ -131,15 +131,15 @@ def wilson_interval(correct: int, n: int, level: float = 0.95) -> tuple[float, f
             "correct the counts",
         )
     z = NormalDist().inv_cdf((1 + level) / 2)
-    share, weight = correct / n, 1 + z * z / n
-    centre = (share + z * z / (2 * n)) / weight
-    half = z * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5 / weight
-    # The bounds at no and at all correct are exactly 0 and 1; rounding must not say otherwise.
+    fraction, weight = correct / n, 1 + z * z / n
+    centre = (fraction + z * z / (2 * n)) / weight
+    half = z * (fraction * (1 - fraction) / n + z * z / (4 * n * n)) ** 0.5 / weight
+    # With none and with all correct, the bounds are exactly 0 and 1, despite rounding.
     return (0.0 if correct == 0 else centre - half), (1.0 if correct == n else centre + half)
 
 
 def confused_pairs(matrix: Int64[np.ndarray, "k k"], limit: int) -> list[tuple[int, int, int]]:
-    """Return (true class, predicted class, count) of the most frequent mistakes, most frequent first."""
+    """Return (true class, predicted class, count) of the most frequent confusions, most frequent first."""
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     rows, columns = np.nonzero(wrong)
@@ -149,7 +149,7 @@ def confused_pairs(matrix: Int64[np.ndarray, "k k"], limit: int) -> list[tuple[i
 
 
 def ratio(top: Any, bottom: Any) -> Float64[np.ndarray, " k"]:
-    """Divide, giving 0 where the bottom is 0 (scikit-learn's zero_division=0)."""
+    """Divide, with 0 where the denominator is 0 (scikit-learn's zero_division=0)."""
     top, bottom = np.asarray(top, np.float64), np.asarray(bottom, np.float64)
-    found: Float64[np.ndarray, " k"] = np.divide(top, bottom, out=np.zeros_like(top), where=bottom != 0)
-    return found
+    quotient: Float64[np.ndarray, " k"] = np.divide(top, bottom, out=np.zeros_like(top), where=bottom != 0)
+    return quotient

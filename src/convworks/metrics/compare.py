@@ -1,4 +1,4 @@
-"""Two networks, or two ways to ask one, on the same samples."""
+"""Comparison of two networks, or of two ways to evaluate one, on the same samples."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from convworks.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """How the second differs from the first: `gained` samples only it has right, `lost` only the first.
+    """How the second differs from the first: `gained` samples are correct only in it, `lost` only in the first.
 
-    `difference` is that of the shares that are right, with its `interval`; `p` that of McNemar's exact test (1947).
+    `difference` is that of the accuracies, with its `interval`; `p` is that of McNemar's exact test (1947).
     """
 
     gained: int
@@ -27,11 +27,11 @@ class Comparison:
 
 
 def compare(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " m"], *, level: float = 0.95) -> Comparison:
-    """Compare which samples each has right; raises InputError where they are not the same samples."""
+    """Compare the correctness of two networks per sample; raises InputError unless the samples are the same."""
     if first.shape != second.shape or len(first) == 0:
         reason = f"hold {len(first)} and {len(second)} samples"
         raise InputError("compare", reason, "give the answers to the same samples, at least one")
-    from scipy.stats import binomtest  # takes half a second, which only comparisons pay
+    from scipy.stats import binomtest  # importing it takes half a second
 
     gained, lost, n = int((~first & second).sum()), int((first & ~second).sum()), len(first)
     difference, changed = (gained - lost) / n, gained + lost

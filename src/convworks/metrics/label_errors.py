@@ -1,4 +1,4 @@
-"""Images that are perhaps mislabelled: the network is sure of another class than theirs."""
+"""Possible label errors: images of which the network is confident that they belong to another class."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class LabelErrors:
     """Candidates for label errors, the largest margin first.
 
     Attributes:
-        samples: the m candidates, as places in the labels.
-        margins: how much more probable the predicted class is than the label, of each candidate.
-        thresholds: what each of the k classes has to reach to be believed; infinite where no image is labelled so.
+        samples: indices of the m candidates.
+        margins: probability of the predicted class minus that of the label, of each candidate.
+        thresholds: minimum probability of each of the k classes; infinite for a class without labelled images.
     """
 
     samples: Int64[np.ndarray, " m"]
@@ -24,23 +24,22 @@ class LabelErrors:
 
 
 def label_errors(labels: Int64[np.ndarray, " n"], probabilities: Float32[np.ndarray, "n k"]) -> LabelErrors:
-    """Return the images whose predicted class is not their label, and at least as probable as its threshold.
+    """Return the images whose predicted class differs from their label and reaches its threshold.
 
-    The threshold of a class is the mean probability that it has on the images labelled so (Northcutt et al. 2021,
-    section 3.1): what the network usually says where it is right and the labels are. The probabilities must come from
-    a network that was not trained on these labels; one that was has learnt their errors too.
+    The threshold of a class is its mean probability on the images with that label (Northcutt et al. 2021, section 3.1).
+    The probabilities must come from a network that was not trained on these labels, or it has learnt their errors too.
     """
     n, k = probabilities.shape
-    given = probabilities.astype(np.float64)
-    own = given[np.arange(n), labels]
+    probabilities64 = probabilities.astype(np.float64)
+    label_probabilities = probabilities64[np.arange(n), labels]
     counts = np.bincount(labels, minlength=k)
-    sums = np.bincount(labels, weights=own, minlength=k)
+    sums = np.bincount(labels, weights=label_probabilities, minlength=k)
     thresholds = np.where(counts > 0, sums / counts.clip(1), np.inf)
-    predicted = given.argmax(1)
-    highest = given.max(1)
-    # A mean of equal numbers may be rounded to just above them.
-    sure = highest >= thresholds[predicted] * (1 - 1e-12)
-    found = np.flatnonzero(sure & (predicted != labels))
-    margins = (highest - own)[found]
+    predicted = probabilities64.argmax(1)
+    highest = probabilities64.max(1)
+    # Rounding may put the mean of equal numbers just above them.
+    confident = highest >= thresholds[predicted] * (1 - 1e-12)
+    candidates = np.flatnonzero(confident & (predicted != labels))
+    margins = (highest - label_probabilities)[candidates]
     order = np.argsort(-margins, kind="stable")
-    return LabelErrors(samples=found[order], margins=margins[order], thresholds=thresholds)
+    return LabelErrors(samples=candidates[order], margins=margins[order], thresholds=thresholds)

@@ -1,6 +1,6 @@
-"""How well scores put the samples of a class before the others: receiver operating characteristic, precision-recall.
+"""Ranking metrics of scores: receiver operating characteristic and precision-recall curves.
 
-Equal scores come together, as in scikit-learn: a curve has one point for each score that occurs.
+Equal scores form one threshold, as in scikit-learn: a curve has one point for each distinct score.
 """
 
 from __future__ import annotations
@@ -14,101 +14,108 @@ from jaxtyping import Bool, Float, Float64, Int64
 
 from convworks.metrics.classification import ratio
 
-#: Where the curves of several classes are read off, to average them and to draw them: finer towards the ends.
+#: Positions at which curves are sampled for averaging and drawing; finer towards the ends.
 ENDS = ((0.0, 1.0), (0.0, 0.1), (0.0, 0.01), (0.9, 1.0), (0.99, 1.0))
 GRID = np.unique(np.concatenate([np.linspace(low, high, 101) for low, high in ENDS]).round(12))
 
 
 @dataclass(frozen=True, kw_only=True)
 class RankingCurve:
-    """How many samples of a class, and how many others, have at least each score; the highest score first.
+    """True and false positives of a class at each threshold, the highest first.
 
-    `thresholds` are the scores; `found` and `false` count from 0, one entry more, which stands for no sample at all.
+    `thresholds` are the distinct scores; the counts have one more entry at the beginning, 0, for no predictions.
     """
 
     thresholds: Float[np.ndarray, " m"]
-    found: Int64[np.ndarray, " points"]
-    false: Int64[np.ndarray, " points"]
+    true_positives: Int64[np.ndarray, " points"]
+    false_positives: Int64[np.ndarray, " points"]
 
     @property
     def true_positive_rate(self) -> Float64[np.ndarray, " points"]:
-        """Recall: the share of the class's samples that is found; 0 where there is none."""
-        return ratio(self.found, np.full(len(self.found), self.found[-1]))
+        """Recall: the fraction of the class's samples at or above each threshold; 0 if there are none."""
+        return ratio(self.true_positives, np.full(len(self.true_positives), self.true_positives[-1]))
 
     @property
     def false_positive_rate(self) -> Float64[np.ndarray, " points"]:
-        """The share of the other samples that is taken for the class; 0 where there is none."""
-        return ratio(self.false, np.full(len(self.false), self.false[-1]))
+        """The fraction of the other samples at or above each threshold; 0 if there are none."""
+        return ratio(self.false_positives, np.full(len(self.false_positives), self.false_positives[-1]))
 
     @property
     def precision(self) -> Float64[np.ndarray, " points"]:
-        """The share of what is taken for the class that belongs to it; 1 where nothing is taken."""
-        return np.where(self.found + self.false > 0, ratio(self.found, self.found + self.false), 1.0)
+        """The fraction of the class's samples among those at or above each threshold; 1 without predictions."""
+        return np.where(
+            self.true_positives + self.false_positives > 0,
+            ratio(self.true_positives, self.true_positives + self.false_positives),
+            1.0,
+        )
 
     @property
     def defined(self) -> bool:
-        """Whether there are samples of the class and others."""
-        return bool(self.found[-1] and self.false[-1])
+        """Whether there are both positive and negative samples."""
+        return bool(self.true_positives[-1] and self.false_positives[-1])
 
     @property
     def area(self) -> float:
-        """The area below the receiver operating characteristic; nan without samples of the class, or without others."""
+        """The area under the receiver operating characteristic; nan without positive or without negative samples."""
         if not self.defined:
             return float("nan")
         return float(np.trapezoid(self.true_positive_rate, self.false_positive_rate))
 
     @property
     def average_precision(self) -> float:
-        """The precision at each score, weighted by the recall that it adds; nan without samples of the class."""
-        if not self.found[-1]:
+        """The precision at each threshold, weighted by the gain in recall; nan without positive samples."""
+        if not self.true_positives[-1]:
             return float("nan")
-        return float((np.diff(self.found) * self.precision[1:]).sum() / self.found[-1])
+        return float((np.diff(self.true_positives) * self.precision[1:]).sum() / self.true_positives[-1])
 
     def roc(self) -> Float64[np.ndarray, " grid"]:
-        """Return the true positive rate at the false positive rates of GRID, on straight lines between the points."""
-        rate, last = self.false_positive_rate, np.append(np.diff(self.false) > 0, True)  # the top of each step upward
+        """Return the true positive rates at the false positive rates of GRID, by linear interpolation."""
+        rate, last = (
+            self.false_positive_rate,
+            np.append(np.diff(self.false_positives) > 0, True),
+        )  # the last point of each vertical segment
         return np.asarray(np.interp(GRID, rate[last], self.true_positive_rate[last]))
 
     def precision_at_recall(self) -> Float64[np.ndarray, " grid"]:
-        """Return the precision at the first score that reaches each recall of GRID."""
-        at = np.searchsorted(self.true_positive_rate, GRID - 1e-12).clip(1, len(self.found) - 1)
-        found: Float64[np.ndarray, " grid"] = self.precision[at]
-        return found
+        """Return the precision at the first threshold that reaches each recall of GRID."""
+        indices = np.searchsorted(self.true_positive_rate, GRID - 1e-12).clip(1, len(self.true_positives) - 1)
+        precision: Float64[np.ndarray, " grid"] = self.precision[indices]
+        return precision
 
 
 def ranking_curve(scores: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]) -> RankingCurve:
-    """Count the samples of a class (`labels`) and the others from the highest score down; at least one sample."""
-    order = np.argsort(-scores)  # equal ones in any order: they count together
+    """Return the ranking curve of a class, given its scores and its binary labels for at least one sample."""
+    order = np.argsort(-scores)  # ties in any order: they form one threshold
     ordered = scores[order]
     last = np.append(np.flatnonzero(np.diff(ordered)), len(scores) - 1)  # of each group of equal scores
-    found = np.cumsum(labels[order], dtype=np.int64)[last]
+    true_positives = np.cumsum(labels[order], dtype=np.int64)[last]
     return RankingCurve(
         thresholds=ordered[last],
-        found=np.append(0, found),
-        false=np.append(0, last + 1 - found),
+        true_positives=np.append(0, true_positives),
+        false_positives=np.append(0, last + 1 - true_positives),
     )
 
 
 def one_against_rest(labels: Int64[np.ndarray, " n"], classes: int) -> Bool[np.ndarray, "n k"]:
-    """Return for each sample and class whether it is that class."""
+    """Return the one-hot matrix of labels as booleans."""
     return np.asarray(labels[:, None] == np.arange(classes))
 
 
 def ranked_classes(classes: int) -> list[int]:
-    """Return the classes whose ranking is looked at: of two the second, which says all of the first too; else all."""
+    """Return the classes to rank: all, but of two only the second, whose ranking is equivalent to that of the first."""
     return [1] if classes == 2 else list(range(classes))
 
 
 def mean_scores(scores: Float[np.ndarray, "n k"], labels: Bool[np.ndarray, "n k"]) -> tuple[float, float]:
-    """Return the mean area and the mean average precision of the classes that have them (macro average), else nan.
+    """Return mean area and mean average precision over the classes for which they are defined (macro average), or nan.
 
-    Of two classes that exclude each other give the second alone.
+    For two exclusive classes, pass the second alone.
     """
     curves = [ranking_curve(*pair) for pair in zip(scores.T, labels.T, strict=True)]
     return mean_defined([curve.area for curve in curves]), mean_defined([curve.average_precision for curve in curves])
 
 
 def mean_defined(values: Sequence[float]) -> float:
-    """Return the mean of the values that are numbers, nan where none is."""
-    known = [value for value in values if not math.isnan(value)]
-    return math.fsum(known) / len(known) if known else math.nan
+    """Return the mean of the values that are not nan, or nan if there are none."""
+    defined = [value for value in values if not math.isnan(value)]
+    return math.fsum(defined) / len(defined) if defined else math.nan

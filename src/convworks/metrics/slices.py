@@ -1,4 +1,4 @@
-"""How good a network is on parts of a split, by a column of a table that somebody else wrote: camera, site, age."""
+"""Accuracy on slices of a split, by a column of a user's table such as camera, site or age."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from convworks.data.labels import nfc
 from convworks.errors import InputError, nearest
 from convworks.metrics.classification import wilson_interval
 
-#: A column of more values is refused: parts so small say nothing.
+#: Columns with more distinct values are rejected: such small slices are meaningless.
 MOST = 50
 PATH, EMPTY = "path", "(empty)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """One value of the column: images, the share that is right with its interval, and how that differs from the rest.
+    """One value of the column: number of images, accuracy with its interval, and the difference from all others.
 
-    `p` is that of Fisher's exact test, `adjusted` the same for so many tests (Holm 1979); None without a rest.
+    `p` is that of Fisher's exact test, `adjusted` is corrected for multiple tests (Holm 1979); None without others.
     """
 
     value: str
@@ -41,14 +41,14 @@ class Slice:
 
 @dataclass(frozen=True, kw_only=True)
 class Slices:
-    """The parts of a split by a column, the most images first, and how many images the table does not name."""
+    """The slices of a split by a column, the largest first, and the number of images missing in the table."""
 
     column: str
     rows: tuple[Slice, ...]
     unlisted: int
 
     def plain(self) -> dict[str, Any]:
-        """Return the same as numbers, texts and lists."""
+        """Return plain JSON values."""
         rows = [
             {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(row).items()}
             for row in self.rows
@@ -57,24 +57,24 @@ class Slices:
 
 
 def read_column(path: Path, column: str) -> dict[str, str]:
-    """Return the value of a column for each path of a CSV table; raises InputError where it is no such table."""
+    """Return the value of a column for each path of a CSV table; raises InputError for an invalid table."""
     rows = read_rows(path, (PATH, column))
     if not rows:
         raise InputError(path, "has no rows", "give a table with a line for each image")
-    found: dict[str, str] = {}
+    value_by_name: dict[str, str] = {}
     for row in rows:
         name, value = row[PATH], row[column].strip() or EMPTY
-        if found.setdefault(name, value) != value:
-            raise InputError(path, f"names {name} twice, as {found[name]} and {value}", "keep one of the lines")
-    values = sorted(set(found.values()))
-    if len(values) > MOST:
-        reason = f"column {column!r} has {len(values):,} values, more than {MOST}: {', '.join(values[:3])} ..."
+        if value_by_name.setdefault(name, value) != value:
+            raise InputError(path, f"names {name} twice, as {value_by_name[name]} and {value}", "keep one of the lines")
+    distinct = sorted(set(value_by_name.values()))
+    if len(distinct) > MOST:
+        reason = f"column {column!r} has {len(distinct):,} values, more than {MOST}: {', '.join(distinct[:3])} ..."
         raise InputError(path, reason, "choose a column of few values, or group them (numbers into ranges)")
-    return found
+    return value_by_name
 
 
 def read_rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
-    """Return the rows of a CSV file with a header that has these columns; empty cells are empty texts."""
+    """Return the rows of a CSV file whose header has these columns; missing cells are empty strings."""
     # Paths need not be UTF-8: surrogateescape reads what predictions.csv wrote.
     header, rows = read_csv(path, PATH, errors="surrogateescape")
     if not header:
@@ -86,30 +86,30 @@ def read_rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
 
 
 def match(path: Path, values: Mapping[str, str], names: Sequence[str], others: Collection[str]) -> list[str | None]:
-    """Return the value of each image of a split, None for one that the table does not name.
+    """Return the value of each image of a split, None for images missing in the table.
 
-    A name that is neither in the split nor among `others`, those of the source's other splits, raises InputError.
+    Raises InputError for a name that is neither in the split nor in `others`, the names of the other splits.
     """
-    known = set(names)
-    if any(name not in known and name not in others for name in values):
+    split_names = set(names)
+    if any(name not in split_names and name not in others for name in values):
         values = _respelt(path, values, [*names, *others])
-    strange = [name for name in values if name not in known and name not in others]
-    if strange or not any(name in known for name in values):
-        first = strange or list(values)
+    unknown = [name for name in values if name not in split_names and name not in others]
+    if unknown or not any(name in split_names for name in values):
+        first = unknown or list(values)
         reason = f"names {len(first):,} of {len(values):,} images that are not in the split, the first {first[0]!r}"
         raise InputError(path, reason, f"write them as predictions.csv does, for example {names[0]}")
     return [values.get(name) for name in names]
 
 
 def _respelt(path: Path, values: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
-    """Return the values by names as the source has them; a table may have dots, backslashes, other code points."""
+    """Return the values by the source's names; a table may write them with dots, backslashes, other code points."""
     exact, spelt = set(names), {_plain(name): name for name in names}
-    found: dict[str, str] = {}
+    respelt: dict[str, str] = {}
     for text, value in values.items():
         name = text if text in exact else spelt.get(_plain(text), text)
-        if found.setdefault(name, value) != value:
-            raise InputError(path, f"names {name} twice, as {found[name]} and {value}", "keep one of the lines")
-    return found
+        if respelt.setdefault(name, value) != value:
+            raise InputError(path, f"names {name} twice, as {respelt[name]} and {value}", "keep one of the lines")
+    return respelt
 
 
 def _plain(name: str) -> str:
@@ -117,24 +117,24 @@ def _plain(name: str) -> str:
 
 
 def slices(column: str, values: Sequence[str | None], correct: Bool[np.ndarray, " n"]) -> Slices:
-    """Compare the images of each value with those of all other values; images without one are left out."""
-    from scipy.stats import fisher_exact  # takes half a second, which only comparisons pay
+    """Compare the images of each value with those of all other values; images without a value are ignored."""
+    from scipy.stats import fisher_exact  # importing it takes half a second
 
     listed = np.array([value is not None for value in values])
     total, right = int(listed.sum()), int(correct[listed].sum())
-    found: dict[str, tuple[int, int]] = {}
-    for value, good in zip(values, correct.tolist(), strict=True):
+    counts: dict[str, tuple[int, int]] = {}
+    for value, is_correct in zip(values, correct.tolist(), strict=True):
         if value is not None:
-            n, hits = found.get(value, (0, 0))
-            found[value] = n + 1, hits + good
+            n, hits = counts.get(value, (0, 0))
+            counts[value] = n + 1, hits + is_correct
     tests = {
         value: float(fisher_exact([[hits, n - hits], [right - hits, total - n - right + hits]]).pvalue)
-        for value, (n, hits) in found.items()
+        for value, (n, hits) in counts.items()
         if n < total
     }
     adjusted = holm(tests)
     rows = []
-    for value, (n, hits) in sorted(found.items(), key=lambda item: (-item[1][0], item[0])):
+    for value, (n, hits) in sorted(counts.items(), key=lambda item: (-item[1][0], item[0])):
         rest = (total - n, right - hits)
         rows.append(
             Slice(
@@ -153,7 +153,7 @@ def slices(column: str, values: Sequence[str | None], correct: Bool[np.ndarray, 
 
 
 def difference_interval(first: tuple[int, int], second: tuple[int, int], level: float = 0.95) -> tuple[float, float]:
-    """Return the interval of the difference of two shares (right, of all) of different samples (Newcombe 1998, 10)."""
+    """Return the interval of the difference of two independent proportions (correct, n) (Newcombe 1998, method 10)."""
     (a, n), (b, m) = first, second
     low1, high1 = wilson_interval(a, n, level)
     low2, high2 = wilson_interval(b, m, level)
@@ -163,10 +163,10 @@ def difference_interval(first: tuple[int, int], second: tuple[int, int], level: 
 
 
 def holm(tests: Mapping[str, float]) -> dict[str, float]:
-    """Return p values that may be read as if there were one test (Holm 1979)."""
-    found: dict[str, float] = {}
+    """Return p values adjusted for multiple tests (Holm 1979)."""
+    adjusted: dict[str, float] = {}
     highest = 0.0
     for rank, (name, p) in enumerate(sorted(tests.items(), key=lambda item: item[1])):
         highest = max(highest, min(1.0, p * (len(tests) - rank)))
-        found[name] = highest
-    return found
+        adjusted[name] = highest
+    return adjusted

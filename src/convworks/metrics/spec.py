@@ -1,4 +1,4 @@
-"""What each metric is called, how its values are written, and which of them are better: one entry a metric."""
+"""Specifications of the metrics: their names, the format of their values, and which values are better."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Unit = Literal["share", "number", "error", "dB"]
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSpec:
-    """A metric: `name` is its key in results, `title` what people call it, `heading` the same on a page.
+    """A metric: `name` is its key in results, `title` its name in text, `heading` its name in headings.
 
-    `unit` says how values are written: a share of samples as percent, a number, an error, or a ratio in dB. `interval`
-    says where its 95 % interval comes from: Wilson's formula (for shares of samples), or drawing the samples again.
+    `unit` is the format of values: a fraction of samples as percent, a number, an error, or a ratio in dB. `interval`
+    is the method of its 95 % interval: Wilson's formula (for fractions of samples), or the bootstrap.
     """
 
     name: str
@@ -27,11 +27,11 @@ class MetricSpec:
 
     @property
     def sign(self) -> int:
-        """1 where more is better, else -1."""
+        """1 if higher is better, else -1."""
         return 1 if self.better == "higher" else -1
 
     def write(self, value: float) -> str:
-        """Write a value as people read it."""
+        """Format a value for people."""
         match self.unit:
             case "share":
                 return f"{value:.2%}"
@@ -64,14 +64,14 @@ MSE = MetricSpec(
 CODE_MSE = MetricSpec(name="code_mse", title="squared error of the code", unit="error", better="lower", interval=None)
 PSNR = MetricSpec(name="psnr", title="PSNR", unit="dB", interval=None)
 
-#: Every metric by its name; a task adds its own (tasks/__init__.py).
+#: All metrics by name; tasks register their own (tasks/__init__.py).
 METRICS: dict[str, MetricSpec] = {}
-#: The metrics that stand for a whole result or epoch, one a task.
+#: The headline metrics, which summarise a result or epoch, one per task.
 HEADLINES: list[str] = []
 
 
 def register(metrics: Iterable[MetricSpec], *, headline: MetricSpec | None = None) -> None:
-    """Make metrics known by their names; one of them may stand for a whole result."""
+    """Register metrics by name; one of them may be a headline metric."""
     METRICS.update({metric.name: metric for metric in metrics})
     if headline is not None and headline.name not in HEADLINES:
         HEADLINES.append(headline.name)
@@ -83,36 +83,36 @@ register([MSE, CODE_MSE, PSNR], headline=PSNR)
 
 
 def spec(name: str) -> MetricSpec:
-    """Return a metric by its name; one that nobody has described is a number of which more is better."""
+    """Return a metric by name; an unregistered one is a number, and higher is better."""
     return METRICS.get(name) or MetricSpec(name=name, title=name, unit="number", interval=None)
 
 
 def headline(result: Mapping[str, Any], prefix: str = "") -> MetricSpec:
-    """Return the metric that stands for a result, or (with `validation_`) for an epoch.
+    """Return the headline metric of a result, or (with the prefix `validation_`) of an epoch.
 
-    Of a task that this process does not know, the first number beside the loss. StopIteration where there is none.
+    For an unknown task, that is the first number other than the loss. Raises StopIteration if there is none.
     """
-    known = (name for name in HEADLINES if prefix + name in result)
+    headlines = (name for name in HEADLINES if prefix + name in result)
     others = (
         name.removeprefix(prefix)
         for name, value in result.items()
         if name.startswith(prefix) and name not in (f"{prefix}loss", f"{prefix}n") and isinstance(value, float)
     )
-    return spec(next(known, None) or next(others))
+    return spec(next(headlines, None) or next(others))
 
 
 def headline_value(result: Mapping[str, Any], prefix: str = "") -> float:
-    """Return the value of the metric that stands for a result or an epoch; None stands for an infinite one."""
+    """Return the value of the headline metric of a result or an epoch; None in it stands for infinity."""
     value = result[prefix + headline(result, prefix).name]
     return math.inf if value is None else float(value)
 
 
 def written_headline(result: Mapping[str, Any], prefix: str = "") -> str:
-    """Write the metric that stands for a result or an epoch."""
+    """Format the headline metric of a result or an epoch."""
     return headline(result, prefix).write(headline_value(result, prefix))
 
 
 def training_score(row: Mapping[str, Any]) -> MetricSpec:
-    """Return the metric that a row has of training besides the loss."""
+    """Return the training metric of a row besides the loss."""
     names = (name.removeprefix("train_") for name in row if name.startswith("train_"))
     return spec(next(name for name in names if name != "loss"))

@@ -14,7 +14,7 @@ from convworks.errors import InputError, nearest
 if TYPE_CHECKING:
     from convworks.training.config import RunConfig
 
-# name -> module:function; importing a recipe imports its configuration, which this page need not.
+# name -> module:function; modules are imported only when a recipe is used.
 RECIPES: dict[str, str] = {
     "digits/default": "digits:default",
     "mnist/fast": "mnist:fast",
@@ -59,12 +59,12 @@ def describe(name: str) -> str:
 def explain(name: str) -> str:
     """Return a recipe's docstring: what it does, what was measured, how it differs from its paper.
 
-    What its module says of all its recipes follows, where that is more than a title.
+    The docstring of its module follows, if it is longer than one line.
     """
     function = _function(name)
-    found = inspect.cleandoc(str(function.__doc__))
+    text = inspect.cleandoc(str(function.__doc__))
     shared = inspect.cleandoc(str(inspect.getmodule(function).__doc__))
-    return f"{found}\n\n{shared}" if "\n" in shared else found
+    return f"{text}\n\n{shared}" if "\n" in shared else text
 
 
 def _function(name: str) -> Any:

@@ -10,13 +10,13 @@ from convworks.models.config import ModelConfig
 from convworks.training.config import RunConfig, TrainingConfig
 from convworks.training.schedules.config import OneCycle
 
-# Photographs are brought to this many pixels: small enough for a processor without a GPU.
+# Side of photographs in pixels: small enough for training on a CPU.
 PHOTO = 96
-# Presentations of 96x96 images, or as many pixels of smaller ones, that a run may take.
+# Training budget of a run in pixels: 60,000 presentations of 96x96 images.
 PIXELS = 60_000 * 96 * 96
-# Epochs that a run may take; a set of so few images that these are fewer presentations than FEWEST takes more.
+# Largest number of epochs; small sets take more, up to FEWEST presentations of images.
 EPOCHS, FEWEST = 80, 12_000
-# Images of at most this side are icons, digits, CIFAR: their pixels are too few to begin with a stride of 4.
+# Images of at most this side (icons, digits, CIFAR) are too small for a network that starts with a stride of 4.
 ICON = 48
 
 
@@ -59,7 +59,7 @@ def _epochs(n: int, shape: ImageShape) -> int:
 
 
 def _fit(headers: Headers) -> Fit:
-    """Crop, unless that leaves out more than a third of the pixels, as the mean over the images."""
+    """Crop, unless that cuts off more than a third of the pixels, averaged over the images."""
     return "letterbox" if cuts_much(headers, image_shape(headers, largest=PHOTO).size) else "crop"
 
 
@@ -72,9 +72,10 @@ def _network(shape: ImageShape) -> str:
 
 
 def _augment(shape: ImageShape) -> AugmentConfig:
-    """Mirror all but small grey images, which are mostly signs, that a mirror turns into others.
+    """Flip all but small grey images, which are mostly characters, and change their meaning when mirrored.
 
-    Crops of other sizes are for photographs, whose things are near or far; the size of grey textures tells them apart.
+    Random resized crops are for photographs, in which objects have any size; the classes of grey textures differ by
+    scale.
     """
     small = max(shape.size) <= ICON
     if shape.channels == 1:
@@ -85,7 +86,7 @@ def _augment(shape: ImageShape) -> AugmentConfig:
 
 
 def _batch_size(n: int) -> int:
-    """Return a power of two that leaves a small set at least some 15 steps an epoch."""
+    """Return the largest power of two up to 128 with at least 15 steps per epoch, but at least 16."""
     size = 16
     while size < 128 and n / (2 * size) >= 15:
         size *= 2

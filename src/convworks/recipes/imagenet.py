@@ -26,9 +26,9 @@ from convworks.training.config import Clip, RunConfig, TrainingConfig
 from convworks.training.optimizers.config import SGD, RMSProp
 from convworks.training.schedules.config import Exponential, Plateau
 
-#: Pixels of 0 to 255 with the mean taken out, and not divided by their deviation.
+#: Pixels in 0..255 with the mean subtracted, not divided by their standard deviation.
 RAW = (1 / 255, 1 / 255, 1 / 255)
-#: The first four convolutions of A and its fully connected layers, which D and E began with (section 3.1).
+#: The first four convolutions of A and its fully connected layers, from which D and E were initialised (section 3.1).
 OF_VGG_A = ("stem", "stage2.conv1", "stage3.conv1", "stage3.conv2", "head.hidden6", "head.hidden7", "head.logits")
 
 

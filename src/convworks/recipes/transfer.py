@@ -1,4 +1,4 @@
-"""What `convworks transfer` does where nothing else is said."""
+"""The default configuration of `convworks transfer`."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from convworks.training.svm.config import machine_training
 if TYPE_CHECKING:
     from convworks.data.decode.preprocess import Preprocessing
 
-#: The head that the bundle has, for more training on the same classes.
+#: Keep the head of the bundle, to continue training on the same classes.
 KEEP = "keep"
-#: A stage learns this many times as fast as the one behind it.
+#: Learning rate of a stage, relative to the stage after it.
 DEPTH_DECAY = 0.4
 
 
 def default(
     source: Source, name: str, model: ModelConfig, preprocessing: Preprocessing, *, freeze: str | None
 ) -> RunConfig:
-    """Train a network that was trained before on another source: `convworks transfer BUNDLE --data SOURCE`.
+    """Train a pretrained network on another source: `convworks transfer BUNDLE --data SOURCE`.
 
-    Images are as the bundle wants them; how they are varied, and how often each is seen, is as in `train --data`.
-    Nothing is frozen but what `freeze` names, and stages learn the slower the deeper they lie; a head that is a support
-    vector machine is fitted at once.
+    Images are preprocessed as the bundle specifies; augmentation and epochs are those of `train --data`. Only the
+    layers up to `freeze` are frozen, and the learning rate decreases with the distance of a stage from the head; a head
+    that is a support vector machine is fitted in one step.
     """
     config = from_scratch(source, name)
     given = preprocessing
@@ -65,14 +65,14 @@ def default(
 
 
 def adapted(model: ModelConfig, *, path: str, cut: str, head: str, outputs: int, layers: Sequence[str]) -> ModelConfig:
-    """Return a bundle's model, cut at a tap and with a new head, whose kept `layers` begin with the bundle's weights.
+    """Return a bundle's model, cut at a tap and with a new head; its `layers` are initialised from the bundle.
 
-    Raises InputError for a head that there is not.
+    Raises InputError for an unknown head.
     """
     if head not in HEADS:
-        known = (*HEADS, KEEP)
+        heads = (*HEADS, KEEP)
         raise InputError(
-            "--head", f"there is no head {head!r}{nearest(head, known)}", f"choose one of {', '.join(known)}"
+            "--head", f"there is no head {head!r}{nearest(head, heads)}", f"choose one of {', '.join(heads)}"
         )
     values = {
         "name": model.name,
@@ -87,12 +87,12 @@ def adapted(model: ModelConfig, *, path: str, cut: str, head: str, outputs: int,
 
 
 def kept(model: ModelConfig, *, path: str, layers: Sequence[str]) -> ModelConfig:
-    """Return a bundle's model as it is, to be trained on: all its `layers` begin with the bundle's weights."""
+    """Return a bundle's model unchanged, for further training; its `layers` are initialised from the bundle."""
     return model.model_copy(update={"start": Start(path=path, layers=tuple(layers))})
 
 
 def check_same_classes(bundle: Sequence[str], source: Source) -> None:
-    """Refuse to keep a head where the classes of bundle and source differ, and say which."""
+    """Raise InputError if the classes of bundle and source differ, so that the head cannot be kept."""
     bundle, classes = list(map(nfc, bundle)), list(map(nfc, source.classes))
     if bundle == classes:
         return
@@ -100,8 +100,8 @@ def check_same_classes(bundle: Sequence[str], source: Source) -> None:
         "only the bundle has": [name for name in bundle if name not in classes],
         "only the source has": [name for name in classes if name not in bundle],
     }
-    told = [
+    differences = [
         f"{what} {', '.join(names[:5])}{' ...' if len(names) > 5 else ''}" for what, names in parts.items() if names
     ]
-    reason = "; ".join(told) or f"are in another order: the bundle has {', '.join(bundle[:10])}"
+    reason = "; ".join(differences) or f"are in another order: the bundle has {', '.join(bundle[:10])}"
     raise InputError(source.where, f"classes differ: {reason}", "take a new head: --head linear")

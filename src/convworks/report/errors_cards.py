@@ -34,7 +34,7 @@ def make_cards(
     large = _pictures(split, shown.tolist(), preprocessing)
     small: Mapping[int, Thumbnail] = {}
     if around is not None:
-        places = np.unique(around.neighbours.places[first:]).tolist()
+        places = np.unique(around.neighbours.indices[first:]).tolist()
         small = _pictures(around.part, places, preprocessing, SMALL)
     cards = []
     for row, sample in enumerate(shown.tolist(), start=first):
@@ -59,7 +59,9 @@ def _near(around: Surroundings, row: int, pictures: Mapping[int, Thumbnail], tru
     """Return the neighbours of a row of the surroundings."""
     found, near = around.neighbours, []
     similarities = found.similarities[row].tolist()
-    for answer, place, alike in zip(around.told(row), found.places[row].tolist(), similarities, strict=True):
+    for answer, place, alike in zip(
+        around.neighbour_classes(row), found.indices[row].tolist(), similarities, strict=True
+    ):
         kind = "predicted" if answer == predicted else "true" if answer == true else "other"
         about = f"{answer or 'nothing'}: {around.part.names[place]}, cosine similarity {alike:.3f}"
         near.append(Near(picture=pictures[place], answer=answer or "nothing", kind=kind, about=about))

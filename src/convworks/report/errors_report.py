@@ -177,6 +177,6 @@ def _headline(
     facts.append(("Neighbours from", f"{references:,} {split} images"))
     how = "by cosine similarity before the layer that makes the logits"
     many = f", the mean over {networks} networks" if networks > 1 else ""
-    count = around.neighbours.places.shape[1]
+    count = around.neighbours.indices.shape[1]
     said.append(f"Beside each error its {count} nearest of {which}{rest}: {how}{many}, the nearest first.")
     return errors.headline(facts, said, key=True)

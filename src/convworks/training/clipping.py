@@ -1,4 +1,4 @@
-"""What keeps training stable: clipping, averaged weights, and an account of what went wrong where it is not."""
+"""Gradient clipping, averaged weights, and a diagnosis of diverging gradients."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from convworks.training.config import Clip
 
 @torch.no_grad()
 def clip(config: Clip, parameters: Mapping[str, Tensor]) -> None:
-    """Clip the gradients that the parameters hold, in place (lectures 000 and 003, Gradient Clipping).
+    """Clip the gradients of the parameters in place (lectures 000 and 003, Gradient Clipping).
 
-    They are not read back to the processor: on a GPU that would wait for all that is under way. What is not finite
-    stays so, for the loss to show. The definition, on any arrays, is ops/clipping.py.
+    Nothing is copied to the CPU, which would synchronise with the GPU. Non-finite gradients stay non-finite, so that
+    the loss shows them. The definition in NumPy is ops/clipping.py.
     """
     gradients = [parameter.grad for parameter in parameters.values() if parameter.grad is not None]
     match config.kind:
@@ -32,15 +32,15 @@ def clip(config: Clip, parameters: Mapping[str, Tensor]) -> None:
 
 
 def average_decay(decay: float, step: int) -> float:
-    """Return the decay at a step: short at first, so that the first weights are soon forgotten (as TensorFlow does)."""
+    """Return the decay at a step: smaller at first, so that the first weights fade quickly (as in TensorFlow)."""
     return min(decay, (1 + step) / (10 + step))
 
 
 @torch.no_grad()
 def move_average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move averaged weights towards those of the network, in place: a <- decay a + (1 - decay) w.
+    """Update the averaged weights in place: a <- decay a + (1 - decay) w.
 
-    The running statistics of normalisation are averaged likewise; whole numbers are copied.
+    Running statistics of normalisation are averaged too; integer buffers are copied.
     """
     pairs = list(zip(average.state_dict().values(), network.state_dict().values(), strict=True))
     floating = [pair for pair in pairs if pair[0].is_floating_point()]
@@ -51,11 +51,11 @@ def move_average(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 
 def largest_gradients(parameters: Mapping[str, Tensor], count: int = 3) -> str:
-    """Say which parameters have the largest gradients, those that are not finite first."""
-    found = []
+    """Name the parameters with the largest gradients, non-finite ones first."""
+    entries = []
     for name, parameter in parameters.items():
         if parameter.grad is not None and parameter.grad.numel():
             largest = float(parameter.grad.abs().max())
-            found.append((largest if math.isfinite(largest) else math.inf, name, largest))
-    found.sort(key=lambda entry: -entry[0])  # stable: of equals, the first in the network
-    return ", ".join(f"{name} {largest:.3g}" for _, name, largest in found[:count]) or "none"
+            entries.append((largest if math.isfinite(largest) else math.inf, name, largest))
+    entries.sort(key=lambda entry: -entry[0])  # stable: of equals, the first in the network
+    return ", ".join(f"{name} {largest:.3g}" for _, name, largest in entries[:count]) or "none"

@@ -1,4 +1,4 @@
-"""Everything that decides how a network is trained, and the complete configuration of a run."""
+"""The training configuration, and the complete configuration of a run."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from convworks.training.schedules.config import Schedule, Warmup
 
 
 class Clip(Config):
-    """Gradient clipping (lectures 000 and 003): each value, the norm of each variable, or the norm of the whole."""
+    """Gradient clipping (lectures 000 and 003): by value, by the norm of each variable, or by the global norm."""
 
     kind: Literal["value", "variable_norm", "global_norm"] = "global_norm"
     limit: PositiveFloat
 
 
 class Resolution(Config):
-    """The size (height, width) that training images are reduced to, `until` that share of all steps is done."""
+    """The size (height, width) of the training images until the fraction `until` of all steps."""
 
     size: tuple[PositiveInt, PositiveInt]
     until: Annotated[float, Field(gt=0, le=1)]
@@ -34,7 +34,7 @@ class Resolution(Config):
 class Pretraining(Config):
     """Greedy layer-wise pre-training of an autoencoder (Hinton and Salakhutdinov 2006, Vincent et al. 2010).
 
-    Each layer takes so many `epochs`, and gives back what it reads without the `corruption`.
+    Each layer is trained for `epochs` to reconstruct its input before `corruption`.
     """
 
     epochs: PositiveInt
@@ -42,25 +42,29 @@ class Pretraining(Config):
 
 
 class TrainingConfig(Config):
-    """How the network is trained.
+    """The training configuration.
 
-    A step takes `batch_size` samples, in `accumulation` parts one after the other where they do not fit into memory
-    together. `ema` is the decay of an exponential moving average of the weights, which is then what is validated and
-    kept (at most (1 + step) / (10 + step), or the first weights would never fade in a short run). `sampling` balanced
-    draws every class equally often. `best` names the metric on validation by which epochs and runs are compared, one of
-    those that the task measures. `kept` says whether
-    the bundle holds the best epoch or the last, which few validation images cannot choose better; `patience`: stop
-    after so many epochs that were not the best. `keep_last` and `keep_best` say how many epochs keep their checkpoints.
-    `resolutions` are sizes of images to begin with, smaller than the network's (progressive resizing, Howard 2018),
-    each until its share of the steps is done; what is left has the network's own. `freeze` is a tap: all up to it stays
-    as it is, running statistics included, and computes as in evaluation. With `thaw`, at first only the part behind the
-    tap at which a network was cut is trained (or the last one with weights), and every so many epochs one more stage,
-    down to `freeze` (Howard and Ruder 2018). `depth_decay` multiplies the learning rate of each of these stages, once
-    for the last of them, twice for the one before it, and so on. `batch_norm` says whether the processes of a
-    distributed run take each their own statistics, or those of the whole batch. `greedy` trains the
-    innermost layer of an autoencoder alone, to give back the code of the layers below instead of the image;
-    data.corruption is then that of the code. `pretraining` makes such a run for each layer first, from the outermost
-    one on, and begins with what they found.
+    Attributes:
+        batch_size: samples in a step.
+        accumulation: number of micro-batches a step is split into, where the batch does not fit into memory.
+        ema: decay of the exponential moving average of the weights, which is then validated and saved; at most
+            (1 + step) / (10 + step), or the first weights would never fade in a short run.
+        sampling: `balanced` draws every class equally often.
+        best: validation metric by which epochs and runs are compared, one of those that the task measures.
+        kept: whether the bundle holds the best epoch or the last; with few validation images the last is as good.
+        patience: stop after this many epochs without improvement.
+        keep_last, keep_best: how many of the last and of the best epochs keep their checkpoints.
+        resolutions: image sizes smaller than the network's, each used until its fraction of the steps (progressive
+            resizing, Howard 2018); the remaining steps use the network's own size.
+        freeze: a tap; all layers up to it are frozen, with their running statistics, in evaluation mode.
+        thaw: gradual unfreezing (Howard and Ruder 2018): at first only the part after the tap at which the network was
+            cut is trained (or the last part with weights), then one more stage every `thaw` epochs, down to `freeze`.
+        depth_decay: factor on the learning rate of each of these stages, to the power of its depth from the end: once
+            for the last, twice for the one before it, and so on.
+        batch_norm: whether the processes of a distributed run use their own statistics or those of the whole batch.
+        greedy: train the innermost layer of an autoencoder alone, to reconstruct the code of the layers below it
+            instead of the image; data.corruption then applies to that code.
+        pretraining: train each layer greedily first, from the outermost on, and start from the resulting weights.
     """
 
     epochs: PositiveInt
@@ -102,17 +106,18 @@ class TrainingConfig(Config):
 
     @model_validator(mode="after")
     def _resolutions_follow_each_other(self) -> TrainingConfig:
-        moments = [found.until for found in self.resolutions]
+        moments = [resolution.until for resolution in self.resolutions]
         if moments != sorted(set(moments)):
             raise ValueError(f"resolutions end at {', '.join(map(str, moments))}: give each a later end than the last")
         return self
 
 
 class RunConfig(Config):
-    """A complete run. `precision` auto: bfloat16 where the hardware multiplies it faster, else float32.
+    """The complete configuration of a run.
 
-    `task` names what is asked of the network; by default that follows from the network and the source (tasks/).
-    `tracking` names who is told of its metrics besides metrics.jsonl; in a text they are separated by commas.
+    `precision` auto is bfloat16 where the hardware multiplies it faster, else float32. `task` is the name of a task; by
+    default it follows from the network and the source (tasks/). `tracking` lists the trackers that receive the metrics
+    besides metrics.jsonl; in a string they are separated by commas.
     """
 
     recipe: str

@@ -1,4 +1,4 @@
-"""How a run shows itself: a progress bar on a terminal, plain lines elsewhere. Always on standard error."""
+"""Progress of a run on standard error: a progress bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convworks.training.setup import Setup
 
 
 class Plain(Events):
-    """A line an epoch, and one at least every ten seconds."""
+    """One line per epoch, and at least one every ten seconds."""
 
     interval = 10.0
 
@@ -21,7 +21,7 @@ class Plain(Events):
         self.last = time.perf_counter()
 
     def step_ended(self, setup: Setup, progress: Progress) -> None:
-        """Write a line when the last one is old."""
+        """Write a line if the last one is older than `interval`."""
         now = time.perf_counter()
         if now - self.last >= self.interval and progress.batch < setup.steps_per_epoch:
             self.last = now
@@ -36,11 +36,11 @@ class Plain(Events):
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Leave nothing behind."""
+        """Do nothing: plain lines need no cleaning up."""
 
 
 class Bar(Plain):
-    """A progress bar over all steps, with a line above it for each finished epoch."""
+    """A progress bar over all steps, and a line above it for each finished epoch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Bar(Plain):
         self.bar.stop()
 
     def step_ended(self, setup: Setup, progress: Progress) -> None:
-        """Move the bar, a few times a second."""
+        """Update the bar, at most ten times a second."""
         now = time.perf_counter()
         if now - self.last >= 0.1:
             self.last = now
@@ -85,16 +85,16 @@ class Bar(Plain):
 
 
 def display() -> Plain:
-    """Return the display that suits standard error."""
+    """Return the display for standard error: a bar on a terminal, else plain lines."""
     return Bar() if on_terminal() else Plain()
 
 
 def describe(setup: Setup, progress: Progress) -> str:
-    """Describe the epoch so far: loss, accuracy, rate, time left."""
+    """Describe the epoch so far: loss, score, images per second, time left."""
     totals = progress.totals
     left = (setup.steps - progress.step) * progress.seconds / max(progress.step, 1)
     return (
-        f"loss {totals.mean_loss:.4f}  {spec(progress.share).title} {spec(progress.share).write(totals.share)}  "
+        f"loss {totals.mean_loss:.4f}  {spec(progress.share).title} {spec(progress.share).write(totals.mean_score)}  "
         f"{totals.seen / max(totals.seconds, 1e-9):,.0f} images/s  {clock(left)} left"
     )
 
@@ -105,10 +105,10 @@ def summary(setup: Setup, progress: Progress) -> str:
     metric = headline(row, "validation_").name
     named = "" if metric == "top1" else f"{spec(metric).title} "
     training = setup.config.training
-    kept = training.kept == "best" and progress.ranked(training.best)[0]["epoch"] == progress.epoch
+    is_best = training.kept == "best" and progress.ranked(training.best)[0]["epoch"] == progress.epoch
     return (
         f"epoch {progress.epoch}/{training.epochs}  loss {row['train_loss']:.4f}  "
         f"{spec(progress.share).title} {spec(progress.share).write(row[f'train_{progress.share}'])}  "
-        f"validation {named}{written_headline(row, 'validation_')}{' *' if kept else ''}  "
+        f"validation {named}{written_headline(row, 'validation_')}{' *' if is_best else ''}  "
         f"{row['images_per_second']:,.0f} images/s  {clock(progress.seconds)}"
     )

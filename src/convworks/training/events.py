@@ -1,4 +1,4 @@
-"""What happens around the loop, and who is told of it."""
+"""Callbacks of the training loop."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from convworks.training.setup import Setup
 
 
 class Events:
-    """What happens around the loop; each method does nothing unless a subclass says otherwise."""
+    """Callbacks of the training loop; each does nothing unless a subclass overrides it."""
 
     def step_ended(self, setup: Setup, progress: Progress) -> None:
-        """After each update of the weights."""
+        """Called after each update of the weights."""
 
     def epoch_ended(self, setup: Setup, progress: Progress) -> None:
-        """After each validation; the history's last row is the epoch's."""
+        """Called after each validation; the last row of the history is that of the epoch."""
 
 
 class EventList(Events):
-    """Passes every event on to several listeners, in order."""
+    """Forwards every event to several listeners, in order."""
 
     def __init__(self, listeners: Sequence[Events]) -> None:
         self.listeners = tuple(listeners)
 
     def step_ended(self, setup: Setup, progress: Progress) -> None:
-        """Tell all of them."""
+        """Forward the event."""
         for listener in self.listeners:
             listener.step_ended(setup, progress)
 
     def epoch_ended(self, setup: Setup, progress: Progress) -> None:
-        """Tell all of them."""
+        """Forward the event."""
         for listener in self.listeners:
             listener.epoch_ended(setup, progress)

@@ -1,4 +1,4 @@
-"""How a run finds its weights: by steps, or all at once."""
+"""How the weights of a run are fitted: by gradient steps, or in closed form by a support vector machine."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from convworks.training.world import World
 
 @dataclass(frozen=True, kw_only=True)
 class Fitting:
-    """What makes the weights of a run: `fit` trains from where progress stands to the end.
+    """How the weights of a run are fitted: `fit` trains from the current progress to the end.
 
-    `check` refuses what it cannot do. `chosen` names what it chooses on validation besides the epoch; `curve` says
-    whether there is a curve of training to draw.
+    `check` raises InputError for unsupported configurations. `chosen` names what is chosen on validation instead of the
+    epoch; `curve` says whether there is a training curve to draw.
     """
 
     fit: Callable[[Setup, Progress, Events], None]
@@ -30,11 +30,11 @@ class Fitting:
 
 
 def check_nothing(config: RunConfig, source: Source, world: World) -> None:
-    """Refuse nothing."""
+    """Accept every configuration."""
 
 
 def fitting_of(config: RunConfig) -> Fitting:
-    """Return how a run finds its weights: a head that is a support vector machine is fitted at once."""
+    """Return how the weights of a run are fitted."""
     if is_svm(config.model):
         return Fitting(fit=fit_svm, check=check_svm, chosen="the machine's cost and scale", curve=False)
     return Fitting(fit=fit, check=check_nothing)

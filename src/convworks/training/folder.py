@@ -1,4 +1,4 @@
-"""The run folder: its names, its record, and how a new one gets its place."""
+"""The run folder: its files, its record, and its creation."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ RUN = Kind(
 
 
 def claim(out: Path | None, recipe: str) -> Path:
-    """Return the folder for a new run: `out`, which must be new or empty, or the next free one under runs/.
+    """Return the folder for a new run: `out`, which must be new or empty, or the next free name under runs/.
 
-    It is not made yet: a run whose input is wrong leaves nothing behind.
+    It is not created yet: a run with invalid input leaves nothing behind.
     """
     if out is not None:
         check_free(out)
@@ -50,7 +50,7 @@ def claim(out: Path | None, recipe: str) -> Path:
 
 
 def check_free(out: Path) -> None:
-    """Refuse a folder that something is in already."""
+    """Raise InputError for a folder that is not empty."""
     if (out / RECORD).exists():
         raise InputError(
             f"--out {out}", "a run is in it", f"give the name of a new folder, or go on: {resume_command(out)}"
@@ -59,42 +59,42 @@ def check_free(out: Path) -> None:
 
 
 def check_new(out: Path | None, recipe: str, protected: Protected) -> None:
-    """Refuse a new run where something is, where it cannot be written, and among what is read (as one class more)."""
+    """Raise InputError for a new run in a folder that is not empty or not writable, or that lies within its data."""
     check_new_folder("--out", claim(out, recipe), protected)
 
 
 @contextlib.contextmanager
-def occupied(out: Path | None, recipe: str, resume: Path | None) -> Iterator[Path]:
-    """Make the folder of a run and keep it to this process while the context lasts; a resumed one is there already.
+def run_folder_locked(out: Path | None, recipe: str, resume: Path | None) -> Iterator[Path]:
+    """Create the folder of a run, or take the one to resume, and hold its lock while the context lasts.
 
-    Where the run does not get as far as its first checkpoint, a new folder is removed again.
+    A new folder is removed again if the run ends before its first checkpoint.
     """
     if resume is not None:
-        with _alone(resume):
+        with _locked(resume):
             yield resume
         return
     while True:
         path = claim(out, recipe)
-        made = [folder for folder in (path, *path.parents) if not folder.exists()]
+        new_folders = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             path.mkdir(parents=True, exist_ok=out is not None)
             break
         except FileExistsError:  # another run was quicker
             continue
-    with _alone(path):
+    with _locked(path):
         check_free(path)  # another run may have been here in between
         sweep(path)
         try:
             yield path
         except BaseException:
             if not list(path.glob("checkpoints/step-*.json")):
-                undo(path, made)
+                undo(path, new_folders)
             raise
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Refuse a folder that another process works in; the system lets go of it however a process ends."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder; InputError if another process holds it. The system releases it when a process ends."""
     if not locks.AVAILABLE:
         yield
         return
@@ -107,26 +107,26 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def undo(folder: Path, made: Sequence[Path]) -> None:
-    """Remove a run that ended before it saved anything, and the folders that were made for it, the lowest first.
+def undo(folder: Path, new_folders: Sequence[Path]) -> None:
+    """Remove a run that ended before it saved anything, and the folders created for it, the innermost first.
 
-    Its record goes last: until then the run can be resumed, whatever interrupts this.
+    The record is removed last: until then the run can be resumed if this is interrupted.
     """
     sweep(folder)
-    with contextlib.suppress(OSError):  # never made
+    with contextlib.suppress(OSError):  # never created
         (folder / "checkpoints").rmdir()
     for name in ("metrics.csv", METRICS, RECORD):
         with contextlib.suppress(OSError):
             (folder / name).unlink(missing_ok=True)
-    for empty in made:
+    for empty in new_folders:
         with contextlib.suppress(OSError):  # not empty
             empty.rmdir()
 
 
 def write_record(folder: Path, config: RunConfig, status: str, **more: Any) -> None:
-    """Write run.json: the complete configuration, where the run stands, and what else is known.
+    """Write run.json: the complete configuration, the status, and further values.
 
-    Unless the run is at work, the checksum of its metrics is in it.
+    Unless the run is running, it includes the checksum of the metrics.
     """
     values = {"format": FORMAT, "status": status, "configuration": to_json(config), **more}
     if status != "running" and (folder / METRICS).is_file():
@@ -135,7 +135,7 @@ def write_record(folder: Path, config: RunConfig, status: str, **more: Any) -> N
 
 
 def read_values(folder: Path) -> dict[str, Any]:
-    """Return the record of a run as plain values; InputError where there is none, or it is damaged or was changed."""
+    """Return the record of a run as plain values; InputError if it is missing, damaged or was modified."""
     path = folder / RECORD
     if not path.exists():
         raise InputError(folder, f"is no run: it holds no {RECORD}", "give the folder of a run, for example runs/NAME")
@@ -143,7 +143,7 @@ def read_values(folder: Path) -> dict[str, Any]:
 
 
 def read_record(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
-    """Return the configuration of a run and its whole record; InputError as in `read_values`."""
+    """Return the configuration of a run and its complete record; InputError as in `read_values`."""
     record = read_values(folder)
     if record["status"] == "finished" and not _are_results(record.get("results")):
         raise InputError(folder / RECORD, "says that the run is finished, without its results", RUN.damaged)
@@ -151,37 +151,37 @@ def read_record(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
 
 
 def history(folder: Path) -> list[Row]:
-    """Return the rows of metrics.jsonl; none where there is none yet.
+    """Return the rows of metrics.jsonl; an empty list if there is no such file yet.
 
-    Raises InputError where it is damaged, or is not what the record of a run says that has ended.
+    Raises InputError if it is damaged, or does not match the checksum in the record of a run that has ended.
     """
     path = folder / METRICS
-    wanted = read_values(folder).get("metrics_sha256") if (folder / RECORD).exists() else None
-    if not path.exists() and wanted is None:
+    checksum = read_values(folder).get("metrics_sha256") if (folder / RECORD).exists() else None
+    if not path.exists() and checksum is None:
         return []
     content = files.read_bytes(path)
     rows: list[Row] = []
     with contextlib.suppress(ValueError, RecursionError):
         rows = [json.loads(line) for line in content.splitlines()]
     whole = all(isinstance(row, dict) and set(map(type, row.values())) <= {int, float} for row in rows)
-    if not whole or bool(rows) != bool(content.strip()) or wanted not in (None, hashlib.sha256(content).hexdigest()):
+    if not whole or bool(rows) != bool(content.strip()) or checksum not in (None, hashlib.sha256(content).hexdigest()):
         raise InputError(path, f"is damaged, or not what {RECORD} says", RUN.damaged)
     return rows
 
 
 def _are_results(values: Any) -> bool:
-    """Tell whether this is what a finished run says of itself, as far as others rely on it."""
+    """Return whether these are valid results of a finished run, as far as other code relies on them."""
     kinds = {"epochs": int, "best_epoch": int, "validation": dict, "test": dict | None}
     return isinstance(values, dict) and all(isinstance(values.get(name), kind) for name, kind in kinds.items())
 
 
 def saved(folder: Path) -> tuple[str, str]:
-    """Return reason and remedy of a run that was stopped after a checkpoint."""
+    """Return reason and remedy for a run that was stopped after a checkpoint."""
     return "what was done until the last checkpoint is saved", f"go on with: {resume_command(folder)}"
 
 
 def sweep(folder: Path, *, below: bool = True) -> None:
-    """Delete what an interrupted write left behind, in a folder that is this process's alone, and in those below it."""
+    """Delete the partial files of interrupted writes in a folder locked by this process, and in its subfolders."""
     for path in list((folder.rglob if below else folder.glob)("*.partial")):
         if not is_partial(path.name):
             continue
@@ -192,5 +192,5 @@ def sweep(folder: Path, *, below: bool = True) -> None:
 
 
 def resume_command(folder: Path) -> str:
-    """Return the command that goes on with a run."""
+    """Return the command that resumes a run."""
     return shlex.join(["convworks", "train", "--resume", str(folder)])

@@ -1,4 +1,4 @@
-"""Which parts of a network are trained, when, and how fast: frozen layers, gradual unfreezing, rates by depth."""
+"""Frozen layers, gradual unfreezing, and learning rates by depth."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from convworks.training.config import TrainingConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Freezing:
-    """What is held still: `always` modules, and `until` an epoch others, which are trained from then on.
+    """The frozen modules: `always`, or `until` an epoch, from which on they are trained.
 
-    `parameters` is how many numbers are never trained that otherwise would be.
+    `parameters` is the number of parameter values that are never trained because of this.
     """
 
     always: tuple[nn.Module, ...] = ()
     until: tuple[tuple[int, nn.Module], ...] = ()
     parameters: int = 0
 
-    def still(self, epoch: int) -> tuple[nn.Module, ...]:
-        """Return the modules that are not trained in an epoch, which are counted from 0."""
+    def frozen(self, epoch: int) -> tuple[nn.Module, ...]:
+        """Return the modules that are frozen in an epoch (counted from 0)."""
         return (*self.always, *(module for end, module in self.until if epoch < end))
 
 
@@ -41,27 +41,29 @@ def freezing(
     others: tuple[nn.Module, ...] = (),
     processes: int = 1,
 ) -> Freezing:
-    """Say which modules are held still, and take what is never trained out of the parameters that have gradients.
+    """Return which modules are frozen, and turn off the gradients of those that are never trained.
 
-    All are, where the head is a `machine` that is fitted at once; `others` are besides those up to a tap. Raises
-    InputError for a tap that there is not, where nothing is left to train, and for several processes that would have
-    to thaw together.
+    All modules are frozen if the head is a support vector `machine`; `others` are frozen in addition to those up to the
+    tap `training.freeze`. Raises InputError for an unknown tap, if nothing is left to train, and for gradual unfreezing
+    in several processes.
     """
     always = (network,) if machine else (*frozen(network, training.freeze), *others)
     if training.thaw is not None and processes > 1:
         reason = "changes what is trained, which several processes agree upon but once"
         raise InputError("training.thaw", reason, "train in one process, or leave it out")
-    before = _trained(network)
+    trained_before = _trained(network)
     for module in always:
         module.requires_grad_(False)
     if not machine and not any(parameter.requires_grad for parameter in network.parameters()):
         reason = f"{training.freeze} leaves nothing to train"
         raise InputError("training.freeze", reason, "freeze up to a tap before the last layer with weights")
-    return Freezing(always=always, until=_thawing(network, training, cut), parameters=before - _trained(network))
+    return Freezing(
+        always=always, until=_thawing(network, training, cut), parameters=trained_before - _trained(network)
+    )
 
 
 def frozen(network: Network, tap: str | None) -> tuple[nn.Module, ...]:
-    """Return the modules of all taps up to one: what is computed before it, and itself."""
+    """Return the modules of all taps up to and including one."""
     if tap is None:
         return ()
     if tap not in network.taps:
@@ -71,14 +73,14 @@ def frozen(network: Network, tap: str | None) -> tuple[nn.Module, ...]:
 
 
 def hold(network: nn.Module, parameters: Mapping[str, Tensor], freezing: Freezing, epoch: int) -> None:
-    """Make a network ready for an epoch: in training mode, with gradients, but for what is held still.
+    """Prepare a network for an epoch: training mode and gradients, except for frozen modules.
 
-    Frozen modules compute as in evaluation: batch normalisation keeps its statistics, dropout leaves nothing out.
+    Frozen modules are in evaluation mode: batch normalisation keeps its statistics, dropout is off.
     """
     network.train()
     for parameter in parameters.values():
         parameter.requires_grad_(True)
-    for module in freezing.still(epoch):
+    for module in freezing.frozen(epoch):
         module.eval()
         for value in module.parameters():
             value.requires_grad_(False)
@@ -86,24 +88,28 @@ def hold(network: nn.Module, parameters: Mapping[str, Tensor], freezing: Freezin
 
 
 def rate_factors(network: Network, decay: float, cut: str | None) -> dict[str, float]:
-    """Return by what the learning rate of each parameter is multiplied: `decay` once for each stage from the end."""
+    """Return the factor on the learning rate of each parameter: `decay` to the power of its stage from the end."""
     if decay == 1:
         return {}
-    found: dict[str, float] = {}
+    factors: dict[str, float] = {}
     for depth, part in enumerate(reversed(_stages(network, cut)), start=1):
         for name, _ in network.tapped(part).named_parameters(prefix=_module(part)):
-            found[name] = decay**depth
-    return found
+            factors[name] = decay**depth
+    return factors
 
 
 def _thawing(network: Network, training: TrainingConfig, cut: str | None) -> tuple[tuple[int, nn.Module], ...]:
     if training.thaw is None:
         return ()
     stages = _stages(network, cut)
-    needed = training.thaw * len([name for name in stages if _has_gradient(network.tapped(name))])
-    if training.epochs <= needed:
-        reason = f"{training.thaw} thaws the last stage after {needed} epochs, but training has {training.epochs}"
-        raise InputError("training.thaw", reason, f"train longer: --set training.epochs={needed + training.thaw}")
+    epochs_needed = training.thaw * len([name for name in stages if _has_gradient(network.tapped(name))])
+    if training.epochs <= epochs_needed:
+        reason = (
+            f"{training.thaw} thaws the last stage after {epochs_needed} epochs, but training has {training.epochs}"
+        )
+        raise InputError(
+            "training.thaw", reason, f"train longer: --set training.epochs={epochs_needed + training.thaw}"
+        )
     order = [network.tapped(name) for name in reversed(stages)]
     return tuple(((number + 1) * training.thaw, module) for number, module in enumerate(order))
 
@@ -117,7 +123,7 @@ def _has_gradient(module: nn.Module) -> bool:
 
 
 def _stages(network: Network, cut: str | None) -> tuple[str, ...]:
-    """Name the parts behind which training begins, the first one first: all with weights but what makes the answer."""
+    """Return the taps of the stages with weights, in order, without the part that makes the output."""
     parts = kept_parts(network, cut)
     return parts if cut is not None else parts[:-1]
 

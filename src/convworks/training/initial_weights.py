@@ -1,4 +1,4 @@
-"""The first weights of a run, where the configuration asks for others than the network's own."""
+"""The initial weights of a run: initialiser, whitening, and layers copied from another network."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from convworks.layers.normalisation.whitening import Whitening
 from convworks.models.config import ModelConfig
 from convworks.ops.initialiser import by_name
 from convworks.training.run_data import RunData
-from convworks.training.warm_start import grow, place_of
+from convworks.training.warm_start import start_path, warm_start
 
 UNIT_VARIANCE = "unit_variance"
-IMAGES = 64  # that unit variance is fitted to
-WHITENED = 5000  # that whitening is fitted to
+IMAGES = 64  # for fitting unit variance
+WHITENED = 5000  # for fitting the whitening
 
 
-def begin(data: RunData) -> None:
-    """Initialise the network as the configuration says, then copy the layers that it is to start with.
+def initialise_weights(data: RunData) -> None:
+    """Initialise the network as configured, then copy the layers that `model.start` names.
 
-    Whitening is fitted to training images in any case.
+    Whitening is always fitted to training images.
     """
     model, network = data.config.model, data.network
     if model.initialiser == UNIT_VARIANCE:
@@ -36,23 +36,23 @@ def begin(data: RunData) -> None:
         if isinstance(module, Whitening):
             module.fit(_images(data, WHITENED))
     if model.start is not None:
-        grow(network, model.start)
+        warm_start(network, model.start)
 
 
 def _images(data: RunData, count: int) -> Tensor:
-    """Return training images as the network gets them, evenly spread: folders are in the order of their classes."""
-    device, given, train = next(data.network.parameters()).device, data.preprocessing, data.splits["train"]
-    places = np.arange(min(count, len(train))) * len(train) // min(count, len(train))
-    images = normalise(take(train.images, places).to(device), given.mean, given.std)
-    if images.shape[2:] == torch.Size(given.size):
+    """Return training images as network inputs, evenly spaced: folders are sorted by class."""
+    device, preprocessing, train = next(data.network.parameters()).device, data.preprocessing, data.splits["train"]
+    indices = np.arange(min(count, len(train))) * len(train) // min(count, len(train))
+    images = normalise(take(train.images, indices).to(device), preprocessing.mean, preprocessing.std)
+    if images.shape[2:] == torch.Size(preprocessing.size):
         return images
-    return F.interpolate(images, given.size, mode="bilinear", antialias=True)  # kept larger, for cuts out of them
+    return F.interpolate(images, preprocessing.size, mode="bilinear", antialias=True)  # stored larger, for crops
 
 
-def placed(model: ModelConfig) -> ModelConfig:
-    """Return a model whose start is found from any working directory.
+def with_absolute_start(model: ModelConfig) -> ModelConfig:
+    """Return a model whose start has an absolute path.
 
-    Raises InputError for an initialiser or a start that there is not: before anything is decoded.
+    Raises InputError for an unknown initialiser or a missing start, before anything is decoded.
     """
     if model.initialiser not in (None, UNIT_VARIANCE):
         try:
@@ -61,5 +61,5 @@ def placed(model: ModelConfig) -> ModelConfig:
             raise InputError("model.initialiser", error.reason, f"{error.remedy}, {UNIT_VARIANCE}") from None
     if model.start is None:
         return model
-    place = str(place_of(model.start).absolute())
-    return model.model_copy(update={"start": model.start.model_copy(update={"path": place})})
+    path = str(start_path(model.start).absolute())
+    return model.model_copy(update={"start": model.start.model_copy(update={"path": path})})

@@ -1,4 +1,4 @@
-"""The runs below some folders: where each stands, what it reached, and in what their configurations differ."""
+"""Runs in and below folders: status, metrics, and differences of their configurations."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from convworks.training.checkpoints.resume import differences
 from convworks.training.checkpoints.state import read_state, steps
 
 REMEDY = "leave it out, or move it away"
-MOST_ENTRIES = 200_000  # of folders that are looked through
+MOST_ENTRIES = 200_000  # files and folders that are searched
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What is known of a run. `best` is the best value of `metric` on validation, `test` that of `measure` on test.
+    """A run. `best` is the best value of `metric` on validation, `test` the value of `measure` on test.
 
-    `status` is running, finished, stopped, or killed: it says that it runs, but no process does. `when` is the time
-    of its last record, in seconds since 1970; `seconds` is how long it trained.
+    `status` is running, finished, stopped, or killed (recorded as running, but no process works on it). `when` is the
+    time of its last record, in seconds since 1970; `seconds` is the training time.
     """
 
     name: str
@@ -45,35 +45,35 @@ class Run:
 
     @property
     def score(self) -> float:
-        """The best value, signed so that more is better; a run without any comes last."""
+        """The best value, signed so that higher is better; -inf for a run without one."""
         return -math.inf if self.best is None else self.best if spec(self.metric).better == "higher" else -self.best
 
 
 def find_runs(folders: Iterable[Path]) -> Iterator[Path]:
-    """Yield every folder that holds a run, at or below the given ones, each once.
+    """Yield every run folder at or below these folders, each once.
 
-    Raises InputError for a folder that is not there, and one so large that it can hardly be meant.
+    Raises InputError for a missing folder, and for one with more than MOST_ENTRIES entries, hardly what was meant.
     """
     seen: set[str] = set()
     for folder in folders:
         if not folder.is_dir():
-            what = "is a file" if folder.is_file() else "there is no such folder"
-            raise InputError(folder, what, "give the folder of a run, or one with runs below, for example runs")
-        looked = 0
-        for place, below, files in os.walk(folder):
-            looked += len(below) + len(files)
-            if looked > MOST_ENTRIES:
+            reason = "is a file" if folder.is_file() else "there is no such folder"
+            raise InputError(folder, reason, "give the folder of a run, or one with runs below, for example runs")
+        entries = 0
+        for path, below, files in os.walk(folder):
+            entries += len(below) + len(files)
+            if entries > MOST_ENTRIES:
                 raise InputError(folder, f"has more than {MOST_ENTRIES:,} files below", "give the folder with the runs")
             if run_folder.RECORD in files:
                 below.clear()  # a run holds no runs
-                if (identity := os.path.realpath(place)) not in seen:
+                if (identity := os.path.realpath(path)) not in seen:
                     seen.add(identity)
-                    yield Path(place)
+                    yield Path(path)
             below[:] = sorted(name for name in below if not name.startswith("."))
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run. Raises InputError where it is damaged, or where its run.json is something else's."""
+    """Read a run. Raises InputError if it is damaged, or if its run.json is not a run record."""
     path = folder / run_folder.RECORD
     try:
         record = run_folder.read_values(folder)
@@ -110,7 +110,7 @@ def read_run(folder: Path) -> Run:
 
 
 def curve(folder: Path, run: Run) -> list[dict[str, Any]]:
-    """Return the rows of a run as `curves` draws them: training from its finer points where a checkpoint has them."""
+    """Return the rows of a run as `curves` draws them, with the finer training points if a checkpoint has them."""
     rows = [dict(row) for row in run.history]
     checkpoints = folder / "checkpoints"
     try:
@@ -127,7 +127,7 @@ def curve(folder: Path, run: Run) -> list[dict[str, Any]]:
 
 
 def differing(runs: Sequence[Run]) -> dict[str, list[Any]]:
-    """Return the fields of the configuration in which runs differ, and its value in each, None for none."""
+    """Return the configuration fields in which runs differ, with the value in each run (None if missing)."""
     first, *others = (run.configuration for run in runs)
     names = dict.fromkeys(name for other in others for name, _ in differences(first, other))
     return {name: [_at(run.configuration, name) for run in runs] for name in names}

@@ -29,7 +29,7 @@ from convworks.training.validation import validate
 
 
 def fit(setup: Setup, progress: Progress, events: Events) -> None:
-    """Train from where `progress` stands to the last epoch, or until `patience` runs out; both are changed in place."""
+    """Train from `progress` to the last epoch, or until `patience` runs out; updates both arguments in place."""
     while progress.epoch < setup.config.training.epochs and not exhausted(setup, progress):
         progress.readings = Readings(setup.device, partial(require_finite, setup, gradients=True))
         hold(setup.network, setup.parameters, setup.freezing, progress.epoch)
@@ -52,15 +52,15 @@ def fit(setup: Setup, progress: Progress, events: Events) -> None:
 
 
 def step(setup: Setup, number: int, batch: Batch, rate: float) -> Float64[Tensor, "2"]:
-    """Take one training step; return the mean loss of the batch before it and its sum of scores, on the device.
+    """Take one training step; return the mean loss of the batch before the update and its sum of scores, on the device.
 
-    Raises RunError for a loss that is infinite or no number before it reaches the weights; on a GPU, which nobody waits
-    for here, whoever reads the sums asks.
+    Raises RunError for a non-finite loss before it reaches the weights. On a GPU, which this does not synchronise with,
+    the loss is checked when the sums are read.
     """
     seed_torch(random.step_seed(setup.config.seed, number, setup.world.rank), setup.device)
     training = setup.config.training
     sums = torch.zeros(2, dtype=setup.world.double, device=setup.device)
-    # As many parts in every process, whose own share of the batch may be one sample smaller: they wait for each other.
+    # All processes need the same number of parts: they synchronise, though their batches may differ by one sample.
     count = max(1, min(training.accumulation, batch.size // setup.world.size))
     for part, last in parts(batch, count):
         with setup.world.communicating(setup.forward, last):
@@ -77,7 +77,7 @@ def step(setup: Setup, number: int, batch: Batch, rate: float) -> Float64[Tensor
 
 
 def parts(batch: Batch, count: int) -> Iterator[tuple[Batch, bool]]:
-    """Yield a batch in parts of nearly equal size, and whether it is the last one."""
+    """Yield the parts of a batch, of nearly equal size, and whether each is the last one."""
     tensors = (batch.images, batch.targets, batch.others)
     cut = [(None,) * count if tensor is None else tensor.tensor_split(count) for tensor in tensors]
     for number, (images, targets, others) in enumerate(zip(*cut, strict=True), start=1):
@@ -85,7 +85,7 @@ def parts(batch: Batch, count: int) -> Iterator[tuple[Batch, bool]]:
 
 
 def backward(setup: Setup, number: int, batch: Batch, size: int) -> Float[Tensor, "2"]:
-    """Add the gradients of part of a step of `size` samples; return its part of the loss, and the sum of scores."""
+    """Accumulate the gradients of a part of a batch of `size` samples; return its weighted loss and sum of scores."""
     device = setup.device
     batch = batch._replace(images=batch.images.to(device), targets=batch.targets.to(device))
     if batch.others is not None:
@@ -103,7 +103,7 @@ def backward(setup: Setup, number: int, batch: Batch, size: int) -> Float[Tensor
 
 
 def require_finite(setup: Setup, what: str, loss: float, rate: float, *, gradients: bool = False) -> None:
-    """Raise RunError for a loss that is infinite or no number, before it reaches the weights or a checkpoint."""
+    """Raise RunError for a non-finite loss, before it reaches the weights or a checkpoint."""
     if not math.isfinite(loss):
         largest = f"; largest gradients: {largest_gradients(setup.parameters)}" if gradients else ""
         lower = setup.config.training.schedule.rate / 10
@@ -116,6 +116,6 @@ def require_finite(setup: Setup, what: str, loss: float, rate: float, *, gradien
 
 
 def exhausted(setup: Setup, progress: Progress) -> bool:
-    """Tell whether early stopping ends the run: `patience` epochs without a better value of the metric `best`."""
+    """Return whether early stopping ends the run: `patience` epochs without improvement of the metric `best`."""
     training = setup.config.training
     return training.patience is not None and progress.waited(training.best) >= training.patience

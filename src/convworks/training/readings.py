@@ -1,4 +1,4 @@
-"""Sums that a device computes, read when they are there: at once from a processor, a step late from a GPU."""
+"""Losses and scores read from the device: at once from a CPU, one step late from a GPU."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor
 
 
 def computes_ahead(device: torch.device) -> bool:
-    """Say whether a device works on while the program goes on: to read from it is to wait for it."""
+    """Return whether a device computes asynchronously, so that reading from it synchronises."""
     return device.type == "cuda"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The mean loss and the sum of scores [2] of a step of so many samples at a learning rate."""
+    """The mean loss and the sum of scores [2] of a step, with its number of samples and its learning rate."""
 
     sums: Tensor
     samples: int
@@ -26,7 +26,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Read:
-    """The same as numbers."""
+    """A reading as plain numbers."""
 
     loss: float
     score: float
@@ -34,9 +34,9 @@ class Read:
 
 
 class Readings:
-    """Readings in order; all but the last are given out, so that a GPU computes a step while one is read.
+    """A queue of readings; on a GPU the last stays in it, so that a step is computed while the one before is read.
 
-    `check` is told of each loss: what it stands for, the number, the learning rate.
+    `check` is called with each loss: a description, its value and the learning rate.
     """
 
     def __init__(self, device: torch.device, check: Callable[[str, float, float], None]) -> None:
@@ -45,7 +45,7 @@ class Readings:
         self.waiting: deque[tuple[int, Reading, torch.cuda.Event | None]] = deque()
 
     def put(self, step: int, reading: Reading) -> None:
-        """Take the sums of a step, and have them copied while the device works on."""
+        """Add the sums of a step; from a GPU they are copied asynchronously."""
         copied = None
         if reading.sums.is_cuda:
             sums = torch.empty(2, dtype=reading.sums.dtype, pin_memory=True)
@@ -55,9 +55,9 @@ class Readings:
         self.waiting.append((step, reading, copied))
 
     def due(self, *, all_of_them: bool = False) -> Iterator[Read]:
-        """Give out those that are there, or `all_of_them`; what `check` raises ends it."""
-        kept = 1 if self.late and not all_of_them else 0
-        while len(self.waiting) > kept:
+        """Yield the readings that are available, or all; exceptions of `check` propagate."""
+        pending = 1 if self.late and not all_of_them else 0
+        while len(self.waiting) > pending:
             step, reading, copied = self.waiting.popleft()
             if copied is not None:
                 copied.synchronize()

@@ -77,14 +77,14 @@ def write_results(
             record=record,
         ),
     )
-    shown = outcomes.get("test") or outcomes["validation"]
-    images = data.splits[shown.split].images
+    reported = outcomes.get("test") or outcomes["validation"]
+    images = data.splits[reported.split].images
     page = write_report(
         path,
         ReportContent(
             title=f"{setup.config.model.title} on {data.source.name}",
-            predictions=shown,
-            figures=results[shown.split],
+            predictions=reported,
+            figures=results[reported.split],
             image=lambda index: take(images, slice(index, index + 1))[0].permute(1, 2, 0).cpu().numpy(),
             chosen=_chosen(setup),
             history=_curves(progress) if fitting_of(setup.config).curve else [],
@@ -109,12 +109,12 @@ def write_results(
 
 
 def _known(name: str, setup: Setup, data: RunData) -> Known:
-    """Return what the task is to know of a split."""
+    """Return what the task needs to know about a split."""
     return Known(split=data.source.splits[name], name=name, classes=data.source.classes, corruption=setup.corruption)
 
 
 def _origin(setup: Setup) -> dict[str, Any]:
-    """Say of a transferred network where it comes from, and what of it stayed as it was."""
+    """Return the origin of a transferred network: its bundle, the cut and the frozen layers; empty for others."""
     model = setup.config.model
     if model.cut is None:
         return {}
@@ -123,18 +123,18 @@ def _origin(setup: Setup) -> dict[str, Any]:
 
 
 def _chosen(setup: Setup) -> str:
-    """Name what validation chose."""
+    """Name what was chosen on validation."""
     return fitting_of(setup.config).chosen or ("the checkpoint" if setup.config.training.kept == "best" else "")
 
 
 def _curves(progress: Progress) -> list[dict[str, float | int]]:
-    """Return training from its finer points, validation from the epochs."""
+    """Return the rows of the curves: several training points an epoch, then the validation of each epoch."""
     validated = [{k: v for k, v in row.items() if k.startswith(("epoch", "validation_"))} for row in progress.history]
     return [*progress.curve, *validated]
 
 
 def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what the report shows at a glance."""
+    """Return the titles and texts of the summary tiles of the report."""
     height, width = setup.preprocessing.size
     metric = setup.task.headline
     named = "" if metric is TOP1 else f" {metric.title}"

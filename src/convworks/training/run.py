@@ -1,4 +1,4 @@
-"""A whole run: from a configuration to a run folder with checkpoints, bundle and report."""
+"""A complete run: from a configuration to a run folder with checkpoints, bundle and report."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from convworks.training.config import RunConfig
 from convworks.training.events import EventList, Events
 from convworks.training.fitting import fitting_of
 from convworks.training.freeze import freezing, rate_factors
-from convworks.training.initial_weights import begin, placed
+from convworks.training.initial_weights import initialise_weights, with_absolute_start
 from convworks.training.loop import fit
 from convworks.training.optimizers.update import check_single, initial_state, trainable
 from convworks.training.progress import Progress, Row
@@ -51,7 +51,7 @@ from convworks.training.svm.head import is_svm
 from convworks.training.tracking.tracking import check_tracking, tracked
 from convworks.training.world import World, joined
 
-#: What PyTorch's messages have in common when another process is gone.
+#: Matches PyTorch's error messages when another process has died.
 GONE = re.compile("gloo|nccl|connection|socket|peer", re.IGNORECASE)
 
 
@@ -66,16 +66,16 @@ def train(
     loss: Loss | None = None,
     events: Sequence[Events] = (),
 ) -> dict[str, Any]:
-    """Train as configured into a new run folder, or go on with one; return the results with their paths.
+    """Train as configured in a new run folder, or resume one; return the results and their paths.
 
-    `loss` is the function that a loss of kind `own` stands for; `events` are told what happens, after the recorder.
-    `began` is when the work began, where that was before this call (time.perf_counter). Raises InputError for wrong
-    input before anything is written, RunError when training fails, RunInterruptedError when it is stopped.
+    `loss` is the function for a loss of kind `own`; `events` are called after the recorder. `began` is the start time
+    (time.perf_counter), if the work began before this call. Raises InputError for invalid input before anything is
+    written, RunError if training fails, RunInterruptedError if it is stopped.
     """
     started = time.perf_counter() if began is None else began
     source = source or open_source(config.data.source, report=downloading())
     with joined(config.device) as world:
-        # In a function of its own: what exchanges gradients must be gone before the processes part.
+        # A separate function: the DistributedDataParallel wrapper must be freed before the process group is destroyed.
         return _joined(world, config, source, command, out, resume, loss, events, started)
 
 
@@ -90,7 +90,7 @@ def _joined(
     events: Sequence[Events],
     started: float,
 ) -> dict[str, Any]:
-    """Train as one of the processes; all but the first return nothing."""
+    """Train as one of the processes; all but the first return an empty dictionary."""
     check_tracking(config, source)
     fitting_of(config).check(config, source, world)
     fresh = resume is None or not steps(resume / "checkpoints")
@@ -100,35 +100,35 @@ def _joined(
         return _leading(setup, data, command, out, resume, events, started)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the first process saves, and ends the run for all
-    fit(setup, _shared(setup, Progress()), Events())
+    fit(setup, _broadcast(setup, Progress()), Events())
     return {}
 
 
 def prepare(
     world: World, config: RunConfig, source: Source, loss: Loss | None = None, *, fresh: bool = True
 ) -> tuple[Setup, RunData]:
-    """Gather what a run works on, and put it together; a `fresh` one gets the weights that it is to begin with.
+    """Prepare data and setup of a run; the network of a `fresh` run gets its initial weights.
 
-    Raises InputError for what does not fit together.
+    Raises InputError for an inconsistent configuration.
     """
     if config.training.pretraining is not None:
         reason = "makes several runs, one after the other, which only `convworks train` does"
         raise InputError("training.pretraining", reason, "leave it out, or give model.start instead")
     if config.deterministic:
-        told = hardware.make_deterministic(world.device)
+        message = hardware.make_deterministic(world.device)
         if world.rank == 0:
-            say(told)
+            say(message)
     hardware.keep_memory(world.device)
-    # What is near 1 in bfloat16 is 1: too coarse for the values of an image.
+    # bfloat16 rounds values near 1 to 1: too coarse for pixels.
     exact = config.precision == "auto" and task_of(config, source).exact
     precision = hardware.choose_precision("float32" if exact else config.precision, world.device)
     chosen = {"device": config.device if world.size > 1 else str(world.device)}
     chosen["precision"] = hardware.precision_name(precision)
     if fresh:
-        config = config.model_copy(update={"model": placed(config.model)})
+        config = config.model_copy(update={"model": with_absolute_start(config.model)})
     data = prepare_data(config.model_copy(update=chosen), source, world.device)
     if fresh:
-        begin(data)
+        initialise_weights(data)
     return _setup(data, precision, world, loss), data
 
 
@@ -141,9 +141,9 @@ def _leading(
     events: Sequence[Events],
     started: float,
 ) -> dict[str, Any]:
-    """Train as the process that writes: the only one, or the first of several."""
-    known = fingerprint(data.source, data.contents)
-    facts = _facts(setup, command) | {"fingerprint": known}
+    """Train as the process that writes files: the only one, or the first of several."""
+    data_fingerprint = fingerprint(data.source, data.contents)
+    facts = _facts(setup, command) | {"fingerprint": data_fingerprint}
     for line in remarks(data.source):
         say(line)
     for note in data.notes:
@@ -151,16 +151,18 @@ def _leading(
     if data.usable.damaged:
         say(data.usable.line())
         facts["damaged"] = dict(data.usable.damaged)
-    with folder.occupied(out, setup.config.recipe, resume) as path:
-        progress = _shared(setup, _resumed(path, setup, known) if resume else Progress(share=setup.task.score.name))
+    with folder.run_folder_locked(out, setup.config.recipe, resume) as path:
+        progress = _broadcast(
+            setup, _resumed(path, setup, data_fingerprint) if resume else Progress(share=setup.task.score.name)
+        )
         loaded = time.perf_counter()
         try:
             folder.write_record(path, setup.config, "running", **facts)
             with tracked(setup.config, path, progress) as trackers:
-                with display.display() as shown, Recorder(path, known, shown) as recorder:
+                with display.display() as run_display, Recorder(path, data_fingerprint, run_display) as recorder:
                     fitting_of(setup.config).fit(setup, progress, EventList((recorder, *trackers, *events)))
-                    recorder.tidy(setup, progress)  # a process that was killed may not have come to it
-                best = _kept(path / "checkpoints", setup, progress)
+                    recorder.tidy(setup, progress)  # a killed process may not have done so
+                best = _saved_epoch(path / "checkpoints", setup, progress)
                 restore(checkpoint.load_checkpoint(path / "checkpoints", int(best["step"]))[0], setup)
                 results = write_results(path, setup, data, progress, best, facts, loading=loaded - started)
                 for tracker in trackers:
@@ -172,25 +174,25 @@ def _leading(
     return results
 
 
-def _kept(folder: Path, setup: Setup, progress: Progress) -> Row:
-    """Return the best epoch, or the last, that has a checkpoint: somebody may have deleted a damaged one."""
-    known, training = steps(folder), setup.config.training
+def _saved_epoch(folder: Path, setup: Setup, progress: Progress) -> Row:
+    """Return the best epoch, or the last, that has a checkpoint: a damaged one may have been deleted."""
+    saved, training = steps(folder), setup.config.training
     ranked = progress.ranked(training.best) if training.kept == "best" else progress.history[::-1]
-    found = next((row for row in ranked if row["step"] in known), ranked[0])
-    if found is not ranked[0]:
-        gone = f"the checkpoint of epoch {ranked[0]['epoch']}, the {training.kept}, is gone"
-        say(f"{gone}; epoch {found['epoch']} takes its place")
-    return found
+    epoch = next((row for row in ranked if row["step"] in saved), ranked[0])
+    if epoch is not ranked[0]:
+        reason = f"the checkpoint of epoch {ranked[0]['epoch']}, the {training.kept}, is gone"
+        say(f"{reason}; epoch {epoch['epoch']} takes its place")
+    return epoch
 
 
-def _shared(setup: Setup, progress: Progress) -> Progress:
-    """Return where the run stands in the first process, and copy its tensors to all."""
-    setup.world.share(recorded(setup).values())
-    return Progress.from_state(setup.world.share_values(progress.to_state()))
+def _broadcast(setup: Setup, progress: Progress) -> Progress:
+    """Broadcast the tensors and the progress of the first process; return the progress."""
+    setup.world.broadcast(recorded(setup).values())
+    return Progress.from_state(setup.world.broadcast_values(progress.to_state()))
 
 
 def _setup(data: RunData, precision: torch.dtype, world: World, own: Loss | None) -> Setup:
-    """Put a run together. Raises InputError for batches that leave a process without samples."""
+    """Return the setup of a run. Raises InputError for batches that leave a process without samples."""
     network, training, train = data.network, data.config.training, data.splits["train"]
     smallest = len(train) // steps_per_epoch(len(train), training.batch_size)
     if smallest < world.size:
@@ -232,7 +234,7 @@ def _setup(data: RunData, precision: torch.dtype, world: World, own: Loss | None
 
 
 def _facts(setup: Setup, command: str) -> dict[str, Any]:
-    """Return what is known before training: command, size of the network, hardware, versions."""
+    """Return what run.json records before training: command, network size, hardware, versions."""
     counted = count(setup.network, torch.zeros(1, *setup.preprocessing.shape, device=setup.world.device))
     return {
         "command": command,
@@ -245,7 +247,7 @@ def _facts(setup: Setup, command: str) -> dict[str, Any]:
 
 
 def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, Any]) -> BaseException:
-    """Leave a run that can go on from its last checkpoint, if it has one; return the error to raise."""
+    """Record that a run was stopped, if it has a checkpoint to resume from; return the error to raise."""
     checkpoint.clean(path / "checkpoints")
     if setup.world.size > 1 and isinstance(error, RuntimeError) and GONE.search(str(error)):
         first = " ".join(str(error).split())[:100]
@@ -261,12 +263,14 @@ def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, An
     return error
 
 
-def _resumed(path: Path, setup: Setup, known: dict[str, Any]) -> Progress:
-    """Restore the last checkpoint of a run; a run that has none yet starts from the beginning."""
+def _resumed(path: Path, setup: Setup, data_fingerprint: dict[str, Any]) -> Progress:
+    """Restore the last checkpoint of a run; without one, start from the beginning."""
     folder.sweep(path)
     checkpoints = path / "checkpoints"
     if not steps(checkpoints):
-        check_same(setup.config.data.source, folder.read_record(path)[1].get("fingerprint", known), known)
+        check_same(
+            setup.config.data.source, folder.read_record(path)[1].get("fingerprint", data_fingerprint), data_fingerprint
+        )
         shutil.rmtree(checkpoints, ignore_errors=True)
         return Progress(share=setup.task.score.name)
     tensors, state = checkpoint.load_checkpoint(checkpoints)
@@ -279,7 +283,7 @@ def _resumed(path: Path, setup: Setup, known: dict[str, Any]) -> Progress:
         raise InputError(checkpoints, reason, "start the run anew") from None
     make_room(setup.network, {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items()})
     shapes = [{name: tuple(t.shape) for name, t in each.items()} for each in (tensors, recorded(setup))]
-    check_same(setup.config.data.source, began, known)
+    check_same(setup.config.data.source, began, data_fingerprint)
     for where, (before, after) in {
         setup.config.model.name: shapes,
         "torchrun": [{"processes": processes}, {"processes": setup.world.size}],

@@ -1,4 +1,4 @@
-"""What a run works on: the decoded splits of its source, and the configuration with nothing left open."""
+"""The data of a run: the decoded splits of its source, and the fully resolved configuration."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ from convworks.tasks.task import Task
 from convworks.training.config import RunConfig
 from convworks.training.warm_start import normalisation
 
-LARGEST = 224  # images of different sizes become squares of at most this side, where the recipe does not say
+LARGEST = 224  # largest side of the squares that images of different sizes become, unless the recipe has a size
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunData:
-    """Task, source, decoded splits, preprocessing, the untrained network, and the configuration that says all of it.
+    """Task, source, decoded splits, preprocessing, the untrained network, and the resolved configuration.
 
-    `usable` says which damaged files were left out, `contents` holds a digest of the bytes of each split's files,
-    `notes` are lines about what becomes of the images.
+    `usable` lists the damaged files that were skipped, `contents` holds a digest of the bytes of each split's files,
+    `notes` are lines for the user about how images are fitted.
     """
 
     config: RunConfig
@@ -59,8 +59,8 @@ class RunData:
 def prepare_data(config: RunConfig, source: Source, device: torch.device) -> RunData:
     """Decode every split of a source and build the network for it, on the device.
 
-    What the configuration leaves open (size, channels, mean, std) is taken from the training images; a network that
-    gives images back reads them as they are, and one that begins with another's layers as that one does.
+    Size, channels, mean and std default to those of the training images. A network that reconstructs images is given
+    them without normalisation; one that starts from another network's layers uses the normalisation of that network.
     """
     data, division = config.data, divided(config, source)
     task = division.task
@@ -73,8 +73,8 @@ def prepare_data(config: RunConfig, source: Source, device: torch.device) -> Run
         remedy = "give such images, or choose 1 (grey), 3 (colour), 4 (with transparency) or what the images have"
         raise InputError("data.channels", reason, remedy)
     if config.model.start is not None and (data.mean is None or data.std is None):
-        known = normalisation(config.model.start, channels)
-        data = data.model_copy(update={name: getattr(data, name) or values for name, values in known.items()})
+        start_values = normalisation(config.model.start, channels)
+        data = data.model_copy(update={name: getattr(data, name) or values for name, values in start_values.items()})
     for name, values in (("mean", data.mean), ("std", data.std)):
         if values is not None and len(values) != channels:
             raise InputError(
@@ -88,35 +88,35 @@ def prepare_data(config: RunConfig, source: Source, device: torch.device) -> Run
         std=data.std or (1.0,) * channels,
         decoding=decoding,
     )
-    frames = sum(found.several_frames for found in headers.probes)
+    several_frames = sum(probe.several_frames for probe in headers.probes)
     notes = (
         fit_note(headers, preprocessing.size, data.fit),
-        frames_note(frames, looked=len(headers.probes), total=headers.total),
+        frames_note(several_frames, looked=len(headers.probes), total=headers.total),
         floats_note(decoding.float_range) if has_floats(headers.probes) else None,
     )
-    kept = data.stored or preprocessing.size
-    check_augment(config.augment, kept, preprocessing.size, channels)
-    # Built before anything is decoded, so that a network that does not fit the images says so at once.
+    stored_size = data.stored or preprocessing.size
+    check_augment(config.augment, stored_size, preprocessing.size, channels)
+    # Built before anything is decoded, so that a network that does not fit the images fails at once.
     network = _network(config, task.outputs(source.classes, channels), preprocessing)
     if data.decode == "always":
         refuse(source, decoding)  # before training, not in the middle of it
     loaded = {}
     for name, split in source.splits.items():
         with counting(f"decoding {name}") as report:
-            size = kept if name == "train" else preprocessing.size
-            wanted = preprocessing.model_copy(update={"size": size})
-            loaded[name] = open_images(split, wanted, always=data.decode == "always", report=report)
+            size = stored_size if name == "train" else preprocessing.size
+            split_preprocessing = preprocessing.model_copy(update={"size": size})
+            loaded[name] = open_images(split, split_preprocessing, always=data.decode == "always", report=report)
     if (data.mean is None or data.std is None) and task.normalises:
         mean, std = loaded["train"].mean_std()
-        # A channel without any contrast keeps its scale.
+        # A constant channel keeps its scale.
         measured = {"mean": data.mean or mean, "std": data.std or tuple(value or 1.0 for value in std)}
         preprocessing = preprocessing.model_copy(update=measured)
-    images = {name: found.images if isinstance(found, Loaded) else found for name, found in loaded.items()}
-    place = device if _fits(images.values(), device) else torch.device("cpu")
+    images = {name: opened.images if isinstance(opened, Loaded) else opened for name, opened in loaded.items()}
+    image_device = device if _fits(images.values(), device) else torch.device("cpu")
     splits = {
         name: Samples(
-            images=pixels if isinstance(pixels, Decoded) else pixels.to(place),
-            targets=None if (targets := task.target.collate(source.splits[name])) is None else targets.to(place),
+            images=pixels if isinstance(pixels, Decoded) else pixels.to(image_device),
+            targets=None if (targets := task.target.collate(source.splits[name])) is None else targets.to(image_device),
         )
         for name, pixels in images.items()
     }
@@ -127,7 +127,7 @@ def prepare_data(config: RunConfig, source: Source, device: torch.device) -> Run
         source=source,
         usable=usable,
         splits=splits,
-        contents={name: found.content for name, found in loaded.items()},
+        contents={name: opened.content for name, opened in loaded.items()},
         preprocessing=preprocessing,
         network=network.to(device).channels_last(),
         notes=tuple(note for note in notes if note),
@@ -136,7 +136,7 @@ def prepare_data(config: RunConfig, source: Source, device: torch.device) -> Run
 
 @dataclass(frozen=True, kw_only=True)
 class Division:
-    """The task of a run, its source as the run uses it, the headers of its images, and how these are decoded."""
+    """The task of a run, its source with splits, the headers of its images, and their decoding."""
 
     task: Task
     usable: Usable
@@ -145,9 +145,9 @@ class Division:
 
 
 def divided(config: RunConfig, source: Source) -> Division:
-    """Return a source as a run of this configuration uses it: validation split off, and what was left out as damaged.
+    """Return a source as a run of this configuration uses it: validation split off, damaged files skipped.
 
-    Raises InputError where the configuration does not suit it.
+    Raises InputError if the configuration does not fit the source.
     """
     task = task_of(config, source)
     source = task.target.read(source)
@@ -160,22 +160,22 @@ def divided(config: RunConfig, source: Source) -> Division:
 
 
 def fingerprint(source: Source, contents: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a resumed run knows its data by, wherever they are.
+    """Return the fingerprint by which a resumed run recognises its data, wherever they are stored.
 
-    Checksums of names, labels, file sizes (of an array: pixels) and, where files were read, their `contents`.
+    Checksums of names, labels, file sizes (or the pixels of arrays) and, if files were read, their `contents`.
     """
-    found: dict[str, Any] = {"classes": _digest("\0".join(source.classes).encode())}
+    digests: dict[str, Any] = {"classes": _digest("\0".join(source.classes).encode())}
     for name, split in sorted(source.splits.items()):
         sizes = list(map(byte_size, split.files or ()))
         sizes += [zlib.crc32(split.arrays.tobytes())] if split.arrays is not None else []
-        found[name] = {
+        digests[name] = {
             "images": len(split.labels),
             "names": _digest("\0".join(split.names).encode("utf-8", "surrogateescape")),
             "labels": _digest(np.ascontiguousarray(split.labels).tobytes()),
             "contents": _digest(repr(sizes).encode()),
             **({"bytes": contents[name]} if contents.get(name) else {}),
         }
-    return found
+    return digests
 
 
 def _digest(content: bytes) -> str:
@@ -183,9 +183,9 @@ def _digest(content: bytes) -> str:
 
 
 def _network(config: RunConfig, outputs: int, preprocessing: Preprocessing) -> Network:
-    known = facts(config.model.name)
-    if known.reads != "images" or output_kind(config.model) not in ("logits", "images"):
-        reason = f"{config.model.name} turns {known.reads} into {known.makes}, the labels are classes of images"
+    model = facts(config.model.name)
+    if model.reads != "images" or output_kind(config.model) not in ("logits", "images"):
+        reason = f"{config.model.name} turns {model.reads} into {model.makes}, the labels are classes of images"
         raise InputError("--model", reason, "choose a classifier of images: `convworks models` lists them")
     torch.manual_seed(config.seed)
     shape = Shape(classes=outputs, channels=preprocessing.channels, size=preprocessing.size)
@@ -193,7 +193,7 @@ def _network(config: RunConfig, outputs: int, preprocessing: Preprocessing) -> N
 
 
 def _resolved(data: DataConfig, source: Source, preprocessing: Preprocessing) -> DataConfig:
-    """Write down what was taken from the images, and where they are whatever the working directory."""
+    """Return the data configuration with the values taken from the images and an absolute source."""
     return data.model_copy(
         update={
             "source": located(data.source),
@@ -207,19 +207,19 @@ def _resolved(data: DataConfig, source: Source, preprocessing: Preprocessing) ->
 
 
 def _fits(images: Iterable[Images], device: torch.device) -> bool:
-    """Tell whether the images may all live on the device: a GPU keeps half of its memory for the network."""
+    """Return whether all images fit on the device: at least half of a GPU's free memory is left for the network."""
     if device.type != "cuda":
         return True
     return sum(pixels.shape.numel() for pixels in images) <= torch.cuda.mem_get_info(device)[0] // 2
 
 
-def _check_smallest_batch(config: RunConfig, network: Network, count: int, given: Preprocessing) -> None:
-    """Refuse batches of a single image where batch normalisation would see a single value."""
+def _check_smallest_batch(config: RunConfig, network: Network, count: int, preprocessing: Preprocessing) -> None:
+    """Raise InputError for batches of one image in which batch normalisation would see a single value."""
     size, accumulation = config.training.batch_size, config.training.accumulation
     if count // steps_per_epoch(count, size) // accumulation > 1:
         return
     try:
-        copy.deepcopy(network).train()(torch.zeros(1, *given.shape))
+        copy.deepcopy(network).train()(torch.zeros(1, *preprocessing.shape))
     except ValueError:
         raise InputError(
             "training.batch_size",

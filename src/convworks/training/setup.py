@@ -1,4 +1,4 @@
-"""What a run works with."""
+"""The immutable parts of a run."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from convworks.training.progress import Progress
 from convworks.training.schedules.schedule import Clock, learning_rate
 from convworks.training.world import ALONE, Forward, World
 
-POINTS = 100  # of the curve of training
+POINTS = 100  # of the training curve
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """What a run works with, and does not change while it runs (but for the values of tensors).
+    """The parts of a run that do not change during training, except for the values of tensors.
 
-    `forward` gives the logits, and (weight, logits) of all that has a loss; `averaged` is the network with the
-    moving average of the weights, where the run keeps one. `loss` is that of the task, as the run is configured;
-    `corruption` is what is done to images that are read.
-    `freezing` says what is held still, `factors` by what the learning rate of a parameter is multiplied.
+    `forward` returns the logits, and (weight, logits) for everything with a loss; `averaged` is the network with the
+    moving average of the weights, if the run keeps one. `loss` is the configured loss of the task; `corruption` is
+    applied to the input images. `freezing` lists the frozen modules, `factors` the factors on the learning rates of
+    parameters.
     """
 
     config: RunConfig
@@ -52,31 +52,31 @@ class Setup:
 
     @property
     def steps_per_epoch(self) -> int:
-        """The number of batches in an epoch."""
+        """The number of steps in an epoch."""
         return steps_per_epoch(len(self.train), self.config.training.batch_size)
 
     @property
     def steps(self) -> int:
-        """The number of batches in the whole run."""
+        """The number of steps in the run."""
         return self.steps_per_epoch * self.config.training.epochs
 
     @property
     def steps_per_point(self) -> int:
-        """The number of batches that a point of the curve of training stands for."""
+        """The number of steps between two points of the training curve."""
         return max(1, self.steps // POINTS)
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The device of the network."""
         return next(self.network.parameters()).device
 
     @property
     def evaluated(self) -> nn.Module:
-        """The network that is validated and kept."""
+        """The network that is validated and saved."""
         return self.averaged or self.network
 
     def batches(self, progress: Progress) -> Iterator[Batch]:
-        """Yield the batches that are left of the epoch, or this process's part of each."""
+        """Yield the remaining batches of the epoch, or this process's part of each."""
         return batches(
             self.train,
             self.config.augment,

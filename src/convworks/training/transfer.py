@@ -1,4 +1,4 @@
-"""The network of a bundle, looked at for what a transfer asks of it."""
+"""Inspection of a bundle for transfer learning."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from convworks.models.catalogue import facts
 from convworks.models.transfer.adapted import kept_parts, layers_kept, makes_logits
 
 
-class Found(NamedTuple):
-    """A bundle, the tap to cut it at, the layers that stay, and how many outputs its network has."""
+class InspectedBundle(NamedTuple):
+    """A bundle, the tap to cut it at, the layers that are kept, and the number of outputs of its network."""
 
     bundle: Bundle
     cut: str
@@ -22,25 +22,25 @@ class Found(NamedTuple):
     outputs: int
 
 
-def look(place: Path, cut: str | None, *, keep: bool = False) -> Found:
-    """Load a bundle and say where it is cut: at the tap named, or before its last layer.
+def inspect_bundle(path: Path, cut: str | None, *, keep: bool = False) -> InspectedBundle:
+    """Load a bundle and return where it is cut: at the tap `cut`, by default before the last layer.
 
-    With `keep`, it is not cut, and all its layers stay. Raises InputError for a network that reads no images, and for a
-    tap at which it cannot be cut.
+    With `keep` it is not cut, and all layers are kept. Raises InputError for a network that does not read images, and
+    for a tap at which it cannot be cut.
     """
-    bundle = load_bundle(place)
+    bundle = load_bundle(path)
     network, model = bundle.network, bundle.model
     assert isinstance(network, Network)  # as every bundle from the disk
     if facts(model.name).reads != "images":
-        raise InputError(place, f"its network {model.name} reads {facts(model.name).reads}", "give one for images")
+        raise InputError(path, f"its network {model.name} reads {facts(model.name).reads}", "give one for images")
     answers = makes_logits(model)
     outputs = len(bundle.classes) if answers else bundle.preprocessing.channels
     if keep:
-        return Found(bundle, "", kept_parts(network, None), outputs)
+        return InspectedBundle(bundle, "", kept_parts(network, None), outputs)
     if cut is None:
         cut = default_cut(network, encoder=not answers)
     parts = [tap for tap in network.taps if tap.startswith("head.")]
     if cut == "head" and parts:  # the same as its last part
         cut = parts[-1]
     check_cut(network, cut, "--cut")
-    return Found(bundle, cut, layers_kept(network, cut), outputs)
+    return InspectedBundle(bundle, cut, layers_kept(network, cut), outputs)

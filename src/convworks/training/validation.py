@@ -1,4 +1,4 @@
-"""What is measured on the validation split after each epoch."""
+"""Evaluation on the validation split after each epoch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from convworks.training.setup import Setup
 
 @torch.no_grad()
 def validate(setup: Setup) -> dict[str, float]:
-    """Return the loss and the metrics of the task on validation; each process counts its part.
+    """Return the loss and the metrics of the task on validation; each process evaluates its part.
 
-    Every sample counts once. Counts are exact for any number of processes; sums are up to their rounding.
+    Every sample counts once. Counts are exact for any number of processes, sums up to rounding.
     """
     world, samples, network, task = setup.world, setup.validation, setup.evaluated, setup.task
-    world.share(network.buffers())  # the running statistics of the first process, where each has its own
+    world.broadcast(network.buffers())  # running statistics of the first process, if each has its own
     part = np.array_split(np.arange(len(samples)), world.size)[world.rank]
     which = slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(0)
     runtime = TorchRuntime(network=network, preprocessing=setup.preprocessing, precision=setup.precision)

@@ -1,4 +1,4 @@
-"""The processes that train one network together, started by torchrun."""
+"""Distributed training: the processes started by torchrun."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """`size` processes, of which this is number `rank`; alone by default."""
+    """A group of `size` processes, of which this is number `rank`; by default a single process."""
 
     rank: int = 0
     size: int = 1
@@ -35,29 +35,29 @@ class World:
 
     @property
     def part(self) -> Part:
-        """Which part of every batch is this process's."""
+        """The part of every batch for this process."""
         return Part(self.rank, self.size)
 
     @property
     def double(self) -> torch.dtype:
-        """Double precision, where the device has it."""
+        """float64, or float32 on devices without it."""
         return torch.float64 if self.device.type != "mps" else torch.float32
 
     def summed(self, values: Tensor) -> Tensor:
         """Return the sums over all processes, in double precision."""
-        found = values.to(self.device, self.double)
+        sums = values.to(self.device, self.double)
         if self.size > 1:
-            dist.all_reduce(found)
-        return found
+            dist.all_reduce(sums)
+        return sums
 
-    def share(self, tensors: Iterable[Tensor]) -> None:
-        """Give all processes the values of the first, in place."""
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
+        """Copy the values of the first process to all others, in place."""
         if self.size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
-    def share_values(self, values: Any) -> Any:
-        """Return the plain JSON values of the first process in all of them."""
+    def broadcast_values(self, values: Any) -> Any:
+        """Return the plain JSON values of the first process, in every process."""
         if self.size == 1:
             return values
         content = torch.frombuffer(bytearray(json.dumps(values).encode()), dtype=torch.uint8).to(self.device)
@@ -71,14 +71,14 @@ class World:
         """Return a forward pass whose backward pass averages the gradients over the processes."""
         if self.size == 1:
             return forward
-        # A weight with one channel has two layouts that are the same; which one the gradient names does not matter.
+        # A weight with one channel has two equivalent memory layouts; which one the gradient has does not matter.
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         devices = [self.device] if self.device.type == "cuda" else None
-        found: Forward = DistributedDataParallel(_Forward(forward, network), device_ids=devices)
-        return found
+        parallel: Forward = DistributedDataParallel(_Forward(forward, network), device_ids=devices)
+        return parallel
 
     def communicating(self, forward: Forward, last: bool) -> contextlib.AbstractContextManager[Any]:
-        """Return the context of a part of a step: gradients are exchanged with the last part alone."""
+        """Return the context of a part of a step: gradients are synchronised only with the last part."""
         if last or not isinstance(forward, DistributedDataParallel):
             return contextlib.nullcontext()
         context: contextlib.AbstractContextManager[Any] = forward.no_sync()
@@ -89,7 +89,7 @@ ALONE = World()
 
 
 class _Forward(nn.Module):
-    """A function with the network whose parameters it uses, as DistributedDataParallel wants it."""
+    """A function and the network whose parameters it uses, as one module for DistributedDataParallel."""
 
     def __init__(self, function: Forward, network: nn.Module) -> None:
         super().__init__()
@@ -102,10 +102,10 @@ class _Forward(nn.Module):
 
 @contextlib.contextmanager
 def joined(device: str) -> Iterator[World]:
-    """Join the processes that torchrun started, for a while; without torchrun, be alone.
+    """Join the process group that torchrun started; without torchrun, yield a single process.
 
-    On GPUs each process has its own, and they speak by NCCL; on processors by gloo. Raises InputError for a device
-    that is not there, and for a GPU by number, of which torchrun gives each process one.
+    On GPUs, one per process, the backend is NCCL; on CPUs it is gloo. Raises InputError for an unavailable device, and
+    for a GPU index under torchrun, which gives each process its own GPU.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or "RANK" not in os.environ:
@@ -117,14 +117,14 @@ def joined(device: str) -> Iterator[World]:
     if chosen.type == "cuda":
         chosen = choose_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
         torch.cuda.set_device(chosen)
-    # Under a name of its own at each start: the store still holds where the processes were that died.
+    # A new prefix for each restart: the store still holds the addresses of the processes that died.
     store, rank, size = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
     start = f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     store = dist.PrefixStore(start, store)  # type: ignore[attr-defined]
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", store=store, rank=rank, world_size=size)
     try:
         yield World(rank=dist.get_rank(), size=dist.get_world_size(), device=chosen)
-        dist.barrier()  # nobody leaves before the first is done: torchrun would end it when another one ends badly
+        dist.barrier()  # wait for the first process: torchrun would end it if another one failed
     finally:
-        gc.collect()  # what exchanges gradients goes before the processes part
+        gc.collect()  # frees DistributedDataParallel before the process group is destroyed
         dist.destroy_process_group()

@@ -60,8 +60,8 @@ def everything(setup: Setup, progress: Progress) -> list[Any]:
     ]
 
 
-def same(one: list[Any], other: list[Any]) -> bool:
-    return all(torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in zip(one, other, strict=True))
+def same(first: list[Any], second: list[Any]) -> bool:
+    return all(torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in zip(first, second, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +81,11 @@ def test_nothing_is_left_of_it_bit_for_bit(begun: tuple[Setup, Progress], highes
     setup, progress = begun
     setup.network.eval()
     before = everything(setup, progress)
-    found = range_test(setup, Sweep(lowest=1e-4, highest=highest, steps=10), progress=progress)
+    result = range_test(setup, Sweep(lowest=1e-4, highest=highest, steps=10), progress=progress)
     assert same(before, everything(setup, progress))
-    assert found.exploded == (highest > 1)
+    assert result.exploded == (highest > 1)
     again = range_test(setup, Sweep(lowest=1e-4, highest=highest, steps=10), progress=progress)
-    assert again == found
+    assert again == result
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RunError("disk", "is full"), ValueError("x")])
@@ -129,7 +129,7 @@ def test_training_goes_on_as_if_it_had_not_been(begun: tuple[Setup, Progress]) -
 
 def test_its_steps_are_the_steps_of_training() -> None:
     setup, sweep = make("training.batch_size=600"), Sweep(lowest=1e-3, highest=0.1, steps=10)
-    found = range_test(setup, sweep)  # more steps than an epoch has batches
+    result = range_test(setup, sweep)  # more steps than an epoch has batches
     other, losses, epoch = make("training.batch_size=600"), list[float](), 0
     other.network.train()
     while len(losses) < 10:
@@ -138,7 +138,7 @@ def test_its_steps_are_the_steps_of_training() -> None:
             if len(losses) == 10:
                 break
         epoch += 1
-    assert found.losses == tuple(losses)
+    assert result.losses == tuple(losses)
 
 
 def test_rates_are_a_geometric_sequence_with_both_ends() -> None:
@@ -149,35 +149,37 @@ def test_rates_are_a_geometric_sequence_with_both_ends() -> None:
 
 def test_smoothing_does_not_lag() -> None:
     values = [1 / (1 + math.exp(0.4 * (step - 50))) for step in range(100)]
-    found = smooth(values, 2.0)
-    assert int(np.argmin(np.gradient(found))) == 50
+    smoothed = smooth(values, 2.0)
+    assert int(np.argmin(np.gradient(smoothed))) == 50
     assert smooth([3.0] * 20, 2.0) == pytest.approx([3.0] * 20)
 
 
 def test_what_a_known_curve_says() -> None:
     rates = [float(rate) for rate in np.geomspace(1e-5, 10, 121)]  # 20 steps a decade
-    places = np.log10(rates)
-    losses = (2.3 / (1 + np.exp(4 * (places + 2))) + np.where(places > -0.5, 8 * (places + 0.5) ** 2, 0)).tolist()
-    found = judged(rates, losses, exploded=True, planned=121)
-    assert found.steepest == pytest.approx(1e-2, rel=0.15)
-    assert found.tenth == pytest.approx(rates[int(np.argmin(losses))] / 10, rel=0.5)  # smoothing rounds the corner
-    assert found.suggestion == found.edge == pytest.approx(10**-0.4, rel=0.2)
-    assert not found.falling
+    exponents = np.log10(rates)
+    losses = (
+        2.3 / (1 + np.exp(4 * (exponents + 2))) + np.where(exponents > -0.5, 8 * (exponents + 0.5) ** 2, 0)
+    ).tolist()
+    result = judged(rates, losses, exploded=True, planned=121)
+    assert result.steepest == pytest.approx(1e-2, rel=0.15)
+    assert result.tenth == pytest.approx(rates[int(np.argmin(losses))] / 10, rel=0.5)  # smoothing rounds the corner
+    assert result.suggestion == result.edge == pytest.approx(10**-0.4, rel=0.2)
+    assert not result.falling
 
 
 def test_a_network_that_has_died_is_not_taken_for_one_that_learns() -> None:
     rates = [float(rate) for rate in np.geomspace(1e-4, 10, 101)]
     losses = np.interp(np.log10(rates), [-4, -3.5, -2, -1.5, -0.5, 0, 1], [4, 4, 2.5, 2.5, 3.2, 2.3, 2.3]).tolist()
-    found = judged(rates, losses, exploded=False, planned=101)
-    assert found.edge == pytest.approx(10**-1.4, rel=0.2)
-    assert found.steepest is not None
-    assert found.steepest < 0.02
+    result = judged(rates, losses, exploded=False, planned=101)
+    assert result.edge == pytest.approx(10**-1.4, rel=0.2)
+    assert result.steepest is not None
+    assert result.steepest < 0.02
 
 
 def test_a_loss_that_never_falls_suggests_nothing() -> None:
     rates = [float(rate) for rate in np.geomspace(1, 100, 20)]
-    found = judged(rates, [1.0 + index for index in range(20)], exploded=True, planned=20)
-    assert (found.edge, found.steepest, found.tenth, found.suggestion) == (None, None, None, None)
+    result = judged(rates, [1.0 + index for index in range(20)], exploded=True, planned=20)
+    assert (result.edge, result.steepest, result.tenth, result.suggestion) == (None, None, None, None)
 
 
 def test_a_loss_that_falls_to_the_end_is_said() -> None:
@@ -186,11 +188,11 @@ def test_a_loss_that_falls_to_the_end_is_said() -> None:
 
 
 def test_digits_learn_from_what_it_suggests(capsys: pytest.CaptureFixture[str]) -> None:
-    found = convworks.lr_range(device="cpu")
-    assert found["exploded"]
-    assert 0.05 < found["suggestion"] < 1
-    assert found["next"] == f"convworks train --set device=cpu --set training.schedule.rate={found['suggestion']:.2g}"
-    assert len(found["rates"]) == len(found["losses"]) == len(found["smoothed"])
+    result = convworks.lr_range(device="cpu")
+    assert result["exploded"]
+    assert 0.05 < result["suggestion"] < 1
+    assert result["next"] == f"convworks train --set device=cpu --set training.schedule.rate={result['suggestion']:.2g}"
+    assert len(result["rates"]) == len(result["losses"]) == len(result["smoothed"])
 
 
 def test_a_loss_that_is_no_number_at_once_is_an_error() -> None:

@@ -47,9 +47,10 @@ def small() -> nn.Sequential:
 
 
 def ten_batches() -> list[tuple[Tensor, Tensor]]:
-    draw = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(1)
     return [
-        (torch.randn(8, 2, 8, 8, generator=draw).double(), torch.randint(0, 3, (8,), generator=draw)) for _ in range(10)
+        (torch.randn(8, 2, 8, 8, generator=generator).double(), torch.randint(0, 3, (8,), generator=generator))
+        for _ in range(10)
     ]
 
 
@@ -58,26 +59,26 @@ def ten_batches() -> list[tuple[Tensor, Tensor]]:
 def test_ten_steps_equal_pytorchs(case: str, decays: str) -> None:
     config, make = CASES[case]
     config = config.model_copy(update={"decays": decays})
-    ours, theirs = small(), small()
+    network, peer = small(), small()
     spared = 0.01 if decays == "all" else 0.0
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in theirs.parameters() if p.ndim > 1], "weight_decay": 0.01},
-        {"params": [p for p in theirs.parameters() if p.ndim == 1], "weight_decay": spared},
+        {"params": [p for p in peer.parameters() if p.ndim > 1], "weight_decay": 0.01},
+        {"params": [p for p in peer.parameters() if p.ndim == 1], "weight_decay": spared},
     ]
     reference = make(groups)
-    parameters = trainable(ours)
+    parameters = trainable(network)
     state = initial_state(config, parameters)
     for step, (images, labels) in enumerate(ten_batches()):
         rate = 0.05 / (step + 1)
-        for network in (ours, theirs):
-            nn.functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
+        for model in (network, peer):
+            nn.functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
         for group in reference.param_groups:
             group["lr"] = rate
         reference.step()
         reference.zero_grad()
         update(config, parameters, state, rate)
         assert all(p.grad is None for p in parameters.values())
-    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+    for a, b in zip(network.parameters(), peer.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
 
 
@@ -87,8 +88,8 @@ def newton_schulz(matrix: np.ndarray, iterations: int) -> np.ndarray:
     s = s / np.linalg.norm(s)
     for _ in range(iterations):
         s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
-    found: np.ndarray = (u * s) @ v
-    return found
+    result: np.ndarray = (u * s) @ v
+    return result
 
 
 @pytest.mark.parametrize("shape", [(4, 18), (18, 4), (7, 7), (1, 9)])
@@ -105,18 +106,18 @@ def test_orthogonalised_works_on_the_singular_values(shape: tuple[int, int]) -> 
 def test_orthogonalised_in_float32_is_as_good_as_in_float64() -> None:
     matrix = torch.randn(64, 576, dtype=torch.float64)
     matrix[1] = matrix[0] * (1 + 1e-6)  # a singular value near 0
-    found = orthogonalised(matrix.float(), 5).double()
-    torch.testing.assert_close(found, orthogonalised(matrix, 5), rtol=0, atol=1e-4)
+    result = orthogonalised(matrix.float(), 5).double()
+    torch.testing.assert_close(result, orthogonalised(matrix, 5), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("normalise", [False, True])
 def test_ten_steps_of_muon_equal_its_formulas(normalise: bool) -> None:
     config = Muon(momentum=0.9, weight_decay=0.01, others=0.5, normalise=normalise)
-    ours, theirs = small(), small()
-    parameters = trainable(ours)
+    network, peer = small(), small()
+    parameters = trainable(network)
     state = initial_state(config, parameters)
-    filters = theirs.get_parameter("0.weight")
-    rest = [p for name, p in theirs.named_parameters() if name != "0.weight"]
+    filters = peer.get_parameter("0.weight")
+    rest = [p for name, p in peer.named_parameters() if name != "0.weight"]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in rest if p.ndim > 1], "weight_decay": 0.01},
         {"params": [p for p in rest if p.ndim == 1], "weight_decay": 0.0},
@@ -124,8 +125,8 @@ def test_ten_steps_of_muon_equal_its_formulas(normalise: bool) -> None:
     reference = torch.optim.SGD(groups, lr=0.02 * 0.5, momentum=0.9, nesterov=True)
     average = np.zeros((4, 18))
     for images, labels in ten_batches():
-        for network in (ours, theirs):
-            nn.functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
+        for model in (network, peer):
+            nn.functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
         assert filters.grad is not None
         gradient = filters.grad.numpy().reshape(4, 18)
         average = 0.9 * average + 0.1 * gradient
@@ -135,28 +136,28 @@ def test_ten_steps_of_muon_equal_its_formulas(normalise: bool) -> None:
             if normalise:
                 filters.mul_(2 / filters.square().sum().sqrt())  # four filters
             filters.mul_(1 - 0.02 * 0.01).sub_(0.02 * torch.from_numpy(change).reshape(filters.shape))
-        theirs.zero_grad()
+        peer.zero_grad()
         update(config, parameters, state, 0.02)
-    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+    for a, b in zip(network.parameters(), peer.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
 
 
 def test_muon_leaves_the_matrices_of_logits_to_sgd() -> None:
     network = create("googlenet")
-    found = last_weights(trainable(network))
-    assert found == {"head.logits.weight", "auxiliary.aux1.logits.weight", "auxiliary.aux2.logits.weight"}
+    names = last_weights(trainable(network))
+    assert names == {"head.logits.weight", "auxiliary.aux1.logits.weight", "auxiliary.aux2.logits.weight"}
 
 
 def test_muon_takes_larger_steps_where_there_are_more_outputs_than_inputs() -> None:
-    found = []
+    sizes = []
     for shape in ((16, 4), (4, 16)):
         weight = nn.Parameter(torch.zeros(shape))
         weight.grad = torch.randn(shape, generator=torch.Generator().manual_seed(0))
         last = nn.Parameter(torch.zeros(2, 2))
         parameters: dict[str, Tensor] = {"hidden": weight, "last": last}
         update(Muon(), parameters, initial_state(Muon(), parameters), 1.0)
-        found.append(torch.linalg.svdvals(weight.detach()).median())
-    assert found[0] / found[1] == pytest.approx(2, rel=0.4)
+        sizes.append(torch.linalg.svdvals(weight.detach()).median())
+    assert sizes[0] / sizes[1] == pytest.approx(2, rel=0.4)
 
 
 def test_weights_are_told_from_biases_and_norms() -> None:

@@ -24,16 +24,16 @@ from convworks.training.schedules.config import (
 )
 from convworks.training.schedules.schedule import Clock, check_schedule, drops, learning_rate, steps_of
 
-theirs = torch.optim.lr_scheduler
+lr_scheduler = torch.optim.lr_scheduler
 CASES: dict[str, tuple[Schedule, Any]] = {
-    "constant": (Constant(rate=0.4), lambda o: theirs.ConstantLR(o, factor=1.0)),
-    "step": (StepSchedule(rate=0.4, milestones=(3, 0.75)), lambda o: theirs.MultiStepLR(o, [3, 8])),
+    "constant": (Constant(rate=0.4), lambda o: lr_scheduler.ConstantLR(o, factor=1.0)),
+    "step": (StepSchedule(rate=0.4, milestones=(3, 0.75)), lambda o: lr_scheduler.MultiStepLR(o, [3, 8])),
     "exponential": (
         Exponential(rate=0.4, factor=0.96, epochs=2),
-        lambda o: theirs.StepLR(o, step_size=4, gamma=0.96),
+        lambda o: lr_scheduler.StepLR(o, step_size=4, gamma=0.96),
     ),
-    "linear": (Linear(rate=0.4, final=0.1), lambda o: theirs.LinearLR(o, 1.0, 0.25, total_iters=10)),
-    "cosine": (Cosine(rate=0.4, final=0.1), lambda o: theirs.CosineAnnealingLR(o, 10, eta_min=0.1)),
+    "linear": (Linear(rate=0.4, final=0.1), lambda o: lr_scheduler.LinearLR(o, 1.0, 0.25, total_iters=10)),
+    "cosine": (Cosine(rate=0.4, final=0.1), lambda o: lr_scheduler.CosineAnnealingLR(o, 10, eta_min=0.1)),
 }
 
 
@@ -50,29 +50,29 @@ def test_ten_steps_equal_pytorchs(case: str) -> None:
 
 def test_a_warm_up_equals_pytorchs_before_a_schedule() -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.4)
-    rise = theirs.LinearLR(optimizer, 0.25, 1.0, total_iters=3)
-    fall = theirs.CosineAnnealingLR(optimizer, 6)
-    reference = theirs.SequentialLR(optimizer, [rise, fall], [4])
+    rise = lr_scheduler.LinearLR(optimizer, 0.25, 1.0, total_iters=3)
+    fall = lr_scheduler.CosineAnnealingLR(optimizer, 6)
+    reference = lr_scheduler.SequentialLR(optimizer, [rise, fall], [4])
     for step in range(10):
-        found = learning_rate(Cosine(rate=0.4), Clock(step, 10), Warmup(steps=4))
-        assert found == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-6)
+        rate = learning_rate(Cosine(rate=0.4), Clock(step, 10), Warmup(steps=4))
+        assert rate == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-6)
         optimizer.step()
         reference.step()
 
 
 def test_a_warm_up_from_another_rate_takes_a_share_of_the_run() -> None:
-    found = [learning_rate(Constant(rate=0.1), Clock(step, 10), Warmup(steps=0.2, initial=0.01)) for step in range(4)]
-    assert found == pytest.approx([0.055, 0.1, 0.1, 0.1])
+    rates = [learning_rate(Constant(rate=0.1), Clock(step, 10), Warmup(steps=0.2, initial=0.01)) for step in range(4)]
+    assert rates == pytest.approx([0.055, 0.1, 0.1, 0.1])
 
 
 def test_plateau_equals_pytorchs() -> None:
     """Krizhevsky et al. 2012: divided by 10 when the validation error stops improving, three times."""
-    draw = torch.Generator().manual_seed(4)
+    generator = torch.Generator().manual_seed(4)
     schedule = Plateau(rate=0.01, patience=3, drops=100)
     for _ in range(20):
-        scores = torch.rand(60, generator=draw).cumsum(0).sub(torch.arange(60) * 0.5).tolist()
+        scores = torch.rand(60, generator=generator).cumsum(0).sub(torch.arange(60) * 0.5).tolist()
         optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.01)
-        reference = theirs.ReduceLROnPlateau(optimizer, "max", 0.1, patience=2, threshold=0.0, min_lr=0, eps=0)
+        reference = lr_scheduler.ReduceLROnPlateau(optimizer, "max", 0.1, patience=2, threshold=0.0, min_lr=0, eps=0)
         for epoch, score in enumerate(scores):
             clock = Clock(epoch, 60, 1, scores[:epoch])
             expected = optimizer.param_groups[0]["lr"]
@@ -123,8 +123,8 @@ def test_one_cycle_without_one_of_its_sides(rise: float) -> None:
 
 def test_steps_divide_at_the_milestones() -> None:
     schedule = StepSchedule(rate=0.1, factor=0.1, milestones=(0.5, 0.75))
-    found = [learning_rate(schedule, Clock(step, 64_000)) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]
-    assert found == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+    rates = [learning_rate(schedule, Clock(step, 64_000)) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
 
 def test_moments() -> None:

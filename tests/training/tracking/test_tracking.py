@@ -21,7 +21,7 @@ from convworks.training.tracking.mlflow import MLflow
 from convworks.training.tracking.tracking import named
 
 BOTH = ("tracking=tensorboard,mlflow",)
-Found = dict[str, dict[int, list[float]]]  # the values of each metric by step
+Tracked = dict[str, dict[int, list[float]]]  # the values of each metric by step
 
 
 class Stop(Events):
@@ -52,25 +52,25 @@ def train(**options: Any) -> dict[str, Any]:
     return convworks.train(**options)
 
 
-def from_tensorboard(run: str = "run") -> Found:
+def from_tensorboard(run: str = "run") -> Tracked:
     from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
-    found: Found = {}
+    tracked: Tracked = {}
     files = sorted(Path(run, "tensorboard").glob("events.out.tfevents.*"))
     for file in files:  # all that is in the files: EventAccumulator would hide what was doubled
         for event in LegacyEventFileLoader(str(file)).Load():
             for value in event.summary.value:
-                found.setdefault(value.tag, {}).setdefault(event.step, []).append(value.simple_value)
-    return found
+                tracked.setdefault(value.tag, {}).setdefault(event.step, []).append(value.simple_value)
+    return tracked
 
 
-def from_mlflow(run: str = "run") -> Found:
+def from_mlflow(run: str = "run") -> Tracked:
     client, identity = mlflow_run(run)
-    found: Found = {}
+    tracked: Tracked = {}
     for name in client.get_run(identity).data.metrics:
         for each in client.get_metric_history(identity, name):
-            found.setdefault(name, {}).setdefault(each.step, []).append(each.value)
-    return found
+            tracked.setdefault(name, {}).setdefault(each.step, []).append(each.value)
+    return tracked
 
 
 def mlflow_run(run: str = "run") -> tuple[Any, str]:
@@ -84,24 +84,24 @@ def rows(run: str = "run") -> list[dict[str, Any]]:
     return [json.loads(line) for line in (Path(run) / "metrics.jsonl").read_text().splitlines()]
 
 
-def check(found: Found, *, tolerance: float) -> None:
+def check(tracked: Tracked, *, tolerance: float) -> None:
     """Check that every value of metrics.jsonl is there once, that nothing else is but the curve and the results."""
     history = rows()
-    expected: Found = {}
+    expected: Tracked = {}
     for row in history:
         for column, value in row.items():
             if column != "step":
                 name = re.sub("^(train|validation)_", r"\1/", column)
                 expected.setdefault(name, {})[row["step"]] = [value]
-    assert {name for name in found if "curve/" not in name and "results/" not in name} == set(expected)
+    assert {name for name in tracked if "curve/" not in name and "results/" not in name} == set(expected)
     for name, values in expected.items():
-        assert found[name].keys() == values.keys(), name
+        assert tracked[name].keys() == values.keys(), name
         for step, value in values.items():
-            assert found[name][step] == pytest.approx(value, rel=tolerance), name
-    curve = found["curve/train_loss"]
+            assert tracked[name][step] == pytest.approx(value, rel=tolerance), name
+    curve = tracked["curve/train_loss"]
     assert list(curve) == list(range(1, history[-1]["step"] + 1))
     assert all(len(values) == 1 for values in curve.values())
-    assert found.keys() >= {"curve/learning_rate", "curve/train_top1", "results/validation_top1", "results/test_top1"}
+    assert tracked.keys() >= {"curve/learning_rate", "curve/train_top1", "results/validation_top1", "results/test_top1"}
 
 
 def check_both() -> None:
@@ -114,12 +114,12 @@ def test_both_are_told_what_metrics_jsonl_says() -> None:
     check_both()
     assert from_mlflow()["results/test_top1"] == {rows()[-1]["step"]: [results["test"]["top1"]]}
     client, identity = mlflow_run()
-    found = client.get_run(identity)
-    assert found.info.status == "FINISHED"
-    assert found.data.params["training.schedule.kind"] == "one_cycle"
-    assert found.data.params["model.name"] == "convnet_digits"
-    assert found.data.tags["training.epochs"] == "3"
-    assert client.get_experiment(found.info.experiment_id).name == "convworks"
+    run = client.get_run(identity)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["training.schedule.kind"] == "one_cycle"
+    assert run.data.params["model.name"] == "convnet_digits"
+    assert run.data.tags["training.epochs"] == "3"
+    assert client.get_experiment(run.info.experiment_id).name == "convworks"
     assert Path("mlruns").is_dir()
 
 
@@ -157,9 +157,9 @@ def test_a_finished_run_is_given_more_epochs() -> None:
     train(resume="run", epochs="+2")
     assert len(rows()) == 4
     check(from_tensorboard(), tolerance=1e-6)
-    found = from_mlflow()
+    tracked = from_mlflow()
     check(
-        {name: values for name, values in found.items() if "results" not in name}
+        {name: values for name, values in tracked.items() if "results" not in name}
         | {"results/validation_top1": {}, "results/test_top1": {}},
         tolerance=0,
     )
@@ -180,7 +180,7 @@ def test_mlflow_goes_where_the_environment_says(monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
 def test_a_missing_package_is_said_before_anything_is_done(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda wanted: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda package: None)
     with pytest.raises(InputError, match=rf"{name}: the package {name} is not installed; pip install 'convworks\["):
         train(overrides=[f"tracking={name}"])
     assert not os.listdir()
@@ -234,8 +234,8 @@ def test_a_tracker_that_fails_stops_no_training(
 
     monkeypatch.setattr(MLflow, "write", failing)
     train()
-    said = [line for line in capsys.readouterr().err.splitlines() if "mlflow" in line]
-    assert said == ["mlflow: the server is away; training goes on, and what is missing is written when that works"]
+    messages = [line for line in capsys.readouterr().err.splitlines() if "mlflow" in line]
+    assert messages == ["mlflow: the server is away; training goes on, and what is missing is written when that works"]
     check_both()
 
 

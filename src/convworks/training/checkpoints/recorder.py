@@ -1,4 +1,4 @@
-"""What a run leaves on the disk while it trains, and what happens when somebody stops it."""
+"""Writing metrics and checkpoints during training, and stopping a run with a checkpoint."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ NETWORK, OPTIMIZER, AVERAGE = "network.", "optimizer.", "average."
 
 
 class RunInterruptedError(ConvworksError):
-    """Somebody stopped the run; it can go on from its checkpoint."""
+    """The run was interrupted; it can be resumed from its checkpoint."""
 
     exit_status = 130
 
 
 class Recorder(Events):
-    """Writes metrics and checkpoints, and turns Ctrl-C into a checkpoint; passes all events on to a display."""
+    """Writes metrics and checkpoints, saves a checkpoint on Ctrl-C, and forwards all events to a display."""
 
     def __init__(self, folder: Path, fingerprint: Mapping[str, Any], display: Events) -> None:
         self.folder = folder
@@ -46,19 +46,19 @@ class Recorder(Events):
         self.previous: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self.previous[number] = signal.signal(number, self._asked)
+                self.previous[number] = signal.signal(number, self._request_stop)
         return self
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self.previous.items():
             signal.signal(number, handler)
 
-    def _asked(self, number: int, frame: FrameType | None) -> None:
+    def _request_stop(self, number: int, frame: FrameType | None) -> None:
         self.stop = True
-        signal.signal(number, self.previous[number])  # whoever asks twice does not want to wait
+        signal.signal(number, self.previous[number])  # a second signal stops at once
 
     def step_ended(self, setup: Setup, progress: Progress) -> None:
-        """Save when the last checkpoint is old, or when the run is to stop."""
+        """Save a checkpoint when the last one is old enough, or when the run is interrupted."""
         self.display.step_ended(setup, progress)
         if self.stop:
             self._save(setup, progress)
@@ -67,7 +67,7 @@ class Recorder(Events):
             self._save(setup, progress)
 
     def epoch_ended(self, setup: Setup, progress: Progress) -> None:
-        """Write the history, then save: a run that dies in between writes the same row again."""
+        """Write the history, then a checkpoint: a run killed in between writes the same row again."""
         write_metrics(self.folder, progress.history)
         self._save(setup, progress)
         self.display.epoch_ended(setup, progress)
@@ -82,8 +82,8 @@ class Recorder(Events):
         )
 
     def _save(self, setup: Setup, progress: Progress) -> None:
-        folder, found = self.folder / "checkpoints", recorded(setup)
-        if reason := fault(found):
+        folder, tensors = self.folder / "checkpoints", recorded(setup)
+        if reason := fault(tensors):
             remedy = "clip the gradients or lower the learning rate, and go on from before"
             raise RunError("training", f"after step {progress.step}, {reason}", remedy)
         state = {
@@ -91,7 +91,7 @@ class Recorder(Events):
             "fingerprint": self.fingerprint,
             "processes": setup.world.size,
         }
-        checkpoint.save_checkpoint(folder, progress.step, found, state)
+        checkpoint.save_checkpoint(folder, progress.step, tensors, state)
         self.tidy(setup, progress)
         self.saved = time.perf_counter()
 
@@ -99,34 +99,34 @@ class Recorder(Events):
         """Delete the checkpoints that the configuration does not keep."""
         training = setup.config.training
         epochs = [*progress.history[-training.keep_last :], *progress.ranked(training.best)[: training.keep_best]]
-        kept = {progress.step, *(int(row["step"]) for row in epochs)}
-        checkpoint.keep_checkpoints(self.folder / "checkpoints", kept)
+        steps = {progress.step, *(int(row["step"]) for row in epochs)}
+        checkpoint.keep_checkpoints(self.folder / "checkpoints", steps)
 
 
 def write_metrics(folder: Path, history: Sequence[Row]) -> None:
-    """Write a row an epoch, as JSON lines and as CSV."""
+    """Write one row per epoch, as JSON lines and as CSV."""
     files.write_text(folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in history))
     columns = list(dict.fromkeys(name for row in history for name in row))
     write_csv(folder / "metrics.csv", columns, ([row.get(name) for name in columns] for row in history))
 
 
 def recorded(setup: Setup) -> dict[str, Tensor]:
-    """Return all tensors that a run needs to go on."""
-    found = {NETWORK + name: tensor for name, tensor in setup.network.state_dict().items()}
-    found |= {OPTIMIZER + name: tensor for name, tensor in setup.state.items()}
+    """Return all tensors of a checkpoint: network, optimiser state, averaged weights."""
+    tensors = {NETWORK + name: tensor for name, tensor in setup.network.state_dict().items()}
+    tensors |= {OPTIMIZER + name: tensor for name, tensor in setup.state.items()}
     if setup.averaged is not None:
-        found |= {AVERAGE + name: tensor for name, tensor in setup.averaged.state_dict().items()}
-    return found
+        tensors |= {AVERAGE + name: tensor for name, tensor in setup.averaged.state_dict().items()}
+    return tensors
 
 
-def restore(found: Mapping[str, Tensor], setup: Setup) -> None:
-    """Copy the values of a checkpoint into the networks and the state of the optimiser."""
+def restore(tensors: Mapping[str, Tensor], setup: Setup) -> None:
+    """Copy the tensors of a checkpoint into the networks and the optimiser state."""
 
     def starting(prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
+        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
     setup.network.load_state_dict(starting(NETWORK))
     if setup.averaged is not None:
         setup.averaged.load_state_dict(starting(AVERAGE))
     for name, value in setup.state.items():
-        value.copy_(found[OPTIMIZER + name])
+        value.copy_(tensors[OPTIMIZER + name])

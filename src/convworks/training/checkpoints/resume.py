@@ -1,4 +1,4 @@
-"""Going on with a run: what may change, and what is said where something else did."""
+"""Resuming a run: what may change, and errors about other changes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from convworks.errors import InputError
 from convworks.training import folder
 from convworks.training.config import RunConfig
 
-#: What may change when a run goes on: how long it trains, how often it saves, when it decodes, where the data are (that
-#: they are the same, their fingerprint says). All else would make it another run.
+#: Fields that may change when a run is resumed: how long it trains, how often it saves, when it decodes, and where the
+#: data are stored (their fingerprint is checked). Any other change would make it another run.
 CHANGEABLE = (
     *("data.source", "training.epochs", "training.patience", "tracking", "data.decode", "data.workers"),
     *("training.checkpoint_seconds", "training.keep_last", "training.keep_best"),
@@ -20,18 +20,18 @@ CHANGEABLE = (
 
 
 def continued(path: Path, epochs: int | str | None, changes: Iterable[str]) -> tuple[RunConfig, dict[str, Any]]:
-    """Return the configuration that a run goes on with, and its record.
+    """Return the configuration of a resumed run, and its record.
 
-    `epochs` is their number in all, or "+50": so many more. Raises InputError for changes that would make it another
-    run, naming each, for a finished run that is not given more epochs, and where there is no run.
+    `epochs` is the total number, or "+50" for so many more. Raises InputError for changes that would make it another
+    run, naming each, for a finished run without additional epochs, and if there is no run.
     """
     config, record = folder.read_record(path)
     finished = record.get("status") == "finished"
     done = int(record.get("results", {}).get("epochs", config.training.epochs)) if finished else config.training.epochs
-    wanted = list(changes)
+    assignments = list(changes)
     if epochs is not None:
-        wanted.append(f"training.epochs={more(epochs, done)}")
-    changed = override(config, wanted)
+        assignments.append(f"training.epochs={more(epochs, done)}")
+    changed = override(config, assignments)
     differing = [line for name, line in differences(to_json(config), to_json(changed)) if name not in CHANGEABLE]
     if differing:
         raise InputError(
@@ -56,22 +56,22 @@ def continued(path: Path, epochs: int | str | None, changes: Iterable[str]) -> t
 
 
 def more(epochs: int | str, before: int) -> int:
-    """Return the number of epochs that "+50", "50" or 50 mean for a run of `before` epochs."""
+    """Return the total number of epochs for "+50", "50" or 50, given a run of `before` epochs."""
     text = str(epochs)
     return (before if text.startswith("+") else 0) + whole_epochs(text.removeprefix("+"))
 
 
 def whole_epochs(text: str) -> int:
-    """Return the number of epochs that a text says; InputError for another text."""
+    """Parse a number of epochs; InputError unless it is a positive whole number."""
     if not text.isdecimal() or int(text) < 1:
         raise InputError("--epochs", f"must be a whole number of at least 1, not {text!r}", "write --epochs 10")
     return int(text)
 
 
 def data_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Say in which values two fingerprints of data differ; the bytes of files count where both know those of the same.
+    """Describe the values in which two fingerprints differ; bytes of files count if both have them for the same files.
 
-    Runs of earlier versions do not know them, and a set that is decoded when it is wanted knows those of some files.
+    Runs of earlier versions do not have them, and sets that are decoded on demand have them for some files only.
     """
     before, after = dict(before), dict(after)
     for name in before.keys() & after.keys():
@@ -83,29 +83,29 @@ def data_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> lis
 
 
 def check_same(where: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Refuse data with another fingerprint than those that a run began with."""
+    """Raise InputError for data whose fingerprint differs from that of the data the run began with."""
     refuse_differences(where, data_differences(before, after))
 
 
 def refuse_differences(where: str, lines: Sequence[str]) -> None:
-    """Raise the InputError that names the first differences from what a run began with, if there are any."""
+    """Raise an InputError that names the first differences, if there are any."""
     if lines:
         shown = "; ".join(lines[:3]) + (f"; {len(lines) - 3} more" if len(lines) > 3 else "")
         raise InputError(where, f"is not what the run began with: {shown}", "restore it, or start a new run")
 
 
 def _which(content: str) -> str:
-    """Return which files a digest is of: all, or `1000 of 20000`."""
+    """Return which files a digest covers: all, or `1000 of 20000`."""
     return content.rpartition(":")[0]
 
 
 def differences(before: Any, after: Any, name: str = "") -> list[tuple[str, str]]:
-    """Name the values in which two trees of plain values differ, each with one line that says how."""
+    """Return the names of the values in which two trees of plain values differ, each with a line of description."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
-        found = []
+        lines = []
         for key in (*before, *(key for key in after if key not in before)):
-            found += differences(before.get(key), after.get(key), f"{name}.{key}" if name else str(key))
-        return found
+            lines += differences(before.get(key), after.get(key), f"{name}.{key}" if name else str(key))
+        return lines
     return [] if before == after else [(name, f"{name} is {_shown(after)}, in the run {_shown(before)}")]
 
 

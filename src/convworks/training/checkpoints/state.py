@@ -1,4 +1,4 @@
-"""The plain values of a checkpoint, which name its tensors; written and read without torch."""
+"""The JSON file of a checkpoint, which refers to its tensors; written and read without torch."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from convworks.errors import InputError
 from convworks.signed import CHECKSUM, Kind, read_signed, write_signed
 
 FORMAT = 2
-UNSIGNED = 1  # here `sha256` is that of the tensors
+UNSIGNED = 1  # in this format `sha256` is the checksum of the tensors
 
 
 def name_of(step: int) -> str:
-    """Return what the files of the checkpoint after a step are called, without their endings."""
+    """Return the name of the files of a checkpoint, without suffix."""
     return f"step-{step:08d}"
 
 
 def steps(folder: Path) -> list[int]:
-    """Return the steps of the complete checkpoints, in order."""
+    """Return the steps of the complete checkpoints, sorted."""
     matches = (re.fullmatch(r"step-(\d+)\.json", path.name) for path in folder.glob("step-*.json"))
     return sorted(int(match[1]) for match in matches if match)
 
 
 def write_state(folder: Path, step: int, state: Mapping[str, Any], tensors: str) -> None:
-    """Write where the run stands after a step, and the checksum of the tensors."""
+    """Write the state of a run after a step, and the checksum of the tensors."""
     values = {"format": FORMAT, "step": step, "tensors_sha256": tensors, "state": dict(state)}
     write_signed(folder / f"{name_of(step)}.json", values)
 
 
 def read_state(folder: Path, step: int) -> tuple[dict[str, Any], str]:
-    """Return where the run stood after a step, and the checksum of the tensors; InputError where that is damaged."""
+    """Return the state of a run after a step, and the checksum of the tensors; InputError if the file is damaged."""
     path = folder / f"{name_of(step)}.json"
     kind = Kind(
         name="a checkpoint",
@@ -49,5 +49,5 @@ def read_state(folder: Path, step: int) -> tuple[dict[str, Any], str]:
 
 
 def remedy(step: int) -> str:
-    """Say what helps where a checkpoint is damaged."""
+    """Return the remedy for a damaged checkpoint."""
     return f"delete {name_of(step)}.* to resume from an earlier checkpoint, if there is one, or start the run anew"

@@ -1,7 +1,7 @@
-"""Checkpoints: what a run needs to go on, bit for bit.
+"""Checkpoints: everything needed to resume a run bit-exactly.
 
 A checkpoint is NAME.safetensors (tensors) and NAME.json (the rest, with the checksums of the tensors and of itself).
-The JSON file is written last, so that it only ever names tensors that are whole and on the disk.
+The JSON file is written last, so that it only ever refers to tensors that are complete and on the disk.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ def save_checkpoint(folder: Path, step: int, tensors: Mapping[str, Tensor], stat
 def load_checkpoint(folder: Path, step: int | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read the checkpoint of a step (the last by default) as (tensors, state).
 
-    Raises InputError where there is none, or where it is damaged or of another format.
+    Raises InputError if there is none, or if it is damaged or of an unknown format.
     """
     if step is None:
-        known = steps(folder)
-        if not known:
+        saved = steps(folder)
+        if not saved:
             raise InputError(folder, "there is no checkpoint", "start the run anew, without --resume")
-        step = known[-1]
-    state, wanted = read_state(folder, step)
+        step = saved[-1]
+    state, checksum = read_state(folder, step)
     weights = folder / f"{name_of(step)}.safetensors"
-    if not weights.is_file() or files.sha256(weights) != wanted:
+    if not weights.is_file() or files.sha256(weights) != checksum:
         raise InputError(weights, "does not have the checksum that its checkpoint names", remedy(step))
     tensors = load_tensors(weights)
     require_sound(weights, tensors, remedy(step))
@@ -50,17 +50,17 @@ def load_checkpoint(folder: Path, step: int | None = None) -> tuple[dict[str, Te
 
 
 def clean(folder: Path) -> None:
-    """Delete what an interrupted save left behind: half-written files, and tensors that no JSON file names."""
+    """Delete the files of an interrupted save: partial files, and tensors without a JSON file."""
     whole = {name_of(step) for step in steps(folder)}
     for path in folder.glob("step-*"):
         if is_partial(path.name) or path.stem not in whole:
             path.unlink(missing_ok=True)
 
 
-def keep_checkpoints(folder: Path, kept: Iterable[int]) -> None:
-    """Delete every checkpoint but those of the given steps, and what an interrupted save left behind."""
-    wanted = {name_of(step) for step in kept}
-    # A checkpoint stops existing with its JSON file; the order of deletion never leaves one without tensors.
+def keep_checkpoints(folder: Path, kept_steps: Iterable[int]) -> None:
+    """Delete all checkpoints except those of these steps, and the files of interrupted saves."""
+    names = {name_of(step) for step in kept_steps}
+    # JSON files are deleted first, so that no checkpoint is ever without its tensors.
     for path in sorted(folder.glob("step-*"), key=lambda path: path.suffix != ".json"):
-        if is_partial(path.name) or path.stem not in wanted:
+        if is_partial(path.name) or path.stem not in names:
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a learning rate range test is asked."""
+"""The configuration of a learning rate range test."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from convworks.errors import InputError
 
-EXPLOSION = 4.0  # times the lowest mean loss so far: the sweep ends
+EXPLOSION = 4.0  # times the lowest mean loss so far: the sweep stops
 FEWEST, MOST = 10, 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """Learning rates from `lowest` to `highest` in so many `steps`; InputError for what is no sweep."""
+    """A geometric sequence of `steps` learning rates from `lowest` to `highest`; InputError for invalid values."""
 
     lowest: float = 1e-5
     highest: float = 10.0
@@ -30,6 +30,8 @@ class Sweep:
             raise InputError("--steps", reason, "write --steps 100")
 
     def rates(self) -> tuple[float, ...]:
-        """Return the learning rate of each step; both ends are among them."""
-        shares = [number / (self.steps - 1) for number in range(self.steps)]
-        return tuple(self.lowest ** (1 - share) * self.highest**share for share in shares)  # their ratio may overflow
+        """Return the learning rate of each step, both ends included."""
+        fractions = [number / (self.steps - 1) for number in range(self.steps)]
+        return tuple(
+            self.lowest ** (1 - fraction) * self.highest**fraction for fraction in fractions
+        )  # their ratio may overflow

@@ -1,4 +1,4 @@
-"""The learning rate range test (Smith 2017, section 3.3): which learning rates a network learns from, in one sweep."""
+"""The learning rate range test (Smith 2017, section 3.3): one sweep over learning rates."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from convworks.training.world import joined
 
 Report = Callable[[int, int], None]  # steps done, steps in all
 
-MEMORY = 0.9  # of the trailing mean that tells an explosion from a bad batch
-LAST = 0.05  # share of the sweep: a lowest loss there is no valley yet
-RISE = 0.1  # of the fall of the loss: a valley ends where the loss has risen so far above its lowest
-SPREAD = 0.02  # of the smoothing, as a share of the sweep
+MEMORY = 0.9  # decay of the running mean that tells an explosion from a bad batch
+LAST = 0.05  # fraction of the sweep: a lowest loss there is no valley yet
+RISE = 0.1  # fraction of the fall of the loss: a valley ends where the loss has risen by this much
+SPREAD = 0.02  # standard deviation of the smoothing, as a fraction of the sweep
 
 
 @dataclass(frozen=True, kw_only=True)
 class RangeTest:
-    """The loss of every step of a sweep, raw and smoothed, and the learning rates that it points to.
+    """The loss of every step of a sweep, raw and smoothed, and the learning rates derived from it.
 
-    `edge` is the highest rate before the smoothed loss rises again, as Smith reads the curve; `steepest` is where it
-    falls fastest, `tenth` a tenth of where it is lowest, as others do. All are None where it never fell.
-    `exploded`: the sweep ended before its highest rate. `falling`: the loss was still falling at its end.
+    `edge` is the highest rate before the smoothed loss rises again, as Smith reads the curve; `steepest` is the rate
+    where it falls fastest, `tenth` a tenth of the rate where it is lowest, as others do. All are None if it never fell.
+    `exploded`: the sweep stopped before its highest rate. `falling`: the loss was still falling at the end.
     """
 
     rates: tuple[float, ...]
@@ -54,12 +54,12 @@ class RangeTest:
 
     @property
     def suggestion(self) -> float | None:
-        """The rate to train with: the edge, because the rate of a schedule is its highest."""
+        """The rate to train with: the edge, because the rate of a schedule is its maximum."""
         return self.edge
 
 
 def sweep_source(config: RunConfig, source: Source, sweep: Sweep) -> RangeTest:
-    """Run the test on a new network for a source. Raises InputError for several processes."""
+    """Run the test with a new network for a source. Raises InputError for several processes."""
     with joined(config.device) as world:
         if world.size > 1:
             raise InputError("torchrun", f"the range test runs in one process, not {world.size}", "leave torchrun out")
@@ -71,27 +71,27 @@ def sweep_source(config: RunConfig, source: Source, sweep: Sweep) -> RangeTest:
 def range_test(
     setup: Setup, sweep: Sweep, *, progress: Progress | None = None, report: Report | None = None
 ) -> RangeTest:
-    """Raise the learning rate from step to step, as a geometric sequence, until the loss explodes.
+    """Increase the learning rate geometrically from step to step, until the loss explodes.
 
-    It trains on the batches that follow `progress`, and leaves no trace: weights, buffers, state of the optimiser,
-    averaged weights, random generators and `progress` are afterwards what they were, however it ends.
+    It trains on the batches that follow `progress`, and has no side effects: weights, buffers, optimiser state,
+    averaged weights, random generators and `progress` are restored, however it ends.
     """
-    tried = replace(setup, averaged=None)
+    plain_setup = replace(setup, averaged=None)
     rates, losses = sweep.rates(), list[float]()
     best = mean = math.inf
     exploded = False
     with untouched(setup):
         hold(setup.network, setup.parameters, setup.freezing, progress.epoch if progress else 0)
         first = progress.step if progress else 0
-        batches = _endless(tried, progress or Progress())
+        batches = _endless(plain_setup, progress or Progress())
         for number, (rate, batch) in enumerate(zip(rates, batches, strict=False)):
             try:
-                loss = float(step(tried, first + number, batch, rate)[0])
-                require_finite(tried, f"the loss at step {first + number}", loss, rate)
+                loss = float(step(plain_setup, first + number, batch, rate)[0])
+                require_finite(plain_setup, f"the loss at step {first + number}", loss, rate)
             except RunError as error:
                 if error.where != "training":
                     raise
-                exploded = True  # the loss is no number any more
+                exploded = True  # the loss is not finite
                 break
             losses.append(loss)
             mean = loss if number == 0 else MEMORY * mean + (1 - MEMORY) * loss
@@ -108,10 +108,10 @@ def range_test(
 
 
 def judged(rates: Sequence[float], losses: Sequence[float], *, exploded: bool, planned: int) -> RangeTest:
-    """Return what the losses at these rates say; `planned` is the number of steps of the whole sweep.
+    """Derive the suggested rates from the losses at these rates; `planned` is the number of steps of the whole sweep.
 
-    Only the first valley counts: where the loss has risen, a later fall may be that of a network which has died, and
-    whose answers are guesses.
+    Only the first valley counts: after the loss has risen, a later fall may be that of a dead network, whose outputs
+    are guesses.
     """
     smoothed = smooth(losses, max(1.0, SPREAD * planned))
     fall = smoothed[0] - min(smoothed)
@@ -140,22 +140,22 @@ def judged(rates: Sequence[float], losses: Sequence[float], *, exploded: bool, p
 
 
 def smooth(values: Sequence[float], spread: float) -> list[float]:
-    """Return means weighted by a normal curve of this standard deviation, in steps, around each value.
+    """Return a Gaussian-weighted moving average; `spread` is the standard deviation in steps.
 
-    A trailing mean would show the loss of lower rates than the one it stands at, and suggest rates too high.
+    It is centred: a trailing average would lag behind the rates, and suggest rates that are too high.
     """
-    places = np.arange(len(values))
-    weights = np.exp(-0.5 * ((places[:, None] - places) / spread) ** 2)
-    found: list[float] = (weights @ np.asarray(values) / weights.sum(1)).tolist()
-    return found
+    steps = np.arange(len(values))
+    weights = np.exp(-0.5 * ((steps[:, None] - steps) / spread) ** 2)
+    means: list[float] = (weights @ np.asarray(values) / weights.sum(1)).tolist()
+    return means
 
 
 @contextlib.contextmanager
 def untouched(setup: Setup) -> Iterator[None]:
-    """Put everything that a training step changes back as it was, bit for bit."""
+    """Restore everything that a training step changes, bit for bit."""
     networks = [setup.network, *([setup.averaged] if setup.averaged is not None else [])]
     tensors = [t for network in networks for t in (*network.parameters(), *network.buffers())]
-    kept = [(tensor, tensor.detach().clone()) for tensor in (*tensors, *setup.state.values())]
+    values = [(tensor, tensor.detach().clone()) for tensor in (*tensors, *setup.state.values())]
     gradients = [(parameter, parameter.grad) for parameter in setup.parameters.values()]
     modes = [(module, module.training) for network in networks for module in network.modules()]
     generators, python, numpy = _generators(), random.getstate(), np.random.get_state()
@@ -165,7 +165,7 @@ def untouched(setup: Setup) -> Iterator[None]:
         yield
     finally:
         with torch.no_grad():
-            for tensor, value in kept:
+            for tensor, value in values:
                 tensor.copy_(value)
         for parameter, gradient in gradients:
             parameter.grad = gradient
@@ -178,34 +178,34 @@ def untouched(setup: Setup) -> Iterator[None]:
 
 
 def _lines() -> Report:
-    """Return what writes a line now and then."""
+    """Return a report function that writes a line every few seconds."""
     last = time.perf_counter()
 
-    def tell(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         nonlocal last
         if time.perf_counter() - last >= INTERVAL:
             last = time.perf_counter()
             say(f"learning rates: step {done} of {total}")
 
-    return tell
+    return report
 
 
 def _generators() -> list[tuple[Callable[[torch.Tensor], None], torch.Tensor]]:
-    """Return how to set each of PyTorch's generators back, and to what."""
-    found: list[tuple[Callable[[torch.Tensor], None], torch.Tensor]] = [(torch.set_rng_state, torch.get_rng_state())]
+    """Return the state of each of PyTorch's random generators, with the function that restores it."""
+    states: list[tuple[Callable[[torch.Tensor], None], torch.Tensor]] = [(torch.set_rng_state, torch.get_rng_state())]
     if torch.cuda.is_available():
-        found += [
+        states += [
             (partial(torch.cuda.set_rng_state, device=number), torch.cuda.get_rng_state(number))
             for number in range(torch.cuda.device_count())
         ]
     if torch.backends.mps.is_available():
-        found.append((torch.mps.set_rng_state, torch.mps.get_rng_state()))
-    return found
+        states.append((torch.mps.set_rng_state, torch.mps.get_rng_state()))
+    return states
 
 
 def _endless(setup: Setup, progress: Progress) -> Iterator[Batch]:
-    """Yield batch after batch, from where a run stands through as many epochs as it takes."""
-    here = Progress(epoch=progress.epoch, batch=progress.batch)
+    """Yield batches from the progress of a run on, through as many epochs as needed."""
+    position = Progress(epoch=progress.epoch, batch=progress.batch)
     while True:
-        yield from setup.batches(here)
-        here = Progress(epoch=here.epoch + 1)
+        yield from setup.batches(position)
+        position = Progress(epoch=position.epoch + 1)

@@ -1,4 +1,4 @@
-"""Which optimiser changes the weights."""
+"""Configurations of the optimisers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Decaying(Config):
-    """What every optimiser has: weight decay.
+    """Weight decay, common to all optimisers.
 
-    `decays` says what decays: the `weights` of convolutions and matrices, or `all` parameters, as the papers before
-    2017 do it, biases and the scales and shifts of normalisation among them.
+    `decays` selects what decays: the `weights` of convolutions and matrices, or `all` parameters, including biases and
+    the scales and shifts of normalisation, as in papers before 2017.
     """
 
     weight_decay: NonNegativeFloat = 0.0
@@ -38,10 +38,10 @@ class SGD(Decaying):
 
 
 class RMSProp(Decaying):
-    """The gradient divided by the root of its running mean square (Tieleman and Hinton 2012), then momentum.
+    """The gradient divided by its running root mean square (Tieleman and Hinton 2012), then momentum.
 
-    `epsilon` is added to the root, as PyTorch does; TensorFlow, in which Inception v3 was trained with an epsilon of
-    1, adds it under the root.
+    `epsilon` is added outside the root, as in PyTorch; TensorFlow, in which Inception v3 was trained with an epsilon of
+    1, adds it inside the root.
     """
 
     kind: Literal["rmsprop"] = "rmsprop"
@@ -68,7 +68,7 @@ class AdamW(Decaying):
 
 
 class Adadelta(Decaying):
-    """Steps in the units of the weights (Zeiler 2012): the ratio of the root mean squares of steps and gradients."""
+    """Adadelta (Zeiler 2012): steps scaled by the ratio of the running root mean squares of steps and gradients."""
 
     kind: Literal["adadelta"] = "adadelta"
     smoothing: Decay = 0.9
@@ -76,13 +76,13 @@ class Adadelta(Decaying):
 
 
 class Muon(Decaying):
-    """Momentum made orthogonal (Jordan et al. 2024), for the filters of convolutions and the matrices of hidden layers.
+    """Orthogonalised momentum (Jordan et al. 2024) for convolution filters and the matrices of hidden layers.
 
-    `iterations` of Newton and Schulz bring the singular values of a filter bank, laid out as a matrix [out, rest],
-    near 1; the step is scaled by sqrt(max(1, out / rest)). `normalise` gives a filter bank the norm sqrt(out) before
-    each step, one a filter, so that steps remain as large beside the weights. All other parameters (biases,
-    normalisation, and the last matrix, which makes the logits) take Nesterov's SGD with the same momentum, at `others`
-    times the learning rate, the last matrix at `last` times (as `others` where None).
+    `iterations` of Newton and Schulz bring the singular values of a filter bank, reshaped to a matrix [out, rest],
+    near 1; the step is scaled by sqrt(max(1, out / rest)). `normalise` rescales a filter bank to the norm sqrt(out)
+    (1 per filter) before each step, so that the relative size of steps stays constant. All other parameters (biases,
+    normalisation, and the last matrix, which makes the logits) use Nesterov SGD with the same momentum, at `others`
+    times the learning rate, the last matrix at `last` times (None: as `others`).
     """
 
     kind: Literal["muon"] = "muon"

@@ -1,4 +1,4 @@
-"""Muon: momentum made orthogonal by Newton and Schulz's iteration (Jordan et al. 2024)."""
+"""Muon: momentum orthogonalised by Newton-Schulz iteration (Jordan et al. 2024)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from convworks.training.optimizers.config import Muon
 
-# x -> a x + b x^3 + c x^5 on the singular values: steep at 0, so that small ones grow in few iterations; they end
-# between about 0.7 and 1.2, which is near enough.
+# x -> a x + b x^3 + c x^5 on the singular values: steep at 0, so that small ones grow in few iterations; they converge
+# to between about 0.7 and 1.2, which suffices.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 
 
@@ -24,7 +24,7 @@ def muon(
     rate: float,
     decay: float,
 ) -> None:
-    """Change each weight [out, ...] in place by its orthogonalised momentum; weight decay is decoupled."""
+    """Update each weight [out, ...] in place by its orthogonalised momentum; weight decay is decoupled."""
     for value, gradient, average in zip(values, gradients, momentum, strict=True):
         average.lerp_(gradient, 1 - config.momentum)
         direction = gradient.lerp(average, config.momentum) if config.nesterov else average
@@ -37,16 +37,16 @@ def muon(
 
 
 def orthogonalised(matrix: Float[Tensor, "m n"], iterations: int) -> Float[Tensor, "m n"]:
-    """Return a matrix with the same singular vectors and singular values near 1; zeros stay zeros."""
+    """Return a matrix with the same singular vectors and singular values near 1; a zero matrix stays zero."""
     x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     x = x / x.norm().clamp(min=1e-7)  # no singular value is above 1 now
-    # Every iteration multiplies x by a polynomial of its gram matrix. These are small, symmetric, and commute: their
-    # product is made first, and the wide matrix multiplied by it once.
+    # Each iteration multiplies x by a polynomial of its Gram matrix. The polynomials are small, symmetric, and commute:
+    # their product is computed first, and the wide matrix is multiplied once.
     gram, factor = x @ x.T, torch.eye(len(x), dtype=x.dtype, device=x.device)
     for _ in range(iterations):
         polynomial = _B * gram + _C * gram @ gram
         polynomial.diagonal().add_(_A)
         factor, gram = polynomial @ factor, polynomial @ gram @ polynomial
     x = factor @ x
-    found: Tensor = x.T if matrix.shape[0] > matrix.shape[1] else x
-    return found
+    result: Tensor = x.T if matrix.shape[0] > matrix.shape[1] else x
+    return result

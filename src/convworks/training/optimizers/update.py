@@ -1,7 +1,7 @@
-"""Optimisers as functions over named tensors: their state is a plain mapping, saved and restored as it is.
+"""Optimisers as functions over named tensors, with a plain mapping as state, which checkpoints save as it is.
 
-PyTorch's kernels are called directly: building a torch.optim.Optimizer imports the compiler, a second of waiting
-that a short run would notice.
+PyTorch's functional optimisers are called directly: constructing a torch.optim.Optimizer imports the compiler, which
+takes a second.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from convworks.errors import InputError
 from convworks.training.optimizers.config import SGD, Adadelta, Adam, AdamW, Muon, Optimizer, RMSProp
 from convworks.training.optimizers.muon import muon
 
-#: How the parameters of an auxiliary classifier, and of a member of an ensemble, begin.
+#: Prefixes of the parameters of auxiliary classifiers and of members of an ensemble.
 CLASSIFIER = re.compile(r"(auxiliary|stages\.members)\.\w+")
 
-# What each optimiser remembers of each parameter; the state holds it as "SLOT:PARAMETER".
+# State variables that each optimiser keeps for a parameter; their keys in the state are "SLOT:PARAMETER".
 SLOTS = {
     "sgd": ("momentum",),
     "rmsprop": ("square", "momentum", "step"),
@@ -40,7 +40,7 @@ def trainable(network: nn.Module) -> dict[str, Tensor]:
 
 
 def check_single(network: nn.Module) -> None:
-    """Raise InputError for a network that has one parameter under two names, which a checkpoint cannot hold."""
+    """Raise InputError for a network with one parameter under two names, which a checkpoint cannot hold."""
     names: dict[int, str] = {}
     for name, parameter in network.named_parameters(remove_duplicate=False):
         if names.setdefault(id(parameter), name) != name:
@@ -58,18 +58,18 @@ def initial_state(config: Optimizer, parameters: Mapping[str, Tensor]) -> dict[s
 
 
 def is_weight(parameter: Tensor) -> bool:
-    """Tell weights of convolutions and matrices from biases and the parameters of normalisation."""
+    """Return whether a parameter is a convolution filter or a matrix, not a bias or a parameter of normalisation."""
     return parameter.ndim > 1
 
 
 def last_weights(parameters: Mapping[str, Tensor]) -> set[str]:
-    """Name the weights that make logits: the last of the network, of each auxiliary classifier and of each member."""
-    found: dict[str, str] = {}
+    """Return the names of the weights that make logits: the last of the network, of each auxiliary and each member."""
+    weights: dict[str, str] = {}
     for name, value in parameters.items():
         if is_weight(value):
             classifier = CLASSIFIER.match(name)
-            found[classifier[0] if classifier else ""] = name
-    return set(found.values())
+            weights[classifier[0] if classifier else ""] = name
+    return set(weights.values())
 
 
 @torch.no_grad()
@@ -80,9 +80,9 @@ def update(
     rate: float,
     factors: Mapping[str, float] | None = None,
 ) -> None:
-    """Take one step in place, from the gradients that the parameters hold, and clear these.
+    """Take one step in place from the gradients of the parameters, and clear the gradients.
 
-    `factors` multiply the learning rate of the parameters that they name.
+    `factors` are factors on the learning rate, by parameter name.
     """
     moved = {name: parameter for name, parameter in parameters.items() if parameter.grad is not None}
     last = last_weights(parameters) if isinstance(config, Muon) else set()
@@ -98,7 +98,7 @@ def update(
 def _step(
     config: Optimizer, moved: Mapping[str, Tensor], state: Mapping[str, Tensor], rate: float, last: set[str]
 ) -> None:
-    """Change parameters that have the same learning rate; `last` are weights that make logits."""
+    """Update parameters with the same learning rate; `last` names the weights that make logits."""
     for weights in (True, False):
         group = {name: parameter for name, parameter in moved.items() if is_weight(parameter) is weights}
         decay = config.weight_decay if weights or config.decays == "all" else 0.0
@@ -118,7 +118,7 @@ def _step(
 def _move(
     config: Optimizer, group: Mapping[str, Tensor], state: Mapping[str, Tensor], rate: float, decay: float
 ) -> None:
-    """Change parameters that have the same weight decay."""
+    """Update parameters with the same weight decay."""
     if not group:
         return
     values = list(group.values())

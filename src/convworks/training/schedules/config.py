@@ -1,4 +1,4 @@
-"""How the learning rate changes from step to step. In each kind `rate` is the learning rate that the others scale."""
+"""Learning rate schedules. In each kind `rate` is the base learning rate, which the other fields scale."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from convworks.config import Config
 
-#: A moment of a run: a share of its steps (below 1), or the number of a step.
+#: A point in a run: a fraction of its steps (below 1), or the number of a step.
 Moment = Annotated[int, Field(gt=0, strict=True)] | Annotated[float, Field(gt=0, lt=1)]
 Factor = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Constant(Config):
-    """One learning rate."""
+    """A constant learning rate."""
 
     kind: Literal["constant"] = "constant"
     rate: PositiveFloat
@@ -30,7 +30,7 @@ class StepSchedule(Config):
 
 
 class Exponential(Config):
-    """The learning rate is multiplied by `factor` every so many epochs (GoogLeNet: 0.96 every 8 epochs)."""
+    """The learning rate is multiplied by `factor` every `epochs` epochs (GoogLeNet: 0.96 every 8 epochs)."""
 
     kind: Literal["exponential"] = "exponential"
     rate: PositiveFloat
@@ -39,10 +39,10 @@ class Exponential(Config):
 
 
 class Plateau(Config):
-    """The learning rate is divided when validation stops improving (Krizhevsky et al. 2012: by 10, three times).
+    """The learning rate is reduced when validation stops improving (Krizhevsky et al. 2012: by 10, three times).
 
-    After `patience` epochs without a better value of the metric that `training.best` names, it is multiplied by
-    `factor`, at most `drops` times; then the epochs are counted anew.
+    After `patience` epochs without improvement of the metric `training.best`, it is multiplied by `factor`, at most
+    `drops` times; the count of epochs restarts after each reduction.
     """
 
     kind: Literal["plateau"] = "plateau"
@@ -53,7 +53,7 @@ class Plateau(Config):
 
 
 class Linear(Config):
-    """The learning rate falls evenly from `rate` to `final`."""
+    """Linear decay from `rate` to `final`."""
 
     kind: Literal["linear"] = "linear"
     rate: PositiveFloat
@@ -61,7 +61,7 @@ class Linear(Config):
 
 
 class Cosine(Config):
-    """The learning rate falls along half a cosine from `rate` to `final` (Loshchilov and Hutter 2017)."""
+    """Cosine decay from `rate` to `final` (Loshchilov and Hutter 2017)."""
 
     kind: Literal["cosine"] = "cosine"
     rate: PositiveFloat
@@ -69,9 +69,9 @@ class Cosine(Config):
 
 
 class OneCycle(Config):
-    """The learning rate rises evenly to `rate` over the share `rise` of all steps, then falls to `final`.
+    """The learning rate rises linearly from `initial` to `rate` over the fraction `rise` of all steps, then decays.
 
-    `fall` is linear or half a cosine.
+    It ends at `final`; the decay is linear or a half cosine (`fall`).
     """
 
     kind: Literal["one_cycle"] = "one_cycle"
@@ -83,9 +83,9 @@ class OneCycle(Config):
 
 
 class Warmup(Config):
-    """The learning rate rises evenly from `initial` to the beginning of the schedule, which starts when that is done.
+    """A linear warm-up from `initial` to the schedule's first learning rate; the schedule starts after it.
 
-    `steps` is a share of the run or a number of steps (Goyal et al. 2017: five epochs).
+    `steps` is a fraction of the run or a number of steps (Goyal et al. 2017: five epochs).
     """
 
     steps: Moment

@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of how far the run is."""
+"""The learning rate as a pure function of the progress of a run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from convworks.training.schedules.config import (
 
 
 class Clock(NamedTuple):
-    """How far a run is: step number `step` (from 0) of `steps`, `steps_per_epoch` of them an epoch.
+    """The progress of a run: step `step` (from 0) of `steps`, with `steps_per_epoch` steps an epoch.
 
-    `scores` are the values of the metric on validation after each epoch so far, of which more is better.
+    `scores` holds the validation metric after each epoch so far, signed so that higher is better.
     """
 
     step: int
@@ -34,49 +34,51 @@ class Clock(NamedTuple):
 
 
 def learning_rate(schedule: Schedule, clock: Clock, warmup: Warmup | None = None) -> float:
-    """Return the learning rate of a step; the schedule begins when the warm-up ends, and has the steps that remain."""
-    lead = 0 if warmup is None else steps_of(warmup.steps, clock.steps)
-    if warmup is not None and clock.step < lead:
-        begin = _rate(schedule, clock._replace(step=0, steps=clock.steps - lead, scores=()))
-        return warmup.initial + (begin - warmup.initial) * (clock.step + 1) / lead
-    scores = clock.scores[math.ceil(lead / clock.steps_per_epoch) :]
-    return _rate(schedule, clock._replace(step=clock.step - lead, steps=clock.steps - lead, scores=scores))
+    """Return the learning rate of a step; the schedule spans the steps after the warm-up."""
+    warmup_steps = 0 if warmup is None else steps_of(warmup.steps, clock.steps)
+    if warmup is not None and clock.step < warmup_steps:
+        first_rate = _rate(schedule, clock._replace(step=0, steps=clock.steps - warmup_steps, scores=()))
+        return warmup.initial + (first_rate - warmup.initial) * (clock.step + 1) / warmup_steps
+    scores = clock.scores[math.ceil(warmup_steps / clock.steps_per_epoch) :]
+    return _rate(
+        schedule, clock._replace(step=clock.step - warmup_steps, steps=clock.steps - warmup_steps, scores=scores)
+    )
 
 
 def steps_of(moment: int | float, steps: int) -> int:
-    """Return the number of the first step at or after a moment: the number of a step, or a share of all."""
+    """Return the first step at or after a moment, which is the number of a step or a fraction of all steps."""
     return moment if isinstance(moment, int) else math.ceil(moment * steps - 1e-9)
 
 
 def check_schedule(training: TrainingConfig, steps: int) -> None:
-    """Raise InputError for a schedule whose moments lie beyond the end of a run of `steps` steps."""
-    beyond: list[tuple[str, str]] = []
-    lead = 0 if training.warmup is None else steps_of(training.warmup.steps, steps)
-    if lead >= steps:
-        beyond.append(("training.warmup.steps", f"takes {lead} steps"))
+    """Raise InputError for a schedule with moments beyond the end of a run of `steps` steps."""
+    problems: list[tuple[str, str]] = []
+    warmup_steps = 0 if training.warmup is None else steps_of(training.warmup.steps, steps)
+    if warmup_steps >= steps:
+        problems.append(("training.warmup.steps", f"takes {warmup_steps} steps"))
     match training.schedule:
         case StepSchedule(milestones=milestones):
-            late = [each for each in milestones if isinstance(each, int) and each + lead >= steps]
-            beyond += [("training.schedule.milestones", f"has one at step {late[0] + lead}")] if late else []
+            late = [each for each in milestones if isinstance(each, int) and each + warmup_steps >= steps]
+            problems += [("training.schedule.milestones", f"has one at step {late[0] + warmup_steps}")] if late else []
         case Exponential(epochs=epochs) if epochs >= training.epochs > 1:
-            beyond.append(("training.schedule.epochs", f"changes the learning rate first after {epochs} epochs"))
+            problems.append(("training.schedule.epochs", f"changes the learning rate first after {epochs} epochs"))
         case Plateau(patience=patience) if patience >= training.epochs > 1:
-            beyond.append(("training.schedule.patience", f"changes the learning rate first after {patience} epochs"))
+            problems.append(("training.schedule.patience", f"changes the learning rate first after {patience} epochs"))
         case _:
             pass
-    for where, what in beyond:
+    for field, reason in problems:
         run = f"{training.epochs} {'epoch' if training.epochs == 1 else 'epochs'}, {steps} steps"
-        raise InputError(where, f"{what}, but the run has {run}", "shorten it, or raise training.epochs")
+        raise InputError(field, f"{reason}, but the run has {run}", "shorten it, or raise training.epochs")
 
 
 def drops(schedule: Plateau, scores: Sequence[float]) -> int:
-    """Count how often the plateau schedule has lowered the learning rate after these epochs."""
-    best, waited, dropped = -math.inf, 0, 0
+    """Return how many times the plateau schedule has reduced the learning rate after these epochs."""
+    best, epochs, count = -math.inf, 0, 0
     for score in scores:
-        best, waited = (score, 0) if score > best else (best, waited + 1)
-        if waited >= schedule.patience and dropped < schedule.drops:
-            dropped, waited = dropped + 1, 0
-    return dropped
+        best, epochs = (score, 0) if score > best else (best, epochs + 1)
+        if epochs >= schedule.patience and count < schedule.drops:
+            count, epochs = count + 1, 0
+    return count
 
 
 def _rate(schedule: Schedule, clock: Clock) -> float:
@@ -99,15 +101,15 @@ def _rate(schedule: Schedule, clock: Clock) -> float:
 
 
 def _one_cycle(schedule: OneCycle, clock: Clock) -> float:
-    # Steps are taken at their middle, so that neither the first nor the last has a rate of exactly 0.
-    done = (clock.step + 0.5) / clock.steps
-    if done < schedule.rise:
-        return _between(schedule.initial, schedule.rate, done / schedule.rise)
-    fallen = (done - schedule.rise) / max(1 - schedule.rise, 1e-12)
+    # Evaluated at the middle of each step, so that neither the first nor the last has a rate of exactly 0.
+    fraction = (clock.step + 0.5) / clock.steps
+    if fraction < schedule.rise:
+        return _between(schedule.initial, schedule.rate, fraction / schedule.rise)
+    fall = (fraction - schedule.rise) / max(1 - schedule.rise, 1e-12)
     if schedule.fall == "cosine":
-        fallen = (1 - math.cos(math.pi * fallen)) / 2
-    return _between(schedule.rate, schedule.final, fallen)
+        fall = (1 - math.cos(math.pi * fall)) / 2
+    return _between(schedule.rate, schedule.final, fall)
 
 
-def _between(start: float, end: float, done: float) -> float:
-    return start + (end - start) * done
+def _between(start: float, end: float, fraction: float) -> float:
+    return start + (end - start) * fraction

@@ -1,1 +1,1 @@
-"""Support vector machines as heads, fitted to the features of a network that stays as it is."""
+"""Support vector machines as heads, fitted to the features of a frozen network."""

@@ -1,4 +1,4 @@
-"""Support vector machines by scikit-learn, as plain arrays (lecture 001, Transfer Learning: a linear SVM as head)."""
+"""Support vector machines from scikit-learn as plain arrays (lecture 001, Transfer Learning: a linear SVM as head)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-#: Costs that validation chooses among, where none is given, from the widest margin on.
+#: Candidate costs, if none is configured, from the widest margin on; chosen on validation.
 LINEAR, RBF = (1e-3, 1e-2, 1e-1, 1.0), (1.0, 10.0, 100.0)
 SCALES = np.logspace(-2, 2, 81)
 
@@ -18,19 +18,19 @@ Decide = Callable[[Float64[np.ndarray, "n f"]], Float64[np.ndarray, "n k"]]
 
 
 class Linear(NamedTuple):
-    """A decision for each class: x weight^T + bias."""
+    """A decision value for each class: x weight^T + bias."""
 
     weight: Float64[np.ndarray, "k f"]
     bias: Float64[np.ndarray, " k"]
 
     def decisions(self, x: Float64[np.ndarray, "n f"]) -> Float64[np.ndarray, "n k"]:
-        """Return the decision for each class, of which the largest is the answer."""
-        found: np.ndarray = x @ self.weight.T + self.bias
-        return found
+        """Return the decision value for each class; the largest is the prediction."""
+        result: np.ndarray = x @ self.weight.T + self.bias
+        return result
 
 
 class Pairs(NamedTuple):
-    """A decision for each pair of classes i < j, positive for i: exp(-gamma |x - v|^2) coefficients^T + bias."""
+    """A decision value for each pair of classes i < j, positive for i: exp(-gamma |x - v|^2) coefficients^T + bias."""
 
     vectors: Float64[np.ndarray, "v f"]
     coefficients: Float64[np.ndarray, "p v"]
@@ -39,12 +39,12 @@ class Pairs(NamedTuple):
 
 
 def fit_linear(x: Float64[np.ndarray, "n f"], labels: Int64[np.ndarray, " n"], *, cost: float, seed: int = 0) -> Linear:
-    """Fit one class against the rest, by squared hinge loss; two classes have one decision, with either sign."""
+    """Fit one-against-rest classifiers with squared hinge loss; two classes share one decision, with either sign."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
     with warnings.catch_warnings():
-        # At a high cost the last digits take long; validation compares what there is.
+        # At a high cost full convergence takes long; validation compares the results as they are.
         warnings.simplefilter("ignore", ConvergenceWarning)
         machine = LinearSVC(C=cost, dual=len(x) < 20 * x.shape[1], random_state=seed).fit(x, labels)
     weight, bias = machine.coef_, machine.intercept_
@@ -56,10 +56,10 @@ def fit_linear(x: Float64[np.ndarray, "n f"], labels: Int64[np.ndarray, " n"], *
 def kernel(
     x: Float64[np.ndarray, "n f"], others: Float64[np.ndarray, "m f"], gamma: float
 ) -> Float64[np.ndarray, "n m"]:
-    """Return exp(-gamma |x - y|^2) of all pairs: by one product of matrices, where libsvm takes pair by pair."""
+    """Return exp(-gamma |x - y|^2) of all pairs, by one matrix product where libsvm computes pair by pair."""
     squared = np.square(x).sum(1)[:, None] - 2 * x @ others.T + np.square(others).sum(1)
-    found: np.ndarray = np.exp(-gamma * np.maximum(squared, 0))
-    return found
+    products: np.ndarray = np.exp(-gamma * np.maximum(squared, 0))
+    return products
 
 
 def fit_rbf(
@@ -70,12 +70,12 @@ def fit_rbf(
     gamma: float,
     products: Float64[np.ndarray, "n n"] | None = None,
 ) -> Pairs:
-    """Fit each class against each; `products` is the kernel of x with itself, where it is known already."""
+    """Fit one-against-one classifiers; `products` is the kernel matrix of x with itself, if computed already."""
     from sklearn.svm import SVC
 
-    known = kernel(x, x, gamma) if products is None else products
-    machine = SVC(C=cost, kernel="precomputed", cache_size=500).fit(known, labels)
-    # dual_coef_ has, for a vector of class c, the coefficients against the other classes in their order.
+    kernel_matrix = kernel(x, x, gamma) if products is None else products
+    machine = SVC(C=cost, kernel="precomputed", cache_size=500).fit(kernel_matrix, labels)
+    # For a vector of class c, dual_coef_ holds the coefficients against the other classes in their order.
     ends = np.concatenate([[0], np.cumsum(machine.n_support_)])
     pairs = list(combinations(range(len(machine.classes_)), 2))
     coefficients = np.zeros((len(pairs), len(machine.support_)))
@@ -83,30 +83,30 @@ def fit_rbf(
         of_i, of_j = slice(ends[i], ends[i + 1]), slice(ends[j], ends[j + 1])
         coefficients[row, of_i] = machine.dual_coef_[j - 1, of_i]
         coefficients[row, of_j] = machine.dual_coef_[i, of_j]
-    sign = -1.0 if len(pairs) == 1 else 1.0  # for two classes scikit-learn turns the decision around
+    sign = -1.0 if len(pairs) == 1 else 1.0  # for two classes scikit-learn negates the decision
     return Pairs(x[machine.support_], sign * coefficients, sign * machine.intercept_, gamma)
 
 
-def best_of(costs: Sequence[float], share: Callable[[float], float]) -> float:
-    """Return the cost of the highest share of right answers; of equals the lowest, and none after the share fell.
+def best_of(costs: Sequence[float], accuracy: Callable[[float], float]) -> float:
+    """Return the cost with the highest accuracy, of equals the lowest.
 
-    None is tried after one that is always right, either: high costs take longest.
+    The search stops when accuracy falls or reaches 1: high costs take longest.
     """
     chosen, best = costs[0], -1.0
     for cost in costs:
-        found = share(cost)
-        if found > best:
-            chosen, best = cost, found
-        if found < best or best == 1:
+        score = accuracy(cost)
+        if score > best:
+            chosen, best = cost, score
+        if score < best or best == 1:
             break
     return chosen
 
 
 def calibrated(decisions: Float[np.ndarray, "n k"], labels: Int64[np.ndarray, " n"]) -> float:
-    """Return the factor whose product with the decisions makes, by softmax, the likeliest probabilities of the labels.
+    """Return the factor on the decisions that minimises the negative log-likelihood of the labels after softmax.
 
-    Guo et al. 2017 (On Calibration of Modern Neural Networks, temperature scaling): it leaves the order of the classes
-    as it is, and so the answers.
+    This is temperature scaling (Guo et al. 2017, On Calibration of Modern Neural Networks), which does not change the
+    order of the classes, and so not the predictions.
     """
 
     def nll(scale: float) -> float:

@@ -1,4 +1,4 @@
-"""Support vector machines as heads: fitted at once to the features of a network that stays as it is."""
+"""Support vector machines as heads, fitted in one step to the features of a frozen network."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from convworks.training.world import World
 
 
 def is_svm(model: ModelConfig) -> bool:
-    """Tell whether the head of a network is a support vector machine."""
+    """Return whether the head of a network is a support vector machine."""
     return model.head is not None and model.head.kind in MACHINES
 
 
 def check_svm(config: RunConfig, source: Source, world: World) -> None:
-    """Refuse what a head that is fitted at once cannot do: train what is below it, or take steps of any kind."""
+    """Raise InputError for what a head fitted in one step cannot do: fine-tune the layers below, or train by steps."""
     model, training = config.model, config.training
     if not is_svm(model):
         return
@@ -48,13 +48,13 @@ def check_svm(config: RunConfig, source: Source, world: World) -> None:
     assert model.cut is not None
     name = f"head {model.head.kind}"
     other = "take --head linear, which is trained by steps"
-    if source.multi_label:  # first: what suits such images is not what suits a machine
+    if source.multi_label:  # first: the default configuration for such images fits no machine
         raise InputError(source.where, f"has images of any number of labels, but a {name} knows one", other)
     if training.freeze != model.cut or training.thaw is not None or training.epochs != 1:
         reason = "is fitted once, to features that stay as they are: it cannot fine-tune what is below the cut"
         raise InputError(name, reason, f"leave out --freeze, --epochs and training.thaw, or {other}")
-    wanted = to_json(machine_training(training.batch_size, model.cut))
-    differing = [line for field, line in differences(wanted, to_json(training), "training") if field[9:] not in OPEN]
+    expected = to_json(machine_training(training.batch_size, model.cut))
+    differing = [line for field, line in differences(expected, to_json(training), "training") if field[9:] not in OPEN]
     if config.augment != AugmentConfig() or config.data.stored is not None:
         differing.append("augment varies images from epoch to epoch")
     if differing:
@@ -65,7 +65,7 @@ def check_svm(config: RunConfig, source: Source, world: World) -> None:
 
 
 def fit_svm(setup: Setup, progress: Progress, events: Events) -> None:
-    """Fit the head as the one step of the one epoch of a run; it is then measured and recorded like any other."""
+    """Fit the head as the only step of the only epoch of a run; it is then evaluated and recorded like any other."""
     if progress.epoch:
         return
     started = time.perf_counter()
@@ -97,7 +97,7 @@ def fit_svm(setup: Setup, progress: Progress, events: Events) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Features of images with their labels, to fit to (train) and to choose by (validation)."""
+    """Features and labels of the images for fitting (train) and for choosing the cost (validation)."""
 
     train: Float32[np.ndarray, "n f"]
     labels: Int64[np.ndarray, " n"]
@@ -105,29 +105,29 @@ class Sample:
     validation_labels: Int64[np.ndarray, " m"]
 
     def standard(self) -> tuple[Float64[np.ndarray, " f"], Float64[np.ndarray, " f"]]:
-        """Return mean and standard deviation of the features; one that is constant keeps its scale."""
+        """Return mean and standard deviation of the features; 1 for the deviation of constant ones."""
         std = self.train.std(0, dtype=np.float64)
         return self.train.mean(0, dtype=np.float64), np.where(std == 0, 1.0, std)
 
-    def share(self, answers: Float[np.ndarray, "m k"]) -> float:
-        """Return the share of validation that is answered rightly."""
-        return float((answers.argmax(1) == self.validation_labels).mean())
+    def accuracy(self, decisions: Float[np.ndarray, "m k"]) -> float:
+        """Return the accuracy on validation."""
+        return float((decisions.argmax(1) == self.validation_labels).mean())
 
 
 @torch.no_grad()
 def fit_linear_layer(layer: nn.Linear, head: SVMHead, sample: Sample, *, seed: int) -> float:
     """Fit a linear layer in place, its logits calibrated on validation; return the cost."""
     mean, std = sample.standard()
-    x, held = (sample.train - mean) / std, (sample.validation - mean) / std
-    found: dict[float, Linear] = {}
+    x, validation = (sample.train - mean) / std, (sample.validation - mean) / std
+    machines: dict[float, Linear] = {}
 
     def fitted(cost: float) -> Linear:
-        if cost not in found:
-            found[cost] = fit_linear(x, sample.labels, cost=cost, seed=seed)
-        return found[cost]
+        if cost not in machines:
+            machines[cost] = fit_linear(x, sample.labels, cost=cost, seed=seed)
+        return machines[cost]
 
-    cost = head.cost or best_of(LINEAR, lambda cost: sample.share(fitted(cost).decisions(held)))
-    scale = calibrated(fitted(cost).decisions(held), sample.validation_labels)
+    cost = head.cost or best_of(LINEAR, lambda cost: sample.accuracy(fitted(cost).decisions(validation)))
+    scale = calibrated(fitted(cost).decisions(validation), sample.validation_labels)
     weight = scale * fitted(cost).weight / std
     layer.weight.copy_(torch.from_numpy(weight))
     layer.bias.copy_(torch.from_numpy(scale * fitted(cost).bias - weight @ mean))
@@ -137,39 +137,39 @@ def fit_linear_layer(layer: nn.Linear, head: SVMHead, sample: Sample, *, seed: i
 
 @torch.no_grad()
 def fit_kernel_layer(layer: KernelMachine, head: RBFHead, sample: Sample) -> float:
-    """Fit a machine with a kernel in place, its logits calibrated on validation; return the cost."""
+    """Fit a kernel machine in place, its logits calibrated on validation; return the cost."""
     mean, std = sample.standard()
     x = (sample.train - mean) / std
     gamma = head.gamma or 1 / x.shape[1]
-    products, held = kernel(x, x, gamma), torch.from_numpy(sample.validation).to(layer.mean)
+    products, validation = kernel(x, x, gamma), torch.from_numpy(sample.validation).to(layer.mean)
 
-    def answers(cost: float) -> Float[np.ndarray, "m k"]:
+    def decisions_of(cost: float) -> Float[np.ndarray, "m k"]:
         _fill(layer, fit_rbf(x, sample.labels, cost=cost, gamma=gamma, products=products), mean, std)
-        decided: np.ndarray = layer(held).cpu().numpy()
-        return decided
+        decisions: np.ndarray = layer(validation).cpu().numpy()
+        return decisions
 
-    cost = head.cost or best_of(RBF, lambda cost: sample.share(answers(cost)))
-    scale = calibrated(answers(cost), sample.validation_labels)
+    cost = head.cost or best_of(RBF, lambda cost: sample.accuracy(decisions_of(cost)))
+    scale = calibrated(decisions_of(cost), sample.validation_labels)
     layer.scale.fill_(scale)
     say(f"support vector machine: cost {cost:g}, gamma {gamma:.3g}, {len(layer.vectors):,} support vectors")
     return cost
 
 
-def _fill(layer: KernelMachine, found: Pairs, mean: Float[np.ndarray, " f"], std: Float[np.ndarray, " f"]) -> None:
-    """Give a machine its support vectors, which are standardised already."""
-    place = layer.mean
-    for name, value in (*zip(Pairs._fields, found, strict=True), ("mean", mean), ("std", std), ("scale", 1.0)):
-        setattr(layer, name, torch.as_tensor(value).to(place))
+def _fill(layer: KernelMachine, machine: Pairs, mean: Float[np.ndarray, " f"], std: Float[np.ndarray, " f"]) -> None:
+    """Set the support vectors of a kernel machine, which are standardised already."""
+    reference = layer.mean
+    for name, value in (*zip(Pairs._fields, machine, strict=True), ("mean", mean), ("std", std), ("scale", 1.0)):
+        setattr(layer, name, torch.as_tensor(value).to(reference))
 
 
 def _sample(setup: Setup, tap: str) -> Sample:
-    """Return what the network computes at a tap for the images of training and validation."""
-    found = []
+    """Return the features at a tap for the training and validation images."""
+    features_and_labels = []
     for samples in (setup.train, setup.validation):
         assert isinstance(setup.network, Network)
         read = features(setup.network, samples.images, setup.preprocessing, setup.precision, [tap])
-        found.append((read[tap], _classes(samples).cpu().numpy()))
-    (train, labels), (validation, validation_labels) = found
+        features_and_labels.append((read[tap], _classes(samples).cpu().numpy()))
+    (train, labels), (validation, validation_labels) = features_and_labels
     return Sample(train=train, labels=labels, validation=validation, validation_labels=validation_labels)
 
 
@@ -180,7 +180,7 @@ def _classes(samples: Samples) -> Int64[Tensor, " n"]:
 
 
 def _check_classes(setup: Setup) -> None:
-    """Refuse a class without training images: there is nothing to tell it by."""
+    """Raise InputError for a class without training images."""
     counts = torch.bincount(_classes(setup.train), minlength=setup.classes).tolist()
     if 0 in counts:
         reason = f"has no training image of class number {counts.index(0) + 1}, which a support vector machine needs"

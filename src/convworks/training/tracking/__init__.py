@@ -1,1 +1,1 @@
-"""Telling TensorBoard and MLflow of a run."""
+"""Logging of runs to TensorBoard and MLflow."""

@@ -1,4 +1,4 @@
-"""A run in MLflow: in ./mlruns, or where MLFLOW_TRACKING_URI says."""
+"""Logging a run to MLflow: to ./mlruns, or to MLFLOW_TRACKING_URI."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from convworks.training.config import RunConfig
 from convworks.training.tracking.point import Point
 
 T = TypeVar("T")
-RECORD = "mlflow.json"  # in the run folder: which run of which MLflow it is
+RECORD = "mlflow.json"  # in the run folder: the tracking URI and the ID of the run in MLflow
 FORMAT = 1
 MLFLOW = Kind(
     name="the note of a run in MLflow",
@@ -27,26 +27,26 @@ MLFLOW = Kind(
     damaged="delete it to track the run anew",
 )
 EXPERIMENT = "convworks"
-MOST_POINTS, MOST_PARAMETERS, LONGEST = 1000, 100, 500  # what one request may hold
+MOST_POINTS, MOST_PARAMETERS, LONGEST = 1000, 100, 500  # limits of one request
 
 
 class MLflow:
-    """A run in MLflow, found again by RUN/mlflow.json; the configuration is its parameters."""
+    """A run in MLflow, identified by RUN/mlflow.json; its parameters are the configuration."""
 
     def __init__(self, run: Path, config: RunConfig) -> None:
-        # MLflow shall not report to its makers, nor refuse folders, which it would like databases to replace.
+        # No telemetry; and allow folders as a store, which MLflow has deprecated in favour of databases.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         from mlflow import MlflowClient
 
         self.record = run / RECORD
-        known = read_signed(self.record, MLFLOW) if self.record.exists() else {}
-        self.client = MlflowClient(tracking_uri=known.get("tracking_uri") or tracking_uri())
+        record = read_signed(self.record, MLFLOW) if self.record.exists() else {}
+        self.client = MlflowClient(tracking_uri=record.get("tracking_uri") or tracking_uri())
         self.seen: set[tuple[str, int]] = set()
         values = dict(_flat(to_json(config)))
-        if known:
-            self.identity = known["run_id"]
-            self._go_on()
+        if record:
+            self.identity = record["run_id"]
+            self._resume()
         else:
             self.identity = self._start(run, {k: v for k, v in values.items() if k not in CHANGEABLE})
             write_signed(self.record, {"format": FORMAT, "tracking_uri": tracking_uri(), "run_id": self.identity})
@@ -55,7 +55,7 @@ class MLflow:
                 self.client.set_tag(self.identity, name, values[name])
 
     def write(self, points: Sequence[Point]) -> None:
-        """Write points but those that are there already."""
+        """Write the points that MLflow does not have yet."""
         from mlflow.entities import Metric
 
         new = [point for point in points if (point.name, point.step) not in self.seen]
@@ -85,32 +85,32 @@ class MLflow:
             self.client.log_batch(identity, params=[Param(key, value) for key, value in part])
         return identity
 
-    def _go_on(self) -> None:
-        """Note what the run has, and let it run again."""
+    def _resume(self) -> None:
+        """Read which points the run has, and set its status to running."""
         from mlflow.exceptions import MlflowException
 
         try:
-            found = self.client.get_run(self.identity)
-            if found.info.lifecycle_stage != "active":
+            run = self.client.get_run(self.identity)
+            if run.info.lifecycle_stage != "active":
                 raise MlflowException("it was deleted")
         except MlflowException as error:
             reason = f"names run {self.identity}, which cannot be read ({' '.join(str(error).split())[:100]})"
             raise InputError(self.record, reason, "bring it back, or delete this file to track a new one") from None
-        for name in found.data.metrics:
+        for name in run.data.metrics:
             self.seen |= {(name, each.step) for each in self.client.get_metric_history(self.identity, name)}
         self.client.update_run(self.identity, status="RUNNING")
 
 
 def tracking_uri() -> str:
-    """Return where MLflow keeps its runs; a folder as an absolute URI, the same from wherever the run goes on."""
-    given = os.environ.get("MLFLOW_TRACKING_URI") or "mlruns"
-    if "://" in given or given.startswith("databricks"):
-        return given
-    return Path(given.removeprefix("file:")).absolute().as_uri()
+    """Return MLflow's tracking URI; absolute for a folder, so that it does not depend on the working directory."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or "mlruns"
+    if "://" in uri or uri.startswith("databricks"):
+        return uri
+    return Path(uri.removeprefix("file:")).absolute().as_uri()
 
 
 def tracking_folder() -> Path | None:
-    """Return the folder that MLflow writes into; None where it is a server or a database."""
+    """Return the folder that MLflow writes to; None for a server or a database."""
     uri = tracking_uri()
     return Path(url2pathname(urlsplit(uri).path)) if uri.startswith("file:") else None
 

@@ -1,4 +1,4 @@
-"""What trackers are given."""
+"""A point of a tracked metric."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Point(NamedTuple):
-    """A value of a metric after so many steps; `when` in seconds since 1970."""
+    """The value of a metric after a step; `when` in seconds since 1970."""
 
     name: str
     value: float

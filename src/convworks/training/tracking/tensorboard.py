@@ -1,4 +1,4 @@
-"""The curves of a run for TensorBoard: RUN/tensorboard/."""
+"""Logging a run to TensorBoard: RUN/tensorboard/."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from convworks.training.tracking.point import Point
 
 
 class TensorBoard:
-    """Event files of a run. They are written anew when it goes on: every point is in its checkpoint.
+    """The event files of a run, rewritten when it is resumed: all points are in its checkpoint.
 
-    So no reader has to know which points an interrupted process wrote after its last checkpoint.
+    So points that an interrupted process wrote after its last checkpoint do not remain.
     """
 
     def __init__(self, run: Path) -> None:
@@ -21,7 +21,7 @@ class TensorBoard:
         self.folder = run / "tensorboard"
         for file in self.folder.glob("events.out.tfevents.*"):
             file.unlink()
-        # purge_step tells a TensorBoard that looks on to forget what it has read.
+        # purge_step makes a running TensorBoard drop the points that it has read.
         self.writer = SummaryWriter(str(self.folder), purge_step=0)
 
     def write(self, points: Sequence[Point]) -> None:
@@ -31,7 +31,7 @@ class TensorBoard:
         self.writer.flush()
 
     def close(self, status: str) -> None:
-        """Close the file; TensorBoard knows no status."""
+        """Close the file; TensorBoard has no status."""
         self.writer.close()
 
     def discard(self) -> None:

@@ -1,6 +1,6 @@
-"""What a run tells TensorBoard and MLflow: the rows of metrics.jsonl, and the finer points of the curve of training.
+"""Logging to TensorBoard and MLflow: the rows of metrics.jsonl, and the finer points of the training curve.
 
-Both packages are extras, imported only for a run that asks for them (`--set tracking=tensorboard`).
+Both packages are extras, imported only for runs that use them (`--set tracking=tensorboard`).
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ INSTALL = "pip install 'convworks[tracking]'"
 
 
 @runtime_checkable
-class Place(Protocol):
-    """Where points go; opened on a run that goes on, it has taken care that none comes twice."""
+class Sink(Protocol):
+    """A destination of points; opened for a resumed run, it makes sure that no point is written twice."""
 
     def write(self, points: Sequence[Point]) -> None:
-        """Write points, so that whoever looks on sees them."""
+        """Write points and make them visible at once."""
 
     def close(self, status: str) -> None:
-        """End with FINISHED, FAILED or KILLED."""
+        """End the run with the status FINISHED, FAILED or KILLED."""
 
     def discard(self) -> None:
-        """Leave nothing of a run that ended before it saved anything."""
+        """Remove a run that ended before it saved anything."""
 
 
 class Tracker(Events):
-    """Writes what of a run's history and curve it has not written yet; where that fails, it tries again later."""
+    """Writes new rows of a run's history and curve to a sink; after a failure it retries later."""
 
-    def __init__(self, name: str, place: Place, progress: Progress) -> None:
-        self.name, self.place = name, place
+    def __init__(self, name: str, sink: Sink, progress: Progress) -> None:
+        self.name, self.sink = name, sink
         self.rows = self.points = 0
         self.failed = False
-        self.origin = time.time() - progress.seconds  # a run that went on has trained without a break
+        self.origin = time.time() - progress.seconds  # as if a resumed run had trained without a break
         self._write(progress)
 
     def step_ended(self, setup: Setup, progress: Progress) -> None:
@@ -66,10 +66,10 @@ class Tracker(Events):
         self.catch_up(progress)
 
     def catch_up(self, progress: Progress, more: Mapping[str, float] | None = None) -> None:
-        """Write what is new, and `more` values at the last step; say so once where that fails, and train on."""
+        """Write new points, and `more` values at the last step; on failure warn once and let training continue."""
         try:
             self._write(progress, more or {})
-        except Exception as error:  # whatever a server, a client or a disk may come up with
+        except Exception as error:  # servers, clients and disks raise anything
             if not self.failed:
                 say(f"{self.name}: {brief(error)}; training goes on, and what is missing is written when that works")
             self.failed = True
@@ -77,28 +77,29 @@ class Tracker(Events):
             self.failed = False
 
     def finished(self, progress: Progress, results: Mapping[str, Any]) -> None:
-        """Write the accuracies (or mAP) of what the run leaves."""
-        found = {split: results.get(split) for split in ("validation", "test")}
+        """Write the headline metrics of the final results."""
+        metrics = {split: results.get(split) for split in ("validation", "test")}
         self.catch_up(
-            progress, {f"results/{s}_{headline(each).name}": headline_value(each) for s, each in found.items() if each}
+            progress,
+            {f"results/{s}_{headline(each).name}": headline_value(each) for s, each in metrics.items() if each},
         )
 
     def _write(self, progress: Progress, more: Mapping[str, float] | None = None) -> None:
         new = [*named(progress.curve[self.points :], CURVE), *named(progress.history[self.rows :], ROW)]
         new += [(name, value, progress.step) for name, value in (more or {}).items()]
-        known = [(0, 0.0), *((row["step"], row["seconds"]) for row in progress.history)]
-        steps, seconds = zip(*known, (progress.step, progress.seconds), strict=True)
-        self.place.write([Point(*each, self.origin + float(np.interp(each[2], steps, seconds))) for each in new])
+        recorded = [(0, 0.0), *((row["step"], row["seconds"]) for row in progress.history)]
+        steps, seconds = zip(*recorded, (progress.step, progress.seconds), strict=True)
+        self.sink.write([Point(*each, self.origin + float(np.interp(each[2], steps, seconds))) for each in new])
         self.rows, self.points = len(progress.history), len(progress.curve)
 
 
-#: How the columns of a row of the history, and of a point of the curve, are called.
+#: Prefixes of the metrics: columns of the history by their prefix, and all columns of the curve.
 ROW = {"train_": "train/", "validation_": "validation/"}
 CURVE = {"": "curve/"}
 
 
 def named(rows: Iterable[Row], prefixes: Mapping[str, str]) -> Iterator[tuple[str, float, int]]:
-    """Yield (name, value, step) of every value of some rows."""
+    """Yield (name, value, step) for every value of the rows."""
     for row in rows:
         for column, value in row.items():
             if column == "step" or (column == "epoch" and prefixes is CURVE):
@@ -109,19 +110,19 @@ def named(rows: Iterable[Row], prefixes: Mapping[str, str]) -> Iterator[tuple[st
 
 
 def check_tracking(config: RunConfig, source: Source) -> None:
-    """Raise InputError where a package is missing, or would write into the source, before any work is done."""
+    """Raise InputError if a package is missing, or would write into the source, before any work is done."""
     for name in config.tracking:
         if importlib.util.find_spec(name) is None:
             raise InputError(f"tracking {name}", f"the package {name} is not installed", INSTALL)
-    if "mlflow" in config.tracking and (place := tracking_folder()) is not None:
-        check_outside("tracking mlflow", place, protect(source))
+    if "mlflow" in config.tracking and (folder := tracking_folder()) is not None:
+        check_outside("tracking mlflow", folder, protect(source))
 
 
 @contextlib.contextmanager
 def tracked(config: RunConfig, path: Path, progress: Progress) -> Iterator[Sequence[Tracker]]:
-    """Give the trackers that a configuration names, for the run in the folder `path`, which stands at `progress`.
+    """Open the trackers of a configuration for the run in the folder `path`, and close them with its status.
 
-    Raises InputError where one cannot be opened.
+    Raises InputError if one cannot be opened.
     """
     trackers: list[Tracker] = []
     status = "FINISHED"
@@ -135,26 +136,26 @@ def tracked(config: RunConfig, path: Path, progress: Progress) -> Iterator[Seque
     finally:
         begun = any(path.glob("checkpoints/step-*.json"))
         for tracker in trackers:
-            with contextlib.suppress(Exception):  # what ended the run is what counts
+            with contextlib.suppress(Exception):  # the error that ended the run matters more
                 if begun:
                     tracker.catch_up(progress)
-                    tracker.place.close(status)
+                    tracker.sink.close(status)
                 else:
-                    tracker.place.discard()
+                    tracker.sink.discard()
 
 
 def _open(name: str, path: Path, config: RunConfig, progress: Progress) -> Tracker:
     try:
-        place: Place = TensorBoard(path) if name == "tensorboard" else MLflow(path, config)
-        return Tracker(name, place, progress)
+        sink: Sink = TensorBoard(path) if name == "tensorboard" else MLflow(path, config)
+        return Tracker(name, sink, progress)
     except ConvworksError:
         raise
-    except Exception as error:  # what a client makes of a server that is not there
+    except Exception as error:  # clients raise anything for an unreachable server
         where = "tracking tensorboard" if name == "tensorboard" else f"tracking mlflow {tracking_uri()}"
         raise InputError(where, f"cannot be opened ({brief(error)})", "correct it, or leave tracking out") from None
 
 
 def brief(error: Exception) -> str:
-    """Return the first words of an error."""
+    """Return the beginning of an error message."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 160 else f"{text[:157]}..."
