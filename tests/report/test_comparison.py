@@ -12,7 +12,7 @@ from scipy import stats
 
 import convworks
 from convworks.errors import InputError
-from convworks.report.comparison import pair, read_answers, told
+from convworks.report.comparison import from_outcome, pair, read_answers
 from convworks.report.comparison_page import write_pair
 from convworks.tasks.outcomes.classification import Predictions
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
@@ -41,7 +41,7 @@ def write(path: Path, predictions: Predictions | LabelSetPredictions) -> str:
 
 def test_figures_are_those_of_the_counts() -> None:
     a, b = made(1), made(2, sharp=2)
-    values = pair(told("A", a), told("B", b)).plain()
+    values = pair(from_outcome("A", a), from_outcome("B", b)).plain()
     gained, lost = int((~a.correct & b.correct).sum()), int((a.correct & ~b.correct).sum())
     assert (values["only_second"], values["only_first"]) == (gained, lost)
     assert values["difference"] == pytest.approx(b.correct.mean() - a.correct.mean())
@@ -61,7 +61,7 @@ def test_files_say_what_memory_does_in_any_order(tmp_path: Path, k: int) -> None
     )
     files = write(tmp_path / "a.csv", a), write(tmp_path / "b.csv", shuffled)
     found = convworks.compare(*files, out=tmp_path / "out")
-    expected = pair(told("A", a), told("B", b)).plain()
+    expected = pair(from_outcome("A", a), from_outcome("B", b)).plain()
     for name in (
         "n",
         "difference",
@@ -119,7 +119,7 @@ def test_names_that_spreadsheets_would_compute_are_read_as_they_were(tmp_path: P
     )
     path = Path(write(tmp_path / "a.csv", odd))
     found = read_answers(path)
-    assert (found.names, found.labels) == (told("A", odd).names, told("A", odd).labels)
+    assert (found.names, found.labels) == (from_outcome("A", odd).names, from_outcome("A", odd).labels)
     assert found.classes == frozenset(odd.classes)
     assert convworks.compare(path, path)["n"] == 20
 
@@ -132,7 +132,7 @@ def test_a_file_that_names_an_image_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
-    a, b = told("A", made(1)), told("B", made(2))
+    a, b = from_outcome("A", made(1)), from_outcome("B", made(2))
     with pytest.raises(InputError, match="has other classes than A: only A knows c"):
         pair(a, replace(b, classes=frozenset("ab")))
     with pytest.raises(InputError, match=r"A: 1 of 200 images are not among those of the other: test/199.png"):

@@ -78,7 +78,7 @@ def compared(
 
         read = Protected(folders=tuple([folder_of(place) for place in places]))
         check_new_folder("--out", out, read if source is None else read + protect(source))
-    from convworks.report.comparison import check_classes, pair, read_answers, told
+    from convworks.report.comparison import check_classes, from_outcome, pair, read_answers
 
     predictors = [None if file else _load(place, device) for place, file in zip(places, files, strict=True)]
     tables = [read_answers(place) if file else None for place, file in zip(places, files, strict=True)]
@@ -92,7 +92,7 @@ def compared(
         if table is None:
             assert predictor is not None
             assert source is not None
-            table = told(str(place), predictor.outcome(source, split=split))
+            table = from_outcome(str(place), predictor.outcome(source, split=split))
         answers.append(table)
     found = pair(*answers)
     values = {**found.plain(), "data": None if data is None else str(data)}
