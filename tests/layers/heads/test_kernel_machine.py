@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.svm import SVC
 
-from convworks.layers.heads.kernel_machine import KernelMachine, make_room
+from convworks.layers.heads.kernel_machine import KernelMachine, allocate_vectors
 from convworks.training.svm.fit import fit_rbf
 
 
@@ -22,7 +22,7 @@ def machine(classes: int, x: np.ndarray, labels: np.ndarray) -> KernelMachine:
     found = fit_rbf(x, labels, cost=2.0, gamma=0.1)
     made = KernelMachine(7, classes).double()
     state = made.state_dict() | {name: torch.as_tensor(value) for name, value in zip(found._fields, found, strict=True)}
-    make_room(made, state)
+    allocate_vectors(made, state)
     made.load_state_dict(state)
     return made
 
@@ -54,7 +54,7 @@ def test_it_begins_without_vectors_and_takes_those_of_a_file() -> None:
     network = torch.nn.Sequential(torch.nn.Flatten(), KernelMachine(7, 3).double())
     assert network(torch.from_numpy(others)).shape == (40, 3)
     state = {f"1.{name}": value for name, value in made.state_dict().items()}
-    make_room(network, state)
+    allocate_vectors(network, state)
     network.load_state_dict(state)
     assert torch.equal(network(torch.from_numpy(others)), made(torch.from_numpy(others)))
 
