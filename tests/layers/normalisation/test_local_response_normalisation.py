@@ -55,7 +55,7 @@ def test_any_window_and_exponent(n: int, beta: float) -> None:
 
 @pytest.mark.parametrize("part", [1, 7, 100, 333])
 def test_parts_of_any_size(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_response_normalisation, "PART", part)
+    monkeypatch.setattr(local_response_normalisation, "BLOCK", part)
     for order in ("first", "last"):
         for n in (4, 5):
             agrees((3, 11, 4, 5), order, n, 0.75)

@@ -33,8 +33,8 @@ def forward(
     mean, inverse = _moments(values, statistics, epsilon)
     slope = per_channel("scale", scale, values).ravel()[index[1]] * inverse[index[1]]
     offset = float(per_channel("shift", shift, values).ravel()[index[1]] - mean[index[1]] * slope)
-    place = np.array([index])
-    return terms(read(values, place), np.array([slope]), place, np.array([[index[1]]]), offset)
+    indices = np.array([index])
+    return terms(read(values, indices), np.array([slope]), indices, np.array([[index[1]]]), offset)
 
 
 def backward(
@@ -55,12 +55,12 @@ def backward(
     same_shape("message", delta, values.shape)
     index = index_of("position", position, values.shape)
     mean, inverse = _moments(values, statistics, epsilon)
-    slope, place = per_channel("scale", scale, values).ravel()[index[1]] * inverse[index[1]], np.array([index])
+    slope, indices = per_channel("scale", scale, values).ravel()[index[1]] * inverse[index[1]], np.array([index])
     if statistics is not None:
-        return terms(read(delta, place), np.array([slope]), place, np.array([[index[1]]]))
+        return terms(read(delta, indices), np.array([slope]), indices, np.array([[index[1]]]))
     places = np.insert(grid(range(len(values)), *(range(n) for n in values.shape[2:])), 1, index[1], axis=1)
     hat = (read(values, places) - mean[index[1]]) * inverse[index[1]]
-    own = (places == place).all(1)
+    own = (places == indices).all(1)
     weights = slope * (own - (1 + hat * hat[own]) / len(places))
     return terms(read(delta, places), weights, places, np.full((len(places), 1), index[1]))
 
