@@ -13,7 +13,7 @@ Fields = tuple[Field, ...]
 
 
 class Call(NamedTuple):
-    """A call of a function: name, arguments, inputs with receptive fields, and outputs; `index` selects an output.
+    """A call of a function: name, arguments, inputs with receptive fields, and outputs; `output_index` selects one of them.
 
     Fields belong to the last axes of a tensor; a tensor without spatial axes has fields that cover everything.
     """
@@ -23,7 +23,7 @@ class Call(NamedTuple):
     kwargs: dict[str, Any]
     inputs: list[tuple[Tensor, Fields]]
     outputs: list[Tensor]
-    index: int
+    output_index: int
 
     @property
     def tensor(self) -> Tensor:
@@ -43,7 +43,7 @@ class Call(NamedTuple):
     @property
     def output(self) -> Tensor:
         """Return the output in question."""
-        return self.outputs[self.index]
+        return self.outputs[self.output_index]
 
 
 def everywhere(field: Field) -> bool:

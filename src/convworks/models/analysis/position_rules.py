@@ -137,7 +137,7 @@ def _part(call: Call) -> Fields:
         return call.fields
     if call.name == "unbind":
         refuse(call)
-    start = sum(output.shape[axis] for output in call.outputs[: call.index])
+    start = sum(output.shape[axis] for output in call.outputs[: call.output_index])
     starts = [start if entry == axis else 0 for entry in range(-len(call.fields), 0)]
     return _cut(call, [(start, 0, 1) for start in starts])
 
