@@ -13,7 +13,7 @@ Fields = tuple[Field, ...]
 
 
 class Call(NamedTuple):
-    """A call of a function: name, arguments, inputs with receptive fields, and outputs; `output_index` selects one of them.
+    """A call of a function: name, arguments, inputs with receptive fields, outputs; `output_index` selects an output.
 
     Fields belong to the last axes of a tensor; a tensor without spatial axes has fields that cover everything.
     """
