@@ -57,11 +57,11 @@ def main() -> int:
         parser.error(f"--repeats must be at least 1, not {args.repeats}")
     if missing := [name for name in machine.PEERS if find_spec(name) is None]:
         parser.error(f"{missing[0]} is not installed: run `make bench`, or .peers/bin/python after `make peers`")
-    described = machine.describe()
-    print(machine.line(described), file=sys.stderr)
-    if machine.is_busy(described):
+    description = machine.describe()
+    print(machine.line(description), file=sys.stderr)
+    if machine.is_busy(description):
         print("warning: this machine is busy with something else; do not trust the numbers", file=sys.stderr)
-    out = args.out or RESULTS / f"{described['date'][:10]}-{'-'.join(args.names) or 'all'}.json"
+    out = args.out or RESULTS / f"{description['date'][:10]}-{'-'.join(args.names) or 'all'}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     summaries, status = [], 0
     for name in names:
@@ -70,14 +70,14 @@ def main() -> int:
                 benchmark = BENCHMARKS[name](Path(workspace))
                 summaries.append(summarise(benchmark, measure(benchmark, args.repeats or benchmark.repeats)))
             # After each: whoever ends a long measurement keeps what is done.
-            content = {"machine": described, "benchmarks": summaries}
+            content = {"machine": description, "benchmarks": summaries}
             out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         except BenchmarkError as error:  # the others are still worth having
             print(f"{name}: {error}", file=sys.stderr)
             status = 1
     if not summaries:
         return status
-    print("\n\n".join([f"Measured on {machine.line(described)}.", *map(table, summaries)]))
+    print("\n\n".join([f"Measured on {machine.line(description)}.", *map(table, summaries)]))
     print(f"results: {out}", file=sys.stderr)
     return status
 

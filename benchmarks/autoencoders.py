@@ -1,10 +1,10 @@
 """Lecture 001's claims on autoencoders, measured: `python -m benchmarks.autoencoders NAME --out DIR`.
 
-    linear      the code of the linear autoencoder spans the principal components: the angles between both
-    denoising   the lecture's picture, original, 5 and 10 % noise, outputs, and the signal-to-noise ratios
-    stacked     pre-training layer by layer against random first weights, with few labels and with all
+    linear      the code of the linear autoencoder spans the principal components: the angle between the subspaces
+    denoising   the figure of the lecture: originals, 5 and 10 % noise, outputs; and signal-to-noise ratios
+    stacked     layer-wise pre-training against random initial weights, with few labels and with all
 
-Each run goes on where it was stopped; what is finished is not made again. The numbers are written to DIR/NAME.json.
+Interrupted runs are resumed, finished ones are reused. Results are written to DIR/NAME.json.
 """
 
 from __future__ import annotations
@@ -34,22 +34,27 @@ from convworks.training.run import train as run
 
 RATES = (0.05, 0.1)
 UNITS = (500, 500, 500)
-#: Labels, None for all, and the epochs that training on them takes.
+#: Number of labels (None for all), and the epochs of training on them.
 LABELS: tuple[tuple[int | None, int], ...] = ((100, 200), (1000, 60), (None, 15))
 
 
-def linear(place: Path, data: str, seeds: Sequence[int], changes: Sequence[str] = ()) -> dict[str, Any]:
+def linear(folder: Path, data: str, seeds: Sequence[int], changes: Sequence[str] = ()) -> dict[str, Any]:
     """Return the largest principal angle, in degrees, between the decoder's columns and the components, by seed."""
-    angles, errors, best = [], [], 0.0
+    angles, errors, component_error = [], [], 0.0
     for seed in seeds:
-        found = trained(place / f"linear-{seed}", "autoencoder/linear", data, seed, changes)
-        back = load_file(Path(found["bundle"]) / "weights.safetensors")["stages.decoder.layer1.linear.weight"]
+        results = trained(folder / f"linear-{seed}", "autoencoder/linear", data, seed, changes)
+        decoder = load_file(Path(results["bundle"]) / "weights.safetensors")["stages.decoder.layer1.linear.weight"]
         config = override(recipe("autoencoder/linear"), changes)
         pixels = training_pixels(open_source(data), config.data, seed)
-        components, best = principal(pixels, back.shape[1])
-        angles.append(angle(components, back.astype(np.float64)))
-        errors.append(found["train_mse"])
-    return {"degrees": angles, "training_error": errors, "error_of_the_components": best, "units": int(back.shape[1])}
+        components, component_error = principal(pixels, decoder.shape[1])
+        angles.append(angle(components, decoder.astype(np.float64)))
+        errors.append(results["train_mse"])
+    return {
+        "degrees": angles,
+        "training_error": errors,
+        "error_of_the_components": component_error,
+        "units": int(decoder.shape[1]),
+    }
 
 
 def training_pixels(source: Source, data: DataConfig, seed: int) -> np.ndarray:
@@ -61,7 +66,7 @@ def training_pixels(source: Source, data: DataConfig, seed: int) -> np.ndarray:
 
 
 def principal(pixels: np.ndarray, count: int) -> tuple[np.ndarray, float]:
-    """Return the first principal components as columns, and the mean squared error of what they give back."""
+    """Return the first principal components as columns, and the mean squared error of their reconstructions."""
     centred = pixels - pixels.mean(0, dtype=np.float64).astype(np.float32)
     values, vectors = np.linalg.eigh(centred.T.astype(np.float64) @ centred / len(centred))
     return vectors[:, ::-1][:, :count], float(values[:-count].sum()) / len(values)
@@ -75,14 +80,14 @@ def angle(components: np.ndarray, columns: np.ndarray) -> float:
     return float(np.degrees(np.arcsin(min(1.0, sine))))
 
 
-def denoising(place: Path, data: str, seeds: Sequence[int], changes: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the PSNR before and after, by rate and seed, and draw the lecture's picture with the first seed."""
+def denoising(folder: Path, data: str, seeds: Sequence[int], changes: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the PSNR before and after, by rate and seed, and draw the figure of the lecture with the first seed."""
     results: dict[str, Any] = {}
-    shown = []
+    examples = []
     for rate in RATES:
-        found = [
+        runs = [
             trained(
-                place / f"denoising-{rate:g}-{seed}",
+                folder / f"denoising-{rate:g}-{seed}",
                 "autoencoder/denoising",
                 data,
                 seed,
@@ -91,16 +96,16 @@ def denoising(place: Path, data: str, seeds: Sequence[int], changes: Sequence[st
             for seed in seeds
         ]
         results[f"{100 * rate:g} %"] = {
-            "psnr": [each["test"]["psnr"] for each in found],
-            "psnr_read": found[0]["test"]["psnr_read"],
-            "mse": [each["test"]["mse"] for each in found],
+            "psnr": [run_results["test"]["psnr"] for run_results in runs],
+            "psnr_read": runs[0]["test"]["psnr_read"],
+            "mse": [run_results["test"]["mse"] for run_results in runs],
         }
-        shown.append((f"{100 * rate:g} %", convworks.load(found[0]["bundle"]).outcome(data).examples))
-    (place / "denoising.png").write_bytes(to_png(lecture(shown)))
+        examples.append((f"{100 * rate:g} %", convworks.load(runs[0]["bundle"]).outcome(data).examples))
+    (folder / "denoising.png").write_bytes(to_png(lecture(examples)))
     return results
 
 
-def stacked(place: Path, data: str, seeds: Sequence[int], changes: Sequence[str] = ()) -> dict[str, Any]:
+def stacked(folder: Path, data: str, seeds: Sequence[int], changes: Sequence[str] = ()) -> dict[str, Any]:
     """Return the test error with each number of labels, pre-trained and not, by seed.
 
     The layers are pre-trained on all training images, without labels. With all labels, 5,000 of them choose the epoch;
@@ -110,15 +115,18 @@ def stacked(place: Path, data: str, seeds: Sequence[int], changes: Sequence[str]
     units = assignment("model.table.units", UNITS)
     errors: dict[str, dict[str, list[float]]] = {}
     for seed in seeds:
-        layers = trained(place / f"stacked-{seed}", "autoencoder/stacked", data, seed, [units, *changes])
-        begun = str((Path(layers["experiment"]) / f"layer{len(UNITS)}").absolute())
+        layers = trained(folder / f"stacked-{seed}", "autoencoder/stacked", data, seed, [units, *changes])
+        pretrained_run = str((Path(layers["experiment"]) / f"layer{len(UNITS)}").absolute())
         for labels, epochs in LABELS:
-            for kind, start in (("pretrained", [f"model.start.path={begun}"]), ("random", ["model.start=None"])):
-                out = place / f"{kind}-{labels or 'all'}-{seed}"
+            for kind, start in (
+                ("pretrained", [f"model.start.path={pretrained_run}"]),
+                ("random", ["model.start=None"]),
+            ):
+                out = folder / f"{kind}-{labels or 'all'}-{seed}"
                 options = [units, *start, f"training.epochs={epochs}", f"seed={seed}", *smaller(labels), *changes]
                 config = override(recipe("autoencoder/classifier"), [option for option in options if fits(option)])
-                found = finished(out) or run(config, command="", out=out, source=labelled(source, labels, seed))
-                errors.setdefault(str(labels or "all"), {}).setdefault(kind, []).append(1 - found["test"]["top1"])
+                results = finished(out) or run(config, command="", out=out, source=labelled(source, labels, seed))
+                errors.setdefault(str(labels or "all"), {}).setdefault(kind, []).append(1 - results["test"]["top1"])
     return {
         labels: {
             kind: {
@@ -133,45 +141,50 @@ def stacked(place: Path, data: str, seeds: Sequence[int], changes: Sequence[str]
 
 
 def fits(change: str) -> bool:
-    """Say whether a change is one for the classifier as well."""
+    """Return whether a change applies to the classifier as well."""
     return not change.startswith(("training.pretraining", "data.source"))
 
 
 def smaller(labels: int | None) -> list[str]:
-    """Return what few labels need: ten steps an epoch, and no epoch chosen by a handful of images."""
+    """Return options for few labels: ten steps per epoch, and no choice of epoch by a handful of images."""
     if labels is None:
         return []
     return [f"training.batch_size={max(10, labels // 10)}", "data.validation_limit=None", "training.kept=last"]
 
 
 def labelled(source: Source, labels: int | None, seed: int) -> Source:
-    """Return a source with so many of its training labels, of every class as many as there are in all."""
+    """Return a source with `labels` of its training samples, stratified by class."""
     train = source.splits["train"]
     if labels is None:
         return source
-    known: Split = train
-    chosen = choose_stratified(
-        known.labels, known.names, len(source.classes), fraction=labels / len(known), limit=labels, seed=seed
+    training_split: Split = train
+    samples = choose_stratified(
+        training_split.labels,
+        training_split.names,
+        len(source.classes),
+        fraction=labels / len(training_split),
+        limit=labels,
+        seed=seed,
     )
-    return replace(source, splits={**source.splits, "train": known.select(np.flatnonzero(chosen))})
+    return replace(source, splits={**source.splits, "train": training_split.select(np.flatnonzero(samples))})
 
 
 def trained(out: Path, name: str, data: str, seed: int, changes: Sequence[str]) -> dict[str, Any]:
-    """Make a run, go on with it, or return what it found; with the training error of its last epoch."""
-    done = finished(out)
-    if done is None:
-        begun = (out / "run.json").exists() or (out / "experiment.json").exists()
-        done = (
+    """Start, resume or reuse a run; return its results with the training error of the last epoch."""
+    results = finished(out)
+    if results is None:
+        started = (out / "run.json").exists() or (out / "experiment.json").exists()
+        results = (
             convworks.train(resume=out)
-            if begun
+            if started
             else convworks.train(name, data=data, seed=seed, out=out, overrides=changes)
         )
-    rows = (Path(done["run"]) / "metrics.jsonl").read_text().splitlines()
-    return {**done, "train_mse": json.loads(rows[-1])["train_mse"]}
+    rows = (Path(results["run"]) / "metrics.jsonl").read_text().splitlines()
+    return {**results, "train_mse": json.loads(rows[-1])["train_mse"]}
 
 
 def finished(out: Path) -> dict[str, Any] | None:
-    """Return the results of a run or a stack that is finished."""
+    """Return the results of a finished run or experiment, else None."""
     for name in ("experiment.json", "run.json"):
         if (out / name).is_file():
             record = json.loads((out / name).read_text())
@@ -185,7 +198,7 @@ STUDIES: dict[str, Callable[..., dict[str, Any]]] = {"linear": linear, "denoisin
 
 
 def main() -> None:
-    """Make the studies that are named."""
+    """Run the named studies."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.autoencoders", description=(__doc__ or "").partition("\n")[0]
     )
@@ -194,12 +207,12 @@ def main() -> None:
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--set", dest="changes", action="append", default=[])
-    given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    for name in given.names:
-        found = STUDIES[name](given.out, given.data, range(given.seeds), given.changes)
-        (given.out / f"{name}.json").write_text(json.dumps(found, indent=2))
-        print(json.dumps({name: found}, indent=2))
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name in args.names:
+        results = STUDIES[name](args.out, args.data, range(args.seeds), args.changes)
+        (args.out / f"{name}.json").write_text(json.dumps(results, indent=2))
+        print(json.dumps({name: results}, indent=2))
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ PEER = "airbench94_muon in plain PyTorch, bfloat16, 8 epochs"
 
 
 def cifar10_fast(workspace: Path) -> Benchmark:
-    """Compare `convworks train cifar10/fast` with the method that it descends from; both decode before the clock runs.
+    """Compare `convworks train cifar10/fast` with the method that it is based on; decoding is not timed in either.
 
-    Our time is that of training with the validation after each epoch; whole runs, from the prompt to the report, are
-    among the facts.
+    The time of convworks is that of training with validation after each epoch; the time of the whole run is among the
+    facts.
     """
     folder = workspace / "cifar10"
     with tarfile.open(data() / "cifar10-jpeg.tar.xz") as archive:
@@ -39,14 +39,14 @@ def cifar10_fast(workspace: Path) -> Benchmark:
 
 
 def _arguments(folder: Path, workspace: Path, seed: int) -> list[str]:
-    """Return the arguments of a run into a new folder."""
+    """Return the arguments of a run in a new folder."""
     run = workspace / "runs" / str(seed)
     shutil.rmtree(run, ignore_errors=True)
     return ["train", "cifar10/fast", "--data", str(folder), "--seed", str(seed), "--out", str(run), "--json"]
 
 
 def _read(output: str) -> Facts:
-    """Return what a run says of itself."""
+    """Return the results of a run."""
     results = json.loads(output)
     rows = [json.loads(line) for line in (Path(results["run"]) / "metrics.jsonl").read_text().splitlines()]
     return {

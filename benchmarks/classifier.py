@@ -1,4 +1,4 @@
-"""Networks as convworks builds them against torchvision's modules: the same loop around both."""
+"""Networks of convworks against those of torchvision, in the same loop."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def classifier(network: str, job: str, workspace: Path) -> Benchmark:
     For prediction, convworks folds batch normalisation into the convolutions, as `convworks.load` does; it trains with
     bfloat16 products where the processor has them, as here.
     """
-    what = {"forward": "forward pass in evaluation mode", "step": "training step (forward, backward, SGD)"}[job]
+    pass_text = {"forward": "forward pass in evaluation mode", "step": "training step (forward, backward, SGD)"}[job]
     variants = {**DEFAULTS[job], **VARIANTS}
-    words = [(name, (network, *chosen, job, BATCH, ROUNDS)) for name, chosen in variants.items()]
+    commands = [(name, (network, *chosen, job, BATCH, ROUNDS)) for name, chosen in variants.items()]
     return Benchmark(
         name=f"{network}-{job}",
-        job=f"{network}, {what}, batch {BATCH} of 224x224, median of {ROUNDS}, without start-up.",
+        job=f"{network}, {pass_text}, batch {BATCH} of 224x224, median of {ROUNDS}, without start-up.",
         variants=tuple(
-            Variant(name=name, command=lambda _, a=arguments: script("both/classifier.py", *a), read=last_line)
-            for name, arguments in words
+            Variant(name=name, command=lambda _, a=arguments: script("side_by_side/classifier.py", *a), read=last_line)
+            for name, arguments in commands
         ),
         yardstick="torchvision, channels_last",
         repeats=7,

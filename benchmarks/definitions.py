@@ -15,7 +15,7 @@ def definitions(workspace: Path) -> Benchmark:
         variants=(
             Variant(
                 name="convworks.ops.cross_correlation",
-                command=lambda _: script("ours/convolution.py"),
+                command=lambda _: script("convworks_side/convolution.py"),
                 read=last_line,
             ),
             Variant(name="torch, float64", command=lambda _: script("peers/torch_convolution.py"), read=last_line),

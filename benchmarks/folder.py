@@ -11,7 +11,7 @@ CLASSES = 2
 
 
 def folder(workspace: Path) -> Benchmark:
-    """Read photographs at the size that ImageNet made usual."""
+    """Read photographs at the size usual for ImageNet."""
     return _folder(workspace, "folder", 224)
 
 
@@ -21,7 +21,7 @@ def folder_small(workspace: Path) -> Benchmark:
 
 
 def enlarge(photos: Path, root: Path) -> None:
-    """Fill class folders with links to the photographs, again and again."""
+    """Fill class folders with links to the photographs, repeated until there are COUNT."""
     if root.is_dir():
         return
     files = sorted(photos.iterdir())
@@ -29,9 +29,9 @@ def enlarge(photos: Path, root: Path) -> None:
         raise BenchmarkError(f"{photos}: holds no photographs")
     for number in range(COUNT):
         file = files[number % len(files)]
-        place = root / f"class{number % CLASSES}" / f"{number:05d}{file.suffix}"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(file.resolve())
+        link = root / f"class{number % CLASSES}" / f"{number:05d}{file.suffix}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file.resolve())
 
 
 def _folder(workspace: Path, name: str, side: int) -> Benchmark:
@@ -44,7 +44,7 @@ def _folder(workspace: Path, name: str, side: int) -> Benchmark:
         variants=(
             Variant(
                 name="convworks load_images",
-                command=lambda _: script("ours/load_folder.py", root, "--size", side),
+                command=lambda _: script("convworks_side/load_folder.py", root, "--size", side),
                 read=last_line,
             ),
             Variant(

@@ -14,7 +14,7 @@ from benchmarks.measure import BenchmarkError, data
 
 FIVE = ("airplane", "automobile", "bird", "cat", "deer")  # classes of CIFAR-10
 
-SIDE, MIDDLE = 64, 32  # pixels of a patch of the membrane pictures, and of its middle, which decides its class
+SIDE, MIDDLE = 64, 32  # side in pixels of a membrane patch, and of its centre, which determines the class
 KINDS = ("interior", "border", "junction")
 
 
@@ -34,40 +34,40 @@ def membrane(root: Path, train: Sequence[int] = range(20), test: Sequence[int] =
     The class says how many cells meet in the middle, 32x32 pixels: one (interior), two (border) or more (junction).
     """
     for split, slices, count in (("train", train, 300), ("test", test, 200)):
-        draw, found = np.random.default_rng(0), dict.fromkeys(KINDS, 0)
+        rng, counts = np.random.default_rng(0), dict.fromkeys(KINDS, 0)
         pictures = [_picture(number) for number in slices]
-        while min(found.values()) < count:
-            number = int(draw.integers(len(slices)))
+        while min(counts.values()) < count:
+            number = int(rng.integers(len(slices)))
             picture, cells = pictures[number]
-            top, left = (int(draw.integers(size - SIDE + 1)) for size in picture.shape)
+            top, left = (int(rng.integers(size - SIDE + 1)) for size in picture.shape)
             edge = (SIDE - MIDDLE) // 2
             middle = cells[top + edge : top + edge + MIDDLE, left + edge : left + edge + MIDDLE]
             sizes = np.bincount(middle.ravel())[1:]
             kind = KINDS[min(int((sizes >= 16).sum()), 3) - 1] if (sizes >= 16).any() else ""
-            if kind and found[kind] < count:
+            if kind and counts[kind] < count:
                 path = root / split / kind / f"{slices[number]:02d}-{top:03d}-{left:03d}.png"
                 if not path.exists():
                     path.parent.mkdir(parents=True, exist_ok=True)
                     Image.fromarray(picture[top : top + SIDE, left : left + SIDE]).save(path)
-                    found[kind] += 1
+                    counts[kind] += 1
 
 
 def fifty(root: Path) -> None:
     """Ten images of 32x32 pixels of each of five classes of CIFAR-10 for training, as JPEG; 200 of each for test."""
-    wanted = {
-        f"{split}/{kind}/{place:04d}.jpg"
+    missing = {
+        f"{split}/{kind}/{index:04d}.jpg"
         for split, count in (("train", 10), ("test", 200))
         for kind in FIVE
-        for place in range(count)
+        for index in range(count)
     }
     with tarfile.open(_file("cifar10-jpeg.tar.xz")) as tar:
         for member in tar:
-            if member.name in wanted:
+            if member.name in missing:
                 _write(root / member.name, _bytes(tar, member))
-                wanted.discard(member.name)
-            if not wanted:
+                missing.discard(member.name)
+            if not missing:
                 return
-    raise BenchmarkError(f"cifar10-jpeg.tar.xz: has no {min(wanted)}")
+    raise BenchmarkError(f"cifar10-jpeg.tar.xz: has no {min(missing)}")
 
 
 SETS: dict[str, Callable[[Path], None]] = {

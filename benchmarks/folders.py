@@ -1,4 +1,4 @@
-"""Accuracy of what `convworks train --data FOLDER` does by default, against others' defaults in the same time."""
+"""Accuracy of `convworks train --data FOLDER` against the defaults of other libraries in the same time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from benchmarks.folder_sets import SETS
 from benchmarks.measure import Benchmark, Facts, Variant, last_line, program, script
 
-OURS = "convworks train --data FOLDER"
+CONVWORKS = "convworks train --data FOLDER"
 
 
 class Peer(NamedTuple):
@@ -22,7 +22,7 @@ class Peer(NamedTuple):
     options: tuple[str, ...] = ()
 
 
-#: Sizes and networks of the others' defaults; and smaller ones, which get further in the little time there is.
+#: Sizes and networks of the peers' defaults; and smaller ones, which suit the short time better.
 DEFAULTS = {
     "timm's defaults: resnet50, 224 pixels, batch 128": Peer("timm_folder.py"),
     "Ultralytics' settings, resnet18: 224 pixels": Peer("ultralytics_like_folder.py"),
@@ -37,24 +37,27 @@ SECONDS = "seconds"
 
 
 def folders(name: str, peers: Mapping[str, Peer], workspace: Path) -> Benchmark:
-    """Train on a set from random weights, and test; peers get the seconds that the last run of convworks trained."""
+    """Train from random weights and test; peers get the training time of the last run of convworks."""
     root = workspace / "images"
     SETS[name](root)
     return Benchmark(
         name=f"folders-{name}" if peers is SMALLER else f"folders-{name}-224",
         job=f"{(SETS[name].__doc__ or '').splitlines()[0]} Trained from random weights for the same time, then tested.",
         variants=(
-            Variant(name=OURS, command=partial(_ours, workspace), read=partial(_read, workspace)),
-            *(Variant(name=peer, command=_peer(words, workspace), read=last_line) for peer, words in peers.items()),
+            Variant(name=CONVWORKS, command=partial(_convworks_command, workspace), read=partial(_read, workspace)),
+            *(
+                Variant(name=peer, command=_peer_command(words, workspace), read=last_line)
+                for peer, words in peers.items()
+            ),
         ),
-        yardstick=OURS,
+        yardstick=CONVWORKS,
         repeats=3 if peers is SMALLER else 1,  # at 224 pixels a test takes as long as training
         score="test_top1",
         warm_up=False,
     )
 
 
-def _ours(workspace: Path, seed: int) -> list[str]:
+def _convworks_command(workspace: Path, seed: int) -> list[str]:
     run = workspace / "runs" / str(seed)
     shutil.rmtree(run, ignore_errors=True)
     options = ["--data", workspace / "images", "--seed", seed, "--out", run, "--json"]
@@ -62,7 +65,7 @@ def _ours(workspace: Path, seed: int) -> list[str]:
 
 
 def _read(workspace: Path, output: str) -> Facts:
-    """Return what a run says of itself; its time is that of its epochs, validation included, as the peers count."""
+    """Return the results of a run; its time is that of its epochs including validation, as for the peers."""
     results = json.loads(output)
     lines = (Path(results["run"]) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     seconds = float(json.loads(lines[-1])["seconds"])
@@ -75,7 +78,7 @@ def _read(workspace: Path, output: str) -> Facts:
     }
 
 
-def _peer(peer: Peer, workspace: Path) -> Callable[[int], list[str]]:
+def _peer_command(peer: Peer, workspace: Path) -> Callable[[int], list[str]]:
     def command(seed: int) -> list[str]:
         seconds = (workspace / SECONDS).read_text(encoding="utf-8")
         options = ("--seconds", seconds, *peer.options, "--seed", seed)

@@ -13,12 +13,12 @@ PEER = "torchvision ImageFolder, RandomResizedCrop, flip; DataLoader with 2 work
 
 
 def loader_first(workspace: Path) -> Benchmark:
-    """Decode, and store what is decoded, then go through the first epoch."""
+    """Decode, fill the cache, and iterate over the first epoch."""
     return _loader(workspace, "loader-first", "first")
 
 
 def loader_later(workspace: Path) -> Benchmark:
-    """Go through a later epoch."""
+    """Iterate over a later epoch."""
     return _loader(workspace, "loader-later", "later")
 
 
@@ -31,7 +31,7 @@ def _loader(workspace: Path, name: str, epoch: str) -> Benchmark:
         variants=(
             Variant(
                 name="convworks load_split, batches",
-                command=lambda _: script("ours/load_epoch.py", root, "--epoch", epoch, "--cache", cache),
+                command=lambda _: script("convworks_side/load_epoch.py", root, "--epoch", epoch, "--cache", cache),
                 read=last_line,
             ),
             Variant(
@@ -54,7 +54,7 @@ def _loader(workspace: Path, name: str, epoch: str) -> Benchmark:
 
 
 def _enlarge(workspace: Path, root: Path) -> None:
-    """Fill class folders with links to the photographs and to those of hymenoptera, again and again."""
+    """Fill class folders with links to the photographs and to hymenoptera, repeated until there are COUNT."""
     archive = data() / "hymenoptera.tar"
     if not archive.is_file():
         raise BenchmarkError(f"{archive}: is missing")
@@ -64,6 +64,6 @@ def _enlarge(workspace: Path, root: Path) -> None:
     files += sorted((data() / "photos").iterdir())
     for number in range(COUNT):
         file = files[number % len(files)]
-        place = root / f"class{number % CLASSES}" / f"{number:05d}{file.suffix}"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(file.resolve())
+        link = root / f"class{number % CLASSES}" / f"{number:05d}{file.suffix}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file.resolve())

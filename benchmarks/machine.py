@@ -1,4 +1,4 @@
-"""What the numbers were measured on."""
+"""Description of the machine."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ PEERS = ("torchvision", "timm", "lightning", "keras")
 
 
 def describe() -> dict[str, Any]:
-    """Describe processor, cores, load, memory, versions, and the precision that convworks chooses here.
+    """Describe processor, cores, load, memory, versions, and the precision that convworks chooses.
 
-    In a process of its own: the peak memory of a child counts from what its parent had.
+    In a separate process, since the peak memory of a child starts from its parent's.
     """
     load = [round(value, 2) for value in os.getloadavg()]
-    words = [sys.executable, "-m", "benchmarks.machine"]
-    found = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parents[1])
-    return {**json.loads(found.stdout), "load_average_before": load}
+    command = [sys.executable, "-m", "benchmarks.machine"]
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parents[1])
+    return {**json.loads(process.stdout), "load_average_before": load}
 
 
-def _look() -> dict[str, Any]:
+def _inspect() -> dict[str, Any]:
     import torch
 
     from convworks.hardware import choose_device, choose_precision, environment
@@ -39,17 +39,17 @@ def _look() -> dict[str, Any]:
         "torch_build": torch.__version__,
         "precision": str(choose_precision("auto", device)).removeprefix("torch."),
         "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
-        "uncommitted_changes": _changed(),
+        "uncommitted_changes": _has_changes(),
     }
 
 
 def is_busy(machine: dict[str, Any]) -> bool:
-    """Tell whether other work took more than a quarter of a core in the last minute."""
+    """Return whether other work took more than a quarter of a core in the last minute."""
     return bool(machine["load_average_before"][0] > 0.25)
 
 
 def line(machine: dict[str, Any]) -> str:
-    """Return the description as one sentence for people."""
+    """Return the description as one sentence."""
     peers = ", ".join(f"{name} {machine[name]}" for name in PEERS)
     gpu = f", {machine['gpu']}" if "gpu" in machine else ""
     revision = (machine["git"] or "no checkout")[:9] + (
@@ -67,15 +67,15 @@ def line(machine: dict[str, Any]) -> str:
     )
 
 
-def _changed() -> bool | None:
-    """Tell whether the checkout differs from its revision; None where there is none."""
+def _has_changes() -> bool | None:
+    """Return whether the checkout has uncommitted changes; None outside a checkout."""
     try:
-        words = ["git", "-C", str(Path(__file__).parent), "status", "--porcelain"]
-        found = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True)
+        command = ["git", "-C", str(Path(__file__).parent), "status", "--porcelain"]
+        process = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return bool(found.stdout.strip())
+    return bool(process.stdout.strip())
 
 
 if __name__ == "__main__":
-    print(json.dumps(_look()))
+    print(json.dumps(_inspect()))

@@ -20,16 +20,15 @@ Facts = dict[str, Any]
 
 
 class BenchmarkError(Exception):
-    """A benchmark that cannot be run, or whose variants did not do the same job."""
+    """A benchmark that cannot run, or whose variants did different work."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
     """One way to do the job.
 
-    `command` gives the words of the process for a round (0, 1, ...; use it as the seed). `read` takes its standard
-    output and gives facts. A fact named `seconds` replaces the time from start to end of the process, where
-    start-up shall not count.
+    `command` returns the arguments of the process for a round (0, 1, ...; use it as the seed). `read` parses facts from
+    its standard output. A fact named `seconds` replaces the wall time of the process, to exclude start-up.
     """
 
     name: str
@@ -39,11 +38,11 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """A job, its variants, and the one that the others are compared with.
+    """A job, its variants, and the variant that the others are compared with (`yardstick`).
 
-    `amount` is how many things of `unit` a run handles; without it the result is the time. Facts named in `same`
-    must be equal in all variants that give them. `score` names a fact that counts more than the time: the share of `n`
-    (another fact) that a run gets right. Without `warm_up` the first round counts.
+    `amount` is the number of items a run processes, for rates in `unit`; without it the result is the time. Facts named
+    in `same` must be equal in all variants that report them. `score` names a fact that matters more than time: the
+    fraction of `n` (another fact) that a run classifies correctly. Without `warm_up` the first round counts.
     """
 
     name: str
@@ -60,10 +59,10 @@ class Benchmark:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One process: seconds, processor seconds with its children's, peak memory, its facts.
+    """One process: wall seconds, CPU seconds including children, peak memory, facts.
 
-    `peak_mib` is the sum of the proportional shares of the process and its children, `anonymous_mib` what of it is no
-    file's, `largest_mib` all that the largest of them has mapped.
+    `peak_mib` is the proportional set size (PSS) of the process and its children, `anonymous_mib` its anonymous part,
+    `largest_mib` the maximum resident set size.
     """
 
     seconds: float
@@ -76,7 +75,7 @@ class Run:
 
 
 def measure(benchmark: Benchmark, repeats: int) -> dict[str, list[Run]]:
-    """Run every variant, after a round that warms the file cache, `repeats` times, in an order that rotates."""
+    """Run every variant `repeats` times in rotating order, after a round that warms the file cache."""
     runs: dict[str, list[Run]] = {variant.name: [] for variant in benchmark.variants}
     variants = list(benchmark.variants)
     for number in range(-1 if benchmark.warm_up else 0, repeats):
@@ -88,20 +87,24 @@ def measure(benchmark: Benchmark, repeats: int) -> dict[str, list[Run]]:
                 runs[variant.name].append(run)
         variants = variants[1:] + variants[:1]
     for fact in benchmark.same:
-        found = {name: run.facts[fact] for name, done in runs.items() for run in done if fact in run.facts}
-        if len(set(found.values())) > 1:
-            raise BenchmarkError(f"the variants did not do the same: {fact} is {found}")
+        values = {
+            name: run.facts[fact] for name, variant_runs in runs.items() for run in variant_runs if fact in run.facts
+        }
+        if len(set(values.values())) > 1:
+            raise BenchmarkError(f"the variants did not do the same: {fact} is {values}")
     return runs
 
 
 def summarise(benchmark: Benchmark, runs: Mapping[str, Sequence[Run]]) -> Facts:
-    """Return the results: of each variant median, spread and ratio; a ratio above 1 is faster than the yardstick."""
+    """Return median, spread and ratio of each variant; a ratio above 1 is faster than the yardstick."""
     yardstick = [run.seconds for run in runs[benchmark.yardstick]]
     results = []
-    for name, done in runs.items():
-        seconds = [run.seconds for run in done]
-        # Runs of one round had the same neighbours on the machine: their ratios spread less than the times.
-        ratios = [theirs / own for theirs, own in zip(yardstick, seconds, strict=True)]
+    for name, variant_runs in runs.items():
+        seconds = [run.seconds for run in variant_runs]
+        # Runs of one round saw the same load: their ratios vary less than the times.
+        ratios = [
+            yardstick_time / time_of_variant for yardstick_time, time_of_variant in zip(yardstick, seconds, strict=True)
+        ]
         results.append(
             {
                 "variant": name,
@@ -110,13 +113,13 @@ def summarise(benchmark: Benchmark, runs: Mapping[str, Sequence[Run]]) -> Facts:
                 "highest": max(_value(benchmark, value) for value in seconds),
                 "ratio": statistics.median(yardstick) / statistics.median(seconds),
                 "ratios": ratios,
-                "processor_seconds": statistics.median(run.processor_seconds for run in done),
-                "peak_mib": statistics.median(run.peak_mib for run in done),
-                "anonymous_mib": statistics.median(run.anonymous_mib for run in done),
-                "largest_mib": statistics.median(run.largest_mib for run in done),
-                "facts": _summarised([run.facts for run in done]),
-                **({"score": _score([run.facts for run in done], benchmark.score)} if benchmark.score else {}),
-                "runs": [vars(run) for run in done],
+                "processor_seconds": statistics.median(run.processor_seconds for run in variant_runs),
+                "peak_mib": statistics.median(run.peak_mib for run in variant_runs),
+                "anonymous_mib": statistics.median(run.anonymous_mib for run in variant_runs),
+                "largest_mib": statistics.median(run.largest_mib for run in variant_runs),
+                "facts": _summarised([run.facts for run in variant_runs]),
+                **({"score": _score([run.facts for run in variant_runs], benchmark.score)} if benchmark.score else {}),
+                "runs": [vars(run) for run in variant_runs],
             }
         )
     return {
@@ -131,18 +134,20 @@ def summarise(benchmark: Benchmark, runs: Mapping[str, Sequence[Run]]) -> Facts:
 
 
 def _score(facts: Sequence[Facts], name: str) -> Facts:
-    """Return mean, standard deviation over the runs, and the 95 % interval that so many samples leave of the mean."""
-    shares, n = [found[name] for found in facts], facts[0]["n"]
-    mean = statistics.fmean(shares)
-    from convworks.metrics.classification import wilson_interval  # after the runs, whose peak memory counts from ours
+    """Return mean and standard deviation over the runs, and the 95 % interval of the mean for n samples."""
+    scores, n = [run_facts[name] for run_facts in facts], facts[0]["n"]
+    mean = statistics.fmean(scores)
+    from convworks.metrics.classification import (
+        wilson_interval,
+    )  # imported after the runs: the peak memory of a child starts from ours
 
     low, high = wilson_interval(round(mean * n), n)
-    deviation = statistics.stdev(shares) if len(shares) > 1 else None
+    deviation = statistics.stdev(scores) if len(scores) > 1 else None
     return {"mean": mean, "deviation": deviation, "low": low, "high": high}
 
 
 def table(summary: Facts) -> str:
-    """Return a summary as a table in Markdown."""
+    """Format a summary as a Markdown table."""
     if "score" in summary["variants"][0]:
         return _scores(summary)
     unit = summary["unit"]
@@ -170,7 +175,7 @@ def table(summary: Facts) -> str:
 
 
 def _scores(summary: Facts) -> str:
-    """Return a summary whose score counts as a table in Markdown: mean, spread, interval, and what else is known."""
+    """Format a summary with scores as a Markdown table: mean, spread, interval, further facts."""
     lines = [
         f"### {summary['name']}",
         "",
@@ -196,18 +201,18 @@ def _scores(summary: Facts) -> str:
 
 
 def last_line(output: str) -> Facts:
-    """Read the JSON object on the last line of a script's output."""
-    found: Facts = json.loads(output.strip().splitlines()[-1])
-    return found
+    """Parse the JSON object on the last line of a script's output."""
+    facts: Facts = json.loads(output.strip().splitlines()[-1])
+    return facts
 
 
 def script(path: str, *arguments: object) -> list[str]:
-    """Return the words that run a script of this folder with this interpreter."""
+    """Return the command of a script of this folder with this interpreter."""
     return [sys.executable, str(Path(__file__).parent / path), *map(str, arguments)]
 
 
 def program(name: str) -> str:
-    """Return a program of this interpreter's environment, as its shell would find it."""
+    """Return the path of a program in this interpreter's environment."""
     return str(Path(sys.executable).parent / name)
 
 
@@ -220,27 +225,27 @@ def data() -> Path:
 
 
 def _run(variant: Variant, number: int) -> Run:
-    """Run a variant's process from start to end."""
-    words = list(variant.command(number))
+    """Run the process of a variant."""
+    command = list(variant.command(number))
     load = os.getloadavg()[0]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         started = time.perf_counter()
-        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err) as process:
-            # wait4 instead of wait: it tells what the process used.
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err) as process:
+            # wait4 instead of wait: it reports resource usage.
             with Peak(process.pid) as peak:
-                _, status, used = os.wait4(process.pid, 0)
+                _, status, usage = os.wait4(process.pid, 0)
                 seconds = time.perf_counter() - started
             process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
         if process.returncode:
-            said = (err.read().strip() or out.read().strip()).splitlines()
-            raise BenchmarkError(f"{variant.name}: status {process.returncode}: {said[-1] if said else ''}")
+            lines = (err.read().strip() or out.read().strip()).splitlines()
+            raise BenchmarkError(f"{variant.name}: status {process.returncode}: {lines[-1] if lines else ''}")
         facts = variant.read(out.read())
-    largest = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    largest = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     return Run(
         seconds=facts.pop("seconds", seconds),
-        processor_seconds=used.ru_utime + used.ru_stime,
+        processor_seconds=usage.ru_utime + usage.ru_stime,
         peak_mib=peak.share or largest,
         anonymous_mib=peak.anonymous,
         largest_mib=largest,
@@ -254,9 +259,9 @@ def _value(benchmark: Benchmark, seconds: float) -> float:
 
 
 def _summarised(facts: Sequence[Facts]) -> Facts:
-    """Return the mean of each number over the runs; of anything else the first."""
+    """Return the mean of each number over the runs, and the first of other values."""
     return {
-        name: statistics.fmean(found[name] for found in facts) if isinstance(value, float) else value
+        name: statistics.fmean(run_facts[name] for run_facts in facts) if isinstance(value, float) else value
         for name, value in facts[0].items()
     }
 

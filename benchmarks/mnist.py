@@ -1,4 +1,4 @@
-"""From nothing to a trained and tested network: MNIST in seconds."""
+"""From start to a trained and tested network: MNIST in seconds."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def mnist(workspace: Path) -> Benchmark:
 
 
 def _arguments(workspace: Path, seed: int) -> list[str]:
-    """Return the arguments of a run into a new folder."""
+    """Return the arguments of a run in a new folder."""
     run = workspace / "runs" / str(seed)
     shutil.rmtree(run, ignore_errors=True)
     return ["train", "mnist/fast", "--seed", str(seed), "--out", str(run), "--json"]
 
 
 def _read(output: str) -> Facts:
-    """Return what a run of convworks says of itself; its own count of seconds is not the time from the prompt."""
+    """Return the results of a run of convworks, without its own seconds, which exclude start-up."""
     results = json.loads(output)
     record = json.loads((Path(results["run"]) / "run.json").read_text(encoding="utf-8"))
     if not Path(results["report"]).is_file():
@@ -61,7 +61,7 @@ def _read(output: str) -> Facts:
 
 
 def _plain(workspace: Path) -> Callable[[int], list[str]]:
-    """Return the command of the plain script, with the numbers of our recipe."""
+    """Return the command of the plain script, with the hyperparameters of the recipe."""
     raw = workspace / "MNIST" / "raw"  # where torchvision looks for the unpacked files
     raw.mkdir(parents=True)
     for file in sorted((data() / "mnist").glob("*.gz")):
@@ -79,5 +79,5 @@ def _plain(workspace: Path) -> Callable[[int], list[str]]:
         "weight-decay": training.optimizer.weight_decay,
         "validation": config.data.validation_limit,
     }
-    fixed = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    return lambda seed: script("peers/plain_mnist.py", workspace, *fixed, "--seed", seed)
+    arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    return lambda seed: script("peers/plain_mnist.py", workspace, *arguments, "--seed", seed)

@@ -16,14 +16,14 @@ def predict(workspace: Path) -> Benchmark:
     """Compare `predict_files` with a plain loop over the files around the same untrained network."""
     root, bundle = workspace / "photos", workspace / "bundle"
     enlarge(data() / "photos", root)
-    subprocess.run(script("ours/save_bundle.py", bundle, "--size", SIDE, "--model", MODEL), check=True)
+    subprocess.run(script("convworks_side/save_bundle.py", bundle, "--size", SIDE, "--model", MODEL), check=True)
     return Benchmark(
         name="predict",
         job=f"{COUNT} photographs to class names by {MODEL} at {SIDE}x{SIDE}, without start-up.",
         variants=(
             Variant(
                 name="convworks predict_files",
-                command=lambda _: script("ours/predict_files.py", bundle, root),
+                command=lambda _: script("convworks_side/predict_files.py", bundle, root),
                 read=last_line,
             ),
             Variant(

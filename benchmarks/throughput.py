@@ -33,9 +33,9 @@ FRAMEWORKS = {"lightning": "Lightning", "keras": "Keras on PyTorch"}
 
 def frameworks(workspace: Path) -> Benchmark:
     """Do as `throughput` for ResNet-20, and time the loops of other frameworks on the same data besides."""
-    usual = throughput("train-resnet20", workspace)
+    base = throughput("train-resnet20", workspace)
     job = JOBS["train-resnet20"]
-    others = tuple(
+    frameworks_variants = tuple(
         Variant(
             name=f"{title}: float32, the same DataLoader",
             command=partial(
@@ -48,13 +48,15 @@ def frameworks(workspace: Path) -> Benchmark:
         )
         for name, title in FRAMEWORKS.items()
     )
-    return replace(usual, name="train-resnet20-frameworks", variants=(usual.variants[0], *usual.variants[2:], *others))
+    return replace(
+        base, name="train-resnet20-frameworks", variants=(base.variants[0], *base.variants[2:], *frameworks_variants)
+    )
 
 
 def throughput(name: str, workspace: Path) -> Benchmark:
-    """Time steps of training: augmentation, forward, backward, update, everything that a loop does."""
+    """Time steps of training: augmentation, forward, backward, update."""
     job = JOBS[name]
-    _draw(job.shape, workspace)
+    _write_images(job.shape, workspace)
     peer = "plain PyTorch loop: float32, DataLoader with 2 workers, torchvision transforms"
     numbers, size = (job.model, job.batch_size, job.steps), "x".join(map(str, job.shape))
     return Benchmark(
@@ -63,12 +65,12 @@ def throughput(name: str, workspace: Path) -> Benchmark:
         variants=(
             Variant(
                 name="convworks",
-                command=lambda _: script("ours/throughput.py", workspace, *numbers, "fit"),
+                command=lambda _: script("convworks_side/throughput.py", workspace, *numbers, "fit"),
                 read=last_line,
             ),
             Variant(
                 name="convworks, bare loop over its step",
-                command=lambda _: script("ours/throughput.py", workspace, *numbers, "bare"),
+                command=lambda _: script("convworks_side/throughput.py", workspace, *numbers, "bare"),
                 read=last_line,
             ),
             Variant(
@@ -83,11 +85,11 @@ def throughput(name: str, workspace: Path) -> Benchmark:
     )
 
 
-def _draw(shape: tuple[int, int, int], workspace: Path) -> None:
-    """Write images [n, h, w, c] and labels that both sides read; what they show does not change the time."""
-    draw = np.random.default_rng(0)
-    np.save(workspace / "images.npy", draw.integers(0, 256, (IMAGES, *shape), dtype=np.uint8))
-    np.save(workspace / "labels.npy", draw.integers(0, 10, IMAGES))
+def _write_images(shape: tuple[int, int, int], workspace: Path) -> None:
+    """Write random images [n, h, w, c] and labels for all variants."""
+    rng = np.random.default_rng(0)
+    np.save(workspace / "images.npy", rng.integers(0, 256, (IMAGES, *shape), dtype=np.uint8))
+    np.save(workspace / "labels.npy", rng.integers(0, 10, IMAGES))
 
 
 THROUGHPUT = {**{name: partial(throughput, name) for name in JOBS}, "train-resnet20-frameworks": frameworks}

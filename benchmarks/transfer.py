@@ -40,33 +40,33 @@ METHODS: dict[str, dict[str, Any] | None] = {
 }
 
 
-def chosen(folder: Path, classes: Iterable[str], place: Path, count: int | None, seed: int = 0) -> Path:
-    """Make links to `count` training images of each class (all where None), chosen by the seed, and to all of test."""
+def link_subset(folder: Path, classes: Iterable[str], out: Path, count: int | None, seed: int = 0) -> Path:
+    """Link `count` training images of each class (all if None), sampled with the seed, and all test images."""
     rng = np.random.default_rng(seed)
     for kind in classes:
         for split in ("train", "test"):
             files = sorted((folder / split / kind).iterdir())
             if split == "train" and count is not None:
                 files = [files[index] for index in sorted(rng.permutation(len(files))[:count].tolist())]
-            (place / split / kind).mkdir(parents=True, exist_ok=True)
+            (out / split / kind).mkdir(parents=True, exist_ok=True)
             for file in files:
-                link = place / split / kind / file.name
+                link = out / split / kind / file.name
                 if not link.is_symlink():
                     link.symlink_to(file.resolve())
-    return place
+    return out
 
 
-def with_test(folder: Path, place: Path) -> Path:
-    """Make links to a folder of train and val, which becomes test: its images choose nothing here."""
-    place.mkdir(parents=True, exist_ok=True)
-    for ours, theirs in (("train", "train"), ("test", "val")):
-        if not (place / ours).is_symlink():
-            (place / ours).symlink_to((folder / theirs).resolve())
-    return place
+def link_with_test(folder: Path, out: Path) -> Path:
+    """Link a folder of train and val; val becomes test, since it selects nothing here."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, original in (("train", "train"), ("test", "val")):
+        if not (out / name).is_symlink():
+            (out / name).symlink_to((folder / original).resolve())
+    return out
 
 
 class Study:
-    """Runs that are done once each, and kept as lines of a file."""
+    """Runs that are done once each and recorded as lines of a file."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -84,31 +84,31 @@ class Study:
         key: dict[str, Any],
         options: Sequence[str],
     ) -> None:
-        """Do one run, unless it is done."""
-        wanted = {"method": method, "seed": seed, **key}
-        if any(row.items() >= wanted.items() for row in self.rows):
+        """Do a run unless it is recorded."""
+        identity = {"method": method, "seed": seed, **key}
+        if any(row.items() >= identity.items() for row in self.rows):
             return
-        place = self.out / "runs" / "-".join(str(value).replace(" ", "_") for value in wanted.values())
-        asked = METHODS[method]
-        common: dict[str, Any] = {"data": data, "seed": seed, "out": place}
-        began = time.perf_counter()
-        if asked is None:
-            found = convworks.train(model=model, overrides=options, **common)
+        run_folder = self.out / "runs" / "-".join(str(value).replace(" ", "_") for value in identity.values())
+        method_options = METHODS[method]
+        common: dict[str, Any] = {"data": data, "seed": seed, "out": run_folder}
+        started = time.perf_counter()
+        if method_options is None:
+            results = convworks.train(model=model, overrides=options, **common)
         else:
-            own = [_thaw(text, options) for text in asked.get("overrides", ())]
-            machine = "svm" in asked.get("head", "")
-            freeze = "head.features" if "freeze" in asked else None  # where both ResNets are cut
-            changes = [*([] if machine else options), *own]
-            sizes = [option for option in options if machine and option.startswith("data.size")]
-            head = asked.get("head", "linear")
-            found = convworks.transfer(bundle, freeze=freeze, head=head, overrides=[*sizes, *changes], **common)
+            method_overrides = [_thaw(text, options) for text in method_options.get("overrides", ())]
+            is_svm = "svm" in method_options.get("head", "")
+            freeze = "head.features" if "freeze" in method_options else None  # where both ResNets are cut
+            changes = [*([] if is_svm else options), *method_overrides]
+            sizes = [option for option in options if is_svm and option.startswith("data.size")]
+            head = method_options.get("head", "linear")
+            results = convworks.transfer(bundle, freeze=freeze, head=head, overrides=[*sizes, *changes], **common)
         row = {
-            **wanted,
-            "top1": found["test"]["top1"],
-            "n": found["test"]["n"],
-            "validation": found["validation"]["top1"],
-            "epochs": found["epochs"],
-            "seconds": round(time.perf_counter() - began, 1),
+            **identity,
+            "top1": results["test"]["top1"],
+            "n": results["test"]["n"],
+            "validation": results["validation"]["top1"],
+            "epochs": results["epochs"],
+            "seconds": round(time.perf_counter() - started, 1),
         }
         self.rows.append(row)
         with self.file.open("a") as file:
@@ -132,16 +132,16 @@ def cifar(
     options: Sequence[str] = (),
     methods: Sequence[str] = tuple(METHODS),
 ) -> Study:
-    """Train `model` on the known classes, then adapt it to the new ones with so many images of each."""
+    """Train `model` on the known classes, then adapt it to the new ones with `counts` images of each."""
     study = Study(out)
     bundle = out / "base"
     if not (bundle / "bundle" / "bundle.json").exists():
-        data = chosen(folder, known, out / "data" / "known", None)
-        found = convworks.train(data=data, model=model, out=bundle, seed=0, overrides=base)
-        print(f"base: {found['test']['top1']:.4f} of {found['test']['n']}", flush=True)
+        data = link_subset(folder, known, out / "data" / "known", None)
+        results = convworks.train(data=data, model=model, out=bundle, seed=0, overrides=base)
+        print(f"base: {results['test']['top1']:.4f} of {results['test']['n']}", flush=True)
     for count in counts:
         for seed in range(seeds):
-            data = chosen(folder, new, out / "data" / f"new-{count}-{seed}", count, seed)
+            data = link_subset(folder, new, out / "data" / f"new-{count}-{seed}", count, seed)
             for method in methods:
                 study.run(method, data, bundle, model, seed, {"images": count}, options)
     write(study, "images", counts, methods)
@@ -150,9 +150,9 @@ def cifar(
 
 
 def hymenoptera(folder: Path, out: Path, *, sizes: Sequence[int] = (32, 64), seeds: int = 3) -> Study:
-    """Adapt the ResNet-44 that others trained on CIFAR-10 to ants and bees, at several sizes of image."""
+    """Adapt a published ResNet-44 for CIFAR-10 to ants and bees, at several image sizes."""
     study, model = Study(out), "resnet44"
-    data = with_test(folder, out / "data")
+    data = link_with_test(folder, out / "data")
     for size in sizes:
         for seed in range(seeds):
             for method in METHODS:
@@ -173,48 +173,48 @@ def write(study: Study, key: str, values: Sequence[int], methods: Sequence[str])
 
 
 def draw(study: Study, counts: Sequence[int], methods: Sequence[str]) -> None:
-    """Draw the share of right answers over the number of images, on a logarithmic axis."""
+    """Draw accuracy over the number of images, on a logarithmic axis."""
     from convworks.charts.axes import Panel
     from convworks.charts.draw_file import write_drawing
     from convworks.charts.drawing import Circle, Drawing, Line, Shape, Text, remark
 
-    found = {method: [study.cells(method, images=count) for count in counts] for method in methods}
-    shares = [share for cells in found.values() for cell in cells for share in cell]
-    ends = (max(0.0, min(shares) - 0.03), min(1.0, max(shares) + 0.03))
-    panel = Panel(left=56, top=40, width=520, height=340, x=(np.log10(counts[0]), np.log10(counts[-1])), y=ends)
+    accuracies = {method: [study.cells(method, images=count) for count in counts] for method in methods}
+    values = [value for cells in accuracies.values() for cell in cells for value in cell]
+    y_range = (max(0.0, min(values) - 0.03), min(1.0, max(values) + 0.03))
+    panel = Panel(left=56, top=40, width=520, height=340, x=(np.log10(counts[0]), np.log10(counts[-1])), y=y_range)
     shapes: list[Shape] = [Text(x=0, y=10, text="Test accuracy by images a class", size=16, bold=True)]
     shapes += panel.axes(percent=True, x_ticks=[])
     shapes += [remark(panel.across(np.log10(count)), 396, str(count)) for count in counts]
     colours = ("muted", "blue", "teal", "green", "ochre", "orange", "rose", "violet")
-    for place, (method, cells) in enumerate(found.items()):
-        colour = colours[place % len(colours)]
+    for index, (method, cells) in enumerate(accuracies.items()):
+        colour = colours[index % len(colours)]
         points = tuple((panel.across(np.log10(c)), panel.up(mean(cell))) for c, cell in zip(counts, cells, strict=True))
         if len(points) > 1:
             shapes.append(Line(points=points, stroke=colour, width=2.0, dashed=method == "from scratch"))
         for (x, _), cell in zip(points, cells, strict=True):
-            shapes += [Circle(x=x, y=panel.up(share), radius=2.6, fill=colour) for share in cell]
-        shapes.append(Line(points=((600, 50 + 22 * place), (620, 50 + 22 * place)), stroke=colour, width=2.4))
-        shapes.append(remark(628, 50 + 22 * place, method, "start", size=11))
+            shapes += [Circle(x=x, y=panel.up(value), radius=2.6, fill=colour) for value in cell]
+        shapes.append(Line(points=((600, 50 + 22 * index), (620, 50 + 22 * index)), stroke=colour, width=2.4))
+        shapes.append(remark(628, 50 + 22 * index, method, "start", size=11))
     write_drawing(
         study.out / "curve.svg",
         Drawing(width=780, height=410, label="transfer by images a class", shapes=tuple(shapes)),
     )
 
 
-def _cell(shares: Sequence[float]) -> str:
-    if not shares:
+def _cell(accuracies: Sequence[float]) -> str:
+    if not accuracies:
         return ""
-    spread = f" ± {100 * stdev(shares):.1f}" if len(shares) > 1 else ""
-    return f"{100 * mean(shares):.1f}{spread}"
+    spread = f" ± {100 * stdev(accuracies):.1f}" if len(accuracies) > 1 else ""
+    return f"{100 * mean(accuracies):.1f}{spread}"
 
 
 def _thaw(text: str, options: Sequence[str]) -> str:
-    """Thaw the four stages below the head in the first half of a run."""
+    """Set the interval that thaws the four stages in the first half of a run."""
     epochs = next((int(option.partition("=")[2]) for option in options if option.startswith("training.epochs=")), 80)
     return text.replace("THAW", str(max(1, epochs // 8)))
 
 
-def main(words: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=("cifar", "hymenoptera"))
     parser.add_argument("folder", type=Path)
@@ -224,18 +224,18 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--sizes", type=_numbers, default="32,64", help="pixels of hymenoptera's images")
     parser.add_argument("--base-epochs", type=int, default=30)
     parser.add_argument("--epochs", type=int, help="of the networks this call trains (recipes decide where not given)")
-    asked = parser.parse_args(words)
+    args = parser.parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "2")
-    if asked.study == "hymenoptera":
-        hymenoptera(asked.folder, asked.out, sizes=asked.sizes, seeds=asked.seeds)
+    if args.study == "hymenoptera":
+        hymenoptera(args.folder, args.out, sizes=args.sizes, seeds=args.seeds)
         return
-    base = (f"training.epochs={asked.base_epochs}",)
-    options = () if asked.epochs is None else (f"training.epochs={asked.epochs}",)
-    cifar(asked.folder, asked.out, counts=asked.counts, seeds=asked.seeds, base=base, options=options)
+    base = (f"training.epochs={args.base_epochs}",)
+    options = () if args.epochs is None else (f"training.epochs={args.epochs}",)
+    cifar(args.folder, args.out, counts=args.counts, seeds=args.seeds, base=base, options=options)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    """Read numbers with commas between them."""
+    """Parse comma-separated numbers."""
     return tuple(map(int, text.split(",")))
 
 

@@ -1,4 +1,4 @@
-"""What protocols cost: a centre crop, ten crops, and the whole of a larger image at once."""
+"""The cost of protocols: a centre crop, ten crops, and dense evaluation of a larger image."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def views(network: str, workspace: Path) -> Benchmark:
         variants=tuple(
             Variant(
                 name=name,
-                command=lambda _, asked=asked: script("ours/protocol.py", network, "--views", asked),
+                command=lambda _, protocol=protocol: script("convworks_side/protocol.py", network, "--views", protocol),
                 read=last_line,
             )
-            for name, asked in VARIANTS.items()
+            for name, protocol in VARIANTS.items()
         ),
         yardstick=yardstick,
         repeats=5,

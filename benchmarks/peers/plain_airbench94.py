@@ -98,30 +98,30 @@ class Muon:
 
 
 def shifted(padded: Tensor, generator: torch.Generator) -> Tensor:
-    """Cut 32x32 pixels out of each padded image, the place at random."""
-    found = torch.empty((len(padded), 3, 32, 32), dtype=padded.dtype).to(memory_format=torch.channels_last)
-    places = torch.randint(2 * SHIFT + 1, (len(padded), 2), generator=generator)
+    """Crop 32x32 pixels from each padded image at random."""
+    crops = torch.empty((len(padded), 3, 32, 32), dtype=padded.dtype).to(memory_format=torch.channels_last)
+    offsets = torch.randint(2 * SHIFT + 1, (len(padded), 2), generator=generator)
     for y in range(2 * SHIFT + 1):
         for x in range(2 * SHIFT + 1):
-            chosen = ((places[:, 0] == y) & (places[:, 1] == x)).nonzero().squeeze(1)
-            found[chosen] = padded[chosen, :, y : y + 32, x : x + 32]
-    return found
+            indices = ((offsets[:, 0] == y) & (offsets[:, 1] == x)).nonzero().squeeze(1)
+            crops[indices] = padded[indices, :, y : y + 32, x : x + 32]
+    return crops
 
 
 @torch.no_grad()
 def accuracies(network: nn.Module, images: Tensor, labels: Tensor) -> dict[str, float]:
     network.eval()
-    right = {"one": 0, "mirrored": 0, "six": 0}
+    correct = {"one": 0, "mirrored": 0, "six": 0}
 
     def mirrored(x: Tensor) -> Tensor:
         return (network(x).float() + network(x.flip(-1)).float()) / 2
 
     for x, y in zip(images.split(500), labels.split(500), strict=True):
-        padded, both = F.pad(x, (1,) * 4, "reflect"), mirrored(x)
+        padded, averaged = F.pad(x, (1,) * 4, "reflect"), mirrored(x)
         moved = (mirrored(padded[:, :, :32, :32]) + mirrored(padded[:, :, 2:, 2:])) / 2
-        for name, logits in (("one", network(x)), ("mirrored", both), ("six", (both + moved) / 2)):
-            right[name] += int((logits.argmax(1) == y).sum())
-    return {name: count / len(labels) for name, count in right.items()}
+        for name, logits in (("one", network(x)), ("mirrored", averaged), ("six", (averaged + moved) / 2)):
+            correct[name] += int((logits.argmax(1) == y).sum())
+    return {name: count / len(labels) for name, count in correct.items()}
 
 
 def main() -> None:
@@ -151,10 +151,10 @@ def main() -> None:
         moved = shifted(padded, generator)
         moved = moved.flip(-1) if epoch % 2 else moved
         order = torch.randperm(len(images), generator=generator)
-        for chosen in order.split(BATCH):
-            if len(chosen) == BATCH:
-                logits = network(moved[chosen], bias_learns=step < 3 * steps // 8)
-                F.cross_entropy(logits.float(), labels[chosen], label_smoothing=0.2, reduction="sum").backward()
+        for indices in order.split(BATCH):
+            if len(indices) == BATCH:
+                logits = network(moved[indices], bias_learns=step < 3 * steps // 8)
+                F.cross_entropy(logits.float(), labels[indices], label_smoothing=0.2, reduction="sum").backward()
                 for group, rate in zip(sgd.param_groups, rates, strict=True):
                     group["lr"] = rate * (1 - step / steps)
                 muon.step(0.24 * (1 - step / steps))
@@ -162,8 +162,10 @@ def main() -> None:
                 network.zero_grad()
                 step += 1
     seconds = time.perf_counter() - started
-    found = accuracies(network, *read(folder / "test"))
-    print(json.dumps({"seconds": seconds, **found, "parameters": sum(p.numel() for p in network.parameters())}))
+    test_accuracies = accuracies(network, *read(folder / "test"))
+    print(
+        json.dumps({"seconds": seconds, **test_accuracies, "parameters": sum(p.numel() for p in network.parameters())})
+    )
 
 
 if __name__ == "__main__":

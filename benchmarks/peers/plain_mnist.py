@@ -39,7 +39,7 @@ def network() -> nn.Sequential:
 
 
 def accuracy(model: nn.Module, loader: DataLoader[tuple[Tensor, Tensor]], device: torch.device) -> float:
-    """Return the share of images that are classified rightly."""
+    """Return the fraction of correctly classified images (accuracy)."""
     model.eval()
     correct = total = 0
     with torch.no_grad():
@@ -94,9 +94,9 @@ def main() -> None:
             optimizer.step()
             scheduler.step()
         print(f"epoch {epoch + 1}: validation {accuracy(model, validation_loader, device):.4f}", flush=True)
-    found = accuracy(model, test_loader, device)
+    test_accuracy = accuracy(model, test_loader, device)
     parameters = sum(p.numel() for p in model.parameters())
-    print(json.dumps({"test_top1": found, "parameters": parameters, "precision": "float32"}))
+    print(json.dumps({"test_top1": test_accuracy, "parameters": parameters, "precision": "float32"}))
 
 
 if __name__ == "__main__":

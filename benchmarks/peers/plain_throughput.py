@@ -100,17 +100,17 @@ def main() -> None:
     torch.manual_seed(0)
     model = MODELS[name]()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
-    done, started = 0, 0.0
-    while done < WARM + steps:
+    step, started = 0, 0.0
+    while step < WARM + steps:
         for batch, target in loader:
             optimizer.zero_grad()
             loss = F.cross_entropy(model(batch), target)
             loss.backward()
             optimizer.step()
-            done += 1
-            if done == WARM:
+            step += 1
+            if step == WARM:
                 started = time.perf_counter()
-            if done == WARM + steps:
+            if step == WARM + steps:
                 break
     seconds = time.perf_counter() - started
     parameters = sum(parameter.numel() for parameter in model.parameters())

@@ -1,4 +1,4 @@
-"""Go through an epoch of a class folder as timm's training script does: create_dataset, create_loader.
+"""Iterate over an epoch of a class folder as timm's training script does: create_dataset, create_loader.
 
 python timm_epoch.py ROOT --epoch first|later    The last line is a JSON object; its seconds leave imports out.
 """
@@ -42,7 +42,7 @@ def main() -> None:
     )
     loader.batch_sampler.drop_last = False
     images = sum(len(batch) for batch, _ in loader)
-    if args.epoch == "later":  # the workers are there
+    if args.epoch == "later":  # workers are running
         started = time.perf_counter()
         images = sum(len(batch) for batch, _ in loader)
     print(json.dumps({"seconds": time.perf_counter() - started, "images": images}))

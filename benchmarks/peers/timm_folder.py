@@ -22,11 +22,8 @@ from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
 from timm.utils import random_seed
 
-EPOCHS, WARMUP, UPDATES = (
-    300,
-    5,
-    100,
-)  # the schedule is one of 300 epochs, read off at the share of the time that is gone
+# The schedule has 300 epochs and is evaluated at the elapsed fraction of the time.
+EPOCHS, WARMUP, UPDATES = 300, 5, 100
 
 
 def main() -> None:
@@ -75,28 +72,28 @@ def main() -> None:
     loss_function = LabelSmoothingCrossEntropy(0.1)
 
     next(iter(loader))  # starting workers is not training
-    started, steps, epochs, share = time.perf_counter(), 0, 0, 0.0
+    started, steps, epochs, progress = time.perf_counter(), 0, 0, 0.0
     model.train()
-    while share < 1:
+    while progress < 1:
         for images, labels in loader:
-            scheduler.step_update(int(share * EPOCHS * UPDATES))
+            scheduler.step_update(int(progress * EPOCHS * UPDATES))
             optimizer.zero_grad()
             loss_function(model(images), labels).backward()
             optimizer.step()
             steps += 1
-            share = (time.perf_counter() - started) / args.seconds
-            if share >= 1:
+            progress = (time.perf_counter() - started) / args.seconds
+            if progress >= 1:
                 break
         epochs += 1
     seconds = time.perf_counter() - started
 
     model.eval()
-    right = 0
+    correct = 0
     with torch.inference_mode():
         for images, labels in test_loader:
-            right += int((model(images).argmax(1) == labels).sum())
+            correct += int((model(images).argmax(1) == labels).sum())
     facts = {
-        "test_top1": right / len(test),
+        "test_top1": correct / len(test),
         "n": len(test),
         "epochs": steps * batch_size / len(train),
         "seconds": seconds,

@@ -1,4 +1,4 @@
-"""Go through an epoch of a class folder the usual way: ImageFolder, and transforms in the workers of a DataLoader.
+"""Iterate over an epoch of a class folder the usual way: ImageFolder, and transforms in the workers of a DataLoader.
 
 python torchvision_epoch.py ROOT --epoch first|later    The last line is a JSON object; its seconds leave imports out.
 """
@@ -32,7 +32,7 @@ def main() -> None:
     dataset = ImageFolder(args.root, transform=transforms.Compose(steps))
     loader = DataLoader(dataset, batch_size=64, shuffle=True, num_workers=args.workers, persistent_workers=True)
     images = sum(len(batch) for batch, _ in loader)
-    if args.epoch == "later":  # the workers are there
+    if args.epoch == "later":  # workers are running
         started = time.perf_counter()
         images = sum(len(batch) for batch, _ in loader)
     print(json.dumps({"seconds": time.perf_counter() - started, "images": images}))

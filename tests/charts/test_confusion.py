@@ -79,9 +79,9 @@ def test_confusion_of_any_number_of_classes(k: int) -> None:
 
 
 def test_confusion_of_a_large_matrix_keeps_single_mistakes_visible() -> None:
-    shares = np.eye(1000)
-    shares[700, 3] = 0.01
-    pixels = figures._pixels(shares)
+    fractions = np.eye(1000)
+    fractions[700, 3] = 0.01
+    pixels = figures._pixels(fractions)
     assert pixels.shape == (500, 500, 4)
     assert pixels[350, 1, 3] > 10
     assert (np.diag(pixels[..., 3]) > 200).all()

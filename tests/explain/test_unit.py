@@ -22,10 +22,10 @@ from convworks.models.catalogue import create, facts
 TOLERANCE = 1e-5
 
 
-def close(found: Explanation) -> None:
+def close(actual: Explanation) -> None:
     """Check the sum against the tensor, to 1e-5 of the size of its terms (single precision adds in another order)."""
-    scale = float(np.abs(found.terms.products).sum()) + abs(found.terms.bias) + abs(found.value)
-    assert abs(found.terms.sum - found.value) <= TOLERANCE * scale, found
+    scale = float(np.abs(actual.terms.products).sum()) + abs(actual.terms.bias) + abs(actual.value)
+    assert abs(actual.terms.sum - actual.value) <= TOLERANCE * scale, actual
 
 
 def indices(shape: tuple[int, ...], count: int = 6) -> list[tuple[int, ...]]:
@@ -39,10 +39,10 @@ def check(observation: Observation, name: str, kind: str | None = None) -> None:
     """Explain units, messages and gradients of one layer."""
     layer = observation.layers[name]
     for unit in indices(tuple(layer.output.shape)):
-        found = explain_unit(observation, name, unit)
-        close(found)
+        explanation = explain_unit(observation, name, unit)
+        close(explanation)
         if kind:
-            assert found.kind == kind
+            assert explanation.kind == kind
     for position in indices(tuple(layer.input.shape)):
         close(explain_message(observation, name, position))
     for parameter, values in layer.module.named_parameters(recurse=False):
@@ -112,13 +112,13 @@ def test_terms_are_the_lecture_s() -> None:
         layer.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
     image = torch.tensor([[1, 0.5, 1, 0], [0, 0.25, 0.5, 1], [1, 0.25, 0, 1], [0.5, 0, 1, 1]])
     observation = observe(nn.Sequential(OrderedDict(conv=layer)), image[None, None])
-    found = explain_unit(observation, "conv", (0, 0, 0, 0))
-    assert found.terms.values.tolist() == [1, 0.5, 0, 0.25]
-    assert found.terms.weights.tolist() == [1, 0, 0, 2]
-    assert found.terms.products.tolist() == [1, 0, 0, 0.5]
-    assert found.terms.places.tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 1, 1]]
-    assert found.terms.weight_places.tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 1, 1]]
-    assert (found.terms.sum, found.value, found.terms.bias) == (1.5, 1.5, 0.0)
+    explanation = explain_unit(observation, "conv", (0, 0, 0, 0))
+    assert explanation.terms.values.tolist() == [1, 0.5, 0, 0.25]
+    assert explanation.terms.weights.tolist() == [1, 0, 0, 2]
+    assert explanation.terms.products.tolist() == [1, 0, 0, 0.5]
+    assert explanation.terms.places.tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 1, 1]]
+    assert explanation.terms.weight_places.tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 1, 1]]
+    assert (explanation.terms.sum, explanation.value, explanation.terms.bias) == (1.5, 1.5, 0.0)
 
 
 def test_padding_is_a_term_of_value_zero_outside_the_image() -> None:
@@ -256,9 +256,9 @@ def test_a_sequential_with_one_module_in_two_places() -> None:
         nn.Sequential(OrderedDict(body=network)), torch.randn(1, 1, 7, 7), lambda output: output.sum()
     )
     for row in range(3):
-        found = explain_unit(observation, "body", (0, 0, row, row))
-        assert found.value == observation.layers["body"].output[0, 0, row, row]
-        close(found)
+        explanation = explain_unit(observation, "body", (0, 0, row, row))
+        assert explanation.value == observation.layers["body"].output[0, 0, row, row]
+        close(explanation)
 
 
 class Standardised(nn.Conv2d):
@@ -339,16 +339,20 @@ def test_what_values_and_weights_are_is_said() -> None:
     torch.manual_seed(0)
     network = create("resnet20").eval()
     observation = observe(network, torch.randn(2, 3, 32, 32), lambda logits: logits.square().sum())
-    found = explain_unit(observation, "stages.stage1.block1", (0, 0, 3, 3))
-    assert (found.kind, found.values_from, len(found.terms.values)) == ("residual", "outputs of body, shortcut", 2)
-    found = explain_gradient(observation, "stem.1", "weight", 3)
-    assert (found.values_from, found.weights_from) == ("message", "normalised input")
-    assert found.terms.values[0] == pytest.approx(float(observation.layers["stem.1"].message[0, 3, 0, 0]))  # type: ignore[index]
-    found = explain_gradient(observation, "stem.0", "weight", (0, 0, 0, 0))
-    assert (found.values_from, found.weights_from) == ("input", "message")
-    found = explain_unit(observation, "stem", (0, 0, 0, 0))
-    assert (found.layer, found.kind, found.weights_from) == ("stem.2", "relu", "gate")
-    assert found.value == float(observation.layers["stem"].output[0, 0, 0, 0])
+    explanation = explain_unit(observation, "stages.stage1.block1", (0, 0, 3, 3))
+    assert (explanation.kind, explanation.values_from, len(explanation.terms.values)) == (
+        "residual",
+        "outputs of body, shortcut",
+        2,
+    )
+    explanation = explain_gradient(observation, "stem.1", "weight", 3)
+    assert (explanation.values_from, explanation.weights_from) == ("message", "normalised input")
+    assert explanation.terms.values[0] == pytest.approx(float(observation.layers["stem.1"].message[0, 3, 0, 0]))  # type: ignore[index]
+    explanation = explain_gradient(observation, "stem.0", "weight", (0, 0, 0, 0))
+    assert (explanation.values_from, explanation.weights_from) == ("input", "message")
+    explanation = explain_unit(observation, "stem", (0, 0, 0, 0))
+    assert (explanation.layer, explanation.kind, explanation.weights_from) == ("stem.2", "relu", "gate")
+    assert explanation.value == float(observation.layers["stem"].output[0, 0, 0, 0])
 
 
 def test_tokens_have_no_messages() -> None:

@@ -65,12 +65,12 @@ def test_on_the_meta_device_and_without_values() -> None:
 
 
 def test_other_threads_draw() -> None:
-    found: list[nn.Module] = []
+    modules: list[nn.Module] = []
     with blank():
-        thread = threading.Thread(target=lambda: found.append(nn.Linear(2, 2)))
+        thread = threading.Thread(target=lambda: modules.append(nn.Linear(2, 2)))
         thread.start()
         thread.join()
-    assert unfilled(found[0]) == ()
+    assert unfilled(modules[0]) == ()
 
 
 def test_an_error_ends_it() -> None:

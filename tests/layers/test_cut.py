@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from convworks.errors import InputError
-from convworks.layers.cut import body, check_cut, default_cut, places
+from convworks.layers.cut import body, check_cut, cut_points, default_cut
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, create
 
@@ -42,7 +42,7 @@ def made(name: str) -> tuple[Network, torch.Tensor]:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_what_is_left_computes_the_activation_at_the_tap_under_the_same_names(name: str) -> None:
     network, images = made(name)
-    taps = tuple(places(network))
+    taps = tuple(cut_points(network))
     whole = network.state_dict()
     with torch.no_grad():
         expected = {tap: network.activations(images, [tap])[tap] for tap in taps}

@@ -17,9 +17,9 @@ def test_pooled_it_gives_what_the_whole_map_gives(size: tuple[int, int]) -> None
     plain = nn.Conv2d(3, 5, 3, padding=1, bias=False).double()
     plain.load_state_dict(even.state_dict())
     images = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
-    found, expected = even(images), plain(images)
-    assert found.shape[2:] == tuple(side - side % 2 for side in size)
-    torch.testing.assert_close(found, expected[:, :, : found.shape[2], : found.shape[3]])
-    torch.testing.assert_close(F.max_pool2d(found, 2), F.max_pool2d(expected, 2))
-    gradients = [torch.autograd.grad(F.max_pool2d(maps, 2).square().sum(), images)[0] for maps in (found, expected)]
+    output, expected = even(images), plain(images)
+    assert output.shape[2:] == tuple(side - side % 2 for side in size)
+    torch.testing.assert_close(output, expected[:, :, : output.shape[2], : output.shape[3]])
+    torch.testing.assert_close(F.max_pool2d(output, 2), F.max_pool2d(expected, 2))
+    gradients = [torch.autograd.grad(F.max_pool2d(maps, 2).square().sum(), images)[0] for maps in (output, expected)]
     torch.testing.assert_close(*gradients)

@@ -228,9 +228,9 @@ def test_a_large_kernel_computes_what_a_convolution_does(size: tuple[int, int]) 
     plain.load_state_dict(convolution.state_dict())
     x = torch.randn(2, 3, *size, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
     inputs = (x.clone().requires_grad_(), x.clone().requires_grad_())
-    found, expected = convolution(inputs[0]), plain(inputs[1])
-    torch.testing.assert_close(found, expected)
-    for scores in (found, expected):
+    output, expected = convolution(inputs[0]), plain(inputs[1])
+    torch.testing.assert_close(output, expected)
+    for scores in (output, expected):
         (scores * torch.arange(scores.numel()).view(scores.shape)).sum().backward()
     torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
     torch.testing.assert_close(convolution.weight.grad, plain.weight.grad)

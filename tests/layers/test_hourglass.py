@@ -31,30 +31,30 @@ def pooling(across: Callable[[], nn.Module] | None, depth: int) -> Hourglass:
 
 def test_kept_maps_come_first_and_risen_ones_behind_them() -> None:
     x = torch.arange(16.0).reshape(1, 1, 4, 4)
-    found = pooling(nn.Identity, 2)(x)
-    assert found.shape == (1, 3, 4, 4)
-    assert torch.equal(found[:, :1], x)
-    assert found[0, 1, 0].tolist() == [5, 5, 7, 7]
-    assert found[0, 2].unique().tolist() == [15]
+    actual = pooling(nn.Identity, 2)(x)
+    assert actual.shape == (1, 3, 4, 4)
+    assert torch.equal(actual[:, :1], x)
+    assert actual[0, 1, 0].tolist() == [5, 5, 7, 7]
+    assert actual[0, 2].unique().tolist() == [15]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 5), (8, 8), (9, 16), (33, 31)])
 def test_rounding_up_keeps_every_size_and_place(size: tuple[int, int]) -> None:
     x = torch.randn(2, 3, *size)
-    found = pooling(None, 3)(x)
-    assert found.shape == x.shape
+    actual = pooling(None, 3)(x)
+    assert actual.shape == x.shape
     for row in range(size[0]):
         for column in range(size[1]):
             window = x[:, :, row // 8 * 8 : row // 8 * 8 + 8, column // 8 * 8 : column // 8 * 8 + 8]
-            assert torch.equal(found[:, :, row, column], window.amax((2, 3)))
+            assert torch.equal(actual[:, :, row, column], window.amax((2, 3)))
 
 
 def test_without_padding_the_middle_of_what_was_kept_is_cut_out() -> None:
     glass = Hourglass([Scale(nn.Identity(), nn.AvgPool2d(3, 2), nn.Upsample(scale_factor=2), nn.Identity())])
     x = torch.randn(1, 1, 12, 14)
-    found = glass(x)
-    assert found.shape == (1, 2, 10, 12)
-    assert torch.equal(found[:, :1], x[:, :, 1:11, 1:13])
+    actual = glass(x)
+    assert actual.shape == (1, 2, 10, 12)
+    assert torch.equal(actual[:, :1], x[:, :, 1:11, 1:13])
 
 
 def test_crop() -> None:
@@ -76,9 +76,9 @@ def test_signals_and_volumes(
     down = nn.Sequential(pool(2, ceil_mode=True), conv(2, 4, 3, padding=1))
     glass = Hourglass([Scale(conv(2, 1, 1), down, up(4, 2, 2, stride=2), conv(3, 5, 1))])
     x = torch.randn(2, 2, *size, requires_grad=True)
-    found = glass(x)
-    assert found.shape == (2, 5, *size)
-    found.sum().backward()
+    actual = glass(x)
+    assert actual.shape == (2, 5, *size)
+    actual.sum().backward()
     assert all(parameter.grad is not None for parameter in glass.parameters())
 
 
@@ -87,9 +87,9 @@ def test_every_part_is_a_tap() -> None:
     parts = ("down1", "down2", "rise2", "up2", "rise1", "up1")
     assert network.taps == ("stem", *(f"hourglass.{part}" for part in parts), "hourglass", "head")
     x = torch.randn(1, 1, 6, 6)
-    found = network.activations(x, ["hourglass.down2", "hourglass"])
-    assert found["hourglass.down2"].shape == (1, 1, 2, 2)
-    assert torch.equal(found["hourglass"], network(x))
+    activations = network.activations(x, ["hourglass.down2", "hourglass"])
+    assert activations["hourglass.down2"].shape == (1, 1, 2, 2)
+    assert torch.equal(activations["hourglass"], network(x))
 
 
 class Deep(nn.Module):

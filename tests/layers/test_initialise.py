@@ -43,18 +43,18 @@ def digits(n: int = 128) -> Tensor:
 
 def deviations(network: nn.Module, images: Tensor) -> dict[str, float]:
     """Measure each layer's output anew, in evaluation mode."""
-    found: dict[str, float] = {}
+    deviations_by_name: dict[str, float] = {}
     network = copy.deepcopy(network).eval()
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear | PartialConv2d):
 
             def keep(_module: nn.Module, _inputs: Any, output: Tensor, name: str = name) -> None:
-                found[name] = float(output.double().std(correction=0))
+                deviations_by_name[name] = float(output.double().std(correction=0))
 
             module.register_forward_hook(keep)
     with torch.no_grad():
         network(images)
-    return found
+    return deviations_by_name
 
 
 @pytest.mark.parametrize("kind", LAYERS)
@@ -169,10 +169,10 @@ def test_unit_variance_of_real_networks(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
     shape = (1, 32, 32) if name.startswith("lenet") else (3, 32, 32)
     images = digits() if name == "convnet_digits" else torch.randn(16, *shape, generator=generator)
-    found = unit_variance(network, images, tolerance=0.01)
+    scalings = unit_variance(network, images, tolerance=0.01)
     measured = deviations(network, images)
-    assert list(found) == list(measured)  # in the order of computation
-    for layer, row in found.items():
+    assert list(scalings) == list(measured)  # in the order of computation
+    for layer, row in scalings.items():
         assert measured[layer] == pytest.approx(row.after, rel=1e-4)
         assert abs(row.after - 1) < 0.01
         # Biases are 0, so the output is proportional to the weight: one division is enough.
@@ -181,9 +181,9 @@ def test_unit_variance_of_real_networks(name: str) -> None:
 
 def test_unit_variance_scales_orthonormal_weights() -> None:
     network, plain = create("convnet_digits"), create("convnet_digits")
-    found = unit_variance(network, digits(), seed=5)
+    scalings = unit_variance(network, digits(), seed=5)
     initialise(plain, "orthogonal", seed=5)
-    for name, row in found.items():
+    for name, row in scalings.items():
         scaled, orthonormal = (each.get_parameter(f"{name}.weight") for each in (network, plain))
         factor = 1 / row.before if row.attempts else 1.0
         torch.testing.assert_close(scaled, orthonormal * factor)
@@ -216,8 +216,8 @@ def test_a_layer_used_twice_is_fitted_once_and_one_not_reached_stays() -> None:
 
     network = Twice()
     x = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
-    found = unit_variance(network, x)
-    assert list(found) == ["shared"]
+    scalings = unit_variance(network, x)
+    assert list(scalings) == ["shared"]
     assert float((3 * x @ network.shared.weight.detach().T).std(correction=0)) == pytest.approx(1, rel=1e-5)
     torch.testing.assert_close(network.unused.weight @ network.unused.weight.T, torch.eye(6))
 

@@ -14,8 +14,8 @@ from convworks.models.catalogue import create
 @pytest.mark.parametrize(("name", "blocks"), [("resnet20", 9), ("resnet18", 8), ("resnet50", 16)])
 def test_survival_falls_linearly_to_that_of_the_last_block(name: str, blocks: int) -> None:
     network = create(name, table={"stochastic_depth": 0.5})
-    found = [module.survival for module in network.modules() if isinstance(module, Survival)]
-    assert found == pytest.approx([1 - 0.5 * number / blocks for number in range(1, blocks + 1)])
+    actual = [module.survival for module in network.modules() if isinstance(module, Survival)]
+    assert actual == pytest.approx([1 - 0.5 * number / blocks for number in range(1, blocks + 1)])
     assert create(name).state_dict().keys() == network.state_dict().keys()
     assert not any(isinstance(module, Survival) for module in create(name).modules())
 
@@ -23,11 +23,11 @@ def test_survival_falls_linearly_to_that_of_the_last_block(name: str, blocks: in
 def test_samples_are_kept_or_dropped_whole_and_the_mean_is_that_of_evaluation() -> None:
     torch.manual_seed(0)
     layer, x = Survival(0.7), torch.rand(4000, 2, 3, 3) + 0.5
-    found = layer.train()(x)
-    kept = found.flatten(1).ne(0)
+    output = layer.train()(x)
+    kept = output.flatten(1).ne(0)
     assert torch.equal(kept.all(1), kept.any(1))
     assert float(kept.all(1).float().mean()) == pytest.approx(0.7, abs=0.03)
-    assert torch.equal(found[kept.all(1)], x[kept.all(1)])
+    assert torch.equal(output[kept.all(1)], x[kept.all(1)])
     torch.testing.assert_close(layer.eval()(x), 0.7 * x)
 
 

@@ -26,10 +26,10 @@ def test_the_first_bad_tensor_is_named(content: list[tuple[str, list[float]]]) -
         return not float("-inf") < value < float("inf") or (name.endswith("running_var") and value < 0)
 
     expected = [name for name, tensor in tensors.items() if any(bad(name, value) for value in tensor.tolist())]
-    found = fault(tensors)
-    assert (found is None) == (not expected)
-    if found is not None:
-        assert found.startswith(f"{expected[0]} holds ")
+    message = fault(tensors)
+    assert (message is None) == (not expected)
+    if message is not None:
+        assert message.startswith(f"{expected[0]} holds ")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

@@ -11,8 +11,8 @@ def test_vectors_of_all_sets_are_the_channels_of_a_word() -> None:
     words = WordVectors(6, 2, {"static": False, "trained": True})
     vectors = torch.arange(12.0).reshape(6, 2)
     words.assign(vectors)
-    found = words(torch.tensor([[1, 5, 0]]))
-    assert found.tolist() == [[[2, 10, 0], [3, 11, 0], [2, 10, 0], [3, 11, 0]]]
+    output = words(torch.tensor([[1, 5, 0]]))
+    assert output.tolist() == [[[2, 10, 0], [3, 11, 0], [2, 10, 0], [3, 11, 0]]]
     assert [parameter.requires_grad for parameter in words.parameters()] == [False, True]
 
 

@@ -38,34 +38,36 @@ def on_meta(name: str) -> Network:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_counts(name: str) -> None:
-    found, (parameters, macs) = count_published(name), PUBLISHED[name]
-    assert found.parameters == parameters
-    assert macs is None or found.macs == macs
+    count_result, (parameters, macs) = count_published(name), PUBLISHED[name]
+    assert count_result.parameters == parameters
+    assert macs is None or count_result.macs == macs
 
 
 def test_multiply_adds_of_each_layer_of_alexnet() -> None:
-    found = [layer.macs for layer in describe("alexnet", batch=2).layers if layer.macs]
+    actual = [layer.macs for layer in describe("alexnet", batch=2).layers if layer.macs]
     positions = [55**2 * 96, 27**2 * 256, 13**2 * 384, 13**2 * 384, 13**2 * 256]
     inputs = [11**2 * 3, 5**2 * 48, 3**2 * 256, 3**2 * 192, 3**2 * 192]
     dense = [9216 * 4096, 4096 * 4096, 4096 * 1000]
-    assert found == [*(p * n for p, n in zip(positions, inputs, strict=True)), *dense]
+    assert actual == [*(p * n for p, n in zip(positions, inputs, strict=True)), *dense]
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_output_sizes_of_the_papers(name: str) -> None:
     printed = [row for row in facts(name).printed if row.output]
     with without_values():
-        found = on_meta(name).activations(torch.zeros(1, 3, *facts(name).shape.size), [row.tap for row in printed])
+        activations = on_meta(name).activations(
+            torch.zeros(1, 3, *facts(name).shape.size), [row.tap for row in printed]
+        )
     for row in printed:
-        channels, height, width = (*found[row.tap].shape[1:], 1, 1)[:3]
+        channels, height, width = (*activations[row.tap].shape[1:], 1, 1)[:3]
         assert row.output == f"{height}x{width}x{channels}", row.tap
 
 
 def test_torchvision_halves_at_the_same_places() -> None:
     with without_values():
         network = on_meta("alexnet_torchvision")
-        found = network.activations(torch.zeros(1, 3, 224, 224), ["stem", "stage1", "stage2", "stage4", "stage5"])
-    assert [tuple(output.shape[1:]) for output in found.values()] == [
+        activations = network.activations(torch.zeros(1, 3, 224, 224), ["stem", "stage1", "stage2", "stage4", "stage5"])
+    assert [tuple(output.shape[1:]) for output in activations.values()] == [
         (64, 55, 55),
         (64, 27, 27),
         (192, 13, 13),
@@ -78,8 +80,8 @@ def test_receptive_field() -> None:
     # 11; + 2 * 4 = 19; + 4 * 8 = 51; + 2 * 8 = 67; + 3 * 2 * 16 = 163; + 2 * 16 = 195
     fields = receptive_fields(on_meta("alexnet"), 3, (227, 227))
     taps = ("stem", "stages.stage1", "stages.stage2.conv", "stages.stage2", "stages.stage5.conv", "stages.stage5")
-    found = [(fields[tap][0].size, fields[tap][1].size, int(fields[tap][0].stride)) for tap in taps]
-    assert found == [(11, 11, 4), (19, 19, 8), (51, 51, 8), (67, 67, 16), (163, 163, 16), (195, 195, 32)]
+    actual = [(fields[tap][0].size, fields[tap][1].size, int(fields[tap][0].stride)) for tap in taps]
+    assert actual == [(11, 11, 4), (19, 19, 8), (51, 51, 8), (67, 67, 16), (163, 163, 16), (195, 195, 32)]
     assert receptive_fields(on_meta("zfnet"), 3, (224, 224))["stages.stage5"][0].size == 7 + 4 + 16 + 16 + 96 + 32
 
 

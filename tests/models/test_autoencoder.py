@@ -38,17 +38,17 @@ def test_tied_weights_are_one_parameter(tmp_path: Path) -> None:
 )
 def test_the_code_is_a_tap(name: str, tap: str, code: tuple[int, ...]) -> None:
     network, x = create(name).eval(), torch.rand(2, 1, 28, 28)
-    found = network.activations(x, [tap, "head.logits"])
-    assert found[tap].shape == (2, *code)
-    assert torch.equal(torch.sigmoid(found["head.logits"]), network(x))
+    activations = network.activations(x, [tap, "head.logits"])
+    assert activations[tap].shape == (2, *code)
+    assert torch.equal(torch.sigmoid(activations["head.logits"]), network(x))
 
 
 def test_deep_codes_are_linear_and_hidden_units_are_not() -> None:
     network, x = create("autoencoder_fc_deep").eval(), torch.rand(8, 1, 28, 28)
-    found = network.activations(x, ["encoder.layer1", "encoder", "decoder.layer4"])
-    assert found["encoder"].min() < 0
-    assert 0 < found["encoder.layer1"].min() < found["encoder.layer1"].max() < 1
-    assert 0 < found["decoder.layer4"].min() < found["decoder.layer4"].max() < 1
+    activations = network.activations(x, ["encoder.layer1", "encoder", "decoder.layer4"])
+    assert activations["encoder"].min() < 0
+    assert 0 < activations["encoder.layer1"].min() < activations["encoder.layer1"].max() < 1
+    assert 0 < activations["decoder.layer4"].min() < activations["decoder.layer4"].max() < 1
 
 
 def test_the_linear_one_finds_the_principal_components() -> None:

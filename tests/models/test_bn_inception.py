@@ -22,18 +22,18 @@ def create_on_meta() -> Network:
 def test_output_sizes_of_the_table() -> None:
     printed = [row for row in facts("bn_inception").printed if row.tap]
     images = torch.empty(1, 3, 224, 224, device="meta")
-    found = create_on_meta().activations(images, [row.tap for row in printed])
+    activations = create_on_meta().activations(images, [row.tap for row in printed])
     for row in printed:
-        channels, height, width = found[row.tap].shape[1:]
+        channels, height, width = activations[row.tap].shape[1:]
         assert f"{height}x{width}x{channels}" == HALVED.get(row.tap, row.output), row.tap
         assert bool(row.tap in HALVED) <= bool(row.note)
 
 
 def test_counts() -> None:
-    found = count_published("bn_inception")
-    assert found.parameters == 11_188_288
-    assert found.auxiliary == 0
-    assert round(found.macs / 1e9, 2) == 1.93
+    count_result = count_published("bn_inception")
+    assert count_result.parameters == 11_188_288
+    assert count_result.auxiliary == 0
+    assert round(count_result.macs / 1e9, 2) == 1.93
 
 
 def test_the_separable_stem_has_the_numbers_that_googlenet_prints() -> None:

@@ -19,10 +19,10 @@ def test_parameters_and_multiply_adds_that_others_quote() -> None:
     """78 million with the 101 classes of UCF101, and 38.5 billion multiply-adds a clip."""
     shape = Shape(classes=101, channels=3, size=(16, 112, 112))
     with without_values():
-        found = count(create("c3d", shape), torch.empty(1, 3, 16, 112, 112))
-    assert found.parameters == 78_409_573
-    assert round(found.macs / 1e9, 1) == 38.5
-    assert count_published("c3d").parameters - found.parameters == (487 - 101) * 4097
+        count_result = count(create("c3d", shape), torch.empty(1, 3, 16, 112, 112))
+    assert count_result.parameters == 78_409_573
+    assert round(count_result.macs / 1e9, 1) == 38.5
+    assert count_published("c3d").parameters - count_result.parameters == (487 - 101) * 4097
 
 
 def test_every_kernel_is_3x3x3() -> None:
@@ -45,18 +45,18 @@ def test_clips_of_any_size_layout_and_precision(size: tuple[int, int, int]) -> N
     network = create("c3d", Shape(classes=4, channels=1, size=size), table=THIN).eval()
     clips = torch.randn(1, 1, *size)
     with torch.no_grad():
-        found = network(clips)
-        assert found.shape == (1, 4)
-        torch.testing.assert_close(network.channels_last()(clips), found, rtol=1e-4, atol=1e-5)
+        output = network(clips)
+        assert output.shape == (1, 4)
+        torch.testing.assert_close(network.channels_last()(clips), output, rtol=1e-4, atol=1e-5)
         assert next(network.parameters()).is_contiguous(memory_format=torch.channels_last_3d)
-        torch.testing.assert_close(torch.export.export(network, (clips,)).module()(clips), found, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(torch.export.export(network, (clips,)).module()(clips), output, rtol=1e-4, atol=1e-5)
 
 
 def test_taps_are_not_overwritten() -> None:
     network = create("c3d", table=THIN).eval()
-    found = network.activations(torch.randn(1, 3, 16, 64, 64), ["conv2a.conv", "conv2a"])
-    assert (found["conv2a.conv"] < 0).any()
-    assert torch.equal(found["conv2a"], found["conv2a.conv"].relu())
+    activations = network.activations(torch.randn(1, 3, 16, 64, 64), ["conv2a.conv", "conv2a"])
+    assert (activations["conv2a.conv"] < 0).any()
+    assert torch.equal(activations["conv2a"], activations["conv2a.conv"].relu())
 
 
 def test_a_clip_too_short_says_what_is_needed() -> None:

@@ -82,9 +82,9 @@ PUBLISHED: dict[str, tuple[int, int | None]] = {
     ],
 )
 def test_what_is_not_trained_counts_in_the_total(name: str, fixed: int) -> None:
-    found = counted(name)
-    assert found.total - found.parameters == fixed
-    assert describe(name).total_parameters == found.total
+    count_result = counted(name)
+    assert count_result.total - count_result.parameters == fixed
+    assert describe(name).total_parameters == count_result.total
 
 
 def settled(name: str) -> Network:
@@ -108,10 +108,10 @@ def test_names_are_the_rows_of_the_tables() -> None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_counts_equal_the_published_ones(name: str) -> None:
     parameters, macs = PUBLISHED[name]
-    found = counted(name)
-    assert found.parameters == parameters
+    count_result = counted(name)
+    assert count_result.parameters == parameters
     if macs is not None:
-        assert (found.macs if macs > 100_000 else round(found.macs / 1e6)) == macs
+        assert (count_result.macs if macs > 100_000 else round(count_result.macs / 1e6)) == macs
 
 
 @pytest.mark.parametrize("depth", [20, 32, 44, 56])
@@ -160,9 +160,9 @@ def test_real_values(name: str) -> None:
         torch.testing.assert_close(network.channels_last()(last), expected, rtol=1e-3, atol=tolerance * scale)
         with torch.autocast("cpu", torch.bfloat16):
             assert network(last).isfinite().all()
-        found = network.activations(images, network.taps)
-    assert list(found) == list(network.taps)
-    torch.testing.assert_close(found["head"], expected, rtol=1e-3, atol=tolerance * scale)
+        activations = network.activations(images, network.taps)
+    assert list(activations) == list(network.taps)
+    torch.testing.assert_close(activations["head"], expected, rtol=1e-3, atol=tolerance * scale)
 
 
 @pytest.mark.parametrize("name", EVERY)

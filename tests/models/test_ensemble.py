@@ -33,10 +33,10 @@ def test_the_answer_is_the_mean_of_the_members_logits() -> None:
     images = torch.randn(3, 1, 28, 28)
     taps = [tap for tap in network.taps if tap.startswith("members.")]
     with torch.no_grad():
-        found = network.activations(images, taps)
-        torch.testing.assert_close(network(images), sum(found.values()) / len(taps))
+        activations = network.activations(images, taps)
+        torch.testing.assert_close(network(images), sum(activations.values()) / len(taps))
     assert len(taps) == len(members_of(network)) > 1
-    one, other, *_ = found.values()
+    one, other, *_ = activations.values()
     assert not torch.allclose(one, other)
 
 

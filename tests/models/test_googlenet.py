@@ -40,15 +40,15 @@ def part(layer: str) -> str:
 
 
 def test_counts() -> None:
-    found = count_published("googlenet")
-    assert found.parameters == 6_998_552
-    assert round(found.macs / 1e6) == 1583
+    count_result = count_published("googlenet")
+    assert count_result.parameters == 6_998_552
+    assert round(count_result.macs / 1e6) == 1583
     parameters = [p for name, p in create_on_meta("googlenet").named_parameters() if not name.startswith("auxiliary")]
     assert sum(p.numel() for p in parameters if p.ndim > 1) == 6_990_272
     assert sum(p.numel() for p in parameters if p.ndim == 1) == 8_280
-    found = count_published("googlenet_torchvision")
-    assert (found.parameters, found.parameters + found.auxiliary) == (6_624_904, 13_004_888)
-    assert round(found.macs / 1e6) == 1498
+    count_result = count_published("googlenet_torchvision")
+    assert (count_result.parameters, count_result.parameters + count_result.auxiliary) == (6_624_904, 13_004_888)
+    assert round(count_result.macs / 1e6) == 1498
 
 
 def test_every_row_of_table_1() -> None:
@@ -82,9 +82,9 @@ def test_every_row_of_table_1() -> None:
 def test_output_sizes_of_the_table(name: str) -> None:
     network = create_on_meta(name)
     printed = [row for row in facts("googlenet").printed if row.output]
-    found = network.activations(torch.empty(1, 3, 224, 224, device="meta"), [row.tap for row in printed])
+    activations = network.activations(torch.empty(1, 3, 224, 224, device="meta"), [row.tap for row in printed])
     for row in printed:
-        shape = [*found[row.tap].shape[1:], 1, 1][:3]
+        shape = [*activations[row.tap].shape[1:], 1, 1][:3]
         assert row.output == f"{shape[1]}x{shape[2]}x{shape[0]}", row.tap
 
 
@@ -103,9 +103,9 @@ def test_side_classifiers_read_14x14_through_5x5_windows() -> None:
 
 def test_receptive_field() -> None:
     fields = receptive_fields(create_on_meta("googlenet"), 3, (224, 224))
-    found = {tap: (fields[tap][0].size, int(fields[tap][0].stride)) for tap in ("stem", "stages.pool2")}
+    actual = {tap: (fields[tap][0].size, int(fields[tap][0].stride)) for tap in ("stem", "stages.pool2")}
     # 7; + 2 * 2 = 11; + 2 * 4 = 19; + 2 * 4 = 27, then every further 5x5 or pooling by its stride
-    assert found == {"stem": (7, 2), "stages.pool2": (27, 8)}
+    assert actual == {"stem": (7, 2), "stages.pool2": (27, 8)}
     assert fields["stages.inception5b"][0].size == 27 + 2 * 4 * 8 + 2 * 8 + 5 * 4 * 16 + 2 * 16 + 2 * 4 * 32
     assert fields["stages.inception5b"][0].stride == 32
 
@@ -127,5 +127,5 @@ def test_channels_last_and_bfloat16() -> None:
     with torch.no_grad():
         expected = network(images)
         half = network.channels_last().bfloat16()
-        found = half(images.bfloat16().contiguous(memory_format=torch.channels_last)).float()
-    assert (found - expected).abs().max() < 0.1 * expected.abs().max()
+        output = half(images.bfloat16().contiguous(memory_format=torch.channels_last)).float()
+    assert (output - expected).abs().max() < 0.1 * expected.abs().max()

@@ -16,31 +16,31 @@ def by_hand(network: nn.Module, x: Tensor, table: Prior) -> Tensor:
     """Compute a prior from the innermost scale outward, in training mode as the paper does."""
     weights = dict(network.named_parameters())
 
-    def normalised(x: Tensor, place: str) -> Tensor:
+    def normalised(x: Tensor, prefix: str) -> Tensor:
         mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), correction=0, keepdim=True)
-        scale, shift = (weights[f"{place}.{kind}"].view(1, -1, 1, 1) for kind in ("weight", "bias"))
+        scale, shift = (weights[f"{prefix}.{kind}"].view(1, -1, 1, 1) for kind in ("weight", "bias"))
         return (x - mean) / (var + 1e-5).sqrt() * scale + shift
 
-    def step(x: Tensor, place: str, number: int, stride: int = 1) -> Tensor:
-        weight, bias = (weights[f"{place}.conv{number}.{kind}"] for kind in ("weight", "bias"))
+    def step(x: Tensor, prefix: str, number: int, stride: int = 1) -> Tensor:
+        weight, bias = (weights[f"{prefix}.conv{number}.{kind}"] for kind in ("weight", "bias"))
         margin = weight.shape[-1] // 2
         x = F.conv2d(F.pad(x, (margin,) * 4, mode="reflect"), weight, bias, stride)
-        x = normalised(x, f"{place}.norm{number}")
+        x = normalised(x, f"{prefix}.norm{number}")
         return torch.where(x > 0, x, 0.2 * x)
 
     def scale(x: Tensor, number: int) -> Tensor:
-        place = "stages.hourglass."
-        below = step(x, f"{place}down{number}", 1, stride=2)
-        below = step(below, f"{place}down{number}", 2)
+        prefix = "stages.hourglass."
+        below = step(x, f"{prefix}down{number}", 1, stride=2)
+        below = step(below, f"{prefix}down{number}", 2)
         if number < len(table.down):
             below = scale(below, number + 1)
         risen = F.interpolate(below, scale_factor=2, mode=table.upsampling)
         risen = risen[:, :, : x.shape[2], : x.shape[3]]
         if table.skip[number - 1]:
-            risen = torch.cat([step(x, f"{place}across{number}", 1), risen], 1)
-        risen = normalised(risen, f"{place}up{number}.norm")
+            risen = torch.cat([step(x, f"{prefix}across{number}", 1), risen], 1)
+        risen = normalised(risen, f"{prefix}up{number}.norm")
         for layer in range(1, len(table.up_kernels) + 1):
-            risen = step(risen, f"{place}up{number}", layer)
+            risen = step(risen, f"{prefix}up{number}", layer)
         return risen
 
     logits = F.conv2d(scale(x, 1), weights["head.logits.weight"], weights["head.logits.bias"])
@@ -60,9 +60,9 @@ def test_it_computes_what_the_table_says(name: str) -> None:
             nn.init.normal_(module.weight)
             nn.init.normal_(module.bias)
     x = torch.rand(1, 2, 45, 64, dtype=torch.float64)
-    found, expected = network(x), by_hand(network, x, table)
-    assert found.shape == (1, 3, 45, 64)
-    assert (found - expected).abs().max() <= 1e-10
+    output, expected = network(x), by_hand(network, x, table)
+    assert output.shape == (1, 3, 45, 64)
+    assert (output - expected).abs().max() <= 1e-10
 
 
 def test_a_small_image_says_what_is_needed() -> None:

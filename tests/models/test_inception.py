@@ -39,19 +39,19 @@ def create_on_meta(name: str) -> Network:
 @pytest.mark.parametrize(("name", "sizes"), [("inception_v2", TABLE), ("inception_v3", RELEASED)])
 def test_output_sizes(name: str, sizes: dict[str, str]) -> None:
     network = create_on_meta(name)
-    found = network.activations(torch.empty(1, 3, 299, 299, device="meta"), sizes)
-    assert {tap: "{1}x{2}x{0}".format(*x.shape[1:]) for tap, x in found.items()} == sizes
+    activations = network.activations(torch.empty(1, 3, 299, 299, device="meta"), sizes)
+    assert {tap: "{1}x{2}x{0}".format(*x.shape[1:]) for tap, x in activations.items()} == sizes
     assert [tap for tap in network.taps if "head" not in tap and ".conv1" not in tap] == list(sizes)[:-1]
     for row in facts(name).printed:
         assert row.tap in ("", "head.logits") or row.output == sizes[row.tap] or row.note, row.tap
 
 
 def test_counts() -> None:
-    found = count_published("inception_v3")
-    assert (found.parameters, found.parameters + found.auxiliary) == (23_834_568, 27_161_264)
-    assert round(found.macs / 1e9, 3) == 5.713
-    found = count_published("inception_v2")
-    assert (found.parameters, found.macs) == (25_769_544, 6_299_294_304)
+    count_result = count_published("inception_v3")
+    assert (count_result.parameters, count_result.parameters + count_result.auxiliary) == (23_834_568, 27_161_264)
+    assert round(count_result.macs / 1e9, 3) == 5.713
+    count_result = count_published("inception_v2")
+    assert (count_result.parameters, count_result.macs) == (25_769_544, 6_299_294_304)
 
 
 def test_receptive_field() -> None:
@@ -99,8 +99,8 @@ def test_channels_last_and_bfloat16() -> None:
     with torch.no_grad():
         expected = network(images)
         half = network.channels_last().bfloat16()
-        found = half(images.bfloat16().contiguous(memory_format=torch.channels_last)).float()
-    assert (found - expected).abs().max() < 0.1 * expected.abs().max()
+        output = half(images.bfloat16().contiguous(memory_format=torch.channels_last)).float()
+    assert (output - expected).abs().max() < 0.1 * expected.abs().max()
 
 
 @pytest.mark.parametrize("name", ["googlenet", "bn_inception", "inception_v2"])

@@ -21,8 +21,8 @@ def trainable(module: nn.Module) -> int:
 
 def test_trainable_parameters_of_each_layer() -> None:
     network = create("lenet5")
-    found = [trainable(m) for m in (network.stem, *network.stages, network.head.get_submodule("f6"))]
-    assert found == [156, 12, 1_516, 32, 48_120, 10_164]
+    actual = [trainable(m) for m in (network.stem, *network.stages, network.head.get_submodule("f6"))]
+    assert actual == [156, 12, 1_516, 32, 48_120, 10_164]
     assert trainable(network) == 60_000
     assert trainable(network.head.get_submodule("logits")) == 0
 
@@ -69,8 +69,8 @@ def test_subsampling_by_hand() -> None:
 
 
 def test_scaled_tanh_passes_through_one_and_minus_one() -> None:
-    found = ScaledTanh()(torch.tensor([1.0, -1.0, 0.0]))
-    torch.testing.assert_close(found, torch.tensor([1.0, -1.0, 0.0]), rtol=0, atol=1e-4)
+    output = ScaledTanh()(torch.tensor([1.0, -1.0, 0.0]))
+    torch.testing.assert_close(output, torch.tensor([1.0, -1.0, 0.0]), rtol=0, atol=1e-4)
 
 
 def test_rbf_is_minus_the_squared_distance() -> None:

@@ -26,11 +26,11 @@ def small() -> Iterator[str]:
 
 
 def test_it_trains_and_its_bundle_is_loaded_where_the_name_is_known(small: str, tmp_path: Path) -> None:
-    found = convworks.train(model=small, epochs=1, out=tmp_path / "run")
-    assert convworks.load(found["bundle"]).evaluate("digits")["top1"] == found["test"]["top1"]
+    results = convworks.train(model=small, epochs=1, out=tmp_path / "run")
+    assert convworks.load(results["bundle"]).evaluate("digits")["top1"] == results["test"]["top1"]
     del OWN[small]
     with pytest.raises(InputError, match=r"no network 'small_one'.*convworks\.network"):
-        convworks.load(found["bundle"])
+        convworks.load(results["bundle"])
 
 
 def test_it_is_built_for_any_classes_and_channels(small: str) -> None:

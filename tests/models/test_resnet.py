@@ -42,9 +42,9 @@ def test_every_row_is_counted() -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_counts(name: str) -> None:
-    found = count_published(name)
-    assert (found.parameters, found.macs) == PUBLISHED[name]
-    assert found.auxiliary == 0
+    count_result = count_published(name)
+    assert (count_result.parameters, count_result.macs) == PUBLISHED[name]
+    assert count_result.auxiliary == 0
 
 
 def test_counts_follow_from_the_table() -> None:
@@ -65,12 +65,12 @@ def test_output_sizes_and_the_printed_table(name: str) -> None:
     with without_values():
         network = create(name).eval()
         images = torch.zeros(1, shape.channels, *shape.size)
-        found = network.activations(images, [row.tap for row in printed if row.tap])
+        activations = network.activations(images, [row.tap for row in printed if row.tap])
     sizes = {row.tap: tuple(map(int, row.output.split("x"))) for row in printed if row.tap}
-    assert sizes == {tap: tuple(output.shape[2:]) for tap, output in found.items()}
+    assert sizes == {tap: tuple(output.shape[2:]) for tap, output in activations.items()}
     expansion = 1 if ROWS[name].block == "basic" else 4
     channels = [64, *(width * expansion for width in (64, 128, 256, 512))]
-    assert [found[tap].shape[1] for tap in ("stem", *(f"conv{n}_x" for n in (2, 3, 4, 5)))] == channels
+    assert [activations[tap].shape[1] for tap in ("stem", *(f"conv{n}_x" for n in (2, 3, 4, 5)))] == channels
     (whole,) = [row for row in printed if not row.tap]
     assert whole.note or f"{PUBLISHED[name][1] / 1e9:.1f}G" == whole.macs
 
@@ -89,8 +89,8 @@ def test_depth_is_the_number_of_weighted_layers_off_the_shortcuts(name: str) -> 
 def test_where_the_stride_is(name: str, stride: tuple[int, int]) -> None:
     with without_values():
         body = create(name).stages.get_submodule("conv3_x.block1.body")
-    found = [m.stride[0] for m in body.children() if isinstance(m, nn.Conv2d)]
-    assert found == [*stride, 1]
+    actual = [m.stride[0] for m in body.children() if isinstance(m, nn.Conv2d)]
+    assert actual == [*stride, 1]
 
 
 @pytest.mark.parametrize(
@@ -178,8 +178,8 @@ def test_a_variant_is_a_row() -> None:
     row = ResNet(block="bottleneck_v1_5", repeats=(2, 2, 2, 2))
     with without_values():
         network = build(row, Shape(classes=1000, channels=3, size=(224, 224)))
-        found = count(network, torch.zeros(1, 3, 224, 224))
-    assert found.parameters == 15_995_176
+        count_result = count(network, torch.zeros(1, 3, 224, 224))
+    assert count_result.parameters == 15_995_176
     assert len([m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]) == 26 + 4
 
 

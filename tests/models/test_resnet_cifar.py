@@ -106,9 +106,9 @@ def test_resnet20_trained_by_others_makes_their_errors(data: Path, tmp_path: Pat
     images = unpack(data / "cifar10-jpeg.tar.xz", tmp_path, "test", 10_000)
     network = trained(data, "resnet20")
     runtime = TorchRuntime(network=network.channels_last(), preprocessing=GIVEN, precision=torch.float32)
-    found = activated(CLASSIFICATION, runtime, load_images(images, GIVEN))
+    actual = activated(CLASSIFICATION, runtime, load_images(images, GIVEN))
     assert len(images) == 10_000
-    wrong = int((found.argmax(1) != images.labels).sum())
+    wrong = int((actual.argmax(1) != images.labels).sum())
     # A tie broken by the last bit of a sum may fall either way.
     assert abs(wrong - 1897) <= 2, f"{wrong / 100} % errors, not 18.97 %"
-    assert np.allclose(found.sum(1), 1, atol=1e-5)
+    assert np.allclose(actual.sum(1), 1, atol=1e-5)

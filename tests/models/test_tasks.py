@@ -48,9 +48,11 @@ PARAMETERS = {
 def shape_of(name: str) -> Shape:
     """Return the published shape with a small size."""
     family = next(family for family in TASKS if name in FAMILIES[family])
-    known = facts(name).shape
-    channels = WORDS if family == "textcnn" else known.channels
-    return dataclasses.replace(known, channels=channels, size=SIZES.get(name, SMALL.get(family, known.size)))
+    published_shape = facts(name).shape
+    channels = WORDS if family == "textcnn" else published_shape.channels
+    return dataclasses.replace(
+        published_shape, channels=channels, size=SIZES.get(name, SMALL.get(family, published_shape.size))
+    )
 
 
 def result_shape(name: str, shape: Shape, batch: int) -> tuple[int, ...]:
@@ -65,15 +67,15 @@ def test_parameters(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_layers_add_up_and_printed_sizes_come_out(name: str) -> None:
-    rows, total, known = describe(name, batch=2).layers, count_published(name), facts(name)
+    rows, total, network_facts = describe(name, batch=2).layers, count_published(name), facts(name)
     assert sum(row.parameters for row in rows) == total.parameters
     assert sum(row.macs for row in rows) == total.macs
-    taps = [printed.tap for printed in known.printed if printed.output]
+    taps = [printed.tap for printed in network_facts.printed if printed.output]
     with without_values():
-        found = create(name).eval().activations(example(name), taps)
-    for printed in known.printed:
+        activations = create(name).eval().activations(example(name), taps)
+    for printed in network_facts.printed:
         if printed.output:
-            channels, *size = found[printed.tap].shape[1:]
+            channels, *size = activations[printed.tap].shape[1:]
             assert "x".join(map(str, (*size, channels))) == printed.output, printed.tap
 
 
@@ -83,10 +85,10 @@ def test_outputs_taps_and_export(name: str) -> None:
     torch.manual_seed(0)
     network, x = create(name, shape).eval(), example(name, shape, batch=2)
     assert unfilled(network) == ()
-    found = network.activations(x, network.taps)
-    assert list(found) == list(network.taps)
-    assert found["head"].shape == result_shape(name, shape, 2)
-    assert torch.equal(found["head"], network(x))
+    activations = network.activations(x, network.taps)
+    assert list(activations) == list(network.taps)
+    assert activations["head"].shape == result_shape(name, shape, 2)
+    assert torch.equal(activations["head"], network(x))
     with torch.no_grad():
         exported = torch.export.export(network, (x,)).module()
         torch.testing.assert_close(exported(x), network(x), rtol=1e-5, atol=1e-5)
@@ -99,8 +101,8 @@ def test_precision_and_layout(name: str) -> None:
     network, x = create(name, shape).eval(), example(name, shape, batch=2)
     with torch.no_grad():
         expected = network.double()(to(x, torch.float64))
-        found = network.float().channels_last()(to(x, torch.float32))
-        torch.testing.assert_close(found.double(), expected, rtol=1e-3, atol=1e-3)
+        actual = network.float().channels_last()(to(x, torch.float32))
+        torch.testing.assert_close(actual.double(), expected, rtol=1e-3, atol=1e-3)
         rough = network.bfloat16()(to(x, torch.bfloat16))
     assert rough.dtype == torch.bfloat16
     assert (rough.double() - expected).abs().mean() <= 0.02 * expected.abs().max()
@@ -130,20 +132,22 @@ def test_gradients_reach_every_trainable_parameter(name: str) -> None:
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_other_classes_and_channels(name: str) -> None:
-    known = shape_of(name)
+    published_shape = shape_of(name)
     channels = 5 if not name.startswith("textcnn") else 50
     classes = channels if name.startswith("autoencoder") else 4
-    shape = dataclasses.replace(known, channels=channels, classes=classes)
+    shape = dataclasses.replace(published_shape, channels=channels, classes=classes)
     with torch.no_grad():
         assert create(name, shape).eval()(example(name, shape, batch=1)).shape == result_shape(name, shape, 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_facts_say_what_goes_in_and_out(name: str) -> None:
-    known = facts(name)
+    network_facts = facts(name)
     axes = {"text": 1, "signals": 1, "images": 2, "volumes": 3}
-    assert len(known.shape.size) == axes[known.reads]
+    assert len(network_facts.shape.size) == axes[network_facts.reads]
     with without_values():
         made = create(name).eval()(example(name))
-    assert (made.ndim == 2) == (known.makes == "logits")
-    assert (tuple(made.shape[2:]) == known.shape.size) == (known.makes == "images" or name == "unet_padded")
+    assert (made.ndim == 2) == (network_facts.makes == "logits")
+    assert (tuple(made.shape[2:]) == network_facts.shape.size) == (
+        network_facts.makes == "images" or name == "unet_padded"
+    )

@@ -58,17 +58,17 @@ def by_hand(network: nn.Module, x: Tensor, padding: int) -> Tensor:
     """Compute three scales as figure 1 draws them."""
     weights = dict(network.named_parameters())
 
-    def twice(x: Tensor, place: str) -> Tensor:
+    def twice(x: Tensor, prefix: str) -> Tensor:
         for number in (1, 2):
             x = F.conv2d(
-                x, weights[f"{place}conv{number}.weight"], weights[f"{place}conv{number}.bias"], padding=padding
+                x, weights[f"{prefix}conv{number}.weight"], weights[f"{prefix}conv{number}.bias"], padding=padding
             )
             x = x.clamp(min=0)
         return x
 
     def up(x: Tensor, beside: Tensor, number: int) -> Tensor:
-        place = f"stages.hourglass.rise{number}."
-        x = F.conv_transpose2d(x, weights[place + "weight"], weights[place + "bias"], stride=2)
+        prefix = f"stages.hourglass.rise{number}."
+        x = F.conv_transpose2d(x, weights[prefix + "weight"], weights[prefix + "bias"], stride=2)
         cut = (beside.shape[2] - x.shape[2]) // 2
         beside = beside[:, :, cut : cut + x.shape[2], cut : cut + x.shape[3]]
         return twice(torch.cat([beside, x], 1), f"stages.hourglass.up{number}.")
@@ -85,9 +85,9 @@ def test_it_computes_what_the_figure_says(name: str, padding: int, size: tuple[i
     torch.manual_seed(0)
     network = create(name, Shape(classes=2, channels=1, size=size), table=SMALL).eval().double()
     x = torch.randn(2, 1, *size, dtype=torch.float64)
-    found, expected = network(x), by_hand(network, x, padding)
-    assert found.shape[2:] == (tuple(n - 40 for n in size) if padding == 0 else size)
-    assert (found - expected).abs().max() <= 1e-12 * expected.abs().max()
+    actual, expected = network(x), by_hand(network, x, padding)
+    assert actual.shape[2:] == (tuple(n - 40 for n in size) if padding == 0 else size)
+    assert (actual - expected).abs().max() <= 1e-12 * expected.abs().max()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (15, 33), (47, 31)])

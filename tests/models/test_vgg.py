@@ -57,9 +57,9 @@ def number(printed: str) -> float:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_counts(name: str) -> None:
-    found, (parameters, billions) = count_published(name), PUBLISHED[name]
-    assert found.parameters == parameters
-    assert round(found.macs / 1e9, 3) == billions
+    count_result, (parameters, billions) = count_published(name), PUBLISHED[name]
+    assert count_result.parameters == parameters
+    assert round(count_result.macs / 1e9, 3) == billions
 
 
 def test_multiply_adds_of_d_to_the_last() -> None:
@@ -72,10 +72,10 @@ def test_printed_numbers_of_parameters_and_sizes(name: str) -> None:
     assert bool(printed) == ("_bn" not in name)
     taps = [row.tap for row in printed if row.tap]
     with without_values():
-        found = on_meta(name).activations(torch.zeros(1, 3, 224, 224), taps)
+        actual = on_meta(name).activations(torch.zeros(1, 3, 224, 224), taps)
     for row in printed:
         if row.tap:
-            channels, height, width = (*found[row.tap].shape[1:], 1, 1)[:3]
+            channels, height, width = (*actual[row.tap].shape[1:], 1, 1)[:3]
             assert row.output == f"{height}x{width}x{channels}", row.tap
         else:
             assert row.parameters == f"{PUBLISHED[name][0] / 1e6:.0f}M"
@@ -84,13 +84,13 @@ def test_printed_numbers_of_parameters_and_sizes(name: str) -> None:
 def test_every_layer_of_vgg_16_in_lecture_001() -> None:
     network = on_meta("vgg_d")
     with without_values():
-        found = network.activations(torch.zeros(1, 3, 224, 224), LECTURE)
+        actual = network.activations(torch.zeros(1, 3, 224, 224), LECTURE)
     assert abs(3 * 224 * 224 - number("150k")) <= 0.02 * number("150k")
     own = dict(network.stages.named_modules()) | {f"head.{k}": m for k, m in network.head.named_modules()}
     for tap, (activations, parameters) in LECTURE.items():
         module = network.stem if tap == "stem" else own[tap]
         weights = sum(p.numel() for p in module.parameters() if p.ndim > 1)
-        assert math.isclose(found[tap].numel(), number(activations), rel_tol=0.025), tap
+        assert math.isclose(actual[tap].numel(), number(activations), rel_tol=0.025), tap
         assert math.isclose(weights, number(parameters or "0"), rel_tol=0.025), tap
     printed = {row.tap: row.parameters.lower() for row in facts("vgg_d").printed if row.tap and row.parameters}
     assert printed == {tap: parameters.lower() for tap, (_, parameters) in LECTURE.items() if parameters}
@@ -115,8 +115,8 @@ def test_columns_of_table_1(name: str) -> None:
 def test_receptive_field_of_vgg_16() -> None:
     fields = receptive_fields(on_meta("vgg_d"), 3, (224, 224))
     taps = ("stem", "stages.stage1", "stages.stage2", "stages.stage3", "stages.stage4", "stages.stage5")
-    found = [(fields[tap][0].size, fields[tap][1].size, int(fields[tap][0].stride)) for tap in taps]
-    assert found == [(3, 3, 1), (6, 6, 2), (16, 16, 4), (44, 44, 8), (100, 100, 16), (212, 212, 32)]
+    actual = [(fields[tap][0].size, fields[tap][1].size, int(fields[tap][0].stride)) for tap in taps]
+    assert actual == [(3, 3, 1), (6, 6, 2), (16, 16, 4), (44, 44, 8), (100, 100, 16), (212, 212, 32)]
 
 
 def test_first_weights() -> None:

@@ -15,8 +15,8 @@ from convworks.models.waveform import ROWS
 
 @pytest.mark.parametrize("name", ROWS)
 def test_printed_parameters_and_layers(name: str) -> None:
-    printed, found = facts(name).printed[0].parameters, count_published(name).parameters
-    assert abs(float(printed.removesuffix("M")) - found / 1e6) <= 0.06
+    printed, count_result = facts(name).printed[0].parameters, count_published(name).parameters
+    assert abs(float(printed.removesuffix("M")) - count_result / 1e6) <= 0.06
     with torch.device("meta"):
         network = create(name)
     assert sum(isinstance(module, nn.Conv1d | nn.Linear) for module in network.modules()) == int(name[1:])

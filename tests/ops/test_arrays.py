@@ -39,9 +39,9 @@ from convworks.ops.unit import fully_connected as one_layer
      torch.nn.Parameter(torch.tensor([[1.0, 2.0]]))],
 )  # fmt: skip
 def test_numbers_of_any_real_kind_become_float64(values: Any) -> None:
-    found = floats("x", values)
-    assert found.dtype == np.float64
-    assert found.tolist() == [[1.0, 2.0]]
+    actual = floats("x", values)
+    assert actual.dtype == np.float64
+    assert actual.tolist() == [[1.0, 2.0]]
     assert floats("x", 3).tolist() == 3.0
     assert floats("x", True).tolist() == 1.0
 
@@ -136,4 +136,4 @@ def test_results_are_no_views_of_the_arguments() -> None:
         (weight, [one_layer.backward(np.ones((1, 2)), weight, position=(0, 0)).weights]),
         (kernel, [one_convolution.forward(x, kernel, unit=(0, 0, 0, 0)).weights]),
     ]
-    assert not any(np.shares_memory(source, found) for source, all_found in results for found in all_found)
+    assert not any(np.shares_memory(source, actual) for source, all_found in results for actual in all_found)

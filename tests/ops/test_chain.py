@@ -72,11 +72,11 @@ def test_autograd_multiplies_the_same_factors(n: int, seed: int) -> None:
 @pytest.mark.parametrize("case", STUDY)
 def test_the_initialisation_study_of_the_lecture(case: str) -> None:
     options, rows = STUDY[case]
-    found = measure("activation", **options)
+    measurements = measure("activation", **options)
     # The printed values are one run's. It lies within four standard deviations of single runs, estimated from the
     # spread of the seeds, plus half a unit of the last printed digit.
     for layer, printed in rows.items():
-        seen = found[:, layer - 1]
+        seen = measurements[:, layer - 1]
         half = 0.5 * 10.0 ** -len(printed.removeprefix("."))
         assert abs(float(printed) - seen.mean()) < 4 * seen.std(ddof=1) + half, (layer, printed, seen)
 
@@ -115,11 +115,11 @@ def test_rectifiers_halve_the_variance_unless_he_makes_up_for_it() -> None:
 @pytest.mark.parametrize(("name", "sigma"), [("lecun_normal", None), (None, 0.01), (None, 1.0)])
 def test_mean_field_theory_predicts_tanh(name: str | None, sigma: float | None) -> None:
     """In wide layers s is Gaussian: v <- E[tanh(s)^2] with s of N(0, n Var(w) v), integrated on a grid."""
-    found = measure("activation", activation="tanh", initialiser=name, sigma=sigma).mean(0)
+    measurements = measure("activation", activation="tanh", initialiser=name, sigma=sigma).mean(0)
     z = np.linspace(-8, 8, 20001)
     density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) * (z[1] - z[0])
     gain, v = (1.0 if sigma is None else 500 * sigma**2), 1.0
-    for measured in found:
+    for measured in measurements:
         v = float((np.tanh(math.sqrt(gain * v) * z) ** 2) @ density)
         assert measured == pytest.approx(math.sqrt(v), rel=0.01)
 
@@ -140,7 +140,7 @@ def test_a_residual_connection_keeps_the_gradient_of_the_first_layer(activation:
 def test_autograd_sends_the_same_messages(activation: str, residual: bool) -> None:
     depth, shape = 4, (6, 5)
     options: dict[str, Any] = {"activation": activation, "sigma": 0.7, "residual": residual}
-    found = signals(generator=np.random.default_rng(1), depth=depth, width=shape[1], batch=shape[0], **options)
+    layer_signals = signals(generator=np.random.default_rng(1), depth=depth, width=shape[1], batch=shape[0], **options)
     generator = np.random.default_rng(1)  # the same draws: inputs, messages, then a weight a layer
     x, message = (torch.from_numpy(generator.standard_normal(shape)) for _ in range(2))
     functions: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -157,7 +157,7 @@ def test_autograd_sends_the_same_messages(activation: str, residual: bool) -> No
         x.retain_grad()
         outputs.append(x)
     x.backward(message)  # type: ignore[no-untyped-call]
-    for layer, (signal, weight, output) in enumerate(zip(found, weights, outputs, strict=True), start=1):
+    for layer, (signal, weight, output) in enumerate(zip(layer_signals, weights, outputs, strict=True), start=1):
         assert weight.grad is not None
         assert output.grad is not None
         expected = [float(t.std(correction=0)) for t in (output.detach(), output.grad, weight.grad)]
@@ -205,8 +205,8 @@ def test_products_survive_what_is_beyond_the_range_in_between() -> None:
     assert chain([1e-200, 1e-200, 1e300]).tolist() == pytest.approx([1e-200, 0.0, 1e-100], rel=1e-12)
     assert chain([1e200, 1e200, 0.0, -1.0]).tolist() == [1e200, math.inf, 0.0, 0.0]
     assert chain([0.5] * 3000 + [2.0] * 3000)[-1] == 1.0
-    found = parameter_gradients([1e200, 1e200], [1.0, 1e-300, 1e-300])
-    assert found.tolist() == pytest.approx([1.0, 1e-100, 1e100], rel=1e-12)
+    gradients = parameter_gradients([1e200, 1e200], [1.0, 1e-300, 1e-300])
+    assert gradients.tolist() == pytest.approx([1.0, 1e-100, 1e100], rel=1e-12)
 
 
 def test_a_chain_has_a_function() -> None:

@@ -75,12 +75,12 @@ def test_cross_correlation_equals_autograd_in_float64(case: dict[str, Any]) -> N
     message = case["rng"].normal(size=tuple(expected.shape))
     dx, dw, db = torch.autograd.grad(expected, leaves, torch.tensor(message))
 
-    found = cross_correlation.forward(last(x, layout), weight, bias, **sliding, layout=layout)
+    output = cross_correlation.forward(last(x, layout), weight, bias, **sliding, layout=layout)
     back = cross_correlation.backward(last(message, layout), weight, size=x.shape[2:], **sliding, layout=layout)
     gradient = cross_correlation.gradient(
         last(message, layout), last(x, layout), kernel_size=weight.shape[2:], **sliding, layout=layout
     )
-    np.testing.assert_allclose(found, last(expected.detach().numpy(), layout), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(output, last(expected.detach().numpy(), layout), rtol=0, atol=1e-10)
     np.testing.assert_allclose(back, last(dx.numpy(), layout), rtol=0, atol=1e-10)
     np.testing.assert_allclose(gradient.weight, dw.numpy(), rtol=0, atol=1e-10)
     np.testing.assert_allclose(gradient.bias, db.numpy(), rtol=0, atol=1e-10)
@@ -110,7 +110,7 @@ def test_up_convolution_equals_autograd_in_float64(case: dict[str, Any], data: A
         with pytest.raises(InputError, match="cuts everything off"):
             up_convolution.forward(x, weight, bias, **options)
         return
-    found = up_convolution.forward(last(x, layout), weight, bias, **options, layout=layout)
+    output = up_convolution.forward(last(x, layout), weight, bias, **options, layout=layout)
     expected = UP[rank](leaves[0], leaves[1], leaves[2], **options)
     message = rng.normal(size=tuple(expected.shape))
     dx, dw, db = torch.autograd.grad(expected, leaves, torch.tensor(message))
@@ -119,11 +119,11 @@ def test_up_convolution_equals_autograd_in_float64(case: dict[str, Any], data: A
     gradient = up_convolution.gradient(
         last(message, layout), last(x, layout), kernel_size=weight.shape[2:], **options, layout=layout
     )
-    np.testing.assert_allclose(found, last(expected.detach().numpy(), layout), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(output, last(expected.detach().numpy(), layout), rtol=0, atol=1e-10)
     np.testing.assert_allclose(back, last(dx.numpy(), layout), rtol=0, atol=1e-10)
     np.testing.assert_allclose(gradient.weight, dw.numpy(), rtol=0, atol=1e-10)
     np.testing.assert_allclose(gradient.bias, db.numpy(), rtol=0, atol=1e-10)
-    adjoint(in_first(found, layout) - bias.reshape(-1, *[1] * rank), message, x, in_first(back, layout))
+    adjoint(in_first(output, layout) - bias.reshape(-1, *[1] * rank), message, x, in_first(back, layout))
 
 
 @settings(max_examples=repeats(25, 100), derandomize=True)
@@ -135,8 +135,8 @@ def test_one_channel_equals_scipy(rank: int, padding: str, seed: int) -> None:
         (cross_correlation.forward, scipy.signal.correlate),
         (convolution.forward, scipy.signal.convolve),
     ):
-        found = ours(x[None, None], weight[None, None], padding=padding)[0, 0]
-        np.testing.assert_allclose(found, theirs(x, weight, mode=padding, method="direct"), rtol=0, atol=1e-10)
+        actual = ours(x[None, None], weight[None, None], padding=padding)[0, 0]
+        np.testing.assert_allclose(actual, theirs(x, weight, mode=padding, method="direct"), rtol=0, atol=1e-10)
 
 
 @settings(max_examples=repeats(20, 50), derandomize=True)

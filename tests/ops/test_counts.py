@@ -93,8 +93,8 @@ def test_pytorch_counts_the_same_parameters(
 def test_connections_one_by_one() -> None:
     # Every place o of a dilated, strided axis of 9 pixels lists what it reads: weights of 2 channels, and a bias.
     read = [(o, c, o * 2 + t * 2) for o, c, t in itertools.product(range(3), range(2), range(3)) if o * 2 + 4 < 9]
-    found = counts.convolution((9,), kernel_size=3, stride=2, dilation=2, in_channels=2, out_channels=5)
-    assert found.connections == 5 * (len(read) + 3)
+    count_result = counts.convolution((9,), kernel_size=3, stride=2, dilation=2, in_channels=2, out_channels=5)
+    assert count_result.connections == 5 * (len(read) + 3)
 
 
 def test_a_whole_image_kernel_is_a_fully_connected_layer() -> None:

@@ -30,13 +30,13 @@ def test_fully_connected_equals_autograd_in_float64(batch: int, inputs: int, out
     message = rng.normal(size=(batch, outputs))
     dx, dw, db = torch.autograd.grad(expected, leaves, torch.tensor(message))
     back, gradient = fully_connected.backward(message, weight), fully_connected.gradient(message, x)
-    for found, wanted in (
+    for actual, wanted in (
         (fully_connected.forward(x, weight, bias), expected.detach()),
         (back, dx),
         (gradient.weight, dw),
         (gradient.bias, db),
     ):
-        np.testing.assert_allclose(found, wanted.numpy(), rtol=0, atol=1e-10)
+        np.testing.assert_allclose(actual, wanted.numpy(), rtol=0, atol=1e-10)
     linear = fully_connected.forward(x, weight)
     lengths = np.linalg.norm(linear) * np.linalg.norm(message)
     assert abs(np.vdot(linear, message) - np.vdot(x, back)) <= 1e-12 * lengths
@@ -45,8 +45,8 @@ def test_fully_connected_equals_autograd_in_float64(batch: int, inputs: int, out
 def test_a_fully_connected_layer_is_a_convolution_with_a_kernel_as_large_as_the_image() -> None:
     rng = np.random.default_rng(0)
     x, weight, bias = rng.normal(size=(2, 3, 4, 4)), rng.normal(size=(5, 3, 4, 4)), rng.normal(size=5)
-    found = fully_connected.forward(x.reshape(2, -1), weight.reshape(5, -1), bias)
-    np.testing.assert_allclose(found, cross_correlation.forward(x, weight, bias)[:, :, 0, 0], rtol=0, atol=1e-12)
+    output = fully_connected.forward(x.reshape(2, -1), weight.reshape(5, -1), bias)
+    np.testing.assert_allclose(output, cross_correlation.forward(x, weight, bias)[:, :, 0, 0], rtol=0, atol=1e-12)
 
 
 @settings(max_examples=repeats(25, 100), derandomize=True)
@@ -58,8 +58,8 @@ def test_residual_equals_autograd_in_float64(shape: list[int], seed: int) -> Non
     expected = leaves[0] + leaves[1]
     parts = torch.autograd.grad(expected, leaves, torch.tensor(message))
     np.testing.assert_array_equal(residual.forward(x, body), expected.detach().numpy())
-    for found, wanted in zip(residual.backward(message), parts, strict=True):
-        np.testing.assert_array_equal(found, wanted.numpy())
+    for actual, wanted in zip(residual.backward(message), parts, strict=True):
+        np.testing.assert_array_equal(actual, wanted.numpy())
 
 
 def test_the_two_messages_of_a_residual_are_arrays_of_their_own() -> None:

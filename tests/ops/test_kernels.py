@@ -89,7 +89,7 @@ def test_blurs() -> None:
 
 def test_gabor_is_the_formula_point_by_point() -> None:
     size, wavelength, orientation, sigma, phase, aspect = 7, 5.0, 30.0, 2.0, 40.0, 0.5
-    found = gabor(size, wavelength, orientation, sigma, phase, aspect)
+    actual = gabor(size, wavelength, orientation, sigma, phase, aspect)
     turn = math.radians(orientation)
     for row in range(size):
         for column in range(size):
@@ -97,7 +97,7 @@ def test_gabor_is_the_formula_point_by_point() -> None:
             u, v = x * math.cos(turn) + y * math.sin(turn), -x * math.sin(turn) + y * math.cos(turn)
             bell = math.exp(-(u * u + aspect**2 * v * v) / (2 * sigma**2))
             wave = math.cos(2 * math.pi * u / wavelength + math.radians(phase))
-            assert found[row, column] == pytest.approx(bell * wave, abs=1e-12)
+            assert actual[row, column] == pytest.approx(bell * wave, abs=1e-12)
 
 
 def test_gabor_kernels_answer_to_lines_of_their_direction() -> None:

@@ -50,8 +50,8 @@ def pooled() -> Any:
 
 def clipped(gradient: list[float], limit: float) -> list[float]:
     """Return a gradient whose norm is cut to a limit."""
-    (found,) = clipping.by_global_norm([np.array(gradient)], limit)
-    return [round(float(value), 15) for value in found]
+    (actual,) = clipping.by_global_norm([np.array(gradient)], limit)
+    return [round(float(value), 15) for value in actual]
 
 
 def local(channels: int) -> counts.Count:

@@ -34,8 +34,8 @@ def test_cross_entropy_equals_autograd_in_float64(
     leaf = torch.tensor(logits, requires_grad=True)
     expected = F.cross_entropy(leaf, torch.tensor(labels), label_smoothing=smoothing)
     (dx,) = torch.autograd.grad(expected, leaf)
-    found = cross_entropy.forward(logits, labels, smoothing)
-    assert abs(found - expected.item()) <= 1e-10
+    output = cross_entropy.forward(logits, labels, smoothing)
+    assert abs(output - expected.item()) <= 1e-10
     np.testing.assert_allclose(cross_entropy.backward(logits, labels, smoothing), dx.numpy(), rtol=0, atol=1e-10)
 
 

@@ -55,8 +55,8 @@ def test_a_fully_connected_layer_as_a_convolution() -> None:
     np.testing.assert_array_equal(to_fully_connected(kernel), weight)
     last = maps.transpose(0, 2, 3, 1)
     kernel = to_convolution(weight, size=(4, 5), layout="channels_last")
-    found = cross_correlation.forward(last, kernel, layout="channels_last")
-    np.testing.assert_allclose(found[:, 0, 0], fully_connected.forward(last.reshape(2, -1), weight), atol=1e-12)
+    output = cross_correlation.forward(last, kernel, layout="channels_last")
+    np.testing.assert_allclose(output[:, 0, 0], fully_connected.forward(last.reshape(2, -1), weight), atol=1e-12)
     np.testing.assert_array_equal(to_fully_connected(kernel, layout="channels_last"), weight)
 
 

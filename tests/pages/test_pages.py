@@ -32,7 +32,7 @@ from convworks.models.config import ModelConfig
 from convworks.pages import blocks, tables
 from convworks.pages.render import render
 from convworks.recipes.digits import default
-from convworks.report.comparison import pair, told
+from convworks.report.comparison import from_outcome, pair
 from convworks.report.comparison_page import write_pair
 from convworks.report.errors_report import write_errors
 from convworks.report.report import ReportContent, write_report
@@ -149,7 +149,7 @@ def errors(folder: Path) -> Path:
 
 
 def comparison(folder: Path) -> Path:
-    networks = pair(told(HOSTILE, one_class()), told(f"2 {HOSTILE}", one_class(seed=5)))
+    networks = pair(from_outcome(HOSTILE, one_class()), from_outcome(f"2 {HOSTILE}", one_class(seed=5)))
     return write_pair(folder, networks, title=HOSTILE, image=picture, command=HOSTILE)
 
 

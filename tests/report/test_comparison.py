@@ -12,7 +12,7 @@ from scipy import stats
 
 import convworks
 from convworks.errors import InputError
-from convworks.report.comparison import pair, read_answers, told
+from convworks.report.comparison import from_outcome, pair, read_answers
 from convworks.report.comparison_page import write_pair
 from convworks.tasks.outcomes.classification import Predictions
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
@@ -41,7 +41,7 @@ def write(path: Path, predictions: Predictions | LabelSetPredictions) -> str:
 
 def test_figures_are_those_of_the_counts() -> None:
     a, b = made(1), made(2, sharp=2)
-    values = pair(told("A", a), told("B", b)).plain()
+    values = pair(from_outcome("A", a), from_outcome("B", b)).plain()
     gained, lost = int((~a.correct & b.correct).sum()), int((a.correct & ~b.correct).sum())
     assert (values["only_second"], values["only_first"]) == (gained, lost)
     assert values["difference"] == pytest.approx(b.correct.mean() - a.correct.mean())
@@ -60,8 +60,8 @@ def test_files_say_what_memory_does_in_any_order(tmp_path: Path, k: int) -> None
         b, names=tuple(b.names[i] for i in order), labels=b.labels[order], probabilities=b.probabilities[order]
     )
     files = write(tmp_path / "a.csv", a), write(tmp_path / "b.csv", shuffled)
-    found = convworks.compare(*files, out=tmp_path / "out")
-    expected = pair(told("A", a), told("B", b)).plain()
+    results = convworks.compare(*files, out=tmp_path / "out")
+    expected = pair(from_outcome("A", a), from_outcome("B", b)).plain()
     for name in (
         "n",
         "difference",
@@ -72,12 +72,12 @@ def test_files_say_what_memory_does_in_any_order(tmp_path: Path, k: int) -> None
         "both_right",
         "both_wrong",
     ):
-        assert found[name] == expected[name]
+        assert results[name] == expected[name]
     with (tmp_path / "out" / "compare.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     right = [row["path"] for row in rows if row["right"] == "second"]
     assert sorted(right) == sorted(np.array(a.names)[~a.correct & b.correct])
-    assert len(rows) == found["only_first"] + found["only_second"]
+    assert len(rows) == results["only_first"] + results["only_second"]
     assert all((row["label"] == row[row["right"]]) and 0 < float(row["first_probability"]) <= 1 for row in rows)
     page = (tmp_path / "out" / "compare.html").read_text()
     assert "McNemar" in page
@@ -91,8 +91,8 @@ def test_several_labels_are_compared_by_all_right(tmp_path: Path) -> None:
     a = LabelSetPredictions(split="test", names=names, classes=classes, labels=labels, probabilities=probabilities)
     b = replace(a, probabilities=np.where(labels, 0.9, probabilities).astype(np.float32))
     files = write(tmp_path / "a.csv", a), write(tmp_path / "b.csv", b)
-    found = convworks.compare(*files)
-    assert found["difference"] == pytest.approx(b.correct.mean() - a.correct.mean())
+    results = convworks.compare(*files)
+    assert results["difference"] == pytest.approx(b.correct.mean() - a.correct.mean())
     assert np.isnan(read_answers(tmp_path / "a.csv").confidence).all()
     # Nothing says how sure such an answer is, so the page does not claim an order by that.
     page = write_pair(
@@ -104,8 +104,8 @@ def test_several_labels_are_compared_by_all_right(tmp_path: Path) -> None:
 
 def test_a_network_and_itself_do_not_differ(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", made(1))
-    found = convworks.compare(path, path, out=tmp_path / "out")
-    assert (found["difference"], found["p"], found["only_first"]) == (0, 1, 0)
+    results = convworks.compare(path, path, out=tmp_path / "out")
+    assert (results["difference"], results["p"], results["only_first"]) == (0, 1, 0)
     assert "do not tell which is better" in (tmp_path / "out" / "compare.html").read_text()
 
 
@@ -118,9 +118,9 @@ def test_names_that_spreadsheets_would_compute_are_read_as_they_were(tmp_path: P
         classes=tuple(start.strip() + name for name in plain.classes),
     )
     path = Path(write(tmp_path / "a.csv", odd))
-    found = read_answers(path)
-    assert (found.names, found.labels) == (told("A", odd).names, told("A", odd).labels)
-    assert found.classes == frozenset(odd.classes)
+    answers_read = read_answers(path)
+    assert (answers_read.names, answers_read.labels) == (from_outcome("A", odd).names, from_outcome("A", odd).labels)
+    assert answers_read.classes == frozenset(odd.classes)
     assert convworks.compare(path, path)["n"] == 20
 
 
@@ -132,7 +132,7 @@ def test_a_file_that_names_an_image_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
-    a, b = told("A", made(1)), told("B", made(2))
+    a, b = from_outcome("A", made(1)), from_outcome("B", made(2))
     with pytest.raises(InputError, match="has other classes than A: only A knows c"):
         pair(a, replace(b, classes=frozenset("ab")))
     with pytest.raises(InputError, match=r"A: 1 of 200 images are not among those of the other: test/199.png"):

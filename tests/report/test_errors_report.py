@@ -59,9 +59,9 @@ class Checker(HTMLParser):
 
 def predictor(*, several: bool = False, size: int = 12, network: Any = None) -> Predictor:
     torch.manual_seed(0)
-    made = network or create("convnet_digits", Shape(classes=len(CLASSES), channels=3, size=(size, size)))
+    built = network or create("convnet_digits", Shape(classes=len(CLASSES), channels=3, size=(size, size)))
     bundle = Bundle(
-        network=made.eval(),
+        network=built.eval(),
         model=ModelConfig(name="convnet_digits"),
         preprocessing=Preprocessing(size=(size, size), channels=3, fit="crop", mean=(0.5,) * 3, std=(0.25,) * 3),
         classes=CLASSES,
@@ -83,21 +83,21 @@ def source(*, several: bool = False, train: int = 40, test: int = 90, size: int 
     return Source(name="made", kind="array", path=None, classes=CLASSES, splits={**splits, "test": split("test", test)})
 
 
-def answers(given: Source, *, split: str = "test", sharp: float = 1.0) -> Any:
-    generator, labels = np.random.default_rng(1), given.splits[split].labels
+def answers(data_source: Source, *, split: str = "test", sharp: float = 1.0) -> Any:
+    generator, labels = np.random.default_rng(1), data_source.splits[split].labels
     n = len(labels)
     if labels.ndim == 2:
-        found = generator.random((n, 4))
+        actual = generator.random((n, 4))
     else:
         powers = np.exp(generator.normal(size=(n, 4)) + sharp * np.eye(4)[labels])
-        found = powers / powers.sum(1, keepdims=True)
+        actual = powers / powers.sum(1, keepdims=True)
     kind: Any = LabelSetPredictions if labels.ndim == 2 else Predictions
     return kind(
         split=split,
-        names=given.splits[split].names,
+        names=data_source.splits[split].names,
         classes=CLASSES,
         labels=labels,
-        probabilities=found.astype(np.float32),
+        probabilities=actual.astype(np.float32),
     )
 
 
@@ -116,16 +116,16 @@ def written(folder: Path, *args: Any, **more: Any) -> tuple[ErrorFiles, str, str
 
 
 def test_it_shows_candidates_then_the_rest_each_with_neighbours(tmp_path: Path) -> None:
-    given = source()
-    found = answers(given)
-    assert isinstance(found, Predictions)
-    files, html, words = written(tmp_path, [predictor()], given, found)
-    wrong = int((~found.correct).sum())
-    candidates = label_errors(found.labels, found.probabilities).samples.tolist()
+    data_source = source()
+    outcome = answers(data_source)
+    assert isinstance(outcome, Predictions)
+    files, html, words = written(tmp_path, [predictor()], data_source, outcome)
+    wrong = int((~outcome.correct).sum())
+    candidates = label_errors(outcome.labels, outcome.probabilities).samples.tolist()
     assert files.candidates == len(candidates) > 3
     shown = re.findall(r'class="file" title="([^"]*)"', html)
-    rest = [i for i in found.worst(1000) if i not in candidates]
-    assert shown == [found.names[i] for i in (*candidates[:36], *rest[: 60 - len(candidates[:36])])]
+    rest = [i for i in outcome.worst(1000) if i not in candidates]
+    assert shown == [outcome.names[i] for i in (*candidates[:36], *rest[: 60 - len(candidates[:36])])]
     assert html.count("<article") == len(shown) == min(60, wrong)
     assert html.count("<li class=") == 5 * len(shown)
     assert f"{wrong} of 90" in words
@@ -133,27 +133,27 @@ def test_it_shows_candidates_then_the_rest_each_with_neighbours(tmp_path: Path) 
     assert "dog <b>" in words
     first = re.search(r"<article.*?</article>", html, re.S)
     assert first is not None
-    assert f'class="error c{found.labels[candidates[0]]} c{found.predicted[candidates[0]]}"' in first[0]
+    assert f'class="error c{outcome.labels[candidates[0]]} c{outcome.predicted[candidates[0]]}"' in first[0]
     with (tmp_path / "label_errors.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["path"] for row in rows] == [found.names[i] for i in candidates]
+    assert [row["path"] for row in rows] == [outcome.names[i] for i in candidates]
     agreeing = first[0].count('<li class="as-predicted"')
     assert float(rows[0]["neighbours"]) == agreeing / 5
     assert f"{agreeing} of 5 neighbours as predicted" in words
 
 
 def test_the_filter_has_a_rule_for_each_class(tmp_path: Path) -> None:
-    given = source()
-    _, html, _ = written(tmp_path / "four", [predictor()], given, answers(given))
+    data_source = source()
+    _, html, _ = written(tmp_path / "four", [predictor()], data_source, answers(data_source))
     for label in range(4):
         assert f"main:has(#f{label}:checked) .error:not(.c{label}){{display:none}}" in html
         count = len(re.findall(rf'<article class="error(?: c\d)*? c{label}\b', html))
         assert re.search(rf'for="f{label}">[^<]* <small>{count}</small>', html)
-    two = replace(given.splits["test"], labels=given.splits["test"].labels % 2)
-    found = answers(replace(given, splits={**given.splits, "test": two}))
-    probabilities = found.probabilities.copy()
+    two = replace(data_source.splits["test"], labels=data_source.splits["test"].labels % 2)
+    outcome = answers(replace(data_source, splits={**data_source.splits, "test": two}))
+    probabilities = outcome.probabilities.copy()
     probabilities[:, 2:] = 0
-    _, html, _ = written(tmp_path / "two", [predictor()], given, replace(found, probabilities=probabilities))
+    _, html, _ = written(tmp_path / "two", [predictor()], data_source, replace(outcome, probabilities=probabilities))
     assert "<input" not in html
 
 
@@ -161,19 +161,19 @@ def test_no_more_than_some_are_shown_and_all_are_counted(tmp_path: Path, monkeyp
     monkeypatch.setattr(errors_report, "SHOWN", 7)
     monkeypatch.setattr(errors_report, "SUSPECTS", 3)
     monkeypatch.setattr(errors_report, "LOOKED_UP", 4)
-    given = source()
-    files, html, words = written(tmp_path, [predictor()], given, answers(given))
+    data_source = source()
+    files, html, words = written(tmp_path, [predictor()], data_source, answers(data_source))
     assert html.count("<article") == 7
     assert f"3 of {files.candidates}." in words
     with (tmp_path / "label_errors.csv").open(newline="") as file:
-        shares = [row["neighbours"] for row in csv.DictReader(file)]
-    assert len(shares) == files.candidates
-    assert [bool(share) for share in shares] == [True] * 4 + [False] * (len(shares) - 4)
+        agreements = [row["neighbours"] for row in csv.DictReader(file)]
+    assert len(agreements) == files.candidates
+    assert [bool(agreement) for agreement in agreements] == [True] * 4 + [False] * (len(agreements) - 4)
 
 
 def test_no_mistakes(tmp_path: Path) -> None:
-    given = source()
-    files, html, words = written(tmp_path, [predictor()], given, answers(given, sharp=60))
+    data_source = source()
+    files, html, words = written(tmp_path, [predictor()], data_source, answers(data_source, sharp=60))
     assert files.candidates == 0
     assert "<article" not in html
     assert "Every sample is right." in words
@@ -181,8 +181,8 @@ def test_no_mistakes(tmp_path: Path) -> None:
 
 
 def test_any_number_of_labels(tmp_path: Path) -> None:
-    given = source(several=True)
-    files, html, words = written(tmp_path, [predictor(several=True)], given, answers(given))
+    data_source = source(several=True)
+    files, html, words = written(tmp_path, [predictor(several=True)], data_source, answers(data_source))
     assert files.label_errors is None
     assert files.candidates is None
     assert files.as_json() == {"page": str(files.page)}
@@ -193,8 +193,8 @@ def test_any_number_of_labels(tmp_path: Path) -> None:
 
 
 def test_without_train_neighbours_come_from_the_rest(tmp_path: Path) -> None:
-    given = source(train=0)
-    _, html, words = written(tmp_path, [predictor(), predictor()], given, answers(given))
+    data_source = source(train=0)
+    _, html, words = written(tmp_path, [predictor(), predictor()], data_source, answers(data_source))
     assert "all 90 test images but itself" in words
     assert "the mean over 2 networks" in words
     for article in re.findall(r"<article.*?</article>", html, re.S):
@@ -204,30 +204,30 @@ def test_without_train_neighbours_come_from_the_rest(tmp_path: Path) -> None:
 
 
 def test_a_network_that_learnt_the_labels_is_warned_of(tmp_path: Path) -> None:
-    given, network = source(), predictor()
-    _, _, words = written(tmp_path / "new", [network], given, answers(given, split="train"))
+    data_source, network = source(), predictor()
+    _, _, words = written(tmp_path / "new", [network], data_source, answers(data_source, split="train"))
     assert "was trained on these images" not in words
-    network.bundle.record["images"] = {"train": images_digest(given, ["train"])}
-    _, _, words = written(tmp_path / "learnt", [network], given, answers(given, split="train"))
+    network.bundle.record["images"] = {"train": images_digest(data_source, ["train"])}
+    _, _, words = written(tmp_path / "learnt", [network], data_source, answers(data_source, split="train"))
     assert "was trained on these images" in words
 
 
 def test_large_images_are_shown_small(tmp_path: Path) -> None:
-    given = source(size=300, test=30, train=12)
-    files, html, _ = written(tmp_path, [predictor(size=300)], given, answers(given))
+    data_source = source(size=300, test=30, train=12)
+    files, html, _ = written(tmp_path, [predictor(size=300)], data_source, answers(data_source))
     assert "data:image/jpeg" in html
     assert 'class="pixels"' not in html
     assert files.page.stat().st_size < 4_000_000
 
 
 def test_where_neighbours_cannot_be_had_the_page_says_why(tmp_path: Path) -> None:
-    given = source()
+    data_source = source()
     blind = Network(
         stem=torch.nn.Conv2d(3, 4, 1),
         stages={},
         head=torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()),
     )
-    files, html, words = written(tmp_path, [predictor(network=blind)], given, answers(given))
+    files, html, words = written(tmp_path, [predictor(network=blind)], data_source, answers(data_source))
     assert "No neighbours are shown: model.cut the logits are not made by a layer of the head" in words
     assert "<article" in html
     assert "<li class=" not in html
@@ -235,27 +235,29 @@ def test_where_neighbours_cannot_be_had_the_page_says_why(tmp_path: Path) -> Non
 
 
 def test_training_images_are_not_fetched_for_it(tmp_path: Path) -> None:
-    given = source()
-    _, html, words = written(tmp_path, [predictor()], replace(given, address="made.example/x.tar"), answers(given))
+    data_source = source()
+    _, html, words = written(
+        tmp_path, [predictor()], replace(data_source, address="made.example/x.tar"), answers(data_source)
+    )
     assert "No neighbours are shown: made.example/x.tar is read over a network" in words
     assert "<article" in html
 
 
 def test_a_damaged_training_image_costs_the_neighbours_alone(tmp_path: Path) -> None:
-    given = open_source(folder_of(tmp_path / "data", source()))
+    data_source = open_source(folder_of(tmp_path / "data", source()))
     (tmp_path / "data" / "train" / "cat").joinpath("broken.png").write_bytes(b"no image")
-    given = open_source(tmp_path / "data")
-    _, html, words = written(tmp_path / "out", [predictor()], given, answers(given))
+    data_source = open_source(tmp_path / "data")
+    _, html, words = written(tmp_path / "out", [predictor()], data_source, answers(data_source))
     assert "No neighbours are shown" in words
     assert "broken.png" in words
     assert "<article" in html
 
 
-def folder_of(place: Path, given: Source) -> Path:
+def folder_of(place: Path, data_source: Source) -> Path:
     """Write a source of arrays as class folders."""
     from PIL import Image
 
-    for name, split in given.splits.items():
+    for name, split in data_source.splits.items():
         assert split.arrays is not None
         for number, (pixels, label) in enumerate(zip(split.arrays, split.labels.tolist(), strict=True)):
             folder = place / name / ("cat", "dog", "Käfer", "ant")[label]
@@ -265,9 +267,9 @@ def folder_of(place: Path, given: Source) -> Path:
 
 
 def test_the_report_links_to_it(tmp_path: Path) -> None:
-    given = source()
-    found = answers(given)
-    content = ReportContent(title="t", predictions=found, beside=("errors.html", "label_errors.csv"))
+    data_source = source()
+    outcome = answers(data_source)
+    content = ReportContent(title="t", predictions=outcome, beside=("errors.html", "label_errors.csv"))
     html = write_report(tmp_path, content).read_text()
     assert html.count('href="errors.html"') == 2
     assert "label_errors.csv" in html

@@ -78,10 +78,10 @@ def written(folder: Path, content: ReportContent) -> tuple[str, str]:
 
 
 def test_a_full_report_tells_everything(tmp_path: Path) -> None:
-    found = example(10, 400)
+    outcome = example(10, 400)
     content = ReportContent(
         title="digits <fast> & small",
-        predictions=found,
+        predictions=outcome,
         image=noise,
         chosen="the checkpoint",
         note="Written by a test.",
@@ -94,7 +94,7 @@ def test_a_full_report_tells_everything(tmp_path: Path) -> None:
         next_command="convworks predict runs/x/bundle photo.png",
     )
     html, words = written(tmp_path / "run", content)
-    right = (found.correct).mean()
+    right = (outcome.correct).mean()
     for text in (
         f"{100 * right:.2f}",
         "95 % interval",
@@ -110,35 +110,35 @@ def test_a_full_report_tells_everything(tmp_path: Path) -> None:
         "Most confused pairs",
     ):
         assert text in words
-    assert html.count("<figure>") == min(36, int((~found.correct).sum()))
+    assert html.count("<figure>") == min(36, int((~outcome.correct).sum()))
     assert "prefers-color-scheme: dark" in html
     assert "@media print" in html
 
 
 def test_a_split_that_chose_the_checkpoint_is_named(tmp_path: Path) -> None:
-    found = replace(example(3, 30), split="validation")
-    _, words = written(tmp_path, ReportContent(title="t", predictions=found, chosen="the checkpoint"))
+    outcome = replace(example(3, 30), split="validation")
+    _, words = written(tmp_path, ReportContent(title="t", predictions=outcome, chosen="the checkpoint"))
     assert "The validation split also chose the checkpoint, so this accuracy is optimistic" in words
-    _, words = written(tmp_path, ReportContent(title="t", predictions=found))
+    _, words = written(tmp_path, ReportContent(title="t", predictions=outcome))
     assert "chose" not in words
 
 
 @pytest.mark.parametrize("k", [1, 2, 21, 60, 1000])
 def test_any_number_of_classes(tmp_path: Path, k: int) -> None:
-    found = example(k, 200)
-    html, words = written(tmp_path, ReportContent(title="t", predictions=found, image=noise))
+    outcome = example(k, 200)
+    html, words = written(tmp_path, ReportContent(title="t", predictions=outcome, image=noise))
     assert (f"Show all {k:,} classes" in words) == (k > 50)
     assert (f"with {k} classes the first five always hold the true one" in words) == (k <= 5)
     assert "Top-5 accuracy" in words
     assert ('id="ranking"' in html) == (k > 1)
-    assert (f"mean of {len(set(found.labels.tolist())):,}" in words) == (k > 10)
+    assert (f"mean of {len(set(outcome.labels.tolist())):,}" in words) == (k > 10)
     assert html.count('class="bar"') == k
 
 
 def test_every_figure_stands_with_its_interval(tmp_path: Path) -> None:
-    found = example(7, 300)
-    _, words = written(tmp_path, ReportContent(title="t", predictions=found))
-    ends = found.summary()["intervals"]
+    outcome = example(7, 300)
+    _, words = written(tmp_path, ReportContent(title="t", predictions=outcome))
+    ends = outcome.summary()["intervals"]
     assert set(ends) == {"top5", "balanced_accuracy", "macro_f1", "auc", "average_precision", "nll", "ece"}
     for name, (low, high) in ends.items():
         text = f"{low:.4f} to {high:.4f}" if name == "nll" else f"{100 * low:.2f} to {100 * high:.2f}"
@@ -146,16 +146,16 @@ def test_every_figure_stands_with_its_interval(tmp_path: Path) -> None:
 
 
 def test_where_all_samples_are_of_one_class_there_is_nothing_to_rank(tmp_path: Path) -> None:
-    found = example(3, 40)
-    alone = replace(found, labels=np.zeros(40, np.int64))
+    outcome = example(3, 40)
+    alone = replace(outcome, labels=np.zeros(40, np.int64))
     html, words = written(tmp_path, ReportContent(title="t", predictions=alone))
     assert "ROC area (AUC) is not defined: all samples are of one class" in words
     assert 'id="ranking"' not in html
 
 
 def test_classes_without_samples_are_left_out_of_the_curves_and_counted(tmp_path: Path) -> None:
-    found = example(6, 90)
-    html, words = written(tmp_path, ReportContent(title="t", predictions=replace(found, labels=found.labels % 4)))
+    outcome = example(6, 90)
+    html, words = written(tmp_path, ReportContent(title="t", predictions=replace(outcome, labels=outcome.labels % 4)))
     assert "Left out: 2 of 6 classes" in words
     drawn = html.split('id="ranking"')[1].split("</svg>")[0]
     assert drawn.count("<polyline") == 4 * 3 + 12 + 1  # curves and key, the grid, what guessing reaches
@@ -176,9 +176,9 @@ def test_no_mistakes_are_said_to_be_none(tmp_path: Path) -> None:
 
 
 def test_without_images_the_mistakes_are_counted(tmp_path: Path) -> None:
-    found = example(3, 300)
-    _, words = written(tmp_path, ReportContent(title="t", predictions=found))
-    assert f"The mistakes ({(~found.correct).sum():,}) are in predictions.csv" in words
+    outcome = example(3, 300)
+    _, words = written(tmp_path, ReportContent(title="t", predictions=outcome))
+    assert f"The mistakes ({(~outcome.correct).sum():,}) are in predictions.csv" in words
 
 
 def test_awkward_names_are_escaped(tmp_path: Path) -> None:

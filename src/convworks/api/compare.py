@@ -77,7 +77,7 @@ def compared(
 
         read = Protected(folders=tuple([folder_of(path) for path in paths]))
         check_new_folder("--out", out, read if source is None else read + protect(source))
-    from convworks.report.comparison import check_classes, pair, read_answers, told
+    from convworks.report.comparison import check_classes, from_outcome, pair, read_answers
 
     predictors = [None if _is_table(path) else _load(path, device) for path in paths]
     tables = [read_answers(path) if _is_table(path) else None for path in paths]
@@ -91,7 +91,7 @@ def compared(
         if table is None:
             assert predictor is not None
             assert source is not None
-            table = told(str(path), predictor.outcome(source, split=split))
+            table = from_outcome(str(path), predictor.outcome(source, split=split))
         answers.append(table)
     comparison = pair(*answers)
     values = {**comparison.plain(), "data": None if data is None else str(data)}

@@ -30,7 +30,7 @@ from convworks.config import Config, build, to_json
 from convworks.data.config import Corruption
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import InputError
-from convworks.layers.heads.kernel_machine import make_room
+from convworks.layers.heads.kernel_machine import allocate_vectors
 from convworks.layers.network import without_auxiliary
 from convworks.layers.values import require_sound
 from convworks.models.catalogue import Shape
@@ -137,7 +137,7 @@ def _load(description: dict[str, Any], folder: Path) -> Bundle:
         state = load_tensors(weights)
         if identity(weights) != state_of_file:
             raise InputError(weights, "was replaced while it was read", "start again")
-        make_room(network, state)
+        allocate_vectors(network, state)
         network.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise InputError(weights, f"does not fit the network {model.name} ({_first_line(error)})", REMEDY) from None

@@ -1,4 +1,4 @@
-"""Panels with axes: where values fall on a drawing, which ticks to show, how their numbers read."""
+"""Panels with axes: map values to positions, choose ticks, format tick labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Range = tuple[Number, Number]
 
 
 def linear_ticks(low: Number, high: Number, count: int = 5) -> list[Number]:
-    """Return about `count` round values within low..high."""
+    """Return about `count` round values in [low, high]."""
     if not high > low:
         return [low]
     raw = (high - low) / count
@@ -26,7 +26,7 @@ def linear_ticks(low: Number, high: Number, count: int = 5) -> list[Number]:
 
 
 def log_ticks(low: Number, high: Number) -> list[Number]:
-    """Return powers of ten within low..high, with 2 and 5 between them where the powers are few."""
+    """Return powers of ten in [low, high], with multiples (3, or 2 and 5) if there are few."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     stride = max(1, math.ceil((last - first) / 6))
     for factors in ((1,), (1, 3), (1, 2, 5)):
@@ -38,7 +38,7 @@ def log_ticks(low: Number, high: Number) -> list[Number]:
 
 
 def number(value: Number) -> str:
-    """Write a tick's value: short, and without the noise of binary fractions."""
+    """Format a tick value: short, without binary rounding noise."""
     if value and not 1e-4 <= abs(value) < 1e5:
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
@@ -47,7 +47,7 @@ def number(value: Number) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """A rectangle of a drawing (in points) that shows values x and y, y perhaps on a logarithmic scale."""
+    """A plotting area in points with ranges x and y; `log` makes the y axis logarithmic."""
 
     left: Number
     top: Number
@@ -67,13 +67,13 @@ class Panel:
         return self.top + self.height * (1 - (value - low) / ((high - low) or 1))
 
     def curve(self, x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n 2"]:
-        """Return the positions of many points, where y is not logarithmic."""
+        """Return the positions of many points; linear y axis only."""
         (left, right), (low, high) = self.x, self.y
         across = self.left + self.width * (x - left) / ((right - left) or 1)
         return np.stack([across, self.top + self.height * (1 - (y - low) / ((high - low) or 1))], 1)
 
     def axes(self, *, percent: bool = False, x_ticks: list[Number]) -> list[Shape]:
-        """Draw horizontal grid lines with their values on the left, and the values of x below."""
+        """Draw horizontal grid lines with y labels on the left, and x labels below."""
         shapes: list[Shape] = []
         for tick in log_ticks(*self.y) if self.log else linear_ticks(*self.y):
             y = self.up(tick)

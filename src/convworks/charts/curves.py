@@ -1,4 +1,4 @@
-"""How loss, accuracy (or mAP and exact match, or PSNR) and learning rate went in training."""
+"""Training curves: loss, accuracy (or mAP and exact match, or PSNR) and learning rate."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from convworks.charts.drawing import Circle, Drawing, Line, Shape, Text, remark
 from convworks.charts.lettering import Number
 
 Point = tuple[Number, Number]
-#: Longer series are thinned: more points than pixels show nothing more.
+#: Longer series are subsampled: more points than pixels add nothing.
 MOST_POINTS = 400
 WIDTH, HEIGHT, GAP = 960.0, 300.0, 28.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One line of a panel: values of a key of the history's rows."""
+    """One line of a panel: the values of one key of the history rows."""
 
     key: str
     name: str
     colour: str
-    best: Any = None  # min or max: the point to mark
+    best: Any = None  # min or max: marks that point
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """One panel: what it shows, and how."""
+    """One panel: its title and series; `percent` formats fractions as percentages."""
 
     title: str
     series: tuple[Series, ...]
@@ -74,24 +74,24 @@ CHARTS = (
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> Drawing:
-    """Draw the history's rows, a panel for each of CHARTS that has values.
+    """Draw the history rows, with a panel for each entry of CHARTS that has values.
 
-    Rows may hold epoch or step (else their place counts) and the keys of CHARTS; what is missing or not finite is left
-    out.
+    Rows may contain epoch or step (the row number is the default) and the keys of CHARTS; missing and non-finite values
+    are skipped.
     """
     axis = "epoch" if any(_finite(row.get("epoch")) for row in history) else "step"
-    found = [(chart, lines) for chart in CHARTS if (lines := _lines(chart, history, axis))]
-    if not found:
-        words = remark(WIDTH / 2, 40, "No history of training was recorded.", size=13)
-        return Drawing(width=WIDTH, height=80, label="No history", shapes=(words,))
-    weights = [0.72 if chart.title == "Learning rate" and len(found) > 1 else 1.0 for chart, _ in found]
-    unit = (WIDTH - GAP * (len(found) - 1)) / sum(weights)
+    panels = [(chart, lines) for chart in CHARTS if (lines := _lines(chart, history, axis))]
+    if not panels:
+        message = remark(WIDTH / 2, 40, "No history of training was recorded.", size=13)
+        return Drawing(width=WIDTH, height=80, label="No history", shapes=(message,))
+    weights = [0.72 if chart.title == "Learning rate" and len(panels) > 1 else 1.0 for chart, _ in panels]
+    unit = (WIDTH - GAP * (len(panels) - 1)) / sum(weights)
     shapes: list[Shape] = []
     left = 0.0
-    for (chart, lines), weight in zip(found, weights, strict=True):
+    for (chart, lines), weight in zip(panels, weights, strict=True):
         shapes += _panel(chart, lines, axis, left, unit * weight)
         left += unit * weight + GAP
-    label = f"Curves of training over {axis}s: " + ", ".join(chart.title.lower() for chart, _ in found)
+    label = f"Curves of training over {axis}s: " + ", ".join(chart.title.lower() for chart, _ in panels)
     return Drawing(width=WIDTH, height=HEIGHT, label=label, shapes=tuple(shapes))
 
 
@@ -99,33 +99,33 @@ def _panel(
     chart: Chart, lines: list[tuple[Series, list[Point]]], axis: str, left: Number, width: Number
 ) -> list[Shape]:
     points = [point for _, line in lines for point in line]
-    ends, log = _range([y for _, y in points], percent=chart.percent)
-    across = (min(x for x, _ in points), max(x for x, _ in points))
-    ticks = linear_ticks(*across, count=max(2, int(width / 45)))
-    if across[1] > 2:
+    y_range, log = _range([y for _, y in points], percent=chart.percent)
+    x_range = (min(x for x, _ in points), max(x for x, _ in points))
+    ticks = linear_ticks(*x_range, count=max(2, int(width / 45)))
+    if x_range[1] > 2:
         ticks = [tick for tick in ticks if tick == round(tick)]
-    if across[0] == across[1]:
-        ticks, across = [across[0]], (across[0] - 0.5, across[1] + 0.5)
-    panel = Panel(left=left + 46, top=52, width=width - 54, height=HEIGHT - 94, x=across, y=ends, log=log)
+    if x_range[0] == x_range[1]:
+        ticks, x_range = [x_range[0]], (x_range[0] - 0.5, x_range[1] + 0.5)
+    panel = Panel(left=left + 46, top=52, width=width - 54, height=HEIGHT - 94, x=x_range, y=y_range, log=log)
     shapes: list[Shape] = [Text(x=left, y=10, text=chart.title, size=14, bold=True)]
     if log:
         shapes.append(remark(left + width - 8, 10, "logarithmic scale" if width > 220 else "log scale", "end"))
     shapes += panel.axes(percent=chart.percent, x_ticks=ticks)
     shapes.append(remark(panel.left + panel.width / 2, HEIGHT - 8, axis))
-    key = left
+    key_left = left
     for series, line in lines:
-        drawn = tuple((panel.across(a), panel.up(b)) for a, b in _thin(line))
-        if len(drawn) > 1:
-            shapes.append(Line(points=drawn, stroke=series.colour, width=2.2 if series.best else 1.6))
-        mark = series.best(line, key=lambda point: point[1]) if series.best else line[-1]
+        positions = tuple((panel.across(a), panel.up(b)) for a, b in _thin(line))
+        if len(positions) > 1:
+            shapes.append(Line(points=positions, stroke=series.colour, width=2.2 if series.best else 1.6))
+        marked = series.best(line, key=lambda point: point[1]) if series.best else line[-1]
         if series.best or len(line) == 1:
-            x, y = panel.across(mark[0]), panel.up(mark[1])
+            x, y = panel.across(marked[0]), panel.up(marked[1])
             shapes.append(Circle(x=x, y=y, radius=4.5, fill=series.colour))
         value = f"{100 * line[-1][1]:.2f} %" if chart.percent else number(float(f"{line[-1][1]:.3g}"))
-        words = f"{series.name} {value}"
-        shapes.append(Line(points=((key, 30), (key + 14, 30)), stroke=series.colour, width=2.2))
-        shapes.append(remark(key + 19, 30, words, "start", size=11))
-        key += min(136, (width - 8) / len(lines))
+        label = f"{series.name} {value}"
+        shapes.append(Line(points=((key_left, 30), (key_left + 14, 30)), stroke=series.colour, width=2.2))
+        shapes.append(remark(key_left + 19, 30, label, "start", size=11))
+        key_left += min(136, (width - 8) / len(lines))
     return shapes
 
 
@@ -143,7 +143,7 @@ def _lines(chart: Chart, history: Sequence[Mapping[str, Any]], axis: str) -> lis
 
 
 def _range(values: list[Number], *, percent: bool) -> tuple[Range, bool]:
-    """Return the ends of the vertical axis, and whether it is logarithmic (for more than a decade)."""
+    """Return the ends of the vertical axis, and whether it is logarithmic (if the values span more than a decade)."""
     low, high = min(values), max(values)
     if percent:
         room = max(0.06 * (high - low), 0.001)

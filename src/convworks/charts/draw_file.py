@@ -1,4 +1,4 @@
-"""A drawing as a file of its own."""
+"""Write a drawing to a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convworks.files import write_bytes, write_text
 
 
 def write_drawing(path: Path, drawing: Drawing) -> None:
-    """Write a drawing as SVG where the name ends so, else as PNG."""
+    """Write a drawing as SVG if the suffix is .svg, else as PNG."""
     if path.suffix.lower() == ".svg":
         write_text(path, svg_file(drawing))
     else:

@@ -1,7 +1,7 @@
 """A drawing is a list of shapes in a few named colours; svg.py renders it for the page, raster.py for a file.
 
-matplotlib would take 0.7 s to import and as long again to draw; the two renderers take milliseconds, and the
-SVG follows the page into dark mode, because there the colours are CSS variables.
+matplotlib takes 0.7 s to import and as long again to draw; these two renderers take milliseconds, and the SVG follows
+the dark mode of its page, because its colours are CSS variables.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from convworks.charts.lettering import Number
 
 #: The light palette; report.css names the same colours, and their dark twins, as CSS variables.
-#: Blue is right (and validation), orange is wrong: the two stay apart in every common colour blindness.
+#: Blue is correct (and validation), orange is wrong: distinguishable with every common colour blindness.
 PALETTE = {
     "paper": "#ffffff",
     "ink": "#1c2430",
@@ -34,9 +34,9 @@ PALETTE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Rectangle:
-    """A filled rectangle; `title` shows when the pointer rests on it.
+    """A filled rectangle; `title` is its tooltip.
 
-    `opacity` is that of the filling alone; `stroke` is the colour of a line around it, `radius` rounds its corners.
+    `opacity` applies to the fill only; `stroke` is the colour of the outline, `radius` rounds the corners.
     """
 
     x: Number
@@ -62,7 +62,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Circle:
-    """A filled disc with a ring of paper around it, so that it stands out on a line."""
+    """A filled disc with a ring in the background colour, so that it stands out on a line."""
 
     x: Number
     y: Number
@@ -82,7 +82,7 @@ class Polygon:
 class Text:
     """Text centred vertically on y; `anchor` is start, middle or end; `turn` in degrees, counter-clockwise.
 
-    The PNG shows `fallback` where no font at hand has the glyphs of `text`.
+    The PNG shows `fallback` if the fonts lack a glyph of `text`.
     """
 
     x: Number
@@ -98,7 +98,7 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """Pixels as they are, drawn as squares."""
+    """An RGBA image, scaled without interpolation."""
 
     x: Number
     y: Number
@@ -112,7 +112,7 @@ Shape = Rectangle | Line | Circle | Polygon | Text | Picture
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """Shapes on paper of width x height points; `label` says what they show to those who cannot see them."""
+    """Shapes on a canvas of width x height points; `label` is the text alternative for screen readers."""
 
     width: Number
     height: Number
@@ -121,5 +121,5 @@ class Drawing:
 
 
 def remark(x: Number, y: Number, text: str, anchor: str = "middle", size: Number = 10.5) -> Text:
-    """Return small muted text: what an axis or a colour means."""
+    """Return small muted text, for labels of axes and keys."""
     return Text(x=x, y=y, text=text, size=size, fill="muted", anchor=anchor)

@@ -1,4 +1,4 @@
-"""Text on pictures, in two fonts that are always there: Pillow's own, and DejaVu Sans for what it lacks."""
+"""Text on images, in two bundled fonts: Pillow's own, and DejaVu Sans for glyphs that it lacks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from convworks.data.inspect.fit_text import fitted
 from convworks.data.inspect.fit_text import shorten as shorten
 from convworks.errors import visible
 
-#: Run-time type checks hold an int to be no float.
+#: Run-time type checks do not accept an int as a float.
 Number = float | int
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 PLAIN, WIDE = "plain", "wide"
@@ -27,12 +27,12 @@ def text_width(text: str, size: Number) -> float:
 
 
 def shown(text: str) -> bool:
-    """Whether the two fonts have every glyph of `text`."""
+    """Return whether the two fonts have every glyph of `text`."""
     return all(_has(PLAIN, letter) or _has(WIDE, letter) for letter in set(text))
 
 
 def fit(text: str, size: Number, width: Number) -> str:
-    """Return a text whose font size is `size`, with its middle left out where it is wider than `width`."""
+    """Return a text of font size `size`, its middle elided if it is wider than `width`."""
     return fitted(text, width, lambda part: text_width(part, size))
 
 
@@ -54,7 +54,7 @@ def write(
     anchor: str = "start",
     turn: Number = 0.0,
 ) -> None:
-    """Write text onto an image: vertically centred on `at`, turned about it by degrees to the left."""
+    """Write text onto an image, vertically centred on `at` and rotated about it counter-clockwise by `turn` degrees."""
     size, colour = style.size, style.colour
     if turn:
         side = 2 * math.ceil(text_width(text, size) + 2 * size)
@@ -68,14 +68,14 @@ def write(
     x = at[0] - sum(widths) * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
     # Capitals are 0.72 of the size tall: a baseline half of that below `at` centres them in any text.
     y = at[1] + 0.36 * size
-    pencil = ImageDraw.Draw(image)
+    canvas = ImageDraw.Draw(image)
     for (font, part), width in zip(parts, widths, strict=True):
-        pencil.text((x, y), part, fill=colour, font=font, anchor="ls", stroke_width=size / 40 if style.bold else 0)
+        canvas.text((x, y), part, fill=colour, font=font, anchor="ls", stroke_width=size / 40 if style.bold else 0)
         x += width
 
 
 def _parts(text: str) -> list[tuple[str, str]]:
-    """Split into runs of words of one font; a word that the plain font lacks glyphs for goes to the other."""
+    """Split into runs of words of one font; words with glyphs that the plain font lacks use the other."""
     words = [word + " " for word in visible(text).split(" ")]
     words[-1] = words[-1][:-1]
     runs = groupby(words, lambda word: PLAIN if all(_has(PLAIN, letter) for letter in word) else WIDE)

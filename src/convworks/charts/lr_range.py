@@ -13,12 +13,12 @@ from convworks.charts.lettering import Number, text_width
 
 WIDTH, HEIGHT = 880.0, 400.0
 TOP, SIDE, BELOW = 92.0, 50.0, 44.0
-#: The axis ends at so many times the way from the lowest loss to the first; what explodes leaves the picture.
+#: Upper end of the axis as a multiple of the distance from the lowest loss to the first; what diverges is clipped.
 HEADROOM = 1.35
 
 
 class Mark(NamedTuple):
-    """A learning rate to point at, as one of the curve's steps."""
+    """A learning rate to mark on the curve."""
 
     name: str
     rate: float
@@ -34,20 +34,20 @@ def range_picture(
     title: str,
     remarks: str,
 ) -> Drawing:
-    """Draw the losses of a sweep, faint as measured and in blue smoothed, with marks on the smoothed curve."""
+    """Draw the losses of a sweep, raw (grey) and smoothed (blue), with marks on the smoothed curve."""
     low = min(smoothed)
     high = max(low + HEADROOM * max(smoothed[0] - low, 0.05 * abs(low), 1e-6), *smoothed[: max(1, len(smoothed) // 2)])
-    room = 0.05 * (high - low)
-    ends = (max(0.0, low - room) if low >= 0 else low - room, high)
-    across = (math.log10(rates[0]), math.log10(rates[-1]))
-    panel = Panel(left=SIDE, top=TOP, width=WIDTH - SIDE - 12, height=HEIGHT - TOP - BELOW, x=across, y=ends)
+    margin = 0.05 * (high - low)
+    y_range = (max(0.0, low - margin) if low >= 0 else low - margin, high)
+    x_range = (math.log10(rates[0]), math.log10(rates[-1]))
+    panel = Panel(left=SIDE, top=TOP, width=WIDTH - SIDE - 12, height=HEIGHT - TOP - BELOW, x=x_range, y=y_range)
     bottom = panel.top + panel.height
     shapes: list[Shape] = [
         Text(x=0, y=10, text=title, size=16, bold=True),
         Text(x=0, y=32, text=remarks, size=11, fill="muted"),
         *_key(),
     ]
-    for tick in linear_ticks(*ends):
+    for tick in linear_ticks(*y_range):
         y = panel.up(tick)
         shapes.append(Line(points=((panel.left, y), (panel.left + panel.width, y)), stroke="grid"))
         shapes.append(remark(panel.left - 7, y, number(tick), "end"))
@@ -60,38 +60,38 @@ def range_picture(
     shapes += [_line(panel, mark) for mark in marks]
     shapes += _curve(panel, rates, losses, "muted", 1.0)
     shapes += _curve(panel, rates, smoothed, "blue", 2.4)
-    taken: list[float] = []
+    row_ends: list[float] = []
     for mark in sorted(marks, key=lambda mark: mark.rate):
-        shapes += _marked(panel, mark, smoothed[_nearest(rates, mark.rate)], taken)
+        shapes += _marked(panel, mark, smoothed[_nearest(rates, mark.rate)], row_ends)
     return Drawing(width=WIDTH, height=HEIGHT, label=f"{title}: {remarks}", shapes=tuple(shapes))
 
 
-def draw(found: Mapping[str, Any]) -> Drawing:
-    """Draw what `convworks.lr_range` returned."""
+def draw(result: Mapping[str, Any]) -> Drawing:
+    """Draw the result of `convworks.lr_range`."""
     names = {"edge": ("suggested", "green"), "steepest": ("steepest", "muted"), "tenth": ("lowest / 10", "muted")}
-    marks = [Mark(name, found[key], colour) for key, (name, colour) in names.items() if found[key]]
-    ended = "until the loss exploded" if found["exploded"] else "to the end of the range"
+    marks = [Mark(name, result[key], colour) for key, (name, colour) in names.items() if result[key]]
+    end_text = "until the loss exploded" if result["exploded"] else "to the end of the range"
     return range_picture(
-        found["rates"],
-        found["losses"],
-        found["smoothed"],
-        [mark for mark in marks if found["rates"][0] <= mark.rate <= found["rates"][-1]],
-        title=f"Learning rate range test: {found['model']} on {found['source']}",
-        remarks=f"{len(found['losses'])} steps from {found['rates'][0]:.2g}, {ended} at {found['rates'][-1]:.2g}",
+        result["rates"],
+        result["losses"],
+        result["smoothed"],
+        [mark for mark in marks if result["rates"][0] <= mark.rate <= result["rates"][-1]],
+        title=f"Learning rate range test: {result['model']} on {result['source']}",
+        remarks=f"{len(result['losses'])} steps from {result['rates'][0]:.2g}, {end_text} at {result['rates'][-1]:.2g}",
     )
 
 
 def _key() -> list[Shape]:
     shapes: list[Shape] = []
-    for place, (name, colour) in enumerate((("each step", "muted"), ("smoothed", "blue"))):
-        left = 110.0 * place
-        shapes.append(Line(points=((left, 55), (left + 16, 55)), stroke=colour, width=2.4 if place else 1.0))
+    for index, (name, colour) in enumerate((("each step", "muted"), ("smoothed", "blue"))):
+        left = 110.0 * index
+        shapes.append(Line(points=((left, 55), (left + 16, 55)), stroke=colour, width=2.4 if index else 1.0))
         shapes.append(remark(left + 22, 55, name, "start", size=11))
     return shapes
 
 
 def _curve(panel: Panel, rates: Sequence[float], values: Sequence[float], colour: str, width: Number) -> list[Shape]:
-    """Draw the parts of a curve that lie within the panel."""
+    """Draw a curve, clipped to the panel."""
     points = [(math.log10(rate), value) for rate, value in zip(rates, values, strict=True)]
     return [
         Line(points=tuple((panel.across(x), panel.up(y)) for x, y in part), stroke=colour, width=width)
@@ -105,16 +105,16 @@ def _line(panel: Panel, mark: Mark) -> Shape:
     return Line(points=ends, stroke=mark.colour, width=1.4, dashed=True)
 
 
-def _marked(panel: Panel, mark: Mark, loss: float, taken: list[float]) -> list[Shape]:
-    """Draw a disc on the curve, and the mark's name above, in the first row whose names end (`taken`) before it."""
+def _marked(panel: Panel, mark: Mark, loss: float, row_ends: list[float]) -> list[Shape]:
+    """Draw a disc on the curve and the mark's label above, in the first row with room (`row_ends`)."""
     x, y = panel.across(math.log10(mark.rate)), panel.up(min(loss, panel.y[1]))
     text = f"{mark.name}: {mark.rate:.2g}"
     width = text_width(text, 11) * 1.06 + 14
     left = min(x + 8, panel.left + panel.width - width)
     if left < x:  # no room on the right
         left = x - 8 - width
-    row = next((row for row, end in enumerate(taken) if end < left - 8), len(taken))
-    taken[row : row + 1] = [left + width]
+    row = next((row for row, end in enumerate(row_ends) if end < left - 8), len(row_ends))
+    row_ends[row : row + 1] = [left + width]
     above = panel.top + 6 + 24 * row
     return [
         Circle(x=x, y=y, radius=5.0, fill=mark.colour),

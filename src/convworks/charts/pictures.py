@@ -1,4 +1,4 @@
-"""Pixels of samples as pictures."""
+"""Samples as images for a page."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from PIL import Image
 
 from convworks.charts.raster import DENSITY
 
-#: The longest side of a picture, in points.
+#: The longest side of an image, in points.
 TILE = 132
 
 
 def as_picture(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
-    """Return pixels as grey (one channel), RGB (three) or the grey mean of others, large ones shrunk."""
+    """Return pixels as greyscale (one channel), RGB (three) or the mean over channels; large images are shrunk."""
     channels = pixels.shape[2]
     flat = pixels if channels == 3 else pixels[:, :, 0] if channels == 1 else pixels.mean(2).round().astype(np.uint8)
     picture = Image.fromarray(np.ascontiguousarray(flat))

@@ -1,4 +1,4 @@
-"""The receiver operating characteristic and precision over recall as one drawing."""
+"""ROC and precision-recall curves as one drawing."""
 
 from __future__ import annotations
 
@@ -13,71 +13,71 @@ from convworks.charts.drawing import Drawing, Line, Shape, Text, remark
 from convworks.charts.lettering import Number, fit
 from convworks.metrics.ranking import GRID, RankingCurve, ranking_curve
 
-#: Up to so many classes each has a curve of its own; above, their mean is drawn alone.
+#: Up to this many classes, each has its own curve; above, only their mean is drawn.
 APART = 10
 COLOURS = ("blue", "orange", "green", "violet", "teal", "rose", "ochre", "brown", "ink", "muted")
-#: Where all curves stay within such a corner, it alone is drawn.
+#: If all curves stay within such a corner, only the corner is drawn.
 CORNERS = (0.01, 0.1)
 WIDTH, SIDE, TOP, LEFT, GAP, ROW = 960.0, 268.0, 34.0, 46.0, 66.0, 24.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """The curves of the classes that have samples and others, read off at GRID, with area and average precision."""
+    """The curves of the classes that have positive and negative samples, at GRID, with area and average precision."""
 
     classes: tuple[str, ...]
     roc: Float64[np.ndarray, "k grid"]
     precision: Float64[np.ndarray, "k grid"]
     areas: Float64[np.ndarray, " k"]
     average_precisions: Float64[np.ndarray, " k"]
-    #: Of all classes of the network that are asked for, also those without samples.
+    #: Number of all classes, including those without samples.
     total: int
 
     @property
     def apart(self) -> bool:
-        """Whether every class has a curve of its own."""
+        """Return whether every class has its own curve."""
         return self.total <= APART
 
 
 def ranking(
     classes: Sequence[str], scores: Float[np.ndarray, "n k"], labels: Bool[np.ndarray, "n k"]
 ) -> Ranking | None:
-    """Return the curves of a split; None where no class has both samples of it and others, or all stand first."""
-    found: list[tuple[int, RankingCurve]] = []
-    for at, pair in enumerate(zip(scores.T, labels.T, strict=True)):
+    """Return the curves of a split; None if no class has positives and negatives, or all are ranked perfectly."""
+    curves: list[tuple[int, RankingCurve]] = []
+    for index, pair in enumerate(zip(scores.T, labels.T, strict=True)):
         curve = ranking_curve(*pair)
         if curve.defined:
-            found.append((at, curve))
-    if all(curve.area == 1 for _, curve in found):
+            curves.append((index, curve))
+    if all(curve.area == 1 for _, curve in curves):
         return None
     return Ranking(
-        classes=tuple(classes[at] for at, _ in found),
-        roc=np.stack([curve.roc() for _, curve in found]),
-        precision=np.stack([curve.precision_at_recall() for _, curve in found]),
-        areas=np.array([curve.area for _, curve in found]),
-        average_precisions=np.array([curve.average_precision for _, curve in found]),
+        classes=tuple(classes[index] for index, _ in curves),
+        roc=np.stack([curve.roc() for _, curve in curves]),
+        precision=np.stack([curve.precision_at_recall() for _, curve in curves]),
+        areas=np.array([curve.area for _, curve in curves]),
+        average_precisions=np.array([curve.average_precision for _, curve in curves]),
         total=len(classes),
     )
 
 
-def draw(found: Ranking) -> Drawing:
-    """Draw both kinds of curve side by side, with a key: a curve a class, or their mean where there are many."""
-    lines = _lines(found)
-    extent = zoom(found)
+def draw(ranking_curves: Ranking) -> Drawing:
+    """Draw both kinds of curve side by side, with a key: one curve per class, or their mean if there are many."""
+    lines = _lines(ranking_curves)
+    extent = zoom(ranking_curves)
     left = Panel(left=LEFT, top=TOP, width=SIDE, height=SIDE, x=(0, extent), y=(1 - extent, 1))
     right = Panel(left=LEFT + SIDE + GAP, top=TOP, width=SIDE, height=SIDE, x=(1 - extent, 1), y=(1 - extent, 1))
     corner = "" if extent == 1 else ", the corner"
     shapes: list[Shape] = []
-    for panel, title, below in (
+    for panel, title, axis_title in (
         (left, f"True positives{corner}", "false positive rate"),
         (right, f"Precision{corner}", "recall (true positive rate)"),
     ):
         shapes.append(Text(x=panel.left - 40, y=10, text=title, size=13, bold=True))
         shapes += panel.axes(percent=True, x_ticks=[])
-        for share in (0.0, 0.5, 1.0):
-            value = panel.x[0] + share * (panel.x[1] - panel.x[0])
+        for fraction in (0.0, 0.5, 1.0):
+            value = panel.x[0] + fraction * (panel.x[1] - panel.x[0])
             shapes.append(remark(panel.across(value), panel.top + SIDE + 13, f"{round(100 * value, 6):g} %"))
-        shapes.append(remark(panel.left + SIDE / 2, panel.top + SIDE + 31, below))
+        shapes.append(remark(panel.left + SIDE / 2, panel.top + SIDE + 31, axis_title))
     if extent == 1:
         shapes.append(
             Line(points=((left.across(0), left.up(0)), (left.across(1), left.up(1))), stroke="muted", dashed=True)
@@ -85,54 +85,62 @@ def draw(found: Ranking) -> Drawing:
     for _, colour, roc, precision, _, _ in reversed(lines):
         shapes += [_curve(left, GRID, roc, colour, rising=True), _curve(right, GRID, precision, colour)]
     shapes += _key(lines, right.left + SIDE + 44)
-    label = f"ROC and precision-recall curves, mean area {float(found.areas.mean()):.4f}"
+    label = f"ROC and precision-recall curves, mean area {float(ranking_curves.areas.mean()):.4f}"
     return Drawing(width=WIDTH, height=TOP + SIDE + 40, label=label, shapes=tuple(shapes))
 
 
 Drawn = tuple[str, str, np.ndarray, np.ndarray, float, float]
 
 
-def _lines(found: Ranking) -> list[Drawn]:
-    """Return name, colour, both curves, area and average precision of each line; the best class last."""
-    areas, precisions = found.areas, found.average_precisions
-    if not found.apart:
-        name = f"mean of {len(found.classes):,}"
+def _lines(ranking_curves: Ranking) -> list[Drawn]:
+    """Return name, colour, both curves, area and average precision of each line."""
+    areas, precisions = ranking_curves.areas, ranking_curves.average_precisions
+    if not ranking_curves.apart:
+        name = f"mean of {len(ranking_curves.classes):,}"
         means = float(areas.mean()), float(precisions.mean())
-        return [(name, "blue", found.roc.mean(0), found.precision.mean(0), *means)]
-    rows = zip(found.classes, COLOURS, found.roc, found.precision, areas.tolist(), precisions.tolist(), strict=False)
+        return [(name, "blue", ranking_curves.roc.mean(0), ranking_curves.precision.mean(0), *means)]
+    rows = zip(
+        ranking_curves.classes,
+        COLOURS,
+        ranking_curves.roc,
+        ranking_curves.precision,
+        areas.tolist(),
+        precisions.tolist(),
+        strict=False,
+    )
     return list(rows)
 
 
-def zoom(found: Ranking) -> float:
-    """Return how much of the axes is drawn: all, or a corner that all curves pass through."""
-    return next((corner for corner in CORNERS if _within(found, corner)), 1.0)
+def zoom(ranking_curves: Ranking) -> float:
+    """Return the fraction of the axes to draw: 1, or that of a corner that all curves pass through."""
+    return next((corner for corner in CORNERS if _within(ranking_curves, corner)), 1.0)
 
 
-def _within(found: Ranking, corner: float) -> bool:
-    """Whether all curves that are drawn pass through a corner of both panels."""
-    at, least = int(np.searchsorted(GRID, corner - 1e-9)), 1 - corner
-    curves = [(roc, precision) for _, _, roc, precision, _, _ in _lines(found)]
-    before = int(np.searchsorted(GRID, least - 1e-9))
-    return all(roc[at] >= least and precision[before] >= least for roc, precision in curves)
+def _within(ranking_curves: Ranking, corner: float) -> bool:
+    """Return whether all drawn curves pass through a corner of both panels."""
+    corner_index, least = int(np.searchsorted(GRID, corner - 1e-9)), 1 - corner
+    curves = [(roc, precision) for _, _, roc, precision, _, _ in _lines(ranking_curves)]
+    recall_index = int(np.searchsorted(GRID, least - 1e-9))
+    return all(roc[corner_index] >= least and precision[recall_index] >= least for roc, precision in curves)
 
 
 def _curve(panel: Panel, x: np.ndarray, y: np.ndarray, colour: str, *, rising: bool = False) -> Line:
-    """Draw a curve within its panel, from or to where it crosses the bottom, without points on a straight line."""
+    """Draw a curve clipped at the bottom of its panel, without collinear points."""
     inside = (x >= panel.x[0] - 1e-9) & (x <= panel.x[1] + 1e-9)
     x, y = x[inside], y[inside]
     below = np.flatnonzero(y < panel.y[0])
     if len(below):
-        shown = slice(int(below[-1]), None) if rising else slice(0, int(below[0]) + 1)
-        x, y = x[shown], y[shown]
+        visible = slice(int(below[-1]), None) if rising else slice(0, int(below[0]) + 1)
+        x, y = x[visible], y[visible]
     points = panel.curve(x, y.clip(*panel.y))
     if rising and points[0, 1] < panel.up(panel.y[0]):
-        points = np.insert(points, 0, (points[0, 0], panel.up(panel.y[0])), 0)  # what is found without false positives
-    kept = points[_turns(points)].tolist()
-    return Line(points=tuple((across, up) for across, up in kept), stroke=colour, width=2)
+        points = np.insert(points, 0, (points[0, 0], panel.up(panel.y[0])), 0)  # true positives at zero false positives
+    corners = points[_turns(points)].tolist()
+    return Line(points=tuple((across, up) for across, up in corners), stroke=colour, width=2)
 
 
 def _turns(points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
-    """Say which points of a line are its ends or lie beside the straight line between their neighbours."""
+    """Mark the points of a line that are not collinear with their neighbours; the ends always count."""
     x, y = points.T
     area = np.diff(y)[1:] * np.diff(x)[:-1] - np.diff(y)[:-1] * np.diff(x)[1:]
     turns = np.ones(len(points), bool)
@@ -141,13 +149,13 @@ def _turns(points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
 
 
 def _key(lines: Sequence[Drawn], left: Number) -> list[Shape]:
-    """Name the lines, with area and average precision."""
-    ends = ((WIDTH - 84, "ROC area"), (WIDTH, "avg. precision"))
-    shapes: list[Shape] = [remark(x, TOP, name, "end") for x, name in ends]
-    for at, (name, colour, _, _, *values) in enumerate(lines):
-        y, text = TOP + (at + 1) * ROW, fit(name, 12, WIDTH - 150 - left - 20)
+    """Draw the key: names with area and average precision."""
+    columns = ((WIDTH - 84, "ROC area"), (WIDTH, "avg. precision"))
+    shapes: list[Shape] = [remark(x, TOP, name, "end") for x, name in columns]
+    for index, (name, colour, _, _, *values) in enumerate(lines):
+        y, text = TOP + (index + 1) * ROW, fit(name, 12, WIDTH - 150 - left - 20)
         shapes.append(Line(points=((left, y), (left + 14, y)), stroke=colour, width=2.5))
-        shapes.append(Text(x=left + 20, y=y, text=text, size=12, fallback=f"#{at}"))
-        for (x, _), value in zip(ends, values, strict=True):
+        shapes.append(Text(x=left + 20, y=y, text=text, size=12, fallback=f"#{index}"))
+        for (x, _), value in zip(columns, values, strict=True):
             shapes.append(Text(x=x, y=y, text=f"{value:.4f}", size=12, anchor="end"))
     return shapes

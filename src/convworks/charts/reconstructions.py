@@ -1,4 +1,4 @@
-"""Images that a network made, as drawings."""
+"""Reconstructed images as drawings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from convworks.charts.pictures import as_picture
 
 WIDTH, LABEL, GAP, COLUMNS = 960.0, 84.0, 5.0, 10
 TILE = (WIDTH - LABEL) / COLUMNS - GAP
-BETWEEN = 14.0  # groups of rows that belong together
+BETWEEN = 14.0  # gap between groups of rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """Some samples: as they are, as they were read, and what was made of them."""
+    """Some samples: originals, network inputs, and reconstructions."""
 
     samples: tuple[int, ...]
     images: UInt8[np.ndarray, "n h w c"]
@@ -27,7 +27,7 @@ class Pictures:
 
 
 def drawing(pictures: Pictures, *, corrupted: bool) -> Drawing:
-    """Draw the originals, what was read where that was corrupted, and what was made, ten in a row."""
+    """Draw originals, inputs (if corrupted) and reconstructions, ten per row."""
     rows = [("original", pictures.images), ("corrupted", pictures.read), ("output", pictures.made)]
     shown = [row for row in rows if corrupted or row[0] != "corrupted"]
     shapes: list[Shape] = []
@@ -37,25 +37,25 @@ def drawing(pictures: Pictures, *, corrupted: bool) -> Drawing:
         for name, images in shown:
             shapes.append(remark(0, top + height / 2, name, "start", size=12))
             for column, image in enumerate(images[first : first + COLUMNS]):
-                place = {"x": LABEL + column * (TILE + GAP), "y": top, "width": TILE, "height": height}
-                shapes.append(Picture(**place, pixels=_pixels(image)))
+                box = {"x": LABEL + column * (TILE + GAP), "y": top, "width": TILE, "height": height}
+                shapes.append(Picture(**box, pixels=_pixels(image)))
             top += height + GAP
         top += BETWEEN
     label = f"{len(pictures.samples)} images: {', '.join(name for name, _ in shown)}"
     return Drawing(width=WIDTH, height=max(20.0, top - BETWEEN), label=label, shapes=tuple(shapes))
 
 
-def lecture(found: Sequence[tuple[str, Pictures]]) -> Drawing:
-    """Draw lecture 001's picture: the originals, what was read and what was made at each level of noise, as blocks."""
-    blocks = [("original", found[0][1].images)]
-    blocks += [(f"noise {level}", pictures.read) for level, pictures in found]
-    blocks += [(f"output {level}", pictures.made) for level, pictures in found]
+def lecture(levels: Sequence[tuple[str, Pictures]]) -> Drawing:
+    """Draw the figure of lecture 001: originals, then inputs and reconstructions at each noise level, as blocks."""
+    blocks = [("original", levels[0][1].images)]
+    blocks += [(f"noise {level}", pictures.read) for level, pictures in levels]
+    blocks += [(f"output {level}", pictures.made) for level, pictures in levels]
     shapes: list[Shape] = []
     top = 0.0
     for name, images in blocks:
         shapes.append(remark(0, top + TILE / 2, name, "start", size=12))
-        for number, image in enumerate(images):
-            row, column = divmod(number, COLUMNS)
+        for index, image in enumerate(images):
+            row, column = divmod(index, COLUMNS)
             left, y = LABEL + column * (TILE + GAP), top + row * (TILE + GAP)
             shapes.append(Picture(x=left, y=y, width=TILE, height=TILE, pixels=_pixels(image)))
         top += -(-len(images) // COLUMNS) * (TILE + GAP) + BETWEEN
@@ -64,5 +64,5 @@ def lecture(found: Sequence[tuple[str, Pictures]]) -> Drawing:
 
 
 def _pixels(image: UInt8[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h2 w2 4"]:
-    """Return an image as red, green, blue and opacity; large ones are shrunk."""
+    """Return an image as RGBA; large ones are shrunk."""
     return np.asarray(as_picture(image).convert("RGBA"))

@@ -1,4 +1,4 @@
-"""Values with their sign as colours: blue is negative, white zero, orange positive (colour-blind people see it)."""
+"""Signed values as colours: blue negative, white zero, orange positive (safe for colour blindness)."""
 
 from __future__ import annotations
 
@@ -10,33 +10,32 @@ from convworks.charts.drawing import PALETTE
 
 #: The index of zero among the 255 signed colours: 0 is the most negative, 254 the most positive.
 ZERO = 127
-#: The share of values that the colours tell apart; those beyond (a few strong edges) have the colour of the end.
+#: Fraction of values within the colour range; those beyond (a few strong edges) saturate.
 WITHIN = 0.98
-#: Where the largest value is not so many times larger, all are told apart.
+#: If the largest value exceeds that quantile by less than this factor, nothing saturates.
 FEW = 1.5
 SAMPLE = 1 << 20
 VIEW = 750  # pixels
 
 
 def signed_scale(values: Float32[np.ndarray, "h w"], largest: float) -> float:
-    """Return the size of value that gets the strongest colour: the largest, or one that most are within.
+    """Return the absolute value that gets the strongest colour: the largest, or a quantile.
 
-    Where the values are many more than fit on a screen, they are looked at as `strongest` shows them, and of these
-    some that are made of about 2^20.
+    Arrays much larger than a screen are reduced as `strongest` does, on a sample of about 2^20 values.
     """
     times = min(max(1, max(values.shape) // VIEW), *values.shape)
     high, wide = (length // times for length in values.shape)
     step = max(1, values.size // SAMPLE)
     blocks = values[: high * times, : wide * times].reshape(high, times, wide * times)[::step]
-    sizes = np.abs(blocks).max(1)
-    most = float(np.quantile(np.max([sizes[:, shift::times] for shift in range(times)], axis=0), WITHIN))
-    return most if 0 < FEW * most < largest else largest or 1.0
+    magnitudes = np.abs(blocks).max(1)
+    quantile = float(np.quantile(np.max([magnitudes[:, shift::times] for shift in range(times)], axis=0), WITHIN))
+    return quantile if 0 < FEW * quantile < largest else largest or 1.0
 
 
 def signed_picture(values: Float32[np.ndarray, "h w"], scale: float) -> Image.Image:
-    """Return values as colours: blue negative, white zero, orange positive, strongest at -scale and scale."""
+    """Return values as an image: blue negative, white zero, orange positive, saturated at -scale and scale."""
     indices = np.empty(values.shape, np.uint8)
-    for first in range(0, len(values), 64):  # so that what is between stays in the cache
+    for first in range(0, len(values), 64):  # in parts, so that intermediate values stay in the cache
         part = values[first : first + 64] * np.float32(ZERO / scale)
         np.rint(part, out=part)
         part += ZERO
@@ -48,15 +47,15 @@ def signed_picture(values: Float32[np.ndarray, "h w"], scale: float) -> Image.Im
 
 
 def signed_colours() -> UInt8[np.ndarray, "255 3"]:
-    """Return the colours from blue over white to orange."""
+    """Return the colour map from blue over white to orange."""
     ends = [np.array(list(bytes.fromhex(PALETTE[name][1:]))) for name in ("blue", "paper", "orange")]
-    share = np.linspace(0, 1, ZERO + 1)[:, None]
-    falling, rising = (ends[1] + share * (end - ends[1]) for end in (ends[0], ends[2]))
+    fraction = np.linspace(0, 1, ZERO + 1)[:, None]
+    falling, rising = (ends[1] + fraction * (end - ends[1]) for end in (ends[0], ends[2]))
     return np.asarray(np.rint(np.concatenate([falling[:0:-1], rising])), dtype=np.uint8)
 
 
 def strongest(picture: Image.Image, times: int) -> Image.Image:
-    """Keep of each square of signed colours the one that is farthest from zero: their mean would be nearly white."""
+    """Downsample by keeping, of each square, the colour farthest from zero: the mean would be nearly white."""
     times = min(times, *picture.size)
     high, wide = (length // times for length in (picture.height, picture.width))
     indices = np.asarray(picture)[: high * times, : wide * times]

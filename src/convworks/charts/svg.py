@@ -1,4 +1,4 @@
-"""Drawings as SVG elements for the page."""
+"""Drawings as SVG elements and files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from convworks.charts.drawing import PALETTE, Circle, Drawing, Line, Picture, Po
 from convworks.charts.raster import MARGIN, data_uri, png_bytes
 from convworks.errors import visible
 
-#: The colours of a file of its own where it is shown on dark ground; a page names its own.
+#: Dark-mode colours of a standalone file; a page defines its own.
 DARK = {
     "paper": "#161b22",
     "ink": "#e4e9f0",
@@ -30,7 +30,7 @@ FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, "
 
 
 def escape(text: str) -> str:
-    """Return a text as XML; what that cannot hold, or moves what is beside it, as escapes of Python."""
+    """Escape text for XML; control and direction-changing characters become Python escapes."""
     return html.escape(visible(text))
 
 
@@ -42,7 +42,7 @@ def to_svg(drawing: Drawing) -> str:
 
 
 def svg_file(drawing: Drawing) -> str:
-    """Render as an SVG file of its own: with its colours, its font, and the margin that a page would give it."""
+    """Render as a standalone SVG file with its own colours, font and margin."""
     element = to_svg(drawing)
     width, height = drawing.width + 2 * MARGIN, drawing.height + 2 * MARGIN
     box = f'viewBox="{-MARGIN} {-MARGIN} {width:g} {height:g}" width="{width:g}" height="{height:g}"'
@@ -60,31 +60,31 @@ def _variables(colours: dict[str, str]) -> str:
 def _element(shape: Shape) -> str:
     match shape:
         case Rectangle():
-            place = f'x="{shape.x:.1f}" y="{shape.y:.1f}" width="{shape.width:.1f}" height="{shape.height:.1f}"'
+            position = f'x="{shape.x:.1f}" y="{shape.y:.1f}" width="{shape.width:.1f}" height="{shape.height:.1f}"'
             opacity = "" if shape.opacity == 1 else f' opacity="{shape.opacity:.2f}"'
             if shape.stroke:
                 opacity = opacity.replace("opacity", "fill-opacity") + f' stroke="var(--{shape.stroke})"'
             rounded = f' rx="{shape.radius:g}"' if shape.radius else ""
             title = f"<title>{escape(shape.title)}</title>" if shape.title else ""
-            return f'<rect {place}{rounded} fill="var(--{shape.fill})"{opacity}>{title}</rect>'
+            return f'<rect {position}{rounded} fill="var(--{shape.fill})"{opacity}>{title}</rect>'
         case Line():
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
             stroke = f'stroke="var(--{shape.stroke})" stroke-width="{shape.width:g}" stroke-linejoin="round"'
             dash = ' stroke-dasharray="4 4"' if shape.dashed else ""
             return f'<polyline points="{path}" fill="none" {stroke}{dash}/>'
         case Circle():
-            place = f'cx="{shape.x:.1f}" cy="{shape.y:.1f}" r="{shape.radius:g}"'
-            return f'<circle {place} fill="var(--{shape.fill})" stroke="var(--paper)" stroke-width="1.5"/>'
+            position = f'cx="{shape.x:.1f}" cy="{shape.y:.1f}" r="{shape.radius:g}"'
+            return f'<circle {position} fill="var(--{shape.fill})" stroke="var(--paper)" stroke-width="1.5"/>'
         case Polygon():
             corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
             return f'<polygon points="{corners}" fill="var(--{shape.fill})"/>'
         case Text():
-            place = f'x="{shape.x:.1f}" y="{shape.y:.1f}" dy=".35em" font-size="{shape.size:g}"'
+            position = f'x="{shape.x:.1f}" y="{shape.y:.1f}" dy=".35em" font-size="{shape.size:g}"'
             anchor = "" if shape.anchor == "start" else f' text-anchor="{shape.anchor}"'
             bold = ' font-weight="600"' if shape.bold else ""
             turn = f' transform="rotate({-shape.turn:g} {shape.x:.1f} {shape.y:.1f})"' if shape.turn else ""
-            return f'<text {place} fill="var(--{shape.fill})"{anchor}{bold}{turn}>{escape(shape.text)}</text>'
+            return f'<text {position} fill="var(--{shape.fill})"{anchor}{bold}{turn}>{escape(shape.text)}</text>'
         case Picture():
-            place = f'x="{shape.x:g}" y="{shape.y:g}" width="{shape.width:g}" height="{shape.height:g}"'
+            position = f'x="{shape.x:g}" y="{shape.y:g}" width="{shape.width:g}" height="{shape.height:g}"'
             source = data_uri(png_bytes(Image.fromarray(shape.pixels)), "png")
-            return f'<image {place} preserveAspectRatio="none" class="pixels" href="{source}"/>'
+            return f'<image {position} preserveAspectRatio="none" class="pixels" href="{source}"/>'

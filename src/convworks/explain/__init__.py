@@ -1,1 +1,1 @@
-"""Looking inside a network: what it computed, re-derived number by number from the definitions in `convworks.ops`."""
+"""Explanations of a network: its computations, re-derived number by number from the definitions in `convworks.ops`."""

@@ -1,4 +1,4 @@
-"""A pass through a network of which every layer's input, output and messages are kept."""
+"""A forward and backward pass that records the input, output and messages of every layer."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Loss = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One call of one module: its input and output, and the messages that came to them (None where none came).
+    """One call of one module: its input and output, and the messages that reached them (None if none did).
 
-    `module` is a copy with the weights of that moment. `input_message` is the part that this call sends to its input;
-    where several modules read the same values, each sends a part of its own. `random` is the state of the random
-    numbers when the call began. Tensors are on the CPU.
+    `module` is a copy with the weights at that moment. `input_message` is the part that this call sends to its input;
+    if several modules read the same values, each sends its own part. `random` is the state of the random number
+    generator at the start of the call. Tensors are on the CPU.
     """
 
     name: str
@@ -37,10 +37,10 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What a network did with a batch: its layers by name, in the order in which they began.
+    """The record of a pass: its layers by name, in the order in which their calls began.
 
-    A module that was called several times is there as `name[1]`, `name[2]`; the network itself has the empty name.
-    `gradients` are those of the parameters. `other` are modules that read or make something else than one tensor.
+    Several calls of one module are listed as `name[1]`, `name[2]`; the network itself has the empty name. `gradients`
+    are those of the parameters. `other` are modules whose input or output is not a single tensor.
     """
 
     layers: Mapping[str, Layer]
@@ -62,7 +62,7 @@ class Observation:
 
 @dataclass(kw_only=True)
 class _Call:
-    """What is known of a call so far."""
+    """The record of a call while the pass runs."""
 
     input: Tensor
     random: Tensor
@@ -71,22 +71,24 @@ class _Call:
 
 
 def observe(network: nn.Module, images: Num[Tensor, "b *input"], loss: Loss | None = None) -> Observation:
-    """Run a copy of a network in its present mode and keep what every module read, computed and sent back.
+    """Run a copy of a network in its current mode and record the input, output and messages of every module.
 
     `loss` turns the network's output into one number, for example `lambda logits: F.cross_entropy(logits, labels)`.
-    The network and the random state stay as they were. Raises InputError where observing would change the result:
-    for networks that write into a tensor which another part of them still reads.
+    The network and the random state are unchanged. Raises InputError if observing would change the result: in networks
+    that modify a tensor in place while another part still reads it.
     """
     copied = deepcopy(network)
     calls: dict[str, list[_Call]] = {}
     other: set[str] = set()
     devices = range(torch.cuda.device_count())
     with torch.inference_mode(False), torch.random.fork_rng(list(devices)), torch.enable_grad():
-        expected = _unwatched(copied, images)
+        expected = _plain_output(copied, images)
         pixels = images.detach().clone()
         if pixels.is_floating_point():
             pixels.requires_grad_()
-        handles = [handle for name, module in copied.named_modules() for handle in _watch(name, module, calls, other)]
+        handles = [
+            handle for name, module in copied.named_modules() for handle in _add_hooks(name, module, calls, other)
+        ]
         try:
             output = copied(pixels)
         finally:
@@ -95,12 +97,12 @@ def observe(network: nn.Module, images: Num[Tensor, "b *input"], loss: Loss | No
         if not torch.allclose(output.detach(), expected, rtol=1e-4, atol=1e-5, equal_nan=True):
             reason = "gives something else when observed: a part of it writes into a tensor that another part reads"
             raise InputError("network", reason, "set inplace=False there")
-        value = None if loss is None else _one_number(loss(output))
-        gradients = _gradients(copied, pixels, value)
+        scalar = None if loss is None else _scalar_loss(loss(output))
+        gradients = _gradients(copied, pixels, scalar)
     modules = dict(copied.named_modules())
     layers = {
-        name if len(found) == 1 else f"{name}[{number}]": Layer(
-            name=name if len(found) == 1 else f"{name}[{number}]",
+        name if len(module_calls) == 1 else f"{name}[{number}]": Layer(
+            name=name if len(module_calls) == 1 else f"{name}[{number}]",
             module=modules[name],
             input=call.input,
             output=call.output,
@@ -108,21 +110,21 @@ def observe(network: nn.Module, images: Num[Tensor, "b *input"], loss: Loss | No
             input_message=call.messages.get("input"),
             random=call.random,
         )
-        for name, found in calls.items()
-        for number, call in enumerate(found, start=1)
+        for name, module_calls in calls.items()
+        for number, call in enumerate(module_calls, start=1)
         if call.output is not None
     }
-    number = None if value is None else float(value.detach())
+    number = None if scalar is None else float(scalar.detach())
     return Observation(layers=layers, loss=number, gradients=gradients, other=tuple(sorted(other)))
 
 
-def _unwatched(network: nn.Module, images: Tensor) -> Tensor:
-    """Return what the network gives by itself, leaving its running statistics and the random state as they were."""
-    kept = [buffer.clone() for buffer in network.buffers()]
+def _plain_output(network: nn.Module, images: Tensor) -> Tensor:
+    """Return the output without hooks; running statistics and the random state are restored."""
+    buffers = [buffer.clone() for buffer in network.buffers()]
     state = torch.random.get_rng_state()
     with torch.no_grad():
         output = network(images.detach().clone())
-        for buffer, before in zip(network.buffers(), kept, strict=True):
+        for buffer, before in zip(network.buffers(), buffers, strict=True):
             buffer.copy_(before)
     torch.random.set_rng_state(state)
     if not isinstance(output, Tensor):
@@ -130,7 +132,7 @@ def _unwatched(network: nn.Module, images: Tensor) -> Tensor:
     return output
 
 
-def _one_number(value: object) -> Tensor:
+def _scalar_loss(value: object) -> Tensor:
     if not isinstance(value, Tensor) or value.grad_fn is None:
         raise InputError(
             "loss", "must be computed from the output, with its gradient", "do not use .item() or .detach()"
@@ -147,18 +149,18 @@ def _gradients(network: nn.Module, pixels: Tensor, value: Tensor | None) -> dict
     sources = [*([pixels] if pixels.requires_grad else []), *named.values()]
     if not sources:
         return {}
-    found = torch.autograd.grad(value, sources, allow_unused=True)[len(sources) - len(named) :]
-    return {name: gradient.cpu() for name, gradient in zip(named, found, strict=True) if gradient is not None}
+    gradients = torch.autograd.grad(value, sources, allow_unused=True)[len(sources) - len(named) :]
+    return {name: gradient.cpu() for name, gradient in zip(named, gradients, strict=True) if gradient is not None}
 
 
-def _watch(name: str, module: nn.Module, calls: dict[str, list[_Call]], other: set[str]) -> tuple[Any, Any]:
+def _add_hooks(name: str, module: nn.Module, calls: dict[str, list[_Call]], other: set[str]) -> tuple[Any, Any]:
     def before(_module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
         if len(inputs) != 1 or named or not isinstance(inputs[0], Tensor):
             other.add(name)
             return None
         call = _Call(input=inputs[0].detach().cpu().clone(), random=torch.random.get_rng_state())
         calls.setdefault(name, []).append(call)
-        return (_kept(inputs[0], partial(call.messages.__setitem__, "input")),), named
+        return (_recorded(inputs[0], partial(call.messages.__setitem__, "input")),), named
 
     def after(_module: nn.Module, _inputs: object, output: Any) -> Any:
         open_calls = [call for call in calls.get(name, []) if call.output is None]
@@ -167,28 +169,28 @@ def _watch(name: str, module: nn.Module, calls: dict[str, list[_Call]], other: s
             return None
         call = open_calls[-1]
         call.output = output.detach().cpu().clone()
-        return _kept(output, partial(call.messages.__setitem__, "output"))
+        return _recorded(output, partial(call.messages.__setitem__, "output"))
 
     return module.register_forward_pre_hook(before, with_kwargs=True), module.register_forward_hook(after)
 
 
-def _kept(x: Tensor, keep: Callable[[Tensor], None]) -> Tensor:
-    """Return x as it is, but so that the message which passes it is kept."""
+def _recorded(x: Tensor, record: Callable[[Tensor], None]) -> Tensor:
+    """Return x unchanged, and record the message that passes it on the way back."""
     if not x.is_floating_point():
         return x
-    passed: Tensor = _Keep.apply(x, keep)  # type: ignore[no-untyped-call]
+    passed: Tensor = _Record.apply(x, record)  # type: ignore[no-untyped-call]
     return passed
 
 
-class _Keep(torch.autograd.Function):
-    """The identity, which keeps the message that passes it; a copy, so that layers may work in place behind it."""
+class _Record(torch.autograd.Function):
+    """The identity, which records its message; it copies, so that later layers may work in place."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, keep: Callable[[Tensor], None]) -> Tensor:
-        ctx.keep = keep
+    def forward(ctx: Any, x: Tensor, record: Callable[[Tensor], None]) -> Tensor:
+        ctx.record = record
         return x.clone()
 
     @staticmethod
     def backward(ctx: Any, *messages: Tensor) -> tuple[Tensor, None]:
-        ctx.keep(messages[0].detach().cpu().clone())
+        ctx.record(messages[0].detach().cpu().clone())
         return messages[0], None

@@ -1,4 +1,4 @@
-"""What a rule is: how the terms of a kind of layer are found."""
+"""Rules: how the terms of a kind of layer are computed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Index = tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """How to find the terms of an output, a message and a parameter's gradient; `kind` names the operation.
+    """Functions for the terms of an output, a message and a parameter gradient; `kind` names the operation.
 
-    values, messages and weights say what the terms of outputs and messages are made of, `factors` what those of the
-    gradient by the weight are.
+    `values`, `messages` and `weights` name the factors of the terms of outputs and messages, `factors` those of the
+    weight gradient.
     """
 
     kind: str
@@ -33,7 +33,7 @@ class Rule:
     factors: tuple[str, str] = ("input", "message")
 
     def gradient_from(self, parameter: str) -> tuple[str, str]:
-        """Return what values and weights are in the gradient by a parameter: by a bias, the messages times 1."""
+        """Return the names of the factors in a parameter gradient; for a bias, the messages times 1."""
         return ("message", "one") if parameter == "bias" else self.factors
 
 
@@ -50,5 +50,5 @@ def optional(tensor: Tensor | None) -> Array | None:
 
 
 def no_parameter(parameter: str, index: Index) -> Terms:
-    """Refuse to explain a gradient: the layer has no parameters."""
+    """Raise InputError: the layer has no parameters."""
     raise InputError("parameter", f"this layer has no parameter {parameter!r}", "name a layer with weights")

@@ -1,4 +1,4 @@
-"""From a module to its definition: which operation of `convworks.ops` it is, with which arguments."""
+"""Rules for modules: the matching operation of `convworks.ops` and its arguments."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 def rule(layer: Layer, observation: Observation) -> Rule | None:
-    """Return the definition of a layer, or None where `convworks.ops` has none for it."""
+    """Return the rule of a layer, or None if `convworks.ops` does not define it."""
     module: Any = layer.module
     axes = layer.input.ndim - 2
     if not layer.input.is_floating_point():
@@ -62,9 +62,9 @@ def rule(layer: Layer, observation: Observation) -> Rule | None:
 
 
 def _is(module: Any, classes: tuple[type[nn.Module], ...], axes: int | None = None) -> bool:
-    """Tell whether a module is one of the classes and computes as they do; `axes` picks the one for so many axes."""
-    chosen = classes if axes is None else classes[axes - 1 : axes] if axes > 0 else ()
-    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in chosen)
+    """Return whether a module is one of the classes with their own `forward`; `axes` selects by number of axes."""
+    candidates = classes if axes is None else classes[axes - 1 : axes] if axes > 0 else ()
+    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in candidates)
 
 
 def _batch_normalisation(layer: Layer, module: Any) -> Rule:
@@ -94,12 +94,12 @@ def _relu(layer: Layer) -> Rule:
 
 
 def _dropout(layer: Layer) -> Rule:
-    """One term: the input times 0 or 1 / (1 - rate), as input and output show; for an input of 0, as messages do."""
+    """One term: the input times 0 or 1 / (1 - rate), inferred from input and output, or from messages if x = 0."""
     x, z = array(layer.input), array(layer.output)
     gates = np.divide(z, x, out=np.ones_like(x), where=x != 0)
     if layer.message is not None:
-        came, went = array(layer.message), array(layer.input_message)
-        gates = np.divide(went, came, out=gates, where=(x == 0) & (came != 0))
+        output_message, input_message = array(layer.message), array(layer.input_message)
+        gates = np.divide(input_message, output_message, out=gates, where=(x == 0) & (output_message != 0))
     return _gated("dropout", layer, gates)
 
 

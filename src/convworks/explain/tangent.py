@@ -1,4 +1,4 @@
-"""The terms of a layer that has no definition in `convworks.ops`: its derivatives where it stood."""
+"""Terms of a layer that `convworks.ops` does not define: its derivatives at the observed point."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from convworks.ops.unit.terms import Terms, terms
 
 
 def forward(layer: Layer, unit: tuple[int, ...]) -> Terms:
-    """Return input * derivative for every input that the unit depends on; the bias is what they leave of its value."""
+    """Return input * derivative for every input that the unit depends on; the bias is the remainder of its value."""
     _, x, output = _run(layer)
-    if not (output.requires_grad and x.requires_grad):  # the output does not depend on the input, or on its numbers
+    if not (output.requires_grad and x.requires_grad):  # no dependence on the input, or an integer input
         return terms(np.empty(0), np.empty(0), np.empty((0, x.ndim), np.int64), bias=float(output[unit].detach()))
     (row,) = torch.autograd.grad(output[unit], x, allow_unused=True)
     row = torch.zeros_like(x) if row is None else row
@@ -38,7 +38,7 @@ def gradient(layer: Layer, parameter: str, index: tuple[int, ...]) -> Terms:
 
 
 def _run(layer: Layer) -> tuple[nn.Module, Tensor, Tensor]:
-    """Run a copy of the layer on its input, in double precision; return the copy, its input and output."""
+    """Run a copy of the layer in float64; return the copy, its input and output."""
     module = deepcopy(layer.module).double().cpu()
     for part in module.modules():
         if hasattr(part, "inplace"):
@@ -55,8 +55,8 @@ def _run(layer: Layer) -> tuple[nn.Module, Tensor, Tensor]:
 def _column(layer: Layer, output: Tensor, source: Tensor, index: tuple[int, ...]) -> Terms:
     """Return the terms of the message at one entry of `source`.
 
-    That message is linear in the messages u at the output, and its derivative by u is the derivative of every output
-    by the entry: differentiating twice backward gives a column, where once would give the sum alone.
+    The message is linear in the messages u at the output, and its derivative by u is the derivative of every output by
+    the entry: differentiating backward twice gives the Jacobian column, where once gives only the sum.
     """
     assert layer.message is not None
     messages = torch.zeros_like(output, requires_grad=True)

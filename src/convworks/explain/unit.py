@@ -1,8 +1,8 @@
-"""One unit of a layer of a network, explained: the terms of its value, of a message, of a parameter's gradient.
+"""Explain one unit of a layer: the terms of its value, of a message, or of a parameter gradient.
 
-The arithmetic is that of `convworks.ops.unit`, fed with what the layer really read (`observe`). A layer that has no
-definition there is explained by its derivatives where it stood: value = sum of input * derivative + bias. For a layer
-that is linear in its input that is its definition; for others it is the tangent.
+The arithmetic is that of `convworks.ops.unit`, applied to the observed input of the layer (`observe`). A layer without
+a definition there is explained by its derivatives at that point: value = sum of input * derivative + bias. For a layer
+that is linear in its input this is exact; for others it is the tangent.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from convworks.explain.observe import Layer, Observation
 from convworks.explain.rules import rule
 from convworks.ops.unit.terms import Terms, index_of, terms
 
-#: How far a sum may lie from the tensor, in units of the last place of its type and of the size of its terms. A
-#: tangent may be that of a whole block, through which rounding errors grow.
+#: Tolerance of a sum, in units of machine epsilon and of the magnitude of its terms. A tangent may be that of a whole
+#: block, through which rounding errors grow.
 ROUNDING = 300.0
 ROUNDING_OF_BLOCKS = 1e5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """A number of a network, `value`, and the terms that add up to it.
+    """A number computed by a network, `value`, and the terms that add up to it.
 
-    `kind` is how: the name of a module of `convworks.ops`, or `tangent`. `values_from` and `weights_from` say what the
-    values and the weights of the terms are, and in which tensor their places lie.
+    `kind` names the operation: a module of `convworks.ops`, or `tangent`. `values_from` and `weights_from` name the
+    tensors that the values and weights of the terms are read from.
     """
 
     layer: str
@@ -45,51 +45,51 @@ class Explanation:
 
 
 def explain_unit(observation: Observation, layer: str, unit: Sequence[int]) -> Explanation:
-    """Explain one output value of a layer, unit being its index (sample, channel, *place).
+    """Explain one output value of a layer; `unit` is its index (sample, channel, *position).
 
-    Raises InputError for a layer that is not there and an index outside its output.
+    Raises InputError for an unknown layer and an index outside its output.
     """
-    whole = observation.layer(layer)
-    found = _descend(observation, whole, -1)
-    index = index_of("unit", unit, whole.output.shape)
-    known = rule(found, observation)
-    explained = known.forward(index) if known else tangent.forward(found, index)
+    outer_layer = observation.layer(layer)
+    inner_layer = _descend(observation, outer_layer, -1)
+    index = index_of("unit", unit, outer_layer.output.shape)
+    layer_rule = rule(inner_layer, observation)
+    layer_terms = layer_rule.forward(index) if layer_rule else tangent.forward(inner_layer, index)
     return _checked(
         Explanation(
-            layer=found.name,
+            layer=inner_layer.name,
             what="output",
             index=index,
-            kind=known.kind if known else "tangent",
-            value=float(whole.output[index]),
-            terms=explained,
-            values_from=known.values if known else "input",
-            weights_from=known.weights if known else "derivative",
+            kind=layer_rule.kind if layer_rule else "tangent",
+            value=float(outer_layer.output[index]),
+            terms=layer_terms,
+            values_from=layer_rule.values if layer_rule else "input",
+            weights_from=layer_rule.weights if layer_rule else "derivative",
         ),
-        whole.output,
+        outer_layer.output,
     )
 
 
 def explain_message(observation: Observation, layer: str, position: Sequence[int]) -> Explanation:
     """Explain the message that a layer sends to one of its inputs: the derivative of the loss by that input value."""
-    whole = observation.layer(layer)
-    found = _descend(observation, whole, 0)
-    if found.message is None or found.input_message is None or whole.input_message is None:
+    outer_layer = observation.layer(layer)
+    inner_layer = _descend(observation, outer_layer, 0)
+    if inner_layer.message is None or inner_layer.input_message is None or outer_layer.input_message is None:
         raise _no_message(observation, layer)
-    index = index_of("position", position, whole.input.shape)
-    known = rule(found, observation)
-    explained = known.backward(index) if known else tangent.backward(found, index)
+    index = index_of("position", position, outer_layer.input.shape)
+    layer_rule = rule(inner_layer, observation)
+    layer_terms = layer_rule.backward(index) if layer_rule else tangent.backward(inner_layer, index)
     return _checked(
         Explanation(
-            layer=found.name,
+            layer=inner_layer.name,
             what="message",
             index=index,
-            kind=known.kind if known else "tangent",
-            value=float(whole.input_message[index]),
-            terms=explained,
-            values_from=known.messages if known else "message",
-            weights_from=known.weights if known else "derivative",
+            kind=layer_rule.kind if layer_rule else "tangent",
+            value=float(outer_layer.input_message[index]),
+            terms=layer_terms,
+            values_from=layer_rule.messages if layer_rule else "message",
+            weights_from=layer_rule.weights if layer_rule else "derivative",
         ),
-        whole.input_message,
+        outer_layer.input_message,
     )
 
 
@@ -99,8 +99,8 @@ def explain_gradient(observation: Observation, layer: str, parameter: str, index
     A parameter that several calls or layers share gets the terms of all of them.
     """
     name = layer if layer in observation.layers else f"{layer}[1]" if f"{layer}[1]" in observation.layers else layer
-    found = observation.layer(name)
-    own = dict(found.module.named_parameters(recurse=False))
+    observed = observation.layer(name)
+    own = dict(observed.module.named_parameters(recurse=False))
     if parameter not in own:
         raise InputError(
             "parameter", f"{layer} has no parameter {parameter!r} of its own", f"it has: {', '.join(own) or 'none'}"
@@ -114,24 +114,24 @@ def explain_gradient(observation: Observation, layer: str, parameter: str, index
         raise _no_message(observation, layer)
     entry = index_of("index", (index,) if isinstance(index, int) else index, own[parameter].shape)
     owners = [
-        (call, theirs)
+        (call, parameter_name)
         for call in observation.layers.values()
-        for theirs, value in call.module.named_parameters(recurse=False)
+        for parameter_name, value in call.module.named_parameters(recurse=False)
         if value is own[parameter] and call.message is not None
     ]
     rules = [rule(call, observation) for call, _ in owners]
     parts = [
-        known.gradient(theirs, entry) if known else tangent.gradient(call, theirs, entry)
-        for known, (call, theirs) in zip(rules, owners, strict=True)
+        layer_rule.gradient(parameter_name, entry) if layer_rule else tangent.gradient(call, parameter_name, entry)
+        for layer_rule, (call, parameter_name) in zip(rules, owners, strict=True)
     ]
-    known = rules[0]
-    values, weights = known.gradient_from(parameter) if known else ("message", "derivative")
+    layer_rule = rules[0]
+    values, weights = layer_rule.gradient_from(parameter) if layer_rule else ("message", "derivative")
     return _checked(
         Explanation(
             layer=layer,
             what=parameter,
             index=entry,
-            kind=known.kind if known else "tangent",
+            kind=layer_rule.kind if layer_rule else "tangent",
             value=float(observation.gradients[full][entry]),
             terms=_joined(parts),
             values_from=values,
@@ -142,7 +142,7 @@ def explain_gradient(observation: Observation, layer: str, parameter: str, index
 
 
 def _descend(observation: Observation, layer: Layer, end: int) -> Layer:
-    """Return the layer at an end of a container: what a Sequential gives is what its last child gives."""
+    """Return the layer at one end of a container: the output of a Sequential is that of its last child."""
     while type(layer.module).forward is nn.Sequential.forward and len(layer.module._modules):
         child = list(layer.module._modules)[end]
         name = f"{layer.name}.{child}" if layer.name else child
@@ -165,17 +165,17 @@ def _joined(parts: Sequence[Terms]) -> Terms:
     )
 
 
-def _checked(found: Explanation, tensor: Tensor) -> Explanation:
-    """Return an explanation whose terms add up; a layer that computes something else than it seems gets none."""
-    size = float(np.abs(found.terms.products).sum()) + abs(found.terms.bias) + abs(found.value)
-    rounding = ROUNDING_OF_BLOCKS if found.kind == "tangent" else ROUNDING
-    allowed = rounding * torch.finfo(tensor.dtype).eps * size
-    if not abs(found.terms.sum - found.value) <= allowed:
-        reason = f"has {found.value:.6g}, its terms by {found.kind} add up to {found.terms.sum:.6g}"
+def _checked(explanation: Explanation, tensor: Tensor) -> Explanation:
+    """Return the explanation, or raise InputError if its terms do not add up to the value."""
+    size = float(np.abs(explanation.terms.products).sum()) + abs(explanation.terms.bias) + abs(explanation.value)
+    rounding = ROUNDING_OF_BLOCKS if explanation.kind == "tangent" else ROUNDING
+    tolerance = rounding * torch.finfo(tensor.dtype).eps * size
+    if not abs(explanation.terms.sum - explanation.value) <= tolerance:
+        reason = f"has {explanation.value:.6g}, its terms by {explanation.kind} add up to {explanation.terms.sum:.6g}"
         raise InputError(
-            f"layer {found.layer}", reason, "it computes something else than its kind does: explain its parts"
+            f"layer {explanation.layer}", reason, "it computes something else than its kind does: explain its parts"
         )
-    return found
+    return explanation
 
 
 def _no_message(observation: Observation, layer: str) -> InputError:

@@ -15,7 +15,7 @@ from convworks.ops.unit.terms import Terms, terms
 
 
 def convolution_rule(layer: Layer, module: Any) -> Rule:
-    """Explain nn.Conv1d, Conv2d and Conv3d with zeros around."""
+    """Explain nn.Conv1d, Conv2d and Conv3d with zero padding."""
     options = _sliding(module)
     x, weight, bias = array(layer.input), array(module.weight), optional(module.bias)
     return Rule(
@@ -33,21 +33,27 @@ def convolution_rule(layer: Layer, module: Any) -> Rule:
 
 
 def partial_rule(layer: Layer, module: PartialConv2d) -> Rule:
-    """A convolution with a table of connections: terms of pairs that are not connected are left out."""
+    """Explain a partially connected convolution; terms of unconnected pairs are left out."""
     x, weight, bias = array(layer.input), array(module.dense_weight()), array(module.bias)
     pairs = module.source.tolist()
     connected = np.zeros(weight.shape[:2], dtype=bool)
     connected.reshape(-1)[pairs] = True
 
-    def only(found: Terms) -> Terms:
-        kept = connected[found.weight_places[:, 0], found.weight_places[:, 1]]
-        return terms(found.values[kept], found.weights[kept], found.places[kept], found.weight_places[kept], found.bias)
+    def only(all_terms: Terms) -> Terms:
+        mask = connected[all_terms.weight_places[:, 0], all_terms.weight_places[:, 1]]
+        return terms(
+            all_terms.values[mask],
+            all_terms.weights[mask],
+            all_terms.places[mask],
+            all_terms.weight_places[mask],
+            all_terms.bias,
+        )
 
     def gradient(parameter: str, index: Index) -> Terms:
         if parameter == "bias":
             return convolution.bias_gradient(array(layer.message), channel=index[0])
-        own = (*divmod(pairs[index[0]], module.in_channels), *index[1:])
-        return convolution.gradient(array(layer.message), x, index=own, kernel_size=weight.shape[2:])
+        dense_index = (*divmod(pairs[index[0]], module.in_channels), *index[1:])
+        return convolution.gradient(array(layer.message), x, index=dense_index, kernel_size=weight.shape[2:])
 
     return Rule(
         kind="cross_correlation",
@@ -63,10 +69,12 @@ def up_convolution_rule(layer: Layer, module: Any) -> Rule:
     """Explain nn.ConvTranspose1d, 2d and 3d."""
     options = _sliding(module)
     x, weight, bias = array(layer.input), array(module.weight), optional(module.bias)
-    more = tuple(module.output_padding)
+    output_padding = tuple(module.output_padding)
     return Rule(
         kind="up_convolution",
-        forward=lambda unit: up_convolution.forward(x, weight, bias, unit=unit, output_padding=more, **options),
+        forward=lambda unit: up_convolution.forward(
+            x, weight, bias, unit=unit, output_padding=output_padding, **options
+        ),
         backward=lambda position: up_convolution.backward(array(layer.message), weight, position=position, **options),
         gradient=lambda parameter, index: (
             convolution.bias_gradient(array(layer.message), channel=index[0])
@@ -126,7 +134,7 @@ def _sliding(module: Any) -> dict[str, Any]:
 
 
 def _pool(module: Any, rank: int) -> dict[str, Any]:
-    """Return what max and average pooling have in common."""
+    """Return the options that max and average pooling share."""
     return {
         "kernel_size": _each(module.kernel_size, rank),
         "stride": _each(module.stride, rank),

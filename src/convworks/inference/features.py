@@ -15,7 +15,7 @@ from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import InputError, nearest
 from convworks.inference.answers import raw
 from convworks.inference.runtime import TorchRuntime
-from convworks.layers.cut import body, places
+from convworks.layers.cut import body, cut_points
 from convworks.layers.network import Network
 
 Pool = Literal["average", "max", "none"]
@@ -50,7 +50,7 @@ class Features(nn.Module):
         for tap in taps:
             network.tapped(tap)
         last = max(taps, key=network.taps.index)
-        self.network = body(network, last) if last in places(network) else network
+        self.network = body(network, last) if last in cut_points(network) else network
         self.taps, self.pool = tuple(taps), pool
         self.widths: dict[str, int] = {}
 

@@ -21,7 +21,7 @@ from convworks.data.split.folds import divide
 from convworks.errors import InputError
 from convworks.inference.features import features, named_pool
 from convworks.inference.predictor import Predictor
-from convworks.layers.cut import places
+from convworks.layers.cut import cut_points
 from convworks.metrics.classification import wilson_interval
 
 #: Candidate inverse regularisation strengths, the strongest regularisation first; chosen on validation.
@@ -51,7 +51,7 @@ def probe(
         )
     require_train(source)
     network = predictor.trained
-    chosen = predictor.tapped(taps or tuple(places(network)))
+    chosen = predictor.tapped(taps or tuple(cut_points(network)))
     parts = {
         name: split for name, split in divide(source, DataConfig(source="probe"), seed).splits.items() if name in SPLITS
     }

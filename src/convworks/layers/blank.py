@@ -1,4 +1,4 @@
-"""Modules without first weights, for networks that draw all of them themselves."""
+"""Build modules without initial weights, for networks that initialise all of them afterwards."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-# What the constructors of PyTorch's layers draw with.
+# Random initialisers that the constructors of PyTorch's layers call.
 _DRAWS = {Tensor.uniform_, Tensor.normal_, nn.init.uniform_, nn.init.normal_, nn.init.kaiming_uniform_}
 
 
 class _Blank(TorchFunctionMode):
-    """Puts NaN where something would be drawn at random."""
+    """Fills with NaN instead of random values."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Mapping[str, Any] | None = None
@@ -24,18 +24,18 @@ class _Blank(TorchFunctionMode):
         if func not in _DRAWS:
             return func(*args, **(kwargs or {}))
         tensor: Tensor = args[0] if args else (kwargs or {})["tensor"]
-        if not tensor.is_meta:  # where there is nothing to find, and a fill runs in slow Python
+        if not tensor.is_meta:  # meta tensors hold no values, and a fill runs in slow Python
             tensor.detach().fill_(math.nan)
         return tensor
 
 
 @contextmanager
 def blank() -> Iterator[None]:
-    """Build modules whose weights are NaN inside this context: PyTorch's layers draw them when they are made.
+    """Build modules with NaN weights inside this context, instead of the random ones that PyTorch's constructors draw.
 
-    Constants (batch normalisation, zero biases) are as always. Leave the context and draw every weight: one that is
-    forgotten makes the output NaN. Also a decorator of a function that builds. It works on every device and inside
-    `without_values()`; other threads are not affected. Filling with NaN costs a twentieth of drawing.
+    Constants (batch normalisation, zero biases) are set as usual. After the context, initialise every weight: a
+    forgotten one makes the output NaN. Also usable as a decorator. It works on every device and inside
+    `without_values()`; other threads are not affected. Filling with NaN takes a twentieth of the time of drawing.
 
         with blank():
             network = Network(stem=..., stages=..., head=...)
@@ -46,6 +46,6 @@ def blank() -> Iterator[None]:
 
 
 def unfilled(network: nn.Module) -> tuple[str, ...]:
-    """Name the parameters and buffers that still hold NaN; those on the meta device hold nothing."""
+    """Return the names of parameters and buffers that still hold NaN, except on the meta device."""
     tensors = (*network.named_parameters(), *network.named_buffers())
     return tuple(name for name, value in tensors if not value.is_meta and bool(torch.isnan(value).any()))

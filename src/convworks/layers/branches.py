@@ -1,4 +1,4 @@
-"""Parallel branches that read the same map, concatenated over channels (lecture 003, Inception)."""
+"""Parallel branches of the same input, concatenated over channels (lecture 003, Inception)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class Conv(NamedTuple):
-    """A step of a branch: the channels it makes, its kernel, stride and padding (None: half the kernel)."""
+    """A convolution of a branch: output channels, kernel, stride and padding (None: half the kernel)."""
 
     out_channels: int
     kernel_size: int | tuple[int, int] = 1
@@ -20,12 +20,12 @@ class Conv(NamedTuple):
     padding: int | None = None
 
 
-#: Makes a step from the number of channels that come in.
+#: Builds a convolution from the number of input channels.
 Convolution = Callable[[int, Conv], nn.Module]
 
 
 class Branches(nn.Module):
-    """The outputs of all branches, one behind the other along the channels; they must agree in size."""
+    """Concatenate the outputs of all branches along the channels; they must agree in size."""
 
     def __init__(self, branches: Mapping[str, nn.Module]) -> None:
         super().__init__()
@@ -33,12 +33,12 @@ class Branches(nn.Module):
             self.add_module(name, branch)
 
     def forward(self, x: Float[Tensor, "b c *size"]) -> Float[Tensor, "b d *out"]:
-        """Run every branch on the same map."""
+        """Run every branch on the same input."""
         return torch.cat([branch(x) for branch in self.children()], dim=1)
 
 
 def path(convolution: Convolution, in_channels: int, *steps: Conv, pool: nn.Module | None = None) -> nn.Sequential:
-    """Return one branch: pooling if it is given, then convolutions conv1, conv2, ... in a row."""
+    """Return one branch: optional pooling, then convolutions conv1, conv2, ... in sequence."""
     layers: OrderedDict[str, nn.Module] = OrderedDict() if pool is None else OrderedDict(pool=pool)
     for number, step in enumerate(steps, start=1):
         layers[f"conv{number}"] = convolution(in_channels, step)
@@ -47,7 +47,7 @@ def path(convolution: Convolution, in_channels: int, *steps: Conv, pool: nn.Modu
 
 
 def channels(module: nn.Module, in_channels: int) -> int:
-    """Return how many channels come out of a module of convolutions, branches and layers that keep their number."""
+    """Return the number of output channels of a module of convolutions, branches and channel-preserving layers."""
     if isinstance(module, nn.Conv2d):
         return module.out_channels
     if isinstance(module, Branches):
@@ -59,7 +59,7 @@ def channels(module: nn.Module, in_channels: int) -> int:
 
 
 def rectified(in_channels: int, step: Conv) -> nn.Sequential:
-    """Return a convolution with biases, then ReLU."""
+    """Return a convolution with bias, then ReLU."""
     return nn.Sequential(OrderedDict(conv=_convolution(in_channels, step, bias=True), relu=nn.ReLU(inplace=True)))
 
 

@@ -1,4 +1,4 @@
-"""First weights of a network built under `blank()`, drawn in place by PyTorch's generator."""
+"""Random initial weights of a network built under `blank()`, in place, with PyTorch's default generator."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from torch import nn
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _UP_CONVOLUTIONS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear  # stands for those of other ranks
+_Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear  # representative of all ranks
 
 
 def he_normal(network: nn.Module) -> None:
-    """Draw convolutions and linear layers as He et al. 2015 (equation 10), N(0, 2 / fan in), with zero biases."""
+    """Initialise convolutions and linear layers as He et al. 2015 (equation 10), N(0, 2 / fan in), with zero biases."""
     for module, fan_in, _ in _fans(network):
         nn.init.normal_(module.weight, 0.0, math.sqrt(2 / fan_in))
 
 
 def glorot_uniform(network: nn.Module, gain: float = 1.0) -> None:
-    """Draw them as Glorot and Bengio 2010 (equation 16), U(-b, b) with b = gain sqrt(6 / (fan in + fan out))."""
+    """Initialise as Glorot and Bengio 2010 (equation 16), U(-b, b) with b = gain sqrt(6 / (fan in + fan out))."""
     for module, fan_in, fan_out in _fans(network):
         bound = gain * math.sqrt(6 / (fan_in + fan_out))
         nn.init.uniform_(module.weight, -bound, bound)
 
 
 def _fans(network: nn.Module) -> Iterator[tuple[_Layer, float, float]]:
-    """Give each layer with weights, what an output sums up and what an input reaches; biases are set to zero.
+    """Yield each layer that has weights with its fan in and fan out; biases are set to zero.
 
-    Fans are those of stride 1, but in up-convolutions, where kernels reach a fraction of the outputs: `stride` apart.
+    Fans are those at stride 1, except for the fan in of up-convolutions, which is divided by the stride.
     """
     for module in network.modules():
         if isinstance(module, (*_CONVOLUTIONS, *_UP_CONVOLUTIONS, nn.Linear)):

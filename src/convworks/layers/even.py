@@ -1,4 +1,4 @@
-"""A convolution that leaves out what the pooling behind it would drop."""
+"""A convolution that skips the row and column that the following pooling would drop."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 
 class EvenConv2d(nn.Conv2d):
-    """A 3x3 convolution with padding 1 whose map has even sides: an odd last row or column is not computed.
+    """A 3x3 convolution with padding 1 and an output of even size: an odd last row or column is not computed.
 
-    Behind it stands pooling by 2, which drops these: a quarter of the work on a map of 7x7.
+    The pooling by 2 that follows would drop it: this saves a quarter of the work on a 7x7 map.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:

@@ -1,4 +1,4 @@
-"""A classifier as a convolution: on a larger image it gives a map of scores (lecture 001, from slide 25 on)."""
+"""A classifier as a convolution: on a larger image it returns a map of scores (lecture 001, from slide 25 on)."""
 
 from __future__ import annotations
 
@@ -22,50 +22,50 @@ ELEMENTWISE = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Tanh, nn.Sigmoid, ScaledTanh,
     nn.Dropout, nn.Identity, Scale,
 )  # fmt: skip
-#: These read feature vectors.
+#: Layers that read feature vectors.
 VECTORS = (RBF, nn.BatchNorm1d, nn.LayerNorm)
-#: Places of a kernel, from which on it is a large one.
+#: Minimum number of positions of a large kernel.
 MANY = 16
 
 
 class Pointwise(nn.Module):
-    """A module of feature vectors [b, f], applied at every position of a map [b, f, h, w]."""
+    """Apply a module of feature vectors [b, f] at every position of a map [b, f, h, w]."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
     def forward(self, x: Float[Tensor, "b f h w"]) -> Float[Tensor, "b k h w"]:
-        """Apply the module to every position as if it were a sample of its own."""
+        """Apply the module to every position as a separate sample."""
         batch, _, height, width = x.shape
         rows: Tensor = self.module(x.movedim(1, -1).flatten(0, 2))
         return rows.view(batch, height, width, -1).movedim(-1, 1)
 
 
 class LargeKernel(nn.Conv2d):
-    """A convolution whose kernel is nearly as large as the maps that it reads: a product of few, long rows."""
+    """A convolution whose kernel is nearly as large as its input: a matrix product with few, long rows."""
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b k h2 w2"]:
-        """Convolve; where there are few positions on the CPU as one matrix product, which is four times as fast."""
+        """Convolve; for few positions on the CPU, as one matrix product, which is four times as fast."""
         (height, width), (h, w) = self.kernel_size, x.shape[2:]
         rows, columns = h - height + 1, w - width + 1
         few = 0 < rows <= height and 0 < columns <= width
         if x.device.type != "cpu" or not few or self.dilation != (1, 1) or height * width < MANY:
             return super().forward(x)
         patches = x.unfold(2, height, 1).unfold(3, width, 1).permute(0, 2, 3, 1, 4, 5)
-        found = F.linear(patches.reshape(len(x) * rows * columns, -1), self.weight.flatten(1), self.bias)
-        return found.view(len(x), rows, columns, -1).permute(0, 3, 1, 2)
+        output = F.linear(patches.reshape(len(x) * rows * columns, -1), self.weight.flatten(1), self.bias)
+        return output.view(len(x), rows, columns, -1).permute(0, 3, 1, 2)
 
 
 def fully_convolutional(network: Network, channels: int, size: tuple[int, ...]) -> Network:
-    """Return a network that gives logits [b, k, rows, columns] for images of `size` and all larger ones.
+    """Return a network that outputs logits [b, k, rows, columns] for images of `size` and larger.
 
-    On images of `size` it gives the logits of `network` as a 1x1 map. An entry (r, c) of a larger map is what the
-    head makes of the features that begin r rows and c columns further; without padding in stem and stages, it is what
-    `network` gives for the crop that begins r and c times the network's stride further. Stem and stages are the same
-    modules as those of `network`; fully connected layers become convolutions on the same memory (`to_convolution`).
-    Raises InputError, naming the module, for a head that is not pooling to a fixed size, flattening, then layers of
-    feature vectors (in sequences of any depth), and for images that do not fit the network.
+    On images of `size` it returns the logits of `network` as a 1x1 map. Entry (r, c) of a larger map is the output of
+    the head for the features shifted by r rows and c columns; without padding in stem and stages, it is the output of
+    `network` for the crop shifted by r and c times the network's stride. Stem and stages are the modules of `network`
+    itself; fully connected layers become convolutions that share their memory (`to_convolution`). Raises InputError,
+    naming the module, for a head other than pooling to a fixed size, flattening, then layers of feature vectors
+    (nested sequences allowed), and for images that do not fit the network.
     """
     images = next(network.parameters()).new_zeros(1, channels, *size)
     try:
@@ -87,11 +87,10 @@ def fully_convolutional(network: Network, channels: int, size: tuple[int, ...]) 
 
 
 def to_convolution(layer: nn.Linear, size: tuple[int, int], dilation: tuple[int, int] = (1, 1)) -> nn.Conv2d:
-    """Return a fully connected layer on flattened maps of `size` as a convolution on the same memory.
+    """Return a fully connected layer on flattened maps of `size` as a convolution that shares its memory.
 
-    What is written into weight or bias of one, in place, the other has too; they are parameters of their own, each
-    with its own gradient. Raises InputError for a size that does not divide the inputs, and for weights that do not lie
-    in memory row by row.
+    In-place changes of weight or bias show in both; they are separate parameters with separate gradients. Raises
+    InputError for a size that does not divide the inputs, and for weights that are not contiguous.
     """
     channels, rest = divmod(layer.in_features, size[0] * size[1])
     if rest:
@@ -100,27 +99,27 @@ def to_convolution(layer: nn.Linear, size: tuple[int, int], dilation: tuple[int,
     weight = _rows(layer.weight).view(-1, channels, *size)
     with torch.device("meta"):
         convolution = LargeKernel(channels, layer.out_features, size, dilation=dilation, bias=layer.bias is not None)
-    _share(convolution, layer, weight)
+    _share_parameters(convolution, layer, weight)
     return convolution
 
 
 def to_fully_connected(convolution: nn.Conv2d) -> nn.Linear:
-    """Return a convolution on maps as large as its kernel as a fully connected layer on the same memory.
+    """Return a convolution on maps as large as its kernel as a fully connected layer that shares its memory.
 
-    Weights are shared as by `to_convolution`. Raises InputError for groups, and for weights that do not lie in memory
-    row by row (channels_last): the rows of a fully connected layer could not be the same numbers.
+    Weights are shared as in `to_convolution`. Raises InputError for groups, and for weights that are not contiguous
+    (channels_last), which cannot be viewed as rows of a fully connected layer.
     """
     if convolution.groups != 1:
         raise InputError("groups", f"groups={convolution.groups} must be 1", "a fully connected layer sees everything")
     weight = _rows(convolution.weight).flatten(1)
     with torch.device("meta"):
         layer = nn.Linear(weight.shape[1], convolution.out_channels, bias=convolution.bias is not None)
-    _share(layer, convolution, weight)
+    _share_parameters(layer, convolution, weight)
     return layer
 
 
 def _rows(weight: Tensor) -> Tensor:
-    """Return the values of a weight, if another shape can be laid over the same memory."""
+    """Return the values of a weight, or raise InputError if they cannot be viewed in another shape."""
     if not weight.is_contiguous():
         raise InputError(
             "weight",
@@ -130,8 +129,8 @@ def _rows(weight: Tensor) -> Tensor:
     return weight.detach()
 
 
-def _share(new: nn.Module, old: nn.Linear | nn.Conv2d, weight: Tensor) -> None:
-    """Give a layer parameters on the memory of another one's, and its mode."""
+def _share_parameters(new: nn.Module, old: nn.Linear | nn.Conv2d, weight: Tensor) -> None:
+    """Give a layer parameters that share the memory of another layer, and its mode."""
     new.weight = nn.Parameter(weight, old.weight.requires_grad)
     if old.bias is not None:
         new.bias = nn.Parameter(old.bias.detach(), old.bias.requires_grad)
@@ -139,10 +138,10 @@ def _share(new: nn.Module, old: nn.Linear | nn.Conv2d, weight: Tensor) -> None:
 
 
 class _Head:
-    """Converts a head module by module; knows the map that comes in and whether it stands for a flattened vector.
+    """Converts a head module by module; tracks the input map and whether it represents a flattened vector (`flat`).
 
-    `side` is the size of the map for images of the published size, `spacing` the distance of the values that a vector
-    holds, in positions of larger maps.
+    `side` is the size of the map for images of the published size, `spacing` the dilation between the values of a
+    vector, in positions of larger maps.
     """
 
     def __init__(self, channels: int, side: tuple[int, int]) -> None:
@@ -167,20 +166,22 @@ class _Head:
         elif isinstance(module, VECTORS) and self.flat and self.side == (1, 1):
             converted = Pointwise(module)
         else:
-            place = "features" if self.flat and self.side == (1, 1) else f"maps of {self.side[0]}x{self.side[1]}"
+            input_text = "features" if self.flat and self.side == (1, 1) else f"maps of {self.side[0]}x{self.side[1]}"
             raise InputError(
-                name, f"{type(module).__name__} on {place} has no form for larger images", "use pooling, then Linear"
+                name,
+                f"{type(module).__name__} on {input_text} has no form for larger images",
+                "use pooling, then Linear",
             )
         converted.training = module.training
         return converted
 
     def _fully_connected(self, name: str, layer: nn.Linear) -> nn.Conv2d:
-        have = self.channels * self.side[0] * self.side[1]
-        if layer.in_features != have:
+        features = self.channels * self.side[0] * self.side[1]
+        if layer.in_features != features:
             shape = f"{self.channels}x{self.side[0]}x{self.side[1]}"
             raise InputError(
                 name,
-                f"reads {layer.in_features} features, but images of this size give {shape} = {have}",
+                f"reads {layer.in_features} features, but images of this size give {shape} = {features}",
                 "give the size that the network is made for",
             )
         converted = to_convolution(layer, self.side, self.spacing)
@@ -188,7 +189,7 @@ class _Head:
         return converted
 
     def _pool(self, name: str, module: nn.Module) -> nn.Module:
-        """Return pooling that slides by one position."""
+        """Return pooling with stride 1."""
         wanted = module.side if isinstance(module, PoolTo) else module.output_size
         targets = (wanted, wanted) if isinstance(wanted, int | None) else tuple(wanted)  # type: ignore[arg-type]
         height, width = self.side

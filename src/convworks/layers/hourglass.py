@@ -1,4 +1,4 @@
-"""Networks that go down through coarser scales and up again (U-Net; lecture 002, Up-convolution; 003, Deep Prior)."""
+"""Encoder-decoder networks over several scales (U-Net; lecture 002, Up-convolution; 003, Deep Prior)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 class Scale(NamedTuple):
     """One scale of an hourglass.
 
-    `across` makes what is kept of the scale's map (None: nothing but its size), `down` leads to the coarser scale below
-    it, `rise` back up from there, and `up` reads what was kept and what has risen, one behind the other.
+    `across` computes the skip connection (None: no skip, only the size is kept), `down` leads to the next coarser
+    scale, `rise` upsamples its result, and `up` reads the concatenation of skip connection and upsampled map.
     """
 
     across: nn.Module | None
@@ -24,10 +24,10 @@ class Scale(NamedTuple):
 
 
 class Hourglass(nn.Module):
-    """Scales nested in each other, the finest first: z_i = up_i([across_i(x_i), rise_i(z_i+1)]), x_i+1 = down_i(x_i).
+    """Nested scales, the finest first: z_i = up_i([across_i(x_i), rise_i(z_i+1)]), x_i+1 = down_i(x_i).
 
-    The coarsest x goes up as it is. Where kept and risen maps differ in size, both are cropped around the middle to the
-    smaller size: the kept one in networks without padding, the risen one where `down` rounded up an odd size.
+    The coarsest x is passed up unchanged. If skip connection and upsampled map differ in size, both are centre-cropped
+    to the smaller size: the skip connection in networks without padding, the upsampled map if `down` rounded up.
     The parts are children with names like across1, down1, rise1, up1, in the order of computation.
     """
 
@@ -43,25 +43,25 @@ class Hourglass(nn.Module):
             self.add_module(f"up{number}", scale.up)
 
     def forward(self, x: Float[Tensor, "b c *size"]) -> Float[Tensor, "b d *out"]:
-        """Go down and keep, then come up and join."""
-        parts, kept = dict(self.named_children()), []
+        """Run the encoder, then the decoder with its skip connections."""
+        parts, skips = dict(self.named_children()), []
         for number in range(1, self.depth + 1):
             across = parts.get(f"across{number}")
-            kept.append((x.shape[2:], None if across is None else across(x)))
+            skips.append((x.shape[2:], None if across is None else across(x)))
             x = parts[f"down{number}"](x)
         for number in range(self.depth, 0, -1):
             x = parts[f"rise{number}"](x)
-            size, beside = kept.pop()
+            size, skip = skips.pop()
             common = tuple(map(min, size, x.shape[2:]))
             x = crop(x, common)
-            x = parts[f"up{number}"](x if beside is None else torch.cat([crop(beside, common), x], dim=1))
+            x = parts[f"up{number}"](x if skip is None else torch.cat([crop(skip, common), x], dim=1))
         return x
 
 
 def crop(x: Float[Tensor, "b c *size"], size: Sequence[int]) -> Float[Tensor, "b c *out"]:
-    """Cut `size` out of the middle of a map; where the rest is odd, one position less at the beginning."""
+    """Crop the centre of a map to `size`; for an odd difference, one position less at the beginning."""
     if tuple(x.shape[2:]) == tuple(size):
         return x
-    starts = [(have - wanted) // 2 for have, wanted in zip(x.shape[2:], size, strict=True)]
-    cuts = [slice(start, start + wanted) for start, wanted in zip(starts, size, strict=True)]
+    starts = [(length - target) // 2 for length, target in zip(x.shape[2:], size, strict=True)]
+    cuts = [slice(start, start + target) for start, target in zip(starts, size, strict=True)]
     return x[(slice(None), slice(None), *cuts)]

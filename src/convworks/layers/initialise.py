@@ -1,4 +1,4 @@
-"""First weights for a network: by an initialiser, or fitted to images so that every layer has unit variance."""
+"""Initial weights for a network: from an initialiser, or fitted to images so that every layer has unit variance."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ class Scaling(NamedTuple):
 
 
 def initialise(network: nn.Module, initialiser: str | Initialiser, *, seed: Whole) -> tuple[str, ...]:
-    """Draw the weights of all convolutions, up-convolutions and linear layers, zero their biases, return their names.
+    """Initialise all convolutions, up-convolutions and linear layers, zero their biases, return their names.
 
     The initialiser is a name of `ops.initialiser.INITIALISERS` or a function (shape, generator) -> float64 array. It
     draws each group of a convolution by itself, an up-convolution as the convolution with in and out swapped (fan_in
-    is what an output sums up at stride 1), and of a partially connected convolution each map for its own number of
-    inputs. The numbers depend on the seed and the layer's place only, not on other layers' sizes. All other modules
-    are left as they are. Raises InputError for an unknown initialiser and for a seed or weights that it cannot use.
+    is the number of inputs of an output at stride 1), and each map of a partially connected convolution for its own
+    number of inputs. The values depend only on the seed and the index of the layer, not on the sizes of others. Other
+    modules are unchanged. Raises InputError for an unknown initialiser and for an invalid seed or weights.
     """
-    draw = by_name(initialiser) if isinstance(initialiser, str) else initialiser
+    sample = by_name(initialiser) if isinstance(initialiser, str) else initialiser
     seed = whole("seed", seed, least=0)
     layers = _layers(network)
-    for place, (name, layer) in enumerate(layers.items()):
-        # As spawn key, the place cannot meet the (seed, stream, counters) of other random numbers.
-        generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(place,))))
-        values = _values(name, layer, draw, generator)
+    for index, (name, layer) in enumerate(layers.items()):
+        # As spawn key, the index cannot collide with the (seed, stream, counters) of other random numbers.
+        generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(index,))))
+        values = _values(name, layer, sample, generator)
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(values))
             if layer.bias is not None:
@@ -59,11 +59,11 @@ def unit_variance(
 
     Layer-sequential unit variance (Mishkin and Matas 2015, All you need is a good init; lecture 001, Other Methods:
     data-driven, iteratively scaling weights): in the order of computation, until |std - 1| < tolerance or `attempts`
-    are used up. The images pass once, in evaluation mode: without dropout, and fresh batch normalisation lets the
-    signal through unchanged. Returns a row for each layer, by name, in that order; layers that the images do not reach
-    keep their orthonormal weights and have none. Training mode and requires_grad stay as they were. Raises InputError
-    for a layer whose output is constant or not finite (what is drawn and scaled by then stays), for no images, and for
-    a tolerance or attempts that are not positive.
+    is exhausted. The images pass once, in evaluation mode: without dropout, and through fresh batch normalisation
+    unchanged. Returns an entry for each layer by name, in that order; layers that the images do not reach keep their
+    orthonormal weights and have no entry. Training mode and requires_grad are preserved. Raises InputError for a layer
+    whose output is constant or not finite (earlier layers stay changed), for no images, and for a tolerance or attempts
+    that are not positive.
     """
     if not tolerance > 0:
         raise InputError("tolerance", f"tolerance={tolerance} must be positive", "0.1 is usual")
@@ -72,9 +72,9 @@ def unit_variance(
     if not images.numel():
         raise InputError("images", f"are none (shape {tuple(images.shape)})", "give a batch of images")
     initialise(network, orthogonal, seed=seed)
-    found: dict[str, Scaling] = {}
+    scalings: dict[str, Scaling] = {}
     handles = [
-        layer.register_forward_hook(_scaler(name, found, tolerance, attempts), with_kwargs=True)
+        layer.register_forward_hook(_scaler(name, scalings, tolerance, attempts), with_kwargs=True)
         for name, layer in _layers(network).items()
     ]
     try:
@@ -83,25 +83,25 @@ def unit_variance(
     finally:
         for handle in handles:
             handle.remove()
-    return found
+    return scalings
 
 
 def _scaler(
-    name: str, found: dict[str, Scaling], tolerance: float, attempts: int
+    name: str, scalings: dict[str, Scaling], tolerance: float, attempts: int
 ) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], Tensor]:
-    """Return a hook that scales a layer when the images first reach it, and sends on what it computes then."""
+    """Return a hook that scales a layer at its first call and returns the rescaled output."""
 
     def scale(layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> Tensor:
-        if name in found:  # a layer that is used twice is fitted to its first use
+        if name in scalings:  # a layer that is called twice is fitted to its first call
             return output
         assert isinstance(layer.weight, Tensor)
         before = after = _deviation(name, output)
-        used = 0
-        while abs(after - 1) >= tolerance and used < attempts:
+        divisions = 0
+        while abs(after - 1) >= tolerance and divisions < attempts:
             layer.weight.div_(after)
             output = layer.forward(*inputs, **named)
-            after, used = _deviation(name, output), used + 1
-        found[name] = Scaling(before=before, after=after, attempts=used)
+            after, divisions = _deviation(name, output), divisions + 1
+        scalings[name] = Scaling(before=before, after=after, attempts=divisions)
         return output
 
     return scale
@@ -122,32 +122,35 @@ def _layers(network: nn.Module) -> dict[str, Any]:
     return {name or "network": module for name, module in network.named_modules() if isinstance(module, _LAYERS)}
 
 
-def _values(name: str, layer: Any, draw: Initialiser, generator: Generator) -> np.ndarray:
+def _values(name: str, layer: Any, initialiser: Initialiser, generator: Generator) -> np.ndarray:
     """Return the values of a layer's weight, in its own order of axes."""
     if not isinstance(layer.weight, nn.Parameter) or isinstance(layer.weight, nn.UninitializedParameter):
         raise InputError(
             f"{name}.weight", "is no parameter with values of its own", "initialise before reparametrising, build first"
         )
     if isinstance(layer, PartialConv2d):
-        return _partial(name, layer, draw, generator)
+        return _partial(name, layer, initialiser, generator)
     shape, groups = tuple(layer.weight.shape), getattr(layer, "groups", 1)
     if isinstance(layer, _UP):
-        one = (shape[1], shape[0] // groups, *shape[2:])  # [out / groups, in / groups, *kernel]
-        return np.concatenate([_draw(name, draw, one, generator).swapaxes(0, 1) for _ in range(groups)])
-    one = (shape[0] // groups, *shape[1:])
-    return np.concatenate([_draw(name, draw, one, generator) for _ in range(groups)])
+        group_shape = (shape[1], shape[0] // groups, *shape[2:])  # [out / groups, in / groups, *kernel]
+        return np.concatenate(
+            [_sample(name, initialiser, group_shape, generator).swapaxes(0, 1) for _ in range(groups)]
+        )
+    group_shape = (shape[0] // groups, *shape[1:])
+    return np.concatenate([_sample(name, initialiser, group_shape, generator) for _ in range(groups)])
 
 
-def _partial(name: str, layer: PartialConv2d, draw: Initialiser, generator: Generator) -> np.ndarray:
-    """Return the kernels of the connected pairs: each map is the first row of a draw for its number of inputs."""
+def _partial(name: str, layer: PartialConv2d, initialiser: Initialiser, generator: Generator) -> np.ndarray:
+    """Return the kernels of the connected pairs: each map is the first row of a sample for its number of inputs."""
     kernel = tuple(layer.weight.shape[1:])
-    seen_by = max(1, round(len(layer.weight) / layer.in_channels))  # maps that see an input, on average: for fan_out
+    # For fan_out: the average number of maps that read an input.
+    readers = max(1, round(len(layer.weight) / layer.in_channels))
     counts = [fan_in // (kernel[0] * kernel[1]) for fan_in in layer.fan_in]
-    return np.concatenate([_draw(name, draw, (seen_by, count, *kernel), generator)[0] for count in counts])
+    return np.concatenate([_sample(name, initialiser, (readers, count, *kernel), generator)[0] for count in counts])
 
 
-def _draw(name: str, draw: Initialiser, shape: Sequence[int], generator: Generator) -> np.ndarray:
-    values = draw(shape, generator)
+def _sample(name: str, initialiser: Initialiser, shape: Sequence[int], generator: Generator) -> np.ndarray:
+    values = initialiser(shape, generator)
     if values.shape != tuple(shape) or not np.isfinite(values).all():
         raise InputError(
             "initialiser", f"gave shape {values.shape} for {name}, or values not finite", f"return {tuple(shape)}"

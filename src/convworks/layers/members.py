@@ -1,4 +1,4 @@
-"""Several networks as one: they read the same images, and the answer is the mean of theirs (lecture 001, ensembles)."""
+"""Ensembles as one network: members read the same images, and their logits are averaged (lecture 001, ensembles)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Members(nn.Module):
-    """Networks side by side that read the same images: children member1, member2, ..., their logits stacked."""
+    """Run networks on the same images and stack their logits; the children are member1, member2, ..."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -23,10 +23,10 @@ class Members(nn.Module):
 
 
 class Mean(nn.Module):
-    """The mean of the members' logits: up to a constant, that of their logarithms of probabilities."""
+    """The mean of the members' logits: up to a constant, the mean of their log probabilities."""
 
     def forward(self, logits: Float[Tensor, "b m k"]) -> Float[Tensor, "b k"]:
-        """Return one answer a sample."""
+        """Average over the members."""
         return logits.mean(1)
 
 

@@ -1,4 +1,4 @@
-"""Modes of a network for a while: evaluation, nothing in place."""
+"""Temporary modes of a network: evaluation, no in-place operations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode; at the end, also after an error, every module is back in its own mode."""
+    """Put a network into evaluation mode; on exit, also after an error, every module gets its own mode back."""
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
@@ -22,7 +22,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def not_in_place(network: nn.Module) -> Iterator[None]:
-    """Let every module leave what it reads as it is; at the end, those that work in place do so again."""
+    """Switch off in-place operations of all modules; on exit, they are restored."""
     changed = [module for module in network.modules() if getattr(module, "inplace", False)]
     for module in changed:
         module.inplace = False  # type: ignore[assignment]  # a flag of activations and dropout

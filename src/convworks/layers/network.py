@@ -1,4 +1,4 @@
-"""The shape that every network has: stem -> stages -> head, with named taps."""
+"""The structure of every network: stem -> stages -> head, with named taps."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Network(nn.Module):
 
     A tap is the name of an activation: `stem`, a stage (`stage2`), a block of it (`stage2.block1`; a part, where the
     stage is an hourglass; a member, where it is an ensemble), or a part of the head (`head.features`). `taps` lists
-    them in the order of computation. Auxiliary classifiers have weights of their own, and take no part in `forward`.
-    The loss of the head's logits counts `head_weight` times: not at all in an ensemble, whose members have their own.
+    them in the order of computation. Auxiliary classifiers have their own weights and are not part of `forward`. The
+    loss of the head's logits is weighted by `head_weight`, which is 0 in an ensemble, whose members have losses.
     """
 
     def __init__(
@@ -54,25 +54,25 @@ class Network(nn.Module):
         self.auxiliary_weights = {name: entry.weight for name, entry in (auxiliary or {}).items()}
 
     def forward(self, images: Num[Tensor, "b *input"]) -> Float[Tensor, "b k *map"]:
-        """Return the logits of a batch of normalised images; a fully convolutional network gives a map of them.
+        """Return the logits of a batch of normalised images; for a fully convolutional network, a map of logits.
 
-        Networks for text take token numbers [b n]; those that make images return them [b c h w].
+        Networks for text take token indices [b n]; those that output images return [b c h w].
         """
         logits: Tensor = self.head(self.stages(self.stem(images)))
         return logits
 
     def outputs(self, images: Num[Tensor, "b *input"]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the logits, and those of each auxiliary classifier by name."""
-        x, found = self.stem(images), {}
+        x, auxiliary_logits = self.stem(images), {}
         for stage, module in self.stages.named_children():
             x = module(x)
-            for name, at in self.auxiliary_stages.items():
-                if at == stage:
-                    found[name] = self.auxiliary[name](x)
-        return self.head(x), found
+            for name, tap in self.auxiliary_stages.items():
+                if tap == stage:
+                    auxiliary_logits[name] = self.auxiliary[name](x)
+        return self.head(x), auxiliary_logits
 
     def channels_last(self) -> Network:
-        """Lay the weights of convolutions out with channels last, as fast kernels want them."""
+        """Convert the weights of convolutions to channels last, as fast kernels expect them."""
         formats = {4: torch.channels_last, 5: torch.channels_last_3d}
         for tensor in (*self.parameters(), *self.buffers()):
             if tensor.ndim in formats:
@@ -81,20 +81,20 @@ class Network(nn.Module):
 
     @property
     def taps(self) -> tuple[str, ...]:
-        """Name every tap, in the order of computation."""
+        """Return the names of all taps, in the order of computation."""
         return tuple(self._tapped())
 
     def activations(self, images: Num[Tensor, "b *input"], taps: Iterable[str]) -> dict[str, Tensor]:
         """Return the named activations of a batch; an unknown tap raises an InputError that lists them.
 
-        They are what the tapped modules give, also where the next one would work in place, upon the same memory.
+        They are the outputs of the tapped modules, even if the next module would overwrite them in place.
         """
-        found: dict[str, Tensor] = {}
+        outputs: dict[str, Tensor] = {}
         handles = []
         for tap in taps:
 
             def keep(_module: nn.Module, _inputs: object, output: Tensor, tap: str = tap) -> None:
-                found[tap] = output
+                outputs[tap] = output
 
             handles.append(self.tapped(tap).register_forward_hook(keep))
         try:
@@ -103,10 +103,10 @@ class Network(nn.Module):
         finally:
             for handle in handles:
                 handle.remove()
-        return {tap: found[tap] for tap in taps}
+        return {tap: outputs[tap] for tap in taps}
 
     def tapped(self, tap: str) -> nn.Module:
-        """Return the module whose output a tap is; an unknown tap raises an InputError that lists them."""
+        """Return the module at a tap; an unknown tap raises an InputError that lists them."""
         modules = self._tapped()
         if tap not in modules:
             raise InputError("tap", f"there is no tap {tap!r}{nearest(tap, modules)}", f"taps: {', '.join(modules)}")
@@ -123,7 +123,7 @@ class Network(nn.Module):
 
 
 def without_auxiliary(network: Network) -> Network:
-    """Take the auxiliary classifiers away, which are for training only; return the same network."""
+    """Remove the auxiliary classifiers, which are for training only; return the same network."""
     if network.auxiliary_stages:
         del network.auxiliary
         network.auxiliary_stages, network.auxiliary_weights, network.head_weight = {}, {}, 1.0

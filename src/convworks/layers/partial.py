@@ -1,4 +1,4 @@
-"""A convolution whose output maps each see only some of the input maps."""
+"""A convolution whose output maps each read only some of the input maps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class PartialConv2d(nn.Module):
-    """A convolution with a table of connections: `table[d]` lists the input maps that output map d sees.
+    """A convolution with a table of connections: `table[d]` lists the input maps that output map d reads.
 
     Only the kernels of connected pairs are parameters; `connections` counts their weights, and with them the
     multiply-adds of one output position.
@@ -32,7 +32,7 @@ class PartialConv2d(nn.Module):
         self.bias = nn.Parameter(torch.empty(len(table)))
 
     def dense_weight(self) -> Float[Tensor, "d c k k"]:
-        """Return the kernels with zeros where nothing is connected, as an ordinary convolution has them."""
+        """Return the weights of the equivalent dense convolution, with zeros for unconnected pairs."""
         empty = self.weight.new_zeros(self.out_channels * self.in_channels, self.kernel_size, self.kernel_size)
         full = empty.index_copy(0, self.source, self.weight)
         return full.view(self.out_channels, self.in_channels, self.kernel_size, self.kernel_size)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 class Residual(nn.Module):
     """`relu(body(x) + shortcut(x))`: body and shortcut must agree in their output shape.
 
-    The sum takes the place of the body's output, so the body may not end in an activation that autograd reads again.
+    The sum is computed in place in the body's output, so the body must not end in an activation that autograd saved.
     """
 
     def __init__(self, body: nn.Module, shortcut: nn.Module) -> None:
@@ -25,7 +25,7 @@ class Residual(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d p q"]:
         """Add the shortcut to the body, then rectify."""
         y: Tensor = self.body(x)
-        # Into the body's output, which nobody else reads: one map less to write.
+        # In place in the body's output, which nothing else reads: one map less to write.
         y = y + self.shortcut(x) if y is x else y.add_(self.shortcut(x))
         return F.relu(y, inplace=True)
 
@@ -52,7 +52,7 @@ class PadShortcut(nn.Module):
         self.after = out_channels - in_channels - self.before
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d p q"]:
-        """Subsample space, pad channels on both sides."""
+        """Subsample the positions, pad channels on both sides."""
         return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.before, self.after))
 
 
@@ -77,14 +77,14 @@ def bottleneck(in_channels: int, width: int, stride: int) -> nn.Sequential:
 
 
 def bottleneck_v1_5(in_channels: int, width: int, stride: int) -> nn.Sequential:
-    """Return a bottleneck with the stride on its 3x3 convolution, which sees every position; known as version 1.5."""
+    """Return a bottleneck with the stride on its 3x3 convolution, which reads every position; known as version 1.5."""
     return _body(
         convolution(in_channels, width, 1), convolution(width, width, 3, stride), convolution(width, 4 * width, 1)
     )
 
 
 class Block(NamedTuple):
-    """A kind of block: its body from (in_channels, width, stride), and how many times its width it gives out."""
+    """A kind of block: its body from (in_channels, width, stride), and the ratio of output channels to width."""
 
     body: Callable[[int, int, int], nn.Module]
     expansion: int
@@ -129,16 +129,16 @@ def blocks(
     kind: Block, shortcut: Shortcut, in_channels: int, width: int, repeats: int, stride: int
 ) -> OrderedDict[str, nn.Module]:
     """Return the blocks of a stage, block1, block2, ...; the first has the stride."""
-    found: OrderedDict[str, nn.Module] = OrderedDict()
+    modules: OrderedDict[str, nn.Module] = OrderedDict()
     out_channels = width * kind.expansion
     for number in range(1, repeats + 1):
-        found[f"block{number}"] = shortcut(kind.body(in_channels, width, stride), in_channels, out_channels, stride)
+        modules[f"block{number}"] = shortcut(kind.body(in_channels, width, stride), in_channels, out_channels, stride)
         in_channels, stride = out_channels, 1
-    return found
+    return modules
 
 
 def _body(*convolutions: nn.Sequential) -> nn.Sequential:
-    """Put ReLU between convolutions; the last is rectified behind the addition."""
+    """Put ReLU between convolutions; the last one is rectified after the addition."""
     first, *others = convolutions
     layers = [*first]
     for following in others:

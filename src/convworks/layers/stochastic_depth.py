@@ -1,4 +1,4 @@
-"""Stochastic depth (Huang et al. 2016): residual bodies that take part in training only sometimes."""
+"""Stochastic depth (Huang et al. 2016): residual bodies that are dropped at random in training."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from convworks.layers.residual import Residual
 
 
 class Survival(nn.Module):
-    """Keeps a body's output with probability `survival` in training, sample by sample; weighs it by that later.
+    """Keep a body's output with probability `survival` per sample in training; scale it by `survival` in evaluation.
 
-    The paper draws once a batch; drawn for each sample, every parameter has a gradient in every step, on every
-    process.
+    The paper drops whole batches; per sample, every parameter has a gradient in every step on every process.
     """
 
     def __init__(self, survival: float) -> None:
@@ -25,11 +24,11 @@ class Survival(nn.Module):
         """Drop or keep whole samples."""
         if not self.training:
             return x * self.survival
-        kept = x.new_empty((len(x), *(1,) * (x.ndim - 1))).bernoulli_(self.survival)
-        return x * kept
+        mask = x.new_empty((len(x), *(1,) * (x.ndim - 1))).bernoulli_(self.survival)
+        return x * mask
 
     def extra_repr(self) -> str:
-        """Name the probability."""
+        """Show the probability in the repr."""
         return f"survival={self.survival:.4g}"
 
 
@@ -45,9 +44,9 @@ def stochastic_depth(stages: Iterable[nn.Module], rate: float) -> None:
 
 
 def with_survival(network: nn.Module) -> dict[str, Tensor]:
-    """Return the state with which the same network without `Survival` gives the same predictions.
+    """Return the state with which the same network without `Survival` makes the same predictions.
 
-    The layer before is linear in its weights and biases: it takes the weighing over.
+    The preceding layer is linear in its weights and bias, so these absorb the factor.
     """
     state = dict(network.state_dict())
     for name, module in network.named_modules():

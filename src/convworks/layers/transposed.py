@@ -1,4 +1,4 @@
-"""A fully connected layer that uses the weights of another one backward (lecture 001, Autoencoders: tied weights)."""
+"""A fully connected layer with the transposed weights of another layer (lecture 001, Autoencoders: tied weights)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 
 class Transposed(nn.Module):
-    """`x W + b'` beside a layer `x W^T + b`: the weights are the other layer's, W' = W^T, only the bias is its own.
+    """`x W + b'` beside a layer `x W^T + b`: the weights W' = W^T are shared, only the bias is its own.
 
-    A state dict holds W once, under the name of the other layer, which must be part of the same network.
+    A state dict contains W once, under the name of the other layer, which must be part of the same network.
     """
 
     def __init__(self, layer: nn.Linear) -> None:
@@ -19,7 +19,7 @@ class Transposed(nn.Module):
         self.in_features = layer.out_features
         self.out_features = layer.in_features
         self.bias = nn.Parameter(torch.empty_like(layer.weight[0]))
-        self._layer = (layer,)  # in a tuple, so that its weight is not counted and saved a second time
+        self._layer = (layer,)  # in a tuple, so that its weight is not registered twice
         nn.init.zeros_(self.bias)
 
     @property

@@ -1,4 +1,4 @@
-"""Values that no network can compute with: what is not finite, and variances below zero."""
+"""Checks for invalid values in networks: non-finite numbers and negative variances."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 
 from convworks.errors import InputError
 
-#: How the names of running variances end.
+#: Suffix of the names of running variances.
 VARIANCE = "running_var"
 
 
 def fault(tensors: Mapping[str, Tensor]) -> str | None:
-    """Name the first tensor with such values, and say what they are; None where all can be computed with."""
+    """Describe the first tensor with invalid values; None if all are valid."""
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or not tensor.numel():
             continue
-        lowest, highest = torch.stack(tensor.detach().aminmax()).tolist()  # one pass; NaN where there is one
+        lowest, highest = torch.stack(tensor.detach().aminmax()).tolist()  # one pass; NaN propagates
         if not (math.isfinite(lowest) and math.isfinite(highest)):
             count = int((~tensor.isfinite()).sum())
             return f"{name} holds {count:,} NaN or infinite {_of(count, tensor)}"
@@ -30,10 +30,10 @@ def fault(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def require_sound(where: object, tensors: Mapping[str, Tensor], remedy: str) -> None:
-    """Raise InputError for tensors with such values."""
-    found = fault(tensors)
-    if found is not None:
-        raise InputError(where, found, remedy)
+    """Raise InputError for tensors with invalid values."""
+    reason = fault(tensors)
+    if reason is not None:
+        raise InputError(where, reason, remedy)
 
 
 def _of(count: int, tensor: Tensor) -> str:

@@ -1,4 +1,4 @@
-"""Words as vectors."""
+"""Word vectors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 
 class WordVectors(nn.Module):
-    """A vector for each word of a vocabulary, or several: `sets` says of each whether training changes it.
+    """One or several sets of vectors for the words of a vocabulary; `sets` maps each name to whether it is trained.
 
-    Word 0 fills up short sentences: its vectors are zero and stay so.
+    Word 0 is the padding of short sentences: its vectors are zero and stay zero.
     """
 
     def __init__(self, words: int, dimensions: int, sets: Mapping[str, bool]) -> None:
@@ -23,11 +23,11 @@ class WordVectors(nn.Module):
             self.add_module(name, table)
 
     def forward(self, tokens: Int[Tensor, "b n"]) -> Float[Tensor, "b c n"]:
-        """Look every word up; the vectors of all sets are the channels at its place."""
+        """Look up every word; the vectors of all sets are concatenated as channels."""
         return torch.cat([table(tokens) for table in self.children()], dim=2).transpose(1, 2)
 
     def assign(self, vectors: Float[Tensor, "v d"]) -> None:
-        """Give every set these vectors, one for each word; that of word 0 stays zero."""
+        """Assign these vectors, one per word, to every set; that of word 0 stays zero."""
         with torch.no_grad():
             for table in self.parameters():
                 table.copy_(vectors)

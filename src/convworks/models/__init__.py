@@ -1,4 +1,4 @@
-"""Architectures as tables: one file a paper, one builder a file. This page only knows the names."""
+"""Architectures as tables: one file and one builder per paper. This module holds only their names."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 
 NAMES: tuple[str, ...] = tuple(name for names in FAMILIES.values() for name in names)
 
-#: Families of which some, or all, make something else than logits; facts() says what.
+#: Families with networks that output something other than logits (see `Facts.makes`).
 MAKERS = ("unet", "hourglass", "prior_resnet", "autoencoder", "own")
 
-#: Networks that the user's own program has named (models/own.py), each like a file of this folder.
+#: Networks registered by the user (models/own.py), each like a module of this package.
 OWN: dict[str, Any] = {}
 
 

@@ -18,11 +18,11 @@ from convworks.models.catalogue import Facts, Shape
 
 @dataclass(frozen=True, kw_only=True)
 class Airbench:
-    """A row: patches of `whitened` pixels a side, the widths of the groups, and what the logits are multiplied by.
+    """A row: side of the whitened patches in pixels, widths of the groups, and scale of the logits.
 
-    `first` holds the widths of each group's first convolution, which is half of a group's work or more, since it sees
-    the map before pooling; None is the group's own. `epsilon` and `trained_bias` are the whitening's; the gradient of
-    that bias, on the largest map, is a tenth of the time of a step.
+    `first` are the widths of the first convolution of each group, which takes at least half of the group's time as it
+    reads the map before pooling; None means the group's own. `epsilon` and `trained_bias` are those of the whitening;
+    the gradient of that bias, on the largest map, takes a tenth of the time of a step.
     """
 
     whitened: PositiveInt = 2
@@ -46,7 +46,7 @@ FACTS = {
     )
 }
 
-MOMENTUM = 0.4  # of the running statistics: a run has few steps
+MOMENTUM = 0.4  # of the running statistics: runs have few steps
 EPSILON = 1e-12
 
 
@@ -71,25 +71,25 @@ def _group(in_channels: int, first: int, width: int) -> nn.Sequential:
     """Return convolution, pooling, normalisation, GELU, and the same without pooling."""
     return nn.Sequential(
         OrderedDict(
-            conv1=_passing(EvenConv2d(in_channels, first)),
+            conv1=_identity(EvenConv2d(in_channels, first)),
             pool=nn.MaxPool2d(2),
             norm1=_norm(first),
             gelu1=nn.GELU(),
-            conv2=_passing(nn.Conv2d(first, width, 3, padding=1, bias=False)),
+            conv2=_identity(nn.Conv2d(first, width, 3, padding=1, bias=False)),
             norm2=_norm(width),
             gelu2=nn.GELU(),
         )
     )
 
 
-def _passing(convolution: nn.Conv2d) -> nn.Conv2d:
-    """Let a convolution begin by passing its input on; filters beyond those are random."""
+def _identity(convolution: nn.Conv2d) -> nn.Conv2d:
+    """Initialise a convolution as the identity; further filters are random."""
     nn.init.dirac_(convolution.weight.data[: convolution.in_channels])
     return convolution
 
 
 def _norm(width: int) -> nn.BatchNorm2d:
     """Return batch normalisation with a shift and no scale."""
-    found = nn.BatchNorm2d(width, eps=EPSILON, momentum=MOMENTUM)
-    found.weight.requires_grad_(False)
-    return found
+    norm = nn.BatchNorm2d(width, eps=EPSILON, momentum=MOMENTUM)
+    norm.weight.requires_grad_(False)
+    return norm

@@ -20,7 +20,7 @@ from convworks.models.published.peers import Peer
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A convolutional layer: its kernels, and what follows after ReLU, in order."""
+    """A convolutional layer: its kernels, and the layers after its ReLU, in order."""
 
     width: int
     kernel_size: int
@@ -32,7 +32,7 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class AlexNet:
-    """A row: five convolutional layers, the hidden layers, which side of these dropout is on, the first weights."""
+    """A row: five convolutional layers, the hidden layers, dropout at their outputs or inputs, the initial weights."""
 
     layers: tuple[Layer, ...]
     side: int = 6
@@ -51,7 +51,7 @@ DROPOUT: dict[str, Hidden] = {"outputs": drops_outputs, "inputs": drops_inputs}
 
 
 def krizhevsky(network: nn.Module) -> None:
-    """Draw weights N(0, 0.01^2); biases 1 in layers 2, 4, 5 and the hidden ones, so that ReLUs begin active; else 0."""
+    """Sample weights N(0, 0.01^2); biases 1 in layers 2, 4, 5 and hidden ones, so that ReLUs start active; else 0."""
     zeiler(network)
     for name, parameter in network.named_parameters():
         if re.fullmatch(r"(stages\.stage[245]\.conv\.conv|head\.hidden\d)\.bias", name):
@@ -59,7 +59,7 @@ def krizhevsky(network: nn.Module) -> None:
 
 
 def zeiler(network: nn.Module) -> None:
-    """Draw weights N(0, 0.01^2), biases 0."""
+    """Sample weights N(0, 0.01^2), biases 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.normal_(module.weight, 0.0, 0.01)
@@ -186,8 +186,8 @@ PEERS = {
         keys=(
             (r"stem\.conv\.(\w+)", "features.0.{1}"),
             *(
-                (rf"stages\.stage{number}\.conv\.conv\.(\w+)", f"features.{place}.{{1}}")
-                for number, place in ((2, 3), (3, 6), (4, 8), (5, 10))
+                (rf"stages\.stage{number}\.conv\.conv\.(\w+)", f"features.{index}.{{1}}")
+                for number, index in ((2, 3), (3, 6), (4, 8), (5, 10))
             ),
             (r"head\.hidden6\.(\w+)", "classifier.1.{1}"),
             (r"head\.hidden7\.(\w+)", "classifier.4.{1}"),
@@ -198,7 +198,7 @@ PEERS = {
 
 
 def build(row: AlexNet, shape: Shape) -> Network:
-    """Build a row: the stem is the first convolution, a stage what else the paper calls a layer; weights as there."""
+    """Build a row: the stem is the first convolution, stages are the paper's layers; weights as in the paper."""
     with blank():
         network = _assembled(row, shape)
     INITIAL[row.initial](network)

@@ -1,4 +1,4 @@
-"""Autoencoders: networks that give back what they read, through a code (lecture 001, Autoencoders)."""
+"""Autoencoders: networks that reconstruct their input through a code (lecture 001, Autoencoders)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from convworks.models.catalogue import Facts, Shape
 
 @dataclass(frozen=True, kw_only=True)
 class Dense:
-    """A row of fully connected layers: the units of each one down to the code, the decoder mirrors them."""
+    """A row of fully connected layers: the units of the encoder down to the code; the decoder mirrors them."""
 
     units: tuple[int, ...]
     activation: str = "sigmoid"
@@ -32,24 +32,24 @@ class Dense:
 
 @dataclass(frozen=True, kw_only=True)
 class Convolutional:
-    """A row of scales: the maps of each one, made by 3x3 convolutions with ReLU; the coarsest are the code."""
+    """A row of scales: the channels of each, from 3x3 convolutions with ReLU; the coarsest is the code."""
 
     widths: tuple[int, ...]
 
 
 def tied(layer: nn.Linear) -> nn.Module:
-    """Return the layer back, with the transposed weights W' = W^T."""
+    """Return the decoder layer with the transposed weights W' = W^T."""
     return Transposed(layer)
 
 
 def untied(layer: nn.Linear) -> nn.Module:
-    """Return the layer back, with weights of its own."""
+    """Return the decoder layer with its own weights."""
     return nn.Linear(layer.out_features, layer.in_features)
 
 
 DECODER: dict[str, Callable[[nn.Linear], nn.Module]] = {"tied": tied, "untied": untied}
 ACTIVATION: dict[str, Callable[[], nn.Module]] = {"sigmoid": nn.Sigmoid, "linear": nn.Identity}
-#: Logistic units have a slope of 1/4 in the middle, which weights four times as large make up for.
+#: Logistic units have a slope of 1/4 at 0, which weights four times as large compensate.
 GAIN = {"sigmoid": 4.0, "linear": 1.0}
 
 ROWS: dict[str, Dense | Convolutional] = {
@@ -120,10 +120,10 @@ FACTS = {
 
 
 def build(row: Dense | Convolutional, shape: Shape) -> Network:
-    """Build a row; the output has the shape of the input. InputError where classes and channels differ.
+    """Build a row; the output has the shape of the input. Raises InputError if classes and channels differ.
 
-    First weights: fully connected layers as Glorot and Bengio 2010, times 4 for logistic units (the papers trained
-    layer by layer before), convolutions as He et al. 2015.
+    Initial weights: fully connected layers as Glorot and Bengio 2010, times 4 for logistic units (the papers
+    pre-trained layer by layer), convolutions as He et al. 2015.
     """
     if shape.classes != shape.channels:
         reason = f"classes={shape.classes} must be channels={shape.channels}: an autoencoder gives back what it reads"
@@ -141,7 +141,7 @@ def build(row: Dense | Convolutional, shape: Shape) -> Network:
 
 
 def _dense(row: Dense, shape: Shape) -> Network:
-    """Return the layers down as the stage `encoder`, those up as `decoder`; a layer and its way back share a number."""
+    """Return the stages `encoder` and `decoder`; a layer and its counterpart have the same number."""
     inputs, depth = (shape.channels * math.prod(shape.size), *row.units), len(row.units)
     linear = [nn.Linear(i, o) for i, o in pairwise(inputs)]
     down: OrderedDict[str, nn.Module] = OrderedDict()
@@ -150,10 +150,10 @@ def _dense(row: Dense, shape: Shape) -> Network:
         kind = row.code if number == depth else row.activation
         down[f"layer{number}"] = nn.Sequential(OrderedDict(linear=layer, activation=ACTIVATION[kind]()))
     for number, layer in reversed(list(enumerate(linear, start=1))):
-        back: OrderedDict[str, nn.Module] = OrderedDict(linear=DECODER[row.decoder](layer))
+        decoder_layers: OrderedDict[str, nn.Module] = OrderedDict(linear=DECODER[row.decoder](layer))
         if number > 1:
-            back["activation"] = ACTIVATION[row.activation]()
-        up[f"layer{number}"] = nn.Sequential(back)
+            decoder_layers["activation"] = ACTIVATION[row.activation]()
+        up[f"layer{number}"] = nn.Sequential(decoder_layers)
     head = OrderedDict(
         logits=nn.Unflatten(1, (shape.channels, *shape.size)),
         image=ACTIVATION[row.output](),
@@ -163,7 +163,7 @@ def _dense(row: Dense, shape: Shape) -> Network:
 
 
 def _convolutional(row: Convolutional, shape: Shape) -> Network:
-    """Return an hourglass that keeps nothing but the sizes; the stem is its first convolution."""
+    """Return an hourglass without skip connections; the stem is its first convolution."""
     scales = []
     for width, below in pairwise(row.widths):
         down = OrderedDict(pool=nn.MaxPool2d(2, ceil_mode=True), **_rectified(width, below))

@@ -19,7 +19,7 @@ from convworks.models.inception_figures import grid_reduction, traditional
 
 @dataclass(frozen=True)
 class Inception:
-    """A line of the table that keeps the size: the channels of each convolution, the pooling and its projection."""
+    """A line of the table with stride 1: the channels of each convolution, the pooling and its projection."""
 
     conv1x1: int
     conv3x3_reduce: int
@@ -32,7 +32,7 @@ class Inception:
 
 @dataclass(frozen=True)
 class Halving:
-    """A line of the table with stride 2: no 1x1 branch, and max pooling that passes its input through."""
+    """A line of the table with stride 2: no 1x1 branch, and max pooling without projection."""
 
     conv3x3_reduce: int
     conv3x3: int
@@ -57,14 +57,14 @@ TABLE: Mapping[str, Inception | Halving] = {
 
 @dataclass(frozen=True, kw_only=True)
 class BNInception:
-    """A row: the first three convolutions (7x7/2, 1x1, 3x3), the maps that the first makes of each channel, modules."""
+    """A row: the first three convolutions (7x7/2, 1x1, 3x3), the depth multiplier of the first, the modules."""
 
     convolutions: tuple[int, int, int] = (64, 64, 192)
     depth_multiplier: int = 8
     modules: Mapping[str, Inception | Halving]
 
 
-# The paper leaves open whether an average counts the padding: its authors' released code does not.
+# The paper does not say whether averages count the padding; its authors' released code does not.
 POOL: dict[str, Callable[[], nn.Module]] = {
     "average": lambda: nn.AvgPool2d(3, 1, padding=1, count_include_pad=False),
     "max": lambda: nn.MaxPool2d(3, 1, padding=1),
@@ -118,7 +118,7 @@ FACTS = {
 
 
 def build(row: BNInception, shape: Shape) -> Network:
-    """Build a row: the paper says nothing about the first weights, they are drawn as He et al. 2015."""
+    """Build a row. The paper does not specify initial weights; they are those of He et al. 2015."""
     with blank():
         network = _assembled(row, shape)
     he_normal(network)
@@ -163,5 +163,5 @@ def _module(in_channels: int, line: Inception | Halving) -> Branches:
 
 
 def _max_pool() -> nn.MaxPool2d:
-    """Pool with the windows of a padded 3x3 convolution of stride 2: the branches agree at any size."""
+    """Return pooling with the windows of a padded 3x3 convolution of stride 2: branches agree at any size."""
     return nn.MaxPool2d(3, 2, padding=1)

@@ -53,7 +53,7 @@ FACTS = {
 
 
 def build(row: C3D, shape: Shape) -> Network:
-    """Build a row; larger clips are averaged to the size that fc6 reads. Weights as He et al. 2015."""
+    """Build a row; larger clips are averaged to the size that fc6 reads. Initial weights as He et al. 2015."""
     with blank():
         network = _assembled(row, shape)
     he_normal(network)
@@ -69,7 +69,7 @@ def _assembled(row: C3D, shape: Shape) -> Network:
                 OrderedDict(conv=nn.Conv3d(in_channels, width, 3, padding=1), relu=nn.ReLU())
             )
             in_channels = width
-        # The first pooling leaves time alone, so that it does not collapse too early.
+        # The first pooling preserves time, so that it does not collapse too early.
         window = (1, 2, 2) if number == 1 else (2, 2, 2)
         layers[f"pool{number}"] = nn.MaxPool3d(window, padding=(0, 1, 1) if number == last else 0)
     head = OrderedDict(

@@ -1,4 +1,4 @@
-"""From a name to a built network, with its facts."""
+"""Networks by name: their facts, and how to build them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from convworks.models import OWN, family
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What goes in and out of a network: classes, channels, size of the images along each axis.
+    """Input and output of a network: classes, channels, size of the images along each axis.
 
-    Signals have one axis, images two (height, width), volumes three. For text, channels are the words of the
-    vocabulary and the size is the length of a sentence. Networks that make images have as many classes as channels.
+    Signals have one axis, images two (height, width), volumes three. For text, channels is the size of the vocabulary
+    and size the length of a sentence. Networks that output images have as many classes as channels.
     """
 
     classes: int
@@ -32,9 +32,9 @@ class Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Printed:
-    """A row of the table that a paper prints, as printed: `tap` names the part of the network, `` the whole.
+    """A row of a table in a paper, as printed: `tap` names the part of the network, "" the whole.
 
-    `output` is like 56x56x64, `parameters` like 112K, `macs` like 360M. `note` says why a number differs from ours.
+    `output` is like 56x56x64, `parameters` like 112K, `macs` like 360M. `note` explains a difference from ours.
     """
 
     tap: str
@@ -46,9 +46,9 @@ class Printed:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is known of a published network.
+    """Facts about a published network.
 
-    `reads` is images, text, signals or volumes; `makes` is logits, a map of logits or images.
+    `reads` is images, text, signals or volumes; `makes` is logits, map of logits or images.
     """
 
     year: int
@@ -66,29 +66,29 @@ class Facts:
 def row(name: str, table: Mapping[str, Any] | None = None) -> Any:
     """Return a network's table row, with the fields named in `table` replaced."""
     entry = module(name).ROWS[name]
-    known = [field.name for field in dataclasses.fields(entry)]
+    fields = [field.name for field in dataclasses.fields(entry)]
     for key in table or {}:
-        if key not in known:
+        if key not in fields:
             raise InputError(
                 f"model.table.{key}",
-                f"the table of {name} has no field {key!r}{nearest(key, known)}",
-                f"fields: {', '.join(known)}",
+                f"the table of {name} has no field {key!r}{nearest(key, fields)}",
+                f"fields: {', '.join(fields)}",
             )
     if not table:
         return entry
-    values = {field: getattr(entry, field) for field in known} | dict(table)
+    values = {field: getattr(entry, field) for field in fields} | dict(table)
     try:
         return TypeAdapter(type(entry)).validate_python(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, ("model.table", *first["loc"])))
-        raise InputError(place, first["msg"], f"the published row has {entry}") from None
+        where = ".".join(map(str, ("model.table", *first["loc"])))
+        raise InputError(where, first["msg"], f"the published row has {entry}") from None
 
 
 def facts(name: str) -> Facts:
-    """Return what is known of a network."""
-    found: Facts = module(name).FACTS[name]
-    return found
+    """Return the facts about a network."""
+    network_facts: Facts = module(name).FACTS[name]
+    return network_facts
 
 
 def create(name: str, shape: Shape | None = None, *, table: Mapping[str, Any] | None = None) -> Network:
@@ -106,41 +106,41 @@ def create(name: str, shape: Shape | None = None, *, table: Mapping[str, Any] | 
 
 
 def example(name: str, shape: Shape | None = None, *, batch: int = 1) -> Tensor:
-    """Return a random input of a network: images N(0, 1) [b, c, *size], or what its file makes (token numbers)."""
-    chosen, maker = shape or facts(name).shape, getattr(module(name), "example", None)
+    """Return a random input of a network: images N(0, 1) [b, c, *size], or that of its module (token indices)."""
+    sample_shape, maker = shape or facts(name).shape, getattr(module(name), "example", None)
     if maker is not None:
-        made: Tensor = maker(chosen, batch)
-        return made
-    return torch.randn(batch, chosen.channels, *chosen.size)
+        sample: Tensor = maker(sample_shape, batch)
+        return sample
+    return torch.randn(batch, sample_shape.channels, *sample_shape.size)
 
 
 def module(name: str) -> Any:
-    """Import the file that holds a network's table, or return what stands for it."""
+    """Return the module with the table of a network."""
     if name in OWN:
         return OWN[name]
     return importlib.import_module(f"convworks.models.{family(name)}")
 
 
 def _check_table(name: str, entry: Any, shape: Shape) -> None:
-    """Try a changed table on the meta device with the published size, or the images' where that is larger."""
-    tried = dataclasses.replace(shape, size=tuple(map(max, shape.size, facts(name).shape.size)))
+    """Try a modified table on the meta device, with the larger of published size and image size."""
+    trial_shape = dataclasses.replace(shape, size=tuple(map(max, shape.size, facts(name).shape.size)))
     try:
         with torch.device("meta"):
-            network = module(name).build(entry, tried).eval()
-            network(example(name, tried))
+            network = module(name).build(entry, trial_shape).eval()
+            network(example(name, trial_shape))
         empty = [parameter for parameter, value in network.named_parameters() if not value.numel()]
         reason = f"{empty[0]} would have no values" if empty else ""
-    except InputError:  # says more than the table
+    except InputError:  # more specific than the error below
         raise
-    except Exception as error:  # anything can be in a table
+    except Exception as error:  # a table may contain anything
         reason = f"{type(error).__name__}: {error}"
     if reason:
-        shown = ", ".join(f"{field.name}={getattr(entry, field.name)!r}" for field in dataclasses.fields(entry))
-        raise InputError("model.table", f"no {name} can be built with {shown} ({reason})", "correct the values")
+        table_text = ", ".join(f"{field.name}={getattr(entry, field.name)!r}" for field in dataclasses.fields(entry))
+        raise InputError("model.table", f"no {name} can be built with {table_text} ({reason})", "correct the values")
 
 
 def _check_fits(name: str, entry: Any, shape: Shape) -> None:
-    """Try the network on the meta device; where it fails, find the smallest square that it accepts."""
+    """Try the network on the meta device; if it fails, find the smallest square that it accepts."""
     with torch.device("meta"):
         network = module(name).build(entry, shape).eval()
 

@@ -1,4 +1,4 @@
-"""Which network to build."""
+"""Configuration of the network."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from convworks.models.transfer.head_config import Head
 
 
 class Start(Config):
-    """Trained layers that a network begins with (Simonyan and Zisserman 2014: A grows into D and E).
+    """Trained layers that a network starts from (Simonyan and Zisserman 2014: A grows into D and E).
 
-    `path` is a bundle or a run; `layers` are taps that both networks have, with weights of the same shape. A recipe
-    may leave the path open, for the one who trains to give.
+    `path` is a bundle or a run; `layers` are taps that both networks have, with weights of the same shape. A recipe may
+    omit the path, which the user then sets.
     """
 
     path: str | None = None
@@ -23,7 +23,7 @@ class Start(Config):
 
 
 class Adapted(Config):
-    """What was made of a network: cut at a tap, and a new head put on. It had so many `outputs` before."""
+    """A transfer step: the network is cut at a tap and gets a new head. `outputs` is its number of outputs before."""
 
     cut: str
     head: Annotated[Head, Field(discriminator="kind")]
@@ -33,10 +33,10 @@ class Adapted(Config):
 class ModelConfig(Config):
     """A network by name, with fields of its table row replaced (`--set model.table.dropout=0.2`).
 
-    `initialiser` is a name of `ops.initialiser`, or unit_variance (Mishkin and Matas 2015), in the place of the
-    network's own first weights. `start` says which layers begin with weights of another network instead of random ones.
-    What transfer makes of a network is three fields together: the tap at which it is `cut`, the `head` that follows
-    there, and how many `outputs` it had before; `earlier` are those of transfers before, the first one first.
+    `initialiser` is a name of `ops.initialiser`, or unit_variance (Mishkin and Matas 2015), and replaces the network's
+    own initial weights. `start` names layers that start from weights of another network. A transfer is three fields
+    together: the tap at which the network is `cut`, the new `head`, and the number of `outputs` before; `earlier` are
+    those of earlier transfers, oldest first.
     """
 
     name: str
@@ -56,19 +56,19 @@ class ModelConfig(Config):
 
     @model_validator(mode="after")
     def _cut_and_head_together(self) -> ModelConfig:
-        given = [value is not None for value in (self.cut, self.head, self.outputs)]
-        if any(given) != all(given) or (self.earlier and not all(given)):
+        present = [value is not None for value in (self.cut, self.head, self.outputs)]
+        if any(present) != all(present) or (self.earlier and not all(present)):
             raise ValueError("cut, head and outputs belong together: `convworks transfer` sets them")
         return self
 
     @property
     def title(self) -> str:
-        """What the network is called: its name, and where it was cut for which head."""
+        """Return a title: the name, and for a transfer the cut and the kind of head."""
         return self.name if self.head is None else f"{self.name} cut at {self.cut}, {self.head.kind} head"
 
     @property
     def adapted(self) -> tuple[Adapted, ...]:
-        """All that was made of the network by that name, the first first."""
+        """Return all transfer steps, oldest first."""
         if self.cut is None or self.head is None or self.outputs is None:
             return ()
         return (*self.earlier, Adapted(cut=self.cut, head=self.head, outputs=self.outputs))

@@ -16,8 +16,7 @@ from convworks.models.catalogue import Facts, Shape
 class Block:
     """Convolution (no bias), max pooling, batch normalisation, ReLU. `padding` None keeps the size at stride 1.
 
-    Pooling stands before normalisation and ReLU: it gives the same kind of features for a quarter of the
-    elementwise work.
+    Pooling precedes normalisation and ReLU: similar features for a quarter of the elementwise work.
     """
 
     width: int
@@ -29,7 +28,7 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Convnet:
-    """A row: its blocks, the side of the map that the head sees (1: global average), and dropout before the logits."""
+    """A row: its blocks, the side of the map that the head reads (1: global average), and dropout before the logits."""
 
     blocks: tuple[Block, ...]
     head_size: int
@@ -68,8 +67,8 @@ ROWS = {
         ),
         head_size=1,
     ),
-    # A stem of stride 4 leaves 1/16 of the positions to the convolutions after it: at 96x96 pixels a step takes a
-    # quarter of convnet_color's time, and in the same time four times the epochs are worth more than fine detail.
+    # After a stem of stride 4, the convolutions run on 1/16 of the positions: at 96x96 pixels a step takes a quarter of
+    # the time of convnet_color, and four times the epochs in the same time are worth more than fine detail.
     "convnet_photo": Convnet(
         blocks=(
             Block(width=32, kernel_size=8, stride=4, padding=2),
@@ -101,7 +100,7 @@ FACTS = {
 
 
 def build(row: Convnet, shape: Shape) -> Network:
-    """Build a row: the first block is the stem, each further block a stage, the head pools, drops out and decides."""
+    """Build a row: the first block is the stem, each further block a stage; the head has pooling, dropout, logits."""
     blocks, in_channels = [], shape.channels
     for entry in row.blocks:
         blocks.append(block(in_channels, entry))

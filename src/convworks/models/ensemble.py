@@ -1,4 +1,4 @@
-"""Ensembles of this project: small networks trained side by side, whose answer is the mean of theirs."""
+"""Ensembles of this project: small networks trained together, whose logits are averaged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from convworks.models.convnet import Block, Convnet
 
 @dataclass(frozen=True, kw_only=True)
 class Ensemble:
-    """A row: the tables of the members; each begins with weights of its own, and may differ from the others."""
+    """A row: the tables of the members, which have separate weights and may differ."""
 
     members: tuple[Convnet, ...]
 
@@ -29,7 +29,7 @@ def _pooled(width: int, kernel_size: int = 3) -> Block:
     return Block(width=width, kernel_size=kernel_size, pool=2)
 
 
-# Members err differently where they look differently: at every pixel or every second, through small or large kernels.
+# Different strides and kernel sizes make the errors of the members differ.
 ROWS = {
     "ensemble_best": Ensemble(
         members=(
@@ -58,18 +58,18 @@ FACTS = {
 
 
 def build(row: Ensemble, shape: Shape) -> Network:
-    """Build a row: the stem passes the images on, the only stage holds the members, the head averages their logits.
+    """Build a row: the stem is the identity, the only stage holds the members, the head averages their logits.
 
-    In training the loss is the mean of the members' own: none sees what the others answer.
+    In training, the loss is the mean of the members' own losses, so they are independent.
     """
     members = [convnet.build(member, shape) for member in row.members]
-    share = 1 / len(members)
+    weight = 1 / len(members)
     return Network(
         stem=nn.Identity(),
         stages={"members": Members(members)},
         head=nn.Sequential(OrderedDict(mean=Mean())),
         auxiliary={
-            f"member{number + 1}": Auxiliary("members", share, Member(number)) for number in range(len(members))
+            f"member{number + 1}": Auxiliary("members", weight, Member(number)) for number in range(len(members))
         },
         head_weight=0.0,
     )

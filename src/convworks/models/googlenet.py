@@ -21,7 +21,7 @@ from convworks.models.published.peers import HALF, Peer
 
 @dataclass(frozen=True)
 class MaxPool:
-    """A line of Table 1 that pools; windows may stick out at the end, so that 112 becomes 56."""
+    """A pooling line of Table 1; windows may extend beyond the end, so that 112 becomes 56."""
 
     kernel_size: int = 3
     stride: int = 2
@@ -57,7 +57,7 @@ TABLE_1: Mapping[str, Inception | MaxPool] = {
 
 @dataclass(frozen=True, kw_only=True)
 class GoogLeNet:
-    """A row: the first three convolutions (7x7/2, 1x1, 3x3), the modules, and the parts that others replaced."""
+    """A row: the first three convolutions (7x7/2, 1x1, 3x3), the modules, and the parts that variants replace."""
 
     convolutions: tuple[int, int, int] = (64, 64, 192)
     modules: Mapping[str, Inception | MaxPool]
@@ -73,7 +73,7 @@ class GoogLeNet:
 
 CONVOLUTION: dict[str, Convolution] = {"rectified": rectified, "normalised": normalised}
 RESPONSE: dict[str, Callable[[], dict[str, nn.Module]]] = {
-    # The paper gives no constants: these are those of the replication in Caffe, which divides an alpha of 1e-4 by n.
+    # The paper does not specify constants; these are those of the Caffe replication, which divides alpha = 1e-4 by n.
     "local": lambda: {"response": LocalResponseNormalisation(5, k=1.0, alpha=1e-4 / 5, beta=0.75)},
     "none": dict,
 }
@@ -191,7 +191,7 @@ PEERS = {
             (r"auxiliary\.(aux\d)\.logits\.(\w+)", "{1}.fc2.{2}"),
             (r"head\.logits\.(\w+)", "fc.{1}"),
         ),
-        # The weights that it ships were trained elsewhere: it undoes its own normalisation for them.
+        # Its weights were trained elsewhere, and it undoes its own normalisation for them.
         mean=HALF,
         std=HALF,
     )
@@ -199,7 +199,7 @@ PEERS = {
 
 
 def build(row: GoogLeNet, shape: Shape) -> Network:
-    """Build a row: the paper says nothing about the first weights, they are drawn as He et al. 2015."""
+    """Build a row. The paper does not specify initial weights; they are those of He et al. 2015."""
     with blank():
         network = _assembled(row, shape)
     he_normal(network)
@@ -207,7 +207,7 @@ def build(row: GoogLeNet, shape: Shape) -> Network:
 
 
 def inception(convolution: Convolution, in_channels: int, line: Inception, large_kernel: int) -> Branches:
-    """Return the module of figure 2b; the pooling branch keeps the size."""
+    """Return the module of figure 2b; the pooling branch has stride 1."""
     return Branches(
         {
             "branch1x1": path(convolution, in_channels, Conv(line.conv1x1)),
@@ -236,7 +236,7 @@ def side_classifier(
 
 
 def _assembled(row: GoogLeNet, shape: Shape) -> Network:
-    """Put the network together in the order of figure 3."""
+    """Assemble the network in the order of figure 3."""
     convolution, (first, reduce, in_channels) = CONVOLUTION[row.convolution], row.convolutions
     stages: dict[str, nn.Module] = {
         "pool1": nn.Sequential(OrderedDict(pool=_max_pool(MaxPool()), **RESPONSE[row.response]())),

@@ -16,10 +16,10 @@ from convworks.models.catalogue import Facts, Shape
 
 @dataclass(frozen=True, kw_only=True)
 class Prior:
-    """A row of the supplementary material, with one entry a scale, the finest first.
+    """A row of the supplementary material, with one entry per scale, finest first.
 
-    `down` are the channels n_d on the way down, `up` n_u on the way up, `skip` n_s kept of a scale (0: nothing). Each
-    scale convolves with every entry of `down_kernels` (the first at stride 2), and of `up_kernels`.
+    `down` are the encoder channels n_d, `up` the decoder channels n_u, `skip` the channels n_s of the skip connection
+    (0: none). Each scale has a convolution per entry of `down_kernels` (the first with stride 2) and of `up_kernels`.
     """
 
     down: tuple[int, ...] = (128, 128, 128, 128, 128)
@@ -42,7 +42,7 @@ _LIBRARY = (16, 32, 64, 128, 128, 128)
 
 
 def _library(depth: int) -> Prior:
-    """Return the hourglass for large holes with so many scales: 5x5 on the way down, nothing kept."""
+    """Return the hourglass for large holes with `depth` scales: 5x5 kernels in the encoder, no skip connections."""
     return Prior(
         down=_LIBRARY[:depth],
         up=_LIBRARY[:depth],
@@ -69,8 +69,8 @@ _ADAM = "Adam at learning rate 0.01 on one image, the input noise fixed but for 
 _HOLE = "Adam at learning rate 0.01 on the known pixels of one image, 3001 iterations; weights are perturbed."
 _DIFFERS = "odd sizes: what rises is cropped to the size of its scale; the authors crop their images to multiples of 32"
 
-# Name: what it is for, channels of the input, training.
-_KNOWN = {
+# Name: purpose, channels of the input, training.
+_DESCRIPTIONS = {
     "prior_denoise": (
         "denoising and x4 super-resolution: 4 channels kept of each scale",
         32,
@@ -106,14 +106,14 @@ FACTS = {
         differs=_DIFFERS + ("; the released code feeds one channel of noise" if "hole" in name else ""),
         training=training,
     )
-    for name, (summary, channels, training) in _KNOWN.items()
+    for name, (summary, channels, training) in _DESCRIPTIONS.items()
 }
 
 
 def build(row: Prior, shape: Shape) -> Network:
     """Build a row, from noise (or coordinates) with `shape.channels` to an image with `shape.classes`, values 0 to 1.
 
-    The paper says nothing about the first weights: they are PyTorch's, as in the authors' code.
+    The paper does not specify initial weights; they are PyTorch's defaults, as in the authors' code.
     """
     scales, in_channels = [], shape.channels
     for number, (down, up, skip) in enumerate(zip(row.down, row.up, row.skip, strict=True), start=1):
@@ -140,7 +140,7 @@ def build(row: Prior, shape: Shape) -> Network:
 def convolutions(
     in_channels: int, width: int, kernel_sizes: tuple[int, ...], stride: int, row: Prior
 ) -> OrderedDict[str, nn.Module]:
-    """Return convolutions of these sizes, the first with `stride`; batch normalisation and leaky ReLU behind each."""
+    """Return convolutions of these sizes, the first with `stride`; batch normalisation and leaky ReLU after each."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for number, size in enumerate(kernel_sizes, start=1):
         layers[f"conv{number}"] = nn.Conv2d(

@@ -30,7 +30,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Module:
-    """Lines of Table 1 as in a figure, with the channels of its convolutions."""
+    """A module of Table 1: its figure, and the channels of its convolutions."""
 
     figure: str
     widths: tuple[int, ...]
@@ -38,7 +38,7 @@ class Module:
 
 Lines = Mapping[str, Conv | Pool | Module]
 
-# Table 1 of the paper. Padding is zero where the line does not say otherwise.
+# Table 1 of the paper, without padding unless the line says so.
 TABLE_1: Lines = {
     "conv_2a": Conv(32, 3, padding=0),
     "conv_2b": Conv(64, 3, padding=1),
@@ -63,7 +63,7 @@ TABLE_1: Lines = {
     "mixed_7c": Module("figure 7", (320, 384, 384, 448, 384, 384, 192)),
 }
 
-# The network that the authors released, and other libraries took over.
+# The network as released by the authors and adopted by other libraries.
 RELEASED: Lines = {
     "conv_2a": Conv(32, 3, padding=0),
     "conv_2b": Conv(64, 3, padding=1),
@@ -88,7 +88,7 @@ RELEASED: Lines = {
 
 @dataclass(frozen=True, kw_only=True)
 class InceptionNet:
-    """A row: the first convolution (3x3/2), the lines behind it, and the auxiliary classifier."""
+    """A row: the first convolution (3x3/2), the lines after it, and the auxiliary classifier."""
 
     first: int = 32
     lines: Lines
@@ -105,7 +105,7 @@ def figure_8(in_channels: int, classes: int) -> nn.Module:
 
 
 def normalised_8(in_channels: int, classes: int) -> nn.Module:
-    """Return the BN-auxiliary classifier as released: figure 8 with 768 units, they too batch-normalised."""
+    """Return the BN-auxiliary classifier as released: figure 8 with 768 units, also batch-normalised."""
     return nn.Sequential(
         OrderedDict(
             pool=PoolAtLeast(5, kernel_size=5, stride=3),
@@ -210,13 +210,13 @@ _KEYS = (
     (r"auxiliary\.aux\.logits\.(\w+)", "AuxLogits.fc.{1}"),
     (r"head\.logits\.(\w+)", "fc.{1}"),
 )
-# The weights that both ship were trained elsewhere; torchvision undoes its own normalisation for them.
+# Both ship weights that were trained elsewhere; torchvision undoes its own normalisation for them.
 _LIBRARY = Peer(names={"inception_v3": "inception_v3"}, keys=_KEYS, mean=HALF, std=HALF)
 PEERS = {"torchvision": _LIBRARY, "timm": _LIBRARY}
 
 
 def build(row: InceptionNet, shape: Shape) -> Network:
-    """Build a row: the paper says nothing about the first weights, they are drawn as He et al. 2015."""
+    """Build a row. The paper does not specify initial weights; they are those of He et al. 2015."""
     with blank():
         network = _assembled(row, shape)
     he_normal(network)

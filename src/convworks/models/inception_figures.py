@@ -126,7 +126,7 @@ FIGURES: dict[str, Callable[..., Branches]] = {
 
 
 def _average() -> nn.AvgPool2d:
-    """Average 3x3 fields, zeros of the padding included."""
+    """Return 3x3 average pooling, padding zeros included."""
     return nn.AvgPool2d(3, 1, padding=1)
 
 

@@ -16,7 +16,7 @@ from convworks.layers.pooling.pool import PoolTo
 from convworks.layers.squash import ScaledTanh, Subsample
 from convworks.models.catalogue import Facts, Shape
 
-# Table I: the maps of S2 that each of the 16 maps of C3 sees. It breaks the symmetry and keeps the network small.
+# Table I: the maps of S2 that each of the 16 maps of C3 reads. It breaks the symmetry and keeps the network small.
 CONNECTIONS = (
     (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
     (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5),
@@ -40,7 +40,7 @@ DIGITS = (
 
 @dataclass(frozen=True, kw_only=True)
 class LeNet:
-    """A row: the maps of C1, C3 and C5, the units of F6, and the parts that later networks replaced."""
+    """A row: the maps of C1, C3 and C5, the units of F6, and the parts that variants replace."""
 
     maps: tuple[int, int, int] = (6, 16, 120)
     features: int = 84
@@ -51,17 +51,17 @@ class LeNet:
 
 
 def partial(in_channels: int, out_channels: int) -> nn.Module:
-    """C3 of 1998, seeing S2 through the table of connections."""
+    """Return C3 of 1998, partially connected to S2 by the table."""
     return PartialConv2d(in_channels, CONNECTIONS, 5)
 
 
 def dense(in_channels: int, out_channels: int) -> nn.Module:
-    """C3 seeing every map."""
+    """Return C3 connected to every map."""
     return nn.Conv2d(in_channels, out_channels, 5)
 
 
 def rbf(features: int, classes: int) -> nn.Module:
-    """The output of 1998: distances to the stylised digits, or to random codes for other classes (section II.B)."""
+    """Return the output layer of 1998: distances to the stylised digits, or to random codes (section II.B)."""
     return RBF(codes(features, classes).to(torch.get_default_device()))
 
 
@@ -132,7 +132,7 @@ def codes(features: int, classes: int) -> Tensor:
 
 
 def _initialise(network: Network) -> None:
-    """Draw every weight uniformly between -2.4/F and 2.4/F, F being the unit's number of inputs (appendix A)."""
+    """Sample every weight from U(-2.4/F, 2.4/F), F being the number of inputs of the unit (appendix A)."""
     for module in network.modules():
         if isinstance(module, PartialConv2d):
             bounds = [2.4 / fan_in for fan_in in module.fan_in for _ in range(fan_in // module.kernel_size**2)]

@@ -1,4 +1,4 @@
-"""Networks of your own beside those of the catalogue."""
+"""Registration of user-defined networks."""
 
 from __future__ import annotations
 
@@ -18,29 +18,28 @@ Builder = Callable[[Shape], nn.Module]
 
 @dataclass(frozen=True)
 class NoTable:
-    """The table row of a network that has nothing to vary."""
+    """The empty table row of a user-defined network."""
 
 
 def network(name: str, *, channels: int, size: tuple[int, ...], classes: int = 10) -> Callable[[Builder], Builder]:
-    """Give a network of your own a name, by which `convworks.train(model=...)` and `convworks.load(...)` know it.
+    """Register a network under a name for `convworks.train(model=...)` and `convworks.load(...)`.
 
-    It decorates a function (Shape) -> module that turns images [b, c, *size] into logits [b, k]; channels, size and
-    classes are those that it is made for. A module that is no `Network` becomes the head of one. A bundle holds the
-    name, not the code: where it is loaded, the function must have been decorated before. Raises InputError for a
-    name of the catalogue.
+    Decorates a function (Shape) -> module that maps images [b, c, *size] to logits [b, k]; channels, size and classes
+    are its defaults. A module that is not a `Network` becomes the head of one. A bundle contains the name, not the
+    code: the function must be registered before loading. Raises InputError for a name of the catalogue.
     """
     if name in NAMES:
         raise InputError("network", f"{name!r} is a network of the catalogue", "choose another name")
 
     def register(builder: Builder) -> Builder:
         def build(row: NoTable, shape: Shape) -> Network:
-            made = builder(shape)
-            return made if isinstance(made, Network) else Network(stem=nn.Identity(), stages={}, head=made)
+            module = builder(shape)
+            return module if isinstance(module, Network) else Network(stem=nn.Identity(), stages={}, head=module)
 
         summary = (builder.__doc__ or "a network of one's own").strip().splitlines()[0]
         shape = Shape(classes=classes, channels=channels, size=size)
-        known = Facts(year=0, paper="", summary=summary, shape=shape)
-        OWN[name] = SimpleNamespace(ROWS={name: NoTable()}, FACTS={name: known}, build=build)
+        network_facts = Facts(year=0, paper="", summary=summary, shape=shape)
+        OWN[name] = SimpleNamespace(ROWS={name: NoTable()}, FACTS={name: network_facts}, build=build)
         return builder
 
     return register

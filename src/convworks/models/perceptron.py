@@ -1,4 +1,4 @@
-"""Multilayer perceptrons: classifiers of fully connected layers, which an autoencoder's encoder can begin."""
+"""Multilayer perceptrons: classifiers whose hidden layers can start from the encoder of an autoencoder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convworks.models.catalogue import Facts, Shape
 
 @dataclass(frozen=True, kw_only=True)
 class Perceptron:
-    """A row of hidden layers: the units of each one, and their activation."""
+    """A row: the units of each hidden layer, and their activation."""
 
     units: tuple[int, ...]
     activation: str = "sigmoid"
@@ -54,7 +54,7 @@ FACTS = {
 
 
 def build(row: Perceptron, shape: Shape) -> Network:
-    """Build a row, with first weights as Glorot and Bengio 2010, times 4 before logistic units."""
+    """Build a row; initial weights as Glorot and Bengio 2010, times 4 before logistic units."""
     inputs = (shape.channels * math.prod(shape.size), *row.units)
     with blank():
         layers: OrderedDict[str, nn.Module] = OrderedDict(

@@ -14,7 +14,7 @@ from convworks.models.catalogue import Facts, Shape
 
 @dataclass(frozen=True, kw_only=True)
 class PriorResNet:
-    """A row: so many residual blocks, all with the same width, at the size of the image."""
+    """A row: number of residual blocks and their common width, at the size of the image."""
 
     blocks: int = 8
     width: int = 32
@@ -36,7 +36,7 @@ FACTS = {
 
 
 def build(row: PriorResNet, shape: Shape) -> Network:
-    """Build a row. The paper says nothing about the first weights: they are PyTorch's, as in the authors' code."""
+    """Build a row. The paper does not specify initial weights; they are PyTorch's defaults, as in the authors' code."""
     stages: dict[str, nn.Module] = {
         "residual": nn.Sequential(
             OrderedDict((f"block{n}", Added(_block(row.width))) for n in range(1, row.blocks + 1))

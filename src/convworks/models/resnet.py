@@ -20,9 +20,9 @@ from convworks.models.published.peers import Peer
 
 @dataclass(frozen=True, kw_only=True)
 class ResNet:
-    """A column of table 1: the kind of block, how many in conv2_x to conv5_x, and the shortcuts (options A, B, C).
+    """A column of table 1: the kind of block, the numbers in conv2_x to conv5_x, and the shortcuts (options A, B, C).
 
-    `stochastic_depth` is the probability that the last block is left out of a training step (Huang et al. 2016).
+    `stochastic_depth` is the probability that the last block is dropped in a training step (Huang et al. 2016).
     """
 
     block: str
@@ -139,7 +139,7 @@ PEERS = {"torchvision": _LIBRARY, "timm": _LIBRARY}
 def build(row: ResNet, shape: Shape) -> Network:
     """Build a row: a 7x7 convolution, max pooling, four stages of blocks, global average pooling, one linear layer.
 
-    Weights are drawn as the paper's reference [13] does, N(0, 2 / fan in).
+    Initial weights are those of the paper's reference [13], N(0, 2 / fan in).
     """
     with blank():
         network = _assembled(row, shape)
@@ -155,7 +155,7 @@ def _assembled(row: ResNet, shape: Shape) -> Network:
     stages: dict[str, nn.Module] = {}
     for number, (width, repeats) in enumerate(zip(row.widths, row.repeats, strict=True), start=2):
         layers = blocks(kind, shortcut, in_channels, width, repeats, 1 if number == 2 else 2)
-        if number == 2:  # the table counts the pooling to this stage, and it halves instead of the first block
+        if number == 2:  # the table assigns the pooling to this stage, where it replaces the stride of the first block
             layers = OrderedDict(pool=nn.MaxPool2d(3, 2, padding=1), **layers)
         stages[f"conv{number}_x"] = nn.Sequential(layers)
         in_channels = width * kind.expansion

@@ -25,7 +25,7 @@ BLOCKS = {"residual_a": option_a, "plain": plain}
 class CifarResNet:
     """A row: `repeats` blocks in each stage (n in the paper), so 6n + 2 layers with three stages.
 
-    `stochastic_depth` is the probability that the last block is left out of a training step (Huang et al. 2016).
+    `stochastic_depth` is the probability that the last block is dropped in a training step (Huang et al. 2016).
     """
 
     repeats: int
@@ -64,7 +64,7 @@ FACTS = {
     for name, row in ROWS.items()
 }
 
-# Published weights (github.com/akamaster/pytorch_resnet_cifar10); the networks of its own 110 and 1202 layers as well.
+# Published weights (github.com/akamaster/pytorch_resnet_cifar10); including its networks with 110 and 1202 layers.
 PEERS = {
     "cifar": Peer(
         names={name: name for name in ROWS if name.startswith("resnet")},

@@ -17,7 +17,7 @@ from convworks.layers.network import Network
 from convworks.layers.word_vectors import WordVectors
 from convworks.models.catalogue import Facts, Shape
 
-#: The sets of word vectors by name, and whether training changes them.
+#: The sets of word vectors by name, and whether they are trained.
 VECTORS: Mapping[str, Mapping[str, bool]] = {
     "trained": {"trained": True},
     "static": {"static": False},
@@ -27,7 +27,7 @@ VECTORS: Mapping[str, Mapping[str, bool]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class TextCNN:
-    """A row: how many words the filters of each branch see, how many filters it has, and the vectors of the words."""
+    """A row: filter widths in words (one branch each), filters per branch, and the word vectors."""
 
     widths: tuple[int, ...] = (3, 4, 5)
     maps: int = 100
@@ -44,7 +44,7 @@ ROWS = {
     "textcnn_multichannel": TextCNN(vectors="multichannel"),
 }
 
-_KNOWN = {
+_DESCRIPTIONS = {
     "textcnn": ("random word vectors, trained: CNN-rand under the name of the network", "23.9 %"),
     "textcnn_rand": ("random word vectors, trained (CNN-rand)", "23.9 %"),
     "textcnn_static": ("word vectors from elsewhere, not trained (CNN-static)", "19.0 %"),
@@ -57,7 +57,7 @@ FACTS = {
         year=2014,
         paper="Kim, Convolutional Neural Networks for Sentence Classification",
         summary=summary,
-        # The words of the sentence polarity set and one that fills up; its longest sentence with 4 of these around it.
+        # The vocabulary of the sentence polarity set plus padding; its longest sentence with 4 padding words.
         shape=Shape(classes=2, channels=18_766, size=(64,)),
         reads="text",
         published_error=f"{error} on sentence polarity, 10-fold",
@@ -67,15 +67,15 @@ FACTS = {
         training="Adadelta, batch 50, dropout 0.5, the weights of each class scaled down to norm 3 after a step; "
         "vectors of word2vec (300 dimensions, trained on Google News) but for CNN-rand.",
     )
-    for name, (summary, error) in _KNOWN.items()
+    for name, (summary, error) in _DESCRIPTIONS.items()
 }
 
 
 def build(row: TextCNN, shape: Shape) -> Network:
-    """Build a row, for a vocabulary of `shape.channels` words, of which word 0 fills up short sentences.
+    """Build a row for a vocabulary of `shape.channels` words, of which word 0 is padding.
 
-    Word vectors start as U(-0.25, 0.25) (section 3.3: the variance of the pretrained ones), `stem.assign` replaces
-    them; all channels start the same. Other weights as Glorot and Bengio 2010, on which the paper is silent.
+    Word vectors start as U(-0.25, 0.25) (section 3.3: the variance of the pretrained ones); `stem.assign` replaces
+    them; all channels start equal. Other weights, which the paper does not specify, are as Glorot and Bengio 2010.
     """
     sets = VECTORS[row.vectors]
     with blank():
@@ -99,7 +99,7 @@ def example(shape: Shape, batch: int) -> Int[Tensor, "b n"]:
 
 
 def _branch(row: TextCNN, width: int, in_channels: int) -> nn.Sequential:
-    """Return the filters that see `width` words at a time, and the maximum of each over the sentence."""
+    """Return filters over `width` words, and their maximum over the sentence."""
     return nn.Sequential(
         OrderedDict(
             conv=nn.Conv1d(in_channels, row.maps, width), relu=nn.ReLU(inplace=True), pool=nn.AdaptiveMaxPool1d(1)

@@ -19,7 +19,7 @@ from convworks.models.catalogue import Facts, Printed, Shape
 
 @dataclass(frozen=True, kw_only=True)
 class UNet:
-    """A row: the channels of each scale from the finest to the coarsest, and the parts that others replaced."""
+    """A row: the channels of each scale from the finest to the coarsest, and the parts that variants replace."""
 
     widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
     padding: str
@@ -123,7 +123,7 @@ def sides(scales: int) -> Sides:
 
 
 def convolutions(in_channels: int, width: int, row: UNet, normalisation: str) -> OrderedDict[str, nn.Module]:
-    """Return two 3x3 convolutions, each with ReLU behind it."""
+    """Return two 3x3 convolutions, each followed by ReLU."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for number, channels in enumerate((in_channels, width), start=1):
         layers[f"conv{number}"] = nn.Conv2d(channels, width, 3, padding=PADDING[row.padding])
@@ -141,7 +141,7 @@ def _assembled(row: UNet, shape: Shape) -> Network:
         stem = OrderedDict(sides=fitting, **stem)
     scales: list[Scale] = []
     for width, below in pairwise(row.widths):
-        # Without padding all sizes are even: the stem refuses others. With padding, odd ones are rounded up.
+        # Without padding all sizes are even, since the stem rejects others. With padding, odd ones are rounded up.
         down = OrderedDict(pool=nn.MaxPool2d(2, ceil_mode=True), **convolutions(width, below, row, row.normalisation))
         if len(scales) == len(row.widths) - 2:
             down["dropout"] = nn.Dropout(row.dropout)

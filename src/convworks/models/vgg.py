@@ -23,7 +23,7 @@ from convworks.models.published.peers import Keys, Peer
 class VGG:
     """A column of table 1: the kernel sizes of the convolutions before each pooling, and their common widths.
 
-    `response` is what follows the first convolution.
+    `response` is the normalisation after the first convolution.
     """
 
     kernels: tuple[tuple[int, ...], ...]
@@ -36,7 +36,7 @@ class VGG:
 
 
 def normalised(in_channels: int, step: Conv) -> nn.Sequential:
-    """Return a convolution with biases, batch normalisation, ReLU."""
+    """Return a convolution with bias, batch normalisation, ReLU."""
     conv, relu = rectified(in_channels, step)
     return nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(step.out_channels), relu=relu))
 
@@ -148,16 +148,16 @@ _NAMES |= {f"{theirs}_bn": f"{ours}_bn" for theirs, ours in _NAMES.items()}
 
 
 def _features(row: VGG) -> Keys:
-    """Return the keys of the convolutions: the peers count every module from 0."""
-    keys, place = [], 0
+    """Return the keys of the convolutions: peers number all modules from 0."""
+    keys, index = [], 0
     step = 3 if row.convolution == "normalised" else 2
     for number, kernels in enumerate(row.kernels, start=1):
-        for index in range(1, len(kernels) + 1):
-            ours = "stem" if (number, index) == (1, 1) else f"stages.stage{number}.conv{index}"
-            keys.append((re.escape(ours) + r"\.conv\.(\w+)", f"features.{place}.{{1}}"))
-            keys.append((re.escape(ours) + r"\.bn\.(\w+)", f"features.{place + 1}.{{1}}"))
-            place += step
-        place += 1
+        for kernel_number in range(1, len(kernels) + 1):
+            ours = "stem" if (number, kernel_number) == (1, 1) else f"stages.stage{number}.conv{kernel_number}"
+            keys.append((re.escape(ours) + r"\.conv\.(\w+)", f"features.{index}.{{1}}"))
+            keys.append((re.escape(ours) + r"\.bn\.(\w+)", f"features.{index + 1}.{{1}}"))
+            index += step
+        index += 1
     return tuple(keys)
 
 
@@ -167,7 +167,7 @@ def _peer(hidden6: str, hidden7: str, logits: str, kernels: Mapping[str, int]) -
     return Peer(names=_NAMES, keys={row: _features(ROWS[row]) + keys for row in _NAMES.values()}, kernels=kernels)
 
 
-# timm's hidden layers are convolutions: the same numbers, of another shape. On images larger than 224x224 its networks
+# timm's hidden layers are convolutions: the same weights in another shape. On images larger than 224x224 its networks
 # average the scores of all positions.
 PEERS = {
     "torchvision": _peer("classifier.0", "classifier.3", "classifier.6", {}),
@@ -176,9 +176,9 @@ PEERS = {
 
 
 def build(row: VGG, shape: Shape) -> Network:
-    """Build a row: the first convolution is the stem; a stage ends with the pooling of its convolutions.
+    """Build a row: the first convolution is the stem; each stage ends with pooling.
 
-    First weights are those of Glorot and Bengio 2010, which the paper recommends instead of its own schedule.
+    Initial weights are those of Glorot and Bengio 2010, which the paper recommends instead of its own procedure.
     """
     with blank():
         network = _assembled(row, shape)

@@ -17,7 +17,7 @@ from convworks.models.catalogue import Facts, Printed, Shape
 class Waveform:
     """A column of table 1: filters of 80 samples at stride 4, then groups (width, repeats) of filters of 3.
 
-    Max pooling by 4 stands behind each of the first `pools` groups, the first convolution counted.
+    Max pooling by 4 follows each of the first `pools` groups, counting the first convolution.
     """
 
     first: int
@@ -32,13 +32,13 @@ ROWS = {
     "m18": Waveform(first=64, groups=((64, 4), (128, 4), (256, 4), (512, 4))),
 }
 
-# Parameters as printed at the top of table 1, error from table 2.
+# Parameters from the top of table 1, errors from table 2.
 _PRINTED = {"m3": ("0.2M", "43.88"), "m5": ("0.5M", "36.58"), "m11": ("1.8M", "30.93"), "m18": ("3.7M", "28.32")}
 _TIMES = ("8000", "2000", "500", "125", "32")
 
 
 def _printed(name: str) -> tuple[Printed, ...]:
-    """Return the rows of table 1: the length behind each pooling."""
+    """Return the rows of table 1: the length after each pooling."""
     row, parameters = ROWS[name], _PRINTED[name][0]
     widths = (row.first, *(width for width, _ in row.groups))
     pools = (Printed(tap=f"pool{n}", output=f"{_TIMES[n]}x{widths[n - 1]}") for n in range(1, row.pools + 1))
@@ -63,7 +63,7 @@ FACTS = {
 
 
 def build(row: Waveform, shape: Shape) -> Network:
-    """Build a row, for signals of any length: its head averages over time. Weights as Glorot and Bengio 2010."""
+    """Build a row, for signals of any length: the head averages over time. Weights as Glorot and Bengio 2010."""
     with blank():
         network = _assembled(row, shape)
     glorot_uniform(network)

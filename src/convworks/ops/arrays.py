@@ -1,4 +1,4 @@
-"""The door of every operation: values become finite float64 arrays of the expected rank, channels first."""
+"""Input validation of all operations: values become finite float64 arrays of the expected rank, channels first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from convworks.errors import InputError
 
 Array = Float64[np.ndarray, "..."]
-#: Where the channels stand in images: one of LAYOUTS.
+#: The axis order of images: one of LAYOUTS.
 Layout = str
 
 LAYOUTS = ("channels_first", "channels_last")
@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 class TooLargeError(InputError):
-    """Finite values whose result is not: it lies beyond the range of float64."""
+    """Finite values whose result is beyond the range of float64."""
 
     def __init__(self, name: str = "values") -> None:
         super().__init__(name, "too large: the result is beyond the range of float64, 1.8e308", "scale the values down")
@@ -31,15 +31,15 @@ class TooLargeError(InputError):
 def floats(name: str, values: object, axes: str = "...") -> Array:
     """Return `values` as a float64 array with the named axes (`"batch channel height width"`; `...` for any).
 
-    PyTorch tensors may require a gradient. Raises InputError where they are no real numbers, not finite, or have
+    PyTorch tensors may require gradients. Raises InputError for values that are not real numbers or not finite, and for
     another number of axes.
     """
     array = _numbers(name, values)
     if not np.isfinite(array).all():
         bad = np.argwhere(~np.isfinite(array))
-        at = f"[{', '.join(map(str, bad[0]))}]" if array.ndim else ""
+        position = f"[{', '.join(map(str, bad[0]))}]" if array.ndim else ""
         raise InputError(
-            f"{name}{at}", f"is {array[tuple(bad[0])]} and all values must be finite", "replace or remove it"
+            f"{name}{position}", f"is {array[tuple(bad[0])]} and all values must be finite", "replace or remove it"
         )
     expected = axes.split()
     if "..." not in expected and array.ndim != len(expected):
@@ -61,10 +61,10 @@ def images(name: str, values: object, layout: Layout, rank: int | None = None) -
     spatial = "size" if rank is None else ", ".join(("depth", "height", "width")[-rank:])
     order = f"batch, channel, {spatial}" if layout == "channels_first" else f"batch, {spatial}, channel"
     if array.ndim not in ((3, 4, 5) if rank is None else (rank + 2,)):
-        wanted = "3 to 5" if rank is None else str(rank + 2)
+        expected_axes = "3 to 5" if rank is None else str(rank + 2)
         raise InputError(
             name,
-            f"must have {wanted} axes ({order}), got shape {array.shape}",
+            f"must have {expected_axes} axes ({order}), got shape {array.shape}",
             "add axes of length 1 where one is missing",
         )
     if 0 in array.shape:
@@ -79,26 +79,28 @@ def check_layout(layout: Layout) -> None:
 
 
 def in_layout(x: Array, layout: Layout) -> Array:
-    """Return images that are channels first in `layout`."""
+    """Convert channels-first images to `layout`."""
     return np.moveaxis(x, 1, -1) if layout == "channels_last" else x
 
 
 def same_shape(name: str, message: Array, expected: tuple[int, ...], layout: Layout = "channels_first") -> None:
-    """Raise InputError unless a message has the shape of the values that it belongs to.
+    """Raise InputError unless a message has the shape of its values.
 
-    Both are channels first; the error gives their shapes in the caller's `layout`.
+    Both are channels first; the error reports their shapes in the caller's `layout`.
     """
     if message.shape != expected:
-        wanted, got = (_shape_in(shape, layout) for shape in (expected, message.shape))
+        expected_shape, actual_shape = (_shape_in(shape, layout) for shape in (expected, message.shape))
         raise InputError(
-            name, f"must have the shape {wanted} of the values it belongs to, got {got}", "check the order"
+            name,
+            f"must have the shape {expected_shape} of the values it belongs to, got {actual_shape}",
+            "check the order",
         )
 
 
 def in_range(function: Callable[P, R]) -> Callable[P, R]:
-    """Make an operation raise InputError where finite values give a result beyond float64, and no warning of NumPy.
+    """Make an operation raise InputError, without NumPy warnings, if its result is beyond the range of float64.
 
-    It looks at the result: an operation that can turn an infinite step into a finite result has to check that step.
+    Only the result is checked: operations whose infinite intermediate values can become finite must check them.
     """
 
     @wraps(function)
@@ -114,12 +116,12 @@ def in_range(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _numbers(name: str, values: Any) -> Array:
-    detach = getattr(values, "detach", None)  # of a PyTorch tensor
+    detach = getattr(values, "detach", None)  # PyTorch tensors have it
     try:
         array = np.asarray(values if detach is None else detach())
         if array.dtype.kind not in "biufO":
             raise TypeError(f"{array.dtype} is no real number")
-        with np.errstate(over="ignore"):  # a wider type's number becomes inf, which is told as such
+        with np.errstate(over="ignore"):  # numbers of wider types become inf, which is reported later
             return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InputError(name, f"is no array of numbers ({error})", "give numbers in rows of equal length") from None

@@ -3,8 +3,8 @@
     F = f_1(w_1, f_2(w_2, ... f_n(w_n)))
     dF/dw_k = (df_1/df_2) (df_2/df_3) ... (df_{k-1}/df_k) (df_k/dw_k)
 
-Every function between a parameter and F brings a factor: (.1)^3 = .001 vanishes, 2^3 = 8 explodes. `signals` measures
-the same in a chain of fully connected layers.
+Every function between a parameter and F contributes a factor: (.1)^3 = .001 vanishes, 2^3 = 8 explodes. `signals`
+measures the same in a chain of fully connected layers.
 """
 
 from __future__ import annotations
@@ -29,17 +29,16 @@ from convworks.ops.whole import Whole, whole
 
 Matrix = Float64[np.ndarray, "b n"]
 
-#: A unit counts as saturated where less than this share of its activation's largest derivative is left.
+#: A unit is saturated if its derivative is below this fraction of the largest derivative of its activation.
 SATURATED = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signal:
-    """What passes a layer of a chain; layers count from 1, at the input. All but the share are standard deviations.
+    """Statistics of a layer of a chain; layers count from 1 at the input. All but `saturated` are standard deviations.
 
-    activation: of the layer's outputs; saturated: share of its units, over the batch, that let (next to) no message
-    through; message: of the derivative of the loss, summed over the batch, by the layer's outputs; gradient: by
-    its weights.
+    activation: of the layer's outputs; saturated: fraction of units, over the batch, that pass (almost) no message;
+    message: of the derivative of the loss, summed over the batch, by the layer's outputs; gradient: by its weights.
     """
 
     layer: int
@@ -50,7 +49,7 @@ class Signal:
 
 
 class Activation(NamedTuple):
-    """An activation for `signals`: its values, its message backward, and the largest derivative that it has."""
+    """An activation for `signals`: its forward and backward functions, and its largest derivative."""
 
     forward: Callable[[Array], Array]
     backward: Callable[[Array, Array], Array]
@@ -66,7 +65,7 @@ ACTIVATIONS = {
 
 
 def chain(factors: ArrayLike) -> Float64[np.ndarray, "n"]:
-    """Return the products of the first 1, 2, ... n factors: how much is left of a message after so many functions.
+    """Return the products of the first 1, 2, ... n factors: the scale of a message after that many functions.
 
     Lecture 002, Vanishing/Exploding Gradients: factors of .1 leave .1, .01, .001. A product beyond the range of
     float64 is inf, or 0; later factors may bring it back. Raises InputError for factors that are not finite.
@@ -78,7 +77,7 @@ def parameter_gradients(through: ArrayLike, own: ArrayLike) -> Float64[np.ndarra
     """Return dF/dw_1 ... dF/dw_n of the chain above (lecture 002, Vanishing/Exploding Gradients).
 
     `through` are the n - 1 derivatives df_k/df_{k+1} of each function by the next inner one, `own` the n derivatives
-    df_k/dw_k by its own parameter. Raises InputError where their numbers do not fit or a value is not finite.
+    df_k/dw_k by its own parameter. Raises InputError for inconsistent lengths and values that are not finite.
     """
     inner, last = floats("through", through, "functions"), floats("own", own, "functions")
     if not len(last):
@@ -105,19 +104,19 @@ def signals(
     batch: Whole = 100,
     residual: bool = False,
 ) -> list[Signal]:
-    """Return what passes each layer of a chain y = f(W x), or y = x + f(W x) with `residual`, forward and backward.
+    """Return the signals at each layer of a chain y = f(W x), or y = x + f(W x) with `residual`, forward and backward.
 
     Inputs are `batch` draws of N(0, 1) in `width` units; the derivative of the loss by the last outputs is N(0, 1) as
-    well, so that messages are relative to it. W comes from N(0, sigma^2), or from an initialiser by name or function:
-    give one of the two. Lecture 001, Parameter Initialization (ten tanh layers of 500 units) and Xavier and He
+    well, so that messages are relative to it. W is drawn from N(0, sigma^2) or by an initialiser (name or function):
+    pass one of the two. Lecture 001, Parameter Initialization (ten tanh layers of 500 units) and Xavier and He
     Initialization; 002, Skip Connection. Raises InputError for an unknown activation or initialiser, numbers below 1,
     and signals that explode beyond the range of float64.
     """
-    function, draw = _activation(activation), _draw(sigma, initialiser)
+    function, weight_initialiser = _activation(activation), _weight_initialiser(sigma, initialiser)
     layers, shape = whole("depth", depth), (whole("batch", batch), whole("width", width))
     try:
         with np.errstate(over="raise", invalid="raise"):
-            return _pass(function, draw, layers, shape, residual, generator)
+            return _pass(function, weight_initialiser, layers, shape, residual, generator)
     except (FloatingPointError, TooLargeError):
         raise InputError(
             "depth",
@@ -130,11 +129,11 @@ def _products(factors: Float64[np.ndarray, "n"]) -> tuple[Float64[np.ndarray, "n
     """Return the products of the first 1, 2, ... n factors as mantissas and exponents, which stay in range."""
     mantissas, exponents = np.empty(len(factors)), np.empty(len(factors), dtype=np.int64)
     product, exponent = 1.0, 0
-    for at, factor in enumerate(factors.tolist()):
+    for index, factor in enumerate(factors.tolist()):
         mantissa, shift = math.frexp(factor)
         product, carry = math.frexp(product * mantissa)
         exponent += shift + carry
-        mantissas[at], exponents[at] = product, exponent
+        mantissas[index], exponents[index] = product, exponent
     return mantissas, exponents
 
 
@@ -145,33 +144,38 @@ def _scaled(mantissas: Float64[np.ndarray, "n"], exponents: Int64[np.ndarray, "n
 
 
 def _pass(
-    function: Activation, draw: Initialiser, depth: int, shape: tuple[int, int], residual: bool, generator: Generator
+    function: Activation,
+    initialiser: Initialiser,
+    depth: int,
+    shape: tuple[int, int],
+    residual: bool,
+    generator: Generator,
 ) -> list[Signal]:
     weights, inputs, sums = [], [], []
     x: Matrix = generator.standard_normal(shape)
     message: Matrix = generator.standard_normal(shape)
     for _ in range(depth):
-        weights.append(draw((shape[1], shape[1]), generator))
+        weights.append(initialiser((shape[1], shape[1]), generator))
         inputs.append(x)
         sums.append(fully_connected.forward(x, weights[-1]))
         y = function.forward(sums[-1])
         x = x + y if residual else y
     outputs = [*inputs[1:], x]
-    found = []
-    for at in reversed(range(depth)):
-        at_sum = function.backward(message, sums[at])
-        slope = function.backward(np.ones(shape), sums[at])
+    statistics = []
+    for index in reversed(range(depth)):
+        sum_message = function.backward(message, sums[index])
+        slope = function.backward(np.ones(shape), sums[index])
         signal = Signal(
-            layer=at + 1,
-            activation=float(outputs[at].std()),
+            layer=index + 1,
+            activation=float(outputs[index].std()),
             saturated=float((slope < SATURATED * function.steepest).mean()),
             message=float(message.std()),
-            gradient=float(fully_connected.gradient(at_sum, inputs[at]).weight.std()),
+            gradient=float(fully_connected.gradient(sum_message, inputs[index]).weight.std()),
         )
-        found.append(signal)
-        passed = fully_connected.backward(at_sum, weights[at])
-        message = message + passed if residual else passed
-    return found[::-1]
+        statistics.append(signal)
+        input_message = fully_connected.backward(sum_message, weights[index])
+        message = message + input_message if residual else input_message
+    return statistics[::-1]
 
 
 def _activation(name: str) -> Activation:
@@ -182,12 +186,12 @@ def _activation(name: str) -> Activation:
     return ACTIVATIONS[name]
 
 
-def _draw(sigma: float | None, initialiser: str | Initialiser | None) -> Initialiser:
+def _weight_initialiser(sigma: float | None, initialiser: str | Initialiser | None) -> Initialiser:
     if (sigma is None) == (initialiser is None):
         raise InputError(
             "sigma", f"got sigma={sigma} and initialiser={initialiser}", "give one of the two, sigma or initialiser"
         )
     if sigma is not None:
         return partial(gaussian, sigma=sigma)
-    assert initialiser is not None  # one of the two is given
+    assert initialiser is not None  # checked above
     return by_name(initialiser) if isinstance(initialiser, str) else initialiser

@@ -4,7 +4,7 @@
          c g / |g|    if |g| > c
 
 per weight, per variable, or for the gradient as a whole. `gradients` holds one array for each variable: NumPy arrays
-or PyTorch tensors, computed on with the operators that both have, in their own precision, and never changed in place.
+or PyTorch tensors, computed on with the operators that both have, in their own precision, and never modified in place.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class _Size(NamedTuple):
 
 
 def by_value(gradients: Sequence[G], limit: float) -> tuple[G, ...]:
-    """Return each value cut to [-limit, limit] ("per weight"; it turns the gradient, unlike the two others).
+    """Clip each value to [-limit, limit] ("per weight"; unlike the other two, this changes the direction).
 
     Raises InputError for a limit that is not positive and for gradients that are no arrays or not finite.
     """
     _check_limit(limit)
-    return tuple(_cut(g, _largest(g, at), limit) for at, g in enumerate(_arrays(gradients)))
+    return tuple(_clip_values(g, _largest(g, index), limit) for index, g in enumerate(_arrays(gradients)))
 
 
 def by_variable_norm(gradients: Sequence[G], limit: float) -> tuple[G, ...]:
-    """Return each array of the gradient with a Euclidean norm of at most `limit` ("per variable").
+    """Scale each array of the gradient to a Euclidean norm of at most `limit` ("per variable").
 
     Raises InputError for a limit that is not positive and for gradients that are no arrays or not finite.
     """
@@ -50,7 +50,7 @@ def by_variable_norm(gradients: Sequence[G], limit: float) -> tuple[G, ...]:
 
 
 def by_global_norm(gradients: Sequence[G], limit: float) -> tuple[G, ...]:
-    """Return the gradient with a Euclidean norm of at most `limit`, its direction kept ("as a whole").
+    """Scale the gradient to a Euclidean norm of at most `limit`; its direction is preserved ("as a whole").
 
     Raises InputError for a limit that is not positive and for gradients that are no arrays or not finite.
     """
@@ -70,7 +70,7 @@ def global_norm(gradients: Sequence[G]) -> float:
 
 
 def _arrays(gradients: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the variables' gradients, or raise InputError where they are no sequence of arrays."""
+    """Return the gradients of the variables, or raise InputError unless they are a sequence of arrays."""
     if hasattr(gradients, "shape"):
         raise InputError(
             "gradients", "is one array and must be a sequence, an array for each variable", "write [gradient]"
@@ -78,29 +78,29 @@ def _arrays(gradients: Sequence[Any]) -> tuple[Any, ...]:
     arrays = entries(gradients)
     if arrays is None:
         raise InputError("gradients", f"is {gradients!r} and must be a sequence of arrays", "write [gradient]")
-    for at, g in enumerate(arrays):
+    for index, g in enumerate(arrays):
         if not hasattr(g, "shape"):
             remedy = "leave out variables without a gradient" if g is None else "make it one with numpy.asarray"
-            raise InputError(f"gradients[{at}]", f"is {type(g).__name__} and must be an array or a tensor", remedy)
+            raise InputError(f"gradients[{index}]", f"is {type(g).__name__} and must be an array or a tensor", remedy)
     return arrays
 
 
-def _cut(g: Any, largest: float, limit: float) -> Any:
-    # Within the limit nothing is cut: the limit may be too large a number for the array's type.
+def _clip_values(g: Any, largest: float, limit: float) -> Any:
+    # Without clipping within the limit, which may be too large for the array's type.
     return g * 1.0 if largest <= limit else g.clip(-limit, limit)
 
 
 def _shrink(g: Any, own: _Size, whole: _Size, limit: float) -> Any:
     if whole.norm <= limit or not own.largest:
         return g * 1.0
-    # limit * g / norm; in this order, as the norm may be beyond the range of the array's type, its largest is not
+    # limit * g / norm, in this order: the norm may be beyond the range of the array's type, the largest value is not
     return g / own.largest * (own.largest / whole.largest * (limit / whole.relative))
 
 
 def _sizes(gradients: Sequence[Any]) -> list[_Size]:
     sizes = []
-    for at, g in enumerate(gradients):
-        largest = _largest(g, at)
+    for index, g in enumerate(gradients):
+        largest = _largest(g, index)
         # The mean, not the sum: in half precision the sum may be beyond the range, and the mean is taken in single.
         squares = ((g / largest) ** 2).mean().item() * math.prod(g.shape) if largest else 0.0
         sizes.append(_Size(largest, math.sqrt(squares)))
@@ -114,11 +114,11 @@ def _total(sizes: Sequence[_Size]) -> _Size:
     return _Size(largest, math.hypot(*(size.largest / largest * size.relative for size in sizes)))
 
 
-def _largest(g: Any, at: int) -> float:
+def _largest(g: Any, index: int) -> float:
     value = float(abs(g).max().item()) if math.prod(g.shape) else 0.0
     if not math.isfinite(value):
         raise InputError(
-            f"gradients[{at}]",
+            f"gradients[{index}]",
             f"a gradient is not finite (largest absolute value {value})",
             "leave this step out, or lower the learning rate: clipping cannot mend it",
         )

@@ -3,7 +3,7 @@
     z[b, d, o] = bias[d] + sum over c, t of x[b, c, o * stride + t * dilation - before] * weight[d, c, K - 1 - t]
 
 In one dimension, with full padding and one channel, z_t = sum over i of x_i w_(t-i). Networks learn their weights and
-therefore leave the flip out: what they call convolution is `cross_correlation`. Arguments, shapes and errors are the
+therefore omit the flip: what they call convolution is `cross_correlation`. Arguments, shapes and errors are the
 same there.
 """
 

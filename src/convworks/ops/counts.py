@@ -1,7 +1,7 @@
-"""How many parameters a layer has, and how many connections (lectures 001, CNNs; 002, Convolution).
+"""Numbers of parameters and connections of layers (lectures 001, CNNs; 002, Convolution).
 
-A connection is a weight or a bias as it is used at one output: an unshared parameter makes one, a shared one makes one
-at every place. Taps that fall on padding are counted, as if the zeros there were pixels.
+A connection is the use of a weight or bias at one output: an unshared parameter has one, a shared one has one at every
+position. Taps that fall on padding are counted, as if the zeros there were pixels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from convworks.ops.whole import PerAxis, Whole, whole, wholes
 
 
 class Count(NamedTuple):
-    """Parameters to learn (weights and biases), and connections: their uses at all outputs together."""
+    """Trainable parameters (weights and biases), and connections: their uses at all outputs."""
 
     parameters: int
     connections: int
@@ -46,7 +46,7 @@ def locally_connected(
 ) -> Count:
     """Return the counts of receptive fields without sharing: each output has weights and a bias of its own.
 
-    out * places * (in / groups * taps + 1) for both (lecture 001, CNNs: 30^2 (3^2 + 1), 9 k). Raises InputError like
+    out * positions * (in / groups * taps + 1) for both (lecture 001, CNNs: 30^2 (3^2 + 1), 9 k). Raises InputError like
     `convolution`.
     """
     shared = convolution(
@@ -75,9 +75,9 @@ def convolution(
     groups: Whole = 1,
     bias: bool = True,
 ) -> Count:
-    """Return the counts of a convolution on images of `size`: its filters are shared by all places.
+    """Return the counts of a convolution on images of `size`: its filters are shared by all positions.
 
-    Parameters out * (in / groups * taps + 1), connections that many at each place (lecture 001, CNNs: 3 * 3^2 + 1 = 28,
+    Parameters out * (in / groups * taps + 1), as many connections per position (lecture 001, CNNs: 3 * 3^2 + 1 = 28,
     and 112 with 4 filters). Raises InputError for numbers below 1, groups that do not divide the channels, and kernels
     larger than the padded image.
     """
@@ -98,7 +98,7 @@ def partial_convolution(
     dilation: PerAxis = 1,
     bias: bool = True,
 ) -> Count:
-    """Return the counts of a convolution whose output map d sees the input maps `table[d]` only (C3 of LeNet-5).
+    """Return the counts of a convolution whose output map d reads only the input maps `table[d]` (C3 of LeNet-5).
 
     Raises InputError like `convolution`, and for a table that is empty or names a map twice for one output.
     """
@@ -106,22 +106,22 @@ def partial_convolution(
         raise InputError("table", "must list different input maps for each output map", "correct the table")
     axes = sliding(_sizes(size), kernel_size, stride, padding, dilation)
     taps = math.prod(axis.kernel_size for axis in axes)
-    places = math.prod(axis.output for axis in axes)
+    positions = math.prod(axis.output for axis in axes)
     parameters = sum(len(inputs) * taps + bias for inputs in table)
-    return Count(parameters=parameters, connections=parameters * places)
+    return Count(parameters=parameters, connections=parameters * positions)
 
 
 def subsampling(size: Sequence[Whole], *, channels: Whole, kernel_size: PerAxis = 2) -> Count:
-    """Return the counts of trainable subsampling: the sum of a field times a coefficient, plus a bias, each map's own.
+    """Return the counts of trainable subsampling: the sum of a field times a coefficient, plus a bias, both per map.
 
-    Fields touch without overlap. At an output each value of the field is a connection, and the bias one more (S2 and S4
-    of LeNet-5). Raises InputError for numbers below 1 and fields larger than the image.
+    Fields do not overlap. Each value of a field and the bias count as one connection per output (S2 and S4 of LeNet-5).
+    Raises InputError for numbers below 1 and fields larger than the image.
     """
     count = whole("channels", channels)
     axes = sliding(_sizes(size), kernel_size, kernel_size)
     field = math.prod(axis.kernel_size for axis in axes)
-    places = math.prod(axis.output for axis in axes)
-    return Count(parameters=2 * count, connections=count * places * (field + 1))
+    positions = math.prod(axis.output for axis in axes)
+    return Count(parameters=2 * count, connections=count * positions * (field + 1))
 
 
 def _sizes(size: Sequence[Whole]) -> tuple[int, ...]:

@@ -2,9 +2,9 @@
 
     z[b, d, o] = bias[d] + sum over c, t of x[b, c, o * stride + t * dilation - before] * weight[d, c, t]
 
-o (place) and t (tap) have one, two or three axes; `before` is the padding before the first position of an axis. With
-groups, the output channels of a group see its input channels only. Shapes: images [batch, channel, *size] (or channels
-last), weight [out, in / groups, *kernel], bias [out].
+o (output position) and t (tap) have one, two or three axes; `before` is the padding before the first position of an
+axis. With groups, the output channels of a group read only its input channels. Shapes: images [batch, channel, *size]
+(or channels last), weight [out, in / groups, *kernel], bias [out].
 """
 
 from __future__ import annotations
@@ -110,14 +110,14 @@ def gradient(
 
 
 def weighted(pixels: Array, kernel: Array, axes: Sequence[Axis], groups: int) -> Array:
-    """Return z without bias, one matrix product a group: [out, taps] @ [taps, places]."""
+    """Return z without bias, one matrix product per group: [out, taps] @ [taps, positions]."""
     rows = kernel.reshape(groups, len(kernel) // groups, -1)
     z = np.asarray(rows @ columns(pixels, axes, groups))
     return z.reshape(len(pixels), len(kernel), *(axis.output for axis in axes))
 
 
 def sent_back(delta: Array, kernel: Array, axes: Sequence[Axis], groups: int) -> Array:
-    """Return what each tap of each window sends back, [taps, out] @ [out, places], added up at the input."""
+    """Return the message at the input: [taps, out] @ [out, positions] per group, summed over overlapping windows."""
     rows = kernel.reshape(groups, len(kernel) // groups, -1)
     parts = rows.transpose(0, 2, 1) @ delta.reshape(len(delta), groups, len(kernel) // groups, -1)
     shape = (len(delta), kernel.shape[1] * groups, *kernel.shape[2:], *(axis.output for axis in axes))
@@ -125,9 +125,9 @@ def sent_back(delta: Array, kernel: Array, axes: Sequence[Axis], groups: int) ->
 
 
 def products(delta: Array, pixels: Array, axes: Sequence[Axis], groups: int) -> Array:
-    """Return the gradient of the weight: [out, places] @ [places, taps], added up over the batch."""
-    places = delta.reshape(len(delta), groups, delta.shape[1] // groups, -1)
-    weight = np.asarray((places @ columns(pixels, axes, groups).transpose(0, 1, 3, 2)).sum(0))
+    """Return the weight gradient: [out, positions] @ [positions, taps] per group, summed over the batch."""
+    messages = delta.reshape(len(delta), groups, delta.shape[1] // groups, -1)
+    weight = np.asarray((messages @ columns(pixels, axes, groups).transpose(0, 1, 3, 2)).sum(0))
     return weight.reshape(delta.shape[1], pixels.shape[1] // groups, *(axis.kernel_size for axis in axes))
 
 
@@ -150,20 +150,22 @@ def check_groups(groups: Whole, **channels: int) -> int:
         if number % count:
             common = math.gcd(*channels.values())
             divisors = ", ".join(str(n) for n in range(1, common + 1) if common % n == 0)
-            them = "both are" if len(channels) == 2 else "it is"
-            raise InputError("groups", f"groups={count} must divide {name}={number}", f"{them} divided by {divisors}")
+            subject = "both are" if len(channels) == 2 else "it is"
+            raise InputError(
+                "groups", f"groups={count} must divide {name}={number}", f"{subject} divided by {divisors}"
+            )
     return count
 
 
 def check_channels(name: str, pixels: Array, kernel: Array, groups: Whole) -> int:
     """Return `groups`, or raise InputError unless they, the images' channels and the weight's agree."""
-    got = pixels.shape[1]
-    count = check_groups(groups, in_channels=got, out_channels=len(kernel))
-    wanted = kernel.shape[1] * count
-    if got != wanted:
+    channels = pixels.shape[1]
+    count = check_groups(groups, in_channels=channels, out_channels=len(kernel))
+    expected = kernel.shape[1] * count
+    if channels != expected:
         raise InputError(
             name,
-            f"has {got} channels, and weight of shape {kernel.shape} with groups={count} needs {wanted}",
+            f"has {channels} channels, and weight of shape {kernel.shape} with groups={count} needs {expected}",
             "filter channels must match input channels",
         )
     return count

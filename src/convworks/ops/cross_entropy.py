@@ -22,15 +22,15 @@ from convworks.ops.arrays import floats, in_range, same_shape
 def forward(logits: ArrayLike, labels: ArrayLike, smoothing: float = 0.0) -> float:
     """Return the loss.
 
-    Raises InputError for wrong ranks, logits that are not finite, labels that are no classes, no sample at all, and a
+    Raises InputError for wrong ranks, logits that are not finite, labels outside the classes, an empty batch, and a
     smoothing outside 0 to 1.
     """
     scores = _logits(logits)
     target = _target(scores, labels, smoothing)
-    # log p from the logits: p itself may be 0 in floating point, and its logarithm is not
-    below = scores - scores.max(1, keepdims=True)
-    log_p = below - np.log(np.exp(below).sum(1, keepdims=True))
-    # where the difference leaves the range, log p is minus infinity: that counts only for classes with a target
+    # log p from the logits, since p itself may underflow to 0
+    shifted = scores - scores.max(1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    # log p may be minus infinity, which only matters for classes with a target
     terms = np.where(target > 0, target * log_p, 0.0)
     return float(-terms.sum() / len(scores))
 
@@ -54,16 +54,18 @@ def _target(scores: Float64[np.ndarray, "b k"], labels: ArrayLike, smoothing: fl
         raise InputError("smoothing", f"smoothing={smoothing} must lie between 0 and 1", "0.1 is usual")
     batch, classes = scores.shape
     same_shape("labels", floats("labels", labels), (batch,))
-    chosen = np.asarray(labels)
-    if not np.issubdtype(chosen.dtype, np.integer):
-        raise InputError("labels", f"must be whole numbers, got {chosen.dtype}", "give class indices, not one-hot rows")
-    outside = np.flatnonzero((chosen < 0) | (chosen >= classes))
+    indices = np.asarray(labels)
+    if not np.issubdtype(indices.dtype, np.integer):
+        raise InputError(
+            "labels", f"must be whole numbers, got {indices.dtype}", "give class indices, not one-hot rows"
+        )
+    outside = np.flatnonzero((indices < 0) | (indices >= classes))
     if outside.size:
         raise InputError(
             f"labels[{outside[0]}]",
-            f"is {chosen[outside[0]]} and must lie between 0 and {classes - 1}",
+            f"is {indices[outside[0]]} and must lie between 0 and {classes - 1}",
             "number the classes from 0",
         )
     target = np.full(scores.shape, smoothing / classes)
-    target[np.arange(batch), chosen] += 1 - smoothing
+    target[np.arange(batch), indices] += 1 - smoothing
     return target

@@ -1,4 +1,4 @@
-"""The fully connected layer: every output sees every input (lecture 001, Fully-Connected Layer to Convolutional).
+"""The fully connected layer: every output reads every input (lecture 001, Fully-Connected Layer to Convolutional).
 
     z[b, d] = bias[d] + sum over c of x[b, c] * weight[d, c]
 

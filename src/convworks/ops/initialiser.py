@@ -1,9 +1,9 @@
-"""First weights (lectures 000 and 001, Parameter, Xavier and He Initialization; 004, Weight Initialization).
+"""Initial weights (lectures 000 and 001, Parameter, Xavier and He Initialization; 004, Weight Initialization).
 
 A weight has the shape [out, in] or [out, in / groups, *kernel]. For a linear unit s = sum over i of w_i x_i with
 independent factors of mean 0, Var(s) = fan_in Var(w) Var(x): the scale of the weights decides whether a signal keeps
-its size on its way through a deep network. Fans are those of the shape as it is given; a convolution with groups is
-`groups` convolutions side by side, so draw the weight of each group by itself.
+its magnitude through a deep network. Fans are those of the given shape; a convolution with groups is `groups`
+parallel convolutions, so initialise the weight of each group separately.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Initialiser = Callable[[Sequence[int], Generator], Array]
 
 
 class Fans(NamedTuple):
-    """How many inputs an output sums up, and how many outputs an input goes to."""
+    """The number of inputs of an output, and the number of outputs of an input."""
 
     fan_in: int
     fan_out: int
@@ -31,8 +31,8 @@ class Fans(NamedTuple):
 def fans(shape: Sequence[int]) -> Fans:
     """Return the fans of a weight: fan_in = in * kernel positions, fan_out = out * kernel positions.
 
-    For a convolution they are those of a place away from the borders, at stride 1. Raises InputError for shapes that
-    are no weight's: fewer than two axes, or an empty one.
+    For a convolution they are those of a position away from the borders at stride 1. Raises InputError for fewer than
+    two axes or an empty one.
     """
     if len(shape) < 2 or min(shape) < 1:
         raise InputError(
@@ -45,7 +45,7 @@ def fans(shape: Sequence[int]) -> Fans:
 def constant(shape: Sequence[int], value: float) -> Array:
     """Return the same value everywhere (lectures 000 and 001, Parameter Initialization: for biases, usually 0).
 
-    As weights it leaves the symmetry unbroken: all units of a layer get the same message and stay equal.
+    For weights this does not break the symmetry: all units of a layer get the same message and stay equal.
     """
     if not math.isfinite(value):
         raise InputError("value", f"value={value} must be finite", "give a number")
@@ -53,13 +53,13 @@ def constant(shape: Sequence[int], value: float) -> Array:
 
 
 def zeros(shape: Sequence[int], generator: Generator) -> Array:
-    """Return zeros, drawing nothing (lecture 001, Parameter Initialization: is it a good idea? No)."""
+    """Return zeros, without using the generator (lecture 001, Parameter Initialization: is it a good idea? No)."""
     fans(shape)
     return constant(shape, 0.0)
 
 
 def gaussian(shape: Sequence[int], generator: Generator, sigma: float = 0.01) -> Array:
-    """Return draws of N(0, sigma^2), small random numbers (lecture 004, Weight Initialization).
+    """Sample N(0, sigma^2), small random numbers (lecture 004, Weight Initialization).
 
     Raises InputError unless sigma is positive.
     """
@@ -68,12 +68,12 @@ def gaussian(shape: Sequence[int], generator: Generator, sigma: float = 0.01) ->
 
 
 def uniform(shape: Sequence[int], generator: Generator) -> Array:
-    """Return draws of U[-1/sqrt(n), 1/sqrt(n)], n = fan_in (lecture 000, Parameter Initialization: "originally")."""
+    """Sample U[-1/sqrt(n), 1/sqrt(n)], n = fan_in (lecture 000, Parameter Initialization: "originally")."""
     return _uniform(shape, generator, 1 / fans(shape).fan_in)
 
 
 def xavier_uniform(shape: Sequence[int], generator: Generator) -> Array:
-    """Return draws of U[-sqrt(6/(m + n)), sqrt(6/(m + n))], m and n being the fans: variance 2 / (m + n).
+    """Sample U[-sqrt(6/(m + n)), sqrt(6/(m + n))], m and n being the fans: variance 2 / (m + n).
 
     Lecture 000, Parameter Initialization (Glorot and Bengio 2010, the "normalized initialization").
     """
@@ -81,7 +81,7 @@ def xavier_uniform(shape: Sequence[int], generator: Generator) -> Array:
 
 
 def xavier_normal(shape: Sequence[int], generator: Generator) -> Array:
-    """Return draws of N(0, 2 / (fan_in + fan_out)): between what the signal and what the message would need.
+    """Sample N(0, 2 / (fan_in + fan_out)): a compromise between forward signal and backward message.
 
     Lecture 001, Xavier Initialization, from the analysis of the backpropagated signal.
     """
@@ -89,7 +89,7 @@ def xavier_normal(shape: Sequence[int], generator: Generator) -> Array:
 
 
 def lecun_normal(shape: Sequence[int], generator: Generator) -> Array:
-    """Return draws of N(0, 1 / fan_in), so that Var(s) = Var(x) for linear units.
+    """Sample N(0, 1 / fan_in), so that Var(s) = Var(x) for linear units.
 
     This is the first derivation of lecture 001, Xavier Initialization, which the lecture calls Xavier as well.
     """
@@ -97,21 +97,21 @@ def lecun_normal(shape: Sequence[int], generator: Generator) -> Array:
 
 
 def he_normal(shape: Sequence[int], generator: Generator) -> Array:
-    """Return draws of N(0, 2 / fan_in), twice the variance, as ReLU halves the mean square (lecture 001, He)."""
+    """Sample N(0, 2 / fan_in), twice the variance, as ReLU halves the mean square (lecture 001, He)."""
     return _normal(shape, generator, 2 / fans(shape).fan_in)
 
 
 def he_uniform(shape: Sequence[int], generator: Generator) -> Array:
-    """Return draws of U[-sqrt(6 / fan_in), sqrt(6 / fan_in)]: He's variance 2 / fan_in (lecture 001, He)."""
+    """Sample U[-sqrt(6 / fan_in), sqrt(6 / fan_in)]: He's variance 2 / fan_in (lecture 001, He)."""
     return _uniform(shape, generator, 6 / fans(shape).fan_in)
 
 
 def orthogonal(shape: Sequence[int], generator: Generator, gain: float = 1.0) -> Array:
     """Return a random orthonormal matrix [out, fan_in], times gain: its rows or its columns, whichever are fewer.
 
-    It is Q of the QR decomposition of a Gaussian matrix, with signs such that R has a positive diagonal: then, and
-    only then, every rotation is equally likely (Haar measure). A signal keeps its length exactly where rows are not
-    fewer than columns. Lecture 001, Other Methods: the start of layer-sequential unit variance. Raises InputError
+    It is Q of the QR decomposition of a Gaussian matrix, with signs such that R has a positive diagonal, which makes
+    it uniform over rotations (Haar measure). The length of a signal is preserved if there are at least as many rows
+    as columns. Lecture 001, Other Methods: the start of layer-sequential unit variance. Raises InputError
     unless gain is positive.
     """
     columns, rows = fans(shape).fan_in, shape[0]
@@ -133,29 +133,29 @@ INITIALISERS: dict[str, Initialiser] = {
     "orthogonal": orthogonal,
 }
 
-#: What other libraries call the same.
+#: Prefixes that other libraries use.
 SYNONYMS = {"kaiming": "he", "msra": "he", "glorot": "xavier", "normal": "gaussian"}
 
 
 def by_name(name: str) -> Initialiser:
-    """Return an initialiser of the table; an unknown name raises an InputError with what may have been meant."""
+    """Return an initialiser of the table; an unknown name raises an InputError with suggestions."""
     if name not in INITIALISERS:
         raise InputError(
             "initialiser",
-            f"{name!r} is not known{_meant(name)}",
+            f"{name!r} is not known{_suggestion(name)}",
             f"initialisers: {', '.join(INITIALISERS)}",
         )
     return INITIALISERS[name]
 
 
-def _meant(name: str) -> str:
-    """Return a hint in brackets: the same under another name, the members of a family, or the nearest names."""
+def _suggestion(name: str) -> str:
+    """Return a hint in brackets: synonyms, the members of a family, or the nearest names."""
     family, _, kind = name.lower().strip("_").partition("_")
     if family == "lsuv":
         return " (layer-sequential unit variance is convworks.layers.initialise.unit_variance)"
-    known = SYNONYMS.get(family, family)
-    same = [other for other in INITIALISERS if f"{other}_".startswith(f"{known}_") and other.endswith(kind)]
-    return f" (did you mean {' or '.join(map(repr, same))}?)" if same else nearest(name, INITIALISERS)
+    prefix = SYNONYMS.get(family, family)
+    matches = [other for other in INITIALISERS if f"{other}_".startswith(f"{prefix}_") and other.endswith(kind)]
+    return f" (did you mean {' or '.join(map(repr, matches))}?)" if matches else nearest(name, INITIALISERS)
 
 
 def _normal(shape: Sequence[int], generator: Generator, variance: float) -> Array:

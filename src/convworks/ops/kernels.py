@@ -1,7 +1,7 @@
-"""Kernels for images with a name: the table of lecture 001 (Convolution Applied to an Image) and its like; and reading.
+"""Named kernels for images: the table of lecture 001 (Convolution Applied to an Image) and more; and parsing.
 
-A kernel is an array [height, width]. It is laid on the image as it is printed here, not flipped, as convolution layers
-do (cross-correlation): sobel-x is positive where the image grows brighter to the right.
+A kernel is an array [height, width]. It is applied as printed here, not flipped, as in convolution layers
+(cross-correlation): sobel-x is positive where the image gets brighter to the right.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NUMERIC = re.compile(r"[-+−]?(\.?\d|nan\b|inf)", re.IGNORECASE)
 
 
 class Kernel(NamedTuple):
-    """A kernel, the name under which its results are kept, and what it shows, where that is known."""
+    """A kernel, the name for its result files, and a description of its effect if known."""
 
     name: str
     weights: Weights
@@ -34,7 +34,7 @@ class Kernel(NamedTuple):
 
     @property
     def keeps_brightness(self) -> bool:
-        """Whether the weights sum to 1, so that an even image stays as it is."""
+        """Return whether the weights sum to 1, so that a uniform image is unchanged."""
         return bool(abs(self.weights.sum() - 1) <= 1e-6)
 
 
@@ -66,13 +66,13 @@ def gabor(
     phase: float | int = 0.0,
     aspect: float | int = 1.0,
 ) -> Weights:
-    """Return a Gabor function, a wave under a bell (lectures 000 and 003, Similarities in V1 and CNNs).
+    """Return a Gabor function, a wave under a Gaussian (lectures 000 and 003, Similarities in V1 and CNNs).
 
         g(x, y) = exp(-(u^2 + aspect^2 v^2) / (2 sigma^2)) cos(2 pi u / wavelength + phase)
         u = x cos(orientation) + y sin(orientation),  v = -x sin(orientation) + y cos(orientation)
 
-    x goes to the right and y up, both 0 in the middle; wavelength and sigma are in pixels, orientation (the direction
-    in which the wave runs, counter-clockwise from the right) and phase in degrees.
+    x points right and y up, both 0 in the centre; wavelength and sigma are in pixels, orientation (the direction
+    of the wave, counter-clockwise from the right) and phase in degrees.
     """
     along = np.arange(size) - (size - 1) / 2
     x, y = along[None, :], -along[:, None]
@@ -83,21 +83,21 @@ def gabor(
 
 
 def balanced(weights: Weights) -> Weights:
-    """Return weights shifted to sum 0 (an even image gives 0) and divided such that the positive ones sum to 1."""
+    """Return weights shifted to sum 0 (a uniform image gives 0) and scaled so that the positive ones sum to 1."""
     shifted = weights - weights.mean()
     return np.asarray(shifted / shifted[shifted > 0].sum(), dtype=np.float64)
 
 
 def total(weights: Weights) -> float:
-    """Return the sum of the weights without the noise of its last digits."""
+    """Return the sum of the weights, without rounding noise."""
     return round(float(weights.sum()), 6) + 0.0  # not -0
 
 
 def parse_kernel(text: str) -> Kernel:
-    """Read a kernel: a name of the table, the path of a text file, or numbers such as "0 -1 0; -1 5 -1; 0 -1 0".
+    """Parse a kernel: a name of the table, the path of a text file, or numbers such as "0 -1 0; -1 5 -1; 0 -1 0".
 
-    Numbers stand in rows, parted by spaces or commas; a row ends with a semicolon or its line, `#` begins a comment,
-    fractions such as 1/9 are numbers. Raises InputError for anything else, and for more than 101 rows or columns.
+    Numbers in a row are separated by spaces or commas; rows end with a semicolon or newline, `#` starts a comment,
+    and fractions such as 1/9 are allowed. Raises InputError for anything else, and for more than 101 rows or columns.
     """
     text = text.strip()
     if text in KERNELS:
@@ -132,13 +132,13 @@ def parse_weights(where: str, text: str) -> Weights:
 
 
 def _number(where: str, entry: str) -> float:
-    """Return a decimal number, or a fraction of two."""
+    """Parse a decimal number or a fraction."""
     upper, slash, lower = entry.partition("/")
     try:
         value = float(upper) / float(lower) if slash else float(upper)
     except (ValueError, ZeroDivisionError):
         raise InputError(where, f"{entry[:30]!r} is no number", "write numbers such as -1, 0.25 or 1/9") from None
-    if not abs(value) <= LARGEST_WEIGHT:  # written so that NaN fails
+    if not abs(value) <= LARGEST_WEIGHT:  # negated so that NaN fails
         raise InputError(where, f"{entry[:30]} is not between -1e6 and 1e6", "give finite numbers of moderate size")
     return value
 
@@ -146,12 +146,12 @@ def _number(where: str, entry: str) -> float:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # too long for a path, or with a zero byte
+    except (OSError, ValueError):  # path too long, or contains a null byte
         return False
 
 
 def _table() -> dict[str, tuple[Weights, str]]:
-    """Return name -> weights and what they show; the names are those of the lecture where it has one."""
+    """Return name -> (weights, description); names are those of the lecture where it has one."""
     edge = "edges of every direction"
     rows: dict[str, tuple[object, str]] = {
         "identity": ([[0, 0, 0], [0, 1, 0], [0, 0, 0]], "the image itself"),
@@ -174,7 +174,7 @@ def _table() -> dict[str, tuple[Weights, str]]:
     return {name: (np.asarray(weights, dtype=np.float64), shows) for name, (weights, shows) in rows.items()}
 
 
-#: Name -> weights [height, width], and what a kernel shows.
+#: Name -> weights [height, width], and name -> description.
 KERNELS = {name: weights for name, (weights, _) in _table().items()}
 SHOWS = {name: shows for name, (_, shows) in _table().items()}
 for _weights in KERNELS.values():

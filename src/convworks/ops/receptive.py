@@ -1,13 +1,13 @@
-"""Receptive fields: which input positions a unit sees (lecture 001, Convolutional Neural Networks).
+"""Receptive fields: the input positions that a unit depends on (lecture 001, Convolutional Neural Networks).
 
 Along a chain of windows the closed form is
 
     size   = 1 + sum over layers of dilation * (kernel_size - 1) * (product of the strides before)
     stride = product of the strides
 
-`Field` holds more than these two numbers, so that branches, shortcuts and up-convolutions come out exactly: the span
-of every unit. Positions are those of the unpadded input; spans reach into the padding, where they are negative or
-beyond the end.
+`Field` holds more than these two numbers, the span of every unit, so that branches, shortcuts and up-convolutions are
+exact. Positions are those of the unpadded input; spans extend into the padding, where they are negative or beyond the
+end.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """What the units of a map see along one axis.
+    """The receptive fields of the units of a map along one axis.
 
-    `spans` are the first and last input position of unit 0, 1, ... of one period (None: nothing); a period later the
-    same spans come again, `step` positions further.
+    `spans` are the first and last input positions of units 0, 1, ... of one period (None: nothing); the spans of the
+    next period are the same, shifted by `step` positions.
     """
 
     spans: tuple[Span | None, ...]
     step: int
 
     def span(self, unit: int) -> Span | None:
-        """Return the first and the last input position that a unit sees."""
-        turns, phase = divmod(unit, len(self.spans))
+        """Return the first and last input position in the receptive field of a unit."""
+        periods, phase = divmod(unit, len(self.spans))
         span = self.spans[phase]
-        return span and (span[0] + turns * self.step, span[1] + turns * self.step)
+        return span and (span[0] + periods * self.step, span[1] + periods * self.step)
 
     @property
     def size(self) -> int:
-        """Positions from the first to the last that a unit sees, of the unit that sees most."""
+        """Return the largest size of the receptive field of a unit, from first to last position."""
         return max((last - first + 1 for first, last in filter(None, self.spans)), default=0)
 
     @property
     def stride(self) -> Fraction:
-        """Input positions from one unit to the next; a fraction after up-convolutions."""
+        """Return the distance between the fields of neighbouring units; a fraction after up-convolutions."""
         return Fraction(self.step, len(self.spans))
 
 
-#: The input itself: each unit sees its own position.
+#: The input itself: each unit is its own position.
 PIXELS = Field(spans=((0, 0),), step=1)
 
 
 def through_window(field: Field, *, kernel_size: int, stride: int = 1, dilation: int = 1, before: int = 0) -> Field:
-    """Return the field behind a window (convolution, pooling): unit o reads o * stride + t * dilation - before.
+    """Return the field after a window (convolution, pooling): unit o reads o * stride + t * dilation - before.
 
     Raises InputError for a kernel size, stride or dilation below 1.
     """
@@ -71,7 +71,7 @@ def through_window(field: Field, *, kernel_size: int, stride: int = 1, dilation:
 
 
 def through_up_window(field: Field, *, kernel_size: int, stride: int = 1, dilation: int = 1, before: int = 0) -> Field:
-    """Return the field behind an up-convolution: unit i reads all o with o * stride + t * dilation - before = i.
+    """Return the field after an up-convolution: unit i reads all o with o * stride + t * dilation - before = i.
 
     Raises InputError for a kernel size, stride or dilation below 1.
     """
@@ -80,14 +80,14 @@ def through_up_window(field: Field, *, kernel_size: int, stride: int = 1, dilati
     spans = []
     for unit in range(len(field.spans) * stride):
         reads = [divmod(unit + before - tap * dilation, stride) for tap in range(kernel_size)]
-        spans.append(_cover(field.span(place) for place, rest in reads if rest == 0))
+        spans.append(_cover(field.span(position) for position, rest in reads if rest == 0))
     return _shortest(Field(spans=tuple(spans), step=field.step))
 
 
 def together(fields: Sequence[Field]) -> Field:
-    """Return the field of units that see what all of `fields` see: a sum of branches, or their concatenation.
+    """Return the union of fields: that of a sum or concatenation of branches.
 
-    Raises InputError where the strides of the branches differ.
+    Raises InputError if the strides of the branches differ.
     """
     strides = {field.stride for field in fields}
     if len(strides) != 1:
@@ -103,7 +103,7 @@ def together(fields: Sequence[Field]) -> Field:
 def along_chain(layers: Iterable[tuple[Whole, Whole, Whole]]) -> tuple[int, int]:
     """Return (size, stride) of a chain of (kernel_size, stride, dilation) by the closed form above.
 
-    Raises InputError for what is no whole number of 1 or more.
+    Raises InputError for anything but positive whole numbers.
     """
     size, jump = 1, 1
     for layer in layers:
@@ -116,8 +116,8 @@ def along_chain(layers: Iterable[tuple[Whole, Whole, Whole]]) -> tuple[int, int]
 
 def _cover(spans: Iterable[Span | None]) -> Span | None:
     """Return the span from the first to the last position of all."""
-    seen = [span for span in spans if span is not None]
-    return (min(first for first, _ in seen), max(last for _, last in seen)) if seen else None
+    present = [span for span in spans if span is not None]
+    return (min(first for first, _ in present), max(last for _, last in present)) if present else None
 
 
 def _shortest(field: Field) -> Field:

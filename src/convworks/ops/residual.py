@@ -1,9 +1,9 @@
-"""The residual connection: what a body computes is added to its input (lecture 002, "Residual Block"; 003, ResNet).
+"""The residual connection: the output of a body is added to its input (lecture 002, "Residual Block"; 003, ResNet).
 
     z = x + body(x)
 
-The message passes the addition unchanged, to the input and to the body: the input's is then joined, by addition, with
-what the body sends back. So the gradient of early parameters depends directly on the output (002, Skip Connection).
+The message passes the addition unchanged, to the input and to the body; the backward message of the body is then added
+to that of the input. So the gradient of early parameters depends directly on the output (002, Skip Connection).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Shape arithmetic: how a window of some size, stride, padding and dilation slides along an axis."""
+"""Shape arithmetic of windows that slide along an axis: size, stride, padding, dilation."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from convworks.errors import InputError
 from convworks.ops.whole import PerAxis, Whole, entries, per_axis, whole, wholes
 
-#: A number of zeros at every border, one for each axis, or (before, after) for each axis.
+#: Number of zeros: one for all borders, one per axis, or (before, after) per axis.
 Zeros = Whole | Sequence[Whole | tuple[Whole, Whole]]
 #: `valid`, `same`, `full`, or numbers of zeros.
 Padding = str | Zeros
-#: What happens where the windows leave a rest: one of ROUNDINGS.
+#: How to treat a remainder: one of ROUNDINGS.
 Rounding = str
 
 NAMED = ("valid", "same", "full")
@@ -21,9 +21,9 @@ ROUNDINGS = ("floor", "ceil", "exact")
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """A window sliding along one axis: all in positions; `before` and `after` are the padding, `output` its places.
+    """A window sliding along one axis; `before` and `after` are the padding, `output` the number of output positions.
 
-    `overhang` counts the positions by which the last window reaches beyond the padding (with ceil), `leftover` the
+    `overhang` is the number of positions of the last window beyond the padding (with ceil), `leftover` the number of
     last positions that no window reads (with floor).
     """
 
@@ -37,17 +37,17 @@ class Axis:
 
     @property
     def extent(self) -> int:
-        """Positions from the first to the last that a window touches: dilation * (kernel_size - 1) + 1."""
+        """Return the extent of a window: dilation * (kernel_size - 1) + 1."""
         return self.dilation * (self.kernel_size - 1) + 1
 
     @property
     def overhang(self) -> int:
-        """How far the last window reaches beyond the padded input."""
+        """Return how far the last window extends beyond the padded input."""
         return max(0, -self._rest)
 
     @property
     def leftover(self) -> int:
-        """How many positions at the end of the padded input no window reaches."""
+        """Return the number of positions at the end of the padded input that no window reads."""
         return max(0, self._rest)
 
     @property
@@ -60,10 +60,10 @@ def output_size(
 ) -> int:
     """Return (size - extent + before + after) / stride + 1, extent being dilation * (kernel_size - 1) + 1.
 
-    Lecture 001 (Zero Padding), 004 (A closer look at spatial dimensions). `rounding` says what happens where the
-    division leaves a rest: `exact` raises InputError ("does not fit", as lecture 004 has it), `floor` leaves the last
-    positions unread (what convolution layers do), `ceil` adds a window that reaches beyond the border, if it begins
-    within input or padding before it (what some pooling layers do).
+    Lecture 001 (Zero Padding), 004 (A closer look at spatial dimensions). `rounding` is how to treat a remainder of the
+    division: `exact` raises InputError ("does not fit" in lecture 004), `floor` leaves the last positions unread (as
+    convolution layers do), `ceil` adds a window that extends beyond the border, if it starts within the input or the
+    padding before it (as some pooling layers do).
     """
     return sliding((size,), kernel_size, stride, padding, dilation, rounding=rounding)[0].output
 
@@ -79,24 +79,24 @@ def up_size(
 ) -> int:
     """Return the output size of an up-convolution: (size - 1) stride - before - after + extent + output_padding."""
     inputs, kernel, step = whole("size", size), whole("kernel_size", kernel_size), whole("stride", stride)
-    spread, more = whole("dilation", dilation), whole("output_padding", output_padding, least=None)
+    spread, extra = whole("dilation", dilation), whole("output_padding", output_padding, least=None)
     ((before, after),) = resolve_padding((padding,), (kernel,), (spread,))
-    if not 0 <= more < step:
+    if not 0 <= extra < step:
         raise InputError(
             "output_padding",
-            f"output_padding={more} must be at least 0 and below stride={step}",
+            f"output_padding={extra} must be at least 0 and below stride={step}",
             "leave it out, or enlarge the stride",
         )
-    found = (inputs - 1) * step - before - after + spread * (kernel - 1) + 1 + more
-    if found < 1:
-        raise InputError("padding", f"{padding} cuts everything off: {found} positions would be left", "use less")
-    return found
+    output = (inputs - 1) * step - before - after + spread * (kernel - 1) + 1 + extra
+    if output < 1:
+        raise InputError("padding", f"{padding} cuts everything off: {output} positions would be left", "use less")
+    return output
 
 
 def same_padding(kernel_size: Whole, dilation: Whole = 1) -> int:
-    """Return the zeros on each side that keep the size at stride 1: dilation * (kernel_size - 1) / 2.
+    """Return the padding per side that preserves the size at stride 1: dilation * (kernel_size - 1) / 2.
 
-    An even number of kernel positions has no middle, so no equal padding keeps the size: InputError.
+    Raises InputError for an odd total padding, which cannot be equal on both sides.
     """
     kernel, spread = whole("kernel_size", kernel_size), whole("dilation", dilation)
     total = spread * (kernel - 1)
@@ -120,8 +120,8 @@ def sliding(
 ) -> tuple[Axis, ...]:
     """Return how a window slides along each axis of an image of `size`.
 
-    Raises InputError where a number is not positive, their count is not that of the axes, the window is larger than
-    the padded input, an even kernel shall keep the size, or (with rounding `exact`) the windows leave a rest.
+    Raises InputError for numbers that are not positive, a count other than that of the axes, a window larger than the
+    padded input, `same` padding with an even kernel, or (with rounding `exact`) a remainder.
     """
     if rounding not in ROUNDINGS:
         raise InputError("rounding", f"{rounding!r} is not known", f"give one of {', '.join(ROUNDINGS)}")
@@ -150,8 +150,8 @@ def resolve_padding(
         if padding == "full":
             return tuple((d * (k - 1), d * (k - 1)) for k, d in zip(kernel_size, dilation, strict=True))
         return tuple((same_padding(k, d),) * 2 for k, d in zip(kernel_size, dilation, strict=True))
-    each = entries(padding)
-    borders = (padding,) * rank if each is None else each
+    axis_paddings = entries(padding)
+    borders = (padding,) * rank if axis_paddings is None else axis_paddings
     pairs = [(border, border) if (pair := entries(border)) is None else pair for border in borders]
     if len(pairs) != rank or any(len(pair) != 2 for pair in pairs):
         raise InputError(
@@ -176,17 +176,17 @@ def _slide(
             f"kernel_size={kernel_size}{dilated} must not exceed the padded input, {before} + {size} + {after}",
             "use a smaller kernel, a larger input or more padding",
         )
-    steps, rest = divmod(padded - extent, stride)
-    if rest and rounding == "exact":
+    steps, remainder = divmod(padded - extent, stride)
+    if remainder and rounding == "exact":
         raise InputError(
             "stride",
             f"kernel_size={kernel_size} at stride={stride} does not fit an input of {before} + {size} + {after}: "
-            f"({padded} - {extent}) / {stride} leaves {rest}",
+            f"({padded} - {extent}) / {stride} leaves {remainder}",
             "choose a stride that divides, or rounding 'floor' or 'ceil'",
         )
-    # With ceil, a window that would begin in the padding after the input sees nothing: it is left out.
+    # With ceil, a window that would start in the padding after the input is left out.
     begins_inside = (steps + 1) * stride < before + size
-    more = 1 if rest and rounding == "ceil" and begins_inside else 0
+    extra = 1 if remainder and rounding == "ceil" and begins_inside else 0
     return Axis(
         size=size,
         kernel_size=kernel_size,
@@ -194,5 +194,5 @@ def _slide(
         dilation=dilation,
         before=before,
         after=after,
-        output=steps + 1 + more,
+        output=steps + 1 + extra,
     )

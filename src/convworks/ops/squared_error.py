@@ -2,7 +2,7 @@
 
     loss = 1 / B * sum over b, i of (prediction[b, i] - target[b, i])^2        with a batch of B
 
-There is no factor 1/2, and the outputs i of a sample, however many axes they have, are summed and not averaged.
+There is no factor 1/2, and the outputs i of a sample are summed over all their axes, not averaged.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def backward(prediction: ArrayLike, target: ArrayLike) -> Array:
 
 
 def _difference(prediction: ArrayLike, target: ArrayLike) -> Array:
-    values, wanted = floats("prediction", prediction), floats("target", target)
+    values, target_values = floats("prediction", prediction), floats("target", target)
     if values.ndim == 0 or len(values) == 0:
         raise InputError(
             "prediction", f"must be [batch, ...] with at least one sample, got shape {values.shape}", "add the batch"
         )
-    same_shape("target", wanted, values.shape)
-    return np.asarray(values - wanted)
+    same_shape("target", target_values, values.shape)
+    return np.asarray(values - target_values)

@@ -3,8 +3,8 @@
     z[b, d, i] = bias[d] + sum over c and all (o, t) with o * stride + t * dilation - before = i
                  of x[b, c, o] * weight[c, d, t]
 
-It is the backward message of a convolution, used forward: its matrix is the transposed one. Therefore its backward
-message is a convolution, and its weight is [in, out / groups, *kernel].
+Its forward pass is the backward message of a convolution, with the transposed matrix. Therefore its backward message is
+a convolution, and its weight is [in, out / groups, *kernel].
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def forward(
     groups: Whole = 1,
     layout: Layout = "channels_first",
 ) -> Array:
-    """Return z: each input value lays a scaled kernel into the output, `stride` positions after the one before.
+    """Return z: each input value adds a scaled kernel to the output, `stride` positions after the previous one.
 
-    `padding` cuts that many positions off the borders; `output_padding` (below the stride) adds some at the end, for a
-    convolution of stride s gives one size for s sizes of its input. Errors are those of `cross_correlation.forward`.
+    `padding` removes that many positions at the borders; `output_padding` (below the stride) adds some at the end, as
+    a convolution of stride s maps s input sizes to one output size. Errors are those of `cross_correlation.forward`.
     """
     kernel = check_weight(weight, "in, out")
     pixels = images("x", x, layout, kernel.ndim - 2)
@@ -88,7 +88,7 @@ def gradient(
     groups: Whole = 1,
     layout: Layout = "channels_first",
 ) -> Gradient:
-    """Return the parameter gradient: that of the convolution from z to x, with the parts of x and message exchanged."""
+    """Return the parameter gradient: that of the convolution from z to x, with the roles of x and message exchanged."""
     pixels = images("x", x, layout)
     delta = images("message", message, layout, pixels.ndim - 2)
     count = check_groups(groups, in_channels=pixels.shape[1], out_channels=delta.shape[1])
@@ -106,14 +106,14 @@ def up_sizes(
     output_padding: PerAxis,
     dilation: PerAxis,
 ) -> tuple[int, ...]:
-    """Return the output size along each axis; raises InputError where nothing would be left of it."""
+    """Return the output size along each axis; raises InputError if it is not positive."""
     rank = len(size)
     strides, dilations = per_axis("stride", stride, rank), per_axis("dilation", dilation, rank)
     cuts = resolve_padding(padding, kernel_size, dilations)
-    more = per_axis("output_padding", output_padding, rank, least=0)
+    output_paddings = per_axis("output_padding", output_padding, rank, least=0)
     return tuple(
         up_size(n, kernel_size=k, stride=s, padding=p, dilation=d, output_padding=m)
-        for n, k, s, p, d, m in zip(size, kernel_size, strides, cuts, dilations, more, strict=True)
+        for n, k, s, p, d, m in zip(size, kernel_size, strides, cuts, dilations, output_paddings, strict=True)
     )
 
 
@@ -142,7 +142,7 @@ def check_up_message(delta: Array, kernel: Array, groups: Whole) -> int:
 
 
 def check_up_sizes(delta: Array, pixels: Array, axes: Sequence[Axis]) -> None:
-    """Raise InputError unless a message has the batch and the size of what an up-convolution makes of images."""
+    """Raise InputError unless a message has the batch and size of the output of an up-convolution."""
     sizes = tuple(axis.output for axis in axes)
     if (len(delta), *sizes) != (len(pixels), *pixels.shape[2:]):
         raise InputError(

@@ -1,4 +1,4 @@
-"""The door for whole numbers: sizes, strides, groups, indices. NumPy's integers are welcome, 1.5 is not cut to 1."""
+"""Validation of whole numbers: sizes, strides, groups, indices. NumPy integers are valid, 1.5 is not truncated."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def whole(name: str, value: object, *, least: int | None = 1) -> int:
 
 
 def wholes(name: str, values: object, *, least: int | None = 1) -> tuple[int, ...]:
-    """Return a sequence of whole numbers, one for each axis; InputError for a single number, which leaves axes open."""
-    found = entries(values)
-    if found is None:
+    """Return a sequence of whole numbers, one for each axis; InputError for a single number."""
+    sequence = entries(values)
+    if sequence is None:
         raise InputError(name, f"{name}={values!r} must be a sequence, one whole number for each axis", "write (2, 2)")
-    return tuple(whole(name, entry, least=least) for entry in found)
+    return tuple(whole(name, entry, least=least) for entry in sequence)
 
 
 def per_axis(name: str, value: object, rank: int, *, least: int = 1) -> tuple[int, ...]:
     """Return one number for each of `rank` axes, from one for all or a sequence; InputError for another count."""
-    found = entries(value)
-    values = (value,) * rank if found is None else found
+    sequence = entries(value)
+    values = (value,) * rank if sequence is None else sequence
     if len(values) != rank:
         raise InputError(name, f"{value} must be one number, or one for each of {rank} axes", "leave out or add some")
     return tuple(whole(name, entry, least=least) for entry in values)
 
 
 def entries(value: Any) -> tuple[object, ...] | None:
-    """Return what a sequence holds, or None for a single value."""
+    """Return the entries of a sequence, or None for a single value."""
     if isinstance(value, str) or _index(value) is not None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What sliding operations share: all windows of an image at once, and the way back."""
+"""Shared by sliding operations: all windows of an image at once (im2col), and the adjoint (col2im)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from convworks.ops.shape import Axis
 
 
 def windows(x: Array, axes: Sequence[Axis], fill: float = 0.0) -> Array:
-    """Return [batch, channel, *kernel, *output]: entry [b, c, *t, *o] is what tap t of the window at o sees.
+    """Return [batch, channel, *kernel, *output]: entry [b, c, *t, *o] is the input at tap t of the window at o.
 
-    It is a view of the padded images: nothing is copied but the padding. Padding and overhang hold `fill`.
+    It is a view of the padded images; only padding copies. Padding and overhang are filled with `fill`.
     """
     ends = [(0, 0), (0, 0), *((axis.before, axis.after + axis.overhang) for axis in axes)]
     padded = np.pad(x, ends, constant_values=fill) if any(map(any, ends)) else x
@@ -33,22 +33,22 @@ def windows(x: Array, axes: Sequence[Axis], fill: float = 0.0) -> Array:
 
 
 def fold(parts: Float64[np.ndarray, "b c *kernel_and_output"], axes: Sequence[Axis]) -> Array:
-    """Add what belongs to each tap of each window to the input position that it saw: the adjoint of `windows`."""
+    """Add the entry of each tap of each window to its input position: the adjoint of `windows`."""
     rank = len(axes)
     padded = [axis.before + axis.size + axis.after + axis.overhang for axis in axes]
     total = np.zeros((*parts.shape[:2], *padded))
-    for tap in np.ndindex(parts.shape[2 : 2 + rank]):  # over the kernel, not over the pixels
-        seen = tuple(
+    for tap in np.ndindex(parts.shape[2 : 2 + rank]):  # a loop over taps, not over pixels
+        source = tuple(
             slice(t * axis.dilation, t * axis.dilation + (axis.output - 1) * axis.stride + 1, axis.stride)
             for t, axis in zip(tap, axes, strict=True)
         )
-        total[:, :, *seen] += parts[:, :, *tap]
+        total[:, :, *source] += parts[:, :, *tap]
     inside = tuple(slice(axis.before, axis.before + axis.size) for axis in axes)
     return np.ascontiguousarray(total[:, :, *inside])
 
 
 def columns(x: Array, axes: Sequence[Axis], groups: int) -> Float64[np.ndarray, "b g taps places"]:
-    """Return every window as a column: [batch, group, channel * kernel, output], flat, ready for matrix products."""
+    """Return every window as a column, for matrix products: [batch, group, channel * kernel, output], flattened."""
     batch, channels = x.shape[:2]
     taps = channels // groups * math.prod(axis.kernel_size for axis in axes)
     return windows(x, axes).reshape(batch, groups, taps, math.prod(axis.output for axis in axes))

@@ -1,4 +1,4 @@
-"""What every page is made of: its skeleton, its sections, and the parts that several kinds of page show."""
+"""Building blocks of pages: the skeleton, sections, and the parts that several kinds of page share."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from convworks.files import write_bytes
 from convworks.pages.numbers import percent, percent_interval
 from convworks.pages.render import render
 
-#: Labels and values; what follows in a further line of a value is shown small.
+#: Labels and values; a second line of a value is shown in small type.
 Facts = Sequence[tuple[str, str]]
-#: Figures that are no fractions.
+#: Metrics that are not fractions.
 NATS = ("nll", "bce")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of a page that the navigation names: a heading, a line of explanation, and what is shown below."""
+    """A section of a page, linked from the navigation: a heading, a line of explanation, and a body."""
 
     anchor: str
     title: str
@@ -33,7 +33,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """A page that lies beside this one."""
+    """A link to a page in the same folder."""
 
     href: str
     text: str
@@ -53,7 +53,7 @@ def write_page(
 ) -> Path:
     """Write a self-contained page; return its path. Sections with an empty body are left out.
 
-    `before` and `after` stand around the links to the sections, `beside` names the files in the same folder.
+    `before` and `after` are links around those to the sections, `beside` lists files in the same folder.
     """
     page = render(
         "page.html",
@@ -66,43 +66,45 @@ def write_page(
         sections=[section for section in sections if section.body],
         beside=[name if isinstance(name, Link) else Link(href="", text=name) for name in beside],
     )
-    # A file name that is not UTF-8 shows a question mark for each odd byte.
+    # Undecodable bytes of file names become question marks.
     write_bytes(path, f"{page}\n".encode("utf-8", "replace"))
     return path
 
 
 def headline(value: str, *, unit: str = "", words: Markup, beside: Markup) -> Markup:
-    """Show one figure in large, what is said of it, and others beside it."""
+    """Show one metric in large type, a comment on it, and further metrics beside it."""
     return render("headline.html", value=value, unit=unit, words=words, beside=beside)
 
 
 def figures(facts: Facts, *, without: str = "") -> Markup:
-    """Show figures as tiles, and say below them which there are not."""
+    """Show metrics as tiles, and below them a note on those that are undefined."""
     return render("figures.html", tiles=tiles(facts), without=without)
 
 
-def figure_tiles(values: Mapping[str, Any], names: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the figures that there are as tiles: a name, the value, and below it the 95 % interval."""
+def figure_tiles(metrics: Mapping[str, Any], names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the available metrics as tiles: a name, the value, and below it the 95 % interval."""
     facts = []
     for key, name in names.items():
-        if values.get(key) is not None:
-            ends = values["intervals"].get(key)
-            facts.append((name, _figure(key, values[key]) + (f"\n{_interval(key, *ends)}" if ends else "")))
+        if metrics.get(key) is not None:
+            interval = metrics["intervals"].get(key)
+            facts.append(
+                (name, _metric_text(key, metrics[key]) + (f"\n{_interval_text(key, *interval)}" if interval else ""))
+            )
     return facts
 
 
-def missing(values: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """Say which figures there are not, and why."""
-    return "; ".join(f"{names[key]} is {reason}" for key, reason in values.get("undefined", {}).items())
+def missing(metrics: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """List the undefined metrics with the reasons."""
+    return "; ".join(f"{names[key]} is {reason}" for key, reason in metrics.get("undefined", {}).items())
 
 
 def tiles(facts: Facts) -> Markup:
-    """List labelled values, side by side; of none, nothing."""
+    """List labelled values side by side; empty for no values."""
     return render("tiles.html", facts=facts)
 
 
 def notes(split: str, chosen: str, note: str) -> Markup:
-    """Say whether a split chose what it is now asked about, and one thing more."""
+    """State whether the split was also used for model selection, followed by another note."""
     return render("notes.html", split=split, chosen=chosen, note=note)
 
 
@@ -117,33 +119,33 @@ def bold(text: str) -> Markup:
 
 
 def wide(drawing: Drawing) -> Markup:
-    """Show a drawing over the whole width."""
+    """Show a drawing over the full width."""
     return render("wide.html", svg=Markup(to_svg(drawing)))
 
 
 def two(layout: str, drawing: Drawing, words: Markup) -> Markup:
-    """Show a drawing with something else: `beside` it or `stacked` below it."""
+    """Show a drawing with text `beside` it or `stacked` below it."""
     return render("two.html", layout=layout, svg=Markup(to_svg(drawing)), words=words)
 
 
 def folded(summary: str, body: Markup) -> Markup:
-    """Hide a part behind a line that opens it; an empty one is left out."""
+    """Fold a part behind a summary line; empty for an empty body."""
     return render("folded.html", summary=summary, body=body)
 
 
 def times(seconds: Sequence[tuple[str, float | int]]) -> Markup:
-    """Show how long each phase took, as parts of one bar; of no phases, nothing."""
+    """Show the duration of each phase as segments of one bar; empty for no phases."""
     return render("times.html", seconds=seconds)
 
 
 def commands(named: Sequence[tuple[str, str]]) -> Markup:
-    """Show commands to paste, each under its name."""
+    """Show named commands, ready to paste."""
     return render("commands.html", named=named)
 
 
-def _figure(key: str, value: float) -> str:
+def _metric_text(key: str, value: float) -> str:
     return f"{value:.4f}" if key in NATS else percent(value)
 
 
-def _interval(key: str, low: float, high: float) -> str:
+def _interval_text(key: str, low: float, high: float) -> str:
     return f"{low:.4f} to {high:.4f}" if key in NATS else percent_interval(low, high)

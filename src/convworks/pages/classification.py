@@ -1,4 +1,4 @@
-"""The parts of a report that tell of samples of one class each."""
+"""Report sections for classification with one class per sample."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convworks.pages.pictures import Mistake, Thumbnail
 from convworks.pages.render import render
 from convworks.pages.tables import Row, table
 
-#: Above so many classes the table of classes is folded.
+#: Above this many classes, the table of classes is folded.
 FOLDED_ABOVE = 50
 PAIRS = 12
 NAMES = {
@@ -33,23 +33,23 @@ NAMES = {
 
 
 def headline(
-    figures: Mapping[str, Any], *, split: str, wrong: int, classes: int, chosen: str = "", note: str = ""
+    metrics: Mapping[str, Any], *, split: str, wrong: int, classes: int, chosen: str = "", note: str = ""
 ) -> Markup:
-    """Show the accuracy, its interval, what it was measured on, whether that chose the checkpoint."""
+    """Show the accuracy, its interval, the split, and whether that split selected the checkpoint."""
     words = render(
         "classification/words.html",
-        figures=figures,
+        figures=metrics,
         split=split,
         wrong=wrong,
         notes=blocks.notes(split, chosen, note),
     )
-    facts = [*blocks.figure_tiles(figures, NAMES), ("Classes", f"{classes:,}")]
-    beside = blocks.figures(facts, without=blocks.missing(figures, NAMES))
-    return blocks.headline(f"{100 * figures['top1']:.2f}", unit="%", words=words, beside=beside)
+    facts = [*blocks.figure_tiles(metrics, NAMES), ("Classes", f"{classes:,}")]
+    beside = blocks.figures(facts, without=blocks.missing(metrics, NAMES))
+    return blocks.headline(f"{100 * metrics['top1']:.2f}", unit="%", words=words, beside=beside)
 
 
 def confusion(drawing: Drawing, matrix: Int64[np.ndarray, "k k"], classes: Sequence[str]) -> Markup:
-    """Show the drawing of a confusion matrix with the most frequent mistakes, side by side where that is small."""
+    """Show a confusion matrix with the most frequent mistakes, beside it if the matrix is small."""
     layout = "beside" if len(classes) <= ANNOTATED else "stacked"
     return blocks.two(layout, drawing, pairs_table(matrix, classes))
 
@@ -72,7 +72,7 @@ def class_table(matrix: Int64[np.ndarray, "k k"], classes: Sequence[str]) -> Mar
 
 
 def folded_classes(classes_table: Markup, classes: int) -> Markup:
-    """Fold a table of classes where there are many."""
+    """Fold a table of classes if there are many."""
     return classes_table if classes <= FOLDED_ABOVE else blocks.folded(f"Show all {classes:,} classes", classes_table)
 
 
@@ -88,7 +88,7 @@ def pairs_table(matrix: Int64[np.ndarray, "k k"], classes: Sequence[str]) -> Mar
 
 
 def calibration_words(bins: Calibration) -> Markup:
-    """Say in words what the reliability diagram shows."""
+    """Summarise the reliability diagram in words."""
     accuracy = float((bins.accuracy * bins.count).sum() / bins.count.sum())
     confidence = float((bins.confidence * bins.count).sum() / bins.count.sum())
     points = f"{100 * abs(confidence - accuracy):.2f}"
@@ -112,7 +112,7 @@ def mistakes_grid(
     labels: Int64[np.ndarray, " n"],
     probabilities: Float32[np.ndarray, "n k"],
 ) -> Markup:
-    """Show samples of a split with true and predicted class, and the probabilities of both."""
+    """Show samples of a split with true and predicted class and their probabilities."""
     mistakes = []
     for sample, thumbnail in zip(samples, thumbnails, strict=True):
         label, predicted = int(labels[sample]), int(probabilities[sample].argmax())

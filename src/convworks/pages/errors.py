@@ -1,4 +1,4 @@
-"""The page of errors: each as a picture with its true and predicted class, and with its neighbours in feature space."""
+"""The page of errors: each image with true and predicted class, and its neighbours in feature space."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from convworks.pages.blocks import Facts, Section, tiles
 from convworks.pages.pictures import Thumbnail
 from convworks.pages.render import render
 
-#: The filter offers at most so many classes, those that most cards are about.
+#: Maximum number of classes in the filter, the most frequent ones.
 OFFERED = 24
 
 
 @dataclass(frozen=True, kw_only=True)
 class Near:
-    """A neighbour: its picture, its class, what else is known of it.
+    """A neighbour: its picture, its class, and further details.
 
-    `kind` says what its class is: `predicted`, `true`, or `other` than both.
+    `kind` relates its class to the error: `predicted`, `true`, or `other`.
     """
 
     picture: Thumbnail
@@ -32,7 +32,7 @@ class Near:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """An error: its picture, its classes as text, further lines, and the classes that it is about."""
+    """An error: its picture, its classes as text, further lines, and the indices of the classes involved."""
 
     picture: Thumbnail
     true: str
@@ -45,7 +45,7 @@ class Card:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """A section of the page: cards with a heading, words before them, and words in place of no cards."""
+    """A section of the page: cards with a heading and a note; `nothing` is shown if there are no cards."""
 
     anchor: str
     title: str
@@ -55,14 +55,14 @@ class Group:
 
 
 def headline(facts: Facts, lines: Sequence[str], *, key: bool = False) -> Markup:
-    """Show the figures of the page, sentences below them, and what the colours mean."""
+    """Show the key numbers of the page, sentences below them, and the colour key."""
     return render("errors/headline.html", tiles=tiles(facts), lines=lines, key=key)
 
 
 def class_filter(groups: Sequence[Group], classes: Sequence[str]) -> Markup:
-    """Return buttons that hide the cards which are not about a class: style alone, no script.
+    """Return buttons that show only the cards of one class, in pure CSS.
 
-    There are none where fewer than three classes occur, which leaves nothing to choose.
+    Empty if fewer than three classes occur, since there is nothing to filter.
     """
     counts = Counter(label for group in groups for card in group.cards for label in set(card.classes))
     if len(counts) < 3:

@@ -1,4 +1,4 @@
-"""The worst mistakes as pictures: for the file errors.png, and one by one for the page."""
+"""The worst mistakes as images: one sheet for errors.png, and thumbnails for the page."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from convworks.pages.pictures import Thumbnail
 
 #: Text, size, colour and weight of each line under a picture.
 Caption = list[tuple[str, float, str, bool]]
-#: At most so many mistakes are shown.
+#: Maximum number of mistakes shown.
 MOST = 36
 COLUMNS, GAP = 6, 18
 
 
 def tiny(picture: Image.Image) -> bool:
-    """Whether a picture is so small that its pixels should show as squares."""
+    """Return whether a picture is so small that its pixels should show as squares."""
     return max(picture.size) <= 64
 
 
 def tile_uri(picture: Image.Image) -> str:
-    """Return a picture as a data URI: PNG where tiny (the page enlarges it), else JPEG."""
+    """Return a picture as a data URI: PNG if tiny (the page enlarges it), else JPEG."""
     if tiny(picture):
         return data_uri(png_bytes(picture), "png")
     file = io.BytesIO()
@@ -35,44 +35,44 @@ def tile_uri(picture: Image.Image) -> str:
 
 
 def thumbnail(picture: Image.Image) -> Thumbnail:
-    """Return a picture as the page shows it."""
+    """Return a picture as a thumbnail for the page."""
     return Thumbnail(uri=tile_uri(picture), pixelated=tiny(picture))
 
 
 def sheet(captions: Sequence[Caption], pictures: Sequence[Image.Image], *, wrong: int) -> bytes:
-    """Draw pictures as PNG, each above its caption; where there are none, say how many samples are `wrong`."""
+    """Draw a PNG sheet of pictures with captions; without captions, a text with the number of `wrong` samples."""
     if not captions:
-        return _sheet_of_words(f"{wrong:,} mistakes, no images." if wrong else "No mistakes: every sample is right.")
-    pitch = TILE + 18 * max(map(len, captions)) + GAP
+        return _text_sheet(f"{wrong:,} mistakes, no images." if wrong else "No mistakes: every sample is right.")
+    row_height = TILE + 18 * max(map(len, captions)) + GAP
     columns, rows = min(COLUMNS, max(3, len(captions))), -(-len(captions) // COLUMNS)
-    paper = _paper(columns * (TILE + GAP) + GAP, rows * pitch + GAP)
-    for place, (caption, picture) in enumerate(zip(captions, pictures, strict=True)):
-        left, top = GAP + place % COLUMNS * (TILE + GAP), GAP + place // COLUMNS * pitch
+    canvas = _canvas(columns * (TILE + GAP) + GAP, rows * row_height + GAP)
+    for index, (caption, picture) in enumerate(zip(captions, pictures, strict=True)):
+        left, top = GAP + index % COLUMNS * (TILE + GAP), GAP + index // COLUMNS * row_height
         corner = (left * DENSITY, top * DENSITY)
         factor = TILE * DENSITY // max(picture.size)
         tile = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
-        spare = [(TILE * DENSITY - length) // 2 for length in tile.size]
-        paper.paste(PALETTE["grid"], (*corner, corner[0] + TILE * DENSITY, corner[1] + TILE * DENSITY))
-        paper.paste(tile, (corner[0] + spare[0], corner[1] + spare[1]))
+        margins = [(TILE * DENSITY - length) // 2 for length in tile.size]
+        canvas.paste(PALETTE["grid"], (*corner, corner[0] + TILE * DENSITY, corner[1] + TILE * DENSITY))
+        canvas.paste(tile, (corner[0] + margins[0], corner[1] + margins[1]))
         y = top + TILE + 12.0
         for text, points, colour, bold in caption:
             style = Style(size=points * DENSITY, colour=PALETTE[colour], bold=bold)
-            write(paper, (corner[0], y * DENSITY), fit(text, points, TILE), style)
+            write(canvas, (corner[0], y * DENSITY), fit(text, points, TILE), style)
             y += 17
-    return png_bytes(paper)
+    return png_bytes(canvas)
 
 
 def caption(true: str, predicted: str, name: str) -> Caption:
-    """Return what stands under a picture: what it shows, what it was taken for, and the name of its file."""
+    """Return the caption of a picture: true class, predicted class, file name."""
     return [(true, 12.0, "ink", True), (f"→ {predicted}", 12.0, "orange", True), (name, 9.5, "muted", False)]
 
 
-def _paper(width: int, height: int) -> Image.Image:
+def _canvas(width: int, height: int) -> Image.Image:
     return Image.new("RGB", (width * DENSITY, height * DENSITY), PALETTE["paper"])
 
 
-def _sheet_of_words(words: str) -> bytes:
-    sheet = _paper(COLUMNS * TILE // 2, 80)
+def _text_sheet(words: str) -> bytes:
+    sheet = _canvas(COLUMNS * TILE // 2, 80)
     style = Style(size=13 * DENSITY, colour=PALETTE["muted"])
     write(sheet, (sheet.width / 2, sheet.height / 2), words, style, anchor="middle")
     return png_bytes(sheet)

@@ -1,4 +1,4 @@
-"""The parts of a report that tell of samples with any number of classes."""
+"""Report sections for multi-label classification."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ COLUMNS = ("class", "AP", "precision", "recall", "F1", "found", "missed", "wrong
 
 
 def headline(
-    figures: Mapping[str, Any], *, split: str, classes: int, threshold: float, chosen: str = "", note: str = ""
+    metrics: Mapping[str, Any], *, split: str, classes: int, threshold: float, chosen: str = "", note: str = ""
 ) -> Markup:
-    """Show the mean average precision, what it was measured on, whether that chose the checkpoint.
+    """Show the mean average precision, the split, and whether that split selected the checkpoint.
 
-    From the probability `threshold` on a class is an answer.
+    Classes with a probability of at least `threshold` are predicted.
     """
     words = render(
         "multi_label/words.html",
-        figures=figures,
-        interval=figures["intervals"].get("map"),
+        figures=metrics,
+        interval=metrics["intervals"].get("map"),
         split=split,
         threshold=threshold,
         notes=blocks.notes(split, chosen, note),
     )
     facts = [
-        *blocks.figure_tiles(figures, NAMES),
-        ("Labels a sample", f"{figures['labels'] / figures['n']:.2f}"),
+        *blocks.figure_tiles(metrics, NAMES),
+        ("Labels a sample", f"{metrics['labels'] / metrics['n']:.2f}"),
         ("Classes", f"{classes:,}"),
     ]
-    beside = blocks.figures(facts, without=blocks.missing(figures, NAMES))
-    return blocks.headline(f"{100 * figures['map']:.2f}", unit="%", words=words, beside=beside)
+    beside = blocks.figures(facts, without=blocks.missing(metrics, NAMES))
+    return blocks.headline(f"{100 * metrics['map']:.2f}", unit="%", words=words, beside=beside)
 
 
 def class_table(
@@ -60,15 +60,18 @@ def class_table(
     scores, precisions = per_class(predicted, labels), average_precisions(probabilities, labels)
     rows = []
     for i in np.argsort(np.nan_to_num(precisions), kind="stable").tolist():
-        support, answers = int(scores.support[i]), int(predicted[:, i].sum())
-        right = int((predicted[:, i] & labels[:, i]).sum())
+        support, predicted_count = int(scores.support[i]), int(predicted[:, i].sum())
+        true_positives = int((predicted[:, i] & labels[:, i]).sum())
         cells = (
             classes[i],
             percent(float(precisions[i])) if support else "–",
-            percent(float(scores.precision[i])) if answers else "–",
+            percent(float(scores.precision[i])) if predicted_count else "–",
             percent(float(scores.recall[i])) if support else "–",
-            percent(float(scores.f1[i])) if support + answers else "–",
-            *(f"{count:,}" for count in (right, support - right, answers - right, support)),
+            percent(float(scores.f1[i])) if support + predicted_count else "–",
+            *(
+                f"{count:,}"
+                for count in (true_positives, support - true_positives, predicted_count - true_positives, support)
+            ),
         )
         rows.append(Row(cells=cells, faint=not support, bar=float(np.nan_to_num(precisions[i]))))
     return folded_classes(table(COLUMNS, rows), len(classes))

@@ -1,25 +1,25 @@
-"""Numbers as pages write them."""
+"""Number formatting for pages."""
 
 from __future__ import annotations
 
 
 def percent(fraction: float) -> str:
-    """Write a fraction as percent with two decimals."""
+    """Format a fraction as a percentage with two decimals."""
     return f"{100 * fraction:.2f}\u00a0%"
 
 
 def percent_interval(low: float, high: float) -> str:
-    """Write an interval of fractions as percent, which is named once."""
+    """Format an interval of fractions as percentages, with one percent sign."""
     return f"{100 * low:.2f} to {percent(high)}"
 
 
 def thousands(count: int) -> str:
-    """Write a count with its digits in groups of three."""
+    """Format a count with thousands separators."""
     return f"{count:,}"
 
 
 def duration(seconds: float | int) -> str:
-    """Write seconds as people read them."""
+    """Format seconds as a readable duration."""
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -27,10 +27,10 @@ def duration(seconds: float | int) -> str:
 
 
 def p_value(p: float) -> str:
-    """Write the p of a test."""
+    """Format the p-value of a test."""
     return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def decibels(ratio: float | None) -> str:
-    """Write a ratio in decibels; None is an infinite one."""
+    """Format a ratio in decibels; None means infinity."""
     return "∞ dB" if ratio is None else f"{ratio:.2f} dB"

@@ -1,4 +1,4 @@
-"""Pictures of samples with what they show and what they were taken for."""
+"""Images of samples with their true and predicted classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convworks.pages.render import render
 
 @dataclass(frozen=True, kw_only=True)
 class Thumbnail:
-    """A picture as a data URI, and whether its pixels are to stay squares."""
+    """A picture as a data URI; `pixelated` disables smoothing."""
 
     uri: str
     pixelated: bool
@@ -21,7 +21,7 @@ class Thumbnail:
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """A sample that was taken for something else; an empty class is nothing. `lines` stand below the classes."""
+    """A misclassified sample; an empty string means no class. `lines` are shown below the classes."""
 
     picture: Thumbnail
     name: str

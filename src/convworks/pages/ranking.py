@@ -1,4 +1,4 @@
-"""What the curves of a ranking show, in words."""
+"""A summary of ranking curves in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from convworks.pages.render import render
 
 
 def ranking_words(ranking: Ranking) -> Markup:
-    """Say what the curves show, how the classes were averaged, and which of them had to be left out."""
+    """Describe the curves, how the classes were averaged, and which classes were left out."""
     lowest = int(ranking.average_precisions.argmin())
     return render(
         "ranking.html",

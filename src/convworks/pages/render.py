@@ -1,4 +1,4 @@
-"""Templates rendered as HTML: whatever is put into them is escaped, unless it is Markup already."""
+"""Templates rendered as HTML; values are escaped unless they are Markup."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from convworks.pages import numbers
 
 
 def render(template: str, **values: Any) -> Markup:
-    """Render a template of this package; a value that it names and is not given is an error."""
+    """Render a template of this package; a missing value is an error."""
     return Markup(_environment().get_template(template).render(values))
 
 
 @cache
 def _environment() -> Any:
-    # Imported here: it takes a tenth of a second, which only those who write a page need to wait.
+    # Imported here because it takes 0.1 s, which only writing a page should cost.
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

@@ -1,4 +1,4 @@
-"""The section of a report that tells of the parts of a split."""
+"""The report section on slices of a split."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIGNIFICANT = 0.05
 
 
 def slices_table(slices: Slices) -> Markup:
-    """Tabulate images, accuracy with interval, difference to the rest with interval and test."""
+    """Tabulate images, accuracy and difference to the rest, both with intervals, and the p-value."""
     rows = [
         Row(
             cells=(
@@ -36,7 +36,7 @@ def slices_table(slices: Slices) -> Markup:
 
 
 def _difference(row: Slice) -> tuple[str, str]:
-    """Write how a slice differs from the rest and how sure that is, in bold where it is significant."""
+    """Format the difference of a slice to the rest and its p-value, in bold if significant."""
     if row.difference is None or row.difference_interval is None or row.adjusted is None:
         return "–", "–"
     less, more = (100 * end for end in row.difference_interval)

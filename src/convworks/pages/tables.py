@@ -1,4 +1,4 @@
-"""Tables."""
+"""HTML tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convworks.pages.render import render
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of a table; `bar` is a fraction that a bar shows at the end of it."""
+    """A row of a table; `bar` is a fraction, drawn as a bar at its end."""
 
     cells: Sequence[str]
     faint: bool = False
@@ -26,8 +26,8 @@ def table(header: Sequence[str], rows: Sequence[Row], *, texts: int = 1) -> Mark
 
 
 def values_table(values: Mapping[str, Any]) -> Markup:
-    """Tabulate nested values under dotted names, as --set takes them; of none, nothing."""
-    return render("values_table.html", rows=[(name, _written(value)) for name, value in _leaves(values)])
+    """Tabulate nested values under dotted names, as in --set; empty for no values."""
+    return render("values_table.html", rows=[(name, _text(value)) for name, value in _leaves(values)])
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -39,7 +39,7 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]
     return leaves
 
 
-def _written(value: Any) -> str:
+def _text(value: Any) -> str:
     if value is None or (isinstance(value, (Mapping, list, tuple)) and not value):
         return "–"
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -1,4 +1,4 @@
-"""Two networks on the same images: what each said of every image, from a bundle or from predictions.csv."""
+"""Two networks on the same images: the prediction of each for every image, from a bundle or predictions.csv."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from convworks.metrics.classification import wilson_interval
 from convworks.metrics.slices import PATH, read_rows
 from convworks.tasks.outcome import Judged
 
-#: What predictions.csv writes beside the paths: of images with one label, or with any number.
+#: Columns of predictions.csv besides the paths: for one label per image, and for label sets.
 ONE_CLASS = ("label", "predicted", "probability", "correct")
 LABEL_SETS = ("labels", "predicted", "probabilities", "correct")
-#: How many names an error tells.
+#: Maximum number of names in an error message.
 SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What was said of each image in words; `confidence` is nan where an image may show any number of classes.
+    """Predictions as class names, one per image; `confidence` is NaN for multi-label predictions.
 
-    `classes` are None where a file does not name them all.
+    `classes` is None if a file does not list them all.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Answers:
     classes: frozenset[str] | None
 
     def select(self, order: Sequence[int]) -> Answers:
-        """Return the answers of these images, in this order."""
+        """Return the answers for these images, in this order."""
         return Answers(
             name=self.name,
             names=tuple(self.names[i] for i in order),
@@ -56,64 +56,64 @@ class Answers:
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """The answers of two to the same images, in the same order, and how they differ."""
+    """The answers of two networks for the same images in the same order, and their comparison."""
 
     first: Answers
     second: Answers
     comparison: paired.Comparison
 
     def only(self, *, second: bool) -> list[int]:
-        """Return the images that only the second has right, or only the first; the surer answers of the other first."""
+        """Return the images that only the first (or `second`) gets right, by descending confidence of the other."""
         right, wrong = (self.second, self.first) if second else (self.first, self.second)
-        chosen = np.flatnonzero(right.correct & ~wrong.correct)
-        order = np.argsort(-np.nan_to_num(wrong.confidence[chosen]), kind="stable")
-        return [int(at) for at in chosen[order]]
+        samples = np.flatnonzero(right.correct & ~wrong.correct)
+        order = np.argsort(-np.nan_to_num(wrong.confidence[samples]), kind="stable")
+        return [int(index) for index in samples[order]]
 
     def plain(self) -> dict[str, Any]:
-        """Return the figures as numbers and lists."""
-        n, found = len(self.first.names), self.comparison
-        both = int((self.first.correct & self.second.correct).sum())
+        """Return the metrics as plain numbers and lists."""
+        n, comparison = len(self.first.names), self.comparison
+        both_right = int((self.first.correct & self.second.correct).sum())
         return {
             "n": n,
-            "first": _share(self.first),
-            "second": _share(self.second),
-            "difference": found.difference,
-            "difference_interval": list(found.interval),
-            "p": found.p,
-            "both_right": both,
-            "only_first": found.lost,
-            "only_second": found.gained,
-            "both_wrong": n - both - found.lost - found.gained,
+            "first": _accuracy(self.first),
+            "second": _accuracy(self.second),
+            "difference": comparison.difference,
+            "difference_interval": list(comparison.interval),
+            "p": comparison.p,
+            "both_right": both_right,
+            "only_first": comparison.lost,
+            "only_second": comparison.gained,
+            "both_wrong": n - both_right - comparison.lost - comparison.gained,
         }
 
     def write_csv(self, path: Path) -> None:
-        """Write the images that only one has right: path, label, right (first or second), and what both said."""
+        """Write the images that only one gets right: path, label, right (first or second), both predictions."""
         order = [*self.only(second=False), *self.only(second=True)]
-        a, b = self.first.select(order), self.second.select(order)
+        first, second = self.first.select(order), self.second.select(order)
         header = ["path", "label", "right", "first", "first_probability", "second", "second_probability"]
         columns = [
-            a.names,
-            a.labels,
-            ["first" if right else "second" for right in a.correct.tolist()],
-            a.predicted,
-            _written(a),
-            b.predicted,
-            _written(b),
+            first.names,
+            first.labels,
+            ["first" if right else "second" for right in first.correct.tolist()],
+            first.predicted,
+            _probability_texts(first),
+            second.predicted,
+            _probability_texts(second),
         ]
         write_csv(path, header, zip(*columns, strict=True))
 
 
-def _share(answers: Answers) -> dict[str, Any]:
+def _accuracy(answers: Answers) -> dict[str, Any]:
     n, right = len(answers.names), int(answers.correct.sum())
     return {"name": answers.name, "accuracy": right / n, "interval": list(wilson_interval(right, n)), "correct": right}
 
 
-def _written(answers: Answers) -> list[str]:
+def _probability_texts(answers: Answers) -> list[str]:
     return ["" if text == "nan" else text for text in decimals(answers.confidence.astype(np.float32))]
 
 
-def told(name: str, predictions: Judged) -> Answers:
-    """Return predictions in words."""
+def from_outcome(name: str, predictions: Judged) -> Answers:
+    """Return the predictions of an outcome as class names."""
     samples = range(len(predictions.names))
     return Answers(
         name=name,
@@ -127,7 +127,7 @@ def told(name: str, predictions: Judged) -> Answers:
 
 
 def read_answers(path: Path) -> Answers:
-    """Read a predictions.csv; raises InputError for a file that is none."""
+    """Read a predictions.csv; raises InputError for any other file."""
     rows = read_rows(path, (PATH, "predicted", "correct"))
     if not rows:
         raise InputError(path, "has no rows", "give a predictions.csv with a line for each image")
@@ -141,9 +141,9 @@ def read_answers(path: Path) -> Answers:
     correct = np.array([row[label] == row["predicted"] for row in rows])
     stated = np.array([row["correct"] == "1" for row in rows])
     if (correct != stated).any():
-        at = int((correct != stated).argmax())
-        reason = f"says of {names[at]} that {rows[at]['predicted']!r} for {rows[at][label]!r} is "
-        raise InputError(path, reason + ("right" if stated[at] else "wrong"), "give the file as it was written")
+        index = int((correct != stated).argmax())
+        reason = f"says of {names[index]} that {rows[index]['predicted']!r} for {rows[index][label]!r} is "
+        raise InputError(path, reason + ("right" if stated[index] else "wrong"), "give the file as it was written")
     try:
         confidence = np.array([float(row.get(probability, "nan")) if label == ONE_CLASS[0] else np.nan for row in rows])
     except ValueError:
@@ -161,28 +161,30 @@ def read_answers(path: Path) -> Answers:
 
 
 def check_classes(first: tuple[str, frozenset[str] | None], second: tuple[str, frozenset[str] | None]) -> None:
-    """Raise InputError where two, given by names and classes, know different classes: it names them."""
-    (one, these), (other, those) = first, second
-    if these is None or those is None:
+    """Raise InputError if two networks, as (name, classes), have different classes; it lists the differences."""
+    (first_name, first_classes), (second_name, second_classes) = first, second
+    if first_classes is None or second_classes is None:
         return
-    these, those = frozenset(map(nfc, these)), frozenset(map(nfc, those))
-    if these == those:
+    first_classes, second_classes = frozenset(map(nfc, first_classes)), frozenset(map(nfc, second_classes))
+    if first_classes == second_classes:
         return
-    known = ((one, these - those), (other, those - these))
-    parts = [f"only {name} knows {_listed(sorted(more))}" for name, more in known if more]
-    raise InputError(other, f"has other classes than {one}: {'; '.join(parts)}", "compare networks of the same classes")
+    differences = ((first_name, first_classes - second_classes), (second_name, second_classes - first_classes))
+    parts = [f"only {name} knows {_listed(sorted(extra))}" for name, extra in differences if extra]
+    raise InputError(
+        second_name, f"has other classes than {first_name}: {'; '.join(parts)}", "compare networks of the same classes"
+    )
 
 
 def pair(first: Answers, second: Answers) -> Pair:
-    """Put the answers side by side; raises InputError where classes, images or true classes differ."""
+    """Align the answers of two networks; raises InputError if classes, images or true classes differ."""
     check_classes((first.name, first.classes), (second.name, second.classes))
-    places = list(map(finder(second.names), first.names))
-    for one, found in ((first, places), (second, list(map(finder(first.names), second.names)))):
-        missing = [name for name, place in zip(one.names, found, strict=True) if place is None]
+    indices = list(map(finder(second.names), first.names))
+    for answers, matches in ((first, indices), (second, list(map(finder(first.names), second.names)))):
+        missing = [name for name, index in zip(answers.names, matches, strict=True) if index is None]
         if missing:
-            reason = f"{len(missing):,} of {len(one.names):,} images are not among those of the other: "
-            raise InputError(one.name, reason + _listed(missing), "compare answers to the same images")
-    ordered = second.select([place for place in places if place is not None])
+            reason = f"{len(missing):,} of {len(answers.names):,} images are not among those of the other: "
+            raise InputError(answers.name, reason + _listed(missing), "compare answers to the same images")
+    ordered = second.select([index for index in indices if index is not None])
     for name, a, b in zip(first.names, first.labels, ordered.labels, strict=True):
         if nfc(a) != nfc(b):
             reason = f"says that {name} is {b!r}, {first.name} that it is {a!r}"

@@ -1,4 +1,4 @@
-"""The page of a comparison of two networks, with pictures of the images that only one of them has right."""
+"""The page that compares two networks, with the images that only one of them gets right."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from convworks.pages.render import render
 from convworks.pages.tables import Row, table
 from convworks.report.comparison import Answers, Pair
 
-#: At most so many pictures of either kind.
+#: Maximum number of images in each section.
 MOST = 24
 Image = Callable[[str], UInt8[np.ndarray, "h w c"]]
 
 
 def write_pair(folder: Path, pair: Pair, *, title: str, image: Image | None, command: str) -> Path:
-    """Write compare.html and compare.csv into a folder; without `image` (of a name) the page has no pictures."""
+    """Write compare.html and compare.csv; `image` returns the pixels of a named image, None leaves images out."""
     folder.mkdir(parents=True, exist_ok=True)
     pair.write_csv(folder / "compare.csv")
     return blocks.write_page(
@@ -67,14 +67,14 @@ def _table(pair: Pair) -> Markup:
     rows = []
     values = pair.plain()
     for key in ("first", "second"):
-        each = values[key]
-        numbers = (percent(each["accuracy"]), percent_interval(*each["interval"]), f"{each['correct']:,}")
-        rows.append(Row(cells=(key, each["name"], *numbers)))
+        network = values[key]
+        numbers = (percent(network["accuracy"]), percent_interval(*network["interval"]), f"{network['correct']:,}")
+        rows.append(Row(cells=(key, network["name"], *numbers)))
     return table(("", "network", "right", "95 % interval", "images right"), rows, texts=2)
 
 
 def _only(pair: Pair, *, second: bool, image: Image | None) -> Section:
-    """Show the images that only one has right, the surest mistakes of the other first where that is known."""
+    """Show the images that only one gets right, by descending confidence of the other where known."""
     samples, anchor = pair.only(second=second), "second" if second else "first"
     title = f"Only the {anchor} is right"
     if not samples or image is None:
@@ -83,8 +83,8 @@ def _only(pair: Pair, *, second: bool, image: Image | None) -> Section:
     mistakes = [_mistake(pair.first.names[i], pair.first.labels[i], wrong, i, image) for i in samples[:MOST]]
     every = "One" if len(samples) == 1 else f"All {len(samples)}"
     which = every if len(samples) <= MOST else f"{MOST} of {len(samples):,}"
-    sure = not np.isnan(wrong.confidence).all()
-    note = f"{which}, the surest mistakes of the other ({wrong.name}) first." if sure else f"{which}."
+    has_confidence = not np.isnan(wrong.confidence).all()
+    note = f"{which}, the surest mistakes of the other ({wrong.name}) first." if has_confidence else f"{which}."
     return Section(anchor=anchor, title=title, note=note, body=mistakes_grid(mistakes))
 
 

@@ -1,4 +1,4 @@
-"""Errors with their neighbours as the cards of a page."""
+"""Errors and their neighbours as cards for a page."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def make_cards(
     first: int,
     preprocessing: Preprocessing,
 ) -> list[Card]:
-    """Return a card for each of the samples shown, with neighbours from row `first` of the surroundings on."""
+    """Return a card for each of the samples, whose neighbours start at row `first` of the surroundings."""
     large = _pictures(split, shown.tolist(), preprocessing)
     small: Mapping[int, Thumbnail] = {}
     if around is not None:
-        places = np.unique(around.neighbours.indices[first:]).tolist()
-        small = _pictures(around.part, places, preprocessing, SMALL)
+        indices = np.unique(around.neighbours.indices[first:]).tolist()
+        small = _pictures(around.part, indices, preprocessing, SMALL)
     cards = []
     for row, sample in enumerate(shown.tolist(), start=first):
         true, predicted, line, classes = outcome.error(sample)
         near = [] if around is None else _near(around, row, small, true, predicted)
-        agree = sum(each.kind == "predicted" for each in near)
+        agree = sum(neighbour.kind == "predicted" for neighbour in near)
         cards.append(
             Card(
                 picture=large[sample],
@@ -57,29 +57,29 @@ def make_cards(
 
 def _near(around: Surroundings, row: int, pictures: Mapping[int, Thumbnail], true: str, predicted: str) -> list[Near]:
     """Return the neighbours of a row of the surroundings."""
-    found, near = around.neighbours, []
-    similarities = found.similarities[row].tolist()
-    for answer, place, alike in zip(
-        around.neighbour_classes(row), found.indices[row].tolist(), similarities, strict=True
+    neighbours, cards = around.neighbours, []
+    similarities = neighbours.similarities[row].tolist()
+    for answer, index, similarity in zip(
+        around.neighbour_classes(row), neighbours.indices[row].tolist(), similarities, strict=True
     ):
         kind = "predicted" if answer == predicted else "true" if answer == true else "other"
-        about = f"{answer or 'nothing'}: {around.part.names[place]}, cosine similarity {alike:.3f}"
-        near.append(Near(picture=pictures[place], answer=answer or "nothing", kind=kind, about=about))
-    return near
+        about = f"{answer or 'nothing'}: {around.part.names[index]}, cosine similarity {similarity:.3f}"
+        cards.append(Near(picture=pictures[index], answer=answer or "nothing", kind=kind, about=about))
+    return cards
 
 
 def _pictures(
-    split: Split, places: Sequence[int], preprocessing: Preprocessing, side: int | None = None
+    split: Split, indices: Sequence[int], preprocessing: Preprocessing, side: int | None = None
 ) -> Mapping[int, Thumbnail]:
-    """Return images of a split as thumbnails, at most `side` pixels long."""
-    if not places:
+    """Return images of a split as thumbnails of at most `side` pixels."""
+    if not indices:
         return {}
-    opened = open_images(split.select(np.array(places)), preprocessing, always=True)
+    opened = open_images(split.select(np.array(indices)), preprocessing, always=True)
     images = opened.images if isinstance(opened, Loaded) else opened
-    found = {}
-    for row, place in enumerate(places):
+    thumbnails = {}
+    for row, index in enumerate(indices):
         picture = as_picture(take(images, slice(row, row + 1))[0].permute(1, 2, 0).numpy())
         if side is not None and not tiny(picture):
             picture.thumbnail((side, side))
-        found[place] = thumbnail(picture)
-    return found
+        thumbnails[index] = thumbnail(picture)
+    return thumbnails

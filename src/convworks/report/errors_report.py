@@ -23,9 +23,9 @@ from convworks.report.errors_cards import make_cards
 from convworks.report.label_errors import write_label_errors
 from convworks.tasks.outcome import Judged
 
-#: At most so many errors are shown, of them at most so many that are perhaps mislabelled.
+#: Maximum number of errors shown, and of possible label errors among them.
 SHOWN, SUSPECTS = 60, 36
-#: The neighbours of so many candidates for label errors are looked up.
+#: Number of candidate label errors whose neighbours are searched.
 LOOKED_UP = 1_000
 SUSPECTED = (
     "The network is sure of another class: at least as sure as it is, on average, of the images that are labelled so "
@@ -37,9 +37,9 @@ LEARNT = " The network was trained on these images and has learnt errors of thei
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorFiles:
-    """What was written, and how many candidates for label errors there are.
+    """Paths of the written files, and the number of candidate label errors.
 
-    Both are None where an image may show any number of classes.
+    `label_errors` and `candidates` are None for multi-label predictions.
     """
 
     page: Path
@@ -47,24 +47,24 @@ class ErrorFiles:
     candidates: int | None
 
     def within(self, folder: Path) -> ErrorFiles:
-        """Return the same files in another folder, which they were moved into."""
+        """Return the same files with their paths in another folder."""
         listed = folder / self.label_errors.name if self.label_errors else None
         return replace(self, page=folder / self.page.name, label_errors=listed)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the files."""
+        """Return the names of the files."""
         return (self.page.name, *((self.label_errors.name,) if self.label_errors else ()))
 
     def as_json(self) -> dict[str, str | int]:
-        """Return what there is under its names."""
-        found = {"page": str(self.page)}
+        """Return the fields that are not None, paths as text."""
+        values = {"page": str(self.page)}
         if self.label_errors is None or self.candidates is None:
-            return {**found}
-        return {**found, "label_errors": str(self.label_errors), "candidates": self.candidates}
+            return {**values}
+        return {**values, "label_errors": str(self.label_errors), "candidates": self.candidates}
 
-    def told(self) -> str:
-        """Say it in a line."""
+    def summary(self) -> str:
+        """Return a one-line summary."""
         if self.candidates is None:
             return str(self.page)
         return f"{self.page} ({self.candidates:,} perhaps mislabelled: {self.label_errors})"
@@ -73,29 +73,31 @@ class ErrorFiles:
 def write_errors(
     folder: Path, predictors: Sequence[Predictor], source: Source, predictions: Judged, *, title: str
 ) -> ErrorFiles:
-    """Write errors.html and, where an image shows one class, label_errors.csv; return what was written.
+    """Write errors.html and, for one class per image, label_errors.csv; return the paths.
 
-    `predictions` are what the predictors together said of their split of the source. Where neighbours cannot be had,
-    the page says why.
+    `predictions` are those of the predictors (as an ensemble) for their split of the source. If neighbours are
+    unavailable, the page says why.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    found = predictions.sure_of_another
-    suspected = found.samples if found else np.empty(0, np.int64)
-    listed, suspects, known = suspected[:LOOKED_UP], suspected[:SUSPECTS].tolist(), set(suspected.tolist())
-    others = [i for i in predictions.worst(len(predictions.names)) if i not in known]
+    label_errors = predictions.sure_of_another
+    suspected = label_errors.samples if label_errors else np.empty(0, np.int64)
+    listed, suspects, suspected_samples = suspected[:LOOKED_UP], suspected[:SUSPECTS].tolist(), set(suspected.tolist())
+    others = [i for i in predictions.worst(len(predictions.names)) if i not in suspected_samples]
     shown = np.array([*suspects, *others[: SHOWN - len(suspects)]], dtype=np.int64)
-    around, why = _surroundings(predictors, source, predictions.split, np.concatenate([listed, shown]))
+    around, reason = _surroundings(predictors, source, predictions.split, np.concatenate([listed, shown]))
     path = None
-    if found is not None:
+    if label_errors is not None:
         path = folder / "label_errors.csv"
         answers = [predictions.predicted_name(sample) for sample in listed.tolist()]
-        write_label_errors(path, found, predictions, around.agreeing(answers).tolist() if around else ())
-    files = ErrorFiles(page=folder / "errors.html", label_errors=path, candidates=len(suspected) if found else None)
+        write_label_errors(path, label_errors, predictions, around.agreeing(answers).tolist() if around else ())
+    files = ErrorFiles(
+        page=folder / "errors.html", label_errors=path, candidates=len(suspected) if label_errors else None
+    )
     split, preprocessing = source.splits[predictions.split], predictors[0].bundle.preprocessing
     cards = make_cards(predictions, split, shown, around, len(listed), preprocessing)
     learnt = seen([predictor.bundle.record for predictor in predictors], source, predictions.split) == TRAIN
-    groups = _groups(predictions, found, cards, len(suspects), len(others), learnt=learnt)
-    first = _headline(predictions, found, len(shown), around, why, len(predictors))
+    groups = _groups(predictions, label_errors, cards, len(suspects), len(others), learnt=learnt)
+    first = _headline(predictions, label_errors, len(shown), around, reason, len(predictors))
     write_page(
         files.page,
         title=title,
@@ -111,7 +113,7 @@ def write_errors(
 def _surroundings(
     predictors: Sequence[Predictor], source: Source, split: str, samples: np.ndarray
 ) -> tuple[Surroundings | None, str]:
-    """Return the neighbours of samples, or why there are none: an evaluation does not fail for a picture beside it."""
+    """Return the neighbours of samples, or None and the reason: missing neighbours must not fail an evaluation."""
     if not len(samples):
         return None, ""
     try:
@@ -122,30 +124,30 @@ def _surroundings(
 
 def _groups(
     predictions: Judged,
-    found: LabelErrors | None,
+    label_errors: LabelErrors | None,
     cards: Sequence[Card],
     suspects: int,
     others: int,
     *,
     learnt: bool,
 ) -> list[Group]:
-    """Return the sections: what is perhaps mislabelled, then the rest."""
+    """Return the sections: possible label errors, then the rest."""
     rest = Group(
         anchor="mistakes",
-        title="Mistakes" if found is None else "Other mistakes",
+        title="Mistakes" if label_errors is None else "Other mistakes",
         note=_which(len(cards) - suspects, others) + (" The highest loss first." if others > 1 else "")
         if others
         else "",
         cards=cards[suspects:],
-        nothing="None." if found is not None and len(found.samples) else "Every sample is right.",
+        nothing="None." if label_errors is not None and len(label_errors.samples) else "Every sample is right.",
     )
-    if found is None:
+    if label_errors is None:
         return [rest]
     words = SUSPECTED + (LEARNT if learnt else "")
     first = Group(
         anchor="labels",
         title="Perhaps mislabelled",
-        note=f"{_which(suspects, len(found.samples))} {words}" if suspects else "",
+        note=f"{_which(suspects, len(label_errors.samples))} {words}" if suspects else "",
         cards=cards[:suspects],
         nothing="No image on which the network is sure of another class than its label.",
     )
@@ -157,18 +159,23 @@ def _which(shown: int, of: int) -> str:
 
 
 def _headline(
-    predictions: Judged, found: LabelErrors | None, shown: int, around: Surroundings | None, why: str, networks: int
+    predictions: Judged,
+    label_errors: LabelErrors | None,
+    shown: int,
+    around: Surroundings | None,
+    reason: str,
+    networks: int,
 ) -> Markup:
-    """Say how many errors there are and where the neighbours come from."""
+    """State the number of errors and the source of the neighbours."""
     n, wrong = len(predictions.names), int((~predictions.correct).sum())
     facts = [("Mistakes", f"{wrong:,} of {n:,}"), ("Shown here", f"{shown:,}")]
-    said = [why] if why else []
-    if found is not None:
-        facts.insert(1, ("Perhaps mislabelled", f"{len(found.samples):,}"))
+    sentences = [reason] if reason else []
+    if label_errors is not None:
+        facts.insert(1, ("Perhaps mislabelled", f"{len(label_errors.samples):,}"))
     else:
-        said.append("Which images are perhaps mislabelled is only asked where each shows one class.")
+        sentences.append("Which images are perhaps mislabelled is only asked where each shows one class.")
     if around is None:
-        return errors.headline(facts, said)
+        return errors.headline(facts, sentences)
     references, split = len(around.part), around.split
     rest = " but itself" if split == predictions.split else ""
     which = f"all {references:,} {split} images"
@@ -178,5 +185,5 @@ def _headline(
     how = "by cosine similarity before the layer that makes the logits"
     many = f", the mean over {networks} networks" if networks > 1 else ""
     count = around.neighbours.indices.shape[1]
-    said.append(f"Beside each error its {count} nearest of {which}{rest}: {how}{many}, the nearest first.")
-    return errors.headline(facts, said, key=True)
+    sentences.append(f"Beside each error its {count} nearest of {which}{rest}: {how}{many}, the nearest first.")
+    return errors.headline(facts, sentences, key=True)

@@ -1,4 +1,4 @@
-"""label_errors.csv: images that are perhaps mislabelled, as a table."""
+"""label_errors.csv: a table of possible label errors."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from convworks.tasks.outcome import Judged
 
 
 def write_label_errors(
-    path: Path, found: LabelErrors, predictions: Judged, agreeing: Float[np.ndarray, " a"] | Sequence[float]
+    path: Path, label_errors: LabelErrors, predictions: Judged, agreeing: Float[np.ndarray, " a"] | Sequence[float]
 ) -> None:
-    """Write path, label, predicted, probability, margin, neighbours; one row a candidate, the first suspect first.
+    """Write path, label, predicted, probability, margin, neighbours; one row per candidate, most suspect first.
 
-    `neighbours` is the share of the nearest images that have the predicted class, empty where that was not looked up
+    `neighbours` is the fraction of nearest images that have the predicted class, empty where it was not computed
     (`agreeing` may be shorter than the candidates).
     """
-    samples = found.samples.tolist()
-    shares = [f"{share:.6g}" for share in agreeing]
+    samples = label_errors.samples.tolist()
+    fractions = [f"{fraction:.6g}" for fraction in agreeing]
     columns = (
         [predictions.names[i] for i in samples],
         [predictions.true_name(i) for i in samples],
         [predictions.predicted_name(i) for i in samples],
         decimals(predictions.confidence[samples]),
-        decimals(found.margins.astype(np.float32)),
-        shares + [""] * (len(samples) - len(shares)),
+        decimals(label_errors.margins.astype(np.float32)),
+        fractions + [""] * (len(samples) - len(fractions)),
     )
     header = ["path", "label", "predicted", "probability", "margin", "neighbours"]
     write_csv(path, header, zip(*columns, strict=True))

@@ -1,4 +1,4 @@
-"""The report of a run: one self-contained page, and its figures and predictions as files beside it."""
+"""The report of a run: one self-contained page, with its drawings and predictions as files beside it."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from convworks.tasks.shown import Page
 
 CURVES = "Blue: the validation split, its best value marked. Grey: the training images, as the network met them."
 HINT = Markup("Every field can be changed with <code>--set name=value</code>.")
-#: Pages that may lie beside this one, and what the links to them say.
+#: Pages that may be in the same folder, and the texts of the links to them.
 PAGES = {"errors.html": "Errors and their neighbours"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportContent:
-    """What a report tells; only title and predictions are always there.
+    """The content of a report; only title and predictions are required.
 
     Attributes:
         title: heading of the page.
-        predictions: of the evaluated split.
-        figures: what `summary` finds of the predictions; it is asked where they are not given.
-        image: pixels of sample i of the predictions; without it the worst mistakes are not shown.
-        chosen: what was chosen on validation, such as "the checkpoint"; nothing is said of it where it is empty.
-        note: one more sentence under the accuracy.
-        slices: how good it is on parts of the split.
-        history: rows as `curves` draws them.
+        predictions: outcome of the evaluated split.
+        figures: metrics of the predictions; computed by their `summary` if None.
+        image: returns the pixels of sample i; without it, the worst mistakes are not shown.
+        chosen: what was selected on validation, such as "the checkpoint"; not mentioned if empty.
+        note: an additional sentence below the headline.
+        slices: metrics on slices of the split.
+        history: rows for `curves`.
         facts: labels and values, in order.
-        seconds: names and seconds of the phases of the work, in order.
+        seconds: names and durations of the phases, in order.
         configuration: nested values, shown under dotted names.
         environment: hardware, versions, device, precision, seed.
-        command: what repeats the run.
-        next_command: what to do with its result.
-        beside: names of further files that are in the folder; pages among them are linked.
+        command: reproduces the run.
+        next_command: the next step with its result.
+        beside: names of further files in the folder; pages among them are linked.
     """
 
     title: str
@@ -70,9 +70,9 @@ class ReportContent:
 def write_report(folder: Path, content: ReportContent) -> Path:
     """Write report.html, curves.png, confusion.png, ranking.png, errors.png, predictions.csv; return the page's path.
 
-    Where samples show any number of classes there is no confusion of one with another, and no confusion.png; where all
-    are of one class, or each class is ranked without mistake, there is no ranking.png; where images were made,
-    reconstructions.png and worst.png in the place of all three pictures; without a history there is no curves.png.
+    Multi-label reports have no confusion.png. There is no ranking.png if all samples are of one class or every class is
+    ranked perfectly, and no curves.png without a history. Reconstruction has reconstructions.png and worst.png
+    instead of confusion.png, ranking.png and errors.png.
     """
     folder.mkdir(parents=True, exist_ok=True)
     predictions = content.predictions
@@ -118,7 +118,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
 
 
 def _background(content: ReportContent) -> list[Section]:
-    """Return the sections on how the run was made: configuration, machine, time, commands."""
+    """Return the sections on how the run was produced: configuration, hardware, time, commands."""
     settings = blocks.folded("Show all settings", values_table(content.configuration))
     commands = [("To repeat this", content.command), ("To go on", content.next_command)]
     return [

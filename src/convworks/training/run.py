@@ -22,7 +22,7 @@ from convworks.data.inspect.remarks import remarks
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError, RunError
-from convworks.layers.heads.kernel_machine import make_room
+from convworks.layers.heads.kernel_machine import allocate_vectors
 from convworks.layers.normalisation.synchronised import synchronise
 from convworks.losses.functions import Loss
 from convworks.models.analysis.count import count
@@ -281,7 +281,7 @@ def _resumed(path: Path, setup: Setup, data_fingerprint: dict[str, Any]) -> Prog
     except (KeyError, TypeError, ValueError) as error:
         reason = f"its last checkpoint cannot be read ({type(error).__name__}: {error})"
         raise InputError(checkpoints, reason, "start the run anew") from None
-    make_room(setup.network, {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items()})
+    allocate_vectors(setup.network, {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items()})
     shapes = [{name: tuple(t.shape) for name, t in each.items()} for each in (tensors, recorded(setup))]
     check_same(setup.config.data.source, began, data_fingerprint)
     for where, (before, after) in {

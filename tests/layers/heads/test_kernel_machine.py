@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.svm import SVC
 
-from convworks.layers.heads.kernel_machine import KernelMachine, make_room
+from convworks.layers.heads.kernel_machine import KernelMachine, allocate_vectors
 from convworks.training.svm.fit import fit_rbf
 
 
@@ -19,12 +19,14 @@ def problem(classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def machine(classes: int, x: np.ndarray, labels: np.ndarray) -> KernelMachine:
-    found = fit_rbf(x, labels, cost=2.0, gamma=0.1)
-    made = KernelMachine(7, classes).double()
-    state = made.state_dict() | {name: torch.as_tensor(value) for name, value in zip(found._fields, found, strict=True)}
-    make_room(made, state)
-    made.load_state_dict(state)
-    return made
+    svm = fit_rbf(x, labels, cost=2.0, gamma=0.1)
+    machine_layer = KernelMachine(7, classes).double()
+    state = machine_layer.state_dict() | {
+        name: torch.as_tensor(value) for name, value in zip(svm._fields, svm, strict=True)
+    }
+    allocate_vectors(machine_layer, state)
+    machine_layer.load_state_dict(state)
+    return machine_layer
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
@@ -42,26 +44,26 @@ def test_it_decides_as_scikit_learn_does(classes: int) -> None:
 def test_decisions_of_pairs_are_those_of_shape_ovo() -> None:
     x, labels, others = problem(4)
     oracle = SVC(C=2.0, gamma=0.1, decision_function_shape="ovo").fit(x, labels)
-    made = machine(4, x, labels)
+    machine_layer = machine(4, x, labels)
     np.testing.assert_allclose(
-        made.decisions(torch.from_numpy(others)).numpy(), oracle.decision_function(others), atol=1e-6
+        machine_layer.decisions(torch.from_numpy(others)).numpy(), oracle.decision_function(others), atol=1e-6
     )
 
 
 def test_it_begins_without_vectors_and_takes_those_of_a_file() -> None:
     x, labels, others = problem(3)
-    made = machine(3, x, labels)
+    machine_layer = machine(3, x, labels)
     network = torch.nn.Sequential(torch.nn.Flatten(), KernelMachine(7, 3).double())
     assert network(torch.from_numpy(others)).shape == (40, 3)
-    state = {f"1.{name}": value for name, value in made.state_dict().items()}
-    make_room(network, state)
+    state = {f"1.{name}": value for name, value in machine_layer.state_dict().items()}
+    allocate_vectors(network, state)
     network.load_state_dict(state)
-    assert torch.equal(network(torch.from_numpy(others)), made(torch.from_numpy(others)))
+    assert torch.equal(network(torch.from_numpy(others)), machine_layer(torch.from_numpy(others)))
 
 
 def test_bfloat16_around_it_changes_nothing() -> None:
     x, labels, others = problem(3)
-    made = machine(3, x, labels)
+    machine_layer = machine(3, x, labels)
     with torch.autocast("cpu", torch.bfloat16):
-        found = made(torch.from_numpy(others))
-    assert torch.equal(found, made(torch.from_numpy(others)))
+        output = machine_layer(torch.from_numpy(others))
+    assert torch.equal(output, machine_layer(torch.from_numpy(others)))

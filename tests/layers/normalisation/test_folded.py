@@ -37,8 +37,8 @@ def test_a_folded_network_gives_the_same_logits(name: str, size: int) -> None:
     network = _drawn(create(name)).double().eval()
     images = torch.randn(2, 3, size, size, dtype=torch.float64)
     with torch.no_grad():
-        expected, found = network(images), folded(network)(images)
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10 * expected.abs().max().item())
+        expected, output = network(images), folded(network)(images)
+    torch.testing.assert_close(output, expected, rtol=1e-10, atol=1e-10 * expected.abs().max().item())
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded(network).modules())
 
 
@@ -50,22 +50,23 @@ def test_any_number_of_axes_with_and_without_biases(axes: int, bias: bool, affin
     norm = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[axes - 1](6, affine=affine)
     network = _drawn(nn.Sequential(convolution, norm, nn.ReLU())).double().eval()
     x = torch.randn(2, 4, *(5,) * axes, dtype=torch.float64)
-    found = folded(network)
-    torch.testing.assert_close(found(x), network(x), rtol=1e-12, atol=1e-12)
-    assert isinstance(found[1], nn.Identity)
+    folded_network = folded(network)
+    torch.testing.assert_close(folded_network(x), network(x), rtol=1e-12, atol=1e-12)
+    assert isinstance(folded_network[1], nn.Identity)
 
 
 def test_the_network_given_stays_as_it_was_and_shares_what_did_not_change() -> None:
     network = create("resnet20").train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    found = folded(network)
+    folded_network = folded(network)
     assert network.training
-    assert not found.training
+    assert not folded_network.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert (
-        dict(found.named_parameters())["head.logits.weight"] is dict(network.named_parameters())["head.logits.weight"]
+        dict(folded_network.named_parameters())["head.logits.weight"]
+        is dict(network.named_parameters())["head.logits.weight"]
     )
-    assert set(dict(found.named_modules())) == set(dict(network.named_modules()))
+    assert set(dict(folded_network.named_modules())) == set(dict(network.named_modules()))
 
 
 def test_what_cannot_be_folded_stays() -> None:
@@ -97,7 +98,7 @@ def test_a_convolution_that_stands_twice_is_not_folded() -> None:
 
 def test_half_precision_and_layout_are_kept() -> None:
     network = create("resnet20").channels_last().bfloat16()
-    found = folded(network)
-    weights = [module.weight for module in found.modules() if isinstance(module, nn.Conv2d)]
+    folded_network = folded(network)
+    weights = [module.weight for module in folded_network.modules() if isinstance(module, nn.Conv2d)]
     assert all(weight.dtype == torch.bfloat16 for weight in weights)
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)

@@ -55,7 +55,7 @@ def test_any_window_and_exponent(n: int, beta: float) -> None:
 
 @pytest.mark.parametrize("part", [1, 7, 100, 333])
 def test_parts_of_any_size(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_response_normalisation, "PART", part)
+    monkeypatch.setattr(local_response_normalisation, "BLOCK", part)
     for order in ("first", "last"):
         for n in (4, 5):
             agrees((3, 11, 4, 5), order, n, 0.75)
@@ -74,9 +74,9 @@ def test_float32_is_what_pytorch_computes(order: str) -> None:
     theirs = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
     x = (10 * maps((2, 96, 55, 55), order).detach()).float().requires_grad_()
     message = torch.randn(x.shape)
-    found, expected = LocalResponseNormalisation()(x), theirs(x)
-    assert (found - expected).abs().max() <= 2e-6 * expected.abs().max()
-    (delta,), (wanted,) = torch.autograd.grad(found, x, message), torch.autograd.grad(expected, x, message)
+    output, expected = LocalResponseNormalisation()(x), theirs(x)
+    assert (output - expected).abs().max() <= 2e-6 * expected.abs().max()
+    (delta,), (wanted,) = torch.autograd.grad(output, x, message), torch.autograd.grad(expected, x, message)
     assert (delta - wanted).abs().max() <= 2e-6 * wanted.abs().max()
 
 

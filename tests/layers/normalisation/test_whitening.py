@@ -9,9 +9,9 @@ from convworks.layers.normalisation.whitening import Whitening
 
 
 def test_patches_come_out_uncorrelated_with_unit_variance() -> None:
-    draw = torch.Generator().manual_seed(0)
-    mixing = torch.randn(3, 3, generator=draw)
-    images = torch.einsum("dc,bchw->bdhw", mixing, torch.randn(300, 3, 9, 8, generator=draw).cumsum(3))
+    generator = torch.Generator().manual_seed(0)
+    mixing = torch.randn(3, 3, generator=generator)
+    images = torch.einsum("dc,bchw->bdhw", mixing, torch.randn(300, 3, 9, 8, generator=generator).cumsum(3))
     layer = Whitening(3, 2, epsilon=1e-9)
     layer.fit(images)
     with torch.no_grad():
@@ -38,9 +38,11 @@ def test_a_direction_without_variance_stays_finite() -> None:
 
 
 def test_epsilon_keeps_a_direction_of_mere_noise_small() -> None:
-    draw = torch.Generator().manual_seed(0)
-    flat = torch.randn(50, 1, 1, 1, generator=draw).expand(50, 1, 12, 12)
-    images = flat + 0.01 * torch.randn(50, 1, 12, 12, generator=draw)  # a variance of 1e-4 in all directions but one
+    generator = torch.Generator().manual_seed(0)
+    flat = torch.randn(50, 1, 1, 1, generator=generator).expand(50, 1, 12, 12)
+    images = flat + 0.01 * torch.randn(
+        50, 1, 12, 12, generator=generator
+    )  # a variance of 1e-4 in all directions but one
     layer = Whitening(1, 2, epsilon=1e-2)
     layer.fit(images)
     lengths = layer.weight.flatten(1).norm(dim=1)[:4]

@@ -20,8 +20,8 @@ def test_the_footprint_is_where_the_true_gradient_is_not_zero() -> None:
     images = torch.randn(1, 1, 40, 44, dtype=torch.float64, requires_grad=True)
     activation = network.activations(images, ["c5"])["c5"]
     (gradient,) = torch.autograd.grad(activation[0, :, 1, 2].sum(), images)
-    found = footprint(network.float(), "stages.c5", 1, (40, 44), unit=(1, 2))
-    assert torch.equal(gradient[0, 0].ne(0), found)
+    mask = footprint(network.float(), "stages.c5", 1, (40, 44), unit=(1, 2))
+    assert torch.equal(gradient[0, 0].ne(0), mask)
 
 
 def test_taps_that_have_no_map() -> None:

@@ -25,8 +25,8 @@ def table(name: str) -> dict[str, Layer]:
 def test_lenet5_layer_by_layer() -> None:
     """LeCun et al. 1998, section II.B: trainable parameters and sizes of each layer."""
     rows = table("lenet5")
-    found = {name: (row.parameters, row.output) for name, row in rows.items() if row.parameters}
-    assert found == {
+    actual = {name: (row.parameters, row.output) for name, row in rows.items() if row.parameters}
+    assert actual == {
         "stem.c1": (156, (6, 28, 28)),
         "s2.0": (12, (6, 14, 14)),
         "c3.0": (1516, (16, 10, 10)),

@@ -34,17 +34,17 @@ def test_by_hand() -> None:
             head=nn.Sequential(nn.Flatten(), nn.Linear(4 * 6 * 6, 10)),
         )
         images = torch.empty(5, 1, 6, 6)
-        found = memory(network, images)
+        memory_use = memory(network, images)
     parameters = 4 * 9 + 4 + 144 * 10 + 10
-    assert found.weights == found.gradients == found.momentum == 4 * parameters
+    assert memory_use.weights == memory_use.gradients == memory_use.momentum == 4 * parameters
     image, maps = 4 * 5 * 36, 4 * 5 * 4 * 36
     # The convolution keeps its images, ReLU its result, which the linear layer reads as well.
-    assert found.kept == image + maps
+    assert memory_use.kept == image + maps
     # ReLU reads one set of maps and makes another; Network.forward still holds the images.
-    assert found.alive == image + 2 * maps
-    assert found.training == 3 * found.weights + found.kept
-    assert found.inference == found.weights + found.alive
-    assert found.auxiliary == 0
+    assert memory_use.alive == image + 2 * maps
+    assert memory_use.training == 3 * memory_use.weights + memory_use.kept
+    assert memory_use.inference == memory_use.weights + memory_use.alive
+    assert memory_use.auxiliary == 0
 
 
 def test_a_shortcut_stays_alive() -> None:
@@ -69,9 +69,9 @@ def test_batches_scale_and_nothing_is_changed() -> None:
 def test_auxiliary_classifiers_are_needed_in_training_only() -> None:
     with torch.device("meta"):
         network = create("googlenet")
-        found = memory(network, example("googlenet", batch=2))
-    assert found.auxiliary == 4 * 6_379_728
-    assert found.inference == found.weights - found.auxiliary + found.alive
+        memory_use = memory(network, example("googlenet", batch=2))
+    assert memory_use.auxiliary == 4 * 6_379_728
+    assert memory_use.inference == memory_use.weights - memory_use.auxiliary + memory_use.alive
 
 
 def test_images_of_the_real_size_only_on_the_meta_device() -> None:

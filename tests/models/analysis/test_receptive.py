@@ -32,10 +32,10 @@ NETWORKS = shallow_first(CLASSIFIERS)
 
 def maps(network: Network, channels: int, size: tuple[int, ...]) -> dict[str, tuple[Field, ...]]:
     """Return the fields of the stages of a network (its head sees everything, and so do the members of an ensemble)."""
-    found = receptive_fields(network, channels, size)
+    fields_by_name = receptive_fields(network, channels, size)
     stages = network.stages.named_children()
     names = ["stem", *(f"stages.{name}" for name, stage in stages if not isinstance(stage, Members))]
-    return {name: found[name] for name in names}
+    return {name: fields_by_name[name] for name in names}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -205,12 +205,12 @@ def test_bad_input() -> None:
 def test_networks_that_sort_no_images(name: str, tap: str, size: tuple[int, ...]) -> None:
     """The field of a unit in the middle, along one, two and three axes."""
     network, channels = create(name), facts(name).shape.channels
-    found: list[Tensor] = []
-    handle = network.get_submodule(tap).register_forward_hook(lambda _m, _i, output: found.append(output))
+    actual: list[Tensor] = []
+    handle = network.get_submodule(tap).register_forward_hook(lambda _m, _i, output: actual.append(output))
     with torch.no_grad():
         network.eval()(torch.zeros(1, channels, *size))
     handle.remove()
-    unit = tuple(n // 2 for n in found[0].shape[2:])
+    unit = tuple(n // 2 for n in actual[0].shape[2:])
     reached = footprint(network, tap, channels, size, unit=unit).nonzero()
     fields = receptive_fields(network, channels, size)[tap]
     for axis, (field, at) in enumerate(zip(fields, unit, strict=True)):

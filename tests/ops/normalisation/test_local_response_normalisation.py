@@ -44,9 +44,9 @@ def test_equals_autograd_in_float64_with_alpha_times_n(
     images = [
         np.moveaxis(a, 1, -1) if channels_last else a for a in (x, message, expected.detach().numpy(), dx.numpy())
     ]
-    found = lrn.forward(images[0], **constants, layout=layout)
+    output = lrn.forward(images[0], **constants, layout=layout)
     back = lrn.backward(images[1], images[0], **constants, layout=layout)
-    np.testing.assert_allclose(found, images[2], rtol=0, atol=1e-10)
+    np.testing.assert_allclose(output, images[2], rtol=0, atol=1e-10)
     np.testing.assert_allclose(back, images[3], rtol=0, atol=1e-10)
 
 

@@ -158,8 +158,8 @@ def test_what_is_normalised_has_no_mean_and_variance_one() -> None:
         np.testing.assert_allclose(z.var(axes), 1, rtol=1e-13)
 
 
-def close(found: Array, expected: Any) -> None:
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
+def close(actual: Array, expected: Any) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-10)
 
 
 def last(x: Array, layout: Layout) -> Array:

@@ -47,12 +47,12 @@ def cases(draw: Any) -> dict[str, Any]:
 def test_adaptive_average_pooling_equals_autograd_in_float64(case: dict[str, Any]) -> None:
     x, outputs, layout = case["x"], case["output_size"], case["layout"]
     expected, message, dx = autograd(lambda leaf: AVERAGE[x.ndim - 2](leaf, outputs), x, case["rng"])
-    found = adaptive_average_pooling.forward(last(x, layout), output_size=outputs, layout=layout)
+    output = adaptive_average_pooling.forward(last(x, layout), output_size=outputs, layout=layout)
     back = adaptive_average_pooling.backward(last(message, layout), size=x.shape[2:], layout=layout)
-    close(found, last(expected, layout))
+    close(output, last(expected, layout))
     close(back, last(dx, layout))
-    lengths = np.linalg.norm(found) * np.linalg.norm(message)
-    assert abs(np.vdot(found, last(message, layout)) - np.vdot(last(x, layout), back)) <= 1e-12 * (lengths + 1e-300)
+    lengths = np.linalg.norm(output) * np.linalg.norm(message)
+    assert abs(np.vdot(output, last(message, layout)) - np.vdot(last(x, layout), back)) <= 1e-12 * (lengths + 1e-300)
 
 
 @settings(max_examples=repeats(50, 200), derandomize=True)
@@ -136,8 +136,8 @@ def autograd(pool: Callable[[torch.Tensor], torch.Tensor], x: Array, rng: np.ran
     return expected.detach().numpy(), message, dx.numpy()
 
 
-def close(found: Array, expected: Any) -> None:
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
+def close(actual: Array, expected: Any) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-10)
 
 
 def last(x: Array, layout: Layout) -> Array:

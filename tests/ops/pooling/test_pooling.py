@@ -115,12 +115,12 @@ def test_any_padding_equals_the_padded_image_in_float64(case: dict[str, Any]) ->
         return
     mean, n = (CONV[rank](image, ones, groups=x.shape[1], **steps) for image in (F.pad(leaf, pads), count))
     (dx,) = torch.autograd.grad(mean / n, leaf, torch.tensor(message))
-    found = average_pooling.forward(x, **sliding, count_padding=case["count_padding"])
+    output = average_pooling.forward(x, **sliding, count_padding=case["count_padding"])
     back = average_pooling.backward(message, size=x.shape[2:], **sliding, count_padding=case["count_padding"])
-    close(found, mean / n)
+    close(output, mean / n)
     close(back, dx)
-    assert abs(np.vdot(found, message) - np.vdot(x, back)) <= 1e-12 * (
-        np.linalg.norm(found) * np.linalg.norm(message) + 1e-300
+    assert abs(np.vdot(output, message) - np.vdot(x, back)) <= 1e-12 * (
+        np.linalg.norm(output) * np.linalg.norm(message) + 1e-300
     )
 
 
@@ -135,11 +135,11 @@ def test_overlapping_windows_add_their_messages_at_a_shared_maximum() -> None:
 def test_padding_never_wins_and_overhang_never_counts() -> None:
     x = np.full((1, 1, 3), -4.0)
     np.testing.assert_array_equal(max_pooling.forward(x, kernel_size=3, stride=1, padding=1), x)
-    found = average_pooling.forward(x, kernel_size=2, padding=1, rounding="ceil")
-    np.testing.assert_array_equal(found, [[[-2.0, -4.0]]])
+    output = average_pooling.forward(x, kernel_size=2, padding=1, rounding="ceil")
+    np.testing.assert_array_equal(output, [[[-2.0, -4.0]]])
     np.testing.assert_array_equal(average_pooling.forward(x, kernel_size=2, rounding="ceil"), [[[-4.0, -4.0]]])
-    found = average_pooling.forward(x, kernel_size=2, padding=1, count_padding=False)
-    np.testing.assert_array_equal(found, [[[-4.0, -4.0]]])
+    output = average_pooling.forward(x, kernel_size=2, padding=1, count_padding=False)
+    np.testing.assert_array_equal(output, [[[-4.0, -4.0]]])
 
 
 @pytest.mark.parametrize("pool", [max_pooling.forward, average_pooling.forward])
@@ -177,8 +177,8 @@ def refused(call: Callable[[], object], line: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def close(found: Array, expected: Any) -> None:
-    np.testing.assert_allclose(found, np.asarray(torch.as_tensor(expected).detach()), rtol=0, atol=1e-10)
+def close(actual: Array, expected: Any) -> None:
+    np.testing.assert_allclose(actual, np.asarray(torch.as_tensor(expected).detach()), rtol=0, atol=1e-10)
 
 
 def last(x: Any, layout: Layout) -> Array:

@@ -108,5 +108,5 @@ def slides(x: Array, sliding: dict[str, Any], counted: bool, rng: np.random.Gene
     return message, None if empty else largest, largest_back, None if uncounted else mean, mean_back
 
 
-def close(found: Array, expected: Array) -> None:
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
+def close(actual: Array, expected: Array) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-10)

@@ -38,10 +38,10 @@ SLIDING: list[dict[str, Any]] = [
 
 def all_of(expected: Array, explain: Callable[[tuple[int, ...]], Terms]) -> None:
     """Compare every entry of an array with the sum of its terms."""
-    found = np.zeros_like(expected)
+    actual = np.zeros_like(expected)
     for index in np.ndindex(expected.shape):
-        found[index] = explain(index).sum
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+        actual[index] = explain(index).sum
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("options", SLIDING, ids=map(str, SLIDING))
@@ -123,10 +123,10 @@ def test_batch_normalisation(shape: tuple[int, ...]) -> None:
 def test_places_lead_to_the_values() -> None:
     """Each term can be looked up: value in the tensor it was read from, weight in the weights."""
     x, weight = RNG.normal(size=(2, 4, 6, 6)), RNG.normal(size=(6, 2, 3, 3))
-    found = one_convolution.forward(x, weight, unit=(1, 4, 0, 1), stride=2, groups=2)
-    assert [x[tuple(place)] for place in found.places] == found.values.tolist()
-    assert [weight[tuple(place)] for place in found.weight_places] == found.weights.tolist()
-    assert {place[1] for place in found.places.tolist()} == {2, 3}
+    output = one_convolution.forward(x, weight, unit=(1, 4, 0, 1), stride=2, groups=2)
+    assert [x[tuple(place)] for place in output.places] == output.values.tolist()
+    assert [weight[tuple(place)] for place in output.weight_places] == output.weights.tolist()
+    assert {place[1] for place in output.places.tolist()} == {2, 3}
     z = cross_correlation.forward(x, weight, stride=2, groups=2)
     back = one_convolution.backward(z, weight, position=(0, 3, 2, 2), size=6, stride=2, groups=2)
     assert [z[tuple(place)] for place in back.places] == back.values.tolist()

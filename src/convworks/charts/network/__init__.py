@@ -1,1 +1,1 @@
-"""The picture of a network: stages as tiles in rows, or as an hourglass."""
+"""Diagrams of networks: stages as tiles in rows, or as an hourglass."""

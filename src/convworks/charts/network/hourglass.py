@@ -1,4 +1,4 @@
-"""Networks that go down through coarser scales and up again, drawn as a U."""
+"""Encoder-decoder networks with skip connections, drawn as a U."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from convworks.charts.network.tiles import ARROW, NOTE, Tile, arrow, box
 from convworks.models.analysis.outline import Chain, Fork, Part, Repeat
 from convworks.models.analysis.steps import Step
 
-#: Room below each scale, and between the two sides of the U.
+#: Space below each scale, and between the two sides of the U.
 BELOW, BETWEEN = 34.0, 190.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """A scale of a U: what comes on the way down, what goes across, what comes on the way up, behind the join."""
+    """One scale of a U: the layers on the way down, those across, and those on the way up, after the join."""
 
     down: tuple[Part, ...]
     across: tuple[Part, ...]
@@ -26,14 +26,14 @@ class Scale:
 
 
 def hourglass(parts: Sequence[Part]) -> list[Scale] | None:
-    """Return the scales of a network that is a U, the finest first; None for any other network."""
-    place = next((n for n, part in enumerate(parts) if _dips(part)), None)
-    if place is None:
+    """Return the scales of a U-shaped network, finest first; None for any other network."""
+    index = next((n for n, part in enumerate(parts) if _dips(part)), None)
+    if index is None:
         return None
-    fork = parts[place]
+    fork = parts[index]
     assert isinstance(fork, Fork)
     deep, across = fork.branches if _coarsest(fork.branches[0]) < _coarsest(fork.branches[1]) else fork.branches[::-1]
-    finest = Scale(down=tuple(parts[:place]), across=across.parts, join=fork.join, up=tuple(parts[place + 1 :]))
+    finest = Scale(down=tuple(parts[:index]), across=across.parts, join=fork.join, up=tuple(parts[index + 1 :]))
     deeper = hourglass(deep.parts)
     if deeper is None:
         turn = min(range(len(deep.parts)), key=lambda n: (_positions(deep.parts[n]), -n))
@@ -41,7 +41,7 @@ def hourglass(parts: Sequence[Part]) -> list[Scale] | None:
     return [finest, *deeper]
 
 
-def u_tile(scales: Sequence[Scale], given: str) -> Tile:
+def u_tile(scales: Sequence[Scale], input_label: str) -> Tile:
     """Draw the scales: down on the left, across, and up on the right."""
     downs = [row(scale.down, sizes=True) for scale in scales]
     ups = [row(scale.up, sizes=True, upward=True) for scale in scales]
@@ -49,7 +49,7 @@ def u_tile(scales: Sequence[Scale], given: str) -> Tile:
     left = max(t.axis for t in downs) + 70
     between = max(BETWEEN, *(t.width + 70 for t in acrosses))
     right = left + max(t.width - t.axis for t in downs) + between + max(t.axis for t in ups)
-    shapes: list[Shape] = [Text(x=left, y=8, text=given, size=NOTE + 1, fill="muted", anchor="middle")]
+    shapes: list[Shape] = [Text(x=left, y=8, text=input_label, size=NOTE + 1, fill="muted", anchor="middle")]
     y, before = 34.0, 16.0
     exit_up = 16.0  # where the arrow upwards on the right ends
     for number, scale in enumerate(scales):
@@ -87,7 +87,7 @@ def u_tile(scales: Sequence[Scale], given: str) -> Tile:
 
 
 def across_arrow(left: Number, right: Number, y: Number, across: Tile) -> list[Shape]:
-    """Return the arrow from the way down to the way up, with its boxes."""
+    """Return the arrow of a skip connection, with its boxes."""
     if not across.shapes:
         return arrow([(left, y), (right - SUM, y)])
     x = (left + right - across.width) / 2
@@ -117,7 +117,7 @@ def _label(x: Number, y: Number, part: Part, anchor: str) -> Text:
 
 
 def _across(parts: Sequence[Part]) -> Tile:
-    """Return the boxes of a way across, side by side."""
+    """Return the boxes of a skip connection, side by side."""
     steps = [part for part in parts if isinstance(part, Step)]
     tiles = [box(step.title, step.notes, kind=step.kind, width=80) for step in steps]
     shapes: list[Shape] = []
@@ -132,12 +132,14 @@ def _across(parts: Sequence[Part]) -> Tile:
 
 
 def _dips(part: Part) -> bool:
-    """Whether a part goes down to a coarser scale in one of two branches and comes up again."""
+    """Return whether one of two branches of a part goes down to a coarser scale and comes up again."""
     if not isinstance(part, Fork) or len(part.branches) != 2 or len(part.output) < 2:
         return False
-    here = _product(part.output)
-    coarse = sorted(_coarsest(branch) for branch in part.branches)
-    return coarse[0] < here * 0.6 <= coarse[1] and max(_finest(branch) for branch in part.branches) > coarse[0]
+    positions = _product(part.output)
+    coarsest = sorted(_coarsest(branch) for branch in part.branches)
+    return (
+        coarsest[0] < positions * 0.6 <= coarsest[1] and max(_finest(branch) for branch in part.branches) > coarsest[0]
+    )
 
 
 def _positions(part: Part) -> float:
@@ -161,7 +163,7 @@ def _finest(part: Part) -> float:
 
 
 def _all(part: Part) -> list[float]:
-    """Return the numbers of positions of everything in a part."""
+    """Return the number of spatial positions of every output in a part."""
     match part:
         case Chain():
             return [n for inner in part.parts for n in _all(inner)]

@@ -1,4 +1,4 @@
-"""A network as a picture: a card for each stage, from top to bottom, in as many columns as make it legible."""
+"""Diagram of a network: a card per stage, top to bottom, in as many columns as keep it legible."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from convworks.charts.network.rows import row, size_text
 from convworks.charts.network.tiles import ARROW, NOTE, Tile, arrow
 from convworks.models.analysis.outline import Stage
 
-#: Room between columns, around what is in a card, and above it for its name.
+#: Space between columns, padding of a card, and height of its name.
 COLUMN, PADDING, NAME = 46.0, 12.0, 20.0
-#: Size of the names of cards, and room below an auxiliary classifier for the arrow that enters it.
+#: Font size of card names, and space below an auxiliary classifier for the arrow that enters it.
 LABEL, RISE = NOTE + 1, 22.0
-#: Width to height that a picture should come near to.
+#: Preferred ratio of width to height.
 ASPECT = 1.6
 
 
 def network_picture(stages: Sequence[Stage], *, title: str, remarks: str, given: str) -> Drawing:
-    """Draw the stages of a network; `given` says what comes in, `remarks` stand below the title."""
+    """Draw the stages of a network; `given` describes the input, `remarks` is the line below the title."""
     main = [stage for stage in stages if not stage.name.startswith("auxiliary.")]
     u = hourglass([part for stage in main for part in stage.part.parts])
     body = u_tile(u, given) if u is not None else _columns(stages, given)
@@ -37,7 +37,7 @@ def network_picture(stages: Sequence[Stage], *, title: str, remarks: str, given:
 
 @dataclass(frozen=True, kw_only=True)
 class _Card:
-    """A stage in its tile, with the room that it needs on both sides of its axis, and what reads it beside the row."""
+    """The tile of a stage, the space it needs on both sides of its axis, and the auxiliary classifiers that read it."""
 
     name: str
     size: str
@@ -48,11 +48,11 @@ class _Card:
 
     @property
     def height(self) -> Number:
-        """Return the height with the name and the margin."""
+        """Return the height including name and padding."""
         return NAME + self.inner.height + PADDING
 
     def drawn(self, axis: Number, y: Number, left: Number, right: Number, *, below: Number = 0) -> list[Shape]:
-        """Return the card with its edges at distances from the axis, and more room below."""
+        """Return the card with its edges at distances `left` and `right` from the axis, and extra space below."""
         x, width = axis - left, left + right
         return [
             Rectangle(x=x, y=y, width=width, height=self.height + below, fill="grid", opacity=0.45, radius=8),
@@ -71,18 +71,18 @@ def _card(stage: Stage, inner: Tile, auxiliary: tuple[_Card, ...] = ()) -> _Card
 
 
 def _cards(stages: Sequence[Stage]) -> list[_Card]:
-    found: list[_Card] = []
-    for place, stage in enumerate(stages):
+    cards: list[_Card] = []
+    for index, stage in enumerate(stages):
         if stage.name.startswith("auxiliary.") or not stage.part.parts:
             continue
-        beside = [s for s in stages if s.name.startswith("auxiliary.") and place in s.reads]
-        extra = tuple(_card(s, row(s.part.parts, 120, sizes=True, upward=True)) for s in beside)
-        found.append(_card(stage, row(stage.part.parts, sizes=True), extra))
-    return found
+        classifiers = [s for s in stages if s.name.startswith("auxiliary.") and index in s.reads]
+        auxiliary = tuple(_card(s, row(s.part.parts, 120, sizes=True, upward=True)) for s in classifiers)
+        cards.append(_card(stage, row(stage.part.parts, sizes=True), auxiliary))
+    return cards
 
 
-def _columns(stages: Sequence[Stage], given: str) -> Tile:
-    """Put the cards into columns of about equal height, such that the picture is filled and not too long."""
+def _columns(stages: Sequence[Stage], input_label: str) -> Tile:
+    """Arrange the cards in columns of about equal height that fill the diagram well."""
     cards = _cards(stages)
     heights = sorted({_total(cards[a:b]) for a in range(len(cards)) for b in range(a + 1, len(cards) + 1)})
     splits: dict[int, list[list[_Card]]] = {}
@@ -90,17 +90,17 @@ def _columns(stages: Sequence[Stage], given: str) -> Tile:
         split = _split(cards, limit)
         if split is not None:
             splits.setdefault(len(split), split)  # the lowest limit comes first
-    found: list[tuple[float, list[Tile]]] = []
+    layouts: list[tuple[float, list[Tile]]] = []
     for split in splits.values():
         columns = [_column(column) for column in split]
         width, height = sum(t.width for t in columns) + COLUMN * len(columns), max(t.height for t in columns)
         filled = sum(t.width * t.height for t in columns) / (width * height)
-        found.append((max(width / height / ASPECT, height / width * ASPECT) / filled, columns))
-    return _joined(min(found, key=lambda entry: entry[0])[1], given)
+        layouts.append((max(width / height / ASPECT, height / width * ASPECT) / filled, columns))
+    return _joined(min(layouts, key=lambda entry: entry[0])[1], input_label)
 
 
-def _joined(columns: Sequence[Tile], given: str) -> Tile:
-    """Put columns beside each other, with an arrow from the end of one to the beginning of the next."""
+def _joined(columns: Sequence[Tile], input_label: str) -> Tile:
+    """Place columns side by side, with an arrow from the end of one to the start of the next."""
     top, height = 34.0, max(t.height for t in columns)
     axis = columns[0].axis
     shapes: list[Shape] = []
@@ -115,12 +115,12 @@ def _joined(columns: Sequence[Tile], given: str) -> Tile:
             turns = [(axis, end + PADDING + 14), (gap, end + PADDING + 14), (gap, top - 14), (to, top - 14)]
             enter = [(axis, end), *turns, (to, top + NAME)]
         x += t.width + COLUMN
-    shapes.append(Text(x=columns[0].axis, y=8, text=given, size=LABEL, fill="muted", anchor="middle"))
+    shapes.append(Text(x=columns[0].axis, y=8, text=input_label, size=LABEL, fill="muted", anchor="middle"))
     return Tile(width=x - COLUMN, height=top + height + 16, axis=columns[0].axis, shapes=tuple(shapes))
 
 
 def _column(cards: Sequence[_Card]) -> Tile:
-    """Return cards below each other, the auxiliary classifiers on the right."""
+    """Stack cards vertically, auxiliary classifiers on the right."""
     left, right = max(card.left for card in cards), max(card.right for card in cards)
     shapes: list[Shape] = []
     arrows: list[Shape] = []
@@ -150,7 +150,7 @@ def _total(cards: Sequence[_Card]) -> Number:
 
 
 def _split(cards: Sequence[_Card], limit: Number) -> list[list[_Card]] | None:
-    """Fill columns up to a height, one after the other; None where a card is taller."""
+    """Fill columns up to a height, one after the other; None if a card is taller."""
     columns: list[list[_Card]] = [[]]
     for card in cards:
         if card.height > limit:

@@ -1,4 +1,4 @@
-"""The parts of a network's outline as tiles: rows, branches side by side, shortcuts as arcs, repeats with a bracket."""
+"""Parts of a network outline as tiles: rows, side-by-side branches, shortcuts as arcs, repeats with a bracket."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from convworks.charts.network.tiles import ARROW, NOTE, Tile, arrow, box, stack
 from convworks.models.analysis.outline import Chain, Fork, Part, Repeat
 from convworks.models.analysis.steps import Step
 
-#: Room between branches, between a body and its shortcut, radius of the circle of a sum.
+#: Gap between branches, gap between a body and its shortcut, radius of the sum symbol.
 GAP, SHORTCUT, SUM = 12.0, 16.0, 7.5
-#: Boxes of a row are at least so wide; those of branches may be narrower.
+#: Minimum width of boxes in a row, and in branches.
 WIDE, NARROW = 150.0, 84.0
 
 
@@ -23,7 +23,7 @@ def size_text(shape: Sequence[int]) -> str:
 
 
 def tile(part: Part, width: Number = WIDE) -> Tile:
-    """Return a part as a tile whose boxes are at least so wide."""
+    """Return a part as a tile whose boxes have at least this width."""
     match part:
         case Step():
             return box(part.title, part.notes, kind=part.kind, width=width)
@@ -38,7 +38,7 @@ def tile(part: Part, width: Number = WIDE) -> Tile:
 
 
 def row(parts: Sequence[Part], width: Number = WIDE, *, sizes: bool = False, upward: bool = False) -> Tile:
-    """Return parts one after the other, boxes as wide as the widest; `sizes` tells maps that change on the way."""
+    """Return parts in sequence, all boxes as wide as the widest; `sizes` labels changes of the map size."""
     tiles = [tile(part, width) for part in parts]
     widest = max((t.width for t, part in zip(tiles, parts, strict=True) if isinstance(part, Step)), default=width)
     if widest > width:
@@ -49,7 +49,7 @@ def row(parts: Sequence[Part], width: Number = WIDE, *, sizes: bool = False, upw
 
 
 def shape_of(part: Part) -> tuple[int, ...]:
-    """Return the shape that a part gives; () for an empty row."""
+    """Return the output shape of a part; () for an empty row."""
     match part:
         case Repeat():
             return shape_of(part.part)
@@ -64,14 +64,14 @@ def _repeat(part: Repeat, width: Number) -> Tile:
     x, top, bottom = inner.width + 6, 2.0, inner.height - 2.0
     bracket = Line(points=((x, top), (x + 5, top), (x + 5, bottom), (x, bottom)), stroke="ink", width=1.2)
     label = Text(x=x + 10, y=inner.height / 2, text=times, size=14, bold=True)
-    wide = x + 12 + text_width(times, 14)
+    total_width = x + 12 + text_width(times, 14)
     return Tile(
-        width=wide, height=inner.height, axis=inner.axis, shapes=(*inner.shapes, bracket, label), bare=inner.bare
+        width=total_width, height=inner.height, axis=inner.axis, shapes=(*inner.shapes, bracket, label), bare=inner.bare
     )
 
 
 def _shortcut(fork: Fork, width: Number) -> Tile:
-    """Draw a body with its shortcut as an arc on the right, and the sum as a circle below."""
+    """Draw a body, its shortcut as an arc on the right, and the sum as a circle below."""
     body, other = sorted(fork.branches, key=lambda branch: -_length(branch))
     inner = row(body.parts, width)
     top, axis = 9.0, inner.axis
@@ -79,29 +79,31 @@ def _shortcut(fork: Fork, width: Number) -> Tile:
     shapes: list[Shape] = [Line(points=((axis, 0), (axis, top)), stroke="muted", width=1.2)]
     shapes += inner.at(0, top)
     shapes += arrow([(axis, top + inner.height), (axis, bottom - SUM)])
-    words = other.parts[0] if len(other.parts) == 1 and isinstance(other.parts[0], Step) else None
-    if words is not None and words.kind == "shortcut":
-        beside = Tile(width=0, height=0, axis=0, shapes=())
+    shortcut_step = other.parts[0] if len(other.parts) == 1 and isinstance(other.parts[0], Step) else None
+    if shortcut_step is not None and shortcut_step.kind == "shortcut":
+        shortcut_tile = Tile(width=0, height=0, axis=0, shapes=())
     else:
-        beside = row(other.parts, NARROW)
+        shortcut_tile = row(other.parts, NARROW)
     left = inner.width + SHORTCUT
-    x = left + beside.axis
-    middle = (top + bottom - beside.height) / 2
-    if beside.height:
+    x = left + shortcut_tile.axis
+    middle = (top + bottom - shortcut_tile.height) / 2
+    if shortcut_tile.height:
         shapes += arrow([(axis, 4), (x, 4), (x, middle)])
-        shapes += beside.at(left, middle)
-        shapes += arrow([(x, middle + beside.height), (x, bottom), (axis + SUM, bottom)])
+        shapes += shortcut_tile.at(left, middle)
+        shapes += arrow([(x, middle + shortcut_tile.height), (x, bottom), (axis + SUM, bottom)])
     else:
-        shapes += arrow([(axis, 4), (x, 4), (x, bottom), (axis + SUM, bottom)], dashed=words is not None, radius=14)
-    wide = left + beside.width
-    if words is not None and words.kind == "shortcut":
-        shapes.append(Text(x=x + 7, y=(top + bottom) / 2, text=words.title, size=NOTE, fill="muted"))
-        wide = x + 7 + text_width(words.title, NOTE)
+        shapes += arrow(
+            [(axis, 4), (x, 4), (x, bottom), (axis + SUM, bottom)], dashed=shortcut_step is not None, radius=14
+        )
+    total_width = left + shortcut_tile.width
+    if shortcut_step is not None and shortcut_step.kind == "shortcut":
+        shapes.append(Text(x=x + 7, y=(top + bottom) / 2, text=shortcut_step.title, size=NOTE, fill="muted"))
+        total_width = x + 7 + text_width(shortcut_step.title, NOTE)
     shapes += plus(axis, bottom)
     if fork.notes:
-        said = ", ".join(fork.notes)
-        shapes.append(Text(x=axis - SUM - 5, y=bottom, text=said, size=NOTE, fill="muted", anchor="end"))
-    return Tile(width=max(wide, inner.width), height=bottom + SUM, axis=axis, shapes=tuple(shapes), bare=True)
+        notes_text = ", ".join(fork.notes)
+        shapes.append(Text(x=axis - SUM - 5, y=bottom, text=notes_text, size=NOTE, fill="muted", anchor="end"))
+    return Tile(width=max(total_width, inner.width), height=bottom + SUM, axis=axis, shapes=tuple(shapes), bare=True)
 
 
 def plus(x: Number, y: Number) -> list[Shape]:
@@ -113,7 +115,7 @@ def plus(x: Number, y: Number) -> list[Shape]:
 
 
 def _branches(fork: Fork) -> Tile:
-    """Draw branches side by side, under a line that divides and above a bar that joins."""
+    """Draw branches side by side, between a dividing line and a joining bar."""
     tiles = [row(branch.parts, NARROW) for branch in fork.branches]
     tiles = [t if t.shapes else Tile(width=24, height=0, axis=12, shapes=()) for t in tiles]
     top, tallest = 8.0, max(t.height for t in tiles)
@@ -123,7 +125,7 @@ def _branches(fork: Fork) -> Tile:
     axes = []
     for t in tiles:
         axes.append(x + t.axis)
-        # Short branches hang in the middle of the room that the longest one needs.
+        # Short branches are centred on the longest one.
         y = top + ARROW + (tallest - t.height) / 2
         if t.shapes:
             shapes += arrow([(axes[-1], top), (axes[-1], y)])

@@ -1,4 +1,4 @@
-"""Pieces of a picture of a network, each with the axis on which arrows enter it at the top and leave it below."""
+"""Tiles of a network diagram, each with the axis on which arrows enter at the top and leave at the bottom."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convworks.charts.drawing import Circle, Line, Picture, Polygon, Rectangle, 
 from convworks.charts.lettering import Number, text_width
 
 Point = tuple[Number, Number]
-#: Size of titles and of what is said below them, height of a box, room between boxes for an arrow.
+#: Font sizes of titles and notes, height of a box, space between boxes for an arrow.
 TITLE, NOTE, BOX, ARROW = 11.5, 9.5, 22.0, 15.0
 HEAD = 4.5
 COLOURS = {
@@ -27,10 +27,10 @@ COLOURS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """Shapes within width x height; `axis` is the horizontal place of the arrows that enter and leave.
+    """Shapes within width x height; `axis` is the x position of the arrows that enter and leave.
 
-    A tile that begins with a line (`bare`) needs no head of an arrow above it. `foot` is where the arrow leaves that
-    goes on, 0 for the bottom.
+    A tile that begins with a line (`bare`) needs no arrowhead above it. `foot` is the y position where the outgoing
+    arrow starts, 0 for the bottom.
     """
 
     width: Number
@@ -41,12 +41,12 @@ class Tile:
     foot: Number = 0
 
     def at(self, x: Number, y: Number) -> list[Shape]:
-        """Return the shapes with the upper left corner at a place."""
+        """Return the shapes with the upper left corner at (x, y)."""
         return [moved(shape, x, y) for shape in self.shapes]
 
 
 def moved(shape: Shape, x: Number, y: Number) -> Shape:
-    """Return a shape further to the right and below."""
+    """Return a shape translated by (x, y)."""
     match shape:
         case Line() | Polygon():
             return replace(shape, points=tuple((px + x, py + y) for px, py in shape.points))
@@ -56,30 +56,30 @@ def moved(shape: Shape, x: Number, y: Number) -> Shape:
 
 def box(title: str, notes: Sequence[str] = (), *, kind: str, width: Number = 0) -> Tile:
     """Return a coloured box with a title, and notes below it."""
-    said = ", ".join(notes)
-    wide = max(width, text_width(title, TITLE) + 18, text_width(said, NOTE) + 16)
+    notes_text = ", ".join(notes)
+    box_width = max(width, text_width(title, TITLE) + 18, text_width(notes_text, NOTE) + 16)
     height, colour = BOX + (12 if notes else 0), COLOURS[kind]
     shapes: list[Shape] = [
-        Rectangle(x=0, y=0, width=wide, height=height, fill="paper", radius=4),
+        Rectangle(x=0, y=0, width=box_width, height=height, fill="paper", radius=4),
         Rectangle(
             x=0,
             y=0,
-            width=wide,
+            width=box_width,
             height=height,
             fill=colour,
             opacity=0.3 if kind == "up" else 0.13,
             stroke=colour,
             radius=4,
         ),
-        Text(x=wide / 2, y=BOX / 2 + 0.5, text=title, size=TITLE, anchor="middle"),
+        Text(x=box_width / 2, y=BOX / 2 + 0.5, text=title, size=TITLE, anchor="middle"),
     ]
     if notes:
-        shapes.append(Text(x=wide / 2, y=BOX + 3.5, text=said, size=NOTE, fill="muted", anchor="middle"))
-    return Tile(width=wide, height=height, axis=wide / 2, shapes=tuple(shapes))
+        shapes.append(Text(x=box_width / 2, y=BOX + 3.5, text=notes_text, size=NOTE, fill="muted", anchor="middle"))
+    return Tile(width=box_width, height=height, axis=box_width / 2, shapes=tuple(shapes))
 
 
 def stack(tiles: Sequence[Tile], *, labels: Sequence[str] = (), upward: bool = False) -> Tile:
-    """Put tiles below each other on one axis, with arrows between; upward, the first is at the bottom."""
+    """Stack tiles on one axis, with arrows between; with `upward` the first is at the bottom."""
     if not tiles:
         return Tile(width=0, height=0, axis=0, shapes=())
     left, right = max(t.axis for t in tiles), max(t.width - t.axis for t in tiles)
@@ -87,14 +87,14 @@ def stack(tiles: Sequence[Tile], *, labels: Sequence[str] = (), upward: bool = F
     y: Number = 0
     for number, tile in enumerate(reversed(tiles) if upward else tiles):
         if number:
-            ends: list[Point] = [(left, y), (left, y + ARROW)]
-            shapes += arrow(ends[::-1] if upward else ends, head=not tile.bare)
-            said = labels[-number if upward else number - 1] if labels else ""
-            if said:
+            segment: list[Point] = [(left, y), (left, y + ARROW)]
+            shapes += arrow(segment[::-1] if upward else segment, head=not tile.bare)
+            label_text = labels[-number if upward else number - 1] if labels else ""
+            if label_text:
                 size = NOTE - 0.5
-                label = Text(x=left + 7, y=y + ARROW / 2 - 0.5, text=said, size=size, fill="muted")
+                label = Text(x=left + 7, y=y + ARROW / 2 - 0.5, text=label_text, size=size, fill="muted")
                 shapes.append(label)
-                right = max(right, 7 + text_width(said, size))
+                right = max(right, 7 + text_width(label_text, size))
             y += ARROW
         shapes += tile.at(left - tile.axis, y)
         y += tile.height
@@ -102,7 +102,7 @@ def stack(tiles: Sequence[Tile], *, labels: Sequence[str] = (), upward: bool = F
 
 
 def arrow(points: Iterable[Point], *, head: bool = True, dashed: bool = False, radius: Number = 6) -> list[Shape]:
-    """Return a line with rounded corners and a head at its end."""
+    """Return a line with rounded corners and an arrowhead."""
     path = list(points)
     (x0, y0), (x1, y1) = path[-2:]
     length = math.hypot(x1 - x0, y1 - y0) or 1
@@ -118,8 +118,8 @@ def arrow(points: Iterable[Point], *, head: bool = True, dashed: bool = False, r
 
 
 def _rounded(path: Sequence[Point], radius: Number) -> list[Point]:
-    """Replace corners by quarter circles."""
-    found = [path[0]]
+    """Round the corners with quadratic curves."""
+    points = [path[0]]
     for before, corner, after in zip(path, path[1:], path[2:], strict=False):
         legs = [math.hypot(x - corner[0], y - corner[1]) for x, y in (before, after)]
         r = min(radius, legs[0] / 2, legs[1] / 2)
@@ -129,6 +129,6 @@ def _rounded(path: Sequence[Point], radius: Number) -> list[Point]:
         )
         for t in (0, 0.2, 0.4, 0.6, 0.8, 1):
             a, b, c = (1 - t) ** 2, 2 * t * (1 - t), t**2
-            found.append(tuple(a * s + b * m + c * e for s, m, e in zip(start, corner, end, strict=True)))  # type: ignore[arg-type]
-    found.append(path[-1])
-    return [point for point, following in pairwise([*found, (math.inf, math.inf)]) if point != following]
+            points.append(tuple(a * s + b * m + c * e for s, m, e in zip(start, corner, end, strict=True)))  # type: ignore[arg-type]
+    points.append(path[-1])
+    return [point for point, following in pairwise([*points, (math.inf, math.inf)]) if point != following]

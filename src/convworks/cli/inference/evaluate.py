@@ -126,7 +126,7 @@ def run(
             lines.append(f"report: {page}")
             if errors is not None:
                 values["errors"] = errors.as_json()
-                lines.append(f"errors: {errors.told()}")
+                lines.append(f"errors: {errors.summary()}")
     values["seconds"] = round(time.perf_counter() - started, 3)
     lines.append(f"next:   convworks predict {shlex.quote(str(bundles[0]))} IMAGE...{task.words.options}")
     return Answer(values=values, text="\n".join(lines), error=lost)

@@ -1,1 +1,1 @@
-"""Last layers."""
+"""Heads: the last layers of a network."""

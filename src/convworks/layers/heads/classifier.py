@@ -9,17 +9,17 @@ from torch import nn
 
 from convworks.layers.pooling.pool import PoolTo
 
-#: Makes the named modules of hidden layer `number` from its linear layer and the rate of dropout.
+#: Builds the named modules of hidden layer `number` from its linear layer and the dropout rate.
 Hidden = Callable[[int, nn.Linear, float], dict[str, nn.Module]]
 
 
 def drops_outputs(number: int, linear: nn.Linear, rate: float) -> dict[str, nn.Module]:
-    """Leave out units of the hidden layer itself."""
+    """Apply dropout to the output of the hidden layer."""
     return {f"hidden{number}": linear, f"relu{number}": nn.ReLU(), f"dropout{number}": nn.Dropout(rate)}
 
 
 def drops_inputs(number: int, linear: nn.Linear, rate: float) -> dict[str, nn.Module]:
-    """Leave out what the hidden layer reads."""
+    """Apply dropout to the input of the hidden layer."""
     return {f"dropout{number}": nn.Dropout(rate), f"hidden{number}": linear, f"relu{number}": nn.ReLU()}
 
 

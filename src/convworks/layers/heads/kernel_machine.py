@@ -1,4 +1,4 @@
-"""A support vector machine with a radial basis function kernel as the last layer of a network."""
+"""A support vector machine with a radial basis function kernel as the output layer of a network."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 
 class KernelMachine(nn.Module):
-    """Each class against each: a decision for every pair (i < j), positive for i, and what they add up to.
+    """One-vs-one classification: a decision for every pair (i < j), positive for i, combined into logits.
 
     d = coefficients exp(-gamma |(x - mean) / std - v|^2) + bias, over the support vectors v. The logits of the classes
-    are `scale` times what scikit-learn's SVC calls the decision function of shape ovr: the votes, and between classes
-    of as many votes the sum of the decisions s, as s / (3 (|s| + 1)). For two classes they are +-`scale` times d. It
-    begins without support vectors; `make_room` takes those of a file. Nothing here is trained by gradients.
+    are `scale` times the decision function of shape ovr of scikit-learn's SVC: the votes, with ties broken by the sum s
+    of the decisions, as s / (3 (|s| + 1)). For two classes they are +-`scale` times d. There are no support vectors
+    initially; `allocate_vectors` prepares for those of a state dict. Nothing here is trained by gradients.
     """
 
     vectors: Tensor
@@ -45,7 +45,7 @@ class KernelMachine(nn.Module):
 
     def forward(self, features: Float[Tensor, "b f"]) -> Float[Tensor, "b k"]:
         """Return the logits."""
-        # Distances are differences of large numbers: in bfloat16 little would be left of them.
+        # Distances are differences of large numbers, which bfloat16 cannot represent accurately.
         device = "cpu" if features.is_meta else features.device.type
         with torch.autocast(device, enabled=False):
             return self._votes(self.decisions(features.to(self.mean.dtype)))
@@ -61,23 +61,23 @@ class KernelMachine(nn.Module):
             return self.scale * torch.cat([decisions, -decisions], 1)
         votes = [decisions.new_zeros(len(decisions)) for _ in range(self.classes)]
         sums = list(votes)
-        for place, (i, j) in enumerate(combinations(range(self.classes), 2)):
-            found = decisions[:, place]
-            votes[i], votes[j] = votes[i] + (found >= 0), votes[j] + (found < 0)
-            sums[i], sums[j] = sums[i] + found, sums[j] - found
+        for index, (i, j) in enumerate(combinations(range(self.classes), 2)):
+            decision = decisions[:, index]
+            votes[i], votes[j] = votes[i] + (decision >= 0), votes[j] + (decision < 0)
+            sums[i], sums[j] = sums[i] + decision, sums[j] - decision
         votes_of, sums_of = torch.stack(votes, 1), torch.stack(sums, 1)
         return self.scale * (votes_of + sums_of / (3 * (sums_of.abs() + 1)))
 
 
-def make_room(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Give the machines of a network room for as many support vectors as a state has for them, before it is loaded."""
+def allocate_vectors(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Resize the kernel machines of a network for the support vectors of a state dict, before it is loaded."""
     for name, module in network.named_modules():
         if isinstance(module, KernelMachine):
             prefix = f"{name}." if name else ""
             for part in ("vectors", "coefficients"):
-                found = state.get(f"{prefix}{part}")
-                ours = getattr(module, part)
-                if found is not None and found.ndim == ours.ndim:
+                stored = state.get(f"{prefix}{part}")
+                buffer = getattr(module, part)
+                if stored is not None and stored.ndim == buffer.ndim:
                     axis = 0 if part == "vectors" else 1
-                    shape = [found.shape[i] if i == axis else ours.shape[i] for i in range(2)]
-                    setattr(module, part, ours.new_zeros(shape))
+                    shape = [stored.shape[i] if i == axis else buffer.shape[i] for i in range(2)]
+                    setattr(module, part, buffer.new_zeros(shape))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class RBF(nn.Module):
-    """Logits as minus the squared distance of the features to each class's fixed code (equation 7)."""
+    """Logits are minus the squared distances of the features to the fixed code of each class (equation 7)."""
 
     codes: Tensor
 
@@ -18,7 +18,7 @@ class RBF(nn.Module):
 
     def forward(self, features: Float[Tensor, "b f"]) -> Float[Tensor, "b k"]:
         """Return minus the penalty of each class."""
-        # Distances are differences of large numbers: in bfloat16 little would be left of them.
+        # Distances are differences of large numbers, which bfloat16 cannot represent accurately.
         device = "cpu" if features.is_meta else features.device.type
         with torch.autocast(device, enabled=False):
             return self._logits(features.float() if features.dtype == torch.bfloat16 else features)

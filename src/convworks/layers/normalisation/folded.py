@@ -12,20 +12,20 @@ from torch import nn
 
 N = TypeVar("N", bound=nn.Module)
 
-#: The convolutions that have batch normalisation of the same number of axes.
+#: Convolutions and the batch normalisation with the same number of axes.
 PAIRS = ((nn.Conv1d, nn.BatchNorm1d), (nn.Conv2d, nn.BatchNorm2d), (nn.Conv3d, nn.BatchNorm3d))
 
 
 def folded(network: N) -> N:
-    """Return a copy in evaluation mode whose convolutions do the work of the batch normalisation behind them.
+    """Return a copy in evaluation mode with batch normalisation folded into the preceding convolutions.
 
     With running mean m, running variance v, scale g and shift b, `g * (w x + c - m) / sqrt(v + eps) + b` is again a
     convolution of x (Ioffe and Szegedy 2015, algorithm 2): the same numbers up to rounding, in fewer passes over the
-    map. What stood behind a convolution becomes an identity, so modules keep their names; what stands elsewhere, or
-    normalises by the batch, stays. Tensors that did not change are shared with the network given.
+    map. A folded normalisation becomes an identity, so modules keep their names; one elsewhere, or one that normalises
+    by the batch, stays. Unchanged tensors are shared with the original network.
     """
-    kept: dict[int, Any] = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
-    copied = copy.deepcopy(network, kept).eval()
+    shared_tensors: dict[int, Any] = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+    copied = copy.deepcopy(network, shared_tensors).eval()
     uses = _uses(copied)
     for chain in [module for module in copied.modules() if isinstance(module, nn.Sequential)]:
         for (_, layer), (name, following) in pairwise(chain.named_children()):
@@ -36,14 +36,14 @@ def folded(network: N) -> N:
 
 
 def _uses(network: nn.Module) -> Counter[int]:
-    """Count the places where each module stands: one that stands twice serves two masters and cannot be folded."""
+    """Count the uses of each module: one that is used twice cannot be folded."""
     return Counter(id(child) for module in network.modules() for child in module._modules.values() if child is not None)
 
 
 def _foldable(layer: Any, following: Any) -> bool:
-    """Tell whether a layer is a plain convolution, and the next its batch normalisation by running statistics.
+    """Return whether a layer is a plain convolution followed by batch normalisation with running statistics.
 
-    Exact types: a subclass may compute something else. Hooks would see other numbers.
+    Types must match exactly, since a subclass may compute something else; hooks would see other values.
     """
     return (
         (type(layer), type(following)) in PAIRS
@@ -54,7 +54,7 @@ def _foldable(layer: Any, following: Any) -> bool:
 
 
 def _fold(convolution: Any, norm: Any) -> None:
-    """Change a convolution's weights and biases so that it gives what the normalisation behind it gave."""
+    """Change the weights and bias of a convolution so that its output equals that of the normalisation."""
     ones = torch.ones_like(norm.running_mean)
     scale = (ones if norm.weight is None else norm.weight.detach()).double()
     scale = scale / (norm.running_var.double() + norm.eps).sqrt()

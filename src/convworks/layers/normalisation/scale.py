@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Scale(nn.Module):
-    """A constant factor: of logits, how sharp their softmax is."""
+    """Multiply by a constant factor; applied to logits, it sets the temperature of the softmax."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A first convolution whose filters take the correlations out of the pixels of a patch."""
+"""A first convolution whose filters decorrelate the pixels of a patch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from convworks.errors import InputError
 class Whitening(nn.Conv2d):
     """A convolution by the principal components of image patches, each scaled to unit variance, and their negatives.
 
-    Its weights are fitted to images once and not trained; its bias is. Until then they are random. With 2x2 patches
-    of 3 channels it makes 24 maps (Jordan 2024, 94 % on CIFAR-10 in 3.29 seconds). `epsilon` is added to the variance
-    of every component: it keeps one without any variance finite, and one of mere noise small. A bias that is not a
-    `trained_bias` stays random: then no gradient need come down to this layer's large map.
+    Its weights are fitted to images once and not trained; its bias is trained. Before fitting they are random. With 2x2
+    patches of 3 channels it has 24 outputs (Jordan 2024, 94 % on CIFAR-10 in 3.29 seconds). `epsilon` is added to the
+    variance of every component, which keeps components without variance finite and those of mere noise small. Without
+    `trained_bias` the bias stays random: then no gradient of this layer's large output is needed.
     """
 
     def __init__(self, in_channels: int, kernel_size: int, *, epsilon: float = 5e-4, trained_bias: bool = True) -> None:
@@ -27,7 +27,7 @@ class Whitening(nn.Conv2d):
 
     @torch.no_grad()
     def fit(self, images: Float[Tensor, "b c h w"]) -> None:
-        """Take the filters from all patches of the images, as the layer gets them.
+        """Compute the filters from all patches of the images, preprocessed as the layer reads them.
 
         Raises InputError for images smaller than a patch.
         """
@@ -36,11 +36,11 @@ class Whitening(nn.Conv2d):
             raise InputError("images", f"are smaller than a patch of {side}x{side}", "give larger ones")
         total = torch.zeros(len(self.weight) // 2, len(self.weight) // 2, dtype=torch.float64, device=images.device)
         count = 0
-        for part in torch.split(images, 256):  # a patch for each pixel takes many times the room of the images
+        for part in torch.split(images, 256):  # one patch per pixel takes many times the memory of the images
             patches = part.unfold(2, side, 1).unfold(3, side, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, len(total))
             total += (patches.T @ patches).double()
             count += len(patches)
         values, vectors = torch.linalg.eigh(total / count)
-        filters = (vectors / (values + self.epsilon).sqrt()).T.flip(0)  # those of the largest variance first
+        filters = (vectors / (values + self.epsilon).sqrt()).T.flip(0)  # largest variance first
         filters = filters.to(self.weight.dtype).reshape(len(total), self.in_channels, side, side)
         self.weight.copy_(torch.cat([filters, -filters]))

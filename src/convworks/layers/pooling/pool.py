@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 
 class PoolTo(nn.Module):
-    """Average to a map of `side` x `side` positions; a map that has this size already passes through."""
+    """Average to a map of `side` x `side` positions; a map of this size passes through unchanged."""
 
     def __init__(self, side: int) -> None:
         super().__init__()
         self.side = side
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c s s"]:
-        """Pool, where there is something to pool: PyTorch's identity pooling costs as much as a convolution."""
+        """Pool unless the size matches already: PyTorch's identity pooling costs as much as a convolution."""
         height, width = x.shape[-2:]
         if (height, width) == (self.side, self.side):
             return x
@@ -27,7 +27,7 @@ class PoolTo(nn.Module):
         return rows @ x @ columns.T
 
     def _means(self, n: int) -> Float[Tensor, "s n"]:
-        """Return the matrix that averages n values to `side` windows, which overlap where n does not divide."""
+        """Return the matrix that averages n values to `side` windows, which overlap unless `side` divides n."""
         window, position = torch.arange(self.side, device="cpu")[:, None], torch.arange(n, device="cpu")
         first, last = window * n // self.side, -(-(window + 1) * n // self.side)
         return ((position >= first) & (position < last)) / (last - first)

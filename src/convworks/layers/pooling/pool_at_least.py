@@ -1,4 +1,4 @@
-"""Average pooling that leaves a map of some size, for heads that need one."""
+"""Average pooling with a minimum output size, for heads that need one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from convworks.layers.pooling.pool import PoolTo
 
 
 class PoolAtLeast(nn.Module):
-    """Average over windows of `kernel_size` at distance `stride`; small maps are averaged to `side` x `side` instead.
+    """Average over windows of `kernel_size` with `stride`; small maps are averaged to `side` x `side` instead.
 
-    A map is small where fewer than `side` windows fit along an axis.
+    A map is small if fewer than `side` windows fit along an axis.
     """
 
     def __init__(self, side: int, kernel_size: int, stride: int) -> None:

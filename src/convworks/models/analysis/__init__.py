@@ -1,1 +1,1 @@
-"""Counting, tracing and measuring networks without computing them."""
+"""Counting, tracing and measuring networks without running them."""

@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of a network, counted on the built modules."""
+"""Parameters and multiply-adds (MACs) of a network, counted on its modules."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from convworks.layers.transposed import Transposed
 from convworks.models.analysis.meta import without_values
 from convworks.models.catalogue import create, example
 
-#: What normalisation counts, which is no parameter.
+#: Buffers of normalisation, which are not parameters.
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """Trainable parameters, and multiply-adds of one image in convolutions and fully connected layers, without bias.
+    """Trainable parameters, and multiply-adds of convolutions and fully connected layers for one image, without bias.
 
-    `total` counts parameters that are not trained as well. All leave auxiliary classifiers out, whose trainable
+    `total` includes parameters that are not trained. None of them includes auxiliary classifiers, whose trainable
     parameters are `auxiliary`.
     """
 
@@ -34,7 +34,7 @@ class Count:
 
 
 def count_published(name: str) -> Count:
-    """Count a network of the catalogue at its published shape; it is built on the meta device."""
+    """Count a network of the catalogue at its published shape, on the meta device."""
     with without_values():
         return count(create(name), example(name))
 
@@ -45,7 +45,7 @@ def parameters(network: nn.Module) -> int:
 
 
 def total_parameters(network: nn.Module) -> int:
-    """Count the parameters, trained or fixed, such as the codes of LeNet-5's output; auxiliary classifiers left out."""
+    """Count trained and fixed parameters (such as the output codes of LeNet-5), without auxiliary classifiers."""
     stored = network.state_dict().keys()
     values = [*network.named_parameters(), *((name, v) for name, v in network.named_buffers() if name in stored)]
     return sum(
@@ -56,7 +56,7 @@ def total_parameters(network: nn.Module) -> int:
 
 
 def count(network: nn.Module, images: Tensor) -> Count:
-    """Count a network on a batch of one; a network on the meta device costs no memory."""
+    """Count a network on a batch of one; on the meta device this takes no memory."""
     macs = 0
 
     def add(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -82,7 +82,7 @@ def multiply_adds(module: nn.Module, images: Tensor, output: Tensor) -> int:
     if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         return module.weight[0].numel() * output[0].numel()
     if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
-        return module.weight[0].numel() * images[0].numel()  # those that fall into the padding as well
+        return module.weight[0].numel() * images[0].numel()  # including those that fall into the padding
     if isinstance(module, nn.Linear | Transposed):
         return module.in_features * output[0].numel()
     if isinstance(module, RBF):

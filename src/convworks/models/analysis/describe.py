@@ -1,4 +1,4 @@
-"""All that can be said of a network without running it: layers, memory, its paper's table, the outline of a picture."""
+"""Static description of a network: layers, memory, comparison with its paper's table, outline for a diagram."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from convworks.models.catalogue import Shape, create, example, facts
 class Description:
     """A network of the catalogue on samples of a shape, in batches.
 
-    `layers` and `auxiliary` are those of the network and of its auxiliary classifiers, `total_parameters` those of the
-    network that are trained and those that are not; `printed` is empty for another
-    shape than the published one, which is all that papers print.
+    `layers` are those of the network, `auxiliary` those of its auxiliary classifiers; `total_parameters` includes the
+    parameters that are not trained; `printed` is empty unless the shape is the published one.
     """
 
     name: str
@@ -38,33 +37,33 @@ class Description:
 
 
 def describe(name: str, shape: Shape | None = None, *, batch: int = 1) -> Description:
-    """Describe a network; nothing is computed. Raises InputError for samples that it cannot take."""
+    """Describe a network without running it. Raises InputError for invalid sample shapes."""
     published = facts(name).shape
-    chosen = shape or published
+    sample_shape = shape or published
     try:
         with without_values():
-            network, images = create(name, chosen), example(name, chosen)
+            network, images = create(name, sample_shape), example(name, sample_shape)
             calls = trace(network, images)
-            total = total_parameters(network)
-            rows = layer_table(calls, fields_of(network, images))
-            printed = compare(network, calls, facts(name).printed) if chosen == published else []
+            parameter_total = total_parameters(network)
+            layers = layer_table(calls, fields_of(network, images))
+            printed = compare(network, calls, facts(name).printed) if sample_shape == published else []
         with torch.device("meta"):
-            needed = memory(network, example(name, chosen, batch=batch))
+            memory_use = memory(network, example(name, sample_shape, batch=batch))
     except (RuntimeError, ValueError) as error:
-        if batch == 1 and "more than 1 value per channel" in str(error):  # PyTorch's words about training
+        if batch == 1 and "more than 1 value per channel" in str(error):  # PyTorch's message in training
             reason = f"{name} cannot be trained on one image: batch normalisation would see a single value"
             raise InputError("batch", reason, "give 2 or more") from None
-        shown = "x".join(map(str, (chosen.channels, *chosen.size)))
+        shape_text = "x".join(map(str, (sample_shape.channels, *sample_shape.size)))
         reason = " ".join(str(error).split())[:120]
-        raise InputError("input", f"{name} cannot take {shown} ({reason})", "give another size") from None
+        raise InputError("input", f"{name} cannot take {shape_text} ({reason})", "give another size") from None
     return Description(
         name=name,
-        shape=chosen,
+        shape=sample_shape,
         batch=batch,
-        layers=tuple(row for row in rows if not row.name.startswith("auxiliary.")),
-        auxiliary=tuple(row for row in rows if row.name.startswith("auxiliary.")),
-        total_parameters=total,
-        memory=needed,
+        layers=tuple(row for row in layers if not row.name.startswith("auxiliary.")),
+        auxiliary=tuple(row for row in layers if row.name.startswith("auxiliary.")),
+        total_parameters=parameter_total,
+        memory=memory_use,
         printed=tuple(printed),
         stages=tuple(outline(calls)),
     )

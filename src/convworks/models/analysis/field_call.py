@@ -1,4 +1,4 @@
-"""A call of one of PyTorch's functions, with what its inputs see of the image."""
+"""Calls of PyTorch functions, with the receptive fields of their inputs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Fields = tuple[Field, ...]
 
 
 class Call(NamedTuple):
-    """A call of a function: its name, its arguments, those with a field, and its outputs.
+    """A call of a function: name, arguments, inputs with receptive fields, outputs; `output_index` selects an output.
 
-    The axes with fields are the last of a tensor; the fields of one without them see the same everywhere.
+    Fields belong to the last axes of a tensor; a tensor without spatial axes has fields that cover everything.
     """
 
     name: str
@@ -23,44 +23,44 @@ class Call(NamedTuple):
     kwargs: dict[str, Any]
     inputs: list[tuple[Tensor, Fields]]
     outputs: list[Tensor]
-    place: int
+    output_index: int
 
     @property
     def tensor(self) -> Tensor:
-        """The first input."""
+        """Return the first input."""
         return self.inputs[0][0]
 
     @property
     def fields(self) -> Fields:
-        """The fields of the first input."""
+        """Return the fields of the first input."""
         return self.inputs[0][1]
 
     @property
     def size(self) -> tuple[int, ...]:
-        """The size of the first input along the axes with fields."""
+        """Return the size of the first input along the axes with fields."""
         return tuple(self.tensor.shape[-len(self.fields) :])
 
     @property
     def output(self) -> Tensor:
-        """The output that is asked for."""
-        return self.outputs[self.place]
+        """Return the output in question."""
+        return self.outputs[self.output_index]
 
 
 def everywhere(field: Field) -> bool:
-    """Whether all units see the same."""
+    """Return whether all units have the same field."""
     return field.step == 0 and len(field.spans) == 1
 
 
 def over_map(field: Field, size: int) -> Field:
-    """Return what a unit sees that sees a whole map."""
+    """Return the field of a unit that depends on a whole map."""
     if everywhere(field):
         return field
-    seen = [span for span in map(field.span, range(size)) if span is not None]
-    span = (min(first for first, _ in seen), max(last for _, last in seen)) if seen else None
+    present = [span for span in map(field.span, range(size)) if span is not None]
+    span = (min(first for first, _ in present), max(last for _, last in present)) if present else None
     return Field(spans=(span,), step=0)
 
 
 def refuse(call: Call) -> NoReturn:
-    """Raise InputError for a function that is not known, or not with these shapes."""
+    """Raise InputError for an unsupported function, or one with unsupported shapes."""
     shapes = f"{tuple(call.tensor.shape)} into {tuple(call.output.shape)}"
     raise InputError("receptive field", f"{call.name} turns {shapes}, no known window", "use a layer")

@@ -1,4 +1,4 @@
-"""Which pixels the gradient of one unit reaches: the receptive field found by running a network backward."""
+"""The pixels that the gradient of one unit reaches: an empirical receptive field by backpropagation."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from convworks.models.analysis.receptive import fitting
 def footprint(
     network: nn.Module, tap: str, channels: int, size: Sequence[int], unit: Sequence[int] | None = None
 ) -> Bool[Tensor, "*size"]:
-    """Return which pixels of an image of `size` reach a unit (position of the tap's map; the middle if None).
+    """Return which pixels of an image of `size` affect a unit (a position of the tap's map; the centre if None).
 
-    The messages run backward through the network with all weights one, activations left out, products replaced by sums,
-    maximum by average; after each window they are reduced to "something arrives here", so that they neither vanish nor
-    explode. Normalisation over instances, groups or layers spreads them over the map. Nothing of the network is
-    changed. Raises InputError for an unknown tap or one without a map, a unit that is not on it or that no pixel
-    reaches (it sees padding alone), and images that do not fit the network.
+    Messages run backward through the network with all weights one, without activations, products replaced by sums and
+    maxima by averages; after each window they are reduced to 0 or 1, so that they neither vanish nor explode.
+    Normalisation over instances, groups or layers spreads them over the map. The network is not changed. Raises
+    InputError for an unknown tap or one without a map, a unit outside the map or without pixels (only padding), and
+    images that do not fit the network.
     """
     modules = dict(network.named_modules())
     if tap not in modules:
@@ -34,7 +34,7 @@ def footprint(
     images = numbers.new_ones(1, channels, *size).requires_grad_()
     handles = [modules[tap].register_forward_hook(_stop)]
     handles += [
-        module.register_forward_hook(_pass)
+        module.register_forward_hook(_skip)
         for module in modules.values()
         if isinstance(module, LocalResponseNormalisation)
     ]
@@ -47,20 +47,20 @@ def footprint(
     finally:
         for handle in handles:
             handle.remove()
-    place = _place(tap, tuple(output.shape[2:]), unit)
+    position = _position(tap, tuple(output.shape[2:]), unit)
     gradient: Tensor | None = None
     if output.requires_grad:
         message = torch.zeros_like(output)
-        index: list[slice | int] = [slice(None), slice(None), *place]
-        message[tuple(index)] = 1  # every channel of the place
+        index: list[slice | int] = [slice(None), slice(None), *position]
+        message[tuple(index)] = 1  # every channel of the position
         (gradient,) = torch.autograd.grad(output, images, message, allow_unused=True)
     if gradient is None or not gradient.any():
-        raise InputError("unit", f"no pixel reaches unit {place} of {tap}", "name another unit")
-    reached_by: Tensor = gradient[0].ne(0).any(0)
-    return reached_by
+        raise InputError("unit", f"no pixel reaches unit {position} of {tap}", "name another unit")
+    footprint_mask: Tensor = gradient[0].ne(0).any(0)
+    return footprint_mask
 
 
-class _Reached(Exception):  # noqa: N818  # no error: it ends the forward pass
+class _Reached(Exception):  # noqa: N818  # not an error: it ends the forward pass
     def __init__(self, output: object) -> None:
         self.output = output
 
@@ -69,8 +69,8 @@ def _stop(_module: nn.Module, _inputs: object, output: object) -> None:
     raise _Reached(output)
 
 
-def _pass(_module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> Tensor:
-    """Leave out a module whose derivative is written by hand."""
+def _skip(_module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> Tensor:
+    """Skip a module with a custom derivative."""
     return inputs[0]
 
 
@@ -82,9 +82,9 @@ def _map(tap: str, output: object, rank: int) -> Tensor:
     raise InputError("tap", f"{tap} has no map{shape}", "name a layer before the head")
 
 
-def _place(tap: str, size: tuple[int, ...], unit: Sequence[int] | None) -> tuple[int, ...]:
+def _position(tap: str, size: tuple[int, ...], unit: Sequence[int] | None) -> tuple[int, ...]:
     """Return the position of a unit on the map of a tap."""
-    place = tuple(n // 2 for n in size) if unit is None else tuple(unit)
-    if len(place) != len(size) or not all(0 <= at < n for at, n in zip(place, size, strict=True)):
-        raise InputError("unit", f"{place} is not on the map of {tap}, which has size {size}", "count from 0")
-    return place
+    position = tuple(n // 2 for n in size) if unit is None else tuple(unit)
+    if len(position) != len(size) or not all(0 <= coordinate < n for coordinate, n in zip(position, size, strict=True)):
+        raise InputError("unit", f"{position} is not on the map of {tap}, which has size {size}", "count from 0")
+    return position

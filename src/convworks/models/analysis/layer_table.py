@@ -20,12 +20,12 @@ from convworks.models.analysis.trace import Call
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One layer on one sample: name, kind, output shape, kernel and stride along each axis (none: empty).
+    """One layer on one sample: name, kind, output shape, kernel and stride along each axis (empty if none).
 
     `parameters` are the trainable ones, `macs` the multiply-adds without bias, `activations` the numbers of its output
-    where that takes memory of its own: 0 for what works in place or only reshapes. `field` and `jump` are the
-    theoretical receptive field and its stride along each axis, in positions of the input; empty where not known. The
-    jump of a layer without a map is 0: it sees everything.
+    if that needs new memory: 0 for in-place and reshaping layers. `field` and `jump` are the theoretical receptive
+    field and its stride along each axis, in positions of the input; empty if unknown. The jump of a layer without a
+    map is 0: it depends on the whole input.
     """
 
     name: str
@@ -43,10 +43,10 @@ class Layer:
 def layer_table(calls: Sequence[Call], fields: Mapping[str, Fields]) -> list[Layer]:
     """List every module that computes something itself, in the order of computation.
 
-    That is every module without parts, and those that add to what their parts compute: a residual connection adds,
-    branches are concatenated. A module that is called twice has its parameters in its first row.
+    These are the modules without children, and those that compute something besides their children, such as sums and
+    concatenations. A module that is called twice has its parameters in its first row.
     """
-    found, counted = [], set[int]()
+    layers, counted = [], set[int]()
     for root in calls:
         for call in root.everything():
             if not call.own:
@@ -54,8 +54,8 @@ def layer_table(calls: Sequence[Call], fields: Mapping[str, Fields]) -> list[Lay
             parameters = [p for p in call.module.parameters(recurse=False) if p.requires_grad and id(p) not in counted]
             counted |= set(map(id, parameters))
             assert call.tensors is not None
-            seen = fields.get(call.name, ())
-            found.append(
+            layer_fields = fields.get(call.name, ())
+            layers.append(
                 Layer(
                     name=call.name,
                     kind=type(call.module).__name__,
@@ -65,29 +65,29 @@ def layer_table(calls: Sequence[Call], fields: Mapping[str, Fields]) -> list[Lay
                     parameters=sum(parameter.numel() for parameter in parameters),
                     macs=multiply_adds(call.module, *call.tensors),
                     activations=math.prod(call.output) if call.new else 0,
-                    field=tuple(axis.size for axis in seen),
-                    jump=tuple(axis.stride for axis in seen),
+                    field=tuple(axis.size for axis in layer_fields),
+                    jump=tuple(axis.stride for axis in layer_fields),
                 )
             )
-    return found
+    return layers
 
 
 def fields_of(network: Network, images: Tensor) -> dict[str, Fields]:
     """Return the receptive field of every module by its name (without `stages.`).
 
-    There are none for networks of words, and where the window of an operation is not known.
+    Empty for networks that read token indices, and if an operation is unsupported.
     """
     if not images.is_floating_point():
         return {}
     try:
-        found = receptive_fields(network, images.shape[1], tuple(images.shape[2:]))
+        fields_by_name = receptive_fields(network, images.shape[1], tuple(images.shape[2:]))
     except InputError:
         return {}
-    return {name.removeprefix("stages."): fields for name, fields in found.items()}
+    return {name.removeprefix("stages."): fields for name, fields in fields_by_name.items()}
 
 
 def option(module: nn.Module, name: str, rank: int) -> tuple[int, ...]:
-    """Return an option of a sliding window along each axis; empty for a module that has none."""
+    """Return a window option along each axis; empty for a module without it."""
     value: Any = getattr(module, name, None)
     if value is None:
         return ()

@@ -1,4 +1,4 @@
-"""How much memory a network takes, in training and in use: measured on the meta device, where nothing is computed."""
+"""Memory use of a network in training and inference, measured on the meta device."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ from convworks.models.analysis.trace import storage, tensors_of
 class Memory:
     """Bytes of a network for one batch, with 32-bit floating-point numbers.
 
-    `weights` are parameters and buffers (running statistics) with those of auxiliary classifiers, which are
-    `auxiliary` and only needed in training; `gradients` and
-    `momentum` one number for each trainable parameter; `kept` the tensors that PyTorch keeps from the forward pass for
-    the backward pass, the batch among them, each once; `alive` the most that the tensors of an evaluation take up at
-    one moment, the batch among them. Not counted: the messages of the backward pass while it runs, the scratch memory
-    of kernels, and what the framework itself needs.
+    `weights` are parameters and buffers (running statistics), including those of auxiliary classifiers (`auxiliary`),
+    which only training needs; `gradients` and `momentum` are one number per trainable parameter; `kept` are the
+    distinct tensors that PyTorch saves for the backward pass, including the batch; `alive` is the peak of the tensors
+    of an evaluation, including the batch. Not counted: the messages of the backward pass, the workspaces of kernels,
+    and the memory of the framework itself.
     """
 
     weights: int
@@ -37,17 +36,17 @@ class Memory:
 
     @property
     def training(self) -> int:
-        """Bytes in training by gradient descent with momentum."""
+        """Return the bytes in training with momentum SGD."""
         return self.weights + self.gradients + self.momentum + self.kept
 
     @property
     def inference(self) -> int:
-        """Bytes in use."""
+        """Return the bytes in inference."""
         return self.weights - self.auxiliary + self.alive
 
 
 def memory(network: Network, images: Tensor) -> Memory:
-    """Measure a network on a batch; both are on the meta device."""
+    """Measure a network on a batch, both on the meta device."""
     trainable = sum(_bytes(p) for p in network.parameters() if p.requires_grad)
     extra = getattr(network, "auxiliary", nn.Identity())
     return Memory(
@@ -61,72 +60,72 @@ def memory(network: Network, images: Tensor) -> Memory:
 
 
 def kept(network: Network, images: Tensor) -> int:
-    """Return the bytes that are kept for the backward pass of training, without parameters and buffers."""
+    """Return the bytes saved for the backward pass of training, without parameters and buffers."""
     own = {storage(tensor) for tensor in (*network.parameters(), *network.buffers())}
-    storages: dict[int, torch.UntypedStorage] = {}  # holds them, so that no number comes twice
+    storages: dict[int, torch.UntypedStorage] = {}  # holds references, so that ids stay unique
 
-    def keep(tensor: Tensor) -> Tensor:
+    def record(tensor: Tensor) -> Tensor:
         if storage(tensor) not in own:
             storages[storage(tensor)] = tensor.untyped_storage()
         return tensor
 
     modes = [(module, module.training) for module in network.modules()]
     try:
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
             results = network.train().outputs(images)
     finally:
         for module, training in modes:
             module.training = training
     total = sum(part.nbytes() for part in storages.values())
-    del results  # with it goes the graph, and what it keeps
+    del results  # frees the graph and its saved tensors
     return total
 
 
 def alive(network: Network, images: Tensor) -> int:
-    """Return the most bytes that the tensors of an evaluation take up at one moment, without parameters and buffers."""
-    follow = _Alive(network, images)
-    with evaluating(network), torch.no_grad(), follow:
+    """Return the peak bytes of the tensors of an evaluation, without parameters and buffers."""
+    tracker = _PeakMemory(network, images)
+    with evaluating(network), torch.no_grad(), tracker:
         network(images)
-    return follow.most
+    return tracker.peak
 
 
-class _Alive(TorchFunctionMode):
-    """Adds up the memory of the tensors that are held, from the moment they are made to their end."""
+class _PeakMemory(TorchFunctionMode):
+    """Tracks the memory of live tensors, from creation to deletion."""
 
     def __init__(self, network: Network, images: Tensor) -> None:
         super().__init__()
         self.own = {storage(tensor) for tensor in (*network.parameters(), *network.buffers())}
-        self.held: dict[int, tuple[int, int]] = {}  # number of a storage: how many tensors hold it, bytes
-        self.now = self.most = 0
+        self.held: dict[int, tuple[int, int]] = {}  # storage id: number of tensors that share it, bytes
+        self.current = self.peak = 0
         self.hold(images)
 
     def hold(self, tensor: Tensor) -> None:
-        """Count a tensor until nobody holds it any more."""
+        """Count a tensor until it is deleted."""
         number = storage(tensor)
         if number in self.own:
             return
         holders, size = self.held.get(number, (0, tensor.untyped_storage().nbytes()))
         if not holders:
-            self.now += size
-            self.most = max(self.most, self.now)
+            self.current += size
+            self.peak = max(self.peak, self.current)
         self.held[number] = (holders + 1, size)
         weakref.finalize(tensor, self.release, number)
 
     def release(self, number: int) -> None:
-        """Count a tensor no longer."""
+        """Stop counting a tensor."""
         holders, size = self.held.pop(number)
         if holders > 1:
             self.held[number] = (holders - 1, size)
         else:
-            self.now -= size
+            self.current -= size
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        given = {id(tensor) for tensor in tensors_of((args, dict(kwargs or {})))}
+        input_ids = {id(tensor) for tensor in tensors_of((args, dict(kwargs or {})))}
         output = func(*args, **dict(kwargs or {}))
         for tensor in tensors_of(output):
-            if id(tensor) not in given:  # what works in place gives its input back
+            if id(tensor) not in input_ids:  # in-place functions return their input
                 self.hold(tensor)
         return output
 

@@ -1,4 +1,4 @@
-"""Networks without values, for counting: built on the meta device, skipping what only computes values."""
+"""Networks on the meta device, for counting: skips operations that only compute values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SAME_SHAPE = {F.batch_norm, F.relu}
 
 
 class _ShapesOnly(TorchFunctionMode):
-    """Leaves fills undone and returns the input of layers that keep its shape: PyTorch runs these in slow Python."""
+    """Skips fills, and returns the input of shape-preserving layers: on meta, PyTorch runs these in slow Python."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Mapping[str, Any] | None = None
@@ -31,6 +31,6 @@ class _ShapesOnly(TorchFunctionMode):
 
 @contextmanager
 def without_values() -> Iterator[None]:
-    """Build and run networks on the meta device inside this context: shapes are right, nothing is computed."""
+    """Build and run networks on the meta device inside this context: only shapes are computed."""
     with torch.device("meta"), _ShapesOnly(), torch.no_grad():
         yield

@@ -1,4 +1,4 @@
-"""A network as a picture shows it: steps in a row, forks whose branches meet again, repeats; from what reads what."""
+"""The outline of a network for a diagram: steps in sequence, forks of branches, repeats; from its data flow."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from convworks.models.analysis.trace import Call
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """Parts one after the other; without any, what comes in goes out."""
+    """Parts in sequence; empty means the identity."""
 
     parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fork:
-    """Branches that read the same, and what puts their outputs together: `sum` or `concatenation`."""
+    """Branches with a common input, and how their outputs are joined: `sum` or `concatenation`."""
 
     branches: tuple[Chain, ...]
     join: str
@@ -29,7 +29,7 @@ class Fork:
 
 @dataclass(frozen=True, kw_only=True)
 class Repeat:
-    """A part that comes several times in a row with the same sizes."""
+    """A part that is repeated with the same sizes."""
 
     part: Part
     times: int
@@ -40,9 +40,9 @@ Part = Step | Chain | Fork | Repeat
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """Stem, a stage, head, or an auxiliary classifier: its name, what is in it, the size that it gives.
+    """Stem, a stage, head, or an auxiliary classifier: its name, its parts, its output shape.
 
-    `reads` are the places in the list of the stages that it reads, -1 for the input of the network.
+    `reads` are the indices of the stages that it reads, -1 for the input of the network.
     """
 
     name: str
@@ -55,42 +55,45 @@ def outline(calls: Sequence[Call]) -> list[Stage]:
     """Return the stages of a traced network in the order of computation."""
     stages = []
     for call in calls:
-        reads = {_holder(calls, number) for number in call.reads}
+        reads = {_containing_call(calls, number) for number in call.reads}
         stages.append(Stage(name=call.name, part=_chain(_inside(call)), output=call.output, reads=tuple(sorted(reads))))
     return stages
 
 
-def _holder(calls: Sequence[Call], number: int) -> int:
-    """Return the place of the call that holds another, -1 where none does."""
-    return next((place for place, call in enumerate(calls) if call.holds(number)), -1)
+def _containing_call(calls: Sequence[Call], number: int) -> int:
+    """Return the index of the call that contains another, -1 if none does."""
+    return next((index for index, call in enumerate(calls) if call.holds(number)), -1)
 
 
 def _inside(call: Call) -> list[Part]:
-    """Return what a call computes: one step, or its parts by what they read."""
+    """Return the parts of a call: one step, or those of its inner calls."""
     if not call.within:
-        found = step(call)
-        return [] if found is None else [found]
+        only_step = step(call)
+        return [] if only_step is None else [only_step]
     count = len(call.within)
-    edges = {(_holder(call.within, number), place) for place, part in enumerate(call.within) for number in part.reads}
-    edges |= {(_holder(call.within, number), count) for number in call.makes}
+    edges = {
+        (_containing_call(call.within, number), index)
+        for index, part in enumerate(call.within)
+        for number in part.reads
+    }
+    edges |= {(_containing_call(call.within, number), count) for number in call.makes}
     parts = _between(call, edges, -1, count)
     return [*parts, *functions(call)]
 
 
 def _between(call: Call, edges: set[tuple[int, int]], first: int, last: int) -> list[Part]:
-    """Return what lies between two places of the parts of a call, both left out.
+    """Return the parts between two nodes of the data flow inside a call, both excluded.
 
-    A place that no edge passes by divides what lies between into a row; else the parts that nothing connects are
-    branches.
+    A node that no edge bypasses divides them into a sequence; between such nodes, unconnected parts are branches.
     """
-    used = _useful(edges, first, last)
-    edges = {(a, b) for a, b in edges if a in used and b in used}
-    inner = sorted(used - {first, last})
-    cuts = [place for place in inner if not any(a < place < b for a, b in edges)]
+    useful_nodes = _useful(edges, first, last)
+    edges = {(a, b) for a, b in edges if a in useful_nodes and b in useful_nodes}
+    inner = sorted(useful_nodes - {first, last})
+    cuts = [node for node in inner if not any(a < node < b for a, b in edges)]
     parts: list[Part] = []
     for before, after in pairwise([first, *cuts, last]):
         segment = {(a, b) for a, b in edges if before <= a and b <= after}
-        between = [place for place in inner if before < place < after]
+        between = [node for node in inner if before < node < after]
         if between:
             parts += _fork(call, segment, between, before, after)
         if after != last:
@@ -99,18 +102,18 @@ def _between(call: Call, edges: set[tuple[int, int]], first: int, last: int) -> 
 
 
 def _fork(call: Call, edges: set[tuple[int, int]], inner: Sequence[int], first: int, last: int) -> list[Part]:
-    """Return the branches between two places; in a row what cannot be told apart as branches."""
+    """Return the branches between two nodes; parts that are not separate branches are returned in sequence."""
     groups: list[set[int]] = []
-    for place in inner:
-        linked = [group for group in groups if any((a, place) in edges for a in group)]
-        groups = [group for group in groups if group not in linked] + [{place}.union(*linked)]
+    for node in inner:
+        linked = [group for group in groups if any((a, node) in edges for a in group)]
+        groups = [group for group in groups if group not in linked] + [{node}.union(*linked)]
     through = (first, last) in edges
     if len(groups) == 1 and not through:
-        return [part for place in inner for part in _inside(call.within[place])]
+        return [part for node in inner for part in _inside(call.within[node])]
     branches = []
     for group in sorted(groups, key=min):
-        own = {(a, b) for a, b in edges if a in group or b in group}
-        branches.append(_chain(_between(call, own, first, last)))
+        group_edges = {(a, b) for a, b in edges if a in group or b in group}
+        branches.append(_chain(_between(call, group_edges, first, last)))
     if through:
         branches.append(Chain(parts=()))
     output = call.output if last == len(call.within) else call.within[last].input
@@ -118,21 +121,21 @@ def _fork(call: Call, edges: set[tuple[int, int]], inner: Sequence[int], first: 
 
 
 def _useful(edges: set[tuple[int, int]], first: int, last: int) -> set[int]:
-    """Return the places from which something arrives at the last one."""
-    found, waiting = {first, last}, [last]
+    """Return the nodes from which the last one is reachable."""
+    nodes, waiting = {first, last}, [last]
     before: dict[int, list[int]] = {}
     for a, b in edges:
         before.setdefault(b, []).append(a)
     while waiting:
-        for place in before.get(waiting.pop(), ()):
-            if place > first and place not in found:
-                found.add(place)
-                waiting.append(place)
-    return found
+        for node in before.get(waiting.pop(), ()):
+            if node > first and node not in nodes:
+                nodes.add(node)
+                waiting.append(node)
+    return nodes
 
 
 def _chain(parts: Sequence[Part]) -> Chain:
-    """Put parts in a row: what only adds to a layer is noted there, and repeats are folded."""
+    """Return parts in sequence: notes are added to the layer before them, and repeats are folded."""
     row: list[Part] = []
     for part in parts:
         if not (isinstance(part, Step) and part.kind == "note"):
@@ -147,20 +150,20 @@ def _chain(parts: Sequence[Part]) -> Chain:
 
 
 def _folded(row: Sequence[Part]) -> list[Part]:
-    """Fold what comes several times in a row: forks, more than four equal steps, rows of up to six parts."""
-    found: list[Part] = []
-    place = 0
-    while place < len(row):
+    """Fold repeats: forks, more than four equal steps, sequences of up to six parts."""
+    parts: list[Part] = []
+    index = 0
+    while index < len(row):
         best = (1, 1)
         for length in range(1, 7):
-            pattern, times = row[place : place + length], 1
-            while row[place + times * length : place + (times + 1) * length] == pattern:
+            pattern, times = row[index : index + length], 1
+            while row[index + times * length : index + (times + 1) * length] == pattern:
                 times += 1
             plain = all(isinstance(part, Step) for part in pattern)
             if times > (4 if length == 1 and plain else 2 if plain else 1) and times * length > best[0] * best[1]:
                 best = (length, times)
         length, times = best
-        part = row[place] if length == 1 else Chain(parts=tuple(row[place : place + length]))
-        found.append(Repeat(part=part, times=times) if times > 1 else part)
-        place += length * times
-    return found
+        part = row[index] if length == 1 else Chain(parts=tuple(row[index : index + length]))
+        parts.append(Repeat(part=part, times=times) if times > 1 else part)
+        index += length * times
+    return parts

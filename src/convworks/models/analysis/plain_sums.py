@@ -1,4 +1,4 @@
-"""A network as a chain of plain sums, whose gradients tell what depends on what."""
+"""A network as a chain of plain sums, whose gradients show dependencies."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from convworks.models.analysis import torch_functions as known
 from convworks.models.analysis.torch_functions import each, is_in_place, name_of, tensors
 
 WINDOWS = known.AVERAGE_POOLS | known.MAX_POOLS | known.ADAPTIVE_POOLS | {"interpolate"}
-#: Of what mixes positions along axes, these give as many as they read.
-ALL_KEPT = frozenset({"softmax", "log_softmax", "softmin", "cumprod", "logcumsumexp", "normalize"})
+#: Functions along axes that preserve the shape.
+SHAPE_PRESERVING = frozenset({"softmax", "log_softmax", "softmin", "cumprod", "logcumsumexp", "normalize"})
 
 
 class PlainSums(TorchFunctionMode):
-    """Runs a network as a chain of plain sums: no value stops a message, none makes another vanish.
+    """Runs a network as a chain of plain sums: no value blocks or cancels a message.
 
-    Only tensors that depend on the image may require gradients. Functions without a rule are run as they are.
+    Only tensors that depend on the image may require gradients. Functions without a rule run unchanged.
     """
 
     def __torch_function__(
@@ -36,27 +36,27 @@ class PlainSums(TorchFunctionMode):
 
 
 class Arrives(torch.autograd.Function):
-    """All ones, whose message is 1 where more than rounding errors arrive."""
+    """Return ones; its message is 1 where more than rounding errors arrive, else 0."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        """Forget the values: they would grow from layer to layer."""
+        """Discard the values, which would grow from layer to layer."""
         return torch.ones_like(x)
 
     @staticmethod
     def backward(ctx: Any, *messages: Tensor) -> Tensor:
-        """Forget the size of the message."""
+        """Discard the magnitude of the message."""
         size = messages[0].abs()
         return size.gt(1e-6 * size.max()).to(size)
 
 
 def _identity(func: Any, args: Any, kwargs: dict[str, Any], depends: list[Tensor]) -> Tensor:
-    # New memory: what is written into it later must not be written into the input.
+    # A copy: later in-place changes must not affect the input.
     return depends[0] if is_in_place(func, kwargs) else depends[0].clone()
 
 
 def _sum(func: Any, args: Any, kwargs: dict[str, Any], depends: list[Tensor]) -> Tensor:
-    """The sum of all tensors that depend on the image, in the shape of the result."""
+    """Return the sum of all tensors that depend on the image, in the shape of the result."""
     if is_in_place(func, kwargs):
         target: Tensor = args[0]
         for tensor in depends:
@@ -75,7 +75,7 @@ def _weights_one(func: Any, args: Any, kwargs: dict[str, Any], depends: list[Ten
 
 
 def _average(func: Any, args: Any, kwargs: dict[str, Any], depends: list[Tensor]) -> Any:
-    """Average instead of maximum, whose message only one position would get."""
+    """Replace maxima, whose message reaches only one position, by averages."""
     name = name_of(func)
     if "max" not in name:
         return _arrives(func(*args, **kwargs))
@@ -92,7 +92,7 @@ def _average(func: Any, args: Any, kwargs: dict[str, Any], depends: list[Tensor]
 
 
 def _normalise(func: Any, args: Any, kwargs: dict[str, Any], depends: list[Tensor]) -> Tensor:
-    """Each value and the sum of all that share its mean."""
+    """Return each value plus the sum of all that share its mean."""
     name, x = name_of(func), depends[0]
     rank = x.ndim if name == "layer_norm" else x.ndim - 2
     over = known.normalised_axes(name, rank, args, kwargs)
@@ -106,12 +106,12 @@ def _normalise(func: Any, args: Any, kwargs: dict[str, Any], depends: list[Tenso
 
 
 def _along_axes(func: Any, args: Any, kwargs: dict[str, Any], depends: list[Tensor]) -> Any:
-    """Sums instead of means, maxima and the like."""
+    """Replace means, maxima and the like by sums."""
     name, x = name_of(func), depends[0]
     if len(tensors(args, kwargs)) > 1:  # torch.max(x, y)
         return _sum(func, args, kwargs, depends)
     over = known.axes(name, x, args, kwargs)
-    if name in ALL_KEPT:
+    if name in SHAPE_PRESERVING:
         return _arrives(x + x.sum(over, keepdim=True))
     real = func(*args, **kwargs)
     first = tensors(real)[0]

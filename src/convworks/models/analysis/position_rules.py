@@ -1,4 +1,4 @@
-"""What the output of functions sees that work at each position, along whole axes, or on the shape alone."""
+"""Receptive fields of functions that work elementwise, along whole axes, or on the shape only."""
 
 from __future__ import annotations
 
@@ -16,49 +16,49 @@ from convworks.ops.receptive import through_window, together
 
 
 def beside(inputs: Sequence[tuple[Tensor, Fields]], output: Tensor) -> Fields | None:
-    """Return what units see that read several tensors at their own position; None where positions do not agree.
+    """Return the fields of units that read several tensors at their own position; None if the positions differ.
 
-    A single position that is repeated is seen everywhere, and so is all that is read together with what sees all.
+    A broadcast position covers everything, and so does anything combined with a field that covers everything.
     """
     if len(inputs) == 1 and inputs[0][0].shape == output.shape:
         return inputs[0][1]
-    found, rank = [], len(inputs[0][1])
+    combined, rank = [], len(inputs[0][1])
     for axis in range(-rank, 0):
         length, fields = output.shape[axis] if output.ndim >= rank else 0, []
-        for tensor, seen in inputs:
-            have = tensor.shape[axis] if tensor.ndim >= rank else 0
-            if everywhere(seen[axis]) or have == length:
-                fields.append(seen[axis])
-            elif have == 1:
-                fields.append(over_map(seen[axis], 1))
+        for tensor, tensor_fields in inputs:
+            input_length = tensor.shape[axis] if tensor.ndim >= rank else 0
+            if everywhere(tensor_fields[axis]) or input_length == length:
+                fields.append(tensor_fields[axis])
+            elif input_length == 1:
+                fields.append(over_map(tensor_fields[axis], 1))
             else:
                 return None
         if length == 1 or any(map(everywhere, fields)):
             same = len({field.stride for field in fields}) == 1
             fields = fields if same else [over_map(field, length) for field in fields]
-        found.append(together(fields))
-    return tuple(found)
+        combined.append(together(fields))
+    return tuple(combined)
 
 
 def slices(index: Any, ndim: int, rank: int) -> tuple[slice, ...] | None:
-    """Return the slices of the last `rank` axes in an index of a tensor; None where they are no slices."""
+    """Return the slices of the last `rank` axes in an index of a tensor; None if they are not slices."""
     entries = list(index) if isinstance(index, tuple) else [index]
-    taken = sum(entry is not None and entry is not Ellipsis for entry in entries)
-    at = next((place for place, entry in enumerate(entries) if entry is Ellipsis), len(entries))
-    entries[at : at + 1] = [slice(None)] * (ndim - taken)
-    last = entries[len(entries) - rank :]
-    rest = entries[: len(entries) - rank]
-    masks = any(isinstance(entry, Tensor) and (entry.ndim != 1 or entry.dtype == torch.bool) for entry in rest)
-    return None if masks or not all(isinstance(entry, slice) for entry in last) else tuple(last)
+    indexed_axes = sum(entry is not None and entry is not Ellipsis for entry in entries)
+    ellipsis = next((position for position, entry in enumerate(entries) if entry is Ellipsis), len(entries))
+    entries[ellipsis : ellipsis + 1] = [slice(None)] * (ndim - indexed_axes)
+    spatial = entries[len(entries) - rank :]
+    leading = entries[: len(entries) - rank]
+    masks = any(isinstance(entry, Tensor) and (entry.ndim != 1 or entry.dtype == torch.bool) for entry in leading)
+    return None if masks or not all(isinstance(entry, slice) for entry in spatial) else tuple(spatial)
 
 
 def _elementwise(call: Call) -> Fields:
-    found = beside(call.inputs, call.output)
-    return refuse(call) if found is None else found
+    fields = beside(call.inputs, call.output)
+    return refuse(call) if fields is None else fields
 
 
 def _spread(call: Call, over: Sequence[int]) -> Fields:
-    """Return the fields where every unit sees all positions along some axes, counted from the last."""
+    """Return the fields if every unit depends on all positions along some axes (negative indices)."""
     rows = enumerate(zip(call.fields, call.size, strict=True), start=-len(call.fields))
     fields = tuple(over_map(f, n) if axis in over else f for axis, (f, n) in rows)
     if all(map(everywhere, fields)):
@@ -85,10 +85,10 @@ def _gated(call: Call) -> Fields:
 
 
 def _matrix_product(call: Call) -> Fields:
-    """A matrix on the right mixes the last axis, one on the left the last but one."""
+    """Return the fields of a product: a matrix on the right mixes the last axis, one on the left the last but one."""
     left, right = call.args[:2] if call.name != "rmatmul" else call.args[1::-1]
-    both = len(call.inputs) > 1 or min(left.ndim, right.ndim) < 2
-    return _spread(call, range(-call.tensor.ndim, 0) if both else (-2,) if call.tensor is right else (-1,))
+    all_axes = len(call.inputs) > 1 or min(left.ndim, right.ndim) < 2
+    return _spread(call, range(-call.tensor.ndim, 0) if all_axes else (-2,) if call.tensor is right else (-1,))
 
 
 def _linear(call: Call) -> Fields:
@@ -96,14 +96,14 @@ def _linear(call: Call) -> Fields:
 
 
 def _reshape(call: Call) -> Fields:
-    """Axes that stay the last ones keep their fields; where one is laid together with others, all sees the whole."""
-    kept = call.output.shape[-len(call.fields) :] == call.tensor.shape[-len(call.fields) :]
-    return call.fields if kept else tuple(over_map(f, n) for f, n in zip(call.fields, call.size, strict=True))
+    """Return the fields unchanged if the last axes are unchanged; else every unit depends on the whole map."""
+    unchanged = call.output.shape[-len(call.fields) :] == call.tensor.shape[-len(call.fields) :]
+    return call.fields if unchanged else tuple(over_map(f, n) for f, n in zip(call.fields, call.size, strict=True))
 
 
 def _permutation(call: Call) -> Fields:
     rank, ndim = len(call.fields), call.tensor.ndim
-    # Which axis goes where is seen on a tensor whose axes have different lengths.
+    # A tensor whose axes have distinct lengths shows the permutation.
     probe = torch.empty(*range(2, ndim + 2), device="meta")
     func = getattr(torch.Tensor, call.name)
     moved = func(probe, *call.args[1:], **call.kwargs) if callable(func) else getattr(probe, call.name)
@@ -129,15 +129,15 @@ def _cut(call: Call, ranges: Sequence[tuple[int, int, int]]) -> Fields:
 
 
 def _part(call: Call) -> Fields:
-    """A part of a map that is split along an axis."""
-    place = known.SPLITS[call.name]
-    axis = call.args[place] if place < len(call.args) else call.kwargs.get("dim", 0)
+    """Return the fields of a part of a map that is split along an axis."""
+    argument = known.SPLITS[call.name]
+    axis = call.args[argument] if argument < len(call.args) else call.kwargs.get("dim", 0)
     axis = axis if axis < 0 else axis - call.tensor.ndim
     if axis < -len(call.fields):
         return call.fields
     if call.name == "unbind":
         refuse(call)
-    start = sum(output.shape[axis] for output in call.outputs[: call.place])
+    start = sum(output.shape[axis] for output in call.outputs[: call.output_index])
     starts = [start if entry == axis else 0 for entry in range(-len(call.fields), 0)]
     return _cut(call, [(start, 0, 1) for start in starts])
 

@@ -1,4 +1,4 @@
-"""The table that a paper prints beside what the built network has."""
+"""Comparison of the table printed in a paper with the built network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convworks.models.analysis.count import multiply_adds
 from convworks.models.analysis.trace import Call
 from convworks.models.catalogue import Printed
 
-#: What a unit may stand for: papers mean 1000 or 1024 by K.
+#: Values of a unit: by K, papers mean 1000 or 1024.
 UNITS = {"k": (10**3, 2**10), "m": (10**6, 2**20), "g": (10**9, 2**30), "": (1, 1)}
 NAMES = {"million": "m", "billion": "g", "b": "g", "3": "k", "6": "m", "9": "g"}
 NUMBER = re.compile(r"(<)?\s*(\d[\d.,]*)\s*(?:[x×]\s*10\^|e)?(million|billion|[kmgb369]\b)?", re.IGNORECASE)
@@ -23,8 +23,8 @@ NUMBER = re.compile(r"(<)?\s*(\d[\d.,]*)\s*(?:[x×]\s*10\^|e)?(million|billion|[
 class Compared:
     """A printed number and ours: `what` is output, parameters or macs.
 
-    `how` says in which sense ours is written, where that is not plain: weights alone, or K = 1024. `difference` is that
-    of a count as a fraction of the printed one, None for an output.
+    `how` is the convention of our number if it is not the default: weights alone, or K = 1024. `difference` is the
+    relative difference of a count to the printed one, None for an output.
     """
 
     tap: str
@@ -38,28 +38,27 @@ class Compared:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
-    """How to read a printed count: of the weights alone, or with biases and scales; in thousands of 1000 or 1024."""
+class Convention:
+    """A convention for counts: weights alone, or with biases and scales; K = 1000 or 1024."""
 
     weights: bool
     binary: bool
 
     def __str__(self) -> str:
-        """Say what is not plain about it."""
+        """Return the deviations from the default convention."""
         return ", ".join(["weights alone"] * self.weights + ["K = 1024"] * self.binary)
 
 
-#: The plainest first.
-WAYS = tuple(Way(weights=weights, binary=binary) for binary in (False, True) for weights in (False, True))
+#: The default first.
+CONVENTIONS = tuple(Convention(weights=weights, binary=binary) for binary in (False, True) for weights in (False, True))
 
 
 def compare(network: Network, calls: Sequence[Call], printed: Sequence[Printed]) -> list[Compared]:
     """Compare a printed table with the calls of a network at its published shape.
 
-    An output agrees when its numbers are those of ours, in the order h w c or c h w, or h w alone; sides of 1 count
-    for nothing. A number of parameters or multiply-adds agrees when ours rounds to it in its own unit and precision.
-    Of the ways to count parameters, that which most rows agree with goes first. Raises InputError for a tap that the
-    network does not have, and for a count that is no number.
+    An output agrees if its sizes equal ours in the order h w c or c h w, or h w alone; sizes of 1 are ignored. A count
+    of parameters or multiply-adds agrees if ours rounds to it in its unit and precision. Of the conventions for
+    parameters, the one with most agreeing rows is preferred. Raises InputError for unknown taps and invalid counts.
     """
     counts = [
         (entry, what, text, _values(network, _part(calls, entry.tap), entry.tap, what))
@@ -67,28 +66,30 @@ def compare(network: Network, calls: Sequence[Call], printed: Sequence[Printed])
         for what, text in (("parameters", entry.parameters), ("macs", entry.macs))
         if text
     ]
-    ways = {"parameters": _preferred([row for row in counts if row[1] == "parameters"]), "macs": WAYS[:1]}
-    found = []
+    conventions = {"parameters": _preferred([row for row in counts if row[1] == "parameters"]), "macs": CONVENTIONS[:1]}
+    comparisons = []
     for entry in printed:
         if entry.output:
-            found.append(_output(entry, _part(calls, entry.tap)[-1].output))
+            comparisons.append(_output(entry, _part(calls, entry.tap)[-1].output))
         for _, what, text, values in (count for count in counts if count[0] is entry):
-            agreeing = (way for way in ways[what] if _agrees(text, values[way.weights], way))
-            way = next(agreeing, ways[what][0])
-            value, (_, digits, unit) = values[way.weights], _read(text)
-            found.append(
+            agreeing = (
+                convention for convention in conventions[what] if _agrees(text, values[convention.weights], convention)
+            )
+            convention = next(agreeing, conventions[what][0])
+            value, (_, digits, unit) = values[convention.weights], _parse_count(text)
+            comparisons.append(
                 Compared(
                     tap=entry.tap,
                     what=what,
                     printed=text,
-                    ours=_written(text, value, way),
-                    agrees=_agrees(text, value, way),
-                    how=str(Way(weights=way.weights, binary=way.binary and bool(unit))),
+                    ours=_format_count(text, value, convention),
+                    agrees=_agrees(text, value, convention),
+                    how=str(Convention(weights=convention.weights, binary=convention.binary and bool(unit))),
                     note=entry.note,
-                    difference=value / whole - 1 if (whole := float(digits) * UNITS[unit][way.binary]) else None,
+                    difference=value / whole - 1 if (whole := float(digits) * UNITS[unit][convention.binary]) else None,
                 )
             )
-    return found
+    return comparisons
 
 
 def _output(entry: Printed, output: Sequence[int]) -> Compared:
@@ -104,14 +105,19 @@ def _output(entry: Printed, output: Sequence[int]) -> Compared:
     )
 
 
-def _preferred(counts: Sequence[tuple[Printed, str, str, tuple[int, int]]]) -> Sequence[Way]:
-    """Sort the ways to count, of which those with the most agreeing rows go first."""
-    votes = Counter(way for _, _, text, values in counts for way in WAYS if _agrees(text, values[way.weights], way))
-    return sorted(WAYS, key=lambda way: -votes[way])
+def _preferred(counts: Sequence[tuple[Printed, str, str, tuple[int, int]]]) -> Sequence[Convention]:
+    """Sort the conventions by their number of agreeing rows, descending."""
+    votes = Counter(
+        convention
+        for _, _, text, values in counts
+        for convention in CONVENTIONS
+        if _agrees(text, values[convention.weights], convention)
+    )
+    return sorted(CONVENTIONS, key=lambda convention: -votes[convention])
 
 
 def _part(calls: Sequence[Call], tap: str) -> list[Call]:
-    """Return the calls of a part of the network; of the whole, all but the auxiliary classifiers."""
+    """Return the calls of a part of the network; for the whole, all except auxiliary classifiers."""
     if not tap:
         return [root for root in calls if not root.name.startswith("auxiliary.")]
     named = {call.name: call for root in calls for call in root.everything()}
@@ -121,7 +127,7 @@ def _part(calls: Sequence[Call], tap: str) -> list[Call]:
 
 
 def _values(network: Network, part: Sequence[Call], tap: str, what: str) -> tuple[int, int]:
-    """Return a count of a part: of everything, and of the weights alone."""
+    """Return a count of a part: of all parameters, and of the weights alone."""
     if what == "macs":
         inner = [call for root in part for call in root.everything()]
         macs = sum(multiply_adds(call.module, *call.tensors) for call in inner if call.tensors is not None)
@@ -138,25 +144,29 @@ def _same_size(printed: str, channels: int, size: Sequence[int]) -> bool:
     return any(numbers == [n for n in order if n != 1] for order in orders)
 
 
-def _read(printed: str) -> tuple[bool, str, str]:
-    """Return of a printed count: whether ours must be below it, its digits, its unit."""
-    found = NUMBER.search(printed)
-    if found is None:
+def _parse_count(printed: str) -> tuple[bool, str, str]:
+    """Parse a printed count: whether it is an upper bound, its digits, its unit."""
+    match = NUMBER.search(printed)
+    if match is None:
         raise InputError("printed", f"{printed!r} is no number", "write it like 2.7K, 360M or 138,357,544")
-    unit = (found[3] or "").lower()
-    return bool(found[1]), found[2].replace(",", ""), NAMES.get(unit, unit)
+    unit = (match[3] or "").lower()
+    return bool(match[1]), match[2].replace(",", ""), NAMES.get(unit, unit)
 
 
-def _agrees(printed: str, value: int, way: Way) -> bool:
-    below, digits, unit = _read(printed)
-    number = value / UNITS[unit][way.binary]
-    return number < float(digits) if below else abs(number - float(digits)) <= 0.5 * 10 ** -_decimals(digits) + 1e-9
+def _agrees(printed: str, value: int, convention: Convention) -> bool:
+    upper_bound, digits, unit = _parse_count(printed)
+    number = value / UNITS[unit][convention.binary]
+    return (
+        number < float(digits) if upper_bound else abs(number - float(digits)) <= 0.5 * 10 ** -_decimals(digits) + 1e-9
+    )
 
 
-def _written(printed: str, value: int, way: Way) -> str:
-    """Write a count in the unit of the printed one, with one decimal more."""
-    _, digits, unit = _read(printed)
-    return f"{value / UNITS[unit][way.binary]:,.{_decimals(digits) + 1}f}{unit.upper()}" if unit else f"{value:,}"
+def _format_count(printed: str, value: int, convention: Convention) -> str:
+    """Format a count in the unit of the printed one, with one more decimal."""
+    _, digits, unit = _parse_count(printed)
+    return (
+        f"{value / UNITS[unit][convention.binary]:,.{_decimals(digits) + 1}f}{unit.upper()}" if unit else f"{value:,}"
+    )
 
 
 def _decimals(digits: str) -> int:

@@ -1,4 +1,4 @@
-"""PyTorch's functions by what they do to positions. Names, since each exists in several places and in place."""
+"""PyTorch functions by their effect on positions. Names, since each exists in several namespaces and in place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ADAPTIVE_POOLS = frozenset(
     for rank in (1, 2, 3)
     for kind, indices in (("avg", ""), ("max", ""), ("max", "_with_indices"))
 )
-#: Each value by itself.
+#: Elementwise functions of one tensor.
 ACTIVATIONS = _names(
     """relu relu6 elu celu selu gelu silu mish leaky_relu prelu rrelu hardtanh hardswish hardsigmoid hardshrink
     softshrink tanhshrink softplus softsign sigmoid logsigmoid tanh threshold abs absolute neg negative positive
@@ -31,7 +31,7 @@ ACTIVATIONS = _names(
     isfinite isinf logical_not invert dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout
     feature_dropout local_response_norm detach data"""
 )
-#: Values of several tensors at the same position.
+#: Elementwise functions of several tensors.
 ARITHMETIC = _names(
     """add radd iadd sub rsub isub subtract mul rmul imul multiply div rdiv idiv divide truediv rtruediv itruediv
     true_divide floordiv rfloordiv ifloordiv floor_divide pow rpow ipow float_power remainder fmod mod rmod imod
@@ -39,29 +39,29 @@ ARITHMETIC = _names(
     ge and or xor iand ior ixor rand ror rxor logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor
     bitwise_not"""
 )
-#: The same values in other memory, in another type, or repeated where there was one.
+#: The same values in other memory, in another type, or broadcast.
 STORAGE = _names(
     """clone contiguous to type type_as float double half bfloat16 int long bool cpu cuda copy requires_grad real
     alias channel_shuffle expand expand_as broadcast_to repeat tile"""
 )
 ELEMENTWISE = ACTIVATIONS | ARITHMETIC | STORAGE
-#: These may use what they see of a whole map, or fixed numbers (`uses_statistics`).
+#: Normalise by statistics of the whole map or by fixed ones (see `normalised_axes`).
 NORMS = frozenset({"batch_norm", "instance_norm", "group_norm", "layer_norm"})
-#: Mix all positions along some axes, which are the argument at this place; without it, along all.
+#: Mix all positions along some axes, by the index of the argument that names these; by default along all.
 ALONG_AXES: Mapping[str, int] = {
     **dict.fromkeys(("softmax", "log_softmax", "softmin", "cumsum", "cumprod", "logcumsumexp", "logsumexp"), 1),
     **dict.fromkeys(("sum", "mean", "amax", "amin", "max", "min", "prod", "std", "var", "median", "all", "any"), 1),
     **dict.fromkeys(("std_mean", "var_mean", "aminmax", "argmax", "argmin"), 1),
     **dict.fromkeys(("norm", "normalize"), 2),
 }
-#: The same values in another shape; they move where axes are exchanged.
+#: The same values in another shape; permutations move positions.
 RESHAPES = frozenset({"view", "reshape", "view_as", "reshape_as", "flatten", "unflatten", "squeeze", "unsqueeze"})
 PERMUTATIONS = frozenset(
     {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint", "t", "T", "mT", "H", "mH"}
 )
-#: The place of the axis.
+#: The index of the axis argument.
 SPLITS: Mapping[str, int] = {"chunk": 2, "split": 2, "split_with_sizes": 2, "tensor_split": 2, "unbind": 1}
-#: These take further tensors for their type or shape, not for their values.
+#: Use further tensors for their type or shape only.
 LIKE = frozenset({"to", "type_as", "view_as", "expand_as", "reshape_as"})
 NO_VALUES = frozenset(
     f"{fill}_like" for fill in ("zeros", "ones", "full", "empty", "rand", "randn", "randint")
@@ -73,47 +73,47 @@ def name_of(func: Callable[..., Any]) -> str:
     """Return the name of a function without underscores: `add` for torch.add, Tensor.add_ and the operator."""
     name = getattr(func, "__name__", str(func))
     if name in ("__get__", "__set__"):
-        name = getattr(getattr(func, "__self__", None), "__name__", name)  # of the property
+        name = getattr(getattr(func, "__self__", None), "__name__", name)  # property name
     return str(name).strip("_")
 
 
 def is_in_place(func: Callable[..., Any], kwargs: Mapping[str, Any]) -> bool:
-    """Whether a call changes its first argument."""
+    """Return whether a call modifies its first argument."""
     return bool(kwargs.get("inplace")) or _named_in_place(func)
 
 
-def arguments(args: Any, kwargs: Mapping[str, Any], **places: int) -> list[Any]:
-    """Return arguments given by position or by name, None where they are left out."""
-    return [args[place] if place < len(args) else kwargs.get(name) for name, place in places.items()]
+def arguments(args: Any, kwargs: Mapping[str, Any], **indices: int) -> list[Any]:
+    """Return arguments passed by position or name, None if omitted."""
+    return [args[index] if index < len(args) else kwargs.get(name) for name, index in indices.items()]
 
 
 def tensors(*values: Any) -> list[Tensor]:
-    """Return the tensors of nested arguments."""
-    found, left = [], list(reversed(values))
-    while left:
-        value = left.pop()
+    """Return the tensors in nested arguments."""
+    matches, pending = [], list(reversed(values))
+    while pending:
+        value = pending.pop()
         if isinstance(value, Tensor):
-            found.append(value)
+            matches.append(value)
         elif isinstance(value, list | tuple):
-            left.extend(reversed(value))
+            pending.extend(reversed(value))
         elif isinstance(value, dict):
-            left.extend(reversed(value.values()))
-    return found
+            pending.extend(reversed(value.values()))
+    return matches
 
 
 def axes(name: str, tensor: Tensor, args: Any, kwargs: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the axes that a function of ALONG_AXES mixes, counted from the last (-1)."""
-    place = ALONG_AXES[name]
-    chosen = args[place] if place < len(args) else kwargs.get("dim", kwargs.get("axis"))
-    if chosen is None and name == "normalize":
-        chosen = 1
-    if chosen is None or isinstance(chosen, bool):
+    index = ALONG_AXES[name]
+    dims = args[index] if index < len(args) else kwargs.get("dim", kwargs.get("axis"))
+    if dims is None and name == "normalize":
+        dims = 1
+    if dims is None or isinstance(dims, bool):
         return tuple(range(-tensor.ndim, 0))
-    return tuple(axis - tensor.ndim if axis >= 0 else axis for axis in each(chosen))
+    return tuple(axis - tensor.ndim if axis >= 0 else axis for axis in each(dims))
 
 
 def normalised_axes(name: str, rank: int, args: Any, kwargs: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return the axes of the map over which a normalisation takes mean and variance at inference; maybe none."""
+    """Return the axes of the map over which a normalisation computes statistics at inference; may be empty."""
     if name == "layer_norm":
         (shape,) = arguments(args, kwargs, normalized_shape=1)
         return tuple(range(-min(rank, len(shape)), 0))

@@ -1,4 +1,4 @@
-"""What the output of convolutions, pooling, interpolation and padding sees."""
+"""Receptive fields of convolutions, pooling, interpolation and padding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from convworks.ops.receptive import Field, through_up_window, through_window
 
 
 def _check_window(call: Call) -> None:
-    """Refuse a window of another rank than the map, and weights that depend on the image."""
+    """Raise InputError if window and map differ in rank, or the weights depend on the image."""
     (tensor,) = arguments(call.args, call.kwargs, input=0)
     if f"{len(call.fields)}d" not in call.name or len(call.inputs) > 1 or tensor is not call.tensor:
         refuse(call)
@@ -58,7 +58,7 @@ def _adaptive_pool(call: Call) -> Fields:
 
 
 def _adapt(field: Field, size: int, output: int) -> Field:
-    """Return the field behind adaptive pooling, whose windows overlap where the sizes do not divide."""
+    """Return the field after adaptive pooling, whose windows overlap unless the sizes divide."""
     if size % output == 0:
         return through_window(field, kernel_size=size // output, stride=size // output)
     windows = [(unit * size // output, -(-(unit + 1) * size // output)) for unit in range(output)]
@@ -67,29 +67,34 @@ def _adapt(field: Field, size: int, output: int) -> Field:
 
 
 def _interpolation(call: Call) -> Fields:
-    """Nearest or linear interpolation by a whole factor."""
+    """Return the fields after nearest or linear interpolation by a whole factor."""
     scale, mode, corners = arguments(call.args, call.kwargs, scale_factor=2, mode=3, align_corners=4)
-    lengths, rank, found = call.output.shape[-len(call.fields) :], len(call.fields), []
+    lengths, rank, fields = call.output.shape[-len(call.fields) :], len(call.fields), []
     scales = (None,) * rank if scale is None else (scale,) * rank if isinstance(scale, int | float) else tuple(scale)
-    for field, size, length, wanted in zip(call.fields, call.size, lengths, scales, strict=True):
-        factor, rest = divmod(length, size)
+    for field, size, length, requested in zip(call.fields, call.size, lengths, scales, strict=True):
+        factor, remainder = divmod(length, size)
         mode = mode or "nearest"
         linear = mode in ("linear", "bilinear", "trilinear")
-        if rest or corners or (wanted or factor) != factor or not (linear or mode in ("nearest", "nearest-exact")):
-            how = f"{mode!r}{' with align_corners' if corners else ''}"
+        if (
+            remainder
+            or corners
+            or (requested or factor) != factor
+            or not (linear or mode in ("nearest", "nearest-exact"))
+        ):
+            mode_text = f"{mode!r}{' with align_corners' if corners else ''}"
             raise InputError(
                 "receptive field",
-                f"interpolation {how} from {size} to {length} is not known",
+                f"interpolation {mode_text} from {size} to {length} is not known",
                 "use a whole factor, align_corners=False",
             )
-        # Linear: unit i lies at (i + 1/2) / factor - 1/2 and reads the positions on both sides of it.
+        # Linear: unit i is at (i + 1/2) / factor - 1/2 and reads the two nearest positions.
         kernel, before = (2 * factor - factor % 2, factor // 2) if linear else (factor, 0)
-        found.append(through_up_window(field, kernel_size=kernel, stride=factor, before=before))
-    return tuple(found)
+        fields.append(through_up_window(field, kernel_size=kernel, stride=factor, before=before))
+    return tuple(fields)
 
 
 def _pad(call: Call) -> Fields:
-    """Padding; what it repeats from inside counts as what lies beyond the border, and circles see everything."""
+    """Return the fields after padding: repeated values count as outside, circular padding as the whole axis."""
     pads, mode = arguments(call.args, call.kwargs, pad=1, mode=2)
     rank = len(call.fields)
     befores = (tuple(pads)[::2] + (0,) * rank)[:rank][::-1]
@@ -102,7 +107,7 @@ def _pad(call: Call) -> Fields:
 
 
 def _each(value: Any, rank: int) -> tuple[int, ...]:
-    """Return one number for each axis; PyTorch takes a single one in a tuple for all."""
+    """Return one number per axis; PyTorch applies a single one in a tuple to all."""
     entries = (value,) if isinstance(value, int) else tuple(value)
     return entries * rank if len(entries) == 1 else entries
 

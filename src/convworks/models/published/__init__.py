@@ -1,1 +1,1 @@
-"""Published weights: names in other libraries, and addresses."""
+"""Published weights: names in other libraries, and URLs."""

@@ -1,4 +1,4 @@
-"""How other libraries name the networks of the catalogue and their tensors: tables, and the translation by them."""
+"""Names of networks and tensors in other libraries (peers): tables, and translation by them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from functools import partial
 from convworks.errors import InputError, nearest
 from convworks.models import FAMILIES
 
-#: Pairs of a pattern that matches a whole key of ours and the peer's key for it. In the peer's key, {1} is what the
-#: first group matched, {1-1} that number less one (where the peer counts from 0).
+#: Pairs of a pattern that matches one of our keys, and the template of the peer's key. In the template, {1} is the
+#: first group of the match, {1-1} that number minus one (for peers that count from 0).
 Keys = tuple[tuple[str, str], ...]
 
-#: Mean, and deviation, of networks that read pixels from -1 to 1.
+#: Mean, and standard deviation, of networks that read pixels in -1..1.
 HALF = (0.5, 0.5, 0.5)
 
 
@@ -23,10 +23,9 @@ HALF = (0.5, 0.5, 0.5)
 class Peer:
     """A library that ships networks of a family.
 
-    `names` maps its names to the rows that compute what its networks compute; `keys` are shared by all of them, or
-    given by row. `kernels` are matrices of ours whose rows are square kernels there, with their side. mean and std are
-    what its networks take out of pixels in 0..1; `share` of the shorter side is what its evaluation cuts out of the
-    middle; `classes` are named where they are always the same.
+    `names` maps its names to the equivalent rows; `keys` are shared by all rows, or given by row. `kernels` names our
+    matrices whose rows are square kernels there, with their side. `mean` and `std` normalise pixels in 0..1; `share` is
+    the fraction of the shorter side that its evaluation centre-crops; `classes` is set if they are always the same.
     """
 
     names: Mapping[str, str]
@@ -43,10 +42,10 @@ class Peer:
 
 
 def find_peer(peer: str, name: str, *, ours: bool = False) -> tuple[Peer, str]:
-    """Return the tables of a peer for one of its networks, and our row that computes it.
+    """Return the tables of a peer for one of its networks, and the equivalent row.
 
-    `name` is the peer's; one that the peer does not have may be our own name of such a row, and with `ours` it is.
-    Raises InputError for peers and names that are not known.
+    `name` is the peer's, or else our name of such a row; with `ours`, only our names are tried. Raises InputError for
+    unknown peers and names.
     """
     tables = _tables()
     if peer not in tables:
@@ -55,36 +54,36 @@ def find_peer(peer: str, name: str, *, ours: bool = False) -> tuple[Peer, str]:
     if match := _entry(tables[peer], name, ours=ours):
         return match
     pairs = [pair for entry in tables[peer] for pair in entry.names.items()]
-    known = [row if ours else theirs for theirs, row in pairs]
+    choices = [row if ours else theirs for theirs, row in pairs]
     raise InputError(
         "--format" if ours else "--model",
-        f"{peer} has no network {name!r} known here{nearest(name, known)}",
-        f"known: {', '.join(known)}",
+        f"{peer} has no network {name!r} known here{nearest(name, choices)}",
+        f"known: {', '.join(choices)}",
     )
 
 
 def libraries(name: str) -> list[tuple[str, Peer, str]]:
-    """Return every library with a network of that name, theirs or ours, its tables, and our row that computes it."""
+    """Return every library with a network of that name (theirs or ours), its tables, and the equivalent row."""
     matches = [(peer, _entry(entries, name)) for peer, entries in _tables().items()]
     return [(peer, *match) for peer, match in matches if match is not None]
 
 
 def their_key(ours: str, keys: Keys) -> str | None:
-    """Return the peer's key for one of ours, None where the table has none."""
+    """Return the peer's key for one of ours, None if the table has none."""
     for pattern, template in keys:
-        if found := re.fullmatch(pattern, ours):
-            return re.sub(r"\{(\d)(-1)?\}", partial(_field, found.groups()), template)
+        if match := re.fullmatch(pattern, ours):
+            return re.sub(r"\{(\d)(-1)?\}", partial(_field, match.groups()), template)
     return None
 
 
 def translation(ours: Iterable[str], keys: Keys) -> dict[str, str]:
-    """Return our keys with the peer's; those without one are left out."""
+    """Return a mapping of our keys to the peer's; those without one are left out."""
     pairs = {key: their_key(key, keys) for key in ours}
     return {key: theirs for key, theirs in pairs.items() if theirs is not None}
 
 
 def _entry(entries: Sequence[Peer], name: str, *, ours: bool = False) -> tuple[Peer, str] | None:
-    """Return which of a peer's tables has a name, and our row; with `ours`, names are ours alone."""
+    """Return the table of a peer that has a name, and our row; with `ours`, only our names are tried."""
     for entry in entries:
         if name in entry.names and not ours:
             return entry, entry.names[name]
@@ -93,13 +92,13 @@ def _entry(entries: Sequence[Peer], name: str, *, ours: bool = False) -> tuple[P
 
 def _tables() -> dict[str, list[Peer]]:
     """Return the tables of every family, by peer."""
-    found: dict[str, list[Peer]] = {}
+    tables: dict[str, list[Peer]] = {}
     for family in FAMILIES:
         for peer, entry in getattr(importlib.import_module(f"convworks.models.{family}"), "PEERS", {}).items():
-            found.setdefault(peer, []).append(entry)
-    return found
+            tables.setdefault(peer, []).append(entry)
+    return tables
 
 
-def _field(groups: tuple[str | None, ...], place: re.Match[str]) -> str:
-    group = groups[int(place[1]) - 1] or ""
-    return str(int(group) - 1) if place[2] else group
+def _field(groups: tuple[str | None, ...], match: re.Match[str]) -> str:
+    group = groups[int(match[1]) - 1] or ""
+    return str(int(group) - 1) if match[2] else group

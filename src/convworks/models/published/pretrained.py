@@ -1,4 +1,4 @@
-"""Weights that others trained and publish: their official addresses and checksums. This page imports nothing heavy."""
+"""Published pre-trained weights: their official URLs and checksums. This module imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from convworks.errors import InputError, nearest
 
 @dataclass(frozen=True, kw_only=True)
 class Pretrained:
-    """Published weights: the peer's name of the network, where its file lies, what it is said to reach.
+    """Published weights: the peer's name of the network, the URL of the file, the published accuracy.
 
-    `checksum` is how its SHA-256 begins, as far as the file's name tells it; top1 is the published accuracy on the
-    set's validation images, as a fraction.
+    `checksum` is the prefix of its SHA-256 in the file name; `top1` is the published accuracy on the validation images,
+    as a fraction.
     """
 
     peer: str
@@ -23,7 +23,7 @@ class Pretrained:
 
     @property
     def file(self) -> str:
-        """The name of the file."""
+        """Return the name of the file."""
         return self.address.rpartition("/")[2]
 
 
@@ -64,7 +64,7 @@ PRETRAINED: dict[str, Pretrained] = {
     "resnet44:cifar10": _cifar10("resnet44", "resnet44-014dd654.th", 0.931),
 }
 
-#: The names of ImageNet's 1,000 classes, one a line, in the order of the outputs.
+#: The names of ImageNet's 1,000 classes, one per line, in the order of the outputs.
 IMAGENET_CLASSES = "https://raw.githubusercontent.com/pytorch/hub/master/imagenet_classes.txt"
 
 

@@ -1,1 +1,1 @@
-"""Networks cut at a tap, with new heads."""
+"""Transfer learning: networks cut at a tap, with new heads."""

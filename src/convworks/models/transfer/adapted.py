@@ -1,4 +1,4 @@
-"""Networks that are cut at a tap and have a new head there: transfer learning (lectures 001 and 004)."""
+"""Transfer learning: networks cut at a tap, with a new head (lectures 001 and 004)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from convworks.models.catalogue import Shape, create, facts
 from convworks.models.config import ModelConfig
 from convworks.models.transfer.head_config import Head, LinearHead, RBFHead, SVMHead, TwoLayerHead
 
-DEVIATION = 0.01  # of the first weights of new logits: an even answer, from which training starts
+DEVIATION = 0.01  # of the initial weights of new logits: training starts from nearly uniform predictions
 
 
 def assemble(model: ModelConfig, shape: Shape) -> Network:
-    """Build and initialise the network of a configuration: by its name, then cut and with a new head where it says so.
+    """Build and initialise the network of a configuration: by name, then cut and with a new head for each transfer.
 
-    Raises InputError for a table, a tap or a size that does not fit.
+    Raises InputError for an invalid table, tap or size.
     """
     steps = model.adapted
     outputs = [step.outputs for step in steps] + [shape.classes]
@@ -34,40 +34,40 @@ def assemble(model: ModelConfig, shape: Shape) -> Network:
 
 
 def adapt(network: Network, cut: str, head: Head, shape: Shape) -> Network:
-    """Return the network up to a tap with a new head; it shares the modules before the tap, under the same names.
+    """Return the network up to a tap with a new head; modules before the tap are shared, under the same names.
 
-    Auxiliary classifiers are left behind. Raises InputError where it cannot be cut there.
+    Auxiliary classifiers are removed. Raises InputError if it cannot be cut there.
     """
-    kept = body(network, cut)
-    found = _activation(kept, shape)
+    trunk = body(network, cut)
+    activation = _activation(trunk, shape)
     parts: dict[str, nn.Module] = {}
-    if found.ndim > 2:
+    if activation.ndim > 2:
         if head.pool != "none":
             kinds: dict[str, tuple[Callable[[int], nn.Module], ...]]
             kinds = {"average": (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)}
             kinds["max"] = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
-            parts["pool"] = kinds[head.pool][found.ndim - 3](1)
+            parts["pool"] = kinds[head.pool][activation.ndim - 3](1)
         parts["features"] = nn.Flatten()
-    features = found.shape[1] if head.pool != "none" else found[0].numel()
+    features = activation.shape[1] if head.pool != "none" else activation[0].numel()
     parts |= _layers(head, features, shape.classes)
-    ours = nn.Sequential()
-    for name, module in kept.head.named_children():
-        ours.add_module(name, module)
+    new_head = nn.Sequential()
+    for name, module in trunk.head.named_children():
+        new_head.add_module(name, module)
     for name, module in parts.items():
-        ours.add_module(_free(name, ours), module)
-    return Network(stem=kept.stem, stages=dict(kept.stages.named_children()), head=ours)
+        new_head.add_module(_free_name(name, new_head), module)
+    return Network(stem=trunk.stem, stages=dict(trunk.stages.named_children()), head=new_head)
 
 
 def new_parts(network: Network, cut: str) -> tuple[str, ...]:
-    """Name the taps of the head that a transfer put on at `cut`, in the order of computation."""
+    """Return the taps of the new head after `cut`, in the order of computation."""
     names = [f"head.{name}" for name, _ in network.head.named_children()]
     return tuple(names[names.index(cut) + 1 :] if cut in names else names)
 
 
 def kept_parts(network: Network, cut: str | None) -> tuple[str, ...]:
-    """Name the taps of the parts of a network, from the stem on, that a transfer kept, or that have no new head.
+    """Return the taps of the parts with weights that a transfer kept (all of them if `cut` is None).
 
-    They are stem, stages, and those parts of the head that have weights.
+    These are stem, stages, and parts of the head.
     """
     new = new_parts(network, cut) if cut is not None else ()
     parts = {f"head.{name}": module for name, module in network.head.named_children()}
@@ -77,25 +77,25 @@ def kept_parts(network: Network, cut: str | None) -> tuple[str, ...]:
 
 
 def layers_kept(network: Network, cut: str) -> tuple[str, ...]:
-    """Name the taps of a network whose weights one that is cut from it begins with: none of them lies in another."""
+    """Return the taps with weights that a network cut there starts from; none contains another."""
     first, _, part = cut.partition(".")
-    kept, found = body(network, cut), []
-    for name in kept_parts(kept, None):
+    trunk, taps = body(network, cut), []
+    for name in kept_parts(trunk, None):
         if name == first and part and first != "head":
-            blocks = kept.stages.get_submodule(name).named_children()
-            found += [f"{name}.{block}" for block, module in blocks if module.state_dict()]
+            blocks = trunk.stages.get_submodule(name).named_children()
+            taps += [f"{name}.{block}" for block, module in blocks if module.state_dict()]
         else:
-            found.append(name)
-    return tuple(found)
+            taps.append(name)
+    return tuple(taps)
 
 
 def makes_logits(model: ModelConfig) -> bool:
-    """Tell whether a network makes one answer for each class: a new head always does, some networks make images."""
+    """Return whether a network outputs logits: any transfer does, some networks of the catalogue output images."""
     return bool(model.adapted) or facts(model.name).makes == "logits"
 
 
 def _layers(head: Head, features: int, classes: int) -> dict[str, nn.Module]:
-    """Return the layers of a head from a vector on, with their first weights."""
+    """Return the initialised layers of a head after the feature vector."""
     match head:
         case LinearHead():
             dropout = {"dropout": nn.Dropout(head.dropout)} if head.dropout else {}
@@ -120,22 +120,22 @@ def _logits(features: int, classes: int) -> nn.Linear:
     return layer
 
 
-def _free(name: str, head: nn.Sequential) -> str:
-    """Return a name that no part of the head has: where its logits are kept, those behind them are logits2."""
-    taken, number, found = dict(head.named_children()), 2, name
-    while found in taken:
-        found, number = f"{name}{number}", number + 1
-    return found
+def _free_name(name: str, head: nn.Sequential) -> str:
+    """Return a name that is free in the head: with existing logits, new ones are logits2."""
+    existing, number, candidate = dict(head.named_children()), 2, name
+    while candidate in existing:
+        candidate, number = f"{name}{number}", number + 1
+    return candidate
 
 
-def _activation(kept: Network, shape: Shape) -> Tensor:
-    """Return what the body gives for one image, on the meta device: its shape, without the work."""
-    tensors: Mapping[str, Tensor] = {**dict(kept.named_parameters()), **dict(kept.named_buffers())}
+def _activation(trunk: Network, shape: Shape) -> Tensor:
+    """Return the output of the body for one image on the meta device, for its shape."""
+    tensors: Mapping[str, Tensor] = {**dict(trunk.named_parameters()), **dict(trunk.named_buffers())}
     empty = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
-    training = kept.training
+    training = trunk.training
     try:
         with torch.no_grad(), torch.device("meta"):
-            found: Tensor = functional_call(kept.eval(), empty, torch.zeros(1, shape.channels, *shape.size))
+            activation: Tensor = functional_call(trunk.eval(), empty, torch.zeros(1, shape.channels, *shape.size))
     finally:
-        kept.train(training)
-    return found
+        trunk.train(training)
+    return activation

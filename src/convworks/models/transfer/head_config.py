@@ -1,4 +1,4 @@
-"""Which head a network gets in the place of the one it was cut off from."""
+"""Configuration of the new head of a transferred network."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Pooled(Config):
-    """What every head has: maps become vectors by their `average` or `max` over all places, or as they are (`none`)."""
+    """Options of every head: maps become vectors by `average` or `max` pooling, or flattened (`none`)."""
 
     pool: Literal["average", "max", "none"] = "average"
 
 
 class LinearHead(Pooled):
-    """One linear layer, of features of which training leaves out the share `dropout`."""
+    """One linear layer, with dropout of its features."""
 
     kind: Literal["linear"] = "linear"
     dropout: Rate = 0.0
 
 
 class TwoLayerHead(Pooled):
-    """A hidden layer of `width` rectified units, `dropout` of them, and a linear layer."""
+    """A hidden layer of `width` ReLU units with dropout, then a linear layer."""
 
     kind: Literal["two-layer"] = "two-layer"
     width: PositiveInt = 256
@@ -33,9 +33,9 @@ class TwoLayerHead(Pooled):
 
 
 class SVMHead(Pooled):
-    """A linear support vector machine, one class against the rest (scikit-learn's LinearSVC), of standardised features.
+    """A linear support vector machine on standardised features, one-vs-rest (scikit-learn's LinearSVC).
 
-    `cost` is what a training image on the wrong side costs (C); where None, validation chooses among powers of ten.
+    `cost` is the penalty C; if None, validation chooses among powers of ten.
     """
 
     kind: Literal["svm"] = "svm"
@@ -43,9 +43,9 @@ class SVMHead(Pooled):
 
 
 class RBFHead(Pooled):
-    """A support vector machine with the kernel exp(-gamma |x - v|^2), each class against each (scikit-learn's SVC).
+    """A support vector machine with the kernel exp(-gamma |x - v|^2), one-vs-one (scikit-learn's SVC).
 
-    Of standardised features, like the linear one. `gamma` is 1 / number of features where None; `cost` as there.
+    On standardised features, with `cost` as in `SVMHead`. `gamma` is 1 / number of features if None.
     """
 
     kind: Literal["rbf-svm"] = "rbf-svm"
@@ -54,6 +54,6 @@ class RBFHead(Pooled):
 
 
 Head = LinearHead | TwoLayerHead | SVMHead | RBFHead
-#: Those that are fitted at once, and not trained by steps.
+#: Heads that are fitted at once rather than trained by steps.
 MACHINES = ("svm", "rbf-svm")
 HEADS = ("linear", "two-layer", *MACHINES)

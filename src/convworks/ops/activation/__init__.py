@@ -1,1 +1,1 @@
-"""The definitions of activations."""
+"""Reference definitions of activation functions."""

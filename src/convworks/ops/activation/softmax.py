@@ -1,4 +1,4 @@
-"""Softmax: logits become a distribution (lecture 003, Inception: the last layer of GoogLeNet).
+"""Softmax: logits to a distribution (lecture 003, Inception: the last layer of GoogLeNet).
 
 p[k] = exp(x[k]) / sum over j of exp(x[j])        along one axis
 """
@@ -15,10 +15,10 @@ from convworks.ops.whole import Whole, whole
 
 @in_range
 def forward(x: ArrayLike, axis: Whole = 1) -> Array:
-    """Return p, of the shape of x; InputError for an axis that x has not, or of length 0, or values not finite."""
+    """Return p, of the shape of x; InputError for an invalid or empty axis, or values that are not finite."""
     values = floats("x", x)
     along = _check(values.shape, axis)
-    # a common factor cancels: with the largest exponent 0, nothing overflows but differences, and exp(-inf) is 0
+    # a common factor cancels: with the largest exponent 0, only the differences can overflow, and exp(-inf) is 0
     powers = np.exp(values - values.max(along, keepdims=True))
     return np.asarray(powers / powers.sum(along, keepdims=True))
 

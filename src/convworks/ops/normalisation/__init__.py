@@ -1,1 +1,1 @@
-"""The definitions of normalisation."""
+"""Reference definitions of normalisation."""

@@ -2,7 +2,7 @@
 
     z[b, c, i] = scale[c] * hat[b, c, i] + shift[c],   hat = (x - mean[c]) / sqrt(variance[c] + epsilon)
 
-In training, mean and variance are those of the mini-batch, over the m = batch * places values of each channel; the
+In training, mean and variance are those of the mini-batch, over the m = batch * positions values of each channel; the
 variance divides by m. In inference they are fixed. The message at the input of the training transform, derived:
 
     delta_x = scale / sqrt(variance + epsilon) * (message - mean of message - hat * mean of message * hat)
@@ -50,19 +50,19 @@ def forward(
 ) -> Array:
     """Return z with the statistics of the mini-batch (training).
 
-    Raises InputError for wrong ranks, another number of scales or shifts than channels, values that are not finite,
+    Raises InputError for wrong ranks, a number of scales or shifts other than the channels, values that are not finite,
     and an epsilon that is negative, or 0 where all values of a channel are equal.
     """
     values = channels("x", x, layout)
     factor, offset = per_channel("scale", scale, values), per_channel("shift", shift, values)
-    return in_layout(standardise(values, _together(values), epsilon) * factor + offset, layout)
+    return in_layout(standardise(values, _batch_axes(values), epsilon) * factor + offset, layout)
 
 
 @in_range
 def statistics(x: ArrayLike, *, layout: Layout = "channels_first") -> Statistics:
     """Return mean and variance of each channel over batch and space; the variance divides by m (the biased one)."""
     values = channels("x", x, layout)
-    axes = _together(values)
+    axes = _batch_axes(values)
     mean = average(values, axes)
     return Statistics(mean=mean.reshape(-1), variance=np.asarray(((values - mean) ** 2).mean(axes)))
 
@@ -71,14 +71,14 @@ def statistics(x: ArrayLike, *, layout: Layout = "channels_first") -> Statistics
 def moving(old: Moments, new: Moments, momentum: float = 0.1, count: Whole | None = None) -> Statistics:
     """Return the exponential average (1 - momentum) * old + momentum * new (lecture 003, Batch Normalization).
 
-    With `count`, the number m of values that each of the new means was taken over, the new variance is the unbiased
-    one, m / (m - 1) times that of `statistics`: so Ioffe and Szegedy infer, and so are PyTorch's running statistics
-    kept. Without, it is averaged as it is. Raises InputError for a momentum outside 0 to 1 and a count below 2.
+    With `count`, the number m of values in each of the new means, the new variance is the unbiased one, m / (m - 1)
+    times that of `statistics`, as in Ioffe and Szegedy's inference and PyTorch's running statistics. Without it, the
+    variance is averaged unchanged. Raises InputError for a momentum outside 0 to 1 and a count below 2.
     """
     if not 0 <= momentum <= 1:
         raise InputError("momentum", f"momentum={momentum} must lie between 0 and 1", "0.1 is usual")
-    before, now = check_statistics(old, "old"), check_statistics(new, "new")
-    same_shape("new.mean", now.mean, before.mean.shape)
+    old_statistics, new_statistics = check_statistics(old, "old"), check_statistics(new, "new")
+    same_shape("new.mean", new_statistics.mean, old_statistics.mean.shape)
     unbiased = 1.0
     if count is not None:
         number = whole("count", count, least=None)
@@ -86,8 +86,8 @@ def moving(old: Moments, new: Moments, momentum: float = 0.1, count: Whole | Non
             raise InputError("count", f"count={number} leaves no unbiased variance", "it takes 2 values a channel")
         unbiased = number / (number - 1)
     return Statistics(
-        mean=(1 - momentum) * before.mean + momentum * now.mean,
-        variance=(1 - momentum) * before.variance + momentum * unbiased * now.variance,
+        mean=(1 - momentum) * old_statistics.mean + momentum * new_statistics.mean,
+        variance=(1 - momentum) * old_statistics.variance + momentum * unbiased * new_statistics.variance,
     )
 
 
@@ -104,7 +104,7 @@ def inference(
     """Return z with fixed statistics: an affine map of each channel (lecture 003, Batch Normalization, last lines)."""
     values = channels("x", x, layout)
     factor, offset = per_channel("scale", scale, values), per_channel("shift", shift, values)
-    return in_layout(_fixed(values, statistics, epsilon) * factor + offset, layout)
+    return in_layout(_standardise_fixed(values, statistics, epsilon) * factor + offset, layout)
 
 
 @in_range
@@ -115,7 +115,7 @@ def backward(
     values, delta = channels("x", x, layout), channels("message", message, layout)
     same_shape("message", delta, values.shape, layout)
     factor = per_channel("scale", scale, values)
-    return in_layout(send_back(delta * factor, values, _together(values), epsilon), layout)
+    return in_layout(send_back(delta * factor, values, _batch_axes(values), epsilon), layout)
 
 
 @in_range
@@ -141,7 +141,7 @@ def gradient(message: ArrayLike, x: ArrayLike, *, epsilon: float = 1e-5, layout:
     """
     values, delta = channels("x", x, layout), channels("message", message, layout)
     same_shape("message", delta, values.shape, layout)
-    return channel_gradient(delta, standardise(values, _together(values), epsilon))
+    return channel_gradient(delta, standardise(values, _batch_axes(values), epsilon))
 
 
 @in_range
@@ -156,11 +156,11 @@ def gradient_inference(
     """Return the parameter gradient with fixed statistics: the same sums, hat taken with the fixed statistics."""
     values, delta = channels("x", x, layout), channels("message", message, layout)
     same_shape("message", delta, values.shape, layout)
-    return channel_gradient(delta, _fixed(values, statistics, epsilon))
+    return channel_gradient(delta, _standardise_fixed(values, statistics, epsilon))
 
 
 def check_statistics(statistics: Moments, name: str = "statistics") -> Statistics:
-    """Return mean and variance of each channel as arrays, or raise InputError where they are no such pair."""
+    """Return mean and variance of each channel as arrays, or raise InputError unless they are such a pair."""
     if not (isinstance(statistics, tuple | list) and len(statistics) == 2):
         raise InputError(name, "must be a pair (mean, variance)", "make it with batch_normalisation.statistics")
     mean = floats(f"{name}.mean", statistics[0], "channel")
@@ -171,11 +171,11 @@ def check_statistics(statistics: Moments, name: str = "statistics") -> Statistic
     return Statistics(mean=mean, variance=variance)
 
 
-def _together(values: Array) -> Axes:
+def _batch_axes(values: Array) -> Axes:
     return (0, *range(2, values.ndim))
 
 
-def _fixed(values: Array, statistics: Moments, epsilon: float) -> Array:
+def _standardise_fixed(values: Array, statistics: Moments, epsilon: float) -> Array:
     mean, variance = check_statistics(statistics)
     inverse = inverse_square_root(per_channel("statistics.variance", variance, values), epsilon)
     return np.asarray((values - per_channel("statistics.mean", mean, values)) * inverse)

@@ -2,7 +2,7 @@
 
     z = scale * hat + shift,   hat = (x - mean) / sqrt(variance + epsilon)
 
-Mean and variance are those of one sample, over its last `axes` axes: all but the batch, if not given. Scale and shift
+Mean and variance are those of one sample, over its last `axes` axes, by default all but the batch. Scale and shift
 have the shape of these axes, a value for each entry, as with PyTorch's normalized_shape. (One scale a channel, with
 the mean over all channels, is `group_normalisation` with one group.) The message at the input, derived:
 
@@ -26,7 +26,7 @@ def forward(
 ) -> Array:
     """Return z, of the shape of x; scale and shift have the shape of its last `axes` axes.
 
-    Raises InputError for shapes that do not match, values that are not finite, a number of axes that x has not, and an
+    Raises InputError for shapes that do not match, values that are not finite, an invalid number of axes, and an
     epsilon that is negative, or 0 where all values are equal.
     """
     values = floats("x", x)

@@ -3,7 +3,7 @@
     z[i] = x[i] / d[i]^beta,   d[i] = k + alpha * sum of x[j]^2 over the n channels j around i
 
 at each position of each image; channels beyond the first and the last are left out of the sum. The paper has k = 2,
-n = 5, alpha = 1e-4, beta = 0.75. An even n has its middle missing: n / 2 channels before i, and n / 2 - 1 after it.
+n = 5, alpha = 1e-4, beta = 0.75. For even n the window is n / 2 channels before i, and n / 2 - 1 after it.
 PyTorch's LocalResponseNorm divides alpha by n: alpha here is alpha * n there.
 """
 
@@ -35,8 +35,8 @@ def forward(
     Raises InputError for wrong ranks, values that are not finite, k <= 0 or alpha < 0 (which could divide by 0), n < 1.
     """
     pixels = images("x", x, layout)
-    near = neighbours(pixels.shape[1], _check(k, n, alpha, beta))
-    return in_layout(pixels * _divisor(near, pixels, k, alpha) ** -beta, layout)
+    windows = neighbours(pixels.shape[1], _check(k, n, alpha, beta))
+    return in_layout(pixels * _divisor(windows, pixels, k, alpha) ** -beta, layout)
 
 
 @in_range
@@ -53,15 +53,15 @@ def backward(
     """Return the message at the input, derived from the formula above.
 
     delta_x[j] = message[j] * d[j]^-beta
-                 - 2 alpha beta x[j] * sum over the i that have j around them of message[i] * x[i] * d[i]^(-beta - 1)
+                 - 2 alpha beta x[j] * sum over the i with j in their window of message[i] * x[i] * d[i]^(-beta - 1)
     """
     pixels = images("x", x, layout)
     delta = images("message", message, layout, pixels.ndim - 2)
     same_shape("message", delta, pixels.shape, layout)
-    near = neighbours(pixels.shape[1], _check(k, n, alpha, beta))
-    d = _divisor(near, pixels, k, alpha)
-    through = _mix(near.T, delta * pixels * d ** (-beta - 1))
-    return in_layout(delta * d**-beta - 2 * alpha * beta * pixels * through, layout)
+    windows = neighbours(pixels.shape[1], _check(k, n, alpha, beta))
+    d = _divisor(windows, pixels, k, alpha)
+    sums = _window_sums(windows.T, delta * pixels * d ** (-beta - 1))
+    return in_layout(delta * d**-beta - 2 * alpha * beta * pixels * sums, layout)
 
 
 def neighbours(count: int, n: int) -> Float64[np.ndarray, "c c"]:
@@ -70,13 +70,13 @@ def neighbours(count: int, n: int) -> Float64[np.ndarray, "c c"]:
     return ((-(n // 2) <= offset) & (offset <= (n - 1) // 2)).astype(np.float64)
 
 
-def _mix(matrix: Float64[np.ndarray, "c c"], x: Array) -> Array:
+def _window_sums(matrix: Float64[np.ndarray, "c c"], x: Array) -> Array:
     return np.asarray((matrix @ x.reshape(*x.shape[:2], -1)).reshape(x.shape))
 
 
-def _divisor(near: Float64[np.ndarray, "c c"], pixels: Array, k: float, alpha: float) -> Array:
-    d = np.asarray(k + alpha * _mix(near, np.asarray(pixels**2)))
-    if not np.isfinite(d).all():  # to a negative power it would be 0, and finite again
+def _divisor(windows: Float64[np.ndarray, "c c"], pixels: Array, k: float, alpha: float) -> Array:
+    d = np.asarray(k + alpha * _window_sums(windows, np.asarray(pixels**2)))
+    if not np.isfinite(d).all():  # to a negative power it would become 0, which is finite
         raise TooLargeError("x")
     return d
 

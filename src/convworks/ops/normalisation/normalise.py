@@ -1,4 +1,4 @@
-"""The arithmetic that batch, layer, group and instance normalisation share; they differ in the axes it runs over.
+"""The arithmetic shared by batch, layer, group and instance normalisation, which differ only in their axes.
 
 Over the m values x[i] that are normalised together (lectures 000, 003 and 004, Batch Normalization):
 
@@ -32,13 +32,13 @@ class Gradient(NamedTuple):
 
 
 def standardise(x: Array, axes: Axes, epsilon: float) -> Array:
-    """Return hat: zero mean and, but for epsilon, unit variance over `axes`."""
+    """Return hat: zero mean and, up to epsilon, unit variance over `axes`."""
     centred = x - average(x, axes)
     return np.asarray(centred * _inverse_deviation(centred, axes, epsilon))
 
 
 def average(x: Array, axes: Axes) -> Array:
-    """Return the mean over `axes`, which stay with length 1. The mean of equal values is their value, not rounded."""
+    """Return the mean over `axes` (keepdims). The mean of equal values is exact."""
     least = x.min(axes, keepdims=True)
     return np.asarray(np.where(x.max(axes, keepdims=True) == least, least, x.mean(axes, keepdims=True)))
 
@@ -53,7 +53,7 @@ def send_back(message: Array, x: Array, axes: Axes, epsilon: float) -> Array:
 
 
 def inverse_square_root(variance: Array, epsilon: float) -> Array:
-    """Return 1 / sqrt(variance + epsilon); InputError for an epsilon that is negative, or 0 beside a variance of 0."""
+    """Return 1 / sqrt(variance + epsilon); InputError for an epsilon that is negative, or 0 with a variance of 0."""
     if not (math.isfinite(epsilon) and epsilon >= 0):
         raise InputError("epsilon", f"epsilon={epsilon} must be finite and not negative", "1e-5 is usual")
     if epsilon == 0 and not variance.all():
@@ -62,7 +62,7 @@ def inverse_square_root(variance: Array, epsilon: float) -> Array:
 
 
 def channels(name: str, values: ArrayLike, layout: Layout) -> Array:
-    """Return [batch, feature] as it is, and images as float64 [batch, channel, *size]."""
+    """Return [batch, feature] or images as float64, images as [batch, channel, *size]."""
     check_layout(layout)
     array = floats(name, values)
     if array.ndim not in (2, 3, 4, 5) or 0 in array.shape:
@@ -75,7 +75,7 @@ def channels(name: str, values: ArrayLike, layout: Layout) -> Array:
 
 
 def per_channel(name: str, values: ArrayLike, like: Array) -> Array:
-    """Return one value for each channel of `like`, shaped to be multiplied with it; InputError for another count."""
+    """Return one value per channel of `like`, shaped to broadcast with it; InputError for another count."""
     array = floats(name, values, "channel")
     if len(array) != like.shape[1]:
         raise InputError(name, f"has {len(array)} values for {like.shape[1]} channels", "give one a channel")
@@ -90,6 +90,6 @@ def channel_gradient(message: Array, hat: Array) -> Gradient:
 
 def _inverse_deviation(centred: Array, axes: Axes, epsilon: float) -> Array:
     variance = np.asarray((centred**2).mean(axes, keepdims=True))
-    if not np.isfinite(variance).all():  # its inverse would be 0, and finite again
+    if not np.isfinite(variance).all():  # its inverse would become 0, which is finite
         raise TooLargeError("x")
     return inverse_square_root(variance, epsilon)

@@ -1,1 +1,1 @@
-"""The definitions of pooling."""
+"""Reference definitions of pooling."""

@@ -1,8 +1,8 @@
-"""Adaptive average pooling: images of any size become one given size (lecture 002, Other Techniques: Adaptive Pooling).
+"""Adaptive average pooling: images of any size to a fixed size (lecture 002, Other Techniques: Adaptive Pooling).
 
-From n to m positions, window i reaches from floor(i n / m) up to, without, ceil((i + 1) n / m); z is its mean. Windows
+From n to m positions, window i is [floor(i n / m), ceil((i + 1) n / m)); z is its mean. Windows
 may overlap, and differ in length. Along one axis this is z = A x with a small matrix: A[i, j] = 1 / length of window i
-where it holds j, else 0.
+if j is in it, else 0.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def forward(x: ArrayLike, *, output_size: PerAxis, layout: Layout = "channels_fi
 def backward(message: ArrayLike, *, size: PerAxis, layout: Layout = "channels_first") -> Array:
     """Return the message at the input, images of `size`: delta_x = A' message along each axis.
 
-    Every output gives each position of its window an equal share of its message.
+    Every output distributes its message equally over the positions of its window.
     """
     delta = images("message", message, layout)
     outputs = delta.shape[2:]
@@ -42,9 +42,9 @@ def backward(message: ArrayLike, *, size: PerAxis, layout: Layout = "channels_fi
 
 
 def bounds(size: int, output_size: int) -> tuple[Int64[np.ndarray, "m"], Int64[np.ndarray, "m"]]:
-    """Return where the windows begin and, exclusively, end."""
-    places = np.arange(output_size, dtype=np.int64)
-    return places * size // output_size, -(-(places + 1) * size // output_size)
+    """Return the starts and (exclusive) ends of the windows."""
+    windows = np.arange(output_size, dtype=np.int64)
+    return windows * size // output_size, -(-(windows + 1) * size // output_size)
 
 
 def averaging(size: int, output_size: int) -> Float64[np.ndarray, "m n"]:

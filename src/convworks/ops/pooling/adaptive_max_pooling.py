@@ -1,6 +1,6 @@
-"""Adaptive max pooling: images of any size become one given size (lecture 002, Other Techniques: Adaptive Pooling).
+"""Adaptive max pooling: images of any size to a fixed size (lecture 002, Other Techniques: Adaptive Pooling).
 
-From n to m positions, window i reaches from floor(i n / m) up to, without, ceil((i + 1) n / m); z is its maximum.
+From n to m positions, window i is [floor(i n / m), ceil((i + 1) n / m)); z is its maximum.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ def backward(message: ArrayLike, x: ArrayLike, *, output_size: PerAxis, layout: 
     same_shape("message", delta, (*pixels.shape[:2], *outputs), layout)
     flat = pixels.reshape(*pixels.shape[:2], -1)
     table = members(pixels.shape[2:], outputs)
-    chosen = table[np.arange(len(table)), flat[:, :, table].argmax(-1)]
-    # windows overlap, so several messages may meet at a position: count them in, image by image
-    first = np.arange(flat.shape[0] * flat.shape[1]).reshape(*flat.shape[:2], 1) * flat.shape[2]
-    total = np.bincount((first + chosen).ravel(), weights=delta.ravel(), minlength=flat.size)
+    maxima = table[np.arange(len(table)), flat[:, :, table].argmax(-1)]
+    # windows overlap, so several messages may reach a position: they are summed per image
+    offsets = np.arange(flat.shape[0] * flat.shape[1]).reshape(*flat.shape[:2], 1) * flat.shape[2]
+    total = np.bincount((offsets + maxima).ravel(), weights=delta.ravel(), minlength=flat.size)
     return in_layout(total.reshape(pixels.shape), layout)
 
 
 def members(size: Sequence[int], output_size: Sequence[int]) -> Int64[np.ndarray, "places taps"]:
-    """Return the positions of each window in row-major order, as indices into an image laid out flat.
+    """Return the positions of each window in row-major order, as indices into a flattened image.
 
     Windows shorter than the longest repeat their last position, which changes neither maximum nor order.
     """
@@ -59,6 +59,6 @@ def members(size: Sequence[int], output_size: Sequence[int]) -> Int64[np.ndarray
         begins, ends = (edge[:, None] for edge in bounds(n, m))
         taps = np.arange((ends - begins).max())
         along = np.minimum(begins + taps, ends - 1)
-        places, reach = len(table) * m, table.shape[1] * len(taps)
-        table = (table[:, None, :, None] * n + along[None, :, None, :]).reshape(places, reach)
+        windows, length = len(table) * m, table.shape[1] * len(taps)
+        table = (table[:, None, :, None] * n + along[None, :, None, :]).reshape(windows, length)
     return table

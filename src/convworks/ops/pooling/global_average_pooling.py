@@ -27,11 +27,11 @@ def forward(x: ArrayLike, *, layout: Layout = "channels_first") -> Float64[np.nd
 def backward(message: ArrayLike, *, size: Sequence[Whole], layout: Layout = "channels_first") -> Array:
     """Return the message at the input, images of `size`: delta_x[b, c, i] = message[b, c] / n.
 
-    Raises InputError for a size that is not a sequence: a single number would leave open how many axes there are.
+    Raises InputError for a size that is not a sequence, since a single number does not tell the number of axes.
     """
     check_layout(layout)
     delta, sizes = floats("message", message, "batch channel"), wholes("size", size)
     if len(sizes) not in (1, 2, 3):
         raise InputError("size", f"{size} must have 1 to 3 axes", "give the size of the images before pooling")
-    share = delta.reshape(*delta.shape, *[1] * len(sizes)) / math.prod(sizes)
-    return in_layout(np.broadcast_to(share, (*delta.shape, *sizes)).copy(), layout)
+    position_message = delta.reshape(*delta.shape, *[1] * len(sizes)) / math.prod(sizes)
+    return in_layout(np.broadcast_to(position_message, (*delta.shape, *sizes)).copy(), layout)

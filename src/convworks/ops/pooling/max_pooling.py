@@ -2,9 +2,9 @@
 
     z[b, c, o] = max over t of x[b, c, o * stride + t * dilation - padding]
 
-o (place) and t (tap) have one, two or three axes; channels are kept. Padding never wins: it counts as minus infinity.
-A window must therefore see at least one value. (PyTorch asks for padding of at most half the kernel instead, which with
-dilation does not suffice and without is stricter than needed.) The windows of `ceil` are those of `ops.shape`.
+o (output position) and t (tap) have one, two or three axes; channels are independent. Padding counts as minus infinity,
+so a window must contain at least one value. (PyTorch requires padding of at most half the kernel instead, which is not
+sufficient with dilation and stricter than necessary without.) The windows of `ceil` are those of `ops.shape`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def forward(
     rounding: Rounding = "floor",
     layout: Layout = "channels_first",
 ) -> Array:
-    """Return the largest value of every window; without `stride`, windows lie side by side (stride = kernel_size).
+    """Return the largest value of every window; without `stride`, windows do not overlap (stride = kernel_size).
 
     Images [batch, channel, *size] become [batch, channel, *output]. Raises InputError for wrong ranks, values that are
-    not finite, a kernel larger than the padded input, and windows that see padding only.
+    not finite, a kernel larger than the padded input, and windows that contain only padding.
     """
     pixels, steps = images("x", x, layout), kernel_size if stride is None else stride
     axes = sliding(pixels.shape[2:], kernel_size, steps, padding, dilation, rounding=rounding)
@@ -65,31 +65,31 @@ def backward(
     axes = sliding(pixels.shape[2:], kernel_size, steps, padding, dilation, rounding=rounding)
     delta = images("message", message, layout, len(axes))
     same_shape("message", delta, (*pixels.shape[:2], *(axis.output for axis in axes)), layout)
-    seen = candidates(pixels, axes)
-    parts = np.zeros(seen.shape)
-    np.put_along_axis(parts, seen.argmax(2, keepdims=True), delta[:, :, None], axis=2)
+    window_values = candidates(pixels, axes)
+    parts = np.zeros(window_values.shape)
+    np.put_along_axis(parts, window_values.argmax(2, keepdims=True), delta[:, :, None], axis=2)
     shape = (*pixels.shape[:2], *(axis.kernel_size for axis in axes), *delta.shape[2:])
     return in_layout(fold(parts.reshape(shape), axes), layout)
 
 
 def candidates(pixels: Array, axes: Sequence[Axis]) -> Float64[np.ndarray, "b c taps *places"]:
-    """Return what each window sees, its taps in row-major order along one axis, minus infinity for padding."""
-    taps_seen(axes)
+    """Return the values of each window, taps in row-major order along one axis, minus infinity for padding."""
+    taps_on_input(axes)
     taps = math.prod(axis.kernel_size for axis in axes)
-    places = (axis.output for axis in axes)
-    return windows(pixels, axes, fill=-np.inf).reshape(*pixels.shape[:2], taps, *places)
+    positions = (axis.output for axis in axes)
+    return windows(pixels, axes, fill=-np.inf).reshape(*pixels.shape[:2], taps, *positions)
 
 
-def taps_seen(axes: Sequence[Axis]) -> Float64[np.ndarray, "1 1 *places"]:
-    """Return how many input positions each window sees, or raise InputError where one sees padding only."""
+def taps_on_input(axes: Sequence[Axis]) -> Float64[np.ndarray, "1 1 *places"]:
+    """Return the number of input positions in each window; InputError if one contains only padding."""
     kernel = tuple(range(2, 2 + len(axes)))
-    seen = windows(np.ones((1, 1, *(axis.size for axis in axes))), axes).sum(kernel)
-    if not seen.all():
-        place = ", ".join(map(str, np.argwhere(seen == 0)[0, 2:]))
+    counts = windows(np.ones((1, 1, *(axis.size for axis in axes))), axes).sum(kernel)
+    if not counts.all():
+        position = ", ".join(map(str, np.argwhere(counts == 0)[0, 2:]))
         pairs = ", ".join(f"({axis.before}, {axis.after})" for axis in axes)
         raise InputError(
             "padding",
-            f"{pairs} leaves a window that sees padding only, at place [{place}]",
+            f"{pairs} leaves a window that sees padding only, at place [{position}]",
             "use less padding: at most half the kernel never does so without dilation",
         )
-    return np.asarray(seen, dtype=np.float64)
+    return np.asarray(counts, dtype=np.float64)

@@ -1,5 +1,5 @@
-"""One unit, explained: the terms that an operation of `convworks.ops` adds up for a single number.
+"""Operations of `convworks.ops` for a single number, as a sum of terms.
 
-Each module is named like its operation. `forward` gives the terms of one output value, `backward` those of the message
-at one input value, `gradient` those of one parameter's derivative. Images are channels first.
+Each module is named after its operation. `forward` returns the terms of one output value, `backward` those of the
+message at one input value, `gradient` those of the derivative of one parameter. Images are channels first.
 """

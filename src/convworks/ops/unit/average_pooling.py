@@ -30,8 +30,8 @@ def forward(
     axes = sliding(pixels.shape[2:], kernel_size, steps, padding, rounding=rounding)
     index = index_of("unit", unit, (*pixels.shape[:2], *(axis.output for axis in axes)))
     places = window(axes, pixels.shape, index)
-    share = 1 / divisor(axes, count_padding)[0, 0][index[2:]]
-    return terms(read(pixels, places), np.full(len(places), share), places)
+    weight = 1 / divisor(axes, count_padding)[0, 0][index[2:]]
+    return terms(read(pixels, places), np.full(len(places), weight), places)
 
 
 def backward(
@@ -45,12 +45,12 @@ def backward(
     rounding: Rounding = "floor",
     count_padding: bool = True,
 ) -> Terms:
-    """Return the messages of all windows that see x[position], each with weight 1/n."""
+    """Return the messages of all windows that contain x[position], each with weight 1/n."""
     sizes, steps = wholes("size", size), kernel_size if stride is None else stride
     delta = images("message", message, "channels_first", len(sizes))
     axes = sliding(sizes, kernel_size, steps, padding, rounding=rounding)
     same_shape("message", delta, (*delta.shape[:2], *(axis.output for axis in axes)))
-    b, c, *at = index_of("position", position, (*delta.shape[:2], *sizes))
-    _, outputs = pairs(axes, at)
+    b, c, *input_position = index_of("position", position, (*delta.shape[:2], *sizes))
+    _, outputs = pairs(axes, input_position)
     places = beside([b, c], outputs)
     return terms(read(delta, places), 1 / divisor(axes, count_padding)[0, 0][tuple(outputs.T)], places)

@@ -1,4 +1,4 @@
-"""One unit of batch normalisation: a line through its input, and in training a message from the whole channel."""
+"""One unit of batch normalisation: linear in its input; in training, its message depends on the whole channel."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def forward(
     sigma = sqrt(variance + epsilon). Without `statistics` mean and variance are those of the batch (training).
     """
     values = channels("x", x, "channels_first")
-    at = index_of("unit", unit, values.shape)
+    index = index_of("unit", unit, values.shape)
     mean, inverse = _moments(values, statistics, epsilon)
-    slope = per_channel("scale", scale, values).ravel()[at[1]] * inverse[at[1]]
-    offset = float(per_channel("shift", shift, values).ravel()[at[1]] - mean[at[1]] * slope)
-    place = np.array([at])
-    return terms(read(values, place), np.array([slope]), place, np.array([[at[1]]]), offset)
+    slope = per_channel("scale", scale, values).ravel()[index[1]] * inverse[index[1]]
+    offset = float(per_channel("shift", shift, values).ravel()[index[1]] - mean[index[1]] * slope)
+    indices = np.array([index])
+    return terms(read(values, indices), np.array([slope]), indices, np.array([[index[1]]]), offset)
 
 
 def backward(
@@ -48,21 +48,21 @@ def backward(
 ) -> Terms:
     """Return the terms of the message at x[position].
 
-    With fixed `statistics` it is one: message * scale / sigma. In training, mean and variance depend on every value
-    of the channel, so that there are m: message[j] * scale / sigma * ([i = j] - 1/m - hat[i] hat[j] / m).
+    With fixed `statistics` there is one: message * scale / sigma. In training, mean and variance depend on every value
+    of the channel, so there are m: message[j] * scale / sigma * ([i = j] - 1/m - hat[i] hat[j] / m).
     """
     values, delta = channels("x", x, "channels_first"), channels("message", message, "channels_first")
     same_shape("message", delta, values.shape)
-    at = index_of("position", position, values.shape)
+    index = index_of("position", position, values.shape)
     mean, inverse = _moments(values, statistics, epsilon)
-    slope, place = per_channel("scale", scale, values).ravel()[at[1]] * inverse[at[1]], np.array([at])
+    slope, indices = per_channel("scale", scale, values).ravel()[index[1]] * inverse[index[1]], np.array([index])
     if statistics is not None:
-        return terms(read(delta, place), np.array([slope]), place, np.array([[at[1]]]))
-    places = np.insert(grid(range(len(values)), *(range(n) for n in values.shape[2:])), 1, at[1], axis=1)
-    hat = (read(values, places) - mean[at[1]]) * inverse[at[1]]
-    own = (places == place).all(1)
+        return terms(read(delta, indices), np.array([slope]), indices, np.array([[index[1]]]))
+    places = np.insert(grid(range(len(values)), *(range(n) for n in values.shape[2:])), 1, index[1], axis=1)
+    hat = (read(values, places) - mean[index[1]]) * inverse[index[1]]
+    own = (places == indices).all(1)
     weights = slope * (own - (1 + hat * hat[own]) / len(places))
-    return terms(read(delta, places), weights, places, np.full((len(places), 1), at[1]))
+    return terms(read(delta, places), weights, places, np.full((len(places), 1), index[1]))
 
 
 def gradient(
@@ -79,16 +79,16 @@ def gradient(
     """
     values, delta = channels("x", x, "channels_first"), channels("message", message, "channels_first")
     same_shape("message", delta, values.shape)
-    (at,) = index_of("channel", [channel], values.shape[1:2])
+    (channel_index,) = index_of("channel", [channel], values.shape[1:2])
     mean, inverse = _moments(values, statistics, epsilon)
-    places = np.insert(grid(range(len(values)), *(range(n) for n in values.shape[2:])), 1, at, axis=1)
-    hat = (read(values, places) - mean[at]) * inverse[at]
+    places = np.insert(grid(range(len(values)), *(range(n) for n in values.shape[2:])), 1, channel_index, axis=1)
+    hat = (read(values, places) - mean[channel_index]) * inverse[channel_index]
     return terms(read(delta, places), hat, places, places)
 
 
 def _moments(values: Array, statistics: Moments | None, epsilon: float) -> tuple[Array, Array]:
-    """Return mean and 1 / sqrt(variance + epsilon) of each channel, of the batch where no statistics are given."""
-    found = batch_normalisation.statistics(values) if statistics is None else check_statistics(statistics)
-    for name, entry in zip(Statistics._fields, found, strict=True):
+    """Return mean and 1 / sqrt(variance + epsilon) of each channel; of the batch if `statistics` is None."""
+    moments = batch_normalisation.statistics(values) if statistics is None else check_statistics(statistics)
+    for name, entry in zip(Statistics._fields, moments, strict=True):
         per_channel(f"statistics.{name}", entry, values)
-    return found.mean, inverse_square_root(found.variance, epsilon)
+    return moments.mean, inverse_square_root(moments.variance, epsilon)

@@ -11,7 +11,7 @@ from convworks.ops.arrays import Array, images, same_shape
 from convworks.ops.cross_correlation import check_bias, check_channels, check_groups, check_weight
 from convworks.ops.normalisation.normalise import channels
 from convworks.ops.shape import Axis, Padding, sliding
-from convworks.ops.unit.terms import Terms, beside, grid, index_of, pairs, read, seen, terms
+from convworks.ops.unit.terms import Terms, beside, grid, index_of, pairs, read, terms, window_positions
 from convworks.ops.whole import PerAxis, Whole, per_axis
 
 
@@ -43,12 +43,14 @@ def forward(
 def of_output(
     pixels: Array, kernel: Array, axes: Sequence[Axis], groups: int, index: Sequence[int], offset: float = 0.0
 ) -> Terms:
-    """Return the terms of an output value, of arguments that are checked."""
-    b, d, *place = index
+    """Return the terms of an output value; arguments are not checked."""
+    b, d, *output_position = index
     first = d // (len(kernel) // groups) * kernel.shape[1]
     taps = grid(*(range(n) for n in kernel.shape[1:]))
-    at = [seen(axis, o)[taps[:, n + 1]] for n, (axis, o) in enumerate(zip(axes, place, strict=True))]
-    places = np.stack([np.full(len(taps), b), first + taps[:, 0], *at], axis=1)
+    input_positions = [
+        window_positions(axis, o)[taps[:, n + 1]] for n, (axis, o) in enumerate(zip(axes, output_position, strict=True))
+    ]
+    places = np.stack([np.full(len(taps), b), first + taps[:, 0], *input_positions], axis=1)
     return terms(read(pixels, places), kernel[d].ravel(), places, beside([d], taps), offset)
 
 
@@ -65,7 +67,7 @@ def backward(
 ) -> Terms:
     """Return the terms of the message at x[position], (b, c, *i): message[b, d, o] * weight[d, c, t] over all d, o, t.
 
-    A position that no window sees has no terms.
+    A position that no window reads has no terms.
     """
     kernel = check_weight(weight)
     count = check_groups(groups, out_channels=len(kernel))
@@ -79,14 +81,18 @@ def backward(
 def of_input(
     delta: Array, kernel: Array, axes: Sequence[Axis], groups: int, index: Sequence[int], offset: float = 0.0
 ) -> Terms:
-    """Return the terms of the message at an input value, of arguments that are checked."""
-    b, c, *at = index
+    """Return the terms of the message at an input value; arguments are not checked."""
+    b, c, *input_position = index
     group, channel = divmod(c, kernel.shape[1])
     filters = len(kernel) // groups
-    taps, outputs = pairs(axes, at)
-    chosen = grid(range(group * filters, (group + 1) * filters), range(len(taps)))
-    places = np.concatenate([np.full((len(chosen), 1), b), chosen[:, :1], outputs[chosen[:, 1]]], axis=1)
-    weights = np.concatenate([chosen[:, :1], np.full((len(chosen), 1), channel), taps[chosen[:, 1]]], axis=1)
+    taps, outputs = pairs(axes, input_position)
+    combinations = grid(range(group * filters, (group + 1) * filters), range(len(taps)))
+    places = np.concatenate(
+        [np.full((len(combinations), 1), b), combinations[:, :1], outputs[combinations[:, 1]]], axis=1
+    )
+    weights = np.concatenate(
+        [combinations[:, :1], np.full((len(combinations), 1), channel), taps[combinations[:, 1]]], axis=1
+    )
     return terms(read(delta, places), read(kernel, weights), places, weights, offset)
 
 
@@ -114,14 +120,16 @@ def gradient(
 
 
 def of_weight(delta: Array, pixels: Array, axes: Sequence[Axis], groups: int, index: Sequence[Whole]) -> Terms:
-    """Return the terms of the derivative by weight[index], of images and a message that are checked."""
+    """Return the terms of the derivative by weight[index]; images and message are not checked."""
     in_group, filters = pixels.shape[1] // groups, delta.shape[1] // groups
     shape = (delta.shape[1], in_group, *(axis.kernel_size for axis in axes))
     d, c, *tap = index_of("index", index, shape)
     outputs = grid(range(len(pixels)), *(range(axis.output) for axis in axes))
-    at = [_under(axis, t)[outputs[:, n + 1]] for n, (axis, t) in enumerate(zip(axes, tap, strict=True))]
+    input_positions = [
+        _tap_positions(axis, t)[outputs[:, n + 1]] for n, (axis, t) in enumerate(zip(axes, tap, strict=True))
+    ]
     channel = np.full(len(outputs), d // filters * in_group + c)
-    places = np.stack([outputs[:, 0], channel, *at], axis=1)
+    places = np.stack([outputs[:, 0], channel, *input_positions], axis=1)
     sources = np.insert(outputs, 1, d, axis=1)
     return terms(read(pixels, places), read(delta, sources), places, sources)
 
@@ -129,11 +137,11 @@ def of_weight(delta: Array, pixels: Array, axes: Sequence[Axis], groups: int, in
 def bias_gradient(message: ArrayLike, *, channel: Whole) -> Terms:
     """Return the terms of d loss / d bias[channel]: the messages of that channel, each times 1."""
     delta = channels("message", message, "channels_first")
-    (at,) = index_of("channel", [channel], delta.shape[1:2])
-    places = np.insert(grid(range(len(delta)), *(range(n) for n in delta.shape[2:])), 1, at, axis=1)
+    (channel_index,) = index_of("channel", [channel], delta.shape[1:2])
+    places = np.insert(grid(range(len(delta)), *(range(n) for n in delta.shape[2:])), 1, channel_index, axis=1)
     return terms(read(delta, places), np.ones(len(places)), places)
 
 
-def _under(axis: Axis, tap: int) -> np.ndarray:
-    """Return the input position under one tap, at every place of the window."""
+def _tap_positions(axis: Axis, tap: int) -> np.ndarray:
+    """Return the input position of one tap for every output position."""
     return np.arange(axis.output) * axis.stride + tap * axis.dilation - axis.before

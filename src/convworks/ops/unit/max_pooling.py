@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convworks.ops.arrays import images, same_shape
-from convworks.ops.pooling.max_pooling import candidates, taps_seen
+from convworks.ops.pooling.max_pooling import candidates, taps_on_input
 from convworks.ops.shape import Padding, Rounding, sliding
 from convworks.ops.unit.terms import Terms, beside, index_of, pairs, read, terms, window
 from convworks.ops.whole import PerAxis, Whole
@@ -28,7 +28,7 @@ def forward(
     pixels = images("x", x, "channels_first")
     steps = kernel_size if stride is None else stride
     axes = sliding(pixels.shape[2:], kernel_size, steps, padding, dilation, rounding=rounding)
-    taps_seen(axes)
+    taps_on_input(axes)
     index = index_of("unit", unit, (*pixels.shape[:2], *(axis.output for axis in axes)))
     places = window(axes, pixels.shape, index)
     values = read(pixels, places)
@@ -48,14 +48,14 @@ def backward(
     dilation: PerAxis = 1,
     rounding: Rounding = "floor",
 ) -> Terms:
-    """Return the messages of all windows that see x[position]: weight 1 where it is the maximum, else 0."""
+    """Return the messages of all windows that contain x[position]: weight 1 if it is the maximum, else 0."""
     pixels = images("x", x, "channels_first")
     steps = kernel_size if stride is None else stride
     axes = sliding(pixels.shape[2:], kernel_size, steps, padding, dilation, rounding=rounding)
     delta = images("message", message, "channels_first", len(axes))
     same_shape("message", delta, (*pixels.shape[:2], *(axis.output for axis in axes)))
-    b, c, *at = index_of("position", position, pixels.shape)
-    taps, outputs = pairs(axes, at)
+    b, c, *input_position = index_of("position", position, pixels.shape)
+    taps, outputs = pairs(axes, input_position)
     winners = candidates(pixels[b : b + 1, c : c + 1], axes)[0, 0].argmax(0)
     own = np.ravel_multi_index(tuple(taps.T), tuple(axis.kernel_size for axis in axes))
     places = beside([b, c], outputs)

@@ -1,4 +1,4 @@
-"""The terms of a sum, each with the place that its value comes from."""
+"""The terms of a sum, each with the index of its value in a tensor."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Terms:
     """A sum of n products and a bias.
 
     Term n is values[n] * weights[n]. `places[n]` is the index of its value in the tensor that it was read from; in
-    padding, indices are negative or beyond the end, and the value is 0. `weight_places[n]` is the index of its weight,
-    and has no columns where the weight is no entry of a tensor (the 1 or 0 of maximum, the 1/n of an average).
+    padding, indices are negative or beyond the end, and the value is 0. `weight_places[n]` is the index of its weight;
+    it has no columns if weights are not entries of a tensor (the 1 or 0 of a maximum, the 1/n of an average).
     """
 
     values: Float64[np.ndarray, "n"]
@@ -33,25 +33,25 @@ class Terms:
 
     @property
     def products(self) -> Float64[np.ndarray, "n"]:
-        """What each term contributes."""
+        """Return the value of each term."""
         return np.asarray(self.values * self.weights)
 
     @property
     def sum(self) -> float:
-        """All products and the bias."""
+        """Return the sum of all products and the bias."""
         return float(self.products.sum()) + self.bias
 
 
 def terms(
     values: Array, weights: Array, places: Places, weight_places: Places | None = None, bias: float = 0.0
 ) -> Terms:
-    """Return Terms with vectors of their own, no views; weights without a place get no columns."""
-    none = np.empty((len(places), 0), dtype=np.int64)
+    """Return Terms with copied vectors; without `weight_places`, these get no columns."""
+    no_columns = np.empty((len(places), 0), dtype=np.int64)
     return Terms(
         values=np.array(values, dtype=np.float64),
         weights=np.array(weights, dtype=np.float64),
         places=places,
-        weight_places=none if weight_places is None else weight_places,
+        weight_places=no_columns if weight_places is None else weight_places,
         bias=bias,
     )
 
@@ -79,41 +79,43 @@ def index_of(name: str, index: Sequence[Whole], shape: Sequence[int]) -> tuple[i
     return entries
 
 
-def seeing(axis: Axis, position: int) -> list[tuple[int, int]]:
-    """Return the (tap, place) pairs of the windows that see an input position: place * stride + tap * dilation."""
-    found = []
+def tap_output_pairs(axis: Axis, position: int) -> list[tuple[int, int]]:
+    """Return the (tap, output position) pairs of the windows that read an input position."""
+    matches = []
     for tap in range(axis.kernel_size):
-        place, rest = divmod(position + axis.before - tap * axis.dilation, axis.stride)
-        if rest == 0 and 0 <= place < axis.output:
-            found.append((tap, place))
-    return found
+        output_position, rest = divmod(position + axis.before - tap * axis.dilation, axis.stride)
+        if rest == 0 and 0 <= output_position < axis.output:
+            matches.append((tap, output_position))
+    return matches
 
 
-def seen(axis: Axis, place: int) -> np.ndarray:
-    """Return the input position that each tap of the window at `place` sees."""
-    return place * axis.stride - axis.before + axis.dilation * np.arange(axis.kernel_size)
+def window_positions(axis: Axis, output_position: int) -> np.ndarray:
+    """Return the input position of each tap of the window at an output position."""
+    return output_position * axis.stride - axis.before + axis.dilation * np.arange(axis.kernel_size)
 
 
 def window(axes: Sequence[Axis], shape: Sequence[int], unit: Sequence[int]) -> Places:
-    """Return the places inside images of `shape` that the window of a unit (b, c, *o) sees."""
-    b, c, *place = unit
+    """Return the indices inside images of `shape` in the window of a unit (b, c, *o)."""
+    b, c, *output_position = unit
     inside = []
-    for axis, o in zip(axes, place, strict=True):
-        at = seen(axis, o)
-        inside.append(at[(at >= 0) & (at < axis.size)])
+    for axis, o in zip(axes, output_position, strict=True):
+        positions = window_positions(axis, o)
+        inside.append(positions[(positions >= 0) & (positions < axis.size)])
     return beside([b, c], grid(*inside))
 
 
 def pairs(axes: Sequence[Axis], position: Sequence[int]) -> tuple[Places, Places]:
-    """Return the taps [n, rank] and places [n, rank] of all windows that see a position of an image."""
-    lines = [seeing(axis, at) for axis, at in zip(axes, position, strict=True)]
-    chosen = grid(*[range(len(line)) for line in lines])
-    taps = [np.array([tap for tap, _ in line], dtype=np.int64)[chosen[:, n]] for n, line in enumerate(lines)]
-    places = [np.array([place for _, place in line], dtype=np.int64)[chosen[:, n]] for n, line in enumerate(lines)]
+    """Return the taps [n, rank] and output positions [n, rank] of all windows that read a position of an image."""
+    lines = [tap_output_pairs(axis, axis_position) for axis, axis_position in zip(axes, position, strict=True)]
+    combinations = grid(*[range(len(line)) for line in lines])
+    taps = [np.array([tap for tap, _ in line], dtype=np.int64)[combinations[:, n]] for n, line in enumerate(lines)]
+    places = [
+        np.array([place for _, place in line], dtype=np.int64)[combinations[:, n]] for n, line in enumerate(lines)
+    ]
     return np.stack(taps, axis=1), np.stack(places, axis=1)
 
 
 def beside(left: Sequence[int] | Places, right: Places) -> Places:
-    """Put the same leading indices, or one row of them for each, before `right`."""
+    """Prepend the same leading indices, or one row of them per row, to `right`."""
     columns = np.broadcast_to(np.asarray(left, dtype=np.int64), (len(right), np.shape(left)[-1]))
     return np.concatenate([columns, right], axis=1)

@@ -1,4 +1,4 @@
-"""One unit of an up-convolution: the terms of a convolution with the directions exchanged."""
+"""One unit of an up-convolution: the terms of a convolution with forward and backward exchanged."""
 
 from __future__ import annotations
 
@@ -75,5 +75,5 @@ def gradient(
     count = check_groups(groups, in_channels=pixels.shape[1], out_channels=delta.shape[1])
     axes = sliding(delta.shape[2:], kernel_size, stride, padding, dilation)
     check_up_sizes(delta, pixels, axes)
-    found = convolution.of_weight(pixels, delta, axes, count, index)
-    return terms(found.weights, found.values, found.weight_places, found.places)
+    exchanged = convolution.of_weight(pixels, delta, axes, count, index)
+    return terms(exchanged.weights, exchanged.values, exchanged.weight_places, exchanged.places)

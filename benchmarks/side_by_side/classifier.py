@@ -14,25 +14,25 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-OURS = {"resnet50": "resnet50_v1_5", "googlenet": "googlenet_torchvision"}
+CATALOGUE_NAMES = {"resnet50": "resnet50_v1_5", "googlenet": "googlenet_torchvision"}
 
 
 def network(name: str, library: str) -> nn.Module:
-    """Build the network and draw its weights."""
+    """Build and initialise the network."""
     if library == "convworks":
         from convworks.models.catalogue import create
 
-        made: nn.Module = create(OURS[name])
+        model: nn.Module = create(CATALOGUE_NAMES[name])
     else:
         from torchvision import models
 
         options = {"aux_logits": True, "init_weights": False} if name == "googlenet" else {}
-        made = getattr(models, name)(**options)
+        model = getattr(models, name)(**options)
     torch.manual_seed(0)
-    for parameter in made.parameters():
+    for parameter in model.parameters():
         if parameter.ndim > 1:
             nn.init.kaiming_normal_(parameter)
-    return made
+    return model
 
 
 def losses(images: torch.Tensor) -> torch.Tensor:

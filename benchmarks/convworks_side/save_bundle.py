@@ -1,4 +1,4 @@
-"""Write the bundle of an untrained network; how long it takes to answer does not depend on its weights.
+"""Write the bundle of an untrained network; prediction time does not depend on its weights.
 
 python save_bundle.py BUNDLE --size N --model NAME
 """

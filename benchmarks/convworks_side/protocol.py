@@ -1,4 +1,4 @@
-"""Ask an untrained network about images as a protocol has it.
+"""Evaluate an untrained network on images by a protocol.
 
 python protocol.py MODEL --views center|ten-crop|dense    The last line is a JSON object; its seconds leave imports and
 building out. The images have 1.3 times the network's size, and dense views all of it.
@@ -22,7 +22,7 @@ from convworks.layers.normalisation.folded import folded
 from convworks.models.catalogue import Shape, create
 
 SIZE, LARGER, COUNT = (224, 224), 1.3, 32
-ASKED = {
+EVALUATIONS = {
     "center": PROTOCOLS["center"],
     "ten-crop": PROTOCOLS["ten-crop"],
     "dense": Protocol(summary="the whole image, once", dense=(LARGER,)),
@@ -32,7 +32,7 @@ ASKED = {
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
-    parser.add_argument("--views", choices=ASKED, required=True)
+    parser.add_argument("--views", choices=EVALUATIONS, required=True)
     args = parser.parse_args()
     keep_memory(torch.device("cpu"))  # as `convworks evaluate` does
     network = folded(create(args.model, Shape(classes=1000, channels=3, size=SIZE)).eval())
@@ -44,15 +44,15 @@ def main() -> None:
     preprocessing = Preprocessing(size=SIZE, channels=3, fit="crop", mean=(0.5,) * 3, std=(0.25,) * 3)
     precision = choose_precision("auto", torch.device("cpu"))
 
-    def ask(images: Split) -> float:
-        began = time.perf_counter()
-        _, cost = probabilities_by(ASKED[args.views], network, images, preprocessing, precision)
-        found.append(cost.macs)
-        return time.perf_counter() - began
+    def evaluate(images: Split) -> float:
+        started = time.perf_counter()
+        _, cost = probabilities_by(EVALUATIONS[args.views], network, images, preprocessing, precision)
+        macs.append(cost.macs)
+        return time.perf_counter() - started
 
-    found: list[float] = []
-    ask(split.select(np.arange(8)))
-    print(json.dumps({"seconds": ask(split), "images": COUNT, "macs": round(found[-1])}))
+    macs: list[float] = []
+    evaluate(split.select(np.arange(8)))
+    print(json.dumps({"seconds": evaluate(split), "images": COUNT, "macs": round(macs[-1])}))
 
 
 if __name__ == "__main__":

@@ -37,13 +37,17 @@ def timed(x: torch.Tensor, message: torch.Tensor) -> tuple[float, torch.Tensor]:
 
 
 torch.manual_seed(0)
-found: dict[str, float] = {}
+milliseconds_by_case: dict[str, float] = {}
 total = 0.0
 for shape in ((32, 96, 55, 55), (32, 256, 27, 27)):
     images, message = torch.randn(shape).relu(), torch.randn(shape)
     for name, layout in (("first", torch.contiguous_format), ("last", torch.channels_last)):
         x = images.contiguous(memory_format=layout).requires_grad_(job == "training")
         milliseconds, result = timed(x, message.contiguous(memory_format=layout))
-        found[f"{'x'.join(map(str, shape[1:]))} channels {name} ms"] = milliseconds
+        milliseconds_by_case[f"{'x'.join(map(str, shape[1:]))} channels {name} ms"] = milliseconds
         total += float(result.double().abs().sum())
-print(json.dumps({"seconds": sum(found.values()) / 1000, "checksum": f"{total:.5e}", **found}))
+print(
+    json.dumps(
+        {"seconds": sum(milliseconds_by_case.values()) / 1000, "checksum": f"{total:.5e}", **milliseconds_by_case}
+    )
+)

@@ -1,4 +1,4 @@
-"""Go through an epoch of a class folder with convworks.
+"""Iterate over an epoch of a class folder with convworks.
 
 python load_epoch.py ROOT --epoch first|later --cache DIR    The last line is a JSON object; its seconds leave imports
 out. The first epoch starts with an empty cache in DIR, a later one with what the last run left there.
@@ -23,16 +23,16 @@ from convworks.data.source import training_split
 from convworks.data.sources.open import open_source
 from convworks.hardware import keep_memory
 
-STORED, SIZE = (256, 256), (224, 224)  # what is kept, and what the network reads
+STORED, SIZE = (256, 256), (224, 224)  # size in the cache, and input size of the network
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def epoch(samples: Samples, number: int) -> int:
     augment = AugmentConfig(crop=0.08, flip=True)
-    found = 0
+    count = 0
     for batch in batches(samples, augment, batch_size=64, seed=0, epoch=number, size=SIZE):
-        found += len(normalise(batch.images, MEAN, STD))
-    return found
+        count += len(normalise(batch.images, MEAN, STD))
+    return count
 
 
 def main() -> None:
