@@ -58,10 +58,8 @@ def make_cards(
 def _near(around: Surroundings, row: int, pictures: Mapping[int, Thumbnail], true: str, predicted: str) -> list[Near]:
     """Return the neighbours of a row of the surroundings."""
     neighbours, cards = around.neighbours, []
-    similarities = neighbours.similarities[row].tolist()
-    for answer, index, similarity in zip(
-        around.neighbour_classes(row), neighbours.indices[row].tolist(), similarities, strict=True
-    ):
+    columns = (around.neighbour_classes(row), neighbours.indices[row].tolist(), neighbours.similarities[row].tolist())
+    for answer, index, similarity in zip(*columns, strict=True):
         kind = "predicted" if answer == predicted else "true" if answer == true else "other"
         about = f"{answer or 'nothing'}: {around.part.names[index]}, cosine similarity {similarity:.3f}"
         cards.append(Near(picture=pictures[index], answer=answer or "nothing", kind=kind, about=about))
