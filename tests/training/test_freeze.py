@@ -68,12 +68,12 @@ NOTHING_LEFT = {
 
 
 def points() -> list[tuple[str, str]]:
-    learning_rates = []
+    pairs = []
     for name, (table, size) in NETWORKS.items():
         with torch.device("meta"):
             network = create(name, Shape(classes=10, channels=1, size=(size, size)), table=table)
-        learning_rates += [(name, tap) for tap in network.taps]
-    return learning_rates
+        pairs += [(name, tap) for tap in network.taps]
+    return pairs
 
 
 @pytest.mark.parametrize(("name", "tap"), points())
