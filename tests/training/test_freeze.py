@@ -50,7 +50,9 @@ def make(name: str, *changes: str) -> Setup:
 
 def few(setup: Setup) -> Setup:
     def cut(samples: Any) -> Any:
-        return replace(samples, images=take(samples.images, slice(IMAGES)), labels=samples.labels[:IMAGES])
+        targets = samples.targets
+        assert targets is not None
+        return replace(samples, images=take(samples.images, slice(IMAGES)), targets=targets[:IMAGES])
 
     return replace(setup, train=cut(setup.train), validation=cut(setup.validation))
 

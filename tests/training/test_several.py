@@ -197,5 +197,5 @@ def test_bundles_of_two_kinds_are_no_ensemble(capsys: pytest.CaptureFixture[str]
     values = {**json.loads((workplace / "run/bundle/bundle.json").read_text()), "format": 1}
     write_signed(file, values)
     (file.parent / "weights.safetensors").write_bytes((workplace / "run/bundle/weights.safetensors").read_bytes())
-    assert "give bundles of one kind" in line(capsys, "evaluate", "run", "other", "--data", "sides.csv")
+    assert "give bundles of one task" in line(capsys, "evaluate", "run", "other", "--data", "sides.csv")
     assert "of any number of labels, but" in line(capsys, "evaluate", "other", "--data", "sides.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import subprocess
 import sys
@@ -61,17 +62,13 @@ def masks(count: int) -> dict[str, float]:
 def test_two_hundred_masks_take_no_more_memory_than_a_few() -> None:
     """All logits together would be 4.4 GB; counted is what the process had at most (its own, so that it is clean)."""
     done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=True)
-    few, many = map(int, done.stdout.split())
+    few, many, loss = map(float, done.stdout.split())
     assert many - few < 300 * 1024, f"{(many - few) / 1024:.0f} MB more"
-
-
-def test_a_mask_network_that_knows_the_answer_is_right() -> None:
-    metrics = masks(8)
-    assert metrics["loss"] == pytest.approx(torch.log(torch.tensor(21.0)).item(), rel=0.2)
-    assert 0 <= metrics["pixel_accuracy"] <= 1
+    assert loss == pytest.approx(math.log(CLASSES), rel=0.2)  # a network that knows nothing
 
 
 if __name__ == "__main__":
     for number in (8, 200):
-        masks(number)
+        metrics = masks(number)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # noqa: T201
+    print(metrics["loss"])  # noqa: T201
