@@ -104,7 +104,7 @@ def test_it_trains_resumes_is_evaluated_predicts_is_bundled_reported_cross_valid
     assert first["validation"]["mae"] < 0.9  # always 1.5 would be off by 1
     assert answer("train", "--resume", "run", "--epochs", "+2")["epochs"] == 14
     assert answer("evaluate", "run", "--data", "squares.csv", "--out", "page")["mae"] < 0.9
-    assert "mean absolute error" in (tmp_path / "page" / "report.html").read_text()
+    assert "Mean absolute error" in (tmp_path / "page" / "report.html").read_text()
     assert 2 < answer("predict", "run", "3.png")["predictions"][0]["count"] < 4
     assert convworks.load("run").task is COUNTING
     assert "It counts squares" in (tmp_path / "run" / "bundle" / "README.md").read_text()

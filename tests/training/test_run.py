@@ -15,8 +15,8 @@ import convworks
 from convworks.bundle.bundle import load_bundle
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError, RunError
-from convworks.training import folder
-from convworks.training import run as run_module
+from convworks.training import folder, loop, validation
+from convworks.training import setup as setup_module
 from convworks.training.checkpoints import state as checkpoint_state
 from convworks.training.checkpoints import store as checkpoint
 from convworks.training.listing import read_run
@@ -113,7 +113,7 @@ def test_early_stopping_ends_after_patience_epochs_without_a_better_one(tmp_path
 
 def test_the_last_epoch_is_kept_where_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     falling = iter((0.9, 0.8, 0.7))
-    monkeypatch.setattr(run_module, "measure", lambda _: {"loss": 1.0, "top1": next(falling), "top5": 1.0})
+    monkeypatch.setattr(loop, "validate", lambda _: {"loss": 1.0, "top1": next(falling), "top5": 1.0})
     results = train(tmp_path / "run", epochs=3, overrides=["training.kept=last"])
     assert results["best_epoch"] == results["epochs"] == 3
     assert read_run(tmp_path / "run").best == 0.7
@@ -126,10 +126,10 @@ def test_the_last_epoch_is_kept_where_that_is_asked_for(tmp_path: Path, monkeypa
 def test_a_diverging_run_says_where_and_keeps_its_last_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from convworks.training import loop
-
     calm = 15  # steps: more than the first epoch has
-    monkeypatch.setattr(loop, "learning_rate", lambda schedule, clock, warmup: 0.05 if clock.step < calm else 1e30)
+    monkeypatch.setattr(
+        setup_module, "learning_rate", lambda schedule, clock, warmup: 0.05 if clock.step < calm else 1e30
+    )
     with pytest.raises(RunError, match=r"loss at step \d+ is (nan|inf).*learning rate.*largest gradients: \S+ "):
         train(tmp_path / "wild", epochs=3)
     record = json.loads((tmp_path / "wild" / "run.json").read_text())
@@ -222,10 +222,8 @@ def test_interrupting_between_the_history_and_the_checkpoint_loses_no_row(tmp_pa
 
 
 def test_a_run_stopped_between_its_last_step_and_validation_goes_on(tmp_path: Path) -> None:
-    from convworks.training import measure, run
-
     train(tmp_path / "whole", epochs=3)
-    original, calls = measure.measure, iter(range(100))
+    original, calls = validation.validate, iter(range(100))
 
     def break_off(setup: Any) -> dict[str, float]:
         if next(calls) == 1:
@@ -233,7 +231,7 @@ def test_a_run_stopped_between_its_last_step_and_validation_goes_on(tmp_path: Pa
         return original(setup)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "measure", break_off)
+        patch.setattr(loop, "validate", break_off)
         with pytest.raises(Exception, match="interrupted"):
             train(tmp_path / "broken", epochs=3, overrides=["training.checkpoint_seconds=1e-9"])
     convworks.train(resume=tmp_path / "broken")
