@@ -126,9 +126,11 @@ def test_a_diverging_run_says_where_and_keeps_its_last_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calm = 15  # steps: more than the first epoch has
-    monkeypatch.setattr(
-        setup_module, "learning_rate", lambda schedule, clock, warmup: 0.05 if clock.step < calm else 1e30
-    )
+
+    def rate(schedule: Any, clock: Any, warmup: Any) -> float:
+        return 0.05 if clock.step < calm else 1e30
+
+    monkeypatch.setattr(run_setup, "learning_rate", rate)
     with pytest.raises(RunError, match=r"loss at step \d+ is (nan|inf).*learning rate.*largest gradients: \S+ "):
         train(tmp_path / "wild", epochs=3)
     record = json.loads((tmp_path / "wild" / "run.json").read_text())
