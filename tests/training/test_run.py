@@ -16,6 +16,7 @@ from convworks.bundle.bundle import load_bundle
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError, RunError
 from convworks.training import folder, loop, validation
+from convworks.training import setup as run_setup
 from convworks.training.checkpoints import state as checkpoint_state
 from convworks.training.checkpoints import store as checkpoint
 from convworks.training.listing import read_run
