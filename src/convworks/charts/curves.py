@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 from convworks.charts.axes import Panel, Range, linear_ticks, number
 from convworks.charts.drawing import Circle, Drawing, Line, Shape, Text, remark
 from convworks.charts.lettering import Number
+from convworks.metrics.spec import DRAWN, MetricSpec, spec
 
 Point = tuple[Number, Number]
 #: Longer series are subsampled: more points than pixels add nothing.
@@ -36,51 +37,47 @@ class Chart:
     percent: bool = False
 
 
-CHARTS = (
-    Chart(
-        title="Loss",
-        series=(
-            Series(key="train_loss", name="training", colour="muted"),
-            Series(key="validation_loss", name="validation", colour="blue", best=min),
-        ),
+LOSS_CHART = Chart(
+    title="Loss",
+    series=(
+        Series(key="train_loss", name="training", colour="muted"),
+        Series(key="validation_loss", name="validation", colour="blue", best=min),
     ),
-    Chart(
-        title="Accuracy",
-        percent=True,
-        series=(
-            Series(key="train_top1", name="training", colour="muted"),
-            Series(key="validation_top1", name="validation", colour="blue", best=max),
-        ),
-    ),
-    Chart(
-        title="Mean average precision",
-        percent=True,
-        series=(Series(key="validation_map", name="validation", colour="blue", best=max),),
-    ),
-    Chart(
-        title="Exact match",
-        percent=True,
-        series=(
-            Series(key="train_exact_match", name="training", colour="muted"),
-            Series(key="validation_exact_match", name="validation", colour="blue", best=max),
-        ),
-    ),
-    Chart(
-        title="PSNR (dB)",
-        series=(Series(key="validation_psnr", name="validation", colour="blue", best=max),),
-    ),
-    Chart(title="Learning rate", series=(Series(key="learning_rate", name="last", colour="muted"),)),
 )
+RATE_CHART = Chart(title="Learning rate", series=(Series(key="learning_rate", name="last", colour="muted"),))
+
+
+def charts() -> list[Chart]:
+    """Return the panels that there may be: the loss, the metrics that are drawn, the learning rate."""
+    return [LOSS_CHART, *(metric_chart(spec(name)) for name in DRAWN), RATE_CHART]
+
+
+def metric_chart(metric: MetricSpec) -> Chart:
+    """Return the panel of a metric: on training images where it is measured, on validation with its best value."""
+    title = (metric.heading or metric.title).partition(" (")[0]
+    return Chart(
+        title=title[0].upper() + title[1:] + (" (dB)" if metric.unit == "dB" else ""),
+        percent=metric.unit == "share",
+        series=(
+            Series(key=f"train_{metric.name}", name="training", colour="muted"),
+            Series(
+                key=f"validation_{metric.name}",
+                name="validation",
+                colour="blue",
+                best=max if metric.better == "higher" else min,
+            ),
+        ),
+    )
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> Drawing:
-    """Draw the history rows, with a panel for each entry of CHARTS that has values.
+    """Draw the history rows, with a panel for each of `charts` that has values.
 
-    Rows may contain epoch or step (the row number is the default) and the keys of CHARTS; missing and non-finite values
-    are skipped.
+    Rows may contain epoch or step (the row number is the default) and the keys of the charts; missing and non-finite
+    values are skipped.
     """
     axis = "epoch" if any(_finite(row.get("epoch")) for row in history) else "step"
-    panels = [(chart, lines) for chart in CHARTS if (lines := _lines(chart, history, axis))]
+    panels = [(chart, lines) for chart in charts() if (lines := _lines(chart, history, axis))]
     if not panels:
         message = remark(WIDTH / 2, 40, "No history of training was recorded.", size=13)
         return Drawing(width=WIDTH, height=80, label="No history", shapes=(message,))

@@ -11,6 +11,7 @@ from convworks.charts.axes import Panel, Range, linear_ticks
 from convworks.charts.clip import Point, clipped
 from convworks.charts.drawing import Circle, Drawing, Line, Shape, Text, remark
 from convworks.charts.lettering import Number, shorten, text_width
+from convworks.metrics.spec import DRAWN, spec
 
 WIDTH, PANEL, GAP = 960.0, 252.0, 34.0
 COLOURS = ("blue", "orange", "green", "violet", "rose", "teal", "ochre", "brown")
@@ -38,6 +39,7 @@ class _Pen:
     dashed: bool = False
 
 
+#: Title, key of the history, whether it is a fraction; what else a task draws comes behind.
 PANELS = (
     ("Validation accuracy", "validation_top1", True),
     ("Validation mAP", "validation_map", True),
@@ -58,7 +60,9 @@ def overlay(runs: Sequence[Curves], *, title: str) -> Drawing:
     shapes: list[Shape] = [Text(x=0, y=10, text=title, size=16, bold=True)]
     legend, top = _legend(runs, pens, 38.0)
     shapes += legend
-    panels = [(name, key, percent) for name, key, percent in PANELS if any(_line(run, key) for run in runs)]
+    panels = [
+        (name, key, percent) for name, key, percent in (*PANELS, *_others()) if any(_line(run, key) for run in runs)
+    ]
     width = (WIDTH - GAP) / 2
     x_range = _x_range([x for _, name, _ in panels for run in runs for x, _ in _line(run, name)])
     for index, (name, key, percent) in enumerate(panels):
@@ -70,6 +74,13 @@ def overlay(runs: Sequence[Curves], *, title: str) -> Drawing:
         )
     height = top + math.ceil(len(panels) / 2) * (PANEL + 16)
     return Drawing(width=WIDTH, height=height, label=f"{title}: curves of {len(runs)} runs", shapes=tuple(shapes))
+
+
+def _others() -> list[tuple[str, str, bool]]:
+    """Return the panels of metrics that PANELS does not name."""
+    known = {key.partition("_")[2] for _, key, _ in PANELS}
+    metrics = [spec(name) for name in DRAWN if name not in known]
+    return [(f"Validation {each.title}", f"validation_{each.name}", each.unit == "share") for each in metrics]
 
 
 def _pen(index: int) -> _Pen:

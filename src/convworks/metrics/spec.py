@@ -68,6 +68,8 @@ PSNR = MetricSpec(name="psnr", title="PSNR", unit="dB", interval=None)
 METRICS: dict[str, MetricSpec] = {}
 #: The headline metrics, which summarise a result or epoch, one per task.
 HEADLINES: list[str] = []
+#: The metrics that are drawn over the epochs of a run.
+DRAWN: list[str] = []
 
 
 def register(metrics: Iterable[MetricSpec], *, headline: MetricSpec | None = None) -> None:
@@ -75,10 +77,12 @@ def register(metrics: Iterable[MetricSpec], *, headline: MetricSpec | None = Non
     METRICS.update({metric.name: metric for metric in metrics})
     if headline is not None and headline.name not in HEADLINES:
         HEADLINES.append(headline.name)
+        DRAWN.append(headline.name)
 
 
 register([LOSS, TOP1, TOP5, BALANCED_ACCURACY, MICRO_F1, MACRO_F1, AUC, AVERAGE_PRECISION, NLL, ECE], headline=TOP1)
 register([MAP, EXACT_MATCH, BCE], headline=MAP)
+DRAWN.append(EXACT_MATCH.name)
 register([MSE, CODE_MSE, PSNR], headline=PSNR)
 
 

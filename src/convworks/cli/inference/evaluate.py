@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convworks.bundle.description import folder_of
-from convworks.cli.answer import Answer, accuracy_line, percent, repeated, table
+from convworks.cli.answer import Answer, accuracy_line, repeated, table
 from convworks.cli.output_path import attempt
 from convworks.console import downloading
 from convworks.data.labels import nfc
@@ -91,7 +91,7 @@ def run(
     lines += written_metrics(values)
     if len(rows) > 1:
         values["protocols"] = rows
-        lines.append(_compared(rows))
+        lines.append(_compared(rows, task.score))
     elif "macs" in rows[0]:
         lines.append(f"cost: {_macs(rows[0])} multiply-adds an image, {rows[0]['images_per_second']:,.0f} images/s")
     parts = sliced.measure(sliced_column, outcome)
@@ -212,21 +212,20 @@ def _measure(
     return row, outcome
 
 
-def _compared(rows: Sequence[dict[str, Any]]) -> str:
-    """Return a table of protocols: accuracy, interval, difference from the first, cost."""
+def _compared(rows: Sequence[dict[str, Any]], metric: MetricSpec) -> str:
+    """Return a table of protocols: a metric with its interval, its difference from the first, and the cost."""
     cells = []
     for row in rows:
-        low, high = row["exact_match_interval" if "map" in row else "interval"]
+        ends = row.get(f"{metric.name}_interval") or row.get("interval")
+        interval = f"{metric.write(ends[0])} to {metric.write(ends[1])}" if ends else ""
         change = ""
         if "difference" in row:
             less, more = row["difference_interval"]
             change = f"{100 * row['difference']:+.2f} ({100 * less:+.2f} to {100 * more:+.2f})"
-        accuracy = row["exact_match" if "map" in row else "top1"]
-        interval = f"{percent(low)} to {percent(high)}"
         speed = f"{row['images_per_second']:,.0f}"
-        cells.append([row["protocol"], percent(accuracy), interval, change, f"{row['views']:.4g}", _macs(row), speed])
-    title = "all right" if "map" in rows[0] else "accuracy"
-    header = ["protocol", title, "95 % interval", "points more (95 %)", "views", "multiply-adds", "images/s"]
+        value = metric.write(row[metric.name])
+        cells.append([row["protocol"], value, interval, change, f"{row['views']:.4g}", _macs(row), speed])
+    header = ["protocol", metric.title, "95 % interval", "points more (95 %)", "views", "multiply-adds", "images/s"]
     return table(header, cells)
 
 
