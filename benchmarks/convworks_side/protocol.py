@@ -17,9 +17,10 @@ from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Split
 from convworks.hardware import choose_precision, keep_memory
 from convworks.inference.protocol import PROTOCOLS, Protocol
-from convworks.inference.test_time_views import probabilities_by
+from convworks.inference.test_time_views import activated_by
 from convworks.layers.normalisation.folded import folded
 from convworks.models.catalogue import Shape, create
+from convworks.tasks.classification import CLASSIFICATION
 
 SIZE, LARGER, COUNT = (224, 224), 1.3, 32
 EVALUATIONS = {
@@ -46,7 +47,8 @@ def main() -> None:
 
     def evaluate(images: Split) -> float:
         started = time.perf_counter()
-        _, cost = probabilities_by(EVALUATIONS[args.views], network, images, preprocessing, precision)
+        protocol = EVALUATIONS[args.views]
+        _, cost = activated_by(protocol, network, images, preprocessing, precision, CLASSIFICATION)
         macs.append(cost.macs)
         return time.perf_counter() - started
 
