@@ -37,11 +37,18 @@ def named(name: str, where: str = "task") -> Task:
 
 
 def task_of(config: Any, source: Source) -> Task:
-    """Return what a run asks of its network: the task that it names, else the first that suits model and source."""
-    if config.task is not None:
-        return named(config.task)
+    """Return what a run asks of its network: the task that it names, else the first that suits model and source.
+
+    Raises InputError for a name that is unknown, or whose task does not fit.
+    """
     makes = output_kind(config.model)
-    suitable = (task for task in TASKS.values() if task.suits(makes, source))
+    if config.task is not None:
+        task = named(config.task)
+        if task.suits is not None and not task.suits(makes, source):
+            reason = f"{task.name} does not fit {config.model.name} on {source.name}"
+            raise InputError("task", reason, "leave it out, then it follows from the network and the source")
+        return task
+    suitable = (task for task in TASKS.values() if task.suits is not None and task.suits(makes, source))
     return next(suitable, CLASSIFICATION)
 
 

@@ -96,11 +96,6 @@ def as_answered(
     return answered.outputs
 
 
-def never(makes: str, source: Source) -> bool:
-    """Say that a task is asked for by name alone."""
-    return False
-
-
 def first_loss(task: Task, config: Any) -> Any:
     """Return a recipe with the first loss of the task, and its headline to choose by, where its own do not fit."""
     training = config.training
@@ -163,7 +158,8 @@ class Task:
     Attributes:
         name: as bundles and configurations say it.
         does: what such a network does, as messages say it: "names classes".
-        suits: whether it is the task of a network that makes logits or images, on a source.
+        suits: whether it is the task of a network that makes logits or images, on a source; None where a task is used
+            by its name alone.
         target: how the targets of a source are read, divided and collated.
         outputs: how many channels the head must give, for its classes and the channels of its images.
         losses: the configurations of losses that fit; the first is the default.
@@ -192,7 +188,7 @@ class Task:
 
     name: str
     does: str
-    suits: Callable[[str, Source], bool] = never
+    suits: Callable[[str, Source], bool] | None = None
     target: Target
     outputs: Callable[[Sequence[str], int], int]
     losses: tuple[type[Config], ...] = (OwnLoss,)
