@@ -21,7 +21,9 @@ from convworks.errors import RunError
 
 LIMIT = 100_000
 PART = 1000  # bytes that a range asks for
-OK, PARTIAL = b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 206 Partial Content\r\n"
+# Each answer ends its connection and says so; else a second request may meet a connection that is just being closed.
+CLOSE = b"Connection: close\r\n"
+OK, PARTIAL = b"HTTP/1.1 200 OK\r\n" + CLOSE, b"HTTP/1.1 206 Partial Content\r\n" + CLOSE
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 CHUNK = b"10000\r\n" + bytes(1 << 16) + b"\r\n"
 
@@ -86,7 +88,7 @@ def trickle(*start: bytes, content: bytes = bytes(400)) -> Callable[[], Bytes]:
     return lambda: itertools.chain(start, slowly(content))
 
 
-MOVED = b"HTTP/1.1 302 Found\r\nLocation: /file\r\n"
+MOVED = b"HTTP/1.1 302 Found\r\nLocation: /file\r\n" + CLOSE
 RANGE = PARTIAL + b"Content-Range: bytes 0-999/100000\r\n"
 LONG = f"more than {LIMIT:,} bytes"
 SLOW = "less than 4,096 bytes a second"
