@@ -25,18 +25,26 @@ app = typer.Typer(
 
 @app.command()
 @takes_request(
-    "recipe model data epochs out resume device seed deterministic skip_damaged overrides",
+    "recipe model data epochs out resume finish device seed deterministic skip_damaged overrides",
     epochs=Annotated[
         str | None, typer.Option(metavar="N", help="How often each image is seen; with --resume also +N, N times more.")
     ],
     out=Annotated[Path | None, typer.Option(help="The run folder, new or empty.  [default: runs/RECIPE]")],
     resume=Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")],
 )
-def train(request: RunRequest, as_json: Json = False, debug: Debug = False) -> Answer:
+def train(
+    request: RunRequest,
+    finish: Annotated[
+        bool,
+        typer.Option("--finish", help="With --resume: end a stopped run now, with a bundle of its complete epochs."),
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
     """Train a network: on the embedded digits, by a recipe, or on your own images."""
     from convworks.cli import train as command
 
-    return command.run(request)
+    return command.run(request, finish=finish)
 
 
 @app.command()

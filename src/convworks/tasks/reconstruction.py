@@ -175,7 +175,7 @@ RECONSTRUCTION = Task(
     collector=ImageCollector,
     answer=answer,
     picture=picture,
-    words=Words(what=what, answers=answers_of, result=result_of, method="reconstruct", options=" --out DIR"),
+    words=Words(what=what, answers=answers_of, result=result_of, method="reconstruct", options=" --out reconstructed"),
     adapt=adapt,
     check=check,
     exact=True,

@@ -40,7 +40,12 @@ def restarts(
 )
 def crossval(
     request: RunRequest,
-    folds: Annotated[int | None, typer.Option(min=2, max=10_000, help="How many folds.  [default: 5]")] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            min=2, max=10_000, help="How many folds.  [default: those of a column fold of a CSV source, else 5]"
+        ),
+    ] = None,
     stratified: Annotated[
         bool, typer.Option("--stratified/--plain", help="Give each fold the same share of every class, or not.")
     ] = True,
