@@ -132,8 +132,9 @@ def run_crossval(
         from convworks.data.split.folds import fold_count
 
         folds, column = fold_count(source), source.fold_column
-    for line in column_lines(source, Fold(number=1, of=folds or 5, group_by=group_by, column=column)):
-        say(line)
+    if group_by is None or group_by in (*source.unused_columns, source.fold_column):  # wrong input is one line
+        for line in column_lines(source, Fold(number=1, of=folds or 5, group_by=group_by, column=column)):
+            say(line)
     return run(config, folds=folds or 5, stratified=stratified, group_by=group_by, column=column, **options)
 
 

@@ -45,6 +45,7 @@ def tuned(experiment: Experiment, folder: Path, trials: Trials) -> dict[str, Any
             "value": best.value,
             "values": as_plain(best.params),
             "command": command,
+            "longer": experiment.options.get(FINAL, experiment.train) != experiment.train,
         },
         "test": _measured(experiment, trials.run(best) / "bundle"),
         "recipe": {"name": recipe_row["name"], "value": recipe_row["value"]} if recipe_row else None,

@@ -111,15 +111,17 @@ def read_run(folder: Path) -> Run:
 def _best(
     status: str,
     results: Mapping[str, Any],
-    history: Sequence[run_folder.Row],
+    history: Sequence[Mapping[str, Any]],
     metric: str,
     training: Mapping[str, Any],
 ) -> float | None:
     """Return the value of a metric on validation of what is saved, or would be; None before the first epoch."""
-    if status == "finished":
-        # Earlier versions computed the history in another way than what the report shows.
-        return float(results["validation"].get(metric) or run_folder.saved_score(results, history, metric))
-    values = [float(row[f"validation_{metric}"]) for row in history]
+    # Earlier versions computed the history in another way than what the report shows.
+    reported = (results.get("validation") or {}).get(metric) if status == "finished" else None
+    if reported is not None:
+        return float(reported)
+    saved = [row for row in history if status == "finished" and row["epoch"] == results.get("best_epoch")]
+    values = [float(row[f"validation_{metric}"]) for row in saved or history]
     if training.get("kept") == "last":
         values = values[-1:]
     return (max if spec(metric).better == "higher" else min)(values, default=None)

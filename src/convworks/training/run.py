@@ -159,22 +159,17 @@ def _leading(
     data_fingerprint = fingerprint(data.source, data.contents)
     facts = _facts(setup, command) | {"fingerprint": data_fingerprint}
     facts |= {"held_out": data.held_out} if data.held_out else {}
-    for line in remarks(data.source, setup.config.data.fold):
-        say(line)
-    smoothing = smoothing_note(setup.config.training.loss, setup.classes)
-    for note in (*data.notes, *([smoothing] if smoothing else [])):
-        say(note)
     if data.usable.damaged:
-        say(data.usable.line())
         facts["damaged"] = dict(data.usable.damaged)
     with folder.run_folder_locked(out, setup.config.recipe, resume) as path:
         progress = _broadcast(
             setup,
             _resumed(path, setup, data_fingerprint, finish=finish) if resume else Progress(share=setup.task.score.name),
         )
+        if finish and not progress.epoch:
+            raise InputError(f"--resume {path}", "no epoch is complete yet", f"go on with: {resume_command(path)}")
+        _say_notes(setup, data)
         if finish:
-            if not progress.epoch:
-                raise InputError(f"--resume {path}", "no epoch is complete yet", f"go on with: {resume_command(path)}")
             facts["finished_early"] = True
             write_metrics(path, progress.history)  # a run that was killed may have written a row more
             say(f"ending after epoch {progress.epoch} of {setup.config.training.epochs}")
@@ -196,6 +191,15 @@ def _leading(
         except BaseException as error:
             raise _stopped(path, setup, error, facts) from None
     return results
+
+
+def _say_notes(setup: Setup, data: RunData) -> None:
+    """Say what a run makes of its data, once nothing is wrong with its input."""
+    smoothing = smoothing_note(setup.config.training.loss, setup.classes)
+    damaged = data.usable.line() if data.usable.damaged else ""
+    for line in (*remarks(data.source, setup.config.data.fold), *data.notes, smoothing, damaged):
+        if line:
+            say(line)
 
 
 def _saved_epoch(folder: Path, setup: Setup, progress: Progress) -> Row:

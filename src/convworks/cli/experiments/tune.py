@@ -35,6 +35,7 @@ def run(request: RunRequest, **options: Any) -> Answer:
         *([f"{accuracy_line('test', results['test'])}, of {best['name']} alone"] if results["test"] else []),
         f"bundle: {best['bundle']}",
         f"report: {results['report']}",
+        *(["the trials were short; the next command trains for all epochs of the recipe"] if best["longer"] else []),
         f"next:   {best['command']}",
     ]
     return Answer(values=results, text="\n".join(lines))
