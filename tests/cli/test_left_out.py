@@ -133,7 +133,7 @@ def test_the_note_is_true_of_splits_too(place: Place, capsys: pytest.CaptureFixt
         ("best", "test"): False,
     }
     assert "trained on these images" in notes["out", "train"]
-    assert "epoch was chosen on these images" in notes["best", "validation"]
+    assert "the run chose the epoch on these images" in notes["best", "validation"]
     assert answer(evaluate("out", "data/train"), capsys)["note"] == notes["out", "train"]
 
 

@@ -25,8 +25,7 @@ ELSEWHERE = (
     "curl -LO https://download.pytorch.org/tutorial/hymenoptera_data.zip",
     "unzip -q hymenoptera_data.zip",
 )
-SNIPPETS = re.findall(r"^    \$ (.+)$|^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-COMMANDS = [command for command, _ in SNIPPETS if command]
+SNIPPETS = re.findall(r"^    \$ ([^\n]+)$|^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 PHOTOS, NAMED = 8, "10870992_eebeeb3a12.jpg"
 
 

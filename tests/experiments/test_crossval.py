@@ -125,4 +125,5 @@ def test_groups_of_a_table_stay_together(options: dict[str, Any], tmp_path: Path
     assert len(folds) == 7
     assert {fold for _, fold in folds} == {"1", "2"}
     configuration = json.loads((out / "fold-2" / "run.json").read_text())["configuration"]
-    assert configuration["data"]["fold"] == {"number": 2, "of": 2, "stratified": True, "group_by": "writer"}
+    fold = {"number": 2, "of": 2, "stratified": True, "group_by": "writer", "column": None}
+    assert configuration["data"]["fold"] == fold

@@ -22,6 +22,6 @@ def answer(results: dict[str, Any]) -> Answer:
     lines += [
         f"bundle: {results['bundle']}",
         f"report: {results['report']}",
-        f"next:   {results['next']}",
+        *([f"next:   {results['next']}"] if "next" in results else []),  # runs of earlier versions have none
     ]
     return Answer(values=results, text="\n".join(lines))

@@ -32,7 +32,7 @@ def note(records: Iterable[Mapping[str, Any]], source: Source, split: str) -> st
     if part == TRAIN:
         return TRAINED
     if part == VALIDATION:
-        return f"{chosen} was chosen on these images, so the network does a little better on them than on new ones"
+        return f"the run chose {chosen} on these images, so it does a little better on them than on new ones"
     return ""
 
 
