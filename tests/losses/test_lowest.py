@@ -20,10 +20,10 @@ def test_it_is_the_loss_of_the_best_logits(config: CrossEntropy | BinaryCrossEnt
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
         value = loss(logits, labels)
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    optimizer.step(closure)
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
     assert float(loss(logits.detach(), labels)) == pytest.approx(lowest_loss(config, 4), abs=1e-4)
 
 

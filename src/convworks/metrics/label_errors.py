@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 #: Minimum fraction of a network's confident predictions that agree with the labels, before the others are held against
-#: the labels. Test sets in wide use have 3 % wrong labels on average, and 10 % at most (Northcutt, Athalye and Mueller 2021): where
-#: more confident predictions than that disagree, most of them are the network's own errors.
+#: the labels. Test sets in wide use have 3 % wrong labels on average, and 10 % at most (Northcutt, Athalye and Mueller
+#: 2021): where more confident predictions than that disagree, most of them are the network's own errors.
 AGREEMENT = 0.9
 
 
