@@ -71,6 +71,8 @@ def test_recommended_commands_run_as_printed(
         pytest.importorskip("optuna")
     place.folder()
     place.bundle()
+    for constant in ("EPOCHS", "FEWEST"):  # few images would be seen as often as many
+        monkeypatch.setattr(f"convworks.recipes.folder.{constant}", 8)
 
     def status(words: list[str]) -> int:
         monkeypatch.setattr(sys, "argv", ["convworks", *words])  # what a page says was typed

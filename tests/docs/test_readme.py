@@ -42,6 +42,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Path
     (root / "examples").symlink_to(ROOT / "examples")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
+        for name in ("EPOCHS", "FEWEST"):  # few photographs would be seen as often as many
+            patch.setattr(f"convworks.recipes.folder.{name}", 8)
         patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
         yield root
 
