@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import torch
 
-from convworks.data.batches import Samples
 from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.kinds import input_of
+from convworks.data.samples import Samples
 from convworks.metrics.spec import MetricSpec
 from convworks.tasks.classification import CLASSIFICATION
 from convworks.tasks.task import Answered, Sums
@@ -53,7 +54,7 @@ def masks(count: int) -> dict[str, float]:
 
     setup: Any = SimpleNamespace(
         **{"world": ALONE, "evaluated": network, "precision": torch.float32, "classes": CLASSES, "loss": loss},
-        **{"preprocessing": GIVEN, "validation": Samples(images=images, targets=None), "task": task},
+        **{"preprocessing": GIVEN, "input": input_of(GIVEN), "validation": Samples(images=images, targets=None), "task": task},
         **{"corruption": None, "config": SimpleNamespace(data=SimpleNamespace(corruption=None))},
     )
     return validate(setup)

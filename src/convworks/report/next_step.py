@@ -6,12 +6,13 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from convworks.data.column import files_of
 from convworks.data.source import Split
 
 
 def predict_command(bundle: str | Path, split: Split, options: str = "") -> str:
     """Return the command that predicts the first image of a split; empty if its images are not files of their own."""
-    files = (file for file in split.files or () if isinstance(file, Path) and str(file).isprintable())
+    files = (file for file in files_of(split.inputs) if isinstance(file, Path) and str(file).isprintable())
     file = next(files, None)
     return "" if file is None else f"{shlex.join(['convworks', 'predict', str(bundle), str(file)])}{options}"
 

@@ -39,9 +39,9 @@ def write_results(
     """Evaluate on validation and test, write bundle and report into the run folder, return the results."""
     started = time.perf_counter()
     network = folded(setup.evaluated)  # as `convworks.load` does
-    runtime = TorchRuntime(network=network, preprocessing=setup.preprocessing, precision=setup.precision)
+    runtime = TorchRuntime(network=network, input=setup.input, precision=setup.precision)
     outcomes = {
-        name: collect(setup.task, runtime, data.splits[name].images, _known(name, setup, data))
+        name: collect(setup.task, runtime, data.splits[name], _known(name, setup, data))
         for name in ("validation", "test")
         if name in data.splits
     }
@@ -91,7 +91,7 @@ def write_results(
             title=f"{setup.config.model.title} on {data.source.name}",
             predictions=reported,
             figures=results[reported.split],
-            image=lambda index: take(images, slice(index, index + 1))[0].permute(1, 2, 0).cpu().numpy(),
+            image=lambda index: setup.input.picture(take(images, slice(index, index + 1))[0]),
             chosen=chosen,
             history=_curves(progress) if fitting_of(setup.config).curve else [],
             facts=_tiles(setup, data, progress, best, results["validation"], facts),
@@ -144,7 +144,6 @@ def _tiles(
     facts: Mapping[str, Any],
 ) -> list[tuple[str, str]]:
     """Return the titles and texts of the summary tiles of the report."""
-    height, width = setup.preprocessing.size
     metric = setup.task.headline
     named = "" if metric is TOP1 else f" {metric.title}"
     rates = sorted(row["images_per_second"] for row in progress.history)
@@ -154,7 +153,7 @@ def _tiles(
         ("MACs per image", f"{facts['macs']:,}"),
         ("Images in training", f"{len(setup.train):,}"),
         ("Images in validation", data.held_out or f"{len(setup.validation):,}"),
-        ("Input", f"{setup.preprocessing.channels}x{height}x{width}"),
+        ("Input", "x".join(map(str, (setup.input.channels, *setup.input.size)))),
         ("Epochs", f"{progress.epoch} ({setup.config.training.kept}: {best['epoch']})"),
         (f"Validation{named}", written_headline(validation)),
         ("Images/s", f"{rates[len(rates) // 2]:,.0f}"),
