@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from convworks.data.config import AugmentConfig, DataConfig, Fit
 from convworks.data.decode.shape import Headers, ImageShape, cuts_much, image_shape, read_headers
+from convworks.data.inspect.photographs import ICON
 from convworks.data.source import Source, require_train
 from convworks.losses.config import CrossEntropy
 from convworks.models.config import ModelConfig
@@ -16,8 +17,6 @@ PHOTO = 96
 PIXELS = 60_000 * 96 * 96
 # Largest number of epochs; small sets take more, up to FEWEST presentations of images.
 EPOCHS, FEWEST = 80, 12_000
-# Images of at most this side (icons, digits, CIFAR) are too small for a network that starts with a stride of 4.
-ICON = 48
 
 
 def default(source: Source, name: str, headers: Headers | None = None) -> RunConfig:

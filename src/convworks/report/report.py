@@ -19,6 +19,7 @@ from convworks.pages import blocks
 from convworks.pages.blocks import Link, Section
 from convworks.pages.slices import NOTE, slices_table
 from convworks.pages.tables import values_table
+from convworks.pages.verdict import Finding, findings
 from convworks.tasks.outcome import Outcome
 from convworks.tasks.shown import Page
 
@@ -39,6 +40,8 @@ class ReportContent:
         image: returns the pixels of sample i; without it, the worst mistakes are not shown.
         chosen: what was selected on validation, such as "the checkpoint"; not mentioned if empty.
         note: an additional sentence below the headline.
+        measured: what was measured on which split, in a line.
+        verdict: what the rules of the task found; None if they were not asked.
         slices: metrics on slices of the split.
         history: rows for `curves`.
         facts: labels and values, in order.
@@ -56,6 +59,8 @@ class ReportContent:
     image: Callable[[int], UInt8[np.ndarray, "h w c"]] | None = None
     chosen: str = ""
     note: str = ""
+    measured: str = ""
+    verdict: Sequence[Finding] | None = None
     slices: Slices | None = None
     history: Sequence[Mapping[str, Any]] = ()
     facts: Sequence[tuple[str, str]] = ()
@@ -91,6 +96,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
         write_bytes(folder / "curves.png", to_png(training))
         pictures = ("curves.png", *pictures)
     sections = [
+        Section(anchor="verdict", title="Verdict", note=content.measured, body=findings(content.verdict)),
         Section(anchor="facts", title="At a glance", body=blocks.tiles(content.facts)),
         Section(anchor="curves", title="Training", note=CURVES, body=blocks.wide(training) if training else Markup()),
         *own[:-1],

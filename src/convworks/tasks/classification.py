@@ -27,6 +27,15 @@ from convworks.tasks.activations import SOFTMAX
 from convworks.tasks.kept import Kept
 from convworks.tasks.outcomes.classification import Predictions
 from convworks.tasks.task import Answered, Known, Sums, Task, Words, check_best
+from convworks.tasks.verdict import (
+    guessing,
+    imbalance,
+    miscalibration,
+    overfitting,
+    photographs,
+    underfitting,
+    wide_interval,
+)
 
 #: How many classes a model card names.
 SHOWN_CLASSES = 100
@@ -162,6 +171,15 @@ CLASSIFICATION = Task(
     judged=True,
     answer=ranked,
     words=Words(what=what, answers=answers_of, result=result_of),
+    rules=(
+        guessing,
+        overfitting(TOP1),
+        underfitting(TOP1),
+        photographs,
+        imbalance,
+        wide_interval(TOP1),
+        miscalibration,
+    ),
     adapt=as_it_is,
     check=check,
 )

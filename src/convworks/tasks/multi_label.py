@@ -23,6 +23,7 @@ from convworks.tasks.classification import listed, ranked, refuse_reconstruction
 from convworks.tasks.kept import Kept
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
 from convworks.tasks.task import Answered, Known, Sums, Task, Words, check_best, first_loss
+from convworks.tasks.verdict import overfitting, photographs, underfitting, wide_interval
 
 REMEDY = "--set training.loss.kind=binary_cross_entropy"
 
@@ -146,6 +147,7 @@ MULTI_LABEL = Task(
     judged=True,
     answer=answer,
     words=Words(what=what, answers=answers_of, result=result_of),
+    rules=(overfitting(MAP), underfitting(MAP), photographs, wide_interval(MAP)),
     adapt=adapt,
     check=check,
 )

@@ -19,6 +19,7 @@ from convworks.metrics.spec import MSE, PSNR
 from convworks.tasks.activations import IDENTITY
 from convworks.tasks.outcomes.reconstruction import Reconstructions, psnr
 from convworks.tasks.task import Answered, Known, Sums, Task, Words, check_best
+from convworks.tasks.verdict import no_gain, overfitting_images
 
 #: The ratio of images that are given back without any error, which is infinite, and in no JSON.
 HIGHEST = 200.0
@@ -176,6 +177,7 @@ RECONSTRUCTION = Task(
     answer=answer,
     picture=picture,
     words=Words(what=what, answers=answers_of, result=result_of, method="reconstruct", options=" --out DIR"),
+    rules=(no_gain, overfitting_images),
     adapt=adapt,
     check=check,
     exact=True,

@@ -20,6 +20,7 @@ from convworks.losses.functions import Loss, loss_function, outputs
 from convworks.metrics.spec import MetricSpec, written_headline
 from convworks.tasks.activations import Activation
 from convworks.tasks.outcome import Outcome, Pooled
+from convworks.tasks.verdict import Rule
 
 #: The outputs that stand for the network, and by name (weight, outputs) of all that have a loss.
 Answers = tuple[Tensor, dict[str, tuple[float, Tensor]]]
@@ -175,6 +176,7 @@ class Task:
         answer: what `predict` says of a sample: (path, activated output, classes, how many classes at most).
         picture: the answer as a picture, where it is one; `predict` then writes files.
         words: what a model card says.
+        rules: what is concluded from the numbers of a run, and what to try next (tasks/verdict.py), in order.
         adapt: (task, recipe) -> the recipe made to fit.
         check: refuses, in one line, what does not fit: (task, configuration, source).
         loss: (configuration, samples of each class, a loss of one's own, all samples) -> the loss.
@@ -204,6 +206,7 @@ class Task:
     answer: Callable[[str | None, np.ndarray, Sequence[str], int], dict[str, Any]]
     picture: Callable[[np.ndarray], UInt8[np.ndarray, "h w c"]] | None = None
     words: Words = Words()
+    rules: tuple[Rule, ...] = ()
     adapt: Callable[[Task, Any], Any] = first_loss
     check: Callable[[Task, Any, Source], None] = check_fit
     loss: Callable[[Any, Int64[Tensor, " k"], Loss | None, int], Loss] = configured_loss

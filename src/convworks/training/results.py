@@ -22,6 +22,7 @@ from convworks.training.fitting import fitting_of
 from convworks.training.progress import Progress, Row
 from convworks.training.run_data import RunData
 from convworks.training.setup import Setup
+from convworks.training.verdict import judge
 
 
 def write_results(
@@ -79,6 +80,7 @@ def write_results(
     )
     reported = outcomes.get("test") or outcomes["validation"]
     images = data.splits[reported.split].images
+    judgement = judge(setup, data, progress, runtime, outcomes["validation"], reported, facts["command"])
     page = write_report(
         path,
         ReportContent(
@@ -87,6 +89,8 @@ def write_results(
             figures=results[reported.split],
             image=lambda index: take(images, slice(index, index + 1))[0].permute(1, 2, 0).cpu().numpy(),
             chosen=_chosen(setup),
+            measured=judgement.measured if judgement else "",
+            verdict=judgement.findings if judgement else None,
             history=_curves(progress) if fitting_of(setup.config).curve else [],
             facts=_tiles(setup, progress, best, facts),
             seconds=list(seconds.items()),
@@ -105,6 +109,7 @@ def write_results(
         "best_epoch": best["epoch"],
         "validation": results["validation"],
         "test": results.get("test"),
+        "verdict": [finding._asdict() for finding in judgement.findings] if judgement else [],
     }
 
 

@@ -1,0 +1,71 @@
+"""What the rules of its task say about a run that has ended."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from convworks.inference.answers import answers
+from convworks.inference.runtime import Runtime
+from convworks.pages.verdict import Finding
+from convworks.tasks.again import again
+from convworks.tasks.outcome import Outcome
+from convworks.tasks.verdict import Evidence, measured, verdict
+from convworks.training.fitting import fitting_of
+from convworks.training.progress import Progress
+from convworks.training.run_data import RunData
+from convworks.training.setup import Setup
+from convworks.training.world import ALONE
+
+#: Training images that are measured without augmentation, spread evenly.
+MEASURED = 1_000
+
+
+class Verdict(NamedTuple):
+    """What was measured, in a line, and what follows from it."""
+
+    measured: str
+    findings: list[Finding]
+
+
+@torch.no_grad()
+def judge(
+    setup: Setup,
+    data: RunData,
+    progress: Progress,
+    runtime: Runtime,
+    validation: Outcome,
+    reported: Outcome,
+    command: str,
+) -> Verdict | None:
+    """Measure some training images, and ask the rules; None for a task without rules, or an unknown command."""
+    words = again(command)
+    if not setup.task.rules or words is None:
+        return None
+    evidence = Evidence(
+        metric=setup.task.headline,
+        train=_training_metrics(setup, runtime),
+        validation=validation,
+        metrics=validation.summary(),
+        reported=reported.summary(),
+        split=reported.split,
+        counts=setup.task.target.counts(data.source).tolist(),
+        history=progress.history if fitting_of(setup.config).curve else (),
+        config=setup.config,
+        size=setup.preprocessing.size,
+        channels=setup.preprocessing.channels,
+        again=words,
+    )
+    return Verdict(measured(evidence), verdict(setup.task.rules, evidence))
+
+
+def _training_metrics(setup: Setup, runtime: Runtime) -> dict[str, float]:
+    """Return the metrics of the task on training images as they are, not augmented."""
+    train = setup.train
+    chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), MEASURED)).astype(int)).tolist()
+    meter = setup.task.meter(setup.classes, len(chosen))
+    for answered in answers(runtime, train.images, targets=train.targets, corruption=setup.corruption, which=chosen):
+        meter.update(answered)
+    return meter.reduce(ALONE)
