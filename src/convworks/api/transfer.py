@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convworks.api.request import RunRequest
-from convworks.console import downloading
+from convworks.console import downloading, say
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
@@ -42,7 +42,9 @@ def transfer(
     `bundle` is a folder, or the name of published weights. It is cut before its last layer unless `cut` names another
     tap. `head` is linear, two-layer, svm, rbf-svm, or keep, which continues training with the bundle's own head. All
     layers up to the tap `freeze` are frozen: by default none, or everything up to the cut below a support vector
-    machine. The result is an ordinary run: `train(resume=...)` resumes it, and its bundle does not need the first one.
+    machine. Images are read at the bundle's size; photographs at up to 96 pixels by networks for smaller images, unless
+    `data.size` is set. The result is an ordinary run: `train(resume=...)` resumes it, and its bundle does not need the
+    first one.
     """
     request = RunRequest(
         data=data,
@@ -87,7 +89,8 @@ def run_transfer(
         model = recipe.adapted(
             base.bundle.model, path=str(path), head=head, cut=base.cut, outputs=base.outputs, layers=base.layers
         )
-    config = recipe.default(source, data, model, base.bundle.preprocessing, freeze=freeze)
+    chosen = recipe.input_size(source, base.bundle.preprocessing, base.accepts)
+    config = recipe.default(source, data, model, base.bundle.preprocessing, size=chosen.size, freeze=freeze)
     config = request.apply(task_of(config, source).adapted(config))
     if (config.model.name, config.model.cut) != (model.name, model.cut):
         raise InputError("--set model", "changes the network that was cut", "say with BUNDLE and --cut what it is")
@@ -95,6 +98,8 @@ def run_transfer(
     folder.check_new(out, config.recipe, protect(source) + Protected(folders=(folder_of(path),)))
     from convworks.training.run import train as run
 
+    if config.data.size == chosen.size:
+        say(chosen.reason)
     named = {"--cut": cut, "--freeze": freeze, "--head": head}
     options = [word for name, value in named.items() if value is not None for word in (name, value)]
     words = ["convworks", "transfer", str(bundle), "--data", data, *options, *request.sets()]

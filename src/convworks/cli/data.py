@@ -18,6 +18,7 @@ from convworks.data.config import MAX_PIXELS, DataConfig
 from convworks.data.decode.floats import floats_note
 from convworks.data.decode.shape import cut_share, fit_note, frames_note
 from convworks.data.inspect.duplicates import duplicate_lines, duplicates
+from convworks.data.inspect.photographs import few_photographs, photographs_note
 from convworks.data.inspect.remarks import lacking_lines
 from convworks.data.inspect.sheet import write_contact_sheet
 from convworks.data.inspect.survey import Survey, imbalance, survey
@@ -65,7 +66,7 @@ def run(
     if path is not None and sum(overview.totals.values()) > len(overview.damaged):
         error = failure(partial(write_contact_sheet, source, path, overview.decoding))
         values |= {"sheet": str(path)} if error is None else {}
-    lines = [*_notes(overview, data), *duplicate_lines(shared)]
+    lines = [*_notes(overview, data), *duplicate_lines(shared), *_photographs(overview, data, text)]
     described = _text(overview, values, text, lines, limit)
     return Answer(values=values, text=described, status=1 if overview.damaged else 0, error=error)
 
@@ -166,6 +167,15 @@ def _notes(overview: Survey, data: DataConfig | None) -> list[str]:
         fit_note(overview.headers, data.size, data.fit) if data is not None and data.size is not None else None,
     ]
     return [note for note in notes if note]
+
+
+def _photographs(overview: Survey, data: DataConfig | None, text: str) -> list[str]:
+    """Lead from few photographs to transfer."""
+    if data is None or data.size is None or data.channels is None:
+        return []
+    images, classes = overview.totals[TRAIN if TRAIN in overview.totals else ALL], len(overview.classes)
+    few = few_photographs(images, classes, data.size, data.channels)
+    return [photographs_note(images, classes, text)] if few else []
 
 
 def _imbalance(overview: Survey) -> list[str]:

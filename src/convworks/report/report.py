@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 from markupsafe import Markup
 
-from convworks.charts.curves import curves
+from convworks.charts.curves import curves, panels
 from convworks.charts.raster import to_png
 from convworks.files import write_bytes
 from convworks.metrics.slices import Slices
@@ -91,14 +91,16 @@ def write_report(folder: Path, content: ReportContent) -> Path:
             note=content.note,
         )
     )
-    training = curves(content.history) if content.history else None
-    if training is not None:
-        write_bytes(folder / "curves.png", to_png(training))
+    training = panels(content.history) if content.history else []
+    if training:
+        write_bytes(folder / "curves.png", to_png(curves(content.history)))
         pictures = ("curves.png", *pictures)
     sections = [
         Section(anchor="verdict", title="Verdict", note=content.measured, body=findings(content.verdict)),
         Section(anchor="facts", title="At a glance", body=blocks.tiles(content.facts)),
-        Section(anchor="curves", title="Training", note=CURVES, body=blocks.wide(training) if training else Markup()),
+        Section(
+            anchor="curves", title="Training", note=CURVES, body=blocks.wrapping(training) if training else Markup()
+        ),
         *own[:-1],
         Section(
             anchor="slices",

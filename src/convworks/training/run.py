@@ -18,6 +18,7 @@ from torch import Tensor
 from convworks import files, hardware
 from convworks.console import downloading, say
 from convworks.data.batches import steps_per_epoch
+from convworks.data.inspect.photographs import few_photographs, photographs_note
 from convworks.data.inspect.remarks import remarks
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
@@ -26,6 +27,7 @@ from convworks.layers.heads.kernel_machine import allocate_vectors
 from convworks.layers.normalisation.synchronised import synchronise
 from convworks.losses.functions import Loss
 from convworks.models.analysis.count import count
+from convworks.tasks.again import again
 from convworks.tasks.codes import outer
 from convworks.tasks.registry import task_of
 from convworks.tasks.task import Answers
@@ -146,7 +148,7 @@ def _leading(
     facts = _facts(setup, command) | {"fingerprint": data_fingerprint}
     for line in remarks(data.source):
         say(line)
-    for note in data.notes:
+    for note in (*data.notes, *_photographs(setup, data, command)):
         say(note)
     if data.usable.damaged:
         say(data.usable.line())
@@ -172,6 +174,16 @@ def _leading(
         except BaseException as error:
             raise _stopped(path, setup, error, facts) from None
     return results
+
+
+def _photographs(setup: Setup, data: RunData, command: str) -> list[str]:
+    """Lead from few photographs to transfer, where a network with a head for classes begins with random weights."""
+    model, given = setup.config.model, again(command)
+    scratch = setup.task.judged and model.cut is None and model.start is None
+    images, classes, shape = len(setup.train), setup.classes, setup.preprocessing
+    if given is None or not scratch or not few_photographs(images, classes, shape.size, shape.channels):
+        return []
+    return [photographs_note(images, classes, given.data or setup.config.data.source)]
 
 
 def _saved_epoch(folder: Path, setup: Setup, progress: Progress) -> Row:

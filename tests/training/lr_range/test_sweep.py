@@ -250,7 +250,7 @@ def test_a_noisy_test_takes_more_steps_until_it_can_be_read(
 
 def test_digits_learn_from_what_it_suggests(capsys: pytest.CaptureFixture[str]) -> None:
     result = convworks.lr_range(device="cpu")
-    assert result["exploded"]
+    assert result["unclear"] is None
     assert 0.05 < result["suggestion"] < 1
     assert result["next"] == f"convworks train --set device=cpu --set training.schedule.rate={result['suggestion']:.2g}"
     assert len(result["rates"]) == len(result["losses"]) == len(result["smoothed"])
