@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convworks.pages.verdict import Finding
 from convworks.report.report import ReportContent, write_report
 from convworks.tasks.outcomes.classification import Predictions
 
@@ -157,7 +158,7 @@ def test_classes_without_samples_are_left_out_of_the_curves_and_counted(tmp_path
     outcome = example(6, 90)
     html, words = written(tmp_path, ReportContent(title="t", predictions=replace(outcome, labels=outcome.labels % 4)))
     assert "Left out: 2 of 6 classes" in words
-    drawn = html.split('id="ranking"')[1].split("</svg>")[0]
+    drawn = html.split('id="ranking"')[1].split("</section>")[0]
     assert drawn.count("<polyline") == 4 * 3 + 12 + 1  # curves and key, the grid, what guessing reaches
 
 
@@ -195,3 +196,44 @@ def test_nothing_imports_torch_or_matplotlib() -> None:
     code = "import sys, convworks.report.report; print({'torch', 'matplotlib', 'sklearn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_mistake_is_enlarged_without_a_script_and_by_the_keyboard(tmp_path: Path) -> None:
+    outcome = example(3, 60)
+    html, _ = written(tmp_path, ReportContent(title="t", predictions=outcome, image=noise))
+    targets = re.findall(r'<button class="enlarge" popovertarget="([^"]+)"', html)
+    assert len(targets) == len(set(targets)) == min(36, int((~outcome.correct).sum()))
+    assert all(f'<span popover id="{target}">' in html for target in targets)
+
+
+def test_two_classes_are_not_told_twice(tmp_path: Path) -> None:
+    _, words = written(tmp_path / "two", ReportContent(title="t", predictions=example(2, 60)))
+    assert "Most confused pairs" not in words
+    _, words = written(tmp_path / "three", ReportContent(title="t", predictions=example(3, 60)))
+    assert "Most confused pairs" in words
+
+
+def test_the_verdict_comes_first_with_its_commands_or_says_that_nothing_stands_out(tmp_path: Path) -> None:
+    outcome = example(2, 60)
+    finding = Finding("overfitting", "Overfitting", "It knows <them>.", "Mix images.", "convworks train --set 'a=<b>'")
+    content = ReportContent(title="t", predictions=outcome, measured="Accuracy: 99 %.", verdict=[finding])
+    html, words = written(tmp_path / "one", content)
+    assert html.index('id="verdict"') < html.index('id="confusion"')
+    for text in ("Accuracy: 99 %.", "It knows <them>.", "To try next: mix images.", "convworks train --set 'a=<b>'"):
+        assert text in words
+    _, words = written(tmp_path / "none", replace(content, verdict=[]))
+    assert "Nothing stands out" in words
+    _, words = written(tmp_path / "unasked", replace(content, verdict=None))
+    assert "Verdict" not in words
+
+
+def test_charts_are_narrow_enough_for_a_telephone(tmp_path: Path) -> None:
+    history = [
+        {"epoch": epoch, "train_loss": 1 / epoch, "train_top1": 0.5, "learning_rate": 0.1} for epoch in (1, 2, 3)
+    ]
+    html, _ = written(tmp_path, ReportContent(title="t", predictions=example(3, 90), history=history))
+    for section in ("curves", "ranking"):
+        drawn = html.split(f'id="{section}"')[1].split("</section>")[0]
+        widths = [float(width) for width in re.findall(r'viewBox="0 0 ([0-9.]+)', drawn)]
+        assert len(widths) == 3
+        assert max(widths) < 360

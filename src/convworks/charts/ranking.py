@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Float64
 
 from convworks.charts.axes import Panel
 from convworks.charts.drawing import Drawing, Line, Shape, Text, remark, row
-from convworks.charts.lettering import Number, fit
+from convworks.charts.lettering import fit
 from convworks.metrics.ranking import GRID, RankingCurve, ranking_curve
 
 #: Up to this many classes, each has its own curve; above, only their mean is drawn.
@@ -31,7 +31,7 @@ class Ranking:
     classes: tuple[str, ...]
     roc: Float64[np.ndarray, "k grid"]
     precision: Float64[np.ndarray, "k grid"]
-    stairs: tuple[Float64[np.ndarray, "points 2"], ...]
+    stairs: tuple[Float64[np.ndarray, "_ 2"], ...]
     areas: Float64[np.ndarray, " k"]
     average_precisions: Float64[np.ndarray, " k"]
     #: Number of all classes, including those without samples.

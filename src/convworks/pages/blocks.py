@@ -130,7 +130,7 @@ def narrow(drawing: Drawing) -> Markup:
 
 def wrapping(drawings: Sequence[Drawing]) -> Markup:
     """Show drawings side by side, one below the other where the screen is narrow."""
-    return render("wrapping.html", svgs=[Markup(to_svg(drawing)) for drawing in drawings])
+    return render("wrapping.html", drawings=[(drawing.width, Markup(to_svg(drawing))) for drawing in drawings])
 
 
 def two(layout: str, drawing: Drawing, words: Markup) -> Markup:

@@ -71,8 +71,8 @@ def default(
     """Train a pretrained network on another source: `convworks transfer BUNDLE --data SOURCE`.
 
     Images are preprocessed as the bundle specifies, but for their `size`; augmentation and epochs are those of `train
-    --data`. Only the layers up to `freeze` are frozen, and the learning rate decreases with the distance of a stage from
-    the head; a head that is a support vector machine is fitted in one step.
+    --data`. Only the layers up to `freeze` are frozen, and the learning rate decreases with the distance of a stage
+    from the head; a head that is a support vector machine is fitted in one step.
     """
     config = from_scratch(source, name)
     given = preprocessing
