@@ -39,9 +39,8 @@ class InputSize(NamedTuple):
 def input_size(source: Source, preprocessing: Preprocessing, accepts: Callable[[tuple[int, int]], bool]) -> InputSize:
     """Return the size for a source: that of the bundle, unless its network was made for smaller images.
 
-    A network for icons of 32 pixels sees little of a photograph; at up to 96 pixels, where it `accepts` that size, its
-    kernels meet details nearer to those that they were trained on. Hymenoptera and a ResNet-44 for CIFAR-10: 78 % at 96
-    pixels, 68 % at 32.
+    A network for icons of 32 pixels sees little of a photograph: such images are read at up to 96 pixels, as `train
+    --data` reads them, where the network `accepts` that size.
     """
     own = preprocessing.size
     images = image_shape(read_headers(require_train(source)), largest=PHOTO, fit=preprocessing.fit).size
