@@ -32,25 +32,22 @@ def preprocessing(side: int) -> Preprocessing:
 
 
 @pytest.mark.parametrize(
-    ("own", "images", "accepted", "side", "words"),
+    ("own", "images", "accepted", "size", "words"),
     [
-        (32, (160, 120), True, 96, "32x32, at which the network was trained, is small"),
-        (32, (72, 64), True, 64, "--set data.size=32,32"),
-        (32, (160, 120), False, 32, "takes no other size"),
-        (224, (160, 120), True, 224, "as the network was trained"),
-        (32, (28, 28), True, 32, "as the network was trained"),
+        (32, (160, 120), True, (96, 96), "read at 96x96: 32x32, at which the network was trained, is small"),
+        (32, (72, 64), True, (64, 72), "--set data.size=32,32"),
+        (32, (160, 120), False, (32, 32), "takes no other size"),
+        (224, (160, 120), True, (224, 224), "as the network was trained"),
+        (32, (28, 28), True, (32, 32), "as the network was trained"),
     ],
 )
 def test_the_size_suits_network_and_images(
-    tmp_path: Path, own: int, images: tuple[int, int], accepted: bool, side: int, words: str
+    tmp_path: Path, own: int, images: tuple[int, int], accepted: bool, size: tuple[int, int], words: str
 ) -> None:
-    if images == (72, 64):
-        photographs(tmp_path, (64, 64), 1)  # sizes differ, so that they become squares
     source = open_source(str(photographs(tmp_path, images)))
     chosen = input_size(source, preprocessing(own), lambda size: accepted)
-    assert chosen.size == (side, side)
+    assert chosen.size == size
     assert words in chosen.reason
-    assert f"{side}x{side}" in chosen.reason
 
 
 def test_a_transfer_says_which_size_it_chose_and_an_option_overrides_it(
@@ -62,8 +59,8 @@ def test_a_transfer_says_which_size_it_chose_and_an_option_overrides_it(
     options: dict[str, Any] = {"data": "photographs", "epochs": 1, "device": "cpu"}
     capsys.readouterr()
     convworks.transfer("digits", out="chosen", **options)
-    assert "images are read at 56x56: 8x8, at which the network was trained" in capsys.readouterr().err
-    assert load_bundle(Path("chosen")).preprocessing.size == (56, 56)
+    assert "images are read at 80x60: 8x8, at which the network was trained" in capsys.readouterr().err
+    assert load_bundle(Path("chosen")).preprocessing.size == (60, 80)
     convworks.transfer("digits", out="own", overrides=["data.size=8,8"], **options)
     assert "images are read" not in capsys.readouterr().err
     assert load_bundle(Path("own")).preprocessing.size == (8, 8)

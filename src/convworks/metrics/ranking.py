@@ -88,7 +88,7 @@ class RankingCurve:
         steps = np.diff(points, axis=0)
         turns = np.ones(len(points), bool)
         turns[1:-1] = np.abs(steps[:-1, 0] * steps[1:, 1] - steps[:-1, 1] * steps[1:, 0]) > 0
-        corners = points[turns]
+        corners: Float64[np.ndarray, "corners 2"] = points[turns]
         if len(corners) <= MOST_CORNERS:
             return corners
         first = np.unique((corners * (MOST_CORNERS // 2)).astype(int), axis=0, return_index=True)[1]
