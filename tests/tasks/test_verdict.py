@@ -185,7 +185,12 @@ def test_what_was_fitted_at_once_is_not_told_to_train_longer() -> None:
 )
 def test_images_have_rules_of_their_own(metrics: dict[str, float], train: float, rule: str | None) -> None:
     base = evidence(0.9, outcome(0.9))
-    values = {"metric": RECONSTRUCTION.headline, "train": {"mse": train}, "metrics": metrics, "reported": metrics}
+    values: dict[str, Any] = {
+        "metric": RECONSTRUCTION.headline,
+        "train": {"mse": train},
+        "metrics": metrics,
+        "reported": metrics,
+    }
     found = findings(RECONSTRUCTION, replace(base, **values))
     assert list(found) == ([rule] if rule else [])
     assert all("accuracy" not in finding.meaning.lower() for finding in found.values())
@@ -194,7 +199,12 @@ def test_images_have_rules_of_their_own(metrics: dict[str, float], train: float,
 def test_label_sets_are_judged_by_their_own_metric() -> None:
     base = evidence(0.9, outcome(0.9))
     metrics = {"map": 0.6, "n": 900, "intervals": {"map": [0.57, 0.63]}}
-    values = {"metric": MULTI_LABEL.headline, "train": {"map": 0.98}, "metrics": metrics, "reported": metrics}
+    values: dict[str, Any] = {
+        "metric": MULTI_LABEL.headline,
+        "train": {"map": 0.98},
+        "metrics": metrics,
+        "reported": metrics,
+    }
     found = findings(MULTI_LABEL, replace(base, **values))
     assert found.keys() == {"overfitting"}
     assert found["overfitting"].meaning.startswith("Mean average precision")
@@ -207,6 +217,12 @@ def test_the_page_of_thresholds_is_true() -> None:
         assert re.search(rf"\b{name}\b[^|]*\| {getattr(rules, name):g} ", text), name
     names = {finding for task in (CLASSIFICATION, MULTI_LABEL, RECONSTRUCTION) for finding in task.rules}
     assert len(names) >= 9
+
+
+def test_training_images_that_are_stored_larger_are_measured_as_they_are_predicted(tmp_path: Path) -> None:
+    changes = ["data.stored=10,10", "data.size=8,8"]
+    results = convworks.train(epochs=1, device="cpu", out=tmp_path / "run", overrides=changes)
+    assert "on training images, without augmentation" in Path(results["report"]).read_text(encoding="utf-8")
 
 
 def test_what_a_run_suggests_runs_as_printed(

@@ -89,10 +89,10 @@ class RankingCurve:
         turns = np.ones(len(points), bool)
         turns[1:-1] = np.abs(steps[:-1, 0] * steps[1:, 1] - steps[:-1, 1] * steps[1:, 0]) > 0
         corners: Float64[np.ndarray, "corners 2"] = points[turns]
-        if len(corners) <= MOST_CORNERS:
-            return corners
-        first = np.unique((corners * (MOST_CORNERS // 2)).astype(int), axis=0, return_index=True)[1]
-        return corners[np.union1d(first, [len(corners) - 1])]
+        if len(corners) > MOST_CORNERS:
+            first = np.unique((corners * (MOST_CORNERS // 2)).astype(int), axis=0, return_index=True)[1]
+            corners = corners[np.union1d(first, [len(corners) - 1])]
+        return corners
 
     def precision_at_recall(self) -> Float64[np.ndarray, " grid"]:
         """Return the precision at the first threshold that reaches each recall of GRID."""

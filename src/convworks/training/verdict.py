@@ -7,6 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from convworks.data.decode.images import open_images
+from convworks.data.decode.load import Loaded
+from convworks.data.sources.split_names import TRAIN
 from convworks.inference.answers import answers
 from convworks.inference.runtime import Runtime
 from convworks.pages.verdict import Finding
@@ -46,7 +49,7 @@ def judge(
         return None
     evidence = Evidence(
         metric=setup.task.headline,
-        train=_training_metrics(setup, runtime),
+        train=_training_metrics(setup, data, runtime),
         validation=validation,
         metrics=validation.summary(),
         reported=reported.summary(),
@@ -61,11 +64,17 @@ def judge(
     return Verdict(measured(evidence), verdict(setup.task.rules, evidence))
 
 
-def _training_metrics(setup: Setup, runtime: Runtime) -> dict[str, float]:
-    """Return the metrics of the task on training images as they are, not augmented."""
+def _training_metrics(setup: Setup, data: RunData, runtime: Runtime) -> dict[str, float]:
+    """Return the metrics of the task on training images as predictions read them, not augmented."""
     train = setup.train
-    chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), MEASURED)).astype(int)).tolist()
+    chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), MEASURED)).astype(int))
+    images, which = train.images, chosen.tolist()
+    targets = train.targets
+    if tuple(images.shape[2:]) != setup.preprocessing.size:  # stored larger, for random crops
+        opened = open_images(data.source.splits[TRAIN].select(chosen), setup.preprocessing, always=True)
+        images = opened.images if isinstance(opened, Loaded) else opened
+        targets, which = None if targets is None else targets[torch.from_numpy(chosen)], list(range(len(chosen)))
     meter = setup.task.meter(setup.classes, len(chosen))
-    for answered in answers(runtime, train.images, targets=train.targets, corruption=setup.corruption, which=chosen):
+    for answered in answers(runtime, images, targets=targets, corruption=setup.corruption, which=which):
         meter.update(answered)
     return meter.reduce(ALONE)
