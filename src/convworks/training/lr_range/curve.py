@@ -107,7 +107,7 @@ def first_valley(curve: Curve, rates: Sequence[float], *, exploded: bool) -> Val
     end = last if rise is None else rise - 1
     falling = rise is None and not exploded and lowest >= (1 - LAST) * last
     unclear = ""
-    if not curve.falls(lowest, 0.0):
+    if not curve.falls(lowest, BEYOND if exploded else 0.0):  # it explodes at once
         unclear = NEVER_FELL
     elif not curve.falls(lowest, CLEAR):
         unclear = "the loss is too noisy to see how far it falls"
