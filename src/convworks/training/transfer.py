@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from convworks.bundle.bundle import Bundle, load_bundle
+from convworks.data.inputs.kinds import input_of
 from convworks.errors import InputError
 from convworks.layers.cut import body, check_cut, default_cut
 from convworks.layers.network import Network
@@ -31,7 +32,7 @@ class InspectedBundle(NamedTuple):
         device = next(network.parameters()).device
         try:
             with torch.no_grad():
-                trunk(torch.zeros(1, self.bundle.preprocessing.channels, *size, device=device))
+                trunk(input_of(self.bundle.preprocessing).example(size=size, device=device))
         except (RuntimeError, ValueError, InputError):
             return False
         return True
@@ -49,7 +50,7 @@ def inspect_bundle(path: Path, cut: str | None, *, keep: bool = False) -> Inspec
     if facts(model.name).reads != "images":
         raise InputError(path, f"its network {model.name} reads {facts(model.name).reads}", "give one for images")
     answers = makes_logits(model)
-    outputs = len(bundle.classes) if answers else bundle.preprocessing.channels
+    outputs = len(bundle.classes) if answers else bundle.input.channels
     if keep:
         return InspectedBundle(bundle, "", kept_parts(network, None), outputs)
     if cut is None:

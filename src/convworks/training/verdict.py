@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from convworks.data.decode.images import open_images
-from convworks.data.decode.load import Loaded
+from convworks.data.inputs.kinds import input_of
 from convworks.data.sources.split_names import TRAIN
+from convworks.data.targets.samples import with_targets
 from convworks.inference.answers import answers
 from convworks.inference.runtime import Runtime
 from convworks.pages.verdict import Finding
@@ -68,13 +68,13 @@ def _training_metrics(setup: Setup, data: RunData, runtime: Runtime) -> dict[str
     """Return the metrics of the task on training images as predictions read them, not augmented."""
     train = setup.train
     chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), MEASURED)).astype(int))
-    images, which = train.images, chosen.tolist()
-    targets = train.targets
-    if tuple(images.shape[2:]) != setup.preprocessing.size:  # stored larger, for random crops
-        opened = open_images(data.source.splits[TRAIN].select(chosen), setup.preprocessing, always=True)
-        images = opened.images if isinstance(opened, Loaded) else opened
-        targets, which = None if targets is None else targets[torch.from_numpy(chosen)], list(range(len(chosen)))
+    samples, which = train, chosen.tolist()
+    if tuple(train.images.shape[2:]) != setup.preprocessing.size:  # stored larger, for random crops
+        split = data.source.splits[TRAIN].select(chosen)
+        opened = input_of(setup.preprocessing).open(split, always=True)
+        samples, _ = with_targets(opened, setup.task.target, split, setup.preprocessing)
+        which = list(range(len(chosen)))
     meter = setup.task.meter(setup.classes, len(chosen))
-    for answered in answers(runtime, images, targets=targets, corruption=setup.corruption, which=which):
+    for answered in answers(runtime, samples, corruption=setup.corruption, which=which):
         meter.update(answered)
     return meter.reduce(ALONE)
