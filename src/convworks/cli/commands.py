@@ -237,8 +237,11 @@ def filter_images(
     ] = None,
     stride: Annotated[int, typer.Option(min=1, help="Steps of the kernel, in pixels.")] = 1,
     padding: Annotated[
-        str, typer.Option(help="Zeros around the image: valid (none), same, full, or how many.")
+        str, typer.Option(help="Pixels added on each side: valid (none), same, full, or a number.")
     ] = "same",
+    border: Annotated[
+        str, typer.Option(help="What they hold: replicate (the nearest pixel), reflect or zeros.")
+    ] = "replicate",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -259,6 +262,7 @@ def filter_images(
         kernel=kernel,
         stride=stride,
         padding=padding,
+        border=border,
         out=out,
         overwrite=overwrite,
         values=values,
