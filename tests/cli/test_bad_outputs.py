@@ -166,7 +166,7 @@ ROWS: Rows = {
     "too long a name": (prepared(words("data", "x" * 300)), "cannot be written | File name too long | a shorter name"),
     "runs is a file": (
         lambda p: [p.folder(), p.write("runs", "in the way")] and ["train", *SMALL],
-        "--out runs/folder-default | runs is a file | new folder",
+        "--out runs/data | runs is a file | new folder",
     ),
 }
 

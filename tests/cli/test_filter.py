@@ -64,9 +64,7 @@ def test_the_answer_and_the_files(answer: Any) -> None:
     assert found.keys() == {"kernel", "images", "errors", "seconds"}
     assert found["kernel"] == {"name": "edge", "weights": KERNELS["edge"].tolist()}
     (row,) = found["images"]
-    expected = np.stack(
-        [correlate(pixels[..., c].astype(float), KERNELS["edge"], mode="nearest") for c in range(3)], 2
-    )
+    expected = np.stack([correlate(pixels[..., c].astype(float), KERNELS["edge"], mode="nearest") for c in range(3)], 2)
     values = np.load(row["values"])
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, expected)

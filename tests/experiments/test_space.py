@@ -61,7 +61,7 @@ def test_what_is_no_range(text: str, words: str) -> None:
     [
         (["training.schedule.rte=0.1..1"], "there is no field 'training.schedule.rte' (did you mean"),
         ([f"{RATE}=-1..1"], "greater than 0"),
-        (["training.epochs=1..4"], "valid integer"),
+        (["training.epochs=1..4"], "must be a whole number"),
         (["training.optimizer.kind=sgd,adagrad"], "adagrad"),
         ([f"{RATE}=1..2", f"{RATE}=2..3"], "is there twice"),
     ],
@@ -70,6 +70,11 @@ def test_what_the_configuration_does_not_take(texts: list[str], words: str) -> N
     with pytest.raises(InputError) as error:
         search_space(texts, recipe("digits/default"))
     assert words in str(error.value)
+
+
+def test_the_end_of_a_name_is_enough() -> None:
+    config = recipe("digits/default")
+    assert search_space(["lr=0.1..1"], config) == search_space([f"{RATE}=0.1..1"], config)
 
 
 def test_the_usual_search_is_around_the_recipe() -> None:

@@ -105,6 +105,7 @@ def test_pictures_are_rounded_and_clipped() -> None:
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_uniform_image_has_no_edges_by_default(name: str) -> None:
     result = filter_image(Image.new("RGB", (40, 30), (90, 90, 90)), KERNELS[name], padding="full", values=True)
+    assert result.values is not None
     np.testing.assert_allclose(result.values, 90 * KERNELS[name].sum(), rtol=0, atol=1e-3)
 
 
@@ -117,6 +118,7 @@ def test_a_padding_wider_than_the_image(border: str, size: tuple[int, int]) -> N
     padded = np.pad(pixels, ((9, 9), (9, 9), (0, 0)), mode=mode)  # type: ignore[call-overload]
     for stride in (1, 2):
         result = filter_image(image, weights, padding=9, border=border, stride=stride, values=True)
+        assert result.values is not None
         np.testing.assert_allclose(result.values, definition(padded, weights, stride, 0), rtol=0, atol=5e-3)
 
 

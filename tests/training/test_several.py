@@ -95,6 +95,31 @@ def test_a_run_learns_and_says_so(workplace: Path) -> None:
     assert "Each by itself" in (workplace / "run/bundle/README.md").read_text()
 
 
+def test_the_decision_threshold_is_the_users(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predictor = convworks.load(workplace / "run")
+    default, eager = (predictor.evaluate("sides.csv", threshold=threshold) for threshold in (None, 0.01))
+    assert eager["map"] == default["map"]
+    assert eager["exact_match"] < default["exact_match"]
+    assert predictor.predict("images/000.png", threshold=0.0)["predicted"] == list(CLASSES)
+    measured = answer(capsys, "evaluate", "run", "--data", "sides.csv", "--threshold", "0.01", "--out", "eager")
+    assert (measured["exact_match"], measured["threshold"]) == (eager["exact_match"], 0.01)
+    assert "a probability of 0.01" in (workplace / "eager/report.html").read_text()
+    (row,) = answer(capsys, "predict", "run", "images/000.png", "--threshold", "0")["predictions"]
+    assert row["predicted"] == list(CLASSES)
+    assert "--threshold" in line(capsys, "predict", "run", "images/000.png", "--threshold", "1.5")
+
+
+def test_probabilities_are_one_column_a_class(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("predict", "run", "images/000.png", "images/001.png")
+    answer(capsys, *words, "--probabilities", "--out", "columns.csv")
+    with Path("columns.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["path", "predicted", *(f"p:{name}" for name in CLASSES), "error"]
+    for row in rows:
+        assert row["predicted"] == ";".join(name for name in CLASSES if float(row[f"p:{name}"]) >= 0.5)
+    assert "add --out FILE.csv" in line(capsys, *words, "--probabilities")
+
+
 def test_a_bundle_gives_probabilities_of_each_class_by_itself(
     workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

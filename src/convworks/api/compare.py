@@ -16,7 +16,7 @@ from convworks.data.labels import finder
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
-from convworks.errors import InputError
+from convworks.errors import InputError, brief
 from convworks.files import atomic_folder, path_of
 from convworks.outputs import Protected, as_path, check_new_folder
 
@@ -30,6 +30,7 @@ TABLE = ".csv"
 SIDE = 128
 
 
+@brief
 def compare(
     first: str | Path,
     second: str | Path,

@@ -83,11 +83,11 @@ class RunRequest:
         from convworks.console import downloading
         from convworks.data.sources.open import open_source
         from convworks.files import expand
-        from convworks.recipes import recipe
+        from convworks.recipes import FOLDER, recipe
         from convworks.recipes.folder import default
 
         data = None if self.data is None else expand(str(self.data))
-        if self.recipe is None and data is not None:
+        if self.recipe in (None, FOLDER) and data is not None:
             source = open_source(data, report=downloading())
             config = default(source, data)
         else:

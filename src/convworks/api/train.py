@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convworks.api.request import RunRequest
+from convworks.api.result import TrainingResult
 from convworks.config import assignment
 from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
-from convworks.errors import InputError
+from convworks.errors import InputError, brief
 from convworks.experiments.command import RECORD as EXPERIMENT
 from convworks.experiments.command import check_new_experiment
 from convworks.files import path_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from convworks.training.events import Events
 
 
+@brief
 def train(
     recipe: str | None = None,
     *,
@@ -44,10 +46,10 @@ def train(
     command: str | None = None,
     loss: Loss | None = None,
     events: Sequence[Events] = (),
-) -> dict[str, Any]:
+) -> TrainingResult:
     """Train a network and return {"run", "bundle", "report", "validation": {"top1", ...}, "test": {...}, "seconds"}.
 
-    For multi-label images, "map" takes the place of "top1".
+    The result also has `.predictor`, `.history` and `.plot()`. For multi-label images, "map" takes the place of "top1".
 
     Without arguments, it trains on the embedded digits. `data` is a name or a path; `overrides` are `field=value`
     assignments; `resume` is a run folder to resume, up to `epochs` in all or by so many more ("+50"). `loss` is a
@@ -69,7 +71,7 @@ def train(
         overrides=tuple(overrides),
         command=command,
     )
-    return run_train(request, loss=loss, events=events)
+    return TrainingResult(run_train(request, loss=loss, events=events))
 
 
 def run_train(request: RunRequest, *, loss: Loss | None = None, events: Sequence[Events] = ()) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def run_train(request: RunRequest, *, loss: Loss | None = None, events: Sequence
         return _resume_run(path_of(request.out), RunRequest(), loss, events)
     config, source = request.configure()
     out = as_path("--out", request.out)
-    folder.check_new(out, config.recipe, protect(source))
+    folder.check_new(out, folder.default_name(config), protect(source))
     train_command = request.train_command()
     command = request.command or train_command
     if config.training.pretraining is not None:

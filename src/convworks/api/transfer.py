@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convworks.api.request import RunRequest
+from convworks.api.result import TrainingResult
 from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
-from convworks.errors import InputError
+from convworks.errors import InputError, brief
 from convworks.files import expand
 from convworks.outputs import Protected, as_path
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from convworks.inference.feature_table import FeatureTable
 
 
+@brief
 def transfer(
     bundle: str | Path,
     *,
@@ -36,7 +38,7 @@ def transfer(
     skip_damaged: bool | float = False,
     overrides: Iterable[str] = (),
     command: str | None = None,
-) -> dict[str, Any]:
+) -> TrainingResult:
     """Cut a bundle at a tap, add a new head, and train it on another source; return what `train` returns.
 
     `bundle` is a folder, or the name of published weights. It is cut before its last layer unless `cut` names another
@@ -55,7 +57,7 @@ def transfer(
         overrides=tuple(overrides),
         command=command,
     )
-    return run_transfer(bundle, request, cut=cut, freeze=freeze, head=head)
+    return TrainingResult(run_transfer(bundle, request, cut=cut, freeze=freeze, head=head))
 
 
 def run_transfer(
@@ -92,7 +94,7 @@ def run_transfer(
     if (config.model.name, config.model.cut) != (model.name, model.cut):
         raise InputError("--set model", "changes the network that was cut", "say with BUNDLE and --cut what it is")
     out = as_path("--out", request.out)
-    folder.check_new(out, config.recipe, protect(source) + Protected(folders=(folder_of(path),)))
+    folder.check_new(out, folder.default_name(config), protect(source) + Protected(folders=(folder_of(path),)))
     from convworks.training.run import train as run
 
     named = {"--cut": cut, "--freeze": freeze, "--head": head}
@@ -101,6 +103,7 @@ def run_transfer(
     return run(config, command=request.command or shlex.join(words), out=out, source=source, began=began)
 
 
+@brief
 def features(
     bundle: str | Path,
     *,
@@ -124,6 +127,7 @@ def features(
     return feature_table(load(bundle, device=device), source, tuple(taps), split=split, pool=pool)
 
 
+@brief
 def probe(
     bundle: str | Path,
     *,

@@ -29,6 +29,7 @@ from convworks.data.sources.left_out import lines as written
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TRAIN
 from convworks.errors import InputError, visible
+from convworks.recipes import FOLDER
 
 SHOWN = 10  # damaged files, kinds of skipped files
 SUFFIXES = (".png",)
@@ -75,8 +76,7 @@ def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | N
     from convworks.data.inspect.variations import EPOCHS, plan, write_variation_sheet
     from convworks.training.run_data import LARGEST
 
-    recipe_name = None if recipe == "folder/default" else recipe
-    config, source = RunRequest(recipe=recipe_name, data=text, overrides=tuple(overrides)).configure()
+    config, source = RunRequest(recipe=recipe, data=text, overrides=tuple(overrides)).configure()
     path = output_path(
         "--sheet", sheet, _default(source, "augmented"), protect(source), suffixes=SUFFIXES, overwrite=overwrite
     )
@@ -101,7 +101,7 @@ def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | N
     lines = [
         f"{len(chosen)} images of {source.name} as {recipe} shows them in {EPOCHS} epochs",
         f"contact sheet: {path}",
-        f"next: convworks train {f'{recipe_name} ' if recipe_name else ''}--data {shlex.quote(text)}{changes}",
+        f"next: convworks train {'' if recipe == FOLDER else f'{recipe} '}--data {shlex.quote(text)}{changes}",
     ]
     return Answer(values=values, text="\n".join(lines))
 

@@ -133,7 +133,7 @@ def opened(experiment: Experiment, out: Path | None, resume: Path | None) -> Ite
     stopped, and an interrupt becomes an error that says how to resume.
     """
     check_new_experiment(out, experiment.kind)
-    name = f"{experiment.config.recipe}-{experiment.kind}"
+    name = f"{run_folder.default_name(experiment.config)}-{experiment.kind}"
     with _terminable(), run_folder.run_folder_locked(out, name, resume) as folder:
         run_folder.sweep(folder, below=False)
         try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from convworks.config import Config, override
+from convworks.config import Config, full_name, override
 from convworks.errors import InputError
 
 Value = float | int | str
@@ -86,6 +86,7 @@ def parse(text: str) -> Dimension:
 def search_space(texts: Sequence[str], config: Config) -> list[Dimension]:
     """Parse all dimensions and check their values on the configuration; without any, return the default ones."""
     dimensions = [parse(text) for text in texts] or usual(config)
+    dimensions = [replace(dimension, field=full_name(config, dimension.field)) for dimension in dimensions]
     fields = [dimension.field for dimension in dimensions]
     for field in fields:
         if fields.count(field) > 1:

@@ -6,7 +6,9 @@ cache. A strip of output rows is a sum of matrix products, one for each kernel c
     output[rows, :] = sum over j of band[j] @ input[rows and the next, columns + j]
     band[j][r, r * stride + i] = weight[i, j]
 
-Padding repeats the border by default: zeros would draw edges that are not in the picture. The rows of the input are used in place, without im2col, and a matrix product is faster than a multiplication and an
+Padding repeats the border by default: zeros would draw edges that are not in the picture.
+
+The rows of the input are used in place, without im2col, and a matrix product is faster than a multiplication and an
 addition for each tap: fast enough that separable kernels are not worth a special case.
 """
 
@@ -69,8 +71,8 @@ def filter_image(
     """Return the cross-correlation of each channel with the kernel (lecture 001, Convolution Applied to an Image).
 
     `image` is greyscale or colour (mode L or RGB). The result is a picture, or with `signed` the mean over the
-    channels; `values` returns all numbers as well. `border` is what the padding holds: one of BORDERS. Raises InputError
-    for another border, if the kernel is larger than the padded image, or the result would be far too large.
+    channels; `values` returns all numbers as well. `border` is what the padding holds: one of BORDERS. Raises
+    InputError for another border, if the kernel is larger than the padded image, or the result would be far too large.
     """
     if border not in BORDERS:
         raise InputError("border", f"there is no {border!r}{nearest(border, BORDERS)}", f"give {', '.join(BORDERS)}")
@@ -98,7 +100,9 @@ def filter_image(
             np.copyto(picture[rows], strip, casting="unsafe")
         return statistics
 
-    lowest, highest, total = zip(*correlate(image, weights, axes, border, receive, threads or processors()), strict=True)
+    lowest, highest, total = zip(
+        *correlate(image, weights, axes, border, receive, threads or processors()), strict=True
+    )
     return Filtered(
         height=height,
         width=width,
@@ -187,8 +191,8 @@ def _copy(image: Image.Image, padded: Float32[np.ndarray, "lines numbers"], top:
 
 
 def _beyond(positions: Int64[np.ndarray, " n"], size: int, border: str) -> Int64[np.ndarray, " n"]:
-    """Return the position inside an axis of `size` that each position, perhaps beyond the border, takes its value of."""
+    """Return, for each position, the one within an axis of `size` whose value it takes."""
     if border == "replicate" or size == 1:
-        return np.clip(positions, 0, size - 1)
+        return np.asarray(positions.clip(0, size - 1))
     period = 2 * (size - 1)
-    return (size - 1) - np.abs(positions % period - (size - 1))
+    return np.asarray((size - 1) - np.abs(positions % period - (size - 1)))

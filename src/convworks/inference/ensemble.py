@@ -13,12 +13,12 @@ from convworks.tasks.outcome import Pooled
 
 P = TypeVar("P", bound=Pooled)
 
-PROBABILITY = "probability"
+PROBABILITY, VOTE = "probability", "vote"
 #: Ways to combine the members of an ensemble.
 COMBINATIONS = {
     PROBABILITY: "the mean of their probabilities",
     "logit": "the mean of their logits",
-    "vote": "the share of them that say so; the mean of their probabilities decides between equals",
+    VOTE: "the share of them that say so; the mean of their probabilities decides between equals",
 }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ REMEDY = "--set training.loss.kind=binary_cross_entropy"
 
 
 def right(logits: Float[Tensor, "b k"], labels: Float32[Tensor, "b k"]) -> Bool[Tensor, "b"]:
-    """Say whether the classes of at least THRESHOLD are those that the sample shows, all of them and no other."""
+    """Return whether the classes of at least THRESHOLD are exactly those of the sample."""
     return ((logits.float().sigmoid() >= THRESHOLD) == (labels >= 0.5)).all(1)
 
 
@@ -93,22 +95,30 @@ def _example(source: Source) -> str:
     return "its images may show any number of classes"
 
 
-def outcome(known: Known, probabilities: Float32[np.ndarray, "n k"]) -> LabelSetPredictions:
-    """Return what the network said, from the probability of each class."""
+def outcome(
+    known: Known, probabilities: Float32[np.ndarray, "n k"], *, threshold: float = THRESHOLD
+) -> LabelSetPredictions:
+    """Return the predictions of a split, from the probability of each class."""
     return LabelSetPredictions(
         split=known.name,
         names=known.split.names,
         classes=known.classes,
         labels=known.split.labels,
         probabilities=probabilities,
+        threshold=threshold,
     )
 
 
 def answer(
-    path: str | None, probabilities: Float32[np.ndarray, " k"], classes: Sequence[str], top: int
+    path: str | None,
+    probabilities: Float32[np.ndarray, " k"],
+    classes: Sequence[str],
+    top: int,
+    *,
+    threshold: float = THRESHOLD,
 ) -> dict[str, Any]:
-    """Return the `top` classes of one sample, and "predicted", those of a probability of at least THRESHOLD."""
-    predicted = np.flatnonzero(probabilities >= THRESHOLD).tolist()
+    """Return the `top` classes of one sample, and "predicted", those with a probability of at least `threshold`."""
+    predicted = np.flatnonzero(probabilities >= threshold).tolist()
     return {**ranked(path, probabilities, classes, top), "predicted": [classes[index] for index in predicted]}
 
 
@@ -126,6 +136,13 @@ def answers_of(classes: Sequence[str], size: Sequence[int]) -> list[str]:
 def result_of(result: Mapping[str, Any]) -> str:
     """Say how good a network is."""
     return f"mAP {result['map']:.2%}, micro F1 {result['micro_f1']:.2%}, macro F1 {result['macro_f1']:.2%}"
+
+
+def thresholded(threshold: float) -> Task:
+    """Return the task with another decision threshold."""
+    return replace(
+        MULTI_LABEL, outcome=partial(outcome, threshold=threshold), answer=partial(answer, threshold=threshold)
+    )
 
 
 MULTI_LABEL = Task(
@@ -146,6 +163,7 @@ MULTI_LABEL = Task(
     judged=True,
     answer=answer,
     words=Words(what=what, answers=answers_of, result=result_of),
+    thresholded=thresholded,
     adapt=adapt,
     check=check,
 )

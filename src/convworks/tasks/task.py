@@ -175,6 +175,7 @@ class Task:
         answer: what `predict` says of a sample: (path, activated output, classes, how many classes at most).
         picture: the answer as a picture, where it is one; `predict` then writes files.
         words: what a model card says.
+        thresholded: the task with another decision threshold in outcome and answer; None where none decides.
         adapt: (task, recipe) -> the recipe made to fit.
         check: refuses, in one line, what does not fit: (task, configuration, source).
         loss: (configuration, samples of each class, a loss of one's own, all samples) -> the loss.
@@ -204,6 +205,7 @@ class Task:
     answer: Callable[[str | None, np.ndarray, Sequence[str], int], dict[str, Any]]
     picture: Callable[[np.ndarray], UInt8[np.ndarray, "h w c"]] | None = None
     words: Words = Words()
+    thresholded: Callable[[float], Task] | None = None
     adapt: Callable[[Task, Any], Any] = first_loss
     check: Callable[[Task, Any, Source], None] = check_fit
     loss: Callable[[Any, Int64[Tensor, " k"], Loss | None, int], Loss] = configured_loss
@@ -222,6 +224,17 @@ class Task:
     def adapted(self, config: Any) -> Any:
         """Return a recipe made to fit."""
         return self.adapt(self, config)
+
+    def at(self, threshold: float | None) -> Task:
+        """Return the task with another decision threshold (None: its own); InputError if it has none."""
+        if threshold is None:
+            return self
+        if self.thresholded is None:
+            reason = f"is for multi-label networks, but this one {self.does} without a threshold"
+            raise InputError("--threshold", reason, "leave it out")
+        if not 0 <= threshold <= 1:
+            raise InputError("--threshold", f"is {threshold}, not a probability", "give a number from 0 to 1")
+        return self.thresholded(threshold)
 
     def of(self, config: Any, network: nn.Module) -> Task:
         """Return the task as this configuration and network have it."""

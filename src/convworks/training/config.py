@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
@@ -119,6 +120,17 @@ class RunConfig(Config):
     default it follows from the network and the source (tasks/). `tracking` lists the trackers that receive the metrics
     besides metrics.jsonl; in a string they are separated by commas.
     """
+
+    SYNONYMS: ClassVar[Mapping[str, str]] = {
+        "lr": "training.schedule.rate",
+        "learning_rate": "training.schedule.rate",
+        "wd": "training.optimizer.weight_decay",
+        "batch": "training.batch_size",
+        "bs": "training.batch_size",
+        "network": "model.name",
+        "scheduler": "training.schedule",
+        "criterion": "training.loss",
+    }
 
     recipe: str
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

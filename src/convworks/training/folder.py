@@ -23,6 +23,11 @@ from convworks.training.config import RunConfig
 
 FORMAT = 2
 RECORD, METRICS = "run.json", "metrics.jsonl"
+#: The recipes that fit any data, and how the folders of their runs are named by default.
+DATA = "{data}"
+ANY_DATA = {"folder/default": DATA, "transfer": f"{DATA}-transfer"}
+#: Suffixes of sources that are files.
+TABLES = (".csv", ".tsv", ".parquet", ".json", ".tar", ".tar.gz", ".tgz")
 Row = dict[str, float | int]
 RUN = Kind(
     name="the record of a run",
@@ -34,7 +39,15 @@ RUN = Kind(
 )
 
 
-def claim(out: Path | None, recipe: str) -> Path:
+def default_name(config: RunConfig) -> str:
+    """Return the name that a run's folder gets by default: the recipe's, or that of the data where it fits any."""
+    path = config.data.source.partition("?")[0].rstrip("/\\")
+    name = (Path(path) if path not in ("", ".", "..") else Path(path).resolve()).name
+    data = re.sub(rf"({'|'.join(map(re.escape, TABLES))})$", "", name, flags=re.IGNORECASE)
+    return re.sub(r"[^\w.-]+", "-", ANY_DATA.get(config.recipe, config.recipe).replace(DATA, data)).strip("-.") or "run"
+
+
+def claim(out: Path | None, name: str) -> Path:
     """Return the folder for a new run: `out`, which must be new or empty, or the next free name under runs/.
 
     It is not created yet: a run with invalid input leaves nothing behind.
@@ -42,9 +55,8 @@ def claim(out: Path | None, recipe: str) -> Path:
     if out is not None:
         check_free(out)
         return out
-    base = re.sub(r"[^\w.-]+", "-", recipe)
     number = 1
-    while (folder := Path("runs") / (base if number == 1 else f"{base}-{number}")).exists():
+    while (folder := Path("runs") / (name if number == 1 else f"{name}-{number}")).exists():
         number += 1
     return folder
 
@@ -58,13 +70,13 @@ def check_free(out: Path) -> None:
     check_empty("--out", out)
 
 
-def check_new(out: Path | None, recipe: str, protected: Protected) -> None:
+def check_new(out: Path | None, name: str, protected: Protected) -> None:
     """Raise InputError for a new run in a folder that is not empty or not writable, or that lies within its data."""
-    check_new_folder("--out", claim(out, recipe), protected)
+    check_new_folder("--out", claim(out, name), protected)
 
 
 @contextlib.contextmanager
-def run_folder_locked(out: Path | None, recipe: str, resume: Path | None) -> Iterator[Path]:
+def run_folder_locked(out: Path | None, name: str, resume: Path | None) -> Iterator[Path]:
     """Create the folder of a run, or take the one to resume, and hold its lock while the context lasts.
 
     A new folder is removed again if the run ends before its first checkpoint.
@@ -74,7 +86,7 @@ def run_folder_locked(out: Path | None, recipe: str, resume: Path | None) -> Ite
             yield resume
         return
     while True:
-        path = claim(out, recipe)
+        path = claim(out, name)
         new_folders = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             path.mkdir(parents=True, exist_ok=out is not None)

@@ -151,7 +151,7 @@ def _leading(
     if data.usable.damaged:
         say(data.usable.line())
         facts["damaged"] = dict(data.usable.damaged)
-    with folder.run_folder_locked(out, setup.config.recipe, resume) as path:
+    with folder.run_folder_locked(out, folder.default_name(setup.config), resume) as path:
         progress = _broadcast(
             setup, _resumed(path, setup, data_fingerprint) if resume else Progress(share=setup.task.score.name)
         )

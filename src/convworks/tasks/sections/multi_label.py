@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from convworks.metrics.multi_label import THRESHOLD
 from convworks.pages import mistakes, multi_label
 from convworks.pages.blocks import Section
 from convworks.tasks.sections.judged import mistakes_section, ranking, worst_pictures
@@ -12,7 +11,7 @@ from convworks.tasks.shown import Page, Shown
 
 ANSWERS = (
     "The lowest average precision (AP) first, the area below precision over recall. Found, missed and wrong count "
-    "images at a probability of 0.5."
+    "images at a probability of {threshold:g}."
 )
 WRONG_ANSWERS = "the highest loss first; an image counts as wrong when any of its classes is."
 
@@ -24,7 +23,7 @@ def show(outcome: Any, page: Page) -> Shown:
         page.metrics,
         split=outcome.split,
         classes=len(outcome.classes),
-        threshold=THRESHOLD,
+        threshold=outcome.threshold,
         chosen=page.chosen,
         note=page.note,
     )
@@ -36,7 +35,11 @@ def show(outcome: Any, page: Page) -> Shown:
         losses=[float(outcome.losses[sample]) for sample in worst],
     )
     ranked = ranking(outcome, page)
-    sections = [overview(outcome, ANSWERS), *ranked, mistakes_section(outcome, worst, grid, WRONG_ANSWERS)]
+    sections = [
+        overview(outcome, ANSWERS.format(threshold=outcome.threshold)),
+        *ranked,
+        mistakes_section(outcome, worst, grid, WRONG_ANSWERS),
+    ]
     return Shown(first, sections, (*(["ranking.png"] if ranked else []), "errors.png"))
 
 
