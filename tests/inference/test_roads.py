@@ -68,7 +68,7 @@ def seeing(preprocessing: Preprocessing) -> tuple[Predictor, Seen]:
 
 def preprocessing_of(size: tuple[int, int], channels: int, fit: Fit = "crop", share: float = 1.0) -> Preprocessing:
     flat = {"mean": (0.0,) * channels, "std": (1.0,) * channels}
-    return Preprocessing(size=size, channels=channels, fit=fit, share=share, **flat)
+    return Preprocessing(size=size, channels=channels, fit=fit, crop_fraction=share, **flat)
 
 
 class Case(NamedTuple):
@@ -230,7 +230,7 @@ def test_all_roads_lead_to_the_same_input(count: int, tmp_path: Path) -> None:
         expected = blended(case.shows, channels)
         if (
             size == shows.shape[:2]
-            and (preprocessing.fit != "crop" or preprocessing.share == 1)
+            and (preprocessing.fit != "crop" or preprocessing.crop_fraction == 1)
             and expected is not None
         ):
             assert abs(read[0] - expected).max() <= 1, what

@@ -97,7 +97,7 @@ def several_classes() -> LabelSetPredictions:
 
 def images() -> Reconstructions:
     pixels = np.random.default_rng(3).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
-    pictures = Pictures(samples=(0, 1, 2, 3), images=pixels, read=pixels, made=pixels)
+    pictures = Pictures(samples=(0, 1, 2, 3), images=pixels, read=pixels, outputs=pixels)
     errors = np.linspace(0.1, 0.2, N)
     return Reconstructions(
         split="test",

@@ -140,7 +140,7 @@ def _preprocessing(entry: Peer | None, shape: Shape, mean: Sequence[float], std:
         fit="crop",
         mean=_values("--mean", mean, entry.mean if entry else HALF, shape.channels),
         std=_values("--std", std, entry.std if entry else HALF, shape.channels),
-        share=entry.share if entry else 1.0,
+        crop_fraction=entry.crop_fraction if entry else 1.0,
     )
 
 

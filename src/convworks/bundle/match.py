@@ -37,7 +37,7 @@ class Candidate:
 
     def same(self, other: Candidate) -> bool:
         """Return whether another candidate would make the same bundle from the same file."""
-        fields = ("kernels", "mean", "std", "share", "classes")
+        fields = ("kernels", "mean", "std", "crop_fraction", "classes")
         own_values, other_values = ([getattr(each.entry, name, None) for name in fields] for each in (self, other))
         return (self.row, self.names, own_values) == (other.row, other.names, other_values)
 

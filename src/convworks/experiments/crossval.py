@@ -28,7 +28,7 @@ from convworks.experiments.views import overlaid, scored, scores
 from convworks.metrics.spec import BALANCED_ACCURACY, MACRO_F1, headline, headline_value, written_headline
 from convworks.tasks.outcome import Pooled
 from convworks.tasks.registry import task_of
-from convworks.tasks.task import Known
+from convworks.tasks.task import SplitContext
 from convworks.training.config import RunConfig
 from convworks.training.folder import history
 
@@ -144,7 +144,7 @@ def _out_of_fold(
         values[folds == number] = outcome.values
     assert task.outcome is not None
     assert values is not None
-    return task.outcome(Known(split=samples, name="out-of-fold", classes=source.classes), values)
+    return task.outcome(SplitContext(split=samples, name="out-of-fold", classes=source.classes), values)
 
 
 def _write_folds(path: Path, names: tuple[str, ...], folds: Int64[np.ndarray, " n"]) -> None:

@@ -16,7 +16,7 @@ from convworks.data.config import Corruption
 from convworks.data.decode.images import Images, ahead, fetchers, take
 from convworks.inference.runtime import Runtime, batch_size, finite
 from convworks.tasks.outcome import Outcome
-from convworks.tasks.task import Answered, Known, Task
+from convworks.tasks.task import Answered, SplitContext, Task
 
 ALL = slice(None)
 
@@ -43,7 +43,7 @@ def answers(
             inputs = part.to(device)
             outputs = runtime(inputs if read is part else read.to(device))
             piece_targets = inputs if targets is None else for_loss(targets[torch.from_numpy(indices)]).to(device)
-            yield Answered(places=indices, inputs=inputs, read=read, outputs=outputs, targets=piece_targets)
+            yield Answered(indices=indices, inputs=inputs, read=read, outputs=outputs, targets=piece_targets)
 
 
 def _pieces(which: slice | Sequence[int], n: int, size: int) -> list[slice] | list[np.ndarray]:
@@ -55,13 +55,13 @@ def _pieces(which: slice | Sequence[int], n: int, size: int) -> list[slice] | li
     return [indices[first : first + size] for first in range(0, len(indices), size)]
 
 
-def collect(task: Task, runtime: Runtime, images: Images, known: Known) -> Outcome:
+def collect(task: Task, runtime: Runtime, images: Images, context: SplitContext) -> Outcome:
     """Return the outcome of a task on a split; raises RunError for non-finite outputs."""
-    collector = task.collector(task, known)
-    for answered in answers(runtime, images, corruption=known.corruption):
+    collector = task.collector(task, context)
+    for answered in answers(runtime, images, corruption=context.corruption):
         finite(answered.outputs)
         collector.update(answered)
-    return collector.outcome(lambda which: answers(runtime, images, corruption=known.corruption, which=which))
+    return collector.outcome(lambda which: answers(runtime, images, corruption=context.corruption, which=which))
 
 
 def activated(task: Task, runtime: Runtime, images: Images) -> Float32[np.ndarray, "n *output"]:

@@ -40,7 +40,7 @@ from convworks.layers.network import Network
 from convworks.layers.normalisation.folded import folded
 from convworks.models.transfer.adapted import makes_logits
 from convworks.tasks.outcome import Outcome, Pooled
-from convworks.tasks.task import Known, Task
+from convworks.tasks.task import SplitContext, Task
 
 PIECE = 256  # files decoded at a time
 
@@ -224,11 +224,11 @@ class Predictor:
         opened = source if isinstance(source, Source) else open_source(source)
         name, chosen = choose_split(opened, split)
         chosen = task.target.match(opened, chosen, self.classes)
-        known = Known(split=chosen, name=name, classes=self.classes, corruption=self.bundle.corruption)
+        context = SplitContext(split=chosen, name=name, classes=self.classes, corruption=self.bundle.corruption)
         preprocessing = self.bundle.preprocessing
         if protocol == CENTER:
             started = time.perf_counter()
-            outcome = collect(task, self.runtime, load_images(chosen, preprocessing), known)
+            outcome = collect(task, self.runtime, load_images(chosen, preprocessing), context)
             macs = counter(self.network, preprocessing.channels)(preprocessing.size)
             seconds = time.perf_counter() - started
             return outcome, Cost(views=1.0, macs=float(macs), images_per_second=len(chosen) / seconds)
@@ -237,7 +237,7 @@ class Predictor:
             values, cost = activated_by(
                 view_protocol, self.network, chosen, preprocessing, self.precision, task, report
             )
-        return make_outcome(known, values), cost
+        return make_outcome(context, values), cost
 
     def check_protocol(self, protocol: str) -> None:
         """Raise InputError for a protocol that is unknown or that the network does not support; decodes nothing."""
@@ -245,7 +245,7 @@ class Predictor:
             self._require_outcome(self.task)
         prepared(named(protocol), self.network, self.bundle.preprocessing)
 
-    def _require_outcome(self, task: Task) -> Callable[[Known, np.ndarray], Pooled]:
+    def _require_outcome(self, task: Task) -> Callable[[SplitContext, np.ndarray], Pooled]:
         """Return the function from averaged outputs to an outcome; InputError if outputs cannot be averaged."""
         if task.outcome is None:
             reason = f"is for networks whose answers can be averaged, but this one {task.does}"

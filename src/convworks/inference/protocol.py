@@ -124,7 +124,7 @@ def _moved(image: Image, pixels: int) -> list[Image]:
 
 def largest(protocol: Protocol, preprocessing: Preprocessing) -> Size:
     """Return the largest size that an image is scaled to: it need not be decoded larger."""
-    scales = (*protocol.frames, *protocol.dense) or (1 / preprocessing.share,)
+    scales = (*protocol.frames, *protocol.dense) or (1 / preprocessing.crop_fraction,)
     return scaled_size(preprocessing.size, max(scales))
 
 

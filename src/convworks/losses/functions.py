@@ -151,6 +151,6 @@ def batch_loss(loss: Loss, answers: dict[str, tuple[float, Tensor]], batch: Batc
             raise InputError("loss", reason, "return their mean")
         if batch.others is None:
             return value
-        return batch.share * value + (1 - batch.share) * loss(logits.float(), batch.others)
+        return batch.weight * value + (1 - batch.weight) * loss(logits.float(), batch.others)
 
     return torch.stack([weight * mixed(logits) for weight, logits in answers.values()]).sum()

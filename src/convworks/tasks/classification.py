@@ -26,7 +26,7 @@ from convworks.metrics.spec import BALANCED_ACCURACY, TOP1, TOP5
 from convworks.tasks.activations import SOFTMAX
 from convworks.tasks.kept import Kept
 from convworks.tasks.outcomes.classification import Predictions
-from convworks.tasks.task import Answered, Known, Sums, Task, Words, check_best
+from convworks.tasks.task import Answered, SplitContext, Sums, Task, Words, check_best
 
 #: How many classes a model card names.
 SHOWN_CLASSES = 100
@@ -94,13 +94,13 @@ def refuse_reconstruction(config: Any) -> None:
         raise InputError("data.corruption", reason, "choose an autoencoder: --model autoencoder_denoising")
 
 
-def outcome(known: Known, probabilities: Float32[np.ndarray, "n k"]) -> Predictions:
+def outcome(context: SplitContext, probabilities: Float32[np.ndarray, "n k"]) -> Predictions:
     """Return what the network said, from the probability of each class."""
     return Predictions(
-        split=known.name,
-        names=known.split.names,
-        classes=known.classes,
-        labels=known.split.labels,
+        split=context.name,
+        names=context.split.names,
+        classes=context.classes,
+        labels=context.split.labels,
         probabilities=probabilities,
     )
 

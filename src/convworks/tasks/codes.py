@@ -111,7 +111,7 @@ def validated(
     network: nn.Module, inputs: Callable[[Tensor], Tensor], answered: Answered, corruption: Corruption | None
 ) -> Float[Tensor, "2 b f"]:
     """Return `codes` as validation asks for them: corrupted by the place of the first sample alone."""
-    drawn = torch.Generator(answered.outputs.device).manual_seed(int(answered.places[0]))
+    drawn = torch.Generator(answered.outputs.device).manual_seed(int(answered.indices[0]))
     return codes(network, inputs(answered.read.to(answered.outputs.device)), corruption, drawn)
 
 

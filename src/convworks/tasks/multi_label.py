@@ -24,7 +24,7 @@ from convworks.tasks.activations import SIGMOID
 from convworks.tasks.classification import listed, ranked, refuse_reconstruction, what
 from convworks.tasks.kept import Kept
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
-from convworks.tasks.task import Answered, Known, Sums, Task, Words, check_best, first_loss
+from convworks.tasks.task import Answered, SplitContext, Sums, Task, Words, check_best, first_loss
 
 REMEDY = "--set training.loss.kind=binary_cross_entropy"
 
@@ -44,8 +44,8 @@ class LabelSetMeter:
     def update(self, answered: Answered) -> None:
         """Keep those of some samples."""
         assert answered.targets is not None
-        self.scores[answered.places] = SIGMOID.apply(answered.outputs).cpu().double()
-        self.labels[answered.places] = answered.targets.cpu().double()
+        self.scores[answered.indices] = SIGMOID.apply(answered.outputs).cpu().double()
+        self.labels[answered.indices] = answered.targets.cpu().double()
 
     def reduce(self, world: Sums) -> dict[str, float]:
         """Return mean average precision, F1, and the share of samples that are all right."""
@@ -96,14 +96,14 @@ def _example(source: Source) -> str:
 
 
 def outcome(
-    known: Known, probabilities: Float32[np.ndarray, "n k"], *, threshold: float = THRESHOLD
+    context: SplitContext, probabilities: Float32[np.ndarray, "n k"], *, threshold: float = THRESHOLD
 ) -> LabelSetPredictions:
     """Return the predictions of a split, from the probability of each class."""
     return LabelSetPredictions(
-        split=known.name,
-        names=known.split.names,
-        classes=known.classes,
-        labels=known.split.labels,
+        split=context.name,
+        names=context.split.names,
+        classes=context.classes,
+        labels=context.split.labels,
         probabilities=probabilities,
         threshold=threshold,
     )

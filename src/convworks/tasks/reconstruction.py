@@ -18,7 +18,7 @@ from convworks.losses.config import OwnLoss, PixelCrossEntropy, SquaredError
 from convworks.metrics.spec import MSE, PSNR
 from convworks.tasks.activations import IDENTITY
 from convworks.tasks.outcomes.reconstruction import Reconstructions, psnr
-from convworks.tasks.task import Answered, Known, Sums, Task, Words, check_best
+from convworks.tasks.task import Answered, SplitContext, Sums, Task, Words, check_best
 
 #: The ratio of images that are given back without any error, which is infinite, and in no JSON.
 HIGHEST = 200.0
@@ -52,10 +52,10 @@ class ImageMeter:
 class ImageCollector:
     """Measures each image, and keeps some as pictures: spread over the split, and the worst."""
 
-    def __init__(self, task: Task, known: Known) -> None:
-        if not known.split.names:
-            raise InputError(f"split {known.name!r}", "holds no images", "give a split with images")
-        self.known = known
+    def __init__(self, task: Task, context: SplitContext) -> None:
+        if not context.split.names:
+            raise InputError(f"split {context.name!r}", "holds no images", "give a split with images")
+        self.context = context
         self.errors: list[np.ndarray] = []
         self.before: list[np.ndarray] = []
 
@@ -75,14 +75,14 @@ class ImageCollector:
             pieces = list(again(samples.tolist()))
             columns = [[piece.inputs / 255 for piece in pieces], [piece.read / 255 for piece in pieces]]
             drawn = [to_bytes(torch.cat(column)) for column in (*columns, [piece.outputs for piece in pieces])]
-            return Pictures(samples=tuple(samples.tolist()), images=drawn[0], read=drawn[1], made=drawn[2])
+            return Pictures(samples=tuple(samples.tolist()), images=drawn[0], read=drawn[1], outputs=drawn[2])
 
         return Reconstructions(
-            split=self.known.name,
-            names=tuple(self.known.split.names),
+            split=self.context.name,
+            names=tuple(self.context.split.names),
             errors=errors,
             read_errors=np.concatenate(self.before),
-            corruption=self.known.corruption,
+            corruption=self.context.corruption,
             examples=pictures(spread),
             worst=pictures(worst),
         )

@@ -27,12 +27,12 @@ Answers = tuple[Tensor, dict[str, tuple[float, Tensor]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """Some samples of a split: their places in it, inputs as they are and as the network read them, its outputs.
+    """Some samples of a split: their indices, inputs as they are and as the network read them, its outputs.
 
     `targets` are what it should have answered, as a loss reads them; None where the split has none.
     """
 
-    places: Int64[np.ndarray, " b"]
+    indices: Int64[np.ndarray, " b"]
     inputs: Tensor
     read: Tensor
     outputs: Tensor
@@ -70,7 +70,7 @@ class Collector(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class SplitContext:
     """The split that an outcome is of: its samples, its name, its classes, and what was done to its inputs."""
 
     split: Split
@@ -199,8 +199,8 @@ class Task:
     scored: Callable[[Tensor, Tensor], Tensor]
     activation: Activation
     meter: Callable[[int, int], Meter]
-    collector: Callable[[Task, Known], Collector]
-    outcome: Callable[[Known, np.ndarray], Pooled] | None = None
+    collector: Callable[[Task, SplitContext], Collector]
+    outcome: Callable[[SplitContext, np.ndarray], Pooled] | None = None
     judged: bool = False
     answer: Callable[[str | None, np.ndarray, Sequence[str], int], dict[str, Any]]
     picture: Callable[[np.ndarray], UInt8[np.ndarray, "h w c"]] | None = None

@@ -73,7 +73,8 @@ def _recipe(preprocessing: Preprocessing) -> str:
     """Describe everything but the files that determines the pixels, and which images are refused."""
     height, width = preprocessing.size
     size = f"{height}x{width}x{preprocessing.channels}"
-    return f"{size}, {preprocessing.fit}, share {preprocessing.share!r}, {preprocessing.decoding!r}, decoder {DECODER}"
+    crop = f"share {preprocessing.crop_fraction!r}"  # as always: other words would be other entries
+    return f"{size}, {preprocessing.fit}, {crop}, {preprocessing.decoding!r}, decoder {DECODER}"
 
 
 def _known_by_content(files: Sequence[Location], preprocessing: Preprocessing, signature: str) -> Entry | None:
