@@ -67,6 +67,6 @@ def test_wrong_input_shows_no_frames_of_convworks() -> None:
 @pytest.mark.parametrize("kind", [InputError, RunError])
 def test_a_notebook_shows_the_message_alone(kind: type[InputError | RunError]) -> None:
     """IPython calls this method in the place of its own traceback."""
-    assert kind("a.png", "is no image", "remove it")._render_traceback_() == [
-        f"{kind.__name__}: a.png: is no image; remove it"
+    assert kind("a.png", "is not an image", "remove it")._render_traceback_() == [
+        f"{kind.__name__}: a.png: is not an image; remove it"
     ]

@@ -32,7 +32,7 @@ def checksums(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Class folders with train and test, and a file that is no image."""
+    """Class folders with train and test, and a file that is not an image."""
     root = tmp_path_factory.mktemp("images")
     for split, count in (("train", 24), ("test", 6)):
         for number, kind in enumerate(KINDS):
@@ -150,7 +150,7 @@ def test_evaluate_tells_of_slices(folder: Path, trained: Path, answer: Any) -> N
         own = [rows[name] for at, name in enumerate(listed) if (row["value"] == "even") == bool(at % 2)]
         assert row["accuracy"] == pytest.approx(sum(own) / len(own))
     html = Path(found["report"]).read_text()
-    assert "points more than the rest" in html
+    assert "difference from the rest (points)" in html
     assert "--slices cameras.csv --by camera</pre>" in html
 
 

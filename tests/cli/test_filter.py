@@ -177,7 +177,8 @@ def test_inputs_stay_whatever_links_to_them(answer: Any) -> None:
     os.link("x.png", "out/x-sharpen.png")
     before = checksums()
     assert (
-        "would write over x.png" in answer("x.png", "--kernel", "sharpen", "--out", "out", status=2)["error"]["reason"]
+        "would overwrite the input x.png"
+        in answer("x.png", "--kernel", "sharpen", "--out", "out", status=2)["error"]["reason"]
     )
     assert checksums() == before
     answer("x.png", "--kernel", "edge", "--out", ".")
@@ -194,7 +195,7 @@ def test_damaged_images_are_told_and_the_others_done(answer: Any, capsys: pytest
     assert [row["path"] for row in found["errors"]] == ["photos/b.png", "photos/d.png"]
     assert run(["filter", "photos", "--kernel", "box-blur", "--padding", "valid"]) == 1
     out = capsys.readouterr().out
-    assert "2 of 4 images could not be filtered: photos/b.png: is no image" in out
+    assert "2 of 4 images could not be filtered: photos/b.png: is not an image" in out
     assert out.splitlines()[-1] == "next: convworks filter photos --kernel box-blur-5"
 
 

@@ -57,7 +57,7 @@ def test_strips_are_put_whole_into_a_letterbox(place: Place, capsys: pytest.Capt
     expected = {"size": [96, 96], "fit": "letterbox", "cut": 0, "cut_by_crop": 0.75}
     assert looked["training"] == expected
     assert run(["data", "data"]) == 0
-    line = "training puts images whole into 96x96 (data.fit=letterbox): a crop would cut away 75% of their pixels"
+    line = "training letterboxes images to 96x96 (data.fit=letterbox): a crop would lose 75% of their pixels"
     line += " on average"
     assert line in capsys.readouterr().out.splitlines()
     trained, told = answer(train(place), capsys)

@@ -35,7 +35,7 @@ def record(place: Place, name: str = "out") -> dict[str, Any]:
 
 def test_without_the_option_they_are_refused(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(train(folder(place))) == 2
-    check_line(capsys.readouterr().err, ["data/a/bad0.png", "is no image"])
+    check_line(capsys.readouterr().err, ["data/a/bad0.png", "is not an image"])
 
 
 def test_with_it_they_are_counted_and_named(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

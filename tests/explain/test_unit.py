@@ -369,9 +369,9 @@ def test_tokens_have_no_messages() -> None:
 BAD: list[tuple[Any, str]] = [
     (
         lambda o: explain_unit(o, "stem.0", (0, 16, 0, 0)),
-        "unit: (0, 16, 0, 0) is no index of a tensor of shape (1, 16,",
+        "unit: (0, 16, 0, 0) is not an index of a tensor of shape (1, 16,",
     ),
-    (lambda o: explain_unit(o, "stem.0", (0, 0)), "unit: (0, 0) is no index of a tensor of shape (1, 16, 32, 32)"),
+    (lambda o: explain_unit(o, "stem.0", (0, 0)), "unit: (0, 0) is not an index of a tensor of shape (1, 16, 32, 32)"),
     (lambda o: explain_unit(o, "stem.00", (0,)), "layer: there is no layer 'stem.00' (did you mean 'stem.0'"),
     (lambda o: explain_message(o, "stem.0", (0, 0, 0, 0)), "loss: the network was observed without a loss"),
     (lambda o: explain_gradient(o, "stem.0", "weight", (0, 0, 0, 0)), "loss: the network was observed without a loss"),

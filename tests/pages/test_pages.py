@@ -239,7 +239,7 @@ def test_a_section_without_a_body_is_left_out(tmp_path: Path) -> None:
     assert "mpty" not in html
     assert '<a href="#shown">Shown</a>' in html
     assert "<p>&lt;words&gt;</p>" in html
-    assert "Beside it" not in html
+    assert "Other files" not in html
 
 
 def test_templates_are_loaded_when_a_page_is_written() -> None:

@@ -120,7 +120,7 @@ def _load(path: Path, device: str) -> Predictor:
 
     predictor = load(path, device=device)
     if not predictor.task.judged:
-        reason = f"{predictor.task.does}, which are not right or wrong"
+        reason = f"{predictor.task.does}, so its answers are not right or wrong"
         raise InputError(path, reason, "compare networks that name classes")
     return predictor
 
@@ -151,8 +151,8 @@ def _pictures(
     index_of = finder(name for part in chosen for name in part.names)
     missing = [name for name in names if index_of(name) is None]
     if missing:
-        reason = f"has no {missing[0]!r}, nor {len(missing) - 1:,} more of {len(names):,} images that are compared"
-        raise InputError(source.where, reason, "give the source that the predictions are of")
+        reason = f"has no {missing[0]!r}, nor {len(missing) - 1:,} more of the {len(names):,} compared images"
+        raise InputError(source.where, reason, "give the source of the predictions")
     preprocessing = shown or Preprocessing(size=(SIDE, SIDE), channels=3, fit="crop", mean=(0.0,) * 3, std=(1.0,) * 3)
 
     def image(name: str) -> np.ndarray:

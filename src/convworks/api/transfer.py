@@ -79,10 +79,10 @@ def run_transfer(
     base = inspect_bundle(path, cut, keep=head == recipe.KEEP)
     if head == recipe.KEEP:
         if cut is not None:
-            raise InputError("--cut", "a head that is kept is not cut off", "leave out --cut, or --head keep")
+            raise InputError("--cut", "cannot be combined with --head keep", "leave out one of them")
         if not base.bundle.task.judged:
-            reason = f"{base.bundle.task.does}: it has no head for classes"
-            raise InputError(path, reason, "take a new one: --head linear")
+            reason = f"{base.bundle.task.does}: it has no classification head"
+            raise InputError(path, reason, "use a new head: --head linear")
         recipe.check_same_classes(base.bundle.classes, source)
         model = recipe.kept(base.bundle.model, path=str(path), layers=base.layers)
     else:
@@ -92,7 +92,7 @@ def run_transfer(
     config = recipe.default(source, data, model, base.bundle.preprocessing, freeze=freeze)
     config = request.apply(task_of(config, source).adapted(config))
     if (config.model.name, config.model.cut) != (model.name, model.cut):
-        raise InputError("--set model", "changes the network that was cut", "say with BUNDLE and --cut what it is")
+        raise InputError("--set model", "changes the network of the bundle", "choose it with BUNDLE and --cut")
     out = as_path("--out", request.out)
     folder.check_new(out, folder.default_name(config), protect(source) + Protected(folders=(folder_of(path),)))
     from convworks.training.run import train as run

@@ -36,21 +36,21 @@ def card(description: dict[str, Any]) -> str:
         "    import convworks",
         f'    convworks.load("THIS_FOLDER").{words.method}(["image.jpg"])',
         "",
-        "## What it expects",
+        "## Input",
         "",
-        f"Images of any size with {preprocessing['channels']} channel(s); they are brought to {height}x{width} pixels "
+        f"Images of any size with {preprocessing['channels']} channel(s); they are resized to {height}x{width} pixels "
         f"({preprocessing['fit']}) and normalised with mean {preprocessing['mean']} and standard deviation "
         f"{preprocessing['std']}.",
         "",
-        "## What it answers",
+        "## Output",
         "",
         *words.answers(classes, preprocessing["size"]),
         "",
-        "## How good it is",
+        "## Performance",
         "",
         *_metrics(record, words),
         "",
-        "## How it was made",
+        "## Training",
         "",
         *_making(record),
     ]
@@ -74,7 +74,7 @@ def _metrics(record: dict[str, Any], words: Words) -> list[str]:
     for split in ("validation", "test"):
         metrics = record.get(split)
         if metrics:
-            note = " (also used to choose the epoch)" if split == "validation" and _chosen(record) else ""
+            note = " (also used to select the epoch)" if split == "validation" and _chosen(record) else ""
             rows.append(f"- {split}: {words.result(metrics)} on {metrics['n']:,} images{note}")
     return rows or ["- not measured"]
 

@@ -79,7 +79,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Drawing:
     axis = "epoch" if any(_finite(row.get("epoch")) for row in history) else "step"
     panels = [(chart, lines) for chart in charts() if (lines := _lines(chart, history, axis))]
     if not panels:
-        message = remark(WIDTH / 2, 40, "No history of training was recorded.", size=13)
+        message = remark(WIDTH / 2, 40, "No training history was recorded.", size=13)
         return Drawing(width=WIDTH, height=80, label="No history", shapes=(message,))
     weights = [0.72 if chart.title == "Learning rate" and len(panels) > 1 else 1.0 for chart, _ in panels]
     unit = (WIDTH - GAP * (len(panels) - 1)) / sum(weights)

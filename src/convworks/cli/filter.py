@@ -47,7 +47,7 @@ def run(
     if not paths:
         written = {"--out": out is not None, "--overwrite": overwrite, "--values": values}
         if idle := next((option for option, used in written.items() if used), None):
-            raise InputError(idle, "is for filtered images, but no image is named", "name one, or leave it out")
+            raise InputError(idle, "needs images to filter", "name one, or leave the option out")
         return _list(None if kernel is None else parse_kernel(kernel))
     if kernel is None:
         raise InputError("--kernel", "is missing", f"give one of {', '.join(KERNELS)}, or a file, or numbers")

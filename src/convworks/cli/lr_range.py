@@ -26,14 +26,14 @@ def run(request: RunRequest, *, lowest: float, highest: float, steps: int, out: 
 
         error = failure(partial(write_drawing, path, draw(results)))
         results |= {"curve": str(path)} if error is None else {}
-    never = "" if results["suggestion"] else "the loss never fell: begin lower, with --from"
+    never = "" if results["suggestion"] else "the loss never fell: start lower, with --from"
     rows = [
         ["highest before the loss rises", _rate(results["edge"]), never or "suggested: the highest rate of a schedule"],
         ["steepest descent", _rate(results["steepest"]), ""],
-        ["a tenth of the lowest loss's", _rate(results["tenth"]), ""],
+        ["a tenth of the rate with the lowest loss", _rate(results["tenth"]), ""],
     ]
     done = f"{len(results['losses'])} of {steps} steps in {results['seconds']:.1f} s"
-    ended = f"the loss exploded at {results['rates'][-1]:.2g}" if results["exploded"] else "the loss did not explode"
+    ended = f"the loss diverged at {results['rates'][-1]:.2g}" if results["exploded"] else "the loss did not diverge"
     lines = [f"{results['model']} on {results['source']}: {done}; {ended}", "", table(["rule", "rate", ""], rows), ""]
     if results["falling"]:
         lines.append(f"the loss was still falling at {highest:g}: raise it with --to")

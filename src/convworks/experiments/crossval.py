@@ -34,7 +34,7 @@ from convworks.training.folder import history
 
 KIND = "crossval"
 OPTIONS = {"folds": int, "stratified": bool, "group_by": str | None}
-CHOSEN = "Each network's epoch was chosen on its own fold, so expect a little less on new images."
+CHOSEN = "Each network's epoch was selected on its own fold, so expect slightly less on new images."
 
 
 def crossval(
@@ -181,7 +181,7 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], pred
                 if low < high
                 else []
             ),
-            f"{title} over all {pooled['n']:,} images, each by the network that did not train on it.",
+            f"{title} over all {pooled['n']:,} images, each predicted by the network that was not trained on it.",
             *([CHOSEN] if experiment.config.training.kept == "best" else []),
         ],
         tiles=[
@@ -216,9 +216,9 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], pred
             for run in rows
         ],
         predictions=predictions,
-        predictions_note="All images, each by its own fold's network.",
+        predictions_note="All images, each predicted by the network of its fold.",
         experiment=experiment,
-        commands=[("A network from all images", experiment.train)],
+        commands=[("Train on all images", experiment.train)],
         beside="predictions.csv (out-of-fold) and folds.csv",
     )
     write_page(folder, content)

@@ -64,7 +64,7 @@ def parse(text: str) -> Dimension:
     if ".." not in range_text:
         choices = _split(range_text)
         if len(choices) < 2 or len(set(choices)) < len(choices) or not all(choices):
-            raise InputError(where, "gives no two different choices", FORMS)
+            raise InputError(where, "needs at least two different choices", FORMS)
         return Dimension(field=field, kind="choice", choices=tuple(choices))
     if colon and prefix not in KINDS:
         raise InputError(where, f"has the unknown kind of range {prefix!r}", FORMS)
@@ -77,7 +77,7 @@ def parse(text: str) -> Dimension:
         reason = f"must have two {'whole numbers' if kind.startswith('int') else 'numbers'} as its ends"
         raise InputError(where, reason, FORMS) from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InputError(where, f"does not rise from {low!r} to {high!r}", "give the lower end first")
+        raise InputError(where, f"must rise, not go from {low!r} to {high!r}", "give the lower end first")
     if "log" in kind and low <= 0:
         raise InputError(where, f"is logarithmic and starts at {low!r}", "start above 0")
     return Dimension(field=field, kind=kind, low=low, high=high)
@@ -90,7 +90,7 @@ def search_space(texts: Sequence[str], config: Config) -> list[Dimension]:
     fields = [dimension.field for dimension in dimensions]
     for field in fields:
         if fields.count(field) > 1:
-            raise InputError(f"--search {field}", "is there twice", "keep one of them")
+            raise InputError(f"--search {field}", "is given twice", "keep one of them")
     start = [assignment(dimension.field, dimension.values[0]) for dimension in dimensions]
     for number, dimension in enumerate(dimensions):
         for value in dimension.values:  # with the first values of the others, since a kind decides which fields exist

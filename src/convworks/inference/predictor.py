@@ -248,7 +248,7 @@ class Predictor:
     def _require_outcome(self, task: Task) -> Callable[[SplitContext, np.ndarray], Pooled]:
         """Return the function from averaged outputs to an outcome; InputError if outputs cannot be averaged."""
         if task.outcome is None:
-            reason = f"is for networks whose answers can be averaged, but this one {task.does}"
+            reason = f"needs outputs that can be averaged, but this network {task.does}"
             raise InputError("--protocol", reason, "leave it out")
         return task.outcome
 
@@ -256,7 +256,7 @@ class Predictor:
         """Return the function from an output to a picture; InputError if outputs are unexpectedly (not) pictures."""
         if (self.task.picture is not None) != picture:
             use = "predict, or an autoencoder" if picture else "reconstruct"
-            problem = "makes no images" if picture else "says nothing in words"
+            problem = "does not output images" if picture else "does not predict classes"
             raise InputError(self.bundle.model.name, f"{self.task.does}, it {problem}", f"use {use}")
         return self.task.picture or np.asarray
 
@@ -281,7 +281,7 @@ class Predictor:
 
 def _check_top(top: int) -> None:
     if top < 1:
-        raise InputError("top", f"is {top}, at least 1 class is named", "give 1 or more")
+        raise InputError("top", f"is {top}, but must be at least 1", "give 1 or more")
 
 
 def _each(

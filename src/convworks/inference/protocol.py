@@ -48,7 +48,7 @@ class Protocol:
 
 CENTER = "center"
 PROTOCOLS = {
-    CENTER: Protocol(summary="one view: the image as the network was trained to get it"),
+    CENTER: Protocol(summary="one view: the image as in training, without augmentation"),
     "flip": Protocol(summary="that view and its mirror image", mirrored=True),
     "shift": Protocol(
         summary="that view, moved by a pixel along a diagonal both ways, and the mirror images (after Jordan 2024)",
@@ -56,7 +56,7 @@ PROTOCOLS = {
         mirrored=True,
     ),
     "ten-crop": Protocol(
-        summary="four corners and the middle, and their mirror images (Krizhevsky et al. 2012, section 4.1)",
+        summary="four corners and the centre, and their mirror images (Krizhevsky et al. 2012, section 4.1)",
         frames=(256 / 224,),
         corners=True,
         mirrored=True,

@@ -126,12 +126,12 @@ def parse_weights(where: str, text: str) -> Weights:
     lines = [line.strip().rstrip(",") for line in re.split(r"[;\r\n]", plain)]
     rows = [re.split(r"\s*,\s*|\s+", line) for line in lines if line]
     if not rows:
-        raise InputError(where, "holds no numbers", f"write rows such as {EXAMPLE}")
+        raise InputError(where, "contains no numbers", f"write rows such as {EXAMPLE}")
     for number, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
             reason = f"has length {len(row)} and row 1 has length {len(rows[0])}"
             raise InputError(
-                f"{where} row {number}", reason, "give every row as many; a semicolon or a line ends a row"
+                f"{where} row {number}", reason, "make all rows equally long; a semicolon or a newline ends a row"
             )
     if max(len(rows), len(rows[0])) > LARGEST_SIDE:
         reason = f"has {len(rows)} rows of {len(rows[0])} numbers, more than {LARGEST_SIDE}"
@@ -145,7 +145,7 @@ def _number(where: str, entry: str) -> float:
     try:
         value = float(upper) / float(lower) if slash else float(upper)
     except (ValueError, ZeroDivisionError):
-        raise InputError(where, f"{entry[:30]!r} is no number", "write numbers such as -1, 0.25 or 1/9") from None
+        raise InputError(where, f"{entry[:30]!r} is not a number", "write numbers such as -1, 0.25 or 1/9") from None
     if not abs(value) <= LARGEST_WEIGHT:  # negated so that NaN fails
         raise InputError(where, f"{entry[:30]} is not between -1e6 and 1e6", "give finite numbers of moderate size")
     return value

@@ -22,7 +22,7 @@ from convworks.pages.tables import values_table
 from convworks.tasks.outcome import Outcome
 from convworks.tasks.shown import Page
 
-CURVES = "Blue: the validation split, its best value marked. Grey: the training images, as the network met them."
+CURVES = "Blue: validation, best epoch marked. Grey: augmented training batches."
 HINT = Markup("Every field can be changed with <code>--set name=value</code>.")
 #: Pages that may be in the same folder, and the texts of the links to them.
 PAGES = {"errors.html": "Errors and their neighbours"}
@@ -91,7 +91,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
         write_bytes(folder / "curves.png", to_png(training))
         pictures = ("curves.png", *pictures)
     sections = [
-        Section(anchor="facts", title="At a glance", body=blocks.tiles(content.facts)),
+        Section(anchor="facts", title="Summary", body=blocks.tiles(content.facts)),
         Section(anchor="curves", title="Training", note=CURVES, body=blocks.wide(training) if training else Markup()),
         *own[:-1],
         Section(
@@ -120,7 +120,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
 def _background(content: ReportContent) -> list[Section]:
     """Return the sections on how the run was produced: configuration, hardware, time, commands."""
     settings = blocks.folded("Show all settings", values_table(content.configuration))
-    commands = [("To repeat this", content.command), ("To go on", content.next_command)]
+    commands = [("Reproduce", content.command), ("Next step", content.next_command)]
     return [
         Section(anchor="configuration", title="Configuration", note=HINT, body=settings),
         Section(anchor="environment", title="Hardware and versions", body=values_table(content.environment)),

@@ -1,4 +1,4 @@
-"""Multi-label classification: a sample may show any number of the classes, each of which is asked for by itself."""
+"""Multi-label classification: a sample may have any number of the classes, each predicted independently."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def check(task: Task, config: Any, source: Source) -> None:
     refuse_reconstruction(config)
     training = config.training
     if not isinstance(training.loss, task.losses):
-        reason = f"{_example(source)}, but the loss {training.loss.kind} is for exactly one"
+        reason = f"{_example(source)}, but the loss {training.loss.kind} needs exactly one label per image"
         raise InputError(source.where, reason, REMEDY)
-    check_best(task, config, "where images have any number of labels")
+    check_best(task, config, "for multi-label images")
     if training.sampling == "balanced":
-        reason = "balanced draws the images of one class after the other, but each may show several"
+        reason = "balanced sampling needs single labels"
         raise InputError("training.sampling", reason, f"{REMEDY} --set training.loss.positive_weights=balanced")
 
 
@@ -91,8 +91,8 @@ def _example(source: Source) -> str:
         counts = split.labels.sum(1)
         for index in np.flatnonzero(counts != 1)[:1].tolist():
             shown = label_text(split.labels, index, source.classes)
-            return f"{split.names[index]} shows {counts[index]} classes" + (f" ({shown})" if shown else "")
-    return "its images may show any number of classes"
+            return f"{split.names[index]} has {counts[index]} labels" + (f" ({shown})" if shown else "")
+    return "its images are multi-label"
 
 
 def outcome(
@@ -129,7 +129,7 @@ def suits(makes: str, source: Source) -> bool:
 
 def answers_of(classes: Sequence[str], size: Sequence[int]) -> list[str]:
     """Say what a network answers."""
-    each = "Each by itself: an image may show several of them, or none; from 0.5 on a class counts as shown."
+    each = "Multi-label: the probabilities are independent; classes of at least 0.5 are predicted."
     return [listed(classes), each]
 
 

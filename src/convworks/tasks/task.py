@@ -111,7 +111,7 @@ def check_fit(task: Task, config: Any, source: Source) -> None:
     """Refuse losses that are not the task's, and to choose epochs by what it does not measure."""
     training = config.training
     if not isinstance(training.loss, task.losses):
-        reason = f"{training.loss.kind} is no loss of a network that {task.does}"
+        reason = f"{training.loss.kind} is not a loss for a network that {task.does}"
         kinds = ", ".join(str(loss.model_fields["kind"].default) for loss in task.losses)
         raise InputError("training.loss", reason, f"choose one of {kinds}")
     check_best(task, config, f"where a network {task.does}")

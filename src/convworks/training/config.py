@@ -102,14 +102,16 @@ class TrainingConfig(Config):
     @model_validator(mode="after")
     def _parts_are_not_empty(self) -> TrainingConfig:
         if self.accumulation > self.batch_size:
-            raise ValueError(f"accumulation {self.accumulation} cuts batch_size {self.batch_size} into empty parts")
+            raise ValueError(f"accumulation {self.accumulation} is more than batch_size {self.batch_size}")
         return self
 
     @model_validator(mode="after")
     def _resolutions_follow_each_other(self) -> TrainingConfig:
         moments = [resolution.until for resolution in self.resolutions]
         if moments != sorted(set(moments)):
-            raise ValueError(f"resolutions end at {', '.join(map(str, moments))}: give each a later end than the last")
+            raise ValueError(
+                f"resolutions end at {', '.join(map(str, moments))}: each must end later than the one before"
+            )
         return self
 
 

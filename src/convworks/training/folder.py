@@ -34,8 +34,8 @@ RUN = Kind(
     formats=(1, FORMAT),
     unsigned=(1,),
     fields={"status": str, "configuration": dict},
-    damaged="start the run anew",
-    changed="undo the change (what may change is given to --resume by --epochs and --set), or start the run anew",
+    damaged="start a new run",
+    changed="undo the change (what may change is given to --resume by --epochs and --set), or start a new run",
 )
 
 
@@ -64,9 +64,7 @@ def claim(out: Path | None, name: str) -> Path:
 def check_free(out: Path) -> None:
     """Raise InputError for a folder that is not empty."""
     if (out / RECORD).exists():
-        raise InputError(
-            f"--out {out}", "a run is in it", f"give the name of a new folder, or go on: {resume_command(out)}"
-        )
+        raise InputError(f"--out {out}", "contains a run", f"name a new folder, or resume it: {resume_command(out)}")
     check_empty("--out", out)
 
 
@@ -150,7 +148,9 @@ def read_values(folder: Path) -> dict[str, Any]:
     """Return the record of a run as plain values; InputError if it is missing, damaged or was modified."""
     path = folder / RECORD
     if not path.exists():
-        raise InputError(folder, f"is no run: it holds no {RECORD}", "give the folder of a run, for example runs/NAME")
+        raise InputError(
+            folder, f"is not a run: it holds no {RECORD}", "give the folder of a run, for example runs/NAME"
+        )
     return read_signed(path, RUN)
 
 
@@ -158,7 +158,7 @@ def read_record(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
     """Return the configuration of a run and its complete record; InputError as in `read_values`."""
     record = read_values(folder)
     if record["status"] == "finished" and not _are_results(record.get("results")):
-        raise InputError(folder / RECORD, "says that the run is finished, without its results", RUN.damaged)
+        raise InputError(folder / RECORD, "marks the run as finished, but has no results", RUN.damaged)
     return build(RunConfig, record["configuration"], where=str(folder / RECORD)), record
 
 
@@ -177,7 +177,7 @@ def history(folder: Path) -> list[Row]:
         rows = [json.loads(line) for line in content.splitlines()]
     whole = all(isinstance(row, dict) and set(map(type, row.values())) <= {int, float} for row in rows)
     if not whole or bool(rows) != bool(content.strip()) or checksum not in (None, hashlib.sha256(content).hexdigest()):
-        raise InputError(path, f"is damaged, or not what {RECORD} says", RUN.damaged)
+        raise InputError(path, f"is damaged, or does not match {RECORD}", RUN.damaged)
     return rows
 
 
@@ -189,7 +189,7 @@ def _are_results(values: Any) -> bool:
 
 def saved(folder: Path) -> tuple[str, str]:
     """Return reason and remedy for a run that was stopped after a checkpoint."""
-    return "what was done until the last checkpoint is saved", f"go on with: {resume_command(folder)}"
+    return "work up to the last checkpoint is saved", f"resume with: {resume_command(folder)}"
 
 
 def sweep(folder: Path, *, below: bool = True) -> None:

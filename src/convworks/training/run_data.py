@@ -185,8 +185,8 @@ def _digest(content: bytes) -> str:
 def _network(config: RunConfig, outputs: int, preprocessing: Preprocessing) -> Network:
     model = facts(config.model.name)
     if model.reads != "images" or output_kind(config.model) not in ("logits", "images"):
-        reason = f"{config.model.name} turns {model.reads} into {model.makes}, the labels are classes of images"
-        raise InputError("--model", reason, "choose a classifier of images: `convworks models` lists them")
+        reason = f"{config.model.name} maps {model.reads} to {model.makes}, but the labels are image classes"
+        raise InputError("--model", reason, "choose an image classifier: `convworks models` lists them")
     torch.manual_seed(config.seed)
     shape = Shape(classes=outputs, channels=preprocessing.channels, size=preprocessing.size)
     return assemble(config.model, shape)

@@ -55,10 +55,10 @@ def lines(results: dict[str, Any], split: str | None) -> list[str]:
         rows.append([key, each["name"], percent(each["accuracy"]), f"{percent(low)} to {percent(high)}"])
     less, more = results["difference_interval"]
     text = [
-        table(["", "network", "right", "95 % interval"], rows),
+        table(["", "network", "accuracy", "95 % interval"], rows),
         f"second minus first: {100 * results['difference']:+.2f} points (95 % interval {100 * less:+.2f} to "
         f"{100 * more:+.2f}), McNemar's exact test: p = {results['p']:.3g}",
-        f"images: {results['n']:,}; only the first right: {results['only_first']:,}, only the second: "
+        f"images: {results['n']:,}; only the first correct: {results['only_first']:,}, only the second: "
         f"{results['only_second']:,}, both: {results['both_right']:,}, none: {results['both_wrong']:,}",
     ]
     words = [results["first"]["name"], results["second"]["name"]]

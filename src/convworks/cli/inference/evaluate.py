@@ -99,7 +99,7 @@ def run(
         values["protocols"] = rows
         lines.append(_compared(rows, task.score))
     elif "macs" in rows[0]:
-        lines.append(f"cost: {_macs(rows[0])} multiply-adds an image, {rows[0]['images_per_second']:,.0f} images/s")
+        lines.append(f"cost: {_macs(rows[0])} multiply-adds per image, {rows[0]['images_per_second']:,.0f} images/s")
     parts = slicing.measure(sliced_column, outcome)
     if parts is not None:
         values["slices"] = parts.plain()
@@ -147,7 +147,7 @@ def _check_joined(combination: str | None, bundles: Sequence[Path]) -> None:
 
     check_combination(combination)
     if len(bundles) == 1:
-        reason = "says how several bundles are joined, but there is one"
+        reason = "combines several bundles, but there is one"
         raise InputError("--combine", reason, "leave it out, or name more bundles")
 
 
@@ -165,7 +165,7 @@ def _of_one_kind(bundles: Sequence[Path], protocols: Sequence[str]) -> tuple[lis
     first = described[0]
     for path, other in zip(paths, described, strict=True):
         if list(map(nfc, other["classes"])) != list(map(nfc, first["classes"])):
-            reason = f"has other classes than {paths[0]}"
+            reason = f"has different classes from {paths[0]}"
             raise InputError(path, reason, "an ensemble needs the same classes in the same order")
         if other["task"]["name"] != first["task"]["name"]:
             names = (other["task"]["name"], first["task"]["name"])
@@ -176,9 +176,9 @@ def _of_one_kind(bundles: Sequence[Path], protocols: Sequence[str]) -> tuple[lis
     task = named(first["task"]["name"], str(paths[0]))
     if task.outcome is None:
         if len(paths) > 1:
-            raise InputError(paths[1], f"{task.does}, of which there is no ensemble", "give one bundle")
+            raise InputError(paths[1], f"{task.does}, which cannot be an ensemble", "give one bundle")
         if tuple(protocols) != (CENTER,):
-            reason = f"is for networks that name classes, this one {task.does}"
+            reason = f"is for classifiers, but this network {task.does}"
             raise InputError("--protocol", reason, "leave it out")
     return paths, task
 

@@ -84,12 +84,12 @@ def run(
     }
     done = len(rows) - len(broken)
     if pictures:
-        text = f"{done} {'image' if done == 1 else 'images'} written into {out}"
+        text = f"{done} {'image' if done == 1 else 'images'} written to {out}"
     else:
         text = f"{len(rows)} rows written to {out}" if written else _as_table(rows)
     if broken:
         first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
-        text += f"\n{len(broken)} of {len(rows)} images have no answer: {first}"
+        text += f"\n{len(broken)} of {len(rows)} images failed: {first}"
     source = "FOLDER" if pictures else "LABELLED_FOLDER"
     text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data {source}"
     return Answer(values=values, text=text, status=1 if broken else 0, error=error)
@@ -98,7 +98,7 @@ def run(
 def _outputs(out: Path | None, files: Sequence[Path], read: Protected, *, overwrite: bool) -> list[Path]:
     """Return the paths of the images that a network generates: OUT/NAME.png; InputError if one may not be written."""
     if out is None:
-        raise InputError("--out", "is needed: this network makes images", "name a folder for them: --out DIR")
+        raise InputError("--out", "is needed: this network outputs images", "name a folder: --out DIR")
     outputs = [out / f"{name}.png" for name in unique_names(files)]
     check_outputs(out, outputs, read, overwrite=overwrite)
     return outputs

@@ -74,7 +74,7 @@ def index_of(name: str, index: Sequence[Whole], shape: Sequence[int]) -> tuple[i
     entries = wholes(name, index, least=None)
     if len(entries) != len(shape) or any(not 0 <= entry < n for entry, n in zip(entries, shape, strict=True)):
         raise InputError(
-            name, f"{entries} is no index of a tensor of shape {tuple(shape)}", "count from 0 along each axis"
+            name, f"{entries} is not an index of a tensor of shape {tuple(shape)}", "count from 0 along each axis"
         )
     return entries
 

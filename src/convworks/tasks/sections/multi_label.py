@@ -9,11 +9,8 @@ from convworks.pages.blocks import Section
 from convworks.tasks.sections.judged import mistakes_section, ranking, worst_pictures
 from convworks.tasks.shown import Page, Shown
 
-ANSWERS = (
-    "The lowest average precision (AP) first, the area below precision over recall. Found, missed and wrong count "
-    "images at a probability of {threshold:g}."
-)
-WRONG_ANSWERS = "the highest loss first; an image counts as wrong when any of its classes is."
+ANSWERS = "Lowest average precision (AP) first. Found, missed and wrong count images at a probability of {threshold:g}."
+WRONG_ANSWERS = "highest loss first; an image is wrong if any of its classes is."
 
 
 def show(outcome: Any, page: Page) -> Shown:
