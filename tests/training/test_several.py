@@ -198,7 +198,7 @@ def test_what_does_not_fit_is_one_line(capsys: pytest.CaptureFixture[str], workp
     train = ("train", "--data", "sides.csv", "--out", "no")
     message = line(capsys, *train, "--set", "training.loss.kind=cross_entropy")
     assert "sides.csv" in message
-    assert "classes" in message
+    assert "2 labels" in message
     assert "but the loss cross_entropy needs exactly one label per image" in message
     assert "--set training.loss.kind=binary_cross_entropy" in message
     message = line(capsys, *train, "--set", "training.best=top1")

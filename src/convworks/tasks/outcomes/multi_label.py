@@ -1,4 +1,4 @@
-"""What a network said about samples of any number of labels, and the CSV file that keeps it."""
+"""What a network said about multi-label samples, and the CSV file that keeps it."""
 
 from __future__ import annotations
 
