@@ -104,7 +104,7 @@ def test_a_full_report_tells_everything(tmp_path: Path) -> None:
         "model.input",
         "1, 28, 28",
         "torch",
-        "together 1 min 2 s",
+        "total 1 min 2 s",
         "convworks train digits && echo '<done>'",
         "digits <fast> & small",
         "Most confused pairs",

@@ -207,7 +207,7 @@ def test_what_does_not_fit_is_one_line(capsys: pytest.CaptureFixture[str], workp
     plain = ("train", "--data", "plain", "--out", "no", "--set", "training.best=map")
     assert "training.best: map is not measured where images have one label" in line(capsys, *plain)
     message = line(capsys, "evaluate", "run", "--data", "plain")
-    assert "plain: has images of one label, but the bundle was trained on images of any number" in message
+    assert "plain: has images of one label, but the bundle was trained on images of multiple labels" in message
     message = line(capsys, "transfer", "run", "--data", "sides.csv", "--head", "svm", "--out", "no")
     assert "sides.csv: has images of multiple labels, but a head svm knows one; take --head linear" in message
     (workplace / "bad.csv").write_text("path,cat,dog\nimages/000.png,1,yes\n")

@@ -45,7 +45,7 @@ LASTING = {
     "500": "HTTP 500",
     "whole": "does not support range requests",
     "elsewhere": "another range",
-    "moved": "moved more than 5 times",
+    "moved": "more than 5 redirects",
 }
 
 
