@@ -125,7 +125,7 @@ ROWS: Rows = {
     ),
     "metrics of another run": (
         lambda p: [p.run(), p.write("run/metrics.jsonl", '{"epoch": 1, "validation_top1": 1.0}\n')] and ["runs", "run"],
-        "run/run.json | cannot be read as a run | metrics.jsonl is damaged, or not what run.json says",
+        "run/run.json | cannot be read as a run | metrics.jsonl is damaged, or does not match run.json",
     ),
     "metrics deeply nested": (
         lambda p: [p.run(lambda r: r.pop("metrics_sha256")), p.write("run/metrics.jsonl", DEEP)] and ["runs", "run"],
@@ -161,7 +161,7 @@ ROWS: Rows = {
     ),
     "experiment.json edited": (
         lambda p: experiment(p, lambda e: e["asked"].update(first=5), sign=False),
-        "out/experiment.json | was modified | --runs and --trials ask for more | anew",
+        "out/experiment.json | was modified | --runs and --trials ask for more | start a new",
     ),
     "experiment.json deeply nested": (
         lambda p: [p.write("out/experiment.json", DEEP)] and ["restarts", "--resume", "out"],
@@ -227,7 +227,7 @@ MEMBERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "metrics": (lambda run: (run / "metrics.jsonl").write_text("{"), "metrics.jsonl: is damaged"),
     "other metrics": (
         lambda run: (run / "metrics.jsonl").write_text((run / "metrics.jsonl").read_text().replace("0.", "1.", 1)),
-        "metrics.jsonl: is damaged, or not what run.json says",
+        "metrics.jsonl: is damaged, or does not match run.json",
     ),
     "results": (
         lambda run: (run / "run.json").write_text((run / "run.json").read_text().replace("0.", "1.", 1)),
