@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 import convworks
-from convworks.data.batches import normalise
+from convworks.data.inputs.images import normalise
 from convworks.explain.observe import observe
 from convworks.explain.unit import Explanation, explain_gradient, explain_message, explain_unit
 

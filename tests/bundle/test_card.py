@@ -22,7 +22,7 @@ def described(classes: list[str], source: str = "photos", recipe: str = "folder/
         "format": 4,
         "task": {"name": "classification"},
         "model": {"name": "resnet20_x"},
-        "preprocessing": {"size": [32, 32], "channels": 3, "fit": "crop", "mean": [0.5], "std": [0.5]},
+        "preprocessing": {"size": [32, 32], "channels": 3, "fit": "crop", "mean": [0.5] * 3, "std": [0.5] * 3},
         "classes": classes,
         "record": {"source": source, "recipe": recipe, "seed": 1, "convworks": "0.1.0"},
     }

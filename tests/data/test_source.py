@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convworks.data.column import COLOURS, Arrays, Files
 from convworks.data.source import Source, Split, require_train, with_validation
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError
@@ -21,7 +22,7 @@ def make(counts: dict[str, list[int]]) -> Source:
         labels = np.repeat(np.arange(len(numbers)), numbers)
         arrays = np.zeros((len(labels), 2, 2, 1), np.uint8)
         names = tuple(f"{name}/{index:05d}" for index in range(len(labels)))
-        splits[name] = Split(labels=labels, names=names, arrays=arrays)
+        splits[name] = Split(names=names, inputs=Arrays(arrays, COLOURS), targets=Arrays(labels))
     classes = tuple("abcdefghij"[: len(next(iter(counts.values())))])
     return Source(name="made", kind="folder", path=None, classes=classes, splits=splits)
 
@@ -94,7 +95,9 @@ def test_validation_refuses_numbers(fraction: float, limit: int | None) -> None:
 
 
 def test_images_without_classes_cannot_be_trained_on() -> None:
-    split = Split(labels=np.full(2, -1), names=("1", "2"), arrays=np.zeros((2, 2, 2, 1), np.uint8))
+    split = Split(
+        names=("1", "2"), inputs=Arrays(np.zeros((2, 2, 2, 1), np.uint8), COLOURS), targets=Arrays(np.full(2, -1))
+    )
     source = Source(name="x", kind="folder", path=None, classes=(), splits={"test": split})
     with pytest.raises(InputError, match="holds images without class folders"):
         require_train(source)
@@ -110,9 +113,7 @@ def test_select() -> None:
 @pytest.mark.parametrize("names", [("1",), ("1", "2", "3")])
 def test_split_lengths_must_agree(names: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="must agree"):
-        Split(labels=np.zeros(2, np.int64), names=names, files=(Path("1"), Path("2")))
-    with pytest.raises(ValueError, match="either arrays or files"):
-        Split(labels=np.zeros(2, np.int64), names=("1", "2"))
+        Split(names=names, inputs=Files((Path("1"), Path("2"))), targets=Arrays(np.zeros(2, np.int64)))
 
 
 WRONG = {
@@ -165,6 +166,6 @@ def test_mnist_is_the_published_one(data: Path) -> None:
     assert source.classes == tuple("0123456789")
     train = source.splits["train"]
     assert np.bincount(train.labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert train.arrays is not None
-    assert train.arrays.mean() / 255 == pytest.approx(0.1307, abs=1e-4)
-    assert train.arrays.std() / 255 == pytest.approx(0.3081, abs=1e-4)
+    assert isinstance(train.inputs, Arrays)
+    assert train.inputs.values.mean() / 255 == pytest.approx(0.1307, abs=1e-4)
+    assert train.inputs.values.std() / 255 == pytest.approx(0.3081, abs=1e-4)

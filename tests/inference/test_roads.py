@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from convworks.bundle.bundle import Bundle
+from convworks.data.column import COLOURS, Arrays, Files
 from convworks.data.config import Fit
 from convworks.data.decode.images import Decoded
 from convworks.data.decode.load import load_images
@@ -239,8 +240,8 @@ def test_all_roads_lead_to_the_same_input(count: int, tmp_path: Path) -> None:
         assert alone["probabilities"] == pytest.approx(answers[0]["probabilities"]), what
         np.testing.assert_array_equal(network.take()[0], read[0], err_msg=f"{way} alone, {what}")
 
-        files = Split(names=("x",), labels=np.zeros(1, np.int64), files=(ways["path"],))
-        arrays = Split(names=("x",), labels=np.zeros(1, np.int64), arrays=shows[None])
+        files = Split(names=("x",), inputs=Files((ways["path"],)), targets=Arrays(np.zeros(1, np.int64)))
+        arrays = Split(names=("x",), inputs=Arrays(shows[None], COLOURS), targets=Arrays(np.zeros(1, np.int64)))
         for split in (files, arrays):
             loaded = load_images(split, preprocessing).permute(0, 2, 3, 1).numpy()
             np.testing.assert_array_equal(loaded[0], read[0], err_msg=what)
@@ -276,8 +277,8 @@ def test_every_protocol_sees_transparency(protocol: str, tmp_path: Path) -> None
             Image.fromarray(array).save(files[-1])
         labels, names = np.zeros(len(pixels), np.int64), tuple(map(str, range(len(pixels))))
         for split in (
-            Split(names=names, labels=labels, arrays=pixels),
-            Split(names=names, labels=labels, files=tuple(files)),
+            Split(names=names, inputs=Arrays(pixels, COLOURS), targets=Arrays(labels)),
+            Split(names=names, inputs=Files(tuple(files)), targets=Arrays(labels)),
         ):
             source = Source(name="s", kind="folder", path=None, classes=CLASSES, splits={"test": split})
             results.append(predictor.outcome(source, protocol=protocol).probabilities)

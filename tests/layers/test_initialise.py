@@ -12,6 +12,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
+from convworks.data.column import Arrays
 from convworks.data.sources.digits import open_digits
 from convworks.errors import InputError
 from convworks.layers.initialise import initialise, unit_variance
@@ -35,9 +36,9 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], int]] = {
 
 
 def digits(n: int = 128) -> Tensor:
-    arrays = open_digits().splits["train"].arrays
-    assert arrays is not None
-    pixels = torch.from_numpy(arrays[:n]).float().permute(0, 3, 1, 2)
+    inputs = open_digits().splits["train"].inputs
+    assert isinstance(inputs, Arrays)
+    pixels = torch.from_numpy(inputs.values[:n]).float().permute(0, 3, 1, 2)
     return (pixels - pixels.mean()) / pixels.std()
 
 

@@ -20,6 +20,7 @@ import convworks
 from convworks.bundle.bundle import Bundle
 from convworks.charts.drawing import Drawing, Text
 from convworks.charts.reconstructions import Pictures
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.config import DataConfig, Gaussian
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Source, Split
@@ -137,7 +138,10 @@ def report(folder: Path, predictions: Any) -> Path:
 
 def errors(folder: Path) -> Path:
     pixels = np.random.default_rng(4).integers(0, 256, (N, 12, 12, 3), dtype=np.uint8)
-    splits = {name: Split(labels=labels(), names=names(), arrays=pixels) for name in ("train", "test")}
+    splits = {
+        name: Split(names=names(), inputs=Arrays(pixels, COLOURS), targets=Arrays(labels()))
+        for name in ("train", "test")
+    }
     source = Source(name=HOSTILE, kind="array", path=None, classes=CLASSES, splits=splits)
     torch.manual_seed(0)
     network = create("convnet_digits", Shape(classes=3, channels=3, size=(12, 12))).eval()

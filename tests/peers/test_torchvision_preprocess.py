@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from convworks.data.column import Files
 from convworks.data.config import Fit
 from convworks.data.decode.decode import probe
 from convworks.data.decode.load import load_images
@@ -24,8 +25,8 @@ pytestmark = pytest.mark.peers
 def ours(folder: Path, files: list[Path], size: tuple[int, int], fit: Fit) -> Tensor:
     """Load files as every command of convworks does."""
     test = open_source(folder).splits["test"]
-    assert test.files is not None
-    places = {file.name: number for number, file in enumerate(test.files)}
+    assert isinstance(test.inputs, Files)
+    places = {file.name: number for number, file in enumerate(test.inputs.files)}
     chosen = test.select(torch.tensor([places[file.name] for file in files]).numpy())
     return load_images(chosen, Preprocessing(size=size, channels=3, fit=fit, mean=(0,) * 3, std=(1,) * 3))
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from convworks.bundle.bundle import Bundle
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.identity import images_digest
 from convworks.data.source import Source, Split, number_names
@@ -77,7 +78,7 @@ def source(*, several: bool = False, train: int = 40, test: int = 90, size: int 
     def split(name: str, n: int) -> Split:
         labels: Any = generator.random((n, 4)) < 0.4 if several else generator.integers(0, 4, n)
         pixels = generator.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
-        return Split(labels=labels, names=number_names(name, n), arrays=pixels)
+        return Split(names=number_names(name, n), inputs=Arrays(pixels, COLOURS), targets=Arrays(labels))
 
     splits = {"train": split("train", train)} if train else {}
     return Source(name="made", kind="array", path=None, classes=CLASSES, splits={**splits, "test": split("test", test)})
@@ -149,7 +150,7 @@ def test_the_filter_has_a_rule_for_each_class(tmp_path: Path) -> None:
         assert f"main:has(#f{label}:checked) .error:not(.c{label}){{display:none}}" in html
         count = len(re.findall(rf'<article class="error(?: c\d)*? c{label}\b', html))
         assert re.search(rf'for="f{label}">[^<]* <small>{count}</small>', html)
-    two = replace(data_source.splits["test"], labels=data_source.splits["test"].labels % 2)
+    two = data_source.splits["test"].with_labels(data_source.splits["test"].labels % 2)
     outcome = answers(replace(data_source, splits={**data_source.splits, "test": two}))
     probabilities = outcome.probabilities.copy()
     probabilities[:, 2:] = 0
@@ -258,8 +259,8 @@ def folder_of(place: Path, data_source: Source) -> Path:
     from PIL import Image
 
     for name, split in data_source.splits.items():
-        assert split.arrays is not None
-        for number, (pixels, label) in enumerate(zip(split.arrays, split.labels.tolist(), strict=True)):
+        assert isinstance(split.inputs, Arrays)
+        for number, (pixels, label) in enumerate(zip(split.inputs.values, split.labels.tolist(), strict=True)):
             folder = place / name / ("cat", "dog", "Käfer", "ant")[label]
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(folder / f"{number}.png")

@@ -18,6 +18,7 @@ from sklearn.decomposition import PCA
 
 import convworks
 from convworks.config import override
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.source import Source, Split
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError
@@ -71,8 +72,9 @@ def test_figures_are_those_of_the_images(run: dict[str, Any]) -> None:
     assert errors.mean() == pytest.approx(run["test"]["mse"], rel=1e-4)
     assert run["test"]["psnr"] == pytest.approx(-10 * math.log10(run["test"]["mse"]))
     clean = convworks.load(train_plain(Path(run["run"]).parent)["bundle"])
-    images = open_source("digits").splits["test"].arrays
-    assert images is not None
+    inputs = open_source("digits").splits["test"].inputs
+    assert isinstance(inputs, Arrays)
+    images = inputs.values
     reconstructions = clean.reconstruct(list(images))
     squares = ((reconstructions / 255.0 - images / 255.0) ** 2).mean()
     assert squares == pytest.approx(clean.evaluate("digits")["mse"], rel=0.01)
@@ -139,7 +141,9 @@ def test_the_code_spans_the_principal_components(tmp_path: Path) -> None:
     names = tuple(f"{number:03d}" for number in range(600))
     parts = {"train": slice(0, 500), "validation": slice(500, 600)}
     splits = {
-        name: Split(labels=np.full(part.stop - part.start, -1), names=names[part], arrays=pixels[part])
+        name: Split(
+            names=names[part], inputs=Arrays(pixels[part], COLOURS), targets=Arrays(np.full(part.stop - part.start, -1))
+        )
         for name, part in parts.items()
     }
     source = Source(name="drawn", kind="arrays", path=None, classes=(), splits=splits)

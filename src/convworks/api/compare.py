@@ -21,7 +21,7 @@ from convworks.files import atomic_folder, path_of
 from convworks.outputs import Protected, as_path, check_new_folder
 
 if TYPE_CHECKING:
-    from convworks.data.decode.preprocess import Preprocessing
+    from convworks.data.inputs.input import Input
     from convworks.inference.predictor import Predictor
     from convworks.report.comparison import Pair
 
@@ -101,7 +101,7 @@ def compared(
     words = ["convworks", "compare", *map(str, paths), *(["--data", str(data)] if data is not None else [])]
     words += ["--split", split] if split is not None else []
     title = f"{paths[0]} and {paths[1]}{f' on {source.name}' if source is not None else ''}"
-    shown = next((predictor.bundle.preprocessing for predictor in predictors if predictor is not None), None)
+    shown = next((predictor.input for predictor in predictors if predictor is not None), None)
     image = None if source is None else _pictures(source, split, comparison.first.names, shown)
     return values, partial(_write, out, comparison, title, image, shlex.join(words))
 
@@ -139,11 +139,12 @@ def _is_table(path: Path) -> bool:
 
 
 def _pictures(
-    source: Source, split: str | None, names: Sequence[str], shown: Preprocessing | None
+    source: Source, split: str | None, names: Sequence[str], shown: Input | None
 ) -> Callable[[str], np.ndarray]:
     """Return a function from the name of an image to its pixels, preprocessed as by a bundle, else at a fixed size."""
-    from convworks.data.decode.load import load_images
     from convworks.data.decode.preprocess import Preprocessing
+    from convworks.data.inputs.kinds import input_of
+    from convworks.data.inputs.pictures import pictures
     from convworks.inference.predictor import choose_split
 
     chosen = [choose_split(source, split)[1]] if split is not None else list(source.splits.values())
@@ -153,13 +154,13 @@ def _pictures(
     if missing:
         reason = f"has no {missing[0]!r}, nor {len(missing) - 1:,} more of the {len(names):,} compared images"
         raise InputError(source.where, reason, "give the source of the predictions")
-    preprocessing = shown or Preprocessing(size=(SIDE, SIDE), channels=3, fit="crop", mean=(0.0,) * 3, std=(1.0,) * 3)
+    plain = Preprocessing(size=(SIDE, SIDE), channels=3, fit="crop", mean=(0.0,) * 3, std=(1.0,) * 3)
+    shown = shown or input_of(plain)
 
     def image(name: str) -> np.ndarray:
         sample = index_of(name)
         assert sample is not None
         part, index = samples[sample]
-        pixels: np.ndarray = load_images(part.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
-        return pixels
+        return next(pictures(shown, part, [index]))
 
     return image

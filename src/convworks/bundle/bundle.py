@@ -29,6 +29,8 @@ from convworks.bundle.tensors import load_tensors
 from convworks.config import Config, build, to_json
 from convworks.data.config import Corruption
 from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.input import Input
+from convworks.data.inputs.kinds import input_of
 from convworks.errors import InputError
 from convworks.layers.heads.kernel_machine import allocate_vectors
 from convworks.layers.network import without_auxiliary
@@ -58,6 +60,11 @@ class Bundle:
     record: dict[str, Any]
     task: Task = CLASSIFICATION
     corruption: Corruption | None = None
+
+    @property
+    def input(self) -> Input:
+        """What the network reads."""
+        return input_of(self.preprocessing)
 
 
 def save_bundle(folder: Path, bundle: Bundle) -> None:

@@ -6,6 +6,9 @@ import re
 from html import escape
 from typing import Any
 
+from convworks.config import build
+from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.kinds import input_of
 from convworks.tasks.registry import named
 from convworks.tasks.task import Words
 
@@ -19,7 +22,6 @@ def card(description: dict[str, Any]) -> str:
     description = _plain(description)
     record, classes = description["record"], description["classes"]
     preprocessing = description["preprocessing"]
-    height, width = preprocessing["size"]
     result = record.get("test", record.get("validation") or {})
     lines = [
         f"# {description['model']['name']}: {record.get('source', record.get('imported', {}).get('file', 'images'))}",
@@ -38,9 +40,7 @@ def card(description: dict[str, Any]) -> str:
         "",
         "## Input",
         "",
-        f"Images of any size with {preprocessing['channels']} channel(s); they are resized to {height}x{width} pixels "
-        f"({preprocessing['fit']}) and normalised with mean {preprocessing['mean']} and standard deviation "
-        f"{preprocessing['std']}.",
+        input_of(build(Preprocessing, preprocessing, where="preprocessing")).words,
         "",
         "## Output",
         "",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, overload
@@ -20,14 +20,13 @@ from torch import nn
 from convworks.bundle.bundle import Bundle, load_bundle
 from convworks.bundle.pretrained import locate
 from convworks.console import counting
-from convworks.data.decode.any_image import Images, OneImage, list_images, read_image
-from convworks.data.decode.load import load_images
-from convworks.data.decode.load_files import load_image
-from convworks.data.decode.preprocess import needed, to_input
+from convworks.data.decode.any_image import Images, OneImage, list_images
 from convworks.data.decode.quiet import quiet
+from convworks.data.inputs.input import Input
 from convworks.data.source import Source, Split
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TEST, TRAIN, VALIDATION
+from convworks.data.targets.samples import with_targets
 from convworks.errors import ConvworksError, InputError, RunError, brief
 from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory, precision_name
 from convworks.inference.answers import activated, collect
@@ -70,7 +69,12 @@ class Predictor:
     def runtime(self) -> Runtime:
         """The runtime: the network with its weights cast once to the precision of their products."""
         ready = cast_once(self.network, self.precision)
-        return TorchRuntime(network=ready, preprocessing=self.bundle.preprocessing, precision=self.precision)
+        return TorchRuntime(network=ready, input=self.input, precision=self.precision)
+
+    @property
+    def input(self) -> Input:
+        """What the network reads."""
+        return self.bundle.input
 
     @property
     def task(self) -> Task:
@@ -118,7 +122,7 @@ class Predictor:
         picture = self._require(picture=True)
         listed = list_images(images)
         if not listed.images:
-            return np.empty((0, *self.bundle.preprocessing.size, self.bundle.preprocessing.channels), np.uint8)
+            return np.empty((0, *self.input.size, self.input.channels), np.uint8)
         outputs = activated(self.task, self.runtime, self._inputs(listed))
         pictures = np.stack([picture(output) for output in outputs])
         return pictures[0] if listed.alone else pictures
@@ -134,11 +138,9 @@ class Predictor:
         """
         pooling, chosen_taps = named_pool(pool), self.tapped(taps)
         listed = list_images(images)
-        preprocessing = self.bundle.preprocessing
         # Without images, a blank one determines the length of the vectors.
-        placeholder = torch.zeros(1, *preprocessing.shape, dtype=torch.uint8)
-        inputs = self._inputs(listed) if listed.images else placeholder
-        vectors = features(self.trained, inputs, preprocessing, self.precision, chosen_taps, pooling)
+        inputs = self._inputs(listed) if listed.images else self.input.blank(1)
+        vectors = features(self.trained, inputs, self.input, self.precision, chosen_taps, pooling)
         if listed.alone:
             return {tap: values[0] for tap, values in vectors.items()}
         return {tap: values[: len(listed.images)] for tap, values in vectors.items()}
@@ -167,7 +169,7 @@ class Predictor:
                 piece = files[first : first + PIECE]
                 decoded = list(pool.map(self._try, piece))
                 good = [array for array in decoded if isinstance(array, np.ndarray)]
-                outputs = _each(partial(activated, self.task, self.runtime), good)
+                outputs = _each(lambda batch: activated(self.task, self.runtime, self.input.stack(batch)), good)
                 for path, array in zip(piece, decoded, strict=True):
                     output = next(outputs) if isinstance(array, np.ndarray) else array
                     if isinstance(output, ConvworksError):
@@ -177,7 +179,7 @@ class Predictor:
 
     def _try(self, path: Path) -> np.ndarray | InputError:
         try:
-            return load_image(path, self.bundle.preprocessing)
+            return self.input.decode(path)
         except InputError as error:
             return error
 
@@ -228,8 +230,9 @@ class Predictor:
         preprocessing = self.bundle.preprocessing
         if protocol == CENTER:
             started = time.perf_counter()
-            outcome = collect(task, self.runtime, load_images(chosen, preprocessing), context)
-            macs = counter(self.network, preprocessing.channels)(preprocessing.size)
+            samples, _ = with_targets(self.input.open(chosen), task.target, chosen, preprocessing)
+            outcome = collect(task, self.runtime, samples, context)
+            macs = counter(self.network, self.input)(self.input.size)
             seconds = time.perf_counter() - started
             return outcome, Cost(views=1.0, macs=float(macs), images_per_second=len(chosen) / seconds)
         make_outcome = self._require_outcome(task)
@@ -260,23 +263,10 @@ class Predictor:
             raise InputError(self.bundle.model.name, f"{self.task.does}, it {problem}", f"use {use}")
         return self.task.picture or np.asarray
 
-    def _inputs(self, listed: Images) -> UInt8[torch.Tensor, "n c h w"]:
-        """Return images as network inputs, in channels-last memory format."""
-        preprocessing = self.bundle.preprocessing
-        decoded = [
-            to_input(
-                read_image(
-                    name,
-                    image,
-                    channels=preprocessing.channels,
-                    at_least=needed(preprocessing),
-                    decoding=preprocessing.decoding,
-                ),
-                preprocessing,
-            )
-            for name, image in zip(listed.names, listed.images, strict=True)
-        ]
-        return stacked(decoded)
+    def _inputs(self, listed: Images) -> torch.Tensor:
+        """Return images as a batch of stored samples."""
+        samples = zip(listed.names, listed.images, strict=True)
+        return self.input.stack([self.input.read(name, image) for name, image in samples])
 
 
 def _check_top(top: int) -> None:
@@ -285,17 +275,17 @@ def _check_top(top: int) -> None:
 
 
 def _each(
-    answers: Callable[[UInt8[torch.Tensor, "n c h w"]], np.ndarray], images: Sequence[np.ndarray]
+    answers: Callable[[Sequence[np.ndarray]], np.ndarray], samples: Sequence[np.ndarray]
 ) -> Iterator[np.ndarray | ConvworksError]:
-    """Yield the outputs of images computed as a batch; if that fails, each image's own output or its error."""
+    """Yield the outputs of samples computed as a batch; if that fails, each sample's own output or its error."""
     try:
-        yield from answers(stacked(images)) if images else ()
+        yield from answers(samples) if samples else ()
     except RunError as error:
-        if len(images) == 1:
+        if len(samples) == 1:
             yield error
         else:
-            for image in images:
-                yield from _each(answers, [image])
+            for sample in samples:
+                yield from _each(answers, [sample])
 
 
 @brief
@@ -317,11 +307,6 @@ def load(
     keep_memory(chosen)
     bundle.network.to(chosen)
     return Predictor(bundle=bundle, network=folded(bundle.network), precision=choose_precision(precision, chosen))
-
-
-def stacked(decoded: Sequence[UInt8[np.ndarray, "h w c"]]) -> UInt8[torch.Tensor, "n c h w"]:
-    """Stack images of one size to a batch in channels-last memory format."""
-    return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2)
 
 
 def choose_split(source: Source, split: str | None) -> tuple[str, Split]:

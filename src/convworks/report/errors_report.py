@@ -93,8 +93,8 @@ def write_errors(
     files = ErrorFiles(
         page=folder / "errors.html", label_errors=path, candidates=len(suspected) if label_errors else None
     )
-    split, preprocessing = source.splits[predictions.split], predictors[0].bundle.preprocessing
-    cards = make_cards(predictions, split, shown, around, len(listed), preprocessing)
+    split = source.splits[predictions.split]
+    cards = make_cards(predictions, split, shown, around, len(listed), predictors[0].input)
     learnt = seen([predictor.bundle.record for predictor in predictors], source, predictions.split) == TRAIN
     groups = _groups(predictions, label_errors, cards, len(suspects), len(others), learnt=learnt)
     first = _headline(predictions, label_errors, len(shown), around, reason, len(predictors))

@@ -37,9 +37,9 @@ def write_results(
     """Evaluate on validation and test, write bundle and report into the run folder, return the results."""
     started = time.perf_counter()
     network = folded(setup.evaluated)  # as `convworks.load` does
-    runtime = TorchRuntime(network=network, preprocessing=setup.preprocessing, precision=setup.precision)
+    runtime = TorchRuntime(network=network, input=setup.input, precision=setup.precision)
     outcomes = {
-        name: collect(setup.task, runtime, data.splits[name].images, _known(name, setup, data))
+        name: collect(setup.task, runtime, data.splits[name], _known(name, setup, data))
         for name in ("validation", "test")
         if name in data.splits
     }
@@ -85,7 +85,7 @@ def write_results(
             title=f"{setup.config.model.title} on {data.source.name}",
             predictions=reported,
             figures=results[reported.split],
-            image=lambda index: take(images, slice(index, index + 1))[0].permute(1, 2, 0).cpu().numpy(),
+            image=lambda index: setup.input.picture(take(images, slice(index, index + 1))[0]),
             chosen=_chosen(setup),
             history=_curves(progress) if fitting_of(setup.config).curve else [],
             facts=_tiles(setup, progress, best, facts),
@@ -137,7 +137,6 @@ def _curves(progress: Progress) -> list[dict[str, float | int]]:
 
 def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the titles and texts of the summary tiles of the report."""
-    height, width = setup.preprocessing.size
     metric = setup.task.headline
     named = "" if metric is TOP1 else f" {metric.title}"
     rates = sorted(row["images_per_second"] for row in progress.history)
@@ -146,7 +145,7 @@ def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]
         ("Parameters", f"{facts['parameters']:,}"),
         ("MACs per image", f"{facts['macs']:,}"),
         ("Images in training", f"{len(setup.train):,}"),
-        ("Input", f"{setup.preprocessing.channels}x{height}x{width}"),
+        ("Input", "x".join(map(str, (setup.input.channels, *setup.input.size)))),
         ("Epochs", f"{progress.epoch} ({setup.config.training.kept}: {best['epoch']})"),
         (f"Validation{named}", written_headline(best, "validation_")),
         ("Images/s", f"{rates[len(rates) // 2]:,.0f}"),

@@ -201,7 +201,7 @@ def _setup(data: RunData, precision: torch.dtype, world: World, own: Loss | None
     if world.size > 1 and training.batch_norm == "synchronised":
         synchronise(network)
     check_single(network)
-    check_resolutions(training.resolutions, network, data.preprocessing)
+    check_resolutions(training.resolutions, network, data.input)
     model = data.config.model
     others = outer(network) if training.greedy else ()
     held = freezing(network, training, model.cut, machine=is_svm(model), others=others, processes=world.size)
@@ -235,7 +235,7 @@ def _setup(data: RunData, precision: torch.dtype, world: World, own: Loss | None
 
 def _facts(setup: Setup, command: str) -> dict[str, Any]:
     """Return what run.json records before training: command, network size, hardware, versions."""
-    counted = count(setup.network, torch.zeros(1, *setup.preprocessing.shape, device=setup.world.device))
+    counted = count(setup.network, setup.input.example(device=setup.world.device))
     return {
         "command": command,
         "parameters": counted.parameters + setup.freezing.parameters,

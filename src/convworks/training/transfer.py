@@ -34,7 +34,7 @@ def inspect_bundle(path: Path, cut: str | None, *, keep: bool = False) -> Inspec
     if facts(model.name).reads != "images":
         raise InputError(path, f"its network {model.name} reads {facts(model.name).reads}", "give one for images")
     answers = makes_logits(model)
-    outputs = len(bundle.classes) if answers else bundle.preprocessing.channels
+    outputs = len(bundle.classes) if answers else bundle.input.channels
     if keep:
         return InspectedBundle(bundle, "", kept_parts(network, None), outputs)
     if cut is None:

@@ -19,6 +19,7 @@ from PIL import Image
 import convworks
 from convworks.data.cache import cached
 from convworks.data.cache import store as cache
+from convworks.data.column import Arrays, Files, files_of
 from convworks.data.decode import load_files
 from convworks.data.decode.load import load_images, load_split
 from convworks.data.decode.load_files import load_image
@@ -49,7 +50,9 @@ def photographs(folder: Path, count: int = 20, seed: int = 0) -> Split:
 
 
 def of_files(files: list[Path]) -> Split:
-    return Split(labels=np.zeros(len(files), np.int64), names=tuple(map(str, files)), files=tuple(files))
+    return Split(
+        names=tuple(map(str, files)), inputs=Files(tuple(files)), targets=Arrays(np.zeros(len(files), np.int64))
+    )
 
 
 def expected(split: Split) -> np.ndarray:
@@ -73,9 +76,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     done: list[Path] = []
     decode = load_files.decode_files
 
-    def spy(files: tuple[Path, ...], *rest: object) -> bytes:
-        done.extend(files)
-        return decode(files, *rest)  # type: ignore[arg-type]
+    def spy(column: Files, *rest: object) -> bytes:
+        done.extend(file for file in column.files if isinstance(file, Path))
+        return decode(column, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(cached, "decode_files", spy)
     return done
@@ -125,7 +128,7 @@ def test_a_copy_elsewhere_is_known_by_its_content(tmp_path: Path, entries_folder
 
 
 def paths(split: Split) -> list[Path]:
-    return [file for file in split.files or () if isinstance(file, Path)]
+    return [file for file in files_of(split.inputs) if isinstance(file, Path)]
 
 
 def test_other_content_size_or_order_is_another_entry(
@@ -294,6 +297,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from convworks.data.cache import cached
+from convworks.data.column import Arrays, Files
 from convworks.data.decode import load_files
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
@@ -306,7 +310,9 @@ def load_image(path, *rest):
     return slow(path, *rest)
 load_files.load_image = load_image
 files = sorted(Path(sys.argv[1]).iterdir())
-split = Split(labels=np.zeros(len(files), np.int64), names=tuple(map(str, files)), files=tuple(files))
+split = Split(
+    names=tuple(map(str, files)), inputs=Files(tuple(files)), targets=Arrays(np.zeros(len(files), np.int64))
+)
 want = Preprocessing(size=(12, 10), channels=3, fit="crop", mean=(0.5,) * 3, std=(0.5,) * 3)
 images = load_images(split, want)
 print(len(list(Path(sys.argv[2]).iterdir())), int(images.double().sum()))

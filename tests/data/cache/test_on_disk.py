@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from convworks.data.batches import Samples, batches
+from convworks.data.batches import batches
 from convworks.data.cache import cached
 from convworks.data.cache import store as cache
 from convworks.data.cache.on_disk import OnDisk
@@ -19,6 +19,7 @@ from convworks.data.config import AugmentConfig
 from convworks.data.decode.images import fetchers, take
 from convworks.data.decode.load import load_images, load_split
 from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.samples import Samples
 from convworks.data.source import Split
 from convworks.data.sources.folder import open_folder
 from convworks.errors import RunError

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from convworks.data.column import COLOURS, Arrays, Files
 from convworks.data.config import Fit
 from convworks.data.decode.decode import decode, read_array
 from convworks.data.decode.load import load_images
@@ -27,12 +28,12 @@ def preprocessing(size: tuple[int, int], channels: int, fit: Fit = "crop") -> Pr
 
 def of_arrays(arrays: np.ndarray) -> Split:
     names = tuple(str(index) for index in range(len(arrays)))
-    return Split(labels=np.zeros(len(arrays), np.int64), names=names, arrays=arrays)
+    return Split(names=names, inputs=Arrays(arrays, COLOURS), targets=Arrays(np.zeros(len(arrays), np.int64)))
 
 
 def of_files(files: list[Path]) -> Split:
     names = tuple(file.name for file in files)
-    return Split(labels=np.zeros(len(files), np.int64), names=names, files=tuple(files))
+    return Split(names=names, inputs=Files(tuple(files)), targets=Arrays(np.zeros(len(files), np.int64)))
 
 
 def photographs(folder: Path, count: int = 150) -> list[Path]:

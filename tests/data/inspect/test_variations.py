@@ -9,17 +9,21 @@ import pytest
 import torch
 from PIL import Image
 
-from convworks.data.batches import Samples, batches
+from convworks.data.batches import batches
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.config import AugmentConfig, DataConfig, JitterConfig
 from convworks.data.decode.load import load_images
 from convworks.data.inspect.variations import choose, plan, vary, write_variation_sheet
+from convworks.data.samples import Samples
 from convworks.data.source import Source, Split
 from convworks.errors import InputError
 
 
 def source(n: int = 90, classes: int = 3, channels: int = 3, side: int = 20) -> Source:
     arrays = np.random.default_rng(0).integers(0, 256, (n, side, side, channels), dtype=np.uint8)
-    split = Split(labels=np.arange(n) % classes, names=tuple(str(at) for at in range(n)), arrays=arrays)
+    split = Split(
+        names=tuple(str(at) for at in range(n)), inputs=Arrays(arrays, COLOURS), targets=Arrays(np.arange(n) % classes)
+    )
     names = tuple(f"class {label}" for label in range(classes))
     return Source(name="random", kind="idx", path=None, classes=names, splits={"train": split})
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from serving import serving
 
+from convworks.data.column import files_of
 from convworks.data.decode.decode import decode
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
@@ -64,8 +65,7 @@ def shades(root: str | Path, split: str | None = None) -> list[tuple[int, str]]:
     """Return the shade and class of each sample."""
     source = open_source(root)
     result = source.splits[split or next(iter(source.splits))]
-    assert result.files is not None
-    values = [int(decode(file, channels=1)[0, 0, 0]) for file in result.files]
+    values = [int(decode(file, channels=1)[0, 0, 0]) for file in files_of(result.inputs)]
     return [(value, source.classes[label]) for value, label in zip(values, result.labels, strict=True)]
 
 
@@ -79,7 +79,7 @@ def test_splits_by_name(tmp_path: Path, form: int) -> None:
     assert shades(tmp_path) == [(0, "1"), (1, "0"), (2, "2"), (3, "10")]
     assert shades(tmp_path, "validation") == [(4, "10")]
     assert source.splits["train"].names[0] == "train-000000/00000.png"
-    assert str((source.splits["train"].files or ())[0]) == f"{tmp_path}/train-000000.tar!00000.png"
+    assert str(files_of(source.splits["train"].inputs)[0]) == f"{tmp_path}/train-000000.tar!00000.png"
 
 
 @pytest.mark.parametrize("names", [("train/a.tar", "test/b.tar"), ("set-train-0.tar", "set-test-0.tar")])
@@ -238,7 +238,7 @@ def test_wrong_shards(tmp_path: Path, name: str) -> None:
 
 def test_a_shard_that_shrinks_while_in_use(tmp_path: Path) -> None:
     path = shard(tmp_path / "train-0.tar", GOOD)
-    files = open_source(tmp_path).splits["train"].files
+    files = files_of(open_source(tmp_path).splits["train"].inputs)
     assert files is not None
     cut(path, 520)
     with pytest.raises(InputError, match=r"train-0.tar!00000.png: is truncated \(8 of \d+ bytes\)"):
@@ -343,7 +343,7 @@ def test_wrong_indexes(packed: Path, name: str) -> None:
 
 def test_an_image_that_is_not_what_was_packed(packed: Path) -> None:
     source = open_source(packed)
-    file = (source.splits["train"].files or ())[0]
+    file = files_of(source.splits["train"].inputs)[0]
     assert isinstance(file, ByteRange)
     damage(packed / "train-000000.tar", file.offset + 20)
     with pytest.raises(

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convworks.data.column import Arrays
 from convworks.data.source import Source
 from convworks.data.sources import cifar
 from convworks.data.sources.open import open_source
@@ -54,11 +55,11 @@ def check(source: Source, batches: int = 2) -> None:
     assert source.classes == cifar.CLASSES
     assert [len(split) for split in source.splits.values()] == [batches * COUNT, COUNT]
     test = source.splits["test"]
-    assert test.arrays is not None
+    assert isinstance(test.inputs, Arrays)
     assert test.labels.tolist() == LABELS
     for channel in range(3):
         plane = PIXELS[7, channel * 1024 : (channel + 1) * 1024].reshape(32, 32)
-        np.testing.assert_array_equal(test.arrays[7, :, :, channel], plane)
+        np.testing.assert_array_equal(test.inputs.values[7, :, :, channel], plane)
 
 
 META = pickle.dumps({"label_names": list(cifar.CLASSES), "num_vis": 3072}, 2)

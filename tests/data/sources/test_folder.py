@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from convworks.data.column import files_of
 from convworks.data.inspect.remarks import remarks
 from convworks.data.source import with_validation
 from convworks.data.sources import image_names
@@ -38,7 +39,7 @@ def test_classes_without_splits(tmp_path: Path) -> None:
     train = source.splits["all"]
     assert train.names == ("a/deep/er/y.png", "a/x.JPEG", "b/1.jpg", "b/2.png")
     assert train.labels.tolist() == [0, 0, 1, 1]
-    assert train.files == tuple(tmp_path / name for name in train.names)
+    assert files_of(train.inputs) == tuple(tmp_path / name for name in train.names)
     assert source.left_out == {"list.csv": "not images", "a/.hidden.png": "hidden", "a/notes.txt": "not images"}
 
 

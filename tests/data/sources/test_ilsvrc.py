@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from convworks.data.column import Files
 from convworks.data.source import Source
 from convworks.data.sources.ilsvrc import recognise
 from convworks.data.sources.open import open_source
@@ -115,8 +116,8 @@ def test_every_layout_is_the_same_set(tmp_path: Path, make: Callable[[Path], Pat
         "0001.JPEG": 1, "0002.JPEG": 0, "0003.JPEG": 2, "0004.JPEG": 0,
     }  # fmt: skip
     for split in source.splits.values():
-        assert split.files is not None
-        assert all(isinstance(file, Path) and file.is_file() for file in split.files)
+        assert isinstance(split.inputs, Files)
+        assert all(isinstance(file, Path) and file.is_file() for file in split.inputs.files)
     assert sorted((tmp_path / "set").rglob("*")) == before
 
 

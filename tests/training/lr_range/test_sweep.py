@@ -17,8 +17,7 @@ from torch import Tensor
 
 import convworks
 from convworks.config import override
-from convworks.data.batches import Samples
-from convworks.data.decode.images import take
+from convworks.data.samples import Samples
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError, RunError
 from convworks.recipes import recipe
@@ -41,8 +40,8 @@ def make(*changes: str) -> Setup:
 
 
 def small(setup: Setup, count: int = 64) -> Setup:
-    assert setup.train.targets is not None
-    train = Samples(images=take(setup.train.images, slice(count)), targets=setup.train.targets[:count])
+    images, targets = setup.train.take(slice(count))
+    train = Samples(images=images, targets=targets)
     return replace(setup, train=train)
 
 

@@ -264,16 +264,15 @@ def _report(
     out: Path, loaded: Sequence[Predictor], source: Source, split: str | None, content: dict[str, Any]
 ) -> tuple[Path, ErrorFiles | None]:
     """Write the report of an evaluation and, for classifiers, the page of its errors; return both."""
-    from convworks.data.decode.load import load_images
+    from convworks.data.inputs.pictures import pictures
     from convworks.inference.predictor import choose_split
     from convworks.report.errors_report import write_errors
     from convworks.report.report import ReportContent, write_report
 
-    chosen, preprocessing = choose_split(source, split)[1], loaded[0].bundle.preprocessing
+    chosen = choose_split(source, split)[1]
 
     def image(index: int) -> np.ndarray:
-        pixels: np.ndarray = load_images(chosen.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
-        return pixels
+        return next(pictures(loaded[0].input, chosen, [index]))
 
     with atomic_folder(out) as folder:
         errors = None

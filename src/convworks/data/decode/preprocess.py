@@ -14,10 +14,11 @@ from PIL import Image
 from pydantic import Field, FiniteFloat, model_validator
 
 from convworks.config import Config, build
+from convworks.data.column import COLOURS, Spatial
 from convworks.data.config import DECODING, Channels, Decoding, Fit, Side
 from convworks.data.decode.decode import to_array, to_image
 from convworks.data.decode.picture import Picture, picture_of
-from convworks.data.decode.resample import resample
+from convworks.data.decode.resample import nearest, resample
 
 ROUNDING = 1e-6  # pixels: tolerance for floating-point error
 
@@ -55,9 +56,11 @@ class Preprocessing(Config):
         return self.model_copy(update={"decoding": decoding})
 
 
-def to_input(picture: Picture, preprocessing: Preprocessing) -> UInt8[np.ndarray, "height width c"]:
+def to_input(
+    picture: Picture, preprocessing: Preprocessing, spatial: Spatial = COLOURS
+) -> UInt8[np.ndarray, "height width c"]:
     """Fit a decoded image, which has the right number of channels, to the network's input size."""
-    return fit_picture(picture, preprocessing.size, preprocessing.fit, preprocessing.crop_fraction)
+    return fit_picture(picture, preprocessing.size, preprocessing.fit, preprocessing.crop_fraction, spatial)
 
 
 def needed(preprocessing: Preprocessing) -> tuple[int, int] | None:
@@ -69,26 +72,26 @@ def needed(preprocessing: Preprocessing) -> tuple[int, int] | None:
 
 
 def fit_picture(
-    picture: Picture, size: tuple[int, int], fit: Fit, crop_fraction: float = 1.0
+    picture: Picture, size: tuple[int, int], fit: Fit, crop_fraction: float = 1.0, spatial: Spatial = COLOURS
 ) -> UInt8[np.ndarray, "height width c"]:
     """Fit an image with any number of channels to `size` (height, width); an image of that size is returned unchanged.
 
     crop: take the central crop with `crop_fraction` of the shorter side, and scale it. squash: scale each side
-    separately. letterbox: scale the longer side, pad with 0. pad: never scale; pad with 0 or crop around the centre.
-    Of four channels, the fourth is alpha, by which the colours are weighted.
+    separately. letterbox: scale the longer side, pad with the fill of `spatial`. pad: never scale; pad, or crop around the
+    centre. Of four channels, the fourth is alpha, by which the colours are weighted.
     """
-    pixels = picture.pixels
+    pixels, resize = picture.pixels, nearest if spatial.nearest else scale
     height, width = pixels.shape[:2]
     if (height, width) == tuple(size) and (fit != "crop" or crop_fraction == 1):
         return pixels
     if fit == "squash":
-        return scale(pixels, size)
+        return resize(pixels, size)
     if fit == "crop":
         left, upper, right, lower = crop_box((width, height), (size[1], size[0]), crop_fraction)
-        return scale(pixels[upper:lower, left:right], size)
+        return resize(pixels[upper:lower, left:right], size)
     if fit == "letterbox":
-        pixels = scale(pixels, scaled_size(picture.size, min(size[0] / picture.size[0], size[1] / picture.size[1])))
-    padded: np.ndarray = pad_arrays(pixels[None], size)[0]
+        pixels = resize(pixels, scaled_size(picture.size, min(size[0] / picture.size[0], size[1] / picture.size[1])))
+    padded: np.ndarray = pad_arrays(pixels[None], size, spatial.fill)[0]
     return padded
 
 
@@ -122,12 +125,14 @@ def scaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
-def pad_arrays(arrays: UInt8[np.ndarray, "n h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "n height width c"]:
+def pad_arrays(
+    arrays: UInt8[np.ndarray, "n h w c"], size: tuple[int, int], fill: int = 0
+) -> UInt8[np.ndarray, "n height width c"]:
     """Apply `fit_array` with pad to a batch of images."""
     targets, sources = zip(
         *(_overlap(have, want) for have, want in zip(arrays.shape[1:3], size, strict=True)), strict=True
     )
-    canvas = np.zeros((len(arrays), *size, arrays.shape[3]), dtype=np.uint8)
+    canvas = np.full((len(arrays), *size, arrays.shape[3]), fill, dtype=np.uint8)
     canvas[:, targets[0], targets[1]] = arrays[:, sources[0], sources[1]]
     return canvas
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from convworks.data.column import Arrays
 from convworks.data.config import Fit
 from convworks.data.decode.decode import Probe, probe
 from convworks.data.decode.preprocess import crop_box
@@ -47,12 +48,12 @@ def sample(count: int) -> list[int]:
 
 def read_headers(split: Split) -> Headers:
     """Read the headers of up to 512 files, spread evenly; for an array, use its shape."""
-    if split.arrays is not None:
-        _, height, width, channels = split.arrays.shape
+    if isinstance(split.inputs, Arrays):
+        _, height, width, channels = split.inputs.values.shape
         only = Probe(width=width, height=height, channels=channels, mode="uint8", format="array")
         return Headers(probes=(only,), total=len(split))
-    assert split.files is not None
-    return headers_of([_try_probe(split.files[index]) for index in sample(len(split))], total=len(split))
+    files = split.inputs.files
+    return headers_of([_try_probe(files[index]) for index in sample(len(split))], total=len(split))
 
 
 def main_split(source: Source) -> Split:

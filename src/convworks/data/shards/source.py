@@ -8,12 +8,13 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from convworks.console import counting
+from convworks.data.column import Arrays, Files, Spatial
 from convworks.data.http.address import is_address
 from convworks.data.http.redirect import objection
 from convworks.data.http.remote import read_all
 from convworks.data.labels import all_names, number
 from convworks.data.shards.byte_range import ByteRange, Shard
-from convworks.data.shards.index import NAME, Entry, Index, parse_index
+from convworks.data.shards.index import NAME, TARGET, Entry, Index, parse_index
 from convworks.data.shards.names import TAR, by_split, expand, list_shards, ordered
 from convworks.data.shards.tar_index import TarIndex, index_tar
 from convworks.data.source import Source, Split
@@ -70,6 +71,7 @@ def open_index(path: Path) -> Source:
         name=root.resolve().name,
         classes=index.classes,
         shards=index.shards,
+        spatial=index.spatial,
         locate=lambda url: url if is_address(url) else root / url,
         where=path,
         path=root,
@@ -98,6 +100,7 @@ def open_address(address: str) -> Source:
         name=urlsplit(address).path.split("/")[-2] or urlsplit(address).netloc,
         classes=index.classes,
         shards=index.shards,
+        spatial=index.spatial,
         locate=lambda url: urljoin(address, url),
         where=address,
         path=None,
@@ -196,6 +199,7 @@ def _build(
     locate: Callable[[str], Path | str],
     where: Path | str,
     path: Path | None,
+    spatial: Spatial | None = None,
 ) -> Source:
     """Build a source from the samples of all shards, split by split in the order of the index."""
     splits = {}
@@ -203,21 +207,31 @@ def _build(
         names: list[str] = []
         labels: list[int | Sequence[int]] = []
         files: list[ByteRange] = []
+        masks: list[ByteRange] = []
         for entry in shards:
             if entry.split != split or entry.samples is None:
                 continue
             shard = Shard(locate(entry.url), entry.length or 0)
-            columns = entry.samples
-            checksums = columns.get("crc32", [None] * entry.count)
-            for row in zip(columns["offsets"], columns["sizes"], columns["members"], checksums, strict=True):
-                files.append(ByteRange(shard, *row))
-            names += columns["names"]
-            labels += columns["labels"]
+            files += _members(shard, entry)
+            names += entry.samples["names"]
+            if spatial is None:
+                labels += entry.samples["labels"]
+            else:
+                masks += _members(shard, entry, f"{TARGET}_")
         if len(set(names)) < len(names):
             raise InputError(where, f"has samples of one name in two shards of {split}", "rebuild the index")
         if names:
-            splits[split] = Split(labels=number(labels, len(classes)), names=tuple(names), files=tuple(files))
+            targets = Arrays(number(labels, len(classes))) if spatial is None else Files(tuple(masks), spatial)
+            splits[split] = Split(names=tuple(names), inputs=Files(tuple(files)), targets=targets)
     if not splits:
         raise InputError(where, "contains no samples", "pack the set again")
     address = where if isinstance(where, str) else None
     return Source(name=name, kind="shards", path=path, classes=classes, splits=splits, address=address)
+
+
+def _members(shard: Shard, entry: Entry, prefix: str = "") -> list[ByteRange]:
+    """Return where the images of a shard are, or its targets, whose columns have a prefix."""
+    assert entry.samples is not None
+    columns = [entry.samples[prefix + column] for column in ("offsets", "sizes", "members")]
+    checksums = entry.samples.get(f"{prefix}crc32", [None] * entry.count)
+    return [ByteRange(shard, *row) for row in zip(*columns, checksums, strict=True)]

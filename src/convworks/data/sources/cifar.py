@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.shards.tar_members import tar_members
 from convworks.data.source import Source, Split, number_names
 from convworks.errors import InputError
@@ -102,7 +103,9 @@ def _assemble(path: Path, contents: dict[str, bytes], name: str) -> Source:
         labels = np.concatenate([labels for labels, _ in parts])
         planes = np.concatenate([pixels for _, pixels in parts]).reshape(-1, 3, SIDE, SIDE)
         arrays = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-        splits[split] = Split(labels=labels, names=number_names(split, len(labels)), arrays=arrays)
+        splits[split] = Split(
+            names=number_names(split, len(labels)), inputs=Arrays(arrays, COLOURS), targets=Arrays(labels)
+        )
     return Source(name=name, kind="cifar", path=path, classes=classes, splits=splits)
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from convworks.data.column import Arrays, Files
 from convworks.data.formats import SUFFIXES
+from convworks.data.labels import UNLABELLED
 from convworks.data.source import Source, Split
 from convworks.data.sources.image_names import is_image
 from convworks.data.sources.left_out import EMPTY, counted, reasons, remedy
@@ -17,7 +19,6 @@ from convworks.data.sources.split_names import ALL, TRAIN, refuse_beside, split_
 from convworks.data.sources.walk import children, holds_images, walk
 from convworks.errors import InputError
 
-UNLABELLED = -1
 #: Folders below a class named by the date on which its images were taken, not classes.
 DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}")
 SHOWN = 5
@@ -97,9 +98,11 @@ def _build(root: Path, splits: Mapping[str, _ClassFiles], left_out: list[str], e
         classes=classes,
         splits={
             split: Split(
-                labels=np.array([numbers[folder] for folder, names in listed.images.items() for _ in names], np.int64),
                 names=tuple([name for names in listed.images.values() for name in names]),
-                files=tuple([root / name for names in listed.images.values() for name in names]),
+                inputs=Files(tuple([root / name for names in listed.images.values() for name in names])),
+                targets=Arrays(
+                    np.array([numbers[folder] for folder, names in listed.images.items() for _ in names], np.int64)
+                ),
             )
             for split, listed in splits.items()
         },

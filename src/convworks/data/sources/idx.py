@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.source import Source, Split, number_names
 from convworks.errors import InputError
 from convworks.files import is_there, read_bytes
@@ -41,7 +42,9 @@ def open_folder(folder: Path, *, name: str | None = None, classes: tuple[str, ..
         if len(outside):
             reason = f"has label {outside[0]}, outside {first}..{first + len(classes) - 1}"
             raise InputError(path, reason, "the file is damaged: fetch it again")
-        splits[split] = Split(labels=values - first, names=number_names(split, len(values)), arrays=arrays)
+        splits[split] = Split(
+            names=number_names(split, len(values)), inputs=Arrays(arrays, COLOURS), targets=Arrays(values - first)
+        )
     return Source(name=name or folder.resolve().name, kind="idx", path=folder, classes=classes, splits=splits)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from convworks.data.column import Arrays, Files
 from convworks.data.source import Source, Split
 from convworks.data.sources.image_names import is_image
 from convworks.data.sources.left_out import reasons, remedy
@@ -76,9 +77,9 @@ def open_folder(folder: Path, *, name: str | None = None) -> Source:
     numbers = {synset: number for number, synset in enumerate(synsets)}
     splits = {
         split: Split(
-            labels=np.array([numbers[synset] for synset, _ in images], dtype=np.int64),
             names=tuple([image for _, image in images]),
-            files=tuple([root / image for _, image in images]),
+            inputs=Files(tuple([root / image for _, image in images])),
+            targets=Arrays(np.array([numbers[synset] for synset, _ in images], dtype=np.int64)),
         )
         for split, images in labelled.items()
     }

@@ -45,9 +45,11 @@ def _with_normalised_classes(source: Source) -> Source:
     names = [nfc(name) for name in source.classes]
     if names == list(source.classes):
         return source
+    if any(split.targets.spatial is not None for split in source.splits.values()):
+        return replace(source, classes=tuple(names))  # numbers in masks stay as they are
     classes = tuple(sorted(set(names)) if list(source.classes) == sorted(source.classes) else dict.fromkeys(names))
     numbers = [classes.index(name) for name in names]
-    splits = {name: replace(split, labels=renumber(split.labels, numbers)) for name, split in source.splits.items()}
+    splits = {name: split.with_labels(renumber(split.labels, numbers)) for name, split in source.splits.items()}
     return replace(source, classes=classes, splits=splits)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from convworks.data.column import Arrays, Files
 from convworks.data.labels import all_names, number
 from convworks.data.shards.names import by_split, ordered
 from convworks.data.source import Source, Split
@@ -130,4 +131,4 @@ def _split(root: Path, tables: list[Labels], classes: tuple[str, ...]) -> Split:
             labels.append(numbers[0] if isinstance(label, str) else numbers)
             names.append(f"{relative_path}/{row.member}")
     files = tuple([row for table in tables for row in table.rows])
-    return Split(labels=number(labels, len(classes)), names=tuple(names), files=files)
+    return Split(names=tuple(names), inputs=Files(files), targets=Arrays(number(labels, len(classes))))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from convworks.csv_files import read_csv
+from convworks.data.column import Arrays, Files
 from convworks.data.labels import Labels, all_names, number, split_names
 from convworks.data.source import Source, Split
 from convworks.data.sources.split_names import ALL, ORDER, split_of
@@ -46,7 +47,7 @@ def open_table(path: Path) -> Source:
             order = sorted(indices[split], key=lambda index: rows[index][1][PATH])
             names = tuple([rows[index][1][PATH] for index in order])
             files = tuple([paths[index] for index in order])
-            splits[split] = Split(labels=labels[np.array(order)], names=names, files=files)
+            splits[split] = Split(names=names, inputs=Files(files), targets=Arrays(labels[np.array(order)]))
     return Source(name=path.stem, kind="csv", path=path, classes=classes, splits=splits)
 
 

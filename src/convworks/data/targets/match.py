@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -14,12 +13,12 @@ from convworks.errors import InputError
 
 def one_class(source: Source, split: Split, classes: Sequence[str]) -> Split:
     """Return a split whose labels are indices into `classes`."""
-    return replace(split, labels=match_classes(source, split, classes))
+    return split.with_labels(match_classes(source, split, classes))
 
 
 def label_sets(source: Source, split: Split, classes: Sequence[str]) -> Split:
     """Return a split whose labels are a boolean matrix of samples by `classes`."""
-    return replace(split, labels=match_classes(source, split, classes, sets=True))
+    return split.with_labels(match_classes(source, split, classes, sets=True))
 
 
 def unchanged(source: Source, split: Split, classes: Sequence[str]) -> Split:

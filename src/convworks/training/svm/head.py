@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from convworks.config import to_json
 from convworks.console import say
-from convworks.data.batches import Samples
 from convworks.data.config import AugmentConfig
+from convworks.data.samples import Samples
 from convworks.data.source import Source
 from convworks.errors import InputError
 from convworks.inference.features import features
@@ -167,7 +167,7 @@ def _sample(setup: Setup, tap: str) -> Sample:
     features_and_labels = []
     for samples in (setup.train, setup.validation):
         assert isinstance(setup.network, Network)
-        read = features(setup.network, samples.images, setup.preprocessing, setup.precision, [tap])
+        read = features(setup.network, samples.images, setup.input, setup.precision, [tap])
         features_and_labels.append((read[tap], _classes(samples).cpu().numpy()))
     (train, labels), (validation, validation_labels) = features_and_labels
     return Sample(train=train, labels=labels, validation=validation, validation_labels=validation_labels)
@@ -175,7 +175,7 @@ def _sample(setup: Setup, tap: str) -> Sample:
 
 def _classes(samples: Samples) -> Int64[Tensor, " n"]:
     """Return the class of each sample."""
-    assert samples.targets is not None
+    assert isinstance(samples.targets, Tensor)
     return samples.targets
 
 
