@@ -77,8 +77,8 @@ def fit_picture(
     """Fit an image with any number of channels to `size` (height, width); an image of that size is returned unchanged.
 
     crop: take the central crop with `crop_fraction` of the shorter side, and scale it. squash: scale each side
-    separately. letterbox: scale the longer side, pad with the fill of `spatial`. pad: never scale; pad, or crop around the
-    centre. Of four channels, the fourth is alpha, by which the colours are weighted.
+    separately. letterbox: scale the longer side, pad with the fill of `spatial`. pad: never scale; pad, or crop around
+    the centre. Of four channels, the fourth is alpha, by which the colours are weighted.
     """
     pixels, resize = picture.pixels, nearest if spatial.nearest else scale
     height, width = pixels.shape[:2]
