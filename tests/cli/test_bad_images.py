@@ -101,7 +101,7 @@ def test_data_counts_damaged_jpegs_and_skip_damaged_leaves_them_out(
     assert [Path(row["path"]).parent.name for row in looked["damaged"]] == ["a", "b"]
     assert all(row["reason"].startswith("is damaged (Corrupt JPEG data: ") for row in looked["damaged"])
     assert run([*train("data"), "--set", "data.skip_damaged=0.2"]) == 0
-    assert "left out 2 damaged of data: a/x.jpg, b/x.jpg\n" in capsys.readouterr().err
+    assert "skipped 2 damaged of data: a/x.jpg, b/x.jpg\n" in capsys.readouterr().err
     record = json.loads((place.root / "out/run.json").read_text())
     assert list(record["damaged"]) == ["a/x.jpg", "b/x.jpg"]
 

@@ -41,7 +41,7 @@ def test_without_the_option_they_are_refused(place: Place, capsys: pytest.Captur
 def test_with_it_they_are_counted_and_named(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     data = folder(place, 2)
     assert run(train(data, "--skip-damaged")) == 0
-    assert f"left out 2 damaged of {data}: a/bad0.png, a/bad1.png\n" in capsys.readouterr().err
+    assert f"skipped 2 damaged of {data}: a/bad0.png, a/bad1.png\n" in capsys.readouterr().err
     found = record(place)
     assert list(found["damaged"]) == ["a/bad0.png", "a/bad1.png"]
     assert found["configuration"]["data"]["skip_damaged"] == 0.05

@@ -183,4 +183,4 @@ def test_samples_with_damaged_masks_are_left_out(squares: Path, capsys: pytest.C
     assert run(words) == 2
     assert "masks/7.png" in capsys.readouterr().err
     assert run([*words, "--set", "data.skip_damaged=0.1"]) == 0
-    assert "left out 1 damaged" in capsys.readouterr().err
+    assert "skipped 1 damaged" in capsys.readouterr().err

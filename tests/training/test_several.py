@@ -209,7 +209,7 @@ def test_what_does_not_fit_is_one_line(capsys: pytest.CaptureFixture[str], workp
     message = line(capsys, "evaluate", "run", "--data", "plain")
     assert "plain: has images of one label, but the bundle was trained on images of multiple labels" in message
     message = line(capsys, "transfer", "run", "--data", "sides.csv", "--head", "svm", "--out", "no")
-    assert "sides.csv: has images of multiple labels, but a head svm knows one; take --head linear" in message
+    assert "sides.csv: is multi-label, but a head svm needs single labels; take --head linear" in message
     (workplace / "bad.csv").write_text("path,cat,dog\nimages/000.png,1,yes\n")
     message = line(capsys, "train", "--data", "bad.csv", "--out", "no")
     assert "bad.csv line 2: has 'yes' in column 'dog', neither 0 nor 1; write 0 or 1" in message
