@@ -99,13 +99,13 @@ def test_a_full_report_tells_everything(tmp_path: Path) -> None:
     for text in (
         f"{100 * right:.2f}",
         "95 % interval",
-        "chosen without looking at the test split",
+        "selected without the test split",
         "Written by a test.",
         "61,706",
         "model.input",
         "1, 28, 28",
         "torch",
-        "together 1 min 2 s",
+        "total 1 min 2 s",
         "convworks train digits && echo '<done>'",
         "digits <fast> & small",
         "Most confused pairs",
@@ -119,7 +119,7 @@ def test_a_full_report_tells_everything(tmp_path: Path) -> None:
 def test_a_split_that_chose_the_checkpoint_is_named(tmp_path: Path) -> None:
     outcome = replace(example(3, 30), split="validation")
     _, words = written(tmp_path, ReportContent(title="t", predictions=outcome, chosen="the checkpoint"))
-    assert "The validation split also chose the checkpoint, so this accuracy is optimistic" in words
+    assert "The validation split also selected the checkpoint, so this accuracy is optimistic" in words
     _, words = written(tmp_path, ReportContent(title="t", predictions=outcome))
     assert "chose" not in words
 
@@ -129,7 +129,7 @@ def test_any_number_of_classes(tmp_path: Path, k: int) -> None:
     outcome = example(k, 200)
     html, words = written(tmp_path, ReportContent(title="t", predictions=outcome, image=noise))
     assert (f"Show all {k:,} classes" in words) == (k > 50)
-    assert (f"with {k} classes the first five always hold the true one" in words) == (k <= 5)
+    assert (f"with {k} classes, the top five always include the true one" in words) == (k <= 5)
     assert "Top-5 accuracy" in words
     assert ('id="ranking"' in html) == (k > 1)
     assert (f"mean of {len(set(outcome.labels.tolist())):,}" in words) == (k > 10)
@@ -157,7 +157,7 @@ def test_where_all_samples_are_of_one_class_there_is_nothing_to_rank(tmp_path: P
 def test_classes_without_samples_are_left_out_of_the_curves_and_counted(tmp_path: Path) -> None:
     outcome = example(6, 90)
     html, words = written(tmp_path, ReportContent(title="t", predictions=replace(outcome, labels=outcome.labels % 4)))
-    assert "Left out: 2 of 6 classes" in words
+    assert "Omitted: 2 of 6 classes" in words
     drawn = html.split('id="ranking"')[1].split("</section>")[0]
     assert drawn.count("<polyline") == 4 * 3 + 12 + 1  # curves and key, the grid, what guessing reaches
 

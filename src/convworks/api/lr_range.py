@@ -10,11 +10,13 @@ from typing import Any
 
 from convworks.api.request import RunRequest
 from convworks.data.source import Source
+from convworks.errors import brief
 from convworks.hardware import refuse_torchrun
 from convworks.training.config import RunConfig
 from convworks.training.lr_range.config import Sweep
 
 
+@brief
 def lr_range(
     recipe: str | None = None,
     *,

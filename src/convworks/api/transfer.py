@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convworks.api.request import RunRequest
+from convworks.api.result import TrainingResult
 from convworks.console import downloading, say
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
-from convworks.errors import InputError
+from convworks.errors import InputError, brief
 from convworks.files import expand
 from convworks.outputs import Protected, as_path
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from convworks.inference.feature_table import FeatureTable
 
 
+@brief
 def transfer(
     bundle: str | Path,
     *,
@@ -36,7 +38,7 @@ def transfer(
     skip_damaged: bool | float = False,
     overrides: Iterable[str] = (),
     command: str | None = None,
-) -> dict[str, Any]:
+) -> TrainingResult:
     """Cut a bundle at a tap, add a new head, and train it on another source; return what `train` returns.
 
     `bundle` is a folder, or the name of published weights. It is cut before its last layer unless `cut` names another
@@ -57,7 +59,7 @@ def transfer(
         overrides=tuple(overrides),
         command=command,
     )
-    return run_transfer(bundle, request, cut=cut, freeze=freeze, head=head)
+    return TrainingResult(run_transfer(bundle, request, cut=cut, freeze=freeze, head=head))
 
 
 def run_transfer(
@@ -79,10 +81,10 @@ def run_transfer(
     base = inspect_bundle(path, cut, keep=head == recipe.KEEP)
     if head == recipe.KEEP:
         if cut is not None:
-            raise InputError("--cut", "a head that is kept is not cut off", "leave out --cut, or --head keep")
+            raise InputError("--cut", "cannot be combined with --head keep", "leave out one of them")
         if not base.bundle.task.judged:
-            reason = f"{base.bundle.task.does}: it has no head for classes"
-            raise InputError(path, reason, "take a new one: --head linear")
+            reason = f"{base.bundle.task.does}: it has no classification head"
+            raise InputError(path, reason, "use a new head: --head linear")
         recipe.check_same_classes(base.bundle.classes, source)
         model = recipe.kept(base.bundle.model, path=str(path), layers=base.layers)
     else:
@@ -93,9 +95,9 @@ def run_transfer(
     config = recipe.default(source, data, model, base.bundle.preprocessing, size=chosen.size, freeze=freeze)
     config = request.apply(task_of(config, source).adapted(config))
     if (config.model.name, config.model.cut) != (model.name, model.cut):
-        raise InputError("--set model", "changes the network that was cut", "say with BUNDLE and --cut what it is")
+        raise InputError("--set model", "changes the network of the bundle", "choose it with BUNDLE and --cut")
     out = as_path("--out", request.out)
-    folder.check_new(out, config.recipe, protect(source) + Protected(folders=(folder_of(path),)))
+    folder.check_new(out, folder.default_name(config), protect(source) + Protected(folders=(folder_of(path),)))
     from convworks.training.run import train as run
 
     if config.data.size == chosen.size:
@@ -106,6 +108,7 @@ def run_transfer(
     return run(config, command=request.command or shlex.join(words), out=out, source=source, began=began)
 
 
+@brief
 def features(
     bundle: str | Path,
     *,
@@ -129,6 +132,7 @@ def features(
     return feature_table(load(bundle, device=device), source, tuple(taps), split=split, pool=pool)
 
 
+@brief
 def probe(
     bundle: str | Path,
     *,

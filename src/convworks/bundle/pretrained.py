@@ -63,7 +63,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
     """Read class names from a text file, one per line."""
     names = tuple(line.strip() for line in read_text(path).splitlines() if line.strip())
     if len(names) < 2:
-        raise InputError(path, f"names {len(names)} classes", "write one name a line, at least two")
+        raise InputError(path, f"names {len(names)} classes", "write one name per line, at least two")
     return names
 
 

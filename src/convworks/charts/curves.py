@@ -85,8 +85,8 @@ def panels(history: Sequence[Mapping[str, Any]]) -> list[Drawing]:
     axis = "epoch" if any(_finite(values.get("epoch")) for values in history) else "step"
     drawn = [(chart, lines) for chart in charts() if (lines := _lines(chart, history, axis))]
     if not drawn:
-        message = remark(WIDTH / 2, 40, "No history of training was recorded.", size=13)
-        return [Drawing(width=WIDTH, height=80, label="no history", shapes=(message,))]
+        message = remark(WIDTH / 2, 40, "No training history was recorded.", size=13)
+        return [Drawing(width=WIDTH, height=80, label="No history", shapes=(message,))]
     weights = [0.72 if chart.title == "Learning rate" and len(drawn) > 1 else 1.0 for chart, _ in drawn]
     unit = (WIDTH - GAP * (len(drawn) - 1)) / sum(weights)
     return [

@@ -34,10 +34,10 @@ def run(request: RunRequest, *, lowest: float, highest: float, steps: int, out: 
             "suggested: the highest rate of a schedule" if results["edge"] else "",
         ],
         ["steepest descent", _rate(results["steepest"]), ""],
-        ["a tenth of the lowest loss's", _rate(results["tenth"]), ""],
+        ["a tenth of the rate with the lowest loss", _rate(results["tenth"]), ""],
     ]
     done = f"{len(results['losses'])} of {results['steps']} steps in {results['seconds']:.1f} s"
-    ended = f"the loss exploded at {results['rates'][-1]:.2g}" if results["exploded"] else "the loss did not explode"
+    ended = f"the loss diverged at {results['rates'][-1]:.2g}" if results["exploded"] else "the loss did not diverge"
     lines = [f"{results['model']} on {results['source']}: {done}; {ended}", "", table(["rule", "rate", ""], rows), ""]
     if results["unclear"]:
         lines.append(f"no rate is suggested: {results['unclear']}; {_remedy(results['unclear'], results['steps'])}")

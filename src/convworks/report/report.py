@@ -23,7 +23,7 @@ from convworks.pages.verdict import Finding, findings
 from convworks.tasks.outcome import Outcome
 from convworks.tasks.shown import Page
 
-CURVES = "Blue: the validation split, its best value marked. Grey: the training images, as the network met them."
+CURVES = "Blue: validation, best epoch marked. Grey: augmented training batches."
 HINT = Markup("Every field can be changed with <code>--set name=value</code>.")
 #: Pages that may be in the same folder, and the texts of the links to them.
 PAGES = {"errors.html": "Errors and their neighbours"}
@@ -97,7 +97,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
         pictures = ("curves.png", *pictures)
     sections = [
         Section(anchor="verdict", title="Verdict", note=content.measured, body=findings(content.verdict)),
-        Section(anchor="facts", title="At a glance", body=blocks.tiles(content.facts)),
+        Section(anchor="facts", title="Summary", body=blocks.tiles(content.facts)),
         Section(
             anchor="curves", title="Training", note=CURVES, body=blocks.wrapping(training) if training else Markup()
         ),
@@ -128,7 +128,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
 def _background(content: ReportContent) -> list[Section]:
     """Return the sections on how the run was produced: configuration, hardware, time, commands."""
     settings = blocks.folded("Show all settings", values_table(content.configuration))
-    commands = [("To repeat this", content.command), ("To go on", content.next_command)]
+    commands = [("Reproduce", content.command), ("Next step", content.next_command)]
     return [
         Section(anchor="configuration", title="Configuration", note=HINT, body=settings),
         Section(anchor="environment", title="Hardware and versions", body=values_table(content.environment)),

@@ -17,7 +17,7 @@ from convworks.inference.seen import IMAGES, images_of
 from convworks.layers.normalisation.folded import folded
 from convworks.metrics.spec import TOP1, written_headline
 from convworks.report.report import ReportContent, write_report
-from convworks.tasks.task import Known
+from convworks.tasks.task import SplitContext
 from convworks.training.fitting import fitting_of
 from convworks.training.progress import Progress, Row
 from convworks.training.run_data import RunData
@@ -113,9 +113,11 @@ def write_results(
     }
 
 
-def _known(name: str, setup: Setup, data: RunData) -> Known:
+def _known(name: str, setup: Setup, data: RunData) -> SplitContext:
     """Return what the task needs to know about a split."""
-    return Known(split=data.source.splits[name], name=name, classes=data.source.classes, corruption=setup.corruption)
+    return SplitContext(
+        split=data.source.splits[name], name=name, classes=data.source.classes, corruption=setup.corruption
+    )
 
 
 def _origin(setup: Setup) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def prepare(
     Raises InputError for an inconsistent configuration.
     """
     if config.training.pretraining is not None:
-        reason = "makes several runs, one after the other, which only `convworks train` does"
+        reason = "needs a sequence of runs, which only `convworks train` does"
         raise InputError("training.pretraining", reason, "leave it out, or give model.start instead")
     if config.deterministic:
         message = hardware.make_deterministic(world.device)
@@ -153,7 +153,7 @@ def _leading(
     if data.usable.damaged:
         say(data.usable.line())
         facts["damaged"] = dict(data.usable.damaged)
-    with folder.run_folder_locked(out, setup.config.recipe, resume) as path:
+    with folder.run_folder_locked(out, folder.default_name(setup.config), resume) as path:
         progress = _broadcast(
             setup, _resumed(path, setup, data_fingerprint) if resume else Progress(share=setup.task.score.name)
         )
@@ -192,7 +192,7 @@ def _saved_epoch(folder: Path, setup: Setup, progress: Progress) -> Row:
     ranked = progress.ranked(training.best) if training.kept == "best" else progress.history[::-1]
     epoch = next((row for row in ranked if row["step"] in saved), ranked[0])
     if epoch is not ranked[0]:
-        reason = f"the checkpoint of epoch {ranked[0]['epoch']}, the {training.kept}, is gone"
+        reason = f"the checkpoint of epoch {ranked[0]['epoch']}, the {training.kept}, is missing"
         say(f"{reason}; epoch {epoch['epoch']} takes its place")
     return epoch
 
@@ -263,7 +263,7 @@ def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, An
     checkpoint.clean(path / "checkpoints")
     if setup.world.size > 1 and isinstance(error, RuntimeError) and GONE.search(str(error)):
         first = " ".join(str(error).split())[:100]
-        error = RunError("torchrun", f"another process of the run has ended ({first})", "see what it wrote above")
+        error = RunError("torchrun", f"another process of the run failed ({first})", "see its output above")
     if steps(path / "checkpoints"):
         if isinstance(error, KeyboardInterrupt):
             error = RunInterruptedError("interrupted", *folder.saved(path))
@@ -292,7 +292,7 @@ def _resumed(path: Path, setup: Setup, data_fingerprint: dict[str, Any]) -> Prog
         progress.ranked(setup.config.training.best)
     except (KeyError, TypeError, ValueError) as error:
         reason = f"its last checkpoint cannot be read ({type(error).__name__}: {error})"
-        raise InputError(checkpoints, reason, "start the run anew") from None
+        raise InputError(checkpoints, reason, "start a new run") from None
     allocate_vectors(setup.network, {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items()})
     shapes = [{name: tuple(t.shape) for name, t in each.items()} for each in (tensors, recorded(setup))]
     check_same(setup.config.data.source, began, data_fingerprint)

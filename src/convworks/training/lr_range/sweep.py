@@ -114,8 +114,8 @@ def range_test(
                 exploded = True
                 break
     if not losses:
-        remedy = "look at the data and the loss, or begin with a lower --from"
-        raise RunError("range test", f"the loss is no number at the lowest learning rate, {rates[0]:g}", remedy)
+        remedy = "check data and loss, or use a lower --from"
+        raise RunError("range test", f"the loss is not a number at the lowest learning rate, {rates[0]:g}", remedy)
     return judged(rates[: len(losses)], losses, exploded=exploded, planned=len(rates))
 
 
