@@ -35,7 +35,7 @@ def test_a_stopped_run_goes_on(number: signal.Signals, place: Place, capsys: pyt
     assert json.loads(Path("out/run.json").read_text())["status"] == "stopped"
     assert not list(Path("out").rglob("*.partial"))
 
-    on, _, end = line.partition("go on with: ")[2].partition(", or end it after epoch ")
+    on, _, end = line.partition("resume with: ")[2].partition(", or end it after epoch ")
     name, *again = shlex.split(on)
     assert (name, again) == ("convworks", ["train", "--resume", "out"])
     assert end.partition(": ")[2] == "convworks train --resume out --finish"

@@ -40,7 +40,7 @@ def test_the_parts_of_several_processes_are_the_batches_of_one(processes: int, b
         others = [piece.others for piece in pieces if piece.others is not None]
         assert batch.others is not None
         assert torch.equal(torch.cat(others), batch.others)
-        assert {(piece.size, piece.share) for piece in pieces} == {(batch.size, batch.share)}
+        assert {(piece.size, piece.weight) for piece in pieces} == {(batch.size, batch.weight)}
 
 
 def test_a_balanced_epoch_draws_every_class_equally_often_and_varies_repeated_samples() -> None:

@@ -85,7 +85,7 @@ BAD = {
     "one class": ("path,labels\na.png,x\nb.png,x\nc.png,\n", "has 1 class in train ('x')"),
     "a class that train lacks": (
         "path,labels,split\na.png,x;y,train\nb.png,y;x,train\nc.png,z,test\n",
-        "test has class 'z', which train lacks",
+        "test has class 'z', which is not in train",
     ),
 }
 

@@ -70,7 +70,10 @@ def test_existing_validation_is_kept() -> None:
 BAD = {
     "single image": ({"train": [5, 1]}, "class 'b' has only 1 image in train"),
     "one class": ({"train": [5]}, "has 1 class in train ('a')"),
-    "validation adds": ({"train": [5, 5, 0], "validation": [1, 1, 1]}, "validation has class 'c', which train lacks"),
+    "validation adds": (
+        {"train": [5, 5, 0], "validation": [1, 1, 1]},
+        "validation has class 'c', which is not in train",
+    ),
     "no train": ({"test": [5, 5]}, "has only test, no train"),
 }
 
@@ -114,18 +117,18 @@ def test_split_lengths_must_agree(names: tuple[str, ...]) -> None:
 
 
 WRONG = {
-    "mnits": "is no known name, and no such path exists (did you mean 'mnist'",
-    "no/such/folder": "no such path exists",
+    "mnits": "is neither a known name nor an existing path (did you mean 'mnist'",
+    "no/such/folder": "nor an existing path",
     "": "--data: is empty",
     "  ": "--data: is empty",
     "a\0b": "cannot be read (embedded null byte)",
-    "file.txt": "is no data set that convworks knows",
+    "file.txt": "is not a data set that convworks can read",
     "file.txt/below": "cannot be read (Not a directory)",
-    "set.tar": "is no uncompressed tar, or is damaged",
+    "set.tar": "is not an uncompressed tar, or is damaged",
     "set.tar.gz": "is an archive; unpack it first",
     "set.ZIP": "is an archive; unpack it first",
     "photo.jpg": "is a single image",
-    "dangling": "no such path exists",
+    "dangling": "nor an existing path",
     "x" * 300: "cannot be read (File name too long)",
 }
 

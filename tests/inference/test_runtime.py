@@ -44,7 +44,7 @@ def test_answers_come_in_order_with_their_places_and_the_mode_is_restored() -> N
     every = torch.cat([answered.outputs for answered in answers(runtime, Samples(images=IMAGES))])
     assert network.training
     (some,) = answers(runtime, Samples(images=IMAGES, targets=torch.arange(5)), which=[4, 1])
-    assert (some.places.tolist(), some.targets.tolist()) == ([4, 1], [4, 1])  # type: ignore[union-attr]
+    assert (some.indices.tolist(), some.targets.tolist()) == ([4, 1], [4, 1])  # type: ignore[union-attr]
     torch.testing.assert_close(some.outputs, every[[4, 1]])
     probabilities = torch.from_numpy(activated(CLASSIFICATION, runtime, IMAGES))
     torch.testing.assert_close(probabilities, every.softmax(1))

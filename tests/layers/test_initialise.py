@@ -268,9 +268,9 @@ def test_wrong_requests() -> None:
     for layer in (nn.Linear(4, 4), nn.Linear(4, 5)):
         with pytest.raises(InputError, match=r"initialiser: gave shape .* for network, or values not finite"):
             initialise(layer, wrong, seed=0)
-    with pytest.raises(InputError, match="weight: is no parameter with values of its own"):
+    with pytest.raises(InputError, match="weight: is not a parameter with values of its own"):
         initialise(nn.Sequential(nn.LazyLinear(4)), "he_normal", seed=0)
-    with pytest.raises(InputError, match="weight: is no parameter with values of its own"):
+    with pytest.raises(InputError, match="weight: is not a parameter with values of its own"):
         initialise(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), "he_normal", seed=0)
     with pytest.raises(InputError, match=r"tolerance=0\.0 must be positive"):
         unit_variance(network, torch.randn(3, 4), tolerance=0.0)

@@ -98,7 +98,7 @@ def several_classes() -> LabelSetPredictions:
 
 def images() -> Reconstructions:
     pixels = np.random.default_rng(3).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
-    pictures = Pictures(samples=(0, 1, 2, 3), images=pixels, read=pixels, made=pixels)
+    pictures = Pictures(samples=(0, 1, 2, 3), images=pixels, read=pixels, outputs=pixels)
     errors = np.linspace(0.1, 0.2, N)
     return Reconstructions(
         split="test",
@@ -243,7 +243,7 @@ def test_a_section_without_a_body_is_left_out(tmp_path: Path) -> None:
     assert "mpty" not in html
     assert '<a href="#shown">Shown</a>' in html
     assert "<p>&lt;words&gt;</p>" in html
-    assert "Beside it" not in html
+    assert "Other files" not in html
 
 
 def test_templates_are_loaded_when_a_page_is_written() -> None:

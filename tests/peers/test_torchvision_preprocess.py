@@ -86,7 +86,9 @@ def test_crops_of_an_image_that_needs_no_scaling_are_exactly_torchvisions(size: 
     image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, *size), dtype=np.uint8))
     picture = picture_of(image.permute(1, 2, 0).numpy())
     short = min(size)
-    wanted = Preprocessing(size=(side, side), channels=3, fit="crop", mean=(0,) * 3, std=(1,) * 3, share=side / short)
+    wanted = Preprocessing(
+        size=(side, side), channels=3, fit="crop", mean=(0,) * 3, std=(1,) * 3, crop_fraction=side / short
+    )
     assert torch.equal(torch.from_numpy(to_input(picture, wanted)).permute(2, 0, 1), v2.CenterCrop(side)(image))
     frame = round(side * 256 / 224)
     if short == frame:

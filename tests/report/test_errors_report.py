@@ -208,7 +208,7 @@ def test_any_number_of_labels(tmp_path: Path) -> None:
     assert files.candidates is None
     assert files.as_json() == {"page": str(files.page)}
     assert "Perhaps mislabelled" not in words
-    assert "only asked where each shows one class" in words
+    assert "only reported for single-label images" in words
     assert html.count("<li class=") == 5 * html.count("<article") > 0
     assert "nothing" in words
 
@@ -249,7 +249,7 @@ def test_where_neighbours_cannot_be_had_the_page_says_why(tmp_path: Path) -> Non
         head=torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()),
     )
     files, html, words = written(tmp_path, [predictor(network=blind)], data_source, answers(data_source))
-    assert "No neighbours are shown: model.cut the logits are not made by a layer of the head" in words
+    assert "No neighbours are shown: model.cut the logits do not come from a layer of the head" in words
     assert "<article" in html
     assert "<li class=" not in html
     assert (tmp_path / "label_errors.csv").read_text().count(",\n") == files.candidates
@@ -260,7 +260,7 @@ def test_training_images_are_not_fetched_for_it(tmp_path: Path) -> None:
     _, html, words = written(
         tmp_path, [predictor()], replace(data_source, address="made.example/x.tar"), answers(data_source)
     )
-    assert "No neighbours are shown: made.example/x.tar is read over a network" in words
+    assert "No neighbours are shown: made.example/x.tar is remote" in words
     assert "<article" in html
 
 

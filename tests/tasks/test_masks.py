@@ -31,7 +31,7 @@ from convworks.tasks.activations import IDENTITY
 from convworks.tasks.outcome import Outcome
 from convworks.tasks.registry import register
 from convworks.tasks.sections import plain
-from convworks.tasks.task import Answered, Known, Sums, Task
+from convworks.tasks.task import Answered, SplitContext, Sums, Task
 
 IGNORED = 255
 ACCURACY = MetricSpec(name="pixel_accuracy", title="pixel accuracy", interval=None)
@@ -85,15 +85,15 @@ class Masks:
 
 
 class Collector:
-    def __init__(self, task: Task, known: Known) -> None:
-        self.known, self.parts = known, list[Tensor]()
+    def __init__(self, task: Task, context: SplitContext) -> None:
+        self.context, self.parts = context, list[Tensor]()
 
     def update(self, answered: Answered) -> None:
         assert answered.targets is not None
         self.parts.append(right(answered.outputs, answered.targets).cpu())
 
     def outcome(self, again: Callable[[Sequence[int]], Iterator[Answered]]) -> Outcome:
-        return Masks(split=self.known.name, names=self.known.split.names, right=torch.cat(self.parts).numpy())
+        return Masks(split=self.context.name, names=self.context.split.names, right=torch.cat(self.parts).numpy())
 
 
 SQUARES = Task(
@@ -183,4 +183,4 @@ def test_samples_with_damaged_masks_are_left_out(squares: Path, capsys: pytest.C
     assert run(words) == 2
     assert "masks/7.png" in capsys.readouterr().err
     assert run([*words, "--set", "data.skip_damaged=0.1"]) == 0
-    assert "left out 1 damaged" in capsys.readouterr().err
+    assert "skipped 1 damaged" in capsys.readouterr().err

@@ -116,7 +116,7 @@ def test_what_cannot_be_finished(any_run: Path, tmp_path: Path) -> None:
     with pytest.raises(RunInterruptedError) as caught:
         train(tmp_path / "run", events=[StopAtOnce()])
     assert "--finish" not in caught.value.remedy
-    with pytest.raises(InputError, match="no epoch is complete yet; go on with: convworks train --resume"):
+    with pytest.raises(InputError, match="no epoch is complete yet; resume with: convworks train --resume"):
         convworks.train(resume=tmp_path / "run", finish=True)
     with pytest.raises(InputError, match="--epochs trains it further"):
         convworks.train(resume=tmp_path / "run", finish=True, epochs="+1")

@@ -173,9 +173,9 @@ BAD = {
     "bfloat16": (["precision=bfloat16"], "precision | logarithm | float32"),
     "a fold": (["data.fold={'number': 1, 'of': 3}"], "data.fold | labelled images"),
     "no layers to mirror": (["model.name=autoencoder_conv", "training.greedy=True"], "training.greedy | way back"),
-    "no stack": (
+    "not a stack": (
         ["model.name=autoencoder_conv", "training.pretraining.epochs=1"],
-        "training.pretraining | no stack | autoencoder_fc_deep",
+        "training.pretraining | not a stack | autoencoder_fc_deep",
     ),
 }
 
@@ -194,7 +194,7 @@ def test_what_is_not_defined_for_images_is_refused(name: str, tmp_path: Path) ->
 def test_classifiers_compare_no_images(tmp_path: Path) -> None:
     for change, word in (
         ("training.loss.kind=squared_error", "compares images"),
-        ("data.corruption={'kind': 'masking', 'rate': 0.1}", "give images back"),
+        ("data.corruption={'kind': 'masking', 'rate': 0.1}", "autoencoders, but"),
         ("training.greedy=True", "autoencoders"),
     ):
         with pytest.raises(InputError, match=word):

@@ -77,7 +77,7 @@ def test_the_size_of_a_step() -> None:
     [
         ("[{'size':(9,8),'until':0.5}]", "has 9x8, but the network's images are 8x8"),
         ("[{'size':(1,1),'until':0.5}]", "has 1x1, which the network cannot take"),
-        ("[{'size':(6,6),'until':0.5},{'size':(7,7),'until':0.4}]", "give each a later end than the last"),
+        ("[{'size':(6,6),'until':0.5},{'size':(7,7),'until':0.4}]", "each must end later than the one before"),
         ("[{'size':(6,6),'until':0}]", "greater than 0"),
     ],
 )

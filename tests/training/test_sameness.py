@@ -70,7 +70,7 @@ def digests(world, setup, batch):
             torch.distributed.all_gather_object(parts, mine)
         images, *labels = zip(*parts)
         whole = hashlib.sha256(b"".join(images))
-        whole.update(repr([[sum(each, []) for each in labels], part.share, part.size]).encode())
+        whole.update(repr([[sum(each, []) for each in labels], part.weight, part.size]).encode())
         found.append(whole.hexdigest())
     return found
 

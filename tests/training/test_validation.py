@@ -54,7 +54,12 @@ def masks(count: int) -> dict[str, float]:
 
     setup: Any = SimpleNamespace(
         **{"world": ALONE, "evaluated": network, "precision": torch.float32, "classes": CLASSES, "loss": loss},
-        **{"preprocessing": GIVEN, "input": input_of(GIVEN), "validation": Samples(images=images, targets=None), "task": task},
+        **{
+            "preprocessing": GIVEN,
+            "input": input_of(GIVEN),
+            "validation": Samples(images=images, targets=None),
+            "task": task,
+        },
         **{"corruption": None, "config": SimpleNamespace(data=SimpleNamespace(corruption=None))},
     )
     return validate(setup)

@@ -16,7 +16,7 @@ from convworks.data.labels import finder
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
-from convworks.errors import InputError
+from convworks.errors import InputError, brief
 from convworks.files import atomic_folder, path_of
 from convworks.outputs import Protected, as_path, check_new_folder
 
@@ -30,6 +30,7 @@ TABLE = ".csv"
 SIDE = 128
 
 
+@brief
 def compare(
     first: str | Path,
     second: str | Path,
@@ -119,7 +120,7 @@ def _load(path: Path, device: str) -> Predictor:
 
     predictor = load(path, device=device)
     if not predictor.task.judged:
-        reason = f"{predictor.task.does}, which are not right or wrong"
+        reason = f"{predictor.task.does}, so its answers are not right or wrong"
         raise InputError(path, reason, "compare networks that name classes")
     return predictor
 
@@ -151,8 +152,8 @@ def _pictures(
     index_of = finder(name for part in chosen for name in part.names)
     missing = [name for name in names if index_of(name) is None]
     if missing:
-        reason = f"has no {missing[0]!r}, nor {len(missing) - 1:,} more of {len(names):,} images that are compared"
-        raise InputError(source.where, reason, "give the source that the predictions are of")
+        reason = f"has no {missing[0]!r}, nor {len(missing) - 1:,} more of the {len(names):,} compared images"
+        raise InputError(source.where, reason, "give the source of the predictions")
     plain = Preprocessing(size=(SIDE, SIDE), channels=3, fit="crop", mean=(0.0,) * 3, std=(1.0,) * 3)
     shown = shown or input_of(plain)
 

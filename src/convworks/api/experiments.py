@@ -13,7 +13,7 @@ from convworks.data.config import Fold
 from convworks.data.inspect.remarks import column_lines
 from convworks.data.protect import protect
 from convworks.data.source import Source
-from convworks.errors import InputError
+from convworks.errors import InputError, brief
 from convworks.experiments.command import check_new_experiment, parse_workers, storage_file
 from convworks.files import path_of
 from convworks.hardware import refuse_torchrun
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from convworks.training.config import RunConfig
 
 
+@brief
 def restarts(
     recipe: str | None = None,
     *,
@@ -75,6 +76,7 @@ def run_restarts(request: RunRequest, *, runs: int | None = None) -> dict[str, A
     return run(config, runs=5 if runs is None else runs, **options)
 
 
+@brief
 def crossval(
     recipe: str | None = None,
     *,
@@ -138,6 +140,7 @@ def run_crossval(
     return run(config, folds=folds or 5, stratified=stratified, group_by=group_by, column=column, **options)
 
 
+@brief
 def tune(
     recipe: str | None = None,
     *,
@@ -228,7 +231,7 @@ def _experiment(
     out = as_path("--out", request.out)
     check_new_experiment(out, kind)
     protected = protect(source)
-    folder.check_new(out, f"{config.recipe}-{kind}", protected)
+    folder.check_new(out, f"{folder.default_name(config)}-{kind}", protected)
     if storage is not None and (file := storage_file(storage)) is not None:
         check_outside("--storage", file, protected)
     from convworks.tasks.registry import task_of

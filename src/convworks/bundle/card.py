@@ -38,19 +38,19 @@ def card(description: dict[str, Any]) -> str:
         "    import convworks",
         f'    convworks.load("THIS_FOLDER").{words.method}(["image.jpg"])',
         "",
-        "## What it expects",
+        "## Input",
         "",
         input_of(build(Preprocessing, preprocessing, where="preprocessing")).words,
         "",
-        "## What it answers",
+        "## Output",
         "",
         *words.answers(classes, preprocessing["size"]),
         "",
-        "## How good it is",
+        "## Performance",
         "",
         *_metrics(record, words),
         "",
-        "## How it was made",
+        "## Training",
         "",
         *_making(record),
     ]
@@ -74,7 +74,7 @@ def _metrics(record: dict[str, Any], words: Words) -> list[str]:
     for split in ("validation", "test"):
         metrics = record.get(split)
         if metrics:
-            note = " (also used to choose the epoch)" if split == "validation" and _chosen(record) else ""
+            note = " (also used to select the epoch)" if split == "validation" and _chosen(record) else ""
             rows.append(f"- {split}: {words.result(metrics)} on {metrics['n']:,} images{note}")
     return rows or ["- not measured"]
 

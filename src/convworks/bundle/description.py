@@ -34,7 +34,7 @@ def read_description(path: Path) -> tuple[dict[str, Any], Path]:
         raise InputError(path, "does not exist", "give the folder of a bundle or of a finished run")
     if not file.exists() and (path / RUN_RECORD).exists():
         finish = f"convworks train --resume {shlex.quote(str(path))}"
-        remedy = f"go on with: {finish}, or end it after its last complete epoch: {finish} --finish"
+        remedy = f"resume with: {finish}, or end it after its last complete epoch: {finish} --finish"
         raise InputError(path, "is a run that has not finished, so it has no bundle yet", remedy)
     if not file.exists():
         raise InputError(path, f"holds no {NAME}", "give the folder of a bundle or of a finished run")
@@ -44,7 +44,7 @@ def read_description(path: Path) -> tuple[dict[str, Any], Path]:
     if not isinstance(task, dict) or not isinstance(task.get("name"), str):
         raise InputError(file, "does not name a task", REMEDY)
     if len(description["classes"]) == 1 or not all(isinstance(name, str) for name in description["classes"]):
-        raise InputError(file, "does not name two classes or more", REMEDY)
+        raise InputError(file, "names fewer than two classes", REMEDY)
     return description, folder
 
 

@@ -64,7 +64,7 @@ def _check_same(bundle: Bundle, row: str, state: State, what: str) -> None:
             outputs, expected = network(images), plain(images)
         same = bool((outputs - expected).abs().max() <= TOLERANCE * expected.abs().max())
     if not same:
-        reason = f"{model.title} computes something else than {what}: its table, cut or head was changed"
+        reason = f"{model.title} differs from {what}: its table, cut or head was changed"
         raise InputError("--format", reason, "export a bundle of the published network")
 
 

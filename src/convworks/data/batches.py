@@ -27,7 +27,7 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
 
 
 class Batch(NamedTuple):
-    """Augmented images with their targets; mixed images have weight `share` for these, and 1 - share for `others`.
+    """Augmented images with their targets; mixed images have weight `weight` for these, and 1 - weight for `others`.
 
     With label sets, targets are 1 for each class that an image shows, else 0; masks are numbers of classes, moved with
     their images; if the target is the image itself, targets are the augmented images, and `images` may be corrupted
@@ -38,7 +38,7 @@ class Batch(NamedTuple):
     targets: Int64[Tensor, "b *target"] | Float32[Tensor, "b *target"] | UInt8[Tensor, "b c h w"]
     size: int
     others: Int64[Tensor, "b *target"] | Float32[Tensor, "b *target"] | UInt8[Tensor, "b c h w"] | None = None
-    share: float = 1.0
+    weight: float = 1.0
 
 
 class Part(NamedTuple):
@@ -104,12 +104,12 @@ def batches(
                 images, targets = augment_together(images, targets, samples.spatial, rows, config, size)
         return images, None if targets is None else samples.for_loss(targets)
 
-    def assembled(images: Tensor, targets: Tensor | None, plan: _Plan, others: Tensor | None, share: float) -> Batch:
+    def assembled(images: Tensor, targets: Tensor | None, plan: _Plan, others: Tensor | None, weight: float) -> Batch:
         """Return a batch: corrupted if configured, and with the images as targets if there are no others."""
         inputs = images if corruption is None else corrupt(images, corruption, key, order[plan.positions].tolist())
         if targets is None:  # mixed images are their own targets too
             return Batch(inputs, images, plan.size)
-        return Batch(inputs, targets, plan.size, others, share)
+        return Batch(inputs, targets, plan.size, others, weight)
 
     key = training_key(seed, epoch)
     if workers is None:
@@ -123,8 +123,8 @@ def batches(
             others, other_targets = images.flip(0), None if targets is None else targets.flip(0)
         else:
             others, other_targets = augmented(*fetched[1], plan.others)
-        images, share = mix(images, others, plan.mixture)
-        yield assembled(images, targets, plan, other_targets, share)
+        images, weight = mix(images, others, plan.mixture)
+        yield assembled(images, targets, plan, other_targets, weight)
 
 
 def _classes(samples: Samples) -> Int64[np.ndarray, " n"]:

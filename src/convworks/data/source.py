@@ -35,7 +35,7 @@ def with_validation(source: Source, *, fraction: float, seed: int, limit: int | 
     counts = count(train.labels, len(source.classes))
     for name, images in zip(source.classes, counts, strict=True):
         if images < 2:
-            reason = f"class {name!r} has only {images} image in train, so none can go to validation"
+            reason = f"class {name!r} has only {images} image in train, too few for a validation split"
             raise InputError(source.where, reason, f"add images to {name!r}, or remove the class")
     chosen = choose_stratified(
         train.labels, train.names, len(source.classes), fraction=fraction, limit=limit, seed=seed
@@ -56,7 +56,8 @@ def require_train(source: Source) -> Split:
         raise InputError(
             source.where,
             "holds images without class folders",
-            "sort them into one folder a class, or learn without: convworks train autoencoder/convolutional --data ...",
+            "sort them into one folder per class, or train without labels: "
+            "convworks train autoencoder/convolutional --data ...",
         )
     return training_split(source)
 
@@ -83,7 +84,7 @@ def check_classes(source: Source) -> None:
         unknown = [source.classes[label] for label in sorted(labels - trained)]
         lacking = [source.classes[label] for label in sorted(trained - labels)]
         if unknown:
-            reason = f"{split} has class {unknown[0]!r}, which train lacks{nearest(unknown[0], lacking)}"
+            reason = f"{split} has class {unknown[0]!r}, which is not in train{nearest(unknown[0], lacking)}"
             raise InputError(source.where, reason, f"add it to train, or remove it from {split}")
 
 

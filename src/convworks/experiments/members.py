@@ -13,7 +13,7 @@ from convworks.data.source import Source
 from convworks.inference.answers import activated
 from convworks.inference.predictor import load
 from convworks.tasks.outcome import Pooled
-from convworks.tasks.task import Known
+from convworks.tasks.task import SplitContext
 
 
 def answers(bundles: Sequence[Path], source: Source, split: str, device: str) -> Iterator[Pooled]:
@@ -26,7 +26,7 @@ def answers(bundles: Sequence[Path], source: Source, split: str, device: str) ->
         preprocessing = predictor.bundle.preprocessing
         if images is None or prepared is None or _decoding(preprocessing) != _decoding(prepared):
             images, prepared = predictor.input.open(chosen).images, preprocessing
-        context = Known(split=chosen, name=split, classes=source.classes)
+        context = SplitContext(split=chosen, name=split, classes=source.classes)
         make = predictor.task.outcome
         assert make is not None  # as for all tasks that experiments support
         yield make(context, activated(predictor.task, predictor.runtime, images))

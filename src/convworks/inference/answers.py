@@ -15,7 +15,7 @@ from convworks.data.decode.images import Images, ahead
 from convworks.data.samples import Samples
 from convworks.inference.runtime import Runtime, batch_size, finite
 from convworks.tasks.outcome import Outcome
-from convworks.tasks.task import Answered, Known, Task
+from convworks.tasks.task import Answered, SplitContext, Task
 
 ALL = slice(None)
 
@@ -42,7 +42,7 @@ def answers(
             inputs = part.to(device)
             outputs = runtime(inputs if read is part else read.to(device))
             piece_targets = inputs if targets is None else samples.for_loss(targets).to(device)
-            yield Answered(places=indices, inputs=inputs, read=read, outputs=outputs, targets=piece_targets)
+            yield Answered(indices=indices, inputs=inputs, read=read, outputs=outputs, targets=piece_targets)
 
 
 def _pieces(which: slice | Sequence[int], n: int, size: int) -> list[slice] | list[np.ndarray]:
@@ -54,13 +54,13 @@ def _pieces(which: slice | Sequence[int], n: int, size: int) -> list[slice] | li
     return [indices[first : first + size] for first in range(0, len(indices), size)]
 
 
-def collect(task: Task, runtime: Runtime, samples: Samples, known: Known) -> Outcome:
+def collect(task: Task, runtime: Runtime, samples: Samples, context: SplitContext) -> Outcome:
     """Return the outcome of a task on a split; raises RunError for non-finite outputs."""
-    collector = task.collector(task, known)
-    for answered in answers(runtime, samples, corruption=known.corruption):
+    collector = task.collector(task, context)
+    for answered in answers(runtime, samples, corruption=context.corruption):
         finite(answered.outputs)
         collector.update(answered)
-    return collector.outcome(lambda which: answers(runtime, samples, corruption=known.corruption, which=which))
+    return collector.outcome(lambda which: answers(runtime, samples, corruption=context.corruption, which=which))
 
 
 def activated(task: Task, runtime: Runtime, images: Images) -> Float32[np.ndarray, "n *output"]:

@@ -44,7 +44,7 @@ def probe(
     if source.multi_label:
         raise InputError(
             source.where,
-            "has images of any number of labels, probes tell one class from the others",
+            "is multi-label, but probes are for single labels",
             "give another source",
         )
     require_train(source)

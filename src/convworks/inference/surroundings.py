@@ -68,8 +68,8 @@ def surroundings(
     downloaded.
     """
     if source.address is not None:
-        reason = "is read over a network, and neighbours would need some of its training images"
-        raise InputError(source.address, reason, "keep a copy on the disk")
+        reason = "is remote, but neighbours need training images"
+        raise InputError(source.address, reason, "use a local copy")
     chosen = source.splits[split]
     reference_split = "train" if "train" in source.splits else split
     candidates = source.splits[reference_split]

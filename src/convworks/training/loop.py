@@ -97,7 +97,7 @@ def backward(setup: Setup, number: int, batch: Batch, size: int) -> Float[Tensor
         outputs, answers = setup.forward(inputs)
     loss = batch_loss(setup.loss, answers, batch) * (len(batch.targets) / size)
     (loss * setup.world.size).backward()  # type: ignore[no-untyped-call]  # processes average their gradients
-    targets = batch.targets if batch.others is None or batch.share >= 0.5 else batch.others
+    targets = batch.targets if batch.others is None or batch.weight >= 0.5 else batch.others
     score = setup.task.scored(outputs.detach(), targets).sum()
     return torch.stack([loss.detach().to(setup.world.double), score.to(setup.world.double)])
 

@@ -18,12 +18,13 @@ from convworks.layers.normalisation.folded import folded
 from convworks.metrics.spec import TOP1, written_headline
 from convworks.report.next_step import errors_folder, evaluate_command, predict_command, without_out
 from convworks.report.report import ReportContent, write_report
-from convworks.tasks.task import Known
+from convworks.tasks.task import SplitContext
 from convworks.training.fitting import fitting_of
 from convworks.training.progress import Progress, Row
 from convworks.training.run_data import RunData
 from convworks.training.selection import chosen_on_validation
 from convworks.training.setup import Setup
+from convworks.training.verdict import judge
 
 
 def write_results(
@@ -85,6 +86,7 @@ def write_results(
     images = data.splits[reported.split].images
     following = predict_command(bundle, data.source.splits[reported.split], setup.task.words.options)
     following = following or evaluate_command([bundle], setup.config.data.source, "--out", errors_folder(path))
+    judgement = judge(setup, data, progress, runtime, outcomes["validation"], reported, facts["command"])
     page = write_report(
         path,
         ReportContent(
@@ -93,6 +95,8 @@ def write_results(
             figures=results[reported.split],
             image=lambda index: setup.input.picture(take(images, slice(index, index + 1))[0]),
             chosen=chosen,
+            measured=judgement.measured if judgement else "",
+            verdict=judgement.findings if judgement else None,
             history=_curves(progress) if fitting_of(setup.config).curve else [],
             facts=_tiles(setup, data, progress, best, results["validation"], facts),
             seconds=list(seconds.items()),
@@ -112,12 +116,15 @@ def write_results(
         "validation": results["validation"],
         "test": results.get("test"),
         "next": following,
+        "verdict": [finding._asdict() for finding in judgement.findings] if judgement else [],
     }
 
 
-def _known(name: str, setup: Setup, data: RunData) -> Known:
+def _known(name: str, setup: Setup, data: RunData) -> SplitContext:
     """Return what the task needs to know about a split."""
-    return Known(split=data.source.splits[name], name=name, classes=data.source.classes, corruption=setup.corruption)
+    return SplitContext(
+        split=data.source.splits[name], name=name, classes=data.source.classes, corruption=setup.corruption
+    )
 
 
 def _origin(setup: Setup) -> dict[str, Any]:

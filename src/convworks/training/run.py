@@ -18,6 +18,7 @@ from torch import Tensor
 from convworks import files, hardware
 from convworks.console import downloading, say
 from convworks.data.batches import steps_per_epoch
+from convworks.data.inspect.photographs import few_photographs, photographs_note
 from convworks.data.inspect.remarks import remarks
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
@@ -27,6 +28,7 @@ from convworks.layers.normalisation.synchronised import synchronise
 from convworks.losses.functions import Loss
 from convworks.losses.lowest import smoothing_note
 from convworks.models.analysis.count import count
+from convworks.tasks.again import again
 from convworks.tasks.codes import outer
 from convworks.tasks.registry import task_of
 from convworks.tasks.task import Answers
@@ -125,7 +127,7 @@ def prepare(
     Raises InputError for an inconsistent configuration.
     """
     if config.training.pretraining is not None:
-        reason = "makes several runs, one after the other, which only `convworks train` does"
+        reason = "needs a sequence of runs, which only `convworks train` does"
         raise InputError("training.pretraining", reason, "leave it out, or give model.start instead")
     if config.deterministic:
         message = hardware.make_deterministic(world.device)
@@ -161,14 +163,14 @@ def _leading(
     facts |= {"held_out": data.held_out} if data.held_out else {}
     if data.usable.damaged:
         facts["damaged"] = dict(data.usable.damaged)
-    with folder.run_folder_locked(out, setup.config.recipe, resume) as path:
+    with folder.run_folder_locked(out, folder.default_name(setup.config), resume) as path:
         progress = _broadcast(
             setup,
             _resumed(path, setup, data_fingerprint, finish=finish) if resume else Progress(share=setup.task.score.name),
         )
         if finish and not progress.epoch:
-            raise InputError(f"--resume {path}", "no epoch is complete yet", f"go on with: {resume_command(path)}")
-        _say_notes(setup, data)
+            raise InputError(f"--resume {path}", "no epoch is complete yet", f"resume with: {resume_command(path)}")
+        _say_notes(setup, data, command)
         if finish:
             facts["finished_early"] = True
             write_metrics(path, progress.history)  # a run that was killed may have written a row more
@@ -193,13 +195,24 @@ def _leading(
     return results
 
 
-def _say_notes(setup: Setup, data: RunData) -> None:
+def _say_notes(setup: Setup, data: RunData, command: str) -> None:
     """Say what a run makes of its data, once nothing is wrong with its input."""
     smoothing = smoothing_note(setup.config.training.loss, setup.classes)
     damaged = data.usable.line() if data.usable.damaged else ""
-    for line in (*remarks(data.source, setup.config.data.fold), *data.notes, smoothing, damaged):
+    notes = (*data.notes, *_photographs(setup, data, command), smoothing, damaged)
+    for line in (*remarks(data.source, setup.config.data.fold), *notes):
         if line:
             say(line)
+
+
+def _photographs(setup: Setup, data: RunData, command: str) -> list[str]:
+    """Lead from few photographs to transfer, where a network with a head for classes begins with random weights."""
+    model, given = setup.config.model, again(command)
+    scratch = setup.task.judged and model.cut is None and model.start is None
+    images, classes, shape = len(setup.train), setup.classes, setup.preprocessing
+    if given is None or not scratch or not few_photographs(images, classes, shape.size, shape.channels):
+        return []
+    return [photographs_note(images, classes, given.data or setup.config.data.source)]
 
 
 def _saved_epoch(folder: Path, setup: Setup, progress: Progress) -> Row:
@@ -208,7 +221,7 @@ def _saved_epoch(folder: Path, setup: Setup, progress: Progress) -> Row:
     ranked = candidates(setup.config, progress)
     epoch = next((row for row in ranked if row["step"] in saved), ranked[0])
     if epoch is not ranked[0]:
-        reason = f"the checkpoint of epoch {ranked[0]['epoch']}, the {training.kept}, is gone"
+        reason = f"the checkpoint of epoch {ranked[0]['epoch']}, the {training.kept}, is missing"
         say(f"{reason}; epoch {epoch['epoch']} takes its place")
     return epoch
 
@@ -279,7 +292,7 @@ def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, An
     checkpoint.clean(path / "checkpoints")
     if setup.world.size > 1 and isinstance(error, RuntimeError) and GONE.search(str(error)):
         first = " ".join(str(error).split())[:100]
-        error = RunError("torchrun", f"another process of the run has ended ({first})", "see what it wrote above")
+        error = RunError("torchrun", f"another process of the run failed ({first})", "see its output above")
     if steps(path / "checkpoints"):
         if isinstance(error, KeyboardInterrupt):
             error = RunInterruptedError("interrupted", *folder.saved(path))
@@ -311,7 +324,7 @@ def _resumed(path: Path, setup: Setup, data_fingerprint: dict[str, Any], *, fini
         progress.ranked(setup.config.training.best)
     except (KeyError, TypeError, ValueError) as error:
         reason = f"its last checkpoint cannot be read ({type(error).__name__}: {error})"
-        raise InputError(checkpoints, reason, "start the run anew") from None
+        raise InputError(checkpoints, reason, "start a new run") from None
     allocate_vectors(setup.network, {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items()})
     shapes = [{name: tuple(t.shape) for name, t in each.items()} for each in (tensors, recorded(setup))]
     check_same(setup.config.data.source, began, data_fingerprint)

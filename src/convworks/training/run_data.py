@@ -193,8 +193,8 @@ def fingerprint(source: Source, contents: Mapping[str, str]) -> dict[str, Any]:
 def _network(config: RunConfig, outputs: int, input: Input) -> Network:
     model = facts(config.model.name)
     if model.reads != input.reads or not is_trained(config.model):
-        reason = f"{config.model.name} turns {model.reads} into {model.makes}, which convworks does not train yet"
-        raise InputError("--model", reason, "choose a classifier of images: `convworks models` lists them")
+        reason = f"{config.model.name} maps {model.reads} to {model.makes}, which convworks does not train yet"
+        raise InputError("--model", reason, "choose an image classifier: `convworks models` lists them")
     torch.manual_seed(config.seed)
     shape = Shape(classes=outputs, channels=input.channels, size=input.size)
     return assemble(config.model, shape)

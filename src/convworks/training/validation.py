@@ -29,7 +29,7 @@ def validate(setup: Setup) -> dict[str, float]:
         assert answered.targets is not None
         compared = task.validated(network, setup.input.normalise, answered, corruption)
         loss = loss.to(compared.device) + torch.as_tensor(setup.loss(compared, answered.targets)).double() * len(
-            answered.places
+            answered.indices
         )
         meter.update(answered)
     return {"loss": float(world.summed(loss)) / len(samples), **meter.reduce(world)}

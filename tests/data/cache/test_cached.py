@@ -185,7 +185,7 @@ def test_damaged_files_leave_nothing(tmp_path: Path, entries_folder: Path) -> No
     split = photographs(tmp_path / "data")
     files = paths(split)
     files[3].write_bytes(b"text")
-    with pytest.raises(InputError, match=r"003\.png: is no image"):
+    with pytest.raises(InputError, match=r"003\.png: is not an image"):
         load_images(split, WANT)
     assert names(entries_folder) == []
 
@@ -216,7 +216,7 @@ def test_small_sets_and_none(tmp_path: Path, entries_folder: Path, monkeypatch: 
 @pytest.mark.parametrize("text", ["much", "-1GB", "5 PB", "1e9", "GB"])
 def test_limits_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv(cache.LIMIT, text)
-    with pytest.raises(InputError, match=r"CONVWORKS_CACHE_LIMIT: .* is no number of bytes"):
+    with pytest.raises(InputError, match=r"CONVWORKS_CACHE_LIMIT: .* is not a size"):
         load_images(photographs(tmp_path / "data"), WANT)
 
 
@@ -343,7 +343,7 @@ def test_of_several_processes_one_decodes(tmp_path: Path, entries_folder: Path) 
     total = int(expected(split).astype(np.int64).sum())
     assert sorted(out.split() for out, _ in outputs) == sorted([["0", str(total)], ["20", str(total)]])
     assert len(names(entries_folder)) == 2
-    waiting = "another process is decoding the same images: waiting for it\n"
+    waiting = "waiting for another process that is decoding the same images\n"
     assert all(errors in ("", waiting) for _, errors in outputs)
 
 

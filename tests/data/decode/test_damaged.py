@@ -58,7 +58,7 @@ def test_damaged_files_are_left_out_of_every_split(folder: Path) -> None:
     for name, file, label in zip(train.names, train.inputs.files, train.labels, strict=True):
         assert file == folder / name
         assert name.split("/")[1] == usable.source.classes[label]
-    assert usable.line().startswith(f"left out 3 damaged of {folder}: ")
+    assert usable.line().startswith(f"skipped 3 damaged of {folder}: ")
     assert leave_out(usable.source, 0.0).damaged == {}, "what is left is whole"
 
 

@@ -126,7 +126,7 @@ def test_all_damaged_files_are_named_in_one_error(tmp_path: Path) -> None:
         load_images(of_files(files), preprocessing((8, 8), 3))
     names = ", ".join(str(files[index]) for index in range(3, 58, 11))
     assert caught.value.where == f"{names} and 2 more"
-    assert caught.value.reason == "7 of 100 images cannot be used (the first is no image in a format that is read here)"
+    assert caught.value.reason == "7 of 100 images cannot be used (the first is not an image in a supported format)"
 
 
 def test_one_damaged_file_keeps_its_own_reason(tmp_path: Path) -> None:

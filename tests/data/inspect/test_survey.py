@@ -55,7 +55,7 @@ def test_damaged_files_are_listed(folder: Path) -> None:
     progress: list[tuple[int, int]] = []
     result = survey(source, decode=True, report=lambda done, total: progress.append((done, total)))
     assert [Path(name).name for name, _ in result.damaged] == ["00.png", "03.png"]
-    assert "is no image" in result.damaged[0][1]
+    assert "is not an image" in result.damaged[0][1]
     assert progress == [(25, 25), (4, 4)]
 
 

@@ -49,13 +49,13 @@ def test_versions_are_those_of_the_batches(config: AugmentConfig, size: tuple[in
         for batch in batches(samples, config, size=size, batch_size=16, seed=7, epoch=epoch):
             others = [None] * len(batch.targets) if batch.others is None else batch.others.tolist()
             for image, index, other in zip(batch.images, batch.targets.tolist(), others, strict=True):
-                seen[index] = (image, other, batch.share)
+                seen[index] = (image, other, batch.weight)
         for index in (0, 1, 17, len(split) - 1):
             version = vary(split, settings, index, epoch)
-            image, other, share = seen[index]
+            image, other, weight = seen[index]
             assert torch.equal(version.image, image)
             assert version.image.shape == (3, *size)
-            assert (version.other, version.share) == (other, share)
+            assert (version.other, version.weight) == (other, weight)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

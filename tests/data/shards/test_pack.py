@@ -176,7 +176,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "not empty": (lambda p: shutil.copytree(p / "set", p / "out"), "out", "folder is not empty"),
     "a file": (lambda p: (p / "out").write_text(""), "out", "is a file"),
     "a link": (lambda p: (p / "out").symlink_to("x"), "out", "is a link"),
-    "inside": (lambda p: None, "set/packed", "lies inside"),
+    "inside": (lambda p: None, "set/packed", "is inside"),
     "nowhere": (lambda p: None, "no/where", "its folder does not exist"),
 }
 
@@ -222,7 +222,7 @@ def test_shards_do_not_go_where_a_tables_images_are(tmp_path: Path) -> None:
         Image.new("RGB", (8, 8), (number, 0, 0)).save(images / f"{number}.png")
     table = tmp_path / "table.csv"
     table.write_text("path,label\n" + "".join(f"images/{number}.png,{number % 2}\n" for number in range(4)))
-    with pytest.raises(InputError, match="lies inside"):
+    with pytest.raises(InputError, match="is inside"):
         pack(open_source(table), images / "packed")
     assert len(list(images.iterdir())) == 4
 

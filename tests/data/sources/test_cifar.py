@@ -103,7 +103,7 @@ class Evil:
 def test_malicious_pickle_is_not_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: int) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data_batch_1").write_bytes(pickle.dumps({"data": Evil()}, protocol))
-    with pytest.raises(InputError, match=r"data_batch_1: is no CIFAR batch \(it asks for .*exec, which is not run"):
+    with pytest.raises(InputError, match=r"data_batch_1: is not a CIFAR batch \(it asks for .*exec, which is not run"):
         open_source(tmp_path)
     assert not (tmp_path / "executed").exists()
 
@@ -113,13 +113,13 @@ def test_malicious_pickle_is_not_executed(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_no_other_name_is_found(tmp_path: Path, call: bytes) -> None:
     (tmp_path / "data_batch_1").write_bytes(b"\x80\x02" + call)
-    with pytest.raises(InputError, match="is no CIFAR batch"):
+    with pytest.raises(InputError, match="is not a CIFAR batch"):
         open_source(tmp_path)
 
 
 DAMAGE: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "is no CIFAR batch"),
-    "short": (old_batch()[:-100], "is no CIFAR batch"),
+    "empty": (b"", "is not a CIFAR batch"),
+    "short": (old_batch()[:-100], "is not a CIFAR batch"),
     "list": (pickle.dumps([1, 2]), "holds a list"),
     "no data": (pickle.dumps({"labels": LABELS}), "has no uint8 data"),
     "shape": (pickle.dumps({"labels": LABELS, "data": PIXELS[:, :-1]}), "has no uint8 data"),

@@ -190,7 +190,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "several labels": (
         lambda p: write(p, pyarrow.table({"image": [b""], "x": ["1"], "y": [1]})),
-        "has several columns that could be labels: image (binary), x (string), y (int64); call",
+        "has several columns that could be labels: image (binary), x (string), y (int64); name",
     ),
     "no rows": (lambda p: write(p, table(["a"]).slice(0, 0)), "x.parquet: has no rows"),
     "a row without label": (lambda p: write(p, table(["a", None])), "x.parquet!row 1: has no label"),
@@ -217,14 +217,14 @@ def test_wrong_tables(tmp_path: Path, name: str) -> None:
 def test_wrong_folders(tmp_path: Path) -> None:
     write(tmp_path / "a" / "train-0.parquet", table([0], names=["cat"]))
     write(tmp_path / "a" / "test-0.parquet", table([0], names=["dog"]))
-    with pytest.raises(InputError, match="has other classes than"):
+    with pytest.raises(InputError, match="has different classes from"):
         open_source(tmp_path / "a")
     saved = save(tmp_path / "b", [table([0])])
     (saved / "state.json").write_text("{}")
     with pytest.raises(InputError, match=r"state.json: names no files"):
         open_source(saved)
     (saved / "state.json").write_text("{")
-    with pytest.raises(InputError, match=r"state.json: is no JSON"):
+    with pytest.raises(InputError, match=r"state.json: is not JSON"):
         open_source(saved)
     (saved / "dataset_dict.json").write_text('{"splits": ["train", "extra"]}')
     with pytest.raises(InputError, match="names the split 'extra'"):

@@ -98,7 +98,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "twice, with backslashes": ("path,label\nsub/f.png,x\nsub\\f.png,x\n", "line 3: names sub/f.png again, after"),
     "one class": ("path,label\na.png,x\nb.png,x\n", "has 1 class in train ('x')"),
     "class not in train": ("path,label,split\na.png,x,train\nb.png,y,train\nc.png,z,test\n", "test has class 'z'"),
-    "not UTF-8": (b"path,label\na.png,\xff\xfe\n", "is no UTF-8 text (byte 17 is 0xff)"),
+    "not UTF-8": (b"path,label\na.png,\xff\xfe\n", "is not UTF-8 text (byte 17 is 0xff)"),
     "UTF-16": ("path,label\na.png,x\n".encode("utf-16"), "is UTF-16 text"),
     "quotes": ('path,label\n"a.png,x\n', "is not a CSV file"),
     "too many fields": ("path,label\na.png,x,y,z\n", "labels.csv line 2: has more fields than the header"),

@@ -138,7 +138,7 @@ def test_what_cannot_be_divided_is_refused(tmp_path: Path) -> None:
         assign(small([0, 0, 0, 1, 1]), Fold(number=1, of=3), 0)
     with pytest.raises(InputError, match="--folds: 6 are more than the 5 images"):
         assign(small([0, 0, 0, 1, 1]), Fold(number=1, of=6, stratified=False), 0)
-    with pytest.raises(InputError, match="'patient', but small is no CSV file"):
+    with pytest.raises(InputError, match="'patient', but small is not a CSV file"):
         assign(small([0, 0, 1, 1]), Fold(number=1, of=2, group_by="patient"), 0)
     source = table(tmp_path, ["x", "x", "y", "y"], ["a", "b", "a", "b"])
     with pytest.raises(InputError, match="3 are more than the 2 groups of column 'patient'; choose at most 2"):

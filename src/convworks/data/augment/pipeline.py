@@ -92,7 +92,7 @@ def geometry(
 def check_augment(config: AugmentConfig, stored: tuple[int, int], size: tuple[int, int], channels: int) -> None:
     """Raise InputError if images of size `stored` (height, width) cannot be augmented to the network's input `size`."""
     if config.crop is None and (stored[0] < size[0] or stored[1] < size[1]):
-        reason = f"keeps {stored[0]}x{stored[1]} pixels, too few to cut {size[0]}x{size[1]} out of them"
+        reason = f"stores {stored[0]}x{stored[1]} pixels, too few for crops of {size[0]}x{size[1]}"
         raise InputError("data.stored", reason, "make it at least data.size, or set augment.crop")
     coloured = {
         "augment.jitter.saturation": config.jitter is not None and config.jitter.saturation > 0,
@@ -101,7 +101,7 @@ def check_augment(config: AugmentConfig, stored: tuple[int, int], size: tuple[in
     }
     for name, enabled in coloured.items():
         if enabled and channels != 3:
-            raise InputError(name, f"needs red, green and blue, the images have channels={channels}", "set it to 0")
+            raise InputError(name, f"needs RGB images, but channels={channels}", "set it to 0")
 
 
 def _distortion(

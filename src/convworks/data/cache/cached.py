@@ -73,7 +73,8 @@ def _recipe(preprocessing: Preprocessing, spatial: Spatial) -> str:
     """Describe everything but the files that determines the pixels, and which images are refused."""
     height, width = preprocessing.size
     size = f"{height}x{width}x{preprocessing.channels}"
-    fit = f"{preprocessing.fit}, share {preprocessing.share!r}, {preprocessing.decoding!r}"
+    # The word share stays: another would name other entries.
+    fit = f"{preprocessing.fit}, share {preprocessing.crop_fraction!r}, {preprocessing.decoding!r}"
     return f"{size}, {fit}, decoder {DECODER}{'' if spatial == COLOURS else f', {spatial!r}'}"
 
 

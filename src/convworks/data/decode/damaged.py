@@ -46,7 +46,7 @@ class Usable:
     def line(self) -> str:
         """Return a one-line summary of what is left out."""
         names = [*list(self.damaged)[:5], *(["..."] if len(self.damaged) > 5 else [])]
-        return f"left out {len(self.damaged)} damaged of {self.source.where}: {', '.join(names)}"
+        return f"skipped {len(self.damaged)} damaged of {self.source.where}: {', '.join(names)}"
 
 
 def leave_out(source: Source, limit: float | None, decoding: Decoding = DECODING) -> Usable:

@@ -102,7 +102,7 @@ def open_image(
     """Return the result of `decode` as a Pillow image of mode L, RGB or RGBA."""
     pixels = decode(path, channels=channels, at_least=at_least, decoding=decoding)
     if pixels.shape[2] not in MODES:
-        raise InputError(path, f"has {pixels.shape[2]} channels", "give an image of 1, 3 or 4")
+        raise InputError(path, f"has {pixels.shape[2]} channels", "give an image with 1, 3 or 4")
     return to_image(pixels)
 
 
@@ -201,12 +201,12 @@ def explained(path: object) -> Iterator[None]:
     except ConvworksError:
         raise
     except FloatRangeError as error:
-        remedy = "convert it, or say what is black and white: data.float_range=LOW,HIGH in training"
+        remedy = "convert it, or set the values of black and white: data.float_range=LOW,HIGH in training"
         raise InputError(path, f"cannot be decoded ({error})", remedy) from None
     except HeicError as error:
         raise InputError(path, str(error), "install it, or convert the image") from None
     except UnidentifiedImageError:
-        raise InputError(path, "is no image in a format that is read here", "convert, repair or remove it") from None
+        raise InputError(path, "is not an image in a supported format", "convert, repair or remove it") from None
     except DamagedError as error:
         raise InputError(path, f"is damaged ({error})", "repair or remove it") from None
     except Exception as error:  # a damaged file raises almost anything
@@ -230,7 +230,7 @@ def read_numpy(path: object, content: bytes) -> UInt8[np.ndarray, "h w c"]:
     except Exception as error:  # a damaged header raises almost anything
         raise InputError(
             path,
-            f"is no .npy array ({(str(error) or type(error).__name__).splitlines()[0]})",
+            f"is not a .npy array ({(str(error) or type(error).__name__).splitlines()[0]})",
             "save it with numpy.save",
         ) from None
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
@@ -246,7 +246,7 @@ def check_size(path: object, width: int, height: int, max_pixels: int | None = N
         remedy = "scale it down, or raise the limit: data.max_pixels in training, else --max-pixels"
         raise InputError(path, reason, remedy)
     if min(width, height) < SMALLEST:
-        reason = f"is {width}x{height} pixels, at least {SMALLEST}x{SMALLEST} are needed"
+        reason = f"has {width}x{height} pixels; at least {SMALLEST}x{SMALLEST} are needed"
         raise InputError(path, reason, "replace or remove it")
 
 

@@ -112,7 +112,7 @@ def _whole(column: Arrays, preprocessing: Preprocessing) -> np.ndarray | None:
     if arrays.shape[3] != channels and (arrays.shape[3], channels) != (1, 3):
         return None
     same = arrays.shape[1:3] == preprocessing.size
-    if preprocessing.fit != "pad" and (not same or (preprocessing.fit == "crop" and preprocessing.share < 1)):
+    if preprocessing.fit != "pad" and (not same or (preprocessing.fit == "crop" and preprocessing.crop_fraction < 1)):
         return None
     fitted = arrays if same else pad_arrays(arrays, preprocessing.size, (column.spatial or COLOURS).fill)
     if arrays.shape[3] != channels:

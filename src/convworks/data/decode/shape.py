@@ -131,8 +131,8 @@ def fit_note(headers: Headers, size: tuple[int, int], fit: Fit) -> str | None:
         summary = f"training {verb} images to {width}x{height}: {fraction:.0%} of their pixels are cut away on average"
         return f"{summary} (--set data.fit=letterbox or squash keeps all)"
     if fit == "letterbox" and cuts_much(headers, size):
-        summary = f"training puts images whole into {width}x{height} (data.fit=letterbox)"
-        return f"{summary}: a crop would cut away {cut_share(headers, size, 'crop'):.0%} of their pixels on average"
+        summary = f"training letterboxes images to {width}x{height} (data.fit=letterbox)"
+        return f"{summary}: a crop would lose {cut_share(headers, size, 'crop'):.0%} of their pixels on average"
     return None
 
 

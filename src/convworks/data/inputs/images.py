@@ -52,7 +52,7 @@ class ImageInput:
         height, width = self.preprocessing.size
         mean, std = list(self.preprocessing.mean), list(self.preprocessing.std)
         return (
-            f"Images of any size with {self.channels} channel(s); they are brought to {height}x{width} pixels "
+            f"Images of any size with {self.channels} channel(s); they are resized to {height}x{width} pixels "
             f"({self.preprocessing.fit}) and normalised with mean {mean} and standard deviation {std}."
         )
 

@@ -110,7 +110,7 @@ def _group_by(splits: Sequence[Split], starts: Sequence[int], images: Sequence[i
 
 
 def _size(split: Split, index: int) -> Hashable:
-    """Return the size of a file in bytes; 0 if that requires reading it, None for an empty file, which is no image."""
+    """Return the size of a file in bytes; 0 if that requires reading it, None for an empty file (not an image)."""
     location = _location(split, index)
     return 0 if location is None or isinstance(location, Row) else byte_size(location) or None
 

@@ -44,10 +44,10 @@ def parse_index(where: object, content: bytes) -> Index:
         reason = f"has format {form!r}, this version reads {FORMAT}, and indexes without one"
         raise InputError(where, reason, f"use the version of convworks that wrote it, or {AGAIN}")
     if form == FORMAT and not is_sealed(content):
-        raise InputError(where, "was changed after it was written (its checksum does not match)", AGAIN)
+        raise InputError(where, "was modified (checksum mismatch)", AGAIN)
     classes = values.get("classes", [])
     if not _all(classes, str) or len(set(classes)) < len(classes):
-        raise InputError(where, "has a damaged list of classes", AGAIN)
+        raise InputError(where, "has a damaged class list", AGAIN)
     spatial = _spatial(where, values.get("targets"))
     entries = tuple([_entry(where, entry, len(classes), spatial) for entry in values["shardlist"]])
     seen: set[str] = set()
@@ -56,10 +56,10 @@ def parse_index(where: object, content: bytes) -> Index:
             raise InputError(where, f"lists the shard {entry.url} twice", AGAIN)
         seen.add(entry.url)
     if len({entry.samples is None for entry in entries}) > 1:
-        raise InputError(where, "says of some shards what is in them, of others not", AGAIN)
+        raise InputError(where, "describes the content of some shards only", AGAIN)
     labels = [entry.samples.get("labels", []) for entry in entries if entry.samples]
     if len({type(label) for column in labels for label in column[:1]}) > 1:
-        raise InputError(where, "has a class an image in some shards, a list of classes in others", AGAIN)
+        raise InputError(where, "has a single class per image in some shards, a list of classes in others", AGAIN)
     return Index(classes=tuple(classes), shards=entries, spatial=spatial)
 
 
@@ -105,7 +105,7 @@ def _entry(where: object, entry: Any, classes: int, spatial: Spatial | None) -> 
     samples = entry.get("samples")
     if samples is not None:
         if length is None or split is None:
-            raise InputError(where, f"does not say how long {url} is, or in which split", AGAIN)
+            raise InputError(where, f"does not give the length or the split of {url}", AGAIN)
         _check(where, url, samples, count, length, classes, spatial)
     return Entry(url=url, count=count, length=length, split=split, samples=samples, md5sum=entry.get("md5sum", ""))
 

@@ -44,7 +44,7 @@ def pack(
     """
     spatial = next((split.targets.spatial for split in source.splits.values()), None)
     if not source.classes and spatial is None:
-        raise InputError(source.where, "holds images without labels", "sort them into one folder a class")
+        raise InputError(source.where, "has images without labels", "sort them into one folder per class")
     if shard_size < 1:
         raise InputError("--shard-size", f"must be at least 1 byte, not {shard_size}", "1GB is usual")
     _check_folder(source, folder)
@@ -68,10 +68,10 @@ def _check_folder(source: Source, folder: Path) -> None:
     """Refuse a folder for the shards that is not empty, cannot be made, or lies in the source."""
     where = f"--pack {folder}"
     if folder.is_symlink():
-        raise InputError(where, "is a link", "give the name of a new folder")
+        raise InputError(where, "is a link", "name a new folder")
     check_new_folder("--pack", folder, protect(source))
     if not folder.absolute().parent.is_dir():
-        raise InputError(where, "its folder does not exist", "make the folder first")
+        raise InputError(where, "its folder does not exist", "create the folder first")
 
 
 def _encode(column: Column, index: int) -> tuple[str, bytes]:

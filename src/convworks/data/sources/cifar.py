@@ -151,9 +151,9 @@ def _unpickle(path: Path, content: bytes) -> dict[str, Any]:
     try:
         value = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
     except Exception as error:  # a damaged pickle raises almost anything
-        raise InputError(path, f"is no CIFAR batch ({error})", "fetch it again") from None
+        raise InputError(path, f"is not a CIFAR batch ({error})", "fetch it again") from None
     if not isinstance(value, dict):
-        raise InputError(path, f"is no CIFAR batch (holds a {type(value).__name__})", "fetch it again")
+        raise InputError(path, f"is not a CIFAR batch (holds a {type(value).__name__})", "fetch it again")
     return value
 
 

@@ -33,7 +33,7 @@ def open_folder(folder: Path, *, name: str | None = None, classes: tuple[str, ..
             continue
         if images is None or labels is None:
             missing = f"{PREFIXES[split]}-{'images-idx3' if images is None else 'labels-idx1'}-ubyte[.gz]"
-            raise InputError(folder / missing, "is missing beside its other half", "put it there")
+            raise InputError(folder / missing, "is missing; its counterpart is there", "add it")
         pairs[split] = (*read_pair(images, labels), labels)
     first, classes = (0, classes) if classes else _classes([(labels, path) for _, labels, path in pairs.values()])
     splits = {}
@@ -123,7 +123,7 @@ class _Unpacker:
             raise InputError(self.path, f"is damaged gzip ({error})", "fetch it again") from None
         self.rest = self.gzip.unconsumed_tail
         if len(piece) < size and not self.gzip.eof:
-            raise InputError(self.path, "is cut short: its gzip stream does not end", "fetch it again")
+            raise InputError(self.path, "is truncated: its gzip stream does not end", "fetch it again")
         if self.gzip.eof and self.gzip.unused_data and len(piece) < size:
             raise InputError(self.path, "has bytes after its gzip stream", "fetch it again")
         return piece

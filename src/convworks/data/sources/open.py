@@ -33,7 +33,7 @@ def open_source(text: str | Path, *, report: Report | None = None) -> Source:
     source = _with_normalised_classes(source)
     for name in source.classes:
         if not name.isprintable():
-            raise InputError(source.where, f"has a class whose name {name!r} is no readable text", "rename it")
+            raise InputError(source.where, f"has a class whose name {name!r} is not printable", "rename it")
         if source.multi_label and SEPARATOR in name:
             reason = f"has a class {name!r}, but {SEPARATOR} stands between the classes of an image"
             raise InputError(source.where, reason, "rename it")

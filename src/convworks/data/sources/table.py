@@ -31,7 +31,7 @@ def open_table(path: Path) -> Source:
     """
     rows = _read(path)
     if not rows:
-        raise InputError(path, "has a header but no rows", "add one row an image: path,label")
+        raise InputError(path, "has a header but no rows", "add one row per image: path,label")
     paths = _find_files(path, rows)
     classes, labels = _labels(path, rows)
     divided = divide_rows(path, rows)
@@ -141,13 +141,13 @@ def _read(path: Path) -> Rows:
     rows: Rows = []
     for line, cells in lines:
         if len(cells) > len(columns):
-            remedy = "quote fields that hold what parts them"
+            remedy = "quote fields that contain the separator"
             raise InputError(f"{path} line {line}", "has more fields than the header", remedy)
         if len(cells) < len(columns) and LABELS in columns[len(cells) :]:  # an empty cell means no label
             raise InputError(
                 f"{path} line {line}",
                 "has fewer fields than the header",
-                "end it with a comma where the image shows none",
+                "end it with a comma if the image has no labels",
             )
         row = dict(zip(columns, [*map(str.strip, cells), *[""] * (len(columns) - len(cells))], strict=True))
         for name in (PATH, LABEL, *NAMED):

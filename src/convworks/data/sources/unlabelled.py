@@ -29,5 +29,5 @@ def divide_unlabelled(source: Source, data: DataConfig, seed: int) -> Source:
     Raises InputError for a single image, and for a cross-validation fold.
     """
     if data.fold is not None:
-        raise InputError("data.fold", "divides labelled images, which this network does not ask for", "leave it out")
+        raise InputError("data.fold", "needs labelled images, which this network does not use", "leave it out")
     return divide(source, data, seed)

@@ -51,7 +51,7 @@ def without_classes(source: Source, data: DataConfig, seed: int) -> Source:
     if VALIDATION in source.splits:
         return source
     if len(train) < 2:
-        reason = "has only 1 image in train, so none can go to validation"
+        reason = "has only 1 image in train, too few for a validation split"
         raise InputError(source.where, reason, "add images")
     target = round(data.validation * len(train))
     count = min(max(1, target), data.validation_limit or target or 1, len(train) - 1)
@@ -140,7 +140,7 @@ def _groups(source: Source, pooled: Split, column: str) -> Int64[np.ndarray, " n
     from convworks.data.sources.table import column as read_column
 
     if source.kind != "csv" or source.path is None:
-        reason = f"names the column {column!r}, but {source.where} is no CSV file"
+        reason = f"names the column {column!r}, but {source.where} is not a CSV file"
         raise InputError("--group-by", reason, "give --data FILE.csv with the columns path, label and that one")
     values = read_column(source.path, column)
     groups = [values[name] for name in pooled.names]
@@ -157,8 +157,8 @@ def _check(source: Source, pooled: Split, groups: Int64[np.ndarray, " n"] | None
             remedy = f"choose at most {available}" if available > 1 else "group by another column"
             raise InputError("--folds", reason, remedy)
         if fold.stratified and source.multi_label:
-            reason = "images of several labels cannot be divided by groups and by classes at once"
-            raise InputError("--group-by", reason, "add --plain, which looks at the groups alone")
+            reason = "multi-label images cannot be divided by group and by class at once"
+            raise InputError("--group-by", reason, "add --plain to divide by group only")
         return
     if fold.of > len(pooled):
         raise InputError("--folds", f"{fold.of} are more than the {len(pooled)} images", "choose fewer")

@@ -34,11 +34,11 @@ def match_classes(source: Source, split: Split, classes: Sequence[str], *, sets:
     if not source.classes:
         raise InputError(
             source.where,
-            "holds images without labels",
-            "sort them into one folder a class, or use `convworks predict`",
+            "has images without labels",
+            "sort them into one folder per class, or use `convworks predict`",
         )
     if source.multi_label != sets:
-        has, wants = ("one label", "any number of labels")[:: -1 if source.multi_label else 1]
+        has, wants = ("one label", "multiple labels")[:: -1 if source.multi_label else 1]
         reason = f"has images of {has}, but the bundle was trained on images of {wants}"
         raise InputError(source.where, reason, "give a source such as it was trained on (docs/sources.md)")
     used = present(split.labels).tolist()
@@ -47,8 +47,8 @@ def match_classes(source: Source, split: Split, classes: Sequence[str], *, sets:
     if unknown:
         raise InputError(
             source.where,
-            f"has classes that the bundle does not know: {', '.join(unknown[:5])}",
-            f"the bundle knows: {', '.join(classes[:10])}{' ...' if len(classes) > 10 else ''}",
+            f"has classes unknown to the bundle: {', '.join(unknown[:5])}",
+            f"the bundle's classes: {', '.join(classes[:10])}{' ...' if len(classes) > 10 else ''}",
         )
     positions = np.array([-1 if position is None else position for position in matches])
     if sets:

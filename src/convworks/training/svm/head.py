@@ -49,9 +49,9 @@ def check_svm(config: RunConfig, source: Source, world: World) -> None:
     name = f"head {model.head.kind}"
     other = "take --head linear, which is trained by steps"
     if source.multi_label:  # first: the default configuration for such images fits no machine
-        raise InputError(source.where, f"has images of any number of labels, but a {name} knows one", other)
+        raise InputError(source.where, f"is multi-label, but a {name} needs single labels", other)
     if training.freeze != model.cut or training.thaw is not None or training.epochs != 1:
-        reason = "is fitted once, to features that stay as they are: it cannot fine-tune what is below the cut"
+        reason = "is fitted once to frozen features: it cannot fine-tune the layers below"
         raise InputError(name, reason, f"leave out --freeze, --epochs and training.thaw, or {other}")
     expected = to_json(machine_training(training.batch_size, model.cut))
     differing = [line for field, line in differences(expected, to_json(training), "training") if field[9:] not in OPEN]
