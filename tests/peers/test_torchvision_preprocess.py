@@ -23,10 +23,10 @@ pytestmark = pytest.mark.peers
 
 def ours(folder: Path, files: list[Path], size: tuple[int, int], fit: Fit) -> Tensor:
     """Load files as every command of convworks does."""
-    test = open_source(folder).splits["test"]
-    assert test.files is not None
-    places = {file.name: number for number, file in enumerate(test.files)}
-    chosen = test.select(torch.tensor([places[file.name] for file in files]).numpy())
+    (split,) = open_source(folder).splits.values()
+    assert split.files is not None
+    positions = {file.name: number for number, file in enumerate(split.files)}
+    chosen = split.select(np.array([positions[file.name] for file in files]))
     return load_images(chosen, Preprocessing(size=size, channels=3, fit=fit, mean=(0,) * 3, std=(1,) * 3))
 
 
