@@ -63,7 +63,8 @@ def test_the_page_is_self_contained(results: dict[str, Any]) -> None:
     assert html.escape(results["best"]["command"]) in page
 
 
-@pytest.mark.parametrize("moment", [1, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", [1, 4])
 def test_a_killed_search_goes_on_as_if_nothing_had_happened(
     moment: int, few: Path, results: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -117,6 +118,7 @@ def test_the_metric_of_the_recipe_is_searched_by(options: dict[str, Any], tmp_pa
     assert results["best"]["value"] == min(t["value"] for t in results["trials"] if t["state"] == "complete")
 
 
+@pytest.mark.slow
 def test_processes_share_a_study(options: dict[str, Any], tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
     shared: dict[str, Any] = {"storage": storage, "study": "ours", "search": [f"{RATE}=log:1e-3..1"], **options}

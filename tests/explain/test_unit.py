@@ -131,7 +131,15 @@ def test_padding_is_a_term_of_value_zero_outside_the_image() -> None:
 
 @pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
 @pytest.mark.parametrize(
-    "name", ["lenet5", "lenet5_modern", "convnet_digits", "convnet_accurate", "resnet20", "plain20"]
+    "name",
+    [
+        "lenet5",
+        "resnet20",
+        *(
+            pytest.param(n, marks=pytest.mark.slow)
+            for n in ("lenet5_modern", "convnet_digits", "convnet_accurate", "plain20")
+        ),
+    ],
 )
 def test_every_layer_of_the_networks(name: str, training: bool) -> None:
     torch.manual_seed(0)

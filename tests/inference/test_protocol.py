@@ -146,7 +146,7 @@ def test_dense_is_the_mean_over_a_sliding_window(name: str) -> None:
     np.testing.assert_allclose(answer, total / 2, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["vgg_a", "alexnet", "resnet18", "resnet20"])
+@pytest.mark.parametrize("name", [pytest.param("vgg_a", marks=pytest.mark.slow), "alexnet", "resnet18", "resnet20"])
 def test_dense_is_the_mean_over_a_sliding_window_of_features(name: str) -> None:
     """Convolutions that pad see more around a window than its border: the window is one of their last map."""
     model, preprocessing = network(name)

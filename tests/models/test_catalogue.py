@@ -29,8 +29,7 @@ IMAGES = [name for name in NAMES if facts(name).makes == "logits" and facts(name
 SMALL = [
     *("lenet5", "lenet5_modern", "airbench94", "ensemble_best"),
     *("convnet_digits", "convnet_fast", "convnet_accurate", "convnet_color", "convnet_photo"),
-    *("resnet18", "plain18", "resnet50", "resnet20", "resnet56", "plain20", "plain56"),
-    *("googlenet", "googlenet_torchvision", "bn_inception", "inception_v3"),
+    *("resnet18", "resnet20", "plain20", "googlenet", "bn_inception"),
 ]
 EVERY = [pytest.param(name, marks=[] if name in SMALL else [pytest.mark.slow]) for name in IMAGES]
 BATCH = 2

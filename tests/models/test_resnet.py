@@ -135,7 +135,7 @@ def test_gradients_reach_every_parameter() -> None:
             assert value.grad.abs().sum() > 0, parameter
 
 
-@pytest.mark.parametrize("name", ["resnet18_a", "resnet50_v1_5"])
+@pytest.mark.parametrize("name", ["resnet18_a", pytest.param("resnet50_v1_5", marks=pytest.mark.slow)])
 def test_export(name: str) -> None:
     network, images = create(name, Shape(classes=5, channels=3, size=(64, 64))).eval(), torch.randn(2, 3, 64, 64)
     exported = torch.export.export(network, (images,)).module()

@@ -35,7 +35,7 @@ PRINTED: dict[str, tuple[int, int, float, float, int | None]] = {
 # Enough pixels for each network, and few: what a step takes on a processor.
 SMALL = {"alexnet": 67, "googlenet": 64, "inception_v3": 75}
 THIN = dict.fromkeys(("alexnet", "vgg_a", "vgg_d", "vgg_e"), "{'hidden': (64, 64)}")
-LARGE = ("vgg_e", "resnet34", "resnet101", "resnet152")
+LARGE = ("vgg_a", "vgg_d", "vgg_e", "inception_v3", "resnet34", "resnet50", "resnet101", "resnet152")
 # After two steps the running statistics are those of the beginning: with full steps, a hundred layers then overflow.
 GENTLE = dict.fromkeys(("resnet101", "resnet152"), "training.schedule.rate=0.001")
 

@@ -159,7 +159,7 @@ with joined("cpu") as world:
 """
 
 
-@pytest.mark.parametrize("processes", [pytest.param(2, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("processes", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_every_sample_is_evaluated_once_for_any_number(processes: int, tmp_path: Path) -> None:
     (tmp_path / "evaluate.py").write_text(EVALUATE)
     results = []
@@ -188,6 +188,7 @@ def children(pid: int) -> Iterator[int]:
                 yield from children(int(entry.name))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds the processes under /proc")
 def test_a_killed_process_is_replaced_and_the_run_ends_the_same(
     pair: dict[str, Any], noise: Path, tmp_path: Path

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from thorough import repeats
 from torch import Tensor, nn
 
 from convworks.config import override
@@ -75,7 +76,7 @@ def points() -> list[tuple[str, str]]:
         with torch.device("meta"):
             network = create(name, Shape(classes=10, channels=1, size=(size, size)), table=table)
         pairs += [(name, tap) for tap in network.taps]
-    return pairs
+    return pairs[:: repeats(3, 1)]
 
 
 @pytest.mark.parametrize(("name", "tap"), points())

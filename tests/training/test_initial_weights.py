@@ -116,6 +116,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_with_the_same_weights(t
     assert all(torch.equal(whole[name], run[name]) for name in whole)
 
 
+@pytest.mark.slow
 def test_a_run_that_patience_ended_goes_on_with_more_of_it(tmp_path: Path) -> None:
     rate = ["training.schedule={'kind':'constant','rate':1e-9}", "training.patience=1"]
     results = convworks.train(epochs=20, out=tmp_path / "run", overrides=rate, deterministic=True)

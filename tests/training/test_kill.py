@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from thorough import repeats
 
-KILLS, EPOCHS = repeats(2, 10), repeats(4, 8)
+KILLS, EPOCHS = repeats(1, 10), repeats(4, 8)
 #: All that keeps a state or draws numbers.
 EVERYTHING = [
     "training.ema=0.95",

@@ -164,6 +164,7 @@ def test_the_bundle_names_its_classes(run: dict[str, Any]) -> None:
     assert bundle.preprocessing.size == (8, 8)
 
 
+@pytest.mark.slow
 def test_dropout_repeats_too(tmp_path: Path) -> None:
     options: dict[str, Any] = {"overrides": ["model.table={'dropout': 0.5}"]}
     first, second = train(tmp_path / "a", **options), train(tmp_path / "b", **options)

@@ -162,6 +162,7 @@ def standing(run: Path) -> dict[str, Any]:
     return progress
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "decoding",
     [pytest.param(["data.decode=once"], marks=pytest.mark.slow), ["data.decode=always", "data.workers=2"]],

@@ -83,6 +83,7 @@ def test_the_bundle_needs_the_first_one_no_more_nor_does_the_run(run: Path, tmp_
     assert record["configuration"]["model"]["start"]["path"] == str(source)
 
 
+@pytest.mark.slow
 def test_a_transfer_of_a_transfer(run: Path, tmp_path: Path) -> None:
     first = transfer(run, tmp_path / "a", "model.head.width=24", head="two-layer", cut="stage1", epochs=1)
     second = transfer(Path(first["run"]), tmp_path / "b", cut="head.relu", freeze="head.relu", epochs=1)

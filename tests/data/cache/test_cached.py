@@ -358,6 +358,7 @@ def test_a_killed_process_leaves_a_temporary_file_that_the_next_removes(
     np.testing.assert_array_equal(loaded(split), expected(split))
 
 
+@pytest.mark.slow
 def test_a_process_takes_over_from_one_that_is_killed(tmp_path: Path, entries_folder: Path) -> None:
     split = photographs(tmp_path / "data")
     first = begin(tmp_path, "import time; time.sleep(60)", "one")

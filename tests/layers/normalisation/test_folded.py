@@ -31,7 +31,13 @@ def _drawn(network: N) -> N:
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("resnet20", 32), ("resnet18", 64), ("resnet50_v1_5", 64), ("googlenet_torchvision", 64), ("vgg_a_bn", 64)],
+    [
+        ("resnet20", 32),
+        ("resnet18", 64),
+        ("resnet50_v1_5", 64),
+        ("googlenet_torchvision", 64),
+        pytest.param("vgg_a_bn", 64, marks=pytest.mark.slow),
+    ],
 )
 def test_a_folded_network_gives_the_same_logits(name: str, size: int) -> None:
     network = _drawn(create(name)).double().eval()
