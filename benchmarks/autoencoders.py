@@ -24,6 +24,7 @@ import convworks
 from convworks.charts.raster import to_png
 from convworks.charts.reconstructions import lecture
 from convworks.config import assignment, override
+from convworks.data.column import Arrays
 from convworks.data.config import DataConfig
 from convworks.data.source import Source, Split
 from convworks.data.sources.open import open_source
@@ -59,8 +60,9 @@ def linear(folder: Path, data: str, seeds: Sequence[int], changes: Sequence[str]
 
 def training_pixels(source: Source, data: DataConfig, seed: int) -> np.ndarray:
     """Return the training images as rows of values in 0..1."""
-    arrays = divide_unlabelled(without_labels(source), data, seed).splits["train"].arrays
-    assert arrays is not None
+    inputs = divide_unlabelled(without_labels(source), data, seed).splits["train"].inputs
+    assert isinstance(inputs, Arrays)
+    arrays = inputs.values
     pixels: np.ndarray = arrays.reshape(len(arrays), -1).astype(np.float32) / 255
     return pixels
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 import convworks
-from convworks.data.batches import normalise
+from convworks.data.inputs.images import normalise
 from convworks.explain.observe import observe
 from convworks.explain.unit import Explanation, explain_gradient, explain_message, explain_unit
 
@@ -20,7 +20,8 @@ def show(found: Explanation) -> None:
     terms = found.terms
     print(f"\n{found.layer} {found.what} {found.index}, by {found.kind}: {len(terms.values)} terms")
     for n in np.argsort(-np.abs(terms.products))[:4]:
-        print(f"  {terms.values[n]:+.5f} x {terms.weights[n]:+.5f} = {terms.products[n]:+.5f}   from {terms.places[n]}")
+        product = f"{terms.values[n]:+.5f} x {terms.weights[n]:+.5f} = {terms.products[n]:+.5f}"
+        print(f"  {product}   from {terms.positions[n]}")
     print(f"  bias {terms.bias:+.5f}; sum {terms.sum:+.6f}; in the tensor {found.value:+.6f}")
 
 

@@ -36,6 +36,18 @@ def test_override_sets_nested_fields_and_leaves_the_original() -> None:
         ("augment.crop=2", ["augment.crop", "less than or equal to 1"]),
         ("augment.flip=sometimes", ["augment.flip", "'alternating'", "sometimes"]),
         ("device=tpu", ["device", "tpu"]),
+        ("training.optimizer.lr=0.1", ["did you mean 'training.schedule.rate'"]),
+        ("momentun=0.5", ["did you mean 'training.optimizer.momentum'"]),
+        ("kind=sgd", ["give one in full: training.optimizer.kind, training.schedule.kind"]),
+        ("model.name=ResNet50", ["did you mean 'resnet50'"]),
+        ("optimizer.kind=adam-w", ["training.optimizer.kind", "did you mean 'adamw'", "choose one of sgd"]),
+        ("training.schedule.kind=steep", ["'steep'", "did you mean 'step'"]),
+        ("optimizer=adamw", ["is a group of fields", "--set training.optimizer.kind=adamw"]),
+        ("data.size=(3, 4, 5)", ["data.size", "must have 2 values"]),
+        ("data.size=(3,)", ["data.size", "too few values"]),
+        ("epochs=2.5", ["training.epochs", "must be a whole number, not 2.5"]),
+        ("training.loss.class_weights=7", ["training.loss.class_weights", "'balanced'"]),
+        ("data.corruption.rate=0.1", ["data.corruption.kind", "is missing"]),
         ("training.optimizer.momentum=0", ["nesterov"]),
     ],
 )
@@ -44,8 +56,24 @@ def test_a_wrong_override_gives_one_line_that_names_it(assignment: str, words: l
         override(BASE, [assignment])
     line = str(caught.value)
     assert "\n" not in line
+    assert not [phrase for phrase in ("Input", "tag", "discriminator", "Tuple", "validation,") if phrase in line]
     for word in words:
         assert word in line
+
+
+@pytest.mark.parametrize(
+    ("assignment", "name"),
+    [
+        ("lr=0.1", "training.schedule.rate"),
+        ("rate=0.1", "training.schedule.rate"),
+        ("momentum=0.5", "training.optimizer.momentum"),
+        ("optimizer.momentum=0.5", "training.optimizer.momentum"),
+        ("batch_size=8", "training.batch_size"),
+        ("source=cifar10", "data.source"),
+    ],
+)
+def test_the_end_of_a_name_is_enough_where_one_field_has_it(assignment: str, name: str) -> None:
+    assert override(BASE, [assignment]) == override(BASE, [f"{name}={assignment.partition('=')[2]}"]) != BASE
 
 
 @given(st.text() | st.sampled_from(["None", "true", "17", "'a'", " a", "(1, 2)"]))

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import builtins
 import errno
+import importlib.machinery
 import io
 import os
 import sys
+import types
 import unicodedata
 
 import pytest
@@ -34,6 +37,43 @@ def test_counting_is_silent_where_there_is_no_terminal(capsys: pytest.CaptureFix
     with counting("looking") as report:
         assert report is None
     assert capsys.readouterr().err == ""
+
+
+def test_notebooks_show_bars(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With stand-ins for IPython and ipywidgets, as far as Rich uses them."""
+    shown: list[object] = []
+
+    class Output:
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *error: object) -> None: ...
+
+        def append_display_data(self, content: object) -> None: ...
+
+        def clear_output(self, *, wait: bool) -> None: ...
+
+        def close(self) -> None: ...
+
+    class ZMQInteractiveShell: ...
+
+    contents: dict[str, dict[str, object]] = {
+        "IPython": {},
+        "IPython.display": {"display": shown.append},
+        "ipywidgets": {"Output": Output},
+    }
+    for name, content in contents.items():
+        module = types.ModuleType(name)
+        module.__spec__ = importlib.machinery.ModuleSpec(name, None)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    with counting("looking") as report:
+        assert report is None
+    monkeypatch.setattr(builtins, "get_ipython", ZMQInteractiveShell, raising=False)
+    with counting("looking") as report:
+        assert report is not None
+        report(1, 2)
+    assert shown
+    assert capsys.readouterr() == ("", "")
 
 
 LETTERS = st.characters(exclude_categories=()) | st.sampled_from("\n\x1b[31m\u202e\udcff\x85\u2028é日")

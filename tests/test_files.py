@@ -57,14 +57,15 @@ def test_text_with_or_without_a_byte_order_mark(tmp_path: Path) -> None:
         (tmp_path / "a").write_bytes(content)
         assert files.read_text(tmp_path / "a") == "naïve\n"
     (tmp_path / "a").write_bytes(b"caf\xe9")
-    with pytest.raises(InputError, match="no UTF-8 text"):
+    with pytest.raises(InputError, match="not UTF-8 text"):
         files.read_text(tmp_path / "a")
     with pytest.raises(InputError, match="has 4 bytes, more than 3"):
         files.read_text(tmp_path / "a", limit=3)
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [("[" * 100_000, "nested too deeply"), ('{"a": NaN}', "NaN"), ("{", "is no JSON"), ("", "JSON")]
+    ("text", "reason"),
+    [("[" * 100_000, "nested too deeply"), ('{"a": NaN}', "NaN"), ("{", "is not JSON"), ("", "JSON")],
 )
 def test_json_that_is_none(tmp_path: Path, text: str, reason: str) -> None:
     (tmp_path / "a.json").write_text(text)

@@ -82,7 +82,7 @@ def test_an_empty_folder_becomes_what_is_written(tmp_path: Path, monkeypatch: py
     """A mount point cannot be replaced: files are moved into it."""
     out = tmp_path / "out"
     out.mkdir()
-    (out / f"x{MARK}").write_text("of a process that is gone")
+    (out / f"x{MARK}").write_text("of a process that is missing")
     assert files.is_free(out)
     monkeypatch.setattr(Path, "is_mount", lambda path: mount and path == out)
     with files.atomic_folder(out) as temporary:

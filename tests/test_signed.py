@@ -62,8 +62,8 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "no format": ({"what": "x"}, "cannot be read as a thing: it has no format; mend it"),
     "another format": ({"format": 3}, "has format 3, this version reads 1 and 2; use the version .*, or mend it"),
     "a format that is true": ({"format": True, "what": "x"}, "has format True"),
-    "no checksum": ({"format": 2, "what": "x"}, "was changed after it was written .*; undo it"),
-    "another checksum": ({**signed({"format": 2, "what": "x"}), "what": "y"}, "was changed after it was written"),
+    "no checksum": ({"format": 2, "what": "x"}, "was modified .*; undo it"),
+    "another checksum": ({**signed({"format": 2, "what": "x"}), "what": "y"}, "was modified"),
     "no field": ({"format": 1}, "has no what, or one of the wrong kind; mend it"),
     "a field of another kind": (signed({"format": 2, "what": 7}), "has no what, or one of the wrong kind"),
 }

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import torch
 
-from convworks.data.batches import Samples, batches, normalise
+from convworks.data.batches import batches
 from convworks.data.config import AugmentConfig
 from convworks.data.decode.load import load_split
 from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.images import normalise
+from convworks.data.samples import Samples
 from convworks.data.source import training_split
 from convworks.data.sources.open import open_source
 from convworks.hardware import keep_memory

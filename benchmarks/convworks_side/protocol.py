@@ -13,6 +13,7 @@ import time
 import numpy as np
 import torch
 
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Split
 from convworks.hardware import choose_precision, keep_memory
@@ -41,7 +42,9 @@ def main() -> None:
     pixels = np.random.default_rng(0).integers(
         0, 256, (COUNT, *(round(side * LARGER) for side in SIZE), 3), dtype=np.uint8
     )
-    split = Split(labels=np.zeros(COUNT, np.int64), names=tuple(map(str, range(COUNT))), arrays=pixels)
+    split = Split(
+        names=tuple(map(str, range(COUNT))), inputs=Arrays(pixels, COLOURS), targets=Arrays(np.zeros(COUNT, np.int64))
+    )
     preprocessing = Preprocessing(size=SIZE, channels=3, fit="crop", mean=(0.5,) * 3, std=(0.25,) * 3)
     precision = choose_precision("auto", torch.device("cpu"))
 

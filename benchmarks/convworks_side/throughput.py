@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from convworks.config import build
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.source import Source, Split
 from convworks.training.config import RunConfig
 from convworks.training.events import Events
@@ -42,7 +43,7 @@ def main() -> None:
     folder, model, batch_size, steps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     images, labels = np.load(folder / "images.npy"), np.load(folder / "labels.npy")
     names = tuple(map(str, range(len(labels))))
-    split = Split(names=names, labels=labels, arrays=images)
+    split = Split(names=names, inputs=Arrays(images, COLOURS), targets=Arrays(labels))
     classes = tuple(map(str, range(10)))
     source = Source(name="arrays", kind="arrays", classes=classes, splits={"train": split}, path=None)
     augment = {"shift": 4, "flip": True} if images.shape[3] == 3 else {}

@@ -1,18 +1,23 @@
 """convworks, the convolutional-network workshop.
 
-`convworks.train(...)` trains, `convworks.load(bundle)` loads a trained network with `.predict(images)` and
-`.evaluate(source)`, `compare` puts two of them side by side. `transfer` trains one on another source, `features` and
-`probe` say what it computes inside. `network` names one of your own. `restarts`, `crossval` and `tune` train several,
-`lr_range` finds a learning rate.
-Importing this page imports nothing heavy.
+    result = convworks.train(data="photos")            # a folder with one folder per class
+    result.plot(), result.history                      # learning curves
+    result.predictor.predict("new.jpg")                # or convworks.load(result["bundle"])
+    convworks.load("runs/photos").evaluate("photos")   # metrics with 95 % intervals
+
+`transfer` fine-tunes a trained network on other images, `features` and `probe` show what it computes inside, `compare`
+compares two of them. `restarts`, `crossval` and `tune` train several networks, `lr_range` finds a learning rate.
+`create` builds an untrained network by name, `network` registers one of your own.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+# Importing this module imports nothing heavy.
 if TYPE_CHECKING:
     from convworks.api.compare import compare
+    from convworks.api.create import create
     from convworks.api.experiments import crossval, restarts, tune
     from convworks.api.lr_range import lr_range
     from convworks.api.train import train
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "__version__",
     "compare",
+    "create",
     "crossval",
     "features",
     "load",
@@ -48,7 +54,12 @@ _HOMES = {
     "tune": "convworks.api.experiments",
     "lr_range": "convworks.api.lr_range",
     "compare": "convworks.api.compare",
+    "create": "convworks.api.create",
 }
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def __getattr__(name: str) -> Any:

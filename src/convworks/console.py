@@ -6,6 +6,8 @@ work.
 
 from __future__ import annotations
 
+import builtins
+import importlib.util
 import io
 import os
 import sys
@@ -73,10 +75,24 @@ def on_terminal() -> bool:
     return _open(sys.stderr) and bool(getattr(sys.stderr, "isatty", bool)())
 
 
+def in_notebook() -> bool:
+    """Return whether this is a Jupyter notebook that can show widgets, in which progress bars are drawn."""
+    shell = getattr(builtins, "get_ipython", lambda: None)()  # IPython puts it there
+    jupyter = type(shell).__name__ == "ZMQInteractiveShell" or "google.colab" in str(type(shell))
+    return jupyter and importlib.util.find_spec("ipywidgets") is not None
+
+
+def shows_bars() -> bool:
+    """Return whether progress is shown as bars; elsewhere it is plain lines."""
+    return on_terminal() or in_notebook()
+
+
 def bar_console() -> Console:
-    """Return the console on which Rich draws bars: standard error, whose failures are ignored."""
+    """Return the console on which Rich draws bars: the notebook, or standard error, whose failures are ignored."""
     from rich.console import Console
 
+    if in_notebook():
+        return Console(force_jupyter=True, markup=False, emoji=False, highlight=False)
     stream = getattr(sys.stderr, "rich_proxied_file", sys.stderr)  # if a bar is already active
     return Console(file=cast(TextIO, _Tolerant(stream)), markup=False, emoji=False, highlight=False)
 
@@ -159,8 +175,8 @@ def clock(seconds: float) -> str:
 
 @contextmanager
 def counting(what: str) -> Iterator[Count | None]:
-    """Yield a function of (done, total) that updates a progress bar; None if standard error is no terminal."""
-    if not on_terminal():
+    """Yield a function of (done, total) that updates a progress bar; None where bars are not shown."""
+    if not shows_bars():
         yield None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

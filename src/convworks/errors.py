@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class ConvworksError(Exception):
@@ -17,6 +22,10 @@ class ConvworksError(Exception):
         message = " ".join(f"{reason}{'; ' + remedy if remedy else ''}".split())
         super().__init__(f"{visible(self.where)}: {visible(message)}")
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython and Jupyter show instead of a traceback: the message."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class InputError(ConvworksError):
     """The input was wrong (exit status 2)."""
@@ -26,6 +35,20 @@ class InputError(ConvworksError):
 
 class RunError(ConvworksError):
     """The work failed although its input was right (exit status 1)."""
+
+
+def brief(verb: Callable[P, R]) -> Callable[P, R]:
+    """Let a public function raise its input errors without the frames inside convworks: the input is at fault."""
+
+    @functools.wraps(verb)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        __tracebackhide__ = True  # for pytest
+        try:
+            return verb(*args, **kwargs)
+        except InputError as error:
+            raise error.with_traceback(None) from None
+
+    return call
 
 
 def visible(text: str) -> str:
@@ -42,9 +65,20 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return ` (did you mean 'x' or 'y'?)` for the names closest to a mistyped one, or nothing."""
-    close = difflib.get_close_matches(name, list(names), n=2, cutoff=0.65)
-    return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+    """Return ` (did you mean 'x' or 'y'?)` for the names closest to a mistyped one, or nothing.
+
+    Case, hyphens and underscores count as nothing: ResNet-50 is resnet50.
+    """
+    by_letters: dict[str, str] = {}
+    for choice in names:
+        by_letters.setdefault(_letters(choice), choice)
+    letters = _letters(name)
+    close = [letters] if letters in by_letters else difflib.get_close_matches(letters, by_letters, n=2, cutoff=0.65)
+    return f" (did you mean {' or '.join(repr(by_letters[each]) for each in close)}?)" if close else ""
+
+
+def _letters(name: str) -> str:
+    return re.sub("[-_ ]", "", name.casefold())
 
 
 #: Control characters, line separators, overrides of the writing direction, and surrogates.

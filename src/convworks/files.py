@@ -26,13 +26,13 @@ MARKS = {
     codecs.BOM_UTF16_BE: "UTF-16",
 }
 REMEDIES = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space, or choose another place"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM), "check its permissions, or choose another place"),
-    errno.EROFS: "choose a place that can be written to",
-    errno.EFBIG: "choose a place that takes larger files, or raise the limit (ulimit -f)",
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space, or choose another path"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "check its permissions, or choose another path"),
+    errno.EROFS: "choose a writable path",
+    errno.EFBIG: "choose a disk that allows larger files, or raise the limit (ulimit -f)",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
-    errno.EIO: "check the disk, or choose another place",
+    errno.EIO: "check the disk, or choose another path",
 }
 AS_UTF_8 = 'save it as UTF-8 (in spreadsheets "CSV UTF-8")'
 
@@ -162,7 +162,7 @@ def check_regular(path: Path) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """Return whether a path exists and is no folder; `open_regular` may still refuse it."""
+    """Return whether a path exists and is not a folder; `open_regular` may still refuse it."""
     return path.exists() and not path.is_dir()
 
 
@@ -183,12 +183,12 @@ def read_text(path: Path, *, limit: int = LARGEST_TEXT, errors: str = "strict") 
     content = read_bytes(path, limit=limit)
     marked = next((name for mark, name in MARKS.items() if content.startswith(mark)), None)
     if marked or b"\0" in content:  # text holds no zero bytes, except UTF-16 without a mark
-        reason = f"is {marked} text, not UTF-8" if marked else "holds zero bytes: it is no text, or UTF-16, not UTF-8"
+        reason = f"is {marked} text, not UTF-8" if marked else "holds zero bytes: it is not text, or UTF-16, not UTF-8"
         raise InputError(path, reason, AS_UTF_8)
     try:
         return content.decode("utf-8-sig", errors)
     except UnicodeDecodeError as error:
-        reason = f"is no UTF-8 text (byte {error.start} is 0x{error.object[error.start]:02x})"
+        reason = f"is not UTF-8 text (byte {error.start} is 0x{error.object[error.start]:02x})"
         raise InputError(path, reason, AS_UTF_8) from None
 
 
@@ -200,9 +200,11 @@ def read_json(path: Path, *, limit: int = LARGEST_TEXT) -> Any:
         if text.count("[") + text.count("{") > DEEPEST:
             _measure(value, DEEPEST)
     except RecursionError:
-        raise InputError(path, "is no JSON that convworks wrote: it is nested too deeply", "restore the file") from None
+        raise InputError(
+            path, "is not JSON that convworks wrote: it is nested too deeply", "restore the file"
+        ) from None
     except ValueError as error:
-        raise InputError(path, f"is no JSON ({error})", "restore the file") from None
+        raise InputError(path, f"is not JSON ({error})", "restore the file") from None
     return value
 
 
@@ -265,7 +267,7 @@ def unreadable(path: object, error: OSError) -> InputError:
 
 
 def _refuse(word: str) -> Any:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a number")
 
 
 def sha256(path: Path) -> str:

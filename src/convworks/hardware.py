@@ -48,7 +48,7 @@ def restarted() -> bool:
 def refuse_torchrun(command: str) -> None:
     """Raise InputError if torchrun started several processes, for a command that runs in one."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise InputError(command, "is one process, and torchrun started several", "start it without torchrun")
+        raise InputError(command, "runs in one process, but torchrun started several", "start it without torchrun")
 
 
 def restarts() -> int:

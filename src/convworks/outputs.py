@@ -41,7 +41,7 @@ def check_file(
     if os.path.isdir(path):
         raise InputError(where, "is a folder", "give the name of a file")
     if _above(where, path.parent) != path.parent:
-        raise InputError(where, "its folder does not exist", "make the folder first")
+        raise InputError(where, "its folder does not exist", "create the folder first")
     check_outside(option, path, protected)
     check_replaced(option, [path], protected, overwrite=overwrite)
     _check_writable(option, path, path)
@@ -64,7 +64,7 @@ def check_empty(option: str, path: Path) -> None:
     """Refuse a folder that is not empty."""
     _above(f"{option} {path}", path)
     if not is_free(path):
-        raise InputError(f"{option} {path}", "the folder is not empty", "give the name of a new folder")
+        raise InputError(f"{option} {path}", "the folder is not empty", "name a new folder")
 
 
 def check_outside(option: str, path: Path, protected: Protected) -> None:
@@ -73,8 +73,8 @@ def check_outside(option: str, path: Path, protected: Protected) -> None:
     for spelling in _spellings(path):
         for above in (spelling, *spelling.parents):
             if (root := roots.get(_identity(above) or (0, 0))) is not None:
-                reason = f"lies inside {root}, which is never written to"
-                raise InputError(f"{option} {path}", reason, "name a place outside")
+                reason = f"is inside {root}, which is never written to"
+                raise InputError(f"{option} {path}", reason, "choose a path outside it")
 
 
 def check_replaced(option: str, paths: Iterable[Path], protected: Protected, *, overwrite: bool) -> None:
@@ -85,15 +85,15 @@ def check_replaced(option: str, paths: Iterable[Path], protected: Protected, *, 
     inputs = {_identity(file): file for files in protected.files for file in files}
     for path in existing:
         if (identity := _identity(path)) is not None and identity in inputs:
-            reason = f"would write over {inputs[identity]}, which is read"
+            reason = f"would overwrite the input {inputs[identity]}"
             raise InputError(f"{option} {path}", reason, "give another name")
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             kind = "a folder" if path.is_dir() else "a pipe or a device"
             raise InputError(f"{option} {path}", f"is {kind}, not a regular file", "give another name")
     if not overwrite:
         more = f" (with {len(existing) - 1:,} more)" if len(existing) > 1 else ""
-        way_out = "add --overwrite to replace what is there, or give another name"
-        raise InputError(f"{option} {existing[0]}", f"exists already{more}", way_out)
+        way_out = "add --overwrite to replace it, or give another name"
+        raise InputError(f"{option} {existing[0]}", f"already exists{more}", way_out)
 
 
 def numbered(path: Path) -> Path:
@@ -124,8 +124,8 @@ def _above(where: str, path: Path) -> Path:
     """Return the path or its nearest existing parent; raises InputError if that is not a folder."""
     above = next(folder for folder in (path, *path.parents, Path.cwd()) if os.path.lexists(folder))
     if not above.is_dir():
-        what = "is a link that leads nowhere" if above.is_symlink() and not above.exists() else "is a file"
-        raise InputError(where, f"{above} {what}", "give the name of a new folder")
+        what = "is a broken link" if above.is_symlink() and not above.exists() else "is a file"
+        raise InputError(where, f"{above} {what}", "name a new folder")
     return above
 
 

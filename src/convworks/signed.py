@@ -76,7 +76,7 @@ def read_signed(path: Path, kind: Kind) -> dict[str, Any]:
         reason = f"has format {form!r}, this version reads {supported}"
         raise InputError(path, reason, f"use the version of convworks that wrote it, or {kind.damaged}")
     if form not in kind.unsigned and values.get(CHECKSUM) != digest(values):
-        reason = "was changed after it was written (its checksum does not match)"
+        reason = "was modified (checksum mismatch)"
         raise InputError(path, reason, kind.changed or kind.damaged)
     for name, expected_type in kind.fields.items():
         if not isinstance(values.get(name), expected_type):

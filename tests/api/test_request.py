@@ -50,18 +50,18 @@ def test_a_resumed_run_names_recipe_and_data_as_assignments() -> None:
     "options", [{"recipe": "mnist/fast"}, {"out": "x"}, {"epochs": "+1"}, {"seed": 0}, {"overrides": ("a=1",)}]
 )
 def test_a_resumed_experiment_keeps_its_options(options: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="goes on with the experiment as it was configured"):
+    with pytest.raises(InputError, match="continues an experiment as it was configured"):
         RunRequest(**options).check_resumed("--workers")
 
 
 def test_a_resumed_experiment_may_find_its_data_elsewhere() -> None:
     RunRequest(resume="runs/x", data="moved", workers=2, command="convworks").check_resumed("--workers", [None, False])
-    with pytest.raises(InputError, match="leave the other options out but --data, --workers"):
+    with pytest.raises(InputError, match="leave out all options except --data, --workers"):
         RunRequest(resume="runs/x").check_resumed("--workers", [True])
 
 
 def test_a_source_that_contradicts_data_is_refused() -> None:
-    with pytest.raises(InputError, match=r"--set data.source: is not what --data says, 'digits'"):
+    with pytest.raises(InputError, match=r"--set data.source: differs from --data, 'digits'"):
         RunRequest(data="digits", overrides=("data.source=mnist",)).configure()
 
 

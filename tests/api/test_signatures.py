@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pydoc
 
 import pytest
 
@@ -13,6 +14,7 @@ SEVERAL = "model=None epochs=None out=None resume=None workers=1 device=None see
 #: Parameters with their defaults; those behind * are given by name.
 SIGNATURES = {
     "compare": "first second * data=None split=None out=None device='auto'",
+    "create": "name * classes=None channels=None size=None",
     "crossval": (
         f"recipe=None * data=None folds=None stratified=True group_by=None {SEVERAL} overrides=() command=None"
     ),
@@ -66,6 +68,13 @@ def test_all_is_annotated_and_described(name: str) -> None:
     assert signature.return_annotation is not signature.empty
     assert all(parameter.annotation is not parameter.empty for parameter in signature.parameters.values())
     assert inspect.getdoc(function)
+
+
+def test_a_notebook_completes_and_explains_the_verbs() -> None:
+    assert set(SIGNATURES) <= set(dir(convworks))
+    assert not [name for name in dir(convworks) if name not in convworks.__all__]
+    page = pydoc.plain(pydoc.render_doc(convworks))
+    assert not [name for name in SIGNATURES if f"{name}(" not in page]
 
 
 def test_a_name_that_is_not_public_is_refused() -> None:

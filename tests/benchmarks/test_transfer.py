@@ -9,6 +9,7 @@ import pytest
 from few_digits import ALL
 from PIL import Image
 
+from convworks.data.column import Arrays
 from convworks.data.sources.open import open_source
 
 DIGITS = ALL
@@ -18,11 +19,11 @@ DIGITS = ALL
 def folder(tmp_path: Path) -> Path:
     """Digits as class folders of train and test."""
     for split, part in open_source("digits").splits.items():
-        assert part.arrays is not None
+        assert isinstance(part.inputs, Arrays)
         for digit in range(4):
             place = tmp_path / "digits" / split / str(digit)
             place.mkdir(parents=True)
-            for number, pixels in enumerate(part.arrays[part.labels == digit][:20]):
+            for number, pixels in enumerate(part.inputs.values[part.labels == digit][:20]):
                 Image.fromarray(np.ascontiguousarray(pixels[:, :, 0])).save(place / f"{number:02d}.png")
     return tmp_path / "digits"
 

@@ -21,7 +21,7 @@ from convworks.signed import write_signed
 from convworks.tasks.registry import TASKS
 
 SIZE = (12, 12)
-GIVEN = Preprocessing(size=SIZE, channels=1, fit="crop", mean=(0.5,), std=(0.25,))
+GIVEN = Preprocessing(size=SIZE, channels=1, fit="crop", mean=(0.5,), std=(0.25,), crop_fraction=0.875)
 
 
 def saved(folder: Path, task: str) -> Bundle:
@@ -47,6 +47,7 @@ def rewrite(folder: Path, number: int) -> None:
     description: dict[str, Any] = json.loads((folder / NAME).read_text())
     task = description.pop("task")
     description["format"] = number
+    description["preprocessing"]["share"] = description["preprocessing"].pop("crop_fraction")
     if "corruption" in task:
         description["corruption"] = task["corruption"]
     write_signed(folder / NAME, description)
@@ -58,6 +59,7 @@ def test_each_earlier_format_is_read_as_its_task(number: int, task: str, tmp_pat
     rewrite(tmp_path / "b", number)
     loaded = load_bundle(tmp_path / "b")
     assert (loaded.task.name, loaded.classes, loaded.corruption) == (task, bundle.classes, bundle.corruption)
+    assert loaded.preprocessing == GIVEN
     images = torch.rand(2, 1, *SIZE)
     with torch.no_grad():
         torch.testing.assert_close(loaded.network(images), bundle.network(images))

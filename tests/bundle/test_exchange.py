@@ -147,5 +147,5 @@ def test_a_changed_network_that_computes_the_same_is_exported(name: str, tmp_pat
 
 @pytest.mark.parametrize("name", OTHER)
 def test_a_changed_network_that_computes_something_else_is_not_exported(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--format: resnet20.* computes something else than cifar's resnet20"):
+    with pytest.raises(InputError, match=r"--format: resnet20.* differs from cifar's resnet20"):
         export_weights(bundle_of(OTHER[name], tmp_path), "cifar")

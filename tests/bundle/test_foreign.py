@@ -88,7 +88,7 @@ def test_code_in_a_file_is_refused_and_not_executed(kind: str, tmp_path: Path) -
         path.write_bytes(pickle.dumps(Trap(sign)))
     else:
         torch.save({"state_dict": {"a": Trap(sign)}} if kind == "nested" else Trap(sign), path)
-    with pytest.raises(InputError, match="holds code, or is no state_dict; nothing of it was executed"):
+    with pytest.raises(InputError, match="holds code, or is not a state_dict; nothing was executed"):
         read_weights(path)
     assert not sign.exists()
 
@@ -112,7 +112,7 @@ def spoilt(change: str) -> dict[str, torch.Tensor]:
     [
         ("missing", "1 missing: layer2.1.bn2.weight; name the right --model"),
         ("extra", "1 unknown: layer9.weight; name the right --model"),
-        ("shape", "1 of another shape: layer1.0.conv1.weight 16x16x5x5 instead of 16x16x3x3; name the right"),
+        ("shape", "1 with another shape: layer1.0.conv1.weight 16x16x5x5 instead of 16x16x3x3; name the right"),
         ("other", "has no conv1.weight; it has fc.weight; name the right --model"),
     ],
 )
@@ -139,10 +139,10 @@ def test_files_that_hold_no_weights(content: bytes | None, line: str, tmp_path: 
     with pytest.raises(InputError, match=line):
         read_weights(path)
     (tmp_path / "x.safetensors").write_bytes(b"nothing of the kind")
-    with pytest.raises(InputError, match="is no safetensors file"):
+    with pytest.raises(InputError, match="is not a safetensors file"):
         read_weights(tmp_path / "x.safetensors")
     torch.save({"a": 1}, path)
-    with pytest.raises(InputError, match="holds something else than named tensors"):
+    with pytest.raises(InputError, match="does not hold named tensors only"):
         read_weights(path)
 
 

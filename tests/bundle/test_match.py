@@ -143,7 +143,11 @@ def test_several_weights_of_equal_right_are_for_the_user_to_choose(key: str | No
     if key == "student":
         assert torch.equal(taken(import_bundle(path, "resnet20", key=key)), FIRST["conv1.weight"])
         return
-    line = r"has several weights that fit: student, teacher; choose with --key" if key is None else "--key: .* 'ema'"
+    line = (
+        r"holds more than one matching set of weights: student, teacher; choose with --key"
+        if key is None
+        else "--key: .* 'ema'"
+    )
     with pytest.raises(InputError, match=line):
         import_bundle(path, "resnet20", key=key)
 

@@ -109,7 +109,7 @@ def test_offline_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("convworks.data.http.retry.time.sleep", lambda _: None)
     with pytest.raises(
-        RunError, match=r"cannot be downloaded \(.*refused.*\); put the file at .*vgg16-397923af.pth by hand"
+        RunError, match=r"cannot be downloaded \(.*refused.*\); put the file at .*vgg16-397923af.pth, or at"
     ):
         locate("vgg16:imagenet")
 

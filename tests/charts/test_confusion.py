@@ -63,7 +63,7 @@ def test_curves_tell_the_last_values_and_leave_absent_panels_out() -> None:
     assert {"Loss", "Accuracy", "Learning rate", "training 0.125", "validation 0.1"} <= set(drawn)
     assert "training 96.25 %" in drawn
     assert "Accuracy" not in texts(curves([{"train_loss": 1.0}]))
-    assert "No history of training was recorded." in texts(curves([]))
+    assert "No training history was recorded." in texts(curves([]))
 
 
 @pytest.mark.parametrize("k", [1, 2, 10, 20, 21, 100, 501])

@@ -17,7 +17,7 @@ from convworks.charts.clip import clipped
 from convworks.charts.draw_file import write_drawing
 from convworks.charts.drawing import PALETTE, Drawing, Line, Text
 from convworks.charts.lr_range import draw
-from convworks.charts.overlay import NAMED, Curves, overlay
+from convworks.charts.overlay import NAMED, Curves, overlay, smoothed
 from convworks.charts.raster import to_png
 
 
@@ -114,3 +114,23 @@ def test_a_range_test_is_drawn_with_its_marks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("losses", [[2.0] * 10, [1e-9] * 10, [2.0], [-1.0, -2.0, -1.5], [5.0, 4.0, 1e30]])
 def test_odd_sweeps_are_drawn(losses: list[float]) -> None:
     check_on_paper(draw(found(losses, edge=None, steepest=None, tenth=None)))
+
+
+def test_noisy_lines_are_smoothed_and_stay_visible_behind() -> None:
+    rng = np.random.default_rng(0)
+    rows = [{"epoch": n / 10, "train_loss": 2 - n / 200 + 0.2 * rng.normal()} for n in range(200)]
+    drawing = overlay([Curves(name="run", remark="", rows=rows)], title="noise")
+    lines = [s for s in drawing.shapes if isinstance(s, Line) and s.stroke == "blue" and len(s.points) > 20]
+    (raw,) = [line for line in lines if line.opacity < 1]
+    (smooth,) = [line for line in lines if line.opacity == 1]
+    assert raw.width < smooth.width
+    roughness = [np.abs(np.diff([y for _, y in line.points])).mean() for line in (raw, smooth)]
+    assert roughness[1] < 0.25 * roughness[0]
+    check_on_paper(drawing)
+
+
+def test_smoothing_keeps_ends_and_straight_lines() -> None:
+    straight = [(float(x), 2.0 * x) for x in range(50)]
+    assert np.allclose(smoothed(straight), straight)
+    few = [(0.0, 1.0), (1.0, 0.0)]
+    assert smoothed(few) == few

@@ -38,7 +38,7 @@ def turned() -> bytes:
 
 JPEG = flipped(encoded(Image.fromarray(PIXELS), "JPEG"))
 DAMAGED = "x.jpg | is damaged (Corrupt JPEG data: | repair or remove it"
-OTHER = "x.jpg | is no image in a format that is read here | convert, repair or remove it"
+OTHER = "x.jpg | is not an image in a supported format | convert, repair or remove it"
 
 
 def kernel(place: Place, *paths: str) -> list[str]:
@@ -71,12 +71,12 @@ ROWS: Rows = {
     "train on an icon": (lambda p: train(p.folder({"a/x.jpg": encoded(Image.fromarray(PIXELS), "ICO")})), OTHER),
     "predict PostScript": (
         lambda p: predict(p.bundle(), p.write("x.jpg", SCRIPT)),
-        "x.jpg | is no image in a format that is read here | give images that can be read",
+        "x.jpg | is not an image in a supported format | give images that can be read",
     ),
     "filter PostScript": (lambda p: kernel(p, p.write("x.jpg", SCRIPT)), OTHER),
     "PostScript without an ending": (
         lambda p: evaluate(p.bundle(), p.write("t.csv", f"path,label\n{p.write('x', SCRIPT)},a\n")),
-        "x | is no image in a format that is read here",
+        "x | is not an image in a supported format",
     ),
 }
 
@@ -101,7 +101,7 @@ def test_data_counts_damaged_jpegs_and_skip_damaged_leaves_them_out(
     assert [Path(row["path"]).parent.name for row in looked["damaged"]] == ["a", "b"]
     assert all(row["reason"].startswith("is damaged (Corrupt JPEG data: ") for row in looked["damaged"])
     assert run([*train("data"), "--set", "data.skip_damaged=0.2"]) == 0
-    assert "left out 2 damaged of data: a/x.jpg, b/x.jpg\n" in capsys.readouterr().err
+    assert "skipped 2 damaged of data: a/x.jpg, b/x.jpg\n" in capsys.readouterr().err
     record = json.loads((place.root / "out/run.json").read_text())
     assert list(record["damaged"]) == ["a/x.jpg", "b/x.jpg"]
 

@@ -65,7 +65,7 @@ KINDS = {"in the data": "data/a/new", "behind a link": "door/new", "in a linked 
 def test_nothing_is_written_among_the_data(name: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(place)
     for target in KINDS.values():
-        check_row((lambda _, target=target: words(name, target), f"{target} | lies inside | outside"), place, capsys)  # type: ignore[misc]
+        check_row((lambda _, target=target: words(name, target), f"{target} | is inside | outside"), place, capsys)  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -76,9 +76,9 @@ def test_files_are_replaced_only_where_that_is_asked_for(
     (place.root / "runs").mkdir()
     suffix = FILES[name][2]
     place.write(f"old{suffix}", "of somebody")
-    check_row((lambda _: words(name, "old"), f"old{suffix} | exists already | --overwrite"), place, capsys)
+    check_row((lambda _: words(name, "old"), f"old{suffix} | already exists | --overwrite"), place, capsys)
     place.link(f"leads-nowhere{suffix}", "gone")
-    check_row((lambda _: words(name, "leads-nowhere"), "exists already | --overwrite"), place, capsys)
+    check_row((lambda _: words(name, "leads-nowhere"), "already exists | --overwrite"), place, capsys)
 
 
 @pytest.mark.parametrize("name", [*FILES, *FOLDERS])
@@ -100,16 +100,16 @@ def prepared(command: list[str]) -> Callable[[Place], list[str]]:
     return make
 
 
-OVER = "hard.png | would write over data/a/0.png, which is read | another name"
+OVER = "hard.png | would overwrite the input data/a/0.png | another name"
 ROWS: Rows = {
     "hard link to an image": (prepared([*words("data", "hard"), "--overwrite"]), OVER),
     "link to a hard link": (
         prepared([*words("probe", "soft"), "--overwrite"]),
-        "soft.png | would write over data/a/0.png, which is read",
+        "soft.png | would overwrite the input data/a/0.png",
     ),
     "an image itself": (
         prepared([*words("lr-range", "data/a/0"), "--overwrite"]),
-        "data/a/0.png | lies inside data/a, which is never written to | outside",
+        "data/a/0.png | is inside data/a, which is never written to | outside",
     ),
     "image of a table": (
         lambda p: (
@@ -120,21 +120,21 @@ ROWS: Rows = {
             ]
             and ["data", "table.csv", "--sheet", "x.png", "--overwrite"]
         ),
-        "x.png | would write over x.png, which is read",
+        "x.png | would overwrite the input x.png",
     ),
     "among the images of a table": (
         lambda p: (
             [p.folder(), p.write("table.csv", "path,label\ndata/a/1.png,a\ndata/b/1.png,b\n")]
             and ["data", "table.csv", "--sheet", "data/b/sheet.png"]
         ),
-        "data/b/sheet.png | lies inside data/b",
+        "data/b/sheet.png | is inside data/b",
     ),
     "weights of the bundle": (
         prepared([*words("export", "bundle/weights"), "--overwrite"]),
-        "bundle/weights.safetensors | lies inside bundle, which is never written to",
+        "bundle/weights.safetensors | is inside bundle, which is never written to",
     ),
-    "answers in the bundle": (prepared(words("predict", "bundle/answers")), "lies inside bundle"),
-    "run in the bundle": (prepared(words("transfer", "bundle/run")), "bundle/run | lies inside bundle"),
+    "answers in the bundle": (prepared(words("predict", "bundle/answers")), "is inside bundle"),
+    "run in the bundle": (prepared(words("transfer", "bundle/run")), "bundle/run | is inside bundle"),
     "kernel's own file": (
         lambda p: (
             [p.images("x"), p.write("k.npy", "1 2 1")] and ["filter", "x/0.png", "--kernel", "k.npy", "--out", "k.npy"]
@@ -143,22 +143,25 @@ ROWS: Rows = {
     ),
     "curves among the images of a run": (
         lambda p: [p.run()] and ["runs", "run", "--out", "data/curves.png"],
-        "data/curves.png | lies inside",
+        "data/curves.png | is inside",
     ),
     "results that are there": (
         lambda p: (
             [p.images("x", count=2), p.write("out/0-edge.png", "mine"), p.write("out/1-edge.npy", "mine")]
             and ["filter", "x", "--kernel", "edge", "--out", "out"]
         ),
-        "out/0-edge.png | exists already (with 1 more) | --overwrite",
+        "out/0-edge.png | already exists (with 1 more) | --overwrite",
     ),
     "storage in the data": (
         prepared(["tune", *SMALL, "--storage", "sqlite:///data/a/study.db"]),
-        "--storage data/a/study.db | lies inside data | outside",
+        "--storage data/a/study.db | is inside data | outside",
     ),
-    "nothing to overwrite": (lambda p: ["models", "--overwrite"], "--overwrite | none is written | --out FILE"),
-    "no answers to overwrite": (prepared([*predict("bundle", "data"), "--overwrite"]), "--overwrite | give --out"),
-    "pack over shards": (prepared([*words("pack", "new"), "--overwrite"]), "--overwrite | leave it out"),
+    "nothing to overwrite": (lambda p: ["models", "--overwrite"], "--overwrite | needs an output file | --out FILE"),
+    "no answers to overwrite": (prepared([*predict("bundle", "data"), "--overwrite"]), "--overwrite | add --out"),
+    "pack over shards": (
+        prepared([*words("pack", "new"), "--overwrite"]),
+        "--overwrite | --pack | leave one of them out",
+    ),
     "empty --out": (prepared(["export", "bundle", "--format", "timm", "--out", ""]), "--out | is empty | name a file"),
     "empty --out of a run": (prepared(["train", *SMALL, "--out="]), "--out | is empty | name a file or a folder"),
     "empty --sheet": (prepared(["data", "data", "--sheet", ""]), "--sheet | is empty | name a file"),
@@ -166,7 +169,7 @@ ROWS: Rows = {
     "too long a name": (prepared(words("data", "x" * 300)), "cannot be written | File name too long | a shorter name"),
     "runs is a file": (
         lambda p: [p.folder(), p.write("runs", "in the way")] and ["train", *SMALL],
-        "--out runs/folder-default | runs is a file | new folder",
+        "--out runs/data | runs is a file | new folder",
     ),
 }
 
@@ -180,5 +183,5 @@ def test_mlflow_in_the_data(place: Place, capsys: pytest.CaptureFixture[str], mo
     pytest.importorskip("mlflow")
     place.folder()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", str(Path("data/mlruns").absolute()))
-    row = (lambda _: ["train", *SMALL, "--set", "tracking=mlflow"], "tracking mlflow | lies inside data | outside")
+    row = (lambda _: ["train", *SMALL, "--set", "tracking=mlflow"], "tracking mlflow | is inside data | outside")
     check_row(row, place, capsys)

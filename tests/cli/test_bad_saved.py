@@ -77,15 +77,15 @@ def piped(p: Place, name: str, *words: str) -> list[str]:
 
 
 CHECKPOINT = "run/checkpoints/step-00000001.json"
-GO_ON = "--epochs and --set | or start the run anew"
+GO_ON = "--epochs and --set | or start a new run"
 ROWS: Rows = {
     "run.json edited": (
         lambda p: resumed(p, lambda r: r["configuration"]["training"].update(epochs=9), sign=False),
-        f"run/run.json | was changed after it was written | undo the change | {GO_ON}",
+        f"run/run.json | was modified | undo the change | {GO_ON}",
     ),
     "run.json without its checksum": (
         lambda p: resumed(p, lambda r: r.pop("sha256"), sign=False),
-        "run/run.json | was changed after it was written",
+        "run/run.json | was modified",
     ),
     "run.json of the future": (
         lambda p: resumed(p, lambda r: r.update(format=9)),
@@ -97,11 +97,11 @@ ROWS: Rows = {
     ),
     "run.json deeply nested": (
         lambda p: written(p, "run/run.json", DEEP, "train", "--resume", "run"),
-        "run/run.json | nested too deeply | start the run anew",
+        "run/run.json | nested too deeply | start a new run",
     ),
     "run.json nested a little too deeply": (
         lambda p: written(p, "run/run.json", FAIRLY_DEEP, "train", "--resume", "run"),
-        "run/run.json | nested too deeply | start the run anew",
+        "run/run.json | nested too deeply | start a new run",
     ),
     "run.json of many bytes that are none": (
         lambda p: written(p, "run/run.json", "\0" * 100_000, "train", "--resume", "run"),
@@ -109,11 +109,11 @@ ROWS: Rows = {
     ),
     "a finished run without results": (
         lambda p: resumed(p, lambda r: r.update(status="finished", results=None)),
-        "run/run.json | finished, without its results | start the run anew",
+        "run/run.json | finished, but has no results | start a new run",
     ),
     "a finished run of an earlier version, without results": (
         lambda p: resumed(p, lambda r: r.update(status="finished", results=None, format=1), sign=False),
-        "run/run.json | finished, without its results | start the run anew",
+        "run/run.json | finished, but has no results | start a new run",
     ),
     "run.json is a list": (
         lambda p: written(p, "run/run.json", "[]", "train", "--resume", "run"),
@@ -125,7 +125,7 @@ ROWS: Rows = {
     ),
     "metrics of another run": (
         lambda p: [p.run(), p.write("run/metrics.jsonl", '{"epoch": 1, "validation_top1": 1.0}\n')] and ["runs", "run"],
-        "run/run.json | cannot be read as a run | metrics.jsonl is damaged, or not what run.json says",
+        "run/run.json | cannot be read as a run | metrics.jsonl is damaged, or does not match run.json",
     ),
     "metrics deeply nested": (
         lambda p: [p.run(lambda r: r.pop("metrics_sha256")), p.write("run/metrics.jsonl", DEEP)] and ["runs", "run"],
@@ -133,7 +133,7 @@ ROWS: Rows = {
     ),
     "a checkpoint edited": (
         lambda p: checkpoint(p, lambda c: c["state"]["progress"].update(epoch=0, history=[]), sign=False),
-        f"{CHECKPOINT} | was changed after it was written | delete step-00000001.*",
+        f"{CHECKPOINT} | was modified | delete step-00000001.*",
     ),
     "a checkpoint of an earlier version, edited": (
         lambda p: checkpoint(
@@ -145,11 +145,11 @@ ROWS: Rows = {
     ),
     "a checkpoint of another step": (
         lambda p: checkpoint(p, lambda c: c.update(step=7), sign=True),
-        f"{CHECKPOINT} | is not the checkpoint after step 1",
+        f"{CHECKPOINT} | is not the checkpoint of step 1",
     ),
     "a checkpoint with words for numbers": (
         lambda p: checkpoint(p, lambda c: c["state"]["progress"].update(step="many"), sign=True),
-        "run/checkpoints | cannot be read | start the run anew",
+        "run/checkpoints | cannot be read | start a new run",
     ),
     "a checkpoint without a state": (
         lambda p: checkpoint(p, lambda c: c.update(state=None), sign=True),
@@ -161,15 +161,15 @@ ROWS: Rows = {
     ),
     "experiment.json edited": (
         lambda p: experiment(p, lambda e: e["asked"].update(first=5), sign=False),
-        "out/experiment.json | was changed after it was written | --runs and --trials ask for more | anew",
+        "out/experiment.json | was modified | --runs and --trials can be raised | start a new",
     ),
     "experiment.json deeply nested": (
         lambda p: [p.write("out/experiment.json", DEEP)] and ["restarts", "--resume", "out"],
-        "out/experiment.json | nested too deeply | start it anew",
+        "out/experiment.json | nested too deeply | start a new one",
     ),
     "experiment.json with words for numbers": (
         lambda p: experiment(p, lambda e: e["asked"].update(runs="three")),
-        "out/experiment.json | has no asked.runs, or one of the wrong kind | start it anew",
+        "out/experiment.json | has no asked.runs, or one of the wrong kind | start a new one",
     ),
     "experiment.json without what was asked": (
         lambda p: experiment(p, lambda e: e.pop("asked")),
@@ -197,7 +197,7 @@ ROWS: Rows = {
     ),
     "a bundle of classes that are numbers": (
         lambda p: predict(p.bundle(lambda d: d.update(classes=[1, 2])), p.images("x")),
-        "bundle/bundle.json | does not name two classes or more",
+        "bundle/bundle.json | names fewer than two classes",
     ),
     "huge images asked for": (
         lambda p: ["train", "--data", p.folder(), "--set", "data.size=(1000000000000,8)"],
@@ -205,11 +205,11 @@ ROWS: Rows = {
     ),
     "a label in an index changed": (
         lambda p: index(p, relabelled),
-        "packed/index.json | was changed after it was written | fetch the index again, or pack the set again",
+        "packed/index.json | was modified | fetch the index again, or pack the set again",
     ),
     "an index without its checksum": (
         lambda p: index(p, lambda i: i.pop("sha256")),
-        "packed/index.json | was changed after it was written",
+        "packed/index.json | was modified",
     ),
     "an index of the future": (
         lambda p: index(p, lambda i: i.update(format=9), sign=True),
@@ -227,11 +227,11 @@ MEMBERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "metrics": (lambda run: (run / "metrics.jsonl").write_text("{"), "metrics.jsonl: is damaged"),
     "other metrics": (
         lambda run: (run / "metrics.jsonl").write_text((run / "metrics.jsonl").read_text().replace("0.", "1.", 1)),
-        "metrics.jsonl: is damaged, or not what run.json says",
+        "metrics.jsonl: is damaged, or does not match run.json",
     ),
     "results": (
         lambda run: (run / "run.json").write_text((run / "run.json").read_text().replace("0.", "1.", 1)),
-        "run.json: was changed after it was written",
+        "run.json: was modified",
     ),
     "bundle": (
         lambda run: (run / "bundle" / "weights.safetensors").write_bytes(b"x"),

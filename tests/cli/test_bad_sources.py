@@ -40,7 +40,7 @@ def table(p: Place, split: str) -> str:
 ROWS: Rows = {
     "folder beside splits": (
         lambda p: train(images(p, *product("Training Testing", "a b"), "extra/a/1.png", "docs/x.md")),
-        "data | images in extra/ | beside the splits Testing/, Training/ | call them train, val or test | move them",
+        "data | images in extra/ | beside the splits Testing/, Training/ | name them train, val or test | move them",
     ),
     "HEIC beside splits": (
         lambda p: train(images(p, *product("train test", "a b"), "phone/1.heic")),
@@ -72,7 +72,7 @@ ROWS: Rows = {
     ),
     "names that speak of splits": (
         lambda p: train(images(p, *product("seg_train seg_test", "a b"))),
-        "data | seg_test, seg_train would be classes | called like splits | train, val or test",
+        "data | seg_test, seg_train would be classes | named like splits | train, val or test",
     ),
     "splits below the classes": (
         lambda p: train(images(p, *product("cats dogs", "train Validate"))),
@@ -104,7 +104,7 @@ ROWS: Rows = {
     ),
     "HEIC alone": (
         lambda p: train(images(p, "a/1.heic", "b/1.heif", "b/2.hif")),
-        "data | holds no images (3 other files, 3 of them HEIC) | pip install 'convworks[heic]'",
+        "data | contains no images (3 other files, 3 of them HEIC) | pip install 'convworks[heic]'",
     ),
     "a split of HEIC": (
         lambda p: train(images(p, *product("train", "a b"), "test/a/1.heic")),
@@ -112,7 +112,7 @@ ROWS: Rows = {
     ),
     "predict HEIC": (
         lambda p: predict(p.bundle(), images(p, "1.heic")),
-        "data | holds no images | pip install 'convworks[heic]'",
+        "data | contains no images | pip install 'convworks[heic]'",
     ),
     "predict one HEIC image": (
         lambda p: predict(p.bundle(), p.write("x.jpg", b"\0\0\0\x18ftypheic" + bytes(99))),
@@ -121,15 +121,15 @@ ROWS: Rows = {
     "one HEIC image as data": (lambda p: train(p.write("x.heic", "x")), "x.heic | single image | class folders"),
     "predict what is hidden": (
         lambda p: predict(p.bundle(), images(p, ".old/1.png", "@eaDir/1.png", "._1.png", "x.txt")),
-        "data | holds no images | image files end in .jpg",
+        "data | contains no images | image files end in .jpg",
     ),
     "filter what is hidden": (
         lambda p: ["filter", images(p, ".old/1.png", "__MACOSX/1.png"), "--kernel", "sharpen", "--out", "out"],
-        "data | holds no images",
+        "data | contains no images",
     ),
     "a pattern of what is hidden": (
         lambda p: [images(p, ".old/1.png", "#recycle/1.png"), *predict(p.bundle(), "data/**/*.png")][1:],
-        "data/**/*.png | no pattern that matches one",
+        "data/**/*.png | matching pattern",
     ),
     "predict in a circle": (
         lambda p: [images(p, "a/1.png"), p.link("data/a/up", ".."), *predict(p.bundle(), "data")][2:],
@@ -141,7 +141,7 @@ ROWS: Rows = {
     ),
     "a class that a split of another name adds": (
         lambda p: train(images(p, *product("Training", "a b"), "DEV/c/1.png")),
-        "data | validation has class 'c', which train lacks",
+        "data | validation has class 'c', which is not in train",
     ),
     "a missing path that is no ASCII": (
         lambda p: train(p.write("set.csv", f"path,label\nx/{normalize('NFD', 'é')}.png,a\n")),

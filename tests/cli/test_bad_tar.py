@@ -29,11 +29,14 @@ def sparse(**headers: str) -> bytes:
 
 TARS = {
     "a size below zero": (header(size=b"\xff" * 10 + b"\xfe\0"), "a.png | has a size of -512 bytes"),
-    "a size of 88 bits": (header(size=b"\x80" + b"\xff" * 11), "is cut short or damaged after 1,536 bytes"),
-    "a name of gigabytes": (header(b"L", b"77777777777\0"), "is no uncompressed tar, or is damaged | headers of more"),
-    "a name below zero": (header(b"L", b"\xff" * 10 + b"\xfe\0"), "is no uncompressed tar, or is damaged"),
-    "names without end": (header(b"L", b"00000000000\0") * 5000, "is no uncompressed tar, or is damaged"),
-    "a map of words": (sparse(map="a,b"), "is no uncompressed tar, or is damaged"),
+    "a size of 88 bits": (header(size=b"\x80" + b"\xff" * 11), "is truncated or damaged after 1,536 bytes"),
+    "a name of gigabytes": (
+        header(b"L", b"77777777777\0"),
+        "is not an uncompressed tar, or is damaged | headers of more",
+    ),
+    "a name below zero": (header(b"L", b"\xff" * 10 + b"\xfe\0"), "is not an uncompressed tar, or is damaged"),
+    "names without end": (header(b"L", b"00000000000\0") * 5000, "is not an uncompressed tar, or is damaged"),
+    "a map of words": (sparse(map="a,b"), "is not an uncompressed tar, or is damaged"),
     "a map": (sparse(map="0,10"), "a.png: is stored as a sparse file | make the tar without --sparse"),
     "a map without its numbers": (sparse(size="5", numblocks="9"), "is stored as a sparse file"),
 }

@@ -32,7 +32,7 @@ def kernel(place: Place, encoding: str) -> list[str]:
 
 
 A, B = "data/a/0.png,a,train", "data/b/0.png,b,train"
-UTF_16, LATIN, UNMARKED = "is UTF-16 text, not UTF-8", "is no UTF-8 text (byte ", "no text, or UTF-16, not UTF-8"
+UTF_16, LATIN, UNMARKED = "is UTF-16 text, not UTF-8", "is not UTF-8 text (byte ", "not text, or UTF-16, not UTF-8"
 AS_UTF_8 = "save it as UTF-8"
 ROWS: Rows = {
     "a file twice": (lambda p: table(p, A, B, A), "x.csv line 4 | names data/a/0.png again, after line 2 | keep one"),

@@ -105,15 +105,15 @@ ROWS: Rows = {
     ),
     "import: whole numbers": (
         lambda p: imported(p, lambda s: s.update({FIRST: s[FIRST].to(torch.int8)})),
-        "w.pth: 1 not of floating-point numbers: stem.0.weight of int8",
+        "w.pth: 1 not floating-point: stem.0.weight of int8",
     ),
     "import: numbers in place of tensors": (
         lambda p: imported(p, lambda s: s.update({key: t.sum() for key, t in s.items() if key.endswith("weight")})),
-        "w.pth: 39 of another shape: stem.0.weight one number instead of 16x3x3x3",
+        "w.pth: 39 with another shape: stem.0.weight one number instead of 16x3x3x3",
     ),
     "import: no channels": (
         lambda p: imported(p, lambda s: s.update({FIRST: s[FIRST][:, :0]})),
-        "w.pth: 1 of another shape: stem.0.weight 16x0x3x3 instead of 16x3x3x3",
+        "w.pth: 1 with another shape: stem.0.weight 16x0x3x3 instead of 16x3x3x3",
     ),
     "import: one output": (
         lambda p: imported(p, lambda s: s.update({key: t[:1] for key, t in s.items() if "logits" in key})),
@@ -125,7 +125,7 @@ ROWS: Rows = {
     ),
     "import: several weights": (
         lambda p: several(p, {"best": resnet(), "last": resnet()}),
-        "w.pth: has several weights that fit: best, last; choose with --key best",
+        "w.pth: holds more than one matching set of weights: best, last; choose with --key best",
     ),
     "import: a key that is not there": (
         lambda p: several(p, {"model": resnet(), "model_ema": resnet()}, "--key", "ema"),
@@ -153,11 +153,11 @@ ROWS: Rows = {
     ),
     "import: text": (
         lambda p: ["import", file(p), "--model", "textcnn", "--out", "out"],
-        "--model: textcnn takes no images",
+        "--model: textcnn does not take images",
     ),
     "import: no tensors": (
         lambda p: several(p, {"epoch": 3, "args": {"lr": 0.1}}),
-        "w.pth: holds something else than named tensors | model.state_dict()",
+        "w.pth: does not hold named tensors only | model.state_dict()",
     ),
     "import: a folder": (
         lambda p: ["import", p.images("w"), "--model", "resnet20", "--out", "out"],

@@ -62,7 +62,7 @@ def test_a_second_run_is_the_same(place: Place) -> None:
 @pytest.mark.parametrize("words", [["x"], ["--clear", "x"], ["--clear", ""]])
 def test_entries_that_there_are_not(place: Place, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     assert run(["cache", *words]) == 2
-    check_line(capsys.readouterr().err, ["no entry of the cache is called so", "`convworks cache` lists them"])
+    check_line(capsys.readouterr().err, ["no cache entry matches", "`convworks cache` lists them"])
 
 
 def test_a_limit_that_is_none(

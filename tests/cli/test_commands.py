@@ -32,7 +32,7 @@ def checksums(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Class folders with train and test, and a file that is no image."""
+    """Class folders with train and test, and a file that is not an image."""
     root = tmp_path_factory.mktemp("images")
     for split, count in (("train", 24), ("test", 6)):
         for number, kind in enumerate(KINDS):
@@ -70,10 +70,10 @@ def test_train_answers_with_paths_and_accuracies(folder: Path, answer: Any, tmp_
     before = checksums(folder)
     found = answer("train", "--data", folder, "--epochs", "1")
     assert {"run", "bundle", "report", "validation", "test", "seconds"} <= found.keys()
-    assert found["run"] == "runs/folder-default"
+    assert found["run"] == f"runs/{folder.name}"
     assert (tmp_path / found["report"]).is_file()
     assert found["test"]["n"] == 18
-    assert answer("train", "--data", folder, "--epochs", "1")["run"] == "runs/folder-default-2"
+    assert answer("train", "--data", folder, "--epochs", "1")["run"] == f"runs/{folder.name}-2"
     assert checksums(folder) == before
 
 
@@ -150,7 +150,7 @@ def test_evaluate_tells_of_slices(folder: Path, trained: Path, answer: Any) -> N
         own = [rows[name] for at, name in enumerate(listed) if (row["value"] == "even") == bool(at % 2)]
         assert row["accuracy"] == pytest.approx(sum(own) / len(own))
     html = Path(found["report"]).read_text()
-    assert "points more than the rest" in html
+    assert "difference from the rest (points)" in html
     assert "--slices cameras.csv --by camera</pre>" in html
 
 
@@ -200,6 +200,19 @@ def test_predict_writes_csv_and_json_lines(folder: Path, trained: Path, answer: 
         assert row["path"] == line["path"]
         assert [row[f"label{rank}"] for rank in (1, 2, 3)] == line["labels"]
         assert [float(row[f"probability{rank}"]) for rank in (1, 2, 3)] == line["probabilities"]
+
+
+def test_predict_writes_one_column_a_class(folder: Path, trained: Path, answer: Any) -> None:
+    found = answer("predict", trained, folder / "test/light", "--probabilities", "--out", "x.csv")["predictions"]
+    with Path("x.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["path", "label", *(f"p:{kind}" for kind in KINDS), "error"]
+    for row, prediction in zip(rows, found, strict=True):
+        assert row["label"] == prediction["labels"][0]
+        assert sum(float(row[f"p:{kind}"]) for kind in KINDS) == pytest.approx(1, abs=1e-5)
+    error = answer("predict", trained, folder / "test/light", "--threshold", "0.3", status=2)["error"]
+    assert error["where"] == "--threshold"
+    assert "multi-label" in error["reason"]
 
 
 def test_predict_goes_on_after_a_damaged_file(folder: Path, trained: Path, answer: Any) -> None:
@@ -257,6 +270,19 @@ def test_models_lists_and_shows(answer: Any) -> None:
 def test_recipes_lists_and_shows(answer: Any) -> None:
     assert "mnist/fast" in [row["name"] for row in answer("recipes")["recipes"]]
     assert answer("recipes", "mnist/fast")["configuration"]["data"]["source"] == "mnist"
+
+
+def test_the_recipe_for_any_folder_is_explained_and_shown_for_one(folder: Path, answer: Any) -> None:
+    assert answer("recipes")["recipes"][0]["name"] == "folder/default"
+    explained = answer("recipes", "folder/default")
+    assert explained["configuration"] is None
+    assert "convnet_photo" in explained["text"]
+    shown = answer("recipes", "folder/default", "--data", folder)["configuration"]
+    trained = answer("train", "folder/default", "--data", folder, "--epochs", "1", "--out", "a")["run"]
+    configuration = json.loads(Path(trained, "run.json").read_text())["configuration"]
+    assert configuration["model"] == shown["model"]
+    assert configuration["augment"] == shown["augment"]
+    assert "add --data FOLDER" in answer("train", "folder/default", status=2)["error"]["remedy"]
 
 
 def test_doctor_finds_the_machine(answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ REMEDIES = {
     errno.EDQUOT: "free some space",
     errno.EACCES: "check its permissions",
     errno.EPERM: "check its permissions",
-    errno.EROFS: "choose a place that can be written to",
+    errno.EROFS: "choose a writable path",
     errno.EIO: "check the disk",
     errno.ENOENT: "check the path and its permissions",
 }

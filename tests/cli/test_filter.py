@@ -64,9 +64,7 @@ def test_the_answer_and_the_files(answer: Any) -> None:
     assert found.keys() == {"kernel", "images", "errors", "seconds"}
     assert found["kernel"] == {"name": "edge", "weights": KERNELS["edge"].tolist()}
     (row,) = found["images"]
-    expected = np.stack(
-        [correlate(pixels[..., c].astype(float), KERNELS["edge"], mode="constant") for c in range(3)], 2
-    )
+    expected = np.stack([correlate(pixels[..., c].astype(float), KERNELS["edge"], mode="nearest") for c in range(3)], 2)
     values = np.load(row["values"])
     assert values.dtype == np.float32
     np.testing.assert_array_equal(values, expected)
@@ -85,7 +83,7 @@ def test_a_kernel_of_sum_one_gives_a_picture(shape: tuple[int, ...], answer: Any
     (row,) = answer("x.png", "--kernel", "sharpen")["images"]
     weights = KERNELS["sharpen"] if len(shape) == 2 else KERNELS["sharpen"][:, :, None]
     np.testing.assert_array_equal(
-        read(row["result"]), correlate(pixels.astype(int), weights.astype(int), mode="constant").clip(0, 255)
+        read(row["result"]), correlate(pixels.astype(int), weights.astype(int), mode="nearest").clip(0, 255)
     )
 
 
@@ -179,7 +177,8 @@ def test_inputs_stay_whatever_links_to_them(answer: Any) -> None:
     os.link("x.png", "out/x-sharpen.png")
     before = checksums()
     assert (
-        "would write over x.png" in answer("x.png", "--kernel", "sharpen", "--out", "out", status=2)["error"]["reason"]
+        "would overwrite the input x.png"
+        in answer("x.png", "--kernel", "sharpen", "--out", "out", status=2)["error"]["reason"]
     )
     assert checksums() == before
     answer("x.png", "--kernel", "edge", "--out", ".")
@@ -196,7 +195,7 @@ def test_damaged_images_are_told_and_the_others_done(answer: Any, capsys: pytest
     assert [row["path"] for row in found["errors"]] == ["photos/b.png", "photos/d.png"]
     assert run(["filter", "photos", "--kernel", "box-blur", "--padding", "valid"]) == 1
     out = capsys.readouterr().out
-    assert "2 of 4 images could not be filtered: photos/b.png: is no image" in out
+    assert "2 of 4 images could not be filtered: photos/b.png: is not an image" in out
     assert out.splitlines()[-1] == "next: convworks filter photos --kernel box-blur-5"
 
 
@@ -204,9 +203,27 @@ def test_kernels_from_files_and_text(answer: Any) -> None:
     save("x.png", noise(8, 8))
     Path("mean.txt").write_text("# of three\n1/3, 1/3, 1/3\n")
     found = answer("x.png", "--kernel", "mean.txt")
-    assert found["kernel"] == {"name": "mean", "weights": [[1 / 3] * 3]}
-    assert found["images"][0]["result"] == "filtered/x-mean.png"
-    assert answer("x.png", "--kernel", "-1 0 1")["images"][0]["result"] == "filtered/x-kernel-1x3.png"
+    assert found["kernel"] == {"name": "mean-ddaed72b", "weights": [[1 / 3] * 3]}
+    assert found["images"][0]["result"] == "filtered/x-mean-ddaed72b.png"
+
+
+def test_two_kernels_of_ones_own_do_not_write_one_file(answer: Any) -> None:
+    save("x.png", noise(8, 8))
+    results = [
+        answer("x.png", "--kernel", kernel, "--out", "out")["images"][0]["result"] for kernel in ("-1 0 1", "1 0 -1")
+    ]
+    assert len(set(results)) == 2
+    assert all(Path(result).exists() and Path(result).name.startswith("x-kernel-1x3-") for result in results)
+
+
+def test_zeros_beyond_the_border_are_drawn_where_asked_for(answer: Any) -> None:
+    save("x.png", np.full((8, 8), 100, np.uint8))
+    assert answer("x.png", "--kernel", "edge")["images"][0]["maximum"] == 0
+    assert answer("x.png", "--kernel", "edge", "--border", "reflect")["images"][0]["maximum"] == 0
+    assert answer("x.png", "--kernel", "edge", "--border", "zeros")["images"][0]["maximum"] > 0
+    error = answer("x.png", "--kernel", "edge", "--border", "zero", status=2)["error"]
+    assert error["where"] == "--border"
+    assert "'zeros'" in error["reason"]
 
 
 def test_without_images_the_kernels_are_listed(answer: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,7 +57,7 @@ def test_strips_are_put_whole_into_a_letterbox(place: Place, capsys: pytest.Capt
     expected = {"size": [96, 96], "fit": "letterbox", "cut": 0, "cut_by_crop": 0.75}
     assert looked["training"] == expected
     assert run(["data", "data"]) == 0
-    line = "training puts images whole into 96x96 (data.fit=letterbox): a crop would cut away 75% of their pixels"
+    line = "training letterboxes images to 96x96 (data.fit=letterbox): a crop would lose 75% of their pixels"
     line += " on average"
     assert line in capsys.readouterr().out.splitlines()
     trained, told = answer(train(place), capsys)
@@ -150,7 +150,7 @@ def test_the_limit_of_pixels_is_that_of_the_bundle(place: Place, capsys: pytest.
     images(place, {"large.png": image((10, 10))}, count=5, size=(8, 8))
     small = ["--model", "convnet_digits", "--set", "data.max_pixels=99"]
     _, told = answer(train(place, *small, "--skip-damaged", "--set", "data.skip_damaged=0.2"), capsys)
-    assert "left out 1 damaged of" in told
+    assert "skipped 1 damaged of" in told
     rows, _ = answer(["predict", "out", "data/a/0.png", "data/a/large.png"], capsys, status=1)
     assert "has 100 pixels, more than 99" in rows["errors"][0]["error"]
     rows, _ = answer(["predict", "out", "data/a/large.png", "--max-pixels", "100"], capsys)

@@ -23,7 +23,7 @@ def test_a_file_that_grows_too_large(place: Place) -> None:
         env=environment(),
     )
     assert (done.returncode, done.stdout) == (1, "")
-    check_line(done.stderr, ["out/checkpoints/step-", "File too large", "takes larger files", "ulimit -f"])
+    check_line(done.stderr, ["out/checkpoints/step-", "File too large", "allows larger files", "ulimit -f"])
     assert snapshot(place.root) == before
 
 

@@ -35,7 +35,7 @@ def test_a_stopped_run_goes_on(number: signal.Signals, place: Place, capsys: pyt
     assert json.loads(Path("out/run.json").read_text())["status"] == "stopped"
     assert not list(Path("out").rglob("*.partial"))
 
-    name, *again = shlex.split(line.partition("go on with: ")[2])
+    name, *again = shlex.split(line.partition("resume with: ")[2])
     assert (name, again) == ("convworks", ["train", "--resume", "out"])
     assert run([*again, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -95,7 +95,7 @@ def test_many_runs_are_compared_a_row_each(place: Path, capsys: pytest.CaptureFi
 def test_the_same_configuration_is_said(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree("runs/one", "again")
     assert run(["runs", "runs/one", "again"]) == 0
-    assert "their configurations are the same" in capsys.readouterr().out
+    assert "the configurations are identical" in capsys.readouterr().out
 
 
 def test_a_run_that_was_killed_says_how_to_go_on(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,6 +152,6 @@ def test_what_is_one_process_refuses_torchrun(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert run([command]) == 2
-    line = "convworks: convworks {}: is one process, and torchrun started several; start it without torchrun\n"
+    line = "convworks: convworks {}: runs in one process, but torchrun started several; start it without torchrun\n"
     assert capsys.readouterr().err == line.format(command)
     assert not list(tmp_path.iterdir())

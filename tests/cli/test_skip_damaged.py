@@ -35,13 +35,13 @@ def record(place: Place, name: str = "out") -> dict[str, Any]:
 
 def test_without_the_option_they_are_refused(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(train(folder(place))) == 2
-    check_line(capsys.readouterr().err, ["data/a/bad0.png", "is no image"])
+    check_line(capsys.readouterr().err, ["data/a/bad0.png", "is not an image"])
 
 
 def test_with_it_they_are_counted_and_named(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     data = folder(place, 2)
     assert run(train(data, "--skip-damaged")) == 0
-    assert f"left out 2 damaged of {data}: a/bad0.png, a/bad1.png\n" in capsys.readouterr().err
+    assert f"skipped 2 damaged of {data}: a/bad0.png, a/bad1.png\n" in capsys.readouterr().err
     found = record(place)
     assert list(found["damaged"]) == ["a/bad0.png", "a/bad1.png"]
     assert found["configuration"]["data"]["skip_damaged"] == 0.05

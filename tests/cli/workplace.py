@@ -21,6 +21,7 @@ from PIL import Image
 
 import convworks
 from convworks.cli.main import run
+from convworks.data.column import Arrays
 from convworks.data.sources.open import open_source
 from convworks.signed import signed
 
@@ -86,8 +87,8 @@ def environment() -> dict[str, str]:
 @cache
 def digits() -> dict[int, np.ndarray]:
     split = open_source("digits").splits["train"]
-    assert split.arrays is not None
-    return {digit: split.arrays[split.labels == digit][:60, :, :, 0] for digit in range(3)}
+    assert isinstance(split.inputs, Arrays)
+    return {digit: split.inputs.values[split.labels == digit][:60, :, :, 0] for digit in range(3)}
 
 
 @cache

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from convworks.data.batches import Batch, Part, Samples, batches, normalise, steps_per_epoch
+from convworks.data.batches import Batch, Part, batches, steps_per_epoch
 from convworks.data.config import AugmentConfig
+from convworks.data.samples import Samples
 
 
 def samples(n: int = 103) -> Samples:
@@ -40,7 +40,7 @@ def test_the_parts_of_several_processes_are_the_batches_of_one(processes: int, b
         others = [piece.others for piece in pieces if piece.others is not None]
         assert batch.others is not None
         assert torch.equal(torch.cat(others), batch.others)
-        assert {(piece.size, piece.share) for piece in pieces} == {(batch.size, batch.share)}
+        assert {(piece.size, piece.weight) for piece in pieces} == {(batch.size, batch.weight)}
 
 
 def test_a_balanced_epoch_draws_every_class_equally_often_and_varies_repeated_samples() -> None:
@@ -88,15 +88,3 @@ def test_seeds_and_epochs_give_other_orders() -> None:
         tuple(torch.cat([batch.targets for batch in run(seed=s, epoch=e)]).tolist()) for s in (0, 1) for e in (0, 1)
     }
     assert len(orders) == 4
-
-
-@pytest.mark.parametrize("inference", [False, True])
-@pytest.mark.parametrize("large", [0, 1 << 23])
-def test_normalise_against_numpy(large: int, inference: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convworks.data.batches.LARGE", large)
-    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
-    images = torch.randint(0, 256, (3, 2, 4, 5), dtype=torch.uint8)
-    mean, std = (0.3, 0.6), (0.2, 0.1)
-    expected = (images.numpy() / 255 - np.reshape(mean, (2, 1, 1))) / np.reshape(std, (2, 1, 1))
-    with torch.inference_mode(inference):
-        np.testing.assert_allclose(normalise(images, mean, std).numpy(), expected, rtol=1e-5, atol=1e-5)

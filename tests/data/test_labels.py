@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from thorough import repeats
 
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.config import Fold
 from convworks.data.inspect.survey import imbalance, survey
 from convworks.data.labels import finder, renumber
@@ -84,7 +85,7 @@ BAD = {
     "one class": ("path,labels\na.png,x\nb.png,x\nc.png,\n", "has 1 class in train ('x')"),
     "a class that train lacks": (
         "path,labels,split\na.png,x;y,train\nb.png,y;x,train\nc.png,z,test\n",
-        "test has class 'z', which train lacks",
+        "test has class 'z', which is not in train",
     ),
 }
 
@@ -247,7 +248,9 @@ def test_every_class_has_its_share(fraction: float) -> None:
 
 def make_source(labels: np.ndarray) -> Source:
     names = tuple(f"{index:04d}" for index in range(len(labels)))
-    split = Split(labels=labels, names=names, arrays=np.zeros((len(labels), 2, 2, 1), np.uint8))
+    split = Split(
+        names=names, inputs=Arrays(np.zeros((len(labels), 2, 2, 1), np.uint8), COLOURS), targets=Arrays(labels)
+    )
     classes = tuple(f"c{index}" for index in range(labels.shape[1]))
     return Source(name="made", kind="arrays", path=None, classes=classes, splits={"train": split})
 
@@ -323,7 +326,11 @@ def test_imbalance_is_named() -> None:
     rare = imbalance(survey(make_source(labels)))
     assert rare is not None
     assert (rare.rarest, rare.count, rare.largest, rare.beside, rare.ratio) == ("c0", 4, None, 96, 24)
-    single = Split(labels=np.array([0] * 9 + [1] * 3), names=("x",) * 12, arrays=np.zeros((12, 2, 2, 1), np.uint8))
+    single = Split(
+        names=("x",) * 12,
+        inputs=Arrays(np.zeros((12, 2, 2, 1), np.uint8), COLOURS),
+        targets=Arrays(np.array([0] * 9 + [1] * 3)),
+    )
     rare = imbalance(survey(Source(name="s", kind="k", path=None, classes=("a", "b"), splits={"train": single})))
     assert rare is not None
     assert (rare.rarest, rare.largest, rare.ratio) == ("b", "a", 3)

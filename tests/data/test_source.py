@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convworks.data.column import COLOURS, Arrays, Files
 from convworks.data.source import Source, Split, require_train, with_validation
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError
@@ -21,7 +22,7 @@ def make(counts: dict[str, list[int]]) -> Source:
         labels = np.repeat(np.arange(len(numbers)), numbers)
         arrays = np.zeros((len(labels), 2, 2, 1), np.uint8)
         names = tuple(f"{name}/{index:05d}" for index in range(len(labels)))
-        splits[name] = Split(labels=labels, names=names, arrays=arrays)
+        splits[name] = Split(names=names, inputs=Arrays(arrays, COLOURS), targets=Arrays(labels))
     classes = tuple("abcdefghij"[: len(next(iter(counts.values())))])
     return Source(name="made", kind="folder", path=None, classes=classes, splits=splits)
 
@@ -69,7 +70,10 @@ def test_existing_validation_is_kept() -> None:
 BAD = {
     "single image": ({"train": [5, 1]}, "class 'b' has only 1 image in train"),
     "one class": ({"train": [5]}, "has 1 class in train ('a')"),
-    "validation adds": ({"train": [5, 5, 0], "validation": [1, 1, 1]}, "validation has class 'c', which train lacks"),
+    "validation adds": (
+        {"train": [5, 5, 0], "validation": [1, 1, 1]},
+        "validation has class 'c', which is not in train",
+    ),
     "no train": ({"test": [5, 5]}, "has only test, no train"),
 }
 
@@ -91,7 +95,9 @@ def test_validation_refuses_numbers(fraction: float, limit: int | None) -> None:
 
 
 def test_images_without_classes_cannot_be_trained_on() -> None:
-    split = Split(labels=np.full(2, -1), names=("1", "2"), arrays=np.zeros((2, 2, 2, 1), np.uint8))
+    split = Split(
+        names=("1", "2"), inputs=Arrays(np.zeros((2, 2, 2, 1), np.uint8), COLOURS), targets=Arrays(np.full(2, -1))
+    )
     source = Source(name="x", kind="folder", path=None, classes=(), splits={"test": split})
     with pytest.raises(InputError, match="holds images without class folders"):
         require_train(source)
@@ -107,24 +113,22 @@ def test_select() -> None:
 @pytest.mark.parametrize("names", [("1",), ("1", "2", "3")])
 def test_split_lengths_must_agree(names: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="must agree"):
-        Split(labels=np.zeros(2, np.int64), names=names, files=(Path("1"), Path("2")))
-    with pytest.raises(ValueError, match="either arrays or files"):
-        Split(labels=np.zeros(2, np.int64), names=("1", "2"))
+        Split(names=names, inputs=Files((Path("1"), Path("2"))), targets=Arrays(np.zeros(2, np.int64)))
 
 
 WRONG = {
-    "mnits": "is no known name, and no such path exists (did you mean 'mnist'",
-    "no/such/folder": "no such path exists",
+    "mnits": "is neither a known name nor an existing path (did you mean 'mnist'",
+    "no/such/folder": "nor an existing path",
     "": "--data: is empty",
     "  ": "--data: is empty",
     "a\0b": "cannot be read (embedded null byte)",
-    "file.txt": "is no data set that convworks knows",
+    "file.txt": "is not a data set that convworks can read",
     "file.txt/below": "cannot be read (Not a directory)",
-    "set.tar": "is no uncompressed tar, or is damaged",
+    "set.tar": "is not an uncompressed tar, or is damaged",
     "set.tar.gz": "is an archive; unpack it first",
     "set.ZIP": "is an archive; unpack it first",
     "photo.jpg": "is a single image",
-    "dangling": "no such path exists",
+    "dangling": "nor an existing path",
     "x" * 300: "cannot be read (File name too long)",
 }
 
@@ -162,6 +166,6 @@ def test_mnist_is_the_published_one(data: Path) -> None:
     assert source.classes == tuple("0123456789")
     train = source.splits["train"]
     assert np.bincount(train.labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert train.arrays is not None
-    assert train.arrays.mean() / 255 == pytest.approx(0.1307, abs=1e-4)
-    assert train.arrays.std() / 255 == pytest.approx(0.3081, abs=1e-4)
+    assert isinstance(train.inputs, Arrays)
+    assert train.inputs.values.mean() / 255 == pytest.approx(0.1307, abs=1e-4)
+    assert train.inputs.values.std() / 255 == pytest.approx(0.3081, abs=1e-4)

@@ -15,6 +15,7 @@ from processes import begin, kill, one_thread, wait_for, weights
 from sklearn.model_selection import StratifiedKFold
 
 import convworks
+from convworks.data.column import Arrays
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 from convworks.metrics.classification import wilson_interval
@@ -39,8 +40,8 @@ def test_it_equals_a_loop_over_scikit_learns_folds_that_calls_train(
     results: dict[str, Any], options: dict[str, Any], few: Path, tmp_path: Path
 ) -> None:
     digits = open_source(few).splits["train"]
-    assert digits.arrays is not None
-    for index, pixels in enumerate(digits.arrays):
+    assert isinstance(digits.inputs, Arrays)
+    for index, pixels in enumerate(digits.inputs.values):
         Image.fromarray(pixels[:, :, 0]).save(tmp_path / f"{index:05d}.png")
     right = []
     splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=2)
@@ -91,10 +92,10 @@ def test_a_fold_is_an_ordinary_run_that_resumes(results: dict[str, Any], few: Pa
 
 def test_groups_of_a_table_stay_together(options: dict[str, Any], tmp_path: Path) -> None:
     digits = open_source("digits").splits["train"]
-    assert digits.arrays is not None
+    assert isinstance(digits.inputs, Arrays)
     rows = ["path,label,writer"]
     for index in range(120):
-        Image.fromarray(digits.arrays[index, :, :, 0]).save(tmp_path / f"{index:03d}.png")
+        Image.fromarray(digits.inputs.values[index, :, :, 0]).save(tmp_path / f"{index:03d}.png")
         rows.append(f"{index:03d}.png,{'odd' if digits.labels[index] % 2 else 'even'},w{index % 7}")
     (tmp_path / "data.csv").write_text("\n".join(rows))
     out, changed = tmp_path / "out", {**options, "data": tmp_path / "data.csv", "epochs": 1}

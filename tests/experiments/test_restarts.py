@@ -134,7 +134,7 @@ def test_an_interrupted_experiment_says_how_to_go_on(
     process.send_signal(number)
     out, errors = process.communicate(timeout=120)
     assert (process.returncode, out) == (130, "")
-    assert f"go on with: convworks restarts --resume {folder}" in errors.splitlines()[-1]
+    assert f"resume with: convworks restarts --resume {folder}" in errors.splitlines()[-1]
     assert json.loads((folder / "experiment.json").read_text())["status"] == "stopped"
     assert json.loads((folder / "seed-0" / "run.json").read_text())["status"] == "stopped"
 

@@ -39,14 +39,14 @@ def test_choices_may_hold_brackets() -> None:
     [
         ("training.schedule.rate", "is not of the form field=range; write field="),
         ("=0..1", "is not of the form"),
-        (f"{RATE}=0.1", "no two different choices"),
-        (f"{RATE}=a,a", "no two different choices"),
+        (f"{RATE}=0.1", "at least two different choices"),
+        (f"{RATE}=a,a", "at least two different choices"),
         (f"{RATE}=lg:0..1", "unknown kind of range 'lg'"),
         (f"{RATE}=x..1", "two numbers as its ends"),
         (f"{RATE}=1..2..3", "two numbers as its ends"),
         ("training.epochs=int:1.5..3", "two whole numbers as its ends"),
-        (f"{RATE}=2..1", "does not rise from 2.0 to 1.0"),
-        (f"{RATE}=1..inf", "does not rise"),
+        (f"{RATE}=2..1", "must rise, not go from 2.0 to 1.0"),
+        (f"{RATE}=1..inf", "must rise"),
         (f"{RATE}=log:0..1", "is logarithmic and starts at 0.0; start above 0"),
     ],
 )
@@ -61,15 +61,20 @@ def test_what_is_no_range(text: str, words: str) -> None:
     [
         (["training.schedule.rte=0.1..1"], "there is no field 'training.schedule.rte' (did you mean"),
         ([f"{RATE}=-1..1"], "greater than 0"),
-        (["training.epochs=1..4"], "valid integer"),
+        (["training.epochs=1..4"], "must be a whole number"),
         (["training.optimizer.kind=sgd,adagrad"], "adagrad"),
-        ([f"{RATE}=1..2", f"{RATE}=2..3"], "is there twice"),
+        ([f"{RATE}=1..2", f"{RATE}=2..3"], "is given twice"),
     ],
 )
 def test_what_the_configuration_does_not_take(texts: list[str], words: str) -> None:
     with pytest.raises(InputError) as error:
         search_space(texts, recipe("digits/default"))
     assert words in str(error.value)
+
+
+def test_the_end_of_a_name_is_enough() -> None:
+    config = recipe("digits/default")
+    assert search_space(["lr=0.1..1"], config) == search_space([f"{RATE}=0.1..1"], config)
 
 
 def test_the_usual_search_is_around_the_recipe() -> None:

@@ -116,8 +116,8 @@ def test_terms_are_the_lecture_s() -> None:
     assert explanation.terms.values.tolist() == [1, 0.5, 0, 0.25]
     assert explanation.terms.weights.tolist() == [1, 0, 0, 2]
     assert explanation.terms.products.tolist() == [1, 0, 0, 0.5]
-    assert explanation.terms.places.tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 1, 1]]
-    assert explanation.terms.weight_places.tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 1, 1]]
+    assert explanation.terms.positions.tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 1, 1]]
+    assert explanation.terms.weight_positions.tolist() == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 1, 1]]
     assert (explanation.terms.sum, explanation.value, explanation.terms.bias) == (1.5, 1.5, 0.0)
 
 
@@ -125,7 +125,7 @@ def test_padding_is_a_term_of_value_zero_outside_the_image() -> None:
     observation = observe(nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 1, 3, padding=1))), torch.ones(1, 1, 4, 4))
     terms = explain_unit(observation, "conv", (0, 0, 0, 0)).terms
     assert len(terms.values) == 9
-    assert terms.places[0].tolist() == [0, 0, -1, -1]
+    assert terms.positions[0].tolist() == [0, 0, -1, -1]
     assert terms.values.tolist() == [0, 0, 0, 0, 1, 1, 0, 1, 1]
 
 
@@ -377,9 +377,9 @@ def test_tokens_have_no_messages() -> None:
 BAD: list[tuple[Any, str]] = [
     (
         lambda o: explain_unit(o, "stem.0", (0, 16, 0, 0)),
-        "unit: (0, 16, 0, 0) is no index of a tensor of shape (1, 16,",
+        "unit: (0, 16, 0, 0) is not an index of a tensor of shape (1, 16,",
     ),
-    (lambda o: explain_unit(o, "stem.0", (0, 0)), "unit: (0, 0) is no index of a tensor of shape (1, 16, 32, 32)"),
+    (lambda o: explain_unit(o, "stem.0", (0, 0)), "unit: (0, 0) is not an index of a tensor of shape (1, 16, 32, 32)"),
     (lambda o: explain_unit(o, "stem.00", (0,)), "layer: there is no layer 'stem.00' (did you mean 'stem.0'"),
     (lambda o: explain_message(o, "stem.0", (0, 0, 0, 0)), "loss: the network was observed without a loss"),
     (lambda o: explain_gradient(o, "stem.0", "weight", (0, 0, 0, 0)), "loss: the network was observed without a loss"),

@@ -48,10 +48,12 @@ def test_the_numbers_are_those_of_the_definition(
     zeros = padding if isinstance(padding, int) else {"valid": 0, "full": 8}[padding]
     if any(k > n + 2 * zeros for k, n in zip(kernel, size, strict=True)):
         with pytest.raises(InputError, match="must not exceed the padded input"):
-            filter_image(image, weights, stride=stride, padding=padding)
+            filter_image(image, weights, stride=stride, padding=padding, border="zeros")
         return
     expected = definition(pixels, weights, stride, padding)
-    result = filter_image(image, weights, stride=stride, padding=padding, signed=True, values=True, threads=threads)
+    result = filter_image(
+        image, weights, stride=stride, padding=padding, border="zeros", signed=True, values=True, threads=threads
+    )
     assert result.values is not None
     assert result.signed is not None
     bound = 2e-6 * 255 * np.abs(weights).sum()
@@ -63,14 +65,16 @@ def test_the_numbers_are_those_of_the_definition(
 
 
 @pytest.mark.parametrize("name", KERNELS)
-@pytest.mark.parametrize("channels", [1, 3])
-def test_the_numbers_are_those_of_scipy(name: str, channels: int) -> None:
+@pytest.mark.parametrize(
+    ("channels", "border", "mode"), [(1, "zeros", "constant"), (3, "replicate", "nearest"), (3, "reflect", "mirror")]
+)
+def test_the_numbers_are_those_of_scipy(name: str, channels: int, border: str, mode: str) -> None:
     """The image is wide enough for several tiles and strips."""
     image, pixels = picture(70, 9000, channels)
-    result = filter_image(image, KERNELS[name], values=True)
+    result = filter_image(image, KERNELS[name], border=border, values=True)
     assert result.values is not None
     for channel in range(channels):
-        expected = correlate(pixels[:, :, channel].astype(float), KERNELS[name], mode="constant")
+        expected = correlate(pixels[:, :, channel].astype(float), KERNELS[name], mode=mode)
         np.testing.assert_allclose(result.values[:, :, channel], expected, rtol=0, atol=2e-3)
 
 
@@ -78,7 +82,7 @@ def test_the_numbers_are_those_of_scipy(name: str, channels: int) -> None:
 def test_large_and_long_kernels(shape: tuple[int, int]) -> None:
     image, pixels = picture(120, 130, 3)
     weights = np.random.default_rng(2).standard_normal(shape)
-    result = filter_image(image, weights, padding="full", values=True)
+    result = filter_image(image, weights, padding="full", border="zeros", values=True)
     assert result.values is not None
     bound = 1e-6 * 255 * np.abs(weights).sum()
     for channel in range(3):
@@ -88,7 +92,7 @@ def test_large_and_long_kernels(shape: tuple[int, int]) -> None:
 
 def test_pictures_are_rounded_and_clipped() -> None:
     image, pixels = picture(50, 60, 3)
-    result = filter_image(image, KERNELS["sharpen"])
+    result = filter_image(image, KERNELS["sharpen"], border="zeros")
     assert result.picture is not None
     expected = definition(pixels, KERNELS["sharpen"], 1, "same").clip(0, 255)
     np.testing.assert_array_equal(result.picture, expected.astype(np.uint8))
@@ -96,6 +100,26 @@ def test_pictures_are_rounded_and_clipped() -> None:
     assert result.maximum > 255
     same = filter_image(image, KERNELS["identity"], padding=1, stride=1)
     np.testing.assert_array_equal(same.picture, pixels)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_uniform_image_has_no_edges_by_default(name: str) -> None:
+    result = filter_image(Image.new("RGB", (40, 30), (90, 90, 90)), KERNELS[name], padding="full", values=True)
+    assert result.values is not None
+    np.testing.assert_allclose(result.values, 90 * KERNELS[name].sum(), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("border", ["replicate", "reflect"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 2), (40, 5)])
+def test_a_padding_wider_than_the_image(border: str, size: tuple[int, int]) -> None:
+    image, pixels = picture(*size, 3)
+    weights = np.random.default_rng(3).standard_normal((5, 3))
+    mode = {"replicate": "edge", "reflect": "reflect"}[border]
+    padded = np.pad(pixels, ((9, 9), (9, 9), (0, 0)), mode=mode)  # type: ignore[call-overload]
+    for stride in (1, 2):
+        result = filter_image(image, weights, padding=9, border=border, stride=stride, values=True)
+        assert result.values is not None
+        np.testing.assert_allclose(result.values, definition(padded, weights, stride, 0), rtol=0, atol=5e-3)
 
 
 def test_a_kernel_of_zeros() -> None:

@@ -16,8 +16,9 @@ from sklearn.preprocessing import StandardScaler
 import convworks
 from convworks.bundle.bundle import load_bundle
 from convworks.cli.main import run as command
-from convworks.data.batches import normalise
+from convworks.data.column import Arrays
 from convworks.data.config import DataConfig
+from convworks.data.inputs.images import normalise
 from convworks.data.source import Split
 from convworks.data.sources.open import open_source
 from convworks.data.split.folds import divide
@@ -30,8 +31,8 @@ TAPS = ["stem", "stage1", "head.features", "head.logits"]
 def activations(any_run: Path, split: Split) -> dict[str, torch.Tensor]:
     bundle = load_bundle(any_run)
     assert isinstance(bundle.network, Network)
-    assert split.arrays is not None
-    images = torch.from_numpy(split.arrays).permute(0, 3, 1, 2)
+    assert isinstance(split.inputs, Arrays)
+    images = torch.from_numpy(split.inputs.values).permute(0, 3, 1, 2)
     with torch.no_grad():
         preprocessing = bundle.preprocessing
         return bundle.network.activations(normalise(images, preprocessing.mean, preprocessing.std), TAPS)

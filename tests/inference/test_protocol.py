@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from convworks.data.column import COLOURS, Arrays, Files
 from convworks.data.decode.picture import Picture, picture_of
 from convworks.data.decode.preprocess import Preprocessing, fit_array
 from convworks.data.source import Split
@@ -45,7 +46,9 @@ def photo(height: int, width: int, channels: int, seed: int = 0) -> np.ndarray:
 
 def split(images: Sequence[np.ndarray]) -> Split:
     return Split(
-        names=tuple(map(str, range(len(images)))), labels=np.zeros(len(images), np.int64), arrays=np.stack(images)
+        names=tuple(map(str, range(len(images)))),
+        inputs=Arrays(np.stack(images), COLOURS),
+        targets=Arrays(np.zeros(len(images), np.int64)),
     )
 
 
@@ -202,10 +205,10 @@ def test_images_of_several_sizes_are_answered_as_each_alone(name: str, tmp_path:
         files.append(tmp_path / f"{number}.png")
         Image.fromarray(photo(*size, 1, number)[:, :, 0]).save(files[-1])
     labels = np.zeros(5, np.int64)
-    whole_split = Split(names=tuple(map(str, files)), labels=labels, files=tuple(files))
+    whole_split = Split(names=tuple(map(str, files)), inputs=Files(tuple(files)), targets=Arrays(labels))
     batched, _ = activated_by(named(name), model, whole_split, preprocessing, torch.float32, CLASSIFICATION)
     for number, file in enumerate(files):
-        alone = Split(names=(str(file),), labels=labels[:1], files=(file,))
+        alone = Split(names=(str(file),), inputs=Files((file,)), targets=Arrays(labels[:1]))
         expected, _ = activated_by(named(name), model, alone, preprocessing, torch.float32, CLASSIFICATION)
         np.testing.assert_allclose(batched[number], expected[0], atol=1e-5)
 

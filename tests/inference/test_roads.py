@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from convworks.bundle.bundle import Bundle
+from convworks.data.column import COLOURS, Arrays, Files
 from convworks.data.config import Fit
 from convworks.data.decode.images import Decoded
 from convworks.data.decode.load import load_images
@@ -68,7 +69,7 @@ def seeing(preprocessing: Preprocessing) -> tuple[Predictor, Seen]:
 
 def preprocessing_of(size: tuple[int, int], channels: int, fit: Fit = "crop", share: float = 1.0) -> Preprocessing:
     flat = {"mean": (0.0,) * channels, "std": (1.0,) * channels}
-    return Preprocessing(size=size, channels=channels, fit=fit, share=share, **flat)
+    return Preprocessing(size=size, channels=channels, fit=fit, crop_fraction=share, **flat)
 
 
 class Case(NamedTuple):
@@ -230,7 +231,7 @@ def test_all_roads_lead_to_the_same_input(count: int, tmp_path: Path) -> None:
         expected = blended(case.shows, channels)
         if (
             size == shows.shape[:2]
-            and (preprocessing.fit != "crop" or preprocessing.share == 1)
+            and (preprocessing.fit != "crop" or preprocessing.crop_fraction == 1)
             and expected is not None
         ):
             assert abs(read[0] - expected).max() <= 1, what
@@ -239,8 +240,8 @@ def test_all_roads_lead_to_the_same_input(count: int, tmp_path: Path) -> None:
         assert alone["probabilities"] == pytest.approx(answers[0]["probabilities"]), what
         np.testing.assert_array_equal(network.take()[0], read[0], err_msg=f"{way} alone, {what}")
 
-        files = Split(names=("x",), labels=np.zeros(1, np.int64), files=(ways["path"],))
-        arrays = Split(names=("x",), labels=np.zeros(1, np.int64), arrays=shows[None])
+        files = Split(names=("x",), inputs=Files((ways["path"],)), targets=Arrays(np.zeros(1, np.int64)))
+        arrays = Split(names=("x",), inputs=Arrays(shows[None], COLOURS), targets=Arrays(np.zeros(1, np.int64)))
         for split in (files, arrays):
             loaded = load_images(split, preprocessing).permute(0, 2, 3, 1).numpy()
             np.testing.assert_array_equal(loaded[0], read[0], err_msg=what)
@@ -276,8 +277,8 @@ def test_every_protocol_sees_transparency(protocol: str, tmp_path: Path) -> None
             Image.fromarray(array).save(files[-1])
         labels, names = np.zeros(len(pixels), np.int64), tuple(map(str, range(len(pixels))))
         for split in (
-            Split(names=names, labels=labels, arrays=pixels),
-            Split(names=names, labels=labels, files=tuple(files)),
+            Split(names=names, inputs=Arrays(pixels, COLOURS), targets=Arrays(labels)),
+            Split(names=names, inputs=Files(tuple(files)), targets=Arrays(labels)),
         ):
             source = Source(name="s", kind="folder", path=None, classes=CLASSES, splits={"test": split})
             results.append(predictor.outcome(source, protocol=protocol).probabilities)
@@ -311,22 +312,22 @@ WRONG: dict[str, tuple[Any, str]] = {
     "no rows": (np.zeros((0, 5, 3), np.uint8), "image: 0x5x3 has no pixels"),
     "no columns": (np.zeros((5, 0), np.uint8), "image: 5x0 has no pixels"),
     "no channels": (np.zeros((5, 5, 0), np.uint8), "image: 5x5x0 has no pixels"),
-    "nothing at all": (np.array([]), r"image: an array of float64 \(0,\) is no image"),
+    "nothing at all": (np.array([]), r"image: an array of float64 \(0,\) is not an image"),
     "empty tensor": (torch.zeros(3, 0, 5), "image: 3x0x5 has no pixels"),
-    "empty bytes": (b"", "image: is no image"),
+    "empty bytes": (b"", "image: is not an image"),
     "one pixel": (np.zeros((1, 1, 3), np.uint8), "image: is 1x1 pixels, at least 2x2 are needed"),
-    "floats": (np.zeros((5, 5)), r"image: an array of float64 \(5, 5\) is no image; give a path"),
-    "whole numbers": (torch.zeros(3, 5, 5, dtype=torch.int64), r"image: a tensor of int64 \(3, 5, 5\) is no image"),
-    "a tensor without channels": (torch.zeros(5, 5), r"image: a tensor of float32 \(5, 5\) is no image"),
+    "floats": (np.zeros((5, 5)), r"image: an array of float64 \(5, 5\) is not an image; give a path"),
+    "whole numbers": (torch.zeros(3, 5, 5, dtype=torch.int64), r"image: a tensor of int64 \(3, 5, 5\) is not an image"),
+    "a tensor without channels": (torch.zeros(5, 5), r"image: a tensor of float32 \(5, 5\) is not an image"),
     "normalised": (torch.full((3, 5, 5), -0.5), r"image: .* has values from -0.5 to -0.5, outside 0\.\.1"),
     "bytes as floats": (torch.full((3, 5, 5), 255.0), r"image: .*to 255, outside 0\.\.1; divide by 255"),
     "not finite": (torch.full((3, 5, 5), float("nan")), r"image: .*outside 0\.\.1"),
     "two channels": (np.zeros((5, 5, 2), np.uint8), "image: has 2 channels, not 3; give images with the channels"),
     "several, as one": (np.zeros((9, 28, 28), np.uint8), "image: has 28 channels, not 3"),
-    "None": (None, "images: NoneType is no image, and no list of images; give a path"),
-    "a number": (5, "images: int is no image"),
-    "a number among others": ([np.zeros((5, 5), np.uint8), 5], r"images\[1\]: an array of int64 \(\) is no image"),
-    "a list in a list": ([["x.png"]], r"images\[0\]: list is no image"),
+    "None": (None, "images: NoneType is not an image or a list of images; give a path"),
+    "a number": (5, "images: int is not an image"),
+    "a number among others": ([np.zeros((5, 5), np.uint8), 5], r"images\[1\]: an array of int64 \(\) is not an image"),
+    "a list in a list": ([["x.png"]], r"images\[0\]: list is not an image"),
     "a missing file": ("x.png", r"x\.png: cannot be read \(No such file"),
     "a truncated Pillow image": (
         lambda: Image.open(io.BytesIO(saved(Image.new("RGB", (50, 50)), "PNG")[:60])),
@@ -372,7 +373,7 @@ def test_one_image_gives_one_answer_and_several_give_several(tmp_path: Path) -> 
     assert predictor.predict(np.zeros((0, 9, 9, 3), np.uint8)) == []
     with pytest.raises(InputError, match="top: is -1, at least 1"):
         predictor.predict([], top=-1)
-    with pytest.raises(InputError, match="an array with a mask"):
+    with pytest.raises(InputError, match="a masked array"):
         predictor.predict(np.ma.masked_array(np.zeros((9, 9, 3), np.uint8), True))
     assert {tap: values.shape for tap, values in predictor.features([]).items()} == {tap: (0, rows.shape[1])}
     assert set(predictor.features(pixels, taps=["stem", "head", "stem"], pool="max")) == {"stem", "head"}

@@ -12,6 +12,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
+from convworks.data.column import Arrays
 from convworks.data.sources.digits import open_digits
 from convworks.errors import InputError
 from convworks.layers.initialise import initialise, unit_variance
@@ -35,9 +36,9 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], int]] = {
 
 
 def digits(n: int = 128) -> Tensor:
-    arrays = open_digits().splits["train"].arrays
-    assert arrays is not None
-    pixels = torch.from_numpy(arrays[:n]).float().permute(0, 3, 1, 2)
+    inputs = open_digits().splits["train"].inputs
+    assert isinstance(inputs, Arrays)
+    pixels = torch.from_numpy(inputs.values[:n]).float().permute(0, 3, 1, 2)
     return (pixels - pixels.mean()) / pixels.std()
 
 
@@ -267,9 +268,9 @@ def test_wrong_requests() -> None:
     for layer in (nn.Linear(4, 4), nn.Linear(4, 5)):
         with pytest.raises(InputError, match=r"initialiser: gave shape .* for network, or values not finite"):
             initialise(layer, wrong, seed=0)
-    with pytest.raises(InputError, match="weight: is no parameter with values of its own"):
+    with pytest.raises(InputError, match="weight: is not a parameter with values of its own"):
         initialise(nn.Sequential(nn.LazyLinear(4)), "he_normal", seed=0)
-    with pytest.raises(InputError, match="weight: is no parameter with values of its own"):
+    with pytest.raises(InputError, match="weight: is not a parameter with values of its own"):
         initialise(nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), "he_normal", seed=0)
     with pytest.raises(InputError, match=r"tolerance=0\.0 must be positive"):
         unit_variance(network, torch.randn(3, 4), tolerance=0.0)

@@ -21,6 +21,6 @@ def test_the_next_that_fits(side: int, following: int) -> None:
 
 def test_others_are_told_what_fits() -> None:
     with pytest.raises(
-        InputError, match=r"^images: 21x20 pixels do not fit, sides are 20, 28, 36, ...; the next is 28x20"
+        InputError, match=r"^images: 21x20 pixels do not fit; valid sides are 20, 28, 36, ...; the next is 28x20"
     ):
         Sides(20, 8)(torch.randn(1, 1, 21, 20))

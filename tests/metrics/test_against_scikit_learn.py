@@ -70,7 +70,7 @@ def test_all_metrics_are_scikit_learns(seed: int) -> None:
         assert summary["top5"] == metrics.top_k_accuracy(probabilities, labels, 5)
     else:
         assert "top5" not in summary
-        assert f"with {k} classes the first five always hold the true one" in summary["undefined"]["top5"]
+        assert f"with {k} classes, the top five always include the true one" in summary["undefined"]["top5"]
 
     areas, precisions = [], []
     for kind in ranking.ranked_classes(k):

@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from thorough import repeats
 from torch import Tensor
 
-from convworks.data.batches import normalise
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.images import normalise
+from convworks.data.inputs.kinds import input_of
 from convworks.data.source import Split
 from convworks.data.sources.open import open_source
 from convworks.inference.answers import activated
@@ -105,7 +106,7 @@ def test_predictions_are_those_of_the_original(name: str, data: Path, pixels: Te
 def test_resnet20_trained_by_others_makes_their_errors(data: Path, tmp_path: Path) -> None:
     images = unpack(data / "cifar10-jpeg.tar.xz", tmp_path, "test", 10_000)
     network = trained(data, "resnet20")
-    runtime = TorchRuntime(network=network.channels_last(), preprocessing=GIVEN, precision=torch.float32)
+    runtime = TorchRuntime(network=network.channels_last(), input=input_of(GIVEN), precision=torch.float32)
     actual = activated(CLASSIFICATION, runtime, load_images(images, GIVEN))
     assert len(images) == 10_000
     wrong = int((actual.argmax(1) != images.labels).sum())

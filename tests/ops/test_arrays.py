@@ -57,7 +57,7 @@ def test_a_parameter_goes_through_an_operation() -> None:
      np.array(["2020"], "datetime64"), [[1.0], [1.0, 2.0]]],
 )  # fmt: skip
 def test_other_values_are_refused(values: Any) -> None:
-    with pytest.raises(InputError, match=r"^x: is no array of numbers") as caught:
+    with pytest.raises(InputError, match=r"^x: is not an array of numbers") as caught:
         floats("x", values)
     assert "\n" not in str(caught.value)
 

@@ -242,7 +242,7 @@ BAD: list[tuple[str, Any, Any, dict[str, Any], str]] = [
     ("bias", IMAGE, KERNEL, {"bias": [1.0]}, "bias: has 1 values for 6 output channels"),
     ("not finite", np.full((1, 4, 5, 5), np.nan), KERNEL, {}, "x[0, 0, 0, 0]: is nan and all values must be finite"),
     ("infinite weight", IMAGE, np.full((6, 4, 3, 3), np.inf), {}, "weight[0, 0, 0, 0]: is inf and all values must"),
-    ("ragged", [[[[1.0, 2.0], [3.0]]]], KERNEL, {}, "x: is no array of numbers"),
+    ("ragged", [[[[1.0, 2.0], [3.0]]]], KERNEL, {}, "x: is not an array of numbers"),
     ("empty", np.ones((0, 4, 5, 5)), KERNEL, {}, "x: must not be empty"),
 ]
 

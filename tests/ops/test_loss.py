@@ -92,7 +92,7 @@ LOGITS = np.zeros((2, 3))
         (lambda: cross_entropy.forward(LOGITS, [True, False]), "labels: must be whole numbers, got bool"),
         (lambda: cross_entropy.forward(LOGITS, [0]), r"labels: must have the shape \(2,\)"),
         (lambda: cross_entropy.forward(LOGITS, np.eye(3, dtype=int)[:2]), r"labels: must have the shape \(2,\)"),
-        (lambda: cross_entropy.forward(LOGITS, ["cat", "dog"]), "labels: is no array of numbers"),
+        (lambda: cross_entropy.forward(LOGITS, ["cat", "dog"]), "labels: is not an array of numbers"),
         (lambda: cross_entropy.forward(LOGITS, [0, 1], 1.5), "smoothing: smoothing=1.5 must lie between 0 and 1"),
         (lambda: cross_entropy.forward(LOGITS, [0, 1], math.nan), "smoothing: smoothing=nan must lie between"),
         (lambda: cross_entropy.forward([0.0, 1.0], [0]), "logits: must have 2 axes"),

@@ -20,6 +20,7 @@ import convworks
 from convworks.bundle.bundle import Bundle
 from convworks.charts.drawing import Drawing, Text
 from convworks.charts.reconstructions import Pictures
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.config import DataConfig, Gaussian
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Source, Split
@@ -97,7 +98,7 @@ def several_classes() -> LabelSetPredictions:
 
 def images() -> Reconstructions:
     pixels = np.random.default_rng(3).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
-    pictures = Pictures(samples=(0, 1, 2, 3), images=pixels, read=pixels, made=pixels)
+    pictures = Pictures(samples=(0, 1, 2, 3), images=pixels, read=pixels, outputs=pixels)
     errors = np.linspace(0.1, 0.2, N)
     return Reconstructions(
         split="test",
@@ -137,7 +138,10 @@ def report(folder: Path, predictions: Any) -> Path:
 
 def errors(folder: Path) -> Path:
     pixels = np.random.default_rng(4).integers(0, 256, (N, 12, 12, 3), dtype=np.uint8)
-    splits = {name: Split(labels=labels(), names=names(), arrays=pixels) for name in ("train", "test")}
+    splits = {
+        name: Split(names=names(), inputs=Arrays(pixels, COLOURS), targets=Arrays(labels()))
+        for name in ("train", "test")
+    }
     source = Source(name=HOSTILE, kind="array", path=None, classes=CLASSES, splits=splits)
     torch.manual_seed(0)
     network = create("convnet_digits", Shape(classes=3, channels=3, size=(12, 12))).eval()
@@ -239,7 +243,7 @@ def test_a_section_without_a_body_is_left_out(tmp_path: Path) -> None:
     assert "mpty" not in html
     assert '<a href="#shown">Shown</a>' in html
     assert "<p>&lt;words&gt;</p>" in html
-    assert "Beside it" not in html
+    assert "Other files" not in html
 
 
 def test_templates_are_loaded_when_a_page_is_written() -> None:

@@ -152,7 +152,7 @@ def replaced_share(predictor: Any) -> Any:
     """Return a predictor that takes whole images."""
     from dataclasses import replace
 
-    whole = predictor.bundle.preprocessing.model_copy(update={"share": 1.0})
+    whole = predictor.bundle.preprocessing.model_copy(update={"crop_fraction": 1.0})
     return replace(predictor, bundle=replace(predictor.bundle, preprocessing=whole))
 
 

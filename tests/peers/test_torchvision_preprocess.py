@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from convworks.data.column import Files
 from convworks.data.config import Fit
 from convworks.data.decode.decode import probe
 from convworks.data.decode.load import load_images
@@ -24,8 +25,8 @@ pytestmark = pytest.mark.peers
 def ours(folder: Path, files: list[Path], size: tuple[int, int], fit: Fit) -> Tensor:
     """Load files as every command of convworks does."""
     (split,) = open_source(folder).splits.values()
-    assert split.files is not None
-    positions = {file.name: number for number, file in enumerate(split.files)}
+    assert isinstance(split.inputs, Files)
+    positions = {file.name: number for number, file in enumerate(split.inputs.files)}
     chosen = split.select(np.array([positions[file.name] for file in files]))
     return load_images(chosen, Preprocessing(size=size, channels=3, fit=fit, mean=(0,) * 3, std=(1,) * 3))
 
@@ -85,7 +86,9 @@ def test_crops_of_an_image_that_needs_no_scaling_are_exactly_torchvisions(size: 
     image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, *size), dtype=np.uint8))
     picture = picture_of(image.permute(1, 2, 0).numpy())
     short = min(size)
-    wanted = Preprocessing(size=(side, side), channels=3, fit="crop", mean=(0,) * 3, std=(1,) * 3, share=side / short)
+    wanted = Preprocessing(
+        size=(side, side), channels=3, fit="crop", mean=(0,) * 3, std=(1,) * 3, crop_fraction=side / short
+    )
     assert torch.equal(torch.from_numpy(to_input(picture, wanted)).permute(2, 0, 1), v2.CenterCrop(side)(image))
     frame = round(side * 256 / 224)
     if short == frame:

@@ -106,7 +106,7 @@ def test_a_network_and_itself_do_not_differ(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", made(1))
     results = convworks.compare(path, path, out=tmp_path / "out")
     assert (results["difference"], results["p"], results["only_first"]) == (0, 1, 0)
-    assert "do not tell which is better" in (tmp_path / "out" / "compare.html").read_text()
+    assert "no significant difference" in (tmp_path / "out" / "compare.html").read_text()
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "'=", "'"])
@@ -133,7 +133,7 @@ def test_a_file_that_names_an_image_twice_is_refused(tmp_path: Path) -> None:
 
 def test_what_cannot_be_compared_is_refused() -> None:
     a, b = from_outcome("A", made(1)), from_outcome("B", made(2))
-    with pytest.raises(InputError, match="has other classes than A: only A knows c"):
+    with pytest.raises(InputError, match="has different classes from A: only A knows c"):
         pair(a, replace(b, classes=frozenset("ab")))
     with pytest.raises(InputError, match=r"A: 1 of 200 images are not among those of the other: test/199.png"):
         pair(a, b.select(range(199)))

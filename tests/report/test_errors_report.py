@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from convworks.bundle.bundle import Bundle
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.identity import images_digest
 from convworks.data.source import Source, Split, number_names
@@ -77,7 +78,7 @@ def source(*, several: bool = False, train: int = 40, test: int = 90, size: int 
     def split(name: str, n: int) -> Split:
         labels: Any = generator.random((n, 4)) < 0.4 if several else generator.integers(0, 4, n)
         pixels = generator.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
-        return Split(labels=labels, names=number_names(name, n), arrays=pixels)
+        return Split(names=number_names(name, n), inputs=Arrays(pixels, COLOURS), targets=Arrays(labels))
 
     splits = {"train": split("train", train)} if train else {}
     return Source(name="made", kind="array", path=None, classes=CLASSES, splits={**splits, "test": split("test", test)})
@@ -149,7 +150,7 @@ def test_the_filter_has_a_rule_for_each_class(tmp_path: Path) -> None:
         assert f"main:has(#f{label}:checked) .error:not(.c{label}){{display:none}}" in html
         count = len(re.findall(rf'<article class="error(?: c\d)*? c{label}\b', html))
         assert re.search(rf'for="f{label}">[^<]* <small>{count}</small>', html)
-    two = replace(data_source.splits["test"], labels=data_source.splits["test"].labels % 2)
+    two = data_source.splits["test"].with_labels(data_source.splits["test"].labels % 2)
     outcome = answers(replace(data_source, splits={**data_source.splits, "test": two}))
     probabilities = outcome.probabilities.copy()
     probabilities[:, 2:] = 0
@@ -187,7 +188,7 @@ def test_any_number_of_labels(tmp_path: Path) -> None:
     assert files.candidates is None
     assert files.as_json() == {"page": str(files.page)}
     assert "Perhaps mislabelled" not in words
-    assert "only asked where each shows one class" in words
+    assert "only reported for single-label images" in words
     assert html.count("<li class=") == 5 * html.count("<article") > 0
     assert "nothing" in words
 
@@ -228,7 +229,7 @@ def test_where_neighbours_cannot_be_had_the_page_says_why(tmp_path: Path) -> Non
         head=torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()),
     )
     files, html, words = written(tmp_path, [predictor(network=blind)], data_source, answers(data_source))
-    assert "No neighbours are shown: model.cut the logits are not made by a layer of the head" in words
+    assert "No neighbours are shown: model.cut the logits do not come from a layer of the head" in words
     assert "<article" in html
     assert "<li class=" not in html
     assert (tmp_path / "label_errors.csv").read_text().count(",\n") == files.candidates
@@ -239,7 +240,7 @@ def test_training_images_are_not_fetched_for_it(tmp_path: Path) -> None:
     _, html, words = written(
         tmp_path, [predictor()], replace(data_source, address="made.example/x.tar"), answers(data_source)
     )
-    assert "No neighbours are shown: made.example/x.tar is read over a network" in words
+    assert "No neighbours are shown: made.example/x.tar is remote" in words
     assert "<article" in html
 
 
@@ -258,8 +259,8 @@ def folder_of(place: Path, data_source: Source) -> Path:
     from PIL import Image
 
     for name, split in data_source.splits.items():
-        assert split.arrays is not None
-        for number, (pixels, label) in enumerate(zip(split.arrays, split.labels.tolist(), strict=True)):
+        assert isinstance(split.inputs, Arrays)
+        for number, (pixels, label) in enumerate(zip(split.inputs.values, split.labels.tolist(), strict=True)):
             folder = place / name / ("cat", "dog", "Käfer", "ant")[label]
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(folder / f"{number}.png")

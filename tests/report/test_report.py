@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convworks.pages.verdict import Finding
 from convworks.report.report import ReportContent, write_report
 from convworks.tasks.outcomes.classification import Predictions
 
@@ -98,13 +99,13 @@ def test_a_full_report_tells_everything(tmp_path: Path) -> None:
     for text in (
         f"{100 * right:.2f}",
         "95 % interval",
-        "chosen without looking at the test split",
+        "selected without the test split",
         "Written by a test.",
         "61,706",
         "model.input",
         "1, 28, 28",
         "torch",
-        "together 1 min 2 s",
+        "total 1 min 2 s",
         "convworks train digits && echo '<done>'",
         "digits <fast> & small",
         "Most confused pairs",
@@ -118,7 +119,7 @@ def test_a_full_report_tells_everything(tmp_path: Path) -> None:
 def test_a_split_that_chose_the_checkpoint_is_named(tmp_path: Path) -> None:
     outcome = replace(example(3, 30), split="validation")
     _, words = written(tmp_path, ReportContent(title="t", predictions=outcome, chosen="the checkpoint"))
-    assert "The validation split also chose the checkpoint, so this accuracy is optimistic" in words
+    assert "The validation split also selected the checkpoint, so this accuracy is optimistic" in words
     _, words = written(tmp_path, ReportContent(title="t", predictions=outcome))
     assert "chose" not in words
 
@@ -128,7 +129,7 @@ def test_any_number_of_classes(tmp_path: Path, k: int) -> None:
     outcome = example(k, 200)
     html, words = written(tmp_path, ReportContent(title="t", predictions=outcome, image=noise))
     assert (f"Show all {k:,} classes" in words) == (k > 50)
-    assert (f"with {k} classes the first five always hold the true one" in words) == (k <= 5)
+    assert (f"with {k} classes, the top five always include the true one" in words) == (k <= 5)
     assert "Top-5 accuracy" in words
     assert ('id="ranking"' in html) == (k > 1)
     assert (f"mean of {len(set(outcome.labels.tolist())):,}" in words) == (k > 10)
@@ -156,8 +157,8 @@ def test_where_all_samples_are_of_one_class_there_is_nothing_to_rank(tmp_path: P
 def test_classes_without_samples_are_left_out_of_the_curves_and_counted(tmp_path: Path) -> None:
     outcome = example(6, 90)
     html, words = written(tmp_path, ReportContent(title="t", predictions=replace(outcome, labels=outcome.labels % 4)))
-    assert "Left out: 2 of 6 classes" in words
-    drawn = html.split('id="ranking"')[1].split("</svg>")[0]
+    assert "Omitted: 2 of 6 classes" in words
+    drawn = html.split('id="ranking"')[1].split("</section>")[0]
     assert drawn.count("<polyline") == 4 * 3 + 12 + 1  # curves and key, the grid, what guessing reaches
 
 
@@ -195,3 +196,44 @@ def test_nothing_imports_torch_or_matplotlib() -> None:
     code = "import sys, convworks.report.report; print({'torch', 'matplotlib', 'sklearn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_mistake_is_enlarged_without_a_script_and_by_the_keyboard(tmp_path: Path) -> None:
+    outcome = example(3, 60)
+    html, _ = written(tmp_path, ReportContent(title="t", predictions=outcome, image=noise))
+    targets = re.findall(r'<button class="enlarge" popovertarget="([^"]+)"', html)
+    assert len(targets) == len(set(targets)) == min(36, int((~outcome.correct).sum()))
+    assert all(f'<span popover id="{target}">' in html for target in targets)
+
+
+def test_two_classes_are_not_told_twice(tmp_path: Path) -> None:
+    _, words = written(tmp_path / "two", ReportContent(title="t", predictions=example(2, 60)))
+    assert "Most confused pairs" not in words
+    _, words = written(tmp_path / "three", ReportContent(title="t", predictions=example(3, 60)))
+    assert "Most confused pairs" in words
+
+
+def test_the_verdict_comes_first_with_its_commands_or_says_that_nothing_stands_out(tmp_path: Path) -> None:
+    outcome = example(2, 60)
+    finding = Finding("overfitting", "Overfitting", "It knows <them>.", "Mix images.", "convworks train --set 'a=<b>'")
+    content = ReportContent(title="t", predictions=outcome, measured="Accuracy: 99 %.", verdict=[finding])
+    html, words = written(tmp_path / "one", content)
+    assert html.index('id="verdict"') < html.index('id="confusion"')
+    for text in ("Accuracy: 99 %.", "It knows <them>.", "To try next: mix images.", "convworks train --set 'a=<b>'"):
+        assert text in words
+    _, words = written(tmp_path / "none", replace(content, verdict=[]))
+    assert "Nothing stands out" in words
+    _, words = written(tmp_path / "unasked", replace(content, verdict=None))
+    assert "Verdict" not in words
+
+
+def test_charts_are_narrow_enough_for_a_telephone(tmp_path: Path) -> None:
+    history = [
+        {"epoch": epoch, "train_loss": 1 / epoch, "train_top1": 0.5, "learning_rate": 0.1} for epoch in (1, 2, 3)
+    ]
+    html, _ = written(tmp_path, ReportContent(title="t", predictions=example(3, 90), history=history))
+    for section in ("curves", "ranking"):
+        drawn = html.split(f'id="{section}"')[1].split("</section>")[0]
+        widths = [float(width) for width in re.findall(r'viewBox="0 0 ([0-9.]+)', drawn)]
+        assert len(widths) == 3
+        assert max(widths) < 360

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from convworks.data.column import Arrays
 from convworks.data.sources import digits
 
 COUNT, ALL = 300, 1797
@@ -31,9 +32,9 @@ def write_few(folder: Path, count: int = COUNT) -> Path:
         splits = digits.open_digits().splits
     for name, stem in (("train", "train"), ("test", "t10k")):
         split = splits[name]
-        assert split.arrays is not None
-        header = struct.pack(">IIII", 0x803, *split.arrays.shape[:3])
-        (folder / f"{stem}-images-idx3-ubyte").write_bytes(header + split.arrays.tobytes())
+        assert isinstance(split.inputs, Arrays)
+        header = struct.pack(">IIII", 0x803, *split.inputs.values.shape[:3])
+        (folder / f"{stem}-images-idx3-ubyte").write_bytes(header + split.inputs.values.tobytes())
         labels = split.labels.astype(np.uint8)
         (folder / f"{stem}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, len(labels)) + labels.tobytes())
     return folder

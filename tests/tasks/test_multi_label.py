@@ -1,4 +1,4 @@
-"""Metrics of any number of labels against scikit-learn, predictions and their file."""
+"""Metrics of multiple labels against scikit-learn, predictions and their file."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ MAE = MetricSpec(name="mae", title="mean absolute error", unit="number", better=
 
 
 def counted(source: Source, split: Split, classes: Sequence[str] = ()) -> Split:
-    return replace(split, labels=np.array([float(source.classes[label]) for label in split.labels], np.float32))
+    return split.with_labels(np.array([float(source.classes[label]) for label in split.labels], np.float32))
 
 
 def read(source: Source) -> Source:

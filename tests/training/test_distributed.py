@@ -134,8 +134,9 @@ EVALUATE = """
 import json, sys
 import torch
 from functools import partial
-from convworks.data.batches import Samples
+from convworks.data.samples import Samples
 from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.kinds import input_of
 from convworks.tasks.classification import CLASSIFICATION
 from convworks.training.validation import validate
 from convworks.training.world import joined
@@ -149,7 +150,7 @@ with joined("cpu") as world:
     for n in range(1, 258):
         setup = SimpleNamespace(
             world=world, evaluated=network, precision=torch.float32, classes=7,
-            preprocessing=Preprocessing(size=(2, 2), channels=3, fit="crop", mean=(0.5,) * 3, std=(0.2,) * 3),
+            input=input_of(Preprocessing(size=(2, 2), channels=3, fit="crop", mean=(0.5,) * 3, std=(0.2,) * 3)),
             validation=Samples(images=images[:n], targets=labels[:n]), loss=torch.nn.functional.cross_entropy,
             task=CLASSIFICATION, corruption=None, config=SimpleNamespace(data=SimpleNamespace(corruption=None)),
         )

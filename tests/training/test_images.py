@@ -18,6 +18,7 @@ from sklearn.decomposition import PCA
 
 import convworks
 from convworks.config import override
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.source import Source, Split
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError
@@ -71,8 +72,9 @@ def test_figures_are_those_of_the_images(run: dict[str, Any]) -> None:
     assert errors.mean() == pytest.approx(run["test"]["mse"], rel=1e-4)
     assert run["test"]["psnr"] == pytest.approx(-10 * math.log10(run["test"]["mse"]))
     clean = convworks.load(train_plain(Path(run["run"]).parent)["bundle"])
-    images = open_source("digits").splits["test"].arrays
-    assert images is not None
+    inputs = open_source("digits").splits["test"].inputs
+    assert isinstance(inputs, Arrays)
+    images = inputs.values
     reconstructions = clean.reconstruct(list(images))
     squares = ((reconstructions / 255.0 - images / 255.0) ** 2).mean()
     assert squares == pytest.approx(clean.evaluate("digits")["mse"], rel=0.01)
@@ -139,7 +141,9 @@ def test_the_code_spans_the_principal_components(tmp_path: Path) -> None:
     names = tuple(f"{number:03d}" for number in range(600))
     parts = {"train": slice(0, 500), "validation": slice(500, 600)}
     splits = {
-        name: Split(labels=np.full(part.stop - part.start, -1), names=names[part], arrays=pixels[part])
+        name: Split(
+            names=names[part], inputs=Arrays(pixels[part], COLOURS), targets=Arrays(np.full(part.stop - part.start, -1))
+        )
         for name, part in parts.items()
     }
     source = Source(name="drawn", kind="arrays", path=None, classes=(), splits=splits)
@@ -169,9 +173,9 @@ BAD = {
     "bfloat16": (["precision=bfloat16"], "precision | logarithm | float32"),
     "a fold": (["data.fold={'number': 1, 'of': 3}"], "data.fold | labelled images"),
     "no layers to mirror": (["model.name=autoencoder_conv", "training.greedy=True"], "training.greedy | way back"),
-    "no stack": (
+    "not a stack": (
         ["model.name=autoencoder_conv", "training.pretraining.epochs=1"],
-        "training.pretraining | no stack | autoencoder_fc_deep",
+        "training.pretraining | not a stack | autoencoder_fc_deep",
     ),
 }
 
@@ -190,7 +194,7 @@ def test_what_is_not_defined_for_images_is_refused(name: str, tmp_path: Path) ->
 def test_classifiers_compare_no_images(tmp_path: Path) -> None:
     for change, word in (
         ("training.loss.kind=squared_error", "compares images"),
-        ("data.corruption={'kind': 'masking', 'rate': 0.1}", "give images back"),
+        ("data.corruption={'kind': 'masking', 'rate': 0.1}", "autoencoders, but"),
         ("training.greedy=True", "autoencoders"),
     ):
         with pytest.raises(InputError, match=word):

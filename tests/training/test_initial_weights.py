@@ -163,7 +163,7 @@ def test_a_loss_must_be_one_number(tmp_path: Path) -> None:
     def several(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
 
-    with pytest.raises(InputError, match=r"loss: gives .* numbers for a batch.*mean"):
+    with pytest.raises(InputError, match=r"loss: returns shape .* for a batch.*mean"):
         convworks.train(epochs=1, out=tmp_path / "run", loss=several)
 
 

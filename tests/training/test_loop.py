@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convworks.config import override
-from convworks.data.batches import normalise
 from convworks.data.decode.images import take
+from convworks.data.inputs.images import normalise
 from convworks.data.sources.open import open_source
 from convworks.errors import RunError
 from convworks.recipes import recipe

@@ -62,7 +62,7 @@ def test_a_run_goes_on_where_its_images_have_been_moved(stopped: tuple[Path, Pat
     data, run = stopped
     expected = train(data=data, out=tmp_path / "whole")
     data.rename(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match=r"data: .*--data PLACE"):
+    with pytest.raises(InputError, match=r"data: .*--data PATH"):
         train(resume=run)
     results = train(resume=run, data=tmp_path / "elsewhere")
     weights = [Path(each["bundle"], "weights.safetensors").read_bytes() for each in (expected, results)]
@@ -95,7 +95,7 @@ def test_a_run_goes_on_with_no_other_images_of_equal_names_and_sizes(
     options: dict[str, Any] = {}
     if moved:
         options["data"] = data.rename(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="is not what the run began with: "):
+    with pytest.raises(InputError, match="differs from when the run started: "):
         train(resume=run, **options)
 
 
@@ -105,7 +105,7 @@ def test_images_that_are_decoded_when_wanted_are_known_by_their_bytes_too(tmp_pa
         train(data=data, out=run, events=[Stop()], overrides=["data.decode=always"])
     swap(data)
     for decode in ("always", "once"):
-        with pytest.raises(InputError, match=r"is not what the run began with: .*bytes"):
+        with pytest.raises(InputError, match=r"differs from when the run started: .*bytes"):
             train(resume=run, overrides=[f"data.decode={decode}"])
 
 
@@ -117,7 +117,7 @@ def test_an_experiment_goes_on_where_its_images_have_been_moved(tmp_path: Path) 
     results = convworks.restarts(resume=experiment, runs=3, data=there)
     assert [run["name"] for run in results["runs"]] == ["seed-0", "seed-1", "seed-2"]
     relabel(there)
-    with pytest.raises(InputError, match=r"elsewhere: is not what the run began with: "):
+    with pytest.raises(InputError, match=r"elsewhere: differs from when the run started: "):
         convworks.restarts(resume=experiment, runs=4, data=there)
 
 

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from convworks.config import build
 from convworks.data.decode.load import load_images
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Source, Split
 from convworks.data.sources.open import open_source
@@ -43,7 +44,7 @@ def in_memory(source):
     for name, split in source.splits.items():
         arrays = load_images(split, KEPT).permute(0, 2, 3, 1).numpy()
         names = tuple(map(str, range(len(arrays))))
-        splits[name] = Split(names=names, labels=split.labels, arrays=np.ascontiguousarray(arrays))
+        splits[name] = Split(names=names, inputs=Arrays(np.ascontiguousarray(arrays), COLOURS), targets=split.targets)
     return Source(name="arrays", kind="arrays", classes=source.classes, splits=splits, path=None)
 
 
@@ -63,13 +64,13 @@ def digests(world, setup, batch):
     found = []
     for part in setup.batches(Progress(epoch=2, batch=batch)):
         mixed = [] if part.others is None else part.others.tolist()
-        mine = (part.images.permute(0, 2, 3, 1).numpy().tobytes(), part.labels.tolist(), mixed)
+        mine = (part.images.permute(0, 2, 3, 1).numpy().tobytes(), part.targets.tolist(), mixed)
         parts = [mine] * world.size
         if world.size > 1:
             torch.distributed.all_gather_object(parts, mine)
         images, *labels = zip(*parts)
         whole = hashlib.sha256(b"".join(images))
-        whole.update(repr([[sum(each, []) for each in labels], part.share, part.size]).encode())
+        whole.update(repr([[sum(each, []) for each in labels], part.weight, part.size]).encode())
         found.append(whole.hexdigest())
     return found
 

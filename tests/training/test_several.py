@@ -1,4 +1,4 @@
-"""Runs on images of any number of labels, from the table to the report, through the command line."""
+"""Runs on images of multiple labels, from the table to the report, through the command line."""
 
 from __future__ import annotations
 
@@ -92,7 +92,32 @@ def test_a_run_learns_and_says_so(workplace: Path) -> None:
         assert row["predicted"] == ";".join(names)
         assert row["correct"] == str(int(row["predicted"] == row["labels"]))
     assert "Mean average precision" in (workplace / "run/report.html").read_text()
-    assert "Each by itself" in (workplace / "run/bundle/README.md").read_text()
+    assert "Multi-label" in (workplace / "run/bundle/README.md").read_text()
+
+
+def test_the_decision_threshold_is_the_users(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predictor = convworks.load(workplace / "run")
+    default, eager = (predictor.evaluate("sides.csv", threshold=threshold) for threshold in (None, 0.01))
+    assert eager["map"] == default["map"]
+    assert eager["exact_match"] < default["exact_match"]
+    assert predictor.predict("images/000.png", threshold=0.0)["predicted"] == list(CLASSES)
+    measured = answer(capsys, "evaluate", "run", "--data", "sides.csv", "--threshold", "0.01", "--out", "eager")
+    assert (measured["exact_match"], measured["threshold"]) == (eager["exact_match"], 0.01)
+    assert "a probability of 0.01" in (workplace / "eager/report.html").read_text()
+    (row,) = answer(capsys, "predict", "run", "images/000.png", "--threshold", "0")["predictions"]
+    assert row["predicted"] == list(CLASSES)
+    assert "--threshold" in line(capsys, "predict", "run", "images/000.png", "--threshold", "1.5")
+
+
+def test_probabilities_are_one_column_a_class(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("predict", "run", "images/000.png", "images/001.png")
+    answer(capsys, *words, "--probabilities", "--out", "columns.csv")
+    with Path("columns.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["path", "predicted", *(f"p:{name}" for name in CLASSES), "error"]
+    for row in rows:
+        assert row["predicted"] == ";".join(name for name in CLASSES if float(row[f"p:{name}"]) >= 0.5)
+    assert "add --out FILE.csv" in line(capsys, *words, "--probabilities")
 
 
 def test_a_bundle_gives_probabilities_of_each_class_by_itself(
@@ -173,18 +198,18 @@ def test_what_does_not_fit_is_one_line(capsys: pytest.CaptureFixture[str], workp
     train = ("train", "--data", "sides.csv", "--out", "no")
     message = line(capsys, *train, "--set", "training.loss.kind=cross_entropy")
     assert "sides.csv" in message
-    assert "classes" in message
-    assert "but the loss cross_entropy is for exactly one" in message
+    assert "2 labels" in message
+    assert "but the loss cross_entropy needs exactly one label per image" in message
     assert "--set training.loss.kind=binary_cross_entropy" in message
     message = line(capsys, *train, "--set", "training.best=top1")
-    assert "training.best: top1 is not measured where images have any number of labels" in message
+    assert "training.best: top1 is not measured for multi-label images" in message
     assert "training.sampling: balanced" in line(capsys, *train, "--set", "training.sampling=balanced")
     plain = ("train", "--data", "plain", "--out", "no", "--set", "training.best=map")
     assert "training.best: map is not measured where images have one label" in line(capsys, *plain)
     message = line(capsys, "evaluate", "run", "--data", "plain")
-    assert "plain: has images of one label, but the bundle was trained on images of any number" in message
+    assert "plain: has images of one label, but the bundle was trained on images of multiple labels" in message
     message = line(capsys, "transfer", "run", "--data", "sides.csv", "--head", "svm", "--out", "no")
-    assert "sides.csv: has images of any number of labels, but a head svm knows one; take --head linear" in message
+    assert "sides.csv: is multi-label, but a head svm needs single labels; take --head linear" in message
     (workplace / "bad.csv").write_text("path,cat,dog\nimages/000.png,1,yes\n")
     message = line(capsys, "train", "--data", "bad.csv", "--out", "no")
     assert "bad.csv line 2: has 'yes' in column 'dog', neither 0 nor 1; write 0 or 1" in message
@@ -198,4 +223,4 @@ def test_bundles_of_two_kinds_are_no_ensemble(capsys: pytest.CaptureFixture[str]
     write_signed(file, values)
     (file.parent / "weights.safetensors").write_bytes((workplace / "run/bundle/weights.safetensors").read_bytes())
     assert "give bundles of one task" in line(capsys, "evaluate", "run", "other", "--data", "sides.csv")
-    assert "of any number of labels, but" in line(capsys, "evaluate", "other", "--data", "sides.csv")
+    assert "of multiple labels, but" in line(capsys, "evaluate", "other", "--data", "sides.csv")

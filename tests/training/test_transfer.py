@@ -198,7 +198,7 @@ def test_no_cost_is_tried_after_one_that_is_always_right() -> None:
 
 
 def test_a_network_that_is_named_by_the_options_is_not_exchanged(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="changes the network that was cut"):
+    with pytest.raises(InputError, match="changes the network of the bundle"):
         transfer(run, tmp_path / "run", "model.cut=stem")
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from convworks.data.batches import Samples
 from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.samples import Samples
 from convworks.metrics.spec import MetricSpec
 from convworks.tasks.classification import CLASSIFICATION
 from convworks.tasks.task import Answered, Sums

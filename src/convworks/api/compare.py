@@ -16,12 +16,12 @@ from convworks.data.labels import finder
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
-from convworks.errors import InputError
+from convworks.errors import InputError, brief
 from convworks.files import atomic_folder, path_of
 from convworks.outputs import Protected, as_path, check_new_folder
 
 if TYPE_CHECKING:
-    from convworks.data.decode.preprocess import Preprocessing
+    from convworks.data.inputs.input import Input
     from convworks.inference.predictor import Predictor
     from convworks.report.comparison import Pair
 
@@ -30,6 +30,7 @@ TABLE = ".csv"
 SIDE = 128
 
 
+@brief
 def compare(
     first: str | Path,
     second: str | Path,
@@ -100,7 +101,7 @@ def compared(
     words = ["convworks", "compare", *map(str, paths), *(["--data", str(data)] if data is not None else [])]
     words += ["--split", split] if split is not None else []
     title = f"{paths[0]} and {paths[1]}{f' on {source.name}' if source is not None else ''}"
-    shown = next((predictor.bundle.preprocessing for predictor in predictors if predictor is not None), None)
+    shown = next((predictor.input for predictor in predictors if predictor is not None), None)
     image = None if source is None else _pictures(source, split, comparison.first.names, shown)
     return values, partial(_write, out, comparison, title, image, shlex.join(words))
 
@@ -119,7 +120,7 @@ def _load(path: Path, device: str) -> Predictor:
 
     predictor = load(path, device=device)
     if not predictor.task.judged:
-        reason = f"{predictor.task.does}, which are not right or wrong"
+        reason = f"{predictor.task.does}, so its answers are not right or wrong"
         raise InputError(path, reason, "compare networks that name classes")
     return predictor
 
@@ -138,11 +139,12 @@ def _is_table(path: Path) -> bool:
 
 
 def _pictures(
-    source: Source, split: str | None, names: Sequence[str], shown: Preprocessing | None
+    source: Source, split: str | None, names: Sequence[str], shown: Input | None
 ) -> Callable[[str], np.ndarray]:
     """Return a function from the name of an image to its pixels, preprocessed as by a bundle, else at a fixed size."""
-    from convworks.data.decode.load import load_images
     from convworks.data.decode.preprocess import Preprocessing
+    from convworks.data.inputs.kinds import input_of
+    from convworks.data.inputs.pictures import pictures
     from convworks.inference.predictor import choose_split
 
     chosen = [choose_split(source, split)[1]] if split is not None else list(source.splits.values())
@@ -150,15 +152,15 @@ def _pictures(
     index_of = finder(name for part in chosen for name in part.names)
     missing = [name for name in names if index_of(name) is None]
     if missing:
-        reason = f"has no {missing[0]!r}, nor {len(missing) - 1:,} more of {len(names):,} images that are compared"
-        raise InputError(source.where, reason, "give the source that the predictions are of")
-    preprocessing = shown or Preprocessing(size=(SIDE, SIDE), channels=3, fit="crop", mean=(0.0,) * 3, std=(1.0,) * 3)
+        reason = f"has no {missing[0]!r}, nor {len(missing) - 1:,} more of the {len(names):,} compared images"
+        raise InputError(source.where, reason, "give the source of the predictions")
+    plain = Preprocessing(size=(SIDE, SIDE), channels=3, fit="crop", mean=(0.0,) * 3, std=(1.0,) * 3)
+    shown = shown or input_of(plain)
 
     def image(name: str) -> np.ndarray:
         sample = index_of(name)
         assert sample is not None
         part, index = samples[sample]
-        pixels: np.ndarray = load_images(part.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
-        return pixels
+        return next(pictures(shown, part, [index]))
 
     return image

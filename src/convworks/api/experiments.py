@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convworks.api.request import RunRequest
 from convworks.data.protect import protect
-from convworks.errors import InputError
+from convworks.errors import InputError, brief
 from convworks.experiments.command import check_new_experiment, parse_workers, storage_file
 from convworks.files import path_of
 from convworks.hardware import refuse_torchrun
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from convworks.training.config import RunConfig
 
 
+@brief
 def restarts(
     recipe: str | None = None,
     *,
@@ -70,6 +71,7 @@ def run_restarts(request: RunRequest, *, runs: int | None = None) -> dict[str, A
     return run(config, runs=5 if runs is None else runs, **options)
 
 
+@brief
 def crossval(
     recipe: str | None = None,
     *,
@@ -125,6 +127,7 @@ def run_crossval(
     return run(config, folds=5 if folds is None else folds, stratified=stratified, group_by=group_by, **options)
 
 
+@brief
 def tune(
     recipe: str | None = None,
     *,
@@ -201,7 +204,7 @@ def _experiment(kind: str, request: RunRequest, *, storage: str | None = None) -
     out = as_path("--out", request.out)
     check_new_experiment(out, kind)
     protected = protect(source)
-    folder.check_new(out, f"{config.recipe}-{kind}", protected)
+    folder.check_new(out, f"{folder.default_name(config)}-{kind}", protected)
     if storage is not None and (file := storage_file(storage)) is not None:
         check_outside("--storage", file, protected)
     from convworks.tasks.registry import task_of

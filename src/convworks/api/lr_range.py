@@ -10,11 +10,13 @@ from typing import Any
 
 from convworks.api.request import RunRequest
 from convworks.data.source import Source
+from convworks.errors import brief
 from convworks.hardware import refuse_torchrun
 from convworks.training.config import RunConfig
 from convworks.training.lr_range.config import Sweep
 
 
+@brief
 def lr_range(
     recipe: str | None = None,
     *,
@@ -29,9 +31,11 @@ def lr_range(
 ) -> dict[str, Any]:
     """Raise the learning rate from step to step until the loss explodes (Smith 2017); return the rates it suggests.
 
-    {"suggestion", "edge", "steepest", "tenth", "rates", "losses", "smoothed", "exploded", "falling", "next", ...}:
-    `edge` is the highest rate before the loss rises, which is suggested; `steepest` where it falls fastest, `tenth` a
-    tenth of where it is lowest; None where it never fell. `next` is the command to train. The network is discarded.
+    {"suggestion", "edge", "steepest", "tenth", "rates", "losses", "smoothed", "exploded", "falling", "unclear",
+    "steps", "next", ...}: `edge` is the highest rate before the loss rises, which is suggested; `steepest` where it
+    falls fastest, `tenth` a tenth of where it is lowest. Where the loss is too noisy to read, the test is repeated with
+    twice and four times the `steps`; if that does not help, these are None and `unclear` is the reason. `next` is the
+    command to train. The network is discarded.
     """
     request = RunRequest(recipe=recipe, data=data, model=model, device=device, seed=seed, overrides=tuple(overrides))
     return prepare_lr_range(request, lowest=lowest, highest=highest, steps=steps).run()
@@ -71,6 +75,8 @@ class RangeTest:
             "tenth": result.tenth,
             "exploded": result.exploded,
             "falling": result.falling,
+            "unclear": result.unclear or None,
+            "steps": result.planned,
             "rates": list(result.rates),
             "losses": list(result.losses),
             "smoothed": list(result.smoothed),

@@ -74,8 +74,8 @@ class RunRequest:
         from convworks.errors import InputError
 
         if self.recipe or self.out or self.changes() or any(others):
-            reason = "goes on with the experiment as it was configured"
-            raise InputError("--resume", reason, f"leave the other options out but --data, {changeable}")
+            reason = "continues an experiment as it was configured"
+            raise InputError("--resume", reason, f"leave out all options except --data, {changeable}")
 
     def configure(self) -> tuple[RunConfig, Source]:
         """Return the complete configuration and the opened source, from a recipe or from what the data look like."""
@@ -83,11 +83,11 @@ class RunRequest:
         from convworks.console import downloading
         from convworks.data.sources.open import open_source
         from convworks.files import expand
-        from convworks.recipes import recipe
+        from convworks.recipes import FOLDER, recipe
         from convworks.recipes.folder import default
 
         data = None if self.data is None else expand(str(self.data))
-        if self.recipe is None and data is not None:
+        if self.recipe in (None, FOLDER) and data is not None:
             source = open_source(data, report=downloading())
             config = default(source, data)
         else:
@@ -108,8 +108,8 @@ class RunRequest:
 
         changed = override(config, self.changes())
         if self.data is not None and changed.data.source != config.data.source:
-            reason = f"is not what --data says, {expand(str(self.data))!r}"
-            raise InputError("--set data.source", reason, "leave one of them out")
+            reason = f"differs from --data, {expand(str(self.data))!r}"
+            raise InputError("--set data.source", reason, "give only one of them")
         return changed
 
     def train_command(self) -> str:

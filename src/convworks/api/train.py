@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convworks.api.request import RunRequest
+from convworks.api.result import TrainingResult
 from convworks.config import assignment
 from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
-from convworks.errors import InputError
+from convworks.errors import InputError, brief
 from convworks.experiments.command import RECORD as EXPERIMENT
 from convworks.experiments.command import check_new_experiment
 from convworks.files import path_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from convworks.training.events import Events
 
 
+@brief
 def train(
     recipe: str | None = None,
     *,
@@ -44,10 +46,10 @@ def train(
     command: str | None = None,
     loss: Loss | None = None,
     events: Sequence[Events] = (),
-) -> dict[str, Any]:
+) -> TrainingResult:
     """Train a network and return {"run", "bundle", "report", "validation": {"top1", ...}, "test": {...}, "seconds"}.
 
-    For multi-label images, "map" takes the place of "top1".
+    The result also has `.predictor`, `.history` and `.plot()`. For multi-label images, "map" takes the place of "top1".
 
     Without arguments, it trains on the embedded digits. `data` is a name or a path; `overrides` are `field=value`
     assignments; `resume` is a run folder to resume, up to `epochs` in all or by so many more ("+50"). `loss` is a
@@ -69,7 +71,7 @@ def train(
         overrides=tuple(overrides),
         command=command,
     )
-    return run_train(request, loss=loss, events=events)
+    return TrainingResult(run_train(request, loss=loss, events=events))
 
 
 def run_train(request: RunRequest, *, loss: Loss | None = None, events: Sequence[Events] = ()) -> dict[str, Any]:
@@ -80,7 +82,7 @@ def run_train(request: RunRequest, *, loss: Loss | None = None, events: Sequence
     if request.resume is not None:
         return _resume(request, path_of(request.resume), loss, events)
     if request.out is None and allowed_restarts() > 0:
-        raise InputError("--out", "is needed, for a run that torchrun may start again to find itself", "name a folder")
+        raise InputError("--out", "is needed so that a restart by torchrun finds the run", "name a folder")
     request = replace(request, epochs=_new_epochs(request.epochs))
     if loss is not None:
         own = assignment("training.loss", {"kind": "own", "name": _name(loss)})
@@ -90,7 +92,7 @@ def run_train(request: RunRequest, *, loss: Loss | None = None, events: Sequence
         return _resume_run(path_of(request.out), RunRequest(), loss, events)
     config, source = request.configure()
     out = as_path("--out", request.out)
-    folder.check_new(out, config.recipe, protect(source))
+    folder.check_new(out, folder.default_name(config), protect(source))
     train_command = request.train_command()
     command = request.command or train_command
     if config.training.pretraining is not None:
@@ -111,7 +113,7 @@ def _new_epochs(epochs: int | str | None) -> int | None:
     from convworks.training.checkpoints.resume import whole_epochs
 
     if epochs.startswith("+"):
-        raise InputError("--epochs", f"{epochs} is for a run that goes on", "give the run with --resume")
+        raise InputError("--epochs", f"{epochs} extends a run", "name the run with --resume")
     return whole_epochs(epochs)
 
 
@@ -123,7 +125,7 @@ def _name(loss: Loss) -> str:
 def _resume(request: RunRequest, path: Path, loss: Loss | None, events: Sequence[Events]) -> dict[str, Any]:
     """Resume a run, or the runs of a stacked autoencoder."""
     if request.out is not None:
-        raise InputError("--out", "a run that goes on stays where it is", "leave it out")
+        raise InputError("--out", "a resumed run keeps its folder", "leave it out")
     if (path / EXPERIMENT).exists():
         request.check_resumed("--json")
         from convworks.experiments.stack import resume_stack
@@ -140,7 +142,9 @@ def _resume_run(path: Path, request: RunRequest, loss: Loss | None, events: Sequ
     config, record = continued(path, request.epochs, request.resumed_changes())
     source = _reopened(config.data.source)
     if loss is not None and (name := _name(loss)) != getattr(config.training.loss, "name", None):
-        raise InputError("loss", f"the run has another one than {name!r}", "leave it out, or start a new run")
+        raise InputError(
+            "loss", f"the run was trained with another loss than {name!r}", "leave it out, or start a new run"
+        )
     return run(config, command=str(record.get("command", "")), resume=path, source=source, loss=loss, events=events)
 
 
@@ -150,6 +154,6 @@ def _reopened(location: str) -> Source:
         return open_source(location, report=downloading())
     except InputError as error:
         if os.path.isabs(location) and not os.path.lexists(location):
-            remedy = "if the images were moved, say where they are: --data PLACE"
+            remedy = "if the images were moved, give their new path: --data PATH"
             raise InputError(error.where, error.reason, remedy) from None
         raise

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convworks.api.request import RunRequest
-from convworks.console import downloading
+from convworks.api.result import TrainingResult
+from convworks.console import downloading, say
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
-from convworks.errors import InputError
+from convworks.errors import InputError, brief
 from convworks.files import expand
 from convworks.outputs import Protected, as_path
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from convworks.inference.feature_table import FeatureTable
 
 
+@brief
 def transfer(
     bundle: str | Path,
     *,
@@ -36,13 +38,15 @@ def transfer(
     skip_damaged: bool | float = False,
     overrides: Iterable[str] = (),
     command: str | None = None,
-) -> dict[str, Any]:
+) -> TrainingResult:
     """Cut a bundle at a tap, add a new head, and train it on another source; return what `train` returns.
 
     `bundle` is a folder, or the name of published weights. It is cut before its last layer unless `cut` names another
     tap. `head` is linear, two-layer, svm, rbf-svm, or keep, which continues training with the bundle's own head. All
     layers up to the tap `freeze` are frozen: by default none, or everything up to the cut below a support vector
-    machine. The result is an ordinary run: `train(resume=...)` resumes it, and its bundle does not need the first one.
+    machine. Images are read at the bundle's size; photographs at up to 96 pixels by networks for smaller images, unless
+    `data.size` is set. The result is an ordinary run: `train(resume=...)` resumes it, and its bundle does not need the
+    first one.
     """
     request = RunRequest(
         data=data,
@@ -55,7 +59,7 @@ def transfer(
         overrides=tuple(overrides),
         command=command,
     )
-    return run_transfer(bundle, request, cut=cut, freeze=freeze, head=head)
+    return TrainingResult(run_transfer(bundle, request, cut=cut, freeze=freeze, head=head))
 
 
 def run_transfer(
@@ -77,30 +81,34 @@ def run_transfer(
     base = inspect_bundle(path, cut, keep=head == recipe.KEEP)
     if head == recipe.KEEP:
         if cut is not None:
-            raise InputError("--cut", "a head that is kept is not cut off", "leave out --cut, or --head keep")
+            raise InputError("--cut", "cannot be combined with --head keep", "leave out one of them")
         if not base.bundle.task.judged:
-            reason = f"{base.bundle.task.does}: it has no head for classes"
-            raise InputError(path, reason, "take a new one: --head linear")
+            reason = f"{base.bundle.task.does}: it has no classification head"
+            raise InputError(path, reason, "use a new head: --head linear")
         recipe.check_same_classes(base.bundle.classes, source)
         model = recipe.kept(base.bundle.model, path=str(path), layers=base.layers)
     else:
         model = recipe.adapted(
             base.bundle.model, path=str(path), head=head, cut=base.cut, outputs=base.outputs, layers=base.layers
         )
-    config = recipe.default(source, data, model, base.bundle.preprocessing, freeze=freeze)
+    chosen = recipe.input_size(source, base.bundle.preprocessing, base.accepts)
+    config = recipe.default(source, data, model, base.bundle.preprocessing, size=chosen.size, freeze=freeze)
     config = request.apply(task_of(config, source).adapted(config))
     if (config.model.name, config.model.cut) != (model.name, model.cut):
-        raise InputError("--set model", "changes the network that was cut", "say with BUNDLE and --cut what it is")
+        raise InputError("--set model", "changes the network of the bundle", "choose it with BUNDLE and --cut")
     out = as_path("--out", request.out)
-    folder.check_new(out, config.recipe, protect(source) + Protected(folders=(folder_of(path),)))
+    folder.check_new(out, folder.default_name(config), protect(source) + Protected(folders=(folder_of(path),)))
     from convworks.training.run import train as run
 
+    if config.data.size == chosen.size:
+        say(chosen.reason)
     named = {"--cut": cut, "--freeze": freeze, "--head": head}
     options = [word for name, value in named.items() if value is not None for word in (name, value)]
     words = ["convworks", "transfer", str(bundle), "--data", data, *options, *request.sets()]
     return run(config, command=request.command or shlex.join(words), out=out, source=source, began=began)
 
 
+@brief
 def features(
     bundle: str | Path,
     *,
@@ -124,6 +132,7 @@ def features(
     return feature_table(load(bundle, device=device), source, tuple(taps), split=split, pool=pool)
 
 
+@brief
 def probe(
     bundle: str | Path,
     *,

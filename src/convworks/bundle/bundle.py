@@ -29,6 +29,8 @@ from convworks.bundle.tensors import load_tensors
 from convworks.config import Config, build, to_json
 from convworks.data.config import Corruption
 from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.input import Input
+from convworks.data.inputs.kinds import input_of
 from convworks.errors import InputError
 from convworks.layers.heads.kernel_machine import allocate_vectors
 from convworks.layers.network import without_auxiliary
@@ -58,6 +60,11 @@ class Bundle:
     record: dict[str, Any]
     task: Task = CLASSIFICATION
     corruption: Corruption | None = None
+
+    @property
+    def input(self) -> Input:
+        """What the network reads."""
+        return input_of(self.preprocessing)
 
 
 def save_bundle(folder: Path, bundle: Bundle) -> None:
@@ -120,7 +127,7 @@ def _load(description: dict[str, Any], folder: Path) -> Bundle:
     preprocessing = build(Preprocessing, description["preprocessing"], where=f"{file} preprocessing")
     task = named(description["task"]["name"], str(file))
     if task.judged and not classes:
-        raise InputError(file, "does not name two classes or more", REMEDY)
+        raise InputError(file, "names fewer than two classes", REMEDY)
     shape = Shape(
         classes=task.outputs(classes, preprocessing.channels),
         channels=preprocessing.channels,
@@ -130,13 +137,13 @@ def _load(description: dict[str, Any], folder: Path) -> Bundle:
         model = build(ModelConfig, description["model"], where="model")
         network = without_auxiliary(assemble(model, shape))
     except InputError as error:  # its fields and its remedy are those of a run
-        own_model = "name it with convworks.network, if it is one of your own, or " if error.where == "model" else ""
+        own_model = "register it with convworks.network if it is your own, or " if error.where == "model" else ""
         raise InputError(file, f"{error.where}: {error.reason}", own_model + REMEDY) from None
     weights, state_of_file = find_weights(folder, description["weights_sha256"])
     try:
         state = load_tensors(weights)
         if identity(weights) != state_of_file:
-            raise InputError(weights, "was replaced while it was read", "start again")
+            raise InputError(weights, "was replaced while being read", "start again")
         allocate_vectors(network, state)
         network.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:

@@ -6,6 +6,9 @@ import re
 from html import escape
 from typing import Any
 
+from convworks.config import build
+from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.kinds import input_of
 from convworks.tasks.registry import named
 from convworks.tasks.task import Words
 
@@ -19,7 +22,6 @@ def card(description: dict[str, Any]) -> str:
     description = _plain(description)
     record, classes = description["record"], description["classes"]
     preprocessing = description["preprocessing"]
-    height, width = preprocessing["size"]
     result = record.get("test", record.get("validation") or {})
     lines = [
         f"# {description['model']['name']}: {record.get('source', record.get('imported', {}).get('file', 'images'))}",
@@ -36,21 +38,19 @@ def card(description: dict[str, Any]) -> str:
         "    import convworks",
         f'    convworks.load("THIS_FOLDER").{words.method}(["image.jpg"])',
         "",
-        "## What it expects",
+        "## Input",
         "",
-        f"Images of any size with {preprocessing['channels']} channel(s); they are brought to {height}x{width} pixels "
-        f"({preprocessing['fit']}) and normalised with mean {preprocessing['mean']} and standard deviation "
-        f"{preprocessing['std']}.",
+        input_of(build(Preprocessing, preprocessing, where="preprocessing")).words,
         "",
-        "## What it answers",
+        "## Output",
         "",
         *words.answers(classes, preprocessing["size"]),
         "",
-        "## How good it is",
+        "## Performance",
         "",
         *_metrics(record, words),
         "",
-        "## How it was made",
+        "## Training",
         "",
         *_making(record),
     ]
@@ -74,7 +74,7 @@ def _metrics(record: dict[str, Any], words: Words) -> list[str]:
     for split in ("validation", "test"):
         metrics = record.get(split)
         if metrics:
-            note = " (also used to choose the epoch)" if split == "validation" and _chosen(record) else ""
+            note = " (also used to select the epoch)" if split == "validation" and _chosen(record) else ""
             rows.append(f"- {split}: {words.result(metrics)} on {metrics['n']:,} images{note}")
     return rows or ["- not measured"]
 

@@ -37,7 +37,7 @@ def read_description(path: Path) -> tuple[dict[str, Any], Path]:
     if not isinstance(task, dict) or not isinstance(task.get("name"), str):
         raise InputError(file, "does not name a task", REMEDY)
     if len(description["classes"]) == 1 or not all(isinstance(name, str) for name in description["classes"]):
-        raise InputError(file, "does not name two classes or more", REMEDY)
+        raise InputError(file, "names fewer than two classes", REMEDY)
     return description, folder
 
 

@@ -1,4 +1,4 @@
-"""Bundles of earlier formats, in which the format number determined the task."""
+"""Bundles of earlier formats: the format number determined the task, and fields had other names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ EARLIER = {1: "classification", 2: "multi_label", 3: "reconstruction"}
 
 def of_today(description: dict[str, Any]) -> dict[str, Any]:
     """Return a bundle's description, of any format, in the current format."""
+    preprocessing = description.get("preprocessing")
+    if isinstance(preprocessing, dict) and "share" in preprocessing:
+        renamed = {"crop_fraction" if name == "share" else name: value for name, value in preprocessing.items()}
+        description = {**description, "preprocessing": renamed}
     if description["format"] not in EARLIER:
         return description
     rest = {name: value for name, value in description.items() if name != "corruption"}

@@ -59,12 +59,12 @@ def _check_same(bundle: Bundle, row: str, state: State, what: str) -> None:
         device = next(network.parameters()).device
         plain.load_state_dict(state)
         generator = torch.Generator().manual_seed(0)
-        images = torch.randn(1, preprocessing.channels, *preprocessing.size, generator=generator).to(device)
+        images = bundle.input.example(generator=generator, device=device)
         with evaluating(network), evaluating(plain.to(device)), torch.no_grad():
             outputs, expected = network(images), plain(images)
         same = bool((outputs - expected).abs().max() <= TOLERANCE * expected.abs().max())
     if not same:
-        reason = f"{model.title} computes something else than {what}: its table, cut or head was changed"
+        reason = f"{model.title} differs from {what}: its table, cut or head was changed"
         raise InputError("--format", reason, "export a bundle of the published network")
 
 

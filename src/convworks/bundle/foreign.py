@@ -41,7 +41,7 @@ def import_bundle(
     the tensors. `key` selects one of several sets of weights in the file; by default averaged ones are preferred. The
     numbers of classes and channels follow from the weights; `classes` names the classes. `mean` and `std`, for pixels
     in 0..1, one for all channels or one each, replace the peer's normalisation. The record documents what was
-    recognised. Raises InputError for weights that are missing, unknown or of another shape, and lists them.
+    recognised. Raises InputError for weights that are missing, unknown or with another shape, and lists them.
     """
     sets = read_weights(path)
     match = find_match(path, sets, model, peer, key)
@@ -53,7 +53,7 @@ def import_bundle(
     chosen = tuple(classes) or (entry.classes if entry else ()) or tuple(map(str, range(shape.classes)))
     if len(chosen) != shape.classes or len(set(chosen)) != len(chosen):
         reason = f"gives {len(set(chosen))} different names, the weights have {shape.classes} classes"
-        raise InputError("--classes", reason, "give one name a line, in the order of the outputs")
+        raise InputError("--classes", reason, "give one name per line, in the order of the outputs")
     imported = {
         "file": path.name,
         "sha256": files.sha256(path),
@@ -122,8 +122,8 @@ def _load(path: Path, network: Network, match: Match, remedy: str) -> None:
     faults = {
         "missing": match.missing,
         "unknown": match.unknown,
-        "of another shape": misshapen,
-        "not of floating-point numbers": integers,
+        "with another shape": misshapen,
+        "not floating-point": integers,
     }
     if lines := [f"{len(keys)} {what}: {_listed(keys)}" for what, keys in faults.items() if keys]:
         raise InputError(path, "; ".join(lines), remedy)
@@ -140,7 +140,7 @@ def _preprocessing(entry: Peer | None, shape: Shape, mean: Sequence[float], std:
         fit="crop",
         mean=_values("--mean", mean, entry.mean if entry else HALF, shape.channels),
         std=_values("--std", std, entry.std if entry else HALF, shape.channels),
-        share=entry.share if entry else 1.0,
+        crop_fraction=entry.crop_fraction if entry else 1.0,
     )
 
 
@@ -150,11 +150,11 @@ def _values(option: str, values: Sequence[float], default: Sequence[float], chan
         return tuple(default) if len(default) == channels else (sum(default) / len(default),) * channels
     if len(values) not in (1, channels):
         reason = f"gives {len(values)} numbers, the weights have {channels} channels"
-        raise InputError(option, reason, "give one number, or one a channel")
+        raise InputError(option, reason, "give one number, or one per channel")
     lowest_allowed = option == "--mean"
     if not all(0 <= value <= 1 and (value > 0 or lowest_allowed) for value in values):
         reason = f"is {', '.join(map(str, values))}: no {'mean' if lowest_allowed else 'deviation'} of pixels in 0..1"
-        raise InputError(option, reason, "divide numbers of pixels in 0..255 by 255")
+        raise InputError(option, reason, "divide values for pixels in 0..255 by 255")
     return tuple(values) * (channels if len(values) == 1 else 1)
 
 

@@ -37,7 +37,7 @@ class Candidate:
 
     def same(self, other: Candidate) -> bool:
         """Return whether another candidate would make the same bundle from the same file."""
-        fields = ("kernels", "mean", "std", "share", "classes")
+        fields = ("kernels", "mean", "std", "crop_fraction", "classes")
         own_values, other_values = ([getattr(each.entry, name, None) for name in fields] for each in (self, other))
         return (self.row, self.names, own_values) == (other.row, other.names, other_values)
 
@@ -102,7 +102,9 @@ def _default(path: Path, keys: Sequence[str]) -> str | None:
     """Return the default key: that of the only weights that fit, or of the only averaged ones."""
     averaged = [key for key in keys if AVERAGED.search(key)]
     if len(keys) > 1 and len(averaged) != 1:
-        raise InputError(path, f"has several weights that fit: {', '.join(keys)}", f"choose with --key {keys[0]}")
+        raise InputError(
+            path, f"holds more than one matching set of weights: {', '.join(keys)}", f"choose with --key {keys[0]}"
+        )
     return next(iter([*averaged, *keys]), None)
 
 
@@ -117,7 +119,7 @@ def candidates(model: str, peer: str | None) -> list[Candidate]:
     keys: dict[str, list[str]] = {}
     for row in [row for _, _, row in entries] or [model]:
         if len(facts(row).shape.size) != 2:
-            raise InputError("--model", f"{row} takes no images", "weights of networks for images can be imported")
+            raise InputError("--model", f"{row} does not take images", "import weights of an image network")
         if row not in keys:
             with without_values():
                 keys[row] = list(create(row).state_dict())
@@ -160,7 +162,7 @@ def _first(matches: Sequence[Match]) -> Match:
     conflicting = [match for match in equivalent if not match.candidate.same(best.candidate)]
     if conflicting:
         peers = [str(match.candidate.peer) for match in (best, *conflicting)]
-        reason = f"is needed: the names of the tensors are those of {' and '.join(peers)}"
+        reason = f"is needed: the tensor names match {' and '.join(peers)}"
         raise InputError("--from", reason, f"choose with --from {peers[0]}")
     peers = [match.candidate.peer for match in equivalent if match.candidate.peer is not None]
     return replace(best, peers=tuple(peers))

@@ -48,8 +48,12 @@ def fetch_weights(entry: Pretrained, report: Report | None = None) -> Path:
 
 
 def imagenet_classes(report: Report | None = None) -> tuple[str, ...]:
-    """Return the names of the 1,000 classes of ImageNet, downloaded once."""
-    path = cache_folder() / "weights" / IMAGENET_CLASSES.rpartition("/")[2]
+    """Return the names of the 1,000 classes of ImageNet, from where weights are, or downloaded once."""
+    file = IMAGENET_CLASSES.rpartition("/")[2]
+    local = path_from("CONVWORKS_DATA")
+    path = cache_folder() / "weights" / file
+    if local is not None and (local / "weights" / file).is_file():
+        path = local / "weights" / file
     if not path.is_file():
         fetch(_address(IMAGENET_CLASSES), path, checksum=None, limit=1 << 20, report=report)
     return _distinct(read_classes(path))
@@ -59,7 +63,7 @@ def read_classes(path: Path) -> tuple[str, ...]:
     """Read class names from a text file, one per line."""
     names = tuple(line.strip() for line in read_text(path).splitlines() if line.strip())
     if len(names) < 2:
-        raise InputError(path, f"names {len(names)} classes", "write one name a line, at least two")
+        raise InputError(path, f"names {len(names)} classes", "write one name per line, at least two")
     return names
 
 

@@ -39,11 +39,11 @@ def read_weights(path: Path) -> dict[str, State]:
         try:
             sets = {"": load_tensors(path)}
         except (SafetensorError, OSError) as error:
-            raise InputError(path, f"is no safetensors file ({error})", "fetch it again") from None
+            raise InputError(path, f"is not a safetensors file ({error})", "fetch it again") from None
     else:
         sets = dict(_sets(_unpickled(path)))
     if not any(sets.values()):
-        raise InputError(path, "holds something else than named tensors", "save `model.state_dict()` alone")
+        raise InputError(path, "does not hold named tensors only", "save `model.state_dict()` alone")
     return {key: {_unwrapped(name): tensor for name, tensor in state.items()} for key, state in sets.items()}
 
 
@@ -54,7 +54,7 @@ def _unpickled(path: Path) -> Any:
             warnings.simplefilter("ignore")  # about the pickle protocol of files that are rejected anyway
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        reason = "holds code, or is no state_dict; nothing of it was executed"
+        reason = "holds code, or is not a state_dict; nothing was executed"
         raise InputError(path, reason, "save `model.state_dict()` alone, or as safetensors") from None
     except Exception as error:  # a damaged file raises nearly anything
         raise InputError(path, f"cannot be read ({_line(error)})", "give the file that torch.save wrote") from None

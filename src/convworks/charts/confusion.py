@@ -61,7 +61,7 @@ def calibration(bins: Calibration) -> Drawing:
     panel = Panel(left=58, top=30, width=320, height=250, x=(0, 1), y=(0, 1))
     counts = Panel(left=58, top=296, width=320, height=58, x=(0, 1), y=(0, 1))
     shapes: list[Shape] = panel.axes(percent=True, x_ticks=[])
-    key_entries = ((58, BAR, "accuracy"), (142, OVER, "too sure"), (222, UNDER, "not sure enough"))
+    key_entries = ((58, BAR, "accuracy"), (142, OVER, "overconfident"), (222, UNDER, "underconfident"))
     for left, (colour, opacity), label_text in key_entries:
         shapes.append(Rectangle(x=left, y=3, width=12, height=12, fill=colour, opacity=opacity))
         shapes.append(remark(left + 17, 9, label_text, "start", size=11))
@@ -148,5 +148,5 @@ def _key(left: Number, y: Number) -> list[Shape]:
             opacity = _strength(fraction)
             shapes.append(Rectangle(x=x + 12 * i, y=y - 6, width=12, height=12, fill=colour, opacity=opacity))
         shapes.append(remark(x + 54, y, words, "start", size=11))
-    shapes.append(remark(left + 200, y, "stronger: larger share of the row", "start", size=11))
+    shapes.append(remark(left + 200, y, "darker: larger fraction of the row", "start", size=11))
     return shapes

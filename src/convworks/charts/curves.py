@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from convworks.charts.axes import Panel, Range, linear_ticks, number
-from convworks.charts.drawing import Circle, Drawing, Line, Shape, Text, remark
+from convworks.charts.drawing import Circle, Drawing, Line, Shape, Text, remark, row
 from convworks.charts.lettering import Number
 from convworks.metrics.spec import DRAWN, MetricSpec, spec
 
@@ -71,30 +71,36 @@ def metric_chart(metric: MetricSpec) -> Chart:
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> Drawing:
-    """Draw the history rows, with a panel for each of `charts` that has values.
+    """Draw the `panels` of the history rows side by side."""
+    drawings = panels(history)
+    return row(drawings, GAP, f"Curves of training: {', '.join(drawing.label for drawing in drawings)}")
+
+
+def panels(history: Sequence[Mapping[str, Any]]) -> list[Drawing]:
+    """Draw the history rows, a drawing for each of `charts` that has values.
 
     Rows may contain epoch or step (the row number is the default) and the keys of the charts; missing and non-finite
     values are skipped.
     """
-    axis = "epoch" if any(_finite(row.get("epoch")) for row in history) else "step"
-    panels = [(chart, lines) for chart in charts() if (lines := _lines(chart, history, axis))]
-    if not panels:
-        message = remark(WIDTH / 2, 40, "No history of training was recorded.", size=13)
-        return Drawing(width=WIDTH, height=80, label="No history", shapes=(message,))
-    weights = [0.72 if chart.title == "Learning rate" and len(panels) > 1 else 1.0 for chart, _ in panels]
-    unit = (WIDTH - GAP * (len(panels) - 1)) / sum(weights)
-    shapes: list[Shape] = []
-    left = 0.0
-    for (chart, lines), weight in zip(panels, weights, strict=True):
-        shapes += _panel(chart, lines, axis, left, unit * weight)
-        left += unit * weight + GAP
-    label = f"Curves of training over {axis}s: " + ", ".join(chart.title.lower() for chart, _ in panels)
-    return Drawing(width=WIDTH, height=HEIGHT, label=label, shapes=tuple(shapes))
+    axis = "epoch" if any(_finite(values.get("epoch")) for values in history) else "step"
+    drawn = [(chart, lines) for chart in charts() if (lines := _lines(chart, history, axis))]
+    if not drawn:
+        message = remark(WIDTH / 2, 40, "No training history was recorded.", size=13)
+        return [Drawing(width=WIDTH, height=80, label="No history", shapes=(message,))]
+    weights = [0.72 if chart.title == "Learning rate" and len(drawn) > 1 else 1.0 for chart, _ in drawn]
+    unit = (WIDTH - GAP * (len(drawn) - 1)) / sum(weights)
+    return [
+        Drawing(
+            width=unit * weight,
+            height=HEIGHT,
+            label=f"{chart.title.lower()} over {axis}s",
+            shapes=tuple(_panel(chart, lines, axis, unit * weight)),
+        )
+        for (chart, lines), weight in zip(drawn, weights, strict=True)
+    ]
 
 
-def _panel(
-    chart: Chart, lines: list[tuple[Series, list[Point]]], axis: str, left: Number, width: Number
-) -> list[Shape]:
+def _panel(chart: Chart, lines: list[tuple[Series, list[Point]]], axis: str, width: Number) -> list[Shape]:
     points = [point for _, line in lines for point in line]
     y_range, log = _range([y for _, y in points], percent=chart.percent)
     x_range = (min(x for x, _ in points), max(x for x, _ in points))
@@ -103,13 +109,13 @@ def _panel(
         ticks = [tick for tick in ticks if tick == round(tick)]
     if x_range[0] == x_range[1]:
         ticks, x_range = [x_range[0]], (x_range[0] - 0.5, x_range[1] + 0.5)
-    panel = Panel(left=left + 46, top=52, width=width - 54, height=HEIGHT - 94, x=x_range, y=y_range, log=log)
-    shapes: list[Shape] = [Text(x=left, y=10, text=chart.title, size=14, bold=True)]
+    panel = Panel(left=46, top=52, width=width - 54, height=HEIGHT - 94, x=x_range, y=y_range, log=log)
+    shapes: list[Shape] = [Text(x=0, y=10, text=chart.title, size=14, bold=True)]
     if log:
-        shapes.append(remark(left + width - 8, 10, "logarithmic scale" if width > 220 else "log scale", "end"))
+        shapes.append(remark(width - 8, 10, "logarithmic scale" if width > 220 else "log scale", "end"))
     shapes += panel.axes(percent=chart.percent, x_ticks=ticks)
     shapes.append(remark(panel.left + panel.width / 2, HEIGHT - 8, axis))
-    key_left = left
+    key_left = 0.0
     for series, line in lines:
         positions = tuple((panel.across(a), panel.up(b)) for a, b in _thin(line))
         if len(positions) > 1:
@@ -130,8 +136,8 @@ def _lines(chart: Chart, history: Sequence[Mapping[str, Any]], axis: str) -> lis
     lines = []
     for series in chart.series:
         line = []
-        for index, row in enumerate(history, 1):
-            x, y = row.get(axis), row.get(series.key)
+        for index, values in enumerate(history, 1):
+            x, y = values.get(axis), values.get(series.key)
             if _finite(y):
                 line.append((float(x) if _finite(x) else float(index), float(y)))
         if line:

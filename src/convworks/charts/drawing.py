@@ -6,7 +6,8 @@ the dark mode of its page, because its colours are CSS variables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -58,6 +59,7 @@ class Line:
     stroke: str
     width: Number = 1.0
     dashed: bool = False
+    opacity: Number = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,3 +125,24 @@ class Drawing:
 def remark(x: Number, y: Number, text: str, anchor: str = "middle", size: Number = 10.5) -> Text:
     """Return small muted text, for labels of axes and keys."""
     return Text(x=x, y=y, text=text, size=size, fill="muted", anchor=anchor)
+
+
+def row(drawings: Sequence[Drawing], gap: Number, label: str) -> Drawing:
+    """Return drawings side by side, as one."""
+    shapes: list[Shape] = []
+    left: Number = 0.0
+    for drawing in drawings:
+        shapes += [_shifted(shape, left) for shape in drawing.shapes]
+        left += drawing.width + gap
+    height = max(drawing.height for drawing in drawings)
+    return Drawing(width=left - gap, height=height, label=label, shapes=tuple(shapes))
+
+
+def _shifted(shape: Shape, across: Number) -> Shape:
+    match shape:
+        case Line():
+            return replace(shape, points=tuple((x + across, y) for x, y in shape.points))
+        case Polygon():
+            return replace(shape, points=tuple((x + across, y) for x, y in shape.points))
+        case _:
+            return replace(shape, x=shape.x + across)

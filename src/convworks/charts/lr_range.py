@@ -70,7 +70,7 @@ def draw(result: Mapping[str, Any]) -> Drawing:
     """Draw the result of `convworks.lr_range`."""
     names = {"edge": ("suggested", "green"), "steepest": ("steepest", "muted"), "tenth": ("lowest / 10", "muted")}
     marks = [Mark(name, result[key], colour) for key, (name, colour) in names.items() if result[key]]
-    end_text = "until the loss exploded" if result["exploded"] else "to the end of the range"
+    end_text = "until the loss diverged" if result["exploded"] else "to the end of the range"
     return range_picture(
         result["rates"],
         result["losses"],

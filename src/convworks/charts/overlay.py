@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from convworks.charts.axes import Panel, Range, linear_ticks
 from convworks.charts.clip import Point, clipped
 from convworks.charts.drawing import Circle, Drawing, Line, Shape, Text, remark
@@ -19,6 +21,8 @@ COLOURS = ("blue", "orange", "green", "violet", "rose", "teal", "ochre", "brown"
 NAMED = 2 * len(COLOURS)
 MOST_POINTS = 300
 LONGEST = 44
+#: Lines of at least so many points are smoothed, by a standard deviation of this fraction of them; raw ones stay faint.
+SMOOTHED, SPREAD, FAINT = 20, 0.02, 0.3
 #: A loss that spans more than this ratio is drawn on a logarithmic scale.
 DECADE = 12
 
@@ -130,11 +134,33 @@ def _panel(
     order = sorted(range(len(lines)), key=lambda index: -index)  # the best is drawn last, above the others
     for index in order:
         line, pen = lines[index], pens[index]
-        segments = [tuple((panel.across(x), panel.up(y)) for x, y in part) for part in clipped(_thin(line), *panel.y)]
+        if len(line) >= SMOOTHED:
+            faint = _drawn(panel, line)
+            shapes += [Line(points=part, stroke=pen.colour, width=0.8, opacity=FAINT) for part in faint]
+        segments = _drawn(panel, smoothed(line))
         shapes += [Line(points=part, stroke=pen.colour, width=pen.width, dashed=pen.dashed) for part in segments]
         if len(line) == 1 and y_range[0] <= line[0][1] <= y_range[1]:
             shapes.append(Circle(x=panel.across(line[0][0]), y=panel.up(line[0][1]), radius=4.0, fill=pen.colour))
     return shapes
+
+
+def _drawn(panel: Panel, line: Sequence[Point]) -> list[tuple[Point, ...]]:
+    return [tuple((panel.across(x), panel.up(y)) for x, y in part) for part in clipped(_thin(line), *panel.y)]
+
+
+def smoothed(line: Sequence[Point]) -> list[Point]:
+    """Return a line of SMOOTHED points or more smoothed, with Gaussian weights that are cut off evenly at its ends."""
+    if len(line) < SMOOTHED:
+        return list(line)
+    values = np.array([y for _, y in line])
+    reach = max(1, round(3 * SPREAD * len(line)))
+    means = []
+    for index, (x, _) in enumerate(line):
+        near = min(reach, index, len(line) - 1 - index)  # as far on both sides, or the ends would lag
+        steps = np.arange(-near, near + 1)
+        weights = np.exp(-0.5 * (3 * steps / reach) ** 2)
+        means.append((x, float(weights @ values[index - near : index + near + 1] / weights.sum())))
+    return means
 
 
 def _line(run: Curves, key: str) -> list[Point]:

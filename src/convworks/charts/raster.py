@@ -65,7 +65,7 @@ def _paint(image: Image.Image, canvas: ImageDraw.ImageDraw, shape: Shape, scale:
                 scaled = [(x * scale, y * scale) for x, y in part]
                 canvas.line(
                     scaled,
-                    fill=PALETTE[shape.stroke],
+                    fill=_blend(shape.stroke, shape.opacity),
                     width=max(1, round(shape.width * scale)),
                     joint="curve",
                 )

@@ -23,12 +23,12 @@ class Pictures:
     samples: tuple[int, ...]
     images: UInt8[np.ndarray, "n h w c"]
     read: UInt8[np.ndarray, "n h w c"]
-    made: UInt8[np.ndarray, "n h w c"]
+    outputs: UInt8[np.ndarray, "n h w c"]
 
 
 def drawing(pictures: Pictures, *, corrupted: bool) -> Drawing:
     """Draw originals, inputs (if corrupted) and reconstructions, ten per row."""
-    rows = [("original", pictures.images), ("corrupted", pictures.read), ("output", pictures.made)]
+    rows = [("original", pictures.images), ("corrupted", pictures.read), ("output", pictures.outputs)]
     shown = [row for row in rows if corrupted or row[0] != "corrupted"]
     shapes: list[Shape] = []
     top = 0.0
@@ -49,7 +49,7 @@ def lecture(levels: Sequence[tuple[str, Pictures]]) -> Drawing:
     """Draw the figure of lecture 001: originals, then inputs and reconstructions at each noise level, as blocks."""
     blocks = [("original", levels[0][1].images)]
     blocks += [(f"noise {level}", pictures.read) for level, pictures in levels]
-    blocks += [(f"output {level}", pictures.made) for level, pictures in levels]
+    blocks += [(f"output {level}", pictures.outputs) for level, pictures in levels]
     shapes: list[Shape] = []
     top = 0.0
     for name, images in blocks:

@@ -71,7 +71,8 @@ def _element(shape: Shape) -> str:
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
             stroke = f'stroke="var(--{shape.stroke})" stroke-width="{shape.width:g}" stroke-linejoin="round"'
             dash = ' stroke-dasharray="4 4"' if shape.dashed else ""
-            return f'<polyline points="{path}" fill="none" {stroke}{dash}/>'
+            faint = "" if shape.opacity == 1 else f' stroke-opacity="{shape.opacity:g}"'
+            return f'<polyline points="{path}" fill="none" {stroke}{dash}{faint}/>'
         case Circle():
             position = f'cx="{shape.x:.1f}" cy="{shape.y:.1f}" r="{shape.radius:g}"'
             return f'<circle {position} fill="var(--{shape.fill})" stroke="var(--paper)" stroke-width="1.5"/>'

@@ -30,7 +30,7 @@ def run(name: str | None, *, clear: bool) -> Answer:
 
 def _text(entries: list[cache.Entry], total: int, cleared: bool) -> str:
     if cleared:
-        return f"removed {len(entries)} of the cache's entries, {_size(total)}"
+        return f"removed {len(entries)} cache entries, {_size(total)}"
     rows = [
         (
             entry.name[:12],

@@ -9,13 +9,26 @@ import typer
 
 from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer
-from convworks.cli.options import Bundle, Bundles, Debug, Device, Json, MaxPixels, Overwrite, Precision, Split
+from convworks.cli.help import COMPARE, LOOK, TRAIN, USE, Verbs
+from convworks.cli.options import (
+    Bundle,
+    Bundles,
+    Debug,
+    Device,
+    Json,
+    MaxPixels,
+    Overwrite,
+    Precision,
+    Split,
+    Threshold,
+)
 from convworks.cli.request import takes_request
 
 app = typer.Typer(
     name="convworks",
+    cls=Verbs,
     help="Train, evaluate, explain and ship convolutional networks.",
-    epilog="`convworks train` alone trains on the embedded digits. `convworks VERB --help` tells more.",
+    epilog="`convworks train` alone trains on the embedded digits. `convworks VERB --help` lists its options.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -23,26 +36,27 @@ app = typer.Typer(
 )
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 @takes_request(
     "recipe model data epochs out resume device seed deterministic skip_damaged overrides",
-    epochs=Annotated[
-        str | None, typer.Option(metavar="N", help="How often each image is seen; with --resume also +N, N times more.")
+    epochs=Annotated[str | None, typer.Option(metavar="N", help="Epochs to train; with --resume, +N trains N more.")],
+    out=Annotated[
+        Path | None,
+        typer.Option(help="The run folder, new or empty.  [default: runs/RECIPE, or runs/DATA without a recipe]"),
     ],
-    out=Annotated[Path | None, typer.Option(help="The run folder, new or empty.  [default: runs/RECIPE]")],
-    resume=Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")],
+    resume=Annotated[Path | None, typer.Option(help="Resume the run in this folder.")],
 )
 def train(request: RunRequest, as_json: Json = False, debug: Debug = False) -> Answer:
-    """Train a network: on the embedded digits, by a recipe, or on your own images."""
+    """Train a network, by a recipe or on your own images."""
     from convworks.cli import train as command
 
     return command.run(request)
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def evaluate(
     bundles: Bundles,
-    data: Annotated[str, typer.Option(help="A labelled source (for an autoencoder any): a name or a path.")],
+    data: Annotated[str, typer.Option(help="A labelled source (any for an autoencoder): a name or a path.")],
     split: Split = None,
     protocol: Annotated[
         str,
@@ -55,13 +69,16 @@ def evaluate(
         str | None,
         typer.Option(metavar="NAME", help="Ensembles: by probability, logit or vote.  [default: probability]"),
     ] = None,
+    threshold: Threshold = None,
     slices: Annotated[
         Path | None,
-        typer.Option(help="A CSV file: a column path, as in predictions.csv, and columns to slice by."),
+        typer.Option(help="A CSV file with a column path, as in predictions.csv, and columns to slice by."),
     ] = None,
-    by: Annotated[str | None, typer.Option(metavar="COLUMN", help="Tell of the images of each value apart.")] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Report each value of this column separately.")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write a report, a page of errors and predictions.csv into this new folder.")
+        Path | None, typer.Option(help="Write report, error analysis and predictions.csv into this new folder.")
     ] = None,
     max_pixels: MaxPixels = None,
     device: Device = "auto",
@@ -69,7 +86,7 @@ def evaluate(
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Measure a bundle, or an ensemble of several, on labelled images."""
+    """Measure a bundle or an ensemble on labelled images."""
     from convworks.cli.inference import evaluate as command
 
     return command.run(
@@ -78,6 +95,7 @@ def evaluate(
         split=split,
         protocols=protocol.split(","),
         combination=combine,
+        threshold=threshold,
         slices=slices,
         by=by,
         out=out,
@@ -87,16 +105,21 @@ def evaluate(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def predict(
     bundle: Bundle,
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH...", help="Images, folders (searched through) or glob patterns."),
+        typer.Argument(metavar="PATH", help="Images, folders (searched recursively) or glob patterns."),
     ],
-    top: Annotated[int, typer.Option(min=1, help="How many classes to name for each image.")] = 5,
+    top: Annotated[int, typer.Option(min=1, help="Number of classes to list per image.")] = 5,
+    threshold: Threshold = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Write one column per class to the .csv file, named p:CLASS.")
+    ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Write the answers to this .csv or .jsonl file; images, into this folder.")
+        Path | None,
+        typer.Option(help="Write predictions to this .csv or .jsonl file; reconstructions into this folder."),
     ] = None,
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
@@ -105,13 +128,15 @@ def predict(
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Classify images, or write what an autoencoder makes of them."""
+    """Classify images, or reconstruct them with an autoencoder."""
     from convworks.cli.inference import predict as command
 
     return command.run(
         bundle,
         paths,
         top=top,
+        threshold=threshold,
+        probabilities=probabilities,
         out=out,
         overwrite=overwrite,
         max_pixels=max_pixels,
@@ -120,22 +145,23 @@ def predict(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def models(
-    name: Annotated[str | None, typer.Argument(help="A network: its layers, memory, and its paper's table.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NETWORK", help="A network, to show its layers, its memory and its paper's table."),
+    ] = None,
     input_size: Annotated[
         str | None,
-        typer.Option("--input", metavar="CxHxW", help="Channels and size of the images.  [default: as published]"),
+        typer.Option("--input", metavar="CxHxW", help="Channels and size of the input.  [default: as published]"),
     ] = None,
     classes: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="How many classes.  [default: as published]")
+        int | None, typer.Option(min=1, max=1_000_000, help="Number of classes.  [default: as published]")
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="The batch whose memory is told.  [default: 32]")
+        int | None, typer.Option(min=1, max=1_000_000, help="Batch size for the memory estimate.  [default: 32]")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write a table (.csv, .json) or a picture of the network (.svg, .png).")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the table (.csv, .json) or a diagram (.svg, .png).")] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -146,21 +172,27 @@ def models(
     return command.run(name, input_size=input_size, classes=classes, batch=batch, out=out, overwrite=overwrite)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="A recipe: its complete configuration.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RECIPE", help="A recipe, such as mnist/fast; folder/default is what --data alone uses."
+        ),
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Show the configuration for this source: a name or a path.")] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """List the recipes, or show the complete configuration of one."""
+    """List the recipes, or show the configuration of one."""
     from convworks.cli import recipes as command
 
-    return command.run(name)
+    return command.run(name, data=data)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def data(
-    source: Annotated[str, typer.Argument(help="A name, a path, or the http(s) address of shards.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A name, a path, or the http(s) address of shards.")],
     sheet: Annotated[
         Path | None,
         typer.Option(
@@ -170,16 +202,17 @@ def data(
     ] = None,
     overwrite: Overwrite = False,
     pack: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write it as tar shards with an index into this new folder.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the source as tar shards with an index into this new folder."),
     ] = None,
     shard_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="With --pack: how large a shard may be.  [default: 1GB]")
+        str | None, typer.Option(metavar="SIZE", help="With --pack: maximum size of a shard.  [default: 1GB]")
     ] = None,
     augment: Annotated[
         str | None,
         typer.Option(
             metavar="RECIPE",
-            help="Show instead what this recipe's network will see of some images; folder/default is what train does.",
+            help="Show augmented training images of this recipe instead; folder/default is what --data alone uses.",
         ),
     ] = None,
     overrides: Annotated[
@@ -190,7 +223,10 @@ def data(
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Look at a source: counts, classes, sizes, damaged files, a contact sheet; or write it as shards."""
+    """Inspect a source: classes, sizes, damaged files, contact sheet.
+
+    With --pack, write it as shards instead.
+    """
     if pack is not None or shard_size is not None:
         from convworks.cli import pack as packing
 
@@ -209,10 +245,12 @@ def data(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def cache(
-    entry: Annotated[str | None, typer.Argument(help="The name of an entry, or how it begins.")] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove all entries, or the one that is named.")] = False,
+    entry: Annotated[
+        str | None, typer.Argument(metavar="ENTRY", help="The name of an entry, or its beginning.")
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all entries, or only ENTRY.")] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -222,36 +260,42 @@ def cache(
     return command.run(entry, clear=clear)
 
 
-@app.command("filter")
+@app.command("filter", rich_help_panel=LOOK)
 def filter_images(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[IMAGE...]",
-            help="Images, folders (searched through) or glob patterns; without any, the kernels are listed.",
+            metavar="IMAGE",
+            help="Images, folders (searched recursively) or glob patterns. Without any, list the kernels.",
         ),
     ] = None,
     kernel: Annotated[
         str | None,
         typer.Option(help='A name, a text file of numbers in rows, or numbers: "0 -1 0; -1 5 -1; 0 -1 0".'),
     ] = None,
-    stride: Annotated[int, typer.Option(min=1, help="Steps of the kernel, in pixels.")] = 1,
+    stride: Annotated[int, typer.Option(min=1, help="Stride, in pixels.")] = 1,
     padding: Annotated[
-        str, typer.Option(help="Zeros around the image: valid (none), same, full, or how many.")
+        str, typer.Option(help="Pixels added on each side: valid (none), same, full, or a number.")
     ] = "same",
+    border: Annotated[
+        str, typer.Option(help="What they hold: replicate (the nearest pixel), reflect or zeros.")
+    ] = "replicate",
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="The folder for the results.  [default: filtered, or with the next number where they are there]"
-        ),
+        typer.Option(help="The folder for the results.  [default: filtered, or filtered-2, ... to replace nothing]"),
     ] = None,
     overwrite: Overwrite = False,
-    values: Annotated[bool, typer.Option("--values", help="Write the numbers too: float32 [h, w, c], .npy.")] = False,
+    values: Annotated[
+        bool, typer.Option("--values", help="Also write the raw values: float32 [h, w, c], .npy.")
+    ] = False,
     max_pixels: MaxPixels = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Apply a kernel to images, as a convolution layer does: laid on as printed (not flipped), channel by channel."""
+    """Apply a convolution kernel to images.
+
+    The kernel is applied as written (not flipped), as in a convolution layer, to each channel separately.
+    """
     from convworks.cli import filter as command
 
     return command.run(
@@ -259,6 +303,7 @@ def filter_images(
         kernel=kernel,
         stride=stride,
         padding=padding,
+        border=border,
         out=out,
         overwrite=overwrite,
         values=values,
@@ -266,54 +311,53 @@ def filter_images(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def doctor(as_json: Json = False, debug: Debug = False) -> Answer:
-    """Show what this machine has, and what is wrong with it."""
+    """Show hardware and versions, and check the installation."""
     from convworks.cli import doctor as command
 
     return command.run()
 
 
-@app.command("lr-range")
+@app.command("lr-range", rich_help_panel=TRAIN)
 @takes_request("recipe data model lowest highest steps out overwrite device seed overrides")
 def lr_range(
     request: RunRequest,
-    lowest: Annotated[float, typer.Option("--from", help="The learning rate of the first step.")] = 1e-5,
-    highest: Annotated[float, typer.Option("--to", help="The learning rate of the last step.")] = 10.0,
-    steps: Annotated[int, typer.Option(help="How many steps lie between them, one batch each.")] = 100,
+    lowest: Annotated[float, typer.Option("--from", help="Learning rate of the first step.")] = 1e-5,
+    highest: Annotated[float, typer.Option("--to", help="Learning rate of the last step.")] = 10.0,
+    steps: Annotated[int, typer.Option(help="Number of steps, one batch each.")] = 100,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Where to draw the curve (.png or .svg).  [default: lr-range.png, or with the next free number]"
-        ),
+        typer.Option(help="File for the curve (.png or .svg).  [default: lr-range.png, or lr-range-2.png, ...]"),
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Find a learning rate: raise it step by step until the loss explodes (range test, Smith 2017)."""
+    """Find a learning rate by a range test (Smith 2017).
+
+    The rate is raised step by step until the loss diverges.
+    """
     from convworks.cli import lr_range as command
 
     return command.run(request, lowest=lowest, highest=highest, steps=steps, out=out, overwrite=overwrite)
 
 
-@app.command()
+@app.command(rich_help_panel=COMPARE)
 def runs(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FOLDER...]", help="Runs, or folders with runs somewhere below.  [default: runs]"),
+        typer.Argument(metavar="FOLDER", help="Runs, or folders that contain runs.  [default: runs]"),
     ] = None,
     sort: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Sort by a column, the best or newest first; name: from a to z.")
+        str, typer.Option(metavar="COLUMN", help="Sort by this column: best or newest first, names alphabetically.")
     ] = "when",
-    out: Annotated[
-        Path | None, typer.Option(help="Compare them: draw their curves into this file (.png or .svg).")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Draw the learning curves into this file (.png or .svg).")] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """List runs, or compare several: their curves in one picture, and where their configurations differ."""
+    """List runs, or compare their curves and configurations."""
     from convworks.cli import runs as command
 
     return command.run(folders or [], sort=sort, out=out, overwrite=overwrite)

@@ -18,6 +18,7 @@ from convworks.data.config import MAX_PIXELS, DataConfig
 from convworks.data.decode.floats import floats_note
 from convworks.data.decode.shape import cut_share, fit_note, frames_note
 from convworks.data.inspect.duplicates import duplicate_lines, duplicates
+from convworks.data.inspect.photographs import few_photographs, photographs_note
 from convworks.data.inspect.remarks import lacking_lines
 from convworks.data.inspect.sheet import write_contact_sheet
 from convworks.data.inspect.survey import Survey, imbalance, survey
@@ -29,6 +30,7 @@ from convworks.data.sources.left_out import lines as written
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TRAIN
 from convworks.errors import InputError, visible
+from convworks.recipes import FOLDER
 
 SHOWN = 10  # damaged files, kinds of skipped files
 SUFFIXES = (".png",)
@@ -51,7 +53,7 @@ def run(
     if augment is not None:
         return _augmented(text, augment, [*limit, *overrides], sheet, overwrite)
     if overrides:
-        raise InputError("--set", "overrides a recipe, and none is named", "add --augment RECIPE")
+        raise InputError("--set", "overrides a recipe, but none is named", "add --augment RECIPE")
     source = open_source(text, report=downloading())
     path = picture_path(
         "--sheet", sheet, _default(source, "sheet"), protect(source), suffixes=SUFFIXES, overwrite=overwrite
@@ -65,7 +67,7 @@ def run(
     if path is not None and sum(overview.totals.values()) > len(overview.damaged):
         error = failure(partial(write_contact_sheet, source, path, overview.decoding))
         values |= {"sheet": str(path)} if error is None else {}
-    lines = [*_notes(overview, data), *duplicate_lines(shared)]
+    lines = [*_notes(overview, data), *duplicate_lines(shared), *_photographs(overview, data, text)]
     described = _text(overview, values, text, lines, limit)
     return Answer(values=values, text=described, status=1 if overview.damaged else 0, error=error)
 
@@ -75,8 +77,7 @@ def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | N
     from convworks.data.inspect.variations import EPOCHS, plan, write_variation_sheet
     from convworks.training.run_data import LARGEST
 
-    recipe_name = None if recipe == "folder/default" else recipe
-    config, source = RunRequest(recipe=recipe_name, data=text, overrides=tuple(overrides)).configure()
+    config, source = RunRequest(recipe=recipe, data=text, overrides=tuple(overrides)).configure()
     path = output_path(
         "--sheet", sheet, _default(source, "augmented"), protect(source), suffixes=SUFFIXES, overwrite=overwrite
     )
@@ -84,7 +85,7 @@ def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | N
     split, variations = plan(
         source, config.data, config.augment, seed=config.seed, batch_size=batch_size, largest=LARGEST
     )
-    title = f"{recipe} on {visible(source.name)}: what the network will see in its first {EPOCHS} epochs"
+    title = f"{recipe} on {visible(source.name)}: augmented training images of the first {EPOCHS} epochs"
     chosen = write_variation_sheet(source, split, variations, title, path)
     values = {
         "source": source.name,
@@ -99,9 +100,9 @@ def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | N
     }
     changes = "".join(f" --set {shlex.quote(change)}" for change in overrides)
     lines = [
-        f"{len(chosen)} images of {source.name} as {recipe} shows them in {EPOCHS} epochs",
+        f"{len(chosen)} images of {source.name} as augmented by {recipe} in {EPOCHS} epochs",
         f"contact sheet: {path}",
-        f"next: convworks train {f'{recipe_name} ' if recipe_name else ''}--data {shlex.quote(text)}{changes}",
+        f"next: convworks train {'' if recipe == FOLDER else f'{recipe} '}--data {shlex.quote(text)}{changes}",
     ]
     return Answer(values=values, text="\n".join(lines))
 
@@ -168,6 +169,15 @@ def _notes(overview: Survey, data: DataConfig | None) -> list[str]:
     return [note for note in notes if note]
 
 
+def _photographs(overview: Survey, data: DataConfig | None, text: str) -> list[str]:
+    """Lead from few photographs to transfer."""
+    if data is None or data.size is None or data.channels is None:
+        return []
+    images, classes = overview.totals[TRAIN if TRAIN in overview.totals else ALL], len(overview.classes)
+    few = few_photographs(images, classes, data.size, data.channels)
+    return [photographs_note(images, classes, text)] if few else []
+
+
 def _imbalance(overview: Survey) -> list[str]:
     """Name the rarest class if it is much rarer than others, and the remedies."""
     rare = imbalance(overview)
@@ -183,7 +193,7 @@ def _imbalance(overview: Survey) -> list[str]:
 def _text(overview: Survey, values: dict[str, object], text: str, notes: Sequence[str], changes: Sequence[str]) -> str:
     splits = list(overview.totals)
     rows = [[name, *(overview.counts[split].get(name, 0) for split in splits)] for name in overview.classes]
-    described_labels = "any number of them an image" if overview.unlabelled else ""
+    described_labels = "multi-label" if overview.unlabelled else ""
     if described_labels:
         rows.append(["no label", *(overview.unlabelled[split] for split in splits)])
     rows.append(["images" if described_labels else "total", *(overview.totals[split] for split in splits)])

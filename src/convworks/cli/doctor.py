@@ -39,7 +39,7 @@ def run() -> Answer:
     memory = hardware.memory_gib()
     facts["memory"] = f"{memory} GiB"
     if memory is not None and memory < ENOUGH_MEMORY:
-        problems.append(f"{memory} GiB of memory are little: use small images and batches")
+        problems.append(f"{memory} GiB of memory is little: use small images and batches")
     folders = {"working folder": Path.cwd()}
     try:
         folders["cache"] = cache_folder()
@@ -51,7 +51,7 @@ def run() -> Answer:
     data = path_from("CONVWORKS_DATA")
     facts["CONVWORKS_DATA"] = str(data or "not set")
     if data is not None and not data.is_dir():
-        problems.append(f"CONVWORKS_DATA names {data}, which is no folder: correct or unset it")
+        problems.append(f"CONVWORKS_DATA names {data}, which is not a folder: correct or unset it")
     text = table(["what", "found"], list(facts.items()))
     verdict = [f"problem: {problem}" for problem in problems] or ["no problems found"]
     return Answer(

@@ -9,6 +9,7 @@ import typer
 
 from convworks.cli.answer import Answer
 from convworks.cli.commands import app
+from convworks.cli.help import CONVERT
 from convworks.cli.options import (
     Bundle,
     Debug,
@@ -17,56 +18,63 @@ from convworks.cli.options import (
 )
 
 
-@app.command(name="import")
+@app.command(name="import", rich_help_panel=CONVERT)
 def import_(
     weights: Annotated[
-        str, typer.Argument(help="A .safetensors file, a PyTorch state_dict, or a name such as resnet50:imagenet.")
+        str,
+        typer.Argument(
+            metavar="WEIGHTS", help="A .safetensors file, a PyTorch state_dict, or a name such as resnet50:imagenet."
+        ),
     ],
-    model: Annotated[str | None, typer.Option(help="The network; with --from, as that library calls it.")] = None,
+    model: Annotated[str | None, typer.Option(help="The network; with --from, by that library's name.")] = None,
     peer: Annotated[
         str | None,
         typer.Option(
             "--from",
-            help="The library whose names the weights have: torchvision, timm, cifar.  [default: recognised by them]",
+            help="The library whose parameter names the file uses: torchvision, timm, cifar.  [default: detected]",
         ),
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option(help="Which weights of a file that has several, by their key in it.  [default: averaged ones]"),
+        typer.Option(help="Key of the weights, in a file with more than one set.  [default: the averaged ones]"),
     ] = None,
-    classes: Annotated[Path | None, typer.Option(help="A text file with the name of one class a line.")] = None,
+    classes: Annotated[Path | None, typer.Option(help="A text file with one class name per line.")] = None,
     mean: Annotated[
         str | None,
-        typer.Option(help="What is taken from pixels in 0..1, one number or one a channel.  [default: the library's]"),
+        typer.Option(
+            help="Mean subtracted from pixels in 0..1: one number, or one per channel.  [default: the library's]"
+        ),
     ] = None,
     std: Annotated[
-        str | None, typer.Option(help="By what pixels are divided after that.  [default: the library's]")
+        str | None, typer.Option(help="Standard deviation that pixels are then divided by.  [default: the library's]")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The bundle's folder, new.  [default: after the weights]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the new bundle.  [default: named after the weights]")
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Make a bundle from weights that others trained."""
+    """Make a bundle from weights of another library."""
     from convworks.cli.models import weights as command
 
     return command.run_import(weights, model=model, peer=peer, key=key, classes=classes, mean=mean, std=std, out=out)
 
 
-@app.command()
+@app.command(rich_help_panel=CONVERT)
 def export(
     bundle: Bundle,
     style: Annotated[
-        str, typer.Option("--format", help="The library whose names the weights shall get: torchvision, timm, cifar.")
+        str, typer.Option("--format", help="The library whose parameter names to use: torchvision, timm, cifar.")
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="The file.  [default: BUNDLE-FORMAT.safetensors, or with the next free number]"),
+        typer.Option(help="The file.  [default: BUNDLE-FORMAT.safetensors, or BUNDLE-FORMAT-2.safetensors, ...]"),
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Write the weights of a bundle under the names of another library."""
+    """Write the weights of a bundle for another library."""
     from convworks.cli.models import weights as command
 
     return command.run_export(bundle, style=style, out=out, overwrite=overwrite)

@@ -17,7 +17,8 @@ from convworks.console import counting
 from convworks.data.cache.memory import processors
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.floats import float_range
-from convworks.errors import InputError, visible
+from convworks.errors import InputError, nearest, visible
+from convworks.filters.apply import BORDERS
 from convworks.filters.files import Job, OutputPaths, filter_file, output_paths
 from convworks.ops.kernels import KERNELS, SHOWS, Kernel, parse_kernel, total
 from convworks.ops.shape import Padding, resolve_padding
@@ -35,6 +36,7 @@ def run(
     kernel: str | None,
     stride: int,
     padding: str,
+    border: str = "replicate",
     out: Path | None,
     overwrite: bool = False,
     values: bool,
@@ -45,14 +47,17 @@ def run(
     if not paths:
         written = {"--out": out is not None, "--overwrite": overwrite, "--values": values}
         if idle := next((option for option, used in written.items() if used), None):
-            raise InputError(idle, "is for filtered images, but no image is named", "name one, or leave it out")
+            raise InputError(idle, "needs images to filter", "name one, or leave the option out")
         return _list(None if kernel is None else parse_kernel(kernel))
     if kernel is None:
         raise InputError("--kernel", "is missing", f"give one of {', '.join(KERNELS)}, or a file, or numbers")
     chosen = parse_kernel(kernel)
-    zeros: Padding = int(padding) if padding.removeprefix("-").isdecimal() else padding
+    if border not in BORDERS:
+        remedy = f"choose one of {', '.join(BORDERS)}"
+        raise InputError("--border", f"there is no border {border!r}{nearest(border, BORDERS)}", remedy)
+    width: Padding = int(padding) if padding.removeprefix("-").isdecimal() else padding
     try:
-        resolve_padding(zeros, chosen.weights.shape, (1, 1))
+        resolve_padding(width, chosen.weights.shape, (1, 1))
     except InputError as error:  # its remedy is for Python, where each side can be given
         remedy = "give valid, same (odd kernels), full, or one number for all sides"
         raise InputError(f"--padding {padding}", error.reason, remedy) from None
@@ -66,7 +71,15 @@ def run(
     limit = DECODING.max_pixels if max_pixels is None else max_pixels
     decoding = Decoding(max_pixels=limit, float_range=float_range(files, limit) or DECODING.float_range)
     threads = processors() // workers
-    job = Job(kernel=chosen, stride=stride, padding=zeros, values=values, threads=threads, decoding=decoding)
+    job = Job(
+        kernel=chosen,
+        stride=stride,
+        padding=width,
+        border=border,
+        values=values,
+        threads=threads,
+        decoding=decoding,
+    )
     rows: list[dict[str, Any] | InputError] = []
     with counting("filtering") as report, ThreadPoolExecutor(workers) as pool:
         for row in pool.map(lambda file, output: filter_file(file, output, job), files, outputs):
@@ -121,7 +134,7 @@ def _list(kernel: Kernel | None) -> Answer:
         lines += ["", *("  ".join(f"{weight:8.4g}" for weight in row) for row in kernel.weights), ""]
     else:
         lines.append(
-            'or your own: --kernel FILE, or --kernel "0 -1 0; -1 5 -1; 0 -1 0", laid on as printed, not flipped'
+            'or your own: --kernel FILE, or --kernel "0 -1 0; -1 5 -1; 0 -1 0", applied as written, not flipped'
         )
     name = entries[0]["name"] if kernel is not None and kernel.shows else "sharpen"
     return Answer(

@@ -10,6 +10,7 @@ from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer, table
 from convworks.cli.output_path import failure, picture_path
 from convworks.data.protect import protect
+from convworks.training.lr_range.config import NEVER_FELL
 
 DEFAULT, SUFFIXES = Path("lr-range.png"), (".png", ".svg")
 
@@ -26,20 +27,31 @@ def run(request: RunRequest, *, lowest: float, highest: float, steps: int, out: 
 
         error = failure(partial(write_drawing, path, draw(results)))
         results |= {"curve": str(path)} if error is None else {}
-    never = "" if results["suggestion"] else "the loss never fell: begin lower, with --from"
     rows = [
-        ["highest before the loss rises", _rate(results["edge"]), never or "suggested: the highest rate of a schedule"],
+        [
+            "highest before the loss rises",
+            _rate(results["edge"]),
+            "suggested: the highest rate of a schedule" if results["edge"] else "",
+        ],
         ["steepest descent", _rate(results["steepest"]), ""],
-        ["a tenth of the lowest loss's", _rate(results["tenth"]), ""],
+        ["a tenth of the rate with the lowest loss", _rate(results["tenth"]), ""],
     ]
-    done = f"{len(results['losses'])} of {steps} steps in {results['seconds']:.1f} s"
-    ended = f"the loss exploded at {results['rates'][-1]:.2g}" if results["exploded"] else "the loss did not explode"
+    done = f"{len(results['losses'])} of {results['steps']} steps in {results['seconds']:.1f} s"
+    ended = f"the loss diverged at {results['rates'][-1]:.2g}" if results["exploded"] else "the loss did not diverge"
     lines = [f"{results['model']} on {results['source']}: {done}; {ended}", "", table(["rule", "rate", ""], rows), ""]
+    if results["unclear"]:
+        lines.append(f"no rate is suggested: {results['unclear']}; {_remedy(results['unclear'], results['steps'])}")
     if results["falling"]:
         lines.append(f"the loss was still falling at {highest:g}: raise it with --to")
     if "curve" in results:
         lines.append(f"curve: {results['curve']}")
     return Answer(values=results, text="\n".join([*lines, f"next:  {results['next']}"]), error=error)
+
+
+def _remedy(reason: str, steps: int) -> str:
+    if reason == NEVER_FELL:
+        return "begin lower, with --from"
+    return f"take more than {steps} steps (--steps), or larger batches (training.batch_size)"
 
 
 def _rate(value: float | None) -> str:

@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return _carry_out(arguments, as_json)
     except KeyboardInterrupt:
-        return _fail(RunError("interrupted", "stopped before the work was done", "start again"), as_json, 130)
+        return _fail(RunError("interrupted", "stopped before it finished", "start again"), as_json, 130)
     except Exception as error:
         if isinstance(error, OSError):
             if error.filename is None and (not arguments or {"--help", "-h"} & set(arguments)):
@@ -87,7 +87,7 @@ def _expected(error: Exception) -> ConvworksError | None:
     if isinstance(error, OSError) and error.strerror:
         return RunError(error.filename or "files", error.strerror, remedy(error))
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or NO_MEMORY in str(error):
-        return RunError("memory", "there is not enough of it", "use a smaller batch, image size or network")
+        return RunError("memory", "out of memory", "use a smaller batch, image size or network")
     return None
 
 

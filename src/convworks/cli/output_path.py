@@ -34,7 +34,7 @@ def picture_path(
     except InputError as error:
         if out is not None:
             raise
-        say(f"{default}: {error.reason}; the picture is left out, name a place with {option}")
+        say(f"{default}: {error.reason}; the picture was not written; choose a path with {option}")
         return None
 
 
@@ -45,7 +45,7 @@ def check_optional(
     if out is not None:
         check_file(option, out, protected, suffixes=suffixes, overwrite=overwrite)
     elif overwrite:
-        raise InputError("--overwrite", "replaces a file, but none is written", f"give {option} FILE too")
+        raise InputError("--overwrite", "needs an output file", f"add {option} FILE")
 
 
 def attempt(write: Callable[[], T]) -> tuple[T | None, OSError | None]:

@@ -19,12 +19,10 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MI
 def run(text: str, *, folder: Path | None, shard_size: str | None, others: Mapping[str, object]) -> Answer:
     """Write a source as tar shards with an index; `others` are options that apply to contact sheets only."""
     if folder is None:
-        raise InputError("--shard-size", "says how large shards are, but none are written", "give --pack DIR too")
+        raise InputError("--shard-size", "needs --pack", "add --pack DIR")
     for option, value in others.items():
         if value:
-            raise InputError(
-                option, "is of the picture, which packing does not draw", "leave it out, or leave --pack out"
-            )
+            raise InputError(option, "cannot be combined with --pack", "leave one of them out")
     size = SIZE if shard_size is None else _bytes(shard_size)
     source = open_source(text, report=downloading())
     with counting("packing") as report:
@@ -49,5 +47,5 @@ def _bytes(text: str) -> int:
     """Read a size such as 1GB, 64MiB or 500000."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
     if match is None or match[2].upper() not in UNITS or not 1 <= float(match[1]) * UNITS[match[2].upper()] < 2**60:
-        raise InputError("--shard-size", f"{text!r} is no size of a file", "write 1GB, 500MB or 64MiB")
+        raise InputError("--shard-size", f"{text!r} is not a file size", "write 1GB, 500MB or 64MiB")
     return int(float(match[1]) * UNITS[match[2].upper()])

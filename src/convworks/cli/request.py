@@ -35,11 +35,11 @@ OPTIONS: Mapping[str, Any] = {
     "data": Data,
     "model": Model,
     "epochs": Epochs,
-    "out": Annotated[Path | None, typer.Option(help="The folder, new or empty.  [default: runs/RECIPE-VERB]")],
-    "resume": Annotated[Path | None, typer.Option(help="Go on with what is in this folder.")],
-    "workers": Annotated[
-        str, typer.Option(help="How many processes train at a time; ray: the machines of a running Ray cluster.")
+    "out": Annotated[
+        Path | None, typer.Option(help="The folder, new or empty.  [default: runs/RECIPE-VERB, or runs/DATA-VERB]")
     ],
+    "resume": Annotated[Path | None, typer.Option(help="Resume the experiment in this folder.")],
+    "workers": Annotated[str, typer.Option(help="Number of parallel processes; ray uses a running Ray cluster.")],
     "device": TrainingDevice,
     "seed": Seed,
     "deterministic": Deterministic,

@@ -33,7 +33,7 @@ def run(folders: Sequence[Path], *, sort: str, out: Path | None, overwrite: bool
     check_optional("--out", out, Protected(), suffixes=SUFFIXES, overwrite=overwrite)
     paths = list(folders) or [Path("runs")]
     if not folders and not paths[0].exists():
-        return Answer(values={"runs": [], "skipped": []}, text="there are no runs here yet\nnext: convworks train")
+        return Answer(values={"runs": [], "skipped": []}, text="no runs yet\nnext: convworks train")
     runs: list[Run] = []
     skipped: list[dict[str, str]] = []
     for folder in find_runs(paths):
@@ -46,7 +46,7 @@ def run(folders: Sequence[Path], *, sort: str, out: Path | None, overwrite: bool
             say(f"skipped: {error}")
     if not runs and folders:
         where = " ".join(map(str, folders))
-        raise InputError(where, "there is no run in it or below", "give a run, or a folder with runs")
+        raise InputError(where, "contains no runs", "give a run, or a folder with runs")
     runs = ordered(runs, sort)
     values: dict[str, Any] = {"runs": [_values(each) for each in runs], "skipped": skipped}
     lines = [_listed(runs)]
@@ -108,7 +108,7 @@ def _best(run: Run) -> str:
 
 def _differences(runs: Sequence[Run], values: Mapping[str, Sequence[Any]]) -> str:
     if not values:
-        return "their configurations are the same"
+        return "the configurations are identical"
     columns = [[name, *map(_written, each)] for name, each in values.items()]
     if len(runs) <= MOST_COLUMNS:
         return table(["differing field", *names(runs)], columns)
@@ -140,7 +140,7 @@ def _draw(runs: Sequence[Run], out: Path) -> None:
         for run in ordered([run for run in runs if run.history], "best")
     ]
     if not drawn:
-        raise InputError(f"--out {out}", "no run has finished an epoch yet", "wait, or leave --out out")
+        raise InputError(f"--out {out}", "no run has finished an epoch yet", "wait, or leave out --out")
     title = f"{len(drawn)} runs, the best on validation first" if len(drawn) > 1 else drawn[0].name
     write_drawing(out, overlay(drawn, title=title))
 

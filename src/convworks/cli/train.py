@@ -23,6 +23,7 @@ def answer(results: dict[str, Any]) -> Answer:
     if not results:  # under torchrun, only the first process answers
         return Answer(values={}, text="", silent=True)
     lines = [accuracy_line(split, results[split]) for split in ("validation", "test") if results[split]]
+    lines += [f"{each['title'].lower()}: try {each['command']}" for each in results.get("verdict", ())]
     lines += [
         f"bundle: {results['bundle']}",
         f"report: {results['report']}",

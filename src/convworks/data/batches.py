@@ -4,38 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int64, UInt8
+from jaxtyping import Float32, Int64, Shaped, UInt8
 from torch import Tensor
 
 from convworks.data import random
 from convworks.data.augment.corruption import corrupt, training_key
 from convworks.data.augment.mix import Mixture, draw_mixture, mix
 from convworks.data.augment.noise import draw
-from convworks.data.augment.pipeline import augment
+from convworks.data.augment.pipeline import augment, augment_together
 from convworks.data.config import AugmentConfig, Corruption
-from convworks.data.decode.images import Images, ahead, fetchers, take
-from convworks.data.parts import in_parts
-
-LARGE = 1 << 23  # values above which our own threads are faster than PyTorch's
-
-
-@dataclass(frozen=True, kw_only=True)
-class Samples:
-    """The images of a split, decoded ones on the device where they are used, and the target of each.
-
-    A target is a class, a boolean for each class, or a value; if `targets` is None, it is the image itself.
-    """
-
-    images: Images
-    targets: Int64[Tensor, "n"] | Bool[Tensor, "n k"] | Float32[Tensor, "n *target"] | None
-
-    def __len__(self) -> int:
-        return len(self.images)
+from convworks.data.decode.images import ahead
+from convworks.data.samples import Samples
 
 
 def steps_per_epoch(n: int, batch_size: int) -> int:
@@ -44,18 +27,18 @@ def steps_per_epoch(n: int, batch_size: int) -> int:
 
 
 class Batch(NamedTuple):
-    """Augmented images with their targets; mixed images have weight `share` for these, and 1 - share for `others`.
+    """Augmented images with their targets; mixed images have weight `weight` for these, and 1 - weight for `others`.
 
-    With label sets, targets are 1 for each class that an image shows, else 0; if the target is the image itself, they
-    are the augmented images, and `images` may be corrupted versions of these. `size` is the number of samples of the
-    step, of which this batch may be a part.
+    With label sets, targets are 1 for each class that an image shows, else 0; masks are numbers of classes, moved with
+    their images; if the target is the image itself, targets are the augmented images, and `images` may be corrupted
+    versions of these. `size` is the number of samples of the step, of which this batch may be a part.
     """
 
-    images: UInt8[Tensor, "b c h w"]
-    targets: Int64[Tensor, "b"] | Float32[Tensor, "b *target"] | UInt8[Tensor, "b c h w"]
+    images: Shaped[Tensor, "b *sample"]
+    targets: Int64[Tensor, "b *target"] | Float32[Tensor, "b *target"] | UInt8[Tensor, "b c h w"]
     size: int
-    others: Int64[Tensor, "b"] | Float32[Tensor, "b *target"] | None = None
-    share: float = 1.0
+    others: Int64[Tensor, "b *target"] | Float32[Tensor, "b *target"] | UInt8[Tensor, "b c h w"] | None = None
+    weight: float = 1.0
 
 
 class Part(NamedTuple):
@@ -72,7 +55,7 @@ def batches(
     samples: Samples,
     config: AugmentConfig,
     *,
-    size: tuple[int, int] | None = None,
+    size: tuple[int, ...] | None = None,
     batch_size: int,
     seed: int,
     epoch: int,
@@ -94,7 +77,9 @@ def batches(
     """
     n = len(samples)
     order = random.balanced_order(seed, epoch, _classes(samples)) if balanced else random.order(seed, epoch, n)
-    noise = draw(config, seed, epoch, n, resized=size not in (None, tuple(samples.images.shape[2:])))
+    noise = draw(
+        config, seed, epoch, n, resized=size is not None and tuple(size) != tuple(samples.images.shape[-len(size) :])
+    )
 
     def plans() -> Iterator[_Plan]:
         for number, whole in enumerate(np.array_split(np.arange(n), steps_per_epoch(n, batch_size))):
@@ -105,50 +90,46 @@ def batches(
                 others = None if mixture is None or part.of == 1 else whole[0] + whole[-1] - positions
                 yield _Plan(len(whole), positions, mixture, others)
 
-    def fetch(plan: _Plan) -> tuple[_Plan, list[Tensor]]:
+    def fetch(plan: _Plan) -> tuple[_Plan, list[tuple[Tensor, Tensor | None]]]:
         groups = (plan.positions, plan.others)
-        return plan, [take(samples.images, order[positions]) for positions in groups if positions is not None]
+        return plan, [samples.take(order[positions]) for positions in groups if positions is not None]
 
-    def augmented(images: Tensor, positions: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        """Return the augmented images, and the targets, at these positions of the order."""
+    def augmented(images: Tensor, targets: Tensor | None, positions: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        """Return the augmented images, with targets for a loss, that were fetched at these positions of the order."""
         if noise is not None:
-            rows = noise[positions if balanced else order[positions]]
-            images = augment(images, torch.from_numpy(rows).to(images.device), config, size)
-        if samples.targets is None:
-            return images, None
-        return images, for_loss(samples.targets[torch.from_numpy(order[positions]).to(samples.targets.device)])
+            rows = torch.from_numpy(noise[positions if balanced else order[positions]]).to(images.device)
+            if samples.spatial is None:
+                images = augment(images, rows, config, size)
+            else:
+                images, targets = augment_together(images, targets, samples.spatial, rows, config, size)
+        return images, None if targets is None else samples.for_loss(targets)
 
-    def assembled(images: Tensor, targets: Tensor | None, plan: _Plan, others: Tensor | None, share: float) -> Batch:
+    def assembled(images: Tensor, targets: Tensor | None, plan: _Plan, others: Tensor | None, weight: float) -> Batch:
         """Return a batch: corrupted if configured, and with the images as targets if there are no others."""
         inputs = images if corruption is None else corrupt(images, corruption, key, order[plan.positions].tolist())
         if targets is None:  # mixed images are their own targets too
             return Batch(inputs, images, plan.size)
-        return Batch(inputs, targets, plan.size, others, share)
+        return Batch(inputs, targets, plan.size, others, weight)
 
     key = training_key(seed, epoch)
     if workers is None:
-        workers = fetchers(samples.images)
+        workers = samples.fetchers
     for plan, fetched in ahead(fetch, plans(), workers):
-        images, targets = augmented(fetched[0], plan.positions)
+        images, targets = augmented(*fetched[0], plan.positions)
         if plan.mixture is None:
             yield assembled(images, targets, plan, None, 1.0)
             continue
         if plan.others is None:
             others, other_targets = images.flip(0), None if targets is None else targets.flip(0)
         else:
-            others, other_targets = augmented(fetched[1], plan.others)
-        images, share = mix(images, others, plan.mixture)
-        yield assembled(images, targets, plan, other_targets, share)
-
-
-def for_loss(targets: Tensor) -> Tensor:
-    """Return targets as losses require them: booleans as 0.0 and 1.0."""
-    return targets.float() if targets.dtype == torch.bool else targets
+            others, other_targets = augmented(*fetched[1], plan.others)
+        images, weight = mix(images, others, plan.mixture)
+        yield assembled(images, targets, plan, other_targets, weight)
 
 
 def _classes(samples: Samples) -> Int64[np.ndarray, " n"]:
     """Return the class of each sample, for a balanced order."""
-    assert samples.targets is not None
+    assert isinstance(samples.targets, Tensor)
     return samples.targets.cpu().numpy()
 
 
@@ -159,28 +140,3 @@ class _Plan(NamedTuple):
     positions: np.ndarray
     mixture: Mixture | None
     others: np.ndarray | None
-
-
-def normalise(
-    images: UInt8[Tensor, "b c h w"], mean: tuple[float, ...], std: tuple[float, ...]
-) -> Float[Tensor, "b c h w"]:
-    """Normalise images to float32 by the mean and standard deviation of each channel (of pixels in 0..1)."""
-    b, c, h, w = images.shape
-    scale = torch.tensor([1 / (255 * s) for s in std], device=images.device).repeat(w)
-    offset = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=images.device).repeat(w)
-    # Rows of all channels in channels_last order, in place: several times as fast as channel by channel.
-    rows = images.permute(0, 2, 3, 1).reshape(b, h, w * c)
-    if images.device.type != "cpu" or rows.numel() < LARGE:
-        values = rows.float()
-        return torch.addcmul(offset, values, scale, out=values).view(b, h, w, c).permute(0, 3, 1, 2)
-    # NumPy requests large pages for new memory; and threads must not use a tensor of inference_mode, which they are
-    # not in themselves.
-    out = np.empty(rows.shape, np.float32)
-
-    def fill(first: int, end: int) -> None:
-        for sample in range(first, end):  # the working set stays in the CPU cache
-            part = torch.from_numpy(out[sample])
-            torch.addcmul(offset, part.copy_(rows[sample]), scale, out=part)
-
-    in_parts(fill, b)
-    return torch.from_numpy(out).view(b, h, w, c).permute(0, 3, 1, 2)

@@ -200,9 +200,9 @@ class AugmentConfig(Config):
     @model_validator(mode="after")
     def _a_range(self) -> AugmentConfig:
         if self.crop is None and (self.crop_largest != 1 or self.crop_ratio != 4 / 3):
-            raise ValueError("crop_largest and crop_ratio need crop, the smallest share of the area")
+            raise ValueError("crop_largest and crop_ratio need crop, the smallest fraction of the area")
         if self.interpolation == "bicubic" and self.affine is None and self.elastic is None:
-            raise ValueError("interpolation is that of affine and elastic, and neither is set")
+            raise ValueError("interpolation needs affine or elastic")
         if self.crop is not None and self.crop > self.crop_largest:
             raise ValueError(f"crop {self.crop} is more than crop_largest {self.crop_largest}")
         return self

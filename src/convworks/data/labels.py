@@ -13,6 +13,8 @@ from jaxtyping import Bool, Float32, Int64
 Labels = Int64[np.ndarray, " n"] | Bool[np.ndarray, "n k"] | Float32[np.ndarray, "n *target"]
 #: The name of one class, or those of several.
 Names = str | tuple[str, ...]
+#: The label of an image without one.
+UNLABELLED = -1
 #: Separates the names of several classes of an image.
 SEPARATOR = ";"
 
@@ -54,10 +56,10 @@ def members(labels: Labels, label: int) -> Int64[np.ndarray, " m"]:
 
 
 def label_text(labels: Labels, index: int, classes: Sequence[str]) -> str:
-    """Return the label of an image as text: a class, or several as `cat;dog`."""
+    """Return the label of an image as text: a class, or several as `cat;dog`; empty without one."""
     if has_label_sets(labels):
         return SEPARATOR.join(classes[label] for label in np.flatnonzero(labels[index]).tolist())
-    return classes[int(labels[index])]
+    return "" if labels[index] == UNLABELLED else classes[int(labels[index])]
 
 
 def split_names(text: str) -> tuple[str, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
+from convworks.data.column import files_of
 from convworks.data.location import container
 from convworks.data.source import Source
 from convworks.outputs import Protected
@@ -29,7 +31,7 @@ def protect(source: Source) -> Protected:
 
 def _folders(source: Source) -> set[str]:
     """Return the folders in the names of the samples."""
-    splits = [split for split in source.splits.values() if split.files and isinstance(split.files[0], Path)]
+    splits = [split for split in source.splits.values() if isinstance(next(iter(files_of(split.inputs)), None), Path)]
     return {name.rpartition("/")[0] for split in splits for name in split.names}
 
 
@@ -44,7 +46,7 @@ class _Files:
             yield self.source.path
         last: Path | str | None = None
         for split in self.source.splits.values():
-            for file in split.files or ():
+            for file in chain(files_of(split.inputs), files_of(split.targets)):
                 path = container(file)
                 if path != last and isinstance(path, Path):
                     yield path

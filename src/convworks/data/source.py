@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt8
+from jaxtyping import Bool, Int
 
-from convworks.data.labels import Labels, count, has_label_sets, present
-from convworks.data.location import Location
+from convworks.data.column import Arrays, Column
+from convworks.data.labels import UNLABELLED, Labels, count, has_label_sets, present
 from convworks.data.sources.split_names import ALL, TRAIN, VALIDATION
 from convworks.data.split.stratify import choose_stratified
 from convworks.errors import InputError, nearest
@@ -35,7 +35,7 @@ def with_validation(source: Source, *, fraction: float, seed: int, limit: int | 
     counts = count(train.labels, len(source.classes))
     for name, images in zip(source.classes, counts, strict=True):
         if images < 2:
-            reason = f"class {name!r} has only {images} image in train, so none can go to validation"
+            reason = f"class {name!r} has only {images} image in train, too few for a validation split"
             raise InputError(source.where, reason, f"add images to {name!r}, or remove the class")
     chosen = choose_stratified(
         train.labels, train.names, len(source.classes), fraction=fraction, limit=limit, seed=seed
@@ -56,7 +56,8 @@ def require_train(source: Source) -> Split:
         raise InputError(
             source.where,
             "holds images without class folders",
-            "sort them into one folder a class, or learn without: convworks train autoencoder/convolutional --data ...",
+            "sort them into one folder per class, or train without labels: "
+            "convworks train autoencoder/convolutional --data ...",
         )
     return training_split(source)
 
@@ -71,7 +72,7 @@ def training_split(source: Source) -> Split:
 
 def check_classes(source: Source) -> None:
     """Refuse training splits with fewer than two classes, and classes of other splits that train lacks."""
-    if not source.classes or not {TRAIN, ALL} & source.splits.keys():
+    if not source.labelled or not {TRAIN, ALL} & source.splits.keys():
         return
     shown = {name: set(present(split.labels).tolist()) for name, split in source.splits.items()}
     trained = set(present(training_split(source).labels).tolist())
@@ -83,13 +84,13 @@ def check_classes(source: Source) -> None:
         unknown = [source.classes[label] for label in sorted(labels - trained)]
         lacking = [source.classes[label] for label in sorted(trained - labels)]
         if unknown:
-            reason = f"{split} has class {unknown[0]!r}, which train lacks{nearest(unknown[0], lacking)}"
+            reason = f"{split} has class {unknown[0]!r}, which is not in train{nearest(unknown[0], lacking)}"
             raise InputError(source.where, reason, f"add it to train, or remove it from {split}")
 
 
 def lacking_classes(source: Source) -> dict[str, list[str]]:
     """Map each split that has no image of some training class to the names of these classes."""
-    if not source.classes or TRAIN not in source.splits:
+    if not source.labelled or TRAIN not in source.splits:
         return {}
     trained = set(present(source.splits[TRAIN].labels).tolist())
     lacking = {name: sorted(trained - set(present(split.labels).tolist())) for name, split in source.splits.items()}
@@ -103,33 +104,41 @@ def number_names(split: str, count: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """A split of a source, before decoding: labels (data/labels.py), names, and either an array or files."""
+    """A split of a source, before decoding: the names of its samples, what a network reads, and what it should give."""
 
-    labels: Labels
     names: tuple[str, ...]
-    arrays: UInt8[np.ndarray, "n h w c"] | None = None
-    files: tuple[Location, ...] | None = None
+    inputs: Column
+    targets: Column
 
     def __post_init__(self) -> None:
-        """Check that exactly one of arrays and files is set, with one entry per label."""
-        images = self.arrays if self.files is None else self.files
-        if images is None or (self.arrays is not None and self.files is not None):
-            raise ValueError("a split has either arrays or files")
-        if not len(self.labels) == len(self.names) == len(images):
-            raise ValueError(f"labels={len(self.labels)}, names={len(self.names)} and images={len(images)} must agree")
+        """Check that there is one input and one target for each name."""
+        if not len(self.names) == len(self.inputs) == len(self.targets):
+            lengths = f"names={len(self.names)}, inputs={len(self.inputs)} and targets={len(self.targets)}"
+            raise ValueError(f"{lengths} must agree")
 
     def __len__(self) -> int:
         """Return the number of samples."""
         return len(self.names)
 
+    @property
+    def labels(self) -> Labels:
+        """The label of each sample (data/labels.py); -1 where the targets are spatial, and no sample has one."""
+        if isinstance(self.targets, Arrays) and self.targets.spatial is None:
+            return self.targets.values
+        return np.full(len(self), UNLABELLED, dtype=np.int64)
+
+    def with_labels(self, labels: Labels) -> Split:
+        """Return the samples with other labels."""
+        return replace(self, targets=Arrays(labels))
+
+    def targets_as_inputs(self) -> Split:
+        """Return the split whose inputs are the spatial targets: what decodes inputs decodes them."""
+        return replace(self, inputs=self.targets)
+
     def select(self, indices: Int[np.ndarray, " m"]) -> Split:
         """Return the samples at `indices`, in that order."""
-        return Split(
-            labels=self.labels[indices],
-            names=tuple([self.names[i] for i in indices]),
-            arrays=None if self.arrays is None else self.arrays[indices],
-            files=None if self.files is None else tuple([self.files[i] for i in indices]),
-        )
+        names = tuple([self.names[i] for i in indices])
+        return Split(names=names, inputs=self.inputs.select(indices), targets=self.targets.select(indices))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +156,11 @@ class Source:
     splits: Mapping[str, Split]
     left_out: Mapping[str, str] = field(default_factory=dict, repr=False)
     address: str | None = None
+
+    @property
+    def labelled(self) -> bool:
+        """Return whether samples have classes to be divided by; those with masks have not."""
+        return bool(self.classes) and all(split.targets.spatial is None for split in self.splits.values())
 
     @property
     def multi_label(self) -> bool:

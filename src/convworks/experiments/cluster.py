@@ -82,8 +82,8 @@ def _perform(spec: Mapping[str, Any], folder: str, mailbox: Any) -> dict[str, An
     if not (Path(folder) / RECORD).is_file():
         error = {
             "where": folder,
-            "reason": f"is not there on the machine {socket.gethostname()} of the cluster",
-            "remedy": "give with --out a folder that all machines share",
+            "reason": f"does not exist on the machine {socket.gethostname()} of the cluster",
+            "remedy": "give --out a folder shared by all machines",
             "exit_status": InputError.exit_status,
         }
         return {"status": "failed", "error": error}

@@ -28,8 +28,8 @@ def parse_workers(text: str | int) -> int | str:
 def check_new_experiment(out: Path | None, kind: str) -> None:
     """Raise InputError for a folder that holds an experiment."""
     if out is not None and (out / RECORD).exists():
-        remedy = f"give the name of a new folder, or go on: {resume_command(kind, out)}"
-        raise InputError(f"--out {out}", "an experiment is in it", remedy)
+        remedy = f"name a new folder, or resume it: {resume_command(kind, out)}"
+        raise InputError(f"--out {out}", "contains an experiment", remedy)
 
 
 def storage_file(url: str) -> Path | None:

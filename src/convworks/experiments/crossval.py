@@ -28,13 +28,13 @@ from convworks.experiments.views import overlaid, scored, scores
 from convworks.metrics.spec import BALANCED_ACCURACY, MACRO_F1, headline, headline_value, written_headline
 from convworks.tasks.outcome import Pooled
 from convworks.tasks.registry import task_of
-from convworks.tasks.task import Known
+from convworks.tasks.task import SplitContext
 from convworks.training.config import RunConfig
 from convworks.training.folder import history
 
 KIND = "crossval"
 OPTIONS = {"folds": int, "stratified": bool, "group_by": str | None}
-CHOSEN = "Each network's epoch was chosen on its own fold, so expect a little less on new images."
+CHOSEN = "Each network's epoch was selected on its own fold, so expect slightly less on new images."
 
 
 def crossval(
@@ -144,7 +144,7 @@ def _out_of_fold(
         values[folds == number] = outcome.values
     assert task.outcome is not None
     assert values is not None
-    return task.outcome(Known(split=samples, name="out-of-fold", classes=source.classes), values)
+    return task.outcome(SplitContext(split=samples, name="out-of-fold", classes=source.classes), values)
 
 
 def _write_folds(path: Path, names: tuple[str, ...], folds: Int64[np.ndarray, " n"]) -> None:
@@ -181,7 +181,7 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], pred
                 if low < high
                 else []
             ),
-            f"{title} over all {pooled['n']:,} images, each by the network that did not train on it.",
+            f"{title} over all {pooled['n']:,} images, each predicted by the network that was not trained on it.",
             *([CHOSEN] if experiment.config.training.kept == "best" else []),
         ],
         tiles=[
@@ -216,9 +216,9 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], pred
             for run in rows
         ],
         predictions=predictions,
-        predictions_note="All images, each by its own fold's network.",
+        predictions_note="All images, each predicted by the network of its fold.",
         experiment=experiment,
-        commands=[("A network from all images", experiment.train)],
+        commands=[("Train on all images", experiment.train)],
         beside="predictions.csv (out-of-fold) and folds.csv",
     )
     write_page(folder, content)

@@ -78,7 +78,7 @@ class Watcher(Events):
     def epoch_ended(self, setup: Setup, progress: Progress) -> None:
         """Report the row of the epoch; raise PrunedError if the run is to be pruned."""
         if not self.report(self.name, progress.step / setup.steps, progress.history[-1]):
-            raise PrunedError(self.name, f"pruned after epoch {progress.epoch}: others were better at its age")
+            raise PrunedError(self.name, f"pruned after epoch {progress.epoch}: other trials were better by then")
 
 
 def make_job(name: str, config: RunConfig, assignments: Sequence[str], command: str) -> Job:

@@ -6,29 +6,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import UInt8
 
-from convworks.data.decode.load import load_images
+from convworks.data.decode.images import Images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Source
 from convworks.inference.answers import activated
 from convworks.inference.predictor import load
 from convworks.tasks.outcome import Pooled
-from convworks.tasks.task import Known
+from convworks.tasks.task import SplitContext
 
 
 def answers(bundles: Sequence[Path], source: Source, split: str, device: str) -> Iterator[Pooled]:
     """Yield the predictions of each bundle for a split; images are decoded once for bundles with the same decoding."""
-    images: UInt8[torch.Tensor, "n c h w"] | None = None
+    images: Images | None = None
     prepared: Preprocessing | None = None
     chosen = source.splits[split]
     for bundle in bundles:
         predictor = load(bundle, device=device)
         preprocessing = predictor.bundle.preprocessing
         if images is None or prepared is None or _decoding(preprocessing) != _decoding(prepared):
-            images, prepared = load_images(chosen, preprocessing), preprocessing
-        context = Known(split=chosen, name=split, classes=source.classes)
+            images, prepared = predictor.input.open(chosen).images, preprocessing
+        context = SplitContext(split=chosen, name=split, classes=source.classes)
         make = predictor.task.outcome
         assert make is not None  # as for all tasks that experiments support
         yield make(context, activated(predictor.task, predictor.runtime, images))

@@ -43,7 +43,7 @@ def write_page(folder: Path, content: Content) -> Path:
     """Write report.html; return its path."""
     experiment = content.experiment
     settings = values_table({**experiment.options, **to_json(experiment.config)})
-    commands = [("To repeat this", experiment.command), *content.commands]
+    commands = [("Reproduce", experiment.command), *content.commands]
     return blocks.write_page(
         folder / "report.html",
         title=content.title,

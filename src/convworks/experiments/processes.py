@@ -65,7 +65,7 @@ def carry_out_in_processes(jobs: Iterable[Job], folder: Path, *, count: int, rep
                 continue
             if answer is None:
                 reason = f"its process ended ({_ending(worker.process)})"
-                raise RunError(worker.job.name, reason, f"look into {worker.log}, then resume")
+                raise RunError(worker.job.name, reason, f"see {worker.log}, then resume")
             if "outcome" in answer:
                 job, worker.job = worker.job, None
                 ended(job, Outcome(**answer["outcome"]))

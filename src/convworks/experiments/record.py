@@ -30,8 +30,8 @@ EXPERIMENT = Kind(
     formats=(1, FORMAT),
     unsigned=(1,),
     fields={"kind": str, "status": str, "asked": dict, "train": str, "command": str, "configuration": dict},
-    damaged="start it anew",
-    changed="undo the change (--runs and --trials ask for more of them), or start it anew",
+    damaged="start a new one",
+    changed="undo the change (--runs and --trials can be raised), or start a new one",
 )
 
 
@@ -84,7 +84,7 @@ def read(
     path = folder / RECORD
     where = f"--resume {folder}"
     if not path.exists():
-        raise InputError(where, f"is no experiment: it holds no {RECORD}", f"give the folder that {kind} made")
+        raise InputError(where, f"is not an experiment: it holds no {RECORD}", f"give the folder that {kind} made")
     record = read_signed(path, EXPERIMENT)
     if record["kind"] != kind:
         raise InputError(where, f"holds {record['kind']}, not {kind}", resume_command(record["kind"], folder))
@@ -116,7 +116,7 @@ def extended(
     """Return an experiment extended to `count` runs; a finished one needs more runs than it has."""
     before = experiment.options[option]
     if count is not None and count < before:
-        raise InputError(f"--{option}", f"{count} are fewer than the {before} that were asked for", "give more")
+        raise InputError(f"--{option}", f"{count} are fewer than the {before} already planned", "give more")
     if record["status"] == "finished" and (count is None or count == before):
         more = f"look at {folder / 'report.html'}"
         if option != "folds":
@@ -133,7 +133,7 @@ def opened(experiment: Experiment, out: Path | None, resume: Path | None) -> Ite
     stopped, and an interrupt becomes an error that says how to resume.
     """
     check_new_experiment(out, experiment.kind)
-    name = f"{experiment.config.recipe}-{experiment.kind}"
+    name = f"{run_folder.default_name(experiment.config)}-{experiment.kind}"
     with _terminable(), run_folder.run_folder_locked(out, name, resume) as folder:
         run_folder.sweep(folder, below=False)
         try:
@@ -148,8 +148,8 @@ def opened(experiment: Experiment, out: Path | None, resume: Path | None) -> Ite
                 write(folder, experiment, "stopped", reason=reason)
             if isinstance(error, KeyboardInterrupt | RunInterruptedError):
                 done = len(finished(folder))
-                finished_runs = f"{done} {'run is' if done == 1 else 'runs are'} finished, what was begun is saved"
-                remedy = f"go on with: {resume_command(experiment.kind, folder)}"
+                finished_runs = f"{done} {'run is' if done == 1 else 'runs are'} finished, unfinished runs are saved"
+                remedy = f"resume with: {resume_command(experiment.kind, folder)}"
                 raise RunInterruptedError("interrupted", finished_runs, remedy) from None
             raise
 

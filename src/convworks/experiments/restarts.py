@@ -128,17 +128,15 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], ense
             Markup("Mean {} of {} runs on the <b>{}</b> split{}.").format(
                 metric.title, len(rows), split_shown, scatter
             ),
-            Markup("All together, by the mean of their probabilities: <b>{}</b>.").format(
-                written_headline(ensemble_metrics)
-            ),
-            f"The best run, {best}, was chosen on validation; test labels choose nothing.",
+            Markup("Ensemble (mean of the probabilities): <b>{}</b>.").format(written_headline(ensemble_metrics)),
+            f"The best run, {best}, was selected on validation; the test split is never used for model selection.",
         ],
         tiles=tiles,
         figures=[
             (
                 "runs",
                 "Runs",
-                "With 95 % intervals for the number of images.",
+                "95 % intervals reflect the number of images.",
                 scores(entries, lines, metric),
             ),
             *([("curves", "Validation", "Each line is a run, the best in blue.", curves)] if curves else []),
@@ -158,7 +156,7 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], ense
         experiment=experiment,
         commands=[
             ("More runs", f"{resume_command(KIND, folder)} --runs {2 * len(rows)}"),
-            ("The ensemble elsewhere", f"convworks evaluate {' '.join(results['ensemble']['bundles'])} --data SOURCE"),
+            ("Use the ensemble", f"convworks evaluate {' '.join(results['ensemble']['bundles'])} --data SOURCE"),
         ],
         beside="validation.csv and test.csv hold the ensemble's predictions",
     )

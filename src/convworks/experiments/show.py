@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from convworks.console import bar_console, clock, on_terminal, say_on
+from convworks.console import bar_console, clock, say_on, shows_bars
 from convworks.errors import visible
 from convworks.metrics.spec import written_headline
 
@@ -118,4 +118,4 @@ class Bar(Plain):
 
 def show(total: int) -> Plain:
     """Return the display for standard error: a bar on a terminal, else plain lines."""
-    return Bar(total) if on_terminal() else Plain(total)
+    return Bar(total) if shows_bars() else Plain(total)

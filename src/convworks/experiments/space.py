@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from convworks.config import Config, override
+from convworks.config import Config, full_name, override
 from convworks.errors import InputError
 
 Value = float | int | str
@@ -64,7 +64,7 @@ def parse(text: str) -> Dimension:
     if ".." not in range_text:
         choices = _split(range_text)
         if len(choices) < 2 or len(set(choices)) < len(choices) or not all(choices):
-            raise InputError(where, "gives no two different choices", FORMS)
+            raise InputError(where, "needs at least two different choices", FORMS)
         return Dimension(field=field, kind="choice", choices=tuple(choices))
     if colon and prefix not in KINDS:
         raise InputError(where, f"has the unknown kind of range {prefix!r}", FORMS)
@@ -77,7 +77,7 @@ def parse(text: str) -> Dimension:
         reason = f"must have two {'whole numbers' if kind.startswith('int') else 'numbers'} as its ends"
         raise InputError(where, reason, FORMS) from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InputError(where, f"does not rise from {low!r} to {high!r}", "give the lower end first")
+        raise InputError(where, f"must rise, not go from {low!r} to {high!r}", "give the lower end first")
     if "log" in kind and low <= 0:
         raise InputError(where, f"is logarithmic and starts at {low!r}", "start above 0")
     return Dimension(field=field, kind=kind, low=low, high=high)
@@ -86,10 +86,11 @@ def parse(text: str) -> Dimension:
 def search_space(texts: Sequence[str], config: Config) -> list[Dimension]:
     """Parse all dimensions and check their values on the configuration; without any, return the default ones."""
     dimensions = [parse(text) for text in texts] or usual(config)
+    dimensions = [replace(dimension, field=full_name(config, dimension.field)) for dimension in dimensions]
     fields = [dimension.field for dimension in dimensions]
     for field in fields:
         if fields.count(field) > 1:
-            raise InputError(f"--search {field}", "is there twice", "keep one of them")
+            raise InputError(f"--search {field}", "is given twice", "keep one of them")
     start = [assignment(dimension.field, dimension.values[0]) for dimension in dimensions]
     for number, dimension in enumerate(dimensions):
         for value in dimension.values:  # with the first values of the others, since a kind decides which fields exist

@@ -48,7 +48,7 @@ def units(config: RunConfig) -> tuple[int, ...]:
     table = row(config.model.name, config.model.table)
     names = {field.name for field in dataclasses.fields(table)}
     if not {"units", "activation", "code", "decoder"} <= names:
-        reason = f"{config.model.name} is no stack of layers that mirror each other"
+        reason = f"{config.model.name} is not a stack of mirrored layers"
         raise InputError("training.pretraining", reason, "choose --model autoencoder_fc_deep, or leave it out")
     widths: tuple[int, ...] = table.units
     return widths

@@ -14,7 +14,7 @@ from convworks.experiments.space import Dimension, Value
 
 MINE = "convworks:run"  # the attribute of a trial that names the folder of its run
 SPACE = "convworks:search"  # the attribute of a study that holds its search space and metric
-REMEDY = "restore it from a copy, or start the search anew"
+REMEDY = "restore it from a copy, or start a new search"
 INSTALL = 'pip install "convworks[tune]"'
 
 
@@ -33,13 +33,13 @@ def open_storage(url: str) -> Any:
     where = f"--storage {hidden(url)}"
     remedy = "give for example sqlite:///trials.db, or postgresql://user@host/name with its driver installed"
     if "://" not in url:
-        raise InputError(where, "is no URL", remedy)
+        raise InputError(where, "is not a URL", remedy)
     module = optuna()
     try:
         return module.storages.get_storage(url)
     except Exception as error:  # drivers raise anything
         text = " ".join(str(error).replace(url, hidden(url)).split()) or type(error).__name__
-        raise InputError(where, f"is no storage that Optuna can open ({text[:160]})", remedy) from None
+        raise InputError(where, f"is not a storage that Optuna can open ({text[:160]})", remedy) from None
 
 
 def brief(error: Exception) -> str:
@@ -109,8 +109,8 @@ class Trials:
             stored_search = (
                 " by ".join(str(stored.get(name)) for name in search) if isinstance(stored, dict) else str(stored)
             )
-            reason = f"searches {stored_search}, which is not what is asked"
-            raise InputError(f"--study {name}", reason, "ask for the same, or choose another name")
+            reason = f"has another search space: {stored_search}"
+            raise InputError(f"--study {name}", reason, "use the same search, or choose another name")
         self.study.set_user_attr(SPACE, search)
         self.trials: dict[int, Any] = {}
         self.reported: dict[int, set[int]] = {}

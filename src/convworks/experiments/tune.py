@@ -48,7 +48,7 @@ def tune(
     optuna()
     space = search_space(search, config)
     if storage is None and study is not None:
-        raise InputError("--study", "names a study, but no storage that others share", "give --storage URL too")
+        raise InputError("--study", "names a study, but no shared storage", "give --storage URL too")
     opened_storage = open_storage(storage) if storage is not None else None
     options = {
         "trials": trials,
@@ -89,7 +89,7 @@ def resume_tune(
             "leave it out",
         )
     if stored_url is not None and storage is None and ":***@" in stored_url:
-        raise InputError("--storage", "has a password, which is not kept", f"give it again: {stored_url}")
+        raise InputError("--storage", "has a password, which is not stored", f"give it again: {stored_url}")
     url = storage or stored_url
     return _carry_out(experiment, None, folder, workers, open_storage(url) if url is not None else None, joined=True)
 
@@ -176,4 +176,4 @@ def _work(experiment: Experiment, folder: Path, trials: Trials, workers: int | s
 
         carry_out(jobs(), folder, workers=workers, total=total, report=report, ended=ended)
     if trials.best() is None:
-        raise RunError(folder, "no trial came to its end", "search lower learning rates, or look into logs/")
+        raise RunError(folder, "no trial finished", "search lower learning rates, or see logs/")

@@ -84,10 +84,10 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], spac
     }
     figures = [
         ("trials", "Trials", "Each dot is a trial.", views.trials(points, maximise=maximise, percent=percent)),
-        ("fields", "Fields", "What each value came to.", views.slices(fields, percent=percent)),
+        ("fields", "Fields", "Result for each value.", views.slices(fields, percent=percent)),
     ]
     if results["importance"]:
-        note = "The share of each field in how the value varies over the space (fANOVA)."
+        note = "Fraction of the variance that each field explains (fANOVA)."
         figures.append(("importance", "Importance", note, views.bars(results["importance"])))
     ordered = ranked(results["trials"], metric)
     content = Content(
@@ -96,11 +96,12 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], spac
         percent=percent,
         words=[
             f"The best {_name(metric)} on validation, of {best['name']}.",
-            "The best of many is a little lucky: expect somewhat less on new images. Test labels choose nothing.",
+            "The best of many trials is optimistic: expect less on new images. "
+            "The test split is never used for model selection.",
         ],
         tiles=[
             *((field, _short(value)) for field, value in best["values"].items()),
-            *([("The recipe itself", spec(metric).write(recipe["value"]))] if recipe and recipe["value"] else []),
+            *([("The recipe unchanged", spec(metric).write(recipe["value"]))] if recipe and recipe["value"] else []),
             ("Complete", str(states.count("complete"))),
             ("Pruned", str(states.count("pruned"))),
             ("Failed", str(states.count("fail"))),

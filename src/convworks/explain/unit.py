@@ -159,8 +159,8 @@ def _joined(parts: Sequence[Terms]) -> Terms:
     return terms(
         np.concatenate([part.values for part in parts]),
         np.concatenate([part.weights for part in parts]),
-        np.concatenate([part.places for part in parts]),
-        np.concatenate([part.weight_places for part in parts]),
+        np.concatenate([part.positions for part in parts]),
+        np.concatenate([part.weight_positions for part in parts]),
         sum(part.bias for part in parts),
     )
 

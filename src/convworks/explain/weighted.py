@@ -40,12 +40,12 @@ def partial_rule(layer: Layer, module: PartialConv2d) -> Rule:
     connected.reshape(-1)[pairs] = True
 
     def only(all_terms: Terms) -> Terms:
-        mask = connected[all_terms.weight_places[:, 0], all_terms.weight_places[:, 1]]
+        mask = connected[all_terms.weight_positions[:, 0], all_terms.weight_positions[:, 1]]
         return terms(
             all_terms.values[mask],
             all_terms.weights[mask],
-            all_terms.places[mask],
-            all_terms.weight_places[mask],
+            all_terms.positions[mask],
+            all_terms.weight_positions[mask],
             all_terms.bias,
         )
 

@@ -1,10 +1,12 @@
-"""Fast application of a kernel to an image: cross-correlation of each channel separately, with zero padding.
+"""Fast application of a kernel to an image: cross-correlation of each channel separately, with padding.
 
 Computes ops.cross_correlation.forward in float32, a few rows at a time, such that the working set stays in the CPU
 cache. A strip of output rows is a sum of matrix products, one for each kernel column j:
 
     output[rows, :] = sum over j of band[j] @ input[rows and the next, columns + j]
     band[j][r, r * stride + i] = weight[i, j]
+
+Padding repeats the border by default: zeros would draw edges that are not in the picture.
 
 The rows of the input are used in place, without im2col, and a matrix product is faster than a multiplication and an
 addition for each tap: fast enough that separable kernels are not worth a special case.
@@ -18,11 +20,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float32, Float64, Int64, UInt8
 from PIL import Image
 
 from convworks.data.cache.memory import processors
-from convworks.errors import InputError
+from convworks.errors import InputError, nearest
 from convworks.ops.shape import Axis, Padding, sliding
 
 #: Numbers in a strip of output rows, and its minimum and maximum of rows: two strips and their input fit the cache.
@@ -31,6 +33,9 @@ STRIP, LEAST_ROWS, MOST_ROWS = 48_000, 4, 32
 #: many times slower if these wait for busy processors.
 PRODUCT = 1 << 18
 MOST_PIXELS = 200_000_000
+
+#: What lies beyond the border: the nearest pixel, the mirror image about the border pixels, or zeros.
+BORDERS = ("replicate", "reflect", "zeros")
 
 Strip = Float32[np.ndarray, "rows w c"]
 T = TypeVar("T")
@@ -58,6 +63,7 @@ def filter_image(
     *,
     stride: int = 1,
     padding: Padding = "same",
+    border: str = "replicate",
     signed: bool = False,
     values: bool = False,
     threads: int | None = None,
@@ -65,9 +71,11 @@ def filter_image(
     """Return the cross-correlation of each channel with the kernel (lecture 001, Convolution Applied to an Image).
 
     `image` is greyscale or colour (mode L or RGB). The result is a picture, or with `signed` the mean over the
-    channels; `values` returns all numbers as well. Raises InputError if the kernel is larger than the padded image, or
-    the result would be far too large.
+    channels; `values` returns all numbers as well. `border` is what the padding holds: one of BORDERS. Raises
+    InputError for another border, if the kernel is larger than the padded image, or the result would be far too large.
     """
+    if border not in BORDERS:
+        raise InputError("border", f"there is no {border!r}{nearest(border, BORDERS)}", f"give {', '.join(BORDERS)}")
     axes = sliding((image.height, image.width), weights.shape, stride, padding)
     height, width, channels = axes[0].output, axes[1].output, len(image.getbands())
     if height * width > MOST_PIXELS:
@@ -92,7 +100,9 @@ def filter_image(
             np.copyto(picture[rows], strip, casting="unsafe")
         return statistics
 
-    lowest, highest, total = zip(*correlate(image, weights, axes, receive, threads or processors()), strict=True)
+    lowest, highest, total = zip(
+        *correlate(image, weights, axes, border, receive, threads or processors()), strict=True
+    )
     return Filtered(
         height=height,
         width=width,
@@ -109,6 +119,7 @@ def correlate(
     image: Image.Image,
     weights: Float64[np.ndarray, "kh kw"],
     axes: Sequence[Axis],
+    border: str,
     receive: Callable[[int, Strip], T],
     threads: int,
 ) -> list[T]:
@@ -133,7 +144,7 @@ def correlate(
             tiles.append((windows, parts[:, :, :wide], total[:, left : left + wide]))
         results = []
         for first in strips:
-            _copy(image, padded, first * stride - axes[0].before, axes[1].before * channels)
+            _copy(image, padded, first * stride - axes[0].before, axes[1].before, border)
             for windows, part, target in tiles:
                 np.matmul(bands, windows, out=part)
                 np.add.reduce(part, axis=0, out=target)
@@ -158,12 +169,30 @@ def _bands(weights: Float64[np.ndarray, "kh kw"], rows: int, stride: int) -> Flo
     return bands
 
 
-def _copy(image: Image.Image, padded: Float32[np.ndarray, "lines numbers"], top: int, left: int) -> None:
-    """Copy the rows of the image from `top` on to column `left` of `padded`, with zeros outside the image."""
-    first = max(0, top)
-    last = max(first, min(image.height, top + len(padded)))
-    padded[: first - top] = 0
-    padded[last - top :] = 0
-    if first < last:  # a few rows at a time: an array of the whole image would not fit the cache
-        pixels = np.asarray(image.crop((0, first, image.width, last))).reshape(last - first, -1)
-        padded[first - top : last - top, left : left + pixels.shape[1]] = pixels
+def _copy(image: Image.Image, padded: Float32[np.ndarray, "lines numbers"], top: int, left: int, border: str) -> None:
+    """Fill `padded` with the rows of the image from `top` on, from column `left` on, and the border around them."""
+    rows = np.arange(top, top + len(padded))
+    inside = (rows >= 0) & (rows < image.height)
+    sources = rows[inside] if border == "zeros" else _beyond(rows, image.height, border)
+    filled = inside if border == "zeros" else slice(None)
+    if border == "zeros":
+        padded[~inside] = 0
+    if not len(sources):
+        return
+    first, last = int(sources.min()), int(sources.max()) + 1
+    # A few rows at a time: an array of the whole image would not fit the cache.
+    pixels = np.asarray(image.crop((0, first, image.width, last))).reshape(last - first, image.width, -1)
+    lines = padded.reshape(len(padded), -1, pixels.shape[2])
+    right = left + image.width
+    lines[filled, left:right] = pixels if len(sources) == len(pixels) == len(padded) else pixels[sources - first]
+    if border != "zeros":  # columns beyond the border are copies of columns inside
+        for columns in (np.arange(left), np.arange(right, lines.shape[1])):
+            lines[:, columns] = lines[:, left + _beyond(columns - left, image.width, border)]
+
+
+def _beyond(positions: Int64[np.ndarray, " n"], size: int, border: str) -> Int64[np.ndarray, " n"]:
+    """Return, for each position, the one within an axis of `size` whose value it takes."""
+    if border == "replicate" or size == 1:
+        return np.asarray(positions.clip(0, size - 1))
+    period = 2 * (size - 1)
+    return np.asarray((size - 1) - np.abs(positions % period - (size - 1)))

@@ -31,6 +31,7 @@ class Job:
     kernel: Kernel
     stride: int
     padding: Padding
+    border: str
     values: bool
     threads: int
     decoding: Decoding = DECODING
@@ -67,6 +68,7 @@ def filter_file(file: Path, paths: OutputPaths, job: Job) -> dict[str, Any] | In
             weights,
             stride=job.stride,
             padding=job.padding,
+            border=job.border,
             signed=signed,
             values=job.values,
             threads=job.threads,
@@ -126,11 +128,12 @@ def _caption(file: Path, original: Image.Image, filtered: Filtered, job: Job) ->
     channels = len(original.getbands())
     name, weights, shows = job.kernel
     padding = f"padding {job.padding}" if isinstance(job.padding, int) else f"{job.padding} padding"
+    padding += f" ({job.border})" if job.padding not in (0, "valid") else ""
     values = [f"values from {filtered.minimum:.4g} to {filtered.maximum:.4g}, mean {filtered.mean:.4g}"]
     if filtered.signed is not None and channels > 1:
-        values.append("drawn is the mean of the three channels")
+        values.append("shown: the mean of the three channels")
     elif filtered.picture is not None and not (filtered.minimum >= 0 and filtered.maximum <= 255):
-        values.append("drawn is what lies between 0 and 255")
+        values.append("shown: clipped to 0..255")
     return Caption(
         image=file.name,
         before=f"{original.width}x{original.height} pixels, {'colour' if channels > 1 else 'grey'}",

@@ -13,12 +13,12 @@ from convworks.tasks.outcome import Pooled
 
 P = TypeVar("P", bound=Pooled)
 
-PROBABILITY = "probability"
+PROBABILITY, VOTE = "probability", "vote"
 #: Ways to combine the members of an ensemble.
 COMBINATIONS = {
     PROBABILITY: "the mean of their probabilities",
     "logit": "the mean of their logits",
-    "vote": "the share of them that say so; the mean of their probabilities decides between equals",
+    VOTE: "the fraction of votes; ties are broken by the mean probability",
 }
 
 
@@ -49,7 +49,7 @@ def combine(members: Sequence[P], activation: Activation, combination: str = PRO
             values = (activation.votes(stacked).sum(0) + mean / 2) / (len(stacked) + 0.5)
         case _:
             raise InputError(
-                "--combine", f"{combination} joins probabilities, these networks give none", "leave it out"
+                "--combine", f"{combination} combines probabilities, but these networks give none", "leave it out"
             )
     joined: P = members[0].with_values(values.astype(np.float32))
     return joined

@@ -12,8 +12,6 @@ import numpy as np
 from jaxtyping import Float32
 
 from convworks.console import counting
-from convworks.data.decode.images import open_images
-from convworks.data.decode.load import Loaded
 from convworks.data.labels import Labels
 from convworks.data.source import Source
 from convworks.data.sources.row import arrow
@@ -48,13 +46,11 @@ def feature_table(
     chosen_taps = predictor.tapped(taps)
     splits = {split: choose_split(source, split)[1]} if split is not None else dict(source.splits)
     vectors: dict[str, list[np.ndarray]] = {tap: [] for tap in chosen_taps}
-    preprocessing = predictor.bundle.preprocessing
     for name, part in splits.items():
         with counting(f"decoding {name}") as report:
-            opened = open_images(part, preprocessing, always=False, report=report)
-        images = opened.images if isinstance(opened, Loaded) else opened
+            images = predictor.input.open(part, report=report).images
         for tap, values in features(
-            predictor.trained, images, preprocessing, predictor.precision, chosen_taps, pooling
+            predictor.trained, images, predictor.input, predictor.precision, chosen_taps, pooling
         ).items():
             vectors[tap].append(values)
     return FeatureTable(

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
 from convworks.data.decode.images import Images
-from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.input import Input
 from convworks.errors import InputError, nearest
 from convworks.inference.answers import raw
 from convworks.inference.runtime import TorchRuntime
@@ -25,7 +25,7 @@ POOLS: tuple[Pool, ...] = ("average", "max", "none")
 def features(
     network: Network,
     images: Images,
-    preprocessing: Preprocessing,
+    input: Input,
     precision: torch.dtype,
     taps: Sequence[str],
     pool: Pool = "average",
@@ -37,7 +37,7 @@ def features(
     tap, RunError for non-finite values.
     """
     reader = Features(network, taps, pool)
-    vectors = raw(TorchRuntime(network=reader, preprocessing=preprocessing, precision=precision), images)
+    vectors = raw(TorchRuntime(network=reader, input=input, precision=precision), images)
     columns = torch.split(vectors, [reader.widths[tap] for tap in taps], dim=1)
     return {tap: np.ascontiguousarray(part.numpy()) for tap, part in zip(taps, columns, strict=True)}
 

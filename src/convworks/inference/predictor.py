@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, overload
@@ -20,16 +20,15 @@ from torch import nn
 from convworks.bundle.bundle import Bundle, load_bundle
 from convworks.bundle.pretrained import locate
 from convworks.console import counting
-from convworks.data.decode.any_image import Images, OneImage, list_images, read_image
-from convworks.data.decode.load import load_images
-from convworks.data.decode.load_files import load_image
-from convworks.data.decode.preprocess import needed, to_input
+from convworks.data.decode.any_image import Images, OneImage, list_images
 from convworks.data.decode.quiet import quiet
+from convworks.data.inputs.input import Input
 from convworks.data.source import Source, Split
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TEST, TRAIN, VALIDATION
-from convworks.errors import ConvworksError, InputError, RunError
-from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory
+from convworks.data.targets.samples import with_targets
+from convworks.errors import ConvworksError, InputError, RunError, brief
+from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory, precision_name
 from convworks.inference.answers import activated, collect
 from convworks.inference.features import features, named_pool
 from convworks.inference.protocol import CENTER, named
@@ -40,12 +39,16 @@ from convworks.layers.network import Network
 from convworks.layers.normalisation.folded import folded
 from convworks.models.transfer.adapted import makes_logits
 from convworks.tasks.outcome import Outcome, Pooled
-from convworks.tasks.task import Known, Task
+from convworks.tasks.task import SplitContext, Task
 
 PIECE = 256  # files decoded at a time
 
 
-@dataclass(frozen=True, kw_only=True)
+#: Classes that the one-line form of a predictor names.
+NAMED = 4
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Predictor:
     """A loaded bundle on a device; in `network`, normalisation is folded (layers/normalisation/folded.py)."""
 
@@ -53,11 +56,25 @@ class Predictor:
     network: nn.Module
     precision: torch.dtype
 
+    def __repr__(self) -> str:
+        """Return one line: network, classes, size of the input, device and precision."""
+        size, names = "x".join(map(str, self.bundle.preprocessing.size)), ", ".join(self.classes[:NAMED])
+        more = ", ..." if len(self.classes) > NAMED else ""
+        device = next(self.network.parameters()).device
+        facts = [self.bundle.model.title, f"{size}x{self.bundle.preprocessing.channels}"]
+        facts += [f"{len(self.classes)} classes ({names}{more})"] if self.classes else []
+        return f"Predictor({', '.join([*facts, f'{precision_name(self.precision)} on {device}'])})"
+
     @cached_property
     def runtime(self) -> Runtime:
         """The runtime: the network with its weights cast once to the precision of their products."""
         ready = cast_once(self.network, self.precision)
-        return TorchRuntime(network=ready, preprocessing=self.bundle.preprocessing, precision=self.precision)
+        return TorchRuntime(network=ready, input=self.input, precision=self.precision)
+
+    @property
+    def input(self) -> Input:
+        """What the network reads."""
+        return self.bundle.input
 
     @property
     def task(self) -> Task:
@@ -71,39 +88,46 @@ class Predictor:
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is an image, not several
-        self, images: str | PathLike[str] | bytes | Image.Image, *, top: int = 5
+        self, images: str | PathLike[str] | bytes | Image.Image, *, top: int = 5, threshold: float | None = None
     ) -> dict[str, Any]: ...
     @overload
-    def predict(self, images: np.ndarray | torch.Tensor, *, top: int = 5) -> Any: ...
+    def predict(self, images: np.ndarray | torch.Tensor, *, top: int = 5, threshold: float | None = None) -> Any: ...
     @overload
-    def predict(self, images: Iterable[OneImage], *, top: int = 5) -> list[dict[str, Any]]: ...
-    def predict(self, images: Any, *, top: int = 5) -> Any:
+    def predict(
+        self, images: Iterable[OneImage], *, top: int = 5, threshold: float | None = None
+    ) -> list[dict[str, Any]]: ...
+    @brief
+    def predict(self, images: Any, *, top: int = 5, threshold: float | None = None) -> Any:
         """Classify one or more images: paths, bytes of files, Pillow images, uint8 arrays or tensors (any_image.py).
 
         Returns, for each image, {"path", "labels", "probabilities"} with the `top` most probable classes, the most
-        probable first; for multi-label networks also "predicted", the classes with a probability of at least 0.5.
+        probable first; for multi-label networks also "predicted", the classes with a probability of at least
+        `threshold` (0.5).
         Several images give a list, a single image a dictionary.
         """
         self._require(picture=False)
         _check_top(top)
+        task = self.task.at(threshold)
         listed = list_images(images)
         if not listed.images:
             return []
         rows = activated(self.task, self.runtime, self._inputs(listed))
         paths = [str(image) if isinstance(image, str | PathLike) else None for image in listed.images]
-        answers = [self.task.answer(path, row, self.classes, top) for path, row in zip(paths, rows, strict=True)]
+        answers = [task.answer(path, row, self.classes, top) for path, row in zip(paths, rows, strict=True)]
         return answers[0] if listed.alone else answers
 
+    @brief
     def reconstruct(self, images: OneImage | Iterable[OneImage]) -> UInt8[np.ndarray, "*n h w c"]:
         """Reconstruct images (any input of `predict`) as uint8 arrays [n, h, w, c], or [h, w, c] for a single image."""
         picture = self._require(picture=True)
         listed = list_images(images)
         if not listed.images:
-            return np.empty((0, *self.bundle.preprocessing.size, self.bundle.preprocessing.channels), np.uint8)
+            return np.empty((0, *self.input.size, self.input.channels), np.uint8)
         outputs = activated(self.task, self.runtime, self._inputs(listed))
         pictures = np.stack([picture(output) for output in outputs])
         return pictures[0] if listed.alone else pictures
 
+    @brief
     def features(
         self, images: OneImage | Iterable[OneImage], *, taps: Sequence[str] = (), pool: str = "average"
     ) -> dict[str, Float32[np.ndarray, "*n f"]]:
@@ -114,11 +138,9 @@ class Predictor:
         """
         pooling, chosen_taps = named_pool(pool), self.tapped(taps)
         listed = list_images(images)
-        preprocessing = self.bundle.preprocessing
         # Without images, a blank one determines the length of the vectors.
-        placeholder = torch.zeros(1, *preprocessing.shape, dtype=torch.uint8)
-        inputs = self._inputs(listed) if listed.images else placeholder
-        vectors = features(self.trained, inputs, preprocessing, self.precision, chosen_taps, pooling)
+        inputs = self._inputs(listed) if listed.images else self.input.blank(1)
+        vectors = features(self.trained, inputs, self.input, self.precision, chosen_taps, pooling)
         if listed.alone:
             return {tap: values[0] for tap, values in vectors.items()}
         return {tap: values[: len(listed.images)] for tap, values in vectors.items()}
@@ -136,129 +158,137 @@ class Predictor:
             self.trained.tapped(tap)
         return chosen
 
-    def predict_files(self, files: Sequence[Path], *, top: int = 5) -> Iterator[dict[str, Any]]:
+    def predict_files(
+        self, files: Sequence[Path], *, top: int = 5, threshold: float | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Yield the prediction for each of many files, in order; a file that fails gives {"path", "error"}."""
         _check_top(top)
+        task = self.task.at(threshold)
         with quiet(), ThreadPoolExecutor() as pool:
             for first in range(0, len(files), PIECE):
                 piece = files[first : first + PIECE]
                 decoded = list(pool.map(self._try, piece))
                 good = [array for array in decoded if isinstance(array, np.ndarray)]
-                outputs = _each(partial(activated, self.task, self.runtime), good)
+                outputs = _each(lambda batch: activated(self.task, self.runtime, self.input.stack(batch)), good)
                 for path, array in zip(piece, decoded, strict=True):
                     output = next(outputs) if isinstance(array, np.ndarray) else array
                     if isinstance(output, ConvworksError):
                         yield {"path": str(path), "error": output.reason}
                     else:
-                        yield self.task.answer(str(path), output, self.classes, top)
+                        yield task.answer(str(path), output, self.classes, top)
 
     def _try(self, path: Path) -> np.ndarray | InputError:
         try:
-            return load_image(path, self.bundle.preprocessing)
+            return self.input.decode(path)
         except InputError as error:
             return error
 
-    def evaluate(self, source: str | Path | Source, *, split: str | None = None) -> dict[str, Any]:
+    @brief
+    def evaluate(
+        self, source: str | Path | Source, *, split: str | None = None, threshold: float | None = None
+    ) -> dict[str, Any]:
         """Evaluate the bundle on a labelled source: top1 (or map), n, 95 % interval and more, as fractions.
 
-        The metrics depend on the task; reconstruction needs no labels.
+        The metrics depend on the task; reconstruction needs no labels. `threshold` is the probability from which a
+        multi-label network predicts a class (0.5).
         """
-        metrics: dict[str, Any] = self.outcome(source, split=split).summary()
+        metrics: dict[str, Any] = self.outcome(source, split=split, threshold=threshold).summary()
         return metrics
 
-    def outcome(self, source: str | Path | Source, *, split: str | None = None, protocol: str = CENTER) -> Any:
+    def outcome(
+        self,
+        source: str | Path | Source,
+        *,
+        split: str | None = None,
+        protocol: str = CENTER,
+        threshold: float | None = None,
+    ) -> Any:
         """Return the network's predictions for a split: by default test, else validation, train or all.
 
         The kind of outcome depends on the task (tasks/outcomes/).
         """
-        return self.measured(source, split=split, protocol=protocol)[0]
+        return self.measured(source, split=split, protocol=protocol, threshold=threshold)[0]
 
     def measured(
-        self, source: str | Path | Source, *, split: str | None = None, protocol: str = CENTER
+        self,
+        source: str | Path | Source,
+        *,
+        split: str | None = None,
+        protocol: str = CENTER,
+        threshold: float | None = None,
     ) -> tuple[Outcome, Cost]:
         """Return the predictions for a split under a protocol (inference/protocol.py), and their cost.
 
         Raises InputError for an unknown protocol, for one that the network does not support, and for targets that do
         not fit the bundle.
         """
-        view_protocol, task = named(protocol), self.task
+        view_protocol, task = named(protocol), self.task.at(threshold)
         opened = source if isinstance(source, Source) else open_source(source)
         name, chosen = choose_split(opened, split)
         chosen = task.target.match(opened, chosen, self.classes)
-        known = Known(split=chosen, name=name, classes=self.classes, corruption=self.bundle.corruption)
+        context = SplitContext(split=chosen, name=name, classes=self.classes, corruption=self.bundle.corruption)
         preprocessing = self.bundle.preprocessing
         if protocol == CENTER:
             started = time.perf_counter()
-            outcome = collect(task, self.runtime, load_images(chosen, preprocessing), known)
-            macs = counter(self.network, preprocessing.channels)(preprocessing.size)
+            samples, _ = with_targets(self.input.open(chosen), task.target, chosen, preprocessing)
+            outcome = collect(task, self.runtime, samples, context)
+            macs = counter(self.network, self.input)(self.input.size)
             seconds = time.perf_counter() - started
             return outcome, Cost(views=1.0, macs=float(macs), images_per_second=len(chosen) / seconds)
-        make_outcome = self._require_outcome()
+        make_outcome = self._require_outcome(task)
         with counting(f"{protocol} on {name}") as report:
             values, cost = activated_by(
                 view_protocol, self.network, chosen, preprocessing, self.precision, task, report
             )
-        return make_outcome(known, values), cost
+        return make_outcome(context, values), cost
 
     def check_protocol(self, protocol: str) -> None:
         """Raise InputError for a protocol that is unknown or that the network does not support; decodes nothing."""
         if protocol != CENTER:
-            self._require_outcome()
+            self._require_outcome(self.task)
         prepared(named(protocol), self.network, self.bundle.preprocessing)
 
-    def _require_outcome(self) -> Callable[[Known, np.ndarray], Pooled]:
+    def _require_outcome(self, task: Task) -> Callable[[SplitContext, np.ndarray], Pooled]:
         """Return the function from averaged outputs to an outcome; InputError if outputs cannot be averaged."""
-        if self.task.outcome is None:
-            reason = f"is for networks whose answers can be averaged, but this one {self.task.does}"
+        if task.outcome is None:
+            reason = f"needs outputs that can be averaged, but this network {task.does}"
             raise InputError("--protocol", reason, "leave it out")
-        return self.task.outcome
+        return task.outcome
 
     def _require(self, *, picture: bool) -> Callable[[np.ndarray], np.ndarray]:
         """Return the function from an output to a picture; InputError if outputs are unexpectedly (not) pictures."""
         if (self.task.picture is not None) != picture:
             use = "predict, or an autoencoder" if picture else "reconstruct"
-            problem = "makes no images" if picture else "says nothing in words"
+            problem = "does not output images" if picture else "does not predict classes"
             raise InputError(self.bundle.model.name, f"{self.task.does}, it {problem}", f"use {use}")
         return self.task.picture or np.asarray
 
-    def _inputs(self, listed: Images) -> UInt8[torch.Tensor, "n c h w"]:
-        """Return images as network inputs, in channels-last memory format."""
-        preprocessing = self.bundle.preprocessing
-        decoded = [
-            to_input(
-                read_image(
-                    name,
-                    image,
-                    channels=preprocessing.channels,
-                    at_least=needed(preprocessing),
-                    decoding=preprocessing.decoding,
-                ),
-                preprocessing,
-            )
-            for name, image in zip(listed.names, listed.images, strict=True)
-        ]
-        return stacked(decoded)
+    def _inputs(self, listed: Images) -> torch.Tensor:
+        """Return images as a batch of stored samples."""
+        samples = zip(listed.names, listed.images, strict=True)
+        return self.input.stack([self.input.read(name, image) for name, image in samples])
 
 
 def _check_top(top: int) -> None:
     if top < 1:
-        raise InputError("top", f"is {top}, at least 1 class is named", "give 1 or more")
+        raise InputError("top", f"is {top}, but must be at least 1", "give 1 or more")
 
 
 def _each(
-    answers: Callable[[UInt8[torch.Tensor, "n c h w"]], np.ndarray], images: Sequence[np.ndarray]
+    answers: Callable[[Sequence[np.ndarray]], np.ndarray], samples: Sequence[np.ndarray]
 ) -> Iterator[np.ndarray | ConvworksError]:
-    """Yield the outputs of images computed as a batch; if that fails, each image's own output or its error."""
+    """Yield the outputs of samples computed as a batch; if that fails, each sample's own output or its error."""
     try:
-        yield from answers(stacked(images)) if images else ()
+        yield from answers(samples) if samples else ()
     except RunError as error:
-        if len(images) == 1:
+        if len(samples) == 1:
             yield error
         else:
-            for image in images:
-                yield from _each(answers, [image])
+            for sample in samples:
+                yield from _each(answers, [sample])
 
 
+@brief
 def load(
     path: str | Path, *, device: str = "auto", precision: str = "auto", max_pixels: int | None = None
 ) -> Predictor:
@@ -277,11 +307,6 @@ def load(
     keep_memory(chosen)
     bundle.network.to(chosen)
     return Predictor(bundle=bundle, network=folded(bundle.network), precision=choose_precision(precision, chosen))
-
-
-def stacked(decoded: Sequence[UInt8[np.ndarray, "h w c"]]) -> UInt8[torch.Tensor, "n c h w"]:
-    """Stack images of one size to a batch in channels-last memory format."""
-    return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2)
 
 
 def choose_split(source: Source, split: str | None) -> tuple[str, Split]:

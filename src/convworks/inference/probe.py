@@ -14,8 +14,6 @@ from jaxtyping import Float32, Int64
 
 from convworks.console import counting
 from convworks.data.config import DataConfig
-from convworks.data.decode.images import open_images
-from convworks.data.decode.load import Loaded
 from convworks.data.source import Source, require_train
 from convworks.data.split.folds import divide
 from convworks.errors import InputError
@@ -46,7 +44,7 @@ def probe(
     if source.multi_label:
         raise InputError(
             source.where,
-            "has images of any number of labels, probes tell one class from the others",
+            "is multi-label, but probes are for single labels",
             "give another source",
         )
     require_train(source)
@@ -55,13 +53,11 @@ def probe(
     parts = {
         name: split for name, split in divide(source, DataConfig(source="probe"), seed).splits.items() if name in SPLITS
     }
-    preprocessing = predictor.bundle.preprocessing
     vectors_by_split, labels = {}, {}
     for name, part in parts.items():
         with counting(f"decoding {name}") as report:
-            opened = open_images(part, preprocessing, always=False, report=report)
-        images = opened.images if isinstance(opened, Loaded) else opened
-        vectors_by_split[name] = features(network, images, preprocessing, predictor.precision, chosen, pooling)
+            images = predictor.input.open(part, report=report).images
+        vectors_by_split[name] = features(network, images, predictor.input, predictor.precision, chosen, pooling)
         labels[name] = np.asarray(part.labels)
     rows: list[dict[str, Any]] = []
     with counting("probes") as report:

@@ -48,7 +48,7 @@ class Protocol:
 
 CENTER = "center"
 PROTOCOLS = {
-    CENTER: Protocol(summary="one view: the image as the network was trained to get it"),
+    CENTER: Protocol(summary="one view: the image as in training, without augmentation"),
     "flip": Protocol(summary="that view and its mirror image", mirrored=True),
     "shift": Protocol(
         summary="that view, moved by a pixel along a diagonal both ways, and the mirror images (after Jordan 2024)",
@@ -56,7 +56,7 @@ PROTOCOLS = {
         mirrored=True,
     ),
     "ten-crop": Protocol(
-        summary="four corners and the middle, and their mirror images (Krizhevsky et al. 2012, section 4.1)",
+        summary="four corners and the centre, and their mirror images (Krizhevsky et al. 2012, section 4.1)",
         frames=(256 / 224,),
         corners=True,
         mirrored=True,
@@ -124,7 +124,7 @@ def _moved(image: Image, pixels: int) -> list[Image]:
 
 def largest(protocol: Protocol, preprocessing: Preprocessing) -> Size:
     """Return the largest size that an image is scaled to: it need not be decoded larger."""
-    scales = (*protocol.frames, *protocol.dense) or (1 / preprocessing.share,)
+    scales = (*protocol.frames, *protocol.dense) or (1 / preprocessing.crop_fraction,)
     return scaled_size(preprocessing.size, max(scales))
 
 

@@ -1,4 +1,4 @@
-"""Runtimes: objects that compute the outputs of a network for a batch of images."""
+"""Runtimes: objects that compute the outputs of a network for a batch of samples."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 from torch import Tensor, nn
 
-from convworks.data.batches import normalise
-from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.input import Input
 from convworks.errors import RunError
 from convworks.layers.mode import evaluating
 
@@ -35,7 +34,7 @@ MULTIPLYING = (
 
 @runtime_checkable
 class Runtime(Protocol):
-    """Computes the outputs of a network for a batch of preprocessed images."""
+    """Computes the outputs of a network for a batch of stored samples."""
 
     @property
     def device(self) -> torch.device:
@@ -44,7 +43,7 @@ class Runtime(Protocol):
     def ready(self) -> AbstractContextManager[object]:
         """Return the context in which it may be called."""
 
-    def __call__(self, images: UInt8[Tensor, "b c *size"]) -> Float32[Tensor, "b *output"]:
+    def __call__(self, batch: Tensor) -> Float32[Tensor, "b *output"]:
         """Return the outputs for a batch."""
 
 
@@ -53,7 +52,7 @@ class TorchRuntime:
     """A PyTorch network, in evaluation mode within `ready()`, whose mode is restored afterwards."""
 
     network: nn.Module
-    preprocessing: Preprocessing
+    input: Input
     precision: torch.dtype
 
     @property
@@ -65,14 +64,10 @@ class TorchRuntime:
         """Return the context in which the network is in evaluation mode."""
         return evaluating(self.network)
 
-    def inputs(self, images: UInt8[Tensor, "b c *size"]) -> Float32[Tensor, "b c *size"]:
-        """Return images as the network reads them."""
-        return normalise(images, self.preprocessing.mean, self.preprocessing.std)
-
-    def __call__(self, images: UInt8[Tensor, "b c *size"]) -> Float32[Tensor, "b *output"]:
+    def __call__(self, batch: Tensor) -> Float32[Tensor, "b *output"]:
         """Return the float32 outputs for a batch."""
         with torch.inference_mode(), mixed(self.device, self.precision):
-            outputs: Tensor = self.network(self.inputs(images))
+            outputs: Tensor = self.network(self.input.normalise(batch))
         return outputs.float()
 
 

@@ -12,8 +12,8 @@ from convworks.data.sources.split_names import TRAIN, VALIDATION
 IMAGES = "images"  # key in a bundle's record for the checksums of its training and validation images
 BOTH = "train and validation"
 NOTES = {
-    TRAIN: "the network was trained on these images, and does better on them than on new ones",
-    VALIDATION: "the network's epoch was chosen on these images, so it does a little better on them than on new ones",
+    TRAIN: "the network was trained on these images: expect lower accuracy on new ones",
+    VALIDATION: "the network's epoch was selected on these images: expect slightly lower accuracy on new ones",
 }
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from convworks.data.decode.images import open_images
-from convworks.data.decode.load import Loaded
 from convworks.data.labels import label_text
 from convworks.data.source import Source, Split
 from convworks.errors import InputError
@@ -70,8 +68,8 @@ def surroundings(
     downloaded.
     """
     if source.address is not None:
-        reason = "is read over a network, and neighbours would need some of its training images"
-        raise InputError(source.address, reason, "keep a copy on the disk")
+        reason = "is remote, but neighbours need training images"
+        raise InputError(source.address, reason, "use a local copy")
     chosen = source.splits[split]
     reference_split = "train" if "train" in source.splits else split
     candidates = source.splits[reference_split]
@@ -111,9 +109,8 @@ def _vectors(predictors: Sequence[Predictor], split: Split) -> Float32[np.ndarra
     vectors = []
     for predictor in predictors:
         assert isinstance(predictor.network, Network)  # as every bundle from the disk
-        tap, preprocessing = default_cut(predictor.network), predictor.bundle.preprocessing
+        tap = default_cut(predictor.network)
         # Not cached: a random subset of files would evict entries that are read again.
-        opened = open_images(split, preprocessing, always=True)
-        images = opened.images if isinstance(opened, Loaded) else opened
-        vectors.append(unit(features(predictor.network, images, preprocessing, predictor.precision, [tap])[tap]))
+        images = predictor.input.open(split, always=True).images
+        vectors.append(unit(features(predictor.network, images, predictor.input, predictor.precision, [tap])[tap]))
     return np.concatenate(vectors, axis=1)

@@ -13,12 +13,13 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from convworks.data.batches import normalise
 from convworks.data.cache.memory import processors
 from convworks.data.decode.images import ahead
 from convworks.data.decode.load import load_picture
 from convworks.data.decode.load_files import Progress
 from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.input import Input
+from convworks.data.inputs.kinds import input_of
 from convworks.data.source import Split
 from convworks.errors import InputError
 from convworks.inference.protocol import Image, Protocol, largest, views
@@ -59,7 +60,7 @@ def activated_by(
     device = next(network.parameters()).device
     means: list[Tensor] = []
     images_done, views_seen, macs = 0, 0, 0
-    count_macs, copies = counter(prepared_network, preprocessing.channels), 2 if protocol.mirrored else 1
+    count_macs, copies = counter(prepared_network, input_of(preprocessing)), 2 if protocol.mirrored else 1
     for piece in _pieces(protocol, split, preprocessing):
         total: Tensor | None = None
         for size, group in _by_size(piece).items():
@@ -69,7 +70,7 @@ def activated_by(
                 pixels = torch.from_numpy(np.stack([view for _, view in part])).permute(0, 3, 1, 2).to(device)
                 rows = _activations(
                     prepared_network,
-                    normalise(pixels, preprocessing.mean, preprocessing.std),
+                    input_of(preprocessing).normalise(pixels),
                     protocol,
                     precision,
                     task,
@@ -136,14 +137,14 @@ def _by_size(piece: list[list[Image]]) -> dict[tuple[int, int], list[tuple[int, 
     return by_size
 
 
-def counter(network: nn.Module, channels: int) -> Callable[[tuple[int, int]], int]:
+def counter(network: nn.Module, input: Input) -> Callable[[tuple[int, ...]], int]:
     """Return a cached function from the size of a view to its multiply-adds."""
-    counts: dict[tuple[int, int], int] = {}
+    counts: dict[tuple[int, ...], int] = {}
     meta_network = copy.deepcopy(network).to("meta")
 
-    def count_macs(size: tuple[int, int]) -> int:
+    def count_macs(size: tuple[int, ...]) -> int:
         if size not in counts:
-            counts[size] = count(meta_network, torch.zeros(1, channels, *size, device="meta")).macs
+            counts[size] = count(meta_network, input.example(size=size, device="meta")).macs
         return counts[size]
 
     return count_macs

@@ -32,9 +32,9 @@ def check_cut(network: Network, tap: str, where: str = "model.cut") -> None:
     taps = cut_points(network)
     if tap in taps:
         return
-    remedy = f"it can be cut at: {', '.join(taps)}"
+    remedy = f"valid taps: {', '.join(taps)}"
     if tap in network.taps:
-        raise InputError(where, f"{tap} is not all that the rest of the network reads", remedy)
+        raise InputError(where, f"{tap} is not the only input to the rest of the network", remedy)
     raise InputError(where, f"there is no tap {tap!r}{nearest(tap, taps)}", remedy)
 
 
@@ -67,7 +67,7 @@ def default_cut(network: Network, *, encoder: bool = False) -> str:
         return _end_of_encoder(network, taps)
     parts = [name for name, part in network.head.named_children() if part.state_dict()]
     if not parts:
-        reason = "the logits are not made by a layer of the head, so there is no place before it"
+        reason = "the logits do not come from a layer of the head, so there is no default cut"
         raise InputError("model.cut", reason, f"name one: {', '.join(taps)}")
     return taps[taps.index(f"head.{parts[-1]}") - 1]
 

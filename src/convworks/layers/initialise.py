@@ -126,7 +126,9 @@ def _values(name: str, layer: Any, initialiser: Initialiser, generator: Generato
     """Return the values of a layer's weight, in its own order of axes."""
     if not isinstance(layer.weight, nn.Parameter) or isinstance(layer.weight, nn.UninitializedParameter):
         raise InputError(
-            f"{name}.weight", "is no parameter with values of its own", "initialise before reparametrising, build first"
+            f"{name}.weight",
+            "is not a parameter with values of its own",
+            "initialise before reparametrising, build first",
         )
     if isinstance(layer, PartialConv2d):
         return _partial(name, layer, initialiser, generator)

@@ -29,7 +29,9 @@ class Sides(nn.Module):
             actual_text, fitting_text = ("x".join(map(str, sides)) for sides in (size, fitting))
             series = ", ".join(str(self.first + k * self.step) for k in range(3))
             raise InputError(
-                "images", f"{actual_text} pixels do not fit, sides are {series}, ...", f"the next is {fitting_text}"
+                "images",
+                f"{actual_text} pixels do not fit; valid sides are {series}, ...",
+                f"the next is {fitting_text}",
             )
 
     def forward(self, x: Float[Tensor, "b c *size"]) -> Float[Tensor, "b c *size"]:

@@ -51,7 +51,7 @@ def loss_function(
             return pixel_cross_entropy
         case OwnLoss():
             if own is None:
-                raise InputError("loss", f"the run uses a loss of its own, {config.name!r}", "give it as loss=...")
+                raise InputError("loss", f"the run uses a custom loss, {config.name!r}", "pass it as loss=...")
             return own
 
 
@@ -77,7 +77,7 @@ def _given(field: str, weights: tuple[float, ...], counts: Int64[Tensor, "k"]) -
     """Return the configured weights; InputError unless there is one per class."""
     if len(weights) != len(counts):
         reason = f"has {len(weights)} numbers for {len(counts)} classes"
-        raise InputError(f"training.loss.{field}", reason, "give one number a class, or balanced")
+        raise InputError(f"training.loss.{field}", reason, "give one number per class, or balanced")
     return torch.tensor(weights, device=counts.device)
 
 
@@ -147,10 +147,10 @@ def batch_loss(loss: Loss, answers: dict[str, tuple[float, Tensor]], batch: Batc
     def mixed(logits: Tensor) -> Tensor:
         value = loss(logits.float(), batch.targets)
         if value.ndim:
-            reason = f"gives {tuple(value.shape)} numbers for a batch of {len(batch.targets)}"
+            reason = f"returns shape {tuple(value.shape)} for a batch of {len(batch.targets)}"
             raise InputError("loss", reason, "return their mean")
         if batch.others is None:
             return value
-        return batch.share * value + (1 - batch.share) * loss(logits.float(), batch.others)
+        return batch.weight * value + (1 - batch.weight) * loss(logits.float(), batch.others)
 
     return torch.stack([weight * mixed(logits) for weight, logits in answers.values()]).sum()

@@ -30,7 +30,7 @@ def compare(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " m"], *, le
     """Compare the correctness of two networks per sample; raises InputError unless the samples are the same."""
     if first.shape != second.shape or len(first) == 0:
         reason = f"hold {len(first)} and {len(second)} samples"
-        raise InputError("compare", reason, "give the answers to the same samples, at least one")
+        raise InputError("compare", reason, "give predictions for the same samples, at least one")
     from scipy.stats import binomtest  # importing it takes half a second
 
     gained, lost, n = int((~first & second).sum()), int((first & ~second).sum()), len(first)

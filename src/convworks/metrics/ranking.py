@@ -16,6 +16,8 @@ from convworks.metrics.classification import ratio
 
 #: Positions at which curves are sampled for averaging and drawing; finer towards the ends.
 ENDS = ((0.0, 1.0), (0.0, 0.1), (0.0, 0.01), (0.9, 1.0), (0.99, 1.0))
+#: Corners of a curve: more than pixels add nothing.
+MOST_CORNERS = 2_000
 GRID = np.unique(np.concatenate([np.linspace(low, high, 101) for low, high in ENDS]).round(12))
 
 
@@ -75,6 +77,22 @@ class RankingCurve:
             np.append(np.diff(self.false_positives) > 0, True),
         )  # the last point of each vertical segment
         return np.asarray(np.interp(GRID, rate[last], self.true_positive_rate[last]))
+
+    def stairs(self) -> Float64[np.ndarray, "corners 2"]:
+        """Return the corners of the receiver operating characteristic, at most about 2,000.
+
+        Each is (false positive rate, true positive rate). Samples of one score make a slope, as for the area; of more
+        corners those are left out that lie within a thousandth of one before.
+        """
+        points = np.stack([self.false_positive_rate, self.true_positive_rate], 1)
+        steps = np.diff(points, axis=0)
+        turns = np.ones(len(points), bool)
+        turns[1:-1] = np.abs(steps[:-1, 0] * steps[1:, 1] - steps[:-1, 1] * steps[1:, 0]) > 0
+        corners: Float64[np.ndarray, "corners 2"] = points[turns]
+        if len(corners) > MOST_CORNERS:
+            first = np.unique((corners * (MOST_CORNERS // 2)).astype(int), axis=0, return_index=True)[1]
+            corners = corners[np.union1d(first, [len(corners) - 1])]
+        return corners
 
     def precision_at_recall(self) -> Float64[np.ndarray, " grid"]:
         """Return the precision at the first threshold that reaches each recall of GRID."""

@@ -60,7 +60,7 @@ def read_column(path: Path, column: str) -> dict[str, str]:
     """Return the value of a column for each path of a CSV table; raises InputError for an invalid table."""
     rows = read_rows(path, (PATH, column))
     if not rows:
-        raise InputError(path, "has no rows", "give a table with a line for each image")
+        raise InputError(path, "has no rows", "give a table with one line per image")
     value_by_name: dict[str, str] = {}
     for row in rows:
         name, value = row[PATH], row[column].strip() or EMPTY

@@ -55,7 +55,7 @@ MAP = MetricSpec(name="map", title="mAP", heading="Mean average precision (mAP)"
 EXACT_MATCH = MetricSpec(name="exact_match", title="exact match", heading="Exact match", interval="formula")
 NLL = MetricSpec(name="nll", title="negative log-likelihood", heading="Log loss (nats)", unit="number", better="lower")
 BCE = MetricSpec(
-    name="bce", title="binary cross-entropy", heading="Log loss (nats a class)", unit="number", better="lower"
+    name="bce", title="binary cross-entropy", heading="Log loss (nats per class)", unit="number", better="lower"
 )
 ECE = MetricSpec(name="ece", title="calibration error", heading="Calibration error", better="lower")
 MSE = MetricSpec(

@@ -12,6 +12,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
+from convworks.config import rule
 from convworks.errors import InputError, nearest
 from convworks.layers.network import Network
 from convworks.models import OWN, family
@@ -82,7 +83,7 @@ def row(name: str, table: Mapping[str, Any] | None = None) -> Any:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, ("model.table", *first["loc"])))
-        raise InputError(where, first["msg"], f"the published row has {entry}") from None
+        raise InputError(where, rule(first["type"], first["msg"]), f"the published row has {entry}") from None
 
 
 def facts(name: str) -> Facts:

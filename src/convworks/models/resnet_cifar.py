@@ -77,7 +77,7 @@ PEERS = {
             (r"stages\.stage(\d)\.block(\d+)\.body\.4\.(\w+)", "layer{1}.{2-1}.bn2.{3}"),
             (r"head\.logits\.(\w+)", "linear.{1}"),
         ),
-        share=1.0,
+        crop_fraction=1.0,
         classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     )
 }

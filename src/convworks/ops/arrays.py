@@ -120,11 +120,13 @@ def _numbers(name: str, values: Any) -> Array:
     try:
         array = np.asarray(values if detach is None else detach())
         if array.dtype.kind not in "biufO":
-            raise TypeError(f"{array.dtype} is no real number")
+            raise TypeError(f"{array.dtype} is not a real number")
         with np.errstate(over="ignore"):  # numbers of wider types become inf, which is reported later
             return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        raise InputError(name, f"is no array of numbers ({error})", "give numbers in rows of equal length") from None
+        raise InputError(
+            name, f"is not an array of numbers ({error})", "give numbers in rows of equal length"
+        ) from None
 
 
 def _shape_in(shape: tuple[int, ...], layout: Layout) -> tuple[int, ...]:

@@ -175,5 +175,5 @@ def check_bias(bias: ArrayLike, out_channels: int) -> Float64[np.ndarray, "d"]:
     """Return the bias as an array, or raise InputError unless there is one for each output channel."""
     values = floats("bias", bias, "out")
     if len(values) != out_channels:
-        raise InputError("bias", f"has {len(values)} values for {out_channels} output channels", "give one a channel")
+        raise InputError("bias", f"has {len(values)} values for {out_channels} output channels", "give one per channel")
     return values

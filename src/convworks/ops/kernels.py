@@ -7,6 +7,7 @@ A kernel is an array [height, width]. It is applied as printed here, not flipped
 from __future__ import annotations
 
 import re
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,19 +98,26 @@ def parse_kernel(text: str) -> Kernel:
     """Parse a kernel: a name of the table, the path of a text file, or numbers such as "0 -1 0; -1 5 -1; 0 -1 0".
 
     Numbers in a row are separated by spaces or commas; rows end with a semicolon or newline, `#` starts a comment,
-    and fractions such as 1/9 are allowed. Raises InputError for anything else, and for more than 101 rows or columns.
+    and fractions such as 1/9 are allowed. The name of a kernel of one's own ends with a checksum of its numbers, so
+    that the results of two of them do not share a file name. Raises InputError for anything else, and for more than 101
+    rows or columns.
     """
     text = text.strip()
     if text in KERNELS:
         return Kernel(text, KERNELS[text], SHOWS[text])
     if text and _exists(path := Path(text)):
         name = re.sub(r"[^\w.-]+", "-", path.stem).strip("-.")
-        return Kernel(name or "kernel", parse_weights(text, read_text(path, limit=LARGEST_FILE)))
+        return _own(name or "kernel", parse_weights(text, read_text(path, limit=LARGEST_FILE)))
     if text and not NUMERIC.match(text):
         reason = f"{text[:60]!r} is neither a name{nearest(text, KERNELS)} nor a file"
         raise InputError("kernel", reason, f"`convworks filter` lists the names; numbers are written {EXAMPLE}")
     weights = parse_weights("kernel", text)
-    return Kernel("kernel-{}x{}".format(*weights.shape), weights)
+    return _own("kernel-{}x{}".format(*weights.shape), weights)
+
+
+def _own(name: str, weights: Weights) -> Kernel:
+    """Return a kernel of one's own, named by its numbers too."""
+    return Kernel(f"{name}-{zlib.crc32(repr(weights.tolist()).encode()):08x}", weights)
 
 
 def parse_weights(where: str, text: str) -> Weights:
@@ -118,12 +126,12 @@ def parse_weights(where: str, text: str) -> Weights:
     lines = [line.strip().rstrip(",") for line in re.split(r"[;\r\n]", plain)]
     rows = [re.split(r"\s*,\s*|\s+", line) for line in lines if line]
     if not rows:
-        raise InputError(where, "holds no numbers", f"write rows such as {EXAMPLE}")
+        raise InputError(where, "contains no numbers", f"write rows such as {EXAMPLE}")
     for number, row in enumerate(rows, 1):
         if len(row) != len(rows[0]):
             reason = f"has length {len(row)} and row 1 has length {len(rows[0])}"
             raise InputError(
-                f"{where} row {number}", reason, "give every row as many; a semicolon or a line ends a row"
+                f"{where} row {number}", reason, "make all rows equally long; a semicolon or a newline ends a row"
             )
     if max(len(rows), len(rows[0])) > LARGEST_SIDE:
         reason = f"has {len(rows)} rows of {len(rows[0])} numbers, more than {LARGEST_SIDE}"
@@ -137,7 +145,7 @@ def _number(where: str, entry: str) -> float:
     try:
         value = float(upper) / float(lower) if slash else float(upper)
     except (ValueError, ZeroDivisionError):
-        raise InputError(where, f"{entry[:30]!r} is no number", "write numbers such as -1, 0.25 or 1/9") from None
+        raise InputError(where, f"{entry[:30]!r} is not a number", "write numbers such as -1, 0.25 or 1/9") from None
     if not abs(value) <= LARGEST_WEIGHT:  # negated so that NaN fails
         raise InputError(where, f"{entry[:30]} is not between -1e6 and 1e6", "give finite numbers of moderate size")
     return value

@@ -123,6 +123,16 @@ def wide(drawing: Drawing) -> Markup:
     return render("wide.html", svg=Markup(to_svg(drawing)))
 
 
+def narrow(drawing: Drawing) -> Markup:
+    """Show a small drawing, no wider than it is."""
+    return render("narrow.html", svg=Markup(to_svg(drawing)))
+
+
+def wrapping(drawings: Sequence[Drawing]) -> Markup:
+    """Show drawings side by side, one below the other where the screen is narrow."""
+    return render("wrapping.html", drawings=[(drawing.width, Markup(to_svg(drawing))) for drawing in drawings])
+
+
 def two(layout: str, drawing: Drawing, words: Markup) -> Markup:
     """Show a drawing with text `beside` it or `stacked` below it."""
     return render("two.html", layout=layout, svg=Markup(to_svg(drawing)), words=words)

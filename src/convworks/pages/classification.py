@@ -49,7 +49,12 @@ def headline(
 
 
 def confusion(drawing: Drawing, matrix: Int64[np.ndarray, "k k"], classes: Sequence[str]) -> Markup:
-    """Show a confusion matrix with the most frequent mistakes, beside it if the matrix is small."""
+    """Show a confusion matrix with the most frequent mistakes, beside it if the matrix is small.
+
+    Of two classes the matrix says it all.
+    """
+    if len(classes) == 2:
+        return blocks.narrow(drawing)
     layout = "beside" if len(classes) <= ANNOTATED else "stacked"
     return blocks.two(layout, drawing, pairs_table(matrix, classes))
 

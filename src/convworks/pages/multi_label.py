@@ -21,7 +21,7 @@ NAMES = {
     "micro_f1": "Micro F1",
     "macro_f1": "Macro F1",
     "auc": "ROC area (AUC)",
-    "bce": "Log loss (nats a class)",
+    "bce": "Log loss (nats per class)",
 }
 COLUMNS = ("class", "AP", "precision", "recall", "F1", "found", "missed", "wrong", "images")
 
@@ -43,7 +43,7 @@ def headline(
     )
     facts = [
         *blocks.figure_tiles(metrics, NAMES),
-        ("Labels a sample", f"{metrics['labels'] / metrics['n']:.2f}"),
+        ("Labels per sample", f"{metrics['labels'] / metrics['n']:.2f}"),
         ("Classes", f"{classes:,}"),
     ]
     beside = blocks.figures(facts, without=blocks.missing(metrics, NAMES))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 
 def percent(fraction: float) -> str:
     """Format a fraction as a percentage with two decimals."""
@@ -24,6 +26,11 @@ def duration(seconds: float | int) -> str:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def digest(text: str) -> str:
+    """Return a short name for any text, for an anchor."""
+    return f"{zlib.crc32(text.encode('utf-8', 'surrogatepass')):08x}"
 
 
 def p_value(p: float) -> str:

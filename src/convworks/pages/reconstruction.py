@@ -25,7 +25,7 @@ def headline(
     low, median, high = np.percentile(errors, [5, 50, 95])
     facts = [
         ("Mean squared error", f"{metrics['mse']:.4g}"),
-        ("Root of it, in grey levels", f"{255 * metrics['mse'] ** 0.5:.1f} of 255"),
+        ("RMSE, in grey levels", f"{255 * metrics['mse'] ** 0.5:.1f} of 255"),
         ("Median error", f"{median:.3g}"),
         ("From 5 to 95 %", f"{low:.2g} to {high:.2g}"),
     ]

@@ -29,6 +29,7 @@ def _environment() -> Any:
     )
     environment.filters |= {
         "percent": numbers.percent,
+        "digest": numbers.digest,
         "duration": numbers.duration,
         "decibels": numbers.decibels,
         "p_value": numbers.p_value,

@@ -11,7 +11,7 @@ from convworks.pages.render import render
 from convworks.pages.tables import Row, table
 
 NOTE = (
-    "The images of each value against those of all others. p: how often chance alone makes such a difference "
+    "The images with each value against all others. p: probability of a difference this large by chance "
     "(Fisher's exact test), corrected for the number of tests (Holm)."
 )
 SIGNIFICANT = 0.05
@@ -31,7 +31,7 @@ def slices_table(slices: Slices) -> Markup:
         )
         for row in slices.rows
     ]
-    header = (slices.column, "images", "right", "95 % interval", "points more than the rest", "p")
+    header = (slices.column, "images", "right", "95 % interval", "difference from the rest (points)", "p")
     return render("slices.html", table=table(header, rows), unlisted=slices.unlisted)
 
 

@@ -44,9 +44,14 @@ RECIPES: dict[str, str] = {
     },
 }
 
+#: What `--data` without a recipe uses: a function of the data, not a configuration (recipes/folder.py).
+FOLDER = "folder/default"
+
 
 def recipe(name: str) -> RunConfig:
-    """Return the configuration of a named recipe; an unknown name raises InputError."""
+    """Return the configuration of a named recipe; InputError for an unknown name, and for one that needs data."""
+    if name == FOLDER:
+        raise InputError("recipe", f"{FOLDER} depends on the images", "add --data FOLDER")
     config: RunConfig = _function(name)()
     return config
 
@@ -68,9 +73,10 @@ def explain(name: str) -> str:
 
 
 def _function(name: str) -> Any:
-    if name not in RECIPES:
+    functions = {FOLDER: "folder:default", **RECIPES}
+    if name not in functions:
         raise InputError(
-            "recipe", f"there is no recipe {name!r}{nearest(name, RECIPES)}", f"recipes: {', '.join(RECIPES)}"
+            "recipe", f"there is no recipe {name!r}{nearest(name, functions)}", f"recipes: {', '.join(functions)}"
         )
-    module, _, function = RECIPES[name].partition(":")
+    module, _, function = functions[name].partition(":")
     return getattr(importlib.import_module(f"convworks.recipes.{module}"), function)

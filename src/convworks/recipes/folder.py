@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from convworks.data.config import AugmentConfig, DataConfig, Fit
 from convworks.data.decode.shape import Headers, ImageShape, cuts_much, image_shape, read_headers
+from convworks.data.inspect.photographs import ICON
 from convworks.data.source import Source, require_train
 from convworks.losses.config import CrossEntropy
 from convworks.models.config import ModelConfig
@@ -16,18 +17,24 @@ PHOTO = 96
 PIXELS = 60_000 * 96 * 96
 # Largest number of epochs; small sets take more, up to FEWEST presentations of images.
 EPOCHS, FEWEST = 80, 12_000
-# Images of at most this side (icons, digits, CIFAR) are too small for a network that starts with a stride of 4.
-ICON = 48
 
 
 def default(source: Source, name: str, headers: Headers | None = None) -> RunConfig:
     """Train on any labelled source: `convworks train --data FOLDER`.
 
-    `name` is what the source was opened by; `headers` are those of its train split, where they have been read already.
-    Network, image size and epochs follow from size, channels and number of the images. Images are cropped to a square,
-    or put whole into a letterbox where that would leave out more than a third of their pixels, as the mean over the
-    images. What else it does was measured on photographs, grey textures and few small images (docs/recipes.md): weights
-    are averaged, and the last epoch is kept, for of a small set few images are left to choose one by.
+    Network, image size and epochs follow from size, channels and number of the images:
+
+        data.size       the size of the images, photographs at most 96 pixels a side
+        data.fit        crop to a square; letterbox where cropping would lose more than a third of the pixels
+        model.name      convnet_digits below 16 pixels, convnet_photo above 48, convnet_accurate for grey characters,
+                        else convnet_color
+        epochs          60,000 presentations of 96x96 pixels, at least 8 epochs, at most 80 (more for small sets)
+        batch_size      16 to 128, at least 15 steps an epoch
+        augment         flips and random crops of photographs; shifts of small images and of grey ones
+
+    The rest was measured on photographs, grey textures and few small images (docs/recipes.md): weights are averaged and
+    the last epoch is kept, because a small set leaves few images to choose an epoch by. `name` is what the source was
+    opened by; `headers` are those of its train split, if they have been read already.
 
     Test accuracy over three seeds, against timm's defaults with resnet18 at 96 pixels in the same time (21 to 83 s on
     two cores): 72.1 against 67.5 % on the 153 photographs of hymenoptera, 77.2 against 40.2 % on grey textures, 42.6

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from convworks.data.config import AugmentConfig
+from convworks.data.decode.shape import image_shape, read_headers
+from convworks.data.inspect.photographs import ICON
 from convworks.data.labels import nfc
 from convworks.data.source import Source, require_train
 from convworks.errors import InputError, nearest
 from convworks.models.config import ModelConfig, Start
 from convworks.models.transfer.head_config import HEADS, MACHINES
+from convworks.recipes.folder import PHOTO
 from convworks.recipes.folder import default as from_scratch
 from convworks.training.config import RunConfig
 from convworks.training.optimizers.config import AdamW
@@ -26,20 +29,55 @@ KEEP = "keep"
 DEPTH_DECAY = 0.4
 
 
+class InputSize(NamedTuple):
+    """The size (height, width) at which a transferred network reads images, and why."""
+
+    size: tuple[int, int]
+    reason: str
+
+
+def input_size(source: Source, preprocessing: Preprocessing, accepts: Callable[[tuple[int, int]], bool]) -> InputSize:
+    """Return the size for a source: that of the bundle, unless its network was made for smaller images.
+
+    A network for icons of 32 pixels sees little of a photograph: such images are read at up to 96 pixels, as `train
+    --data` reads them, where the network `accepts` that size.
+    """
+    own = preprocessing.size
+    images = image_shape(read_headers(require_train(source)), largest=PHOTO, fit=preprocessing.fit).size
+    written, kept = _written(images), _written(own)
+    if min(images) <= ICON or min(images) <= max(own):
+        return InputSize(own, f"images are read at {kept}, as the network was trained")
+    if not accepts(images):
+        reason = f"images are read at {kept}: the network takes no other size, which is small for these images"
+        return InputSize(own, reason)
+    reason = f"images are read at {written}: {kept}, at which the network was trained, is small for these images"
+    return InputSize(images, f"{reason} (--set data.size={own[0]},{own[1]} reads them at that)")
+
+
+def _written(size: tuple[int, int]) -> str:
+    return f"{size[1]}x{size[0]}"
+
+
 def default(
-    source: Source, name: str, model: ModelConfig, preprocessing: Preprocessing, *, freeze: str | None
+    source: Source,
+    name: str,
+    model: ModelConfig,
+    preprocessing: Preprocessing,
+    *,
+    size: tuple[int, int],
+    freeze: str | None,
 ) -> RunConfig:
     """Train a pretrained network on another source: `convworks transfer BUNDLE --data SOURCE`.
 
-    Images are preprocessed as the bundle specifies; augmentation and epochs are those of `train --data`. Only the
-    layers up to `freeze` are frozen, and the learning rate decreases with the distance of a stage from the head; a head
-    that is a support vector machine is fitted in one step.
+    Images are preprocessed as the bundle specifies, but for their `size`; augmentation and epochs are those of `train
+    --data`. Only the layers up to `freeze` are frozen, and the learning rate decreases with the distance of a stage
+    from the head; a head that is a support vector machine is fitted in one step.
     """
     config = from_scratch(source, name)
     given = preprocessing
     data = config.data.model_copy(
         update={
-            "size": given.size,
+            "size": size,
             "channels": given.channels,
             "fit": given.fit,
             "mean": given.mean,

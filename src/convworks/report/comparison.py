@@ -130,7 +130,7 @@ def read_answers(path: Path) -> Answers:
     """Read a predictions.csv; raises InputError for any other file."""
     rows = read_rows(path, (PATH, "predicted", "correct"))
     if not rows:
-        raise InputError(path, "has no rows", "give a predictions.csv with a line for each image")
+        raise InputError(path, "has no rows", "give a predictions.csv with one line per image")
     label, _, probability, _ = LABEL_SETS if LABEL_SETS[0] in rows[0] else ONE_CLASS
     if label not in rows[0]:
         raise InputError(path, "has no column 'label'", f"it has: {', '.join(rows[0])}")
@@ -147,7 +147,7 @@ def read_answers(path: Path) -> Answers:
     try:
         confidence = np.array([float(row.get(probability, "nan")) if label == ONE_CLASS[0] else np.nan for row in rows])
     except ValueError:
-        raise InputError(path, f"has a {probability} that is no number", "give the file as it was written") from None
+        raise InputError(path, f"has a {probability} that is not a number", "give the file as it was written") from None
     classes = frozenset(name[2:] for name in rows[0] if name.startswith("p:"))
     return Answers(
         name=str(path),
@@ -171,7 +171,9 @@ def check_classes(first: tuple[str, frozenset[str] | None], second: tuple[str, f
     differences = ((first_name, first_classes - second_classes), (second_name, second_classes - first_classes))
     parts = [f"only {name} knows {_listed(sorted(extra))}" for name, extra in differences if extra]
     raise InputError(
-        second_name, f"has other classes than {first_name}: {'; '.join(parts)}", "compare networks of the same classes"
+        second_name,
+        f"has different classes from {first_name}: {'; '.join(parts)}",
+        "compare networks with the same classes",
     )
 
 
@@ -183,12 +185,12 @@ def pair(first: Answers, second: Answers) -> Pair:
         missing = [name for name, index in zip(answers.names, matches, strict=True) if index is None]
         if missing:
             reason = f"{len(missing):,} of {len(answers.names):,} images are not among those of the other: "
-            raise InputError(answers.name, reason + _listed(missing), "compare answers to the same images")
+            raise InputError(answers.name, reason + _listed(missing), "compare predictions for the same images")
     ordered = second.select([index for index in indices if index is not None])
     for name, a, b in zip(first.names, first.labels, ordered.labels, strict=True):
         if nfc(a) != nfc(b):
             reason = f"says that {name} is {b!r}, {first.name} that it is {a!r}"
-            raise InputError(second.name, reason, "compare answers to the same labels")
+            raise InputError(second.name, reason, "compare predictions for the same labels")
     return Pair(first=first, second=ordered, comparison=paired.compare(first.correct, ordered.correct))
 
 

@@ -35,7 +35,7 @@ def write_pair(folder: Path, pair: Pair, *, title: str, image: Image | None, com
         sections=[
             Section(anchor="figures", title="Right answers", body=_table(pair)),
             *(_only(pair, second=second, image=image) for second in (False, True)),
-            Section(anchor="commands", title="Commands", body=blocks.commands([("To repeat this", command)])),
+            Section(anchor="commands", title="Commands", body=blocks.commands([("Reproduce", command)])),
         ],
         beside=("compare.csv",),
     )
@@ -49,14 +49,15 @@ def _headline(pair: Pair) -> Markup:
         n=values["n"],
         first=pair.first.name,
         second=pair.second.name,
+        difference=100 * comparison.difference,
         low=low,
         high=high,
         p=comparison.p,
     )
     facts = [
-        ("Only the first right", f"{values['only_first']:,}"),
-        ("Only the second right", f"{values['only_second']:,}"),
-        ("Both right", f"{values['both_right']:,}"),
+        ("Only the first correct", f"{values['only_first']:,}"),
+        ("Only the second correct", f"{values['only_second']:,}"),
+        ("Both correct", f"{values['both_right']:,}"),
         ("Both wrong", f"{values['both_wrong']:,}"),
     ]
     points = f"{100 * comparison.difference:+.2f}"

@@ -8,9 +8,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from convworks.charts.pictures import as_picture
-from convworks.data.decode.images import open_images, take
-from convworks.data.decode.load import Loaded
-from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.input import Input
+from convworks.data.inputs.pictures import pictures
 from convworks.data.source import Split
 from convworks.inference.surroundings import Surroundings
 from convworks.pages.errors import Card, Near
@@ -28,14 +27,14 @@ def make_cards(
     shown: Int64[np.ndarray, " m"],
     around: Surroundings | None,
     first: int,
-    preprocessing: Preprocessing,
+    input: Input,
 ) -> list[Card]:
     """Return a card for each of the samples, whose neighbours start at row `first` of the surroundings."""
-    large = _pictures(split, shown.tolist(), preprocessing)
+    large = _pictures(split, shown.tolist(), input)
     small: Mapping[int, Thumbnail] = {}
     if around is not None:
         indices = np.unique(around.neighbours.indices[first:]).tolist()
-        small = _pictures(around.part, indices, preprocessing, SMALL)
+        small = _pictures(around.part, indices, input, SMALL)
     cards = []
     for row, sample in enumerate(shown.tolist(), start=first):
         true, predicted, line, classes = outcome.error(sample)
@@ -66,17 +65,13 @@ def _near(around: Surroundings, row: int, pictures: Mapping[int, Thumbnail], tru
     return cards
 
 
-def _pictures(
-    split: Split, indices: Sequence[int], preprocessing: Preprocessing, side: int | None = None
-) -> Mapping[int, Thumbnail]:
+def _pictures(split: Split, indices: Sequence[int], input: Input, side: int | None = None) -> Mapping[int, Thumbnail]:
     """Return images of a split as thumbnails of at most `side` pixels."""
     if not indices:
         return {}
-    opened = open_images(split.select(np.array(indices)), preprocessing, always=True)
-    images = opened.images if isinstance(opened, Loaded) else opened
     thumbnails = {}
-    for row, index in enumerate(indices):
-        picture = as_picture(take(images, slice(row, row + 1))[0].permute(1, 2, 0).numpy())
+    for index, pixels in zip(indices, pictures(input, split, indices), strict=True):
+        picture = as_picture(pixels)
         if side is not None and not tiny(picture):
             picture.thumbnail((side, side))
         thumbnails[index] = thumbnail(picture)

@@ -28,11 +28,11 @@ SHOWN, SUSPECTS = 60, 36
 #: Number of candidate label errors whose neighbours are searched.
 LOOKED_UP = 1_000
 SUSPECTED = (
-    "The network is sure of another class: at least as sure as it is, on average, of the images that are labelled so "
-    "(confident learning, Northcutt et al. 2021). Those where that class is furthest above the label come first. "
-    "The neighbours are near in the eyes of the same network: they show what it took the image for."
+    "The network is confident of another class: at least as confident as on the average image with that label "
+    "(confident learning, Northcutt et al. 2021). Largest margin over the label first. "
+    "Neighbours are computed by the same network: they show what it confused the image with."
 )
-LEARNT = " The network was trained on these images and has learnt errors of their labels too: few are found here."
+LEARNT = " The network was trained on these images and has learnt their label errors too, so few are found."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +93,8 @@ def write_errors(
     files = ErrorFiles(
         page=folder / "errors.html", label_errors=path, candidates=len(suspected) if label_errors else None
     )
-    split, preprocessing = source.splits[predictions.split], predictors[0].bundle.preprocessing
-    cards = make_cards(predictions, split, shown, around, len(listed), preprocessing)
+    split = source.splits[predictions.split]
+    cards = make_cards(predictions, split, shown, around, len(listed), predictors[0].input)
     learnt = seen([predictor.bundle.record for predictor in predictors], source, predictions.split) == TRAIN
     groups = _groups(predictions, label_errors, cards, len(suspects), len(others), learnt=learnt)
     first = _headline(predictions, label_errors, len(shown), around, reason, len(predictors))
@@ -149,7 +149,7 @@ def _groups(
         title="Perhaps mislabelled",
         note=f"{_which(suspects, len(label_errors.samples))} {words}" if suspects else "",
         cards=cards[:suspects],
-        nothing="No image on which the network is sure of another class than its label.",
+        nothing="On no image is the network confident of a class other than the label.",
     )
     return [first, rest]
 
@@ -173,7 +173,7 @@ def _headline(
     if label_errors is not None:
         facts.insert(1, ("Perhaps mislabelled", f"{len(label_errors.samples):,}"))
     else:
-        sentences.append("Which images are perhaps mislabelled is only asked where each shows one class.")
+        sentences.append("Possible label errors are only reported for single-label images.")
     if around is None:
         return errors.headline(facts, sentences)
     references, split = len(around.part), around.split
@@ -182,7 +182,7 @@ def _headline(
     if references < around.whole:
         which = f"{references:,} of {around.whole:,} {split} images, drawn at random"
     facts.append(("Neighbours from", f"{references:,} {split} images"))
-    how = "by cosine similarity before the layer that makes the logits"
+    how = "by cosine similarity of the features before the last layer"
     many = f", the mean over {networks} networks" if networks > 1 else ""
     count = around.neighbours.indices.shape[1]
     sentences.append(f"Beside each error its {count} nearest of {which}{rest}: {how}{many}, the nearest first.")

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 from markupsafe import Markup
 
-from convworks.charts.curves import curves
+from convworks.charts.curves import curves, panels
 from convworks.charts.raster import to_png
 from convworks.files import write_bytes
 from convworks.metrics.slices import Slices
@@ -19,10 +19,11 @@ from convworks.pages import blocks
 from convworks.pages.blocks import Link, Section
 from convworks.pages.slices import NOTE, slices_table
 from convworks.pages.tables import values_table
+from convworks.pages.verdict import Finding, findings
 from convworks.tasks.outcome import Outcome
 from convworks.tasks.shown import Page
 
-CURVES = "Blue: the validation split, its best value marked. Grey: the training images, as the network met them."
+CURVES = "Blue: validation, best epoch marked. Grey: augmented training batches."
 HINT = Markup("Every field can be changed with <code>--set name=value</code>.")
 #: Pages that may be in the same folder, and the texts of the links to them.
 PAGES = {"errors.html": "Errors and their neighbours"}
@@ -39,6 +40,8 @@ class ReportContent:
         image: returns the pixels of sample i; without it, the worst mistakes are not shown.
         chosen: what was selected on validation, such as "the checkpoint"; not mentioned if empty.
         note: an additional sentence below the headline.
+        measured: what was measured on which split, in a line.
+        verdict: what the rules of the task found; None if they were not asked.
         slices: metrics on slices of the split.
         history: rows for `curves`.
         facts: labels and values, in order.
@@ -56,6 +59,8 @@ class ReportContent:
     image: Callable[[int], UInt8[np.ndarray, "h w c"]] | None = None
     chosen: str = ""
     note: str = ""
+    measured: str = ""
+    verdict: Sequence[Finding] | None = None
     slices: Slices | None = None
     history: Sequence[Mapping[str, Any]] = ()
     facts: Sequence[tuple[str, str]] = ()
@@ -86,13 +91,16 @@ def write_report(folder: Path, content: ReportContent) -> Path:
             note=content.note,
         )
     )
-    training = curves(content.history) if content.history else None
-    if training is not None:
-        write_bytes(folder / "curves.png", to_png(training))
+    training = panels(content.history) if content.history else []
+    if training:
+        write_bytes(folder / "curves.png", to_png(curves(content.history)))
         pictures = ("curves.png", *pictures)
     sections = [
-        Section(anchor="facts", title="At a glance", body=blocks.tiles(content.facts)),
-        Section(anchor="curves", title="Training", note=CURVES, body=blocks.wide(training) if training else Markup()),
+        Section(anchor="verdict", title="Verdict", note=content.measured, body=findings(content.verdict)),
+        Section(anchor="facts", title="Summary", body=blocks.tiles(content.facts)),
+        Section(
+            anchor="curves", title="Training", note=CURVES, body=blocks.wrapping(training) if training else Markup()
+        ),
         *own[:-1],
         Section(
             anchor="slices",
@@ -120,7 +128,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
 def _background(content: ReportContent) -> list[Section]:
     """Return the sections on how the run was produced: configuration, hardware, time, commands."""
     settings = blocks.folded("Show all settings", values_table(content.configuration))
-    commands = [("To repeat this", content.command), ("To go on", content.next_command)]
+    commands = [("Reproduce", content.command), ("Next step", content.next_command)]
     return [
         Section(anchor="configuration", title="Configuration", note=HINT, body=settings),
         Section(anchor="environment", title="Hardware and versions", body=values_table(content.environment)),

@@ -26,7 +26,16 @@ from convworks.metrics.spec import BALANCED_ACCURACY, TOP1, TOP5
 from convworks.tasks.activations import SOFTMAX
 from convworks.tasks.kept import Kept
 from convworks.tasks.outcomes.classification import Predictions
-from convworks.tasks.task import Answered, Known, Sums, Task, Words, check_best
+from convworks.tasks.task import Answered, SplitContext, Sums, Task, Words, check_best
+from convworks.tasks.verdict import (
+    guessing,
+    imbalance,
+    miscalibration,
+    overfitting,
+    photographs,
+    underfitting,
+    wide_interval,
+)
 
 #: How many classes a model card names.
 SHOWN_CLASSES = 100
@@ -84,23 +93,23 @@ def refuse_reconstruction(config: Any) -> None:
     training, name = config.training, config.model.name
     if training.greedy or training.pretraining is not None:
         field = "greedy" if training.greedy else "pretraining"
-        reason = f"is for autoencoders, {name} is none"
+        reason = f"is for autoencoders, but {name} is not one"
         raise InputError(f"training.{field}", reason, "choose --model autoencoder_fc_deep, or leave it out")
     if isinstance(training.loss, SquaredError | PixelCrossEntropy):
-        reason = f"{training.loss.kind} compares images, {name} makes none"
+        reason = f"{training.loss.kind} compares images, but {name} outputs none"
         raise InputError("training.loss", reason, "choose cross_entropy, or an autoencoder: --model autoencoder_conv")
     if config.data.corruption is not None:
-        reason = f"is for networks that give images back, {name} makes none"
+        reason = f"is for autoencoders, but {name} is not one"
         raise InputError("data.corruption", reason, "choose an autoencoder: --model autoencoder_denoising")
 
 
-def outcome(known: Known, probabilities: Float32[np.ndarray, "n k"]) -> Predictions:
+def outcome(context: SplitContext, probabilities: Float32[np.ndarray, "n k"]) -> Predictions:
     """Return what the network said, from the probability of each class."""
     return Predictions(
-        split=known.name,
-        names=known.split.names,
-        classes=known.classes,
-        labels=known.split.labels,
+        split=context.name,
+        names=context.split.names,
+        classes=context.classes,
+        labels=context.split.labels,
         probabilities=probabilities,
     )
 
@@ -130,12 +139,12 @@ def what(classes: Sequence[str], result: Mapping[str, Any]) -> str:
 def listed(classes: Sequence[str]) -> str:
     """Name the classes that a network gives a probability of, up to a hundred."""
     more = " ..." if len(classes) > SHOWN_CLASSES else ""
-    return f"A probability for each of: {', '.join(classes[:SHOWN_CLASSES])}{more}."
+    return f"A probability for each class: {', '.join(classes[:SHOWN_CLASSES])}{more}."
 
 
 def answers_of(classes: Sequence[str], size: Sequence[int]) -> list[str]:
     """Say what a network answers."""
-    return [listed(classes), "It knows no other classes: whatever it is shown, it answers with one of these."]
+    return [listed(classes), "It knows no other classes: any image is assigned to one of these."]
 
 
 def result_of(result: Mapping[str, Any]) -> str:
@@ -162,6 +171,15 @@ CLASSIFICATION = Task(
     judged=True,
     answer=ranked,
     words=Words(what=what, answers=answers_of, result=result_of),
+    rules=(
+        guessing,
+        overfitting(TOP1),
+        underfitting(TOP1),
+        photographs,
+        imbalance,
+        wide_interval(TOP1),
+        miscalibration,
+    ),
     adapt=as_it_is,
     check=check,
 )

@@ -38,7 +38,7 @@ def innermost(network: nn.Module) -> Innermost:
     stages = dict(network.stages.named_children()) if isinstance(network, Network) else {}
     layers = [list(stages[name].children()) if name in stages else [] for name in ("encoder", "decoder")]
     if not layers[0] or len(layers[0]) != len(layers[1]):
-        reason = "needs layers and their way back, `encoder` and `decoder`, which this network has not"
+        reason = "needs a network with `encoder` and `decoder`"
         raise InputError("training.greedy", reason, "choose --model autoencoder_fc_deep, or leave it out")
     return Innermost(nn.Sequential(*layers[0][:-1]), layers[0][-1], layers[1][0])
 
@@ -111,7 +111,7 @@ def validated(
     network: nn.Module, inputs: Callable[[Tensor], Tensor], answered: Answered, corruption: Corruption | None
 ) -> Float[Tensor, "2 b f"]:
     """Return `codes` as validation asks for them: corrupted by the place of the first sample alone."""
-    drawn = torch.Generator(answered.outputs.device).manual_seed(int(answered.places[0]))
+    drawn = torch.Generator(answered.outputs.device).manual_seed(int(answered.indices[0]))
     return codes(network, inputs(answered.read.to(answered.outputs.device)), corruption, drawn)
 
 

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from convworks.tasks.outcome import Outcome
 from convworks.tasks.sections import plain
-from convworks.tasks.task import Answered, Known, Task
+from convworks.tasks.task import Answered, SplitContext, Task
 
 
 class Kept:
     """Keeps the activated outputs of a split."""
 
-    def __init__(self, task: Task, known: Known) -> None:
-        self.task, self.known = task, known
+    def __init__(self, task: Task, context: SplitContext) -> None:
+        self.task, self.context = task, context
         self.parts: list[Tensor] = []
 
     def update(self, answered: Answered) -> None:
@@ -34,7 +34,7 @@ class Kept:
     def outcome(self, again: Callable[[Sequence[int]], Iterator[Answered]]) -> Outcome:
         """Return the outcome."""
         assert self.task.outcome is not None
-        return self.task.outcome(self.known, self.values())
+        return self.task.outcome(self.context, self.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +47,9 @@ class KeptValues:
     values: np.ndarray
 
     @classmethod
-    def of(cls, known: Known, values: np.ndarray) -> Any:
+    def of(cls, context: SplitContext, values: np.ndarray) -> Any:
         """Return the outcome of a split."""
-        return cls(split=known.name, names=known.split.names, targets=known.split.labels, values=values)
+        return cls(split=context.name, names=context.split.names, targets=context.split.labels, values=values)
 
     def with_values(self, values: np.ndarray) -> Any:
         """Return the same for other outputs."""

@@ -1,8 +1,10 @@
-"""Multi-label classification: a sample may show any number of the classes, each of which is asked for by itself."""
+"""Multi-label classification: a sample may have any number of the classes, each predicted independently."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,13 +24,14 @@ from convworks.tasks.activations import SIGMOID
 from convworks.tasks.classification import listed, ranked, refuse_reconstruction, what
 from convworks.tasks.kept import Kept
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
-from convworks.tasks.task import Answered, Known, Sums, Task, Words, check_best, first_loss
+from convworks.tasks.task import Answered, SplitContext, Sums, Task, Words, check_best, first_loss
+from convworks.tasks.verdict import overfitting, photographs, underfitting, wide_interval
 
 REMEDY = "--set training.loss.kind=binary_cross_entropy"
 
 
 def right(logits: Float[Tensor, "b k"], labels: Float32[Tensor, "b k"]) -> Bool[Tensor, "b"]:
-    """Say whether the classes of at least THRESHOLD are those that the sample shows, all of them and no other."""
+    """Return whether the classes of at least THRESHOLD are exactly those of the sample."""
     return ((logits.float().sigmoid() >= THRESHOLD) == (labels >= 0.5)).all(1)
 
 
@@ -42,8 +45,8 @@ class LabelSetMeter:
     def update(self, answered: Answered) -> None:
         """Keep those of some samples."""
         assert answered.targets is not None
-        self.scores[answered.places] = SIGMOID.apply(answered.outputs).cpu().double()
-        self.labels[answered.places] = answered.targets.cpu().double()
+        self.scores[answered.indices] = SIGMOID.apply(answered.outputs).cpu().double()
+        self.labels[answered.indices] = answered.targets.cpu().double()
 
     def reduce(self, world: Sums) -> dict[str, float]:
         """Return mean average precision, F1, and the share of samples that are all right."""
@@ -75,11 +78,11 @@ def check(task: Task, config: Any, source: Source) -> None:
     refuse_reconstruction(config)
     training = config.training
     if not isinstance(training.loss, task.losses):
-        reason = f"{_example(source)}, but the loss {training.loss.kind} is for exactly one"
+        reason = f"{_example(source)}, but the loss {training.loss.kind} needs exactly one label per image"
         raise InputError(source.where, reason, REMEDY)
-    check_best(task, config, "where images have any number of labels")
+    check_best(task, config, "for multi-label images")
     if training.sampling == "balanced":
-        reason = "balanced draws the images of one class after the other, but each may show several"
+        reason = "balanced sampling needs single labels"
         raise InputError("training.sampling", reason, f"{REMEDY} --set training.loss.positive_weights=balanced")
 
 
@@ -89,26 +92,34 @@ def _example(source: Source) -> str:
         counts = split.labels.sum(1)
         for index in np.flatnonzero(counts != 1)[:1].tolist():
             shown = label_text(split.labels, index, source.classes)
-            return f"{split.names[index]} shows {counts[index]} classes" + (f" ({shown})" if shown else "")
-    return "its images may show any number of classes"
+            return f"{split.names[index]} has {counts[index]} labels" + (f" ({shown})" if shown else "")
+    return "its images are multi-label"
 
 
-def outcome(known: Known, probabilities: Float32[np.ndarray, "n k"]) -> LabelSetPredictions:
-    """Return what the network said, from the probability of each class."""
+def outcome(
+    context: SplitContext, probabilities: Float32[np.ndarray, "n k"], *, threshold: float = THRESHOLD
+) -> LabelSetPredictions:
+    """Return the predictions of a split, from the probability of each class."""
     return LabelSetPredictions(
-        split=known.name,
-        names=known.split.names,
-        classes=known.classes,
-        labels=known.split.labels,
+        split=context.name,
+        names=context.split.names,
+        classes=context.classes,
+        labels=context.split.labels,
         probabilities=probabilities,
+        threshold=threshold,
     )
 
 
 def answer(
-    path: str | None, probabilities: Float32[np.ndarray, " k"], classes: Sequence[str], top: int
+    path: str | None,
+    probabilities: Float32[np.ndarray, " k"],
+    classes: Sequence[str],
+    top: int,
+    *,
+    threshold: float = THRESHOLD,
 ) -> dict[str, Any]:
-    """Return the `top` classes of one sample, and "predicted", those of a probability of at least THRESHOLD."""
-    predicted = np.flatnonzero(probabilities >= THRESHOLD).tolist()
+    """Return the `top` classes of one sample, and "predicted", those with a probability of at least `threshold`."""
+    predicted = np.flatnonzero(probabilities >= threshold).tolist()
     return {**ranked(path, probabilities, classes, top), "predicted": [classes[index] for index in predicted]}
 
 
@@ -119,13 +130,20 @@ def suits(makes: str, source: Source) -> bool:
 
 def answers_of(classes: Sequence[str], size: Sequence[int]) -> list[str]:
     """Say what a network answers."""
-    each = "Each by itself: an image may show several of them, or none; from 0.5 on a class counts as shown."
+    each = "Multi-label: the probabilities are independent; classes of at least 0.5 are predicted."
     return [listed(classes), each]
 
 
 def result_of(result: Mapping[str, Any]) -> str:
     """Say how good a network is."""
     return f"mAP {result['map']:.2%}, micro F1 {result['micro_f1']:.2%}, macro F1 {result['macro_f1']:.2%}"
+
+
+def thresholded(threshold: float) -> Task:
+    """Return the task with another decision threshold."""
+    return replace(
+        MULTI_LABEL, outcome=partial(outcome, threshold=threshold), answer=partial(answer, threshold=threshold)
+    )
 
 
 MULTI_LABEL = Task(
@@ -146,6 +164,8 @@ MULTI_LABEL = Task(
     judged=True,
     answer=answer,
     words=Words(what=what, answers=answers_of, result=result_of),
+    rules=(overfitting(MAP), underfitting(MAP), photographs, wide_interval(MAP)),
+    thresholded=thresholded,
     adapt=adapt,
     check=check,
 )

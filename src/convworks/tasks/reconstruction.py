@@ -18,7 +18,8 @@ from convworks.losses.config import OwnLoss, PixelCrossEntropy, SquaredError
 from convworks.metrics.spec import MSE, PSNR
 from convworks.tasks.activations import IDENTITY
 from convworks.tasks.outcomes.reconstruction import Reconstructions, psnr
-from convworks.tasks.task import Answered, Known, Sums, Task, Words, check_best
+from convworks.tasks.task import Answered, SplitContext, Sums, Task, Words, check_best
+from convworks.tasks.verdict import no_gain, overfitting_images
 
 #: The ratio of images that are given back without any error, which is infinite, and in no JSON.
 HIGHEST = 200.0
@@ -52,10 +53,10 @@ class ImageMeter:
 class ImageCollector:
     """Measures each image, and keeps some as pictures: spread over the split, and the worst."""
 
-    def __init__(self, task: Task, known: Known) -> None:
-        if not known.split.names:
-            raise InputError(f"split {known.name!r}", "holds no images", "give a split with images")
-        self.known = known
+    def __init__(self, task: Task, context: SplitContext) -> None:
+        if not context.split.names:
+            raise InputError(f"split {context.name!r}", "contains no images", "give a split with images")
+        self.context = context
         self.errors: list[np.ndarray] = []
         self.before: list[np.ndarray] = []
 
@@ -75,14 +76,14 @@ class ImageCollector:
             pieces = list(again(samples.tolist()))
             columns = [[piece.inputs / 255 for piece in pieces], [piece.read / 255 for piece in pieces]]
             drawn = [to_bytes(torch.cat(column)) for column in (*columns, [piece.outputs for piece in pieces])]
-            return Pictures(samples=tuple(samples.tolist()), images=drawn[0], read=drawn[1], made=drawn[2])
+            return Pictures(samples=tuple(samples.tolist()), images=drawn[0], read=drawn[1], outputs=drawn[2])
 
         return Reconstructions(
-            split=self.known.name,
-            names=tuple(self.known.split.names),
+            split=self.context.name,
+            names=tuple(self.context.split.names),
             errors=errors,
             read_errors=np.concatenate(self.before),
-            corruption=self.known.corruption,
+            corruption=self.context.corruption,
             examples=pictures(spread),
             worst=pictures(worst),
         )
@@ -114,16 +115,16 @@ def check(task: Task, config: Any, source: Source) -> None:
     """Refuse what is not defined where the image itself is asked for."""
     training, name = config.training, config.model.name
     if not isinstance(training.loss, task.losses):
-        reason = f"{name} makes images, but the loss {training.loss.kind} is for classes"
+        reason = f"{name} outputs images, but the loss {training.loss.kind} is for classes"
         raise InputError("training.loss", reason, "--set training.loss.kind=squared_error, or pixel_cross_entropy")
     check_best(task, config, "where the network makes images")
     if training.sampling == "balanced":
-        raise InputError("training.sampling", f"balanced draws by classes, {name} asks for none", "leave it out")
+        raise InputError("training.sampling", f"balanced sampling needs classes, but {name} uses none", "leave it out")
     if training.resolutions:
-        reason = f"are smaller images than those that {name} is to give back"
+        reason = f"are smaller than the images that {name} reconstructs"
         raise InputError("training.resolutions", reason, "leave them out")
     if config.precision == "bfloat16" and isinstance(training.loss, PixelCrossEntropy):
-        reason = "bfloat16 has no number between 0.996 and 1, near which the logarithm is steep"
+        reason = "bfloat16 has no values between 0.996 and 1, where the logarithm is steep"
         raise InputError("precision", reason, "--set precision=float32, or training.loss.kind=squared_error")
 
 
@@ -141,7 +142,7 @@ def what(classes: Sequence[str], result: Mapping[str, Any]) -> str:
     """Say what a network is, and what was done to the images that it was measured on."""
     corruption = result.get("corruption")
     without = f", without what corrupted them ({corruption})" if corruption else ""
-    return f"An autoencoder that gives images back{without}"
+    return f"An autoencoder that reconstructs images{without}"
 
 
 def answers_of(classes: Sequence[str], size: Sequence[int]) -> list[str]:
@@ -176,6 +177,7 @@ RECONSTRUCTION = Task(
     answer=answer,
     picture=picture,
     words=Words(what=what, answers=answers_of, result=result_of, method="reconstruct", options=" --out DIR"),
+    rules=(no_gain, overfitting_images),
     adapt=adapt,
     check=check,
     exact=True,

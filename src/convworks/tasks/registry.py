@@ -46,7 +46,7 @@ def task_of(config: Any, source: Source) -> Task:
         task = named(config.task)
         if task.suits is not None and not task.suits(makes, source):
             reason = f"{task.name} does not fit {config.model.name} on {source.name}"
-            raise InputError("task", reason, "leave it out, then it follows from the network and the source")
+            raise InputError("task", reason, "leave it out to derive it from network and source")
         return task
     suitable = (task for task in TASKS.values() if task.suits is not None and task.suits(makes, source))
     return next(suitable, CLASSIFICATION)

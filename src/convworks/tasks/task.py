@@ -20,6 +20,7 @@ from convworks.losses.functions import Loss, loss_function, outputs
 from convworks.metrics.spec import MetricSpec, written_headline
 from convworks.tasks.activations import Activation
 from convworks.tasks.outcome import Outcome, Pooled
+from convworks.tasks.verdict import Rule
 
 #: The outputs that stand for the network, and by name (weight, outputs) of all that have a loss.
 Answers = tuple[Tensor, dict[str, tuple[float, Tensor]]]
@@ -27,12 +28,12 @@ Answers = tuple[Tensor, dict[str, tuple[float, Tensor]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """Some samples of a split: their places in it, inputs as they are and as the network read them, its outputs.
+    """Some samples of a split: their indices, inputs as they are and as the network read them, its outputs.
 
     `targets` are what it should have answered, as a loss reads them; None where the split has none.
     """
 
-    places: Int64[np.ndarray, " b"]
+    indices: Int64[np.ndarray, " b"]
     inputs: Tensor
     read: Tensor
     outputs: Tensor
@@ -70,7 +71,7 @@ class Collector(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class SplitContext:
     """The split that an outcome is of: its samples, its name, its classes, and what was done to its inputs."""
 
     split: Split
@@ -111,7 +112,7 @@ def check_fit(task: Task, config: Any, source: Source) -> None:
     """Refuse losses that are not the task's, and to choose epochs by what it does not measure."""
     training = config.training
     if not isinstance(training.loss, task.losses):
-        reason = f"{training.loss.kind} is no loss of a network that {task.does}"
+        reason = f"{training.loss.kind} is not a loss for a network that {task.does}"
         kinds = ", ".join(str(loss.model_fields["kind"].default) for loss in task.losses)
         raise InputError("training.loss", reason, f"choose one of {kinds}")
     check_best(task, config, f"where a network {task.does}")
@@ -175,6 +176,8 @@ class Task:
         answer: what `predict` says of a sample: (path, activated output, classes, how many classes at most).
         picture: the answer as a picture, where it is one; `predict` then writes files.
         words: what a model card says.
+        rules: what is concluded from the numbers of a run, and what to try next (tasks/verdict.py), in order.
+        thresholded: the task with another decision threshold in outcome and answer; None where none decides.
         adapt: (task, recipe) -> the recipe made to fit.
         check: refuses, in one line, what does not fit: (task, configuration, source).
         loss: (configuration, samples of each class, a loss of one's own, all samples) -> the loss.
@@ -198,12 +201,14 @@ class Task:
     scored: Callable[[Tensor, Tensor], Tensor]
     activation: Activation
     meter: Callable[[int, int], Meter]
-    collector: Callable[[Task, Known], Collector]
-    outcome: Callable[[Known, np.ndarray], Pooled] | None = None
+    collector: Callable[[Task, SplitContext], Collector]
+    outcome: Callable[[SplitContext, np.ndarray], Pooled] | None = None
     judged: bool = False
     answer: Callable[[str | None, np.ndarray, Sequence[str], int], dict[str, Any]]
     picture: Callable[[np.ndarray], UInt8[np.ndarray, "h w c"]] | None = None
     words: Words = Words()
+    rules: tuple[Rule, ...] = ()
+    thresholded: Callable[[float], Task] | None = None
     adapt: Callable[[Task, Any], Any] = first_loss
     check: Callable[[Task, Any, Source], None] = check_fit
     loss: Callable[[Any, Int64[Tensor, " k"], Loss | None, int], Loss] = configured_loss
@@ -222,6 +227,17 @@ class Task:
     def adapted(self, config: Any) -> Any:
         """Return a recipe made to fit."""
         return self.adapt(self, config)
+
+    def at(self, threshold: float | None) -> Task:
+        """Return the task with another decision threshold (None: its own); InputError if it has none."""
+        if threshold is None:
+            return self
+        if self.thresholded is None:
+            reason = f"is for multi-label networks, but this one {self.does} without a threshold"
+            raise InputError("--threshold", reason, "leave it out")
+        if not 0 <= threshold <= 1:
+            raise InputError("--threshold", f"is {threshold}, not a probability", "give a number from 0 to 1")
+        return self.thresholded(threshold)
 
     def of(self, config: Any, network: nn.Module) -> Task:
         """Return the task as this configuration and network have it."""

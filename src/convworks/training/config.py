@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
@@ -101,14 +102,16 @@ class TrainingConfig(Config):
     @model_validator(mode="after")
     def _parts_are_not_empty(self) -> TrainingConfig:
         if self.accumulation > self.batch_size:
-            raise ValueError(f"accumulation {self.accumulation} cuts batch_size {self.batch_size} into empty parts")
+            raise ValueError(f"accumulation {self.accumulation} is more than batch_size {self.batch_size}")
         return self
 
     @model_validator(mode="after")
     def _resolutions_follow_each_other(self) -> TrainingConfig:
         moments = [resolution.until for resolution in self.resolutions]
         if moments != sorted(set(moments)):
-            raise ValueError(f"resolutions end at {', '.join(map(str, moments))}: give each a later end than the last")
+            raise ValueError(
+                f"resolutions end at {', '.join(map(str, moments))}: each must end later than the one before"
+            )
         return self
 
 
@@ -119,6 +122,17 @@ class RunConfig(Config):
     default it follows from the network and the source (tasks/). `tracking` lists the trackers that receive the metrics
     besides metrics.jsonl; in a string they are separated by commas.
     """
+
+    SYNONYMS: ClassVar[Mapping[str, str]] = {
+        "lr": "training.schedule.rate",
+        "learning_rate": "training.schedule.rate",
+        "wd": "training.optimizer.weight_decay",
+        "batch": "training.batch_size",
+        "bs": "training.batch_size",
+        "network": "model.name",
+        "scheduler": "training.schedule",
+        "criterion": "training.loss",
+    }
 
     recipe: str
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

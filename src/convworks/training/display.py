@@ -1,11 +1,11 @@
-"""Progress of a run on standard error: a progress bar on a terminal, plain lines elsewhere."""
+"""Progress of a run: a progress bar on a terminal and in a notebook, one line per epoch elsewhere."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from convworks.console import bar_console, clock, on_terminal, say
+from convworks.console import bar_console, clock, say, shows_bars
 from convworks.metrics.spec import headline, spec, written_headline
 from convworks.training.events import Events
 from convworks.training.progress import Progress
@@ -13,9 +13,9 @@ from convworks.training.setup import Setup
 
 
 class Plain(Events):
-    """One line per epoch, and at least one every ten seconds."""
+    """One line per epoch, and one every five minutes in longer epochs."""
 
-    interval = 10.0
+    interval = 300.0
 
     def __init__(self) -> None:
         self.last = time.perf_counter()
@@ -85,8 +85,8 @@ class Bar(Plain):
 
 
 def display() -> Plain:
-    """Return the display for standard error: a bar on a terminal, else plain lines."""
-    return Bar() if on_terminal() else Plain()
+    """Return the display of this run: a bar where bars are shown, else plain lines."""
+    return Bar() if shows_bars() else Plain()
 
 
 def describe(setup: Setup, progress: Progress) -> str:

@@ -23,18 +23,31 @@ from convworks.training.config import RunConfig
 
 FORMAT = 2
 RECORD, METRICS = "run.json", "metrics.jsonl"
+#: The recipes that fit any data, and how the folders of their runs are named by default.
+DATA = "{data}"
+ANY_DATA = {"folder/default": DATA, "transfer": f"{DATA}-transfer"}
+#: Suffixes of sources that are files.
+TABLES = (".csv", ".tsv", ".parquet", ".json", ".tar", ".tar.gz", ".tgz")
 Row = dict[str, float | int]
 RUN = Kind(
     name="the record of a run",
     formats=(1, FORMAT),
     unsigned=(1,),
     fields={"status": str, "configuration": dict},
-    damaged="start the run anew",
-    changed="undo the change (what may change is given to --resume by --epochs and --set), or start the run anew",
+    damaged="start a new run",
+    changed="undo the change (what may change is given to --resume by --epochs and --set), or start a new run",
 )
 
 
-def claim(out: Path | None, recipe: str) -> Path:
+def default_name(config: RunConfig) -> str:
+    """Return the name that a run's folder gets by default: the recipe's, or that of the data where it fits any."""
+    path = config.data.source.partition("?")[0].rstrip("/\\")
+    name = (Path(path) if path not in ("", ".", "..") else Path(path).resolve()).name
+    data = re.sub(rf"({'|'.join(map(re.escape, TABLES))})$", "", name, flags=re.IGNORECASE)
+    return re.sub(r"[^\w.-]+", "-", ANY_DATA.get(config.recipe, config.recipe).replace(DATA, data)).strip("-.") or "run"
+
+
+def claim(out: Path | None, name: str) -> Path:
     """Return the folder for a new run: `out`, which must be new or empty, or the next free name under runs/.
 
     It is not created yet: a run with invalid input leaves nothing behind.
@@ -42,9 +55,8 @@ def claim(out: Path | None, recipe: str) -> Path:
     if out is not None:
         check_free(out)
         return out
-    base = re.sub(r"[^\w.-]+", "-", recipe)
     number = 1
-    while (folder := Path("runs") / (base if number == 1 else f"{base}-{number}")).exists():
+    while (folder := Path("runs") / (name if number == 1 else f"{name}-{number}")).exists():
         number += 1
     return folder
 
@@ -52,19 +64,17 @@ def claim(out: Path | None, recipe: str) -> Path:
 def check_free(out: Path) -> None:
     """Raise InputError for a folder that is not empty."""
     if (out / RECORD).exists():
-        raise InputError(
-            f"--out {out}", "a run is in it", f"give the name of a new folder, or go on: {resume_command(out)}"
-        )
+        raise InputError(f"--out {out}", "contains a run", f"name a new folder, or resume it: {resume_command(out)}")
     check_empty("--out", out)
 
 
-def check_new(out: Path | None, recipe: str, protected: Protected) -> None:
+def check_new(out: Path | None, name: str, protected: Protected) -> None:
     """Raise InputError for a new run in a folder that is not empty or not writable, or that lies within its data."""
-    check_new_folder("--out", claim(out, recipe), protected)
+    check_new_folder("--out", claim(out, name), protected)
 
 
 @contextlib.contextmanager
-def run_folder_locked(out: Path | None, recipe: str, resume: Path | None) -> Iterator[Path]:
+def run_folder_locked(out: Path | None, name: str, resume: Path | None) -> Iterator[Path]:
     """Create the folder of a run, or take the one to resume, and hold its lock while the context lasts.
 
     A new folder is removed again if the run ends before its first checkpoint.
@@ -74,7 +84,7 @@ def run_folder_locked(out: Path | None, recipe: str, resume: Path | None) -> Ite
             yield resume
         return
     while True:
-        path = claim(out, recipe)
+        path = claim(out, name)
         new_folders = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             path.mkdir(parents=True, exist_ok=out is not None)
@@ -138,7 +148,9 @@ def read_values(folder: Path) -> dict[str, Any]:
     """Return the record of a run as plain values; InputError if it is missing, damaged or was modified."""
     path = folder / RECORD
     if not path.exists():
-        raise InputError(folder, f"is no run: it holds no {RECORD}", "give the folder of a run, for example runs/NAME")
+        raise InputError(
+            folder, f"is not a run: it holds no {RECORD}", "give the folder of a run, for example runs/NAME"
+        )
     return read_signed(path, RUN)
 
 
@@ -146,7 +158,7 @@ def read_record(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
     """Return the configuration of a run and its complete record; InputError as in `read_values`."""
     record = read_values(folder)
     if record["status"] == "finished" and not _are_results(record.get("results")):
-        raise InputError(folder / RECORD, "says that the run is finished, without its results", RUN.damaged)
+        raise InputError(folder / RECORD, "marks the run as finished, but has no results", RUN.damaged)
     return build(RunConfig, record["configuration"], where=str(folder / RECORD)), record
 
 
@@ -165,7 +177,7 @@ def history(folder: Path) -> list[Row]:
         rows = [json.loads(line) for line in content.splitlines()]
     whole = all(isinstance(row, dict) and set(map(type, row.values())) <= {int, float} for row in rows)
     if not whole or bool(rows) != bool(content.strip()) or checksum not in (None, hashlib.sha256(content).hexdigest()):
-        raise InputError(path, f"is damaged, or not what {RECORD} says", RUN.damaged)
+        raise InputError(path, f"is damaged, or does not match {RECORD}", RUN.damaged)
     return rows
 
 
@@ -177,7 +189,7 @@ def _are_results(values: Any) -> bool:
 
 def saved(folder: Path) -> tuple[str, str]:
     """Return reason and remedy for a run that was stopped after a checkpoint."""
-    return "what was done until the last checkpoint is saved", f"go on with: {resume_command(folder)}"
+    return "work up to the last checkpoint is saved", f"resume with: {resume_command(folder)}"
 
 
 def sweep(folder: Path, *, below: bool = True) -> None:

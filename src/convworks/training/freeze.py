@@ -49,7 +49,7 @@ def freezing(
     """
     always = (network,) if machine else (*frozen(network, training.freeze), *others)
     if training.thaw is not None and processes > 1:
-        reason = "changes what is trained, which several processes agree upon but once"
+        reason = "is for single-process training"
         raise InputError("training.thaw", reason, "train in one process, or leave it out")
     trained_before = _trained(network)
     for module in always:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from convworks.data.batches import normalise
-from convworks.data.decode.images import take
 from convworks.errors import InputError
 from convworks.layers.initialise import initialise, unit_variance
 from convworks.layers.normalisation.whitening import Whitening
@@ -41,12 +37,12 @@ def initialise_weights(data: RunData) -> None:
 
 def _images(data: RunData, count: int) -> Tensor:
     """Return training images as network inputs, evenly spaced: folders are sorted by class."""
-    device, preprocessing, train = next(data.network.parameters()).device, data.preprocessing, data.splits["train"]
+    device, train = next(data.network.parameters()).device, data.splits["train"]
     indices = np.arange(min(count, len(train))) * len(train) // min(count, len(train))
-    images = normalise(take(train.images, indices).to(device), preprocessing.mean, preprocessing.std)
-    if images.shape[2:] == torch.Size(preprocessing.size):
+    images = data.input.normalise(train.take(indices)[0].to(device))
+    if tuple(images.shape[-len(data.input.size) :]) == data.input.size:
         return images
-    return F.interpolate(images, preprocessing.size, mode="bilinear", antialias=True)  # stored larger, for crops
+    return data.input.resize(images, data.input.size)  # stored larger, for crops
 
 
 def with_absolute_start(model: ModelConfig) -> ModelConfig:

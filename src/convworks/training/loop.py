@@ -12,7 +12,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from convworks.data import random
-from convworks.data.batches import Batch, normalise
+from convworks.data.batches import Batch
 from convworks.errors import RunError
 from convworks.hardware import seed_torch
 from convworks.inference.runtime import mixed
@@ -23,7 +23,7 @@ from convworks.training.freeze import hold
 from convworks.training.optimizers.update import update
 from convworks.training.progress import Progress
 from convworks.training.readings import Reading, Readings, computes_ahead
-from convworks.training.resolution import resize, size_at
+from convworks.training.resolution import size_at
 from convworks.training.setup import Setup
 from convworks.training.validation import validate
 
@@ -90,14 +90,14 @@ def backward(setup: Setup, number: int, batch: Batch, size: int) -> Float[Tensor
     batch = batch._replace(images=batch.images.to(device), targets=batch.targets.to(device))
     if batch.others is not None:
         batch = batch._replace(others=batch.others.to(device))
-    inputs = normalise(batch.images, setup.preprocessing.mean, setup.preprocessing.std)
+    inputs = setup.input.normalise(batch.images)
     smaller = size_at(setup.config.training.resolutions, number, setup.steps)
-    inputs = inputs if smaller is None else resize(inputs, smaller)
+    inputs = inputs if smaller is None else setup.input.resize(inputs, smaller)
     with mixed(device, setup.precision):
         outputs, answers = setup.forward(inputs)
     loss = batch_loss(setup.loss, answers, batch) * (len(batch.targets) / size)
     (loss * setup.world.size).backward()  # type: ignore[no-untyped-call]  # processes average their gradients
-    targets = batch.targets if batch.others is None or batch.share >= 0.5 else batch.others
+    targets = batch.targets if batch.others is None or batch.weight >= 0.5 else batch.others
     score = setup.task.scored(outputs.detach(), targets).sum()
     return torch.stack([loss.detach().to(setup.world.double), score.to(setup.world.double)])
 

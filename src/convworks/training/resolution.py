@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
-from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.input import Input
 from convworks.errors import InputError
 from convworks.training.config import Resolution
 
@@ -19,28 +17,24 @@ def size_at(resolutions: Sequence[Resolution], step: int, steps: int) -> tuple[i
     return next((resolution.size for resolution in resolutions if step < resolution.until * steps), None)
 
 
-def resize(images: Float[Tensor, "b c h w"], size: tuple[int, int]) -> Float[Tensor, "b c height width"]:
-    """Resize images by bilinear interpolation with anti-aliasing; the result is in channels-last memory format."""
-    resized = F.interpolate(images, size, mode="bilinear", antialias=True)
-    return resized.contiguous(memory_format=torch.channels_last)
-
-
-def check_resolutions(resolutions: Sequence[Resolution], network: nn.Module, preprocessing: Preprocessing) -> None:
+def check_resolutions(resolutions: Sequence[Resolution], network: nn.Module, input: Input) -> None:
     """Raise InputError for sizes larger than the network's input, or that the network does not accept."""
     where = "training.resolutions"
     for resolution in resolutions:
-        height, width = resolution.size
-        if height > preprocessing.size[0] or width > preprocessing.size[1]:
-            reason = (
-                f"has {height}x{width}, but the network's images are {preprocessing.size[0]}x{preprocessing.size[1]}"
-            )
+        size, largest = resolution.size, input.size
+        if any(side > most for side, most in zip(size, largest, strict=True)):
+            reason = f"has {_written(size)}, but the network's images are {_written(largest)}"
             raise InputError(where, reason, "give sizes that are smaller")
         device, training = next(network.parameters()).device, network.training
         try:
             with torch.no_grad():
-                network.eval()(torch.zeros(1, preprocessing.channels, height, width, device=device))
+                network.eval()(input.example(size=size, device=device))
         except (RuntimeError, ValueError, InputError) as error:
-            reason = f"has {height}x{width}, which the network cannot take ({' '.join(str(error).split())[:100]})"
+            reason = f"has {_written(size)}, which the network cannot take ({' '.join(str(error).split())[:100]})"
             raise InputError(where, reason, "give larger sizes, or a network that takes any") from None
         finally:
             network.train(training)
+
+
+def _written(size: Sequence[int]) -> str:
+    return "x".join(map(str, size))

@@ -17,11 +17,12 @@ from convworks.inference.seen import IMAGES, images_of
 from convworks.layers.normalisation.folded import folded
 from convworks.metrics.spec import TOP1, written_headline
 from convworks.report.report import ReportContent, write_report
-from convworks.tasks.task import Known
+from convworks.tasks.task import SplitContext
 from convworks.training.fitting import fitting_of
 from convworks.training.progress import Progress, Row
 from convworks.training.run_data import RunData
 from convworks.training.setup import Setup
+from convworks.training.verdict import judge
 
 
 def write_results(
@@ -37,9 +38,9 @@ def write_results(
     """Evaluate on validation and test, write bundle and report into the run folder, return the results."""
     started = time.perf_counter()
     network = folded(setup.evaluated)  # as `convworks.load` does
-    runtime = TorchRuntime(network=network, preprocessing=setup.preprocessing, precision=setup.precision)
+    runtime = TorchRuntime(network=network, input=setup.input, precision=setup.precision)
     outcomes = {
-        name: collect(setup.task, runtime, data.splits[name].images, _known(name, setup, data))
+        name: collect(setup.task, runtime, data.splits[name], _known(name, setup, data))
         for name in ("validation", "test")
         if name in data.splits
     }
@@ -79,14 +80,17 @@ def write_results(
     )
     reported = outcomes.get("test") or outcomes["validation"]
     images = data.splits[reported.split].images
+    judgement = judge(setup, data, progress, runtime, outcomes["validation"], reported, facts["command"])
     page = write_report(
         path,
         ReportContent(
             title=f"{setup.config.model.title} on {data.source.name}",
             predictions=reported,
             figures=results[reported.split],
-            image=lambda index: take(images, slice(index, index + 1))[0].permute(1, 2, 0).cpu().numpy(),
+            image=lambda index: setup.input.picture(take(images, slice(index, index + 1))[0]),
             chosen=_chosen(setup),
+            measured=judgement.measured if judgement else "",
+            verdict=judgement.findings if judgement else None,
             history=_curves(progress) if fitting_of(setup.config).curve else [],
             facts=_tiles(setup, progress, best, facts),
             seconds=list(seconds.items()),
@@ -105,12 +109,15 @@ def write_results(
         "best_epoch": best["epoch"],
         "validation": results["validation"],
         "test": results.get("test"),
+        "verdict": [finding._asdict() for finding in judgement.findings] if judgement else [],
     }
 
 
-def _known(name: str, setup: Setup, data: RunData) -> Known:
+def _known(name: str, setup: Setup, data: RunData) -> SplitContext:
     """Return what the task needs to know about a split."""
-    return Known(split=data.source.splits[name], name=name, classes=data.source.classes, corruption=setup.corruption)
+    return SplitContext(
+        split=data.source.splits[name], name=name, classes=data.source.classes, corruption=setup.corruption
+    )
 
 
 def _origin(setup: Setup) -> dict[str, Any]:
@@ -135,7 +142,6 @@ def _curves(progress: Progress) -> list[dict[str, float | int]]:
 
 def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the titles and texts of the summary tiles of the report."""
-    height, width = setup.preprocessing.size
     metric = setup.task.headline
     named = "" if metric is TOP1 else f" {metric.title}"
     rates = sorted(row["images_per_second"] for row in progress.history)
@@ -144,7 +150,7 @@ def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]
         ("Parameters", f"{facts['parameters']:,}"),
         ("MACs per image", f"{facts['macs']:,}"),
         ("Images in training", f"{len(setup.train):,}"),
-        ("Input", f"{setup.preprocessing.channels}x{height}x{width}"),
+        ("Input", "x".join(map(str, (setup.input.channels, *setup.input.size)))),
         ("Epochs", f"{progress.epoch} ({setup.config.training.kept}: {best['epoch']})"),
         (f"Validation{named}", written_headline(best, "validation_")),
         ("Images/s", f"{rates[len(rates) // 2]:,.0f}"),

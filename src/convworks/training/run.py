@@ -18,6 +18,7 @@ from torch import Tensor
 from convworks import files, hardware
 from convworks.console import downloading, say
 from convworks.data.batches import steps_per_epoch
+from convworks.data.inspect.photographs import few_photographs, photographs_note
 from convworks.data.inspect.remarks import remarks
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
@@ -26,6 +27,7 @@ from convworks.layers.heads.kernel_machine import allocate_vectors
 from convworks.layers.normalisation.synchronised import synchronise
 from convworks.losses.functions import Loss
 from convworks.models.analysis.count import count
+from convworks.tasks.again import again
 from convworks.tasks.codes import outer
 from convworks.tasks.registry import task_of
 from convworks.tasks.task import Answers
@@ -112,7 +114,7 @@ def prepare(
     Raises InputError for an inconsistent configuration.
     """
     if config.training.pretraining is not None:
-        reason = "makes several runs, one after the other, which only `convworks train` does"
+        reason = "needs a sequence of runs, which only `convworks train` does"
         raise InputError("training.pretraining", reason, "leave it out, or give model.start instead")
     if config.deterministic:
         message = hardware.make_deterministic(world.device)
@@ -146,12 +148,12 @@ def _leading(
     facts = _facts(setup, command) | {"fingerprint": data_fingerprint}
     for line in remarks(data.source):
         say(line)
-    for note in data.notes:
+    for note in (*data.notes, *_photographs(setup, data, command)):
         say(note)
     if data.usable.damaged:
         say(data.usable.line())
         facts["damaged"] = dict(data.usable.damaged)
-    with folder.run_folder_locked(out, setup.config.recipe, resume) as path:
+    with folder.run_folder_locked(out, folder.default_name(setup.config), resume) as path:
         progress = _broadcast(
             setup, _resumed(path, setup, data_fingerprint) if resume else Progress(share=setup.task.score.name)
         )
@@ -174,13 +176,23 @@ def _leading(
     return results
 
 
+def _photographs(setup: Setup, data: RunData, command: str) -> list[str]:
+    """Lead from few photographs to transfer, where a network with a head for classes begins with random weights."""
+    model, given = setup.config.model, again(command)
+    scratch = setup.task.judged and model.cut is None and model.start is None
+    images, classes, shape = len(setup.train), setup.classes, setup.preprocessing
+    if given is None or not scratch or not few_photographs(images, classes, shape.size, shape.channels):
+        return []
+    return [photographs_note(images, classes, given.data or setup.config.data.source)]
+
+
 def _saved_epoch(folder: Path, setup: Setup, progress: Progress) -> Row:
     """Return the best epoch, or the last, that has a checkpoint: a damaged one may have been deleted."""
     saved, training = steps(folder), setup.config.training
     ranked = progress.ranked(training.best) if training.kept == "best" else progress.history[::-1]
     epoch = next((row for row in ranked if row["step"] in saved), ranked[0])
     if epoch is not ranked[0]:
-        reason = f"the checkpoint of epoch {ranked[0]['epoch']}, the {training.kept}, is gone"
+        reason = f"the checkpoint of epoch {ranked[0]['epoch']}, the {training.kept}, is missing"
         say(f"{reason}; epoch {epoch['epoch']} takes its place")
     return epoch
 
@@ -201,7 +213,7 @@ def _setup(data: RunData, precision: torch.dtype, world: World, own: Loss | None
     if world.size > 1 and training.batch_norm == "synchronised":
         synchronise(network)
     check_single(network)
-    check_resolutions(training.resolutions, network, data.preprocessing)
+    check_resolutions(training.resolutions, network, data.input)
     model = data.config.model
     others = outer(network) if training.greedy else ()
     held = freezing(network, training, model.cut, machine=is_svm(model), others=others, processes=world.size)
@@ -235,7 +247,7 @@ def _setup(data: RunData, precision: torch.dtype, world: World, own: Loss | None
 
 def _facts(setup: Setup, command: str) -> dict[str, Any]:
     """Return what run.json records before training: command, network size, hardware, versions."""
-    counted = count(setup.network, torch.zeros(1, *setup.preprocessing.shape, device=setup.world.device))
+    counted = count(setup.network, setup.input.example(device=setup.world.device))
     return {
         "command": command,
         "parameters": counted.parameters + setup.freezing.parameters,
@@ -251,7 +263,7 @@ def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, An
     checkpoint.clean(path / "checkpoints")
     if setup.world.size > 1 and isinstance(error, RuntimeError) and GONE.search(str(error)):
         first = " ".join(str(error).split())[:100]
-        error = RunError("torchrun", f"another process of the run has ended ({first})", "see what it wrote above")
+        error = RunError("torchrun", f"another process of the run failed ({first})", "see its output above")
     if steps(path / "checkpoints"):
         if isinstance(error, KeyboardInterrupt):
             error = RunInterruptedError("interrupted", *folder.saved(path))
@@ -280,7 +292,7 @@ def _resumed(path: Path, setup: Setup, data_fingerprint: dict[str, Any]) -> Prog
         progress.ranked(setup.config.training.best)
     except (KeyError, TypeError, ValueError) as error:
         reason = f"its last checkpoint cannot be read ({type(error).__name__}: {error})"
-        raise InputError(checkpoints, reason, "start the run anew") from None
+        raise InputError(checkpoints, reason, "start a new run") from None
     allocate_vectors(setup.network, {name.removeprefix(NETWORK): tensor for name, tensor in tensors.items()})
     shapes = [{name: tuple(t.shape) for name, t in each.items()} for each in (tensors, recorded(setup))]
     check_same(setup.config.data.source, began, data_fingerprint)

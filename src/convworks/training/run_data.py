@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from convworks.console import counting
-from convworks.data.augment.pipeline import check_augment
-from convworks.data.batches import Samples, steps_per_epoch
+from convworks.data.batches import steps_per_epoch
+from convworks.data.column import digest
 from convworks.data.config import DataConfig, Decoding
 from convworks.data.decode.damaged import Usable, leave_out, refuse
 from convworks.data.decode.floats import decoding_of, floats_note, has_floats
-from convworks.data.decode.images import Decoded, Images, open_images
-from convworks.data.decode.load import Loaded
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.shape import Headers, fit_note, frames_note, image_shape, main_split, read_headers
-from convworks.data.location import byte_size
+from convworks.data.inputs.input import Input
+from convworks.data.inputs.kinds import input_of
+from convworks.data.samples import Samples
 from convworks.data.source import Source
 from convworks.data.sources.open import located
+from convworks.data.targets.samples import with_targets
 from convworks.errors import InputError
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, facts
@@ -54,6 +52,11 @@ class RunData:
     preprocessing: Preprocessing
     network: Network
     notes: tuple[str, ...] = ()
+
+    @property
+    def input(self) -> Input:
+        """What the network reads."""
+        return input_of(self.preprocessing)
 
 
 def prepare_data(config: RunConfig, source: Source, device: torch.device) -> RunData:
@@ -95,31 +98,28 @@ def prepare_data(config: RunConfig, source: Source, device: torch.device) -> Run
         floats_note(decoding.float_range) if has_floats(headers.probes) else None,
     )
     stored_size = data.stored or preprocessing.size
-    check_augment(config.augment, stored_size, preprocessing.size, channels)
+    input_of(preprocessing).check_augment(config.augment, stored_size)
     # Built before anything is decoded, so that a network that does not fit the images fails at once.
-    network = _network(config, task.outputs(source.classes, channels), preprocessing)
+    network = _network(config, task.outputs(source.classes, channels), input_of(preprocessing))
     if data.decode == "always":
         refuse(source, decoding)  # before training, not in the middle of it
-    loaded = {}
+    loaded, stored = {}, {}
     for name, split in source.splits.items():
         with counting(f"decoding {name}") as report:
             size = stored_size if name == "train" else preprocessing.size
-            split_preprocessing = preprocessing.model_copy(update={"size": size})
-            loaded[name] = open_images(split, split_preprocessing, always=data.decode == "always", report=report)
+            stored[name] = preprocessing.model_copy(update={"size": size})
+            loaded[name] = input_of(stored[name]).open(split, always=data.decode == "always", report=report)
     if (data.mean is None or data.std is None) and task.normalises:
         mean, std = loaded["train"].mean_std()
         # A constant channel keeps its scale.
         measured = {"mean": data.mean or mean, "std": data.std or tuple(value or 1.0 for value in std)}
         preprocessing = preprocessing.model_copy(update=measured)
-    images = {name: opened.images if isinstance(opened, Loaded) else opened for name, opened in loaded.items()}
-    image_device = device if _fits(images.values(), device) else torch.device("cpu")
-    splits = {
-        name: Samples(
-            images=pixels if isinstance(pixels, Decoded) else pixels.to(image_device),
-            targets=None if (targets := task.target.collate(source.splits[name])) is None else targets.to(image_device),
-        )
-        for name, pixels in images.items()
-    }
+    opened = {}
+    for name, images in loaded.items():
+        with counting(f"decoding targets of {name}") as report:
+            opened[name] = with_targets(images, task.target, source.splits[name], stored[name], report=report)
+    fits = _fits([samples for samples, _ in opened.values()], device)
+    splits = {name: samples.to(device if fits else torch.device("cpu")) for name, (samples, _) in opened.items()}
     _check_smallest_batch(config, network, len(splits["train"]), preprocessing)
     return RunData(
         task=task.of(config, network),
@@ -127,7 +127,7 @@ def prepare_data(config: RunConfig, source: Source, device: torch.device) -> Run
         source=source,
         usable=usable,
         splits=splits,
-        contents={name: opened.content for name, opened in loaded.items()},
+        contents={name: content for name, (_, content) in opened.items()},
         preprocessing=preprocessing,
         network=network.to(device).channels_last(),
         notes=tuple(note for note in notes if note),
@@ -162,33 +162,27 @@ def divided(config: RunConfig, source: Source) -> Division:
 def fingerprint(source: Source, contents: Mapping[str, str]) -> dict[str, Any]:
     """Return the fingerprint by which a resumed run recognises its data, wherever they are stored.
 
-    Checksums of names, labels, file sizes (or the pixels of arrays) and, if files were read, their `contents`.
+    Checksums of names, targets, file sizes (or the pixels of arrays) and, if files were read, their `contents`.
     """
-    digests: dict[str, Any] = {"classes": _digest("\0".join(source.classes).encode())}
+    digests: dict[str, Any] = {"classes": digest("\0".join(source.classes).encode())}
     for name, split in sorted(source.splits.items()):
-        sizes = list(map(byte_size, split.files or ()))
-        sizes += [zlib.crc32(split.arrays.tobytes())] if split.arrays is not None else []
         digests[name] = {
-            "images": len(split.labels),
-            "names": _digest("\0".join(split.names).encode("utf-8", "surrogateescape")),
-            "labels": _digest(np.ascontiguousarray(split.labels).tobytes()),
-            "contents": _digest(repr(sizes).encode()),
+            "images": len(split),
+            "names": digest("\0".join(split.names).encode("utf-8", "surrogateescape")),
+            "labels": split.targets.fingerprint(),
+            "contents": split.inputs.fingerprint(),
             **({"bytes": contents[name]} if contents.get(name) else {}),
         }
     return digests
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _network(config: RunConfig, outputs: int, preprocessing: Preprocessing) -> Network:
+def _network(config: RunConfig, outputs: int, input: Input) -> Network:
     model = facts(config.model.name)
-    if model.reads != "images" or output_kind(config.model) not in ("logits", "images"):
-        reason = f"{config.model.name} turns {model.reads} into {model.makes}, the labels are classes of images"
-        raise InputError("--model", reason, "choose a classifier of images: `convworks models` lists them")
+    if model.reads != input.reads or output_kind(config.model) not in ("logits", "images"):
+        reason = f"{config.model.name} maps {model.reads} to {model.makes}, but the labels are image classes"
+        raise InputError("--model", reason, "choose an image classifier: `convworks models` lists them")
     torch.manual_seed(config.seed)
-    shape = Shape(classes=outputs, channels=preprocessing.channels, size=preprocessing.size)
+    shape = Shape(classes=outputs, channels=input.channels, size=input.size)
     return assemble(config.model, shape)
 
 
@@ -206,11 +200,12 @@ def _resolved(data: DataConfig, source: Source, preprocessing: Preprocessing) ->
     )
 
 
-def _fits(images: Iterable[Images], device: torch.device) -> bool:
-    """Return whether all images fit on the device: at least half of a GPU's free memory is left for the network."""
+def _fits(splits: Iterable[Samples], device: torch.device) -> bool:
+    """Return whether all samples fit on the device: at least half of a GPU's free memory is left for the network."""
     if device.type != "cuda":
         return True
-    return sum(pixels.shape.numel() for pixels in images) <= torch.cuda.mem_get_info(device)[0] // 2
+    columns = [column for samples in splits for column in (samples.images, samples.targets) if column is not None]
+    return sum(column.shape.numel() for column in columns) <= torch.cuda.mem_get_info(device)[0] // 2
 
 
 def _check_smallest_batch(config: RunConfig, network: Network, count: int, preprocessing: Preprocessing) -> None:
@@ -219,7 +214,7 @@ def _check_smallest_batch(config: RunConfig, network: Network, count: int, prepr
     if count // steps_per_epoch(count, size) // accumulation > 1:
         return
     try:
-        copy.deepcopy(network).train()(torch.zeros(1, *preprocessing.shape))
+        copy.deepcopy(network).train()(input_of(preprocessing).example())
     except ValueError:
         raise InputError(
             "training.batch_size",

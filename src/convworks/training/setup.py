@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from convworks.data.batches import Batch, Samples, batches, steps_per_epoch
+from convworks.data.batches import Batch, batches, steps_per_epoch
 from convworks.data.config import Corruption
 from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.input import Input
+from convworks.data.inputs.kinds import input_of
+from convworks.data.samples import Samples
 from convworks.losses.functions import Loss
 from convworks.tasks.task import Task
 from convworks.training.config import RunConfig
@@ -51,6 +54,11 @@ class Setup:
     factors: Mapping[str, float] = field(default_factory=dict)
 
     @property
+    def input(self) -> Input:
+        """What the network reads."""
+        return input_of(self.preprocessing)
+
+    @property
     def steps_per_epoch(self) -> int:
         """The number of steps in an epoch."""
         return steps_per_epoch(len(self.train), self.config.training.batch_size)
@@ -87,7 +95,7 @@ class Setup:
             balanced=self.config.training.sampling == "balanced",
             part=self.world.part,
             workers=self.config.data.workers,
-            size=self.preprocessing.size,
+            size=self.input.size,
             corruption=self.corruption,
         )
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from convworks.bundle.bundle import Bundle, load_bundle
+from convworks.data.inputs.kinds import input_of
 from convworks.errors import InputError
-from convworks.layers.cut import check_cut, default_cut
+from convworks.layers.cut import body, check_cut, default_cut
 from convworks.layers.network import Network
 from convworks.models.catalogue import facts
 from convworks.models.transfer.adapted import kept_parts, layers_kept, makes_logits
@@ -20,6 +23,19 @@ class InspectedBundle(NamedTuple):
     cut: str
     layers: tuple[str, ...]
     outputs: int
+
+    def accepts(self, size: tuple[int, int]) -> bool:
+        """Return whether what is kept of the network takes images of a size (height, width)."""
+        network = self.bundle.network
+        assert isinstance(network, Network)
+        trunk = body(network, self.cut).eval() if self.cut else network.eval()
+        device = next(network.parameters()).device
+        try:
+            with torch.no_grad():
+                trunk(input_of(self.bundle.preprocessing).example(size=size, device=device))
+        except (RuntimeError, ValueError, InputError):
+            return False
+        return True
 
 
 def inspect_bundle(path: Path, cut: str | None, *, keep: bool = False) -> InspectedBundle:
@@ -34,7 +50,7 @@ def inspect_bundle(path: Path, cut: str | None, *, keep: bool = False) -> Inspec
     if facts(model.name).reads != "images":
         raise InputError(path, f"its network {model.name} reads {facts(model.name).reads}", "give one for images")
     answers = makes_logits(model)
-    outputs = len(bundle.classes) if answers else bundle.preprocessing.channels
+    outputs = len(bundle.classes) if answers else bundle.input.channels
     if keep:
         return InspectedBundle(bundle, "", kept_parts(network, None), outputs)
     if cut is None:

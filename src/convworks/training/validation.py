@@ -20,14 +20,14 @@ def validate(setup: Setup) -> dict[str, float]:
     world.broadcast(network.buffers())  # running statistics of the first process, if each has its own
     part = np.array_split(np.arange(len(samples)), world.size)[world.rank]
     which = slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(0)
-    runtime = TorchRuntime(network=network, preprocessing=setup.preprocessing, precision=setup.precision)
+    runtime = TorchRuntime(network=network, input=setup.input, precision=setup.precision)
     meter, corruption = task.meter(setup.classes, len(samples)), setup.config.data.corruption
     loss = torch.zeros((), dtype=torch.float64)
-    for answered in answers(runtime, samples.images, targets=samples.targets, corruption=setup.corruption, which=which):
+    for answered in answers(runtime, samples, corruption=setup.corruption, which=which):
         assert answered.targets is not None
-        compared = task.validated(network, runtime.inputs, answered, corruption)
+        compared = task.validated(network, setup.input.normalise, answered, corruption)
         loss = loss.to(compared.device) + torch.as_tensor(setup.loss(compared, answered.targets)).double() * len(
-            answered.places
+            answered.indices
         )
         meter.update(answered)
     return {"loss": float(world.summed(loss)) / len(samples), **meter.reduce(world)}

@@ -32,7 +32,7 @@ def warm_start(network: Network, start: Start) -> tuple[str, ...]:
     for layer in start.layers:
         for owner, names in taps.items():
             if layer not in names:
-                reason = f"names {layer!r}, which {owner} has not{nearest(layer, names)}"
+                reason = f"names {layer!r}, which {owner} does not have{nearest(layer, names)}"
                 raise InputError("model.start.layers", reason, f"taps: {', '.join(names)}")
         prefix = f"{_module(layer)}."
         keys = [name for name in target_state if name.startswith(prefix)]
@@ -62,8 +62,10 @@ def start_path(start: Start) -> Path:
     It reads no weights, so that it can be checked before images are decoded.
     """
     if start.path is None:
-        reason = f"is open: {', '.join(start.layers)} begin with the weights of a network that was trained before"
-        remedy = "give its run or bundle: --set model.start.path=RUN, or begin with random ones: --set model.start=None"
+        reason = f"is missing: {', '.join(start.layers)} start from the weights of another network"
+        remedy = (
+            "give its run or bundle: --set model.start.path=RUN, or start from random weights: --set model.start=None"
+        )
         raise InputError("model.start.path", reason, remedy)
     path = path_of(start.path)
     read_description(path)

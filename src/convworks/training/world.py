@@ -112,7 +112,7 @@ def joined(device: str) -> Iterator[World]:
         yield World(device=choose_device(device))
         return
     if ":" in device:
-        raise InputError(f"--device {device}", "torchrun gives each process a GPU of its own", "use --device cuda")
+        raise InputError(f"--device {device}", "torchrun assigns one GPU to each process", "use --device cuda")
     chosen = choose_device(device)
     if chosen.type == "cuda":
         chosen = choose_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")

@@ -52,13 +52,13 @@ BUNDLES: Rows = {
     ),
     "edited bundle": (
         lambda p: predict(p.bundle(lambda d: d.update(classes=["x", "y"]), sign=False), p.images("x")),
-        "bundle/bundle.json | changed after | copy the bundle again",
+        "bundle/bundle.json | was modified | copy the bundle again",
     ),
     "bundle of the future": (
         lambda p: predict(p.bundle(lambda d: d.update(format=99)), p.images("x")),
         "bundle/bundle.json | format 99 | reads 1 | version",
     ),
-    "bundle that is no JSON": (
+    "bundle that is not JSON": (
         lambda p: [p.bundle(), p.write("bundle/bundle.json", "weights")] and predict("bundle", p.images("x")),
         "bundle/bundle.json | cannot be read | copy the bundle again",
     ),
@@ -79,7 +79,7 @@ BUNDLES: Rows = {
 USING: Rows = {
     "classes that a bundle does not know": (
         lambda p: evaluate(p.bundle(), p.folder(classes="abc")),
-        "data | does not know: c | the bundle knows: a, b",
+        "data | unknown to the bundle: c | the bundle's classes: a, b",
     ),
     "no labels": (lambda p: evaluate(p.bundle(), p.images("x")), "x | without labels | convworks predict"),
     "absent split": (
@@ -88,7 +88,7 @@ USING: Rows = {
     ),
     "ensemble of strangers": (
         lambda p: ["evaluate", *foreign(p), "--data", p.folder()],
-        "other | other classes than bundle | same classes",
+        "other | different classes from bundle | same classes",
     ),
     "unknown protocol": (
         lambda p: [*evaluate(p.bundle(), p.folder()), "--protocol", "center,tencrop"],
@@ -100,18 +100,18 @@ USING: Rows = {
     ),
     "combination of one": (
         lambda p: [*evaluate(p.bundle(), p.folder()), "--combine", "vote"],
-        "--combine | several bundles are joined, but there is one | leave it out",
+        "--combine | combines several bundles, but there is one | leave it out",
     ),
     "evaluate on no device": (
         lambda p: [*evaluate(p.bundle(), p.folder()), "--device", "gpu"],
         "--device gpu | cuda:N | auto",
     ),
-    "no matching path": (lambda p: predict(p.bundle(), "*.png"), "*.png | no pattern | check the path"),
+    "no matching path": (lambda p: predict(p.bundle(), "*.png"), "*.png | matching pattern | check the path"),
     "empty argument": (lambda p: predict(p.bundle(), ""), "PATH | empty | give an image"),
     "folder without images": (lambda p: predict(p.bundle(), "bundle"), "bundle | no images | .jpg"),
     "only damaged images": (
         lambda p: predict(p.bundle(), p.write("x.png", "-"), p.write("y.png", "-")),
-        "x.png | no image | 1 more | give images",
+        "x.png | not an image | 1 more | give images",
     ),
     "answers of another kind": (
         lambda p: [*predict(p.bundle(), p.images("x")), "--out", "answers.txt"],
@@ -119,7 +119,7 @@ USING: Rows = {
     ),
     "answers to nowhere": (
         lambda p: [*predict(p.bundle(), p.images("x")), "--out", "gone/answers.csv"],
-        "--out gone/answers.csv | folder does not exist | make the folder",
+        "--out gone/answers.csv | folder does not exist | create the folder",
     ),
     "answers to a folder": (
         lambda p: [*predict(p.bundle(), p.images("x.csv")), "--out", "x.csv"],
@@ -131,16 +131,16 @@ USING: Rows = {
 MEASURING: Rows = {
     "slices without a column": (
         lambda p: [*evaluate(p.bundle(), p.folder()), "--slices", p.write("s.csv", "path,x\n")],
-        "--slices | by which | --by COLUMN",
+        "--slices | the column | --by COLUMN",
     ),
     "column without slices": (
         lambda p: [*evaluate(p.bundle(), p.folder()), "--by", "site"],
-        "--by | no table | --slices FILE.csv",
+        "--by | needs a table | --slices FILE.csv",
     ),
     "slices that are nowhere": (lambda p: sliced(p, None), "s.csv | No such file | check"),
     "slices that are a folder": (lambda p: sliced(p, None, where="data"), "data | is a folder | name a file"),
     "slices that are empty": (lambda p: sliced(p, ""), "s.csv | is empty | header"),
-    "slices without rows": (lambda p: sliced(p, "path,site\n"), "s.csv | no rows | a line for each image"),
+    "slices without rows": (lambda p: sliced(p, "path,site\n"), "s.csv | no rows | one line per image"),
     "slices without paths": (
         lambda p: sliced(p, "file,site\na/0.png,x\n"),
         "s.csv | no column 'path' | it has: file, site",
@@ -168,7 +168,7 @@ MEASURING: Rows = {
     "comparison without data": (lambda p: ["compare", p.bundle(), "bundle"], "--data | needed | name a source"),
     "comparison of strangers": (
         lambda p: ["compare", *foreign(p), "--data", p.folder()],
-        "other | has other classes than bundle | only bundle knows a, b | only other knows x, y",
+        "other | has different classes from bundle | only bundle knows a, b | only other knows x, y",
     ),
     "comparison with nothing": (
         lambda p: ["compare", p.bundle(), "gone", "--data", p.folder()],
@@ -188,7 +188,7 @@ MEASURING: Rows = {
     ),
     "comparison into the data": (
         lambda p: ["compare", p.bundle(), "bundle", "--data", p.folder(), "--out", "data/x"],
-        "--out data/x | lies inside | outside",
+        "--out data/x | is inside | outside",
     ),
     "comparison of a missing file": (lambda p: ["compare", "x.csv", "y.csv"], "x.csv | No such file"),
     "comparison of another table": (
@@ -205,14 +205,14 @@ MEASURING: Rows = {
     ),
     "comparison with pictures of other images": (
         lambda p: ["compare", answers(p, "x.csv", "m"), "x.csv", "--data", p.folder(), "--out", "out"],
-        "data | has no 'm' | the source that the predictions are of",
+        "data | has no 'm' | the source of the predictions",
     ),
 }
 
 TRANSFER: Rows = {
     "cut at no tap": (
         lambda p: transfer(p, "--cut", "stage9"),
-        "--cut | 'stage9' | did you mean 'stage2' | it can be cut at: stem, stage1.conv, stage1.pool",
+        "--cut | 'stage9' | did you mean 'stage2' | valid taps: stem, stage1.conv, stage1.pool",
     ),
     "freeze at no tap": (
         lambda p: transfer(p, "--freeze", "nowhere"),
@@ -247,7 +247,10 @@ TRANSFER: Rows = {
         lambda p: transfer(p, "--head", "keep", classes="ac"),
         "data | classes differ | only the bundle has b | only the source has c | --head linear",
     ),
-    "head kept and cut": (lambda p: transfer(p, "--head", "keep", "--cut", "stem"), "--cut | not cut off | leave out"),
+    "head kept and cut": (
+        lambda p: transfer(p, "--head", "keep", "--cut", "stem"),
+        "--cut | cannot be combined | leave out",
+    ),
     "thaw longer than the run": (
         lambda p: transfer(p, "--epochs", "2", "--set", "training.thaw=5"),
         "training.thaw | training has 2 | training.epochs=",

@@ -32,8 +32,11 @@ FILTERING: Rows = {
     "no kernel": (lambda p: ["filter", p.images("x")], "--kernel | missing | edge-laplacian | a file, or numbers"),
     "empty kernel": (lambda p: kernel(p, ""), "kernel | no numbers | write rows"),
     "ragged kernel": (lambda p: kernel(p, "1 2 3; 4 5"), "kernel row 2 | length 2 | row 1 has length 3 | semicolon"),
-    "kernel that is no number": (lambda p: kernel(p, "1 nan; 2 3"), "kernel row 1 | nan | finite"),
-    "kernel file of no text": (lambda p: kernel(p, p.write("k.txt", b"\xff\0")), "k.txt | no text | save it as UTF-8"),
+    "kernel that is not a number": (lambda p: kernel(p, "1 nan; 2 3"), "kernel row 1 | nan | finite"),
+    "kernel file of not text": (
+        lambda p: kernel(p, p.write("k.txt", b"\xff\0")),
+        "k.txt | not text | save it as UTF-8",
+    ),
     "kernel file is a folder": (lambda p: kernel(p, p.images("k")), "k | is a folder, not a regular file"),
     "too large a kernel": (lambda p: kernel(p, "1 " * 102), "kernel | 1 rows of 102 | 101 | smaller"),
     "even kernel": (lambda p: kernel(p, "1 1; 1 1"), "--padding same | 'same' | kernel_size=2 | odd"),
@@ -60,7 +63,7 @@ FILTERING: Rows = {
             [p.write("x-edge.png", RGB), p.write("x.png", RGB)]
             and ["filter", "x.png", "x-edge.png", "--kernel", "edge", "--out", "."]
         ),
-        "x-edge.png | would write over x-edge.png, which is read | another name",
+        "x-edge.png | would overwrite the input x-edge.png | another name",
     ),
 }
 

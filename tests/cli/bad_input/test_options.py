@@ -46,7 +46,7 @@ VALUES: Rows = {
         lambda p: change(p, "data.channels=2"),
         "data.channels | is 2 | images have 1 | give such images | 1 (grey)",
     ),
-    "another source": (lambda p: change(p, "data.source=digits"), "data.source | --data | leave one of them out"),
+    "another source": (lambda p: change(p, "data.source=digits"), "data.source | --data | give only one of them"),
     "unknown table field": (lambda p: change(p, "model.table.dropot=3"), "model.table.dropot | 'dropout' | fields:"),
     "a network without width": (
         lambda p: [*change(p, "model.table.widths=64,0"), "--model", "airbench94"],
@@ -89,12 +89,12 @@ PLACES: Rows = {
 }
 
 FAILING: Rows = {
-    "loss that is no number": (lambda p: change(p, WILD), "training | loss | nan | lower the learning rate"),
-    "loss that is no number, later": (
+    "loss that is not a number": (lambda p: change(p, WILD), "training | loss | nan | lower the learning rate"),
+    "loss that is not a number, later": (
         lambda p: train(p.folder(), "--epochs", "3", "--set", WILD),
         "training | loss | lower the learning rate",
     ),
-    "too large a network": (lambda p: change(p, "model.table.head_size=1000000"), "memory | not enough | smaller"),
+    "too large a network": (lambda p: change(p, "model.table.head_size=1000000"), "memory | out of memory | smaller"),
 }
 
 ROWS = VALUES | PLACES | FAILING
@@ -105,7 +105,7 @@ def test_bad_input(name: str, place: Place, capsys: pytest.CaptureFixture[str]) 
     check_row(ROWS[name], place, capsys, status=1 if name in FAILING else 2)
 
 
-@pytest.mark.parametrize("name", ["unknown option", "loss that is no number"])
+@pytest.mark.parametrize("name", ["unknown option", "loss that is not a number"])
 def test_bad_input_in_a_process_of_its_own(name: str, place: Place) -> None:
     prepare, words = ROWS[name]
     command = [sys.executable, "-m", "convworks", *prepare(place)]

@@ -55,9 +55,9 @@ RESUMING: Rows = {
     ),
     "resume with other options": (
         lambda p: ["train", "--resume", p.run(), "--seed", "9", "--set", "training.batch_size=7"],
-        "--resume run | another run: seed is 9, in the run 0; training.batch_size is 7, in the run | leave that out",
+        "--resume run | cannot change on resume: seed is 9, in the run 0; training.batch_size is 7, | leave them out",
     ),
-    "resume elsewhere": (lambda p: ["train", "--resume", p.run(), "--out", "x"], "--out | stays where it is"),
+    "resume elsewhere": (lambda p: ["train", "--resume", p.run(), "--out", "x"], "--out | keeps its folder"),
     "resume for no epochs": (
         lambda p: ["train", "--resume", p.run(), "--epochs", "+0"],
         "--epochs | at least 1, not '0' | write",
@@ -70,20 +70,20 @@ RESUMING: Rows = {
             "--epochs",
             "1",
         ],
-        "--epochs | the run has 5 | only be given more",
+        "--epochs | the run has 5 | only be extended",
     ),
-    "more epochs of nothing": (lambda p: train("data", "--epochs", "+3"), "--epochs | goes on | --resume"),
+    "more epochs of nothing": (lambda p: train("data", "--epochs", "+3"), "--epochs | extends a run | --resume"),
     "resume with changed data": (
         lambda p: [p.run(), p.write("data/a/new.png", RGB)] and ["train", "--resume", "run"],
-        "data | not what the run began with: train.images is | , in the run | restore it",
+        "data | differs from when the run started: train.images is | , in the run | restore it",
     ),
     "resume without its data": (
         lambda p: ["train", "--resume", p.run(lambda r: r["configuration"]["data"].update(source="gone"))],
-        "gone | no such path",
+        "gone | nor an existing path",
     ),
     "damaged run.json": (
         lambda p: [p.run(), p.write("run/run.json", "{")] and ["train", "--resume", "run"],
-        "run/run.json | cannot be read | anew",
+        "run/run.json | cannot be read | start a new run",
     ),
     "incomplete run.json": (
         lambda p: ["train", "--resume", p.run(lambda r: r["configuration"].pop("model"))],
@@ -91,7 +91,7 @@ RESUMING: Rows = {
     ),
     "damaged checkpoint": (
         lambda p: [p.run(), p.flip("run/checkpoints/*.safetensors")] and ["train", "--resume", "run"],
-        "safetensors | checksum | delete step- | anew",
+        "safetensors | checksum | delete step- | new run",
     ),
     "checkpoint of another network": (
         lambda p: [
@@ -99,7 +99,7 @@ RESUMING: Rows = {
             "--resume",
             p.run(lambda r: r["configuration"]["model"].update(table={"head_size": 1})),
         ],
-        "not what the run began with: average.head | , in the run | restore it",
+        "differs from when the run started: average.head | , in the run | restore it",
     ),
 }
 
@@ -112,7 +112,10 @@ LOOKING: Rows = {
         "--sort | did you mean 'test' | columns",
     ),
     "curves of another kind": (lambda p: ["runs", p.run(), "--out", "x.pdf"], "--out x.pdf | .png or .svg | name it"),
-    "curves in no folder": (lambda p: ["runs", p.run(), "--out", "no/x.png"], "--out no/x.png | does not exist | make"),
+    "curves in no folder": (
+        lambda p: ["runs", p.run(), "--out", "no/x.png"],
+        "--out no/x.png | does not exist | create",
+    ),
     "a damaged run": (
         lambda p: [p.run(), p.write("run/run.json", "{")] and ["runs", "run"],
         "run/run.json | cannot be read as a run | leave it out",
@@ -135,26 +138,32 @@ LOOKING: Rows = {
     "range picture of another kind": (lambda p: picture(p, "--out", "x.jpg"), "--out x.jpg | .png or .svg | name it"),
     "range of an unknown recipe": (lambda p: ["lr-range", "mnist/fst"], "recipe | 'mnist/fast'"),
     "range of an unknown network": (lambda p: picture(p, "--model", "lenet6"), "model | 'lenet6' | 'lenet5'"),
-    "range without data": (lambda p: ["lr-range", "--data", "gone"], "gone | no such path"),
-    "unknown tracker": (lambda p: change(p, "tracking=wandb"), "tracking | 'tensorboard' or 'mlflow' | not 'wandb'"),
-    "tracking number": (lambda p: change(p, "tracking=3"), "tracking | tuple | not 3"),
+    "range without data": (lambda p: ["lr-range", "--data", "gone"], "gone | nor an existing path"),
+    "unknown tracker": (
+        lambda p: change(p, "tracking=wandb"),
+        "tracking | 'tensorboard' or 'mlflow' | cannot be 'wandb'",
+    ),
+    "tracking number": (lambda p: change(p, "tracking=3"), "tracking | list | not 3"),
 }
 
 EXPERIMENTS: Rows = {
-    "restarts of nothing": (lambda p: ["restarts", "--data", "nowhere"], "nowhere | no such path | give a folder"),
+    "restarts of nothing": (
+        lambda p: ["restarts", "--data", "nowhere"],
+        "nowhere | nor an existing path | give a folder",
+    ),
     "one run": (lambda p: ["restarts", "--runs", "1"], "--runs | equal to 2 | --help"),
     "no workers": (lambda p: ["restarts", "--workers", "many"], "--workers | 'many' | from 1 to 1024, or ray"),
     "a network that does not fit, several times": (
         lambda p: ["restarts", "--data", p.folder(), "--model", "unet", "--out", "out"],
-        "seed-0 | --model | turns images into | choose a classifier",
+        "seed-0 | --model | maps images to | choose an image classifier",
     ),
     "an experiment over another": (
         lambda p: [p.write("out/experiment.json", "{}")] and ["restarts", "--out", "out"],
-        "--out out | an experiment is in it | go on: convworks restarts --resume out",
+        "--out out | contains an experiment | resume it: convworks restarts --resume out",
     ),
     "an experiment in the data": (
         lambda p: ["crossval", "--data", p.folder(), "--out", "data/a/out"],
-        "--out data/a/out | lies inside | outside",
+        "--out data/a/out | is inside | outside",
     ),
     "resume no experiment": (
         lambda p: ["restarts", "--resume", p.images("x")],
@@ -162,7 +171,7 @@ EXPERIMENTS: Rows = {
     ),
     "resume an experiment with options": (
         lambda p: ["restarts", "--resume", p.images("x"), "--epochs", "3"],
-        "--resume | as it was configured | leave the other options out but --data, --runs and --workers",
+        "--resume | as it was configured | leave out all options except --data, --runs and --workers",
     ),
     "resume another experiment": (
         lambda p: [experiment(p, kind="crossval")] and ["tune", "--resume", "out"],
@@ -178,7 +187,7 @@ EXPERIMENTS: Rows = {
     ),
     "damaged experiment.json": (
         lambda p: [p.write("out/experiment.json", "{")] and ["restarts", "--resume", "out"],
-        "out/experiment.json | cannot be read | anew",
+        "out/experiment.json | cannot be read | start a new one",
     ),
     "experiment of the future": (
         lambda p: [experiment(p, format=99)] and ["restarts", "--resume", "out"],
@@ -190,7 +199,7 @@ EXPERIMENTS: Rows = {
     ),
     "groups of a folder": (
         lambda p: ["crossval", "--data", p.folder(), "--group-by", "patient"],
-        "--group-by | 'patient' | data is no CSV file | give --data FILE.csv",
+        "--group-by | 'patient' | data is not a CSV file | give --data FILE.csv",
     ),
     "groups of no column": (
         lambda p: ["crossval", "--data", grouped(p, "xyxyxy"), "--group-by", "patent"],
@@ -215,28 +224,34 @@ TUNING: Rows = {
         lambda p: ["tune", "--search", "training.schedule.rat=0.1..1"],
         "--search | no field 'training.schedule.rat' | did you mean 'training.schedule.rate'",
     ),
-    "search of no range": (lambda p: ["tune", "--search", "training.epochs=3"], "--search | no two different | write"),
+    "search of no range": (
+        lambda p: ["tune", "--search", "training.epochs=3"],
+        "--search | at least two different | write",
+    ),
     "search that falls": (
         lambda p: ["tune", "--search", "training.schedule.rate=1..0.1"],
-        "--search training.schedule.rate=1..0.1 | does not rise | lower end first",
+        "--search training.schedule.rate=1..0.1 | must rise | lower end first",
     ),
     "search of fractions of epochs": (
         lambda p: ["tune", "--search", "training.epochs=1..4"],
-        "--search | training.epochs | valid integer",
+        "--search | training.epochs | whole number",
     ),
     "unknown storage": (
         lambda p: ["tune", "--storage", "nonsense://host/name"],
-        "--storage nonsense://host/name | no storage that Optuna can open | sqlite:///trials.db",
+        "--storage nonsense://host/name | not a storage that Optuna can open | sqlite:///trials.db",
     ),
-    "storage that is no URL": (
+    "storage that is not a URL": (
         lambda p: ["tune", "--storage", "trials.db"],
-        "--storage trials.db | is no URL | sqlite",
+        "--storage trials.db | is not a URL | sqlite",
     ),
     "storage in no folder": (
         lambda p: ["tune", "--storage", "sqlite:///gone/trials.db"],
         "--storage sqlite:///gone/trials.db | unable to open database file | sqlite:///trials.db",
     ),
-    "a study without storage": (lambda p: ["tune", "--study", "ours"], "--study | no storage | give --storage URL too"),
+    "a study without storage": (
+        lambda p: ["tune", "--study", "ours"],
+        "--study | no shared storage | give --storage URL too",
+    ),
 }
 
 ROWS = RESUMING | LOOKING | EXPERIMENTS | (TUNING if find_spec("optuna") else {})

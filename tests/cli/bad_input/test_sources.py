@@ -89,16 +89,16 @@ RGB = encoded(Image.fromarray(PIXELS[:8, :8]), "PNG")
 
 
 PATHS: Rows = {
-    "missing path": (lambda p: train("nowhere"), "nowhere | no such path | give a folder"),
+    "missing path": (lambda p: train("nowhere"), "nowhere | nor an existing path | give a folder"),
     "mistyped name": (lambda p: train("mnits"), "mnits | did you mean 'mnist'?"),
     "empty path": (lambda p: train(""), "--data | empty | give a folder"),
-    "dangling link": (lambda p: train(p.link("link", "gone")), "link | no such path"),
+    "dangling link": (lambda p: train(p.link("link", "gone")), "link | nor an existing path"),
     "link to itself": (lambda p: train(p.link("link", "link")), "link | symbolic links | check the path"),
     "file as a folder": (lambda p: train(p.folder() + "/a/0.png/x"), "0.png/x | Not a directory | check"),
     "unknown home": (lambda p: train("~nobody-at-all/x"), "~nobody-at-all/x | give a folder"),
     "an image": (lambda p: train(p.folder() + "/a/0.png"), "a/0.png | single image | give the folder"),
     "an archive": (lambda p: train(p.write("photos.zip", "PK")), "photos.zip | archive | unpack it"),
-    "any file": (lambda p: train(p.write("notes.txt", "-")), "notes.txt | no data set | give a folder"),
+    "any file": (lambda p: train(p.write("notes.txt", "-")), "notes.txt | not a data set | give a folder"),
 }
 
 FOLDERS: Rows = {
@@ -109,8 +109,8 @@ FOLDERS: Rows = {
     "class of one image": (lambda p: train(p.folder({"c/x.png": RGB})), "'c' | only 1 image | add images"),
     "no class folders": (lambda p: train(p.images("data")), "data | without class folders | sort them"),
     "truncated JPEG": (lambda p: train(p.folder({"a/x.jpg": quarter(JPEG)})), "a/x.jpg | truncated | repair"),
-    "text named .png": (lambda p: train(p.folder({"a/x.png": "hello"})), "a/x.png | no image | remove it"),
-    "empty file": (lambda p: train(p.folder({"a/x.png": ""})), "a/x.png | no image | remove it"),
+    "text named .png": (lambda p: train(p.folder({"a/x.png": "hello"})), "a/x.png | not an image | remove it"),
+    "empty file": (lambda p: train(p.folder({"a/x.png": ""})), "a/x.png | not an image | remove it"),
     "several damaged": (lambda p: train(several(p)), "a/bad0.png | of 18 images | more | repair"),
     "1x1 image": (lambda p: train(p.folder({"a/x.png": DOT})), "a/x.png | 1x1 | at least 2x2 | replace"),
     "bomb": (lambda p: train(p.folder({"a/x.png": bomb()})), "a/x.png | 2,500,000,000 pixels | scale it down"),
@@ -122,7 +122,7 @@ FOLDERS: Rows = {
         lambda p: [p.folder(), p.link("data/a/up", "..")] and train("data"),
         "data/a/up | links back | remove the link",
     ),
-    "object array": (lambda p: train(p.folder({"a/x.npy": "\x93NUMPY"})), "a/x.npy | no .npy array | numpy.save"),
+    "object array": (lambda p: train(p.folder({"a/x.npy": "\x93NUMPY"})), "a/x.npy | not a .npy array | numpy.save"),
     "validation adds a class": (
         lambda p: [p.folder(name="data/train"), p.folder(name="data/val", classes="abc")] and train("data"),
         "data | validation has class 'c' | add it to train",
@@ -135,7 +135,7 @@ ARRAYS: Rows = {
     "short IDX": (lambda p: train(p.idx(images=slice(0, -3))), "train-images | 1277 bytes instead of 1280 | fetch"),
     "IDX cut in its header": (lambda p: train(p.idx(images=slice(0, 9))), "9 of 16 bytes | fetch it again"),
     "damaged gzip": (lambda p: train(p.idx(gz=damaged)), "train-images-idx3-ubyte.gz | damaged gzip | fetch"),
-    "cut gzip": (lambda p: train(p.idx(gz=quarter)), "train-images-idx3-ubyte.gz | cut short | fetch"),
+    "cut gzip": (lambda p: train(p.idx(gz=quarter)), "train-images-idx3-ubyte.gz | truncated | fetch"),
     "IDX counts": (lambda p: train(p.idx(labels=19)), "train-labels | 19 labels for 20 images | fetch both"),
     "code in a pickle": (
         lambda p: [p.write("cifar/data_batch_1", PICKLE)] and train("cifar"),
@@ -177,7 +177,7 @@ IMAGENET: Rows = {
     ),
     "synsets among other classes": (
         lambda p: [p.folder({"n01440764/x.JPEG": JPEG}, name="data/train")] and train("data"),
-        "data/train/a | no synset folder | move it away",
+        "data/train/a | not a synset folder | move it away",
     ),
     "damaged meta.mat": (
         lambda p: (
@@ -188,11 +188,11 @@ IMAGENET: Rows = {
             ]
             and train("data")
         ),
-        "data/meta.mat | no meta.mat of ILSVRC2012 | fetch it again",
+        "data/meta.mat | not a meta.mat of ILSVRC2012 | fetch it again",
     ),
     "growing from nothing": (
         lambda p: ["train", "imagenet/vgg_d", "--data", p.folder(), "--set", "model.table={'hidden': (4, 4)}"],
-        "model.start.path | is open | --set model.start.path=RUN",
+        "model.start.path | is missing | --set model.start.path=RUN",
     ),
     "growing from what is not there": (
         lambda p: change(p, "model.start={'path': 'gone', 'layers': ['stem']}"),
@@ -223,7 +223,7 @@ SHARDS: Rows = {
     ),
     "truncated shard without index": (
         lambda p: [shards(p, "index.json"), cut(p, "packed/all-000000.tar", 4096)] and train("packed"),
-        "packed/all-000000.tar | is cut short or damaged after 4,096 bytes | fetch it again",
+        "packed/all-000000.tar | is truncated or damaged after 4,096 bytes | fetch it again",
     ),
     "damaged member": (
         lambda p: [shards(p), p.flip_at("packed/all-000000.tar", 600)] and train("packed"),
@@ -231,7 +231,7 @@ SHARDS: Rows = {
     ),
     "member twice": (
         lambda p: train(tar(p, "a.png", "a.cls", "a.png")),
-        "shards/train-0.tar!a.png | comes twice in the shard | keep one",
+        "shards/train-0.tar!a.png | is in the shard twice | keep one",
     ),
     "member without label": (
         lambda p: train(tar(p, "a.png", "a.cls", "b.png")),
@@ -239,7 +239,7 @@ SHARDS: Rows = {
     ),
     "shards of images that are none": (
         lambda p: train(tar(p, "a.png", "a.cls")),
-        "shards/train-0.tar!a.png | is no image | repair or remove it",
+        "shards/train-0.tar!a.png | is not an image | repair or remove it",
     ),
     "a shard over HTTP": (
         lambda p: train("http://127.0.0.1:9/x-0.tar"),
@@ -247,7 +247,7 @@ SHARDS: Rows = {
     ),
     "pack into the data": (lambda p: ["data", p.folder(), "--pack", "data/x"], "--pack data/x | inside | outside"),
     "pack into a full folder": (lambda p: ["data", p.folder(), "--pack", p.images("x")], "--pack x | not empty | new"),
-    "pack into nowhere": (lambda p: ["data", p.folder(), "--pack", "no/x"], "--pack no/x | does not exist | make"),
+    "pack into nowhere": (lambda p: ["data", p.folder(), "--pack", "no/x"], "--pack no/x | does not exist | create"),
     "pack images without labels": (
         lambda p: ["data", p.images("x"), "--pack", "packed"],
         "x | without labels | sort them",
@@ -255,9 +255,12 @@ SHARDS: Rows = {
     "shard size": (lambda p: ["data", p.folder(), "--pack", "x", "--shard-size", "1XB"], "--shard-size | '1XB' | 1GB"),
     "shard size of no shards": (
         lambda p: ["data", p.folder(), "--shard-size", "1GB"],
-        "--shard-size | give --pack DIR",
+        "--shard-size | add --pack DIR",
     ),
-    "pack and sheet": (lambda p: ["data", p.folder(), "--pack", "x", "--sheet", "x.png"], "--sheet | leave it out"),
+    "pack and sheet": (
+        lambda p: ["data", p.folder(), "--pack", "x", "--sheet", "x.png"],
+        "--sheet | --pack | leave one of them out",
+    ),
     "damaged Parquet": (lambda p: train(p.write("x.parquet", "PAR1")), "x.parquet | cannot be read | fetch")
     if find_spec("pyarrow")
     else (lambda p: train(p.write("x.parquet", "PAR1")), "x.parquet | needs pyarrow | convworks[parquet]"),

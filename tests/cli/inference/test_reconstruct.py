@@ -53,13 +53,13 @@ BAD = {
     "no place": (["predict", "BUNDLE", "IMAGES"], "--out | makes images | --out DIR"),
     "a file": (["predict", "BUNDLE", "IMAGES", "--out", "FILE"], "--out | is a file"),
     "among the inputs": (["predict", "BUNDLE", "IMAGES", "--out", "IMAGES/out"], "--out | never written to"),
-    "an ensemble": (["evaluate", "BUNDLE", "BUNDLE", "--data", "digits"], "no ensemble | one bundle"),
+    "an ensemble": (["evaluate", "BUNDLE", "BUNDLE", "--data", "digits"], "cannot be an ensemble | one bundle"),
     "a protocol": (["evaluate", "BUNDLE", "--data", "digits", "--protocol", "flip"], "--protocol | leave it out"),
     "a combination": (["evaluate", "BUNDLE", "--data", "digits", "--combine", "vote"], "--combine | leave it out"),
     "a comparison": (["compare", "BUNDLE", "BUNDLE", "--data", "digits"], "BUNDLE: makes images | name classes"),
     "a kept head": (
         ["transfer", "BUNDLE", "--data", "digits", "--head", "keep"],
-        "BUNDLE: makes images | no head for classes | --head linear",
+        "BUNDLE: makes images | no classification head | --head linear",
     ),
     "restarts": (["restarts", "autoencoder/fc", "--data", "digits"], "restarts | makes images | convworks train"),
 }

@@ -94,7 +94,7 @@ def test_one_network_in_tables(text: Any, network: Any) -> None:
     assert "total                                                       60,000  326,520       16,178" in shown
     assert "with fixed                                                  60,840" in shown, "and 84 x 10 fixed codes"
     assert "memory for a batch of 32, in 32-bit numbers" in shown
-    assert "not counted: the messages of the backward pass" in shown
+    assert "not counted: gradients of activations" in shown
     assert shown.splitlines()[-1] == "next: convworks models lenet5 --out lenet5.svg"
 
 
@@ -145,10 +145,10 @@ def test_files_of_every_kind(text: Any) -> None:
     ("arguments", "says"),
     [
         ("resnet21", "resnet21.*resnet20"),
-        ("lenet5 --input 32", "--input 32: is not like 3x224x224"),
+        ("lenet5 --input 32", "--input 32: is not of the form 3x224x224"),
         ("lenet5 --input 32x32", "has 2 numbers, lenet5 takes 3.*1x32x32 is published"),
-        ("lenet5 --input onexthree", "is not like 3x224x224"),
-        ("lenet5 --input 1x-3x32", "is not like 3x224x224"),
+        ("lenet5 --input onexthree", "is not of the form 3x224x224"),
+        ("lenet5 --input 1x-3x32", "is not of the form 3x224x224"),
         ("lenet5 --input 0x32x32", "has a size that is not 1 to 65536"),
         ("lenet5 --input 1x32x99999999", "has a size that is not 1 to 65536"),
         ("lenet5 --input 1x20x20", "--input 1x20x20: .*20x20.*too small for lenet5; it needs at least 32x32"),

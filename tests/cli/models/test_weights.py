@@ -31,7 +31,7 @@ def values(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> 
     assert run([*words, "--json"]) == status
 
     def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is no JSON")
+        raise AssertionError(f"{word} is not JSON")
 
     answer: dict[str, Any] = json.loads(capsys.readouterr().out, parse_constant=refuse)
     return answer
@@ -42,9 +42,9 @@ def test_import_says_what_it_took(place: Place, capsys: pytest.CaptureFixture[st
     torch.save({"state_dict": state, "state_dict_ema": state, "epoch": 9}, place.root / "w.pth")
     assert run(["import", "w.pth", "--model", "resnet20"]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
-        "from: cifar, recognised by the names of the tensors",
-        "weights: state_dict_ema; others in the file with --key state_dict",
-        "prefix taken off the names: module.",
+        "from: cifar, recognised by its tensor names",
+        "weights: state_dict_ema; the file also has --key state_dict",
+        "removed name prefix: module.",
         "normalisation: mean 0.485, 0.456, 0.406, standard deviation 0.229, 0.224, 0.225",
         "bundle: w-bundle",
         "next: convworks predict w-bundle IMAGE...",

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from convworks.data.augment.corruption import corrupt, fixed_key, gaussian, masking, salt_and_pepper, training_key
-from convworks.data.batches import Part, Samples, batches
+from convworks.data.batches import Part, batches
 from convworks.data.config import AugmentConfig, Corruption, Gaussian, Masking, SaltAndPepper
+from convworks.data.samples import Samples
 
 KINDS: list[Corruption] = [Gaussian(deviation=0.3), Masking(rate=0.25), SaltAndPepper(rate=0.1)]
 

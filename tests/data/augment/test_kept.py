@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convworks.data import random
-from convworks.data.batches import Samples, batches
+from convworks.data.batches import batches
 from convworks.data.config import AffineConfig, AugmentConfig
 from convworks.data.decode.images import take
+from convworks.data.samples import Samples
 
 
 def samples(n: int = 40, channels: int = 3, h: int = 24, w: int = 20) -> Samples:

@@ -18,9 +18,9 @@ def drawn(config: AugmentConfig, count: int = 2000) -> list[Mixture]:
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
-def test_shares_follow_the_beta_distribution(alpha: float) -> None:
-    shares = [mixture.share for mixture in drawn(AugmentConfig(mixup=alpha))]
-    assert stats.kstest(shares, stats.beta(alpha, alpha).cdf).pvalue > 0.01
+def test_weights_follow_the_beta_distribution(alpha: float) -> None:
+    weights = [mixture.weight for mixture in drawn(AugmentConfig(mixup=alpha))]
+    assert stats.kstest(weights, stats.beta(alpha, alpha).cdf).pvalue > 0.01
 
 
 def test_nothing_is_drawn_where_nothing_is_asked_for_and_both_kinds_where_both_are() -> None:
@@ -31,18 +31,18 @@ def test_nothing_is_drawn_where_nothing_is_asked_for_and_both_kinds_where_both_a
 
 def test_mixup_blends() -> None:
     a, b = torch.randint(0, 256, (2, 4, 3, 5, 6), dtype=torch.uint8)
-    mixed, share = mix(a, b, Mixture(0.3, None))
+    mixed, weight = mix(a, b, Mixture(0.3, None))
     expected = (0.3 * a.double() + 0.7 * b.double()).numpy()
-    assert share == 0.3
+    assert weight == 0.3
     assert np.abs(mixed.numpy() - expected).max() <= 0.5001
 
 
-def test_cutmix_pastes_a_box_and_the_share_is_what_is_left() -> None:
+def test_cutmix_pastes_a_box_and_the_weight_is_what_is_left() -> None:
     a, b = torch.zeros(2, 1, 10, 20, dtype=torch.uint8), torch.ones(2, 1, 10, 20, dtype=torch.uint8)
     for mixture in drawn(AugmentConfig(cutmix=1.0), 200):
-        found, share = mix(a, b, mixture)
-        assert share == pytest.approx(1 - float(found.double().mean()), abs=1e-6)
-        assert share >= mixture.share - 0.2  # the box may leave the image, never grow
+        found, weight = mix(a, b, mixture)
+        assert weight == pytest.approx(1 - float(found.double().mean()), abs=1e-6)
+        assert weight >= mixture.weight - 0.2  # the box may leave the image, never grow
     assert not a.any()
 
 

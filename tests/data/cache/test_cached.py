@@ -19,6 +19,7 @@ from PIL import Image
 import convworks
 from convworks.data.cache import cached
 from convworks.data.cache import store as cache
+from convworks.data.column import Arrays, Files, files_of
 from convworks.data.decode import load_files
 from convworks.data.decode.load import load_images, load_split
 from convworks.data.decode.load_files import load_image
@@ -49,7 +50,9 @@ def photographs(folder: Path, count: int = 20, seed: int = 0) -> Split:
 
 
 def of_files(files: list[Path]) -> Split:
-    return Split(labels=np.zeros(len(files), np.int64), names=tuple(map(str, files)), files=tuple(files))
+    return Split(
+        names=tuple(map(str, files)), inputs=Files(tuple(files)), targets=Arrays(np.zeros(len(files), np.int64))
+    )
 
 
 def expected(split: Split) -> np.ndarray:
@@ -73,9 +76,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     done: list[Path] = []
     decode = load_files.decode_files
 
-    def spy(files: tuple[Path, ...], *rest: object) -> bytes:
-        done.extend(files)
-        return decode(files, *rest)  # type: ignore[arg-type]
+    def spy(column: Files, *rest: object) -> bytes:
+        done.extend(file for file in column.files if isinstance(file, Path))
+        return decode(column, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(cached, "decode_files", spy)
     return done
@@ -125,7 +128,7 @@ def test_a_copy_elsewhere_is_known_by_its_content(tmp_path: Path, entries_folder
 
 
 def paths(split: Split) -> list[Path]:
-    return [file for file in split.files or () if isinstance(file, Path)]
+    return [file for file in files_of(split.inputs) if isinstance(file, Path)]
 
 
 def test_other_content_size_or_order_is_another_entry(
@@ -182,7 +185,7 @@ def test_damaged_files_leave_nothing(tmp_path: Path, entries_folder: Path) -> No
     split = photographs(tmp_path / "data")
     files = paths(split)
     files[3].write_bytes(b"text")
-    with pytest.raises(InputError, match=r"003\.png: is no image"):
+    with pytest.raises(InputError, match=r"003\.png: is not an image"):
         load_images(split, WANT)
     assert names(entries_folder) == []
 
@@ -213,7 +216,7 @@ def test_small_sets_and_none(tmp_path: Path, entries_folder: Path, monkeypatch: 
 @pytest.mark.parametrize("text", ["much", "-1GB", "5 PB", "1e9", "GB"])
 def test_limits_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv(cache.LIMIT, text)
-    with pytest.raises(InputError, match=r"CONVWORKS_CACHE_LIMIT: .* is no number of bytes"):
+    with pytest.raises(InputError, match=r"CONVWORKS_CACHE_LIMIT: .* is not a size"):
         load_images(photographs(tmp_path / "data"), WANT)
 
 
@@ -294,6 +297,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from convworks.data.cache import cached
+from convworks.data.column import Arrays, Files
 from convworks.data.decode import load_files
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
@@ -306,7 +310,9 @@ def load_image(path, *rest):
     return slow(path, *rest)
 load_files.load_image = load_image
 files = sorted(Path(sys.argv[1]).iterdir())
-split = Split(labels=np.zeros(len(files), np.int64), names=tuple(map(str, files)), files=tuple(files))
+split = Split(
+    names=tuple(map(str, files)), inputs=Files(tuple(files)), targets=Arrays(np.zeros(len(files), np.int64))
+)
 want = Preprocessing(size=(12, 10), channels=3, fit="crop", mean=(0.5,) * 3, std=(0.5,) * 3)
 images = load_images(split, want)
 print(len(list(Path(sys.argv[2]).iterdir())), int(images.double().sum()))
@@ -337,7 +343,7 @@ def test_of_several_processes_one_decodes(tmp_path: Path, entries_folder: Path) 
     total = int(expected(split).astype(np.int64).sum())
     assert sorted(out.split() for out, _ in outputs) == sorted([["0", str(total)], ["20", str(total)]])
     assert len(names(entries_folder)) == 2
-    waiting = "another process is decoding the same images: waiting for it\n"
+    waiting = "waiting for another process that is decoding the same images\n"
     assert all(errors in ("", waiting) for _, errors in outputs)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 import convworks
 from convworks.data.cache import store as cache
+from convworks.data.column import Files
 from convworks.data.config import AugmentConfig, DataConfig
 from convworks.data.decode import damaged
 from convworks.data.decode.damaged import leave_out
@@ -53,11 +54,11 @@ def test_damaged_files_are_left_out_of_every_split(folder: Path) -> None:
     assert "truncated" in usable.damaged["train/ants/03.jpg"]
     assert names(usable.source) == names(whole) - set(usable.damaged) | {"train/ants/six.npy"}
     train = usable.source.splits["train"]
-    assert train.files is not None
-    for name, file, label in zip(train.names, train.files, train.labels, strict=True):
+    assert isinstance(train.inputs, Files)
+    for name, file, label in zip(train.names, train.inputs.files, train.labels, strict=True):
         assert file == folder / name
         assert name.split("/")[1] == usable.source.classes[label]
-    assert usable.line().startswith(f"left out 3 damaged of {folder}: ")
+    assert usable.line().startswith(f"skipped 3 damaged of {folder}: ")
     assert leave_out(usable.source, 0.0).damaged == {}, "what is left is whole"
 
 

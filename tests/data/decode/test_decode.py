@@ -203,14 +203,14 @@ BROKEN: dict[str, tuple[bytes, str, str]] = {
     "truncated WEBP": (broken("WEBP")[:500], "x.webp", ""),
     "truncated TIFF": (broken("TIFF")[:500], "x.tif", ""),
     "flipped PNG": (broken("PNG").replace(b"IDAT", b"IDAU"), "x.png", ""),
-    "text": (b"This is text.\n", "x.png", "is no image in a format that is read here"),
-    "empty": (b"", "x.png", "is no image in a format that is read here"),
-    "object npy": (broken("object npy"), "x.npy", "is no .npy array (Object arrays cannot be loaded"),
+    "text": (b"This is text.\n", "x.png", "is not an image in a supported format"),
+    "empty": (b"", "x.png", "is not an image in a supported format"),
+    "object npy": (broken("object npy"), "x.npy", "is not a .npy array (Object arrays cannot be loaded"),
     "float npy": (broken("float npy"), "x.npy", "holds float64 (4, 4), not uint8"),
     "flat npy": (broken("flat npy"), "x.npy", "holds uint8 (4,)"),
-    "short npy": (broken("short npy"), "x.npy", "is no .npy array"),
-    "text npy": (b"text", "x.npy", "is no .npy array"),
-    "zip npy": (b"PK\x03\x04", "x.npy", "is no .npy array"),
+    "short npy": (broken("short npy"), "x.npy", "is not a .npy array"),
+    "text npy": (b"text", "x.npy", "is not a .npy array"),
+    "zip npy": (b"PK\x03\x04", "x.npy", "is not a .npy array"),
 }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convworks.data.column import files_of
 from convworks.data.decode import heic
 from convworks.data.decode.decode import decode, probe
 from convworks.data.decode.heic import is_heic_content
@@ -58,7 +59,7 @@ def test_with_pillow_heif_they_are_images(tmp_path: Path, monkeypatch: pytest.Mo
     source = open_source(tmp_path / "set")
     assert source.splits["all"].names == ("a/1.HEIC", "b/1.HEIC", "b/called.jpg", "b/turned.heif")
     assert source.left_out == {}
-    plain, _, called, other = (decode(file, channels=None) for file in source.splits["all"].files or ())
+    plain, _, called, other = (decode(file, channels=None) for file in files_of(source.splits["all"].inputs))
     assert np.abs(plain.astype(int) - pixels).mean() < 6
     assert np.array_equal(called, other)
     assert np.abs(other.astype(int) - np.rot90(pixels, -1)).mean() < 6

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from thorough import repeats
 
 from convworks.data.cache.memory import processors
+from convworks.data.column import Files
 from convworks.data.decode.decode import open_image
 from convworks.data.decode.jpeg import DamagedError, decode_jpeg, scale_of
 from convworks.data.decode.load_files import decode_files, each, load_image
@@ -309,8 +310,8 @@ def test_damaged_files_do_not_keep_their_content(tmp_path: Path) -> None:
         files.append(tmp_path / f"{index}.jpg")
         files[-1].write_bytes(content)
     with pytest.raises(InputError):
-        decode_files(files[:100], preprocessing(32), lambda *_: None)
+        decode_files(Files(tuple(files[:100])), preprocessing(32), lambda *_: None)
     before = resident()
     with pytest.raises(InputError, match="600 of 600"):
-        decode_files(files, preprocessing(32), lambda *_: None)
+        decode_files(Files(tuple(files)), preprocessing(32), lambda *_: None)
     assert resident() - before < 20 * 2**20 < 500 * len(content)

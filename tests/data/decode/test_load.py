@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from convworks.data.column import COLOURS, Arrays, Files
 from convworks.data.config import Fit
 from convworks.data.decode.decode import decode, read_array
 from convworks.data.decode.load import load_images
@@ -27,12 +28,12 @@ def preprocessing(size: tuple[int, int], channels: int, fit: Fit = "crop") -> Pr
 
 def of_arrays(arrays: np.ndarray) -> Split:
     names = tuple(str(index) for index in range(len(arrays)))
-    return Split(labels=np.zeros(len(arrays), np.int64), names=names, arrays=arrays)
+    return Split(names=names, inputs=Arrays(arrays, COLOURS), targets=Arrays(np.zeros(len(arrays), np.int64)))
 
 
 def of_files(files: list[Path]) -> Split:
     names = tuple(file.name for file in files)
-    return Split(labels=np.zeros(len(files), np.int64), names=names, files=tuple(files))
+    return Split(names=names, inputs=Files(tuple(files)), targets=Arrays(np.zeros(len(files), np.int64)))
 
 
 def photographs(folder: Path, count: int = 150) -> list[Path]:
@@ -125,7 +126,7 @@ def test_all_damaged_files_are_named_in_one_error(tmp_path: Path) -> None:
         load_images(of_files(files), preprocessing((8, 8), 3))
     names = ", ".join(str(files[index]) for index in range(3, 58, 11))
     assert caught.value.where == f"{names} and 2 more"
-    assert caught.value.reason == "7 of 100 images cannot be used (the first is no image in a format that is read here)"
+    assert caught.value.reason == "7 of 100 images cannot be used (the first is not an image in a supported format)"
 
 
 def test_one_damaged_file_keeps_its_own_reason(tmp_path: Path) -> None:

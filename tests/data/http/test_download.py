@@ -202,7 +202,8 @@ def test_stalled_for_good(server: Server, tmp_path: Path) -> None:
 )
 def test_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("no_proxy", "*")
-    with pytest.raises(RunError, match=r"cannot be downloaded \(.+\); put the file at .*file by hand") as caught:
+    match = r"cannot be downloaded \(.+\); put the file at .*file, or at .CONVWORKS_DATA/.*, or set CONVWORKS_MIRROR"
+    with pytest.raises(RunError, match=match) as caught:
         fetch(address, tmp_path / "file", checksum=None, limit=1000, pause=0.0, timeout=2.0)
     assert caught.value.exit_status == 1
     assert "\n" not in str(caught.value)

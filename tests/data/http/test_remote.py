@@ -43,9 +43,9 @@ LASTING = {
     "dropped": "Remote end closed|closed connection",
     "404": "HTTP 404 Not Found",
     "500": "HTTP 500",
-    "whole": "whole files alone",
+    "whole": "does not support range requests",
     "elsewhere": "another range",
-    "moved": "moved more than 5 times",
+    "moved": "more than 5 redirects",
 }
 
 

@@ -12,6 +12,7 @@ from thorough import repeats
 
 from convworks.cli.main import run
 from convworks.data import location
+from convworks.data.column import COLOURS, Arrays, Files
 from convworks.data.inspect.duplicates import END, Duplicate, duplicate_lines, duplicates
 from convworks.data.shards.pack import pack
 from convworks.data.source import Source, Split
@@ -24,10 +25,9 @@ IMAGES = st.lists(st.tuples(st.sampled_from(CONTENTS), st.integers(0, 1)), max_s
 
 
 def read(split: Split, at: int) -> bytes:
-    if split.arrays is not None:
-        return bytes(split.arrays[at])
-    assert split.files is not None
-    return location.read_bytes(split.files[at])
+    if isinstance(split.inputs, Arrays):
+        return bytes(split.inputs.values[at])
+    return location.read_bytes(split.inputs.files[at])
 
 
 def naive(source: Source) -> list[Duplicate]:
@@ -72,7 +72,9 @@ def test_the_same_as_comparing_all_with_all(
         labels = np.array([label for _, label in part], dtype=np.int64)
         files = tuple(root / name for name in names)
         splits[split] = Split(
-            labels=np.stack([labels == 0, labels == 1], 1) if several else labels, names=names, files=files
+            names=names,
+            inputs=Files(files),
+            targets=Arrays(np.stack([labels == 0, labels == 1], 1) if several else labels),
         )
     source = Source(name="x", kind="folder", path=root, classes=("a", "b"), splits=splits)
     assert list(duplicates(source)) == naive(source)
@@ -82,7 +84,9 @@ def test_arrays() -> None:
     arrays = np.random.default_rng(0).integers(0, 2, (60, 2, 2, 1), dtype=np.uint8)
     splits = {
         name: Split(
-            labels=np.arange(20) % 2, names=tuple(f"{name}/{i}" for i in range(20)), arrays=arrays[at : at + 20]
+            names=tuple(f"{name}/{i}" for i in range(20)),
+            inputs=Arrays(arrays[at : at + 20], COLOURS),
+            targets=Arrays(np.arange(20) % 2),
         )
         for name, at in (("train", 0), ("validation", 20), ("test", 40))
     }

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convworks.charts.lettering import fit, text_width
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.inspect.fit_text import LEAST, LONGEST, fitted, shorten
 from convworks.data.inspect.sheet import write_contact_sheet
 from convworks.data.source import Source, Split
@@ -48,7 +49,7 @@ def test_what_is_long_is_measured_seldom_and_never_whole() -> None:
 def test_a_contact_sheet_of_classes_with_long_names(tmp_path: Path) -> None:
     classes = tuple(letter + "Wi " * 1700 for letter in "abcdefghij")
     arrays = np.zeros((20, 4, 4, 1), np.uint8)
-    split = Split(labels=np.arange(20) % 10, names=tuple(map(str, range(20))), arrays=arrays)
+    split = Split(names=tuple(map(str, range(20))), inputs=Arrays(arrays, COLOURS), targets=Arrays(np.arange(20) % 10))
     source = Source(name="x", kind="k", path=None, classes=classes, splits={"train": split})
     began = time.perf_counter()
     write_contact_sheet(source, tmp_path / "x.png")

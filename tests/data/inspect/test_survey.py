@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.inspect.sheet import TILE, write_contact_sheet
 from convworks.data.inspect.survey import survey
 from convworks.data.source import Source, Split
@@ -54,7 +55,7 @@ def test_damaged_files_are_listed(folder: Path) -> None:
     progress: list[tuple[int, int]] = []
     result = survey(source, decode=True, report=lambda done, total: progress.append((done, total)))
     assert [Path(name).name for name, _ in result.damaged] == ["00.png", "03.png"]
-    assert "is no image" in result.damaged[0][1]
+    assert "is not an image" in result.damaged[0][1]
     assert progress == [(25, 25), (4, 4)]
 
 
@@ -98,7 +99,7 @@ def test_contact_sheet_of_arrays_with_many_classes(tmp_path: Path, channels: int
     arrays = np.random.default_rng(0).integers(0, 256, (60, side, side + 1, channels), dtype=np.uint8)
     names = tuple(str(index) for index in range(60))
     classes = tuple("".join(random.Random(index).choices("aW i", k=index + 1)) for index in range(37))
-    splits = {"train": Split(labels=labels, names=names, arrays=arrays)}
+    splits = {"train": Split(names=names, inputs=Arrays(arrays, COLOURS), targets=Arrays(labels))}
     source = Source(name="many", kind="idx", path=None, classes=classes, splits=splits)
     write_contact_sheet(source, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as image:

@@ -9,17 +9,21 @@ import pytest
 import torch
 from PIL import Image
 
-from convworks.data.batches import Samples, batches
+from convworks.data.batches import batches
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.config import AugmentConfig, DataConfig, JitterConfig
 from convworks.data.decode.load import load_images
 from convworks.data.inspect.variations import choose, plan, vary, write_variation_sheet
+from convworks.data.samples import Samples
 from convworks.data.source import Source, Split
 from convworks.errors import InputError
 
 
 def source(n: int = 90, classes: int = 3, channels: int = 3, side: int = 20) -> Source:
     arrays = np.random.default_rng(0).integers(0, 256, (n, side, side, channels), dtype=np.uint8)
-    split = Split(labels=np.arange(n) % classes, names=tuple(str(at) for at in range(n)), arrays=arrays)
+    split = Split(
+        names=tuple(str(at) for at in range(n)), inputs=Arrays(arrays, COLOURS), targets=Arrays(np.arange(n) % classes)
+    )
     names = tuple(f"class {label}" for label in range(classes))
     return Source(name="random", kind="idx", path=None, classes=names, splits={"train": split})
 
@@ -45,13 +49,13 @@ def test_versions_are_those_of_the_batches(config: AugmentConfig, size: tuple[in
         for batch in batches(samples, config, size=size, batch_size=16, seed=7, epoch=epoch):
             others = [None] * len(batch.targets) if batch.others is None else batch.others.tolist()
             for image, index, other in zip(batch.images, batch.targets.tolist(), others, strict=True):
-                seen[index] = (image, other, batch.share)
+                seen[index] = (image, other, batch.weight)
         for index in (0, 1, 17, len(split) - 1):
             version = vary(split, settings, index, epoch)
-            image, other, share = seen[index]
+            image, other, weight = seen[index]
             assert torch.equal(version.image, image)
             assert version.image.shape == (3, *size)
-            assert (version.other, version.share) == (other, share)
+            assert (version.other, version.weight) == (other, weight)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

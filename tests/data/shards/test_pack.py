@@ -7,6 +7,7 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,14 @@ import torch
 from PIL import Image
 from serving import serving
 
-from convworks.data.batches import Part, Samples, batches
+from convworks.data.batches import Part, batches
+from convworks.data.column import COLOURS, Arrays, Files, Spatial
 from convworks.data.config import AugmentConfig
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.shape import image_shape, read_headers
 from convworks.data.location import byte_size, read_bytes
+from convworks.data.samples import Samples
 from convworks.data.shards.pack import pack
 from convworks.data.source import Source, Split, with_validation
 from convworks.data.sources.open import open_source
@@ -88,10 +91,10 @@ def test_all_that_a_source_is(folder: Path, tmp_path: Path) -> None:
     for name, split in source.splits.items():
         other = unpacked.splits[name]
         assert (other.names, other.labels.tolist()) == (split.names, split.labels.tolist())
-        assert split.files is not None
-        assert other.files is not None
-        assert list(map(read_bytes, other.files)) == list(map(read_bytes, split.files)), "byte for byte"
-        assert list(map(byte_size, other.files)) == list(map(byte_size, split.files))
+        assert isinstance(split.inputs, Files)
+        assert isinstance(other.inputs, Files)
+        assert list(map(read_bytes, other.inputs.files)) == list(map(read_bytes, split.inputs.files)), "byte for byte"
+        assert list(map(byte_size, other.inputs.files)) == list(map(byte_size, split.inputs.files))
         assert image_shape(read_headers(other), largest=64) == image_shape(read_headers(split), largest=64)
     assert fingerprint(unpacked, {}) == fingerprint(source, {}), "a run may go on with the other"
 
@@ -144,7 +147,11 @@ def test_the_same_source_gives_the_same_bytes(folder: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_arrays_lose_nothing(tmp_path: Path, channels: int) -> None:
     arrays = np.random.default_rng(0).integers(0, 256, (6, 9, 7, channels), dtype=np.uint8)
-    split = Split(labels=np.array([0, 1] * 3), names=tuple(f"train/{n}" for n in range(6)), arrays=arrays)
+    split = Split(
+        names=tuple(f"train/{n}" for n in range(6)),
+        inputs=Arrays(arrays, COLOURS),
+        targets=Arrays(np.array([0, 1] * 3)),
+    )
     source = Source(name="x", kind="idx", path=None, classes=("a", "b"), splits={"train": split})
     pack(source, tmp_path / "packed")
     unpacked = open_source(tmp_path / "packed").splits["train"]
@@ -169,7 +176,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "not empty": (lambda p: shutil.copytree(p / "set", p / "out"), "out", "folder is not empty"),
     "a file": (lambda p: (p / "out").write_text(""), "out", "is a file"),
     "a link": (lambda p: (p / "out").symlink_to("x"), "out", "is a link"),
-    "inside": (lambda p: None, "set/packed", "lies inside"),
+    "inside": (lambda p: None, "set/packed", "is inside"),
     "nowhere": (lambda p: None, "no/where", "its folder does not exist"),
 }
 
@@ -215,6 +222,43 @@ def test_shards_do_not_go_where_a_tables_images_are(tmp_path: Path) -> None:
         Image.new("RGB", (8, 8), (number, 0, 0)).save(images / f"{number}.png")
     table = tmp_path / "table.csv"
     table.write_text("path,label\n" + "".join(f"images/{number}.png,{number % 2}\n" for number in range(4)))
-    with pytest.raises(InputError, match="lies inside"):
+    with pytest.raises(InputError, match="is inside"):
         pack(open_source(table), images / "packed")
     assert len(list(images.iterdir())) == 4
+
+
+def test_masks_are_packed_beside_their_images(folder: Path, tmp_path: Path) -> None:
+    spatial = Spatial(nearest=True, fill=255)
+    plain = open_source(folder)
+    splits = {}
+    for name, split in plain.splits.items():
+        numbers = np.random.default_rng(0).integers(0, 3, (len(split), 9, 7, 1), dtype=np.uint8)
+        splits[name] = replace(split, targets=Arrays(numbers, spatial))
+    source = replace(plain, splits=splits)
+    packed = pack(source, tmp_path / "packed", shard_size=30_000)
+    unpacked = open_source(tmp_path / "packed")
+    wanted = Preprocessing(size=(9, 7), channels=1, fit="crop", mean=(0,), std=(1,))
+    for name, split in source.splits.items():
+        other = unpacked.splits[name]
+        assert isinstance(other.targets, Files)
+        assert (other.names, other.targets.spatial, other.inputs.contents()) == (
+            split.names,
+            spatial,
+            split.inputs.contents(),
+        )
+        assert isinstance(split.targets, Arrays)
+        masks = load_images(other.targets_as_inputs(), wanted)
+        assert torch.equal(masks, torch.from_numpy(split.targets.values).permute(0, 3, 1, 2))
+    again = pack(unpacked, tmp_path / "again", shard_size=30_000)
+    for tar in packed.folder.glob("*.tar"):
+        assert tar.read_bytes() == (again.folder / tar.name).read_bytes(), "byte for byte"
+
+
+@pytest.mark.parametrize("targets", [{"nearest": True, "fill": 256}, {"nearest": "mask"}, ["nearest"]], ids=str)
+def test_wrong_facts_about_targets(folder: Path, tmp_path: Path, targets: object) -> None:
+    pack(open_source(folder), tmp_path / "packed")
+    index = json.loads((tmp_path / "packed" / "index.json").read_text())
+    del index["format"], index["sha256"]
+    (tmp_path / "packed" / "index.json").write_text(json.dumps({**index, "targets": targets}))
+    with pytest.raises(InputError, match=r"targets"):
+        open_source(tmp_path / "packed")

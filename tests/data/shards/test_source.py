@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from serving import serving
 
+from convworks.data.column import files_of
 from convworks.data.decode.decode import decode
 from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
@@ -64,8 +65,7 @@ def shades(root: str | Path, split: str | None = None) -> list[tuple[int, str]]:
     """Return the shade and class of each sample."""
     source = open_source(root)
     result = source.splits[split or next(iter(source.splits))]
-    assert result.files is not None
-    values = [int(decode(file, channels=1)[0, 0, 0]) for file in result.files]
+    values = [int(decode(file, channels=1)[0, 0, 0]) for file in files_of(result.inputs)]
     return [(value, source.classes[label]) for value, label in zip(values, result.labels, strict=True)]
 
 
@@ -79,7 +79,7 @@ def test_splits_by_name(tmp_path: Path, form: int) -> None:
     assert shades(tmp_path) == [(0, "1"), (1, "0"), (2, "2"), (3, "10")]
     assert shades(tmp_path, "validation") == [(4, "10")]
     assert source.splits["train"].names[0] == "train-000000/00000.png"
-    assert str((source.splits["train"].files or ())[0]) == f"{tmp_path}/train-000000.tar!00000.png"
+    assert str(files_of(source.splits["train"].inputs)[0]) == f"{tmp_path}/train-000000.tar!00000.png"
 
 
 @pytest.mark.parametrize("names", [("train/a.tar", "test/b.tar"), ("set-train-0.tar", "set-test-0.tar")])
@@ -193,14 +193,17 @@ def damage(path: Path, at: int) -> Path:
 
 
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
-    "truncated in a member": (lambda p: cut(shard(p, GOOD), 2800), "x.tar: is cut short or damaged after 2,800 bytes"),
-    "truncated in a header": (lambda p: cut(shard(p, GOOD), 1200), "x.tar: is cut short or damaged after 1,024 bytes"),
-    "truncated between members": (lambda p: cut(shard(p, GOOD), 2048), "x.tar: is cut short or damaged after 2,048"),
-    "damaged header": (lambda p: damage(shard(p, GOOD), 2050), "x.tar: is cut short or damaged after 2,048 bytes"),
-    "empty": (lambda p: p.write_bytes(b""), "x.tar: is no uncompressed tar, or is damaged (empty file)"),
-    "compressed": (lambda p: p.write_bytes(b"\x1f\x8b" + bytes(2000)), "is no uncompressed tar"),
-    "duplicate": (lambda p: shard(p, [*GOOD.items(), (FIRST, b"x")]), f"x.tar!{FIRST}: comes twice in the shard"),
-    "duplicate in capitals": (lambda p: shard(p, {**GOOD, "00000.PNG": b"x"}), "x.tar!00000.PNG: comes twice"),
+    "truncated in a member": (lambda p: cut(shard(p, GOOD), 2800), "x.tar: is truncated or damaged after 2,800 bytes"),
+    "truncated in a header": (lambda p: cut(shard(p, GOOD), 1200), "x.tar: is truncated or damaged after 1,024 bytes"),
+    "truncated between members": (lambda p: cut(shard(p, GOOD), 2048), "x.tar: is truncated or damaged after 2,048"),
+    "damaged header": (lambda p: damage(shard(p, GOOD), 2050), "x.tar: is truncated or damaged after 2,048 bytes"),
+    "empty": (lambda p: p.write_bytes(b""), "x.tar: is not an uncompressed tar, or is damaged (empty file)"),
+    "compressed": (lambda p: p.write_bytes(b"\x1f\x8b" + bytes(2000)), "is not an uncompressed tar"),
+    "duplicate": (lambda p: shard(p, [*GOOD.items(), (FIRST, b"x")]), f"x.tar!{FIRST}: is in the shard twice"),
+    "duplicate in capitals": (
+        lambda p: shard(p, {**GOOD, "00000.PNG": b"x"}),
+        "x.tar!00000.PNG: is in the shard twice",
+    ),
     "two images": (lambda p: shard(p, {**GOOD, "00000.jpg": b"x"}), "is a second image of one sample"),
     "no label": (
         lambda p: shard(p, {**GOOD, "x.png": picture(1)}),
@@ -208,14 +211,14 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "only others": (lambda p: shard(p, {"x.png": b"x", "x.npz": b""}), "no .cls, .json or .txt beside it, only .npz"),
     "empty label": (lambda p: shard(p, samples("")), "x.tar!00000.cls: is empty, so its image has no label"),
-    "damaged label": (lambda p: shard(p, {"a.png": b"", "a.cls": b"\xff"}), "x.tar!a.cls: is no label ("),
-    "damaged json": (lambda p: shard(p, samples("{", ending="json")), "x.tar!00000.json: is no label ("),
+    "damaged label": (lambda p: shard(p, {"a.png": b"", "a.cls": b"\xff"}), "x.tar!a.cls: is not a label ("),
+    "damaged json": (lambda p: shard(p, samples("{", ending="json")), "x.tar!00000.json: is not a label ("),
     "json of others": (
         lambda p: shard(p, samples('{"caption": "x"}', ending="json")),
         "names none of label, cls, class",
     ),
-    "huge label": (lambda p: shard(p, samples("x" * 70_000)), "has 70,000 bytes, which is no label"),
-    "no images": (lambda p: shard(p, {"a.cls": b"1"}), "x.tar: holds no images (1 other files)"),
+    "huge label": (lambda p: shard(p, samples("x" * 70_000)), "has 70,000 bytes, which is not a label"),
+    "no images": (lambda p: shard(p, {"a.cls": b"1"}), "x.tar: contains no images (1 other files)"),
     "one of no split": (
         lambda p: [shard(p, GOOD), shard(p.with_name("train-0.tar"), GOOD)],
         "x.tar: is in no split, but train-0.tar is in train",
@@ -235,10 +238,10 @@ def test_wrong_shards(tmp_path: Path, name: str) -> None:
 
 def test_a_shard_that_shrinks_while_in_use(tmp_path: Path) -> None:
     path = shard(tmp_path / "train-0.tar", GOOD)
-    files = open_source(tmp_path).splits["train"].files
+    files = files_of(open_source(tmp_path).splits["train"].inputs)
     assert files is not None
     cut(path, 520)
-    with pytest.raises(InputError, match=r"train-0.tar!00000.png: is cut short \(8 of \d+ bytes\)"):
+    with pytest.raises(InputError, match=r"train-0.tar!00000.png: is truncated \(8 of \d+ bytes\)"):
         read_bytes(files[0])
     path.unlink()
     with pytest.raises(InputError, match=r"train-0.tar!00000.png: cannot be read \(No such file"):
@@ -270,7 +273,7 @@ def first_shard(index: dict[str, Any]) -> dict[str, Any]:
 
 
 INDEXES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "cut short": (lambda p: cut(p / "index.json", 300), "index.json: is damaged JSON"),
+    "truncated": (lambda p: cut(p / "index.json", 300), "index.json: is damaged JSON"),
     "no shards": (lambda p: edit(p, lambda i: i.update(shardlist=[])), "index.json: lists no shards"),
     "shard is missing": (lambda p: (p / "train-000001.tar").unlink(), "names train-000001.tar, which does not exist"),
     "entry is missing": (
@@ -286,7 +289,10 @@ INDEXES: dict[str, tuple[Callable[[Path], object], str]] = {
         "lists the shard train-000000",
     ),
     "without url": (lambda p: edit(p, lambda i: first_shard(i).pop("url")), "lists a shard without url"),
-    "no split": (lambda p: edit(p, lambda i: first_shard(i).pop("split")), "does not say how long train-000000.tar is"),
+    "no split": (
+        lambda p: edit(p, lambda i: first_shard(i).pop("split")),
+        "does not give the length or the split of train-000000.tar",
+    ),
     "odd split": (
         lambda p: edit(p, lambda i: first_shard(i).update(split="x")),
         "damaged facts about train-000000.tar",
@@ -318,8 +324,11 @@ INDEXES: dict[str, tuple[Callable[[Path], object], str]] = {
         ),
         "has the sample train/a/0.png twice, in train-000000.tar",
     ),
-    "classes": (lambda p: edit(p, lambda i: i.update(classes=["a", "a"])), "damaged list of classes"),
-    "some samples": (lambda p: edit(p, lambda i: first_shard(i).pop("samples")), "says of some shards what is in them"),
+    "classes": (lambda p: edit(p, lambda i: i.update(classes=["a", "a"])), "damaged class list"),
+    "some samples": (
+        lambda p: edit(p, lambda i: first_shard(i).pop("samples")),
+        "describes the content of some shards only",
+    ),
 }
 
 
@@ -334,7 +343,7 @@ def test_wrong_indexes(packed: Path, name: str) -> None:
 
 def test_an_image_that_is_not_what_was_packed(packed: Path) -> None:
     source = open_source(packed)
-    file = (source.splits["train"].files or ())[0]
+    file = files_of(source.splits["train"].inputs)[0]
     assert isinstance(file, ByteRange)
     damage(packed / "train-000000.tar", file.offset + 20)
     with pytest.raises(
@@ -387,7 +396,7 @@ REMOTE: dict[str, tuple[Callable[[Path], object], type[Exception], str]] = {
     "local shard": (
         lambda p: edit(p, lambda i: first_shard(i).update(url="file:///etc/passwd")),
         InputError,
-        "names file:///etc/passwd, which is no http(s) address",
+        "names file:///etc/passwd, which is not an http(s) address",
     ),
     "link-local shard": (
         lambda p: edit(p, lambda i: first_shard(i).update(url="http://169.254.169.254/latest/user-data")),
@@ -459,7 +468,7 @@ def test_an_image_that_is_a_link_is_refused(tmp_path: Path, kind: bytes) -> None
 
 
 def test_an_address_that_is_none_is_refused() -> None:
-    with pytest.raises(InputError, match="is no address"):
+    with pytest.raises(InputError, match="is not an address"):
         open_source("http://[::1/x")
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convworks.data.column import Arrays
 from convworks.data.source import Source
 from convworks.data.sources import cifar
 from convworks.data.sources.open import open_source
@@ -54,11 +55,11 @@ def check(source: Source, batches: int = 2) -> None:
     assert source.classes == cifar.CLASSES
     assert [len(split) for split in source.splits.values()] == [batches * COUNT, COUNT]
     test = source.splits["test"]
-    assert test.arrays is not None
+    assert isinstance(test.inputs, Arrays)
     assert test.labels.tolist() == LABELS
     for channel in range(3):
         plane = PIXELS[7, channel * 1024 : (channel + 1) * 1024].reshape(32, 32)
-        np.testing.assert_array_equal(test.arrays[7, :, :, channel], plane)
+        np.testing.assert_array_equal(test.inputs.values[7, :, :, channel], plane)
 
 
 META = pickle.dumps({"label_names": list(cifar.CLASSES), "num_vis": 3072}, 2)
@@ -102,7 +103,7 @@ class Evil:
 def test_malicious_pickle_is_not_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: int) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data_batch_1").write_bytes(pickle.dumps({"data": Evil()}, protocol))
-    with pytest.raises(InputError, match=r"data_batch_1: is no CIFAR batch \(it asks for .*exec, which is not run"):
+    with pytest.raises(InputError, match=r"data_batch_1: is not a CIFAR batch \(it asks for .*exec, which is not run"):
         open_source(tmp_path)
     assert not (tmp_path / "executed").exists()
 
@@ -112,13 +113,13 @@ def test_malicious_pickle_is_not_executed(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_no_other_name_is_found(tmp_path: Path, call: bytes) -> None:
     (tmp_path / "data_batch_1").write_bytes(b"\x80\x02" + call)
-    with pytest.raises(InputError, match="is no CIFAR batch"):
+    with pytest.raises(InputError, match="is not a CIFAR batch"):
         open_source(tmp_path)
 
 
 DAMAGE: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "is no CIFAR batch"),
-    "short": (old_batch()[:-100], "is no CIFAR batch"),
+    "empty": (b"", "is not a CIFAR batch"),
+    "short": (old_batch()[:-100], "is not a CIFAR batch"),
     "list": (pickle.dumps([1, 2]), "holds a list"),
     "no data": (pickle.dumps({"labels": LABELS}), "has no uint8 data"),
     "shape": (pickle.dumps({"labels": LABELS, "data": PIXELS[:, :-1]}), "has no uint8 data"),

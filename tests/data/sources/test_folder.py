@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from convworks.data.column import files_of
 from convworks.data.inspect.remarks import remarks
 from convworks.data.source import with_validation
 from convworks.data.sources import image_names
@@ -38,7 +39,7 @@ def test_classes_without_splits(tmp_path: Path) -> None:
     train = source.splits["all"]
     assert train.names == ("a/deep/er/y.png", "a/x.JPEG", "b/1.jpg", "b/2.png")
     assert train.labels.tolist() == [0, 0, 1, 1]
-    assert train.files == tuple(tmp_path / name for name in train.names)
+    assert files_of(train.inputs) == tuple(tmp_path / name for name in train.names)
     assert source.left_out == {"list.csv": "not images", "a/.hidden.png": "hidden", "a/notes.txt": "not images"}
 
 
@@ -89,17 +90,17 @@ def test_dangling_link_to_an_image_stays_to_be_reported(tmp_path: Path) -> None:
 BAD = {
     "one class": (["a/1.png"], "has 1 class in train ('a')"),
     "one class in train": (["train/a/1.png", "test/a/1.png"], "has 1 class in train ('a')"),
-    "no images": (["a/1.txt", "b/x.doc"], "holds no images (2 other files)"),
-    "nothing": ([], "holds no images (0 other files)"),
+    "no images": (["a/1.txt", "b/x.doc"], "contains no images (2 other files)"),
+    "nothing": ([], "contains no images (0 other files)"),
     "empty class": (["a/1.png", "b/1.txt"], "is a class folder without images"),
     "empty class in train": (["train/a/1.png", "train/b/x", "test/a/1.png", "test/b/1.png"], "without images (1 other"),
-    "empty split": (["train/a/1.png", "train/b/1.png", "test/a/1.txt"], "test: holds no images (1 other file)"),
-    "flat split": (["train/a/1.png", "train/b/1.png", "test/1.png"], "test: holds no class folders"),
+    "empty split": (["train/a/1.png", "train/b/1.png", "test/a/1.txt"], "test: contains no images (1 other file)"),
+    "flat split": (["train/a/1.png", "train/b/1.png", "test/1.png"], "test: contains no class folders"),
     "flat splits": (["train/1.png", "test/1.png"], "train hold no class folders"),
     "two validations": (["train/a/1.png", "val/a/1.png", "valid/a/1.png"], "has both val/ and valid/"),
     "unknown class": (
         ["train/cat/1.png", "train/dog/1.png", "val/cat/1.png", "val/dgo/1.png"],
-        "validation has class 'dgo', which train lacks (did you mean 'dog'?)",
+        "validation has class 'dgo', which is not in train (did you mean 'dog'?)",
     ),
     "two of one split": (
         ["train/a/1.png", "dev/a/1.png", "Eval/a/1.png"],
@@ -107,15 +108,15 @@ BAD = {
     ),
     "beside splits": (
         ["Training/a/1.png", "Testing/a/1.png", "more/a/1.png", "old/1.heic", "docs/x.md"],
-        "has images in more/, old/ beside the splits Testing/, Training/; call them train, val or test, or move",
+        "has images in more/, old/ beside the splits Testing/, Training/; name them train, val or test, or move",
     ),
-    "nothing in splits": (["test/a/.DS_Store"], "holds no files in test/; sort images into train/CLASS/"),
+    "nothing in splits": (["test/a/.DS_Store"], "contains no files in test/; sort images into train/CLASS/"),
     "flat splits beside others": (["train/1.png", "test/1.png", "c/1.png"], "test, train hold no class folders"),
-    "called like splits": (
+    "named like splits": (
         ["seg_train/seg_train/a/1.png", "seg_test/seg_test/a/1.png", "seg_pred/1.png"],
-        "seg_test, seg_train would be classes, but are called like splits",
+        "seg_test, seg_train would be classes, but are named like splits",
     ),
-    "splits of a year": (["train2017/1.png", "val2017/1.png"], "train2017, val2017 would be classes, but are called"),
+    "splits of a year": (["train2017/1.png", "val2017/1.png"], "train2017, val2017 would be classes, but are named"),
     "splits below": (
         ["a/train/1.png", "a/test/1.png", "b/train/1.png", "b/test/1.png"],
         "a: would be a class, but holds the splits test, train; put the splits above the classes: train/a/, test/a/",

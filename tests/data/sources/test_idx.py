@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convworks.data.column import Arrays
 from convworks.data.sources import idx
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError
@@ -38,8 +39,8 @@ def test_reads_every_spelling(tmp_path: Path, separator: str, end: str) -> None:
     assert (source.kind, source.name, source.classes) == ("idx", "set", ("0", "1", "2"))
     assert list(source.splits) == ["train", "test"]
     train = source.splits["train"]
-    assert train.arrays is not None
-    np.testing.assert_array_equal(train.arrays[..., 0], images)
+    assert isinstance(train.inputs, Arrays)
+    np.testing.assert_array_equal(train.inputs.values[..., 0], images)
     np.testing.assert_array_equal(train.labels, np.arange(12) % 3)
     assert train.names[3] == "train/00003"
 
@@ -84,8 +85,8 @@ DAMAGE = {
     "short": (GOOD[:-1], "is too short: 59 bytes instead of 60 (3x4x5)"),
     "long": (GOOD + b"x", "has bytes after the 60"),
     "huge": (GOOD[:4] + b"\xff" * 12 + GOOD[16:], "is too short: 60 bytes"),
-    "zipped-short": (ZIPPED[:-9], "is cut short"),
-    "zipped-header": (ZIPPED[:4], "is cut short"),
+    "zipped-short": (ZIPPED[:-9], "is truncated"),
+    "zipped-header": (ZIPPED[:4], "is truncated"),
     "zipped-flipped": (ZIPPED[:-8] + bytes([ZIPPED[-8] ^ 1]) + ZIPPED[-7:], "is damaged gzip"),
     "zipped-noise": (ZIPPED[:10] + b"\xff" * 20, "is damaged gzip"),
     "zipped-long": (gzip.compress(GOOD + b"x"), "has bytes after the 60"),

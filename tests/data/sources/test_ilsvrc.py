@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from convworks.data.column import Files
 from convworks.data.source import Source
 from convworks.data.sources.ilsvrc import recognise
 from convworks.data.sources.open import open_source
@@ -115,8 +116,8 @@ def test_every_layout_is_the_same_set(tmp_path: Path, make: Callable[[Path], Pat
         "0001.JPEG": 1, "0002.JPEG": 0, "0003.JPEG": 2, "0004.JPEG": 0,
     }  # fmt: skip
     for split in source.splits.values():
-        assert split.files is not None
-        assert all(isinstance(file, Path) and file.is_file() for file in split.files)
+        assert isinstance(split.inputs, Files)
+        assert all(isinstance(file, Path) and file.is_file() for file in split.inputs.files)
     assert sorted((tmp_path / "set").rglob("*")) == before
 
 
@@ -233,11 +234,15 @@ FLAT_7 = "val/ILSVRC2012_val_00000007.JPEG"
 BAD: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Any], str]] = {
     "ground truth without meta.mat": (official, remove(DEVKIT + "meta.mat"), f"{TRUTH} | meta.mat | not there | put"),
     "no labels": (flat_solution, remove(KAGGLE), f"val | without labels | put {KAGGLE}"),
-    "damaged meta.mat": (official, write(DEVKIT + "meta.mat", b"MATLAB 5.0 MAT-file" * 20), "is no meta.mat | again"),
+    "damaged meta.mat": (
+        official,
+        write(DEVKIT + "meta.mat", b"MATLAB 5.0 MAT-file" * 20),
+        "is not a meta.mat | again",
+    ),
     "meta.mat of something else": (
         official,
         lambda root: savemat(root / DEVKIT / "meta.mat", {"x": 1}),
-        "is no meta.mat | synsets | again",
+        "is not a meta.mat | synsets | again",
     ),
     "two classes of one number": (
         official,
@@ -247,14 +252,14 @@ BAD: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Any], str]] = {
     "ground truth with an unknown number": (official, write(DEVKIT + TRUTH, "4\n2\n9\n2\n"), "line 3 | '9' | no class"),
     "ground truth with a word": (official, write(DEVKIT + TRUTH, "4\n2\ntench\n2\n"), "line 3 | 'tench' | no class"),
     "empty ground truth": (official, write(DEVKIT + TRUTH, ""), f"{TRUTH} | empty | fetch it again"),
-    "ground truth cut short": (official, write(DEVKIT + TRUTH, "4\n2\n"), f"{TRUTH} | nothing of val/ILSVRC2012_val_0"),
+    "ground truth cut short": (official, write(DEVKIT + TRUTH, "4\n2\n"), f"{TRUTH} | does not list val/"),
     "a missing image": (
         official,
         remove("val/ILSVRC2012_val_00000003.JPEG"),
         f"val | 3 of the 4 images in {TRUTH} | ILSVRC2012_val_00000003 not | fetch",
     ),
-    "an image too many": (official, lambda root: images(root, FLAT_7), f"{TRUTH} | nothing of {FLAT_7} | belongs"),
-    "a strange image": (official, lambda root: images(root, "val/me.JPEG"), "val/me.JPEG | not called like | move"),
+    "an image too many": (official, lambda root: images(root, FLAT_7), f"{TRUTH} | does not list {FLAT_7} | belongs"),
+    "a strange image": (official, lambda root: images(root, "val/me.JPEG"), "val/me.JPEG | not named like | move"),
     "an image twice": (
         official,
         lambda root: images(root, "val/ILSVRC2012_val_00000001.jpg"),
@@ -264,7 +269,7 @@ BAD: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Any], str]] = {
     "a folder of another name": (
         folders,
         lambda root: images(root, "train/tench/1.JPEG"),
-        "train/tench | no synset folder | move",
+        "train/tench | not a synset folder | move",
     ),
     "an empty class": (folders, lambda root: (root / "train" / MAILLOT).mkdir(), f"train/{MAILLOT} | without images"),
     "packed classes": (flat_solution, pack, "train | holds no nNNNNNNNN/ folders | unpack each archive"),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from convworks.data.column import Files, files_of
 from convworks.data.decode.decode import decode
 from convworks.data.location import byte_size, read_bytes
 from convworks.data.shards.pack import pack
@@ -65,8 +66,8 @@ def save(folder: Path, tables: Sequence[Any]) -> Path:
 def shades(root: Path, split: str | None = None) -> list[tuple[int, str]]:
     source = open_source(root)
     split_rows = source.splits[split or next(iter(source.splits))]
-    assert split_rows.files is not None
-    values = [int(decode(file, channels=1)[0, 0, 0]) for file in split_rows.files]
+    assert isinstance(split_rows.inputs, Files)
+    values = [int(decode(file, channels=1)[0, 0, 0]) for file in split_rows.inputs.files]
     return [(value, source.classes[label]) for value, label in zip(values, split_rows.labels, strict=True)]
 
 
@@ -80,9 +81,9 @@ def test_a_file_of_hugging_face(tmp_path: Path, struct: bool) -> None:
     assert shades(path) == [(0, "dog"), (1, "cat"), (2, "dog"), (3, "dog"), (4, "cat")]
     train = source.splits["all"]
     assert train.names == tuple(f"set.parquet/row {number}" for number in range(5))
-    assert train.files is not None
-    assert str(train.files[3]) == f"{path}!row 3"
-    assert 0 < sum(map(byte_size, train.files)) < 2 * path.stat().st_size
+    assert isinstance(train.inputs, Files)
+    assert str(train.inputs.files[3]) == f"{path}!row 3"
+    assert 0 < sum(map(byte_size, train.inputs.files)) < 2 * path.stat().st_size
 
 
 LABELS: dict[str, tuple[list[Any], tuple[str, ...]]] = {
@@ -135,7 +136,7 @@ def test_saved_to_disk(tmp_path: Path) -> None:
 
 def test_row_groups_are_kept_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "x.parquet", table(["a", "b"] * 40), row_group_size=10)
-    files = open_source(path).splits["all"].files
+    files = files_of(open_source(path).splits["all"].inputs)
     assert files is not None
     read: list[int] = []
     whole = pyarrow.parquet.ParquetFile.read_row_group
@@ -160,8 +161,8 @@ def test_row_groups_are_kept_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.M
     assert [results[number] for number in range(80)] == wanted
     assert sorted(read) == list(range(8)), "each row group once"
     monkeypatch.setattr(rows, "CACHE_SIZE", 1)
-    other = open_source(write(tmp_path / "y.parquet", table(["a", "b"] * 40), row_group_size=10)).splits["all"].files
-    assert other is not None
+    source = open_source(write(tmp_path / "y.parquet", table(["a", "b"] * 40), row_group_size=10))
+    other = files_of(source.splits["all"].inputs)
     read.clear()
     for number in (0, 1, 79, 78, 0):
         assert read_bytes(other[number]) == wanted[number]
@@ -189,7 +190,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "several labels": (
         lambda p: write(p, pyarrow.table({"image": [b""], "x": ["1"], "y": [1]})),
-        "has several columns that could be labels: image (binary), x (string), y (int64); call",
+        "has several columns that could be labels: image (binary), x (string), y (int64); name",
     ),
     "no rows": (lambda p: write(p, table(["a"]).slice(0, 0)), "x.parquet: has no rows"),
     "a row without label": (lambda p: write(p, table(["a", None])), "x.parquet!row 1: has no label"),
@@ -216,14 +217,14 @@ def test_wrong_tables(tmp_path: Path, name: str) -> None:
 def test_wrong_folders(tmp_path: Path) -> None:
     write(tmp_path / "a" / "train-0.parquet", table([0], names=["cat"]))
     write(tmp_path / "a" / "test-0.parquet", table([0], names=["dog"]))
-    with pytest.raises(InputError, match="has other classes than"):
+    with pytest.raises(InputError, match="has different classes from"):
         open_source(tmp_path / "a")
     saved = save(tmp_path / "b", [table([0])])
     (saved / "state.json").write_text("{}")
     with pytest.raises(InputError, match=r"state.json: names no files"):
         open_source(saved)
     (saved / "state.json").write_text("{")
-    with pytest.raises(InputError, match=r"state.json: is no JSON"):
+    with pytest.raises(InputError, match=r"state.json: is not JSON"):
         open_source(saved)
     (saved / "dataset_dict.json").write_text('{"splits": ["train", "extra"]}')
     with pytest.raises(InputError, match="names the split 'extra'"):
@@ -233,7 +234,7 @@ def test_wrong_folders(tmp_path: Path) -> None:
 def test_an_image_that_is_not_in_the_table(tmp_path: Path) -> None:
     images = [{"bytes": None, "path": "/far/away.png"}, {"bytes": picture(1), "path": None}, None]
     write(tmp_path / "x.parquet", pyarrow.table({"image": images, "label": ["a", "b", "b"]}))
-    files = open_source(tmp_path / "x.parquet").splits["all"].files
+    files = files_of(open_source(tmp_path / "x.parquet").splits["all"].inputs)
     assert files is not None
     with pytest.raises(
         InputError, match=r"x.parquet!row 0: holds no image, only the path '/far/away.png' \(cannot be read"
@@ -255,7 +256,7 @@ def test_images_that_are_only_named(tmp_path: Path) -> None:
 
 def test_a_table_that_is_damaged_later(tmp_path: Path) -> None:
     path = write(tmp_path / "x.parquet", table(["a", "b"]))
-    files = open_source(path).splits["all"].files
+    files = files_of(open_source(path).splits["all"].inputs)
     assert files is not None
     path.write_bytes(b"something else")
     with pytest.raises(InputError, match=r"x.parquet!row 0: cannot be read \("):
@@ -273,6 +274,6 @@ def test_a_table_can_be_packed(tmp_path: Path) -> None:
     path = write(tmp_path / "x.parquet", table([1, 0, 1], names=["cat", "dog"]))
     pack(open_source(path), tmp_path / "packed")
     assert shades(tmp_path / "packed") == shades(path)
-    files = open_source(tmp_path / "packed").splits["all"].files
+    files = files_of(open_source(tmp_path / "packed").splits["all"].inputs)
     assert files is not None
     assert [file.suffix for file in files] == [".png"] * 3, "called after what is in them"

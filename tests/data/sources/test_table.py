@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from convworks.data.column import Files, files_of
 from convworks.data.source import with_validation
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError
@@ -30,15 +31,15 @@ def test_reads_rows(folder: Path) -> None:
     train = source.splits["all"]
     assert train.names == ("a.png", "b.png", "sub/d, e.png")
     assert train.labels.tolist() == [1, 0, 0]
-    assert train.files is not None
-    assert train.files[0] == folder / "a.png"
+    assert isinstance(train.inputs, Files)
+    assert train.inputs.files[0] == folder / "a.png"
 
 
 def test_reads_splits_and_absolute_paths(folder: Path) -> None:
     text = "label,Split,path,size\nx,train,a.png,1\ny,TRAIN,b.png,2\n"
     source = open_source(table(folder, f'{text}x,val,{folder}/c.png,3\ny,validation,"sub/../sub/d, e.png",4\n'))
     assert list(source.splits) == ["train", "validation"]
-    files = source.splits["validation"].files
+    files = files_of(source.splits["validation"].inputs)
     assert files is not None
     assert folder / "c.png" in files
 
@@ -71,7 +72,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "twice, with backslashes": ("path,label\nsub/f.png,x\nsub\\f.png,x\n", "line 3: names sub/f.png again, after"),
     "one class": ("path,label\na.png,x\nb.png,x\n", "has 1 class in train ('x')"),
     "class not in train": ("path,label,split\na.png,x,train\nb.png,y,train\nc.png,z,test\n", "test has class 'z'"),
-    "not UTF-8": (b"path,label\na.png,\xff\xfe\n", "is no UTF-8 text (byte 17 is 0xff)"),
+    "not UTF-8": (b"path,label\na.png,\xff\xfe\n", "is not UTF-8 text (byte 17 is 0xff)"),
     "UTF-16": ("path,label\na.png,x\n".encode("utf-16"), "is UTF-16 text"),
     "quotes": ('path,label\n"a.png,x\n', "is not a CSV file"),
     "too many fields": ("path,label\na.png,x,y,z\n", "labels.csv line 2: has more fields than the header"),
@@ -124,7 +125,7 @@ def test_backslashes_in_paths_are_slashes_unless_there_is_such_a_file(folder: Pa
     Image.new("L", (4, 4)).save(folder / "sub\\g.png")
     train = open_source(table(folder, "path,label\nsub\\f.png,x\n.\\a.png,y\nsub\\g.png,y\n")).splits["all"]
     assert train.names == ("./a.png", "sub/f.png", "sub\\g.png")
-    assert train.files == (folder / "a.png", folder / "sub/f.png", folder / "sub\\g.png")
+    assert files_of(train.inputs) == (folder / "a.png", folder / "sub/f.png", folder / "sub\\g.png")
 
 
 def test_many_missing_files_are_counted(folder: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from sklearn.model_selection import KFold, StratifiedKFold
 from thorough import repeats
 
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.config import DataConfig, Fold
 from convworks.data.source import Source, Split, with_validation
 from convworks.data.sources.open import open_source
@@ -23,9 +24,9 @@ from convworks.errors import InputError
 def small(labels: list[int], classes: int = 2) -> Source:
     n = len(labels)
     split = Split(
-        labels=np.array(labels, dtype=np.int64),
         names=tuple([f"train/{index:03d}" for index in range(n)]),
-        arrays=np.zeros((n, 2, 2, 1), np.uint8),
+        inputs=Arrays(np.zeros((n, 2, 2, 1), np.uint8), COLOURS),
+        targets=Arrays(np.array(labels, dtype=np.int64)),
     )
     return Source(name="small", kind="arrays", path=None, classes=tuple("abcdef"[:classes]), splits={"train": split})
 
@@ -67,10 +68,12 @@ def test_a_validation_set_takes_part() -> None:
     assert together.names[-1] == source.splits["validation"].names[-1]
     divided = with_fold(source, Fold(number=2, of=3), 0)
     assert set(divided.splits["validation"].names) & set(source.splits["validation"].names)
-    assert together.arrays is not None
+    assert isinstance(together.inputs, Arrays)
     result = divided.splits["validation"]
-    assert result.arrays is not None
-    np.testing.assert_array_equal(result.arrays[0], together.arrays[together.names.index(result.names[0])])
+    assert isinstance(result.inputs, Arrays)
+    np.testing.assert_array_equal(
+        result.inputs.values[0], together.inputs.values[together.names.index(result.names[0])]
+    )
 
 
 @settings(max_examples=repeats(20, 25))
@@ -112,7 +115,7 @@ def test_what_cannot_be_divided_is_refused(tmp_path: Path) -> None:
         assign(small([0, 0, 0, 1, 1]), Fold(number=1, of=3), 0)
     with pytest.raises(InputError, match="--folds: 6 are more than the 5 images"):
         assign(small([0, 0, 0, 1, 1]), Fold(number=1, of=6, stratified=False), 0)
-    with pytest.raises(InputError, match="'patient', but small is no CSV file"):
+    with pytest.raises(InputError, match="'patient', but small is not a CSV file"):
         assign(small([0, 0, 1, 1]), Fold(number=1, of=2, group_by="patient"), 0)
     source = table(tmp_path, ["x", "x", "y", "y"], ["a", "b", "a", "b"])
     with pytest.raises(InputError, match="3 are more than the 2 groups of column 'patient'; choose at most 2"):
@@ -132,7 +135,11 @@ def test_what_cannot_be_divided_is_refused(tmp_path: Path) -> None:
         source,
         splits={
             **source.splits,
-            "validation": Split(labels=np.array([0]), names=("validation/0",), arrays=np.zeros((1, 9, 9, 1), np.uint8)),
+            "validation": Split(
+                names=("validation/0",),
+                inputs=Arrays(np.zeros((1, 9, 9, 1), np.uint8), COLOURS),
+                targets=Arrays(np.array([0])),
+            ),
         },
     )
     with pytest.raises(InputError, match=r"images of \(8, 8, 1\) in train and of \(9, 9, 1\) in validation"):

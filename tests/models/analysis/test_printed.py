@@ -91,5 +91,5 @@ def test_of_several_ways_to_count_the_commonest_goes_first() -> None:
 def test_bad_rows_are_refused() -> None:
     with pytest.raises(InputError, match=r"there is no part 'sten'.*'stem'"):
         small(Printed(tap="sten", output="1"))
-    with pytest.raises(InputError, match="'many' is no number"):
+    with pytest.raises(InputError, match="'many' is not a number"):
         small(Printed(tap="", parameters="many"))

@@ -98,7 +98,7 @@ def test_the_derivatives_at_zero() -> None:
 @pytest.mark.parametrize("operation", [*OPERATIONS, softmax], ids=lambda module: module.__name__.split(".")[-1])
 def test_values_not_finite_and_messages_of_another_shape_are_refused(operation: ModuleType) -> None:
     refused(lambda: operation.forward([[0.0, np.nan]]), r"x\[0, 1\]: is nan and all values must be finite")
-    refused(lambda: operation.forward([["a", "b"]]), "x: is no array of numbers")
+    refused(lambda: operation.forward([["a", "b"]]), "x: is not an array of numbers")
     refused(lambda: operation.backward(np.ones((2, 1)), np.ones((1, 2))), "message: must have the shape")
     refused(lambda: operation.backward([[np.inf, 0.0]], np.ones((1, 2))), r"message\[0, 0\]: is inf")
 

@@ -118,7 +118,7 @@ IMAGE = np.zeros((1, 2, 4, 4))
         (lambda: global_average_pooling.backward(IMAGE, size=(4,)), "message: must have 2 axes"),
         (lambda: global_average_pooling.backward(np.zeros((1, 2)), size=(0,)), "size: size=0 must be at least 1"),
         (lambda: global_average_pooling.backward(np.zeros((1, 2)), size=()), "size: .* must have 1 to 3 axes"),
-        (lambda: global_max_pooling.forward([["a"]]), "x: is no array of numbers"),
+        (lambda: global_max_pooling.forward([["a"]]), "x: is not an array of numbers"),
         (lambda: global_max_pooling.backward(np.zeros((1, 3)), IMAGE), "message: must have the shape"),
     ],
 )

@@ -124,12 +124,12 @@ def test_places_lead_to_the_values() -> None:
     """Each term can be looked up: value in the tensor it was read from, weight in the weights."""
     x, weight = RNG.normal(size=(2, 4, 6, 6)), RNG.normal(size=(6, 2, 3, 3))
     output = one_convolution.forward(x, weight, unit=(1, 4, 0, 1), stride=2, groups=2)
-    assert [x[tuple(place)] for place in output.places] == output.values.tolist()
-    assert [weight[tuple(place)] for place in output.weight_places] == output.weights.tolist()
-    assert {place[1] for place in output.places.tolist()} == {2, 3}
+    assert [x[tuple(place)] for place in output.positions] == output.values.tolist()
+    assert [weight[tuple(place)] for place in output.weight_positions] == output.weights.tolist()
+    assert {place[1] for place in output.positions.tolist()} == {2, 3}
     z = cross_correlation.forward(x, weight, stride=2, groups=2)
     back = one_convolution.backward(z, weight, position=(0, 3, 2, 2), size=6, stride=2, groups=2)
-    assert [z[tuple(place)] for place in back.places] == back.values.tolist()
+    assert [z[tuple(place)] for place in back.positions] == back.values.tolist()
     assert len(back.values) == 3 * 4  # three filters; two windows see row 2 and two see column 2
 
 

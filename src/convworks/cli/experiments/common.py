@@ -9,6 +9,7 @@ import typer
 from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer
 from convworks.cli.commands import app
+from convworks.cli.help import TRAIN
 from convworks.cli.options import Debug, Json
 from convworks.cli.request import takes_request
 
@@ -16,60 +17,66 @@ from convworks.cli.request import takes_request
 REST = "model epochs out resume workers device deterministic overrides"
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 @takes_request(
     f"recipe data runs seed {REST}",
-    seed=Annotated[int | None, typer.Option(help="The first seed; the others follow it.")],
+    seed=Annotated[int | None, typer.Option(help="The first seed; the other runs use the seeds after it.")],
 )
 def restarts(
     request: RunRequest,
-    runs: Annotated[int | None, typer.Option(min=2, max=10_000, help="How many runs.  [default: 5]")] = None,
+    runs: Annotated[int | None, typer.Option(min=2, max=10_000, help="Number of runs.  [default: 5]")] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Train from several seeds: mean, spread, the best, and the ensemble of all."""
+    """Train from different seeds: mean, spread, best, ensemble."""
     from convworks.cli.experiments import restarts as command
 
     return command.run(request, runs=runs)
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 @takes_request(
     f"recipe data folds stratified group_by seed {REST}",
-    seed=Annotated[int | None, typer.Option(help="The seed of the division and of every run.")],
+    seed=Annotated[int | None, typer.Option(help="Seed of the folds and of every run.")],
 )
 def crossval(
     request: RunRequest,
-    folds: Annotated[int | None, typer.Option(min=2, max=10_000, help="How many folds.  [default: 5]")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, max=10_000, help="Number of folds.  [default: 5]")] = None,
     stratified: Annotated[
-        bool, typer.Option("--stratified/--plain", help="Give each fold the same share of every class, or not.")
+        bool,
+        typer.Option("--stratified/--plain", help="Keep class proportions equal across folds, or divide at random."),
     ] = True,
     group_by: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Keep rows of a CSV source with one value of this column together."),
+        typer.Option(
+            metavar="COLUMN", help="Keep rows of a CSV source with the same value of this column in one fold."
+        ),
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Train once a fold: every image but those of test is validated once, by a network that never saw it."""
+    """Cross-validate: train once per fold.
+
+    Every image outside the test split is predicted once, by a network that was not trained on it.
+    """
     from convworks.cli.experiments import crossval as command
 
     return command.run(request, folds=folds, stratified=stratified, group_by=group_by)
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 @takes_request(
     f"recipe data trials search storage study pruning seed {REST}",
-    seed=Annotated[int | None, typer.Option(help="The seed of the search and of every run.")],
+    seed=Annotated[int | None, typer.Option(help="Seed of the search and of every run.")],
 )
 def tune(
     request: RunRequest,
-    trials: Annotated[int | None, typer.Option(min=1, max=100_000, help="How many runs.  [default: 20]")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, max=100_000, help="Number of runs.  [default: 20]")] = None,
     search: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FIELD=RANGE",
-            help="What to vary: 0.1..0.9, log:1e-4..1, int:1..9, intlog:8..512 or a,b,c; may be repeated.  "
+            help="What to vary: 0.1..0.9, log:1e-4..1, int:1..9, intlog:8..512 or a,b,c; repeatable.  "
             "[default: learning rate and weight decay]",
         ),
     ] = None,
@@ -77,15 +84,14 @@ def tune(
         str | None, typer.Option(metavar="URL", help="An Optuna storage.  [default: study.db in the folder]")
     ] = None,
     study: Annotated[
-        str | None, typer.Option(help="The study in the storage; processes that name the same one share its trials.")
+        str | None,
+        typer.Option(help="Name of the study in the storage; processes with the same name share its trials."),
     ] = None,
-    pruning: Annotated[
-        bool, typer.Option("--pruning/--no-pruning", help="Stop runs that are worse than most at their age.")
-    ] = True,
+    pruning: Annotated[bool, typer.Option("--pruning/--no-pruning", help="Stop unpromising runs early.")] = True,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Search for the best configuration with Optuna."""
+    """Search for the best configuration (Optuna)."""
     from convworks.cli.experiments import tune as command
 
     return command.run(request, trials=trials, search=search or (), storage=storage, study=study, pruning=pruning)

@@ -10,28 +10,32 @@ import typer
 
 from convworks.cli.answer import Answer, percent, repeated, table
 from convworks.cli.commands import app
+from convworks.cli.help import COMPARE
 from convworks.cli.options import Debug, Device, Json, Split
 from convworks.cli.output_path import attempt
 
 Answered = Annotated[Path, typer.Argument(help="The folder of a bundle or a run, or a predictions.csv.")]
 
 
-@app.command()
+@app.command(rich_help_panel=COMPARE)
 def compare(
     first: Answered,
     second: Answered,
     data: Annotated[
-        str | None, typer.Option(help="A labelled source; for two predictions.csv only the pictures of the page.")
+        str | None, typer.Option(help="A labelled source; with two predictions.csv, only for the images on the page.")
     ] = None,
     split: Split = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write a page and compare.csv, what only one has right, into this new folder.")
+        Path | None, typer.Option(help="Write a page, and compare.csv with the disagreements, into this new folder.")
     ] = None,
     device: Device = "auto",
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Compare two bundles on the same images: how much better the second is, and whether that is chance."""
+    """Compare the accuracy of two bundles on the same images.
+
+    Reports the difference, its 95 % interval, and whether it is significant.
+    """
     from convworks.api.compare import compared
 
     began = time.perf_counter()
@@ -51,10 +55,10 @@ def lines(results: dict[str, Any], split: str | None) -> list[str]:
         rows.append([key, each["name"], percent(each["accuracy"]), f"{percent(low)} to {percent(high)}"])
     less, more = results["difference_interval"]
     text = [
-        table(["", "network", "right", "95 % interval"], rows),
+        table(["", "network", "accuracy", "95 % interval"], rows),
         f"second minus first: {100 * results['difference']:+.2f} points (95 % interval {100 * less:+.2f} to "
         f"{100 * more:+.2f}), McNemar's exact test: p = {results['p']:.3g}",
-        f"images: {results['n']:,}; only the first right: {results['only_first']:,}, only the second: "
+        f"images: {results['n']:,}; only the first correct: {results['only_first']:,}, only the second: "
         f"{results['only_second']:,}, both: {results['both_right']:,}, none: {results['both_wrong']:,}",
     ]
     words = [results["first"]["name"], results["second"]["name"]]

@@ -39,6 +39,7 @@ def run(
     split: str | None,
     protocols: Sequence[str],
     combination: str | None,
+    threshold: float | None,
     slices: Path | None,
     by: str | None,
     out: Path | None,
@@ -55,20 +56,24 @@ def run(
     for name in protocols:
         named(name)
     _check_joined(combination, bundles)
-    from convworks.cli.inference import slices as sliced
+    from convworks.cli.inference import slices as slicing
 
-    column = sliced.read(slices, by)
+    column = slicing.read(slices, by)
     source = open_source(data, report=downloading())
     bundles, task = _of_one_kind(bundles, protocols)
     if out is not None:
         read = Protected(folders=tuple([folder_of(path) for path in bundles]))
         check_new_folder("--out", out, protect(source) + read)
-    from convworks.inference.ensemble import PROBABILITY
+    from convworks.inference.ensemble import PROBABILITY, VOTE
     from convworks.inference.predictor import load
 
+    task = task.at(threshold)
+    if threshold is not None and combination == VOTE:
+        reason = "moves the threshold of one network, but each of these votes at its own"
+        raise InputError("--threshold", reason, f"leave it out, or --combine {PROBABILITY}")
     if not task.judged:
-        sliced.refuse(column, task.does)
-    sliced_column = sliced.match_split(column, source, split)
+        slicing.refuse(column, task.does)
+    sliced_column = slicing.match_split(column, source, split)
     loaded = [load(path, device=device, precision=precision, max_pixels=max_pixels) for path in bundles]
     for name in protocols:
         for predictor in loaded:
@@ -77,11 +82,12 @@ def run(
     outcomes: list[Any] = []
     for name in dict.fromkeys(protocols):
         how = combination or PROBABILITY
-        row, outcome = _measure(loaded, source, split, name, how, outcomes[0] if outcomes else None)
+        row, outcome = _measure(loaded, source, split, name, how, threshold, outcomes[0] if outcomes else None)
         rows.append(row)
         outcomes.append(outcome)
     # The rest describes the first protocol: choosing the best one on these images would be optimistic.
     outcome, values = outcomes[0], {"bundles": [str(path) for path in bundles], "data": data, **rows[0]}
+    values |= {} if threshold is None else {"threshold": threshold}
     values["precisions"] = [precision_name(predictor.precision) for predictor in loaded]
     lines = [accuracy_line(outcome.split, values)]
     note = ""
@@ -94,11 +100,11 @@ def run(
         values["protocols"] = rows
         lines.append(_compared(rows, task.score))
     elif "macs" in rows[0]:
-        lines.append(f"cost: {_macs(rows[0])} multiply-adds an image, {rows[0]['images_per_second']:,.0f} images/s")
-    parts = sliced.measure(sliced_column, outcome)
+        lines.append(f"cost: {_macs(rows[0])} multiply-adds per image, {rows[0]['images_per_second']:,.0f} images/s")
+    parts = slicing.measure(sliced_column, outcome)
     if parts is not None:
         values["slices"] = parts.plain()
-        lines.append(sliced.text(parts))
+        lines.append(slicing.text(parts))
     lost = None
     if out is not None:
         protocol = None if protocols[0] == CENTER else protocols[0]
@@ -107,6 +113,7 @@ def run(
             "--split": split,
             "--protocol": protocol,
             "--combine": combination,
+            "--threshold": threshold,
             "--slices": slices,
             "--by": by,
             "--precision": None if precision == "auto" else precision,
@@ -141,7 +148,7 @@ def _check_joined(combination: str | None, bundles: Sequence[Path]) -> None:
 
     check_combination(combination)
     if len(bundles) == 1:
-        reason = "says how several bundles are joined, but there is one"
+        reason = "combines several bundles, but there is one"
         raise InputError("--combine", reason, "leave it out, or name more bundles")
 
 
@@ -159,7 +166,7 @@ def _of_one_kind(bundles: Sequence[Path], protocols: Sequence[str]) -> tuple[lis
     first = described[0]
     for path, other in zip(paths, described, strict=True):
         if list(map(nfc, other["classes"])) != list(map(nfc, first["classes"])):
-            reason = f"has other classes than {paths[0]}"
+            reason = f"has different classes from {paths[0]}"
             raise InputError(path, reason, "an ensemble needs the same classes in the same order")
         if other["task"]["name"] != first["task"]["name"]:
             names = (other["task"]["name"], first["task"]["name"])
@@ -170,9 +177,9 @@ def _of_one_kind(bundles: Sequence[Path], protocols: Sequence[str]) -> tuple[lis
     task = named(first["task"]["name"], str(paths[0]))
     if task.outcome is None:
         if len(paths) > 1:
-            raise InputError(paths[1], f"{task.does}, of which there is no ensemble", "give one bundle")
+            raise InputError(paths[1], f"{task.does}, which cannot be an ensemble", "give one bundle")
         if tuple(protocols) != (CENTER,):
-            reason = f"is for networks that name classes, this one {task.does}"
+            reason = f"is for classifiers, but this network {task.does}"
             raise InputError("--protocol", reason, "leave it out")
     return paths, task
 
@@ -183,6 +190,7 @@ def _measure(
     split: str | None,
     protocol: str,
     combination: str,
+    threshold: float | None,
     first: Any,
 ) -> tuple[dict[str, Any], Any]:
     """Return the metrics by one protocol, its cost, its difference from the `first` outcome; and the outcome."""
@@ -190,7 +198,7 @@ def _measure(
     from convworks.metrics.compare import compare
 
     started = time.perf_counter()
-    members = [predictor.measured(source, split=split, protocol=protocol) for predictor in loaded]
+    members = [predictor.measured(source, split=split, protocol=protocol, threshold=threshold) for predictor in loaded]
     seconds = time.perf_counter() - started
     task = loaded[0].task
     if task.outcome is None:
@@ -257,16 +265,15 @@ def _report(
     out: Path, loaded: Sequence[Predictor], source: Source, split: str | None, content: dict[str, Any]
 ) -> tuple[Path, ErrorFiles | None]:
     """Write the report of an evaluation and, for classifiers, the page of its errors; return both."""
-    from convworks.data.decode.load import load_images
+    from convworks.data.inputs.pictures import pictures
     from convworks.inference.predictor import choose_split
     from convworks.report.errors_report import write_errors
     from convworks.report.report import ReportContent, write_report
 
-    chosen, preprocessing = choose_split(source, split)[1], loaded[0].bundle.preprocessing
+    chosen = choose_split(source, split)[1]
 
     def image(index: int) -> np.ndarray:
-        pixels: np.ndarray = load_images(chosen.select(np.array([index])), preprocessing)[0].permute(1, 2, 0).numpy()
-        return pixels
+        return next(pictures(loaded[0].input, chosen, [index]))
 
     with atomic_folder(out) as folder:
         errors = None

@@ -48,7 +48,7 @@ def run(
         "pool": pool,
         "seconds": seconds,
     }
-    lines = [f"{tap}: {width:,} numbers an image" for tap, width in widths.items()]
+    lines = [f"{tap}: {width:,} numbers per image" for tap, width in widths.items()]
     how = f"np.load({str(path)!r})" if path.suffix.lower() == ".npz" else f"pandas.read_parquet({str(path)!r})"
     text = "\n".join([f"{len(table.names):,} images in {seconds:.1f} s", *lines, f"file: {path}", f"next: {how}"])
     return Answer(values=values, text=text)

@@ -19,7 +19,7 @@ def no_answer(broken: Sequence[dict[str, Any]]) -> ConvworksError:
     """Return the error of a command that failed on every image."""
     from convworks.inference.runtime import NO_OVERFLOW, OVERFLOW
 
-    first, more = broken[0], f" (and {len(broken) - 1} more without an answer)" if len(broken) > 1 else ""
+    first, more = broken[0], f" (and {len(broken) - 1} more failed)" if len(broken) > 1 else ""
     if first["error"] == OVERFLOW:
         return RunError(first["path"], OVERFLOW + more, NO_OVERFLOW)
     return InputError(first["path"], first["error"] + more, "give images that can be read")
@@ -36,7 +36,7 @@ def find_images(paths: Sequence[str]) -> list[Path]:
             names = sorted(walk(path))
             images = [path / name for name in names if is_image(name)]
             if not images:
-                raise InputError(path, "holds no images", remedy(names, f"image files end in {', '.join(SUFFIXES)}"))
+                raise InputError(path, "contains no images", remedy(names, f"image files end in {', '.join(SUFFIXES)}"))
             if unread := [name for name in names if looks_like_image(name) and not is_image(name)]:
                 say(line(text, reasons(unread)))
         elif os.path.lexists(path):
@@ -44,6 +44,6 @@ def find_images(paths: Sequence[str]) -> list[Path]:
         else:
             images = match_pattern(text)
             if not images:
-                raise InputError(text, "no such file or folder, and no pattern that matches one", "check the path")
+                raise InputError(text, "no such file, folder or matching pattern", "check the path")
         files.update(dict.fromkeys(images))
     return list(files)

@@ -32,6 +32,8 @@ def run(
     paths: Sequence[str],
     *,
     top: int,
+    threshold: float | None = None,
+    probabilities: bool = False,
     out: Path | None,
     overwrite: bool = False,
     max_pixels: int | None = None,
@@ -47,7 +49,11 @@ def run(
     read = read_for(paths, files) + Protected(folders=(folder_of(bundle),))
     from convworks.tasks.registry import named
 
-    pictures = named(name, str(bundle)).picture is not None
+    task = named(name, str(bundle)).at(threshold)
+    pictures = task.picture is not None
+    if probabilities and (pictures or out is None or out.suffix.lower() != ".csv"):
+        remedy = "leave it out" if pictures else "add --out FILE.csv"
+        raise InputError("--probabilities", "is for the columns of a .csv file of classes", remedy)
     if pictures:
         outputs = _outputs(out, files, read, overwrite=overwrite)
     else:
@@ -55,14 +61,18 @@ def run(
     from convworks.inference.predictor import load
 
     predictor = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
-    answers = predictor.predict_files(files, top=top)
+    listed = len(predictor.classes) if probabilities else top
+    answers = predictor.predict_files(files, top=listed, threshold=threshold)
     rows = list(_written(answers, outputs)) if pictures else list(answers)
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):
         raise no_answer(broken)
     error = None
     if out is not None and not pictures:
-        content = _as_csv(rows) if out.suffix.lower() == ".csv" else _as_json_lines(rows)
+        if out.suffix.lower() != ".csv":
+            content = _as_json_lines(rows)
+        else:
+            content = _class_columns(rows, predictor.classes) if probabilities else _as_csv(rows)
         error = failure(partial(write_text, out, content))
     written = out is not None and error is None
     values = {
@@ -74,12 +84,12 @@ def run(
     }
     done = len(rows) - len(broken)
     if pictures:
-        text = f"{done} {'image' if done == 1 else 'images'} written into {out}"
+        text = f"{done} {'image' if done == 1 else 'images'} written to {out}"
     else:
         text = f"{len(rows)} rows written to {out}" if written else _as_table(rows)
     if broken:
         first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
-        text += f"\n{len(broken)} of {len(rows)} images have no answer: {first}"
+        text += f"\n{len(broken)} of {len(rows)} images failed: {first}"
     source = "FOLDER" if pictures else "LABELLED_FOLDER"
     text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data {source}"
     return Answer(values=values, text=text, status=1 if broken else 0, error=error)
@@ -88,7 +98,7 @@ def run(
 def _outputs(out: Path | None, files: Sequence[Path], read: Protected, *, overwrite: bool) -> list[Path]:
     """Return the paths of the images that a network generates: OUT/NAME.png; InputError if one may not be written."""
     if out is None:
-        raise InputError("--out", "is needed: this network makes images", "name a folder for them: --out DIR")
+        raise InputError("--out", "is needed: this network outputs images", "name a folder: --out DIR")
     outputs = [out / f"{name}.png" for name in unique_names(files)]
     check_outputs(out, outputs, read, overwrite=overwrite)
     return outputs
@@ -137,6 +147,17 @@ def _as_csv(rows: Sequence[dict[str, Any]]) -> str:
         cells = [_cell(row.get(name, "")) for name in more]
         lines.append([row["path"], *cells, *(value for pair in pairs for value in pair), row.get("error", "")])
     return csv_text(header, lines)
+
+
+def _class_columns(rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> str:
+    """Return path, label (or the predicted labels), and the probability of each class, as in predictions.csv."""
+    more = _more(rows)
+    lines = []
+    for row in rows:
+        by_class = dict(zip(row.get("labels", ()), row.get("probabilities", ()), strict=True))
+        answer = [_cell(row.get(name, "")) for name in more] or [next(iter(by_class), "")]
+        lines.append([row["path"], *answer, *(by_class.get(name, "") for name in classes), row.get("error", "")])
+    return csv_text(["path", *(more or ["label"]), *(f"p:{name}" for name in classes), "error"], lines)
 
 
 def _more(rows: Sequence[dict[str, Any]]) -> list[str]:

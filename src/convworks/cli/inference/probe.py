@@ -41,7 +41,7 @@ def run(
 
     rows, best = values["probes"], values["best"]
     title = f"Linear probes: {values['model']} on {values['source']}"
-    remarks = "share of right answers by the features at each tap, the network as it is"
+    remarks = "accuracy of a linear classifier on the features at each tap, with the network frozen"
     error = None
     if path is not None:
         error = failure(partial(write_drawing, path, depth_curve(rows, title=title, remarks=remarks)))

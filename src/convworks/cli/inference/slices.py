@@ -29,9 +29,9 @@ def read(path: Path | None, column: str | None) -> Column | None:
     if path is None and column is None:
         return None
     if path is None:
-        raise InputError("--by", "says by which column, but there is no table", "give one with --slices FILE.csv")
+        raise InputError("--by", "needs a table", "give one with --slices FILE.csv")
     if column is None:
-        raise InputError("--slices", "is a table, but by which of its columns is not said", "add --by COLUMN")
+        raise InputError("--slices", "needs the column to slice by", "add --by COLUMN")
     from convworks.metrics.slices import read_column
 
     return Column(path=path, name=column, values=read_column(path, column))
@@ -40,7 +40,7 @@ def read(path: Path | None, column: str | None) -> Column | None:
 def refuse(column: Column | None, does: str) -> None:
     """Raise InputError for a network whose predictions are not simply correct or wrong."""
     if column is not None:
-        raise InputError("--slices", f"compares shares of right answers, but the bundle {does}", "leave it out")
+        raise InputError("--slices", f"compares accuracies, but the bundle {does}", "leave it out")
 
 
 def match_split(column: Column | None, source: Source, split: str | None) -> tuple[str, list[str | None]] | None:
@@ -75,5 +75,5 @@ def text(parts: Slices) -> str:
             change, p = f"{100 * row.difference:+.2f} ({100 * less:+.2f} to {100 * more:+.2f})", f"{row.adjusted:.3g}"
         interval = f"{percent(low)} to {percent(high)}"
         rows.append([row.value, f"{row.n:,}", percent(row.accuracy), interval, change, p])
-    shown = table([parts.column, "images", "right", "95 % interval", "points more than the rest (95 %)", "p"], rows)
+    shown = table([parts.column, "images", "right", "95 % interval", "points above the rest (95 %)", "p"], rows)
     return shown + (f"\nnot in the table: {parts.unlisted:,} images" if parts.unlisted else "")

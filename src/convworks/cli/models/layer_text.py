@@ -119,8 +119,8 @@ def memory(needed: Memory, batch: int) -> str:
             f"  training   {mib(needed.training).rjust(width)} MiB = {training}"
             f" + kept for the backward pass {mib(needed.kept)}",
             f"  inference  {mib(needed.inference).rjust(width)} MiB = weights {mib(rest)}"
-            f" + most alive at one moment {mib(needed.alive)}",
-            "  not counted: the messages of the backward pass, scratch memory of kernels, the framework itself",
+            f" + peak of activations {mib(needed.alive)}",
+            "  not counted: gradients of activations, kernel workspaces, the framework itself",
         ]
     )
 

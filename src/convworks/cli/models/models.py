@@ -52,10 +52,10 @@ def run(
 def _sizes(input_size: str) -> tuple[int, ...]:
     where = f"--input {input_size}"
     if not re.fullmatch(r"\d+(x\d+)+", input_size):
-        raise InputError(where, "is not like 3x224x224", "give the channels, then the size along each axis")
+        raise InputError(where, "is not of the form 3x224x224", "give the channels, then the size along each axis")
     sizes = tuple(map(int, input_size.split("x")))
     if not all(1 <= size <= LARGEST for size in sizes):
-        raise InputError(where, f"has a size that is not 1 to {LARGEST}", "give channels and sizes that images have")
+        raise InputError(where, f"has a side outside 1 to {LARGEST}", "correct it")
     return sizes
 
 

@@ -35,7 +35,7 @@ def run(
             reason = f"has {len(input_size)} numbers, {name} takes {1 + len(shape.size)}"
             like = sizes((shape.channels, *shape.size))
             raise InputError(
-                f"--input {sizes(input_size)}", reason, f"give the channels, then the size: {like} is published"
+                f"--input {sizes(input_size)}", reason, f"give channels and size, such as the published {like}"
             )
         # What gives back the images that it reads gives back as many channels.
         same = shape.classes == shape.channels

@@ -11,6 +11,7 @@ import typer
 from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer
 from convworks.cli.commands import app
+from convworks.cli.help import COMPARE, TRAIN, USE
 from convworks.cli.options import Debug, Device, Json, Overwrite
 from convworks.cli.request import takes_request
 
@@ -18,15 +19,13 @@ Pretrained = Annotated[
     str, typer.Argument(help="The folder of a bundle or a run, or a name such as resnet50:imagenet.", metavar="BUNDLE")
 ]
 Source = Annotated[str, typer.Option(help="A labelled source: a name or a path.")]
-Pooling = Annotated[
-    str, typer.Option(metavar="NAME", help="What becomes of maps: average, max, or none (all their values).")
-]
+Pooling = Annotated[str, typer.Option(metavar="NAME", help="How feature maps are pooled: average, max or none.")]
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 @takes_request(
     "bundle data cut freeze head epochs out device seed deterministic skip_damaged overrides",
-    out=Annotated[Path | None, typer.Option(help="The run folder, new or empty.  [default: runs/transfer]")],
+    out=Annotated[Path | None, typer.Option(help="The run folder, new or empty.  [default: runs/DATA-transfer]")],
 )
 def transfer(
     request: RunRequest,
@@ -34,36 +33,38 @@ def transfer(
     data: Source,
     cut: Annotated[
         str | None,
-        typer.Option(metavar="TAP", help="Where the new head begins.  [default: before the last layer]"),
+        typer.Option(metavar="TAP", help="Tap to attach the new head to.  [default: before the last layer]"),
     ] = None,
     freeze: Annotated[
         str | None,
-        typer.Option(metavar="TAP", help="Keep all up to this tap as it is.  [default: nothing; below an SVM, all]"),
+        typer.Option(metavar="TAP", help="Freeze layers up to this one.  [default: none; all below an SVM]"),
     ] = None,
     head: Annotated[
         str,
-        typer.Option(metavar="NAME", help="linear, two-layer, svm, rbf-svm; keep: the bundle's own, for its classes."),
+        typer.Option(
+            metavar="NAME", help="linear, two-layer, svm, rbf-svm, or keep: the bundle's own, for the same classes."
+        ),
     ] = "linear",
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Train a bundle on other images: cut it at a tap, put a new head on, freeze what is to stay."""
+    """Fine-tune a bundle on other images, with a new head."""
     from convworks.cli import transfer as command
 
     return command.run(bundle, replace(request, data=data), cut=cut, freeze=freeze, head=head)
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def features(
     bundle: Pretrained,
     data: Annotated[str, typer.Option(help="A source: a name or a path.")],
     tap: Annotated[
         list[str] | None,
-        typer.Option(metavar="TAP", help="Whose activations; may be repeated.  [default: before the last layer]"),
+        typer.Option(metavar="TAP", help="Tap to read; repeatable.  [default: before the last layer]"),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The file (.npz or .parquet).  [default: features.npz, or with the next free number]"),
+        typer.Option(help="The file (.npz or .parquet).  [default: features.npz, or features-2.npz, ...]"),
     ] = None,
     overwrite: Overwrite = False,
     split: Annotated[str | None, typer.Option(help="train, validation or test.  [default: all images]")] = None,
@@ -72,7 +73,7 @@ def features(
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Write what a network computes at its taps, a vector an image, for other programs."""
+    """Write one feature vector per image and tap."""
     from convworks.cli.inference import features as command
 
     return command.run(
@@ -80,27 +81,25 @@ def features(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=COMPARE)
 def probe(
     bundle: Pretrained,
     data: Source,
     tap: Annotated[
-        list[str] | None, typer.Option(metavar="TAP", help="Which tap; may be repeated.  [default: every one]")
+        list[str] | None, typer.Option(metavar="TAP", help="Tap to probe; repeatable.  [default: all]")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Where to draw the curve (.png or .svg).  [default: probe.png, or with the next free number]"
-        ),
+        typer.Option(help="File for the curve (.png or .svg).  [default: probe.png, or probe-2.png, ...]"),
     ] = None,
     overwrite: Overwrite = False,
     pool: Pooling = "average",
-    seed: Annotated[int, typer.Option(help="The seed by which validation is split off.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the validation split.")] = 0,
     device: Device = "auto",
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Fit a linear classifier to the features at every tap: how much each depth knows of the classes of a source."""
+    """Fit a linear classifier to the features at each tap."""
     from convworks.cli.inference import probe as command
 
     return command.run(

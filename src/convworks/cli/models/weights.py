@@ -37,7 +37,7 @@ def run_import(
     if is_name(weights) or weights in PRETRAINED:
         entry = find_pretrained(weights)
         if model or peer:
-            raise InputError("--model", f"{weights} says which network it is", "leave out --model and --from")
+            raise InputError("--model", f"{weights} already names the network", "leave out --model and --from")
         folder = _free(out or Path(weights.replace(":", "-")))
         file = fetch_weights(entry, downloading())
         model, peer = entry.name, entry.peer
@@ -113,14 +113,14 @@ def _taken(record: dict[str, Any], *, recognised: bool) -> list[str]:
     lines = []
     if recognised and record["from"]:
         alike = f"; {' and '.join(record['alike'])} has the same" if record["alike"] else ""
-        lines.append(f"from: {record['from']}, recognised by the names of the tensors{alike}")
+        lines.append(f"from: {record['from']}, recognised by its tensor names{alike}")
     if record["others"]:
         more = " or ".join(f"--key {other}" for other in record["others"])
-        lines.append(f"weights: {record['key']}; others in the file with {more}")
+        lines.append(f"weights: {record['key']}; the file also has {more}")
     elif record["key"]:
         lines.append(f"weights: {record['key']}")
     if record["prefix"]:
-        lines.append(f"prefix taken off the names: {record['prefix']}")
+        lines.append(f"removed name prefix: {record['prefix']}")
     if record["left_out"]:
         lines.append(f"left out: {_auxiliary(record['left_out'])}")
     return lines

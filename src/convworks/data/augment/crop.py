@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from convworks.data.column import COLOURS, Spatial
 from convworks.data.decode.resample import resample_into
 from convworks.data.parts import in_parts
 
@@ -56,12 +57,17 @@ def crop_boxes(
 
 
 def resized_crop(
-    images: UInt8[Tensor, "b c h w"], boxes: Int64[Tensor, "b 4"], size: tuple[int, int]
+    images: UInt8[Tensor, "b c h w"],
+    boxes: Int64[Tensor, "b 4"],
+    size: tuple[int, int],
+    spatial: Spatial = COLOURS,
 ) -> UInt8[Tensor, "b c h2 w2"]:
     """Resize the crop of each image in its box (top, left, height, width) to `size`, bilinear with antialiasing.
 
-    CPU and other devices agree up to 2 grey levels.
+    CPU and other devices agree up to 2 grey levels. Numbers of classes are not interpolated.
     """
+    if spatial.nearest:
+        return _nearest(images, boxes, size)
     if images.device.type != "cpu":
         return _resampled(images, boxes, size)
     source, out, rows = images.permute(0, 2, 3, 1).numpy(), _blank(images, size), boxes.tolist()
@@ -73,6 +79,17 @@ def resized_crop(
 
     in_parts(fill, len(images))
     return torch.from_numpy(out).permute(0, 3, 1, 2)
+
+
+def _nearest(
+    images: UInt8[Tensor, "b c h w"], boxes: Int64[Tensor, "b 4"], size: tuple[int, int]
+) -> UInt8[Tensor, "b c h2 w2"]:
+    """Return the pixel of each crop that lies over the centre of each output pixel."""
+    top, left, height, width = boxes[:, :, None].unbind(1)
+    y, x = (2 * torch.arange(side, device=images.device) + 1 for side in size)
+    rows, columns = top + y * height // (2 * size[0]), left + x * width // (2 * size[1])
+    samples = torch.arange(len(images), device=images.device)[:, None, None]
+    return images.permute(0, 2, 3, 1)[samples, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
 
 
 def _resampled(

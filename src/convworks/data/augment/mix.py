@@ -19,7 +19,7 @@ class Mixture(NamedTuple):
     The box is (top, bottom, left, right) in fractions of the image; without one, all pixels are blended (mixup).
     """
 
-    share: float
+    weight: float
     box: tuple[float, float, float, float] | None
 
 
@@ -31,13 +31,13 @@ def draw_mixture(config: AugmentConfig, seed: int, epoch: int, number: int) -> M
     generator = random.generator(seed, random.MIX, epoch, number)
     kind = kinds[int(generator.integers(len(kinds)))]
     alpha = getattr(config, kind)
-    share = float(generator.beta(alpha, alpha))
+    weight = float(generator.beta(alpha, alpha))
     if kind == "mixup":
-        return Mixture(share, None)
-    half = (1 - share) ** 0.5 / 2  # the box has area 1 - share and the proportions of the image
+        return Mixture(weight, None)
+    half = (1 - weight) ** 0.5 / 2  # the box has area 1 - weight and the proportions of the image
     y, x = generator.random(2)
     edges = [float(np.clip(edge, 0, 1)) for edge in (y - half, y + half, x - half, x + half)]
-    return Mixture(share, (edges[0], edges[1], edges[2], edges[3]))
+    return Mixture(weight, (edges[0], edges[1], edges[2], edges[3]))
 
 
 def mix(
@@ -45,8 +45,8 @@ def mix(
 ) -> tuple[UInt8[Tensor, "b c h w"], float]:
     """Return the mixed images and the weight of the first: for a box, from its whole pixels inside the image."""
     if mixture.box is None:
-        mixed = torch.lerp(others.float(), images.float(), mixture.share)
-        return mixed.round_().to(torch.uint8), mixture.share
+        mixed = torch.lerp(others.float(), images.float(), mixture.weight)
+        return mixed.round_().to(torch.uint8), mixture.weight
     h, w = images.shape[-2:]
     top, bottom, left, right = (round(edge * size) for edge, size in zip(mixture.box, (h, h, w, w), strict=True))
     mixed = images.clone()

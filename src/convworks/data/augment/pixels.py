@@ -13,9 +13,9 @@ LARGE = 3 * 64 * 64
 
 
 def shift(
-    images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b 2"], pixels: int, *, reflect: bool = False
+    images: UInt8[Tensor, "b c h w"], noise: Float[Tensor, "b 2"], pixels: int, *, reflect: bool = False, fill: int = 0
 ) -> UInt8[Tensor, "b c h w"]:
-    """Shift each image by up to `pixels` in both directions, filled with zeros or its reflection."""
+    """Shift each image by up to `pixels` in both directions, filled with `fill` or its reflection."""
     b, _, h, w = images.shape
     offsets = (noise * (2 * pixels + 1)).long() - pixels
     y = torch.arange(h, device=images.device) + offsets[:, :1]
@@ -27,7 +27,7 @@ def shift(
     # Indexing the b h w c view moves whole pixels, and gives channels_last memory.
     moved = images.permute(0, 2, 3, 1)[samples, y.clamp(0, h - 1)[:, :, None], x.clamp(0, w - 1)[:, None, :]]
     if not reflect:
-        moved = moved * inside[..., None]
+        moved = torch.where(inside[..., None], moved, fill) if fill else moved * inside[..., None]
     return moved.permute(0, 3, 1, 2)
 
 

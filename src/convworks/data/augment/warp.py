@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from convworks.data.column import COLOURS, Spatial
 from convworks.data.config import AffineConfig
 
 
@@ -50,16 +51,21 @@ def warp(
     matrices: Float[Tensor, "b 3 3"],
     moved: Float[Tensor, "b h w 2"] | None = None,
     interpolation: Literal["bilinear", "bicubic"] = "bilinear",
+    spatial: Spatial = COLOURS,
 ) -> UInt8[Tensor, "b c h w"]:
-    """Resample each image through its map; pixels outside the image are 0.
+    """Resample each image through its map; pixels outside have the fill of `spatial`, whose numbers stay numbers.
 
     `moved` is an additional displacement (x, y), in pixels, of the position at which each pixel is read.
     """
     grid = F.affine_grid(matrices[:, :2], list(images.shape), align_corners=False)
     if moved is not None:
         grid = grid + moved * torch.tensor([2 / images.shape[3], 2 / images.shape[2]], device=moved.device)
-    warped = F.grid_sample(images.float(), grid, mode=interpolation, padding_mode="zeros", align_corners=False)
-    if interpolation == "bicubic":  # it overshoots at edges
+    mode = "nearest" if spatial.nearest else interpolation
+    values = images.float() - spatial.fill if spatial.fill else images.float()  # such that padding with 0 is the fill
+    warped = F.grid_sample(values, grid, mode=mode, padding_mode="zeros", align_corners=False)
+    if spatial.fill:
+        warped += spatial.fill
+    if mode == "bicubic":  # it overshoots at edges
         warped.clamp_(0, 255)
     return warped.round_().to(torch.uint8).contiguous(memory_format=torch.channels_last)
 

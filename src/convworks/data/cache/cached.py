@@ -20,6 +20,7 @@ from convworks.data.cache import lock
 from convworks.data.cache import store as cache
 from convworks.data.cache.signature import digest, signature_of
 from convworks.data.cache.store import Entry
+from convworks.data.column import COLOURS, Files, Spatial
 from convworks.data.decode.load_files import Progress, decode_files, digest_files
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.statistics import Sums
@@ -33,9 +34,7 @@ VERSIONS = f"Pillow {PIL.__version__}, simplejpeg {simplejpeg.__version__}, torc
 DECODER = f"3, {VERSIONS}"  # increment when pixels change
 
 
-def find_or_decode(
-    files: Sequence[Location], preprocessing: Preprocessing, report: Progress | None = None
-) -> Entry | None:
+def find_or_decode(column: Files, preprocessing: Preprocessing, report: Progress | None = None) -> Entry | None:
     """Return the cache entry of these files: found by paths, sizes and times, or by content, or decoded now.
 
     None if caching is disabled or pointless, or the disk has no room, which is reported on standard error. One process
@@ -43,14 +42,15 @@ def find_or_decode(
     """
     if not cache.in_use():
         return None
-    signature = signature_of(files, _recipe(preprocessing), most_files=MOST_FILES, most_bytes=MOST_BYTES)
+    files, recipe = column.files, _recipe(preprocessing, column.spatial)
+    signature = signature_of(files, recipe, most_files=MOST_FILES, most_bytes=MOST_BYTES)
     if signature is None:
         return None
     shape = (len(files), *preprocessing.size, preprocessing.channels)
     try:
         cache.folder().mkdir(parents=True, exist_ok=True)
         while True:
-            entry = cache.find_by_signature(signature) or _known_by_content(files, preprocessing, signature)
+            entry = cache.find_by_signature(signature) or _known_by_content(files, recipe, signature)
             if entry is not None:
                 cache.touch(entry)
                 if report is not None:
@@ -63,22 +63,23 @@ def find_or_decode(
                 return None
             with lock.locked(cache.folder() / f"{signature}{TEMPORARY}") as handle:
                 if handle is not None:
-                    return _build(handle, signature, files, preprocessing, report)
+                    return _build(handle, signature, column, preprocessing, report)
     except OSError as error:  # no room, or no permission: go on without the cache
         say(f"{cache.folder()}: {error.strerror}; the decoded images are not cached")
         return None
 
 
-def _recipe(preprocessing: Preprocessing) -> str:
+def _recipe(preprocessing: Preprocessing, spatial: Spatial) -> str:
     """Describe everything but the files that determines the pixels, and which images are refused."""
     height, width = preprocessing.size
     size = f"{height}x{width}x{preprocessing.channels}"
-    return f"{size}, {preprocessing.fit}, share {preprocessing.share!r}, {preprocessing.decoding!r}, decoder {DECODER}"
+    # The word share stays: another would name other entries.
+    fit = f"{preprocessing.fit}, share {preprocessing.crop_fraction!r}, {preprocessing.decoding!r}"
+    return f"{size}, {fit}, decoder {DECODER}{'' if spatial == COLOURS else f', {spatial!r}'}"
 
 
-def _known_by_content(files: Sequence[Location], preprocessing: Preprocessing, signature: str) -> Entry | None:
+def _known_by_content(files: Sequence[Location], recipe: str, signature: str) -> Entry | None:
     """Return the entry of files with the same content at other paths or times; they are read only if one may exist."""
-    recipe = _recipe(preprocessing)
     if not any(entry.shape[0] == len(files) and entry.recipe == recipe for entry in cache.entries()):
         return None
     name = digest(digest_files(files) + recipe.encode())
@@ -89,14 +90,14 @@ def _known_by_content(files: Sequence[Location], preprocessing: Preprocessing, s
 
 
 def _build(
-    handle: int, signature: str, files: Sequence[Location], preprocessing: Preprocessing, report: Progress | None
+    handle: int, signature: str, column: Files, preprocessing: Preprocessing, report: Progress | None
 ) -> Entry | None:
     """Decode into a temporary file, which is renamed once it is complete and flushed to disk.
 
     Images are written, not mapped, which would count as memory of this process.
     """
+    files, recipe = column.files, _recipe(preprocessing, column.spatial)
     shape = (len(files), *preprocessing.size, preprocessing.channels)
-    recipe = _recipe(preprocessing)
     facts: dict[str, Any] = {"source": _common_folder(files), "recipe": recipe, "content": "0" * 64}
     longest = cache.header(shape, {**facts, "mean": [0.1**20 / 3] * shape[3], "std": [0.1**20 / 3] * shape[3]})
     start, row = len(longest), int(np.prod(shape[1:]))
@@ -113,7 +114,7 @@ def _build(
         sums.add(image[None])
 
     with _flushing(handle):
-        content = decode_files(files, preprocessing, put, report)
+        content = decode_files(column, preprocessing, put, report)
     mean, std = sums.mean_std()
     header = cache.header(shape, {**facts, "content": content.hex(), "mean": mean, "std": std}, length=start)
     _write(handle, checksums.data.cast("B"), start + len(files) * row)

@@ -24,7 +24,7 @@ def locked(path: Path) -> Iterator[int | None]:
         if acquired is None:
             raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), str(path))
         if not acquired:
-            say("another process is decoding the same images: waiting for it")
+            say("waiting for another process that is decoding the same images")
             lock(handle, wait=True)
         if not same(handle, path):
             yield None

@@ -40,7 +40,7 @@ class OnDisk:
         size = out[:1].nbytes
         for row, index in zip(out, indices, strict=True):
             if os.preadv(self.handle, [row.data.cast("B")], self.entry.start + index * size) != size:
-                raise RunError(self.entry.path, "has become shorter", "remove it with `convworks cache --clear`")
+                raise RunError(self.entry.path, "was truncated", "remove it with `convworks cache --clear`")
             self.sums.check(index, row)
         return torch.from_numpy(out).permute(0, 3, 1, 2)
 

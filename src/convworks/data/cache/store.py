@@ -89,7 +89,7 @@ def limit() -> int:
         return min(LARGEST, free // SHARE)
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", text)
     if match is None or match[2].upper() not in UNITS:
-        raise InputError(LIMIT, f"{text!r} is no number of bytes", "write 20GB, 500MB, or 0 for no cache")
+        raise InputError(LIMIT, f"{text!r} is not a size", "write 20GB, 500MB, or 0 for no cache")
     return int(float(match[1]) * UNITS[match[2].upper()])
 
 
@@ -203,7 +203,7 @@ def find(name: str | None) -> list[Entry]:
         return matches
     matches = [entry for entry in matches if name and entry.name.startswith(name)]
     if len(matches) != 1:
-        reason = f"{len(matches)} entries are called so" if matches else "no entry of the cache is called so"
+        reason = f"{len(matches)} entries match" if matches else "no cache entry matches"
         raise InputError(name or "cache", reason, "`convworks cache` lists them")
     return matches
 

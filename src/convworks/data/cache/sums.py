@@ -36,8 +36,8 @@ class Sums:
             return
         if zlib.crc32(image.data) != self.expected[number]:
             remove(self.entry)
-            reason = f"was damaged after it was written (image {number} does not have its checksum), and is removed"
-            raise DamagedEntryError(self.entry.path, reason, "start again, or resume the run: images are decoded anew")
+            reason = f"is damaged (image {number} fails its checksum) and was removed"
+            raise DamagedEntryError(self.entry.path, reason, "start again, or resume the run: images are decoded again")
         self.verified[number] = True
 
     def check_all(self) -> None:

@@ -41,7 +41,7 @@ def list_images(images: object) -> Images:
     try:
         listed = list(images)  # type: ignore[call-overload]
     except TypeError:
-        raise InputError("images", f"{type(images).__name__} is no image, and no list of images", KINDS) from None
+        raise InputError("images", f"{type(images).__name__} is not an image or a list of images", KINDS) from None
     return Images(listed, [_name(image, f"images[{index}]") for index, image in enumerate(listed)], False)
 
 
@@ -88,15 +88,15 @@ def _name(image: object, default: str) -> str:
 
 def _from_array(where: object, image: object) -> UInt8[np.ndarray, "h w c"]:
     if isinstance(image, np.ma.MaskedArray):
-        raise InputError(where, "is an array with a mask, which no network reads", "fill it in: array.filled(0)")
+        raise InputError(where, "is a masked array", "fill it in: array.filled(0)")
     try:
         array = np.asarray(image)
     except Exception:  # a foreign class may raise anything
         array = np.asarray(None)
     if array.dtype.kind in TEXTS:
-        raise InputError(where, f"{type(image).__name__} is no image", KINDS)
+        raise InputError(where, f"{type(image).__name__} is not an image", KINDS)
     if array.dtype != np.uint8 or array.ndim not in (2, 3):
-        raise InputError(where, f"an array of {array.dtype} {array.shape} is no image", KINDS)
+        raise InputError(where, f"an array of {array.dtype} {array.shape} is not an image", KINDS)
     _check_pixels(where, array.shape)
     return array.reshape(*array.shape[:2], -1)
 
@@ -104,7 +104,7 @@ def _from_array(where: object, image: object) -> UInt8[np.ndarray, "h w c"]:
 def _from_tensor(where: object, image: torch.Tensor) -> UInt8[np.ndarray, "h w c"]:
     description = f"a tensor of {str(image.dtype).removeprefix('torch.')} {tuple(image.shape)}"
     if image.ndim != DIMENSIONS or not (image.dtype == torch.uint8 or image.is_floating_point()):
-        raise InputError(where, f"{description} is no image", "give uint8, or floats from 0 to 1, [c, h, w]")
+        raise InputError(where, f"{description} is not an image", "give uint8, or floats from 0 to 1, [c, h, w]")
     _check_pixels(where, tuple(image.shape))
     pixels = image.detach().cpu().permute(1, 2, 0)
     if image.is_floating_point():
@@ -113,7 +113,7 @@ def _from_tensor(where: object, image: torch.Tensor) -> UInt8[np.ndarray, "h w c
             reason = (
                 f"{description} has values from {float(values.min()):.4g} to {float(values.max()):.4g}, outside 0..1"
             )
-            raise InputError(where, reason, "divide by 255, and do not normalise: that is done here")
+            raise InputError(where, reason, "divide by 255; do not normalise, the predictor does")
         pixels = (values * 255).round().to(torch.uint8)
     array: np.ndarray = pixels.numpy()
     return array
@@ -121,4 +121,4 @@ def _from_tensor(where: object, image: torch.Tensor) -> UInt8[np.ndarray, "h w c
 
 def _check_pixels(where: object, shape: tuple[int, ...]) -> None:
     if 0 in shape:
-        raise InputError(where, f"{'x'.join(map(str, shape))} has no pixels", "give an image that has some")
+        raise InputError(where, f"{'x'.join(map(str, shape))} has no pixels", "give a non-empty image")

@@ -13,10 +13,13 @@ from convworks.console import counting
 from convworks.data.cache import store as cache
 from convworks.data.cache.cached import DECODER
 from convworks.data.cache.signature import signature_of
+from convworks.data.column import Column, Files, files_of
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.decode import decode
 from convworks.data.decode.load_files import Damage, each, summarise
-from convworks.data.labels import present
+from convworks.data.decode.numbers import read_numbers
+from convworks.data.formats import NUMPY
+from convworks.data.labels import UNLABELLED, present
 from convworks.data.location import Location, container, read_bytes
 from convworks.data.source import Source, Split
 from convworks.data.sources.image_names import heic_available
@@ -43,7 +46,7 @@ class Usable:
     def line(self) -> str:
         """Return a one-line summary of what is left out."""
         names = [*list(self.damaged)[:5], *(["..."] if len(self.damaged) > 5 else [])]
-        return f"left out {len(self.damaged)} damaged of {self.source.where}: {', '.join(names)}"
+        return f"skipped {len(self.damaged)} damaged of {self.source.where}: {', '.join(names)}"
 
 
 def leave_out(source: Source, limit: float | None, decoding: Decoding = DECODING) -> Usable:
@@ -55,7 +58,9 @@ def leave_out(source: Source, limit: float | None, decoding: Decoding = DECODING
     if limit is None:
         return Usable(source=source)
     damages = {
-        name: _damaged(name, split, decoding) for name, split in source.splits.items() if split.files is not None
+        name: _damaged(name, split, decoding)
+        for name, split in source.splits.items()
+        if files_of(split.inputs) or files_of(split.targets)
     }
     count, total = sum(map(len, damages.values())), sum(len(source.splits[name]) for name in damages)
     if count == 0:
@@ -72,7 +77,7 @@ def leave_out(source: Source, limit: float | None, decoding: Decoding = DECODING
         intact = np.setdiff1d(np.arange(len(splits[name])), [damage.index for damage in damaged])
         labels = splits[name].labels
         if lost := np.setdiff1d(present(labels), present(labels[intact])).tolist():
-            whose = f"class {source.classes[lost[0]]!r}" if source.classes else "no class"
+            whose = f"class {source.classes[lost[0]]!r}" if lost[0] != UNLABELLED else "no class"
             raise InputError(source.where, f"all images of {whose} in {name} are damaged", "repair or replace them")
         splits[name] = splits[name].select(intact)
     return Usable(source=replace(source, splits=splits), damaged=reasons)
@@ -94,14 +99,28 @@ def _readable(file: Location) -> bool:
 
 
 def _damaged(name: str, split: Split, decoding: Decoding) -> list[Damage]:
-    """Return the damaged files of a split, from the cache or by decoding every file."""
-    files = split.files or ()
+    """Return the damaged files of a split, at most one for each sample."""
+    columns = [(name, split.inputs), (f"masks of {name}", split.targets)]
+    damages = [damage for name, column in columns for damage in _damaged_files(name, column, decoding)]
+    first = {damage.index: damage for damage in reversed(damages)}
+    return [first[index] for index in sorted(first)]
+
+
+def _damaged_files(name: str, column: Column, decoding: Decoding) -> list[Damage]:
+    """Return the damaged files of a column, from the cache or by decoding every file."""
+    if not isinstance(column, Files):
+        return []
+    files = column.files
 
     def check(index: int) -> None:
-        decode(files[index], channels=None, at_least=LEAST, decoding=decoding)
+        if column.spatial.nearest:
+            numpy = files[index].suffix.lower() == NUMPY
+            read_numbers(files[index], read_bytes(files[index]), numpy=numpy, decoding=decoding)
+        else:
+            decode(files[index], channels=None, at_least=LEAST, decoding=decoding)
 
     local = not any(isinstance(container(file), str) for file in files)  # a remote file may be repaired
-    recipe = f"damaged, {decoding!r}, {DECODER}, HEIC {heic_available()}"
+    recipe = f"damaged, {decoding!r}, {DECODER}, HEIC {heic_available()}{', numbers' if column.spatial.nearest else ''}"
     signature = signature_of(files, recipe) if local and cache.in_use() else None
     if signature is not None:
         note = cache.folder() / f"{signature}{cache.DAMAGED}"

@@ -71,9 +71,9 @@ def read_content(
 ) -> Picture:
     """Apply `read` to the bytes of an image file, or of a .npy file (`numpy`); `where` is its name in errors."""
     if numpy:
-        picture = picture_of(_read_numpy(where, content))
+        picture = picture_of(read_numpy(where, content))
     else:
-        with _explained(where):
+        with explained(where):
             jpeg = decode_jpeg(content, at_least, decoding.max_pixels)
             picture = jpeg or picture_of(to_array(_open_by_pillow(where, content, channels, decoding)))
     return picture._replace(pixels=to_channels(where, picture.pixels, channels))
@@ -81,14 +81,14 @@ def read_content(
 
 def read_pillow(where: object, image: Image.Image, *, channels: int | None, decoding: Decoding = DECODING) -> Picture:
     """Apply `read` to a Pillow image of any mode, which is not modified."""
-    with _explained(where):
-        _check_size(where, *image.size, decoding.max_pixels)
+    with explained(where):
+        check_size(where, *image.size, decoding.max_pixels)
         return picture_of(to_array(convert(ImageOps.exif_transpose(png.loaded(image)), channels, decoding)))
 
 
 def read_array(where: object, array: UInt8[np.ndarray, "h w c"], *, channels: int | None) -> Picture:
     """Apply `read` to pixels; a fourth channel is alpha."""
-    _check_size(where, array.shape[1], array.shape[0])
+    check_size(where, array.shape[1], array.shape[0])
     return picture_of(to_channels(where, array, channels))
 
 
@@ -102,7 +102,7 @@ def open_image(
     """Return the result of `decode` as a Pillow image of mode L, RGB or RGBA."""
     pixels = decode(path, channels=channels, at_least=at_least, decoding=decoding)
     if pixels.shape[2] not in MODES:
-        raise InputError(path, f"has {pixels.shape[2]} channels", "give an image of 1, 3 or 4")
+        raise InputError(path, f"has {pixels.shape[2]} channels", "give an image with 1, 3 or 4")
     return to_image(pixels)
 
 
@@ -156,11 +156,11 @@ def probe(path: Location, *, max_pixels: int | None = MAX_PIXELS) -> Probe:
     Raises InputError for more than `max_pixels` (None: no limit).
     """
     if path.suffix.lower() == NUMPY:
-        height, width, channels = _read_numpy(path, read_bytes(path)).shape
+        height, width, channels = read_numpy(path, read_bytes(path)).shape
         return Probe(width=width, height=height, channels=channels, mode="uint8", format="NPY")
-    with _explained(path), open_bytes(path) as file, open_encoded(file) as image:
+    with explained(path), open_bytes(path) as file, open_encoded(file) as image:
         width, height = image.size
-        _check_size(path, width, height, max_pixels)
+        check_size(path, width, height, max_pixels)
         # Pillow applies the orientation to the size of a TIFF on opening, for other formats only with the pixels.
         if image.format != "TIFF":
             exif = png.exif(image, file) if image.format == "PNG" else image.getexif()
@@ -178,7 +178,7 @@ def probe(path: Location, *, max_pixels: int | None = MAX_PIXELS) -> Probe:
 
 def _open_by_pillow(path: object, content: bytes, channels: int | None, decoding: Decoding) -> Image.Image:
     with io.BytesIO(content) as file, open_encoded(file) as opened:
-        _check_size(path, *opened.size, decoding.max_pixels)
+        check_size(path, *opened.size, decoding.max_pixels)
         image = png.loaded(opened)
         ImageOps.exif_transpose(image, in_place=True)
         return convert(image, channels, decoding)
@@ -193,7 +193,7 @@ def _several_frames(image: Image.Image) -> bool:
 
 
 @contextmanager
-def _explained(path: object) -> Iterator[None]:
+def explained(path: object) -> Iterator[None]:
     """Convert any exception of decoding into an InputError that names the file."""
     try:
         with quiet():
@@ -201,12 +201,12 @@ def _explained(path: object) -> Iterator[None]:
     except ConvworksError:
         raise
     except FloatRangeError as error:
-        remedy = "convert it, or say what is black and white: data.float_range=LOW,HIGH in training"
+        remedy = "convert it, or set the values of black and white: data.float_range=LOW,HIGH in training"
         raise InputError(path, f"cannot be decoded ({error})", remedy) from None
     except HeicError as error:
         raise InputError(path, str(error), "install it, or convert the image") from None
     except UnidentifiedImageError:
-        raise InputError(path, "is no image in a format that is read here", "convert, repair or remove it") from None
+        raise InputError(path, "is not an image in a supported format", "convert, repair or remove it") from None
     except DamagedError as error:
         raise InputError(path, f"is damaged ({error})", "repair or remove it") from None
     except Exception as error:  # a damaged file raises almost anything
@@ -220,7 +220,8 @@ def _unreadable(path: object, error: OSError) -> InputError:
     return InputError(path, f"cannot be read ({error.strerror})", "check the file and its permissions")
 
 
-def _read_numpy(path: object, content: bytes) -> UInt8[np.ndarray, "h w c"]:
+def read_numpy(path: object, content: bytes) -> UInt8[np.ndarray, "h w c"]:
+    """Read the bytes of a .npy file of uint8 [h, w] or [h, w, c]; raises InputError for any other."""
     try:
         with io.BytesIO(content) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
@@ -229,22 +230,23 @@ def _read_numpy(path: object, content: bytes) -> UInt8[np.ndarray, "h w c"]:
     except Exception as error:  # a damaged header raises almost anything
         raise InputError(
             path,
-            f"is no .npy array ({(str(error) or type(error).__name__).splitlines()[0]})",
+            f"is not a .npy array ({(str(error) or type(error).__name__).splitlines()[0]})",
             "save it with numpy.save",
         ) from None
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
         raise InputError(path, f"holds {array.dtype} {array.shape}, not uint8 [h, w] or [h, w, c]", "convert it")
-    _check_size(path, array.shape[1], array.shape[0])
+    check_size(path, array.shape[1], array.shape[0])
     return array.reshape(*array.shape[:2], -1)
 
 
-def _check_size(path: object, width: int, height: int, max_pixels: int | None = None) -> None:
+def check_size(path: object, width: int, height: int, max_pixels: int | None = None) -> None:
+    """Raise InputError for an image of more than `max_pixels`, or of too few."""
     if max_pixels is not None and width * height > max_pixels:
         reason = f"has {width * height:,} pixels, more than {max_pixels:,}"
         remedy = "scale it down, or raise the limit: data.max_pixels in training, else --max-pixels"
         raise InputError(path, reason, remedy)
     if min(width, height) < SMALLEST:
-        reason = f"is {width}x{height} pixels, at least {SMALLEST}x{SMALLEST} are needed"
+        reason = f"has {width}x{height} pixels; at least {SMALLEST}x{SMALLEST} are needed"
         raise InputError(path, reason, "replace or remove it")
 
 

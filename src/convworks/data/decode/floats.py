@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from convworks.data.column import files_of
 from convworks.data.config import DECODING, DataConfig, Decoding
 from convworks.data.decode.decode import Probe
 from convworks.data.decode.encoded import open_encoded
@@ -30,7 +31,7 @@ def decoding_of(data: DataConfig, source: Source, probes: Iterable[Probe]) -> De
     """
     ends = data.float_range
     if ends is None and has_floats(probes):
-        files = [file for split in source.splits.values() for file in split.files or ()]
+        files = [file for split in source.splits.values() for file in files_of(split.inputs)]
         ends = float_range(files, data.max_pixels)
     return Decoding(max_pixels=data.max_pixels, float_range=ends or DECODING.float_range)
 

@@ -9,12 +9,13 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Shaped, UInt8
 from torch import Tensor
 
 from convworks.console import say
 from convworks.data.cache.memory import NoRoomError, processors
 from convworks.data.cache.on_disk import OnDisk
+from convworks.data.column import Files
 from convworks.data.decode.load import Loaded, load_split
 from convworks.data.decode.load_files import Damage, Progress, digest_files, load_image, summarise
 from convworks.data.decode.preprocess import Preprocessing
@@ -26,6 +27,7 @@ from convworks.errors import InputError
 SAMPLE = 10_000  # images from which the statistics of a set of files are estimated
 DIGEST_FILES = 1_000  # files whose bytes identify a set that is never decoded as a whole
 PIECE = 64
+PIXELS = 4  # axes of a tensor of images
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,13 +37,22 @@ class Decoded:
     """Images [n, c, h, w] of files, decoded and fitted on demand: for sets larger than memory and disk."""
 
     def __init__(self, split: Split, preprocessing: Preprocessing) -> None:
-        assert split.files is not None
-        self.files = split.files
+        assert isinstance(split.inputs, Files)
+        self.column = split.inputs
         self.preprocessing = preprocessing
         self.shape = torch.Size((len(split), preprocessing.channels, *preprocessing.size))
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.column)
+
+    @property
+    def images(self) -> Decoded:
+        """The images themselves, as `Loaded` has them."""
+        return self
+
+    def to(self, device: torch.device) -> Decoded:
+        """Return the images themselves: they are decoded on the CPU."""
+        return self
 
     def decode(self, indices: Iterable[int]) -> UInt8[Tensor, "b c h w"]:
         """Decode the images at `indices` into channels_last memory; one InputError names all damaged files."""
@@ -51,7 +62,7 @@ class Decoded:
         with quiet():
             for row, index in enumerate(indices):
                 try:
-                    out[row] = load_image(self.files[index], self.preprocessing)
+                    out[row] = load_image(self.column.files[index], self.preprocessing, spatial=self.column.spatial)
                 except InputError as error:
                     damaged.append(Damage(index=index, where=error.where, reason=error.reason, remedy=error.remedy))
         if damaged:
@@ -61,7 +72,7 @@ class Decoded:
     @property
     def content(self) -> str:
         """The digest of the bytes of about 1,000 files, spread evenly over all."""
-        chosen = self.files[:: max(1, len(self) // DIGEST_FILES)]
+        chosen = self.column.files[:: max(1, len(self) // DIGEST_FILES)]
         digest = digest_files(chosen).hex()
         return digest if len(chosen) == len(self) else f"{len(chosen)} of {len(self)}: {digest}"
 
@@ -90,24 +101,26 @@ def open_images(
     split: Split, preprocessing: Preprocessing, *, always: bool, report: Progress | None = None
 ) -> Loaded | Decoded:
     """Decode a split; files are decoded on demand if `always` is set or there is no room for them."""
-    if split.files is not None and always:
+    if isinstance(split.inputs, Files) and always:
         return Decoded(split, preprocessing)
     try:
         return load_split(split, preprocessing, report=report)
     except NoRoomError as error:
-        if split.files is None:
+        if not isinstance(split.inputs, Files):
             raise
         say(f"{error.where} {error.reason}: images are decoded whenever they are wanted")
         return Decoded(split, preprocessing)
 
 
-def take(images: Images, indices: Int[np.ndarray, " b"] | slice) -> UInt8[Tensor, "b c h w"]:
-    """Return the images at `indices`, in that order, on their device; a slice of a tensor is not copied."""
+def take(images: Images, indices: Int[np.ndarray, " b"] | slice) -> Shaped[Tensor, "b *sample"]:
+    """Return the samples at `indices`, in that order, on their device; a slice of a tensor is not copied."""
     if not isinstance(images, Tensor):
         numbers = range(len(images))[indices] if isinstance(indices, slice) else map(int, indices)
         return images.decode(numbers) if isinstance(images, Decoded) else images.read(numbers)
     if isinstance(indices, slice):
         return images[indices]
+    if images.ndim != PIXELS:
+        return images[torch.from_numpy(indices).to(images.device)]
     # Selecting rows of memory is ten times as fast as indexing; the result is in channels_last memory.
     n, c, h, w = images.shape
     rows = images.permute(0, 2, 3, 1).reshape(n, h * w * c)

@@ -13,6 +13,7 @@ from convworks.data.cache.cached import find_or_decode
 from convworks.data.cache.memory import allocate
 from convworks.data.cache.on_disk import OnDisk, worth_it
 from convworks.data.cache.sums import DamagedEntryError
+from convworks.data.column import COLOURS, Arrays, Files
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.decode import read, to_channels
 from convworks.data.decode.load_files import Progress, decode_files, each, summarise
@@ -61,19 +62,21 @@ def load_split(
     cached = _cached(split, preprocessing, report)
     if cached is not None:
         return cached
-    arrays = _whole(split, preprocessing) if split.arrays is not None else None
+    column = split.inputs
+    arrays = _whole(column, preprocessing) if isinstance(column, Arrays) else None
     if arrays is not None:
         if report is not None:
             report(len(split), len(split))
         return Loaded(images=torch.from_numpy(arrays).permute(0, 3, 1, 2))
     out = allocate((len(split), *preprocessing.size, preprocessing.channels), budget)
     content = b""
-    if split.files is not None:
-        content = decode_files(split.files, preprocessing, out.__setitem__, report)
+    if isinstance(column, Files):
+        content = decode_files(column, preprocessing, out.__setitem__, report)
     else:
 
         def put(index: int) -> None:
-            out[index] = to_input(load_picture(split, index, preprocessing.channels), preprocessing)
+            picture = load_picture(split, index, preprocessing.channels)
+            out[index] = to_input(picture, preprocessing, column.spatial or COLOURS)
 
         damaged = each(put, len(split), report)
         if damaged:
@@ -88,7 +91,7 @@ def _cached(
 
     Damaged entries are decoded `again`, once.
     """
-    entry = None if split.files is None else find_or_decode(split.files, preprocessing, report)
+    entry = find_or_decode(split.inputs, preprocessing, report) if isinstance(split.inputs, Files) else None
     if entry is None:
         return None
     try:
@@ -103,17 +106,15 @@ def _cached(
     return _cached(split, preprocessing, report, again=False)
 
 
-def _whole(split: Split, preprocessing: Preprocessing) -> np.ndarray | None:
+def _whole(column: Arrays, preprocessing: Preprocessing) -> np.ndarray | None:
     """Return all images of an array at once if no resampling is needed, else None; always a copy."""
-    arrays = split.arrays
-    assert arrays is not None
-    channels = preprocessing.channels
+    arrays, channels = column.values, preprocessing.channels
     if arrays.shape[3] != channels and (arrays.shape[3], channels) != (1, 3):
         return None
     same = arrays.shape[1:3] == preprocessing.size
-    if preprocessing.fit != "pad" and (not same or (preprocessing.fit == "crop" and preprocessing.share < 1)):
+    if preprocessing.fit != "pad" and (not same or (preprocessing.fit == "crop" and preprocessing.crop_fraction < 1)):
         return None
-    fitted = arrays if same else pad_arrays(arrays, preprocessing.size)
+    fitted = arrays if same else pad_arrays(arrays, preprocessing.size, (column.spatial or COLOURS).fill)
     if arrays.shape[3] != channels:
         return np.repeat(fitted, channels, axis=3)
     return fitted.copy() if fitted is arrays else fitted
@@ -130,8 +131,7 @@ def load_picture(
 
     A JPEG may be decoded at a reduced size, but at no less than 3 times `at_least` (height, width).
     """
-    if split.files is not None:
-        return read(split.files[index], channels=channels, at_least=at_least, decoding=decoding)
-    assert split.arrays is not None
-    pixels: np.ndarray = split.arrays[index]
+    if isinstance(split.inputs, Files):
+        return read(split.inputs.files[index], channels=channels, at_least=at_least, decoding=decoding)
+    pixels: np.ndarray = split.inputs.values[index]
     return picture_of(to_channels(split.names[index], pixels, channels))

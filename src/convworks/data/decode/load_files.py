@@ -12,9 +12,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from convworks.data.cache.memory import processors
+from convworks.data.column import COLOURS, Files, Spatial
 from convworks.data.decode.decode import read
+from convworks.data.decode.numbers import read_numbers
+from convworks.data.decode.picture import picture_of
 from convworks.data.decode.preprocess import Preprocessing, needed, to_input
 from convworks.data.decode.quiet import quiet
+from convworks.data.formats import NUMPY
 from convworks.data.location import Location, read_bytes
 from convworks.errors import InputError
 
@@ -34,16 +38,20 @@ class Damage:
 
 
 def load_image(
-    path: Location, preprocessing: Preprocessing, content: bytes | None = None
+    path: Location, preprocessing: Preprocessing, content: bytes | None = None, spatial: Spatial = COLOURS
 ) -> UInt8[np.ndarray, "h w c"]:
     """Decode and fit one file, exactly as `load_images` does; `content` is that of the file, if already read."""
     channels, decoding = preprocessing.channels, preprocessing.decoding
+    if spatial.nearest:
+        content = read_bytes(path) if content is None else content
+        numbers = read_numbers(path, content, numpy=path.suffix.lower() == NUMPY, decoding=decoding)
+        return to_input(picture_of(numbers), preprocessing, spatial)
     picture = read(path, channels=channels, at_least=needed(preprocessing), content=content, decoding=decoding)
-    return to_input(picture, preprocessing)
+    return to_input(picture, preprocessing, spatial)
 
 
 def decode_files(
-    files: Sequence[Location],
+    column: Files,
     preprocessing: Preprocessing,
     put: Callable[[int, UInt8[np.ndarray, "h w c"]], None],
     report: Progress | None = None,
@@ -52,12 +60,12 @@ def decode_files(
 
     Raises one InputError that names all damaged files, after decoding the others.
     """
-    digests = [b""] * len(files)
+    files, digests = column.files, [b""] * len(column)
 
     def decode(index: int) -> None:
         content = read_bytes(files[index])
         digests[index] = _digest(content)
-        put(index, load_image(files[index], preprocessing, content))
+        put(index, load_image(files[index], preprocessing, content, column.spatial))
 
     damaged = each(decode, len(files), report)
     if damaged:

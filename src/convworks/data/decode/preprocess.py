@@ -14,10 +14,11 @@ from PIL import Image
 from pydantic import Field, FiniteFloat, model_validator
 
 from convworks.config import Config, build
+from convworks.data.column import COLOURS, Spatial
 from convworks.data.config import DECODING, Channels, Decoding, Fit, Side
 from convworks.data.decode.decode import to_array, to_image
 from convworks.data.decode.picture import Picture, picture_of
-from convworks.data.decode.resample import resample
+from convworks.data.decode.resample import nearest, resample
 
 ROUNDING = 1e-6  # pixels: tolerance for floating-point error
 
@@ -25,7 +26,8 @@ ROUNDING = 1e-6  # pixels: tolerance for floating-point error
 class Preprocessing(Config):
     """How images become input: decoding, size (height, width), channels, fit; mean and std of pixels in 0..1.
 
-    `share` is the fraction of the shorter side that a crop keeps: 0.875 scales to 256 and crops the central 224.
+    `crop_fraction` is the fraction of the shorter side that a crop keeps: 0.875 scales to 256 and crops the
+    central 224.
     """
 
     size: tuple[Side, Side]
@@ -33,7 +35,7 @@ class Preprocessing(Config):
     fit: Fit
     mean: tuple[FiniteFloat, ...]
     std: tuple[Annotated[FiniteFloat, Field(gt=0)], ...]
-    share: Annotated[FiniteFloat, Field(gt=0, le=1)] = 1.0
+    crop_fraction: Annotated[FiniteFloat, Field(gt=0, le=1)] = 1.0
     decoding: Decoding = DECODING
 
     @model_validator(mode="after")
@@ -54,9 +56,11 @@ class Preprocessing(Config):
         return self.model_copy(update={"decoding": decoding})
 
 
-def to_input(picture: Picture, preprocessing: Preprocessing) -> UInt8[np.ndarray, "height width c"]:
+def to_input(
+    picture: Picture, preprocessing: Preprocessing, spatial: Spatial = COLOURS
+) -> UInt8[np.ndarray, "height width c"]:
     """Fit a decoded image, which has the right number of channels, to the network's input size."""
-    return fit_picture(picture, preprocessing.size, preprocessing.fit, preprocessing.share)
+    return fit_picture(picture, preprocessing.size, preprocessing.fit, preprocessing.crop_fraction, spatial)
 
 
 def needed(preprocessing: Preprocessing) -> tuple[int, int] | None:
@@ -64,43 +68,43 @@ def needed(preprocessing: Preprocessing) -> tuple[int, int] | None:
     if preprocessing.fit == "pad":
         return None
     height, width = preprocessing.size
-    return math.ceil(height / preprocessing.share), math.ceil(width / preprocessing.share)
+    return math.ceil(height / preprocessing.crop_fraction), math.ceil(width / preprocessing.crop_fraction)
 
 
 def fit_picture(
-    picture: Picture, size: tuple[int, int], fit: Fit, share: float = 1.0
+    picture: Picture, size: tuple[int, int], fit: Fit, crop_fraction: float = 1.0, spatial: Spatial = COLOURS
 ) -> UInt8[np.ndarray, "height width c"]:
     """Fit an image with any number of channels to `size` (height, width); an image of that size is returned unchanged.
 
-    crop: take the central crop with `share` of the shorter side, and scale it. squash: scale each side separately.
-    letterbox: scale the longer side, pad with 0. pad: never scale; pad with 0 or crop around the centre. Of four
-    channels, the fourth is alpha, by which the colours are weighted.
+    crop: take the central crop with `crop_fraction` of the shorter side, and scale it. squash: scale each side
+    separately. letterbox: scale the longer side, pad with the fill of `spatial`. pad: never scale; pad, or crop around
+    the centre. Of four channels, the fourth is alpha, by which the colours are weighted.
     """
-    pixels = picture.pixels
+    pixels, resize = picture.pixels, nearest if spatial.nearest else scale
     height, width = pixels.shape[:2]
-    if (height, width) == tuple(size) and (fit != "crop" or share == 1):
+    if (height, width) == tuple(size) and (fit != "crop" or crop_fraction == 1):
         return pixels
     if fit == "squash":
-        return scale(pixels, size)
+        return resize(pixels, size)
     if fit == "crop":
-        left, upper, right, lower = crop_box((width, height), (size[1], size[0]), share)
-        return scale(pixels[upper:lower, left:right], size)
+        left, upper, right, lower = crop_box((width, height), (size[1], size[0]), crop_fraction)
+        return resize(pixels[upper:lower, left:right], size)
     if fit == "letterbox":
-        pixels = scale(pixels, scaled_size(picture.size, min(size[0] / picture.size[0], size[1] / picture.size[1])))
-    padded: np.ndarray = pad_arrays(pixels[None], size)[0]
+        pixels = resize(pixels, scaled_size(picture.size, min(size[0] / picture.size[0], size[1] / picture.size[1])))
+    padded: np.ndarray = pad_arrays(pixels[None], size, spatial.fill)[0]
     return padded
 
 
 def fit_array(
-    array: UInt8[np.ndarray, "h w c"], size: tuple[int, int], fit: Fit, share: float = 1.0
+    array: UInt8[np.ndarray, "h w c"], size: tuple[int, int], fit: Fit, crop_fraction: float = 1.0
 ) -> UInt8[np.ndarray, "height width c"]:
     """Apply `fit_picture` to an image decoded at full size."""
-    return fit_picture(picture_of(array), size, fit, share)
+    return fit_picture(picture_of(array), size, fit, crop_fraction)
 
 
-def fit_image(image: Image.Image, size: tuple[int, int], fit: Fit, share: float = 1.0) -> Image.Image:
+def fit_image(image: Image.Image, size: tuple[int, int], fit: Fit, crop_fraction: float = 1.0) -> Image.Image:
     """Apply `fit_array` to an image of mode L, RGB or RGBA."""
-    return to_image(fit_array(to_array(image), size, fit, share))
+    return to_image(fit_array(to_array(image), size, fit, crop_fraction))
 
 
 def scale(pixels: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "height width c"]:
@@ -121,24 +125,26 @@ def scaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
-def pad_arrays(arrays: UInt8[np.ndarray, "n h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "n height width c"]:
+def pad_arrays(
+    arrays: UInt8[np.ndarray, "n h w c"], size: tuple[int, int], fill: int = 0
+) -> UInt8[np.ndarray, "n height width c"]:
     """Apply `fit_array` with pad to a batch of images."""
     targets, sources = zip(
         *(_overlap(have, want) for have, want in zip(arrays.shape[1:3], size, strict=True)), strict=True
     )
-    canvas = np.zeros((len(arrays), *size, arrays.shape[3]), dtype=np.uint8)
+    canvas = np.full((len(arrays), *size, arrays.shape[3]), fill, dtype=np.uint8)
     canvas[:, targets[0], targets[1]] = arrays[:, sources[0], sources[1]]
     return canvas
 
 
-def crop_box(have: tuple[int, int], want: tuple[int, int], share: float = 1.0) -> tuple[int, int, int, int]:
+def crop_box(have: tuple[int, int], want: tuple[int, int], crop_fraction: float = 1.0) -> tuple[int, int, int, int]:
     """Return the centred box (left, upper, right, lower) with the proportions of `want` (width, height).
 
-    Its sides are the fraction `share` of those of the largest such box, in whole pixels. A box of size `want` keeps
-    that size, starting at `middle`, so that an odd margin does not cause resampling. A box that will be scaled is
-    exactly centred: each edge is up to half a pixel from its exact position, rounded outward from halfway.
+    Its sides are `crop_fraction` of those of the largest such box, in whole pixels. A box of size `want` keeps that
+    size, starting at `middle`, so that an odd margin does not cause resampling. A box that will be scaled is exactly
+    centred: each edge is up to half a pixel from its exact position, rounded outward from halfway.
     """
-    factor = share * min(have[0] / want[0], have[1] / want[1])
+    factor = crop_fraction * min(have[0] / want[0], have[1] / want[1])
     if all(round(side * factor) == side for side in want):
         left, upper = (middle(length, side) for length, side in zip(have, want, strict=True))
         return left, upper, left + want[0], upper + want[1]

@@ -1,11 +1,11 @@
-"""The kernel that scales images: bilinear with antialiasing, in eight bits."""
+"""The kernels that scale: bilinear with antialiasing, in eight bits, for colours; nearest for numbers of classes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +40,18 @@ def resample_into(array: UInt8[np.ndarray, "h w c"], out: UInt8[np.ndarray, "hei
     planes = np.empty((channels, *size, 1), np.uint8)
     scale(_images(np.ascontiguousarray(array.transpose(2, 0, 1))[..., None]), size, False, out=_images(planes))
     out[:] = planes[..., 0].transpose(1, 2, 0)
+
+
+def nearest(array: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "height width c"]:
+    """Scale to `size` (height, width) without interpolation: each pixel is the one that lies over its centre."""
+    rows, columns = (nearest_indices(have, want) for have, want in zip(array.shape[:2], size, strict=True))
+    scaled: np.ndarray = array[rows[:, None], columns]
+    return scaled
+
+
+def nearest_indices(have: int, want: int) -> Int64[np.ndarray, " want"]:
+    """Return, for `want` pixels along a side of `have`, the index of the one that lies over the centre of each."""
+    return (2 * np.arange(want) + 1) * have // (2 * want)
 
 
 def _images(array: UInt8[np.ndarray, "n h w c"]) -> torch.Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from convworks.data.column import Arrays
 from convworks.data.config import Fit
 from convworks.data.decode.decode import Probe, probe
 from convworks.data.decode.preprocess import crop_box
@@ -47,12 +48,12 @@ def sample(count: int) -> list[int]:
 
 def read_headers(split: Split) -> Headers:
     """Read the headers of up to 512 files, spread evenly; for an array, use its shape."""
-    if split.arrays is not None:
-        _, height, width, channels = split.arrays.shape
+    if isinstance(split.inputs, Arrays):
+        _, height, width, channels = split.inputs.values.shape
         only = Probe(width=width, height=height, channels=channels, mode="uint8", format="array")
         return Headers(probes=(only,), total=len(split))
-    assert split.files is not None
-    return headers_of([_try_probe(split.files[index]) for index in sample(len(split))], total=len(split))
+    files = split.inputs.files
+    return headers_of([_try_probe(files[index]) for index in sample(len(split))], total=len(split))
 
 
 def main_split(source: Source) -> Split:
@@ -130,8 +131,8 @@ def fit_note(headers: Headers, size: tuple[int, int], fit: Fit) -> str | None:
         summary = f"training {verb} images to {width}x{height}: {fraction:.0%} of their pixels are cut away on average"
         return f"{summary} (--set data.fit=letterbox or squash keeps all)"
     if fit == "letterbox" and cuts_much(headers, size):
-        summary = f"training puts images whole into {width}x{height} (data.fit=letterbox)"
-        return f"{summary}: a crop would cut away {cut_share(headers, size, 'crop'):.0%} of their pixels on average"
+        summary = f"training letterboxes images to {width}x{height} (data.fit=letterbox)"
+        return f"{summary}: a crop would lose {cut_share(headers, size, 'crop'):.0%} of their pixels on average"
     return None
 
 

@@ -65,7 +65,8 @@ def md5(path: Path) -> str:
 
 
 def _failure(address: str, path: Path, reason: str) -> RunError:
-    return RunError(address, reason, f"put the file at {path} by hand, or set CONVWORKS_DATA or CONVWORKS_MIRROR")
+    paths = f"put the file at {path}, or at $CONVWORKS_DATA/{path.parent.name}/{path.name}"
+    return RunError(address, reason, f"{paths}, or set CONVWORKS_MIRROR to the address of a mirror (docs/sources.md)")
 
 
 def _append(address: str, partial: Path, report: Report | None, timeout: float | None, limit: int) -> None:

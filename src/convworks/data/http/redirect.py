@@ -20,11 +20,11 @@ def objection(origin: str, target: str, *, numeric: bool = False) -> str:
         before, after = urlsplit(origin), urlsplit(target)
         host = after.hostname
     except ValueError as error:
-        return f"which is no address ({error})"
+        return f"which is not an address ({error})"
     if after.scheme not in ("http", "https") or not host:
-        return "which is no http(s) address"
+        return "which is not an http(s) address"
     if before.scheme == "https" and after.scheme == "http":
-        return "which is not encrypted, while the address given is"
+        return "which is not encrypted, unlike the original address"
     if host == before.hostname:
         return ""
     addresses = _addresses(host, numeric)

@@ -34,11 +34,11 @@ def read_range(address: str, offset: int, size: int, *, length: int) -> bytes:
         return window.content[offset - window.start :][:size]
     sequential = window.address == address and 0 <= offset - window.end <= NEAR
     if size > LARGEST:
-        raise RunError(address, f"lists a file of {size:,} bytes, more than any image has", "make the index again")
+        raise RunError(address, f"lists a file of {size:,} bytes, too large for an image", "rebuild the index")
     wanted = min(max(size, AHEAD), length - offset) if sequential else size
     content, total = _request_with_retries(address, (offset, wanted), wanted) if wanted else (b"", length)
     if total != length:
-        raise RunError(address, f"has {total:,} bytes, but {length:,} in its index", "make the index again")
+        raise RunError(address, f"has {total:,} bytes, but {length:,} in its index", "rebuild the index")
     _local.window = _Window(address=address, start=offset, content=content, end=offset + size)
     return content[:size]
 
@@ -63,7 +63,7 @@ def _request(address: str, part: tuple[int, int] | None, limit: int) -> tuple[by
             content = b"".join(pieces(response, limit))
             return content, len(content)
         if response.status == 200:
-            raise RefusedError("the server gives whole files alone, no ranges of them", passing=False)
+            raise RefusedError("the server does not support range requests", passing=False)
         match = RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
         if match is None or int(match[1]) != part[0]:
             raise RefusedError("it answered with another range", passing=True)

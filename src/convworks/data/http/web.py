@@ -44,7 +44,7 @@ def get(
         with _refusals():
             address = _canonical(address)
             if not re.match("https?://[^/?#]", address):
-                raise ValueError(f"{address!r} is no http(s) address")
+                raise ValueError(f"{address!r} is not an http(s) address")
             response = _manager(_proxy(address), os.getpid()).urlopen(
                 "GET",
                 address,
@@ -65,9 +65,9 @@ def get(
         finally:
             response.close()  # if it was read to the end, its connection is back in the pool and stays open
         if reason:
-            raise RefusedError(f"it was moved to {target}, {reason}", passing=False)
+            raise RefusedError(f"it redirects to {target}, {reason}", passing=False)
         address = target
-    raise RefusedError(f"it was moved more than {REDIRECTS} times", passing=False)
+    raise RefusedError(f"more than {REDIRECTS} redirects", passing=False)
 
 
 def pieces(response: BaseHTTPResponse, limit: int) -> Iterator[bytes]:

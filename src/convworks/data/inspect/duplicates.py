@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from convworks.data.cache.memory import processors
+from convworks.data.column import Arrays, Files
 from convworks.data.location import Location, byte_size, read_bytes
 from convworks.data.shards.byte_range import ByteRange
 from convworks.data.source import Source, Split
@@ -109,7 +110,7 @@ def _group_by(splits: Sequence[Split], starts: Sequence[int], images: Sequence[i
 
 
 def _size(split: Split, index: int) -> Hashable:
-    """Return the size of a file in bytes; 0 if that requires reading it, None for an empty file, which is no image."""
+    """Return the size of a file in bytes; 0 if that requires reading it, None for an empty file (not an image)."""
     location = _location(split, index)
     return 0 if location is None or isinstance(location, Row) else byte_size(location) or None
 
@@ -133,9 +134,9 @@ def _end(split: Split, index: int) -> Hashable:
 def _content(split: Split, index: int) -> Hashable:
     """Return a key of the content of an image; for a remote one its checksum suffices."""
     location = _location(split, index)
-    if location is None:
-        assert split.arrays is not None
-        return _digest(np.ascontiguousarray(split.arrays[index]).tobytes())
+    if isinstance(split.inputs, Arrays):
+        return _digest(np.ascontiguousarray(split.inputs.values[index]).tobytes())
+    assert location is not None
     if isinstance(location, ByteRange) and isinstance(location.shard.where, str) and location.crc32 is not None:
         return location.size, location.crc32
     try:
@@ -145,7 +146,7 @@ def _content(split: Split, index: int) -> Hashable:
 
 
 def _location(split: Split, index: int) -> Location | None:
-    return None if split.files is None else split.files[index]
+    return split.inputs.files[index] if isinstance(split.inputs, Files) else None
 
 
 def _digest(content: bytes) -> bytes:

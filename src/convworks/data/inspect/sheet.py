@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from convworks.data.column import Arrays
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.decode import convert, decode, open_image
 from convworks.data.decode.preprocess import fit_image
 from convworks.data.decode.shape import main_split
+from convworks.data.formats import NUMPY
 from convworks.data.inspect.fit_text import fitted
 from convworks.data.labels import members
 from convworks.data.source import Source, Split
@@ -97,10 +99,12 @@ def _tile(split: Split, index: int, decoding: Decoding) -> Image.Image:
 
 
 def _picture(split: Split, index: int, decoding: Decoding) -> Image.Image:
-    if split.files is not None and split.files[index].suffix.lower() != ".npy":
-        return open_image(split.files[index], channels=3, at_least=(TILE, TILE), decoding=decoding)
-    arrays = [decode(split.files[index], channels=None)] if split.files is not None else split.arrays
-    assert arrays is not None
-    array = arrays[0 if split.files is not None else index]
+    if isinstance(split.inputs, Arrays):
+        array = split.inputs.values[index]
+    else:
+        file = split.inputs.files[index]
+        if file.suffix.lower() != NUMPY:
+            return open_image(file, channels=3, at_least=(TILE, TILE), decoding=decoding)
+        array = decode(file, channels=None)
     shown = array if array.shape[2] == 3 else array[:, :, 0]  # of other channel counts, the first is shown
     return convert(Image.fromarray(np.ascontiguousarray(shown)), 3)

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from convworks.data.cache.memory import processors
+from convworks.data.column import Arrays, files_of
 from convworks.data.config import MAX_PIXELS, DataConfig, Decoding
 from convworks.data.decode.decode import Probe, decode, probe
 from convworks.data.decode.floats import MODE, decoding_of
 from convworks.data.decode.quiet import quiet
 from convworks.data.decode.shape import Headers, headers_of, main_split, sample
 from convworks.data.labels import count, has_label_sets
-from convworks.data.location import Location, byte_size
+from convworks.data.location import Location
 from convworks.data.source import Source, Split, lacking_classes
 from convworks.data.sources.split_names import ALL, TRAIN
 from convworks.errors import InputError
@@ -88,10 +89,10 @@ def _examine(
     split: Split, whole: bool, decoding: Decoding, report: Callable[[int, int], None] | None
 ) -> list[Probe | InputError]:
     """Examine the images of a split, files in threads; the result for a damaged file is its error."""
-    if split.arrays is not None:
-        _, height, width, channels = split.arrays.shape
+    if isinstance(split.inputs, Arrays):
+        _, height, width, channels = split.inputs.values.shape
         return [Probe(width=width, height=height, channels=channels, mode="uint8", format="array")] * len(split)
-    files = split.files or ()
+    files = split.inputs.files
     pieces = [files[first : first + PIECE] for first in range(0, len(files), PIECE)]
     results: list[Probe | InputError] = []
     with quiet(), ThreadPoolExecutor(processors()) as pool:
@@ -115,12 +116,13 @@ def _examine_file(file: Location, whole: bool, decoding: Decoding) -> Probe | In
 
 def _decode_floats(split: Split, results: Sequence[Probe | InputError], decoding: Decoding) -> list[Probe | InputError]:
     """Decode the files of a split with floating-point pixels; the result for a damaged one is its error."""
+    files = files_of(split.inputs)
 
     def check(index: int) -> Probe | InputError:
         result = results[index]
-        if isinstance(result, Probe) and result.mode == MODE and split.files is not None:
+        if isinstance(result, Probe) and result.mode == MODE:
             try:
-                decode(split.files[index], channels=None, decoding=decoding)
+                decode(files[index], channels=None, decoding=decoding)
             except InputError as error:
                 return error
         return result
@@ -138,9 +140,8 @@ def _ranked(counts: Counter[str]) -> dict[str, int]:
 
 
 def _bytes(split: Split) -> int:
-    if split.arrays is not None:
-        return split.arrays.nbytes
-    return sum(map(byte_size, split.files or ()))
+    columns = [column for column in (split.inputs, split.targets) if column.spatial is not None]
+    return sum(column.values.nbytes if isinstance(column, Arrays) else sum(column.contents()) for column in columns)
 
 
 @dataclass(frozen=True, kw_only=True)

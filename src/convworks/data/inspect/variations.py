@@ -50,7 +50,7 @@ class Version:
     """An image in one epoch; for a mixed one, the weight of its own label and the index of the other image."""
 
     image: UInt8[Tensor, "c h w"]
-    share: float = 1.0
+    weight: float = 1.0
     other: int | None = None
 
 
@@ -93,8 +93,8 @@ def vary(split: Split, plan: Plan, index: int, epoch: int) -> Version:
     if mixture is None:
         return Version(image=varied(index)[0])
     other = int(order[batches[number][0] + batches[number][-1] - position])
-    image, share = mix(varied(index), varied(other), mixture)
-    return Version(image=image[0], share=share, other=other)
+    image, weight = mix(varied(index), varied(other), mixture)
+    return Version(image=image[0], weight=weight, other=other)
 
 
 def choose(split: Split) -> list[int]:
@@ -131,7 +131,7 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
             sheet.paste(_tile(version.image), (x, y))
             if version.other is not None:
                 other = label_text(split.labels, version.other, source.classes)
-                words = fitted(f"{version.share:.0%} + {other}", TILE, small.getlength)
+                words = fitted(f"{version.weight:.0%} + {other}", TILE, small.getlength)
                 pen.text((x, y + TILE), words, SOFT, small)
     with atomic(path) as file:
         sheet.save(file, format="PNG", optimize=True)

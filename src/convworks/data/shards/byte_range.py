@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from convworks.errors import InputError
 from convworks.files import open_regular
 
-AGAIN = "fetch it again, or make the index again"
+AGAIN = "fetch it again, or rebuild the index"
 
 
 def read_byte_range(part: ByteRange) -> bytes:
@@ -27,7 +27,7 @@ def read_byte_range(part: ByteRange) -> bytes:
         except InputError as error:
             raise InputError(part, error.reason, error.remedy) from None
     if len(content) != part.size:
-        raise InputError(part, f"is cut short ({len(content):,} of {part.size:,} bytes)", AGAIN)
+        raise InputError(part, f"is truncated ({len(content):,} of {part.size:,} bytes)", AGAIN)
     if part.crc32 is not None and zlib.crc32(content) != part.crc32:
         raise InputError(part, "is not what was packed: its checksum differs from the index", AGAIN)
     return content

@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
+from convworks.data.column import Spatial
 from convworks.data.sources.split_names import ORDER
 from convworks.errors import InputError
 from convworks.signed import is_sealed, sealed
 
 KIND, VERSION, FORMAT = "wids-shard-index-v1", 1, 2
 NAME = "index.json"
-NUMBERS, TEXTS = ("offsets", "sizes", "labels", "crc32"), ("names", "members")
+#: Columns that locate a member of a shard; those of a target that is an image begin with TARGET.
+LOCATIONS, TARGET = ("members", "offsets", "sizes", "crc32"), "target"
+TEXTS = ("names", "members", f"{TARGET}_members")
 AGAIN = "fetch the index again, or pack the set again"
 
 
@@ -40,34 +44,57 @@ def parse_index(where: object, content: bytes) -> Index:
         reason = f"has format {form!r}, this version reads {FORMAT}, and indexes without one"
         raise InputError(where, reason, f"use the version of convworks that wrote it, or {AGAIN}")
     if form == FORMAT and not is_sealed(content):
-        raise InputError(where, "was changed after it was written (its checksum does not match)", AGAIN)
+        raise InputError(where, "was modified (checksum mismatch)", AGAIN)
     classes = values.get("classes", [])
     if not _all(classes, str) or len(set(classes)) < len(classes):
-        raise InputError(where, "has a damaged list of classes", AGAIN)
-    entries = tuple([_entry(where, entry, len(classes)) for entry in values["shardlist"]])
+        raise InputError(where, "has a damaged class list", AGAIN)
+    spatial = _spatial(where, values.get("targets"))
+    entries = tuple([_entry(where, entry, len(classes), spatial) for entry in values["shardlist"]])
     seen: set[str] = set()
     for entry in entries:
         if entry.url in seen:
             raise InputError(where, f"lists the shard {entry.url} twice", AGAIN)
         seen.add(entry.url)
     if len({entry.samples is None for entry in entries}) > 1:
-        raise InputError(where, "says of some shards what is in them, of others not", AGAIN)
-    if len({type(label) for entry in entries if entry.samples for label in entry.samples["labels"][:1]}) > 1:
-        raise InputError(where, "has a class an image in some shards, a list of classes in others", AGAIN)
-    return Index(classes=tuple(classes), shards=entries)
+        raise InputError(where, "describes the content of some shards only", AGAIN)
+    labels = [entry.samples.get("labels", []) for entry in entries if entry.samples]
+    if len({type(label) for column in labels for label in column[:1]}) > 1:
+        raise InputError(where, "has a single class per image in some shards, a list of classes in others", AGAIN)
+    return Index(classes=tuple(classes), shards=entries, spatial=spatial)
 
 
-def write_index(name: str, classes: Sequence[str], shards: Sequence[Entry]) -> bytes:
+def columns_of(spatial: Spatial | None) -> tuple[str, ...]:
+    """Return the columns of the samples of a shard: with a label each, or with a member for each target."""
+    if spatial is None:
+        return ("names", "members", "offsets", "sizes", "labels", "crc32")
+    return ("names", *LOCATIONS, *(f"{TARGET}_{column}" for column in LOCATIONS))
+
+
+def write_index(name: str, classes: Sequence[str], shards: Sequence[Entry], spatial: Spatial | None = None) -> bytes:
     """Return an index as JSON; the same input gives the same bytes."""
     entries = []
     for shard in shards:
         facts = {"url": shard.url, "md5sum": shard.md5sum, "nsamples": shard.count, "filesize": shard.length}
         entries.append({**facts, "split": shard.split, "samples": shard.samples})
     kind = {"__kind__": KIND, "wids_version": VERSION, "format": FORMAT}
-    return sealed({**kind, "name": name, "classes": list(classes), "shardlist": entries})
+    targets = {} if spatial is None else {"targets": asdict(spatial)}
+    return sealed({**kind, "name": name, "classes": list(classes), **targets, "shardlist": entries})
 
 
-def _entry(where: object, entry: Any, classes: int) -> Entry:
+def _spatial(where: object, values: Any) -> Spatial | None:
+    """Check what an index says of targets that are images; None if it says nothing, and samples have labels."""
+    if values is None:
+        return None
+    try:
+        spatial = TypeAdapter(Spatial).validate_python(values)
+    except ValidationError:
+        raise InputError(where, "has damaged facts about its targets", AGAIN) from None
+    if not 0 <= spatial.fill <= 255:
+        raise InputError(where, f"has the fill {spatial.fill} outside its targets, not 0 to 255", AGAIN)
+    return spatial
+
+
+def _entry(where: object, entry: Any, classes: int, spatial: Spatial | None) -> Entry:
     """Check one shard of an index."""
     url = entry.get("url") if isinstance(entry, dict) else None
     if not isinstance(url, str) or not url:
@@ -78,16 +105,18 @@ def _entry(where: object, entry: Any, classes: int) -> Entry:
     samples = entry.get("samples")
     if samples is not None:
         if length is None or split is None:
-            raise InputError(where, f"does not say how long {url} is, or in which split", AGAIN)
-        _check(where, url, samples, count, length, classes)
+            raise InputError(where, f"does not give the length or the split of {url}", AGAIN)
+        _check(where, url, samples, count, length, classes, spatial)
     return Entry(url=url, count=count, length=length, split=split, samples=samples, md5sum=entry.get("md5sum", ""))
 
 
-def _check(where: object, url: str, samples: Any, count: int, length: int, classes: int) -> None:
+def _check(
+    where: object, url: str, samples: Any, count: int, length: int, classes: int, spatial: Spatial | None
+) -> None:
     """Check the columns of a shard: complete, within the shard, with valid labels and unique names."""
     reason = ""
-    for column in (*NUMBERS, *TEXTS):
-        kind = int if column in NUMBERS else str
+    for column in sorted(columns_of(spatial), key=lambda column: column in TEXTS):
+        kind = str if column in TEXTS else int
         values: Any = samples.get(column) if isinstance(samples, dict) else None
         if not _all(values, kind) and not (column == "labels" and _all_lists(values)):
             reason = f"has no column {column} of {kind.__name__} for {url}"
@@ -95,8 +124,10 @@ def _check(where: object, url: str, samples: Any, count: int, length: int, class
             reason = f"has {len(values):,} {column} for the {count:,} samples of {url}"
         if reason:
             raise InputError(where, reason, AGAIN)
-    offsets, sizes = (np.array(samples[column], dtype=np.int64) for column in ("offsets", "sizes"))
-    column = samples["labels"]
+    starts = [column for column in columns_of(spatial) if column.endswith("offsets")]
+    offsets = np.array([samples[column] for column in starts], dtype=np.int64)
+    sizes = np.array([samples[column.replace("offsets", "sizes")] for column in starts], dtype=np.int64)
+    column = samples.get("labels", [])
     labels = np.array([n for label in column for n in label] if _all_lists(column) else column, dtype=np.int64)
     if count and (min(offsets.min(), sizes.min()) < 0 or (offsets + sizes).max() > length):
         reason = f"has samples outside the {length:,} bytes of {url}"
@@ -135,7 +166,8 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """The content of an index."""
+    """The content of an index; `spatial` says what targets are if they are images instead of labels."""
 
     classes: tuple[str, ...]
     shards: tuple[Entry, ...]
+    spatial: Spatial | None = None

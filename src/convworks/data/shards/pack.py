@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from convworks.data.column import Column, Files
 from convworks.data.decode.decode import MODES, to_image
 from convworks.data.decode.encoded import open_encoded
 from convworks.data.decode.quiet import quiet
@@ -21,7 +22,7 @@ from convworks.data.http.download import md5
 from convworks.data.labels import has_label_sets
 from convworks.data.location import read_bytes
 from convworks.data.protect import protect
-from convworks.data.shards.index import NAME, Entry, write_index
+from convworks.data.shards.index import NAME, TARGET, Entry, columns_of, write_index
 from convworks.data.shards.tar_index import PLAIN
 from convworks.data.source import Source, Split
 from convworks.data.sources.image_names import is_image
@@ -36,13 +37,14 @@ HEADER = tarfile.BLOCKSIZE
 def pack(
     source: Source, folder: Path, *, shard_size: int = SIZE, report: Callable[[int, int], None] | None = None
 ) -> Packed:
-    """Write the labelled images of a source into a new or empty folder, as shards of at most `shard_size` bytes.
+    """Write the samples of a source into a new or empty folder, as shards of at most `shard_size` bytes.
 
     A larger image becomes a shard of its own. Samples keep the order of the source, so that training on the shards sees
     the same images in the same order; the same source gives the same bytes. The folder appears complete or not at all.
     """
-    if not source.classes:
-        raise InputError(source.where, "holds images without labels", "sort them into one folder a class")
+    spatial = next((split.targets.spatial for split in source.splits.values()), None)
+    if not source.classes and spatial is None:
+        raise InputError(source.where, "has images without labels", "sort them into one folder per class")
     if shard_size < 1:
         raise InputError("--shard-size", f"must be at least 1 byte, not {shard_size}", "1GB is usual")
     _check_folder(source, folder)
@@ -54,7 +56,7 @@ def pack(
             )
             for name, split in source.splits.items():
                 writer.add_split(name, split)
-            write_bytes(temporary / NAME, write_index(source.name, source.classes, writer.entries))
+            write_bytes(temporary / NAME, write_index(source.name, source.classes, writer.entries, spatial))
             size = sum(path.stat().st_size for path in temporary.iterdir())
     except OSError as error:
         error.filename, error.filename2 = str(folder), None
@@ -66,20 +68,19 @@ def _check_folder(source: Source, folder: Path) -> None:
     """Refuse a folder for the shards that is not empty, cannot be made, or lies in the source."""
     where = f"--pack {folder}"
     if folder.is_symlink():
-        raise InputError(where, "is a link", "give the name of a new folder")
+        raise InputError(where, "is a link", "name a new folder")
     check_new_folder("--pack", folder, protect(source))
     if not folder.absolute().parent.is_dir():
-        raise InputError(where, "its folder does not exist", "make the folder first")
+        raise InputError(where, "its folder does not exist", "create the folder first")
 
 
-def _encode(split: Split, index: int) -> tuple[str, bytes]:
+def _encode(column: Column, index: int) -> tuple[str, bytes]:
     """Return the suffix and the bytes of an image; the bytes of a file are unchanged."""
-    if split.arrays is None:
-        assert split.files is not None
-        location = split.files[index]
+    if isinstance(column, Files):
+        location = column.files[index]
         content = read_bytes(location)
         return location.suffix.lower() if is_image(f"x{location.suffix}") else _suffix(content), content
-    array = split.arrays[index]
+    array = column.values[index]
     with io.BytesIO() as file:
         if array.shape[2] not in MODES:
             np.save(file, array, allow_pickle=False)
@@ -88,13 +89,16 @@ def _encode(split: Split, index: int) -> tuple[str, bytes]:
         return ".png", file.getvalue()
 
 
-def _label(split: Split, index: int, classes: Sequence[str]) -> tuple[int | list[int], str, bytes]:
-    """Return the label of an image for the index, and the suffix and bytes of its label file."""
+def _target(split: Split, index: int, classes: Sequence[str]) -> tuple[int | list[int] | None, str, bytes]:
+    """Return the label of an image for the index (None for a mask), and suffix and bytes of its target's file."""
+    if split.targets.spatial is not None:
+        suffix, content = _encode(split.targets, index)
+        return None, f".{TARGET}{suffix}", content
     if not has_label_sets(split.labels):
         label = int(split.labels[index])
-        return label, "cls", str(label).encode()
+        return label, ".cls", str(label).encode()
     labels = np.flatnonzero(split.labels[index]).tolist()
-    return labels, "json", json.dumps({"labels": [classes[label] for label in labels]}).encode()
+    return labels, ".json", json.dumps({"labels": [classes[label] for label in labels]}).encode()
 
 
 def _suffix(content: bytes) -> str:
@@ -138,23 +142,21 @@ class _Writer:
 
     def _shard(self, part: str, url: str, split: Split, start: int) -> int:
         """Write samples from `start` on until the shard is full; return the index of the next sample."""
-        columns: dict[str, list[Any]] = {
-            column: [] for column in ("names", "members", "offsets", "sizes", "labels", "crc32")
-        }
+        columns: dict[str, list[Any]] = {column: [] for column in columns_of(split.targets.spatial)}
         path = self.folder / url
         with path.open("xb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for index in range(start, len(split)):
-                suffix, content = _encode(split, index)
-                label, label_suffix, label_content = _label(split, index, self.classes)
-                size = tar.offset + _padded(len(content)) + _padded(len(label_content))
+                suffix, content = _encode(split.inputs, index)
+                label, target_suffix, target_content = _target(split, index, self.classes)
+                size = tar.offset + _padded(len(content)) + _padded(len(target_content))
                 if index > start and _whole(size) > self.shard_size:
                     break
-                offset = tar.offset + HEADER
-                _add(tar, f"{index:09d}{suffix}", content)
-                _add(tar, f"{index:09d}.{label_suffix}", label_content)
-                row = (split.names[index], f"{index:09d}{suffix}", offset, len(content))
-                for column, value in zip(columns, (*row, label, zlib.crc32(content)), strict=True):
-                    columns[column].append(value)
+                row = {"names": split.names[index], "labels": label}
+                row |= _add(tar, f"{index:09d}{suffix}", content)
+                target = _add(tar, f"{index:09d}{target_suffix}", target_content)
+                row |= {f"{TARGET}_{column}": value for column, value in target.items()}
+                for column, values in columns.items():
+                    values.append(row[column])
                 self.done += 1
                 self.report(self.done)
             tar.close()
@@ -165,11 +167,13 @@ class _Writer:
         return start + count
 
 
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    """Add a file with metadata that do not depend on the machine."""
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> dict[str, Any]:
+    """Add a file with metadata that do not depend on the machine; return the columns of the index that locate it."""
     member = tarfile.TarInfo(name)
     member.size = len(content)
+    offset = tar.offset + HEADER
     tar.addfile(member, io.BytesIO(content))
+    return {"members": name, "offsets": offset, "sizes": len(content), "crc32": zlib.crc32(content)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,13 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from convworks.console import counting
+from convworks.data.column import Arrays, Files, Spatial
 from convworks.data.http.address import is_address
 from convworks.data.http.redirect import objection
 from convworks.data.http.remote import read_all
 from convworks.data.labels import all_names, number
 from convworks.data.shards.byte_range import ByteRange, Shard
-from convworks.data.shards.index import NAME, Entry, Index, parse_index
+from convworks.data.shards.index import NAME, TARGET, Entry, Index, parse_index
 from convworks.data.shards.names import TAR, by_split, expand, list_shards, ordered
 from convworks.data.shards.tar_index import TarIndex, index_tar
 from convworks.data.source import Source, Split
@@ -63,13 +64,14 @@ def open_index(path: Path) -> Source:
     listed = {os.path.normpath(entry.url) for entry in index.shards}
     unlisted = [name for name in list_shards(root) if path.name == NAME and name not in listed]
     if unlisted:
-        raise InputError(root / unlisted[0], f"is not in {path}", "move it away, or make the index again")
+        raise InputError(root / unlisted[0], f"is not in {path}", "move it away, or rebuild the index")
     if index.shards[0].samples is None:
         return _open_list(path, index)
     return _build(
         name=root.resolve().name,
         classes=index.classes,
         shards=index.shards,
+        spatial=index.spatial,
         locate=lambda url: url if is_address(url) else root / url,
         where=path,
         path=root,
@@ -81,7 +83,7 @@ def open_address(address: str) -> Source:
     try:
         parts = urlsplit(address)
     except ValueError as error:
-        raise InputError(address, f"is no address ({error})", "give the http(s) address of an index") from None
+        raise InputError(address, f"is not an address ({error})", "give the http(s) address of an index") from None
     if parts.path.lower().endswith(TAR):
         beside = urljoin(address, NAME)
         raise InputError(address, f"is a shard: over HTTP, give the address of its index ({beside})", MAKE)
@@ -90,14 +92,15 @@ def open_address(address: str) -> Source:
         address = parts._replace(path=folder + NAME).geturl()
     index = parse_index(address, read_all(address, limit=LARGEST_INDEX))
     if index.shards[0].samples is None:
-        raise InputError(address, "lists shards without saying where in them the samples are", MAKE)
+        raise InputError(address, "lists shards without sample offsets", MAKE)
     for entry in index.shards:
         if reason := objection(address, url := urljoin(address, entry.url)):
-            raise InputError(address, f"names {url}, {reason}", "make the index again")
+            raise InputError(address, f"names {url}, {reason}", "rebuild the index")
     return _build(
         name=urlsplit(address).path.split("/")[-2] or urlsplit(address).netloc,
         classes=index.classes,
         shards=index.shards,
+        spatial=index.spatial,
         locate=lambda url: urljoin(address, url),
         where=address,
         path=None,
@@ -122,7 +125,7 @@ def _check_shard(index: Path, path: Path, entry: Entry) -> None:
     if entry.length is not None and length != entry.length:
         check_regular(path)  # a pipe has a more specific error
         reason = f"has {length:,} bytes, but {entry.length:,} in {index}"
-        raise InputError(path, reason, "fetch it again, or make the index again")
+        raise InputError(path, reason, "fetch it again, or rebuild the index")
 
 
 def _open_list(path: Path, index: Index) -> Source:
@@ -130,7 +133,7 @@ def _open_list(path: Path, index: Index) -> Source:
     root = path.parent
     remote = next((entry.url for entry in index.shards if is_address(entry.url)), None)
     if remote is not None:
-        raise InputError(path, f"names {remote} without saying where in it the samples are", MAKE)
+        raise InputError(path, f"names {remote} without sample offsets", MAKE)
     counts = {os.path.normpath(entry.url): entry.count for entry in index.shards}
     return _open_tars(root, by_split(root, counts), counts)
 
@@ -147,7 +150,7 @@ def _open_tars(root: Path, splits: dict[str, list[str]], counts: dict[str, int] 
     for name, count in (counts or {}).items():
         if len(indexes[name].members) != count:
             reason = f"has {len(indexes[name].members):,} samples, but {count:,} in its index"
-            raise InputError(root / name, reason, "fetch it again, or make the index again")
+            raise InputError(root / name, reason, "fetch it again, or rebuild the index")
     _check_one_kind(root, indexes)
     classes = ordered(all_names(label for index in indexes.values() for label in index.labels))
     numbers = {text: position for position, text in enumerate(classes)}
@@ -170,7 +173,7 @@ def _check_one_kind(root: Path, indexes: dict[str, TarIndex]) -> None:
             seen.setdefault(isinstance(label, str), f"{root / name}!{member}")
         if len(seen) > 1:
             reason = f"has a list of classes, {seen[True]} a single one"
-            raise InputError(seen[False], reason, "write a list for all, or for none")
+            raise InputError(seen[False], reason, "use lists for all samples, or for none")
 
 
 def _as_entry(root: Path, name: str, split: str, index: TarIndex, numbers: dict[str, int]) -> Entry:
@@ -196,6 +199,7 @@ def _build(
     locate: Callable[[str], Path | str],
     where: Path | str,
     path: Path | None,
+    spatial: Spatial | None = None,
 ) -> Source:
     """Build a source from the samples of all shards, split by split in the order of the index."""
     splits = {}
@@ -203,21 +207,31 @@ def _build(
         names: list[str] = []
         labels: list[int | Sequence[int]] = []
         files: list[ByteRange] = []
+        masks: list[ByteRange] = []
         for entry in shards:
             if entry.split != split or entry.samples is None:
                 continue
             shard = Shard(locate(entry.url), entry.length or 0)
-            columns = entry.samples
-            checksums = columns.get("crc32", [None] * entry.count)
-            for row in zip(columns["offsets"], columns["sizes"], columns["members"], checksums, strict=True):
-                files.append(ByteRange(shard, *row))
-            names += columns["names"]
-            labels += columns["labels"]
+            files += _members(shard, entry)
+            names += entry.samples["names"]
+            if spatial is None:
+                labels += entry.samples["labels"]
+            else:
+                masks += _members(shard, entry, f"{TARGET}_")
         if len(set(names)) < len(names):
-            raise InputError(where, f"has samples of one name in two shards of {split}", "make the index again")
+            raise InputError(where, f"has samples of one name in two shards of {split}", "rebuild the index")
         if names:
-            splits[split] = Split(labels=number(labels, len(classes)), names=tuple(names), files=tuple(files))
+            targets = Arrays(number(labels, len(classes))) if spatial is None else Files(tuple(masks), spatial)
+            splits[split] = Split(names=tuple(names), inputs=Files(tuple(files)), targets=targets)
     if not splits:
-        raise InputError(where, "holds no samples", "pack the set again")
+        raise InputError(where, "contains no samples", "pack the set again")
     address = where if isinstance(where, str) else None
     return Source(name=name, kind="shards", path=path, classes=classes, splits=splits, address=address)
+
+
+def _members(shard: Shard, entry: Entry, prefix: str = "") -> list[ByteRange]:
+    """Return where the images of a shard are, or its targets, whose columns have a prefix."""
+    assert entry.samples is not None
+    columns = [entry.samples[prefix + column] for column in ("offsets", "sizes", "members")]
+    checksums = entry.samples.get(f"{prefix}crc32", [None] * entry.count)
+    return [ByteRange(shard, *row) for row in zip(*columns, checksums, strict=True)]

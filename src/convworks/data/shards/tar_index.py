@@ -76,7 +76,7 @@ def _read(path: Path, length: int) -> TarIndex:
             if member.isfile():
                 _add(path, samples, member)
             elif (member.islnk() or member.issym()) and member.name.lower().endswith((*IMAGES, *LABELS)):
-                reason = f"is a link to {member.linkname}, and has no bytes of its own"
+                reason = f"is a link to {member.linkname} without content"
                 raise InputError(f"{path}!{member.name}", reason, "pack with --dereference --hard-dereference")
         file.seek(end)
         if file.read(BLOCK) != bytes(BLOCK):
@@ -87,7 +87,7 @@ def _read(path: Path, length: int) -> TarIndex:
                 label = _label(path, image.name, files, file)
                 rows.append((image.name, image.offset_data, image.size, label))
     if not rows:
-        raise InputError(path, f"holds no images ({sum(map(len, samples.values()))} other files)", "remove it")
+        raise InputError(path, f"contains no images ({sum(map(len, samples.values()))} other files)", "remove it")
     members, offsets, sizes, labels = zip(*rows, strict=True)
     others = sum(map(len, samples.values())) - len(rows)
     return TarIndex(members=members, offsets=offsets, sizes=sizes, labels=labels, beside=others)
@@ -101,7 +101,7 @@ def _add(path: Path, samples: dict[str, dict[str, tarfile.TarInfo]], member: tar
     stem, _, kind = file.partition(".")
     files = samples.setdefault(f"{folder}/{stem}", {})
     if kind.lower() in files:
-        raise InputError(f"{path}!{member.name}", "comes twice in the shard", "keep one, under a name of its own")
+        raise InputError(f"{path}!{member.name}", "is in the shard twice", "keep one, or rename it")
     files[kind.lower()] = member
 
 
@@ -128,7 +128,9 @@ def _label(path: Path, image: str, files: dict[str, tarfile.TarInfo], file: IO[b
         raise InputError(f"{path}!{image}", reason, "add it, or unpack the archive and give the folder")
     where = f"{path}!{files[kind].name}"
     if files[kind].size > LONGEST:
-        raise InputError(where, f"has {files[kind].size:,} bytes, which is no label", "put the class alone into it")
+        raise InputError(
+            where, f"has {files[kind].size:,} bytes, which is not a label", "it must contain the class only"
+        )
     file.seek(files[kind].offset_data)
     content: bytes = file.read(files[kind].size)
     try:
@@ -141,10 +143,10 @@ def _label(path: Path, image: str, files: dict[str, tarfile.TarInfo], file: IO[b
                 return tuple(map(str, value))
             text = str(value) if _is_name(value) else ""
     except (ValueError, RecursionError) as error:
-        raise InputError(where, f"is no label ({error})", "put the class alone into it") from None
+        raise InputError(where, f"is not a label ({error})", "it must contain the class only") from None
     if not text:
         problem = f"names none of {', '.join(FIELDS)}" if kind == "json" else "is empty"
-        raise InputError(where, f"{problem}, so its image has no label", "put the class into it")
+        raise InputError(where, f"{problem}, so its image has no label", "add the class")
     return text
 
 

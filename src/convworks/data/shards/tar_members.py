@@ -34,14 +34,14 @@ def tar_members(where: object, file: Seekable, length: int | None = None) -> Ite
                 yield member
     # tarfile trusts headers for how far to seek, read and recurse.
     except (tarfile.TarError, ValueError, OverflowError, MemoryError, RecursionError, IndexError) as error:
-        problem = "holds no tar" if length is None else "is no uncompressed tar"
+        problem = "holds no tar" if length is None else "is not an uncompressed tar"
         reason = f"{problem}, or is damaged ({str(error) or type(error).__name__})"
         raise InputError(where, reason, "fetch it again, or unpack .gz and the like first") from None
 
 
 def cut_short(where: object, length: int) -> InputError:
     """Return the error for a tar that ends too early, or has no valid header there."""
-    return InputError(where, f"is cut short or damaged after {length:,} bytes", "fetch it again")
+    return InputError(where, f"is truncated or damaged after {length:,} bytes", "fetch it again")
 
 
 def end_of(member: tarfile.TarInfo) -> int:

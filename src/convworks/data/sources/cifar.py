@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.shards.tar_members import tar_members
 from convworks.data.source import Source, Split, number_names
 from convworks.errors import InputError
@@ -102,7 +103,9 @@ def _assemble(path: Path, contents: dict[str, bytes], name: str) -> Source:
         labels = np.concatenate([labels for labels, _ in parts])
         planes = np.concatenate([pixels for _, pixels in parts]).reshape(-1, 3, SIDE, SIDE)
         arrays = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-        splits[split] = Split(labels=labels, names=number_names(split, len(labels)), arrays=arrays)
+        splits[split] = Split(
+            names=number_names(split, len(labels)), inputs=Arrays(arrays, COLOURS), targets=Arrays(labels)
+        )
     return Source(name=name, kind="cifar", path=path, classes=classes, splits=splits)
 
 
@@ -148,9 +151,9 @@ def _unpickle(path: Path, content: bytes) -> dict[str, Any]:
     try:
         value = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
     except Exception as error:  # a damaged pickle raises almost anything
-        raise InputError(path, f"is no CIFAR batch ({error})", "fetch it again") from None
+        raise InputError(path, f"is not a CIFAR batch ({error})", "fetch it again") from None
     if not isinstance(value, dict):
-        raise InputError(path, f"is no CIFAR batch (holds a {type(value).__name__})", "fetch it again")
+        raise InputError(path, f"is not a CIFAR batch (holds a {type(value).__name__})", "fetch it again")
     return value
 
 

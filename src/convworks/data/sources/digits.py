@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.source import Source, Split, number_names
 
 TEST_EVERY = 5  # every fifth image of each class belongs to the test set
@@ -21,7 +22,11 @@ def open_digits() -> Source:
     for label in range(10):
         is_test[np.flatnonzero(labels == label)[TEST_EVERY - 1 :: TEST_EVERY]] = True
     splits = {
-        name: Split(labels=labels[mask], names=number_names(name, int(mask.sum())), arrays=arrays[mask])
+        name: Split(
+            names=number_names(name, int(mask.sum())),
+            inputs=Arrays(arrays[mask], COLOURS),
+            targets=Arrays(labels[mask]),
+        )
         for name, mask in (("train", ~is_test), ("test", is_test))
     }
     classes = tuple(str(label) for label in range(10))

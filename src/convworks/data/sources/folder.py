@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from convworks.data.column import Arrays, Files
 from convworks.data.formats import SUFFIXES
+from convworks.data.labels import UNLABELLED
 from convworks.data.source import Source, Split
 from convworks.data.sources.image_names import is_image
 from convworks.data.sources.left_out import EMPTY, counted, reasons, remedy
@@ -17,7 +19,6 @@ from convworks.data.sources.split_names import ALL, TRAIN, refuse_beside, split_
 from convworks.data.sources.walk import children, holds_images, walk
 from convworks.errors import InputError
 
-UNLABELLED = -1
 #: Folders below a class named by the date on which its images were taken, not classes.
 DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}")
 SHOWN = 5
@@ -39,7 +40,7 @@ def open_folder(root: Path) -> Source:
     _check_levels(root, listed)
     if not any(listed.images.values()):
         others = [*files, *listed.others]
-        reason = f"holds no images {counted(others)}"
+        reason = f"contains no images {counted(others)}"
         otherwise = f"give a folder of class folders with {', '.join(SUFFIXES[:4])}, ... files"
         raise InputError(root, reason, remedy(others, otherwise))
     return _build(root, {ALL: listed}, [*files, *listed.others])
@@ -57,16 +58,16 @@ def _open_splits(root: Path, named: list[str], beside: list[str], files: list[st
             empty.append(f"{name}/")
             continue
         if not folders:
-            raise InputError(root / name, "holds no class folders", f"sort the images into {name}/CLASS/")
+            raise InputError(root / name, "contains no class folders", f"sort the images into {name}/CLASS/")
         splits[split] = listed = _list(root, folders, f"{name}/", empty=split != TRAIN)
         left_out += [*(f"{name}/{file}" for file in loose), *listed.others]
         if not any(listed.images.values()):
             others = [*loose, *listed.others]
             raise InputError(
-                root / name, f"holds no images {counted(others)}", remedy(others, "add some, or remove it")
+                root / name, f"contains no images {counted(others)}", remedy(others, "add some, or remove it")
             )
     if not splits:
-        raise InputError(root, f"holds no files in {', '.join(empty)}", "sort images into train/CLASS/")
+        raise InputError(root, f"contains no files in {', '.join(empty)}", "sort images into train/CLASS/")
     return _build(root, splits, left_out, empty)
 
 
@@ -97,9 +98,11 @@ def _build(root: Path, splits: Mapping[str, _ClassFiles], left_out: list[str], e
         classes=classes,
         splits={
             split: Split(
-                labels=np.array([numbers[folder] for folder, names in listed.images.items() for _ in names], np.int64),
                 names=tuple([name for names in listed.images.values() for name in names]),
-                files=tuple([root / name for names in listed.images.values() for name in names]),
+                inputs=Files(tuple([root / name for names in listed.images.values() for name in names])),
+                targets=Arrays(
+                    np.array([numbers[folder] for folder, names in listed.images.items() for _ in names], np.int64)
+                ),
             )
             for split, listed in splits.items()
         },
@@ -135,8 +138,8 @@ def _check_levels(root: Path, listed: _ClassFiles) -> None:
     within = {split_within(folder) for folder in names} - {None}
     if TRAIN in within and len(within) > 1:
         called = [folder for folder in names if split_within(folder)]
-        reason = f"{_some(called)} would be classes, but are called like splits"
-        raise InputError(root, reason, "call them train, val or test, and put class folders right below")
+        reason = f"{_some(called)} would be classes, but are named like splits"
+        raise InputError(root, reason, "name them train, val or test, and put class folders right below")
     subfolders = {folder: {parts[0] for parts in images if len(parts) > 1} for folder, images in names.items()}
     direct = any(len(parts) == 1 for images in names.values() for parts in images)
     splits = {folder: {split_of(name) for name in folders} - {None} for folder, folders in subfolders.items()}
@@ -154,7 +157,7 @@ def _check_levels(root: Path, listed: _ClassFiles) -> None:
     if len(subfolders) == 1:
         reason = f"{_some(subfolders)} would be the only class, but holds the folders {_some(common)}"
     first = root / next(iter(subfolders))
-    advice = f"give {first} where these are the classes; call folders above classes train, val or test"
+    advice = f"give {first} where these are the classes; name folders above classes train, val or test"
     raise InputError(root, reason, f"{advice}; or give a .csv that names paths and labels")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from convworks.data.column import COLOURS, Arrays
 from convworks.data.source import Source, Split, number_names
 from convworks.errors import InputError
 from convworks.files import is_there, read_bytes
@@ -32,7 +33,7 @@ def open_folder(folder: Path, *, name: str | None = None, classes: tuple[str, ..
             continue
         if images is None or labels is None:
             missing = f"{PREFIXES[split]}-{'images-idx3' if images is None else 'labels-idx1'}-ubyte[.gz]"
-            raise InputError(folder / missing, "is missing beside its other half", "put it there")
+            raise InputError(folder / missing, "is missing; its counterpart is there", "add it")
         pairs[split] = (*read_pair(images, labels), labels)
     first, classes = (0, classes) if classes else _classes([(labels, path) for _, labels, path in pairs.values()])
     splits = {}
@@ -41,7 +42,9 @@ def open_folder(folder: Path, *, name: str | None = None, classes: tuple[str, ..
         if len(outside):
             reason = f"has label {outside[0]}, outside {first}..{first + len(classes) - 1}"
             raise InputError(path, reason, "the file is damaged: fetch it again")
-        splits[split] = Split(labels=values - first, names=number_names(split, len(values)), arrays=arrays)
+        splits[split] = Split(
+            names=number_names(split, len(values)), inputs=Arrays(arrays, COLOURS), targets=Arrays(values - first)
+        )
     return Source(name=name or folder.resolve().name, kind="idx", path=folder, classes=classes, splits=splits)
 
 
@@ -120,7 +123,7 @@ class _Unpacker:
             raise InputError(self.path, f"is damaged gzip ({error})", "fetch it again") from None
         self.rest = self.gzip.unconsumed_tail
         if len(piece) < size and not self.gzip.eof:
-            raise InputError(self.path, "is cut short: its gzip stream does not end", "fetch it again")
+            raise InputError(self.path, "is truncated: its gzip stream does not end", "fetch it again")
         if self.gzip.eof and self.gzip.unused_data and len(piece) < size:
             raise InputError(self.path, "has bytes after its gzip stream", "fetch it again")
         return piece

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from convworks.data.column import Arrays, Files
 from convworks.data.source import Source, Split
 from convworks.data.sources.image_names import is_image
 from convworks.data.sources.left_out import reasons, remedy
@@ -76,9 +77,9 @@ def open_folder(folder: Path, *, name: str | None = None) -> Source:
     numbers = {synset: number for number, synset in enumerate(synsets)}
     splits = {
         split: Split(
-            labels=np.array([numbers[synset] for synset, _ in images], dtype=np.int64),
             names=tuple([image for _, image in images]),
-            files=tuple([root / image for _, image in images]),
+            inputs=Files(tuple([root / image for _, image in images])),
+            targets=Arrays(np.array([numbers[synset] for synset, _ in images], dtype=np.int64)),
         )
         for split, images in labelled.items()
     }
@@ -118,7 +119,9 @@ def _sorted_images(
     """List the images in folders named by synset."""
     unexpected = next((name for name in folders if not SYNSET.fullmatch(name)), None)
     if unexpected is not None:
-        raise InputError(root / part / unexpected, f"is no synset folder, as those beside it ({FORM})", "move it away")
+        raise InputError(
+            root / part / unexpected, f"is not a synset folder, as those beside it ({FORM})", "move it away"
+        )
     loose = next((name for name in files if is_image(name)), None)
     if loose is not None:
         raise InputError(root / part / loose, f"lies beside {FORM}/ folders", "move it into one of them, or away")
@@ -144,7 +147,7 @@ def _flat_images(root: Path, part: str, files: list[str], others: list[str]) -> 
         if not is_image(name):
             others.append(f"{part}/{name}")
         elif match is None:
-            raise InputError(root / part / name, "is not called like ILSVRC2012_val_00000001.JPEG", "move it away")
+            raise InputError(root / part / name, "is not named like ILSVRC2012_val_00000001.JPEG", "move it away")
         elif int(match[1]) in numbers:
             raise InputError(root / part / name, f"has the number of {numbers[int(match[1])]}", "keep one of them")
         else:
@@ -152,7 +155,7 @@ def _flat_images(root: Path, part: str, files: list[str], others: list[str]) -> 
     where, labels = _labels(root, part)
     for number, name in numbers.items():
         if number not in labels:
-            raise InputError(where, f"says nothing of {part}/{name}", "fetch the list that belongs to the images")
+            raise InputError(where, f"does not list {part}/{name}", "fetch the list that belongs to the images")
     missing = sorted(labels.keys() - numbers.keys())
     if missing:
         reason = f"has {len(numbers)} of the {len(labels)} images in {where.name}, ILSVRC2012_val_{missing[0]:08d} not"
@@ -165,7 +168,7 @@ def _labels(root: Path, part: str) -> tuple[Path, dict[int, str]]:
     solution, truth, meta = (_find(root, name) for name in (SOLUTION, TRUTH, META))
     if solution is None and truth is None:
         remedy = f"put {SOLUTION} or the unpacked ILSVRC2012_devkit_t12/ beside it, or sort them into {part}/{FORM}/"
-        raise InputError(root / part, "holds images without labels", remedy)
+        raise InputError(root / part, "has images without labels", remedy)
     official: dict[int, str] = {}
     if truth is not None and meta is not None:
         official = read_ground_truth(truth, read_meta(meta))

@@ -27,7 +27,7 @@ def open_path(text: str | Path) -> Source:
     except FileNotFoundError:
         if shards.is_pattern(path):
             return shards.open_pattern(path)
-        reason = f"is no known name, and no such path exists{nearest(text, named.CATALOGUE)}"
+        reason = f"is neither a known name nor an existing path{nearest(text, named.CATALOGUE)}"
         raise InputError(text, reason, remedy) from None
     except (OSError, ValueError) as error:
         cause = getattr(error, "strerror", None) or error
@@ -59,4 +59,4 @@ def open_path(text: str | Path) -> Source:
         raise InputError(path, "is an archive", "unpack it first and give the folder")
     if name.endswith(SUFFIXES + HEIC):
         raise InputError(path, "is a single image, not a data set", "give the folder of class folders")
-    raise InputError(path, "is no data set that convworks knows", remedy)
+    raise InputError(path, "is not a data set that convworks can read", remedy)

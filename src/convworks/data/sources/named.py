@@ -78,7 +78,7 @@ def _folders(name: str, entry: NamedSet) -> list[Path]:
         return []
     # IDX files have the same names in every set: in the root folder they count only if it is named after the set.
     loose = [base] if entry.kind == "cifar" or base.name.lower() == name else []
-    return [*(base / folder for folder in (name, *entry.places)), *loose]
+    return [*(base / folder for folder in (name, *entry.folders)), *loose]
 
 
 def _open(name: str, entry: NamedSet, folder: Path) -> Source:
@@ -117,7 +117,7 @@ class NamedSet:
     classes: tuple[str, ...]
     address: str = ""
     files: Mapping[str, str]
-    places: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
 
 CATALOGUE: Mapping[str, NamedSet] = {
@@ -132,7 +132,7 @@ CATALOGUE: Mapping[str, NamedSet] = {
             "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
             "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
         },
-        places=("MNIST/raw", "MNIST"),
+        folders=("MNIST/raw", "MNIST"),
     ),
     "fashion-mnist": NamedSet(
         kind="idx",
@@ -144,14 +144,14 @@ CATALOGUE: Mapping[str, NamedSet] = {
             "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
             "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
         },
-        places=("fashion_mnist", "FashionMNIST/raw", "FashionMNIST"),
+        folders=("fashion_mnist", "FashionMNIST/raw", "FashionMNIST"),
     ),
     "cifar10": NamedSet(
         kind="cifar",
         classes=cifar.CLASSES,
         address="https://www.cs.toronto.edu/~kriz/",
         files={"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
-        places=("cifar-10", "CIFAR10"),
+        folders=("cifar-10", "CIFAR10"),
     ),
-    "imagenet": NamedSet(kind="ilsvrc", classes=(), files={}, places=("ImageNet", "ILSVRC2012", "ilsvrc2012")),
+    "imagenet": NamedSet(kind="ilsvrc", classes=(), files={}, folders=("ImageNet", "ILSVRC2012", "ilsvrc2012")),
 }

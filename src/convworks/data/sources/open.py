@@ -33,7 +33,7 @@ def open_source(text: str | Path, *, report: Report | None = None) -> Source:
     source = _with_normalised_classes(source)
     for name in source.classes:
         if not name.isprintable():
-            raise InputError(source.where, f"has a class whose name {name!r} is no readable text", "rename it")
+            raise InputError(source.where, f"has a class whose name {name!r} is not printable", "rename it")
         if source.multi_label and SEPARATOR in name:
             reason = f"has a class {name!r}, but {SEPARATOR} stands between the classes of an image"
             raise InputError(source.where, reason, "rename it")
@@ -45,9 +45,11 @@ def _with_normalised_classes(source: Source) -> Source:
     names = [nfc(name) for name in source.classes]
     if names == list(source.classes):
         return source
+    if any(split.targets.spatial is not None for split in source.splits.values()):
+        return replace(source, classes=tuple(names))  # numbers in masks stay as they are
     classes = tuple(sorted(set(names)) if list(source.classes) == sorted(source.classes) else dict.fromkeys(names))
     numbers = [classes.index(name) for name in names]
-    splits = {name: replace(split, labels=renumber(split.labels, numbers)) for name, split in source.splits.items()}
+    splits = {name: split.with_labels(renumber(split.labels, numbers)) for name, split in source.splits.items()}
     return replace(source, classes=classes, splits=splits)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from convworks.data.column import Arrays, Files
 from convworks.data.labels import all_names, number
 from convworks.data.shards.names import by_split, ordered
 from convworks.data.source import Source, Split
@@ -37,7 +38,7 @@ def open_folder(folder: Path) -> Source:
         unknown = next((name for name in names if split_of(str(name)) is None), None)
         if not names or unknown is not None:
             reason = f"names the split {unknown!r}" if names else "names no splits"
-            raise InputError(folder / PARTS, reason, "call them train, validation and test")
+            raise InputError(folder / PARTS, reason, "name them train, validation and test")
         folders = splits_by_name(folder, names)
         return _open(folder, ARROW, {split: _saved(folder / name) for split, name in folders.items()})
     if is_there(folder / STATE):
@@ -85,7 +86,7 @@ def _open(root: Path, kind: str, splits: dict[str, list[Path]]) -> Source:
     named = {table.classes: table.path for parts in tables.values() for table in parts if table.classes is not None}
     if len(named) > 1:
         raise InputError(
-            list(named.values())[1], f"has other classes than {next(iter(named.values()))}", "give one set"
+            list(named.values())[1], f"has different classes from {next(iter(named.values()))}", "give one set"
         )
     labelled = {
         split: parts
@@ -123,11 +124,11 @@ def _split(root: Path, tables: list[Labels], classes: tuple[str, ...]) -> Split:
             unknown = next((name for name in each if name not in positions), None)
             if label is None or unknown is not None:
                 reason = (
-                    "has no label" if label is None else f"has the label {unknown!r}, which is no class of the table"
+                    "has no label" if label is None else f"has the label {unknown!r}, which is not a class of the table"
                 )
                 raise InputError(row, reason, "correct it, or remove the row")
             numbers = [positions[name] for name in each]
             labels.append(numbers[0] if isinstance(label, str) else numbers)
             names.append(f"{relative_path}/{row.member}")
     files = tuple([row for table in tables for row in table.rows])
-    return Split(labels=number(labels, len(classes)), names=tuple(names), files=files)
+    return Split(names=tuple(names), inputs=Files(files), targets=Arrays(number(labels, len(classes))))

@@ -104,7 +104,7 @@ def _one(path: Path, schema: Any, what: str, candidates: list[str], preferred: t
     if chosen is None:
         reason = f"has several columns that could be {what}" if candidates else f"has no column of {what}"
         shown = ", ".join(f"{field.name} ({field.type})" for field in schema)
-        raise InputError(path, f"{reason}: {shown}", f"call the one that is meant {preferred[0]}")
+        raise InputError(path, f"{reason}: {shown}", f"name the right one {preferred[0]}")
     return chosen
 
 

@@ -44,7 +44,7 @@ def splits_by_name(root: Path, names: Iterable[str]) -> dict[str, str]:
             continue
         if split in chosen:
             reason = f"has both {chosen[split]}/ and {name}/, which are {split} both"
-            raise InputError(root, reason, "keep one of them, or call it after another split: train, val, test")
+            raise InputError(root, reason, "keep one of them, or rename it after another split: train, val, test")
         chosen[split] = name
     return {split: chosen[split] for split in ORDER if split in chosen}
 
@@ -55,7 +55,7 @@ def refuse_beside(root: Path, splits: Iterable[str], names: Iterable[str]) -> No
     if beside:
         reason = f"has images in {beside} beside the splits {', '.join(f'{name}/' for name in splits)}"
         raise InputError(
-            root, reason, "call them train, val or test, or move them away; a class needs another name than a split"
+            root, reason, "name them train, val or test, or move them away; a class needs another name than a split"
         )
 
 

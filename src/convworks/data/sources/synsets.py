@@ -41,7 +41,7 @@ def read_meta(path: Path) -> dict[int, tuple[str, str]]:
         rows = [(int(row["ILSVRC2012_ID"]), str(row["WNID"]), str(row["words"])) for row in table
                 if not int(row["num_children"])]  # fmt: skip
     except Exception as error:  # a damaged file raises almost anything
-        reason = f"is no meta.mat of ILSVRC2012 ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
+        reason = f"is not a meta.mat of ILSVRC2012 ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
         raise InputError(path, reason, AGAIN) from None
     classes = {number: (synset, words) for number, synset, words in rows}
     synsets = [synset for synset, _ in classes.values()]

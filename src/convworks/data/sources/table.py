@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from convworks.csv_files import read_csv
+from convworks.data.column import Arrays, Files
 from convworks.data.labels import Labels, all_names, number, split_names
 from convworks.data.source import Source, Split
 from convworks.data.sources.split_names import ALL, ORDER, split_of
@@ -30,7 +31,7 @@ def open_table(path: Path) -> Source:
     """
     rows = _read(path)
     if not rows:
-        raise InputError(path, "has a header but no rows", "add one row an image: path,label")
+        raise InputError(path, "has a header but no rows", "add one row per image: path,label")
     paths = _find_files(path, rows)
     classes, labels = _labels(path, rows)
     indices: dict[str, list[int]] = {}
@@ -38,7 +39,7 @@ def open_table(path: Path) -> Source:
         split = split_of(row[SPLIT]) if SPLIT in row else ALL
         if split is None:
             reason = f"has the split {row[SPLIT]!r}, which is none of train, val and test"
-            raise InputError(f"{path} line {line}", reason, "call it so, or remove the line")
+            raise InputError(f"{path} line {line}", reason, "rename it, or remove the line")
         indices.setdefault(split, []).append(index)
     splits = {}
     for split in ORDER:
@@ -46,7 +47,7 @@ def open_table(path: Path) -> Source:
             order = sorted(indices[split], key=lambda index: rows[index][1][PATH])
             names = tuple([rows[index][1][PATH] for index in order])
             files = tuple([paths[index] for index in order])
-            splits[split] = Split(labels=labels[np.array(order)], names=names, files=files)
+            splits[split] = Split(names=names, inputs=Files(files), targets=Arrays(labels[np.array(order)]))
     return Source(name=path.stem, kind="csv", path=path, classes=classes, splits=splits)
 
 
@@ -129,13 +130,13 @@ def _read(path: Path) -> Rows:
     rows: Rows = []
     for line, cells in lines:
         if len(cells) > len(columns):
-            remedy = "quote fields that hold what parts them"
+            remedy = "quote fields that contain the separator"
             raise InputError(f"{path} line {line}", "has more fields than the header", remedy)
         if len(cells) < len(columns) and LABELS in columns[len(cells) :]:  # an empty cell means no label
             raise InputError(
                 f"{path} line {line}",
                 "has fewer fields than the header",
-                "end it with a comma where the image shows none",
+                "end it with a comma if the image has no labels",
             )
         row = dict(zip(columns, [*map(str.strip, cells), *[""] * (len(columns) - len(cells))], strict=True))
         for name in (PATH, LABEL, SPLIT):

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from convworks.data.config import DataConfig
-from convworks.data.source import Source, Split, training_split
-from convworks.data.sources.folder import UNLABELLED
+from convworks.data.labels import UNLABELLED
+from convworks.data.source import Source, training_split
 from convworks.data.split.folds import divide
 from convworks.errors import InputError
 
@@ -16,7 +16,10 @@ from convworks.errors import InputError
 def without_labels(source: Source) -> Source:
     """Return a source without its labels; raises InputError if it has no training images."""
     training_split(source)
-    splits = {name: _unlabelled(split) for name, split in source.splits.items()}
+    splits = {
+        name: split.with_labels(np.full(len(split), UNLABELLED, dtype=np.int64))
+        for name, split in source.splits.items()
+    }
     return replace(source, classes=(), splits=splits)
 
 
@@ -26,9 +29,5 @@ def divide_unlabelled(source: Source, data: DataConfig, seed: int) -> Source:
     Raises InputError for a single image, and for a cross-validation fold.
     """
     if data.fold is not None:
-        raise InputError("data.fold", "divides labelled images, which this network does not ask for", "leave it out")
+        raise InputError("data.fold", "needs labelled images, which this network does not use", "leave it out")
     return divide(source, data, seed)
-
-
-def _unlabelled(split: Split) -> Split:
-    return replace(split, labels=np.full(len(split), UNLABELLED, dtype=np.int64))

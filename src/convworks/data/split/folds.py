@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from jaxtyping import Int64
 
+from convworks.data.column import Arrays, join
 from convworks.data.config import DataConfig, Fold
 from convworks.data.labels import count, has_label_sets
 from convworks.data.source import Source, Split, split_off, training_split, with_validation
@@ -20,7 +21,7 @@ def divide(source: Source, data: DataConfig, seed: int) -> Source:
     seed = seed if data.validation_seed is None else data.validation_seed
     if data.fold is not None:
         return with_fold(source, data.fold, seed)
-    if not source.classes:
+    if not source.labelled:
         return without_classes(source, data, seed)
     return with_validation(source, fraction=data.validation, seed=seed, limit=data.validation_limit)
 
@@ -34,7 +35,7 @@ def without_classes(source: Source, data: DataConfig, seed: int) -> Source:
     if VALIDATION in source.splits:
         return source
     if len(train) < 2:
-        reason = "has only 1 image in train, so none can go to validation"
+        reason = "has only 1 image in train, too few for a validation split"
         raise InputError(source.where, reason, "add images")
     target = round(data.validation * len(train))
     count = min(max(1, target), data.validation_limit or target or 1, len(train) - 1)
@@ -53,18 +54,14 @@ def pool(source: Source) -> Split:
     parts = [training_split(source), *([source.splits["validation"]] if "validation" in source.splits else [])]
     if len(parts) == 1:
         return parts[0]
-    arrays, files = None, None
-    if parts[0].arrays is not None and parts[1].arrays is not None:
-        shapes = [part.arrays.shape[1:] for part in parts if part.arrays is not None]
-        if shapes[0] != shapes[1]:
-            reason = f"has images of {shapes[0]} in train and of {shapes[1]} in validation"
-            raise InputError(source.where, reason, "give them one shape, or leave validation out")
-        arrays = np.concatenate([part.arrays for part in parts if part.arrays is not None])
-    else:
-        files = tuple([file for part in parts for file in part.files or ()])
-    labels = np.concatenate([part.labels for part in parts])
+    shapes = [part.inputs.values.shape[1:] for part in parts if isinstance(part.inputs, Arrays)]
+    if len(set(shapes)) > 1:
+        reason = f"has images of {shapes[0]} in train and of {shapes[1]} in validation"
+        raise InputError(source.where, reason, "give them one shape, or leave validation out")
     return Split(
-        labels=labels, names=tuple([name for part in parts for name in part.names]), arrays=arrays, files=files
+        names=tuple([name for part in parts for name in part.names]),
+        inputs=join([part.inputs for part in parts]),
+        targets=join([part.targets for part in parts]),
     )
 
 
@@ -79,7 +76,7 @@ def assign(source: Source, fold: Fold, seed: int) -> Int64[np.ndarray, " n"]:
     pooled = pool(source)
     groups = _groups(source, pooled, fold.group_by) if fold.group_by is not None else None
     _check(source, pooled, groups, fold)
-    stratified = fold.stratified and bool(source.classes)  # without classes there are no strata
+    stratified = fold.stratified and source.labelled  # without classes there are no strata
     if stratified and has_label_sets(pooled.labels):
         folds = assign_parts(pooled.labels, pooled.names, fold.of, seed)
         _check_training(source, pooled, folds, fold)
@@ -107,7 +104,7 @@ def _groups(source: Source, pooled: Split, column: str) -> Int64[np.ndarray, " n
     from convworks.data.sources.table import column as read_column
 
     if source.kind != "csv" or source.path is None:
-        reason = f"names the column {column!r}, but {source.where} is no CSV file"
+        reason = f"names the column {column!r}, but {source.where} is not a CSV file"
         raise InputError("--group-by", reason, "give --data FILE.csv with the columns path, label and that one")
     values = read_column(source.path, column)
     numbers = {value: number for number, value in enumerate(sorted(set(values.values())))}
@@ -122,12 +119,12 @@ def _check(source: Source, pooled: Split, groups: Int64[np.ndarray, " n"] | None
             remedy = f"choose at most {available}" if available > 1 else "group by another column"
             raise InputError("--folds", reason, remedy)
         if fold.stratified and source.multi_label:
-            reason = "images of several labels cannot be divided by groups and by classes at once"
-            raise InputError("--group-by", reason, "add --plain, which looks at the groups alone")
+            reason = "multi-label images cannot be divided by group and by class at once"
+            raise InputError("--group-by", reason, "add --plain to divide by group only")
         return
     if fold.of > len(pooled):
         raise InputError("--folds", f"{fold.of} are more than the {len(pooled)} images", "choose fewer")
-    if not source.classes:
+    if not source.labelled:
         return
     counts = count(pooled.labels, len(source.classes))
     fewest = int(counts.argmin())
@@ -143,7 +140,7 @@ def _check_training(source: Source, pooled: Split, folds: Int64[np.ndarray, " n"
         if not (folds == number).any():
             reason = f"{fold.of} leave fold {number + 1} empty"
             raise InputError("--folds", reason, "choose fewer folds, or smaller groups")
-        if not source.classes:
+        if not source.labelled:
             continue
         counts = count(pooled.labels[folds != number], len(source.classes))
         if (counts == 0).any():

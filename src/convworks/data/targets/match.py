@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -14,12 +13,12 @@ from convworks.errors import InputError
 
 def one_class(source: Source, split: Split, classes: Sequence[str]) -> Split:
     """Return a split whose labels are indices into `classes`."""
-    return replace(split, labels=match_classes(source, split, classes))
+    return split.with_labels(match_classes(source, split, classes))
 
 
 def label_sets(source: Source, split: Split, classes: Sequence[str]) -> Split:
     """Return a split whose labels are a boolean matrix of samples by `classes`."""
-    return replace(split, labels=match_classes(source, split, classes, sets=True))
+    return split.with_labels(match_classes(source, split, classes, sets=True))
 
 
 def unchanged(source: Source, split: Split, classes: Sequence[str]) -> Split:
@@ -35,11 +34,11 @@ def match_classes(source: Source, split: Split, classes: Sequence[str], *, sets:
     if not source.classes:
         raise InputError(
             source.where,
-            "holds images without labels",
-            "sort them into one folder a class, or use `convworks predict`",
+            "has images without labels",
+            "sort them into one folder per class, or use `convworks predict`",
         )
     if source.multi_label != sets:
-        has, wants = ("one label", "any number of labels")[:: -1 if source.multi_label else 1]
+        has, wants = ("one label", "multiple labels")[:: -1 if source.multi_label else 1]
         reason = f"has images of {has}, but the bundle was trained on images of {wants}"
         raise InputError(source.where, reason, "give a source such as it was trained on (docs/sources.md)")
     used = present(split.labels).tolist()
@@ -48,8 +47,8 @@ def match_classes(source: Source, split: Split, classes: Sequence[str], *, sets:
     if unknown:
         raise InputError(
             source.where,
-            f"has classes that the bundle does not know: {', '.join(unknown[:5])}",
-            f"the bundle knows: {', '.join(classes[:10])}{' ...' if len(classes) > 10 else ''}",
+            f"has classes unknown to the bundle: {', '.join(unknown[:5])}",
+            f"the bundle's classes: {', '.join(classes[:10])}{' ...' if len(classes) > 10 else ''}",
         )
     positions = np.array([-1 if position is None else position for position in matches])
     if sets:

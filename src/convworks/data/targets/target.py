@@ -23,19 +23,25 @@ def no_classes(source: Source) -> Int64[Tensor, " k"]:
     return torch.zeros(0, dtype=torch.int64)
 
 
+def labels(split: Split) -> Tensor:
+    """Return the labels of a split: one class per sample, or a boolean for each class."""
+    return torch.from_numpy(split.labels)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """A kind of target.
 
     `read` returns a source with targets in the form a task requires, or raises InputError if it has none; `divide`
     splits validation off, or makes a fold, by a configuration and a seed; `collate` returns the targets of a split as a
-    tensor, or None if the target of each sample is its input; `counts` returns the number of samples of each class, for
-    loss weights; `match` maps the targets of a split to the classes of a bundle.
+    tensor, or None if the target of each sample is its input; spatial targets are opened as images are instead.
+    `counts` returns the number of samples of each class, for loss weights; `match` maps the targets of a split to the
+    classes of a bundle.
     """
 
     read: Callable[[Source], Source]
     divide: Callable[[Source, DataConfig, int], Source]
-    collate: Callable[[Split], Tensor | None]
+    collate: Callable[[Split], Tensor | None] = labels
     counts: Callable[[Source], Int64[Tensor, " k"]] = no_classes
     match: Callable[[Source, Split, Sequence[str]], Split] = unchanged
 
@@ -44,11 +50,6 @@ def labelled(source: Source) -> Source:
     """Return a source unchanged; raises InputError if it has no labelled images to train on."""
     require_train(source)
     return source
-
-
-def labels(split: Split) -> Tensor:
-    """Return the labels of a split: one class per sample, or a boolean for each class."""
-    return torch.from_numpy(split.labels)
 
 
 def itself(split: Split) -> None:
@@ -61,7 +62,7 @@ def class_counts(source: Source) -> Int64[Tensor, " k"]:
 
 
 #: One class per sample.
-CLASSES = Target(read=labelled, divide=divide, collate=labels, counts=class_counts, match=one_class)
+CLASSES = Target(read=labelled, divide=divide, counts=class_counts, match=one_class)
 #: Any number of classes per sample.
 LABEL_SETS = replace(CLASSES, match=label_sets)
 #: The input itself.

@@ -148,7 +148,7 @@ def _parse_count(printed: str) -> tuple[bool, str, str]:
     """Parse a printed count: whether it is an upper bound, its digits, its unit."""
     match = NUMBER.search(printed)
     if match is None:
-        raise InputError("printed", f"{printed!r} is no number", "write it like 2.7K, 360M or 138,357,544")
+        raise InputError("printed", f"{printed!r} is not a number", "write it like 2.7K, 360M or 138,357,544")
     unit = (match[3] or "").lower()
     return bool(match[1]), match[2].replace(",", ""), NAMES.get(unit, unit)
 

@@ -24,8 +24,9 @@ class Peer:
     """A library that ships networks of a family.
 
     `names` maps its names to the equivalent rows; `keys` are shared by all rows, or given by row. `kernels` names our
-    matrices whose rows are square kernels there, with their side. `mean` and `std` normalise pixels in 0..1; `share` is
-    the fraction of the shorter side that its evaluation centre-crops; `classes` is set if they are always the same.
+    matrices whose rows are square kernels there, with their side. `mean` and `std` normalise pixels in 0..1;
+    `crop_fraction` is the fraction of the shorter side that its evaluation centre-crops; `classes` is set if they are
+    always the same.
     """
 
     names: Mapping[str, str]
@@ -33,7 +34,7 @@ class Peer:
     kernels: Mapping[str, int] = field(default_factory=dict)
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
-    share: float = 0.875
+    crop_fraction: float = 0.875
     classes: tuple[str, ...] = ()
 
     def table(self, row: str) -> Keys:

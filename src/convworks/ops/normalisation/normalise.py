@@ -78,7 +78,7 @@ def per_channel(name: str, values: ArrayLike, like: Array) -> Array:
     """Return one value per channel of `like`, shaped to broadcast with it; InputError for another count."""
     array = floats(name, values, "channel")
     if len(array) != like.shape[1]:
-        raise InputError(name, f"has {len(array)} values for {like.shape[1]} channels", "give one a channel")
+        raise InputError(name, f"has {len(array)} values for {like.shape[1]} channels", "give one per channel")
     return array.reshape(-1, *[1] * (like.ndim - 2))
 
 

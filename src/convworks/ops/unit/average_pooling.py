@@ -29,9 +29,9 @@ def forward(
     steps = kernel_size if stride is None else stride
     axes = sliding(pixels.shape[2:], kernel_size, steps, padding, rounding=rounding)
     index = index_of("unit", unit, (*pixels.shape[:2], *(axis.output for axis in axes)))
-    places = window(axes, pixels.shape, index)
+    positions = window(axes, pixels.shape, index)
     weight = 1 / divisor(axes, count_padding)[0, 0][index[2:]]
-    return terms(read(pixels, places), np.full(len(places), weight), places)
+    return terms(read(pixels, positions), np.full(len(positions), weight), positions)
 
 
 def backward(
@@ -52,5 +52,5 @@ def backward(
     same_shape("message", delta, (*delta.shape[:2], *(axis.output for axis in axes)))
     b, c, *input_position = index_of("position", position, (*delta.shape[:2], *sizes))
     _, outputs = pairs(axes, input_position)
-    places = beside([b, c], outputs)
-    return terms(read(delta, places), 1 / divisor(axes, count_padding)[0, 0][tuple(outputs.T)], places)
+    positions = beside([b, c], outputs)
+    return terms(read(delta, positions), 1 / divisor(axes, count_padding)[0, 0][tuple(outputs.T)], positions)

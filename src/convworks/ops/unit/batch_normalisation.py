@@ -58,11 +58,11 @@ def backward(
     slope, indices = per_channel("scale", scale, values).ravel()[index[1]] * inverse[index[1]], np.array([index])
     if statistics is not None:
         return terms(read(delta, indices), np.array([slope]), indices, np.array([[index[1]]]))
-    places = np.insert(grid(range(len(values)), *(range(n) for n in values.shape[2:])), 1, index[1], axis=1)
-    hat = (read(values, places) - mean[index[1]]) * inverse[index[1]]
-    own = (places == indices).all(1)
-    weights = slope * (own - (1 + hat * hat[own]) / len(places))
-    return terms(read(delta, places), weights, places, np.full((len(places), 1), index[1]))
+    positions = np.insert(grid(range(len(values)), *(range(n) for n in values.shape[2:])), 1, index[1], axis=1)
+    hat = (read(values, positions) - mean[index[1]]) * inverse[index[1]]
+    own = (positions == indices).all(1)
+    weights = slope * (own - (1 + hat * hat[own]) / len(positions))
+    return terms(read(delta, positions), weights, positions, np.full((len(positions), 1), index[1]))
 
 
 def gradient(
@@ -81,9 +81,9 @@ def gradient(
     same_shape("message", delta, values.shape)
     (channel_index,) = index_of("channel", [channel], values.shape[1:2])
     mean, inverse = _moments(values, statistics, epsilon)
-    places = np.insert(grid(range(len(values)), *(range(n) for n in values.shape[2:])), 1, channel_index, axis=1)
-    hat = (read(values, places) - mean[channel_index]) * inverse[channel_index]
-    return terms(read(delta, places), hat, places, places)
+    positions = np.insert(grid(range(len(values)), *(range(n) for n in values.shape[2:])), 1, channel_index, axis=1)
+    hat = (read(values, positions) - mean[channel_index]) * inverse[channel_index]
+    return terms(read(delta, positions), hat, positions, positions)
 
 
 def _moments(values: Array, statistics: Moments | None, epsilon: float) -> tuple[Array, Array]:

@@ -50,8 +50,8 @@ def of_output(
     input_positions = [
         window_positions(axis, o)[taps[:, n + 1]] for n, (axis, o) in enumerate(zip(axes, output_position, strict=True))
     ]
-    places = np.stack([np.full(len(taps), b), first + taps[:, 0], *input_positions], axis=1)
-    return terms(read(pixels, places), kernel[d].ravel(), places, beside([d], taps), offset)
+    positions = np.stack([np.full(len(taps), b), first + taps[:, 0], *input_positions], axis=1)
+    return terms(read(pixels, positions), kernel[d].ravel(), positions, beside([d], taps), offset)
 
 
 def backward(
@@ -87,13 +87,13 @@ def of_input(
     filters = len(kernel) // groups
     taps, outputs = pairs(axes, input_position)
     combinations = grid(range(group * filters, (group + 1) * filters), range(len(taps)))
-    places = np.concatenate(
+    positions = np.concatenate(
         [np.full((len(combinations), 1), b), combinations[:, :1], outputs[combinations[:, 1]]], axis=1
     )
     weights = np.concatenate(
         [combinations[:, :1], np.full((len(combinations), 1), channel), taps[combinations[:, 1]]], axis=1
     )
-    return terms(read(delta, places), read(kernel, weights), places, weights, offset)
+    return terms(read(delta, positions), read(kernel, weights), positions, weights, offset)
 
 
 def gradient(
@@ -109,7 +109,7 @@ def gradient(
 ) -> Terms:
     """Return the terms of d loss / d weight[index], (d, c, *t): an input value times message[b, d, o], over all b, o.
 
-    `places` are those of the input values, `weight_places` those of the message.
+    `positions` are those of the input values, `weight_positions` those of the message.
     """
     pixels = images("x", x, "channels_first")
     delta = images("message", message, "channels_first", pixels.ndim - 2)
@@ -129,17 +129,17 @@ def of_weight(delta: Array, pixels: Array, axes: Sequence[Axis], groups: int, in
         _tap_positions(axis, t)[outputs[:, n + 1]] for n, (axis, t) in enumerate(zip(axes, tap, strict=True))
     ]
     channel = np.full(len(outputs), d // filters * in_group + c)
-    places = np.stack([outputs[:, 0], channel, *input_positions], axis=1)
+    positions = np.stack([outputs[:, 0], channel, *input_positions], axis=1)
     sources = np.insert(outputs, 1, d, axis=1)
-    return terms(read(pixels, places), read(delta, sources), places, sources)
+    return terms(read(pixels, positions), read(delta, sources), positions, sources)
 
 
 def bias_gradient(message: ArrayLike, *, channel: Whole) -> Terms:
     """Return the terms of d loss / d bias[channel]: the messages of that channel, each times 1."""
     delta = channels("message", message, "channels_first")
     (channel_index,) = index_of("channel", [channel], delta.shape[1:2])
-    places = np.insert(grid(range(len(delta)), *(range(n) for n in delta.shape[2:])), 1, channel_index, axis=1)
-    return terms(read(delta, places), np.ones(len(places)), places)
+    positions = np.insert(grid(range(len(delta)), *(range(n) for n in delta.shape[2:])), 1, channel_index, axis=1)
+    return terms(read(delta, positions), np.ones(len(positions)), positions)
 
 
 def _tap_positions(axis: Axis, tap: int) -> np.ndarray:

@@ -30,11 +30,11 @@ def forward(
     axes = sliding(pixels.shape[2:], kernel_size, steps, padding, dilation, rounding=rounding)
     taps_on_input(axes)
     index = index_of("unit", unit, (*pixels.shape[:2], *(axis.output for axis in axes)))
-    places = window(axes, pixels.shape, index)
-    values = read(pixels, places)
+    positions = window(axes, pixels.shape, index)
+    values = read(pixels, positions)
     weights = np.zeros(len(values))
     weights[values.argmax()] = 1.0
-    return terms(values, weights, places)
+    return terms(values, weights, positions)
 
 
 def backward(
@@ -58,5 +58,5 @@ def backward(
     taps, outputs = pairs(axes, input_position)
     winners = candidates(pixels[b : b + 1, c : c + 1], axes)[0, 0].argmax(0)
     own = np.ravel_multi_index(tuple(taps.T), tuple(axis.kernel_size for axis in axes))
-    places = beside([b, c], outputs)
-    return terms(read(delta, places), (winners[tuple(outputs.T)] == own).astype(np.float64), places)
+    positions = beside([b, c], outputs)
+    return terms(read(delta, positions), (winners[tuple(outputs.T)] == own).astype(np.float64), positions)

@@ -76,4 +76,4 @@ def gradient(
     axes = sliding(delta.shape[2:], kernel_size, stride, padding, dilation)
     check_up_sizes(delta, pixels, axes)
     exchanged = convolution.of_weight(pixels, delta, axes, count, index)
-    return terms(exchanged.weights, exchanged.values, exchanged.weight_places, exchanged.places)
+    return terms(exchanged.weights, exchanged.values, exchanged.weight_positions, exchanged.positions)

@@ -36,7 +36,7 @@ from convworks.tasks.shown import ErrorWords, Page, Shown
 #: Why a metric is None, or not among the others.
 ONE_CLASS = "not defined: all samples are of one class"
 NO_POSITIVES = "not defined: no sample is of the second class"
-FEW_CLASSES = "not told: with {} classes the first five always hold the true one"
+FEW_CLASSES = "omitted: with {} classes, the top five always include the true one"
 #: Above so many classes predictions.csv keeps only the predicted class's probability.
 CSV_CLASSES = 20
 
@@ -60,7 +60,7 @@ class Predictions:
         )
         if self.labels.shape != (n,):
             reason = f"shapes disagree: labels {self.labels.shape}, {n} names"
-            raise InputError(where, reason, "give one label a name")
+            raise InputError(where, reason, "give one label per name")
         if self.labels.min() < 0 or self.labels.max() >= k:
             raise InputError(
                 where,
@@ -228,7 +228,7 @@ def check(
         )
     if probabilities.shape != (n, k):
         given = f"probabilities {probabilities.shape}, {n} names"
-        raise InputError(where, f"shapes disagree: {given}, {k} classes", "give one row of k probabilities a name")
+        raise InputError(where, f"shapes disagree: {given}, {k} classes", "give one row of k probabilities per name")
     bad = ~(probabilities >= 0).all(1) | ~(probabilities <= 1.001).all(1)
     if bad.any():
         first = names[int(bad.argmax())]

@@ -48,7 +48,7 @@ def of_label_sets(
     probabilities: Float32[np.ndarray, "n k"],
     losses: Float64[np.ndarray, " n"],
 ) -> dict[str, Interval]:
-    """Return the intervals of a split of any number of labels a sample, where they are defined."""
+    """Return the intervals of a split of multi-label predictions, where they are defined."""
     rank = ranker(probabilities, labels)
 
     def measure(counts: Counts) -> dict[str, Values]:

@@ -1,4 +1,4 @@
-"""What a network said about samples of any number of labels, and the CSV file that keeps it."""
+"""What a network said about multi-label samples, and the CSV file that keeps it."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class LabelSetPredictions:
     classes: tuple[str, ...]
     labels: Bool[np.ndarray, "n k"]
     probabilities: Float32[np.ndarray, "n k"]
+    threshold: float = THRESHOLD
 
     def __post_init__(self) -> None:
         """Refuse what no metric is defined for: no samples, shapes that disagree, numbers that are none."""
@@ -49,8 +50,8 @@ class LabelSetPredictions:
 
     @cached_property
     def predicted(self) -> Bool[np.ndarray, "n k"]:
-        """The classes of at least THRESHOLD."""
-        return np.asarray(self.probabilities >= THRESHOLD)
+        """The classes with a probability of at least the threshold."""
+        return np.asarray(self.probabilities >= self.threshold)
 
     @cached_property
     def correct(self) -> Bool[np.ndarray, " n"]:

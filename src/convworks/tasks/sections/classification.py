@@ -15,12 +15,10 @@ from convworks.tasks.shown import Page, Shown
 
 CONFUSION = "Rows are the true classes, columns the predicted ones: a perfect network fills only the diagonal."
 CLASSES = (
-    "The lowest F1 first. Precision: of what was given this name, how much is; recall: of what is, how much was found."
+    "Lowest F1 first. Precision: share of predictions of this class that are correct; "
+    "recall: share of its images that are found."
 )
-WRONG_CLASSES = (
-    "those first in which the true class was given the lowest probability. "
-    "Beside the classes: how sure the network was of its wrong answer."
-)
+WRONG_CLASSES = "lowest probability of the true class first, with the confidence of the wrong prediction."
 
 
 def show(outcome: Any, page: Page) -> Shown:
@@ -76,4 +74,4 @@ def _classes(outcome: Any, page: Page) -> list[Section]:
 def _calibration(outcome: Any) -> Section:
     bins = calibration(outcome.probabilities, outcome.labels)
     body = blocks.two("beside", confusion_chart.calibration(bins), classification.calibration_words(bins))
-    return Section(anchor="calibration", title="Calibration", note="Can the probabilities be believed?", body=body)
+    return Section(anchor="calibration", title="Calibration", note="Are the probabilities reliable?", body=body)

@@ -35,11 +35,9 @@ def ranking(outcome: Any, page: Page) -> list[Section]:
     curves = ranking_chart.ranking(names, outcome.probabilities[:, kinds], outcome.shown[:, kinds])
     if curves is None:
         return []
-    drawing = ranking_chart.draw(curves)
-    write_bytes(page.folder / "ranking.png", to_png(drawing))
-    return [
-        Section(anchor="ranking", title="ROC and precision-recall", body=blocks.wide(drawing) + ranking_words(curves))
-    ]
+    write_bytes(page.folder / "ranking.png", to_png(ranking_chart.draw(curves)))
+    body = blocks.wrapping(ranking_chart.panels(curves)) + ranking_words(curves)
+    return [Section(anchor="ranking", title="ROC and precision-recall", body=body)]
 
 
 def mistakes_section(outcome: Any, worst: Sequence[int], grid: Markup, words: str) -> Section:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from convworks.metrics.multi_label import THRESHOLD
 from convworks.pages import mistakes, multi_label
 from convworks.pages.blocks import Section
 from convworks.tasks.sections.judged import mistakes_section, ranking, worst_pictures
 from convworks.tasks.shown import Page, Shown
 
-ANSWERS = (
-    "The lowest average precision (AP) first, the area below precision over recall. Found, missed and wrong count "
-    "images at a probability of 0.5."
-)
-WRONG_ANSWERS = "the highest loss first; an image counts as wrong when any of its classes is."
+ANSWERS = "Lowest average precision (AP) first. Found, missed and wrong count images at a probability of {threshold:g}."
+WRONG_ANSWERS = "highest loss first; an image is wrong if any of its classes is."
 
 
 def show(outcome: Any, page: Page) -> Shown:
@@ -24,7 +20,7 @@ def show(outcome: Any, page: Page) -> Shown:
         page.metrics,
         split=outcome.split,
         classes=len(outcome.classes),
-        threshold=THRESHOLD,
+        threshold=outcome.threshold,
         chosen=page.chosen,
         note=page.note,
     )
@@ -36,7 +32,11 @@ def show(outcome: Any, page: Page) -> Shown:
         losses=[float(outcome.losses[sample]) for sample in worst],
     )
     ranked = ranking(outcome, page)
-    sections = [overview(outcome, ANSWERS), *ranked, mistakes_section(outcome, worst, grid, WRONG_ANSWERS)]
+    sections = [
+        overview(outcome, ANSWERS.format(threshold=outcome.threshold)),
+        *ranked,
+        mistakes_section(outcome, worst, grid, WRONG_ANSWERS),
+    ]
     return Shown(first, sections, (*(["ranking.png"] if ranked else []), "errors.png"))
 
 

@@ -11,7 +11,7 @@ from convworks.pages import blocks, reconstruction
 from convworks.pages.blocks import Section
 from convworks.tasks.shown import Page, Shown
 
-EXAMPLES = "Spread evenly over the split: as they are, and what the network made of them."
+EXAMPLES = "Samples spread evenly over the split, with their reconstructions."
 
 
 def show(outcome: Any, page: Page) -> Shown:
@@ -23,7 +23,7 @@ def show(outcome: Any, page: Page) -> Shown:
     sections = []
     for anchor, title, words, pictures in (
         ("reconstructions", "Reconstructions", EXAMPLES, outcome.examples),
-        ("worst", "Worst reconstructions", "Those of the highest squared error.", outcome.worst),
+        ("worst", "Worst reconstructions", "Highest squared error first.", outcome.worst),
     ):
         drawn = reconstructions.drawing(pictures, corrupted=corrupted)
         write_bytes(page.folder / f"{anchor}.png", to_png(drawn))

@@ -78,7 +78,7 @@ class Recorder(Events):
         return RunInterruptedError(
             "interrupted",
             f"checkpoint saved after step {progress.step} of {setup.steps}",
-            f"go on with: {resume_command(self.folder)}",
+            f"resume with: {resume_command(self.folder)}",
         )
 
     def _save(self, setup: Setup, progress: Progress) -> None:

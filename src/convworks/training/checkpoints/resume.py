@@ -36,16 +36,16 @@ def continued(path: Path, epochs: int | str | None, changes: Iterable[str]) -> t
     if differing:
         raise InputError(
             f"--resume {path}",
-            f"would become another run: {'; '.join(differing)}",
-            "leave that out, or start a new run",
+            f"these settings cannot change on resume: {'; '.join(differing)}",
+            "leave them out, or start a new run",
         )
     if changed.training.epochs < done:
-        raise InputError("--epochs", f"the run has {done}, it can only be given more", "write +10")
+        raise InputError("--epochs", f"the run has {done} epochs, and can only be extended", "write +10")
     patience = config.training.patience
     if finished and patience is not None and done < config.training.epochs:
         if changed.training.patience is not None and changed.training.patience <= patience:
-            reason = f"training.patience={patience} ended the run after {done} epochs, and would at once again"
-            raise InputError(f"--resume {path}", reason, f"give it more: --set training.patience={patience + 10}")
+            reason = f"training.patience={patience} stopped the run after {done} epochs, and would stop it again"
+            raise InputError(f"--resume {path}", reason, f"raise it: --set training.patience={patience + 10}")
     elif finished and changed.training.epochs <= done:
         raise InputError(
             f"--resume {path}",
@@ -91,7 +91,7 @@ def refuse_differences(where: str, lines: Sequence[str]) -> None:
     """Raise an InputError that names the first differences, if there are any."""
     if lines:
         shown = "; ".join(lines[:3]) + (f"; {len(lines) - 3} more" if len(lines) > 3 else "")
-        raise InputError(where, f"is not what the run began with: {shown}", "restore it, or start a new run")
+        raise InputError(where, f"differs from when the run started: {shown}", "restore it, or start a new run")
 
 
 def _which(content: str) -> str:

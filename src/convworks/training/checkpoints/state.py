@@ -44,10 +44,10 @@ def read_state(folder: Path, step: int) -> tuple[dict[str, Any], str]:
     values = read_signed(path, kind)
     tensors = values.get(CHECKSUM if values["format"] == UNSIGNED else "tensors_sha256")
     if values["step"] != step or not isinstance(tensors, str):
-        raise InputError(path, f"is not the checkpoint after step {step}", kind.damaged)
+        raise InputError(path, f"is not the checkpoint of step {step}", kind.damaged)
     return values["state"], tensors
 
 
 def remedy(step: int) -> str:
     """Return the remedy for a damaged checkpoint."""
-    return f"delete {name_of(step)}.* to resume from an earlier checkpoint, if there is one, or start the run anew"
+    return f"delete {name_of(step)}.* to resume from an earlier checkpoint, if there is one, or start a new run"

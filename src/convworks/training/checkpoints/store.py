@@ -38,12 +38,12 @@ def load_checkpoint(folder: Path, step: int | None = None) -> tuple[dict[str, Te
     if step is None:
         saved = steps(folder)
         if not saved:
-            raise InputError(folder, "there is no checkpoint", "start the run anew, without --resume")
+            raise InputError(folder, "has no checkpoint", "start a new run, without --resume")
         step = saved[-1]
     state, checksum = read_state(folder, step)
     weights = folder / f"{name_of(step)}.safetensors"
     if not weights.is_file() or files.sha256(weights) != checksum:
-        raise InputError(weights, "does not have the checksum that its checkpoint names", remedy(step))
+        raise InputError(weights, "does not match the checksum in its checkpoint", remedy(step))
     tensors = load_tensors(weights)
     require_sound(weights, tensors, remedy(step))
     return tensors, state

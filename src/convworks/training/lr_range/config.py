@@ -9,6 +9,8 @@ from convworks.errors import InputError
 
 EXPLOSION = 4.0  # times the lowest mean loss so far: the sweep stops
 FEWEST, MOST = 10, 1_000_000
+#: Why no rate is suggested, where more steps would not help.
+NEVER_FELL = "the loss never fell"
 
 
 @dataclass(frozen=True, kw_only=True)

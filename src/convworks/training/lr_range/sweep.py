@@ -20,7 +20,8 @@ from convworks.errors import InputError, RunError
 from convworks.training.config import RunConfig
 from convworks.training.freeze import hold
 from convworks.training.loop import require_finite, step
-from convworks.training.lr_range.config import EXPLOSION, Sweep
+from convworks.training.lr_range.config import EXPLOSION, MOST, NEVER_FELL, Sweep
+from convworks.training.lr_range.curve import first_valley, smooth
 from convworks.training.progress import Progress
 from convworks.training.run import prepare
 from convworks.training.setup import Setup
@@ -29,9 +30,6 @@ from convworks.training.world import joined
 Report = Callable[[int, int], None]  # steps done, steps in all
 
 MEMORY = 0.9  # decay of the running mean that tells an explosion from a bad batch
-LAST = 0.05  # fraction of the sweep: a lowest loss there is no valley yet
-RISE = 0.1  # fraction of the fall of the loss: a valley ends where the loss has risen by this much
-SPREAD = 0.02  # standard deviation of the smoothing, as a fraction of the sweep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +37,9 @@ class RangeTest:
     """The loss of every step of a sweep, raw and smoothed, and the learning rates derived from it.
 
     `edge` is the highest rate before the smoothed loss rises again, as Smith reads the curve; `steepest` is the rate
-    where it falls fastest, `tenth` a tenth of the rate where it is lowest, as others do. All are None if it never fell.
-    `exploded`: the sweep stopped before its highest rate. `falling`: the loss was still falling at the end.
+    where it falls fastest, `tenth` a tenth of the rate where it is lowest, as others do. All are None if the curve
+    cannot be read: `unclear` then says why. `exploded`: the sweep stopped before its highest rate. `falling`: the loss
+    was still falling at the end. `planned` is the number of steps of the whole sweep.
     """
 
     rates: tuple[float, ...]
@@ -51,6 +50,8 @@ class RangeTest:
     tenth: float | None
     exploded: bool
     falling: bool
+    unclear: str
+    planned: int
 
     @property
     def suggestion(self) -> float | None:
@@ -64,8 +65,19 @@ def sweep_source(config: RunConfig, source: Source, sweep: Sweep) -> RangeTest:
         if world.size > 1:
             raise InputError("torchrun", f"the range test runs in one process, not {world.size}", "leave torchrun out")
         setup, _ = prepare(world, config, source)
+        return readable_test(setup, sweep)
+
+
+def readable_test(setup: Setup, sweep: Sweep) -> RangeTest:
+    """Run the test, and where its loss is too noisy to read, again with twice and four times the steps."""
+    for times in (1, 2, 4):
+        longer = replace(sweep, steps=min(times * sweep.steps, MOST))
         with counting("learning rates") as report:
-            return range_test(setup, sweep, report=report or _lines())
+            result = range_test(setup, longer, report=report or _lines())
+        if result.unclear in ("", NEVER_FELL) or times == 4:
+            return result
+        say(f"{result.unclear}: once more, with {min(2 * longer.steps, MOST)} steps")
+    raise AssertionError("unreachable")
 
 
 def range_test(
@@ -102,52 +114,32 @@ def range_test(
                 exploded = True
                 break
     if not losses:
-        remedy = "look at the data and the loss, or begin with a lower --from"
-        raise RunError("range test", f"the loss is no number at the lowest learning rate, {rates[0]:g}", remedy)
+        remedy = "check data and loss, or use a lower --from"
+        raise RunError("range test", f"the loss is not a number at the lowest learning rate, {rates[0]:g}", remedy)
     return judged(rates[: len(losses)], losses, exploded=exploded, planned=len(rates))
 
 
 def judged(rates: Sequence[float], losses: Sequence[float], *, exploded: bool, planned: int) -> RangeTest:
-    """Derive the suggested rates from the losses at these rates; `planned` is the number of steps of the whole sweep.
-
-    Only the first valley counts: after the loss has risen, a later fall may be that of a dead network, whose outputs
-    are guesses.
-    """
-    smoothed = smooth(losses, max(1.0, SPREAD * planned))
-    fall = smoothed[0] - min(smoothed)
-    so_far = np.minimum.accumulate(smoothed)
-    end = next((n for n, loss in enumerate(smoothed) if loss > so_far[n] + RISE * fall), len(smoothed))
-    lowest = int(np.argmin(smoothed[:end]))
+    """Derive the suggested rates from the losses at these rates, of a sweep of `planned` steps."""
+    curve = smooth(losses, planned)
+    valley = first_valley(curve, rates, exploded=exploded)
     edge = steepest = tenth = None
-    if lowest > 0:
-        edge = max(
-            rate
-            for rate, loss in zip(rates[:end], smoothed, strict=False)
-            if loss <= smoothed[lowest] + RISE / 2 * fall
-        )
-        slopes = np.gradient(smoothed[: lowest + 1], np.log(rates[: lowest + 1]))
-        steepest, tenth = rates[int(np.argmin(slopes))], rates[lowest] / 10
+    if not valley.unclear:
+        edge, tenth = rates[valley.end], rates[valley.lowest] / 10
+        slopes = np.gradient(curve.losses()[: valley.lowest + 1], np.log(rates[: valley.lowest + 1]))
+        steepest = rates[int(np.argmin(slopes))]
     return RangeTest(
         rates=tuple(rates),
         losses=tuple(losses),
-        smoothed=tuple(smoothed),
+        smoothed=tuple(curve.losses()),
         edge=edge,
         steepest=steepest,
         tenth=tenth,
         exploded=exploded,
-        falling=not exploded and lowest > 0 and lowest >= (1 - LAST) * (len(losses) - 1),
+        falling=valley.falling,
+        unclear=valley.unclear,
+        planned=planned,
     )
-
-
-def smooth(values: Sequence[float], spread: float) -> list[float]:
-    """Return a Gaussian-weighted moving average; `spread` is the standard deviation in steps.
-
-    It is centred: a trailing average would lag behind the rates, and suggest rates that are too high.
-    """
-    steps = np.arange(len(values))
-    weights = np.exp(-0.5 * ((steps[:, None] - steps) / spread) ** 2)
-    means: list[float] = (weights @ np.asarray(values) / weights.sum(1)).tolist()
-    return means
 
 
 @contextlib.contextmanager

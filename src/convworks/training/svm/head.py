@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from convworks.config import to_json
 from convworks.console import say
-from convworks.data.batches import Samples
 from convworks.data.config import AugmentConfig
+from convworks.data.samples import Samples
 from convworks.data.source import Source
 from convworks.errors import InputError
 from convworks.inference.features import features
@@ -49,9 +49,9 @@ def check_svm(config: RunConfig, source: Source, world: World) -> None:
     name = f"head {model.head.kind}"
     other = "take --head linear, which is trained by steps"
     if source.multi_label:  # first: the default configuration for such images fits no machine
-        raise InputError(source.where, f"has images of any number of labels, but a {name} knows one", other)
+        raise InputError(source.where, f"is multi-label, but a {name} needs single labels", other)
     if training.freeze != model.cut or training.thaw is not None or training.epochs != 1:
-        reason = "is fitted once, to features that stay as they are: it cannot fine-tune what is below the cut"
+        reason = "is fitted once to frozen features: it cannot fine-tune the layers below"
         raise InputError(name, reason, f"leave out --freeze, --epochs and training.thaw, or {other}")
     expected = to_json(machine_training(training.batch_size, model.cut))
     differing = [line for field, line in differences(expected, to_json(training), "training") if field[9:] not in OPEN]
@@ -167,7 +167,7 @@ def _sample(setup: Setup, tap: str) -> Sample:
     features_and_labels = []
     for samples in (setup.train, setup.validation):
         assert isinstance(setup.network, Network)
-        read = features(setup.network, samples.images, setup.preprocessing, setup.precision, [tap])
+        read = features(setup.network, samples.images, setup.input, setup.precision, [tap])
         features_and_labels.append((read[tap], _classes(samples).cpu().numpy()))
     (train, labels), (validation, validation_labels) = features_and_labels
     return Sample(train=train, labels=labels, validation=validation, validation_labels=validation_labels)
@@ -175,7 +175,7 @@ def _sample(setup: Setup, tap: str) -> Sample:
 
 def _classes(samples: Samples) -> Int64[Tensor, " n"]:
     """Return the class of each sample."""
-    assert samples.targets is not None
+    assert isinstance(samples.targets, Tensor)
     return samples.targets
 
 

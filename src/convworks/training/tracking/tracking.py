@@ -71,7 +71,7 @@ class Tracker(Events):
             self._write(progress, more or {})
         except Exception as error:  # servers, clients and disks raise anything
             if not self.failed:
-                say(f"{self.name}: {brief(error)}; training goes on, and what is missing is written when that works")
+                say(f"{self.name}: {brief(error)}; training continues; missing values are written later")
             self.failed = True
         else:
             self.failed = False

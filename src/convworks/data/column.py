@@ -1,0 +1,96 @@
+"""Columns: one value for each sample of a split, in files or in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Int
+
+from convworks.data.location import Location, byte_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spatial:
+    """How geometry treats the pixels of a column: crops, flips and distortions move it together with the input.
+
+    `nearest` means that pixels are numbers of classes, which are not interpolated; `fill` is the value outside.
+    """
+
+    nearest: bool = False
+    fill: int = 0
+
+
+#: Pixels that are colours.
+COLOURS = Spatial()
+
+
+@dataclass(frozen=True)
+class Files:
+    """A column of image files, not yet decoded."""
+
+    files: tuple[Location, ...]
+    spatial: Spatial = COLOURS
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def select(self, indices: Int[np.ndarray, " m"]) -> Files:
+        """Return the samples at `indices`, in that order."""
+        return replace(self, files=tuple([self.files[i] for i in indices]))
+
+    def contents(self) -> list[int]:
+        """Return the size of each file in bytes, which identifies it without reading it."""
+        return list(map(byte_size, self.files))
+
+    def fingerprint(self) -> str:
+        """Return a digest of the sizes of all files."""
+        return digest(repr(self.contents()).encode())
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A column in memory [n, ...]: labels, vectors, or uint8 pixels [n, h, w, c], which are `spatial`."""
+
+    values: np.ndarray
+    spatial: Spatial | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def select(self, indices: Int[np.ndarray, " m"]) -> Arrays:
+        """Return the samples at `indices`, in that order."""
+        return replace(self, values=self.values[indices])
+
+    def contents(self) -> list[int]:
+        """Return a checksum of each sample."""
+        return [zlib.crc32(np.ascontiguousarray(value).tobytes()) for value in self.values]
+
+    def fingerprint(self) -> str:
+        """Return a digest of all values; for pixels by way of a checksum, as runs of earlier versions recorded it."""
+        content = np.ascontiguousarray(self.values).tobytes()
+        return digest(content if self.spatial is None else repr([zlib.crc32(content)]).encode())
+
+
+Column = Files | Arrays
+
+
+def join(columns: Sequence[Column]) -> Column:
+    """Join columns of one kind, end to end."""
+    first = columns[0]
+    if isinstance(first, Files):
+        return replace(first, files=tuple([file for column in columns for file in files_of(column)]))
+    return replace(first, values=np.concatenate([column.values for column in columns if isinstance(column, Arrays)]))
+
+
+def files_of(column: Column) -> tuple[Location, ...]:
+    """Return the files of a column; none for one in memory."""
+    return column.files if isinstance(column, Files) else ()
+
+
+def digest(content: bytes) -> str:
+    """Return a digest of 16 hexadecimal characters."""
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,0 +1,276 @@
+"""What the numbers of a run mean, and what to try next: one rule a finding, its threshold named (docs/verdict.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from convworks.data.inspect.photographs import ICON, few_photographs, transfer_command
+from convworks.metrics.spec import BALANCED_ACCURACY, MSE, PSNR, TOP1, MetricSpec
+from convworks.pages.verdict import Finding
+from convworks.tasks.again import Again
+from convworks.tasks.outcome import Outcome
+
+#: Points between training and validation from which a network overfits, if that is most of its error.
+GAP = 0.05
+#: Error on training images from which a network underfits, if that is most of its error on validation.
+UNFIT = 0.10
+#: Ratio of the squared errors on validation and training from which a network that makes images overfits.
+GAP_OF_IMAGES = 1.25
+#: Ratio of the largest class to the smallest, and points that balanced accuracy lacks, from which imbalance matters.
+RATIO, UNEQUAL = 3.0, 0.05
+#: Width of the 95 % interval above which a result says little.
+WIDE = 0.10
+#: Points between confidence and accuracy, beyond chance, from which probabilities are misleading.
+UNSURE = 0.05
+#: What is suggested: folds, factor on the epochs, label smoothing, augmentation, weight decay and the factor on it.
+FOLDS, LONGER, SMOOTHING = 5, 2, 0.1
+CROP, MIXUP, CORRUPTION = 0.35, 0.2, "{'kind': 'masking', 'rate': 0.25}"
+DECAY, DECAY_TIMES = 5e-4, 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What the rules look at.
+
+    Attributes:
+        metric: the headline metric of the task.
+        train: metrics on training images, without augmentation.
+        validation, metrics: outcome of the validation split, and its metrics. Rules judge these: the test split is
+            never used to choose what to try.
+        reported: metrics of the split that the report is about, whose name is `split`.
+        counts: training images of each class.
+        history: a row for each epoch; empty for a network that was fitted at once.
+        config: configuration of the run; `size` and `channels` are those of the network's input.
+        again: the command of the run.
+    """
+
+    metric: MetricSpec
+    train: Mapping[str, float]
+    validation: Outcome
+    metrics: Mapping[str, Any]
+    reported: Mapping[str, Any]
+    split: str
+    counts: Sequence[int]
+    history: Sequence[Mapping[str, Any]]
+    config: Any
+    size: tuple[int, int]
+    channels: int
+    again: Again
+
+
+Rule = Callable[[Evidence], Finding | None]
+
+
+def verdict(rules: Sequence[Rule], evidence: Evidence) -> list[Finding]:
+    """Return what the rules find, in their order; what guesses is not judged further."""
+    findings: list[Finding] = []
+    for rule in rules:
+        finding = rule(evidence)
+        if finding is not None:
+            findings.append(finding)
+            if rule is guessing:
+                break
+    return findings
+
+
+def measured(evidence: Evidence) -> str:
+    """Say in one line what was measured on which images."""
+    metric = evidence.metric
+    values = {"training images, without augmentation": evidence.train, "validation": evidence.metrics}
+    if evidence.split not in values:
+        values[evidence.split] = evidence.reported
+    parts = [
+        f"{metric.write(v[metric.name])} on {name}" for name, v in values.items() if v.get(metric.name) is not None
+    ]
+    return f"{metric.heading or metric.title}: {', '.join(parts)}." if parts else ""
+
+
+def guessing(evidence: Evidence) -> Finding | None:
+    """Not better than always naming the most frequent class, as far as the validation images can say."""
+    frequent = max(evidence.counts) / sum(evidence.counts)
+    low = interval(evidence.metrics, TOP1)[0]
+    if low > frequent:
+        return None
+    meaning = f"The network may do no better than always naming the most frequent class, right in {_percent(frequent)}."
+    if evidence.again.transferred:
+        rate = f"training.schedule.rate={evidence.config.training.schedule.rate / 10:.2g}"
+        return Finding(
+            "guessing", "No better than guessing", meaning, "A lower learning rate.", evidence.again.varied(rate)
+        )
+    remedy = "See which learning rates the loss falls at; look at labels and images too (convworks data)."
+    return Finding("guessing", "No better than guessing", meaning, remedy, evidence.again.lr_range())
+
+
+def overfitting(metric: MetricSpec) -> Rule:
+    """Return the rule that most of the validation error is not there on training images."""
+
+    def rule(evidence: Evidence) -> Finding | None:
+        train, validation = evidence.train[metric.name], evidence.metrics[metric.name]
+        gap, error = train - validation, 1 - validation
+        beyond_chance = train > interval(evidence.metrics, metric)[1]
+        if not evidence.history or gap < GAP or gap <= error / 2 or not beyond_chance:
+            return None
+        meaning = (
+            f"{metric.heading or metric.title} is {_points(gap)} points lower on validation than on training images: "
+            "the network knows its training images by heart."
+        )
+        remedy, changes = _more_variety(evidence)
+        return Finding("overfitting", "Overfitting", meaning, remedy, evidence.again.varied(*changes))
+
+    return rule
+
+
+def underfitting(metric: MetricSpec) -> Rule:
+    """Return the rule that most of the validation error is there on training images too."""
+
+    def rule(evidence: Evidence) -> Finding | None:
+        unfit, error = 1 - evidence.train[metric.name], 1 - evidence.metrics[metric.name]
+        if not evidence.history or unfit < UNFIT or unfit < error / 2:
+            return None
+        meaning = (
+            f"{metric.heading or metric.title} is only {_percent(1 - unfit)} on the training images themselves: "
+            "the network has not learnt them yet, and more images alone would not help."
+        )
+        epochs = f"training.epochs={LONGER * evidence.config.training.epochs}"
+        remedy = "Train longer; if that gains nothing, a larger network (--model) or larger images (data.size)."
+        return Finding("underfitting", "Underfitting", meaning, remedy, evidence.again.varied(epochs))
+
+    return rule
+
+
+def imbalance(evidence: Evidence) -> Finding | None:
+    """Rare classes are recognised worse, and nothing has been done about it."""
+    training, present = evidence.config.training, [count for count in evidence.counts if count]
+    treated = training.sampling == "balanced" or getattr(training.loss, "class_weights", None) is not None
+    lacking = evidence.metrics[TOP1.name] - evidence.metrics[BALANCED_ACCURACY.name]
+    ratio = max(present) / min(present)
+    if treated or ratio < RATIO or lacking < UNEQUAL:
+        return None
+    meaning = (
+        f"The largest class has {ratio:.1f} times as many training images as the smallest, and balanced accuracy "
+        f"(the mean over classes) is {_points(lacking)} points below accuracy: rare classes are recognised worse."
+    )
+    command = evidence.again.varied("training.sampling=balanced")
+    return Finding("imbalance", "Imbalance", meaning, "Draw all classes equally often.", command)
+
+
+def photographs(evidence: Evidence) -> Finding | None:
+    """A network from scratch on few photographs that is not nearly perfect."""
+    images, model = sum(evidence.counts), evidence.config.model
+    few = few_photographs(images, len(evidence.counts), evidence.size, evidence.channels)
+    if not few or model.cut is not None or model.start is not None or 1 - evidence.metrics[evidence.metric.name] < GAP:
+        return None
+    meaning = f"{images:,} photographs are few for a network that starts from random weights."
+    remedy = (
+        "Adapt a network that was trained on a million others. Its weights are downloaded once; without a connection, "
+        "put the file into $CONVWORKS_DATA/weights, or name a bundle or run of your own instead."
+    )
+    command = transfer_command(evidence.again.data or evidence.config.data.source)
+    return Finding("photographs", "Few photographs", meaning, remedy, command)
+
+
+def wide_interval(metric: MetricSpec) -> Rule:
+    """Return the rule that the images of the reported split are too few to tell networks apart."""
+
+    def rule(evidence: Evidence) -> Finding | None:
+        low, high = interval(evidence.reported, metric)
+        n, width = int(evidence.reported["n"]), high - low
+        if width <= WIDE:
+            return None
+        meaning = (
+            f"The 95 % interval on {n:,} {evidence.split} images is {_points(width)} points wide: networks that differ "
+            f"by less can hardly be told apart. An interval of {_points(WIDE)} points takes about "
+            f"{round(n * (width / WIDE) ** 2):,} images."
+        )
+        if evidence.again.transferred:
+            remedy, command = (
+                "Repeat with another seed: how far do the results differ?",
+                evidence.again.varied(f"seed={evidence.config.seed + 1}"),
+            )
+        else:
+            remedy, command = "Cross-validation measures on every training image.", evidence.again.crossval(FOLDS)
+        return Finding("interval", "Few images to measure on", meaning, remedy, command)
+
+    return rule
+
+
+def miscalibration(evidence: Evidence) -> Finding | None:
+    """Confidence that differs from accuracy by more than chance explains; `validation` is an outcome of classes."""
+    validation: Any = evidence.validation
+    confidence, accuracy = float(validation.confidence.mean()), evidence.metrics[TOP1.name]
+    low, high = interval(evidence.metrics, TOP1)
+    if not evidence.history or abs(confidence - accuracy) < UNSURE or low <= confidence <= high:
+        return None
+    side = "underconfident" if confidence < accuracy else "overconfident"
+    meaning = (
+        f"The mean confidence is {_percent(confidence)} at an accuracy of {_percent(accuracy)}: the network is {side}, "
+        "and its probabilities should not be taken at their word."
+    )
+    smoothing = getattr(evidence.config.training.loss, "smoothing", 0.0)
+    if confidence < accuracy and smoothing:
+        remedy = "Label smoothing keeps probabilities away from 0 and 1: train without it."
+        changes = ["training.loss.smoothing=0"]
+    elif confidence < accuracy:
+        remedy, changes = "Train longer.", [f"training.epochs={LONGER * evidence.config.training.epochs}"]
+    elif hasattr(evidence.config.training.loss, "smoothing") and not smoothing:
+        remedy, changes = "Label smoothing restrains the confidence.", [f"training.loss.smoothing={SMOOTHING}"]
+    else:
+        remedy, changes = _more_variety(evidence)
+    return Finding(
+        "calibration", f"{side.capitalize()} probabilities", meaning, remedy, evidence.again.varied(*changes)
+    )
+
+
+def overfitting_images(evidence: Evidence) -> Finding | None:
+    """Return whether images that the network has not seen are reproduced worse than training images."""
+    train, validation = evidence.train.get(MSE.name), evidence.metrics.get(MSE.name)
+    if train is None or validation is None or not evidence.history or validation < GAP_OF_IMAGES * train:
+        return None
+    times = f"{validation / train:.2f} times " if train else "above "
+    meaning = f"The squared error on validation is {times}that on training images: the network knows these by heart."
+    remedy, changes = "Corrupt what it reads (a denoising autoencoder).", [f"data.corruption={CORRUPTION}"]
+    if evidence.config.data.corruption is not None:
+        remedy, changes = _more_variety(evidence)
+    return Finding("overfitting", "Overfitting", meaning, remedy, evidence.again.varied(*changes))
+
+
+def no_gain(evidence: Evidence) -> Finding | None:
+    """Return whether a denoising network makes images that are no nearer to the originals than what it reads."""
+    made, read = evidence.metrics.get(PSNR.name), evidence.metrics.get("psnr_read")
+    if made is None or read is None or made > read:
+        return None
+    numbers = f"({PSNR.write(made)}) is no nearer to the originals than what it reads ({PSNR.write(read)})"
+    meaning = f"What the network makes {numbers}."
+    epochs = f"training.epochs={LONGER * evidence.config.training.epochs}"
+    return Finding("no-gain", "Nothing gained", meaning, "Train longer.", evidence.again.varied(epochs))
+
+
+def interval(metrics: Mapping[str, Any], metric: MetricSpec) -> tuple[float, float]:
+    """Return the 95 % interval of a metric; without one, the value itself twice."""
+    ends = metrics.get("intervals", {}).get(metric.name) or (metrics.get("interval") if metric is TOP1 else None)
+    low, high = ends or (metrics[metric.name],) * 2
+    return float(low), float(high)
+
+
+def _more_variety(evidence: Evidence) -> tuple[str, list[str]]:
+    """Return the next augmentation that the run does not have yet, and the assignments for it."""
+    augment, optimizer = evidence.config.augment, evidence.config.training.optimizer
+    side = min(evidence.size)
+    if augment.crop is None and evidence.channels == 3 and side > ICON:
+        return "Crop training images at random.", [f"augment.crop={CROP}"]
+    if augment.crop is None and not augment.shift and augment.affine is None:
+        return "Shift training images at random.", [f"augment.shift={max(1, side // 8)}"]
+    if augment.mixup is None and augment.cutmix is None and hasattr(evidence.config.training.loss, "smoothing"):
+        return "Mix training images (mixup).", [f"augment.mixup={MIXUP}"]
+    decay = DECAY_TIMES * optimizer.weight_decay or DECAY
+    return "Decay the weights more strongly.", [f"training.optimizer.weight_decay={decay:g}"]
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f} %"
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:.1f}"

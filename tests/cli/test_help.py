@@ -1,0 +1,40 @@
+"""What `convworks --help` shows: every verb, in groups, each line whole."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+
+from convworks.cli.help import GROUPS
+from convworks.cli.main import run
+from convworks.cli.verbs import app
+
+WIDTH = 80
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    assert run(["--help"]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_every_verb_is_on_one_whole_line_of_its_group(page: list[str]) -> None:
+    assert [line.rstrip(":") for line in page if line.rstrip(":") in GROUPS] == list(GROUPS)
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for name, command in commands.items():
+        (line,) = [line for line in page if line.split()[:1] == [name] and line.startswith("  ")]
+        assert line.endswith(command.help.partition("\n")[0].rstrip("."))
+        assert "..." not in line
+        assert len(line) <= WIDTH
+
+
+def test_arguments_are_written_as_in_any_other_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb, words in {
+        "evaluate": "{BUNDLE}...",
+        "train": "[RECIPE]",
+        "filter": "[IMAGE]...",
+        "runs": "[FOLDER]...",
+    }.items():
+        assert run([verb, "--help"]) == 0
+        assert f"[OPTIONS] {words}" in capsys.readouterr().out

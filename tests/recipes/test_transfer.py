@@ -1,0 +1,82 @@
+"""The size at which a transferred network reads images, and what leads to transfer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import convworks
+from convworks.bundle.bundle import load_bundle
+from convworks.cli.main import run
+from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.sources.open import open_source
+from convworks.recipes.transfer import input_size
+
+
+def photographs(folder: Path, size: tuple[int, int], count: int = 12) -> Path:
+    """Write noise of a size (width, height) as images of two classes."""
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        path = folder / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)).save(path)
+    return folder
+
+
+def preprocessing(side: int) -> Preprocessing:
+    return Preprocessing(size=(side, side), channels=3, fit="crop", mean=(0.0,) * 3, std=(1.0,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("own", "images", "accepted", "size", "words"),
+    [
+        (32, (160, 120), True, (96, 96), "read at 96x96: 32x32, at which the network was trained, is small"),
+        (32, (72, 64), True, (64, 72), "--set data.size=32,32"),
+        (32, (160, 120), False, (32, 32), "takes no other size"),
+        (224, (160, 120), True, (224, 224), "as the network was trained"),
+        (32, (28, 28), True, (32, 32), "as the network was trained"),
+    ],
+)
+def test_the_size_suits_network_and_images(
+    tmp_path: Path, own: int, images: tuple[int, int], accepted: bool, size: tuple[int, int], words: str
+) -> None:
+    source = open_source(str(photographs(tmp_path, images)))
+    chosen = input_size(source, preprocessing(own), lambda size: accepted)
+    assert chosen.size == size
+    assert words in chosen.reason
+
+
+def test_a_transfer_says_which_size_it_chose_and_an_option_overrides_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    convworks.train(epochs=1, device="cpu", out="digits")
+    photographs(tmp_path / "photographs", (80, 60))
+    options: dict[str, Any] = {"data": "photographs", "epochs": 1, "device": "cpu"}
+    capsys.readouterr()
+    convworks.transfer("digits", out="chosen", **options)
+    assert "images are read at 80x60: 8x8, at which the network was trained" in capsys.readouterr().err
+    assert load_bundle(Path("chosen")).preprocessing.size == (60, 80)
+    convworks.transfer("digits", out="own", overrides=["data.size=8,8"], **options)
+    assert "images are read" not in capsys.readouterr().err
+    assert load_bundle(Path("own")).preprocessing.size == (8, 8)
+
+
+def test_few_photographs_lead_to_transfer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photographs(tmp_path / "few", (80, 60))
+    command = "convworks transfer resnet50:imagenet --data few"
+    assert run(["data", "few"]) == 0
+    assert command in capsys.readouterr().out
+    results = convworks.train(data="few", epochs=1, device="cpu", out="run")
+    assert command in capsys.readouterr().err
+    assert {"guessing", "photographs"} & {finding["rule"] for finding in results["verdict"]}
+    photographs(tmp_path / "icons", (32, 32))
+    assert run(["data", "icons"]) == 0
+    assert "convworks transfer" not in capsys.readouterr().out
