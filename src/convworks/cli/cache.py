@@ -44,7 +44,7 @@ def _text(entries: list[cache.Entry], total: int, cleared: bool) -> str:
     ]
     lines = [table(("entry", "source", "images", "size", "on the disk", "last use"), rows)] if rows else []
     lines.append(f"{_size(total)} of at most {_size(cache.limit())} in {cache.folder()} (${cache.LIMIT})")
-    return "\n".join([*lines, "next:   convworks cache --clear" if rows else "next:   convworks train --data FOLDER"])
+    return "\n".join([*lines, "next:   convworks cache --clear" if rows else "next:   convworks train"])
 
 
 def _size(count: int) -> str:

@@ -176,7 +176,7 @@ RECONSTRUCTION = Task(
     collector=ImageCollector,
     answer=answer,
     picture=picture,
-    words=Words(what=what, answers=answers_of, result=result_of, method="reconstruct", options=" --out DIR"),
+    words=Words(what=what, answers=answers_of, result=result_of, method="reconstruct", options=" --out reconstructed"),
     rules=(no_gain, overfitting_images),
     adapt=adapt,
     check=check,

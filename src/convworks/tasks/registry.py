@@ -52,6 +52,13 @@ def task_of(config: Any, source: Source) -> Task:
     return next(suitable, CLASSIFICATION)
 
 
+def is_trained(model: Any) -> bool:
+    """Return whether a task trains networks such as this one: it reads images, and makes logits or images."""
+    from convworks.models.catalogue import facts
+
+    return facts(model.name).reads == "images" and output_kind(model) in ("logits", "images")
+
+
 def output_kind(model: Any) -> str:
     """Return what a network makes: logits (as every new head does), images, or a map of logits."""
     if model.adapted or family(model.name) not in MAKERS:

@@ -109,6 +109,6 @@ def summary(setup: Setup, progress: Progress) -> str:
     return (
         f"epoch {progress.epoch}/{training.epochs}  loss {row['train_loss']:.4f}  "
         f"{spec(progress.share).title} {spec(progress.share).write(row[f'train_{progress.share}'])}  "
-        f"validation {named}{written_headline(row, 'validation_')}{' *' if is_best else ''}  "
+        f"validation {named}{written_headline(row, 'validation_')}{', the best' if is_best else ''}  "
         f"{row['images_per_second']:,.0f} images/s  {clock(progress.seconds)}"
     )

@@ -26,6 +26,7 @@ from convworks.errors import InputError, RunError
 from convworks.layers.heads.kernel_machine import allocate_vectors
 from convworks.layers.normalisation.synchronised import synchronise
 from convworks.losses.functions import Loss
+from convworks.losses.lowest import smoothing_note
 from convworks.models.analysis.count import count
 from convworks.tasks.again import again
 from convworks.tasks.codes import outer
@@ -33,12 +34,20 @@ from convworks.tasks.registry import task_of
 from convworks.tasks.task import Answers
 from convworks.training import display, folder
 from convworks.training.checkpoints import store as checkpoint
-from convworks.training.checkpoints.recorder import NETWORK, Recorder, RunInterruptedError, recorded, restore
+from convworks.training.checkpoints.recorder import (
+    NETWORK,
+    Recorder,
+    RunInterruptedError,
+    recorded,
+    restore,
+    write_metrics,
+)
 from convworks.training.checkpoints.resume import check_same, differences, refuse_differences
 from convworks.training.checkpoints.state import steps
 from convworks.training.config import RunConfig
 from convworks.training.events import EventList, Events
 from convworks.training.fitting import fitting_of
+from convworks.training.folder import resume_command
 from convworks.training.freeze import freezing, rate_factors
 from convworks.training.initial_weights import initialise_weights, with_absolute_start
 from convworks.training.loop import fit
@@ -48,6 +57,7 @@ from convworks.training.resolution import check_resolutions
 from convworks.training.results import write_results
 from convworks.training.run_data import RunData, fingerprint, prepare_data
 from convworks.training.schedules.schedule import check_schedule
+from convworks.training.selection import candidates
 from convworks.training.setup import Setup
 from convworks.training.svm.head import is_svm
 from convworks.training.tracking.tracking import check_tracking, tracked
@@ -63,6 +73,7 @@ def train(
     command: str,
     out: Path | None = None,
     resume: Path | None = None,
+    finish: bool = False,
     source: Source | None = None,
     began: float | None = None,
     loss: Loss | None = None,
@@ -70,7 +81,8 @@ def train(
 ) -> dict[str, Any]:
     """Train as configured in a new run folder, or resume one; return the results and their paths.
 
-    `loss` is the function for a loss of kind `own`; `events` are called after the recorder. `began` is the start time
+    With `finish`, a resumed run is not trained further: it ends with the last epoch that is complete. `loss` is the
+    function for a loss of kind `own`; `events` are called after the recorder. `began` is the start time
     (time.perf_counter), if the work began before this call. Raises InputError for invalid input before anything is
     written, RunError if training fails, RunInterruptedError if it is stopped.
     """
@@ -78,7 +90,7 @@ def train(
     source = source or open_source(config.data.source, report=downloading())
     with joined(config.device) as world:
         # A separate function: the DistributedDataParallel wrapper must be freed before the process group is destroyed.
-        return _joined(world, config, source, command, out, resume, loss, events, started)
+        return _joined(world, config, source, command, out, resume, finish, loss, events, started)
 
 
 def _joined(
@@ -88,6 +100,7 @@ def _joined(
     command: str,
     out: Path | None,
     resume: Path | None,
+    finish: bool,
     loss: Loss | None,
     events: Sequence[Events],
     started: float,
@@ -99,7 +112,7 @@ def _joined(
     setup, data = prepare(world, config, source, loss, fresh=fresh)
     check_schedule(setup.config.training, setup.steps)
     if world.rank == 0:
-        return _leading(setup, data, command, out, resume, events, started)
+        return _leading(setup, data, command, out, resume, finish, events, started)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the first process saves, and ends the run for all
     fit(setup, _broadcast(setup, Progress()), Events())
@@ -140,29 +153,35 @@ def _leading(
     command: str,
     out: Path | None,
     resume: Path | None,
+    finish: bool,
     events: Sequence[Events],
     started: float,
 ) -> dict[str, Any]:
     """Train as the process that writes files: the only one, or the first of several."""
     data_fingerprint = fingerprint(data.source, data.contents)
     facts = _facts(setup, command) | {"fingerprint": data_fingerprint}
-    for line in remarks(data.source):
-        say(line)
-    for note in (*data.notes, *_photographs(setup, data, command)):
-        say(note)
+    facts |= {"held_out": data.held_out} if data.held_out else {}
     if data.usable.damaged:
-        say(data.usable.line())
         facts["damaged"] = dict(data.usable.damaged)
     with folder.run_folder_locked(out, folder.default_name(setup.config), resume) as path:
         progress = _broadcast(
-            setup, _resumed(path, setup, data_fingerprint) if resume else Progress(share=setup.task.score.name)
+            setup,
+            _resumed(path, setup, data_fingerprint, finish=finish) if resume else Progress(share=setup.task.score.name),
         )
+        if finish and not progress.epoch:
+            raise InputError(f"--resume {path}", "no epoch is complete yet", f"resume with: {resume_command(path)}")
+        _say_notes(setup, data, command)
+        if finish:
+            facts["finished_early"] = True
+            write_metrics(path, progress.history)  # a run that was killed may have written a row more
+            say(f"ending after epoch {progress.epoch} of {setup.config.training.epochs}")
         loaded = time.perf_counter()
         try:
             folder.write_record(path, setup.config, "running", **facts)
             with tracked(setup.config, path, progress) as trackers:
                 with display.display() as run_display, Recorder(path, data_fingerprint, run_display) as recorder:
-                    fitting_of(setup.config).fit(setup, progress, EventList((recorder, *trackers, *events)))
+                    if not finish:
+                        fitting_of(setup.config).fit(setup, progress, EventList((recorder, *trackers, *events)))
                     recorder.tidy(setup, progress)  # a killed process may not have done so
                 best = _saved_epoch(path / "checkpoints", setup, progress)
                 restore(checkpoint.load_checkpoint(path / "checkpoints", int(best["step"]))[0], setup)
@@ -174,6 +193,16 @@ def _leading(
         except BaseException as error:
             raise _stopped(path, setup, error, facts) from None
     return results
+
+
+def _say_notes(setup: Setup, data: RunData, command: str) -> None:
+    """Say what a run makes of its data, once nothing is wrong with its input."""
+    smoothing = smoothing_note(setup.config.training.loss, setup.classes)
+    damaged = data.usable.line() if data.usable.damaged else ""
+    notes = (*data.notes, *_photographs(setup, data, command), smoothing, damaged)
+    for line in (*remarks(data.source, setup.config.data.fold), *notes):
+        if line:
+            say(line)
 
 
 def _photographs(setup: Setup, data: RunData, command: str) -> list[str]:
@@ -189,7 +218,7 @@ def _photographs(setup: Setup, data: RunData, command: str) -> list[str]:
 def _saved_epoch(folder: Path, setup: Setup, progress: Progress) -> Row:
     """Return the best epoch, or the last, that has a checkpoint: a damaged one may have been deleted."""
     saved, training = steps(folder), setup.config.training
-    ranked = progress.ranked(training.best) if training.kept == "best" else progress.history[::-1]
+    ranked = candidates(setup.config, progress)
     epoch = next((row for row in ranked if row["step"] in saved), ranked[0])
     if epoch is not ranked[0]:
         reason = f"the checkpoint of epoch {ranked[0]['epoch']}, the {training.kept}, is missing"
@@ -275,8 +304,11 @@ def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, An
     return error
 
 
-def _resumed(path: Path, setup: Setup, data_fingerprint: dict[str, Any]) -> Progress:
-    """Restore the last checkpoint of a run; without one, start from the beginning."""
+def _resumed(path: Path, setup: Setup, data_fingerprint: dict[str, Any], *, finish: bool) -> Progress:
+    """Restore the last checkpoint of a run; without one, start from the beginning.
+
+    A run to `finish` is not trained further, so it may have been trained by any number of processes.
+    """
     folder.sweep(path)
     checkpoints = path / "checkpoints"
     if not steps(checkpoints):
@@ -298,7 +330,7 @@ def _resumed(path: Path, setup: Setup, data_fingerprint: dict[str, Any]) -> Prog
     check_same(setup.config.data.source, began, data_fingerprint)
     for where, (before, after) in {
         setup.config.model.name: shapes,
-        "torchrun": [{"processes": processes}, {"processes": setup.world.size}],
+        "torchrun": [{"processes": processes}, {"processes": processes if finish else setup.world.size}],
     }.items():
         refuse_differences(where, [line for _, line in differences(before, after)])
     restore(tensors, setup)

@@ -7,6 +7,7 @@ import torch
 
 from convworks.inference.answers import answers
 from convworks.inference.runtime import TorchRuntime
+from convworks.layers.normalisation.folded import folded
 from convworks.training.setup import Setup
 
 
@@ -20,7 +21,8 @@ def validate(setup: Setup) -> dict[str, float]:
     world.broadcast(network.buffers())  # running statistics of the first process, if each has its own
     part = np.array_split(np.arange(len(samples)), world.size)[world.rank]
     which = slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(0)
-    runtime = TorchRuntime(network=network, input=setup.input, precision=setup.precision)
+    # As the results and `convworks.load` compute: rounding must not give one epoch two accuracies.
+    runtime = TorchRuntime(network=folded(network), input=setup.input, precision=setup.precision)
     meter, corruption = task.meter(setup.classes, len(samples)), setup.config.data.corruption
     loss = torch.zeros((), dtype=torch.float64)
     for answered in answers(runtime, samples, corruption=setup.corruption, which=which):

@@ -33,6 +33,6 @@ def run(request: RunRequest, *, folds: int | None, stratified: bool, group_by: s
         accuracy_line("pooled", results["pooled"]),
         f"predictions: {results['predictions']}",
         f"report: {results['report']}",
-        f"next:   {results['command']}  (one network from all images)",
+        f"next:   {results['command']}",
     ]
     return Answer(values=results, text="\n".join(lines))

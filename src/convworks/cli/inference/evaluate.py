@@ -50,7 +50,7 @@ def run(
     """Evaluate a bundle or an ensemble on a source by each protocol; the others are compared with the first."""
     started = time.perf_counter()
     from convworks.inference.protocol import CENTER, named
-    from convworks.inference.seen import NOTES, seen
+    from convworks.inference.seen import note as seen_note
 
     check_precision(precision)
     for name in protocols:
@@ -92,7 +92,7 @@ def run(
     lines = [accuracy_line(outcome.split, values)]
     note = ""
     if task.judged:
-        note = NOTES.get(seen([predictor.bundle.record for predictor in loaded], source, outcome.split) or "", "")
+        note = seen_note([predictor.bundle.record for predictor in loaded], source, outcome.split)
         values["note"] = note
         lines += [f"note: {note}"] if note else []
     lines += written_metrics(values)
@@ -136,8 +136,32 @@ def run(
                 values["errors"] = errors.as_json()
                 lines.append(f"errors: {errors.summary()}")
     values["seconds"] = round(time.perf_counter() - started, 3)
-    lines.append(f"next:   convworks predict {shlex.quote(str(bundles[0]))} IMAGE...{task.words.options}")
+    lines.append(f"next:   {_next(loaded[0], bundles, source, data, outcome.split, protocols, out)}")
     return Answer(values=values, text="\n".join(lines), error=lost)
+
+
+def _next(
+    predictor: Predictor,
+    bundles: Sequence[Path],
+    source: Source,
+    data: str,
+    split: str,
+    protocols: Sequence[str],
+    out: Path | None,
+) -> str:
+    """Return the next command: the report of these images, then one of them, or another protocol."""
+    from convworks.inference.protocol import CENTER
+    from convworks.report.next_step import errors_folder, evaluate_command, predict_command
+
+    same = [data, "--split", split]
+    if out is None:
+        return evaluate_command(bundles, *same, "--out", errors_folder(bundles[0].name))
+    options = predictor.task.words.options
+    if following := predict_command(bundles[0], source.splits[split], options):
+        return following
+    if predictor.task.judged and tuple(protocols) == (CENTER,):
+        return evaluate_command(bundles, *same, "--protocol", f"{CENTER},flip")
+    return shlex.join(["convworks", "data", data])
 
 
 def _check_joined(combination: str | None, bundles: Sequence[Path]) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from convworks.bundle.description import folder_of, read_description
+from convworks.bundle.description import RUN_RECORD, folder_of, read_description
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.inference.images import find_images, no_answer
@@ -22,9 +22,11 @@ from convworks.data.labels import SEPARATOR
 from convworks.errors import InputError, visible
 from convworks.files import atomic, write_text
 from convworks.hardware import check_precision, precision_name
+from convworks.models import NAMES
 from convworks.outputs import Protected
 
 FORMATS = (".csv", ".jsonl")
+FEW = 8  # paths that fit into a recommended command
 
 
 def run(
@@ -90,9 +92,32 @@ def run(
     if broken:
         first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
         text += f"\n{len(broken)} of {len(rows)} images failed: {first}"
-    source = "FOLDER" if pictures else "LABELLED_FOLDER"
-    text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data {source}"
+    text += f"\nnext: {_next(bundle, paths, written or pictures)}"
     return Answer(values=values, text=text, status=1 if broken else 0, error=error)
+
+
+def _next(bundle: Path, paths: Sequence[str], written: bool) -> str:
+    """Return the next command: to write the answers, to evaluate a run on its own source, or to show the network."""
+    from convworks.report.next_step import errors_folder, evaluate_command
+
+    if not written and len(paths) <= FEW:
+        return shlex.join(["convworks", "predict", str(bundle), *paths, "--out", _new_file("predictions", ".csv")])
+    run = bundle.parent if bundle.name == "bundle" else bundle
+    if (run / RUN_RECORD).is_file():
+        from convworks.training.folder import read_values
+
+        data = read_values(run)["configuration"]["data"]["source"]
+        return evaluate_command([bundle], data, "--out", errors_folder(bundle))
+    name = read_description(bundle)[0]["model"]["name"]
+    return shlex.join(["convworks", "models", *([name] if name in NAMES else [])])
+
+
+def _new_file(stem: str, suffix: str) -> str:
+    """Return the name of a file that does not exist."""
+    number = 1
+    while Path(name := f"{stem}{'' if number == 1 else f'-{number}'}{suffix}").exists():
+        number += 1
+    return name
 
 
 def _outputs(out: Path | None, files: Sequence[Path], read: Protected, *, overwrite: bool) -> list[Path]:

@@ -19,7 +19,7 @@ from convworks.errors import ConvworksError, RunError
 from convworks.layers.values import fault
 from convworks.training.checkpoints import store as checkpoint
 from convworks.training.events import Events
-from convworks.training.folder import resume_command
+from convworks.training.folder import ways_on
 from convworks.training.progress import Progress, Row
 from convworks.training.setup import Setup
 
@@ -78,7 +78,7 @@ class Recorder(Events):
         return RunInterruptedError(
             "interrupted",
             f"checkpoint saved after step {progress.step} of {setup.steps}",
-            f"resume with: {resume_command(self.folder)}",
+            ways_on(self.folder, progress.epoch),
         )
 
     def _save(self, setup: Setup, progress: Progress) -> None:
