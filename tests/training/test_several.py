@@ -114,7 +114,10 @@ def test_the_decision_threshold_is_the_users(workplace: Path, capsys: pytest.Cap
 def test_recommended_commands_keep_the_options(capsys: pytest.CaptureFixture[str]) -> None:
     moved = ["--threshold", "0.01", "--precision", "float32"]
     for words, command in (
-        (["evaluate", "run", "--data", "sides.csv", *moved, "--protocol", "center,flip"], "evaluate run --data sides.csv"),
+        (
+            ["evaluate", "run", "--data", "sides.csv", *moved, "--protocol", "center,flip"],
+            "evaluate run --data sides.csv",
+        ),
         (["evaluate", "run", "--data", "sides.csv", *moved, "--out", "moved"], "predict run"),
         (["predict", "run", "images/000.png", *moved, "--top", "1"], "predict run images/000.png --top 1"),
         (["predict", "run", "images/000.png", *moved, "--out", "moved.csv"], "evaluate run --data"),
