@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int64
 
 from convworks.console import counting
 from convworks.data.config import DataConfig
-from convworks.data.source import Source, require_train
+from convworks.data.source import Source, require_labels, require_train
 from convworks.data.split.folds import divide
 from convworks.errors import InputError
 from convworks.inference.features import features, named_pool
@@ -47,6 +47,7 @@ def probe(
             "is multi-label, but probes are for single labels",
             "give another source",
         )
+    require_labels(source, "give a labelled source")
     require_train(source)
     network = predictor.trained
     chosen = predictor.tapped(taps or tuple(cut_points(network)))

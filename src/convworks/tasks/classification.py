@@ -128,7 +128,7 @@ def ranked(
 
 def suits(makes: str, source: Source) -> bool:
     """Say whether a network that makes logits is asked for one class a sample."""
-    return makes == "logits" and not source.multi_label
+    return makes == "logits" and not source.multi_label and not source.spatial
 
 
 def what(classes: Sequence[str], result: Mapping[str, Any]) -> str:
