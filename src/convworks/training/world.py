@@ -109,7 +109,10 @@ def joined(device: str) -> Iterator[World]:
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or "RANK" not in os.environ:
-        yield World(device=choose_device(device))
+        chosen = choose_device(device)
+        # Seeds and events are those of the current device, which is cuda:0 unless it is set.
+        with torch.cuda.device(chosen) if chosen.type == "cuda" else contextlib.nullcontext():
+            yield World(device=chosen)
         return
     if ":" in device:
         raise InputError(f"--device {device}", "torchrun assigns one GPU to each process", "use --device cuda")
