@@ -67,7 +67,7 @@ class ClassMeter:
     def reduce(self, world: Sums) -> dict[str, float]:
         """Return accuracy, top-5 accuracy and balanced accuracy."""
         counts = torch.zeros(2 + 2 * self.classes, dtype=torch.int64) if self.counts is None else self.counts
-        totals = world.summed(counts).cpu().numpy()
+        totals = world.summed(counts).cpu().numpy().astype(np.float64)
         present, recalled = np.split(totals[2:], 2)
         n = present.sum()
         return {

@@ -37,16 +37,16 @@ class ImageMeter:
 
     def __init__(self, classes: int, samples: int) -> None:
         self.samples = samples
-        self.error: Tensor | float = 0.0
+        self.error = torch.zeros((), dtype=torch.float64)
 
     def update(self, answered: Answered) -> None:
         """Add those of some samples."""
         outputs = answered.outputs
-        self.error = self.error + squared_errors(outputs, answered.inputs.to(outputs.device)).double().sum()
+        self.error += squared_errors(outputs, answered.inputs.to(outputs.device)).cpu().double().sum()
 
     def reduce(self, world: Sums) -> dict[str, float]:
         """Return the mean squared error, and the peak signal-to-noise ratio that belongs to it."""
-        error = float(world.summed(torch.as_tensor(self.error, dtype=torch.float64)) / self.samples)
+        error = float(world.summed(self.error) / self.samples)
         return {"mse": error, "psnr": min(psnr(error), HIGHEST)}
 
 
@@ -63,8 +63,8 @@ class ImageCollector:
     def update(self, answered: Answered) -> None:
         """Measure some images."""
         outputs, images = answered.outputs, answered.inputs
-        self.errors.append(squared_errors(outputs, images).double().cpu().numpy())
-        self.before.append(squared_errors(answered.read.to(images.device) / 255, images).double().cpu().numpy())
+        self.errors.append(squared_errors(outputs, images).cpu().double().numpy())
+        self.before.append(squared_errors(answered.read.to(images.device) / 255, images).cpu().double().numpy())
 
     def outcome(self, again: Callable[[Sequence[int]], Iterator[Answered]]) -> Reconstructions:
         """Return the outcome."""

@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from convworks.data.batches import Part
 from convworks.errors import InputError
-from convworks.hardware import choose_device
+from convworks.hardware import choose_device, widest
 
 Forward = Callable[[Tensor], tuple[Tensor, dict[str, tuple[float, Tensor]]]]
 
@@ -41,7 +41,7 @@ class World:
     @property
     def double(self) -> torch.dtype:
         """float64, or float32 on devices without it."""
-        return torch.float64 if self.device.type != "mps" else torch.float32
+        return widest(self.device)
 
     def summed(self, values: Tensor) -> Tensor:
         """Return the sums over all processes, in double precision."""

@@ -85,7 +85,7 @@ def fit_svm(setup: Setup, progress: Progress, events: Events) -> None:
     with torch.no_grad():
         logits = layer(torch.from_numpy(sample.train).to(setup.device))
     targets = _classes(setup.train).to(setup.device)
-    sums = torch.stack([setup.loss(logits, targets).double(), setup.task.scored(logits, targets).sum().double()])
+    sums = torch.stack([setup.loss(logits, targets), setup.task.scored(logits, targets).sum()]).to(setup.world.double)
     progress.end_step(Reading(sums, len(targets), 0.0), time.perf_counter() - started)
     progress.mark(0.0, 1.0)
     events.step_ended(setup, progress)
