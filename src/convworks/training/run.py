@@ -166,7 +166,7 @@ def _leading(
     with folder.run_folder_locked(out, folder.default_name(setup.config), resume) as path:
         progress = _broadcast(
             setup,
-            _resumed(path, setup, data_fingerprint, finish=finish) if resume else Progress(share=setup.task.score.name),
+            _resumed(path, setup, data_fingerprint, finish=finish) if resume else Progress(score=setup.task.score.name),
         )
         if finish and not progress.epoch:
             raise InputError(f"--resume {path}", "no epoch is complete yet", f"resume with: {resume_command(path)}")
@@ -316,7 +316,7 @@ def _resumed(path: Path, setup: Setup, data_fingerprint: dict[str, Any], *, fini
             setup.config.data.source, folder.read_record(path)[1].get("fingerprint", data_fingerprint), data_fingerprint
         )
         shutil.rmtree(checkpoints, ignore_errors=True)
-        return Progress(share=setup.task.score.name)
+        return Progress(score=setup.task.score.name)
     tensors, state = checkpoint.load_checkpoint(checkpoints)
     try:
         began, progress = state["fingerprint"], Progress.from_state(state["progress"])

@@ -14,7 +14,7 @@ from convworks.config import to_json
 from convworks.console import say
 from convworks.data.config import AugmentConfig
 from convworks.data.samples import Samples
-from convworks.data.source import Source
+from convworks.data.source import Source, require_single_labels
 from convworks.errors import InputError
 from convworks.inference.features import features
 from convworks.layers.heads.kernel_machine import KernelMachine
@@ -48,8 +48,7 @@ def check_svm(config: RunConfig, source: Source, world: World) -> None:
     assert model.cut is not None
     name = f"head {model.head.kind}"
     other = "take --head linear, which is trained by steps"
-    if source.multi_label:  # first: the default configuration for such images fits no machine
-        raise InputError(source.where, f"is multi-label, but a {name} needs single labels", other)
+    require_single_labels(source, f"a {name}", other)  # first: the default configuration for others fits no machine
     if training.freeze != model.cut or training.thaw is not None or training.epochs != 1:
         reason = "is fitted once to frozen features: it cannot fine-tune the layers below"
         raise InputError(name, reason, f"leave out --freeze, --epochs and training.thaw, or {other}")
