@@ -6,7 +6,8 @@ from typing import Any
 
 from convworks.api.request import RunRequest
 from convworks.api.train import run_train
-from convworks.cli.answer import Answer, accuracy_line
+from convworks.cli.answer import Answer
+from convworks.cli.metrics import accuracy_line
 
 
 def run(request: RunRequest, *, finish: bool = False) -> Answer:

@@ -6,7 +6,8 @@ from typing import Any
 
 from convworks.api.experiments import run_tune
 from convworks.api.request import RunRequest
-from convworks.cli.answer import Answer, accuracy_line, table
+from convworks.cli.answer import Answer, table
+from convworks.cli.metrics import accuracy_line
 
 SHOWN = 10
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convworks.bundle.description import folder_of
-from convworks.cli.answer import Answer, accuracy_line, repeated, table
+from convworks.cli.answer import Answer, repeated, table
+from convworks.cli.metrics import accuracy_line
 from convworks.cli.output_path import attempt
 from convworks.console import downloading
 from convworks.data.labels import nfc
