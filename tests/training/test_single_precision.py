@@ -24,7 +24,7 @@ from convworks.training.world import ALONE
 __all__ = ["train_on_few"]
 
 
-class NoFloat64(TorchDispatchMode):
+class NoFloat64(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Fails at the first operation that returns float64, as MPS does."""
 
     def __torch_dispatch__(
@@ -42,12 +42,13 @@ def test_a_step_and_validation_need_no_float64(monkeypatch: pytest.MonkeyPatch) 
     config = override(recipe("digits/default"), ["device=cpu", "precision=float32"])
     setup = prepare(ALONE, config, open_source("digits"))[0]
     batch = next(iter(setup.batches(Progress())))
-    with NoFloat64():
+    forbidding: Any = NoFloat64
+    with forbidding():
         sums = step(setup, 0, batch, 0.01)
         result = validate(setup)
     assert sums.dtype == torch.float32
     assert set(result) == {"loss", "top1", "top5", "balanced_accuracy"}
-    with pytest.raises(TypeError, match="float64"), NoFloat64():
+    with pytest.raises(TypeError, match="float64"), forbidding():
         torch.zeros(1).double()
 
 

@@ -48,18 +48,7 @@ def transfer(
     `data.size` is set. The result is an ordinary run: `train(resume=...)` resumes it, and its bundle does not need the
     first one.
     """
-    request = RunRequest(
-        data=data,
-        epochs=epochs,
-        out=out,
-        device=device,
-        seed=seed,
-        deterministic=deterministic,
-        skip_damaged=skip_damaged,
-        overrides=tuple(overrides),
-        command=command,
-    )
-    return TrainingResult(run_transfer(bundle, request, cut=cut, freeze=freeze, head=head))
+    return TrainingResult(run_transfer(bundle, RunRequest.of(locals()), cut=cut, freeze=freeze, head=head))
 
 
 def run_transfer(
