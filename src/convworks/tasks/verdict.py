@@ -114,7 +114,7 @@ def overfitting(metric: MetricSpec) -> Rule:
             return None
         meaning = (
             f"{metric.heading or metric.title} is {_points(gap)} points lower on validation than on training images: "
-            "the network knows its training images by heart."
+            "the network has memorised its training images."
         )
         remedy, changes = _more_variety(evidence)
         return Finding("overfitting", "Overfitting", meaning, remedy, evidence.again.varied(*changes))
@@ -229,7 +229,7 @@ def overfitting_images(evidence: Evidence) -> Finding | None:
     if train is None or validation is None or not evidence.history or validation < GAP_OF_IMAGES * train:
         return None
     times = f"{validation / train:.2f} times " if train else "above "
-    meaning = f"The squared error on validation is {times}that on training images: the network knows these by heart."
+    meaning = f"The squared error on validation is {times}that on training images: the network has memorised these."
     remedy, changes = "Corrupt what it reads (a denoising autoencoder).", [f"data.corruption={CORRUPTION}"]
     if evidence.config.data.corruption is not None:
         remedy, changes = _more_variety(evidence)
