@@ -63,6 +63,15 @@ def test_every_room_says_what_it_is() -> None:
     assert [str(room) for room in rooms if not room.read_text().startswith('"""')] == []
 
 
+def test_the_map_is_short_and_names_files_that_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    files = [str(file.relative_to(ROOT)) for file in (*ROOT.glob("src/**/*.py"), *ROOT.glob("tests/**/*.py"))]
+    named = set(re.findall(r"[\w/]+\.py\b", text))
+    assert len(named) > 40
+    assert [name for name in sorted(named) if not any(file.endswith(f"/{name.lstrip('/')}") for file in files)] == []
+
+
 def questions(file: Path) -> list[int]:
     """Return the lines of a file that ask which task or outcome something is."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
