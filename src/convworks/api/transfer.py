@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from convworks.api.request import RunRequest
 from convworks.api.result import TrainingResult
-from convworks.console import downloading, say
+from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
@@ -100,12 +100,11 @@ def run_transfer(
     folder.check_new(out, folder.default_name(config), protect(source) + Protected(folders=(folder_of(path),)))
     from convworks.training.run import train as run
 
-    if config.data.size == chosen.size:
-        say(chosen.reason)
+    notes = [chosen.reason] if config.data.size == chosen.size else []
     named = {"--cut": cut, "--freeze": freeze, "--head": head}
     options = [word for name, value in named.items() if value is not None for word in (name, value)]
     words = ["convworks", "transfer", str(bundle), "--data", data, *options, *request.sets()]
-    return run(config, command=request.command or shlex.join(words), out=out, source=source, began=began)
+    return run(config, command=request.command or shlex.join(words), out=out, source=source, began=began, notes=notes)
 
 
 @brief

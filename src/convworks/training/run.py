@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,19 +79,20 @@ def train(
     began: float | None = None,
     loss: Loss | None = None,
     events: Sequence[Events] = (),
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train as configured in a new run folder, or resume one; return the results and their paths.
 
     With `finish`, a resumed run is not trained further: it ends with the last epoch that is complete. `loss` is the
-    function for a loss of kind `own`; `events` are called after the recorder. `began` is the start time
-    (time.perf_counter), if the work began before this call. Raises InputError for invalid input before anything is
-    written, RunError if training fails, RunInterruptedError if it is stopped.
+    function for a loss of kind `own`; `events` are called after the recorder; `notes` are said first. `began` is the
+    start time (time.perf_counter), if the work began before this call. Raises InputError for invalid input before anything
+    is written, RunError if training fails, RunInterruptedError if it is stopped.
     """
     started = time.perf_counter() if began is None else began
     source = source or open_source(config.data.source, report=downloading())
     with joined(config.device) as world:
         # A separate function: the DistributedDataParallel wrapper must be freed before the process group is destroyed.
-        return _joined(world, config, source, command, out, resume, finish, loss, events, started)
+        return _joined(world, config, source, command, out, resume, finish, loss, events, notes, started)
 
 
 def _joined(
@@ -103,6 +105,7 @@ def _joined(
     finish: bool,
     loss: Loss | None,
     events: Sequence[Events],
+    notes: Sequence[str],
     started: float,
 ) -> dict[str, Any]:
     """Train as one of the processes; all but the first return an empty dictionary."""
@@ -110,6 +113,7 @@ def _joined(
     fitting_of(config).check(config, source, world)
     fresh = resume is None or not steps(resume / "checkpoints")
     setup, data = prepare(world, config, source, loss, fresh=fresh)
+    data = replace(data, notes=(*notes, *data.notes))
     check_schedule(setup.config.training, setup.steps)
     if world.rank == 0:
         return _leading(setup, data, command, out, resume, finish, events, started)
