@@ -85,8 +85,8 @@ def train(
 
     With `finish`, a resumed run is not trained further: it ends with the last epoch that is complete. `loss` is the
     function for a loss of kind `own`; `events` are called after the recorder; `notes` are said first. `began` is the
-    start time (time.perf_counter), if the work began before this call. Raises InputError for invalid input before anything
-    is written, RunError if training fails, RunInterruptedError if it is stopped.
+    start time (time.perf_counter), if the work began before this call. Raises InputError for invalid input before
+    anything is written, RunError if training fails, RunInterruptedError if it is stopped.
     """
     started = time.perf_counter() if began is None else began
     source = source or open_source(config.data.source, report=downloading())
