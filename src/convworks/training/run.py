@@ -204,7 +204,7 @@ def _say_notes(setup: Setup, data: RunData, start: Start) -> None:
     """Say what a run makes of its data, once nothing is wrong with its input."""
     smoothing = smoothing_note(setup.config.training.loss, setup.classes)
     damaged = data.usable.line() if data.usable.damaged else ""
-    notes = (*data.notes, *start.notes, *_photographs(setup, data, start.command), smoothing, damaged)
+    notes = (*start.notes, *data.notes, *_photographs(setup, data, start.command), smoothing, damaged)
     for line in (*remarks(data.source, setup.config.data.fold), *notes):
         if line:
             say(line)
