@@ -1,4 +1,4 @@
-"""The 95 % interval of every figure of a split: by formula for shares of samples, else by drawing the samples again."""
+"""95 % intervals of all metrics: by formula for fractions of samples, else by the bootstrap."""
 
 from __future__ import annotations
 
