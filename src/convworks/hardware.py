@@ -120,6 +120,13 @@ def has_bfloat16(device: torch.device) -> bool:
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+def widest(device: torch.device) -> torch.dtype:
+    """Return float64, or float32 on devices without it."""
+    import torch
+
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def seed_torch(seed: int, device: torch.device) -> None:
     """Seed PyTorch's random numbers on the CPU and on this device.
 

@@ -45,21 +45,7 @@ def restarts(
     `workers` is a number of processes, or "ray"; `resume` is the folder of an experiment to resume. All other
     parameters are as in `train`.
     """
-    request = RunRequest(
-        recipe=recipe,
-        data=data,
-        model=model,
-        epochs=epochs,
-        out=out,
-        resume=resume,
-        workers=workers,
-        device=device,
-        seed=seed,
-        deterministic=deterministic,
-        overrides=tuple(overrides),
-        command=command,
-    )
-    return run_restarts(request, runs=runs)
+    return run_restarts(RunRequest.of(locals()), runs=runs)
 
 
 def run_restarts(request: RunRequest, *, runs: int | None = None) -> dict[str, Any]:
@@ -100,21 +86,7 @@ def crossval(
     The default is a fold for each value of the column `fold` of a CSV source, else 5 of them. `group_by` names a column
     of a CSV source; rows with the same value stay in one fold. All other parameters are as in `restarts`.
     """
-    request = RunRequest(
-        recipe=recipe,
-        data=data,
-        model=model,
-        epochs=epochs,
-        out=out,
-        resume=resume,
-        workers=workers,
-        device=device,
-        seed=seed,
-        deterministic=deterministic,
-        overrides=tuple(overrides),
-        command=command,
-    )
-    return run_crossval(request, folds=folds, stratified=stratified, group_by=group_by)
+    return run_crossval(RunRequest.of(locals()), folds=folds, stratified=stratified, group_by=group_by)
 
 
 def run_crossval(
@@ -166,21 +138,9 @@ def tune(
     `search` are dimensions such as "training.schedule.rate=log:1e-4..1"; `storage` is the URL of an Optuna storage, in
     which several machines that name the same `study` share the trials. All other parameters are as in `restarts`.
     """
-    request = RunRequest(
-        recipe=recipe,
-        data=data,
-        model=model,
-        epochs=epochs,
-        out=out,
-        resume=resume,
-        workers=workers,
-        device=device,
-        seed=seed,
-        deterministic=deterministic,
-        overrides=tuple(overrides),
-        command=command,
+    return run_tune(
+        RunRequest.of(locals()), trials=trials, search=search, storage=storage, study=study, pruning=pruning
     )
-    return run_tune(request, trials=trials, search=search, storage=storage, study=study, pruning=pruning)
 
 
 def run_tune(

@@ -59,21 +59,7 @@ def train(
     `skip_damaged` leaves out damaged files, up to this fraction of all (True: 0.05).
     Raises InputError for wrong input, RunError for a failed run.
     """
-    request = RunRequest(
-        recipe=recipe,
-        data=data,
-        model=model,
-        epochs=epochs,
-        out=out,
-        resume=resume,
-        device=device,
-        seed=seed,
-        deterministic=deterministic,
-        skip_damaged=skip_damaged,
-        overrides=tuple(overrides),
-        command=command,
-    )
-    return TrainingResult(run_train(request, finish=finish, loss=loss, events=events))
+    return TrainingResult(run_train(RunRequest.of(locals()), finish=finish, loss=loss, events=events))
 
 
 def run_train(

@@ -68,6 +68,12 @@ def require_labels(source: Source, remedy: str) -> None:
         raise InputError(source.where, "has images as targets, not labels", remedy)
 
 
+def require_single_labels(source: Source, what: str, remedy: str) -> None:
+    """Raise InputError for a multi-label source; `what` needs single labels."""
+    if source.multi_label:
+        raise InputError(source.where, f"is multi-label, but {what} needs single labels", remedy)
+
+
 def training_split(source: Source) -> Split:
     """Return the images to train on, labelled or not: train, or all of an undivided source."""
     for name in (TRAIN, ALL):

@@ -183,7 +183,7 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], pred
     content = Content(
         title=f"{len(rows)}-fold cross-validation of {experiment.config.recipe}",
         value=value,
-        percent=metric.unit == "share",
+        percent=metric.unit == "fraction",
         words=[
             *(
                 [Markup("95 % interval <b>{} to {}</b>").format(metric.write(low), metric.write(high))]

@@ -118,14 +118,14 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], ense
     entries = [(run["name"], *scored(run[split_shown])) for run in rows]
     entries.append(("ensemble", *scored(ensemble_metrics)))
     header = ("run", *(f"{split} {metric.title}" for split in ensembles), "best epoch", "training time")
-    points = " points" if metric.unit == "share" else ""
+    points = " points" if metric.unit == "fraction" else ""
     scatter = (
         f", standard deviation {deviation(statistics['sd'], metric)}{points}" if statistics["sd"] is not None else ""
     )
     content = Content(
         title=f"{len(rows)} restarts of {experiment.config.recipe}",
         value=statistics["mean"],
-        percent=metric.unit == "share",
+        percent=metric.unit == "fraction",
         words=[
             Markup("Mean {} of {} runs on the <b>{}</b> split{}.").format(
                 metric.title, len(rows), split_shown, scatter

@@ -89,7 +89,7 @@ def _value(frozen: Any, maximise: bool) -> float | None:
 
 def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], space: Sequence[Dimension]) -> None:
     metric, best, recipe, tested = results["metric"], results["best"], results["recipe"], results["test"]
-    percent, maximise = spec(metric).unit == "share", spec(metric).better == "higher"
+    percent, maximise = spec(metric).unit == "fraction", spec(metric).better == "higher"
     rows = [row for row in results["trials"] if row["value"] is not None]
     states = [row["state"] for row in results["trials"]]
     points = [(int(row["name"].removeprefix("trial-")), row["value"], row["state"] == "pruned") for row in rows]

@@ -196,7 +196,7 @@ def _are_results(values: Any) -> bool:
 
 def saved(folder: Path) -> tuple[str, str]:
     """Return reason and remedy for a run that was stopped after a checkpoint."""
-    epochs = len((folder / METRICS).read_bytes().splitlines()) if (folder / METRICS).is_file() else 0
+    epochs = len(files.read_bytes(folder / METRICS).splitlines()) if (folder / METRICS).is_file() else 0
     return "work up to the last checkpoint is saved", ways_on(folder, epochs)
 
 

@@ -52,36 +52,8 @@ def write_results(
         "Training": progress.seconds,
         "Evaluation": time.perf_counter() - started,
     }
-    bundle, classes = path / "bundle", data.source.classes
-    chosen = chosen_on_validation(setup.config, progress)
-    record = {
-        "source": data.source.name,
-        "recipe": setup.config.recipe,
-        "seed": setup.config.seed,
-        "epochs": progress.epoch,
-        "best_epoch": best["epoch"],
-        "kept": setup.config.training.kept,
-        CHOSEN: chosen,
-        "parameters": facts["parameters"],
-        "macs": facts["macs"],
-        "convworks": facts["environment"]["convworks"],
-        "precision": facts["precision"],
-        IMAGES: images_of(data.source),
-        **_origin(setup),
-        **results,
-    }
-    save_bundle(
-        bundle,
-        Bundle(
-            network=setup.evaluated,
-            model=setup.config.model.model_copy(update={"start": None, "initialiser": None}),  # of training alone
-            preprocessing=setup.preprocessing,
-            classes=classes,
-            task=setup.task,
-            corruption=setup.corruption,
-            record=record,
-        ),
-    )
+    bundle, chosen = path / "bundle", chosen_on_validation(setup.config, progress)
+    save_bundle(bundle, _bundle(setup, data, progress, best, facts, {CHOSEN: chosen, **results}))
     reported = outcomes.get("test") or outcomes["validation"]
     images = data.splits[reported.split].images
     following = predict_command(bundle, data.source.splits[reported.split], setup.task.words.options)
@@ -124,6 +96,36 @@ def _known(name: str, setup: Setup, data: RunData) -> SplitContext:
     """Return what the task needs to know about a split."""
     return SplitContext(
         split=data.source.splits[name], name=name, classes=data.source.classes, corruption=setup.corruption
+    )
+
+
+def _bundle(
+    setup: Setup, data: RunData, progress: Progress, best: Row, facts: Mapping[str, Any], results: Mapping[str, Any]
+) -> Bundle:
+    """Return the bundle of a run, with the record of how it was trained and what it was measured at."""
+    record = {
+        "source": data.source.name,
+        "recipe": setup.config.recipe,
+        "seed": setup.config.seed,
+        "epochs": progress.epoch,
+        "best_epoch": best["epoch"],
+        "kept": setup.config.training.kept,
+        "parameters": facts["parameters"],
+        "macs": facts["macs"],
+        "convworks": facts["environment"]["convworks"],
+        "precision": facts["precision"],
+        IMAGES: images_of(data.source),
+        **_origin(setup),
+        **results,
+    }
+    return Bundle(
+        network=setup.evaluated,
+        model=setup.config.model.model_copy(update={"start": None, "initialiser": None}),  # of training alone
+        preprocessing=setup.preprocessing,
+        classes=data.source.classes,
+        task=setup.task,
+        corruption=setup.corruption,
+        record=record,
     )
 
 

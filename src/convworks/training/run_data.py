@@ -123,8 +123,8 @@ def prepare_data(config: RunConfig, source: Source, device: torch.device) -> Run
     for name, images in loaded.items():
         with counting(f"decoding targets of {name}") as report:
             opened[name] = with_targets(images, task.target, source.splits[name], stored[name], report=report)
-    fits = _fits([samples for samples, _ in opened.values()], device)
-    splits = {name: samples.to(device if fits else torch.device("cpu")) for name, (samples, _) in opened.items()}
+    home = home_of([samples for samples, _ in opened.values()], device)
+    splits = {name: samples.to(home) for name, (samples, _) in opened.items()}
     _check_smallest_batch(config, network, len(splits["train"]), preprocessing)
     return RunData(
         task=task.of(config, network),
@@ -214,12 +214,17 @@ def _resolved(data: DataConfig, source: Source, preprocessing: Preprocessing) ->
     )
 
 
-def _fits(splits: Iterable[Samples], device: torch.device) -> bool:
-    """Return whether all samples fit on the device: at least half of a GPU's free memory is left for the network."""
+def home_of(splits: Iterable[Samples], device: torch.device) -> torch.device:
+    """Return where samples are kept and augmented: on a CUDA device if half of its free memory holds them, else CPU.
+
+    Augmentation needs float64, which MPS does not have.
+    """
+    cpu = torch.device("cpu")
     if device.type != "cuda":
-        return True
+        return cpu
     columns = [column for samples in splits for column in (samples.images, samples.targets) if column is not None]
-    return sum(column.shape.numel() for column in columns) <= torch.cuda.mem_get_info(device)[0] // 2
+    fits = sum(column.shape.numel() for column in columns) <= torch.cuda.mem_get_info(device)[0] // 2
+    return device if fits else cpu
 
 
 def _check_smallest_batch(config: RunConfig, network: Network, count: int, preprocessing: Preprocessing) -> None:

@@ -24,12 +24,10 @@ def validate(setup: Setup) -> dict[str, float]:
     # As the results and `convworks.load` compute: rounding must not give one epoch two accuracies.
     runtime = TorchRuntime(network=folded(network), input=setup.input, precision=setup.precision)
     meter, corruption = task.meter(setup.classes, len(samples)), setup.config.data.corruption
-    loss = torch.zeros((), dtype=torch.float64)
+    loss = torch.zeros((), dtype=world.double, device=runtime.device)
     for answered in answers(runtime, samples, corruption=setup.corruption, which=which):
         assert answered.targets is not None
         compared = task.validated(network, setup.input.normalise, answered, corruption)
-        loss = loss.to(compared.device) + torch.as_tensor(setup.loss(compared, answered.targets)).double() * len(
-            answered.indices
-        )
+        loss += setup.loss(compared, answered.targets).to(world.double) * len(answered.indices)
         meter.update(answered)
     return {"loss": float(world.summed(loss)) / len(samples), **meter.reduce(world)}

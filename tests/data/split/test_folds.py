@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.model_selection import KFold, StratifiedKFold
 from thorough import repeats
 
-from convworks.data.column import COLOURS, Arrays
+from convworks.data.column import COLOURS, Arrays, Spatial
 from convworks.data.config import DataConfig, Fold
 from convworks.data.source import Source, Split, with_validation
 from convworks.data.sources.open import open_source
@@ -76,6 +76,15 @@ def test_a_validation_split_that_a_run_makes_is_described() -> None:
     assert held_out(divided, divide(divided, data, 0), data, 0) == ""
     fold = DataConfig(source="x", fold=Fold(number=1, of=5))
     assert held_out(source, divide(source, fold, 7), fold, 7) == "4 of 20 images, fold 1 of 5, stratified, seed 7"
+
+
+def test_a_validation_split_of_masks_is_drawn_at_random() -> None:
+    labelled, data = small([0, 1] * 10), DataConfig(source="x")
+    masks = Arrays(np.zeros((20, 4, 4, 1), np.uint8), Spatial(nearest=True))
+    source = replace(labelled, splits={name: replace(each, targets=masks) for name, each in labelled.splits.items()})
+    assert held_out(source, divide(source, data, 0), data, 0) == "2 of 20 images held out of train, at random, seed 0"
+    fold = DataConfig(source="x", fold=Fold(number=1, of=5))
+    assert held_out(source, divide(source, fold, 7), fold, 7) == "4 of 20 images, fold 1 of 5, seed 7"
 
 
 def test_every_image_is_validated_once_and_test_never() -> None:

@@ -128,7 +128,7 @@ def run(
             "figures": rows[0],
             "note": note,
             "slices": parts,
-            "command": repeated(["evaluate", *bundles], options | first),
+            "command": repeated(["evaluate", *bundles], {**options, **first}),
         }
         written, lost = attempt(partial(_report, out, loaded, source, split, content))
         if written is not None:

@@ -34,11 +34,11 @@ def held_out(before: Source, after: Source, data: DataConfig, seed: int) -> str:
     images, train = len(after.splits[VALIDATION]), len(after.splits[TRAIN])
     count = f"{images:,} of {images + train:,} images"
     if data.fold is None:
-        return f"{count} held out of train, {'stratified' if after.classes else 'at random'}, seed {seed}"
+        return f"{count} held out of train, {'stratified' if after.labelled else 'at random'}, seed {seed}"
     fold = data.fold
     how = [f"seed {seed}"] if fold.column is None else [f"column {fold.column}"]
     how = [*([f"grouped by {fold.group_by}"] if fold.group_by else []), *how]
-    how = [*(["stratified"] if fold.stratified and after.classes and fold.column is None else []), *how]
+    how = [*(["stratified"] if fold.stratified and after.labelled and fold.column is None else []), *how]
     return f"{count}, fold {fold.number} of {fold.of}, {', '.join(how)}"
 
 

@@ -83,6 +83,7 @@ class Recorder(Events):
 
     def _save(self, setup: Setup, progress: Progress) -> None:
         folder, tensors = self.folder / "checkpoints", recorded(setup)
+        progress.settle()  # a loss that is not finite says more than the weights it has spoilt
         if reason := fault(tensors):
             remedy = "clip the gradients or lower the learning rate, and go on from before"
             raise RunError("training", f"after step {progress.step}, {reason}", remedy)
