@@ -118,5 +118,6 @@ def test_what_cannot_be_finished(any_run: Path, tmp_path: Path) -> None:
     assert "--finish" not in caught.value.remedy
     with pytest.raises(InputError, match="no epoch is complete yet; resume with: convworks train --resume"):
         convworks.train(resume=tmp_path / "run", finish=True)
-    with pytest.raises(InputError, match="--epochs trains it further"):
-        convworks.train(resume=tmp_path / "run", finish=True, epochs="+1")
+    for more in ({"epochs": "+1"}, {"overrides": ["training.epochs=1"]}):
+        with pytest.raises(InputError, match="--epochs trains it further"):
+            convworks.train(resume=tmp_path / "run", finish=True, **more)

@@ -50,6 +50,7 @@ DIVIDING = {
     "validation": ("Validation", ["False", "True", "0.0"], {"train": "ac", "validation": "b"}),
     "test": ("is_test", ["0", "0", "1"], {"train": "ab", "test": "c"}),
     "both": ("val,test", ["0,0", "1,0", "0,1"], {"train": "a", "validation": "b", "test": "c"}),
+    "is_train": ("is_train,is_test", ["1,0", "1,0", "0,1"], {"train": "ab", "test": "c"}),
     "subset": ("subset", ["Training", "dev", "test"], {"train": "a", "validation": "b", "test": "c"}),
     "partition": ("partition", ["train", "val", "train"], {"train": "ac", "validation": "b"}),
     "fold of splits": ("fold", ["train", "valid", "train"], {"train": "ac", "validation": "b"}),
@@ -105,6 +106,10 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "splits twice": ("path,label,split,is_valid\na.png,x,train,0\n", "names splits in several columns, split and is_v"),
     "no flag": ("path,label,is_valid\na.png,x,maybe\n", "line 2: has 'maybe' in column 'is_valid', neither 0 nor 1"),
     "two flags": ("path,label,val,test\na.png,x,1,1\n", "line 2: is in validation and in test at once"),
+    "no split": ("path,label,is_train\na.png,x,1\nb.png,y,0\n", "line 3: has 0 in is_train, so it is in no split"),
+    "train and test": ("path,label,is_train,test\na.png,x,1,1\n", "line 2: is in train and in test at once"),
+    "splits and folds": ("path,label,fold\na.png,x,1\nb.png,y,test\n", "line 3: has 'test' in column 'fold', but lin"),
+    "an index": ("path,cat,dog,\na.png,1,0,0\nb.png,0,1,1\n", "has a column without a name in its header"),
     "column twice": ("path,label,label\na.png,x,y\n", "names a column twice"),
 }
 

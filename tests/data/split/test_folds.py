@@ -17,7 +17,7 @@ from convworks.data.column import COLOURS, Arrays, Spatial
 from convworks.data.config import DataConfig, Fold
 from convworks.data.source import Source, Split, with_validation
 from convworks.data.sources.open import open_source
-from convworks.data.split.folds import assign, divide, held_out, pool, with_fold
+from convworks.data.split.folds import assign, divide, fold_count, held_out, pool, with_fold
 from convworks.errors import InputError
 
 
@@ -47,6 +47,12 @@ def test_folds_are_those_of_scikit_learn() -> None:
         result = assign(source, Fold(number=1, of=4, stratified=stratified), 7)
         for number, (_, mine) in enumerate(kind(4, shuffle=True, random_state=7).split(labels, labels)):
             np.testing.assert_array_equal(np.flatnonzero(result == number), mine)
+
+
+def test_a_column_of_one_fold_divides_nothing(tmp_path: Path) -> None:
+    source = replace(table(tmp_path, ["1"] * 4, list("abab")), fold_column="patient")
+    with pytest.raises(InputError, match="has a single fold in its column 'patient'; number at least two, or draw"):
+        fold_count(source)
 
 
 def test_a_column_of_folds_is_followed(tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from convworks.report.errors_report import ErrorFiles
     from convworks.tasks.task import Task
 
+#: Options with which `predict` says of an image what the evaluation did.
+USED = ("--threshold", "--precision", "--max-pixels")
+
 
 def run(
     bundles: Sequence[Path],
@@ -105,27 +108,27 @@ def run(
     if parts is not None:
         values["slices"] = parts.plain()
         lines.append(slicing.text(parts))
+    options = {
+        "--data": data,
+        "--split": split,
+        "--protocol": None if tuple(protocols) == (CENTER,) else ",".join(protocols),
+        "--combine": combination,
+        "--threshold": threshold,
+        "--slices": slices,
+        "--by": by,
+        "--precision": None if precision == "auto" else precision,
+        "--max-pixels": max_pixels,
+    }
     lost = None
     if out is not None:
-        protocol = None if protocols[0] == CENTER else protocols[0]
-        options = {
-            "--data": data,
-            "--split": split,
-            "--protocol": protocol,
-            "--combine": combination,
-            "--threshold": threshold,
-            "--slices": slices,
-            "--by": by,
-            "--precision": None if precision == "auto" else precision,
-            "--max-pixels": max_pixels,
-        }
+        first = {"--protocol": None if protocols[0] == CENTER else protocols[0]}
         content = {
             "title": f"{', '.join(path.name for path in bundles)} on {source.name}",
             "predictions": outcome,
             "figures": rows[0],
             "note": note,
             "slices": parts,
-            "command": repeated(["evaluate", *bundles], options),
+            "command": repeated(["evaluate", *bundles], {**options, **first}),
         }
         written, lost = attempt(partial(_report, out, loaded, source, split, content))
         if written is not None:
@@ -136,7 +139,7 @@ def run(
                 values["errors"] = errors.as_json()
                 lines.append(f"errors: {errors.summary()}")
     values["seconds"] = round(time.perf_counter() - started, 3)
-    lines.append(f"next:   {_next(loaded[0], bundles, source, data, outcome.split, protocols, out)}")
+    lines.append(f"next:   {_next(loaded[0], bundles, source, options | {'--split': outcome.split}, out)}")
     return Answer(values=values, text="\n".join(lines), error=lost)
 
 
@@ -144,24 +147,22 @@ def _next(
     predictor: Predictor,
     bundles: Sequence[Path],
     source: Source,
-    data: str,
-    split: str,
-    protocols: Sequence[str],
+    options: dict[str, Any],
     out: Path | None,
 ) -> str:
-    """Return the next command: the report of these images, then one of them, or another protocol."""
+    """Return the next command, with the same options: a report of these images, then one of them, or a protocol."""
     from convworks.inference.protocol import CENTER
-    from convworks.report.next_step import errors_folder, evaluate_command, predict_command
+    from convworks.report.next_step import errors_folder, predict_command
 
-    same = [data, "--split", split]
+    evaluate = ["evaluate", *bundles]
     if out is None:
-        return evaluate_command(bundles, *same, "--out", errors_folder(bundles[0].name))
-    options = predictor.task.words.options
-    if following := predict_command(bundles[0], source.splits[split], options):
+        return repeated(evaluate, options | {"--out": errors_folder(bundles[0].name)})
+    kept = "".join(f" {name} {options[name]}" for name in USED if options[name] is not None)
+    if following := predict_command(bundles[0], source.splits[options["--split"]], predictor.task.words.options + kept):
         return following
-    if predictor.task.judged and tuple(protocols) == (CENTER,):
-        return evaluate_command(bundles, *same, "--protocol", f"{CENTER},flip")
-    return shlex.join(["convworks", "data", data])
+    if predictor.task.judged and options["--protocol"] is None:
+        return repeated(evaluate, options | {"--protocol": f"{CENTER},flip"})
+    return shlex.join(["convworks", "data", options["--data"]])
 
 
 def _check_joined(combination: str | None, bundles: Sequence[Path]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from convworks.bundle.description import RUN_RECORD, folder_of, read_description
 from convworks.bundle.pretrained import locate
-from convworks.cli.answer import Answer, percent, table
+from convworks.cli.answer import Answer, percent, repeated, table
 from convworks.cli.inference.images import find_images, no_answer
 from convworks.cli.output_path import check_optional, failure
 from convworks.cli.outputs import check_outputs, read_for, unique_names
@@ -26,6 +26,7 @@ from convworks.models import NAMES
 from convworks.outputs import Protected
 
 FORMATS = (".csv", ".jsonl")
+TOP = 5  # classes that are listed by default
 FEW = 8  # paths that fit into a recommended command
 
 
@@ -92,22 +93,29 @@ def run(
     if broken:
         first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
         text += f"\n{len(broken)} of {len(rows)} images failed: {first}"
-    text += f"\nnext: {_next(bundle, paths, written or pictures)}"
+    options = {
+        "--top": None if top == TOP else top,
+        "--threshold": threshold,
+        "--max-pixels": max_pixels,
+        "--precision": None if precision == "auto" else precision,
+    }
+    text += f"\nnext: {_next(bundle, paths, options, written or pictures)}"
     return Answer(values=values, text=text, status=1 if broken else 0, error=error)
 
 
-def _next(bundle: Path, paths: Sequence[str], written: bool) -> str:
-    """Return the next command: to write the answers, to evaluate a run on its own source, or to show the network."""
-    from convworks.report.next_step import errors_folder, evaluate_command
+def _next(bundle: Path, paths: Sequence[str], options: dict[str, Any], written: bool) -> str:
+    """Return the next command: to write these answers, to evaluate a run on its own source, or to show the network."""
+    from convworks.report.next_step import errors_folder
 
     if not written and len(paths) <= FEW:
-        return shlex.join(["convworks", "predict", str(bundle), *paths, "--out", _new_file("predictions", ".csv")])
+        return repeated(["predict", bundle, *paths], options | {"--out": _new_file("predictions", ".csv")})
     run = bundle.parent if bundle.name == "bundle" else bundle
     if (run / RUN_RECORD).is_file():
         from convworks.training.folder import read_values
 
         data = read_values(run)["configuration"]["data"]["source"]
-        return evaluate_command([bundle], data, "--out", errors_folder(bundle))
+        evaluated = {name: value for name, value in options.items() if name != "--top"}
+        return repeated(["evaluate", bundle], {"--data": data, **evaluated, "--out": errors_folder(bundle)})
     name = read_description(bundle)[0]["model"]["name"]
     return shlex.join(["convworks", "models", *([name] if name in NAMES else [])])
 

@@ -74,6 +74,9 @@ def _labels(path: Path, rows: Rows) -> tuple[tuple[str, ...], Labels]:
         numbers = [positions[each] if isinstance(each, str) else [positions[name] for name in each] for each in names]
         return classes, number(numbers, len(classes))
     classes = tuple(name for name in header if name not in (PATH, *DIVIDING))
+    if "" in classes:
+        reason = "has a column without a name in its header, where each further column is a class"
+        raise InputError(path, reason, "name it, or remove it (in pandas: to_csv(..., index=False))")
     labels = np.zeros((len(rows), len(classes)), dtype=bool)
     for index, (line, row) in enumerate(rows):
         for label, name in enumerate(classes):

@@ -118,9 +118,13 @@ def assign(source: Source, fold: Fold, seed: int) -> Int64[np.ndarray, " n"]:
 
 
 def fold_count(source: Source) -> int:
-    """Return how many folds the column of folds of a source has, outside test."""
+    """Return how many folds the column of folds of a source has, outside test; InputError unless at least two."""
     assert source.fold_column is not None
-    return int(_groups(source, pool(source), source.fold_column).max()) + 1
+    count = int(_groups(source, pool(source), source.fold_column).max()) + 1
+    if count < 2:
+        reason = f"has a single fold in its column {source.fold_column!r}"
+        raise InputError(source.where, reason, "number at least two, or draw them: --folds 5")
+    return count
 
 
 def _of_column(source: Source, pooled: Split, fold: Fold) -> Int64[np.ndarray, " n"]:

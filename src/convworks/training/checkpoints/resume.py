@@ -27,9 +27,10 @@ def finishing(path: Path, epochs: int | str | None, changes: Iterable[str]) -> t
     config, record = folder.read_record(path)
     if record["status"] == "finished":
         raise InputError(f"--resume {path}", "the run is finished", f"use its bundle: {path / 'bundle'}")
-    if epochs is not None:
+    changed = override(config, changes)
+    if epochs is not None or changed.training.epochs != config.training.epochs:
         raise InputError("--finish", "ends the run, --epochs trains it further", "leave one of them out")
-    _check_changes(path, config, changed := override(config, changes))
+    _check_changes(path, config, changed)
     return changed, record
 
 
