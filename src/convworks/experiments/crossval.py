@@ -107,7 +107,7 @@ def _carry_out(experiment: Experiment, out: Path | None, resume: Path | None, wo
     started = time.perf_counter()
     fold_jobs = jobs(experiment)
     with opened(experiment, out, resume) as folder:
-        outcomes = carry_out_all(experiment, folder, fold_jobs, workers)
+        outcomes = carry_out_all(experiment, folder, fold_jobs, workers, rivals=False)
         results = _results(experiment, folder, fold_jobs, outcomes)
         results["seconds"] = round(time.perf_counter() - started, 3)
         write(folder, experiment, "finished", results=results)

@@ -34,13 +34,13 @@ def carry_out_all(
             if outcome.status != "finished":
                 raise outcome.exception(job.name)
             outcomes[job.name] = outcome
+            summary = f"{validated(outcome.results)}, {last_seconds(folder / job.name):.1f} s"
             if not rivals:
-                display.finish(job.name, f"{accuracies(outcome.results)}, {last_seconds(folder / job.name):.1f} s", "")
+                display.finish(job.name, summary, "")
                 return
             training = experiment.config.training
             scores = {name: score(folder / name, each.results, training) for name, each in outcomes.items()}
             best = (max if spec(metric).better == "higher" else min)(scores, key=lambda name: scores[name])
-            summary = f"{accuracies(outcome.results)}, {last_seconds(folder / job.name):.1f} s"
             display.finish(job.name, summary, f"{spec(metric).write(scores[best])} ({best})")
 
         carry_out(jobs, folder, workers=workers, total=len(jobs), report=report, ended=ended)
@@ -73,7 +73,6 @@ def last_seconds(run: Path) -> float:
     return float(history(run)[-1]["seconds"])
 
 
-def accuracies(results: Mapping[str, Any]) -> str:
-    """Format the headline metrics (accuracy, mAP or PSNR) of a run."""
-    splits = [split for split in ("validation", "test") if results[split]]
-    return ", ".join(f"{split} {written_headline(results[split])}" for split in splits)
+def validated(results: Mapping[str, Any]) -> str:
+    """Format the headline metric (accuracy, mAP or PSNR) of a run on validation: test waits until all runs are done."""
+    return f"validation {written_headline(results['validation'])}"

@@ -13,7 +13,7 @@ from convworks.experiments.agreement import check_agreement
 from convworks.experiments.carry_out import carry_out
 from convworks.experiments.job import Job, Outcome, make_job
 from convworks.experiments.record import Experiment, absolute, extended, opened, read, write
-from convworks.experiments.runs import accuracies, last_seconds, score
+from convworks.experiments.runs import last_seconds, score, validated
 from convworks.experiments.show import show
 from convworks.experiments.space import assignment, search_space, start
 from convworks.experiments.trials import Trials, hidden, open_storage, optuna
@@ -161,7 +161,7 @@ def _work(experiment: Experiment, folder: Path, trials: Trials, workers: int | s
                 raise RunInterruptedError(job.name, "interrupted")
             if outcome.status == "finished":
                 trials.tell(number, "complete", score(folder / job.name, outcome.results, experiment.config.training))
-                summary = f"{accuracies(outcome.results)}, {last_seconds(folder / job.name):.1f} s"
+                summary = f"{validated(outcome.results)}, {last_seconds(folder / job.name):.1f} s"
             elif outcome.status == "pruned":
                 trials.tell(number, "pruned")
                 summary = "pruned"
