@@ -104,9 +104,9 @@ def test_calibration_draws_a_bar_a_filled_bin() -> None:
     check(drawing)
     titles = {s.title for s in drawing.shapes if isinstance(s, Rectangle) and s.title}
     assert titles == {
-        "1 samples: confidence 60.0 %, accuracy 100.0 %",
-        "1 samples: confidence 90.0 %, accuracy 100.0 %",
-        "1 samples: confidence 95.0 %, accuracy 0.0 %",
+        "1 image: confidence 60.0 %, accuracy 100.0 %",
+        "1 image: confidence 90.0 %, accuracy 100.0 %",
+        "1 image: confidence 95.0 %, accuracy 0.0 %",
     }
 
 

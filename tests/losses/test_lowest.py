@@ -7,7 +7,7 @@ import torch
 
 from convworks.losses.config import BinaryCrossEntropy, CrossEntropy, SquaredError
 from convworks.losses.functions import loss_function
-from convworks.losses.lowest import lowest_loss, smoothing_note
+from convworks.losses.lowest import aimed_confidence, lowest_loss, smoothing_note
 
 
 @pytest.mark.parametrize("config", [CrossEntropy(smoothing=0.1), BinaryCrossEntropy(smoothing=0.2), CrossEntropy()])
@@ -24,6 +24,8 @@ def test_it_is_the_loss_of_the_best_logits(config: CrossEntropy | BinaryCrossEnt
         return value
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
+    sure = logits.detach().softmax(1) if isinstance(config, CrossEntropy) else logits.detach().sigmoid()
+    assert sure[range(3), labels].tolist() == pytest.approx([aimed_confidence(config, 4)] * 3, abs=2e-3)
     assert float(loss(logits.detach(), labels)) == pytest.approx(lowest_loss(config, 4), abs=1e-4)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from convworks.pages.verdict import Finding
-from convworks.report.report import ReportContent, write_report
+from convworks.report.report import KeptEpoch, ReportContent, write_report
 from convworks.tasks.outcomes.classification import Predictions
 
 FILES = ["confusion.png", "errors.png", "predictions.csv", "report.html"]
@@ -133,7 +133,7 @@ def test_any_number_of_classes(tmp_path: Path, k: int) -> None:
     assert "Top-5 accuracy" in words
     assert ('id="ranking"' in html) == (k > 1)
     assert (f"mean of {len(set(outcome.labels.tolist())):,}" in words) == (k > 10)
-    assert html.count('class="bar"') == k
+    assert html.count('<td class="bar"') == k
 
 
 def test_every_figure_stands_with_its_interval(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_good_network_shows_the_corner_of_its_curves(tmp_path: Path) -> None:
 
 def test_no_mistakes_are_said_to_be_none(tmp_path: Path) -> None:
     _, words = written(tmp_path, ReportContent(title="t", predictions=example(3, 30, sharp=60), image=noise))
-    assert "No mistakes: every sample of the test split is right." in words
+    assert "No mistakes: every image of the test split is right." in words
     assert "No two classes were confused." in words
     assert "none is wrong" in words
 
@@ -225,6 +225,29 @@ def test_the_verdict_comes_first_with_its_commands_or_says_that_nothing_stands_o
     assert "Nothing stands out" in words
     _, words = written(tmp_path / "unasked", replace(content, verdict=None))
     assert "Verdict" not in words
+
+
+def test_the_epoch_that_was_kept_is_marked_and_why_it_is_not_the_best_is_said(tmp_path: Path) -> None:
+    history = [{"epoch": epoch, "validation_top1": 0.9 - 0.1 * epoch} for epoch in (1, 2, 3)]
+    best = ReportContent(title="t", predictions=example(3, 90), history=history)
+    last = replace(best, kept=KeptEpoch(epoch=3, reason="The last epoch is kept."))
+    marks = []
+    for name, content, note in (("best", best, "the best epoch."), ("last", last, "epoch 3, which was kept. The last")):
+        html, words = written(tmp_path / name, content)
+        assert f"The dot marks {note}" in words
+        marks.append(re.findall(r'<circle[^>]* cx="([0-9.]+)"', html.split('id="curves"')[1].split("</section>")[0]))
+    assert [len(each) for each in marks] == [1, 1]
+    assert float(marks[0][0]) < float(marks[1][0])
+
+
+def test_a_command_that_gives_another_network_says_so(tmp_path: Path) -> None:
+    content = ReportContent(title="t", predictions=example(2, 60), command="convworks train")
+    _, words = written(tmp_path / "same", content)
+    assert "Reproduce" in words
+    _, words = written(tmp_path / "other", replace(content, command_note="The command trains longer."))
+    assert "The command trains longer." in words
+    assert "Train again" in words
+    assert "Reproduce" not in words
 
 
 def test_charts_are_narrow_enough_for_a_telephone(tmp_path: Path) -> None:

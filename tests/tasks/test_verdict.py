@@ -18,14 +18,16 @@ from convworks.cli.main import run
 from convworks.config import override
 from convworks.pages.verdict import Finding
 from convworks.recipes import recipe
+from convworks.tasks import length
 from convworks.tasks import verdict as rules
 from convworks.tasks.again import again
 from convworks.tasks.classification import CLASSIFICATION
+from convworks.tasks.evidence import Evidence, measured
 from convworks.tasks.multi_label import MULTI_LABEL
 from convworks.tasks.outcomes.classification import Predictions
 from convworks.tasks.reconstruction import RECONSTRUCTION
 from convworks.tasks.task import Task
-from convworks.tasks.verdict import Evidence, verdict
+from convworks.tasks.verdict import verdict
 
 DOCS = Path(__file__).parents[2] / "docs" / "verdict.md"
 
@@ -60,8 +62,9 @@ def evidence(
         metrics=validation.summary(),
         reported=validation.summary(),
         split="test",
+        images=sum(counts),
         counts=counts,
-        history=[{"epoch": 1}],
+        history=[{"epoch": epoch, "train_loss": 0.7 - 0.1 * epoch, "learning_rate": 0.09} for epoch in (1, 2)],
         config=override(recipe("digits/default"), ["training.loss.smoothing=0", *changes]),
         size=size,
         channels=3,
@@ -73,7 +76,7 @@ def findings(task: Task, given: Evidence) -> dict[str, Finding]:
     return {finding.rule: finding for finding in verdict(task.rules, given)}
 
 
-def test_a_network_that_knows_its_training_images_by_heart_overfits() -> None:
+def test_a_network_that_has_memorised_its_training_images_overfits() -> None:
     found = findings(CLASSIFICATION, evidence(0.989, outcome(0.73), "augment.shift=2"))
     assert found.keys() == {"overfitting"}
     assert "25.9 points lower on validation" in found["overfitting"].meaning
@@ -105,9 +108,39 @@ def test_a_network_that_is_wrong_on_its_training_images_underfits() -> None:
 
 
 def test_a_network_that_guesses_gets_a_range_test_and_nothing_else() -> None:
-    found = findings(CLASSIFICATION, evidence(0.9, outcome(0.52), command="convworks train --data d --epochs 3"))
+    found = findings(CLASSIFICATION, evidence(0.95, outcome(0.52), command="convworks train --data d --epochs 3"))
     assert found.keys() == {"guessing"}
     assert found["guessing"].command == "convworks lr-range --data d"
+
+
+def test_a_network_that_ranks_better_than_chance_does_not_guess() -> None:
+    base = evidence(0.5, outcome(0.52))
+    metrics = {**base.metrics, "auc": 0.78, "intervals": {**base.metrics["intervals"], "auc": (0.59, 0.94)}}
+    assert findings(CLASSIFICATION, replace(base, metrics=metrics)).keys() == {"underfitting"}
+
+
+@pytest.mark.parametrize("options", ["--epochs 2", "--set training.epochs=2", "--set epochs=2"])
+@pytest.mark.parametrize("verb", ["train", "transfer B"])
+def test_a_short_run_that_was_still_learning_is_to_be_trained_as_long_as_the_recipe_says(
+    verb: str, options: str
+) -> None:
+    brief = evidence(0.6, outcome(0.52), command=f"convworks {verb} --data d {options} --set seed=3")
+    found = findings(CLASSIFICATION, brief)
+    assert found.keys() == {"brief"}
+    assert found["brief"].command == f"convworks {verb} --data d --set seed=3"
+    flat = [{**row, "train_loss": 0.69} for row in brief.history]
+    assert findings(CLASSIFICATION, replace(brief, history=flat)).keys() == {"guessing"}
+    assert findings(CLASSIFICATION, replace(brief, again=evidence(0.6, outcome(0.52)).again)).keys() == {"guessing"}
+    labels: dict[str, Any] = {"metric": MULTI_LABEL.headline, "train": {"map": 0.6}, "metrics": {"map": 0.5}}
+    assert findings(MULTI_LABEL, replace(brief, **labels)).keys() == {"brief"}
+
+
+def test_a_run_that_was_ended_early_is_resumed_and_not_judged() -> None:
+    base = evidence(0.99, outcome(0.7), "training.epochs=20")
+    found = findings(CLASSIFICATION, replace(base, resume="convworks train --resume runs/d"))
+    assert [finding.title for finding in found.values()] == ["Stopped after 2 of 20 epochs"]
+    assert found["stopped"].command == "convworks train --resume runs/d"
+    assert "cut off at 0.09 (its highest value: 0.1)" in found["stopped"].meaning
 
 
 def test_few_photographs_lead_to_transfer_unless_they_came_from_it() -> None:
@@ -124,6 +157,7 @@ def test_few_images_to_measure_on_lead_to_cross_validation() -> None:
     found = findings(CLASSIFICATION, evidence(0.95, outcome(0.95, 60)))
     assert found.keys() == {"interval"}
     assert found["interval"].command == "convworks crossval --data d --folds 5"
+    assert found["interval"].title == "Small test set"
     assert found["interval"].meaning.startswith("The 95 % interval on 60 test images")
     transferred = evidence(0.95, outcome(0.95, 60), command="convworks transfer B --data d")
     assert findings(CLASSIFICATION, transferred)["interval"].command == "convworks transfer B --data d --set seed=1"
@@ -132,7 +166,7 @@ def test_few_images_to_measure_on_lead_to_cross_validation() -> None:
 @pytest.mark.parametrize(
     ("confidence", "changes", "title", "assignment"),
     [
-        (0.86, ["training.loss.smoothing=0.1"], "Underconfident probabilities", "training.loss.smoothing=0"),
+        (0.82, ["training.loss.smoothing=0.1"], "Underconfident probabilities", "training.loss.smoothing=0"),
         (0.999, [], "Overconfident probabilities", "training.loss.smoothing=0.1"),
     ],
 )
@@ -144,6 +178,19 @@ def test_confidence_that_differs_from_accuracy_names_the_label_smoothing(
     assert found.keys() == {"calibration"}
     assert found["calibration"].title == title
     assert found["calibration"].command.endswith(f" --set {assignment}")
+
+
+def test_the_confidence_that_label_smoothing_aims_at_is_no_finding_but_said() -> None:
+    smoothed = evidence(0.995, outcome(0.99, 2000, confidence=0.93), "training.loss.smoothing=0.1")
+    assert not findings(CLASSIFICATION, smoothed)
+    assert "Label smoothing aims at a confidence of 95.0 %, not 100 %" in measured(smoothed)
+    assert "smoothing" not in measured(evidence(0.995, outcome(0.99, 2000)))
+
+
+def test_a_short_run_is_not_blamed_on_label_smoothing() -> None:
+    changes = ["training.loss.smoothing=0.1"]
+    brief = evidence(0.96, outcome(0.96, confidence=0.7), *changes, command="convworks train --data d --epochs 2")
+    assert findings(CLASSIFICATION, brief)["calibration"].command == "convworks train --data d"
 
 
 def unequal(n: int = 1000) -> Predictions:
@@ -212,9 +259,13 @@ def test_label_sets_are_judged_by_their_own_metric() -> None:
 
 def test_the_page_of_thresholds_is_true() -> None:
     text = DOCS.read_text(encoding="utf-8")
-    constants = ("GAP", "UNFIT", "GAP_OF_IMAGES", "RATIO", "UNEQUAL", "WIDE", "UNSURE")
-    for name in constants:
-        assert re.search(rf"\b{name}\b[^|]*\| {getattr(rules, name):g} ", text), name
+    constants = {
+        rules: ("GAP", "GAP_OF_IMAGES", "RATIO", "UNEQUAL", "WIDE", "UNSURE"),
+        length: ("UNFIT", "BRIEF_EPOCHS", "BRIEF_PRESENTATIONS", "FALLING"),
+    }
+    for module, names_of_module in constants.items():
+        for name in names_of_module:
+            assert re.search(rf"\b{name}\b[^|]*\| {getattr(module, name):g} ", text), name
     names = {finding for task in (CLASSIFICATION, MULTI_LABEL, RECONSTRUCTION) for finding in task.rules}
     assert len(names) >= 9
 
@@ -234,11 +285,12 @@ def test_what_a_run_suggests_runs_as_printed(
         path = tmp_path / "my images" / "ab"[index % 2] / f"{index}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
-    results = convworks.train(data="my images", epochs=1, device="cpu", out="first")
+    changes = ["training.schedule.rate=1e-9"]  # the loss does not fall
+    results = convworks.train(data="my images", epochs=2, device="cpu", out="first", overrides=changes)
     assert [finding["rule"] for finding in results["verdict"]] == ["guessing"]
     assert "No better than guessing" in Path(results["report"]).read_text(encoding="utf-8")
     command = results["verdict"][0]["command"]
-    assert command == "convworks lr-range --data 'my images' --set training.epochs=1 --set device=cpu"
+    assert command.startswith("convworks lr-range --data 'my images'")
     assert run(shlex.split(command)[1:]) == 0
     suggestion = again("convworks train --data 'my images' --epochs 1 --set device=cpu --out first")
     assert suggestion is not None

@@ -66,13 +66,32 @@ def test_it_ends_as_a_run_that_ended_by_itself_at_that_epoch(
     for key in ("epochs", "best_epoch", "validation", "test"):
         assert finished["results"][key] == results[key]
 
+    assert [finding["command"] for finding in finished["results"]["verdict"]] == [f"convworks train --resume {stopped}"]
+    page = (stopped / "report.html").read_text(encoding="utf-8")
+    assert f"Stopped after {COMPLETE} of {EPOCHS} epochs" in page
+    assert f"{COMPLETE} of {EPOCHS} ({changes[0].partition('=')[2]}: " in page
+    assert f"the command trains all {EPOCHS}, which gives another network" in page
+
     with pytest.raises(InputError, match="the run is finished"):
         convworks.train(resume=stopped, finish=True)
     assert convworks.train(resume=stopped)["epochs"] == EPOCHS  # and it may still go on
+    page = (stopped / "report.html").read_text(encoding="utf-8")
+    assert "Stopped after" not in page
+    assert "another network" not in page
     uninterrupted = train(tmp_path / "uninterrupted", *changes)
     assert (stopped / "bundle/weights.safetensors").read_bytes() == (
         Path(uninterrupted["bundle"]) / "weights.safetensors"
     ).read_bytes()
+
+
+def test_the_report_of_a_run_with_more_epochs_says_that_its_command_has_fewer(tmp_path: Path) -> None:
+    data = write_few(tmp_path / "digits")
+    run_folder = tmp_path / "run"
+    convworks.train("digits/default", data=data, epochs=1, device="cpu", out=run_folder)
+    for epochs in ("+1", "+1"):
+        convworks.train(resume=run_folder, epochs=epochs)
+    page = (run_folder / "report.html").read_text(encoding="utf-8")
+    assert "This run was resumed with 3 epochs instead of 1" in page
 
 
 def test_a_killed_run_is_finished(tmp_path: Path) -> None:

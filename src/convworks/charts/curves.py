@@ -15,7 +15,8 @@ from convworks.metrics.spec import DRAWN, MetricSpec, spec
 Point = tuple[Number, Number]
 #: Longer series are subsampled: more points than pixels add nothing.
 MOST_POINTS = 400
-WIDTH, HEIGHT, GAP = 960.0, 300.0, 28.0
+#: The width of at most COLUMNS panels side by side; a page wraps more, and each keeps room for its key.
+WIDTH, HEIGHT, GAP, COLUMNS = 960.0, 300.0, 28.0, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class Series:
     key: str
     name: str
     colour: str
-    best: Any = None  # min or max: marks that point
+    best: Any = None  # min or max: marks that point, unless another epoch was kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,37 +71,39 @@ def metric_chart(metric: MetricSpec) -> Chart:
     )
 
 
-def curves(history: Sequence[Mapping[str, Any]]) -> Drawing:
+def curves(history: Sequence[Mapping[str, Any]], *, kept: int | None = None) -> Drawing:
     """Draw the `panels` of the history rows side by side."""
-    drawings = panels(history)
+    drawings = panels(history, kept=kept)
     return row(drawings, GAP, f"Curves of training: {', '.join(drawing.label for drawing in drawings)}")
 
 
-def panels(history: Sequence[Mapping[str, Any]]) -> list[Drawing]:
+def panels(history: Sequence[Mapping[str, Any]], *, kept: int | None = None) -> list[Drawing]:
     """Draw the history rows, a drawing for each of `charts` that has values.
 
     Rows may contain epoch or step (the row number is the default) and the keys of the charts; missing and non-finite
-    values are skipped.
+    values are skipped. The lines of validation mark the epoch that was `kept`, or each its best one if None.
     """
     axis = "epoch" if any(_finite(values.get("epoch")) for values in history) else "step"
     drawn = [(chart, lines) for chart in charts() if (lines := _lines(chart, history, axis))]
     if not drawn:
         message = remark(WIDTH / 2, 40, "No training history was recorded.", size=13)
         return [Drawing(width=WIDTH, height=80, label="No history", shapes=(message,))]
-    weights = [0.72 if chart.title == "Learning rate" and len(drawn) > 1 else 1.0 for chart, _ in drawn]
-    unit = (WIDTH - GAP * (len(drawn) - 1)) / sum(weights)
+    columns = min(len(drawn), COLUMNS)
+    width = (WIDTH - GAP * (columns - 1)) / columns
     return [
         Drawing(
-            width=unit * weight,
+            width=width,
             height=HEIGHT,
             label=f"{chart.title.lower()} over {axis}s",
-            shapes=tuple(_panel(chart, lines, axis, unit * weight)),
+            shapes=tuple(_panel(chart, lines, axis, width, kept if axis == "epoch" else None)),
         )
-        for (chart, lines), weight in zip(drawn, weights, strict=True)
+        for chart, lines in drawn
     ]
 
 
-def _panel(chart: Chart, lines: list[tuple[Series, list[Point]]], axis: str, width: Number) -> list[Shape]:
+def _panel(
+    chart: Chart, lines: list[tuple[Series, list[Point]]], axis: str, width: Number, kept: int | None
+) -> list[Shape]:
     points = [point for _, line in lines for point in line]
     y_range, log = _range([y for _, y in points], percent=chart.percent)
     x_range = (min(x for x, _ in points), max(x for x, _ in points))
@@ -120,7 +123,7 @@ def _panel(chart: Chart, lines: list[tuple[Series, list[Point]]], axis: str, wid
         positions = tuple((panel.across(a), panel.up(b)) for a, b in _thin(line))
         if len(positions) > 1:
             shapes.append(Line(points=positions, stroke=series.colour, width=2.2 if series.best else 1.6))
-        marked = series.best(line, key=lambda point: point[1]) if series.best else line[-1]
+        marked = _marked(series, line, kept)
         if series.best or len(line) == 1:
             x, y = panel.across(marked[0]), panel.up(marked[1])
             shapes.append(Circle(x=x, y=y, radius=4.5, fill=series.colour))
@@ -130,6 +133,15 @@ def _panel(chart: Chart, lines: list[tuple[Series, list[Point]]], axis: str, wid
         shapes.append(remark(key_left + 19, 30, label, "start", size=11))
         key_left += min(136, (width - 8) / len(lines))
     return shapes
+
+
+def _marked(series: Series, line: list[Point], kept: int | None) -> Point:
+    """Return the point of a line that is marked: that of the epoch kept, else the best, else the last."""
+    of_kept = next((point for point in line if point[0] == kept), None)
+    if series.best is None or of_kept is not None:
+        return of_kept or line[-1]
+    best: Point = series.best(line, key=lambda point: point[1])
+    return best
 
 
 def _lines(chart: Chart, history: Sequence[Mapping[str, Any]], axis: str) -> list[tuple[Series, list[Point]]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from convworks.data.inspect.fit_text import ending as ending
 from convworks.data.inspect.fit_text import fitted
 from convworks.data.inspect.fit_text import shorten as shorten
 from convworks.errors import visible

@@ -1,4 +1,4 @@
-"""The loss of a perfect classifier, which label smoothing keeps above zero."""
+"""What label smoothing aims at: a loss above zero, and a confidence below 1."""
 
 from __future__ import annotations
 
@@ -24,6 +24,26 @@ def smoothing_note(config: LossConfig, classes: int) -> str:
     """Return a line for the user about a loss that does not reach zero; empty for the others."""
     lowest = lowest_loss(config, classes)
     return f"label smoothing: the lowest loss that training can reach is {lowest:.4f}, not 0" if lowest else ""
+
+
+def aimed_confidence(config: LossConfig, classes: int) -> float:
+    """Return the probability that the loss asks for the true class: below 1 with label smoothing."""
+    match config:
+        case CrossEntropy(smoothing=smoothing) if classes:
+            return 1 - smoothing + smoothing / classes
+        case BinaryCrossEntropy(smoothing=smoothing):
+            return 1 - smoothing / 2
+        case _:
+            return 1.0
+
+
+def smoothing_effect(config: LossConfig, classes: int) -> str:
+    """Return a sentence on the confidence that label smoothing aims at; empty for other losses."""
+    aimed = aimed_confidence(config, classes)
+    if aimed == 1:
+        return ""
+    aim = f"Label smoothing aims at a confidence of {100 * aimed:.1f} %, not 100 %"
+    return f"{aim}: probabilities somewhat below the accuracy are intended."
 
 
 def _entropy(probabilities: Sequence[float]) -> float:

@@ -73,7 +73,7 @@ def class_table(matrix: Int64[np.ndarray, "k k"], classes: Sequence[str]) -> Mar
             f"{support:,}",
         )
         rows.append(Row(cells=cells, faint=not support, bar=float(scores.f1[i])))
-    return folded_classes(table(("class", "precision", "recall", "F1", "samples"), rows), len(classes))
+    return folded_classes(table(("class", "precision", "recall", "F1", "images"), rows), len(classes))
 
 
 def folded_classes(classes_table: Markup, classes: int) -> Markup:
@@ -88,7 +88,7 @@ def pairs_table(matrix: Int64[np.ndarray, "k k"], classes: Sequence[str]) -> Mar
         Row(cells=(_taken_for(classes[a], classes[b]), f"{count:,}", percent(count / int(support[a]))))
         for a, b, count in confused_pairs(matrix, PAIRS)
     ]
-    pairs = table(("true → predicted", "samples", "of class"), rows) if rows else Markup("")
+    pairs = table(("true → predicted", "images", "of class"), rows) if rows else Markup("")
     return render("classification/pairs.html", table=pairs)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from convworks.charts.lettering import shorten
+from convworks.charts.lettering import ending, shorten
 from convworks.pages.blocks import Facts, Section, tiles
 from convworks.pages.pictures import Thumbnail
 from convworks.pages.render import render
@@ -80,7 +80,7 @@ def sections(groups: Sequence[Group]) -> list[Section]:
             note=group.note,
             body=render(
                 "errors/cards.html",
-                cards=[(card, shorten(card.name, 52)) for card in group.cards],
+                cards=[(card, ending(card.name, 52)) for card in group.cards],
                 nothing=group.nothing,
             ),
         )

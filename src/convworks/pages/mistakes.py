@@ -42,7 +42,7 @@ def thumbnail(picture: Image.Image) -> Thumbnail:
 def sheet(captions: Sequence[Caption], pictures: Sequence[Image.Image], *, wrong: int) -> bytes:
     """Draw a PNG sheet of pictures with captions; without captions, a text with the number of `wrong` samples."""
     if not captions:
-        return _text_sheet(f"{wrong:,} mistakes, no images." if wrong else "No mistakes: every sample is right.")
+        return _text_sheet(f"{wrong:,} mistakes, no images." if wrong else "No mistakes: every image is right.")
     row_height = TILE + 18 * max(map(len, captions)) + GAP
     columns, rows = min(COLUMNS, max(3, len(captions))), -(-len(captions) // COLUMNS)
     canvas = _canvas(columns * (TILE + GAP) + GAP, rows * row_height + GAP)

@@ -43,7 +43,7 @@ def headline(
     )
     facts = [
         *blocks.figure_tiles(metrics, NAMES),
-        ("Labels per sample", f"{metrics['labels'] / metrics['n']:.2f}"),
+        ("Labels per image", f"{metrics['labels'] / metrics['n']:.2f}"),
         ("Classes", f"{classes:,}"),
     ]
     beside = blocks.figures(facts, without=blocks.missing(metrics, NAMES))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from convworks.charts.lettering import shorten
+from convworks.charts.lettering import ending
 from convworks.pages.render import render
 
 
@@ -33,4 +33,4 @@ class Mistake:
 
 def mistakes_grid(mistakes: Sequence[Mistake]) -> Markup:
     """Show pictures with true and predicted class."""
-    return render("mistakes.html", rows=[(mistake, shorten(mistake.name, 44)) for mistake in mistakes])
+    return render("mistakes.html", rows=[(mistake, ending(mistake.name, 44)) for mistake in mistakes])

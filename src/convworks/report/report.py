@@ -23,10 +23,24 @@ from convworks.pages.verdict import Finding, findings
 from convworks.tasks.outcome import Outcome
 from convworks.tasks.shown import Page
 
-CURVES = "Blue: validation, best epoch marked. Grey: augmented training batches."
+CURVES = "Blue: validation. Grey: augmented training batches."
+BEST = f"{CURVES} The dot marks the best epoch."
 HINT = Markup("Every field can be changed with <code>--set name=value</code>.")
 #: Pages that may be in the same folder, and the texts of the links to them.
 PAGES = {"errors.html": "Errors and their neighbours"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptEpoch:
+    """The epoch whose weights were kept, and why it is not the best one, in a sentence or empty."""
+
+    epoch: int
+    reason: str = ""
+
+    @property
+    def note(self) -> str:
+        """The line below the title of the curves."""
+        return " ".join(filter(None, (CURVES, f"The dot marks epoch {self.epoch}, which was kept.", self.reason)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +58,13 @@ class ReportContent:
         verdict: what the rules of the task found; None if they were not asked.
         slices: metrics on slices of the split.
         history: rows for `curves`.
+        kept: the epoch that they mark; each curve marks its own best if None.
         facts: labels and values, in order.
         seconds: names and durations of the phases, in order.
         configuration: nested values, shown under dotted names.
         environment: hardware, versions, device, precision, seed.
         command: reproduces the run.
+        command_note: why it does not, in a sentence; empty if it does.
         next_command: the next step with its result.
         beside: names of further files in the folder; pages among them are linked.
     """
@@ -63,11 +79,13 @@ class ReportContent:
     verdict: Sequence[Finding] | None = None
     slices: Slices | None = None
     history: Sequence[Mapping[str, Any]] = ()
+    kept: KeptEpoch | None = None
     facts: Sequence[tuple[str, str]] = ()
     seconds: Sequence[tuple[str, float | int]] = ()
     configuration: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
+    command_note: str = ""
     next_command: str = ""
     beside: Sequence[str] = ()
 
@@ -91,15 +109,19 @@ def write_report(folder: Path, content: ReportContent) -> Path:
             note=content.note,
         )
     )
-    training = panels(content.history) if content.history else []
+    kept = content.kept.epoch if content.kept else None
+    training = panels(content.history, kept=kept) if content.history else []
     if training:
-        write_bytes(folder / "curves.png", to_png(curves(content.history)))
+        write_bytes(folder / "curves.png", to_png(curves(content.history, kept=kept)))
         pictures = ("curves.png", *pictures)
     sections = [
         Section(anchor="verdict", title="Verdict", note=content.measured, body=findings(content.verdict)),
         Section(anchor="facts", title="Summary", body=blocks.tiles(content.facts)),
         Section(
-            anchor="curves", title="Training", note=CURVES, body=blocks.wrapping(training) if training else Markup()
+            anchor="curves",
+            title="Training",
+            note=content.kept.note if content.kept else BEST,
+            body=blocks.wrapping(training) if training else Markup(),
         ),
         *own[:-1],
         Section(
@@ -128,7 +150,10 @@ def write_report(folder: Path, content: ReportContent) -> Path:
 def _background(content: ReportContent) -> list[Section]:
     """Return the sections on how the run was produced: configuration, hardware, time, commands."""
     settings = blocks.folded("Show all settings", values_table(content.configuration))
-    commands = [("Reproduce", content.command), ("Next step", content.next_command)]
+    commands = [
+        ("Train again" if content.command_note else "Reproduce", content.command),
+        ("Next step", content.next_command),
+    ]
     return [
         Section(anchor="configuration", title="Configuration", note=HINT, body=settings),
         Section(anchor="environment", title="Hardware and versions", body=values_table(content.environment)),
@@ -136,6 +161,7 @@ def _background(content: ReportContent) -> list[Section]:
         Section(
             anchor="commands",
             title="Commands",
+            note=content.command_note,
             body=blocks.commands([(name, command) for name, command in commands if command]),
         ),
     ]

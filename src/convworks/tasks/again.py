@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: Options without a value, and those that belong to one run alone.
 FLAGS = ("--finish", "--deterministic", "--skip-damaged", "--json", "--debug")
 ONCE = ("--out", "--resume", "--finish", "--json", "--debug")
+#: The names of the number of epochs in --set.
+EPOCHS = ("training.epochs", "epochs")
 #: What `lr-range` and `crossval` do not have.
 NOT_SWEPT = ("--epochs", "--deterministic", "--skip-damaged")
 NOT_FOLDED = ("--skip-damaged",)
@@ -30,6 +32,15 @@ class Again:
         """Return the command with further changes of its configuration."""
         verb = "transfer" if self.transferred else "train"
         return self._line(verb, [word for change in changes for word in ("--set", change)])
+
+    @property
+    def sets_epochs(self) -> bool:
+        """Whether the command sets a number of epochs instead of the recipe's."""
+        return any(map(_sets_epochs, self.words))
+
+    def as_planned(self) -> str:
+        """Return the command with the recipe's number of epochs."""
+        return replace(self, words=tuple(words for words in self.words if not _sets_epochs(words))).varied()
 
     def lr_range(self) -> str:
         """Return the range test of the same configuration."""
@@ -54,6 +65,10 @@ def again(command: str) -> Again | None:
         return None
     words = tuple(group for group in _grouped(rest) if group[0] not in ONCE)
     return Again(words=words, transferred=verb == "transfer")
+
+
+def _sets_epochs(words: Sequence[str]) -> bool:
+    return words[0] == "--epochs" or (words[0] == "--set" and words[1].partition("=")[0].strip() in EPOCHS)
 
 
 def _grouped(words: Sequence[str]) -> Iterator[tuple[str, ...]]:

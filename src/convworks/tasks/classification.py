@@ -25,6 +25,7 @@ from convworks.metrics.classification import mean_recall
 from convworks.metrics.spec import BALANCED_ACCURACY, TOP1, TOP5
 from convworks.tasks.activations import SOFTMAX
 from convworks.tasks.kept import Kept
+from convworks.tasks.length import brief, stopped
 from convworks.tasks.outcomes.classification import Predictions
 from convworks.tasks.task import Answered, SplitContext, Sums, Task, Words, check_best
 from convworks.tasks.verdict import (
@@ -172,6 +173,8 @@ CLASSIFICATION = Task(
     answer=ranked,
     words=Words(what=what, answers=answers_of, result=result_of),
     rules=(
+        stopped,
+        brief(TOP1),
         guessing,
         overfitting(TOP1),
         underfitting(TOP1),

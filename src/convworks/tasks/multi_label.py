@@ -23,6 +23,7 @@ from convworks.metrics.spec import EXACT_MATCH, MACRO_F1, MAP, MICRO_F1
 from convworks.tasks.activations import SIGMOID
 from convworks.tasks.classification import listed, ranked, refuse_reconstruction, what
 from convworks.tasks.kept import Kept
+from convworks.tasks.length import brief, stopped
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
 from convworks.tasks.task import Answered, SplitContext, Sums, Task, Words, check_best, first_loss
 from convworks.tasks.verdict import overfitting, photographs, underfitting, wide_interval
@@ -164,7 +165,7 @@ MULTI_LABEL = Task(
     judged=True,
     answer=answer,
     words=Words(what=what, answers=answers_of, result=result_of),
-    rules=(overfitting(MAP), underfitting(MAP), photographs, wide_interval(MAP)),
+    rules=(stopped, brief(MAP), overfitting(MAP), underfitting(MAP), photographs, wide_interval(MAP)),
     thresholded=thresholded,
     adapt=adapt,
     check=check,

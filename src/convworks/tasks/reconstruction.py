@@ -17,6 +17,7 @@ from convworks.errors import InputError
 from convworks.losses.config import OwnLoss, PixelCrossEntropy, SquaredError
 from convworks.metrics.spec import MSE, PSNR
 from convworks.tasks.activations import IDENTITY
+from convworks.tasks.length import stopped
 from convworks.tasks.outcomes.reconstruction import Reconstructions, psnr
 from convworks.tasks.task import Answered, SplitContext, Sums, Task, Words, check_best
 from convworks.tasks.verdict import no_gain, overfitting_images
@@ -177,7 +178,7 @@ RECONSTRUCTION = Task(
     answer=answer,
     picture=picture,
     words=Words(what=what, answers=answers_of, result=result_of, method="reconstruct", options=" --out reconstructed"),
-    rules=(no_gain, overfitting_images),
+    rules=(stopped, no_gain, overfitting_images),
     adapt=adapt,
     check=check,
     exact=True,

@@ -19,8 +19,8 @@ from convworks.losses.config import LossConfig, OwnLoss
 from convworks.losses.functions import Loss, loss_function, outputs
 from convworks.metrics.spec import MetricSpec, written_headline
 from convworks.tasks.activations import Activation
+from convworks.tasks.evidence import Rule
 from convworks.tasks.outcome import Outcome, Pooled
-from convworks.tasks.verdict import Rule
 
 #: The outputs that stand for the network, and by name (weight, outputs) of all that have a loss.
 Answers = tuple[Tensor, dict[str, tuple[float, Tensor]]]

@@ -2,104 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from convworks.data.inspect.photographs import ICON, few_photographs, transfer_command
-from convworks.metrics.spec import BALANCED_ACCURACY, MSE, PSNR, TOP1, MetricSpec
+from convworks.losses.lowest import aimed_confidence
+from convworks.metrics.spec import AUC, BALANCED_ACCURACY, MSE, PSNR, TOP1, MetricSpec
 from convworks.pages.verdict import Finding
-from convworks.tasks.again import Again
-from convworks.tasks.outcome import Outcome
+from convworks.tasks.evidence import Evidence, Rule, interval
+from convworks.tasks.length import UNFIT, is_brief, longer
 
 #: Points between training and validation from which a network overfits, if that is most of its error.
 GAP = 0.05
-#: Error on training images from which a network underfits, if that is most of its error on validation.
-UNFIT = 0.10
 #: Ratio of the squared errors on validation and training from which a network that makes images overfits.
 GAP_OF_IMAGES = 1.25
 #: Ratio of the largest class to the smallest, and points that balanced accuracy lacks, from which imbalance matters.
 RATIO, UNEQUAL = 3.0, 0.05
 #: Width of the 95 % interval above which a result says little.
 WIDE = 0.10
-#: Points between confidence and accuracy, beyond chance, from which probabilities are misleading.
+#: Points between confidence and accuracy, beyond chance and label smoothing, from which probabilities are misleading.
 UNSURE = 0.05
-#: What is suggested: folds, factor on the epochs, label smoothing, augmentation, weight decay and the factor on it.
-FOLDS, LONGER, SMOOTHING = 5, 2, 0.1
+#: What is suggested: folds, label smoothing, augmentation, weight decay and the factor on it.
+FOLDS, SMOOTHING = 5, 0.1
 CROP, MIXUP, CORRUPTION = 0.35, 0.2, "{'kind': 'masking', 'rate': 0.25}"
 DECAY, DECAY_TIMES = 5e-4, 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What the rules look at.
-
-    Attributes:
-        metric: the headline metric of the task.
-        train: metrics on training images, without augmentation.
-        validation, metrics: outcome of the validation split, and its metrics. Rules judge these: the test split is
-            never used to choose what to try.
-        reported: metrics of the split that the report is about, whose name is `split`.
-        counts: training images of each class.
-        history: a row for each epoch; empty for a network that was fitted at once.
-        config: configuration of the run; `size` and `channels` are those of the network's input.
-        again: the command of the run.
-    """
-
-    metric: MetricSpec
-    train: Mapping[str, float]
-    validation: Outcome
-    metrics: Mapping[str, Any]
-    reported: Mapping[str, Any]
-    split: str
-    counts: Sequence[int]
-    history: Sequence[Mapping[str, Any]]
-    config: Any
-    size: tuple[int, int]
-    channels: int
-    again: Again
-
-
-Rule = Callable[[Evidence], Finding | None]
+#: Findings after which a network is not judged further.
+CONCLUSIVE = ("stopped", "brief", "guessing")
 
 
 def verdict(rules: Sequence[Rule], evidence: Evidence) -> list[Finding]:
-    """Return the findings of the rules, in order; a network that guesses is not judged further."""
+    """Return the findings of the rules, in order; a network that guesses, or is half trained, is not judged further."""
     findings: list[Finding] = []
     for rule in rules:
         finding = rule(evidence)
         if finding is not None:
             findings.append(finding)
-            if rule is guessing:
+            if finding.rule in CONCLUSIVE:
                 break
     return findings
 
 
-def measured(evidence: Evidence) -> str:
-    """Return a line with the metric on each split."""
-    metric = evidence.metric
-    values = {"training images, without augmentation": evidence.train, "validation": evidence.metrics}
-    if evidence.split not in values:
-        values[evidence.split] = evidence.reported
-    parts = [
-        f"{metric.write(v[metric.name])} on {name}" for name, v in values.items() if v.get(metric.name) is not None
-    ]
-    return f"{metric.heading or metric.title}: {', '.join(parts)}." if parts else ""
-
-
 def guessing(evidence: Evidence) -> Finding | None:
-    """Not significantly better than always naming the most frequent class."""
+    """Not significantly better than chance: by accuracy, balanced accuracy and ROC area alike."""
     frequent = max(evidence.counts) / sum(evidence.counts)
-    low = interval(evidence.metrics, TOP1)[0]
-    if low > frequent:
+    chance = {TOP1: frequent, BALANCED_ACCURACY: 1 / len(evidence.counts), AUC: 0.5}
+    measures = {metric: level for metric, level in chance.items() if evidence.metrics.get(metric.name) is not None}
+    if any(interval(evidence.metrics, metric)[0] > level for metric, level in measures.items()):
         return None
-    meaning = f"The network may do no better than always naming the most frequent class, right in {_percent(frequent)}."
+    meaning = (
+        "The network is not significantly better than always naming the most frequent class, "
+        f"which is right in {_percent(frequent)}."
+    )
     if evidence.again.transferred:
         rate = f"training.schedule.rate={evidence.config.training.schedule.rate / 10:.2g}"
         return Finding(
             "guessing", "No better than guessing", meaning, "A lower learning rate.", evidence.again.varied(rate)
         )
-    remedy = "See which learning rates the loss falls at; look at labels and images too (convworks data)."
+    remedy = "Find the learning rates at which the loss falls; look at labels and images too (convworks data)."
     return Finding("guessing", "No better than guessing", meaning, remedy, evidence.again.lr_range())
 
 
@@ -133,9 +94,9 @@ def underfitting(metric: MetricSpec) -> Rule:
             f"{metric.heading or metric.title} is only {_percent(1 - unfit)} on the training images themselves: "
             "the network has not learnt them yet, and more images alone would not help."
         )
-        epochs = f"training.epochs={LONGER * evidence.config.training.epochs}"
-        remedy = "Train longer; if that gains nothing, a larger network (--model) or larger images (data.size)."
-        return Finding("underfitting", "Underfitting", meaning, remedy, evidence.again.varied(epochs))
+        remedy, command = longer(evidence)
+        further = "If that gains nothing: a larger network (--model) or larger images (data.size)."
+        return Finding("underfitting", "Underfitting", meaning, f"{remedy} {further}", command)
 
     return rule
 
@@ -158,7 +119,7 @@ def imbalance(evidence: Evidence) -> Finding | None:
 
 def photographs(evidence: Evidence) -> Finding | None:
     """A network from scratch on few photographs that is not nearly perfect."""
-    images, model = sum(evidence.counts), evidence.config.model
+    images, model = evidence.images, evidence.config.model
     few = few_photographs(images, len(evidence.counts), evidence.size, evidence.channels)
     if not few or model.cut is not None or model.start is not None or 1 - evidence.metrics[evidence.metric.name] < GAP:
         return None
@@ -181,7 +142,7 @@ def wide_interval(metric: MetricSpec) -> Rule:
             return None
         meaning = (
             f"The 95 % interval on {n:,} {evidence.split} images is {_points(width)} points wide: networks that differ "
-            f"by less can hardly be told apart. An interval of {_points(WIDE)} points takes about "
+            f"by less can hardly be told apart. An interval of {_points(WIDE)} points needs about "
             f"{round(n * (width / WIDE) ** 2):,} images."
         )
         if evidence.again.transferred:
@@ -191,7 +152,7 @@ def wide_interval(metric: MetricSpec) -> Rule:
             )
         else:
             remedy, command = "Cross-validation measures on every training image.", evidence.again.crossval(FOLDS)
-        return Finding("interval", "Few images to measure on", meaning, remedy, command)
+        return Finding("interval", f"Small {evidence.split} set", meaning, remedy, command)
 
     return rule
 
@@ -201,20 +162,23 @@ def miscalibration(evidence: Evidence) -> Finding | None:
     validation: Any = evidence.validation
     confidence, accuracy = float(validation.confidence.mean()), evidence.metrics[TOP1.name]
     low, high = interval(evidence.metrics, TOP1)
-    if not evidence.history or abs(confidence - accuracy) < UNSURE or low <= confidence <= high:
+    loss = evidence.config.training.loss
+    smoothing = getattr(loss, "smoothing", 0.0)
+    intended = 1 - aimed_confidence(loss, len(evidence.counts)) if confidence < accuracy else 0.0
+    unsure = abs(confidence - accuracy) - intended >= UNSURE
+    if not evidence.history or not unsure or low <= confidence <= high:
         return None
     side = "underconfident" if confidence < accuracy else "overconfident"
     meaning = (
         f"The mean confidence is {_percent(confidence)} at an accuracy of {_percent(accuracy)}: the network is {side}, "
-        "and its probabilities should not be taken at their word."
+        "and its probabilities should not be taken literally."
     )
-    smoothing = getattr(evidence.config.training.loss, "smoothing", 0.0)
-    if confidence < accuracy and smoothing:
+    if confidence < accuracy and (is_brief(evidence) or not smoothing):
+        return Finding("calibration", "Underconfident probabilities", meaning, *longer(evidence))
+    if confidence < accuracy:
         remedy = "Label smoothing keeps probabilities away from 0 and 1: train without it."
         changes = ["training.loss.smoothing=0"]
-    elif confidence < accuracy:
-        remedy, changes = "Train longer.", [f"training.epochs={LONGER * evidence.config.training.epochs}"]
-    elif hasattr(evidence.config.training.loss, "smoothing") and not smoothing:
+    elif hasattr(loss, "smoothing") and not smoothing:
         remedy, changes = "Label smoothing restrains the confidence.", [f"training.loss.smoothing={SMOOTHING}"]
     else:
         remedy, changes = _more_variety(evidence)
@@ -243,15 +207,7 @@ def no_gain(evidence: Evidence) -> Finding | None:
         return None
     numbers = f"({PSNR.write(made)}) is no nearer to the originals than what it reads ({PSNR.write(read)})"
     meaning = f"What the network makes {numbers}."
-    epochs = f"training.epochs={LONGER * evidence.config.training.epochs}"
-    return Finding("no-gain", "Nothing gained", meaning, "Train longer.", evidence.again.varied(epochs))
-
-
-def interval(metrics: Mapping[str, Any], metric: MetricSpec) -> tuple[float, float]:
-    """Return the 95 % interval of a metric; without one, the value itself twice."""
-    ends = metrics.get("intervals", {}).get(metric.name) or (metrics.get("interval") if metric is TOP1 else None)
-    low, high = ends or (metrics[metric.name],) * 2
-    return float(low), float(high)
+    return Finding("no-gain", "Nothing gained", meaning, *longer(evidence))
 
 
 def _more_variety(evidence: Evidence) -> tuple[str, list[str]]:

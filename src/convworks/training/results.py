@@ -15,11 +15,12 @@ from convworks.inference.answers import collect
 from convworks.inference.runtime import TorchRuntime
 from convworks.inference.seen import CHOSEN, IMAGES, images_of
 from convworks.layers.normalisation.folded import folded
-from convworks.metrics.spec import TOP1, written_headline
+from convworks.metrics.spec import TOP1, spec, written_headline
 from convworks.report.next_step import errors_folder, evaluate_command, predict_command, without_out
-from convworks.report.report import ReportContent, write_report
+from convworks.report.report import KeptEpoch, ReportContent, write_report
 from convworks.tasks.task import SplitContext
 from convworks.training.fitting import fitting_of
+from convworks.training.folder import resume_command
 from convworks.training.progress import Progress, Row
 from convworks.training.run_data import RunData
 from convworks.training.selection import chosen_on_validation
@@ -58,7 +59,8 @@ def write_results(
     images = data.splits[reported.split].images
     following = predict_command(bundle, data.source.splits[reported.split], setup.task.words.options)
     following = following or evaluate_command([bundle], setup.config.data.source, "--out", errors_folder(path))
-    judgement = judge(setup, data, progress, runtime, outcomes["validation"], reported, facts["command"])
+    resume = resume_command(path)
+    judgement = judge(setup, data, progress, runtime, outcomes["validation"], reported, facts, resume=resume)
     page = write_report(
         path,
         ReportContent(
@@ -70,11 +72,13 @@ def write_results(
             measured=judgement.measured if judgement else "",
             verdict=judgement.findings if judgement else None,
             history=_curves(progress) if fitting_of(setup.config).curve else [],
+            kept=KeptEpoch(epoch=int(best["epoch"]), reason=_kept(setup, progress)),
             facts=_tiles(setup, data, progress, best, results["validation"], facts),
             seconds=list(seconds.items()),
             configuration=to_json(setup.config),
             environment={**facts["environment"], "precision": facts["precision"], "seed": setup.config.seed},
             command=without_out(facts["command"]),
+            command_note=_reproducible(setup, progress, facts),
             next_command=following,
         ),
     )
@@ -90,6 +94,40 @@ def write_results(
         "next": following,
         "verdict": [finding._asdict() for finding in judgement.findings] if judgement else [],
     }
+
+
+def _epochs(setup: Setup, progress: Progress) -> str:
+    """Return the epochs of a run, as `28 of 80` if it ended before the last."""
+    planned = setup.config.training.epochs
+    return str(planned) if progress.epoch == planned else f"{progress.epoch} of {planned}"
+
+
+def _kept(setup: Setup, progress: Progress) -> str:
+    """Say why the epoch that was kept is not the best one on validation; empty where the best is kept."""
+    training = setup.config.training
+    if training.kept == "best" or progress.epoch < 2:
+        return ""
+    metric = spec(training.best)
+    best = progress.ranked(training.best)[0]
+    if best["epoch"] == progress.epoch:
+        return ""
+    written = metric.write(best[f"validation_{training.best}"])
+    return (
+        "The last epoch is kept, so validation chose nothing "
+        f"(the best {metric.title} on validation: {written}, epoch {best['epoch']})."
+    )
+
+
+def _reproducible(setup: Setup, progress: Progress, facts: Mapping[str, Any]) -> str:
+    """Say why the command of a run trains another network than this; empty where it trains the same."""
+    planned, begun = setup.config.training.epochs, facts["begun_with"]
+    if facts.get("finished_early"):
+        done = f"This run was stopped after {progress.epoch} of {planned} epochs"
+        return f"{done}; the command trains all {begun}, which gives another network."
+    if planned != begun:
+        changed = f"This run was resumed with {planned} epochs instead of {begun}"
+        return f"{changed}, which changed its schedule midway; the command trains {begun}, which gives another network."
+    return ""
 
 
 def _known(name: str, setup: Setup, data: RunData) -> SplitContext:
@@ -163,7 +201,7 @@ def _tiles(
         ("Images in training", f"{len(setup.train):,}"),
         ("Images in validation", data.held_out or f"{len(setup.validation):,}"),
         ("Input", "x".join(map(str, (setup.input.channels, *setup.input.size)))),
-        ("Epochs", f"{progress.epoch} ({setup.config.training.kept}: {best['epoch']})"),
+        ("Epochs", f"{_epochs(setup, progress)} ({setup.config.training.kept}: {best['epoch']})"),
         (f"Validation{named}", written_headline(validation)),
         ("Images/s", f"{rates[len(rates) // 2]:,.0f}"),
         ("Training time", clock(progress.seconds)),

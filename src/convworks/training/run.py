@@ -176,6 +176,7 @@ def _leading(setup: Setup, data: RunData, start: Start) -> dict[str, Any]:
         if finish and not progress.epoch:
             raise InputError(f"--resume {path}", "no epoch is complete yet", f"resume with: {resume_command(path)}")
         _say_notes(setup, data, start)
+        facts["begun_with"] = _begun_with(path, setup) if resume else setup.config.training.epochs
         if finish:
             facts["finished_early"] = True
             write_metrics(path, progress.history)  # a run that was killed may have written a row more
@@ -307,6 +308,12 @@ def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, An
         with contextlib.suppress(OSError):  # the disk may be full; the checkpoints are what counts
             folder.write_record(path, setup.config, "stopped", reason=str(error) or type(error).__name__, **facts)
     return error
+
+
+def _begun_with(path: Path, setup: Setup) -> int:
+    """Return the number of epochs that a run was begun with, which its command asks for."""
+    before, record = folder.read_record(path)
+    return int(record.get("begun_with", before.training.epochs))
 
 
 def _resumed(path: Path, setup: Setup, data_fingerprint: dict[str, Any], *, finish: bool) -> Progress:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,8 +15,9 @@ from convworks.inference.answers import answers
 from convworks.inference.runtime import Runtime
 from convworks.pages.verdict import Finding
 from convworks.tasks.again import again
+from convworks.tasks.evidence import Evidence, measured
 from convworks.tasks.outcome import Outcome
-from convworks.tasks.verdict import Evidence, measured, verdict
+from convworks.tasks.verdict import verdict
 from convworks.training.fitting import fitting_of
 from convworks.training.progress import Progress
 from convworks.training.run_data import RunData
@@ -41,10 +43,15 @@ def judge(
     runtime: Runtime,
     validation: Outcome,
     reported: Outcome,
-    command: str,
+    facts: Mapping[str, Any],
+    *,
+    resume: str,
 ) -> Verdict | None:
-    """Measure some training images, and ask the rules; None for a task without rules, or an unknown command."""
-    words = again(command)
+    """Measure some training images, and ask the rules; None for a task without rules, or an unknown command.
+
+    `facts` are those of run.json; `resume` is the command that completes a run which was ended early.
+    """
+    words = again(facts["command"])
     if not setup.task.rules or words is None:
         return None
     evidence = Evidence(
@@ -54,8 +61,11 @@ def judge(
         metrics=validation.summary(),
         reported=reported.summary(),
         split=reported.split,
+        images=len(setup.train),
         counts=setup.task.target.counts(data.source).tolist(),
         history=progress.history if fitting_of(setup.config).curve else (),
+        shortened=setup.config.training.epochs < facts["begun_with"],
+        resume=resume if facts.get("finished_early") else "",
         config=setup.config,
         size=setup.preprocessing.size,
         channels=setup.preprocessing.channels,

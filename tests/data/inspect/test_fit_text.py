@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from convworks.charts.lettering import fit, text_width
 from convworks.data.column import COLOURS, Arrays
-from convworks.data.inspect.fit_text import LEAST, LONGEST, fitted, shorten
+from convworks.data.inspect.fit_text import LEAST, LONGEST, ending, fitted, shorten
 from convworks.data.inspect.sheet import write_contact_sheet
 from convworks.data.source import Source, Split
 
@@ -18,6 +18,11 @@ WIDTHS = {"i": 1.0, "…": 4.0}  # of other letters 3
 
 def measure(text: str) -> float:
     return sum(WIDTHS.get(letter, 3.0) for letter in text)
+
+
+def test_a_path_keeps_its_end() -> None:
+    assert ending("photographs/val/ants/5961153_b8c13fd405.jpg", 27) == "…nts/5961153_b8c13fd405.jpg"
+    assert ending("val/ants/1.jpg", 14) == "val/ants/1.jpg"
 
 
 @given(st.text("iw", max_size=60), st.integers(0, 120))

@@ -17,6 +17,11 @@ def shorten(text: str, length: int) -> str:
     return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
 
 
+def ending(text: str, length: int) -> str:
+    """Cut the beginning off a path that is longer than `length` characters: its last folders and its name tell more."""
+    return text if len(text) <= length else f"…{text[len(text) - (length - 1) :]}"
+
+
 def fitted(text: str, width: float | int, measure: Callable[[str], float]) -> str:
     """Return a text or, if it is wider than `width`, as much of its beginning and end as fits."""
     text = shorten(text, LONGEST)

@@ -45,7 +45,7 @@ def mistakes_section(outcome: Any, worst: Sequence[int], grid: Markup, words: st
     wrong = int((~outcome.correct).sum())
     note, body = "", grid
     if not wrong:
-        body = blocks.paragraphs([f"No mistakes: every sample of the {outcome.split} split is right."])
+        body = blocks.paragraphs([f"No mistakes: every image of the {outcome.split} split is right."])
     elif not worst:
         body = blocks.paragraphs(
             [f"The mistakes ({wrong:,}) are in predictions.csv; this report was written without images."]
