@@ -44,7 +44,7 @@ def judge(
     command: str,
 ) -> Verdict | None:
     """Measure some training images, and ask the rules; None for a task without rules, or an unknown command."""
-    words = again(command)
+    words = again(command, setup.config)
     if not setup.task.rules or words is None:
         return None
     evidence = Evidence(
