@@ -70,7 +70,11 @@ VALUES: Rows = {
 
 PLACES: Rows = {
     "--out is not empty": (lambda p: train(p.folder(), "--out", "data/a"), "--out data/a | not empty | new folder"),
-    "--out holds a run": (lambda p: [p.run()] and train("data", "--out", "run"), "--out run | a finished run | --resume run --epochs +10"),
+    "--out holds a run": (lambda p: [p.run()] and train("data", "--out", "run"), "--out run | a run | --resume run"),
+    "--out holds a finished run": (
+        lambda p: [p.run(lambda record: record.update(status="finished"))] and train("data", "--out", "run"),
+        "--out run | a finished run | train it further | --resume run --epochs +10",
+    ),
     "--out is a file": (lambda p: train(p.folder(), "--out", "data/a/0.png"), "0.png | is a file | new folder"),
     "--out leads nowhere": (lambda p: train(p.folder(), "--out", p.link("l", "gone")), "--out l | link | new folder"),
     "variations by an unknown recipe": (
