@@ -57,7 +57,7 @@ def test_every_public_name_has_its_row() -> None:
 
 
 def test_errors_are_public_and_commands_that_are_methods_name_them() -> None:
-    with pytest.raises(convworks.InputError, match="training.epochs"):
+    with pytest.raises(convworks.InputError, match=r"training\.epochs"):
         convworks.train(overrides="training.epochs=0")  # a single assignment
     assert issubclass(convworks.RunError, Exception)
     for name in ("evaluate", "predict"):

@@ -147,7 +147,9 @@ def _resume_run(
             "loss", f"the run was trained with another loss than {name!r}", "leave it out, or start a new run"
         )
     command, notes = str(record.get("command", "")), shortened(path, config, record)
-    return run(config, command=command, resume=path, notes=notes, finish=finish, source=source, loss=loss, events=events)
+    return run(
+        config, command=command, resume=path, notes=notes, finish=finish, source=source, loss=loss, events=events
+    )
 
 
 def _reopened(location: str) -> Source:

@@ -39,7 +39,9 @@ class Verb(TyperCommand):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the options."""
         for title, arguments in (("Arguments", True), ("Options", False)):
-            rows = [_row(each) for each in self.get_params(ctx) if _is_argument(each) is arguments and not each.hidden]
+            rows = [
+                _row(each) for each in self.get_params(ctx) if _is_argument(each) is arguments and not _hidden(each)
+            ]
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
@@ -53,6 +55,10 @@ def plain_help(app: typer.Typer) -> None:
 
 def _is_argument(parameter: Any) -> bool:
     return bool(parameter.param_type_name == "argument")
+
+
+def _hidden(parameter: Any) -> bool:
+    return bool(parameter.hidden)
 
 
 def _value(parameter: Any) -> str:

@@ -80,11 +80,11 @@ def _expected(error: Exception) -> ConvworksError | None:
         return error
     if _is_usage(error):
         context = getattr(error, "ctx", None)
-        remedy = f"see `{context.command_path if context else 'convworks'} --help`"
-        option = getattr(error, "option_name", None)
-        if context is not None and option is not None and (field := _field(option, context.command)):
-            return InputError("convworks", f"No such option: {option}", f"write --set {field}=VALUE, or {remedy}")
-        return InputError("convworks", getattr(error, "format_message", error.__str__)().rstrip("."), remedy)
+        page = f"see `{context.command_path if context else 'convworks'} --help`"
+        option = getattr(error, "option_name", "") if type(error).__name__ == "NoSuchOption" else ""
+        if context is not None and option and (field := _field(option, context.command)):
+            return InputError("convworks", f"No such option: {option}", f"write --set {field}=VALUE, or {page}")
+        return InputError("convworks", getattr(error, "format_message", error.__str__)().rstrip("."), page)
     if isinstance(error, OSError) and error.strerror:
         return RunError(error.filename or "files", error.strerror, remedy(error))
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or NO_MEMORY in str(error):

@@ -124,11 +124,11 @@ def test_other_columns_and_a_split_without_labels(tmp_path: Path) -> None:
 
 
 def test_columns_divide_the_rows_as_in_csv(tmp_path: Path) -> None:
-    parts = {"split": ["train", "val", "test"], "fold": [1, 2, 1], "camera": ["x", "x", "y"]}
+    parts: dict[str, Any] = {"split": ["train", "val", "test"], "fold": [1, 2, 1], "camera": ["x", "x", "y"]}
     path = write(tmp_path / "set.parquet", table(["a", "b", "a"], **parts))
     assert [shades(path, split) for split in ("train", "validation", "test")] == [[(0, "a")], [(1, "b")], [(2, "a")]]
     assert open_source(path).unused_columns == ("camera", "fold")
-    flags = {"cat": [1, 0, 1], "dog": [True, True, False], "Is_Test": [False, False, True]}
+    flags: dict[str, Any] = {"cat": [1, 0, 1], "dog": [True, True, False], "Is_Test": [False, False, True]}
     source = open_source(write(tmp_path / "flags.parquet", table([0, 1, 0], **flags).drop(["label"])))
     assert source.classes == ("cat", "dog")
     assert {name: len(split) for name, split in source.splits.items()} == {"train": 2, "test": 1}

@@ -109,7 +109,7 @@ def run(
     if parts is not None:
         values["slices"] = parts.plain()
         lines.append(slicing.text(parts))
-    options = {
+    options: dict[str, Any] = {
         "--data": data,
         "--split": split,
         "--protocol": None if tuple(protocols) == (CENTER,) else ",".join(protocols),
@@ -129,7 +129,7 @@ def run(
             "figures": rows[0],
             "note": note,
             "slices": parts,
-            "command": repeated(["evaluate", *bundles], options | first),
+            "command": repeated(["evaluate", *bundles], {**options, **first}),
         }
         written, lost = attempt(partial(_report, out, loaded, source, split, content))
         if written is not None:

@@ -41,7 +41,8 @@ def transfer(
         str | None,
         typer.Option(
             metavar="TAP",
-            help="Attach the new head to this layer's output (`convworks models NAME` lists them).  [default: before the last layer]",
+            help="Attach the new head to this layer's output; `convworks models NAME` lists them.  "
+            "[default: before the last layer]",
         ),
     ] = None,
     freeze: Annotated[

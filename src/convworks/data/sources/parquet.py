@@ -82,7 +82,9 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _open(root: Path, kind: str, splits: dict[str, list[Path]]) -> Source:
     """Open tables: labels are read now, images on demand. Splits without any label are left out."""
-    tables, columns, unused = _divided({split: [read_labels(path) for path in paths] for split, paths in splits.items()})
+    tables, columns, unused = _divided(
+        {split: [read_labels(path) for path in paths] for split, paths in splits.items()}
+    )
     named = {table.classes: table.path for parts in tables.values() for table in parts if table.classes is not None}
     if len(named) > 1:
         raise InputError(
