@@ -7,7 +7,8 @@
 
 `transfer` fine-tunes a trained network on other images, `features` and `probe` show what it computes inside, `compare`
 compares two of them. `restarts`, `crossval` and `tune` train several networks, `lr_range` finds a learning rate.
-`create` builds an untrained network by name, `network` registers one of your own.
+`create` builds an untrained network by name, `network` registers one of your own. Wrong input raises `InputError`, work
+that fails `RunError`.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from convworks.api.lr_range import lr_range
     from convworks.api.train import train
     from convworks.api.transfer import features, probe, transfer
+    from convworks.errors import InputError, RunError
     from convworks.inference.predictor import load
     from convworks.models.own import network
 
 __all__ = [
+    "InputError",
+    "RunError",
     "__version__",
     "compare",
     "create",
@@ -55,7 +59,11 @@ _HOMES = {
     "lr_range": "convworks.api.lr_range",
     "compare": "convworks.api.compare",
     "create": "convworks.api.create",
+    "InputError": "convworks.errors",
+    "RunError": "convworks.errors",
 }
+#: Methods of a predictor that are looked for here, as they are commands.
+_METHODS = ("evaluate", "predict")
 
 
 def __dir__() -> list[str]:
@@ -64,7 +72,8 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'convworks' has no attribute {name!r}")
+        hint = f"; write convworks.load(BUNDLE).{name}(...)" if name in _METHODS else ""
+        raise AttributeError(f"module 'convworks' has no attribute {name!r}{hint}")
     import importlib
 
     return getattr(importlib.import_module(_HOMES[name]), name)

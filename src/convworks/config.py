@@ -135,6 +135,9 @@ def _nearest_field(config: Config, name: str, last: str) -> str:
     all_names = fields(config)
     by_last = {each.rpartition(".")[2]: each for each in all_names}
     close = [full for end, full in by_last.items() if repr(end) in nearest(last, by_last)]
+    synonyms = type(config).SYNONYMS
+    if close == [] and (hint := nearest(name, synonyms)):
+        return hint
     return nearest(name, all_names) or (f" (did you mean {' or '.join(map(repr, close))}?)" if close else "")
 
 

@@ -71,7 +71,7 @@ def test_the_train_command_repeats_the_request() -> None:
     request = RunRequest(recipe="mnist/fast", data="a folder", seed=1, workers=3, overrides=("augment.flip=True",))
     words = shlex.split(request.train_command())
     assert words == ["convworks", "train", "mnist/fast", "--data", "a folder", *request.sets()]
-    assert request.sets() == ["--set", "seed=1", "--set", "augment.flip=True"]
+    assert request.sets() == ["--seed", "1", "--set", "augment.flip=True"]
 
 
 def test_a_resumed_run_names_recipe_and_data_as_assignments() -> None:
@@ -121,3 +121,8 @@ def test_a_command_gets_its_options_as_a_request(monkeypatch: pytest.MonkeyPatch
 def test_an_option_that_no_request_has_is_refused() -> None:
     with pytest.raises(KeyError, match="nonsense"):
         takes_request("seed nonsense")(lambda request: request)
+
+
+@pytest.mark.parametrize(("recipe", "chosen"), [(None, "digits/default"), ("folder/default", "folder/default")])
+def test_a_named_set_is_trained_by_its_recipe(recipe: str | None, chosen: str) -> None:
+    assert RunRequest(recipe=recipe, data="digits").configure()[0].recipe == chosen

@@ -53,7 +53,16 @@ def written(name: str) -> str:
 
 
 def test_every_public_name_has_its_row() -> None:
-    assert convworks.__all__ == ["__version__", *SIGNATURES]
+    assert convworks.__all__ == ["InputError", "RunError", "__version__", *SIGNATURES]
+
+
+def test_errors_are_public_and_commands_that_are_methods_name_them() -> None:
+    with pytest.raises(convworks.InputError, match=r"training\.epochs"):
+        convworks.train(overrides="training.epochs=0")  # a single assignment
+    assert issubclass(convworks.RunError, Exception)
+    for name in ("evaluate", "predict"):
+        with pytest.raises(AttributeError, match=rf"write convworks.load\(BUNDLE\).{name}"):
+            getattr(convworks, name)
 
 
 @pytest.mark.parametrize("name", SIGNATURES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import typer
 
+import convworks
 from convworks.cli.help import GROUPS
 from convworks.cli.main import run
 from convworks.cli.verbs import app
@@ -31,10 +32,29 @@ def test_every_verb_is_on_one_whole_line_of_its_group(page: list[str]) -> None:
 
 def test_arguments_are_written_as_in_any_other_command(capsys: pytest.CaptureFixture[str]) -> None:
     for verb, words in {
-        "evaluate": "{BUNDLE}...",
+        "evaluate": "BUNDLE...",
         "train": "[RECIPE]",
         "filter": "[IMAGE]...",
         "runs": "[FOLDER]...",
     }.items():
         assert run([verb, "--help"]) == 0
         assert f"[OPTIONS] {words}" in capsys.readouterr().out
+
+
+def test_a_help_page_names_values_without_their_types(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in typer.main.get_command(app).commands:  # type: ignore[attr-defined]
+        assert run([verb, "--help"]) == 0
+        page = capsys.readouterr().out
+        assert "<" not in page
+        assert "x>=" not in page
+        assert "  -h, --help" in page
+
+
+def test_the_version_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"convworks {convworks.__version__}\n"
+    assert run(["crossval", "--help"]) == 0
+    page = " ".join(capsys.readouterr().out.split())
+    assert "--stratified / --plain Keep class proportions equal" in page
+    assert "[default: --stratified]" in page
+    assert "--epochs N" in page

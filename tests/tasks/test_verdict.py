@@ -53,7 +53,8 @@ def evidence(
     size: tuple[int, int] = (32, 32),
     counts: Sequence[int] = (3000, 3000),
 ) -> Evidence:
-    given = again(command)
+    config = override(recipe("digits/default"), ["training.loss.smoothing=0", *changes])
+    given = again(command, config)
     assert given is not None
     return Evidence(
         metric=CLASSIFICATION.headline,
@@ -65,7 +66,7 @@ def evidence(
         images=sum(counts),
         counts=counts,
         history=[{"epoch": epoch, "train_loss": 0.7 - 0.1 * epoch, "learning_rate": 0.09} for epoch in (1, 2)],
-        config=override(recipe("digits/default"), ["training.loss.smoothing=0", *changes]),
+        config=config,
         size=size,
         channels=3,
         again=given,
@@ -104,7 +105,7 @@ def test_the_next_augmentation_is_one_that_the_run_lacks(
 def test_a_network_that_is_wrong_on_its_training_images_underfits() -> None:
     found = findings(CLASSIFICATION, evidence(0.75, outcome(0.73), "training.epochs=7"))
     assert found.keys() == {"underfitting"}
-    assert found["underfitting"].command == "convworks train --data d --set training.epochs=14"
+    assert found["underfitting"].command == "convworks train --data d --epochs 14"
 
 
 def test_a_network_that_guesses_gets_a_range_test_and_nothing_else() -> None:
@@ -160,7 +161,7 @@ def test_few_images_to_measure_on_lead_to_cross_validation() -> None:
     assert found["interval"].title == "Small test set"
     assert found["interval"].meaning.startswith("The 95 % interval on 60 test images")
     transferred = evidence(0.95, outcome(0.95, 60), command="convworks transfer B --data d")
-    assert findings(CLASSIFICATION, transferred)["interval"].command == "convworks transfer B --data d --set seed=1"
+    assert findings(CLASSIFICATION, transferred)["interval"].command == "convworks transfer B --data d --seed 1"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +293,8 @@ def test_what_a_run_suggests_runs_as_printed(
     command = results["verdict"][0]["command"]
     assert command.startswith("convworks lr-range --data 'my images'")
     assert run(shlex.split(command)[1:]) == 0
-    suggestion = again("convworks train --data 'my images' --epochs 1 --set device=cpu --out first")
+    config = recipe("digits/default")
+    suggestion = again("convworks train --data 'my images' --epochs 1 --set device=cpu --out first", config)
     assert suggestion is not None
     for words in (suggestion.varied("augment.mixup=0.2"), suggestion.crossval(2)):
         assert run(shlex.split(words)[1:]) == 0, capsys.readouterr().err

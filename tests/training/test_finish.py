@@ -94,6 +94,19 @@ def test_the_report_of_a_run_with_more_epochs_says_that_its_command_has_fewer(tm
     assert "This run was resumed with 3 epochs instead of 1" in page
 
 
+def test_a_run_that_ends_earlier_than_planned_says_what_becomes_of_its_schedule(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(RunInterruptedError):
+        train(out, events=[Stop()])
+    convworks.train(resume=out, finish=True)
+    assert "warning" not in capsys.readouterr().err
+    assert convworks.train(resume=out, epochs="+1")["epochs"] == COMPLETE + 1
+    warning = f"ends after {COMPLETE + 1} epochs instead of {EPOCHS}, so the rate falls at once; to keep it: "
+    assert f"{warning}convworks train --resume {out}\n" in capsys.readouterr().err
+
+
 def test_a_killed_run_is_finished(tmp_path: Path) -> None:
     out, data = tmp_path / "run", write_few(tmp_path / "digits")
     words = [

@@ -153,7 +153,7 @@ def run_tune(
     pruning: bool = True,
 ) -> dict[str, Any]:
     """Do what `tune` does for a request."""
-    dimensions = list(search)
+    dimensions = [search] if isinstance(search, str) else list(search)
     if request.resume is not None:
         request.check_resumed("--trials, --storage and --workers", [bool(dimensions), study, not pruning])
         from convworks.experiments.tune import resume_tune

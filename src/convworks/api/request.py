@@ -42,9 +42,13 @@ class RunRequest:
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> RunRequest:
-        """Return the request in the arguments of a public function: its `locals()`, those named like a field."""
+        """Return the request in the arguments of a public function: its `locals()`, those named like a field.
+
+        `overrides` may be a single assignment.
+        """
         options = {field.name: arguments[field.name] for field in fields(cls) if field.name in arguments}
-        return cls(**options | {"overrides": tuple(arguments["overrides"])})
+        overrides = arguments["overrides"]
+        return cls(**options | {"overrides": (overrides,) if isinstance(overrides, str) else tuple(overrides)})
 
     def changes(self) -> list[str]:
         """Return the options as assignments, in the order in which they are applied."""
@@ -84,20 +88,21 @@ class RunRequest:
             raise InputError("--resume", reason, f"leave out all options except --data, {changeable}")
 
     def configure(self) -> tuple[RunConfig, Source]:
-        """Return the complete configuration and the opened source, from a recipe or from what the data look like."""
+        """Return the complete configuration and the opened source, from a recipe from that of a named set, or from the images."""
         from convworks.config import assignment, override
         from convworks.console import downloading
         from convworks.data.sources.open import open_source
         from convworks.files import expand
-        from convworks.recipes import FOLDER, recipe
+        from convworks.recipes import FOLDER, RECIPES, recipe
         from convworks.recipes.folder import default
 
         data = None if self.data is None else expand(str(self.data))
-        if self.recipe in (None, FOLDER) and data is not None:
+        named = self.recipe or (f"{data}/default" if f"{data}/default" in RECIPES else None)
+        if named in (None, FOLDER) and data is not None:
             source = open_source(data, report=downloading())
             config = default(source, data)
         else:
-            config = recipe(DEFAULT_RECIPE if self.recipe is None else self.recipe)
+            config = recipe(named or DEFAULT_RECIPE)
             if data is not None:
                 config = override(config, [assignment("data.source", data)])
             source = open_source(self.apply(config).data.source, report=downloading())
@@ -125,4 +130,6 @@ class RunRequest:
 
     def sets(self) -> list[str]:
         """Return the changes as words of a command."""
-        return [word for change in self.changes() for word in ("--set", change)]
+        from convworks.tasks.again import options
+
+        return options(self.changes())

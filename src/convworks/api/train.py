@@ -137,7 +137,7 @@ def _resume(
 def _resume_run(
     path: Path, request: RunRequest, loss: Loss | None, events: Sequence[Events], *, finish: bool = False
 ) -> dict[str, Any]:
-    from convworks.training.checkpoints.resume import continued, finishing
+    from convworks.training.checkpoints.resume import continued, finishing, shortened
     from convworks.training.run import train as run
 
     config, record = (finishing if finish else continued)(path, request.epochs, request.resumed_changes())
@@ -146,8 +146,10 @@ def _resume_run(
         raise InputError(
             "loss", f"the run was trained with another loss than {name!r}", "leave it out, or start a new run"
         )
-    command = str(record.get("command", ""))
-    return run(config, command=command, resume=path, finish=finish, source=source, loss=loss, events=events)
+    command, notes = str(record.get("command", "")), shortened(path, config, record)
+    return run(
+        config, command=command, resume=path, notes=notes, finish=finish, source=source, loss=loss, events=events
+    )
 
 
 def _reopened(location: str) -> Source:

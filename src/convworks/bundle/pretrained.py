@@ -10,7 +10,7 @@ from convworks.data.source import Report
 from convworks.data.sources.named import cache_folder
 from convworks.errors import InputError
 from convworks.files import path_from, path_of, read_text
-from convworks.models.published.pretrained import IMAGENET_CLASSES, Pretrained, find_pretrained
+from convworks.models.published.pretrained import IMAGENET_CLASSES, PRETRAINED, Pretrained, find_pretrained
 
 LARGEST = 1 << 30  # bytes; the largest, VGG-19, has 575 million
 
@@ -23,6 +23,10 @@ def is_name(text: str | Path) -> bool:
 def locate(path: str | Path, report: Report | None = None) -> Path:
     """Return the folder of a bundle given by path or by name; a named one is created in the cache if missing."""
     if not is_name(path):
+        published = [name for name in PRETRAINED if name.partition(":")[0] == str(path)]
+        if published and not path_of(path).exists():
+            reason = f"does not exist (did you mean {' or '.join(map(repr, published))}?)"
+            raise InputError(path, reason, "give the folder of a bundle, or the name of published weights")
         return path_of(path)
     entry = find_pretrained(str(path))
     folder = cache_folder() / "bundles" / str(path).replace(":", "-")

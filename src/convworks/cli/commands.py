@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from convworks import __version__, console
 from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer
 from convworks.cli.help import COMPARE, LOOK, TRAIN, USE, Verbs
@@ -17,6 +18,7 @@ from convworks.cli.options import (
     Device,
     Json,
     MaxPixels,
+    MostPixels,
     Overwrite,
     Precision,
     Split,
@@ -28,7 +30,7 @@ app = typer.Typer(
     name="convworks",
     cls=Verbs,
     help="Train, evaluate, explain and ship convolutional networks.",
-    epilog="`convworks train` alone trains on the embedded digits. `convworks VERB --help` lists its options.",
+    epilog="`convworks train` alone trains on the embedded digits. `convworks COMMAND --help` lists its options.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -36,21 +38,40 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool | None) -> bool:
+    if wanted:
+        console.answer(f"convworks {__version__}")
+        raise typer.Exit
+    return False
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Do nothing: the program's own options answer by themselves."""
+
+
 @app.command(rich_help_panel=TRAIN)
 @takes_request(
     "recipe model data epochs out resume finish device seed deterministic skip_damaged overrides",
-    epochs=Annotated[str | None, typer.Option(metavar="N", help="Epochs to train; with --resume, +N trains N more.")],
+    epochs=Annotated[str | None, typer.Option(metavar="N", help="Number of epochs; with --resume, +N for N more.")],
     out=Annotated[
         Path | None,
-        typer.Option(help="The run folder, new or empty.  [default: runs/RECIPE, or runs/DATA without a recipe]"),
+        typer.Option(
+            metavar="DIR",
+            help="The run folder, new or empty.  [default: runs/RECIPE, or runs/DATA without a recipe]",
+        ),
     ],
-    resume=Annotated[Path | None, typer.Option(help="Resume the run in this folder.")],
+    resume=Annotated[Path | None, typer.Option(metavar="RUN", help="Resume the run in this folder.")],
 )
 def train(
     request: RunRequest,
     finish: Annotated[
         bool,
-        typer.Option("--finish", help="With --resume: end a stopped run now, with a bundle of its complete epochs."),
+        typer.Option("--finish", help="With --resume: write bundle and report from the epochs completed so far."),
     ] = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -64,7 +85,13 @@ def train(
 @app.command(rich_help_panel=USE)
 def evaluate(
     bundles: Bundles,
-    data: Annotated[str, typer.Option(help="A labelled source (any for an autoencoder): a name or a path.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="SOURCE",
+            help="A labelled source: a name or a path (an autoencoder takes unlabelled images too).",
+        ),
+    ],
     split: Split = None,
     protocol: Annotated[
         str,
@@ -80,13 +107,17 @@ def evaluate(
     threshold: Threshold = None,
     slices: Annotated[
         Path | None,
-        typer.Option(help="A CSV file with a column path, as in predictions.csv, and columns to slice by."),
+        typer.Option(
+            metavar="FILE",
+            help="A CSV file of image paths (column path, as in predictions.csv) and properties to group results by.",
+        ),
     ] = None,
     by: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Report each value of this column separately.")
+        str | None, typer.Option(metavar="COLUMN", help="With --slices: report each value of this column separately.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write report, error analysis and predictions.csv into this new folder.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write report, error analysis and predictions.csv into this new folder."),
     ] = None,
     max_pixels: MaxPixels = None,
     device: Device = "auto",
@@ -120,14 +151,17 @@ def predict(
         list[str],
         typer.Argument(metavar="PATH", help="Images, folders (searched recursively) or glob patterns."),
     ],
-    top: Annotated[int, typer.Option(min=1, help="Number of classes to list per image.")] = 5,
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="Number of classes to list per image.")] = 5,
     threshold: Threshold = None,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Write one column per class to the .csv file, named p:CLASS.")
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write predictions to this .csv or .jsonl file; reconstructions into this folder."),
+        typer.Option(
+            metavar="PATH",
+            help="Write predictions to this .csv or .jsonl file; reconstructions into this folder.",
+        ),
     ] = None,
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
@@ -164,12 +198,15 @@ def models(
         typer.Option("--input", metavar="CxHxW", help="Channels and size of the input.  [default: as published]"),
     ] = None,
     classes: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Number of classes.  [default: as published]")
+        int | None, typer.Option(min=1, max=1_000_000, metavar="N", help="Number of classes.  [default: as published]")
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Batch size for the memory estimate.  [default: 32]")
+        int | None,
+        typer.Option(min=1, max=1_000_000, metavar="N", help="Batch size for the memory estimate.  [default: 32]"),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the table (.csv, .json) or a diagram (.svg, .png).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the table (.csv, .json) or a diagram (.svg, .png).")
+    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -188,7 +225,9 @@ def recipes(
             metavar="RECIPE", help="A recipe, such as mnist/fast; folder/default is what --data alone uses."
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Show the configuration for this source: a name or a path.")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="Show the configuration for this source: a name or a path.")
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -204,8 +243,9 @@ def data(
     sheet: Annotated[
         Path | None,
         typer.Option(
+            metavar="FILE",
             help="Where to write the contact sheet (a PNG file).  "
-            "[default: SOURCE-sheet.png, or with the next free number]"
+            "[default: SOURCE-sheet.png, or with the next free number]",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -227,7 +267,7 @@ def data(
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of that recipe; may be repeated."),
     ] = None,
-    max_pixels: MaxPixels = None,
+    max_pixels: MostPixels = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -281,22 +321,25 @@ def filter_images(
         str | None,
         typer.Option(help='A name, a text file of numbers in rows, or numbers: "0 -1 0; -1 5 -1; 0 -1 0".'),
     ] = None,
-    stride: Annotated[int, typer.Option(min=1, help="Stride, in pixels.")] = 1,
+    stride: Annotated[int, typer.Option(min=1, metavar="N", help="Stride, in pixels.")] = 1,
     padding: Annotated[
-        str, typer.Option(help="Pixels added on each side: valid (none), same, full, or a number.")
+        str, typer.Option(metavar="NAME", help="Pixels added on each side: valid (none), same, full, or a number.")
     ] = "same",
     border: Annotated[
-        str, typer.Option(help="What they hold: replicate (the nearest pixel), reflect or zeros.")
+        str, typer.Option(metavar="NAME", help="What they hold: replicate (the nearest pixel), reflect or zeros.")
     ] = "replicate",
     out: Annotated[
         Path | None,
-        typer.Option(help="The folder for the results.  [default: filtered, or filtered-2, ... to replace nothing]"),
+        typer.Option(
+            metavar="DIR",
+            help="The folder for the results.  [default: filtered, or filtered-2, ... to replace nothing]",
+        ),
     ] = None,
     overwrite: Overwrite = False,
     values: Annotated[
         bool, typer.Option("--values", help="Also write the raw values: float32 [h, w, c], .npy.")
     ] = False,
-    max_pixels: MaxPixels = None,
+    max_pixels: MostPixels = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -331,12 +374,14 @@ def doctor(as_json: Json = False, debug: Debug = False) -> Answer:
 @takes_request("recipe data model lowest highest steps out overwrite device seed overrides")
 def lr_range(
     request: RunRequest,
-    lowest: Annotated[float, typer.Option("--from", help="Learning rate of the first step.")] = 1e-5,
-    highest: Annotated[float, typer.Option("--to", help="Learning rate of the last step.")] = 10.0,
-    steps: Annotated[int, typer.Option(help="Number of steps, one batch each.")] = 100,
+    lowest: Annotated[float, typer.Option("--from", metavar="RATE", help="Learning rate of the first step.")] = 1e-5,
+    highest: Annotated[float, typer.Option("--to", metavar="RATE", help="Learning rate of the last step.")] = 10.0,
+    steps: Annotated[int, typer.Option(metavar="N", help="Number of steps, one batch each.")] = 100,
     out: Annotated[
         Path | None,
-        typer.Option(help="File for the curve (.png or .svg).  [default: lr-range.png, or lr-range-2.png, ...]"),
+        typer.Option(
+            metavar="FILE", help="File for the curve (.png or .svg).  [default: lr-range.png, or lr-range-2.png, ...]"
+        ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -360,7 +405,9 @@ def runs(
     sort: Annotated[
         str, typer.Option(metavar="COLUMN", help="Sort by this column: best or newest first, names alphabetically.")
     ] = "when",
-    out: Annotated[Path | None, typer.Option(help="Draw the learning curves into this file (.png or .svg).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the learning curves into this file (.png or .svg).")
+    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,

@@ -31,6 +31,7 @@ def import_(
         str | None,
         typer.Option(
             "--from",
+            metavar="LIBRARY",
             help="The library whose parameter names the file uses: torchvision, timm, cifar.  [default: detected]",
         ),
     ] = None,
@@ -38,18 +39,24 @@ def import_(
         str | None,
         typer.Option(help="Key of the weights, in a file with more than one set.  [default: the averaged ones]"),
     ] = None,
-    classes: Annotated[Path | None, typer.Option(help="A text file with one class name per line.")] = None,
+    classes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A text file with one class name per line.")
+    ] = None,
     mean: Annotated[
         str | None,
         typer.Option(
-            help="Mean subtracted from pixels in 0..1: one number, or one per channel.  [default: the library's]"
+            metavar="NUMBERS",
+            help="Mean subtracted from pixels in 0..1: one number, or one per channel.  [default: the library's]",
         ),
     ] = None,
     std: Annotated[
-        str | None, typer.Option(help="Standard deviation that pixels are then divided by.  [default: the library's]")
+        str | None,
+        typer.Option(
+            metavar="NUMBERS", help="Standard deviation that pixels are then divided by.  [default: the library's]"
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the new bundle.  [default: named after the weights]")
+        Path | None, typer.Option(metavar="DIR", help="Folder of the new bundle.  [default: named after the weights]")
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -68,7 +75,9 @@ def export(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="The file.  [default: BUNDLE-FORMAT.safetensors, or BUNDLE-FORMAT-2.safetensors, ...]"),
+        typer.Option(
+            metavar="FILE", help="The file.  [default: BUNDLE-FORMAT.safetensors, or BUNDLE-FORMAT-2.safetensors, ...]"
+        ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from convworks import console
 from convworks.errors import ConvworksError, InputError, RunError
@@ -79,16 +80,30 @@ def _expected(error: Exception) -> ConvworksError | None:
         return error
     if _is_usage(error):
         context = getattr(error, "ctx", None)
-        return InputError(
-            "convworks",
-            getattr(error, "format_message", error.__str__)().rstrip("."),
-            f"see `{context.command_path if context else 'convworks'} --help`",
-        )
+        page = f"see `{context.command_path if context else 'convworks'} --help`"
+        option = getattr(error, "option_name", "") if type(error).__name__ == "NoSuchOption" else ""
+        if context is not None and option and (field := _field(option, context.command)):
+            return InputError("convworks", f"No such option: {option}", f"write --set {field}=VALUE, or {page}")
+        return InputError("convworks", getattr(error, "format_message", error.__str__)().rstrip("."), page)
     if isinstance(error, OSError) and error.strerror:
         return RunError(error.filename or "files", error.strerror, remedy(error))
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or NO_MEMORY in str(error):
         return RunError("memory", "out of memory", "use a smaller batch, image size or network")
     return None
+
+
+def _field(option: str, command: Any) -> str:
+    """Return the field of the configuration that an unknown option names, for a command with --set; or nothing."""
+    if not any("--set" in parameter.opts for parameter in command.params):
+        return ""
+    from convworks.api.request import DEFAULT_RECIPE
+    from convworks.config import fields, full_name
+    from convworks.recipes import recipe
+
+    config, name = recipe(DEFAULT_RECIPE), option.lstrip("-").replace("-", "_")
+    with suppress(InputError):  # an end that more than one field has
+        return name if full_name(config, name) in fields(config) else ""
+    return ""
 
 
 def _is_usage(error: Exception) -> bool:

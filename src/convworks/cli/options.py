@@ -21,7 +21,9 @@ Threshold = Annotated[
 ]
 Precision = Annotated[
     str,
-    typer.Option("--precision", help="float32, bfloat16, or auto: as in training, if the hardware supports it."),
+    typer.Option(
+        "--precision", help="float32, bfloat16, or auto: the precision of training, if the hardware supports it."
+    ),
 ]
 TrainingDevice = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
 Bundle = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder of a bundle or a run.")]
@@ -34,19 +36,33 @@ Recipe = Annotated[
     typer.Argument(metavar="RECIPE", help="A named recipe, for example mnist/fast; `convworks recipes` lists them."),
 ]
 Model = Annotated[str | None, typer.Option(help="The network; `convworks models` lists them.")]
-Data = Annotated[str | None, typer.Option(help="A name (digits, mnist, fashion-mnist, cifar10) or a path.")]
-Epochs = Annotated[int | None, typer.Option(help="Epochs to train.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SOURCE",
+        help="A folder with one folder per class, a .csv or .parquet file, shards, "
+        "or a name: digits, mnist, fashion-mnist, cifar10, imagenet.",
+    ),
+]
+Epochs = Annotated[int | None, typer.Option(metavar="N", help="Number of epochs.")]
 MaxPixels = Annotated[
     int | None,
     typer.Option(
-        min=1, metavar="N", help="Refuse images with more pixels.  [default: the bundle's limit, else 89478485]"
+        min=1,
+        metavar="N",
+        help="Refuse images with more pixels.  [default: 89478485, or the limit that the bundle names]",
     ),
 ]
-Seed = Annotated[int | None, typer.Option(help="Seed of all random choices.")]
+#: The same for commands without a bundle.
+MostPixels = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Refuse images with more pixels.  [default: 89478485]")
+]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Random seed.")]
 Split = Annotated[
     str | None,
     typer.Option(
-        help="train, validation, test, or all for an undivided source.  [default: test, else validation, train, all]"
+        help="train, validation, test, or all of an undivided source.  "
+        "[default: the first that exists of test, validation, train, all]"
     ),
 ]
 Deterministic = Annotated[
@@ -59,6 +75,8 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing f
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="FIELD=VALUE", help="Override a field of the configuration, for example lr=0.1; repeatable."
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Override a field of the configuration, for example lr=0.1; may be repeated.",
     ),
 ]

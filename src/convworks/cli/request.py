@@ -36,10 +36,16 @@ OPTIONS: Mapping[str, Any] = {
     "model": Model,
     "epochs": Epochs,
     "out": Annotated[
-        Path | None, typer.Option(help="The folder, new or empty.  [default: runs/RECIPE-VERB, or runs/DATA-VERB]")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="The folder, new or empty.  [default: runs/RECIPE-COMMAND or runs/DATA-COMMAND, such as digits-tune]",
+        ),
     ],
-    "resume": Annotated[Path | None, typer.Option(help="Resume the experiment in this folder.")],
-    "workers": Annotated[str, typer.Option(help="Number of parallel processes; ray uses a running Ray cluster.")],
+    "resume": Annotated[Path | None, typer.Option(metavar="DIR", help="Resume the experiment in this folder.")],
+    "workers": Annotated[
+        str, typer.Option(metavar="N", help="Number of parallel processes; ray uses a running Ray cluster.")
+    ],
     "device": TrainingDevice,
     "seed": Seed,
     "deterministic": Deterministic,

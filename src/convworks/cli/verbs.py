@@ -3,6 +3,7 @@
 from convworks.cli import exchange
 from convworks.cli.commands import app
 from convworks.cli.experiments import common
+from convworks.cli.help import plain_help
 from convworks.cli.inference import compare
 from convworks.cli.models import taps
 from convworks.cli.paths import expand_paths
@@ -13,3 +14,4 @@ __all__ = ["MODULES", "app"]
 MODULES = (exchange, common, compare, taps)
 
 expand_paths(app)
+plain_help(app)

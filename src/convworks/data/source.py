@@ -159,7 +159,8 @@ class Source:
 
     Images without classes have `classes == ()` and labels -1. `path` is None for a source that is not on disk, which
     may have an `address` (URL). `left_out` maps the names of files that belong to no split to the reason. Of a table,
-    `fold_column` is the one of its cross-validation folds, and `unused_columns` are those of no use.
+    `split_columns` name the splits, `fold_column` is the one of its cross-validation folds, and `unused_columns` are
+    those of no use.
     """
 
     name: str
@@ -169,6 +170,7 @@ class Source:
     splits: Mapping[str, Split]
     left_out: Mapping[str, str] = field(default_factory=dict, repr=False)
     address: str | None = None
+    split_columns: tuple[str, ...] = ()
     fold_column: str | None = None
     unused_columns: tuple[str, ...] = ()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 from convworks import locks
 from convworks.config import override
 from convworks.errors import ConvworksError, InputError, RunError
+from convworks.tasks.again import varied
 from convworks.training import folder as run_folder
 from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.config import RunConfig
@@ -83,8 +83,7 @@ class Watcher(Events):
 
 def make_job(name: str, config: RunConfig, assignments: Sequence[str], command: str) -> Job:
     """Return the job of a configuration with changes as in `--set`, and the equivalent command."""
-    words = [word for assignment in assignments for word in ("--set", assignment)]
-    return Job(name=name, config=override(config, assignments), command=f"{command} {shlex.join(words)}")
+    return Job(name=name, config=override(config, assignments), command=varied(command, config, assignments))
 
 
 def perform(job: Job, folder: Path, report: Report) -> Outcome:

@@ -13,9 +13,9 @@ from convworks.metrics.spec import written_headline
 
 
 class Plain:
-    """One line for each run that ends, and at least one every ten seconds."""
+    """One line for each run that ends, and between them at most one an epoch, or one every five minutes."""
 
-    interval = 10.0
+    interval, longest = 10.0, 300.0  # seconds, at the end of an epoch and within one
 
     def __init__(self, total: int) -> None:
         self.total, self.ended, self.best = total, 0, ""
@@ -31,11 +31,11 @@ class Plain:
         """Do nothing: plain lines need no cleaning up."""
 
     def moved(self, name: str, share: float, row: Mapping[str, Any] | None) -> None:
-        """Record the progress of a run, and show it if the last line is older than `interval`."""
+        """Record the progress of a run, and show it if the last line is old enough."""
         self.shares[name] = share
         if row is not None:
             self.rows[name] = row
-        if time.perf_counter() - self.last >= self.interval:
+        if time.perf_counter() - self.last >= (self.longest if row is None else self.interval):
             self.last = time.perf_counter()
             self.write(f"{self.describe()}  {self.numbers()}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from convworks.experiments.space import Dimension, assignment, start
 from convworks.experiments.trials import Trials, as_plain
 from convworks.inference.predictor import load
 from convworks.metrics.spec import spec, written_headline
+from convworks.tasks.again import varied
 from convworks.training.folder import history
 
 #: The option that holds the command for a final run; earlier versions had none.
@@ -28,8 +28,7 @@ def tuned(experiment: Experiment, folder: Path, trials: Trials) -> dict[str, Any
     metric = experiment.config.training.best
     best = trials.best()
     changes = [assignment(field, value) for field, value in best.params.items()]
-    sets = shlex.join([word for change in changes for word in ("--set", change)])
-    command = f"{experiment.options.get(FINAL, experiment.train)} {sets}"
+    command = varied(experiment.options.get(FINAL, experiment.train), experiment.config, changes)
     rows = [_row(frozen, trials) for frozen in trials.counted()]
     recipe_values = start(trials.space, experiment.config)
     recipe_row = next((row for row in rows if recipe_values is not None and row["values"] == recipe_values), None)

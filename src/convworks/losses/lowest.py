@@ -23,7 +23,7 @@ def lowest_loss(config: LossConfig, classes: int) -> float:
 def smoothing_note(config: LossConfig, classes: int) -> str:
     """Return a line for the user about a loss that does not reach zero; empty for the others."""
     lowest = lowest_loss(config, classes)
-    return f"label smoothing: the lowest loss that training can reach is {lowest:.4f}, not 0" if lowest else ""
+    return f"label smoothing: the loss of a perfect network is {lowest:.4f}, not 0" if lowest else ""
 
 
 def aimed_confidence(config: LossConfig, classes: int) -> float:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 from typing import TYPE_CHECKING, Any
 
 from convworks.errors import InputError, nearest
+from convworks.files import expand
 
 if TYPE_CHECKING:
     from convworks.training.config import RunConfig
@@ -75,8 +77,10 @@ def explain(name: str) -> str:
 def _function(name: str) -> Any:
     functions = {FOLDER: "folder:default", **RECIPES}
     if name not in functions:
-        raise InputError(
-            "recipe", f"there is no recipe {name!r}{nearest(name, functions)}", f"recipes: {', '.join(functions)}"
-        )
+        from convworks.data.sources.named import CATALOGUE  # it imports NumPy
+
+        is_source = name in CATALOGUE or os.path.exists(expand(name))
+        remedy = f"to train on it: --data {name}" if is_source else "`convworks recipes` lists them"
+        raise InputError("recipe", f"there is no recipe {name!r}{nearest(name, functions)}", remedy)
     module, _, function = functions[name].partition(":")
     return getattr(importlib.import_module(f"convworks.recipes.{module}"), function)

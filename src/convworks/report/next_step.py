@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +15,19 @@ def predict_command(bundle: str | Path, split: Split, options: str = "") -> str:
     """Return the command that predicts the first image of a split; empty if its images are not files of their own."""
     files = (file for file in files_of(split.inputs) if isinstance(file, Path) and str(file).isprintable())
     file = next(files, None)
-    return "" if file is None else f"{shlex.join(['convworks', 'predict', str(bundle), str(file)])}{options}"
+    return "" if file is None else f"{shlex.join(['convworks', 'predict', str(bundle), nearby(file)])}{options}"
 
 
 def evaluate_command(bundles: Sequence[str | Path], data: str | Path, *options: object) -> str:
     """Return the command that evaluates a bundle, or an ensemble, on a source."""
-    words = ["convworks", "evaluate", *bundles, "--data", data, *options]
+    words = ["convworks", "evaluate", *bundles, "--data", nearby(data), *options]
     return shlex.join(map(str, words))
+
+
+def nearby(path: str | Path) -> str:
+    """Return an absolute path relative to the working folder, if it lies in it; anything else as it is."""
+    text, here = str(path), f"{os.getcwd()}{os.sep}"
+    return text.removeprefix(here) or text
 
 
 def errors_folder(bundle: str | Path) -> Path:

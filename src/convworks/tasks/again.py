@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+
+from convworks.config import Config, full_name
 
 #: Options without a value, and those that belong to one run alone.
 FLAGS = ("--finish", "--deterministic", "--skip-damaged", "--json", "--debug")
 ONCE = ("--out", "--resume", "--finish", "--json", "--debug")
-#: The names of the number of epochs in --set.
-EPOCHS = ("training.epochs", "epochs")
+EPOCHS = "training.epochs"
+#: The fields that have an option of their own.
+NAMED = {"model.name": "--model", EPOCHS: "--epochs", "device": "--device", "seed": "--seed"}
 #: What `lr-range` and `crossval` do not have.
 NOT_SWEPT = ("--epochs", "--deterministic", "--skip-damaged")
 NOT_FOLDED = ("--skip-damaged",)
@@ -18,10 +21,14 @@ NOT_FOLDED = ("--skip-damaged",)
 
 @dataclass(frozen=True, kw_only=True)
 class Again:
-    """The words of a command that trained, without its output folder; `transferred` if it was `convworks transfer`."""
+    """The words of a command that trained, without its output folder; `transferred` if it was `convworks transfer`.
+
+    `config` resolves the short names of fields.
+    """
 
     words: tuple[tuple[str, ...], ...]
     transferred: bool
+    config: Config
 
     @property
     def data(self) -> str:
@@ -29,18 +36,20 @@ class Again:
         return next((words[1] for words in self.words if words[0] == "--data"), "")
 
     def varied(self, *changes: str) -> str:
-        """Return the command with further changes of its configuration."""
+        """Return the command with changes of its configuration, which replace what it says of the same fields."""
         verb = "transfer" if self.transferred else "train"
-        return self._line(verb, [word for change in changes for word in ("--set", change)])
+        changed = {change.partition("=")[0] for change in changes}
+        kept = [words for words in self.words if self._field(words) not in changed]
+        return shlex.join(["convworks", verb, *(word for words in kept for word in words), *options(changes)])
 
     @property
     def sets_epochs(self) -> bool:
         """Whether the command sets a number of epochs instead of the recipe's."""
-        return any(map(_sets_epochs, self.words))
+        return any(self._field(words) == EPOCHS for words in self.words)
 
     def as_planned(self) -> str:
         """Return the command with the recipe's number of epochs."""
-        return replace(self, words=tuple(words for words in self.words if not _sets_epochs(words))).varied()
+        return replace(self, words=tuple(words for words in self.words if self._field(words) != EPOCHS)).varied()
 
     def lr_range(self) -> str:
         """Return the range test of the same configuration."""
@@ -50,12 +59,27 @@ class Again:
         """Return the cross-validation of the same configuration."""
         return self._line("crossval", ["--folds", str(folds)], without=NOT_FOLDED)
 
+    def _field(self, words: tuple[str, ...]) -> str:
+        """Return the dotted name of the field that an option sets; empty for other words."""
+        if words[0] == "--set":
+            return full_name(self.config, words[1].partition("=")[0].strip())
+        return next((field for field, option in NAMED.items() if option == words[0]), "")
+
     def _line(self, verb: str, more: Sequence[str] = (), without: Sequence[str] = ()) -> str:
         kept = [word for words in self.words if words[0] not in without for word in words]
         return shlex.join(["convworks", verb, *kept, *more])
 
 
-def again(command: str) -> Again | None:
+def options(changes: Iterable[str]) -> list[str]:
+    """Return assignments as words of a command: --epochs 4 where a field has an option of its own, else --set."""
+    words = []
+    for change in changes:
+        field, _, value = change.partition("=")
+        words += [NAMED[field], value] if field in NAMED else ["--set", change]
+    return words
+
+
+def again(command: str, config: Config) -> Again | None:
     """Read the command of a run; None for one that neither trains nor transfers, such as that of a Python program."""
     try:
         program, verb, *rest = shlex.split(command)
@@ -64,11 +88,15 @@ def again(command: str) -> Again | None:
     if program != "convworks" or verb not in ("train", "transfer"):
         return None
     words = tuple(group for group in _grouped(rest) if group[0] not in ONCE)
-    return Again(words=words, transferred=verb == "transfer")
+    return Again(words=words, transferred=verb == "transfer", config=config)
 
 
-def _sets_epochs(words: Sequence[str]) -> bool:
-    return words[0] == "--epochs" or (words[0] == "--set" and words[1].partition("=")[0].strip() in EPOCHS)
+def varied(command: str, config: Config, changes: Sequence[str]) -> str:
+    """Return the command that trained a configuration, with changes."""
+    words = again(command, config)
+    if words is None:
+        raise ValueError(f"{command!r} does not train")
+    return words.varied(*changes)
 
 
 def _grouped(words: Sequence[str]) -> Iterator[tuple[str, ...]]:

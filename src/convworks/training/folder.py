@@ -65,7 +65,12 @@ def claim(out: Path | None, name: str) -> Path:
 def check_free(out: Path) -> None:
     """Raise InputError for a folder that is not empty."""
     if (out / RECORD).exists():
-        raise InputError(f"--out {out}", "contains a run", f"name a new folder, or resume it: {resume_command(out)}")
+        ended = False
+        with contextlib.suppress(InputError):
+            ended = read_values(out)["status"] == "finished"
+        kind, onward = ("a finished run", "train it further") if ended else ("a run", "resume it")
+        command = f"{resume_command(out)}{' --epochs +10' if ended else ''}"
+        raise InputError(f"--out {out}", f"contains {kind}", f"name a new folder, or {onward}: {command}")
     check_empty("--out", out)
 
 

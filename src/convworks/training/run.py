@@ -213,7 +213,7 @@ def _say_notes(setup: Setup, data: RunData, start: Start) -> None:
 
 def _photographs(setup: Setup, data: RunData, command: str) -> list[str]:
     """Lead from few photographs to transfer, where a network with a head for classes begins with random weights."""
-    model, words = setup.config.model, again(command)
+    model, words = setup.config.model, again(command, setup.config)
     scratch = setup.task.judged and model.cut is None and model.start is None
     images, classes, shape = len(setup.train), setup.classes, setup.preprocessing
     if words is None or not scratch or not few_photographs(images, classes, shape.size, shape.channels):

@@ -23,7 +23,7 @@ from convworks.data.samples import Samples
 from convworks.data.source import Source
 from convworks.data.sources.open import located
 from convworks.data.sources.split_names import TEST
-from convworks.data.split.folds import held_out
+from convworks.data.split.folds import held_out, named_by_columns
 from convworks.data.targets.samples import with_targets
 from convworks.errors import InputError
 from convworks.layers.network import Network
@@ -95,9 +95,10 @@ def prepare_data(config: RunConfig, source: Source, device: torch.device) -> Run
         std=data.std or (1.0,) * channels,
         decoding=decoding,
     )
+    validation = division.held_out or named_by_columns(source)
     several_frames = sum(probe.several_frames for probe in headers.probes)
     notes = (
-        f"validation: {division.held_out}" if division.held_out else None,
+        f"validation: {validation}" if validation else None,
         fit_note(headers, preprocessing.size, data.fit),
         frames_note(several_frames, looked=len(headers.probes), total=headers.total),
         floats_note(decoding.float_range) if has_floats(headers.probes) else None,

@@ -51,7 +51,7 @@ def judge(
 
     `facts` are those of run.json; `resume` is the command that completes a run which was ended early.
     """
-    words = again(facts["command"])
+    words = again(facts["command"], setup.config)
     if not setup.task.rules or words is None:
         return None
     evidence = Evidence(

@@ -22,13 +22,21 @@ WILD = "training.schedule={'kind': 'constant', 'rate': 1e30}"
 VALUES: Rows = {
     "no such command": (lambda p: ["trian"], "trian | 'train' | --help"),
     "unknown option": (lambda p: ["train", "--epoch", "3"], "--epoch | --epochs | convworks train --help"),
+    "field as an option": (lambda p: ["train", "--lr", "0.1"], "--lr | --set lr=VALUE | convworks train --help"),
     "option without value": (lambda p: ["train", "--epochs"], "--epochs | requires an argument | --help"),
     "no number": (lambda p: ["train", "--epochs", "many"], "--epochs | whole number | not 'many' | write --epochs 10"),
     "missing argument": (lambda p: ["predict", p.bundle()], "PATH | convworks predict --help"),
     "missing option": (lambda p: ["evaluate", p.bundle()], "--data | convworks evaluate --help"),
     "one argument too many": (lambda p: ["models", "lenet5", "vgg"], "vgg | convworks models --help"),
     "unknown model": (lambda p: train(p.folder(), "--model", "lenet6"), "model | 'lenet6' | 'lenet5' | lists"),
-    "unknown recipe": (lambda p: ["train", "mnist/fst"], "recipe | 'mnist/fst' | 'mnist/fast' | recipes:"),
+    "unknown recipe": (lambda p: ["train", "mnist/fst"], "recipe | 'mnist/fst' | 'mnist/fast' | recipes` lists them"),
+    "source as a recipe": (lambda p: ["train", "digits"], "no recipe 'digits' | to train on it: --data digits"),
+    "folder as a recipe": (lambda p: ["train", p.folder()], "no recipe 'data' | to train on it: --data data"),
+    "network without its set": (
+        lambda p: ["transfer", "resnet20", "--data", p.folder()],
+        "resnet20 | did you mean 'resnet20:cifar10' | published weights",
+    ),
+    "unknown synonym": (lambda p: change(p, "lrr=0.1"), "lrr | did you mean 'lr'"),
     "unknown device": (lambda p: train(p.folder(), "--device", "gpu"), "device | gpu | cuda:N"),
     "absent device": (lambda p: train(p.folder(), "--device", "cuda:77"), "cuda:77 | this machine has | auto"),
     "negative seed": (lambda p: train(p.folder(), "--seed", "-1"), "seed | -1 | greater than or equal to 0"),
@@ -63,6 +71,10 @@ VALUES: Rows = {
 PLACES: Rows = {
     "--out is not empty": (lambda p: train(p.folder(), "--out", "data/a"), "--out data/a | not empty | new folder"),
     "--out holds a run": (lambda p: [p.run()] and train("data", "--out", "run"), "--out run | a run | --resume run"),
+    "--out holds a finished run": (
+        lambda p: [p.run(lambda record: record.update(status="finished"))] and train("data", "--out", "run"),
+        "--out run | a finished run | train it further | --resume run --epochs +10",
+    ),
     "--out is a file": (lambda p: train(p.folder(), "--out", "data/a/0.png"), "0.png | is a file | new folder"),
     "--out leads nowhere": (lambda p: train(p.folder(), "--out", p.link("l", "gone")), "--out l | link | new folder"),
     "variations by an unknown recipe": (

@@ -17,7 +17,7 @@ from convworks.data.column import COLOURS, Arrays, Spatial
 from convworks.data.config import DataConfig, Fold
 from convworks.data.source import Source, Split, with_validation
 from convworks.data.sources.open import open_source
-from convworks.data.split.folds import assign, divide, fold_count, held_out, pool, with_fold
+from convworks.data.split.folds import assign, divide, fold_count, held_out, named_by_columns, pool, with_fold
 from convworks.errors import InputError
 
 
@@ -182,3 +182,19 @@ def test_what_cannot_be_divided_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match=r"images of \(8, 8, 1\) in train and of \(9, 9, 1\) in validation"):
         pool(mixed)
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "note"),
+    [
+        ("split", ["train"] * 4 + ["val"] * 2, "2 of 6 images, column split"),
+        ("is_valid", ["0", "0", "0", "0", "1", "1"], "2 of 6 images, column is_valid"),
+        ("split", ["train"] * 4 + ["test"] * 2, ""),
+        ("other", ["x"] * 6, ""),
+    ],
+)
+def test_columns_that_name_the_validation_split(tmp_path: Path, header: str, cells: list[str], note: str) -> None:
+    table(tmp_path, cells, list("ababab"))
+    text = (tmp_path / "data.csv").read_text().replace("patient", header)
+    (tmp_path / "data.csv").write_text(text)
+    assert named_by_columns(open_source(tmp_path / "data.csv")) == note

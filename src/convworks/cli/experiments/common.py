@@ -20,11 +20,15 @@ REST = "model epochs out resume workers device deterministic overrides"
 @app.command(rich_help_panel=TRAIN)
 @takes_request(
     f"recipe data runs seed {REST}",
-    seed=Annotated[int | None, typer.Option(help="The first seed; the other runs use the seeds after it.")],
+    seed=Annotated[
+        int | None, typer.Option(metavar="N", help="The first seed; the other runs use the seeds after it.")
+    ],
 )
 def restarts(
     request: RunRequest,
-    runs: Annotated[int | None, typer.Option(min=2, max=10_000, help="Number of runs.  [default: 5]")] = None,
+    runs: Annotated[
+        int | None, typer.Option(min=2, max=10_000, metavar="N", help="Number of runs.  [default: 5]")
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
@@ -37,14 +41,17 @@ def restarts(
 @app.command(rich_help_panel=TRAIN)
 @takes_request(
     f"recipe data folds stratified group_by seed {REST}",
-    seed=Annotated[int | None, typer.Option(help="Seed of the folds and of every run.")],
+    seed=Annotated[int | None, typer.Option(metavar="N", help="Seed of the folds and of every run.")],
 )
 def crossval(
     request: RunRequest,
     folds: Annotated[
         int | None,
         typer.Option(
-            min=2, max=10_000, help="Number of folds.  [default: those of a column fold of a CSV source, else 5]"
+            min=2,
+            max=10_000,
+            metavar="N",
+            help="Number of folds.  [default: those of a column fold of a CSV source, else 5]",
         ),
     ] = None,
     stratified: Annotated[
@@ -72,16 +79,18 @@ def crossval(
 @app.command(rich_help_panel=TRAIN)
 @takes_request(
     f"recipe data trials search storage study pruning seed {REST}",
-    seed=Annotated[int | None, typer.Option(help="Seed of the search and of every run.")],
+    seed=Annotated[int | None, typer.Option(metavar="N", help="Seed of the search and of every run.")],
 )
 def tune(
     request: RunRequest,
-    trials: Annotated[int | None, typer.Option(min=1, max=100_000, help="Number of runs.  [default: 20]")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, max=100_000, metavar="N", help="Number of runs.  [default: 20]")
+    ] = None,
     search: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FIELD=RANGE",
-            help="What to vary: 0.1..0.9, log:1e-4..1, int:1..9, intlog:8..512 or a,b,c; repeatable.  "
+            help="What to vary: 0.1..0.9, log:1e-4..1, int:1..9, intlog:8..512 or a,b,c; may be repeated.  "
             "[default: learning rate and weight decay]",
         ),
     ] = None,
@@ -90,7 +99,9 @@ def tune(
     ] = None,
     study: Annotated[
         str | None,
-        typer.Option(help="Name of the study in the storage; processes with the same name share its trials."),
+        typer.Option(
+            metavar="NAME", help="Name of the study in the storage; processes with the same name share its trials."
+        ),
     ] = None,
     pruning: Annotated[bool, typer.Option("--pruning/--no-pruning", help="Stop unpromising runs early.")] = True,
     as_json: Json = False,

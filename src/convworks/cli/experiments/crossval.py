@@ -20,7 +20,7 @@ def run(request: RunRequest, *, folds: int | None, stratified: bool, group_by: s
             written_headline(run["validation"]),
             run["validation"]["n"],
             run["best_epoch"],
-            run["seconds"],
+            f"{run['seconds']:.1f}",
         ]
         for run in results["runs"]
     ]

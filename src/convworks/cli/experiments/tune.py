@@ -8,6 +8,7 @@ from convworks.api.experiments import run_tune
 from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer, table
 from convworks.cli.metrics import accuracy_line
+from convworks.metrics.spec import spec
 
 SHOWN = 10
 
@@ -16,14 +17,14 @@ def run(request: RunRequest, **options: Any) -> Answer:
     """Search, and report the best configurations."""
     results = run_tune(request, **options)
     best = results["best"]
-    fields = list(best["values"])
+    fields, metric, recipe = list(best["values"]), spec(results["metric"]), results["recipe"]
     from convworks.experiments.tuned import ranked
 
     ordered = ranked(results["trials"], results["metric"])
     rows = [
         [
             trial["name"],
-            "" if trial["value"] is None else f"{trial['value']:.4f}",
+            "" if trial["value"] is None else metric.write(trial["value"]),
             trial["state"],
             trial["epochs"],
             *(_short(trial["values"].get(field, "")) for field in fields),
@@ -31,7 +32,8 @@ def run(request: RunRequest, **options: Any) -> Answer:
         for trial in ordered[:SHOWN]
     ]
     lines = [
-        table(["trial", results["metric"], "state", "epochs", *fields], rows),
+        table(["trial", metric.title, "state", "epochs", *fields], rows),
+        *([f"{recipe['name']}: the recipe as it is"] if recipe else []),
         *([f"... and {len(ordered) - SHOWN} more in the report"] if len(ordered) > SHOWN else []),
         *([f"{accuracy_line('test', results['test'])}, of {best['name']} alone"] if results["test"] else []),
         f"bundle: {best['bundle']}",

@@ -22,11 +22,15 @@ def compare(
     first: Answered,
     second: Answered,
     data: Annotated[
-        str | None, typer.Option(help="A labelled source; with two predictions.csv, only for the images on the page.")
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="A labelled source; with two predictions.csv, only for the images on the page."
+        ),
     ] = None,
     split: Split = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write a page, and compare.csv with the disagreements, into this new folder.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a page, and compare.csv with the disagreements, into this new folder."),
     ] = None,
     device: Device = "auto",
     as_json: Json = False,

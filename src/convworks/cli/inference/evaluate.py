@@ -93,6 +93,7 @@ def run(
     values |= {} if threshold is None else {"threshold": threshold}
     values["precisions"] = [precision_name(predictor.precision) for predictor in loaded]
     lines = [accuracy_line(outcome.split, values)]
+    lines += [] if threshold is None else [f"threshold: {threshold:g}"]
     note = ""
     if task.judged:
         note = seen_note([predictor.bundle.record for predictor in loaded], source, outcome.split)

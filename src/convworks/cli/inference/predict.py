@@ -105,7 +105,7 @@ def run(
 
 def _next(bundle: Path, paths: Sequence[str], options: dict[str, Any], written: bool) -> str:
     """Return the next command: to write these answers, to evaluate a run on its own source, or to show the network."""
-    from convworks.report.next_step import errors_folder
+    from convworks.report.next_step import errors_folder, nearby
 
     if not written and len(paths) <= FEW:
         return repeated(["predict", bundle, *paths], options | {"--out": _new_file("predictions", ".csv")})
@@ -115,7 +115,7 @@ def _next(bundle: Path, paths: Sequence[str], options: dict[str, Any], written: 
 
         data = read_values(run)["configuration"]["data"]["source"]
         evaluated = {name: value for name, value in options.items() if name != "--top"}
-        return repeated(["evaluate", bundle], {"--data": data, **evaluated, "--out": errors_folder(bundle)})
+        return repeated(["evaluate", bundle], {"--data": nearby(data), **evaluated, "--out": errors_folder(bundle)})
     name = read_description(bundle)[0]["model"]["name"]
     return shlex.join(["convworks", "models", *([name] if name in NAMES else [])])
 

@@ -16,16 +16,22 @@ from convworks.cli.options import Debug, Device, Json, Overwrite
 from convworks.cli.request import takes_request
 
 Pretrained = Annotated[
-    str, typer.Argument(help="The folder of a bundle or a run, or a name such as resnet50:imagenet.", metavar="BUNDLE")
+    str,
+    typer.Argument(
+        help="The folder of a bundle or a run, or published weights such as resnet50:imagenet (docs/published.md).",
+        metavar="BUNDLE",
+    ),
 ]
-Source = Annotated[str, typer.Option(help="A labelled source: a name or a path.")]
+Source = Annotated[str, typer.Option(metavar="SOURCE", help="A labelled source: a name or a path.")]
 Pooling = Annotated[str, typer.Option(metavar="NAME", help="How feature maps are pooled: average, max or none.")]
 
 
 @app.command(rich_help_panel=TRAIN)
 @takes_request(
     "bundle data cut freeze head epochs out device seed deterministic skip_damaged overrides",
-    out=Annotated[Path | None, typer.Option(help="The run folder, new or empty.  [default: runs/DATA-transfer]")],
+    out=Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The run folder, new or empty.  [default: runs/DATA-transfer]")
+    ],
 )
 def transfer(
     request: RunRequest,
@@ -33,7 +39,11 @@ def transfer(
     data: Source,
     cut: Annotated[
         str | None,
-        typer.Option(metavar="TAP", help="Tap to attach the new head to.  [default: before the last layer]"),
+        typer.Option(
+            metavar="TAP",
+            help="Attach the new head to this layer's output; `convworks models NAME` lists them.  "
+            "[default: before the last layer]",
+        ),
     ] = None,
     freeze: Annotated[
         str | None,
@@ -57,17 +67,23 @@ def transfer(
 @app.command(rich_help_panel=USE)
 def features(
     bundle: Pretrained,
-    data: Annotated[str, typer.Option(help="A source: a name or a path.")],
+    data: Annotated[str, typer.Option(metavar="SOURCE", help="A source: a name or a path.")],
     tap: Annotated[
         list[str] | None,
-        typer.Option(metavar="TAP", help="Tap to read; repeatable.  [default: before the last layer]"),
+        typer.Option(
+            metavar="TAP", help="Layer whose output is read; may be repeated.  [default: before the last layer]"
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The file (.npz or .parquet).  [default: features.npz, or features-2.npz, ...]"),
+        typer.Option(
+            metavar="FILE", help="The file (.npz or .parquet).  [default: features.npz, or features-2.npz, ...]"
+        ),
     ] = None,
     overwrite: Overwrite = False,
-    split: Annotated[str | None, typer.Option(help="train, validation or test.  [default: all images]")] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="SPLIT", help="train, validation or test.  [default: all images]")
+    ] = None,
     pool: Pooling = "average",
     device: Device = "auto",
     as_json: Json = False,
@@ -86,15 +102,18 @@ def probe(
     bundle: Pretrained,
     data: Source,
     tap: Annotated[
-        list[str] | None, typer.Option(metavar="TAP", help="Tap to probe; repeatable.  [default: all]")
+        list[str] | None,
+        typer.Option(metavar="TAP", help="Layer whose output is probed; may be repeated.  [default: all]"),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="File for the curve (.png or .svg).  [default: probe.png, or probe-2.png, ...]"),
+        typer.Option(
+            metavar="FILE", help="File for the curve (.png or .svg).  [default: probe.png, or probe-2.png, ...]"
+        ),
     ] = None,
     overwrite: Overwrite = False,
     pool: Pooling = "average",
-    seed: Annotated[int, typer.Option(help="Seed of the validation split.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the validation split.")] = 0,
     device: Device = "auto",
     as_json: Json = False,
     debug: Debug = False,

@@ -12,10 +12,12 @@ from convworks.bundle.pretrained import fetch_weights, imagenet_classes, is_name
 from convworks.cli.answer import Answer
 from convworks.cli.output_path import output_path
 from convworks.console import downloading
+from convworks.data.sources.named import CATALOGUE
 from convworks.errors import InputError
 from convworks.files import write_bytes
 from convworks.models.published.pretrained import PRETRAINED, find_pretrained
 from convworks.outputs import Protected, check_new_folder
+from convworks.report.next_step import evaluate_command
 
 SUFFIXES = (".safetensors",)
 
@@ -74,7 +76,7 @@ def run_import(
         *_taken(record, recognised=peer is None),
         _normalisation(preprocessing.mean, preprocessing.std),
         f"bundle: {folder}",
-        f"next: {shlex.join(['convworks', 'export', str(folder), '--format', str(record['from'] or 'torchvision')])}",
+        f"next: {_use(folder, weights, bundle.model.name)}",
     ]
     return Answer(values=values, text="\n".join(text))
 
@@ -106,6 +108,12 @@ def run_export(path: Path, *, style: str, out: Path | None, overwrite: bool = Fa
         text.append(f"left out: {_auxiliary(exported.left_out)}; build {exported.name} with aux_logits=False")
     text += [f"file: {file}", f"next: load_state_dict(safetensors.torch.load_file({str(file)!r}))"]
     return Answer(values=values, text="\n".join(text))
+
+
+def _use(folder: Path, weights: str, model: str) -> str:
+    """Return the command that evaluates published weights on a named set, or shows the network."""
+    source = weights.partition(":")[2]
+    return evaluate_command([folder], source) if source in CATALOGUE else shlex.join(["convworks", "models", model])
 
 
 def _taken(record: dict[str, Any], *, recognised: bool) -> list[str]:

@@ -82,7 +82,9 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _open(root: Path, kind: str, splits: dict[str, list[Path]]) -> Source:
     """Open tables: labels are read now, images on demand. Splits without any label are left out."""
-    tables, unused = _divided({split: [read_labels(path) for path in paths] for split, paths in splits.items()})
+    tables, columns, unused = _divided(
+        {split: [read_labels(path) for path in paths] for split, paths in splits.items()}
+    )
     named = {table.classes: table.path for parts in tables.values() for table in parts if table.classes is not None}
     if len(named) > 1:
         raise InputError(
@@ -109,17 +111,21 @@ def _open(root: Path, kind: str, splits: dict[str, list[Path]]) -> Source:
         left_out={
             str(row): UNLABELLED for split in tables if split not in labelled for t in tables[split] for row in t.rows
         },
+        split_columns=columns,
         unused_columns=unused,
     )
 
 
-def _divided(tables: dict[str, list[Labels]]) -> tuple[dict[str, list[Labels]], tuple[str, ...]]:
-    """Divide tables by their columns where no name does; return them, and the names of the columns of no use."""
+def _divided(tables: dict[str, list[Labels]]) -> tuple[dict[str, list[Labels]], tuple[str, ...], tuple[str, ...]]:
+    """Divide tables by their columns where no name does.
+
+    Returns them, the names of the columns that divide them, and those of the columns of no use.
+    """
     every = [table for parts in tables.values() for table in parts]
     unused = [name for table in every for name in table.unused]
     if list(tables) != [ALL]:
         unused += [name for table in every for name in table.dividing[0]]
-        return tables, tuple(dict.fromkeys(unused))
+        return tables, (), tuple(dict.fromkeys(unused))
     unused += [table.divided.fold for table in every if table.divided.fold is not None]
     divided = [table for table in every if table.divided.columns]
     if divided and len(divided) < len(every):
@@ -130,7 +136,8 @@ def _divided(tables: dict[str, list[Labels]]) -> tuple[dict[str, list[Labels]], 
     for table in every:
         for split, part in table.by_split().items():
             parts.setdefault(split, []).append(part)
-    return parts, tuple(dict.fromkeys(unused))
+    columns = tuple(dict.fromkeys(name for table in every for name in table.divided.columns))
+    return parts, columns, tuple(dict.fromkeys(unused))
 
 
 def _split(root: Path, tables: list[Labels], classes: tuple[str, ...]) -> Split:

@@ -52,6 +52,7 @@ def open_table(path: Path) -> Source:
         path=path,
         classes=classes,
         splits=splits,
+        split_columns=divided.columns,
         fold_column=divided.fold,
         unused_columns=tuple([name for name in rows[0][1] if name not in used]),
     )

@@ -42,6 +42,15 @@ def held_out(before: Source, after: Source, data: DataConfig, seed: int) -> str:
     return f"{count}, fold {fold.number} of {fold.of}, {', '.join(how)}"
 
 
+def named_by_columns(source: Source) -> str:
+    """Describe the validation split that columns of a table name; empty where none does."""
+    if VALIDATION not in source.splits or not source.split_columns:
+        return ""
+    images = len(source.splits[VALIDATION])
+    columns = f"column{'s' if len(source.split_columns) > 1 else ''} {' and '.join(source.split_columns)}"
+    return f"{images:,} of {images + len(training_split(source)):,} images, {columns}"
+
+
 def without_classes(source: Source, data: DataConfig, seed: int) -> Source:
     """Split validation off train, by the seed and the sample names alone; no-op if there is a validation split.
 

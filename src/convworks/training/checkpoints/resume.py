@@ -10,6 +10,7 @@ from convworks.config import override, to_json
 from convworks.errors import InputError
 from convworks.training import folder
 from convworks.training.config import RunConfig
+from convworks.training.schedules.config import Constant, Exponential, Plateau
 
 #: Fields that may change when a run is resumed: how long it trains, how often it saves, when it decodes, and where the
 #: data are stored (their fingerprint is checked). Any other change would make it another run.
@@ -62,6 +63,19 @@ def continued(path: Path, epochs: int | str | None, changes: Iterable[str]) -> t
             f"use its bundle: {path / 'bundle'}, or give it more epochs: --epochs +10",
         )
     return changed, record
+
+
+def shortened(path: Path, config: RunConfig, record: Mapping[str, Any]) -> list[str]:
+    """Return a warning for a run that ends earlier than planned, and with it the schedule of its learning rate."""
+    training = config.training
+    planned = int(record["configuration"]["training"]["epochs"])
+    if training.epochs >= planned or isinstance(training.schedule, Constant | Exponential | Plateau):
+        return []
+    onward = folder.resume_command(path)
+    return [
+        f"warning: the schedule of the learning rate now ends after {training.epochs} epochs instead of {planned}, "
+        f"so the rate falls at once; to keep it: {onward}"
+    ]
 
 
 def _check_changes(path: Path, config: RunConfig, changed: RunConfig) -> None:
