@@ -88,7 +88,10 @@ class RunRequest:
             raise InputError("--resume", reason, f"leave out all options except --data, {changeable}")
 
     def configure(self) -> tuple[RunConfig, Source]:
-        """Return the complete configuration and the opened source, from a recipe from that of a named set, or from the images."""
+        """Return the complete configuration and the opened source.
+
+        They come from a recipe, by default that of a named set, or from the images.
+        """
         from convworks.config import assignment, override
         from convworks.console import downloading
         from convworks.data.sources.open import open_source

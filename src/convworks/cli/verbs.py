@@ -4,6 +4,7 @@ from convworks.cli import exchange
 from convworks.cli.commands import app
 from convworks.cli.experiments import common
 from convworks.cli.help import plain_help
+from convworks.cli.inference import common as inference
 from convworks.cli.inference import compare
 from convworks.cli.models import taps
 from convworks.cli.paths import expand_paths
@@ -11,7 +12,7 @@ from convworks.cli.paths import expand_paths
 __all__ = ["MODULES", "app"]
 
 #: The modules with commands, besides `commands`.
-MODULES = (exchange, common, compare, taps)
+MODULES = (exchange, common, inference, compare, taps)
 
 expand_paths(app)
 plain_help(app)

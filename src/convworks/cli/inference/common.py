@@ -1,0 +1,129 @@
+"""`convworks evaluate` and `predict`: every option of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convworks.cli.answer import Answer
+from convworks.cli.commands import app
+from convworks.cli.help import USE
+from convworks.cli.options import (
+    Bundle,
+    Bundles,
+    Debug,
+    Device,
+    Json,
+    MaxPixels,
+    Overwrite,
+    Precision,
+    Split,
+    Threshold,
+)
+
+
+@app.command(rich_help_panel=USE)
+def evaluate(
+    bundles: Bundles,
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="SOURCE",
+            help="A labelled source: a name or a path (an autoencoder takes unlabelled images too).",
+        ),
+    ],
+    split: Split = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME[,NAME...]",
+            help="Views of each image: center, flip, shift, ten-crop, 144-crop, dense, multi-scale.",
+        ),
+    ] = "center",
+    combine: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Ensembles: by probability, logit or vote.  [default: probability]"),
+    ] = None,
+    threshold: Threshold = None,
+    slices: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A CSV file of image paths (column path, as in predictions.csv) and properties to group results by.",
+        ),
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="With --slices: report each value of this column separately.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write report, error analysis and predictions.csv into this new folder."),
+    ] = None,
+    max_pixels: MaxPixels = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Measure a bundle or an ensemble on labelled images."""
+    from convworks.cli.inference import evaluate as command
+
+    return command.run(
+        bundles,
+        data=data,
+        split=split,
+        protocols=protocol.split(","),
+        combination=combine,
+        threshold=threshold,
+        slices=slices,
+        by=by,
+        out=out,
+        max_pixels=max_pixels,
+        device=device,
+        precision=precision,
+    )
+
+
+@app.command(rich_help_panel=USE)
+def predict(
+    bundle: Bundle,
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH", help="Images, folders (searched recursively) or glob patterns."),
+    ],
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="Number of classes to list per image.")] = 5,
+    threshold: Threshold = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Write one column per class to the .csv file, named p:CLASS.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Write predictions to this .csv or .jsonl file; reconstructions into this folder.",
+        ),
+    ] = None,
+    max_pixels: MaxPixels = None,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
+    """Classify images, or reconstruct them with an autoencoder."""
+    from convworks.cli.inference import predict as command
+
+    return command.run(
+        bundle,
+        paths,
+        top=top,
+        threshold=threshold,
+        probabilities=probabilities,
+        out=out,
+        overwrite=overwrite,
+        max_pixels=max_pixels,
+        device=device,
+        precision=precision,
+    )
