@@ -9,8 +9,15 @@ from convworks.data.cache import store as cache
 
 
 def run(name: str | None, *, clear: bool) -> Answer:
-    """List the decoded images in the user's cache, or remove them: all, or the entry of this name."""
+    """List the decoded images in the user's cache, or remove them: all, or the entry of this name.
+
+    Converted networks (deploy/kept.py) are removed with all others.
+    """
     entries = cache.clear(name) if clear else cache.find(name)
+    if clear and name is None:
+        from convworks.deploy import kept
+
+        kept.clear()
     total = sum(entry.bytes for entry in entries)
     rows = [
         {

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from convworks.bundle.description import folder_of, read_description
+from convworks.bundle.description import folder_of, is_exported, read_description
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.inference.images import find_images, no_answer
@@ -37,6 +37,7 @@ def run(
     out: Path | None,
     overwrite: bool = False,
     max_pixels: int | None = None,
+    runtime: str | None = None,
     device: str,
     precision: str,
 ) -> Answer:
@@ -44,9 +45,10 @@ def run(
     started = time.perf_counter()
     check_precision(precision)
     bundle = locate(bundle, downloading())
-    name = read_description(bundle)[0]["task"]["name"]
+    name = _task_name(bundle)
     files = find_images(paths)
-    read = read_for(paths, files) + Protected(folders=(folder_of(bundle),))
+    kept = Protected(files=([bundle],)) if is_exported(bundle) else Protected(folders=(folder_of(bundle),))
+    read = read_for(paths, files) + kept
     from convworks.tasks.registry import named
 
     task = named(name, str(bundle)).at(threshold)
@@ -58,9 +60,12 @@ def run(
         outputs = _outputs(out, files, read, overwrite=overwrite)
     else:
         check_optional("--out", out, read, suffixes=FORMATS, overwrite=overwrite)
+    from convworks.deploy.choice import TORCH, check_runtime, with_runtime
     from convworks.inference.predictor import load
 
-    predictor = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
+    check_runtime(runtime)
+    loaded = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
+    predictor, choice = with_runtime(loaded, runtime, len(files))
     listed = len(predictor.classes) if probabilities else top
     answers = predictor.predict_files(files, top=listed, threshold=threshold)
     rows = list(_written(answers, outputs)) if pictures else list(answers)
@@ -79,6 +84,7 @@ def run(
         "predictions": [row for row in rows if "error" not in row],
         "errors": broken,
         "precision": precision_name(predictor.precision),
+        "runtime": {"name": choice.runtime, "why": choice.why, "rates": choice.rates},
         "seconds": round(time.perf_counter() - started, 3),
         **({"out": str(out)} if written else {}),
     }
@@ -87,12 +93,24 @@ def run(
         text = f"{done} {'image' if done == 1 else 'images'} written to {out}"
     else:
         text = f"{len(rows)} rows written to {out}" if written else _as_table(rows)
+    if choice.runtime != TORCH or choice.rates:
+        text += f"\n{choice.text}"
     if broken:
         first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
         text += f"\n{len(broken)} of {len(rows)} images failed: {first}"
     source = "FOLDER" if pictures else "LABELLED_FOLDER"
-    text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data {source}"
+    if not is_exported(bundle):
+        text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data {source}"
     return Answer(values=values, text=text, status=1 if broken else 0, error=error)
+
+
+def _task_name(bundle: Path) -> str:
+    """Return the name of the task of a bundle or an exported file."""
+    if is_exported(bundle):
+        from convworks.inference.exported.read import read_exported
+
+        return str(read_exported(bundle).description["task"]["name"])
+    return str(read_description(bundle)[0]["task"]["name"])
 
 
 def _outputs(out: Path | None, files: Sequence[Path], read: Protected, *, overwrite: bool) -> list[Path]:
