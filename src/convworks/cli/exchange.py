@@ -100,7 +100,7 @@ def export(
     from convworks.cli.models import deploy, weights
 
     options = deploy.Options(check=check, int8=int8, calibrate=calibrate, max_drop=max_drop)
-    if style in deploy.FORMATS:
+    if style in deploy.RUN:
         return deploy.run(bundle, style=style, options=options, out=out, overwrite=overwrite)
     options.refuse(style)
     return weights.run_export(bundle, style=style, out=out, overwrite=overwrite)

@@ -108,9 +108,10 @@ def _judge(result: Check, precision: torch.dtype) -> None:
 
 
 def seconds(runtime: Runtime, batch: Tensor) -> float:
-    """Return the seconds that a runtime, which has computed such a batch before, needs for it: the least of a few."""
+    """Return the seconds that a runtime needs for a batch: the least of a few, after the first."""
     times = []
     with runtime.ready():
+        runtime(batch)
         for _ in range(REPEATS):
             started = time.perf_counter()
             runtime(batch)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from convworks.bundle.bundle import Bundle
 from convworks.console import say
@@ -24,8 +25,8 @@ AUTO, TORCH = "auto", "torch"
 #: Those that a bundle is converted for, in the order in which they are tried.
 CONVERTED = ("openvino", "onnx")
 RUNTIMES = (AUTO, TORCH, *CONVERTED)
-#: Samples from which on measuring and converting repay themselves, unless it is asked for.
-WORTH = 512
+#: Work for PyTorch from which on converting and measuring repays itself: seconds, and samples without measuring that.
+WORTH, MANY = 60.0, 256
 #: Samples of the batches that are measured, at most.
 MEASURED = 64
 
@@ -79,26 +80,24 @@ def with_runtime(predictor: Predictor, name: str | None, count: int) -> tuple[Pr
     key = kept.key_of(predictor.bundle)
     if name in CONVERTED:
         return _as(predictor, _converted(predictor, key, find_format(name)), "as requested")
-    batch = 1 if count == 1 else batch_size(current.device, predictor.input.size)
+    batch = 1 if count == 1 else min(MEASURED, batch_size(current.device, predictor.input.size))
     known = kept.remembered(key, batch)
     if known is not None and (runtime := _again(predictor, key, known)) is not None:
         return _as(predictor, runtime, "the fastest when it was measured here", known["rates"])
-    if name is None and count < WORTH:
-        return predictor, _choice(current, f"for less than {WORTH} images others are measured by --runtime auto alone")
+    if name is None and not _worth(predictor, count, batch):
+        return predictor, _choice(current, "so few images do not repay measuring others: --runtime auto does")
     return _measured(predictor, key, batch)
 
 
 def _measured(predictor: Predictor, key: str, batch: int) -> tuple[Predictor, Choice]:
     """Return the fastest of all that are installed and give the answers of PyTorch; the choice is kept."""
     say(f"measuring runtimes for {predictor.bundle.model.name} at batches of {batch} ...")
-    samples = predictor.input.noise(min(batch, MEASURED), torch.Generator().manual_seed(0))
+    samples = _noise(predictor, batch)
     runtimes: dict[str, Runtime] = {}
     rates: dict[str, float] = {}
     for runtime in _candidates(predictor, key):
         label = f"{runtime.name} {precision_name(runtime.precision)}"
-        with runtime.ready():
-            runtime(samples)
-        runtimes[label], rates[label] = runtime, round(len(samples) / seconds(runtime, samples), 1)
+        runtimes[label], rates[label] = runtime, round(batch / seconds(runtime, samples), 1)
     best = max(rates, key=lambda label: rates[label])
     chosen, choice = _as(predictor, runtimes[best], f"the fastest of {_listed(rates)}", rates)
     kept.remember(
@@ -108,6 +107,15 @@ def _measured(predictor: Predictor, key: str, batch: int) -> tuple[Predictor, Ch
         | {"model": predictor.bundle.model.name},
     )
     return chosen, choice
+
+
+def _worth(predictor: Predictor, count: int, batch: int) -> bool:
+    """Return whether the work of PyTorch for so many samples would take longer than to look for something faster."""
+    return count >= MANY and count * seconds(predictor.runtime, _noise(predictor, batch)) / batch >= WORTH
+
+
+def _noise(predictor: Predictor, batch: int) -> Tensor:
+    return predictor.input.noise(batch, torch.Generator().manual_seed(0))
 
 
 def _candidates(predictor: Predictor, key: str) -> Iterator[Runtime]:

@@ -7,28 +7,28 @@ import logging
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from convworks.deploy.graph import Graph, Layers
 from convworks.errors import InputError
 from convworks.inference.exported.format import SAMPLES, Files, require
 from convworks.inference.exported.onnx import SUFFIX as ONNX_SUFFIX
 from convworks.inference.exported.openvino import WEIGHTS, XML
 from convworks.inference.exported.pt2 import SUFFIX as PT2_SUFFIX
 
-#: From a module, whose `outputs` names what it returns, and an example of its samples.
-Converter = Callable[[Graph | Layers, np.ndarray], Files]
+#: From a module, an example of its samples, and the names of what it returns.
+Converter = Callable[[nn.Module, np.ndarray, Sequence[str]], Files]
 OPSET = 20
 TRACED = 3  # samples; from 2 on, the size of a batch counts as one that may change
 
 
-def to_pt2(module: Graph | Layers, samples: np.ndarray) -> Files:
+def to_pt2(module: nn.Module, samples: np.ndarray, outputs: Sequence[str]) -> Files:
     """Return a module as an exported program of PyTorch."""
     content = io.BytesIO()
     with quiet():
@@ -36,17 +36,17 @@ def to_pt2(module: Graph | Layers, samples: np.ndarray) -> Files:
     return {PT2_SUFFIX: content.getvalue()}
 
 
-def to_onnx(module: Graph | Layers, samples: np.ndarray) -> Files:
+def to_onnx(module: nn.Module, samples: np.ndarray, outputs: Sequence[str]) -> Files:
     """Return a module as ONNX."""
-    return {ONNX_SUFFIX: onnx_model(module, samples).SerializeToString()}
+    return {ONNX_SUFFIX: onnx_model(module, samples, outputs).SerializeToString()}
 
 
-def to_openvino(module: Graph | Layers, samples: np.ndarray) -> Files:
+def to_openvino(module: nn.Module, samples: np.ndarray, outputs: Sequence[str]) -> Files:
     """Return a module as OpenVINO's graph and weights in float32."""
     require("openvino", "--format openvino")
     import openvino
 
-    content = to_onnx(module, samples)[ONNX_SUFFIX]
+    content = to_onnx(module, samples, outputs)[ONNX_SUFFIX]
     return openvino_files(openvino.Core().read_model(model=content))
 
 
@@ -60,7 +60,7 @@ def openvino_files(model: Any) -> Files:
         return {XML: path.read_bytes(), WEIGHTS: path.with_suffix(WEIGHTS).read_bytes()}
 
 
-def onnx_model(module: Graph | Layers, samples: np.ndarray) -> Any:
+def onnx_model(module: nn.Module, samples: np.ndarray, outputs: Sequence[str]) -> Any:
     """Return a module as an ONNX message, without names of the files and lines that it was traced from."""
     for library in ("onnx", "onnxscript"):
         require(library, "--format")
@@ -68,7 +68,7 @@ def onnx_model(module: Graph | Layers, samples: np.ndarray) -> Any:
         program = _program(module, samples)
         try:
             exported = torch.onnx.export(
-                program, dynamo=True, opset_version=OPSET, output_names=list(module.outputs), verbose=False
+                program, dynamo=True, opset_version=OPSET, output_names=list(outputs), verbose=False
             )
         except Exception as error:  # a family of its own for every step of the exporter
             raise _untraceable(error) from error
@@ -82,7 +82,7 @@ def onnx_model(module: Graph | Layers, samples: np.ndarray) -> Any:
 CONVERTERS: dict[str, Converter] = {"onnx": to_onnx, "openvino": to_openvino, "pt2": to_pt2}
 
 
-def _program(module: Graph | Layers, samples: np.ndarray) -> torch.export.ExportedProgram:
+def _program(module: nn.Module, samples: np.ndarray) -> torch.export.ExportedProgram:
     """Trace a module for batches of any size; InputError, with the operator, for one that cannot be traced."""
     example = torch.from_numpy(np.resize(samples, (TRACED, *samples.shape[1:])))
     batch = torch.export.Dim("batch")
@@ -101,6 +101,8 @@ def _untraceable(error: BaseException) -> InputError:
         operator = re.search(r"OpOverload\(op='([^']+)'|(?:operator|function for) '?<?([\w.:]+)", str(chain))
         reason, chain = _first_line(chain), chain.__cause__ or chain.__context__
     name = next((text for text in operator.groups() if text), "") if operator else ""
+    if "data-dependent" in str(error):
+        reason = "what it computes depends on the values of an image"
     what = f"has an operator that cannot be exported: {name}" if name else f"cannot be traced ({reason})"
     return InputError("network", what, "compute it with other operations of PyTorch, without branches on values")
 
@@ -115,7 +117,8 @@ def quiet() -> Iterator[None]:
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
+        nowhere = io.StringIO()
+        with warnings.catch_warnings(), redirect_stdout(nowhere), redirect_stderr(nowhere):
             warnings.simplefilter("ignore")
             yield
     finally:

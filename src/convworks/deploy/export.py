@@ -14,7 +14,7 @@ from convworks import files
 from convworks.bundle.bundle import Bundle, describe
 from convworks.data.source import Source
 from convworks.deploy.check import Check, DisagreementError, Expected, check, expected
-from convworks.deploy.convert import CONVERTERS, Converter
+from convworks.deploy.convert import CONVERTERS
 from convworks.deploy.graph import Graph, graph_of
 from convworks.deploy.int8 import Drop, check_int8, measure_drop, quantise
 from convworks.deploy.layers import first_difference
@@ -82,12 +82,11 @@ def prove(
     *,
     source: str | Path | Source | None = None,
     int8: Int8 | None = None,
-    convert: Converter | None = None,
 ) -> Proven:
     """Return an exported network after it was compared with PyTorch on samples of `source`; nothing is written.
 
-    `convert` takes the place of the format's own converter. Raises RunError for an export that does not give the
-    answers of the bundle, InputError for a network that cannot be exported.
+    Raises RunError for an export that does not give the answers of the bundle, InputError for a network that cannot be
+    exported.
     """
     require_sound(bundle.model.name, bundle.network.state_dict(), "export a bundle whose training did not diverge")
     if int8 is not None:
@@ -96,9 +95,9 @@ def prove(
     chosen = source if source is not None else calibration
     samples = samples_for(bundle, chosen)
     right = expected(bundle, samples.batch)
-    graph, converter = graph_of(bundle), convert or CONVERTERS[form.name]
-    content = converter(graph, bundle.input.decoded(samples.batch[:1]))
-    work = _Work(bundle, form, graph, converter, right)
+    graph = graph_of(bundle)
+    content = CONVERTERS[form.name](graph, bundle.input.decoded(samples.batch[:1]), (OUTPUTS, ACTIVATED))
+    work = _Work(bundle, form, graph, right)
     checks, notes = work.checks(content)
     drop = None
     if int8 is not None and calibration is not None:
@@ -136,7 +135,6 @@ class _Work:
     bundle: Bundle
     format: Format
     graph: Graph
-    convert: Converter
     right: Expected
 
     def checks(self, content: Files) -> tuple[list[Check], list[str]]:
@@ -164,7 +162,7 @@ class _Work:
             layer = ""
             if precision == torch.float32:
                 batch = self.right.samples
-                layer = first_difference(self.format, self.convert, self.graph, self.bundle.input, batch, precision)
+                layer = first_difference(self.format, self.graph, self.bundle.input, batch)
             reason = f"the export {error}{'; ' if layer else ''}{layer}; nothing was written"
             raise RunError(f"--format {self.format.name}", reason, REMEDY) from error
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from convworks.bundle.bundle import Bundle
-from convworks.inference.exported.format import ACTIVATED, OUTPUTS
 from convworks.layers.mode import not_in_place
 from convworks.layers.normalisation.folded import folded
 from convworks.tasks.activations import Activation
@@ -20,8 +19,6 @@ NOTHING = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.Dropout3d)
 
 class Graph(nn.Module):
     """A network with its normalisation before it and the activation of its task after it."""
-
-    outputs: tuple[str, ...] = (OUTPUTS, ACTIVATED)
 
     def __init__(self, normalisation: nn.Module, network: nn.Module, activation: Activation) -> None:
         super().__init__()
@@ -48,7 +45,7 @@ class Layers(nn.Module):
 
     def __init__(self, graph: nn.Module, samples: Tensor) -> None:
         super().__init__()
-        self.graph = graph
+        self.whole = graph  # `graph` is a name of torch.fx
         calls: list[str] = []
         values: list[str] = []
 
@@ -73,12 +70,12 @@ class Layers(nn.Module):
 
     def _hooked(self, hook: Any, samples: Tensor) -> None:
         """Compute the graph with a hook on each module that computes something."""
-        modules = [(name, module) for name, module in self.graph.named_modules() if name]
+        modules = [(name, module) for name, module in self.whole.named_modules() if name]
         computing = [(name, module) for name, module in modules if not isinstance(module, NOTHING)]
         handles = [module.register_forward_hook(partial(hook, name)) for name, module in computing]
         try:
-            with not_in_place(self.graph):
-                self.graph(samples)
+            with not_in_place(self.whole):
+                self.whole(samples)
         finally:
             for handle in handles:
                 handle.remove()

@@ -10,8 +10,7 @@ from typing import Any
 from convworks.cli.answer import Answer, table
 from convworks.errors import InputError
 from convworks.metrics.spec import METRICS
-
-FORMATS = ("onnx", "openvino", "pt2")
+from convworks.models.published.peers import RUN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +27,7 @@ class Options:
         for each in fields(self):
             if getattr(self, each.name) not in (None, False):
                 option = f"--{each.name.replace('_', '-')}"
-                raise InputError(
-                    option, f"is not for --format {style}", f"choose {', '.join(FORMATS)}, or leave it out"
-                )
+                raise InputError(option, f"is not for --format {style}", f"choose {', '.join(RUN)}, or leave it out")
 
 
 def run(bundle: Path, *, style: str, options: Options, out: Path | None, overwrite: bool) -> Answer:
