@@ -9,11 +9,13 @@ import pytest
 from small_bundles import needs, small_bundle
 
 import convworks
-from convworks.bundle.bundle import save_bundle
+from convworks.bundle.bundle import Bundle, save_bundle
 from convworks.deploy import choice, kept
 from convworks.deploy.choice import with_runtime
-from convworks.deploy.export import prove
+from convworks.deploy.export import Proven, prove
 from convworks.errors import InputError, RunError
+from convworks.inference.exported.format import Format
+from convworks.inference.exported.read import FORMATS
 from convworks.inference.predictor import Predictor, load
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
@@ -39,7 +41,12 @@ def test_a_named_runtime_gives_the_same_answers_and_a_network_is_converted_once(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: list[str] = []
-    monkeypatch.setattr(choice, "prove", lambda bundle, form: names.append(form.name) or prove(bundle, form))
+
+    def noted(bundle: Bundle, form: Format) -> Proven:
+        names.append(form.name)
+        return prove(bundle, form)
+
+    monkeypatch.setattr(choice, "prove", noted)
     expected = predictor.predict(IMAGE[None])
     for _ in range(2):
         chosen, facts = with_runtime(predictor, "onnx", 1)
@@ -88,7 +95,7 @@ def test_what_does_not_give_the_answers_is_left_out(
     _, facts = with_runtime(predictor, "auto", 1)
     assert facts.runtime == "torch"
     lines = capsys.readouterr().err
-    for name in [each for each in choice.CONVERTED if choice.FORMATS[each].installed]:
+    for name in [each for each in choice.CONVERTED if FORMATS[each].installed]:
         assert f"{name} is left out: --format onnx: the export differs" in lines
 
 
@@ -100,6 +107,6 @@ def test_few_images_are_not_worth_measuring(predictor: Predictor) -> None:
 def test_wrong_names(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"--runtime: there is no runtime 'onyx' \(did you mean 'onnx'"):
         convworks.load(bundle, runtime="onyx")
-    monkeypatch.setattr("convworks.inference.exported.format.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("convworks.inference.exported.format.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"--runtime onnx: needs onnxruntime, .* pip install .convworks\[deploy\]"):
         convworks.load(bundle, runtime="onnx")

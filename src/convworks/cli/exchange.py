@@ -98,9 +98,10 @@ def export(
     A network to run is compared with PyTorch, in the library that will run it, before it is written.
     """
     from convworks.cli.models import deploy, weights
+    from convworks.models.published.peers import RUN
 
     options = deploy.Options(check=check, int8=int8, calibrate=calibrate, max_drop=max_drop)
-    if style in deploy.RUN:
+    if style in RUN:
         return deploy.run(bundle, style=style, options=options, out=out, overwrite=overwrite)
     options.refuse(style)
     return weights.run_export(bundle, style=style, out=out, overwrite=overwrite)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ class Format:
     @property
     def installed(self) -> bool:
         """Whether the library that runs it is installed."""
-        return importlib.util.find_spec(self.library) is not None
+        return find_spec(self.library) is not None
 
     def require(self, where: object) -> None:
         """Raise InputError if the library that runs it is not installed."""
@@ -92,5 +92,5 @@ def open_runtime(form: Format, content: Files, input: Input, precision: torch.dt
 
 def require(library: str, where: object) -> None:
     """Raise InputError if a library of the extra `deploy` is not installed."""
-    if importlib.util.find_spec(library) is None:
+    if find_spec(library) is None:
         raise InputError(where, f"needs {library}, which is not installed", INSTALL)
