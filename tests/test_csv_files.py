@@ -74,7 +74,7 @@ def test_other_delimiters_inside_cells_part_nothing(tmp_path: Path) -> None:
         ("path,label\na,x\n".encode("utf-16"), "is UTF-16 text"),
         ("path,label\na,x\n".encode("utf-16-le"), "zero bytes: it is not text, or UTF-16"),
         ("path,label\na,x\n".encode("utf-32"), "is UTF-32 text"),
-        ("path,label\na,größe\n".encode("cp1252"), "no UTF-8 text (byte 15 is 0xf6)"),
+        ("path,label\na,größe\n".encode("cp1252"), "is not UTF-8 text (byte 15 is 0xf6)"),
     ],
 )
 def test_other_encodings_are_named_with_a_remedy(tmp_path: Path, content: bytes, reason: str) -> None:

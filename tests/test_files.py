@@ -135,7 +135,13 @@ def _reads(call: ast.Call) -> bool:
     owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
     if name in ("read_text", "read_bytes"):
         return owner not in ("", "files") and "__file__" not in owner  # beside it lie files of the package
-    if name != "open" or owner in ("os", "Image", "gzip") or any(word.arg == "fileobj" for word in call.keywords):
+    # An input opens a split (data/inputs/), by these readers.
+    if (
+        name != "open"
+        or "input" in owner
+        or owner in ("os", "Image", "gzip")
+        or any(word.arg == "fileobj" for word in call.keywords)
+    ):
         return False
     texts = [node.value for node in ast.walk(call) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     return not any(set(text) <= set("rwaxbt+") and set(text) & set("wax") for text in texts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import errno
-import hashlib
 import json
 import os
 import stat
@@ -273,6 +272,8 @@ def _refuse(word: str) -> Any:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal."""
+    import hashlib  # it loads OpenSSL, which `convworks --help` would wait for
+
     with open_regular(path) as file:
         content: Any = file  # files have more methods than their type declares
         return hashlib.file_digest(content, "sha256").hexdigest()

@@ -140,6 +140,13 @@ def _cores() -> int:
     return int(cpu_count(only_physical_cores=True))
 
 
+def widest(device: torch.device) -> torch.dtype:
+    """Return float64, or float32 on devices without it."""
+    import torch
+
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def seed_torch(seed: int, device: torch.device) -> None:
     """Seed PyTorch's random numbers on the CPU and on this device.
 

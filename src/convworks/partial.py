@@ -7,7 +7,6 @@ file or folder of that name takes it over, and a cleanup may remove it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import shutil
@@ -37,6 +36,8 @@ def _temporary(path: Path) -> Path:
     """Return the temporary path of `path`: its name and a suffix, or for a long name its digest and the suffix."""
     name = f"{path.name}{MARK}"
     if len(os.fsencode(name)) > LONGEST:
+        import hashlib  # it loads OpenSSL, which `convworks --help` would wait for
+
         name = f"{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{MARK}"
     return path.with_name(name)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import shlex
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import convworks
 from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer
 from convworks.cli.request import OPTIONS, takes_request
@@ -32,6 +34,37 @@ def test_overrides_are_applied_last() -> None:
 @pytest.mark.parametrize(("skip", "changes"), [(False, []), (0.0, ["data.skip_damaged=0.0"]), (0.2, None)])
 def test_a_fraction_of_damaged_files(skip: bool | float, changes: list[str] | None) -> None:
     assert RunRequest(skip_damaged=skip).changes() == (["data.skip_damaged=0.2"] if changes is None else changes)
+
+
+@pytest.mark.parametrize(
+    ("verb", "runs"),
+    [
+        ("train", "train.run_train"),
+        ("transfer", "transfer.run_transfer"),
+        ("restarts", "experiments.run_restarts"),
+        ("crossval", "experiments.run_crossval"),
+        ("tune", "experiments.run_tune"),
+        ("lr_range", "lr_range.prepare_lr_range"),
+    ],
+)
+def test_a_verb_requests_all_that_it_is_called_with(verb: str, runs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    values: dict[str, Any] = {
+        **{"recipe": "mnist/fast", "data": "photos", "model": "lenet5", "epochs": 3, "out": "new", "resume": "old"},
+        **{"workers": 2, "device": "cpu", "seed": 1, "deterministic": True, "skip_damaged": 0.1, "command": "typed"},
+        "overrides": ["augment.flip=True"],
+    }
+    assert set(values) == set(vars(RunRequest()))
+    function = getattr(convworks, verb)
+    chosen = {name: value for name, value in values.items() if name in inspect.signature(function).parameters}
+    requests: list[RunRequest] = []
+
+    def record(*arguments: Any, **options: Any) -> Any:
+        requests.extend(each for each in arguments if isinstance(each, RunRequest))
+        return SimpleNamespace(run=dict) if verb == "lr_range" else {}
+
+    monkeypatch.setattr(f"convworks.api.{runs}", record)
+    function(**chosen, **({"bundle": "runs/a"} if verb == "transfer" else {}))
+    assert requests == [RunRequest(**chosen | {"overrides": ("augment.flip=True",)})]
 
 
 def test_the_train_command_repeats_the_request() -> None:

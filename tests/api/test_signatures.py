@@ -28,8 +28,8 @@ SIGNATURES = {
     "probe": "bundle * data taps=() pool='average' seed=0 device='auto'",
     "restarts": f"recipe=None * data=None runs=None {SEVERAL} overrides=() command=None",
     "train": (
-        "recipe=None * data=None model=None epochs=None out=None resume=None device=None seed=None deterministic=False "
-        "skip_damaged=False overrides=() command=None loss=None events=()"
+        "recipe=None * data=None model=None epochs=None out=None resume=None finish=False device=None seed=None "
+        "deterministic=False skip_damaged=False overrides=() command=None loss=None events=()"
     ),
     "transfer": (
         "bundle * data cut=None freeze=None head='linear' epochs=None out=None device=None seed=None "

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from workplace import Place, check_line, environment, evaluate, predict, snapshot, train
+from workplace import NOTES, Place, check_line, environment, evaluate, predict, snapshot, train
 
 from convworks.cli.main import run
 
@@ -24,10 +24,10 @@ def test_a_stopped_run_goes_on(number: signal.Signals, place: Place, capsys: pyt
     pipe = subprocess.PIPE
     with subprocess.Popen(arguments, stdout=pipe, stderr=pipe, text=True, env=environment()) as process:
         assert process.stderr is not None
-        first = process.stderr.readline()
+        while not (first := process.stderr.readline()).startswith("epoch 1/"):
+            assert first.startswith(NOTES)
         process.send_signal(number)
         out, rest = process.communicate(timeout=120)
-    assert first.startswith("epoch 1/")
     assert (process.returncode, out) == (130, "")
     *progress, line = rest.splitlines()
     assert all(text.startswith("epoch ") for text in progress)
@@ -35,8 +35,10 @@ def test_a_stopped_run_goes_on(number: signal.Signals, place: Place, capsys: pyt
     assert json.loads(Path("out/run.json").read_text())["status"] == "stopped"
     assert not list(Path("out").rglob("*.partial"))
 
-    name, *again = shlex.split(line.partition("resume with: ")[2])
+    on, _, end = line.partition("resume with: ")[2].partition(", or end it after epoch ")
+    name, *again = shlex.split(on)
     assert (name, again) == ("convworks", ["train", "--resume", "out"])
+    assert end.partition(": ")[2] == "convworks train --resume out --finish"
     assert run([*again, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["epochs"] == EPOCHS

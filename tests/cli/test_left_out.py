@@ -113,22 +113,27 @@ def test_the_note_is_true_of_splits_too(place: Place, capsys: pytest.CaptureFixt
         for path in (place.root / "data" / split).rglob("*.png"):
             path.write_bytes(path.read_bytes() + bytes(digit))  # other images of other sizes
     assert run(train("data")) == 0
-    assert run(["train", "--data", "data", *SMALL, "--set", "training.kept=best", "--out", "best"]) == 0
+    best = ["--set", "training.kept=best"]
+    assert run(["train", "--data", "data", *SMALL, *best, "--out", "one"]) == 0  # of one epoch none is chosen
+    assert run(["train", "--data", "data", *SMALL, *best, "--epochs", "2", "--out", "best"]) == 0
     notes = {
         (run_, split): answer([*evaluate(run_, "data"), "--split", split], capsys)["note"]
-        for run_ in ("out", "best")
+        for run_ in ("out", "one", "best")
         for split in ("train", "validation", "test")
     }
     assert {key: bool(note) for key, note in notes.items()} == {
         ("out", "train"): True,
         ("out", "validation"): False,
         ("out", "test"): False,
+        ("one", "train"): True,
+        ("one", "validation"): False,
+        ("one", "test"): False,
         ("best", "train"): True,
         ("best", "validation"): True,
         ("best", "test"): False,
     }
     assert "trained on these images" in notes["out", "train"]
-    assert "epoch was selected on these images" in notes["best", "validation"]
+    assert "the run selected the epoch on these images" in notes["best", "validation"]
     assert answer(evaluate("out", "data/train"), capsys)["note"] == notes["out", "train"]
 
 

@@ -100,7 +100,7 @@ def test_an_answer_needs_no_place_for_its_picture(
         assert run([*words, "--json"]) == 0
         out, text = capsys.readouterr()
         assert key not in json.loads(out)
-        assert ".png: cannot be written (Permission denied); the picture is left out" in text
+        assert ".png: cannot be written (Permission denied); the picture was not written" in text
         assert run(list(words)) == 0
         assert ".png" not in capsys.readouterr().out
         named = [*words, "--sheet" if name == "data" else "--out", "x.png"]

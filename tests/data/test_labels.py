@@ -177,7 +177,7 @@ BAD_ROWS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "neither": (lambda p: parquet(p, {"cat": [0, 1], "dog": [1, 2]}), "x.parquet!row 1: has 2 in column 'dog'"),
     "unknown": (
         lambda p: parquet(p, {"label": [[0], [5]]}, {"label": [{"names": ["cat", "dog"]}]}),
-        "x.parquet!row 1: has the label '5', which is no class",
+        "x.parquet!row 1: has the label '5', which is not a class",
     ),
     "null": (lambda p: parquet(p, {"label": [["x"], None]}), "x.parquet!row 1: has no label"),
     "none at all": (lambda p: parquet(p, {"labels": [";", " "]}), "names no class in its labels"),
@@ -281,7 +281,7 @@ def test_folds() -> None:
 def test_folds_by_groups(folder: Path) -> None:
     text = "path,labels,who\n" + "".join(f"{name},x;y,{index % 2}\n" for index, name in enumerate(SHOWN))
     source = open_source(write(folder, text))
-    with pytest.raises(InputError, match="--group-by: images of several labels"):
+    with pytest.raises(InputError, match="--group-by: multi-label images"):
         assign(source, Fold(number=1, of=2, group_by="who"), 0)
     folds = assign(source, Fold(number=1, of=2, group_by="who", stratified=False), 0)
     assert folds[0] == folds[2] != folds[1] == folds[3]

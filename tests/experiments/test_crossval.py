@@ -75,6 +75,27 @@ def test_each_image_is_predicted_by_its_own_fold(results: dict[str, Any], few: P
         assert np.mean(right[run["fold"]]) == pytest.approx(run["validation"]["top1"])
 
 
+def test_the_column_fold_of_a_table_is_followed(
+    options: dict[str, Any], few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digits = open_source(few).splits["train"]
+    assert isinstance(digits.inputs, Arrays)
+    rows = ["path,label,fold,camera"]
+    for index, pixels in enumerate(digits.inputs.values):
+        Image.fromarray(pixels[:, :, 0]).save(tmp_path / f"{index:05d}.png")
+        rows.append(f"{index:05d}.png,{digits.labels[index]},{index % 2 + 1},x")
+    (tmp_path / "data.csv").write_text("\n".join(rows))
+    results = convworks.crossval(out=tmp_path / "two", **{**options, "epochs": 1, "data": tmp_path / "data.csv"})
+    assert capsys.readouterr().err.splitlines()[0] == "columns not used: camera"
+    with (tmp_path / "two" / "folds.csv").open() as file:
+        folds = {row["path"]: int(row["fold"]) for row in csv.DictReader(file)}
+    assert folds == {f"{index:05d}.png": index % 2 + 1 for index in range(len(digits))}
+    assert [run["name"] for run in results["runs"]] == ["fold-1", "fold-2"]
+    log = (tmp_path / "two" / "logs" / "fold-1.txt").read_text()
+    half = (len(digits) + 1) // 2
+    assert f"validation: {half} of {len(digits)} images, fold 1 of 2, column fold" in log
+
+
 def test_a_fold_is_an_ordinary_run_that_resumes(results: dict[str, Any], few: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     words = ["--folds", FOLDS, "--seed", 2, "--epochs", 2, "--device", "cpu", "--deterministic"]
@@ -105,4 +126,5 @@ def test_groups_of_a_table_stay_together(options: dict[str, Any], tmp_path: Path
     assert len(folds) == 7
     assert {fold for _, fold in folds} == {"1", "2"}
     configuration = json.loads((out / "fold-2" / "run.json").read_text())["configuration"]
-    assert configuration["data"]["fold"] == {"number": 2, "of": 2, "stratified": True, "group_by": "writer"}
+    fold = {"number": 2, "of": 2, "stratified": True, "group_by": "writer", "column": None}
+    assert configuration["data"]["fold"] == fold

@@ -96,7 +96,7 @@ def test_a_finished_experiment_can_have_more_runs(options: dict[str, Any], tmp_p
     before = weights(first["runs"][0]["run"])
     with pytest.raises(InputError, match="the experiment is finished; give more with --runs"):
         convworks.restarts(resume=tmp_path / "runs")
-    with pytest.raises(InputError, match="1 are fewer than the 2 that were asked for"):
+    with pytest.raises(InputError, match="1 are fewer than the 2 already planned"):
         convworks.restarts(resume=tmp_path / "runs", runs=1)
     more = convworks.restarts(resume=tmp_path / "runs", runs=3)
     assert [run["seed"] for run in more["runs"]] == [0, 1, 2]

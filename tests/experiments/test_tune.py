@@ -47,12 +47,24 @@ def test_the_command_repeats_the_best_run(
     results: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    name, *words = shlex.split(results["best"]["command"])
+    trial = json.loads((Path(results["best"]["run"]) / "run.json").read_text())
+    name, *words = shlex.split(trial["command"])
     assert name == "convworks"
     assert run([*words, "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     best = json.loads((Path(results["best"]["run"]) / "run.json").read_text())
     assert again["validation"] == best["results"]["validation"]
+
+
+def test_test_is_measured_once_and_the_best_is_trained_in_full(results: dict[str, Any], few: Path) -> None:
+    for trial in results["trials"]:
+        record = json.loads((Path(trial["run"]) / "run.json").read_text())
+        assert record["status"] != "finished" or record["results"]["test"] is None
+    assert results["test"] == convworks.load(results["best"]["bundle"]).evaluate(few, split="test")
+    command = results["best"]["command"]
+    assert "training.epochs" not in command
+    assert "data.test" not in command
+    assert results["best"]["longer"]
 
 
 def test_the_page_is_self_contained(results: dict[str, Any]) -> None:

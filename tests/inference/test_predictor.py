@@ -76,7 +76,7 @@ def test_nothing_gives_nothing(predictor: Predictor) -> None:
     "array", [np.zeros((4, 4), np.float32), np.zeros((2, 2, 2, 2), np.uint8), np.zeros(3, np.uint8)]
 )
 def test_what_is_no_image_is_refused(predictor: Predictor, array: np.ndarray) -> None:
-    with pytest.raises(InputError, match="no image"):
+    with pytest.raises(InputError, match="is not an image"):
         predictor.predict([array])
 
 

@@ -315,7 +315,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "nothing at all": (np.array([]), r"image: an array of float64 \(0,\) is not an image"),
     "empty tensor": (torch.zeros(3, 0, 5), "image: 3x0x5 has no pixels"),
     "empty bytes": (b"", "image: is not an image"),
-    "one pixel": (np.zeros((1, 1, 3), np.uint8), "image: is 1x1 pixels, at least 2x2 are needed"),
+    "one pixel": (np.zeros((1, 1, 3), np.uint8), "image: has 1x1 pixels; at least 2x2 are needed"),
     "floats": (np.zeros((5, 5)), r"image: an array of float64 \(5, 5\) is not an image; give a path"),
     "whole numbers": (torch.zeros(3, 5, 5, dtype=torch.int64), r"image: a tensor of int64 \(3, 5, 5\) is not an image"),
     "a tensor without channels": (torch.zeros(5, 5), r"image: a tensor of float32 \(5, 5\) is not an image"),
@@ -371,7 +371,7 @@ def test_one_image_gives_one_answer_and_several_give_several(tmp_path: Path) -> 
     assert len(predictor.predict(image for image in [pixels])) == 1
     assert predictor.predict([]) == []
     assert predictor.predict(np.zeros((0, 9, 9, 3), np.uint8)) == []
-    with pytest.raises(InputError, match="top: is -1, at least 1"):
+    with pytest.raises(InputError, match="top: is -1, but must be at least 1"):
         predictor.predict([], top=-1)
     with pytest.raises(InputError, match="a masked array"):
         predictor.predict(np.ma.masked_array(np.zeros((9, 9, 3), np.uint8), True))

@@ -44,18 +44,18 @@ def made(labels: np.ndarray, probabilities: np.ndarray) -> Predictions:
 
 
 def test_by_hand() -> None:
-    errors = label_errors(LABELS, PROBABILITIES)
+    errors = label_errors(LABELS, PROBABILITIES, required=0.0)
     # (0.9 + 0.2 + 0.4) / 3 and (0.9 + 0.4 + 0.2) / 3
     np.testing.assert_allclose(errors.thresholds, [0.5, 0.5, np.inf], rtol=1e-6)
     assert errors.samples.tolist() == [1, 2, 4]
     np.testing.assert_allclose(errors.margins, [0.6, 0.2, 0.2], rtol=1e-6)
     surer = PROBABILITIES.copy()
     surer[4:, :] = [[0.1, 0.9, 0.0], [0.1, 0.9, 0.0]]
-    errors = label_errors(LABELS, surer)
+    errors = label_errors(LABELS, surer, required=0.0)
     np.testing.assert_allclose(errors.thresholds[:2], [0.5, 0.9], rtol=1e-6)
     assert errors.samples.tolist() == []
     surer[2] = [0.1, 0.9, 0.0]  # neither above the threshold nor below it
-    assert label_errors(LABELS, surer).samples.tolist() == [2]
+    assert label_errors(LABELS, surer, required=0.0).samples.tolist() == [2]
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 5), st.sampled_from([2, 5, 1000]))
@@ -65,7 +65,7 @@ def test_it_is_its_definition(seed: int, n: int, k: int, steps: int) -> None:
     labels = generator.integers(0, k, n)
     parts = generator.integers(0, steps, (n, k)) + 1
     probabilities = (parts / parts.sum(1, keepdims=True)).astype(np.float32)
-    errors = label_errors(labels, probabilities)
+    errors = label_errors(labels, probabilities, required=0.0)
     expected = {}
     for i, row in enumerate(probabilities.astype(float).tolist()):
         predicted = row.index(max(row))
@@ -79,6 +79,17 @@ def test_it_is_its_definition(seed: int, n: int, k: int, steps: int) -> None:
     assert sorted(errors.samples.tolist()) == sorted(expected)
     np.testing.assert_allclose(errors.margins, [expected[i] for i in errors.samples.tolist()])
     assert (np.diff(errors.margins) <= 0).all()
+
+
+@pytest.mark.parametrize(("wrong", "named"), [(1, 1), (2, 2), (3, 0)])
+def test_only_a_network_that_agrees_with_nine_of_ten_labels_accuses(wrong: int, named: int) -> None:
+    labels = np.array([0, 1] * 10)
+    probabilities = np.eye(2, dtype=np.float32)[labels]
+    probabilities[:wrong] = probabilities[:wrong, ::-1]
+    errors = label_errors(labels, probabilities)
+    assert (len(errors.samples), errors.trusted) == (named, named > 0)
+    assert errors.confident == 20
+    assert errors.agreement == pytest.approx(1 - wrong / 20)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -98,7 +109,7 @@ def test_exchanged_labels_are_found(seed: int) -> None:
 
 
 def test_the_file_names_the_first_suspect_first(tmp_path: Path) -> None:
-    errors = label_errors(LABELS, PROBABILITIES)
+    errors = label_errors(LABELS, PROBABILITIES, required=0.0)
     write_label_errors(tmp_path / "x.csv", errors, made(LABELS, PROBABILITIES), [0.8, 1.0])
     with (tmp_path / "x.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

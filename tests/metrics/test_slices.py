@@ -62,7 +62,7 @@ def test_the_table_of_the_page_escapes_and_counts_what_is_not_named() -> None:
     html = slices_table(result)
     assert "&lt;b&gt;" in html
     assert "&lt;site&gt;" in html
-    assert "does not name 1 images" in html
+    assert "1 image is not in the table." in html
 
 
 def test_columns_are_read_and_matched(tmp_path: Path) -> None:

@@ -24,10 +24,10 @@ pytestmark = pytest.mark.peers
 
 def ours(folder: Path, files: list[Path], size: tuple[int, int], fit: Fit) -> Tensor:
     """Load files as every command of convworks does."""
-    test = open_source(folder).splits["test"]
-    assert isinstance(test.inputs, Files)
-    places = {file.name: number for number, file in enumerate(test.inputs.files)}
-    chosen = test.select(torch.tensor([places[file.name] for file in files]).numpy())
+    (split,) = open_source(folder).splits.values()
+    assert isinstance(split.inputs, Files)
+    positions = {file.name: number for number, file in enumerate(split.inputs.files)}
+    chosen = split.select(np.array([positions[file.name] for file in files]))
     return load_images(chosen, Preprocessing(size=size, channels=3, fit=fit, mean=(0,) * 3, std=(1,) * 3))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from convworks.report.errors_report import ErrorFiles, write_errors
 from convworks.report.report import ReportContent, write_report
 from convworks.tasks.classification import CLASSIFICATION
 from convworks.tasks.multi_label import MULTI_LABEL
+from convworks.tasks.outcomes import classification
 from convworks.tasks.outcomes.classification import Predictions
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
 
@@ -116,13 +118,31 @@ def written(folder: Path, *args: Any, **more: Any) -> tuple[ErrorFiles, str, str
     return files, html, " ".join(checker.words)
 
 
+@pytest.fixture(autouse=True)
+def any_network_accuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let weak networks name candidates too: those of these tests answer at random."""
+    monkeypatch.setattr(classification, "label_errors", partial(label_errors, required=0.0))
+
+
+def test_a_weak_network_accuses_no_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classification, "label_errors", label_errors)
+    data_source = source()
+    files, html, words = written(tmp_path, [predictor()], data_source, answers(data_source))
+    assert files.candidates == 0
+    assert (tmp_path / "label_errors.csv").read_text().count("\n") == 1
+    assert "no image is called mislabelled: of its confident predictions" in files.summary()
+    assert "The network is not good enough to call labels wrong" in words
+    assert "From 90% on" in words
+    assert html.count("<article") > 20  # all mistakes are shown, as mistakes
+
+
 def test_it_shows_candidates_then_the_rest_each_with_neighbours(tmp_path: Path) -> None:
     data_source = source()
     outcome = answers(data_source)
     assert isinstance(outcome, Predictions)
     files, html, words = written(tmp_path, [predictor()], data_source, outcome)
     wrong = int((~outcome.correct).sum())
-    candidates = label_errors(outcome.labels, outcome.probabilities).samples.tolist()
+    candidates = label_errors(outcome.labels, outcome.probabilities, required=0.0).samples.tolist()
     assert files.candidates == len(candidates) > 3
     shown = re.findall(r'class="file" title="([^"]*)"', html)
     rest = [i for i in outcome.worst(1000) if i not in candidates]

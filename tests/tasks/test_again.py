@@ -5,8 +5,10 @@ from __future__ import annotations
 import shlex
 
 import pytest
+import typer
 
-from convworks.tasks.again import again
+from convworks.cli.verbs import app
+from convworks.tasks.again import FLAGS, again
 
 
 @pytest.mark.parametrize(
@@ -22,20 +24,20 @@ from convworks.tasks.again import again
     ],
 )
 def test_a_run_again_with_a_change_and_in_a_folder_of_its_own(command: str, varied: str) -> None:
-    given = again(command)
-    assert given is not None
-    assert given.varied("seed=1") == varied
+    words = again(command)
+    assert words is not None
+    assert words.varied("seed=1") == varied
     assert shlex.split(varied)
 
 
 def test_other_verbs_get_the_options_that_they_have() -> None:
-    given = again(
+    words = again(
         "convworks train --data d --epochs 3 --skip-damaged --deterministic --set training.batch_size=8 --out r"
     )
-    assert given is not None
-    assert given.data == "d"
-    assert given.lr_range() == "convworks lr-range --data d --set training.batch_size=8"
-    assert given.crossval(5) == (
+    assert words is not None
+    assert words.data == "d"
+    assert words.lr_range() == "convworks lr-range --data d --set training.batch_size=8"
+    assert words.crossval(5) == (
         "convworks crossval --data d --epochs 3 --deterministic --set training.batch_size=8 --folds 5"
     )
 
@@ -43,3 +45,9 @@ def test_other_verbs_get_the_options_that_they_have() -> None:
 @pytest.mark.parametrize("command", ["", "python study.py", "convworks crossval --data d", "convworks train 'a"])
 def test_what_neither_trains_nor_transfers_is_not_varied(command: str) -> None:
     assert again(command) is None
+
+
+@pytest.mark.parametrize("verb", ["train", "transfer"])
+def test_the_options_without_a_value_are_those_of_the_command(verb: str) -> None:
+    options = typer.main.get_command(app).commands[verb].params  # type: ignore[attr-defined]
+    assert {name for option in options if getattr(option, "is_flag", False) for name in option.opts} <= set(FLAGS)

@@ -83,3 +83,9 @@ def test_an_index_without_a_checksum(tmp_path: Path) -> None:
     for name, split in open_source(index).splits.items():
         assert split.names == whole.splits[name].names
         assert (split.labels == whole.splits[name].labels).all()
+
+
+def test_a_checkpoint_that_called_the_score_a_share() -> None:
+    state = Progress(score="mse", step=3).to_state()
+    state["share"] = state.pop("score")
+    assert Progress.from_state(state) == Progress(score="mse", step=3)

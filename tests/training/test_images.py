@@ -163,16 +163,16 @@ def test_the_code_spans_the_principal_components(tmp_path: Path) -> None:
 
 
 BAD = {
-    "classes' loss": (["training.loss.kind=cross_entropy"], "training.loss | makes images | squared_error"),
+    "classes' loss": (["training.loss.kind=cross_entropy"], "training.loss | outputs images | squared_error"),
     "classes' metric": (["training.best=top1"], "training.best | top1 | loss, mse, psnr"),
     "balanced": (["training.sampling=balanced"], "training.sampling | leave it out"),
     "sizes": (
         ["training.resolutions=[{'size': (4, 4), 'until': 0.5}]"],
-        "training.resolutions | smaller images | leave them out",
+        "training.resolutions | smaller than the images | leave them out",
     ),
     "bfloat16": (["precision=bfloat16"], "precision | logarithm | float32"),
     "a fold": (["data.fold={'number': 1, 'of': 3}"], "data.fold | labelled images"),
-    "no layers to mirror": (["model.name=autoencoder_conv", "training.greedy=True"], "training.greedy | way back"),
+    "no layers to mirror": (["model.name=autoencoder_conv", "training.greedy=True"], "training.greedy | `decoder`"),
     "not a stack": (
         ["model.name=autoencoder_conv", "training.pretraining.epochs=1"],
         "training.pretraining | not a stack | autoencoder_fc_deep",

@@ -79,7 +79,7 @@ def test_an_own_loss_is_wanted_again_when_the_run_goes_on(tmp_path: Path) -> Non
 
     options: dict[str, Any] = {"loss": mine}
     convworks.train(epochs=1, out=tmp_path / "run", **options)
-    with pytest.raises(InputError, match=r"uses a loss of its own, '.*mine'"):
+    with pytest.raises(InputError, match=r"uses a custom loss, '.*mine'"):
         convworks.train(resume=tmp_path / "run", epochs="+1")
     results = convworks.train(resume=tmp_path / "run", epochs="+1", **options)
     assert results["epochs"] == 2
@@ -130,7 +130,7 @@ def test_a_run_that_patience_ended_goes_on_with_more_of_it(tmp_path: Path) -> No
 
 def test_another_loss_than_the_runs_is_refused(tmp_path: Path) -> None:
     convworks.train(epochs=1, out=tmp_path / "run")
-    with pytest.raises(InputError, match="loss: the run has another one than 'multi_margin_loss'"):
+    with pytest.raises(InputError, match="loss: the run was trained with another loss than 'multi_margin_loss'"):
         convworks.train(resume=tmp_path / "run", epochs="+1", loss=torch.nn.functional.multi_margin_loss)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,26 @@ def test_the_decision_threshold_is_the_users(workplace: Path, capsys: pytest.Cap
     (row,) = answer(capsys, "predict", "run", "images/000.png", "--threshold", "0")["predictions"]
     assert row["predicted"] == list(CLASSES)
     assert "--threshold" in line(capsys, "predict", "run", "images/000.png", "--threshold", "1.5")
+
+
+def test_recommended_commands_keep_the_options(capsys: pytest.CaptureFixture[str]) -> None:
+    moved = ["--threshold", "0.01", "--precision", "float32"]
+    for words, command in (
+        (
+            ["evaluate", "run", "--data", "sides.csv", *moved, "--protocol", "center,flip"],
+            "evaluate run --data sides.csv",
+        ),
+        (["evaluate", "run", "--data", "sides.csv", *moved, "--out", "moved"], "predict run"),
+        (["predict", "run", "images/000.png", *moved, "--top", "1"], "predict run images/000.png --top 1"),
+        (["predict", "run", "images/000.png", *moved, "--out", "moved.csv"], "evaluate run --data"),
+    ):
+        capsys.readouterr()
+        assert run(words) == 0
+        (following,) = re.findall("^next: +convworks (.*)$", capsys.readouterr().out, re.MULTILINE)
+        assert following.startswith(command)
+        assert " ".join(moved) in following
+        assert ("--protocol center,flip" in following) == ("--protocol" in words)
+        assert run(shlex.split(following)) == 0
 
 
 def test_probabilities_are_one_column_a_class(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.kinds import input_of
 from convworks.data.samples import Samples
 from convworks.metrics.spec import MetricSpec
 from convworks.tasks.classification import CLASSIFICATION
@@ -53,7 +54,12 @@ def masks(count: int) -> dict[str, float]:
 
     setup: Any = SimpleNamespace(
         **{"world": ALONE, "evaluated": network, "precision": torch.float32, "classes": CLASSES, "loss": loss},
-        **{"preprocessing": GIVEN, "validation": Samples(images=images, targets=None), "task": task},
+        **{
+            "preprocessing": GIVEN,
+            "input": input_of(GIVEN),
+            "validation": Samples(images=images, targets=None),
+            "task": task,
+        },
         **{"corruption": None, "config": SimpleNamespace(data=SimpleNamespace(corruption=None))},
     )
     return validate(setup)

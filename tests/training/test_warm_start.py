@@ -76,10 +76,14 @@ def test_running_statistics_come_along(tmp_path: Path) -> None:
 
 
 BAD = {
-    "open": (None, ("stem",), "model.start.path | is open | --set model.start.path=RUN | model.start=None"),
+    "open": (None, ("stem",), "model.start.path | is missing | --set model.start.path=RUN | model.start=None"),
     "nothing there": ("nowhere", ("stem",), "nowhere | does not exist | give the folder"),
-    "a tap that is unknown here": ("", ("stage2.conv3",), "model.start.layers | 'stage2.conv3' | the network has not"),
-    "a tap that is unknown there": ("", ("stage2.conv2",), "'stage2.conv2' | a has not | did you mean | taps:"),
+    "a tap that is unknown here": (
+        "",
+        ("stage2.conv3",),
+        "model.start.layers | 'stage2.conv3' | the network does not have",
+    ),
+    "a tap that is unknown there": ("", ("stage2.conv2",), "'stage2.conv2' | a does not have | did you mean | taps:"),
     "a tap without weights": ("", ("stage2.pool",), "'stage2.pool' | no weights | leave it out"),
 }
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convworks.api.request import RunRequest
+from convworks.console import say
+from convworks.data.config import Fold
+from convworks.data.inspect.remarks import column_lines
 from convworks.data.protect import protect
+from convworks.data.source import Source
 from convworks.errors import InputError, brief
 from convworks.experiments.command import check_new_experiment, parse_workers, storage_file
 from convworks.files import path_of
@@ -40,21 +45,7 @@ def restarts(
     `workers` is a number of processes, or "ray"; `resume` is the folder of an experiment to resume. All other
     parameters are as in `train`.
     """
-    request = RunRequest(
-        recipe=recipe,
-        data=data,
-        model=model,
-        epochs=epochs,
-        out=out,
-        resume=resume,
-        workers=workers,
-        device=device,
-        seed=seed,
-        deterministic=deterministic,
-        overrides=tuple(overrides),
-        command=command,
-    )
-    return run_restarts(request, runs=runs)
+    return run_restarts(RunRequest.of(locals()), runs=runs)
 
 
 def run_restarts(request: RunRequest, *, runs: int | None = None) -> dict[str, Any]:
@@ -65,7 +56,7 @@ def run_restarts(request: RunRequest, *, runs: int | None = None) -> dict[str, A
 
         path, workers = path_of(request.resume), parse_workers(request.workers)
         return resume_restarts(path, runs=runs, workers=workers, data=request.data)
-    config, options = _experiment("restarts", request)
+    config, _, options = _experiment("restarts", request)
     from convworks.experiments.restarts import restarts as run
 
     return run(config, runs=5 if runs is None else runs, **options)
@@ -90,26 +81,12 @@ def crossval(
     overrides: Iterable[str] = (),
     command: str | None = None,
 ) -> dict[str, Any]:
-    """Train once per fold (5); return the runs, mean and spread, and the pooled accuracy over all images but test.
+    """Train once per fold; return the runs, mean and spread, and the pooled accuracy over all images but test.
 
-    `group_by` names a column of a CSV source; rows with the same value stay in one fold. All other parameters are as
-    in `restarts`.
+    The default is a fold for each value of the column `fold` of a CSV source, else 5 of them. `group_by` names a column
+    of a CSV source; rows with the same value stay in one fold. All other parameters are as in `restarts`.
     """
-    request = RunRequest(
-        recipe=recipe,
-        data=data,
-        model=model,
-        epochs=epochs,
-        out=out,
-        resume=resume,
-        workers=workers,
-        device=device,
-        seed=seed,
-        deterministic=deterministic,
-        overrides=tuple(overrides),
-        command=command,
-    )
-    return run_crossval(request, folds=folds, stratified=stratified, group_by=group_by)
+    return run_crossval(RunRequest.of(locals()), folds=folds, stratified=stratified, group_by=group_by)
 
 
 def run_crossval(
@@ -121,10 +98,18 @@ def run_crossval(
         from convworks.experiments.crossval import resume_crossval
 
         return resume_crossval(path_of(request.resume), workers=parse_workers(request.workers), data=request.data)
-    config, options = _experiment("crossval", request)
+    config, source, options = _experiment("crossval", request)
     from convworks.experiments.crossval import crossval as run
 
-    return run(config, folds=5 if folds is None else folds, stratified=stratified, group_by=group_by, **options)
+    column = None
+    if folds is None and stratified and group_by is None and source.fold_column is not None:
+        from convworks.data.split.folds import fold_count
+
+        folds, column = fold_count(source), source.fold_column
+    if group_by is None or group_by in (*source.unused_columns, source.fold_column):  # wrong input is one line
+        for line in column_lines(source, Fold(number=1, of=folds or 5, group_by=group_by, column=column)):
+            say(line)
+    return run(config, folds=folds or 5, stratified=stratified, group_by=group_by, column=column, **options)
 
 
 @brief
@@ -153,21 +138,9 @@ def tune(
     `search` are dimensions such as "training.schedule.rate=log:1e-4..1"; `storage` is the URL of an Optuna storage, in
     which several machines that name the same `study` share the trials. All other parameters are as in `restarts`.
     """
-    request = RunRequest(
-        recipe=recipe,
-        data=data,
-        model=model,
-        epochs=epochs,
-        out=out,
-        resume=resume,
-        workers=workers,
-        device=device,
-        seed=seed,
-        deterministic=deterministic,
-        overrides=tuple(overrides),
-        command=command,
+    return run_tune(
+        RunRequest.of(locals()), trials=trials, search=search, storage=storage, study=study, pruning=pruning
     )
-    return run_tune(request, trials=trials, search=search, storage=storage, study=study, pruning=pruning)
 
 
 def run_tune(
@@ -187,15 +160,29 @@ def run_tune(
 
         path, workers = path_of(request.resume), parse_workers(request.workers)
         return resume_tune(path, trials=trials, storage=storage, workers=workers, data=request.data)
-    config, options = _experiment("tune", request, storage=storage)
+    config, _, options = _experiment("tune", request, storage=storage)
     from convworks.experiments.tune import tune as run
 
     count = 20 if trials is None else trials
-    return run(config, trials=count, search=dimensions, storage=storage, study=study, pruning=pruning, **options)
+    final = _in_full(request, config.training.epochs)
+    return run(
+        config, trials=count, search=dimensions, storage=storage, study=study, pruning=pruning, final=final, **options
+    )
 
 
-def _experiment(kind: str, request: RunRequest, *, storage: str | None = None) -> tuple[RunConfig, dict[str, Any]]:
-    """Return the configuration that an experiment varies, and the arguments common to all experiments."""
+def _in_full(request: RunRequest, epochs: int) -> str:
+    """Return the command that trains for the epochs of the recipe, if the trials of a search have fewer."""
+    overrides = tuple([each for each in request.overrides if each.partition("=")[0].strip() != "training.epochs"])
+    full = replace(request, epochs=None, overrides=overrides)
+    if full == request or full.configure()[0].training.epochs <= epochs:
+        return request.train_command()
+    return full.train_command()
+
+
+def _experiment(
+    kind: str, request: RunRequest, *, storage: str | None = None
+) -> tuple[RunConfig, Source, dict[str, Any]]:
+    """Return the configuration that an experiment varies, its source, and the arguments common to all experiments."""
     refuse_torchrun(f"convworks {kind}")
     workers = parse_workers(request.workers)
     from convworks.training import folder
@@ -215,4 +202,4 @@ def _experiment(kind: str, request: RunRequest, *, storage: str | None = None) -
         raise InputError(f"convworks {kind}", reason, "train it with `convworks train`, or `convworks tune`")
     train = request.train_command()
     command = request.command or train.replace("train", kind, 1)
-    return config, {"train": train, "command": command, "out": out, "workers": workers}
+    return config, source, {"train": train, "command": command, "out": out, "workers": workers}

@@ -37,8 +37,7 @@ def lr_range(
     twice and four times the `steps`; if that does not help, these are None and `unclear` is the reason. `next` is the
     command to train. The network is discarded.
     """
-    request = RunRequest(recipe=recipe, data=data, model=model, device=device, seed=seed, overrides=tuple(overrides))
-    return prepare_lr_range(request, lowest=lowest, highest=highest, steps=steps).run()
+    return prepare_lr_range(RunRequest.of(locals()), lowest=lowest, highest=highest, steps=steps).run()
 
 
 def prepare_lr_range(request: RunRequest, *, lowest: float, highest: float, steps: int) -> RangeTest:

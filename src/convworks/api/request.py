@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from convworks.data.source import Source
@@ -39,6 +39,12 @@ class RunRequest:
     skip_damaged: bool | float = False
     overrides: tuple[str, ...] = ()
     command: str | None = None
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> RunRequest:
+        """Return the request in the arguments of a public function: its `locals()`, those named like a field."""
+        options = {field.name: arguments[field.name] for field in fields(cls) if field.name in arguments}
+        return cls(**options | {"overrides": tuple(arguments["overrides"])})
 
     def changes(self) -> list[str]:
         """Return the options as assignments, in the order in which they are applied."""

@@ -38,6 +38,7 @@ def train(
     epochs: int | str | None = None,
     out: str | Path | None = None,
     resume: str | Path | None = None,
+    finish: bool = False,
     device: str | None = None,
     seed: int | None = None,
     deterministic: bool = False,
@@ -52,35 +53,28 @@ def train(
     The result also has `.predictor`, `.history` and `.plot()`. For multi-label images, "map" takes the place of "top1".
 
     Without arguments, it trains on the embedded digits. `data` is a name or a path; `overrides` are `field=value`
-    assignments; `resume` is a run folder to resume, up to `epochs` in all or by so many more ("+50"). `loss` is a
+    assignments; `resume` is a run folder to resume, up to `epochs` in all or by so many more ("+50"); with
+    `finish` it is not trained further, but ends with bundle and report after its last complete epoch. `loss` is a
     function (logits, labels) -> mean loss that replaces the recipe's; `events` are called as the run proceeds.
     `skip_damaged` leaves out damaged files, up to this fraction of all (True: 0.05).
     Raises InputError for wrong input, RunError for a failed run.
     """
-    request = RunRequest(
-        recipe=recipe,
-        data=data,
-        model=model,
-        epochs=epochs,
-        out=out,
-        resume=resume,
-        device=device,
-        seed=seed,
-        deterministic=deterministic,
-        skip_damaged=skip_damaged,
-        overrides=tuple(overrides),
-        command=command,
-    )
-    return TrainingResult(run_train(request, loss=loss, events=events))
+    return TrainingResult(run_train(RunRequest.of(locals()), finish=finish, loss=loss, events=events))
 
 
-def run_train(request: RunRequest, *, loss: Loss | None = None, events: Sequence[Events] = ()) -> dict[str, Any]:
+def run_train(
+    request: RunRequest, *, finish: bool = False, loss: Loss | None = None, events: Sequence[Events] = ()
+) -> dict[str, Any]:
     """Do what `train` does for a request."""
     from convworks.training import folder
 
     began = time.perf_counter()
+    if finish:
+        if request.resume is None:
+            raise InputError("--finish", "ends a run that was stopped, and none is named", "add --resume RUN")
+        refuse_torchrun("--finish")
     if request.resume is not None:
-        return _resume(request, path_of(request.resume), loss, events)
+        return _resume(request, path_of(request.resume), finish, loss, events)
     if request.out is None and allowed_restarts() > 0:
         raise InputError("--out", "is needed so that a restart by torchrun finds the run", "name a folder")
     request = replace(request, epochs=_new_epochs(request.epochs))
@@ -122,30 +116,38 @@ def _name(loss: Loss) -> str:
     return str(getattr(loss, "__qualname__", type(loss).__name__))
 
 
-def _resume(request: RunRequest, path: Path, loss: Loss | None, events: Sequence[Events]) -> dict[str, Any]:
+def _resume(
+    request: RunRequest, path: Path, finish: bool, loss: Loss | None, events: Sequence[Events]
+) -> dict[str, Any]:
     """Resume a run, or the runs of a stacked autoencoder."""
     if request.out is not None:
         raise InputError("--out", "a resumed run keeps its folder", "leave it out")
     if (path / EXPERIMENT).exists():
+        if finish:
+            reason = "ends one run, but this folder holds the runs of a stacked autoencoder"
+            raise InputError("--finish", reason, "leave it out")
         request.check_resumed("--json")
         from convworks.experiments.stack import resume_stack
 
         return resume_stack(path, request.data)
     # Restarted by torchrun: the run folder holds what was requested.
-    return _resume_run(path, RunRequest() if restarted() else request, loss, events)
+    return _resume_run(path, RunRequest() if restarted() else request, loss, events, finish=finish)
 
 
-def _resume_run(path: Path, request: RunRequest, loss: Loss | None, events: Sequence[Events]) -> dict[str, Any]:
-    from convworks.training.checkpoints.resume import continued
+def _resume_run(
+    path: Path, request: RunRequest, loss: Loss | None, events: Sequence[Events], *, finish: bool = False
+) -> dict[str, Any]:
+    from convworks.training.checkpoints.resume import continued, finishing
     from convworks.training.run import train as run
 
-    config, record = continued(path, request.epochs, request.resumed_changes())
+    config, record = (finishing if finish else continued)(path, request.epochs, request.resumed_changes())
     source = _reopened(config.data.source)
     if loss is not None and (name := _name(loss)) != getattr(config.training.loss, "name", None):
         raise InputError(
             "loss", f"the run was trained with another loss than {name!r}", "leave it out, or start a new run"
         )
-    return run(config, command=str(record.get("command", "")), resume=path, source=source, loss=loss, events=events)
+    command = str(record.get("command", ""))
+    return run(config, command=command, resume=path, finish=finish, source=source, loss=loss, events=events)
 
 
 def _reopened(location: str) -> Source:

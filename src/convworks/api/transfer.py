@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from convworks.api.request import RunRequest
 from convworks.api.result import TrainingResult
-from convworks.console import downloading, say
+from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
@@ -48,18 +48,7 @@ def transfer(
     `data.size` is set. The result is an ordinary run: `train(resume=...)` resumes it, and its bundle does not need the
     first one.
     """
-    request = RunRequest(
-        data=data,
-        epochs=epochs,
-        out=out,
-        device=device,
-        seed=seed,
-        deterministic=deterministic,
-        skip_damaged=skip_damaged,
-        overrides=tuple(overrides),
-        command=command,
-    )
-    return TrainingResult(run_transfer(bundle, request, cut=cut, freeze=freeze, head=head))
+    return TrainingResult(run_transfer(bundle, RunRequest.of(locals()), cut=cut, freeze=freeze, head=head))
 
 
 def run_transfer(
@@ -100,12 +89,12 @@ def run_transfer(
     folder.check_new(out, folder.default_name(config), protect(source) + Protected(folders=(folder_of(path),)))
     from convworks.training.run import train as run
 
-    if config.data.size == chosen.size:
-        say(chosen.reason)
     named = {"--cut": cut, "--freeze": freeze, "--head": head}
     options = [word for name, value in named.items() if value is not None for word in (name, value)]
     words = ["convworks", "transfer", str(bundle), "--data", data, *options, *request.sets()]
-    return run(config, command=request.command or shlex.join(words), out=out, source=source, began=began)
+    notes = (chosen.reason,) if config.data.size == chosen.size else ()
+    command = request.command or shlex.join(words)
+    return run(config, command=command, out=out, source=source, began=began, notes=notes)
 
 
 @brief

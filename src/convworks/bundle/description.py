@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from convworks.signed import Kind, read_signed
 
 FORMAT = 4
 NAME, WEIGHTS = "bundle.json", "weights.safetensors"
+#: Marks the folder of a run.
+RUN_RECORD = "run.json"
 REMEDY = "copy the bundle again from where it was made"
 BUNDLE = Kind(
     name="the description of a bundle",
@@ -29,6 +32,10 @@ def read_description(path: Path) -> tuple[dict[str, Any], Path]:
     file = folder / NAME
     if not path.exists():
         raise InputError(path, "does not exist", "give the folder of a bundle or of a finished run")
+    if not file.exists() and (path / RUN_RECORD).exists():
+        finish = f"convworks train --resume {shlex.quote(str(path))}"
+        remedy = f"resume with: {finish}, or end it after its last complete epoch: {finish} --finish"
+        raise InputError(path, "is a run that has not finished, so it has no bundle yet", remedy)
     if not file.exists():
         raise InputError(path, f"holds no {NAME}", "give the folder of a bundle or of a finished run")
     description = read_signed(file, BUNDLE)

@@ -57,7 +57,7 @@ def metric_chart(metric: MetricSpec) -> Chart:
     title = (metric.heading or metric.title).partition(" (")[0]
     return Chart(
         title=title[0].upper() + title[1:] + (" (dB)" if metric.unit == "dB" else ""),
-        percent=metric.unit == "share",
+        percent=metric.unit == "fraction",
         series=(
             Series(key=f"train_{metric.name}", name="training", colour="muted"),
             Series(

@@ -84,7 +84,7 @@ def _others() -> list[tuple[str, str, bool]]:
     """Return the panels of metrics that PANELS does not name."""
     known = {key.partition("_")[2] for _, key, _ in PANELS}
     metrics = [spec(name) for name in DRAWN if name not in known]
-    return [(f"Validation {each.title}", f"validation_{each.name}", each.unit == "share") for each in metrics]
+    return [(f"Validation {each.title}", f"validation_{each.name}", each.unit == "fraction") for each in metrics]
 
 
 def _pen(index: int) -> _Pen:

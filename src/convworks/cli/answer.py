@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from convworks.errors import visible
-from convworks.metrics.spec import METRICS, MetricSpec, headline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,25 +48,6 @@ def repeated(words: Sequence[object], options: Mapping[str, object]) -> str:
     """Write a command with those of its options that are not None."""
     set_options = [word for name, value in options.items() if value is not None for word in (name, value)]
     return shlex.join(["convworks", *map(str, words), *map(str, set_options)])
-
-
-def accuracy_line(name: str, metrics: dict[str, Any]) -> str:
-    """Describe the metrics of a split by the headline metric, with its interval or what explains it."""
-    first = headline(metrics)
-    value = metrics[first.name]
-    ends = metrics.get("interval") or metrics.get("intervals", {}).get(first.name)
-    details = [f"95 % interval {first.write(ends[0])} to {first.write(ends[1])}"] if ends else []
-    for metric in METRICS.values():
-        if metric.interval is None and metric is not first and metric.name in metrics:
-            details.append(f"{metric.heading.lower()} {metrics[metric.name]:.4g}")
-    if "corruption" in metrics:
-        details.append(f"{metrics['corruption']}: {_or_infinite(first, metrics[f'{first.name}_read'])} before")
-    details.append(f"{metrics['n']:,} images")
-    return f"{name}: {first.title} {_or_infinite(first, value)} ({', '.join(details)})"
-
-
-def _or_infinite(metric: MetricSpec, value: float | None) -> str:
-    return "infinite" if value is None else metric.write(value)
 
 
 def _number(cell: str) -> bool:

@@ -14,10 +14,11 @@ def run(name: str | None, *, clear: bool) -> Answer:
     Converted networks (deploy/kept.py) are removed with all others.
     """
     entries = cache.clear(name) if clear else cache.find(name)
+    converted = 0
     if clear and name is None:
         from convworks.deploy import kept
 
-        kept.clear()
+        converted = kept.clear()
     total = sum(entry.bytes for entry in entries)
     rows = [
         {
@@ -32,7 +33,9 @@ def run(name: str | None, *, clear: bool) -> Answer:
         for entry in entries
     ]
     values = {"folder": str(cache.folder()), "limit": cache.limit(), "bytes": total, "entries": rows, "cleared": clear}
-    return Answer(values=values, text=_text(entries, total, clear))
+    values |= {"converted_bytes": converted} if converted else {}
+    text = _text(entries, total, clear) + (f", and converted networks, {_size(converted)}" if converted else "")
+    return Answer(values=values, text=text)
 
 
 def _text(entries: list[cache.Entry], total: int, cleared: bool) -> str:
@@ -51,7 +54,7 @@ def _text(entries: list[cache.Entry], total: int, cleared: bool) -> str:
     ]
     lines = [table(("entry", "source", "images", "size", "on the disk", "last use"), rows)] if rows else []
     lines.append(f"{_size(total)} of at most {_size(cache.limit())} in {cache.folder()} (${cache.LIMIT})")
-    return "\n".join([*lines, "next:   convworks cache --clear" if rows else "next:   convworks train --data FOLDER"])
+    return "\n".join([*lines, "next:   convworks cache --clear" if rows else "next:   convworks train"])
 
 
 def _size(count: int) -> str:

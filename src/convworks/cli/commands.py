@@ -37,7 +37,7 @@ app = typer.Typer(
 
 @app.command(rich_help_panel=TRAIN)
 @takes_request(
-    "recipe model data epochs out resume device seed deterministic skip_damaged overrides",
+    "recipe model data epochs out resume finish device seed deterministic skip_damaged overrides",
     epochs=Annotated[str | None, typer.Option(metavar="N", help="Epochs to train; with --resume, +N trains N more.")],
     out=Annotated[
         Path | None,
@@ -45,11 +45,19 @@ app = typer.Typer(
     ],
     resume=Annotated[Path | None, typer.Option(help="Resume the run in this folder.")],
 )
-def train(request: RunRequest, as_json: Json = False, debug: Debug = False) -> Answer:
+def train(
+    request: RunRequest,
+    finish: Annotated[
+        bool,
+        typer.Option("--finish", help="With --resume: end a stopped run now, with a bundle of its complete epochs."),
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> Answer:
     """Train a network, by a recipe or on your own images."""
     from convworks.cli import train as command
 
-    return command.run(request)
+    return command.run(request, finish=finish)
 
 
 @app.command(rich_help_panel=USE)

@@ -19,7 +19,7 @@ from convworks.data.decode.floats import floats_note
 from convworks.data.decode.shape import cut_share, fit_note, frames_note
 from convworks.data.inspect.duplicates import duplicate_lines, duplicates
 from convworks.data.inspect.photographs import few_photographs, photographs_note
-from convworks.data.inspect.remarks import lacking_lines
+from convworks.data.inspect.remarks import column_lines, lacking_lines
 from convworks.data.inspect.sheet import write_contact_sheet
 from convworks.data.inspect.survey import Survey, imbalance, survey
 from convworks.data.labels import label_text
@@ -62,12 +62,14 @@ def run(
         overview = survey(source, decode=True, report=report, max_pixels=max_pixels or MAX_PIXELS)
     data = _training(source, overview, text)
     shared = duplicates(source)
-    values = {**_values(overview, data), "duplicates": [asdict(each) for each in shared]}
+    columns = {"columns_not_used": list(source.unused_columns)} if source.unused_columns else {}
+    values = {**_values(overview, data), **columns, "duplicates": [asdict(each) for each in shared]}
     error = None
     if path is not None and sum(overview.totals.values()) > len(overview.damaged):
         error = failure(partial(write_contact_sheet, source, path, overview.decoding))
         values |= {"sheet": str(path)} if error is None else {}
-    lines = [*_notes(overview, data), *duplicate_lines(shared), *_photographs(overview, data, text)]
+    lines = [*_notes(overview, data), *column_lines(source), *duplicate_lines(shared)]
+    lines += _photographs(overview, data, text)
     described = _text(overview, values, text, lines, limit)
     return Answer(values=values, text=described, status=1 if overview.damaged else 0, error=error)
 
@@ -220,13 +222,15 @@ def _text(overview: Survey, values: dict[str, object], text: str, notes: Sequenc
     lines += notes
     if "sheet" in values:
         lines.append(f"contact sheet: {values['sheet']}")
+    sets = "".join(f" --set {change}" for change in changes)
     if overview.damaged:
         lines.append("next: repair or remove the damaged files")
     elif {TRAIN, ALL} & overview.totals.keys() and overview.classes:
-        sets = "".join(f" --set {change}" for change in changes)
         lines.append(f"next: convworks train --data {shlex.quote(text)}{sets}")
+    elif {TRAIN, ALL} & overview.totals.keys():
+        lines.append(f"next: convworks train autoencoder/convolutional --data {shlex.quote(text)}{sets}")
     else:
-        lines.append(f"next: convworks predict BUNDLE {shlex.quote(text)}")
+        lines.append("next: convworks runs")
     return "\n".join(lines)
 
 

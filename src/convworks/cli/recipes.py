@@ -8,8 +8,10 @@ import shlex
 from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer, table
 from convworks.config import to_json
+from convworks.data.sources.named import CATALOGUE
 from convworks.errors import InputError
 from convworks.recipes import FOLDER, RECIPES, describe, explain, recipe
+from convworks.training.config import RunConfig
 
 
 def run(name: str | None, *, data: str | None = None) -> Answer:
@@ -21,16 +23,25 @@ def run(name: str | None, *, data: str | None = None) -> Answer:
         explanation, lines = explain(name), []
         if name == FOLDER and data is None:
             configuration = None
-            lines = [f"next: convworks recipes {FOLDER} --data FOLDER shows the configuration for a folder"]
+            lines = [f"next: convworks recipes {FOLDER} --data digits"]
         else:
             config = recipe(name) if data is None else RunRequest(recipe=name, data=data).configure()[0]
             configuration = to_json(config)
-            words = [*([name] if name != FOLDER else []), *(["--data", data] if data is not None else [])]
-            lines = [json.dumps(configuration, indent=2), f"next: {shlex.join(['convworks', 'train', *words])}"]
+            lines = [json.dumps(configuration, indent=2), f"next: {_next(name, data, config)}"]
         text = "\n".join([explanation, "", *lines])
         return Answer(values={"name": name, "text": explanation, "configuration": configuration}, text=text)
     if data is not None:
         raise InputError("--data", "is for one recipe", f"name it: convworks recipes {FOLDER} --data {data}")
     entries = [{"name": name, "summary": describe(name)} for name in (FOLDER, *RECIPES)]
     text = table(["name", "what it does"], [[entry["name"], entry["summary"]] for entry in entries])
-    return Answer(values={"recipes": entries}, text=f"{text}\nnext: convworks train NAME")
+    return Answer(values={"recipes": entries}, text=f"{text}\nnext: convworks recipes digits/default")
+
+
+def _next(name: str, data: str | None, config: RunConfig) -> str:
+    """Return the command that trains by a recipe, or shows its network if the images cannot be downloaded."""
+    source = config.data.source
+    entry = CATALOGUE.get(source)
+    if data is None and (source not in CATALOGUE or (entry is not None and not entry.address)):
+        return f"convworks models {config.model.name}"
+    words = [*([name] if name != FOLDER else []), *(["--data", data] if data is not None else [])]
+    return shlex.join(["convworks", "train", *words])

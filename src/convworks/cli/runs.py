@@ -17,6 +17,7 @@ from convworks.console import clock, say
 from convworks.errors import InputError, nearest
 from convworks.metrics.spec import spec
 from convworks.outputs import Protected, check_outside
+from convworks.report.next_step import errors_folder, evaluate_command
 from convworks.training.listing import Run, curve, differing, find_runs, read_run
 
 COLUMNS = ("name", "network", "source", "status", "epochs", "best", "test", "seconds", "when")
@@ -154,5 +155,11 @@ def _next(runs: Sequence[Run], out: Path | None) -> str:
         return f"next: convworks runs {chosen} --out curves.png"
     if out is None and unfinished is not None:
         return f"next: convworks train --resume {shlex.quote(unfinished.name)}"
-    best = max(runs, key=lambda run: run.score)
-    return f"next: convworks predict {shlex.quote(best.name)} IMAGE..."
+    usable = [run for run in runs if run.status == "finished"]
+    if not usable:
+        return (
+            f"next: convworks train --resume {shlex.quote(unfinished.name)}" if unfinished else "next: convworks runs"
+        )
+    best = max(usable, key=lambda run: run.score)
+    source = str(best.configuration["data"]["source"])
+    return f"next: {evaluate_command([best.name], source, '--out', errors_folder(best.name))}"

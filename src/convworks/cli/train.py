@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping
 from typing import Any
 
 from convworks.api.request import RunRequest
 from convworks.api.train import run_train
-from convworks.cli.answer import Answer, accuracy_line
-from convworks.metrics.spec import headline
+from convworks.cli.answer import Answer
+from convworks.cli.metrics import accuracy_line
 
 
-def run(request: RunRequest) -> Answer:
+def run(request: RunRequest, *, finish: bool = False) -> Answer:
     """Train, and return where the results are."""
-    return answer(run_train(request))
+    return answer(run_train(request, finish=finish))
 
 
 def answer(results: dict[str, Any]) -> Answer:
@@ -26,14 +24,6 @@ def answer(results: dict[str, Any]) -> Answer:
     lines += [
         f"bundle: {results['bundle']}",
         f"report: {results['report']}",
-        f"next:   convworks predict {shlex.quote(results['bundle'])} IMAGE...{_folder(results)}",
+        *([f"next:   {results['next']}"] if "next" in results else []),  # runs of earlier versions have none
     ]
     return Answer(values=results, text="\n".join(lines))
-
-
-def _folder(results: Mapping[str, Any]) -> str:
-    """Return the option for the output folder, if the network generates images."""
-    from convworks.tasks.registry import TASKS
-
-    first = headline(results["validation"])
-    return next((task.words.options for task in TASKS.values() if task.headline is first), "")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from convworks.data import random
 from convworks.data.augment.corruption import corrupt, training_key
-from convworks.data.augment.mix import Mixture, draw_mixture, mix
+from convworks.data.augment.mix import Mixture, draw_mixture, mix, paste
 from convworks.data.augment.noise import draw
 from convworks.data.augment.pipeline import augment, augment_together
 from convworks.data.config import AugmentConfig, Corruption
@@ -124,6 +124,11 @@ def batches(
         else:
             others, other_targets = augmented(*fetched[1], plan.others)
         images, weight = mix(images, others, plan.mixture)
+        if samples.spatial is not None and plan.mixture.box is not None:
+            assert targets is not None
+            assert other_targets is not None
+            yield assembled(images, paste(targets, other_targets, plan.mixture.box), plan, None, 1.0)
+            continue
         yield assembled(images, targets, plan, other_targets, weight)
 
 

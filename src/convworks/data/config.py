@@ -43,18 +43,21 @@ class Fold(Config):
     """A cross-validation fold: part `number` of `of` equal parts of the images is the validation set.
 
     `stratified` gives every part the same fraction of each class; `group_by` names a column of a CSV source, whose rows
-    with equal values stay together.
+    with equal values stay together. `column` names one whose values are the parts, in their order.
     """
 
     number: PositiveInt
     of: Annotated[int, Field(ge=2)]
     stratified: bool = True
     group_by: str | None = None
+    column: str | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Fold:
         if self.number > self.of:
             raise ValueError(f"number {self.number} must lie between 1 and of {self.of}")
+        if self.column is not None and self.group_by is not None:
+            raise ValueError("column and group_by exclude each other")
         return self
 
 
@@ -90,13 +93,14 @@ class DataConfig(Config):
     are measured on the training images if None. `validation` is the fraction split off the training set, at most
     `validation_limit` images, if the source has no validation split; with `validation_seed` (default: the run's seed)
     runs of different seeds are validated on the same images. `fold` instead divides train and validation together, as
-    in cross-validation. Files are decoded `once`, into memory or a mapped file, or `always`, on demand (also if neither
-    has room); `workers` threads then prefetch training batches, by default one per processor, and `mean` and `std` are
-    measured on about 10,000 images. Up to a fraction `skip_damaged` of all files may be damaged: they are left out
-    first; with None any damaged file is refused. `corruption` is applied to the input of a denoising autoencoder, whose
-    targets are the original images: different in each epoch of training, fixed on validation and test. Images of more
-    than `max_pixels` are refused. `float_range` are the values of black and white for floating-point pixels; by default
-    0 and 1 if no image of a sample has greater values, else 0 and 255.
+    in cross-validation. Without `test` the test split is set aside, as in the trials of a search. Files are decoded
+    `once`, into memory or a mapped file, or `always`, on demand (also if neither has room); `workers` threads then
+    prefetch training batches, by default one per processor, and `mean` and `std` are measured on about 10,000 images.
+    Up to a fraction `skip_damaged` of all files may be damaged: they are left out first; with None any damaged file is
+    refused. `corruption` is applied to the input of a denoising autoencoder, whose targets are the original images:
+    different in each epoch of training, fixed on validation and test. Images of more than `max_pixels` are refused.
+    `float_range` are the values of black and white for floating-point pixels; by default 0 and 1 if no image of a
+    sample has greater values, else 0 and 255.
     """
 
     source: str
@@ -110,6 +114,7 @@ class DataConfig(Config):
     validation_limit: PositiveInt | None = None
     validation_seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     fold: Fold | None = None
+    test: bool = True
     decode: Literal["once", "always"] = "once"
     workers: Annotated[int, Field(ge=0, le=256)] | None = None
     skip_damaged: Annotated[float, Field(ge=0, le=1)] | None = None

@@ -62,6 +62,12 @@ def require_train(source: Source) -> Split:
     return training_split(source)
 
 
+def require_single_labels(source: Source, what: str, remedy: str) -> None:
+    """Raise InputError for a multi-label source; `what` needs single labels."""
+    if source.multi_label:
+        raise InputError(source.where, f"is multi-label, but {what} needs single labels", remedy)
+
+
 def training_split(source: Source) -> Split:
     """Return the images to train on, labelled or not: train, or all of an undivided source."""
     for name in (TRAIN, ALL):
@@ -146,7 +152,8 @@ class Source:
     """A data set: classes, and splits named "train", "validation" and "test", or only "all" if it is undivided.
 
     Images without classes have `classes == ()` and labels -1. `path` is None for a source that is not on disk, which
-    may have an `address` (URL). `left_out` maps the names of files that belong to no split to the reason.
+    may have an `address` (URL). `left_out` maps the names of files that belong to no split to the reason. Of a table,
+    `fold_column` is the one of its cross-validation folds, and `unused_columns` are those of no use.
     """
 
     name: str
@@ -156,6 +163,8 @@ class Source:
     splits: Mapping[str, Split]
     left_out: Mapping[str, str] = field(default_factory=dict, repr=False)
     address: str | None = None
+    fold_column: str | None = None
+    unused_columns: tuple[str, ...] = ()
 
     @property
     def labelled(self) -> bool:

@@ -86,7 +86,7 @@ def measure_drop(bundle: Bundle, runtime: Runtime, source: Source, max_drop: flo
     network = Predictor(bundle=bundle, network=bundle.network, precision=torch.float32)
     exported = Predictor(bundle=bundle, precision=runtime.precision, chosen=runtime)
     before, after = (each.evaluate(source) for each in (network, exported))
-    points = (before[metric.name] - after[metric.name]) * metric.sign * (100 if metric.unit == "share" else 1)
+    points = (before[metric.name] - after[metric.name]) * metric.sign * (100 if metric.unit == "fraction" else 1)
     drop = Drop(
         metric=metric.name, before=before[metric.name], after=after[metric.name], points=points, samples=before["n"]
     )

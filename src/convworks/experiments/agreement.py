@@ -56,4 +56,4 @@ def _agrees(trials: Trials, frozen: Any, experiment: Experiment, *, begun: bool)
         return False
     if frozen.state.name != "COMPLETE":
         return True
-    return bool(record["status"] == "finished" and frozen.value == score(run, training))
+    return bool(record["status"] == "finished" and frozen.value == score(run, record["results"], training))

@@ -34,6 +34,7 @@ from convworks.training.folder import history
 
 KIND = "crossval"
 OPTIONS = {"folds": int, "stratified": bool, "group_by": str | None}
+COLUMN = "column"  # an option that earlier versions did not record
 CHOSEN = "Each network's epoch was selected on its own fold, so expect slightly less on new images."
 
 
@@ -45,14 +46,16 @@ def crossval(
     command: str,
     stratified: bool = True,
     group_by: str | None = None,
+    column: str | None = None,
     out: Path | None = None,
     workers: int | str = 1,
 ) -> dict[str, Any]:
     """Train a network for each fold, in a new folder; return the results.
 
-    `group_by` names a column of a CSV source: rows with the same value are never split between train and validation.
+    `group_by` names a column of a CSV source: rows with the same value are never split between train and validation;
+    `column` names one whose values are the folds.
     """
-    options = {"folds": folds, "stratified": stratified, "group_by": group_by}
+    options = {"folds": folds, "stratified": stratified, "group_by": group_by, COLUMN: column}
     experiment = Experiment(kind=KIND, options=options, config=absolute(config), train=train, command=command)
     _assigned(experiment, _usable(experiment))  # fails at once if the source cannot be divided
     return _carry_out(experiment, out, None, workers)
@@ -78,7 +81,13 @@ def jobs(experiment: Experiment) -> list[Job]:
 
 def _fold(experiment: Experiment, number: int) -> Fold:
     options = experiment.options
-    return Fold(number=number, of=options["folds"], stratified=options["stratified"], group_by=options["group_by"])
+    return Fold(
+        number=number,
+        of=options["folds"],
+        stratified=options["stratified"],
+        group_by=options["group_by"],
+        column=options.get(COLUMN),
+    )
 
 
 def _usable(experiment: Experiment) -> Source:
@@ -159,7 +168,7 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], pred
     title = metric.title if metric.title != metric.title.lower() else metric.title.capitalize()
     options = experiment.options
     division = [
-        *(["stratified"] if options["stratified"] else []),
+        *([f"column {options[COLUMN]}"] if options.get(COLUMN) else ["stratified"] if options["stratified"] else []),
         *([f"by {options['group_by']}"] if options["group_by"] else []),
     ]
     entries = [(run["name"], *scored(run["validation"])) for run in rows]
@@ -174,7 +183,7 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], pred
     content = Content(
         title=f"{len(rows)}-fold cross-validation of {experiment.config.recipe}",
         value=value,
-        percent=metric.unit == "share",
+        percent=metric.unit == "fraction",
         words=[
             *(
                 [Markup("95 % interval <b>{} to {}</b>").format(metric.write(low), metric.write(high))]
@@ -218,7 +227,7 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], pred
         predictions=predictions,
         predictions_note="All images, each predicted by the network of its fold.",
         experiment=experiment,
-        commands=[("Train on all images", experiment.train)],
+        commands=[("Train one network", experiment.train)],
         beside="predictions.csv (out-of-fold) and folds.csv",
     )
     write_page(folder, content)

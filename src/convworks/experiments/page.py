@@ -14,6 +14,7 @@ from convworks.experiments.record import Experiment
 from convworks.pages import blocks
 from convworks.pages.blocks import Section
 from convworks.pages.tables import Row, table, values_table
+from convworks.report.next_step import without_out
 from convworks.tasks.outcome import Pooled
 
 #: Anchor, heading, a line of explanation, and the drawing below it.
@@ -43,7 +44,7 @@ def write_page(folder: Path, content: Content) -> Path:
     """Write report.html; return its path."""
     experiment = content.experiment
     settings = values_table({**experiment.options, **to_json(experiment.config)})
-    commands = [("Reproduce", experiment.command), *content.commands]
+    commands = [("Reproduce", without_out(experiment.command)), *content.commands]
     return blocks.write_page(
         folder / "report.html",
         title=content.title,

@@ -19,6 +19,7 @@ from convworks.experiments.runs import carry_out_all, row
 from convworks.experiments.spread import deviation, spread, written
 from convworks.experiments.views import overlaid, scored, scores
 from convworks.metrics.spec import MetricSpec, headline, headline_value, spec, written_headline
+from convworks.report.next_step import evaluate_command
 from convworks.tasks.outcome import Pooled
 from convworks.training.config import RunConfig
 from convworks.training.folder import history
@@ -91,6 +92,7 @@ def _results(experiment: Experiment, folder: Path, jobs: list[Job], outcomes: Ma
         "ensemble": {"bundles": [str(bundle) for bundle in bundles]}
         | {split: outcome.summary() for split, outcome in ensembles.items()},
     }
+    results["next"] = evaluate_command(results["ensemble"]["bundles"], config.data.source)
     for split, outcome in ensembles.items():
         outcome.write_csv(folder / f"{split}.csv")
     _page(experiment, folder, results, ensembles)
@@ -116,14 +118,14 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], ense
     entries = [(run["name"], *scored(run[split_shown])) for run in rows]
     entries.append(("ensemble", *scored(ensemble_metrics)))
     header = ("run", *(f"{split} {metric.title}" for split in ensembles), "best epoch", "training time")
-    points = " points" if metric.unit == "share" else ""
+    points = " points" if metric.unit == "fraction" else ""
     scatter = (
         f", standard deviation {deviation(statistics['sd'], metric)}{points}" if statistics["sd"] is not None else ""
     )
     content = Content(
         title=f"{len(rows)} restarts of {experiment.config.recipe}",
         value=statistics["mean"],
-        percent=metric.unit == "share",
+        percent=metric.unit == "fraction",
         words=[
             Markup("Mean {} of {} runs on the <b>{}</b> split{}.").format(
                 metric.title, len(rows), split_shown, scatter
@@ -156,7 +158,7 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], ense
         experiment=experiment,
         commands=[
             ("More runs", f"{resume_command(KIND, folder)} --runs {2 * len(rows)}"),
-            ("Use the ensemble", f"convworks evaluate {' '.join(results['ensemble']['bundles'])} --data SOURCE"),
+            ("Use the ensemble", results["next"]),
         ],
         beside="validation.csv and test.csv hold the ensemble's predictions",
     )

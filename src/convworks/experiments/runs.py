@@ -13,7 +13,7 @@ from convworks.experiments.show import show
 from convworks.metrics.spec import spec, written_headline
 from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.config import TrainingConfig
-from convworks.training.folder import history
+from convworks.training.folder import history, saved_score
 
 
 def carry_out_all(
@@ -37,7 +37,8 @@ def carry_out_all(
             if not rivals:
                 display.finish(job.name, f"{accuracies(outcome.results)}, {last_seconds(folder / job.name):.1f} s", "")
                 return
-            scores = {name: score(folder / name, experiment.config.training) for name in outcomes}
+            training = experiment.config.training
+            scores = {name: score(folder / name, each.results, training) for name, each in outcomes.items()}
             best = (max if spec(metric).better == "higher" else min)(scores, key=lambda name: scores[name])
             summary = f"{accuracies(outcome.results)}, {last_seconds(folder / job.name):.1f} s"
             display.finish(job.name, summary, f"{spec(metric).write(scores[best])} ({best})")
@@ -56,18 +57,15 @@ def row(experiment: Experiment, folder: Path, name: str, results: Mapping[str, A
         "epochs": results["epochs"],
         "best_epoch": results["best_epoch"],
         "seconds": last_seconds(run),
-        "score": score(run, experiment.config.training),
+        "score": score(run, results, experiment.config.training),
         "validation": results["validation"],
         "test": results["test"],
     }
 
 
-def score(run: Path, training: TrainingConfig) -> float:
-    """Return the validation metric `training.best` of the epoch that a run saved."""
-    values = [float(epoch[f"validation_{training.best}"]) for epoch in history(run)]
-    if training.kept == "last":
-        return values[-1]
-    return max(values) if spec(training.best).better == "higher" else min(values)
+def score(run: Path, results: Mapping[str, Any], training: TrainingConfig) -> float:
+    """Return the validation metric `training.best` of the epoch that a finished run saved."""
+    return saved_score(results, history(run), training.best)
 
 
 def last_seconds(run: Path) -> float:

@@ -28,4 +28,4 @@ def written(values: dict[str, Any], metric: MetricSpec) -> str:
 
 def deviation(sd: float, metric: MetricSpec) -> str:
     """Format a standard deviation: for fractions, in percentage points."""
-    return f"{100 * sd:.2f}" if metric.unit == "share" else metric.write(sd)
+    return f"{100 * sd:.2f}" if metric.unit == "fraction" else metric.write(sd)

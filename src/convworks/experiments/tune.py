@@ -17,7 +17,7 @@ from convworks.experiments.runs import accuracies, last_seconds, score
 from convworks.experiments.show import show
 from convworks.experiments.space import assignment, search_space, start
 from convworks.experiments.trials import Trials, hidden, open_storage, optuna
-from convworks.experiments.tuned import tuned
+from convworks.experiments.tuned import FINAL, tuned
 from convworks.metrics.spec import spec
 from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.config import RunConfig
@@ -32,6 +32,7 @@ def tune(
     trials: int,
     train: str,
     command: str,
+    final: str | None = None,
     search: Sequence[str] = (),
     storage: str | None = None,
     study: str | None = None,
@@ -43,7 +44,9 @@ def tune(
 
     `search` holds dimensions in the syntax of space.parse; without any, learning rate and weight decay are searched
     around those of the configuration, which are the first trial. `storage` is the URL of an Optuna storage, by default
-    a SQLite file in the folder; processes with the same `study` in it share the trials.
+    a SQLite file in the folder. `final` is the command to train with the best values added, by default `train`. The
+    trials set test aside: only the best of them is measured on it. Processes with the same `study` in it share the
+    trials.
     """
     optuna()
     space = search_space(search, config)
@@ -56,6 +59,7 @@ def tune(
         "storage": hidden(storage) if storage is not None else None,
         "study": study or f"{config.recipe}-{secrets.token_hex(4)}",
         "pruning": pruning,
+        FINAL: final or train,
     }
     if storage is not None:
         command = command.replace(storage, hidden(storage))
@@ -139,7 +143,7 @@ def _work(experiment: Experiment, folder: Path, trials: Trials, workers: int | s
 
         def jobs() -> Iterator[Job]:
             for number, values in trials.ask(lambda number: number in numbers.values()):
-                changes = [assignment(field, value) for field, value in values.items()]
+                changes = ["data.test=False", *(assignment(field, value) for field, value in values.items())]
                 name = f"trial-{number}"
                 numbers[name] = number
                 yield make_job(name, experiment.config, changes, experiment.train)
@@ -156,7 +160,7 @@ def _work(experiment: Experiment, folder: Path, trials: Trials, workers: int | s
             if outcome.status == "interrupted":
                 raise RunInterruptedError(job.name, "interrupted")
             if outcome.status == "finished":
-                trials.tell(number, "complete", score(folder / job.name, experiment.config.training))
+                trials.tell(number, "complete", score(folder / job.name, outcome.results, experiment.config.training))
                 summary = f"{accuracies(outcome.results)}, {last_seconds(folder / job.name):.1f} s"
             elif outcome.status == "pruned":
                 trials.tell(number, "pruned")

@@ -7,14 +7,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from convworks.data.sources.open import open_source
+from convworks.data.sources.split_names import TEST
 from convworks.experiments import views
 from convworks.experiments.command import resume_command
 from convworks.experiments.page import Content, write_page
 from convworks.experiments.record import Experiment
 from convworks.experiments.space import Dimension, assignment, start
 from convworks.experiments.trials import Trials, as_plain
-from convworks.metrics.spec import spec
+from convworks.inference.predictor import load
+from convworks.metrics.spec import spec, written_headline
 from convworks.training.folder import history
+
+#: The option that holds the command for a final run; earlier versions had none.
+FINAL = "final"
 
 
 def tuned(experiment: Experiment, folder: Path, trials: Trials) -> dict[str, Any]:
@@ -22,7 +28,8 @@ def tuned(experiment: Experiment, folder: Path, trials: Trials) -> dict[str, Any
     metric = experiment.config.training.best
     best = trials.best()
     changes = [assignment(field, value) for field, value in best.params.items()]
-    command = f"{experiment.train} {shlex.join([word for change in changes for word in ('--set', change)])}"
+    sets = shlex.join([word for change in changes for word in ("--set", change)])
+    command = f"{experiment.options.get(FINAL, experiment.train)} {sets}"
     rows = [_row(frozen, trials) for frozen in trials.counted()]
     recipe_values = start(trials.space, experiment.config)
     recipe_row = next((row for row in rows if recipe_values is not None and row["values"] == recipe_values), None)
@@ -38,12 +45,23 @@ def tuned(experiment: Experiment, folder: Path, trials: Trials) -> dict[str, Any
             "value": best.value,
             "values": as_plain(best.params),
             "command": command,
+            "longer": experiment.options.get(FINAL, experiment.train) != experiment.train,
         },
+        "test": _measured(experiment, trials.run(best) / "bundle"),
         "recipe": {"name": recipe_row["name"], "value": recipe_row["value"]} if recipe_row else None,
         "importance": trials.importance(),
     }
     _page(experiment, folder, results, trials.space)
     return results
+
+
+def _measured(experiment: Experiment, bundle: Path) -> dict[str, Any] | None:
+    """Return the metrics of a bundle on test; None if the source has none, or the bundle is on another machine."""
+    source = open_source(experiment.config.data.source)
+    if TEST not in source.splits or not bundle.exists():
+        return None
+    metrics: dict[str, Any] = load(bundle, device=experiment.config.device).evaluate(source, split=TEST)
+    return metrics
 
 
 def _row(frozen: Any, trials: Trials) -> dict[str, Any]:
@@ -70,8 +88,8 @@ def _value(frozen: Any, maximise: bool) -> float | None:
 
 
 def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], space: Sequence[Dimension]) -> None:
-    metric, best, recipe = results["metric"], results["best"], results["recipe"]
-    percent, maximise = spec(metric).unit == "share", spec(metric).better == "higher"
+    metric, best, recipe, tested = results["metric"], results["best"], results["recipe"], results["test"]
+    percent, maximise = spec(metric).unit == "fraction", spec(metric).better == "higher"
     rows = [row for row in results["trials"] if row["value"] is not None]
     states = [row["state"] for row in results["trials"]]
     points = [(int(row["name"].removeprefix("trial-")), row["value"], row["state"] == "pruned") for row in rows]
@@ -96,8 +114,8 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], spac
         percent=percent,
         words=[
             f"The best {_name(metric)} on validation, of {best['name']}.",
-            "The best of many trials is optimistic: expect less on new images. "
-            "The test split is never used for model selection.",
+            "The best of many trials is optimistic: expect less on new images.",
+            *([f"On test, which no trial was measured on: {written_headline(tested)}."] if tested else []),
         ],
         tiles=[
             *((field, _short(value)) for field, value in best["values"].items()),
@@ -121,7 +139,7 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], spac
         ],
         experiment=experiment,
         commands=[
-            ("The best configuration", best["command"]),
+            ("The best configuration, trained in full", best["command"]),
             ("More trials", f"{resume_command('tune', folder)} --trials {2 * len(states)}"),
         ],
         beside="a folder for each trial, and study.db, Optuna's record" if (folder / "study.db").exists() else "",

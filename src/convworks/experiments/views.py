@@ -33,7 +33,7 @@ def scores(entries: Sequence[Entry], marks: Sequence[Mark], metric: MetricSpec =
     low, high = min(ends), max(ends)
     room = 0.05 * (high - low) or 0.01
     across = _within(low - room, high + room, metric)
-    percent = metric.unit == "share"
+    percent = metric.unit == "fraction"
     left, top = 150.0, 30.0
     height = top + ROW * len(entries) + 34
     panel = Panel(left=left, top=top, width=WIDTH - left - 90, height=ROW * len(entries), x=across, y=(0, 1))
@@ -67,7 +67,7 @@ def overlaid(lines: Mapping[str, Sequence[Point]], best: str, metric: MetricSpec
     ends = _within(low - room, values[-1] + room, metric)
     last = max(x for x, _ in points)
     panel = Panel(left=58, top=14, width=WIDTH - 70, height=250, x=(min(1.0, last - 0.5), last), y=ends)
-    shapes = panel.axes(percent=metric.unit == "share", x_ticks=_whole(panel.x))
+    shapes = panel.axes(percent=metric.unit == "fraction", x_ticks=_whole(panel.x))
     shapes.append(remark(panel.left + panel.width / 2, 296, "epoch"))
     for name in [*(name for name in lines if name != best), best]:
         line = [(panel.across(x), min(panel.up(y), panel.top + panel.height)) for x, y in lines[name]]
@@ -81,7 +81,7 @@ def overlaid(lines: Mapping[str, Sequence[Point]], best: str, metric: MetricSpec
 
 def _within(low: float, high: float, metric: MetricSpec) -> Range:
     """Return the ends of an axis; for fractions, limited to 0..1."""
-    return (max(0.0, low), min(1.0, high)) if metric.unit == "share" else (low, high)
+    return (max(0.0, low), min(1.0, high)) if metric.unit == "fraction" else (low, high)
 
 
 def trials(values: Sequence[tuple[int, float, bool]], *, maximise: bool, percent: bool) -> Drawing:

@@ -14,9 +14,8 @@ from jaxtyping import Float32, Int64
 
 from convworks.console import counting
 from convworks.data.config import DataConfig
-from convworks.data.source import Source, require_train
+from convworks.data.source import Source, require_single_labels, require_train
 from convworks.data.split.folds import divide
-from convworks.errors import InputError
 from convworks.inference.features import features, named_pool
 from convworks.inference.predictor import Predictor
 from convworks.layers.cut import cut_points
@@ -41,12 +40,7 @@ def probe(
     differ from those of the source. Raises InputError for an unknown tap, and for multi-label sources.
     """
     pooling = named_pool(pool)
-    if source.multi_label:
-        raise InputError(
-            source.where,
-            "is multi-label, but probes are for single labels",
-            "give another source",
-        )
+    require_single_labels(source, "a probe", "give another source")
     require_train(source)
     network = predictor.trained
     chosen = predictor.tapped(taps or tuple(cut_points(network)))

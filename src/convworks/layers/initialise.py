@@ -12,6 +12,7 @@ from numpy.random import Generator
 from torch import Tensor, nn
 
 from convworks.errors import InputError
+from convworks.hardware import widest
 from convworks.layers.mode import evaluating
 from convworks.layers.partial import PartialConv2d
 from convworks.ops.initialiser import Initialiser, by_name, orthogonal
@@ -108,7 +109,7 @@ def _scaler(
 
 
 def _deviation(name: str, output: Tensor) -> float:
-    deviation = float(output.double().std(correction=0))
+    deviation = float(output.to(widest(output.device)).std(correction=0))
     rounding = torch.finfo(output.dtype).eps * float(output.abs().max())
     if not rounding < deviation < float("inf"):
         what = "constant (standard deviation 0)" if deviation <= rounding else "not finite"

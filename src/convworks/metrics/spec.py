@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Unit = Literal["share", "number", "error", "dB"]
+Unit = Literal["fraction", "number", "error", "dB"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class MetricSpec:
     name: str
     title: str
     heading: str = ""
-    unit: Unit = "share"
+    unit: Unit = "fraction"
     better: Literal["higher", "lower"] = "higher"
     interval: Literal["formula", "bootstrap"] | None = "bootstrap"
 
@@ -33,7 +33,7 @@ class MetricSpec:
     def write(self, value: float) -> str:
         """Format a value for people."""
         match self.unit:
-            case "share":
+            case "fraction":
                 return f"{value:.2%}"
             case "dB":
                 return f"{value:.2f} dB"
@@ -64,7 +64,7 @@ MSE = MetricSpec(
 CODE_MSE = MetricSpec(name="code_mse", title="squared error of the code", unit="error", better="lower", interval=None)
 PSNR = MetricSpec(name="psnr", title="PSNR", unit="dB", interval=None)
 
-#: All metrics by name; tasks register their own (tasks/__init__.py).
+#: All metrics by name; tasks register their own (tasks/registry.py).
 METRICS: dict[str, MetricSpec] = {}
 #: The headline metrics, which summarise a result or epoch, one per task.
 HEADLINES: list[str] = []

@@ -74,15 +74,14 @@ def default(
     from the head; a head that is a support vector machine is fitted in one step.
     """
     config = from_scratch(source, name)
-    given = preprocessing
     data = config.data.model_copy(
         update={
             "size": size,
-            "channels": given.channels,
-            "fit": given.fit,
-            "mean": given.mean,
-            "std": given.std,
-            "max_pixels": given.decoding.max_pixels,
+            "channels": preprocessing.channels,
+            "fit": preprocessing.fit,
+            "mean": preprocessing.mean,
+            "std": preprocessing.std,
+            "max_pixels": preprocessing.decoding.max_pixels,
         }
     )
     changes = {"recipe": "transfer", "data": data, "model": model}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,10 @@ SUSPECTED = (
     "(confident learning, Northcutt et al. 2021). Largest margin over the label first. "
     "Neighbours are computed by the same network: they show what it confused the image with."
 )
+DOUBTED = (
+    "The network is not good enough to call labels wrong: it is confident of {confident:,} images, and agrees with the "
+    "labels of {agreement:.0%} of them. From {required:.0%} on, the others are listed here."
+)
 LEARNT = " The network was trained on these images and has learnt their label errors too, so few are found."
 
 
@@ -39,12 +43,13 @@ LEARNT = " The network was trained on these images and has learnt their label er
 class ErrorFiles:
     """Paths of the written files, and the number of candidate label errors.
 
-    `label_errors` and `candidates` are None for multi-label predictions.
+    `label_errors` and `candidates` are None for multi-label predictions. `doubt` says why a network may not name any.
     """
 
     page: Path
     label_errors: Path | None
     candidates: int | None
+    doubt: str = ""
 
     def within(self, folder: Path) -> ErrorFiles:
         """Return the same files with their paths in another folder."""
@@ -61,12 +66,15 @@ class ErrorFiles:
         values = {"page": str(self.page)}
         if self.label_errors is None or self.candidates is None:
             return {**values}
-        return {**values, "label_errors": str(self.label_errors), "candidates": self.candidates}
+        doubt = {"doubt": self.doubt} if self.doubt else {}
+        return {**values, "label_errors": str(self.label_errors), "candidates": self.candidates, **doubt}
 
     def summary(self) -> str:
         """Return a one-line summary."""
         if self.candidates is None:
             return str(self.page)
+        if self.doubt:
+            return f"{self.page} (no image is called mislabelled: {self.doubt})"
         return f"{self.page} ({self.candidates:,} perhaps mislabelled: {self.label_errors})"
 
 
@@ -91,7 +99,10 @@ def write_errors(
         answers = [predictions.predicted_name(sample) for sample in listed.tolist()]
         write_label_errors(path, label_errors, predictions, around.agreeing(answers).tolist() if around else ())
     files = ErrorFiles(
-        page=folder / "errors.html", label_errors=path, candidates=len(suspected) if label_errors else None
+        page=folder / "errors.html",
+        label_errors=path,
+        candidates=len(suspected) if label_errors else None,
+        doubt=_doubt(label_errors),
     )
     split = source.splits[predictions.split]
     cards = make_cards(predictions, split, shown, around, len(listed), predictors[0].input)
@@ -122,6 +133,14 @@ def _surroundings(
         return None, f"No neighbours are shown: {error.where} {error.reason}."
 
 
+def _doubt(label_errors: LabelErrors | None) -> str:
+    """Return in a few words why a network is not good enough to call labels wrong; empty if it is."""
+    if label_errors is None or label_errors.trusted:
+        return ""
+    least = f"{label_errors.required:.0%} are needed"
+    return f"of its confident predictions {label_errors.agreement:.0%} agree with the labels, {least}"
+
+
 def _groups(
     predictions: Judged,
     label_errors: LabelErrors | None,
@@ -149,7 +168,9 @@ def _groups(
         title="Perhaps mislabelled",
         note=f"{_which(suspects, len(label_errors.samples))} {words}" if suspects else "",
         cards=cards[:suspects],
-        nothing="On no image is the network confident of a class other than the label.",
+        nothing="On no image is the network confident of a class other than the label."
+        if label_errors.trusted
+        else DOUBTED.format(**asdict(label_errors)),
     )
     return [first, rest]
 
@@ -170,9 +191,9 @@ def _headline(
     n, wrong = len(predictions.names), int((~predictions.correct).sum())
     facts = [("Mistakes", f"{wrong:,} of {n:,}"), ("Shown here", f"{shown:,}")]
     sentences = [reason] if reason else []
-    if label_errors is not None:
+    if label_errors is not None and label_errors.trusted:
         facts.insert(1, ("Perhaps mislabelled", f"{len(label_errors.samples):,}"))
-    else:
+    elif label_errors is None:
         sentences.append("Possible label errors are only reported for single-label images.")
     if around is None:
         return errors.headline(facts, sentences)

@@ -1,1 +1,1 @@
-"""What is asked of a network: one file a task."""
+"""Tasks: what a network is trained to do, one file each."""

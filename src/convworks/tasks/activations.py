@@ -1,4 +1,4 @@
-"""From the raw outputs of a network to probabilities, and how those of several networks are joined."""
+"""From raw outputs to probabilities, and the combination of networks in an ensemble."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 #: Options without a value, and those that belong to one run alone.
-FLAGS = ("--deterministic", "--skip-damaged", "--json", "--debug")
-ONCE = ("--out", "--resume", "--json", "--debug")
+FLAGS = ("--finish", "--deterministic", "--skip-damaged", "--json", "--debug")
+ONCE = ("--out", "--resume", "--finish", "--json", "--debug")
 #: What `lr-range` and `crossval` do not have.
 NOT_SWEPT = ("--epochs", "--deterministic", "--skip-damaged")
 NOT_FOLDED = ("--skip-damaged",)

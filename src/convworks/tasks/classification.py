@@ -42,12 +42,12 @@ SHOWN_CLASSES = 100
 
 
 def right(logits: Float[Tensor, "b k"], labels: Int64[Tensor, "b"]) -> Bool[Tensor, "b"]:
-    """Say whether the most probable class is the label."""
+    """Return whether the most probable class is the label."""
     return logits.argmax(1) == labels
 
 
 class ClassMeter:
-    """Counts right answers, in all and of each class; exact for any batches and any number of processes."""
+    """Counts correct predictions, overall and by class; exact for any batches and any number of processes."""
 
     def __init__(self, classes: int, samples: int) -> None:
         self.classes = classes
@@ -67,7 +67,7 @@ class ClassMeter:
     def reduce(self, world: Sums) -> dict[str, float]:
         """Return accuracy, top-5 accuracy and balanced accuracy."""
         counts = torch.zeros(2 + 2 * self.classes, dtype=torch.int64) if self.counts is None else self.counts
-        totals = world.summed(counts).cpu().numpy()
+        totals = world.summed(counts).cpu().numpy().astype(np.float64)
         present, recalled = np.split(totals[2:], 2)
         n = present.sum()
         return {
@@ -78,18 +78,18 @@ class ClassMeter:
 
 
 def as_it_is(task: Task, config: Any) -> Any:
-    """Return a recipe as it is: recipes are made for classification."""
+    """Return a recipe unchanged: recipes are made for classification."""
     return config
 
 
 def check(task: Task, config: Any, source: Source) -> None:
-    """Refuse what is for autoencoders, and metrics that are not measured."""
+    """Raise InputError for settings of autoencoders, and for metrics that are not measured."""
     refuse_reconstruction(config)
     check_best(task, config, "where images have one label")
 
 
 def refuse_reconstruction(config: Any) -> None:
-    """Refuse what is for networks that make images alone."""
+    """Raise InputError for settings of networks that output images."""
     training, name = config.training, config.model.name
     if training.greedy or training.pretraining is not None:
         field = "greedy" if training.greedy else "pretraining"
@@ -104,7 +104,7 @@ def refuse_reconstruction(config: Any) -> None:
 
 
 def outcome(context: SplitContext, probabilities: Float32[np.ndarray, "n k"]) -> Predictions:
-    """Return what the network said, from the probability of each class."""
+    """Return the predictions of a split, from the probability of each class."""
     return Predictions(
         split=context.name,
         names=context.split.names,
@@ -126,29 +126,29 @@ def ranked(
     }
 
 
-def suits(makes: str, source: Source) -> bool:
-    """Say whether a network that makes logits is asked for one class a sample."""
+def fits(makes: str, source: Source) -> bool:
+    """Return whether the network outputs logits and the source has one label per sample."""
     return makes == "logits" and not source.multi_label
 
 
 def what(classes: Sequence[str], result: Mapping[str, Any]) -> str:
-    """Say what a network is."""
+    """Return what a model card calls the network."""
     return f"An image classifier for {len(classes)} classes"
 
 
 def listed(classes: Sequence[str]) -> str:
-    """Name the classes that a network gives a probability of, up to a hundred."""
+    """List the classes, up to a hundred."""
     more = " ..." if len(classes) > SHOWN_CLASSES else ""
     return f"A probability for each class: {', '.join(classes[:SHOWN_CLASSES])}{more}."
 
 
 def answers_of(classes: Sequence[str], size: Sequence[int]) -> list[str]:
-    """Say what a network answers."""
+    """Return what a model card says of the output."""
     return [listed(classes), "It knows no other classes: any image is assigned to one of these."]
 
 
 def result_of(result: Mapping[str, Any]) -> str:
-    """Say how good a network is."""
+    """Return the result in a line."""
     low, high = result["interval"]
     return f"accuracy {result['top1']:.2%} (95 % interval {low:.2%} to {high:.2%})"
 
@@ -156,7 +156,7 @@ def result_of(result: Mapping[str, Any]) -> str:
 CLASSIFICATION = Task(
     name="classification",
     does="names classes",
-    suits=suits,
+    fits=fits,
     target=CLASSES,
     outputs=lambda classes, channels: len(classes),
     losses=(CrossEntropy, BinaryCrossEntropy, PenaltyLoss, OwnLoss),

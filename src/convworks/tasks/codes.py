@@ -44,12 +44,12 @@ def innermost(network: nn.Module) -> Innermost:
 
 
 def is_deep(network: nn.Module) -> bool:
-    """Say whether there are layers below the innermost one, whose code it is to give back instead of the image."""
+    """Return whether there are layers below the innermost one, whose code is then its target instead of the image."""
     return len(innermost(network).below) > 0
 
 
 def outer(network: nn.Module) -> tuple[nn.Module, ...]:
-    """Return all modules but the innermost layer and its way back: what greedy training holds still."""
+    """Return all modules but the innermost encoder and decoder layers: those that greedy training freezes."""
     inner = innermost(network)
     assert isinstance(network, Network)
     layers = [layer for stage in network.stages.children() for layer in stage.children()]
@@ -63,7 +63,7 @@ def codes(
     corruption: Corruption | None = None,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "2 b f"]:
-    """Return what the innermost layer gave back, and the code of the layers below that it was to give back."""
+    """Return the reconstruction by the innermost layer, and its target: the code of the layers below."""
     assert isinstance(network, Network)
     inner = innermost(network)
     with torch.no_grad():
@@ -85,7 +85,7 @@ def corrupted(
 
 
 def loss_of(config: LossConfig, counts: Int64[Tensor, " k"], own: Loss | None, samples: int) -> Loss:
-    """Return the loss of `codes`; the targets of the batch, which are its images, are not asked for."""
+    """Return the loss of `codes`; the targets of the batch, which are its images, are not used."""
     match config:
         case SquaredError():
             return lambda both, images: F.mse_loss(both[0], both[1])
@@ -102,7 +102,7 @@ def code_errors(both: Float[Tensor, "2 b f"], images: Tensor) -> Float[Tensor, "
 
 
 def answers(network: nn.Module, inputs: Tensor, corruption: Corruption | None) -> Answers:
-    """Return `codes` as a training step asks for them; their corruption is drawn as dropout is, by the step."""
+    """Return `codes` for a training step; like dropout, corruption is seeded by the step."""
     both = codes(network, inputs, corruption)
     return both, {"head": (1.0, both)}
 
@@ -110,9 +110,9 @@ def answers(network: nn.Module, inputs: Tensor, corruption: Corruption | None) -
 def validated(
     network: nn.Module, inputs: Callable[[Tensor], Tensor], answered: Answered, corruption: Corruption | None
 ) -> Float[Tensor, "2 b f"]:
-    """Return `codes` as validation asks for them: corrupted by the place of the first sample alone."""
-    drawn = torch.Generator(answered.outputs.device).manual_seed(int(answered.indices[0]))
-    return codes(network, inputs(answered.read.to(answered.outputs.device)), corruption, drawn)
+    """Return `codes` for validation, with corruption seeded by the index of the first sample."""
+    generator = torch.Generator(answered.outputs.device).manual_seed(int(answered.indices[0]))
+    return codes(network, inputs(answered.read.to(answered.outputs.device)), corruption, generator)
 
 
 #: The metrics of validation are those of images, through all layers; its loss is that of the codes.
@@ -128,5 +128,5 @@ CODES = replace(
 
 
 def variant(config: Any, network: nn.Module) -> Task:
-    """Return what an autoencoder is asked for: images, or in greedy training, below the outermost layer, a code."""
+    """Return the task of an autoencoder: images; in greedy training, except of the outermost layer, codes."""
     return CODES if config.training.greedy and is_deep(network) else RECONSTRUCTION

@@ -1,4 +1,4 @@
-"""Outcomes that are made of the activated outputs of all samples, which are small enough to be kept."""
+"""Outcomes made from the activated outputs of all samples, if these are small enough to be kept."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def right(logits: Float[Tensor, "b k"], labels: Float32[Tensor, "b k"]) -> Bool[
 
 
 class LabelSetMeter:
-    """Keeps the probabilities of all samples: ranks are only known together."""
+    """Keeps the probabilities of all samples: rankings need all of them."""
 
     def __init__(self, classes: int, samples: int) -> None:
         self.scores = torch.zeros(samples, classes, dtype=torch.float64)
@@ -49,7 +49,7 @@ class LabelSetMeter:
         self.labels[answered.indices] = answered.targets.cpu().double()
 
     def reduce(self, world: Sums) -> dict[str, float]:
-        """Return mean average precision, F1, and the share of samples that are all right."""
+        """Return mean average precision, F1, and exact match."""
         scores, labels = (world.summed(each).cpu().numpy() for each in (self.scores, self.labels))
         predicted, shown = scores >= THRESHOLD, labels >= 0.5
         return {
@@ -61,9 +61,9 @@ class LabelSetMeter:
 
 
 def adapt(task: Task, config: Any) -> Any:
-    """Return a recipe with the cross-entropy of each class in the place of that of one.
+    """Return a recipe with binary cross-entropy instead of cross-entropy.
 
-    The best epoch is the one with the best mean average precision, where the recipe does not go by the loss.
+    Unless the recipe chooses epochs by the loss, it chooses them by mean average precision.
     """
     training = config.training
     loss = training.loss
@@ -74,7 +74,7 @@ def adapt(task: Task, config: Any) -> Any:
 
 
 def check(task: Task, config: Any, source: Source) -> None:
-    """Refuse losses, metrics and samplings that are for one class a sample."""
+    """Raise InputError for losses, metrics and sampling that need single labels."""
     refuse_reconstruction(config)
     training = config.training
     if not isinstance(training.loss, task.losses):
@@ -87,7 +87,7 @@ def check(task: Task, config: Any, source: Source) -> None:
 
 
 def _example(source: Source) -> str:
-    """Name an image that does not show exactly one class."""
+    """Describe an image that does not have exactly one label."""
     for split in source.splits.values():
         counts = split.labels.sum(1)
         for index in np.flatnonzero(counts != 1)[:1].tolist():
@@ -123,19 +123,19 @@ def answer(
     return {**ranked(path, probabilities, classes, top), "predicted": [classes[index] for index in predicted]}
 
 
-def suits(makes: str, source: Source) -> bool:
-    """Say whether a network that makes logits is asked for any number of classes a sample."""
+def fits(makes: str, source: Source) -> bool:
+    """Return whether the network outputs logits and the source has label sets."""
     return makes == "logits" and source.multi_label
 
 
 def answers_of(classes: Sequence[str], size: Sequence[int]) -> list[str]:
-    """Say what a network answers."""
+    """Return what a model card says of the output."""
     each = "Multi-label: the probabilities are independent; classes of at least 0.5 are predicted."
     return [listed(classes), each]
 
 
 def result_of(result: Mapping[str, Any]) -> str:
-    """Say how good a network is."""
+    """Return the result in a line."""
     return f"mAP {result['map']:.2%}, micro F1 {result['micro_f1']:.2%}, macro F1 {result['macro_f1']:.2%}"
 
 
@@ -149,7 +149,7 @@ def thresholded(threshold: float) -> Task:
 MULTI_LABEL = Task(
     name="multi_label",
     does="names classes",
-    suits=suits,
+    fits=fits,
     target=LABEL_SETS,
     outputs=lambda classes, channels: len(classes),
     losses=(BinaryCrossEntropy, OwnLoss),

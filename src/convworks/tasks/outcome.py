@@ -1,4 +1,4 @@
-"""What a network said about a split, whatever was asked."""
+"""Outcomes: the predictions of a network for a split, whatever the task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from convworks.tasks.shown import ErrorWords, Page, Shown
 
 @runtime_checkable
 class Outcome(Protocol):
-    """What a network said about a split: it writes its CSV file, and knows its metrics and its part of a page."""
+    """The predictions for a split, with their metrics, CSV file and part of a page."""
 
     @property
     def split(self) -> str:

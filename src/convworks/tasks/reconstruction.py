@@ -1,4 +1,4 @@
-"""Reconstruction: a network gives back the image that it read, or what that was before it was corrupted."""
+"""Reconstruction: the output is the input image, or the image before it was corrupted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from convworks.tasks.outcomes.reconstruction import Reconstructions, psnr
 from convworks.tasks.task import Answered, SplitContext, Sums, Task, Words, check_best
 from convworks.tasks.verdict import no_gain, overfitting_images
 
-#: The ratio of images that are given back without any error, which is infinite, and in no JSON.
+#: PSNR of perfect reconstructions, which is infinite, and not valid JSON.
 HIGHEST = 200.0
 #: How many images a report shows, and how many of the worst.
 EXAMPLES, WORST = 20, 10
@@ -37,21 +37,21 @@ class ImageMeter:
 
     def __init__(self, classes: int, samples: int) -> None:
         self.samples = samples
-        self.error: Tensor | float = 0.0
+        self.error = torch.zeros((), dtype=torch.float64)
 
     def update(self, answered: Answered) -> None:
         """Add those of some samples."""
         outputs = answered.outputs
-        self.error = self.error + squared_errors(outputs, answered.inputs.to(outputs.device)).double().sum()
+        self.error += squared_errors(outputs, answered.inputs.to(outputs.device)).cpu().double().sum()
 
     def reduce(self, world: Sums) -> dict[str, float]:
-        """Return the mean squared error, and the peak signal-to-noise ratio that belongs to it."""
-        error = float(world.summed(torch.as_tensor(self.error, dtype=torch.float64)) / self.samples)
+        """Return the mean squared error and its peak signal-to-noise ratio."""
+        error = float(world.summed(self.error) / self.samples)
         return {"mse": error, "psnr": min(psnr(error), HIGHEST)}
 
 
 class ImageCollector:
-    """Measures each image, and keeps some as pictures: spread over the split, and the worst."""
+    """Measures each image, and keeps some as pictures: evenly spread ones, and the worst."""
 
     def __init__(self, task: Task, context: SplitContext) -> None:
         if not context.split.names:
@@ -63,8 +63,8 @@ class ImageCollector:
     def update(self, answered: Answered) -> None:
         """Measure some images."""
         outputs, images = answered.outputs, answered.inputs
-        self.errors.append(squared_errors(outputs, images).double().cpu().numpy())
-        self.before.append(squared_errors(answered.read.to(images.device) / 255, images).double().cpu().numpy())
+        self.errors.append(squared_errors(outputs, images).cpu().double().numpy())
+        self.before.append(squared_errors(answered.read.to(images.device) / 255, images).cpu().double().numpy())
 
     def outcome(self, again: Callable[[Sequence[int]], Iterator[Answered]]) -> Reconstructions:
         """Return the outcome."""
@@ -90,19 +90,19 @@ class ImageCollector:
 
 
 def to_bytes(images: Float32[Tensor, "b c h w"]) -> UInt8[np.ndarray, "b h w c"]:
-    """Return made images as bytes: rounded, and cut off at black and white."""
+    """Return output images as bytes: rounded and clipped."""
     pixels: np.ndarray = (255 * images).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     return pixels
 
 
 def picture(output: Float32[np.ndarray, "c h w"]) -> UInt8[np.ndarray, "h w c"]:
-    """Return an image that a network made, as bytes."""
+    """Return an output image as bytes."""
     pixels: np.ndarray = to_bytes(torch.from_numpy(output)[None])[0]
     return pixels
 
 
 def adapt(task: Task, config: Any) -> Any:
-    """Return a recipe with a loss that compares images, and nothing mixed, resized or drawn by classes."""
+    """Return a recipe with a loss between images, without mixing, progressive resizing and balanced sampling."""
     training = config.training
     loss = training.loss if isinstance(training.loss, task.losses) else SquaredError()
     best = training.best if training.best in task.measured else "loss"
@@ -112,7 +112,7 @@ def adapt(task: Task, config: Any) -> Any:
 
 
 def check(task: Task, config: Any, source: Source) -> None:
-    """Refuse what is not defined where the image itself is asked for."""
+    """Raise InputError for settings that need classes, or images of other sizes."""
     training, name = config.training, config.model.name
     if not isinstance(training.loss, task.losses):
         reason = f"{name} outputs images, but the loss {training.loss.kind} is for classes"
@@ -129,29 +129,29 @@ def check(task: Task, config: Any, source: Source) -> None:
 
 
 def answer(path: str | None, output: Float32[np.ndarray, "c h w"], classes: Sequence[str], top: int) -> dict[str, Any]:
-    """Return the image that was made of one sample."""
+    """Return the reconstruction of one sample."""
     return {"path": path, "image": picture(output)}
 
 
-def suits(makes: str, source: Source) -> bool:
-    """Say whether a network makes images of images."""
+def fits(makes: str, source: Source) -> bool:
+    """Return whether the network outputs images."""
     return makes == "images"
 
 
 def what(classes: Sequence[str], result: Mapping[str, Any]) -> str:
-    """Say what a network is, and what was done to the images that it was measured on."""
+    """Return what a model card calls the network, with the corruption of the images it was measured on."""
     corruption = result.get("corruption")
     without = f", without what corrupted them ({corruption})" if corruption else ""
     return f"An autoencoder that reconstructs images{without}"
 
 
 def answers_of(classes: Sequence[str], size: Sequence[int]) -> list[str]:
-    """Say what a network answers."""
+    """Return what a model card says of the output."""
     return [f"An image of {'x'.join(map(str, size))} pixels."]
 
 
 def result_of(result: Mapping[str, Any]) -> str:
-    """Say how good a network is."""
+    """Return the result in a line."""
     before = f", of {_ratio(result['psnr_read'])} that it read" if "psnr_read" in result else ""
     return f"PSNR {_ratio(result['psnr'])}{before}, mean squared error {result['mse']:.4g}"
 
@@ -163,7 +163,7 @@ def _ratio(value: float | None) -> str:
 RECONSTRUCTION = Task(
     name="reconstruction",
     does="makes images",
-    suits=suits,
+    fits=fits,
     target=INPUTS,
     outputs=lambda classes, channels: channels,
     losses=(SquaredError, PixelCrossEntropy, OwnLoss),
@@ -176,7 +176,7 @@ RECONSTRUCTION = Task(
     collector=ImageCollector,
     answer=answer,
     picture=picture,
-    words=Words(what=what, answers=answers_of, result=result_of, method="reconstruct", options=" --out DIR"),
+    words=Words(what=what, answers=answers_of, result=result_of, method="reconstruct", options=" --out reconstructed"),
     rules=(no_gain, overfitting_images),
     adapt=adapt,
     check=check,

@@ -1,4 +1,4 @@
-"""The tasks by their names, and which of them is asked of a network on a source."""
+"""The tasks by name, and the task of a network on a source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TASKS: dict[str, Task] = {
 
 
 def register(task: Task) -> Task:
-    """Make a task known by its name, as bundles and `--set task=NAME` say it; return it."""
+    """Register a task under its name, for bundles and `--set task=NAME`; return it."""
     TASKS[task.name] = task
     register_metrics((*task.metrics, task.score), headline=task.headline)
     return task
@@ -37,23 +37,30 @@ def named(name: str, where: str = "task") -> Task:
 
 
 def task_of(config: Any, source: Source) -> Task:
-    """Return what a run asks of its network: the task that it names, else the first that suits model and source.
+    """Return the task of a run: the one it names, else the first that fits model and source.
 
-    Raises InputError for a name that is unknown, or whose task does not fit.
+    Raises InputError for an unknown name, and for a task that does not fit.
     """
     makes = output_kind(config.model)
     if config.task is not None:
         task = named(config.task)
-        if task.suits is not None and not task.suits(makes, source):
+        if task.fits is not None and not task.fits(makes, source):
             reason = f"{task.name} does not fit {config.model.name} on {source.name}"
             raise InputError("task", reason, "leave it out to derive it from network and source")
         return task
-    suitable = (task for task in TASKS.values() if task.suits is not None and task.suits(makes, source))
+    suitable = (task for task in TASKS.values() if task.fits is not None and task.fits(makes, source))
     return next(suitable, CLASSIFICATION)
 
 
+def is_trained(model: Any) -> bool:
+    """Return whether a task trains this network: it reads images, and outputs logits or images."""
+    from convworks.models.catalogue import facts
+
+    return facts(model.name).reads == "images" and output_kind(model) in ("logits", "images")
+
+
 def output_kind(model: Any) -> str:
-    """Return what a network makes: logits (as every new head does), images, or a map of logits."""
+    """Return the kind of output: logits (as of every new head), images, or a map of logits."""
     if model.adapted or family(model.name) not in MAKERS:
         return "logits"
     from convworks.models.catalogue import facts

@@ -16,7 +16,7 @@ from convworks.pages.blocks import Section
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A report that is being written: its folder, into which pictures go, and what it is to tell.
+    """A report that is being written: its folder, into which pictures go, and its content.
 
     `metrics` are those of the outcome; `image` gives the pixels of a sample, where they are there; `chosen` names what
     was chosen on validation, `note` is one more sentence.

@@ -1,4 +1,4 @@
-"""What is asked of a network, as one value: nothing outside this room asks which task it is."""
+"""A task as one value: nothing outside this room distinguishes tasks."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Answers = tuple[Tensor, dict[str, tuple[float, Tensor]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """Some samples of a split: their indices, inputs as they are and as the network read them, its outputs.
+    """Some samples of a split: their indices, their inputs before and after corruption, and the outputs of the network.
 
-    `targets` are what it should have answered, as a loss reads them; None where the split has none.
+    `targets` are in the form that losses read; None if the split has none.
     """
 
     indices: Int64[np.ndarray, " b"]
@@ -61,18 +61,18 @@ class Meter(Protocol):
 
 @runtime_checkable
 class Collector(Protocol):
-    """Takes in what a network answers to a split, and makes the outcome of it."""
+    """Collects the outputs of a network for a split, and makes the outcome."""
 
     def update(self, answered: Answered) -> None:
-        """Take in some samples, in the order of the split."""
+        """Add some samples, in the order of the split."""
 
     def outcome(self, again: Callable[[Sequence[int]], Iterator[Answered]]) -> Outcome:
-        """Return the outcome; `again` asks the network once more about some samples."""
+        """Return the outcome; `again` runs the network once more on some samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitContext:
-    """The split that an outcome is of: its samples, its name, its classes, and what was done to its inputs."""
+    """The split of an outcome: its samples, its name, its classes, and the corruption of its inputs."""
 
     split: Split
     name: str
@@ -81,12 +81,12 @@ class SplitContext:
 
 
 def configured_loss(config: LossConfig, counts: Int64[Tensor, " k"], own: Loss | None, samples: int) -> Loss:
-    """Return the loss that a configuration names (losses/functions.py)."""
+    """Return the loss of a configuration (losses/functions.py)."""
     return loss_function(config, counts, own, images=samples)
 
 
 def network_answers(network: nn.Module, inputs: Tensor, corruption: Corruption | None) -> Answers:
-    """Return what a training step takes the loss of: what head and auxiliary classifiers answer."""
+    """Return what a training step takes the loss of: the outputs of head and auxiliary classifiers."""
     return outputs(network, inputs)
 
 
@@ -98,7 +98,7 @@ def as_answered(
 
 
 def first_loss(task: Task, config: Any) -> Any:
-    """Return a recipe with the first loss of the task, and its headline to choose by, where its own do not fit."""
+    """Return a recipe with the first loss and the headline metric of the task where its own do not fit."""
     training = config.training
     changes = {
         "loss": training.loss if isinstance(training.loss, task.losses) else task.losses[0](),
@@ -109,7 +109,7 @@ def first_loss(task: Task, config: Any) -> Any:
 
 
 def check_fit(task: Task, config: Any, source: Source) -> None:
-    """Refuse losses that are not the task's, and to choose epochs by what it does not measure."""
+    """Raise InputError for losses of other tasks, and for choosing epochs by a metric that is not measured."""
     training = config.training
     if not isinstance(training.loss, task.losses):
         reason = f"{training.loss.kind} is not a loss for a network that {task.does}"
@@ -119,7 +119,7 @@ def check_fit(task: Task, config: Any, source: Source) -> None:
 
 
 def check_best(task: Task, config: Any, where: str) -> None:
-    """Refuse to choose epochs by a metric that the task does not measure on validation."""
+    """Raise InputError for choosing epochs by a metric that the task does not measure on validation."""
     best = config.training.best
     if best not in task.measured:
         raise InputError(
@@ -128,12 +128,12 @@ def check_best(task: Task, config: Any, where: str) -> None:
 
 
 def plain_what(classes: Sequence[str], result: Mapping[str, Any]) -> str:
-    """Say what a network is whose task says no more."""
+    """Return what a model card calls a network, by default."""
     return "A network"
 
 
 def plain_answers(classes: Sequence[str], size: Sequence[int]) -> list[str]:
-    """Say what a network answers whose task says no more."""
+    """Return what a model card says of the output, by default."""
     return ["Numbers."]
 
 
@@ -141,8 +141,9 @@ def plain_answers(classes: Sequence[str], size: Sequence[int]) -> list[str]:
 class Words:
     """What a model card says of networks of a task.
 
-    `what` the network is, for its classes and a result; `answers` what it answers, for its classes and the size of its
-    images; `result` how good it is. `method` of a loaded bundle uses it, `options` are what `convworks predict` needs.
+    `what` names the network, for its classes and a result; `answers` describes the output, for its classes and the size
+    of its images; `result` is the result in a line. `method` is that of a loaded bundle, `options` are those that
+    `convworks predict` needs.
     """
 
     what: Callable[[Sequence[str], Mapping[str, Any]], str] = plain_what
@@ -154,44 +155,44 @@ class Words:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is asked of a network.
+    """What a network is trained to do.
 
     Attributes:
-        name: as bundles and configurations say it.
-        does: what such a network does, as messages say it: "names classes".
-        suits: whether it is the task of a network that makes logits or images, on a source; None where a task is used
-            by its name alone.
+        name: the name in bundles and configurations.
+        does: what such a network does, in messages: "names classes".
+        fits: whether it is the task of a network, by the kind of its output (logits, images), on a source; None if the
+            task is chosen by name only.
         target: how the targets of a source are read, divided and collated.
-        outputs: how many channels the head must give, for its classes and the channels of its images.
+        outputs: the number of channels of the head, for the classes and the channels of the images.
         losses: the configurations of losses that fit; the first is the default.
-        headline: the metric that stands for a whole result.
+        headline: the metric that summarises a result.
         metrics: what validation measures besides the loss.
-        score: the metric that training tells of besides the loss; `scored` gives it for each sample (outputs, targets).
+        score: the metric of training batches besides the loss; `scored` computes it for each sample (outputs, targets).
         activation: raw outputs -> probabilities, or whatever an outcome is made of.
         meter: measures so many samples of so many classes, batch by batch.
-        collector: makes the outcome of a split, from the task and what is known of the split.
-        outcome: makes it from the activated outputs of all samples, where these are small enough to be kept: outcomes
-            are then pooled over folds and averaged over networks. None where they are not.
+        collector: makes the outcome of a split, from the task and the context of the split.
+        outcome: makes it from the activated outputs of all samples, if these are small enough to be kept: outcomes are
+            then pooled over folds and averaged over networks. Else None.
         judged: whether each answer is right or wrong (`Judged`).
-        answer: what `predict` says of a sample: (path, activated output, classes, how many classes at most).
-        picture: the answer as a picture, where it is one; `predict` then writes files.
-        words: what a model card says.
+        answer: the prediction of a sample: (path, activated output, classes, maximum number of classes).
+        picture: the output as a picture, if it is one; `predict` then writes files.
+        words: the texts of the model card.
         rules: what is concluded from the numbers of a run, and what to try next (tasks/verdict.py), in order.
         thresholded: the task with another decision threshold in outcome and answer; None where none decides.
         adapt: (task, recipe) -> the recipe made to fit.
-        check: refuses, in one line, what does not fit: (task, configuration, source).
-        loss: (configuration, samples of each class, a loss of one's own, all samples) -> the loss.
+        check: raises InputError for what does not fit: (task, configuration, source).
+        loss: (configuration, samples of each class, custom loss, number of samples) -> the loss.
         answers: what a training step takes the loss of.
-        validated: what validation takes the loss of: (network, images -> its inputs, what it answered, corruption).
-        corrupts_inputs: whether data.corruption is done to what is read; `answers` sees to it where not.
+        validated: what validation takes the loss of: (network, images -> inputs, answered samples, corruption).
+        corrupts_inputs: whether data.corruption applies to the input; otherwise `answers` applies it.
         exact: whether values near 1 matter, so that precision `auto` is float32.
-        normalises: whether mean and standard deviation are taken out of the inputs, where a recipe does not say.
-        variant: the task as a configuration and a network have it.
+        normalises: whether inputs are normalised by default.
+        variant: (configuration, network) -> the task for these.
     """
 
     name: str
     does: str
-    suits: Callable[[str, Source], bool] | None = None
+    fits: Callable[[str, Source], bool] | None = None
     target: Target
     outputs: Callable[[Sequence[str], int], int]
     losses: tuple[type[Config], ...] = (OwnLoss,)
@@ -240,5 +241,5 @@ class Task:
         return self.thresholded(threshold)
 
     def of(self, config: Any, network: nn.Module) -> Task:
-        """Return the task as this configuration and network have it."""
+        """Return the task for this configuration and network."""
         return self if self.variant is None else self.variant(config, network)

@@ -1,4 +1,4 @@
-"""What the numbers of a run mean, and what to try next: one rule a finding, its threshold named (docs/verdict.md)."""
+"""The verdict on a run: what its numbers mean and what to try next, one rule for each finding (docs/verdict.md)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ Rule = Callable[[Evidence], Finding | None]
 
 
 def verdict(rules: Sequence[Rule], evidence: Evidence) -> list[Finding]:
-    """Return what the rules find, in their order; what guesses is not judged further."""
+    """Return the findings of the rules, in order; a network that guesses is not judged further."""
     findings: list[Finding] = []
     for rule in rules:
         finding = rule(evidence)
@@ -76,7 +76,7 @@ def verdict(rules: Sequence[Rule], evidence: Evidence) -> list[Finding]:
 
 
 def measured(evidence: Evidence) -> str:
-    """Say in one line what was measured on which images."""
+    """Return a line with the metric on each split."""
     metric = evidence.metric
     values = {"training images, without augmentation": evidence.train, "validation": evidence.metrics}
     if evidence.split not in values:
@@ -88,7 +88,7 @@ def measured(evidence: Evidence) -> str:
 
 
 def guessing(evidence: Evidence) -> Finding | None:
-    """Not better than always naming the most frequent class, as far as the validation images can say."""
+    """Not significantly better than always naming the most frequent class."""
     frequent = max(evidence.counts) / sum(evidence.counts)
     low = interval(evidence.metrics, TOP1)[0]
     if low > frequent:
@@ -104,7 +104,7 @@ def guessing(evidence: Evidence) -> Finding | None:
 
 
 def overfitting(metric: MetricSpec) -> Rule:
-    """Return the rule that most of the validation error is not there on training images."""
+    """Return the rule for a validation error that is mostly absent on training images."""
 
     def rule(evidence: Evidence) -> Finding | None:
         train, validation = evidence.train[metric.name], evidence.metrics[metric.name]
@@ -114,7 +114,7 @@ def overfitting(metric: MetricSpec) -> Rule:
             return None
         meaning = (
             f"{metric.heading or metric.title} is {_points(gap)} points lower on validation than on training images: "
-            "the network knows its training images by heart."
+            "the network has memorised its training images."
         )
         remedy, changes = _more_variety(evidence)
         return Finding("overfitting", "Overfitting", meaning, remedy, evidence.again.varied(*changes))
@@ -123,7 +123,7 @@ def overfitting(metric: MetricSpec) -> Rule:
 
 
 def underfitting(metric: MetricSpec) -> Rule:
-    """Return the rule that most of the validation error is there on training images too."""
+    """Return the rule for a validation error that is mostly present on training images too."""
 
     def rule(evidence: Evidence) -> Finding | None:
         unfit, error = 1 - evidence.train[metric.name], 1 - evidence.metrics[metric.name]
@@ -141,7 +141,7 @@ def underfitting(metric: MetricSpec) -> Rule:
 
 
 def imbalance(evidence: Evidence) -> Finding | None:
-    """Rare classes are recognised worse, and nothing has been done about it."""
+    """Rare classes are recognised worse, and neither sampling nor loss is balanced."""
     training, present = evidence.config.training, [count for count in evidence.counts if count]
     treated = training.sampling == "balanced" or getattr(training.loss, "class_weights", None) is not None
     lacking = evidence.metrics[TOP1.name] - evidence.metrics[BALANCED_ACCURACY.name]
@@ -172,7 +172,7 @@ def photographs(evidence: Evidence) -> Finding | None:
 
 
 def wide_interval(metric: MetricSpec) -> Rule:
-    """Return the rule that the images of the reported split are too few to tell networks apart."""
+    """Return the rule for a reported split with too few images to distinguish networks."""
 
     def rule(evidence: Evidence) -> Finding | None:
         low, high = interval(evidence.reported, metric)
@@ -224,12 +224,12 @@ def miscalibration(evidence: Evidence) -> Finding | None:
 
 
 def overfitting_images(evidence: Evidence) -> Finding | None:
-    """Return whether images that the network has not seen are reproduced worse than training images."""
+    """Validation images are reconstructed worse than training images."""
     train, validation = evidence.train.get(MSE.name), evidence.metrics.get(MSE.name)
     if train is None or validation is None or not evidence.history or validation < GAP_OF_IMAGES * train:
         return None
     times = f"{validation / train:.2f} times " if train else "above "
-    meaning = f"The squared error on validation is {times}that on training images: the network knows these by heart."
+    meaning = f"The squared error on validation is {times}that on training images: the network has memorised these."
     remedy, changes = "Corrupt what it reads (a denoising autoencoder).", [f"data.corruption={CORRUPTION}"]
     if evidence.config.data.corruption is not None:
         remedy, changes = _more_variety(evidence)
@@ -237,7 +237,7 @@ def overfitting_images(evidence: Evidence) -> Finding | None:
 
 
 def no_gain(evidence: Evidence) -> Finding | None:
-    """Return whether a denoising network makes images that are no nearer to the originals than what it reads."""
+    """A denoising network whose outputs are no closer to the originals than its inputs."""
     made, read = evidence.metrics.get(PSNR.name), evidence.metrics.get("psnr_read")
     if made is None or read is None or made > read:
         return None

@@ -94,7 +94,7 @@ def describe(setup: Setup, progress: Progress) -> str:
     totals = progress.totals
     left = (setup.steps - progress.step) * progress.seconds / max(progress.step, 1)
     return (
-        f"loss {totals.mean_loss:.4f}  {spec(progress.share).title} {spec(progress.share).write(totals.mean_score)}  "
+        f"loss {totals.mean_loss:.4f}  {spec(progress.score).title} {spec(progress.score).write(totals.mean_score)}  "
         f"{totals.seen / max(totals.seconds, 1e-9):,.0f} images/s  {clock(left)} left"
     )
 
@@ -108,7 +108,7 @@ def summary(setup: Setup, progress: Progress) -> str:
     is_best = training.kept == "best" and progress.ranked(training.best)[0]["epoch"] == progress.epoch
     return (
         f"epoch {progress.epoch}/{training.epochs}  loss {row['train_loss']:.4f}  "
-        f"{spec(progress.share).title} {spec(progress.share).write(row[f'train_{progress.share}'])}  "
-        f"validation {named}{written_headline(row, 'validation_')}{' *' if is_best else ''}  "
+        f"{spec(progress.score).title} {spec(progress.score).write(row[f'train_{progress.score}'])}  "
+        f"validation {named}{written_headline(row, 'validation_')}{', the best' if is_best else ''}  "
         f"{row['images_per_second']:,.0f} images/s  {clock(progress.seconds)}"
     )

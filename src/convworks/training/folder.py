@@ -9,11 +9,12 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from convworks import files, locks
+from convworks.bundle.description import RUN_RECORD
 from convworks.config import build, to_json
 from convworks.errors import InputError
 from convworks.outputs import Protected, check_empty, check_new_folder
@@ -22,7 +23,7 @@ from convworks.signed import Kind, read_signed, write_signed
 from convworks.training.config import RunConfig
 
 FORMAT = 2
-RECORD, METRICS = "run.json", "metrics.jsonl"
+RECORD, METRICS = RUN_RECORD, "metrics.jsonl"
 #: The recipes that fit any data, and how the folders of their runs are named by default.
 DATA = "{data}"
 ANY_DATA = {"folder/default": DATA, "transfer": f"{DATA}-transfer"}
@@ -181,6 +182,12 @@ def history(folder: Path) -> list[Row]:
     return rows
 
 
+def saved_score(results: Mapping[str, Any], rows: Sequence[Row], metric: str) -> float:
+    """Return a metric on validation of the epoch that a finished run saved, from its results and its history."""
+    saved = next((row for row in rows if row["epoch"] == results["best_epoch"]), rows[-1])
+    return float(saved[f"validation_{metric}"])
+
+
 def _are_results(values: Any) -> bool:
     """Return whether these are valid results of a finished run, as far as other code relies on them."""
     kinds = {"epochs": int, "best_epoch": int, "validation": dict, "test": dict | None}
@@ -189,7 +196,14 @@ def _are_results(values: Any) -> bool:
 
 def saved(folder: Path) -> tuple[str, str]:
     """Return reason and remedy for a run that was stopped after a checkpoint."""
-    return "work up to the last checkpoint is saved", f"resume with: {resume_command(folder)}"
+    epochs = len(files.read_bytes(folder / METRICS).splitlines()) if (folder / METRICS).is_file() else 0
+    return "work up to the last checkpoint is saved", ways_on(folder, epochs)
+
+
+def ways_on(folder: Path, epochs: int) -> str:
+    """Return the commands for a run that was stopped: one goes on, the other ends it after its complete epochs."""
+    further = f"resume with: {resume_command(folder)}"
+    return f"{further}, or end it after epoch {epochs}: {finish_command(folder)}" if epochs else further
 
 
 def sweep(folder: Path, *, below: bool = True) -> None:
@@ -206,3 +220,8 @@ def sweep(folder: Path, *, below: bool = True) -> None:
 def resume_command(folder: Path) -> str:
     """Return the command that resumes a run."""
     return shlex.join(["convworks", "train", "--resume", str(folder)])
+
+
+def finish_command(folder: Path) -> str:
+    """Return the command that ends a run that was stopped, with bundle and report of its complete epochs."""
+    return f"{resume_command(folder)} --finish"

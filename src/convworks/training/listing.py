@@ -22,8 +22,9 @@ MOST_ENTRIES = 200_000  # files and folders that are searched
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run. `best` is the best value of `metric` on validation, `test` the value of `measure` on test.
+    """A run. `best` is the value of `metric` on validation of its bundle, `test` that of `measure` on test.
 
+    Until there is a bundle, `best` is that of the epoch that would be saved if the run ended now.
     `status` is running, finished, stopped, or killed (recorded as running, but no process works on it). `when` is the
     time of its last record, in seconds since 1970; `seconds` is the training time.
     """
@@ -80,10 +81,8 @@ def read_run(folder: Path) -> Run:
         configuration, status = record["configuration"], str(record["status"])
         metric = str(configuration["training"].get("best", "top1"))  # older runs do not say
         history = run_folder.history(folder)
-        reached = [float(row[f"validation_{metric}"]) for row in history]
-        if configuration["training"].get("kept") == "last":
-            reached = reached[-1:]
-        tested = (record.get("results") or {}).get("test")
+        results = record.get("results") or {}
+        tested = results.get("test")
         return Run(
             name=str(folder),
             network=str(configuration["model"]["name"]),
@@ -92,7 +91,7 @@ def read_run(folder: Path) -> Run:
             epochs=int(history[-1]["epoch"]) if history else 0,
             planned=int(configuration["training"]["epochs"]),
             metric=metric,
-            best=(max if spec(metric).better == "higher" else min)(reached, default=None),
+            best=_best(status, results, history, metric, configuration["training"]),
             measure="" if tested is None else headline(tested).name,
             test=None if tested is None else headline_value(tested),
             seconds=float(history[-1]["seconds"]) if history else 0.0,
@@ -107,6 +106,25 @@ def read_run(folder: Path) -> Run:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
         reason = f"cannot be read as a run ({type(error).__name__}: {error})"
         raise InputError(path, reason, REMEDY) from None
+
+
+def _best(
+    status: str,
+    results: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    metric: str,
+    training: Mapping[str, Any],
+) -> float | None:
+    """Return the value of a metric on validation of what is saved, or would be; None before the first epoch."""
+    # Earlier versions computed the history in another way than what the report shows.
+    reported = (results.get("validation") or {}).get(metric) if status == "finished" else None
+    if reported is not None:
+        return float(reported)
+    saved = [row for row in history if status == "finished" and row["epoch"] == results.get("best_epoch")]
+    values = [float(row[f"validation_{metric}"]) for row in saved or history]
+    if training.get("kept") == "last":
+        values = values[-1:]
+    return (max if spec(metric).better == "higher" else min)(values, default=None)
 
 
 def curve(folder: Path, run: Run) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 from torch import Tensor
 
 from convworks.data import random
@@ -51,7 +51,7 @@ def fit(setup: Setup, progress: Progress, events: Events) -> None:
         events.epoch_ended(setup, progress)
 
 
-def step(setup: Setup, number: int, batch: Batch, rate: float) -> Float64[Tensor, "2"]:
+def step(setup: Setup, number: int, batch: Batch, rate: float) -> Float[Tensor, "2"]:
     """Take one training step; return the mean loss of the batch before the update and its sum of scores, on the device.
 
     Raises RunError for a non-finite loss before it reaches the weights. On a GPU, which this does not synchronise with,

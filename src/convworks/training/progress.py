@@ -24,7 +24,7 @@ class Totals:
     seconds: float = 0.0
 
     def add(self, loss: float, correct: float, seen: int) -> None:
-        """Add a batch of `seen` samples, given its mean loss and its sum of scores."""
+        """Add a batch of `seen` samples by its mean loss and its sum of scores."""
         self.loss += loss * seen
         self.correct += correct
         self.seen += seen
@@ -44,7 +44,7 @@ class Totals:
 class Progress:
     """The next step, epoch and batch; the sums of the current epoch; the history of epochs.
 
-    `share` is the name of the training score in history and curve (top1, exact_match, mse). `curve` holds about a
+    `score` is the name of the training score in history and curve (top1, exact_match, mse). `curve` holds about a
     hundred training points over the whole run, `window` the sums since the last of them.
     """
 
@@ -56,7 +56,7 @@ class Progress:
     window: Totals = field(default_factory=Totals)
     history: list[Row] = field(default_factory=list)
     curve: list[Row] = field(default_factory=list)
-    share: str = "top1"
+    score: str = "top1"
 
     def __post_init__(self) -> None:
         """Start with no pending readings."""
@@ -70,7 +70,8 @@ class Progress:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Progress:
         """Restore the output of `to_state`; raises KeyError, TypeError or ValueError for an invalid state."""
-        progress: Progress = TypeAdapter(cls).validate_python(state)
+        earlier = {"score": state["share"]} if "share" in state else {}  # its name in checkpoints of version 0.1
+        progress: Progress = TypeAdapter(cls).validate_python(state | earlier)
         if progress.epoch != len(progress.history):
             raise ValueError(f"epoch {progress.epoch} after {len(progress.history)} rows of history")
         return progress
@@ -95,7 +96,7 @@ class Progress:
         """Add a point to the training curve, at a fractional number of epochs."""
         self.settle()
         point = {"epoch": epoch, "step": self.step, "learning_rate": rate}
-        self.curve.append({**point, "train_loss": self.window.mean_loss, f"train_{self.share}": self.window.mean_score})
+        self.curve.append({**point, "train_loss": self.window.mean_loss, f"train_{self.score}": self.window.mean_score})
         self.window = Totals()
 
     def end_epoch(self, validation: dict[str, float], rate: float) -> None:
@@ -109,7 +110,7 @@ class Progress:
             "images_per_second": round(self.totals.seen / max(self.totals.seconds, 1e-9), 1),
             "learning_rate": rate,
             "train_loss": self.totals.mean_loss,
-            f"train_{self.share}": self.totals.mean_score,
+            f"train_{self.score}": self.totals.mean_score,
             **{f"validation_{name}": value for name, value in validation.items()},
         }
         self.history.append(row)

@@ -51,7 +51,7 @@ class Readings:
             sums = torch.empty(2, dtype=reading.sums.dtype, pin_memory=True)
             sums.copy_(reading.sums, non_blocking=True)
             reading, copied = Reading(sums, reading.samples, reading.rate), torch.cuda.Event()  # type: ignore[no-untyped-call]
-            copied.record()
+            copied.record(torch.cuda.current_stream(reading.sums.device))
         self.waiting.append((step, reading, copied))
 
     def due(self, *, all_of_them: bool = False) -> Iterator[Read]:

@@ -13,14 +13,16 @@ from convworks.console import clock
 from convworks.data.decode.images import take
 from convworks.inference.answers import collect
 from convworks.inference.runtime import TorchRuntime
-from convworks.inference.seen import IMAGES, images_of
+from convworks.inference.seen import CHOSEN, IMAGES, images_of
 from convworks.layers.normalisation.folded import folded
 from convworks.metrics.spec import TOP1, written_headline
+from convworks.report.next_step import errors_folder, evaluate_command, predict_command, without_out
 from convworks.report.report import ReportContent, write_report
 from convworks.tasks.task import SplitContext
 from convworks.training.fitting import fitting_of
 from convworks.training.progress import Progress, Row
 from convworks.training.run_data import RunData
+from convworks.training.selection import chosen_on_validation
 from convworks.training.setup import Setup
 from convworks.training.verdict import judge
 
@@ -50,7 +52,57 @@ def write_results(
         "Training": progress.seconds,
         "Evaluation": time.perf_counter() - started,
     }
-    bundle, classes = path / "bundle", data.source.classes
+    bundle, chosen = path / "bundle", chosen_on_validation(setup.config, progress)
+    save_bundle(bundle, _bundle(setup, data, progress, best, facts, {CHOSEN: chosen, **results}))
+    reported = outcomes.get("test") or outcomes["validation"]
+    images = data.splits[reported.split].images
+    following = predict_command(bundle, data.source.splits[reported.split], setup.task.words.options)
+    following = following or evaluate_command([bundle], setup.config.data.source, "--out", errors_folder(path))
+    judgement = judge(setup, data, progress, runtime, outcomes["validation"], reported, facts["command"])
+    page = write_report(
+        path,
+        ReportContent(
+            title=f"{setup.config.model.title} on {data.source.name}",
+            predictions=reported,
+            figures=results[reported.split],
+            image=lambda index: setup.input.picture(take(images, slice(index, index + 1))[0]),
+            chosen=chosen,
+            measured=judgement.measured if judgement else "",
+            verdict=judgement.findings if judgement else None,
+            history=_curves(progress) if fitting_of(setup.config).curve else [],
+            facts=_tiles(setup, data, progress, best, results["validation"], facts),
+            seconds=list(seconds.items()),
+            configuration=to_json(setup.config),
+            environment={**facts["environment"], "precision": facts["precision"], "seed": setup.config.seed},
+            command=without_out(facts["command"]),
+            next_command=following,
+        ),
+    )
+    return {
+        "run": str(path),
+        "bundle": str(bundle),
+        "report": str(page),
+        "parameters": facts["parameters"],
+        "epochs": progress.epoch,
+        "best_epoch": best["epoch"],
+        "validation": results["validation"],
+        "test": results.get("test"),
+        "next": following,
+        "verdict": [finding._asdict() for finding in judgement.findings] if judgement else [],
+    }
+
+
+def _known(name: str, setup: Setup, data: RunData) -> SplitContext:
+    """Return what the task needs to know about a split."""
+    return SplitContext(
+        split=data.source.splits[name], name=name, classes=data.source.classes, corruption=setup.corruption
+    )
+
+
+def _bundle(
+    setup: Setup, data: RunData, progress: Progress, best: Row, facts: Mapping[str, Any], results: Mapping[str, Any]
+) -> Bundle:
+    """Return the bundle of a run, with the record of how it was trained and what it was measured at."""
     record = {
         "source": data.source.name,
         "recipe": setup.config.recipe,
@@ -66,57 +118,14 @@ def write_results(
         **_origin(setup),
         **results,
     }
-    save_bundle(
-        bundle,
-        Bundle(
-            network=setup.evaluated,
-            model=setup.config.model.model_copy(update={"start": None, "initialiser": None}),  # of training alone
-            preprocessing=setup.preprocessing,
-            classes=classes,
-            task=setup.task,
-            corruption=setup.corruption,
-            record=record,
-        ),
-    )
-    reported = outcomes.get("test") or outcomes["validation"]
-    images = data.splits[reported.split].images
-    judgement = judge(setup, data, progress, runtime, outcomes["validation"], reported, facts["command"])
-    page = write_report(
-        path,
-        ReportContent(
-            title=f"{setup.config.model.title} on {data.source.name}",
-            predictions=reported,
-            figures=results[reported.split],
-            image=lambda index: setup.input.picture(take(images, slice(index, index + 1))[0]),
-            chosen=_chosen(setup),
-            measured=judgement.measured if judgement else "",
-            verdict=judgement.findings if judgement else None,
-            history=_curves(progress) if fitting_of(setup.config).curve else [],
-            facts=_tiles(setup, progress, best, facts),
-            seconds=list(seconds.items()),
-            configuration=to_json(setup.config),
-            environment={**facts["environment"], "precision": facts["precision"], "seed": setup.config.seed},
-            command=facts["command"],
-            next_command=f"convworks predict {bundle} IMAGE...{setup.task.words.options}",
-        ),
-    )
-    return {
-        "run": str(path),
-        "bundle": str(bundle),
-        "report": str(page),
-        "parameters": facts["parameters"],
-        "epochs": progress.epoch,
-        "best_epoch": best["epoch"],
-        "validation": results["validation"],
-        "test": results.get("test"),
-        "verdict": [finding._asdict() for finding in judgement.findings] if judgement else [],
-    }
-
-
-def _known(name: str, setup: Setup, data: RunData) -> SplitContext:
-    """Return what the task needs to know about a split."""
-    return SplitContext(
-        split=data.source.splits[name], name=name, classes=data.source.classes, corruption=setup.corruption
+    return Bundle(
+        network=setup.evaluated,
+        model=setup.config.model.model_copy(update={"start": None, "initialiser": None}),  # of training alone
+        preprocessing=setup.preprocessing,
+        classes=data.source.classes,
+        task=setup.task,
+        corruption=setup.corruption,
+        record=record,
     )
 
 
@@ -129,18 +138,20 @@ def _origin(setup: Setup) -> dict[str, Any]:
     return {"transfer": {"from": path, "cut": model.cut, "frozen": setup.config.training.freeze}}
 
 
-def _chosen(setup: Setup) -> str:
-    """Name what was chosen on validation."""
-    return fitting_of(setup.config).chosen or ("the checkpoint" if setup.config.training.kept == "best" else "")
-
-
 def _curves(progress: Progress) -> list[dict[str, float | int]]:
     """Return the rows of the curves: several training points an epoch, then the validation of each epoch."""
     validated = [{k: v for k, v in row.items() if k.startswith(("epoch", "validation_"))} for row in progress.history]
     return [*progress.curve, *validated]
 
 
-def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _tiles(
+    setup: Setup,
+    data: RunData,
+    progress: Progress,
+    best: Row,
+    validation: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> list[tuple[str, str]]:
     """Return the titles and texts of the summary tiles of the report."""
     metric = setup.task.headline
     named = "" if metric is TOP1 else f" {metric.title}"
@@ -150,9 +161,10 @@ def _tiles(setup: Setup, progress: Progress, best: Row, facts: Mapping[str, Any]
         ("Parameters", f"{facts['parameters']:,}"),
         ("MACs per image", f"{facts['macs']:,}"),
         ("Images in training", f"{len(setup.train):,}"),
+        ("Images in validation", data.held_out or f"{len(setup.validation):,}"),
         ("Input", "x".join(map(str, (setup.input.channels, *setup.input.size)))),
         ("Epochs", f"{progress.epoch} ({setup.config.training.kept}: {best['epoch']})"),
-        (f"Validation{named}", written_headline(best, "validation_")),
+        (f"Validation{named}", written_headline(validation)),
         ("Images/s", f"{rates[len(rates) // 2]:,.0f}"),
         ("Training time", clock(progress.seconds)),
     ]

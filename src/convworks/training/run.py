@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from convworks.errors import InputError, RunError
 from convworks.layers.heads.kernel_machine import allocate_vectors
 from convworks.layers.normalisation.synchronised import synchronise
 from convworks.losses.functions import Loss
+from convworks.losses.lowest import smoothing_note
 from convworks.models.analysis.count import count
 from convworks.tasks.again import again
 from convworks.tasks.codes import outer
@@ -33,12 +35,20 @@ from convworks.tasks.registry import task_of
 from convworks.tasks.task import Answers
 from convworks.training import display, folder
 from convworks.training.checkpoints import store as checkpoint
-from convworks.training.checkpoints.recorder import NETWORK, Recorder, RunInterruptedError, recorded, restore
+from convworks.training.checkpoints.recorder import (
+    NETWORK,
+    Recorder,
+    RunInterruptedError,
+    recorded,
+    restore,
+    write_metrics,
+)
 from convworks.training.checkpoints.resume import check_same, differences, refuse_differences
 from convworks.training.checkpoints.state import steps
 from convworks.training.config import RunConfig
 from convworks.training.events import EventList, Events
 from convworks.training.fitting import fitting_of
+from convworks.training.folder import resume_command
 from convworks.training.freeze import freezing, rate_factors
 from convworks.training.initial_weights import initialise_weights, with_absolute_start
 from convworks.training.loop import fit
@@ -48,6 +58,7 @@ from convworks.training.resolution import check_resolutions
 from convworks.training.results import write_results
 from convworks.training.run_data import RunData, fingerprint, prepare_data
 from convworks.training.schedules.schedule import check_schedule
+from convworks.training.selection import candidates
 from convworks.training.setup import Setup
 from convworks.training.svm.head import is_svm
 from convworks.training.tracking.tracking import check_tracking, tracked
@@ -63,43 +74,58 @@ def train(
     command: str,
     out: Path | None = None,
     resume: Path | None = None,
+    finish: bool = False,
     source: Source | None = None,
     began: float | None = None,
     loss: Loss | None = None,
     events: Sequence[Events] = (),
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train as configured in a new run folder, or resume one; return the results and their paths.
 
-    `loss` is the function for a loss of kind `own`; `events` are called after the recorder. `began` is the start time
-    (time.perf_counter), if the work began before this call. Raises InputError for invalid input before anything is
-    written, RunError if training fails, RunInterruptedError if it is stopped.
+    With `finish`, a resumed run is not trained further: it ends with the last epoch that is complete. `loss` is the
+    function for a loss of kind `own`; `events` are called after the recorder. `began` is the start time
+    (time.perf_counter), if the work began before this call. `notes` are lines for the user, printed once the input is
+    known to be right. Raises InputError for invalid input before anything is written, RunError if training fails,
+    RunInterruptedError if it is stopped.
     """
-    started = time.perf_counter() if began is None else began
+    start = Start(
+        command=command,
+        out=out,
+        resume=resume,
+        finish=finish,
+        events=tuple(events),
+        began=time.perf_counter() if began is None else began,
+        notes=tuple(notes),
+    )
     source = source or open_source(config.data.source, report=downloading())
     with joined(config.device) as world:
         # A separate function: the DistributedDataParallel wrapper must be freed before the process group is destroyed.
-        return _joined(world, config, source, command, out, resume, loss, events, started)
+        return _joined(world, config, source, loss, start)
 
 
-def _joined(
-    world: World,
-    config: RunConfig,
-    source: Source,
-    command: str,
-    out: Path | None,
-    resume: Path | None,
-    loss: Loss | None,
-    events: Sequence[Events],
-    started: float,
-) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """How a run is started: the arguments of `train` that only the process that writes files needs."""
+
+    command: str
+    out: Path | None
+    resume: Path | None
+    finish: bool
+    events: tuple[Events, ...]
+    began: float
+    notes: tuple[str, ...]
+
+
+def _joined(world: World, config: RunConfig, source: Source, loss: Loss | None, start: Start) -> dict[str, Any]:
     """Train as one of the processes; all but the first return an empty dictionary."""
     check_tracking(config, source)
     fitting_of(config).check(config, source, world)
-    fresh = resume is None or not steps(resume / "checkpoints")
+    fresh = start.resume is None or not steps(start.resume / "checkpoints")
     setup, data = prepare(world, config, source, loss, fresh=fresh)
     check_schedule(setup.config.training, setup.steps)
     if world.rank == 0:
-        return _leading(setup, data, command, out, resume, events, started)
+        return _leading(setup, data, start)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the first process saves, and ends the run for all
     fit(setup, _broadcast(setup, Progress()), Events())
@@ -134,62 +160,70 @@ def prepare(
     return _setup(data, precision, world, loss), data
 
 
-def _leading(
-    setup: Setup,
-    data: RunData,
-    command: str,
-    out: Path | None,
-    resume: Path | None,
-    events: Sequence[Events],
-    started: float,
-) -> dict[str, Any]:
+def _leading(setup: Setup, data: RunData, start: Start) -> dict[str, Any]:
     """Train as the process that writes files: the only one, or the first of several."""
+    resume, finish = start.resume, start.finish
     data_fingerprint = fingerprint(data.source, data.contents)
-    facts = _facts(setup, command) | {"fingerprint": data_fingerprint}
-    for line in remarks(data.source):
-        say(line)
-    for note in (*data.notes, *_photographs(setup, data, command)):
-        say(note)
+    facts = _facts(setup, start.command) | {"fingerprint": data_fingerprint}
+    facts |= {"held_out": data.held_out} if data.held_out else {}
     if data.usable.damaged:
-        say(data.usable.line())
         facts["damaged"] = dict(data.usable.damaged)
-    with folder.run_folder_locked(out, folder.default_name(setup.config), resume) as path:
+    with folder.run_folder_locked(start.out, folder.default_name(setup.config), resume) as path:
         progress = _broadcast(
-            setup, _resumed(path, setup, data_fingerprint) if resume else Progress(share=setup.task.score.name)
+            setup,
+            _resumed(path, setup, data_fingerprint, finish=finish) if resume else Progress(score=setup.task.score.name),
         )
+        if finish and not progress.epoch:
+            raise InputError(f"--resume {path}", "no epoch is complete yet", f"resume with: {resume_command(path)}")
+        _say_notes(setup, data, start)
+        if finish:
+            facts["finished_early"] = True
+            write_metrics(path, progress.history)  # a run that was killed may have written a row more
+            say(f"ending after epoch {progress.epoch} of {setup.config.training.epochs}")
         loaded = time.perf_counter()
         try:
             folder.write_record(path, setup.config, "running", **facts)
             with tracked(setup.config, path, progress) as trackers:
                 with display.display() as run_display, Recorder(path, data_fingerprint, run_display) as recorder:
-                    fitting_of(setup.config).fit(setup, progress, EventList((recorder, *trackers, *events)))
+                    if not finish:
+                        fitting_of(setup.config).fit(setup, progress, EventList((recorder, *trackers, *start.events)))
                     recorder.tidy(setup, progress)  # a killed process may not have done so
                 best = _saved_epoch(path / "checkpoints", setup, progress)
                 restore(checkpoint.load_checkpoint(path / "checkpoints", int(best["step"]))[0], setup)
-                results = write_results(path, setup, data, progress, best, facts, loading=loaded - started)
+                results = write_results(path, setup, data, progress, best, facts, loading=loaded - start.began)
                 for tracker in trackers:
                     tracker.finished(progress, results)
-            results["seconds"] = round(time.perf_counter() - started, 3)
+            results["seconds"] = round(time.perf_counter() - start.began, 3)
             folder.write_record(path, setup.config, "finished", results=results, **facts)
         except BaseException as error:
             raise _stopped(path, setup, error, facts) from None
     return results
 
 
+def _say_notes(setup: Setup, data: RunData, start: Start) -> None:
+    """Say what a run makes of its data, once nothing is wrong with its input."""
+    smoothing = smoothing_note(setup.config.training.loss, setup.classes)
+    damaged = data.usable.line() if data.usable.damaged else ""
+    notes = (*start.notes, *data.notes, *_photographs(setup, data, start.command), smoothing, damaged)
+    for line in (*remarks(data.source, setup.config.data.fold), *notes):
+        if line:
+            say(line)
+
+
 def _photographs(setup: Setup, data: RunData, command: str) -> list[str]:
     """Lead from few photographs to transfer, where a network with a head for classes begins with random weights."""
-    model, given = setup.config.model, again(command)
+    model, words = setup.config.model, again(command)
     scratch = setup.task.judged and model.cut is None and model.start is None
     images, classes, shape = len(setup.train), setup.classes, setup.preprocessing
-    if given is None or not scratch or not few_photographs(images, classes, shape.size, shape.channels):
+    if words is None or not scratch or not few_photographs(images, classes, shape.size, shape.channels):
         return []
-    return [photographs_note(images, classes, given.data or setup.config.data.source)]
+    return [photographs_note(images, classes, words.data or setup.config.data.source)]
 
 
 def _saved_epoch(folder: Path, setup: Setup, progress: Progress) -> Row:
     """Return the best epoch, or the last, that has a checkpoint: a damaged one may have been deleted."""
     saved, training = steps(folder), setup.config.training
-    ranked = progress.ranked(training.best) if training.kept == "best" else progress.history[::-1]
+    ranked = candidates(setup.config, progress)
     epoch = next((row for row in ranked if row["step"] in saved), ranked[0])
     if epoch is not ranked[0]:
         reason = f"the checkpoint of epoch {ranked[0]['epoch']}, the {training.kept}, is missing"
@@ -275,8 +309,11 @@ def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, An
     return error
 
 
-def _resumed(path: Path, setup: Setup, data_fingerprint: dict[str, Any]) -> Progress:
-    """Restore the last checkpoint of a run; without one, start from the beginning."""
+def _resumed(path: Path, setup: Setup, data_fingerprint: dict[str, Any], *, finish: bool) -> Progress:
+    """Restore the last checkpoint of a run; without one, start from the beginning.
+
+    A run to `finish` is not trained further, so it may have been trained by any number of processes.
+    """
     folder.sweep(path)
     checkpoints = path / "checkpoints"
     if not steps(checkpoints):
@@ -284,7 +321,7 @@ def _resumed(path: Path, setup: Setup, data_fingerprint: dict[str, Any]) -> Prog
             setup.config.data.source, folder.read_record(path)[1].get("fingerprint", data_fingerprint), data_fingerprint
         )
         shutil.rmtree(checkpoints, ignore_errors=True)
-        return Progress(share=setup.task.score.name)
+        return Progress(score=setup.task.score.name)
     tensors, state = checkpoint.load_checkpoint(checkpoints)
     try:
         began, progress = state["fingerprint"], Progress.from_state(state["progress"])
@@ -298,7 +335,7 @@ def _resumed(path: Path, setup: Setup, data_fingerprint: dict[str, Any]) -> Prog
     check_same(setup.config.data.source, began, data_fingerprint)
     for where, (before, after) in {
         setup.config.model.name: shapes,
-        "torchrun": [{"processes": processes}, {"processes": setup.world.size}],
+        "torchrun": [{"processes": processes}, {"processes": processes if finish else setup.world.size}],
     }.items():
         refuse_differences(where, [line for _, line in differences(before, after)])
     restore(tensors, setup)

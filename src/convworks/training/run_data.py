@@ -22,12 +22,14 @@ from convworks.data.inputs.kinds import input_of
 from convworks.data.samples import Samples
 from convworks.data.source import Source
 from convworks.data.sources.open import located
+from convworks.data.sources.split_names import TEST
+from convworks.data.split.folds import held_out
 from convworks.data.targets.samples import with_targets
 from convworks.errors import InputError
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, facts
 from convworks.models.transfer.adapted import assemble
-from convworks.tasks.registry import output_kind, task_of
+from convworks.tasks.registry import is_trained, task_of
 from convworks.tasks.task import Task
 from convworks.training.config import RunConfig
 from convworks.training.warm_start import normalisation
@@ -40,7 +42,8 @@ class RunData:
     """Task, source, decoded splits, preprocessing, the untrained network, and the resolved configuration.
 
     `usable` lists the damaged files that were skipped, `contents` holds a digest of the bytes of each split's files,
-    `notes` are lines for the user about how images are fitted.
+    `notes` are lines for the user about how images are fitted; `held_out` describes the validation split, if the run
+    made it.
     """
 
     config: RunConfig
@@ -52,6 +55,7 @@ class RunData:
     preprocessing: Preprocessing
     network: Network
     notes: tuple[str, ...] = ()
+    held_out: str = ""
 
     @property
     def input(self) -> Input:
@@ -93,6 +97,7 @@ def prepare_data(config: RunConfig, source: Source, device: torch.device) -> Run
     )
     several_frames = sum(probe.several_frames for probe in headers.probes)
     notes = (
+        f"validation: {division.held_out}" if division.held_out else None,
         fit_note(headers, preprocessing.size, data.fit),
         frames_note(several_frames, looked=len(headers.probes), total=headers.total),
         floats_note(decoding.float_range) if has_floats(headers.probes) else None,
@@ -118,8 +123,8 @@ def prepare_data(config: RunConfig, source: Source, device: torch.device) -> Run
     for name, images in loaded.items():
         with counting(f"decoding targets of {name}") as report:
             opened[name] = with_targets(images, task.target, source.splits[name], stored[name], report=report)
-    fits = _fits([samples for samples, _ in opened.values()], device)
-    splits = {name: samples.to(device if fits else torch.device("cpu")) for name, (samples, _) in opened.items()}
+    home = home_of([samples for samples, _ in opened.values()], device)
+    splits = {name: samples.to(home) for name, (samples, _) in opened.items()}
     _check_smallest_batch(config, network, len(splits["train"]), preprocessing)
     return RunData(
         task=task.of(config, network),
@@ -131,17 +136,22 @@ def prepare_data(config: RunConfig, source: Source, device: torch.device) -> Run
         preprocessing=preprocessing,
         network=network.to(device).channels_last(),
         notes=tuple(note for note in notes if note),
+        held_out=division.held_out,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Division:
-    """The task of a run, its source with splits, the headers of its images, and their decoding."""
+    """The task of a run, its source with splits, the headers of its images, and their decoding.
+
+    `held_out` describes the validation split, if the run made it.
+    """
 
     task: Task
     usable: Usable
     headers: Headers
     decoding: Decoding
+    held_out: str
 
 
 def divided(config: RunConfig, source: Source) -> Division:
@@ -151,12 +161,16 @@ def divided(config: RunConfig, source: Source) -> Division:
     """
     task = task_of(config, source)
     source = task.target.read(source)
+    if not config.data.test:
+        source = replace(source, splits={name: split for name, split in source.splits.items() if name != TEST})
     task.check(task, config, source)
     headers = read_headers(main_split(source))
     decoding = decoding_of(config.data, source, headers.probes)
     usable = leave_out(source, config.data.skip_damaged, decoding)
-    usable = replace(usable, source=task.target.divide(usable.source, config.data, config.seed))
-    return Division(task=task, usable=usable, headers=headers, decoding=decoding)
+    whole = usable.source
+    usable = replace(usable, source=task.target.divide(whole, config.data, config.seed))
+    note = held_out(whole, usable.source, config.data, config.seed)
+    return Division(task=task, usable=usable, headers=headers, decoding=decoding, held_out=note)
 
 
 def fingerprint(source: Source, contents: Mapping[str, str]) -> dict[str, Any]:
@@ -178,8 +192,8 @@ def fingerprint(source: Source, contents: Mapping[str, str]) -> dict[str, Any]:
 
 def _network(config: RunConfig, outputs: int, input: Input) -> Network:
     model = facts(config.model.name)
-    if model.reads != input.reads or output_kind(config.model) not in ("logits", "images"):
-        reason = f"{config.model.name} maps {model.reads} to {model.makes}, but the labels are image classes"
+    if model.reads != input.reads or not is_trained(config.model):
+        reason = f"{config.model.name} maps {model.reads} to {model.makes}, which convworks does not train yet"
         raise InputError("--model", reason, "choose an image classifier: `convworks models` lists them")
     torch.manual_seed(config.seed)
     shape = Shape(classes=outputs, channels=input.channels, size=input.size)
@@ -200,12 +214,17 @@ def _resolved(data: DataConfig, source: Source, preprocessing: Preprocessing) ->
     )
 
 
-def _fits(splits: Iterable[Samples], device: torch.device) -> bool:
-    """Return whether all samples fit on the device: at least half of a GPU's free memory is left for the network."""
+def home_of(splits: Iterable[Samples], device: torch.device) -> torch.device:
+    """Return where samples are kept and augmented: on a CUDA device if half of its free memory holds them, else CPU.
+
+    Augmentation needs float64, which MPS does not have.
+    """
+    cpu = torch.device("cpu")
     if device.type != "cuda":
-        return True
+        return cpu
     columns = [column for samples in splits for column in (samples.images, samples.targets) if column is not None]
-    return sum(column.shape.numel() for column in columns) <= torch.cuda.mem_get_info(device)[0] // 2
+    fits = sum(column.shape.numel() for column in columns) <= torch.cuda.mem_get_info(device)[0] // 2
+    return device if fits else cpu
 
 
 def _check_smallest_batch(config: RunConfig, network: Network, count: int, preprocessing: Preprocessing) -> None:

@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from convworks.data.batches import Part
 from convworks.errors import InputError
-from convworks.hardware import choose_device
+from convworks.hardware import choose_device, widest
 
 Forward = Callable[[Tensor], tuple[Tensor, dict[str, tuple[float, Tensor]]]]
 
@@ -41,7 +41,7 @@ class World:
     @property
     def double(self) -> torch.dtype:
         """float64, or float32 on devices without it."""
-        return torch.float64 if self.device.type != "mps" else torch.float32
+        return widest(self.device)
 
     def summed(self, values: Tensor) -> Tensor:
         """Return the sums over all processes, in double precision."""
@@ -109,7 +109,10 @@ def joined(device: str) -> Iterator[World]:
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or "RANK" not in os.environ:
-        yield World(device=choose_device(device))
+        chosen = choose_device(device)
+        # Seeds and events are those of the current device, which is cuda:0 unless it is set.
+        with torch.cuda.device(chosen) if chosen.type == "cuda" else contextlib.nullcontext():
+            yield World(device=chosen)
         return
     if ":" in device:
         raise InputError(f"--device {device}", "torchrun assigns one GPU to each process", "use --device cuda")

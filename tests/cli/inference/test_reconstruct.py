@@ -50,7 +50,7 @@ def test_figures_and_report(bundle: str, tmp_path: Path, capsys: pytest.CaptureF
 
 
 BAD = {
-    "no place": (["predict", "BUNDLE", "IMAGES"], "--out | makes images | --out DIR"),
+    "no place": (["predict", "BUNDLE", "IMAGES"], "--out | outputs images | --out DIR"),
     "a file": (["predict", "BUNDLE", "IMAGES", "--out", "FILE"], "--out | is a file"),
     "among the inputs": (["predict", "BUNDLE", "IMAGES", "--out", "IMAGES/out"], "--out | never written to"),
     "an ensemble": (["evaluate", "BUNDLE", "BUNDLE", "--data", "digits"], "cannot be an ensemble | one bundle"),

@@ -47,7 +47,7 @@ def test_import_says_what_it_took(place: Place, capsys: pytest.CaptureFixture[st
         "removed name prefix: module.",
         "normalisation: mean 0.485, 0.456, 0.406, standard deviation 0.229, 0.224, 0.225",
         "bundle: w-bundle",
-        "next: convworks predict w-bundle IMAGE...",
+        "next: convworks export w-bundle --format cifar",
     ]
     card = (place.root / "w-bundle" / "README.md").read_text()
     assert f"imported with convworks {__version__}." in card

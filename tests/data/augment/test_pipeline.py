@@ -115,7 +115,7 @@ def test_colours_need_colours(config: AugmentConfig, channels: int, field: str) 
 
 def test_what_is_cut_out_must_fit() -> None:
     check_augment(AugmentConfig(crop=0.5), (8, 8), (9, 9), 3)
-    with pytest.raises(InputError, match="keeps 8x8 pixels, too few to cut 8x9"):
+    with pytest.raises(InputError, match="stores 8x8 pixels, too few for crops of 8x9"):
         check_augment(AugmentConfig(), (8, 8), (8, 9), 3)
 
 

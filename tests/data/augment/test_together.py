@@ -9,8 +9,10 @@ from torch import Tensor
 from convworks.data.augment.noise import draw
 from convworks.data.augment.pipeline import augment, augment_together
 from convworks.data.augment.randaugment import OPERATIONS, randaugment
+from convworks.data.batches import Part, batches
 from convworks.data.column import Spatial
 from convworks.data.config import AugmentConfig, RandAugmentConfig
+from convworks.data.samples import Samples
 
 IGNORED = 255
 MASK = Spatial(nearest=True, fill=IGNORED)
@@ -105,3 +107,20 @@ def test_masks_follow_the_moves_of_randaugment(operation: str) -> None:
     assert torch.equal(moved[sharp], masks[sharp])
     assert not torch.equal(masks, images)
     assert set(masks.flatten().tolist()) == {0, LIGHT}
+
+
+def test_cutmix_pastes_the_masks_of_the_box_too() -> None:
+    images = torch.randint(1, 200, (24, 1, 16, 12), dtype=torch.uint8)
+    samples = Samples(images=images, targets=images, spatial=MASK)
+    config = AugmentConfig(flip=True, cutmix=1.0)
+    whole = list(batches(samples, config, batch_size=8, seed=0, epoch=0))
+    for batch in whole:
+        assert torch.equal(batch.targets, batch.images[:, 0].long())
+        assert (batch.others, batch.weight) == (None, 1.0)
+    unmixed = torch.cat(
+        [batch.images for batch in batches(samples, AugmentConfig(flip=True), batch_size=8, seed=0, epoch=0)]
+    )
+    assert not torch.equal(torch.cat([batch.images for batch in whole]), unmixed)
+    parts = [list(batches(samples, config, batch_size=8, seed=0, epoch=0, part=Part(rank, 2))) for rank in range(2)]
+    for batch, *pieces in zip(whole, *parts, strict=True):
+        assert torch.equal(torch.cat([piece.targets for piece in pieces]), batch.targets)

@@ -110,7 +110,7 @@ def test_a_damaged_image_is_told_when_it_is_read_first_and_decoded_anew_the_next
     disk_images = on_disk(split)
     for indices in (slice(0, 5), slice(6, 18)):
         assert torch.equal(take(disk_images, indices), expected[indices])
-    with pytest.raises(RunError, match=r"is damaged .* \(image 5 .* is removed; start again, or resume the run"):
+    with pytest.raises(RunError, match=r"is damaged \(image 5 .* was removed; start again, or resume the run"):
         take(disk_images, slice(0, 18))
     assert cache.entries() == []
     with pytest.raises(RunError, match="image 5"):

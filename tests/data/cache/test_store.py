@@ -158,7 +158,7 @@ def test_an_entry_is_called_by_the_beginning_of_its_name() -> None:
     put("ab34", 5)
     assert [entry.name for entry in store.find(None)] == ["ab12", "ab34"]
     assert [entry.name for entry in store.find("ab3")] == ["ab34"]
-    for name, reason in (("ab", "2 entries match"), ("x", "no entry"), ("", "no entry")):
+    for name, reason in (("ab", "2 entries match"), ("x", "no cache entry"), ("", "no cache entry")):
         with pytest.raises(InputError, match=reason):
             store.find(name)
 

@@ -241,10 +241,10 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
 def test_too_small_images_are_named(tmp_path: Path, size: tuple[int, int]) -> None:
     path = saved(tmp_path / "x.png", Image.new("L", size))
     for read in (lambda: decode(path, channels=None), lambda: probe(path)):
-        with pytest.raises(InputError, match=rf"x.png: is {size[0]}x{size[1]} pixels"):
+        with pytest.raises(InputError, match=rf"x.png: has {size[0]}x{size[1]} pixels"):
             read()
     np.save(tmp_path / "x.npy", np.zeros(size, np.uint8))
-    with pytest.raises(InputError, match=rf"x.npy: is {size[1]}x{size[0]} pixels"):
+    with pytest.raises(InputError, match=rf"x.npy: has {size[1]}x{size[0]} pixels"):
         decode(tmp_path / "x.npy", channels=1)
 
 

@@ -87,7 +87,7 @@ def test_more_than_a_third_is_much(sizes: list[tuple[int, int]], much: bool) -> 
         ((64, 256), "crop", ["crops images to 96x96", "75%", "data.fit=letterbox or squash"]),
         ((375, 500), "crop", ["25%", "data.fit=letterbox"]),
         ((375, 500), "pad", ["cuts images to 96x96", "95%", "data.fit=letterbox"]),
-        ((64, 256), "letterbox", ["whole", "a crop would cut away 75%"]),
+        ((64, 256), "letterbox", ["letterboxes images to 96x96", "a crop would lose 75%"]),
         ((375, 500), "letterbox", None),
         ((64, 256), "squash", None),
         ((96, 100), "crop", None),

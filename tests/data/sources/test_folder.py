@@ -128,6 +128,16 @@ BAD = {
         ["left/a/1.png", "left/b/1.png", "right/a/1.png", "right/b/1.png", "right/c/1.png"],
         "left, right would be classes, but all hold the folders a, b; give",
     ),
+    "images and masks": (
+        ["images/1.png", "masks/1.png"],
+        "holds images/ and masks/: images with masks or boxes, on whi",
+    ),
+    "image and label": (["image/1.png", "label/1.png"], "to classify images, sort them into one folder per class"),
+    "boxes": (["images/train/1.jpg", "labels/train/1.txt"], "holds images/ and labels/: images with masks or boxes"),
+    "masks in splits": (
+        [f"{split}/{kind}/1.png" for split in ("train", "val") for kind in ("Images", "Masks")],
+        "train: holds Images/ and Masks/: images with masks or boxes",
+    ),
     "masks": (
         ["a/images/1.png", "a/masks/1.png", "b/images/1.png", "b/masks/1.png"],
         "all hold the folders images, masks",
@@ -152,6 +162,7 @@ CLASSES = {
     "one folder": ["a/camera/1.png", "b/camera/1.png"],
     "images beside": ["a/x/1.png", "a/y/1.png", "b/x/1.png", "b/y/1.png", "b/1.png"],
     "little in common": ["a/x/1.png", "a/y/1.png", "b/x/1.png", "b/z/1.png"],
+    "a class called images": ["images/1.png", "drawings/1.png"],
     "annotations": ["a/images/1.png", "a/labels/1.xml", "b/images/1.png", "b/labels/1.xml"],
     "a class called test": ["test/1.png", "control/1.png"],
     "a class called train": ["train/1.png", "bus/1.png", "car/1.png"],

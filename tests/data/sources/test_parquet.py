@@ -123,6 +123,21 @@ def test_other_columns_and_a_split_without_labels(tmp_path: Path) -> None:
     assert len(source.left_out) == 2
 
 
+def test_columns_divide_the_rows_as_in_csv(tmp_path: Path) -> None:
+    parts: dict[str, Any] = {"split": ["train", "val", "test"], "fold": [1, 2, 1], "camera": ["x", "x", "y"]}
+    path = write(tmp_path / "set.parquet", table(["a", "b", "a"], **parts))
+    assert [shades(path, split) for split in ("train", "validation", "test")] == [[(0, "a")], [(1, "b")], [(2, "a")]]
+    assert open_source(path).unused_columns == ("camera", "fold")
+    flags: dict[str, Any] = {"cat": [1, 0, 1], "dog": [True, True, False], "Is_Test": [False, False, True]}
+    source = open_source(write(tmp_path / "flags.parquet", table([0, 1, 0], **flags).drop(["label"])))
+    assert source.classes == ("cat", "dog")
+    assert {name: len(split) for name, split in source.splits.items()} == {"train": 2, "test": 1}
+    for number in (0, 1):  # the names of files come first
+        write(tmp_path / "named" / f"train-{number}.parquet", table(["a", "b"], split=["test", "x"]))
+    assert {name: len(split) for name, split in open_source(tmp_path / "named").splits.items()} == {"train": 4}
+    assert open_source(tmp_path / "named").unused_columns == ("split",)
+
+
 def test_saved_to_disk(tmp_path: Path) -> None:
     parts = [table([0, 1], names=["cat", "dog"]), table([1], start=2, names=["cat", "dog"])]
     assert shades(save(tmp_path / "one", parts)) == [(0, "cat"), (1, "dog"), (2, "dog")]
@@ -188,6 +203,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda p: write(p, pyarrow.table({"left": [b""], "right": [b""], "label": [1]})),
         "has several columns that could be images: left (binary), right (binary)",
     ),
+    "unknown split": (lambda p: write(p, table(["a", "b"], split=["train", None])), "row 1: has the split '', which"),
     "several labels": (
         lambda p: write(p, pyarrow.table({"image": [b""], "x": ["1"], "y": [1]})),
         "has several columns that could be labels: image (binary), x (string), y (int64); name",
@@ -219,6 +235,10 @@ def test_wrong_folders(tmp_path: Path) -> None:
     write(tmp_path / "a" / "test-0.parquet", table([0], names=["dog"]))
     with pytest.raises(InputError, match="has different classes from"):
         open_source(tmp_path / "a")
+    write(tmp_path / "parts" / "0.parquet", table(["a"], split=["train"]))
+    write(tmp_path / "parts" / "1.parquet", table(["b"]))
+    with pytest.raises(InputError, match=r"1.parquet: has no column 'split', but .*0.parquet has"):
+        open_source(tmp_path / "parts")
     saved = save(tmp_path / "b", [table([0])])
     (saved / "state.json").write_text("{}")
     with pytest.raises(InputError, match=r"state.json: names no files"):

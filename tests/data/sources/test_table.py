@@ -44,6 +44,33 @@ def test_reads_splits_and_absolute_paths(folder: Path) -> None:
     assert folder / "c.png" in files
 
 
+#: Cells of a.png, b.png and c.png in columns that divide, and the splits that these make.
+DIVIDING = {
+    "is_valid": ("is_valid", ["0", "1", "0"], {"train": "ac", "validation": "b"}),
+    "validation": ("Validation", ["False", "True", "0.0"], {"train": "ac", "validation": "b"}),
+    "test": ("is_test", ["0", "0", "1"], {"train": "ab", "test": "c"}),
+    "both": ("val,test", ["0,0", "1,0", "0,1"], {"train": "a", "validation": "b", "test": "c"}),
+    "is_train": ("is_train,is_test", ["1,0", "1,0", "0,1"], {"train": "ab", "test": "c"}),
+    "subset": ("subset", ["Training", "dev", "test"], {"train": "a", "validation": "b", "test": "c"}),
+    "partition": ("partition", ["train", "val", "train"], {"train": "ac", "validation": "b"}),
+    "fold of splits": ("fold", ["train", "valid", "train"], {"train": "ac", "validation": "b"}),
+    "fold of numbers": ("fold", ["1", "2", "1"], {"all": "abc"}),
+}
+
+
+@pytest.mark.parametrize("name", DIVIDING)
+@pytest.mark.parametrize("labels", ["label", "classes"])
+def test_columns_that_divide(folder: Path, name: str, labels: str) -> None:
+    header, cells, splits = DIVIDING[name]
+    label, values = ("label,camera", "x,front") if labels == "label" else ("cat,dog", "1,0")
+    rows = [f"{letter}.png,{values},{cell}" for letter, cell in zip("abc", cells, strict=True)]
+    source = open_source(table(folder, "\n".join([f"path,{label},{header}", *rows])))
+    assert {split: "".join(n[0] for n in part.names) for split, part in source.splits.items()} == splits
+    assert source.classes == (("x",) if labels == "label" else ("cat", "dog"))
+    assert source.unused_columns == (("camera",) if labels == "label" else ())
+    assert source.fold_column == ("fold" if name == "fold of numbers" else None)
+
+
 @pytest.mark.parametrize("text", ["\ufeffpath,label\r\na.png,x\r\nb.png,y\r\n", "path, label\na.png, x\nb.png, y"])
 def test_reads_what_spreadsheets_write(folder: Path, text: str) -> None:
     assert open_source(table(folder, text)).classes == ("x", "y")
@@ -76,6 +103,13 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "UTF-16": ("path,label\na.png,x\n".encode("utf-16"), "is UTF-16 text"),
     "quotes": ('path,label\n"a.png,x\n', "is not a CSV file"),
     "too many fields": ("path,label\na.png,x,y,z\n", "labels.csv line 2: has more fields than the header"),
+    "splits twice": ("path,label,split,is_valid\na.png,x,train,0\n", "names splits in several columns, split and is_v"),
+    "no flag": ("path,label,is_valid\na.png,x,maybe\n", "line 2: has 'maybe' in column 'is_valid', neither 0 nor 1"),
+    "two flags": ("path,label,val,test\na.png,x,1,1\n", "line 2: is in validation and in test at once"),
+    "no split": ("path,label,is_train\na.png,x,1\nb.png,y,0\n", "line 3: has 0 in is_train, so it is in no split"),
+    "train and test": ("path,label,is_train,test\na.png,x,1,1\n", "line 2: is in train and in test at once"),
+    "splits and folds": ("path,label,fold\na.png,x,1\nb.png,y,test\n", "line 3: has 'test' in column 'fold', but lin"),
+    "an index": ("path,cat,dog,\na.png,1,0,0\nb.png,0,1,1\n", "has a column without a name in its header"),
     "column twice": ("path,label,label\na.png,x,y\n", "names a column twice"),
 }
 

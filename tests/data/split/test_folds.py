@@ -13,11 +13,11 @@ from PIL import Image
 from sklearn.model_selection import KFold, StratifiedKFold
 from thorough import repeats
 
-from convworks.data.column import COLOURS, Arrays
+from convworks.data.column import COLOURS, Arrays, Spatial
 from convworks.data.config import DataConfig, Fold
 from convworks.data.source import Source, Split, with_validation
 from convworks.data.sources.open import open_source
-from convworks.data.split.folds import assign, divide, pool, with_fold
+from convworks.data.split.folds import assign, divide, fold_count, held_out, pool, with_fold
 from convworks.errors import InputError
 
 
@@ -47,6 +47,44 @@ def test_folds_are_those_of_scikit_learn() -> None:
         result = assign(source, Fold(number=1, of=4, stratified=stratified), 7)
         for number, (_, mine) in enumerate(kind(4, shuffle=True, random_state=7).split(labels, labels)):
             np.testing.assert_array_equal(np.flatnonzero(result == number), mine)
+
+
+def test_a_column_of_one_fold_divides_nothing(tmp_path: Path) -> None:
+    source = replace(table(tmp_path, ["1"] * 4, list("abab")), fold_column="patient")
+    with pytest.raises(InputError, match="has a single fold in its column 'patient'; number at least two, or draw"):
+        fold_count(source)
+
+
+def test_a_column_of_folds_is_followed(tmp_path: Path) -> None:
+    folds = ["10", "2", "1"] * 4
+    source = table(tmp_path, folds, list("abab") * 3)
+    fold = Fold(number=2, of=3, column="patient")
+    assert assign(source, fold, 0).tolist() == [2, 1, 0] * 4  # 1, 2, 10
+    divided = divide(source, DataConfig(source="x", fold=fold), 0)
+    assert set(divided.splits["validation"].names) == {f"{index:03d}.png" for index in (1, 4, 7, 10)}
+    assert held_out(source, divided, DataConfig(source="x", fold=fold), 0) == (
+        "4 of 12 images, fold 2 of 3, column patient"
+    )
+    with pytest.raises(InputError, match="4 are not the 3 folds of column 'patient'; choose 3"):
+        assign(source, Fold(number=1, of=4, column="patient"), 0)
+
+
+def test_a_validation_split_that_a_run_makes_is_described() -> None:
+    source, data = small([0, 1] * 10), DataConfig(source="x", validation_seed=3)
+    divided = divide(source, data, 0)
+    assert held_out(source, divided, data, 0) == "2 of 20 images held out of train, stratified, seed 3"
+    assert held_out(divided, divide(divided, data, 0), data, 0) == ""
+    fold = DataConfig(source="x", fold=Fold(number=1, of=5))
+    assert held_out(source, divide(source, fold, 7), fold, 7) == "4 of 20 images, fold 1 of 5, stratified, seed 7"
+
+
+def test_a_validation_split_of_masks_is_drawn_at_random() -> None:
+    labelled, data = small([0, 1] * 10), DataConfig(source="x")
+    masks = Arrays(np.zeros((20, 4, 4, 1), np.uint8), Spatial(nearest=True))
+    source = replace(labelled, splits={name: replace(each, targets=masks) for name, each in labelled.splits.items()})
+    assert held_out(source, divide(source, data, 0), data, 0) == "2 of 20 images held out of train, at random, seed 0"
+    fold = DataConfig(source="x", fold=Fold(number=1, of=5))
+    assert held_out(source, divide(source, fold, 7), fold, 7) == "4 of 20 images, fold 1 of 5, seed 7"
 
 
 def test_every_image_is_validated_once_and_test_never() -> None:

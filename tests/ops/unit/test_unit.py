@@ -137,9 +137,12 @@ def test_places_lead_to_the_values() -> None:
     ("ask", "line"),
     [
         (lambda: one_convolution.forward(np.ones((1, 1, 4, 4)), np.ones((1, 1, 3, 3)), unit=(0, 0, 2, 0)), "unit: "),
-        (lambda: one_max.forward(np.ones((1, 1, 4, 4)), unit=(0, 0, 2), kernel_size=2), "unit: (0, 0, 2) is no index"),
+        (
+            lambda: one_max.forward(np.ones((1, 1, 4, 4)), unit=(0, 0, 2), kernel_size=2),
+            "unit: (0, 0, 2) is not an index",
+        ),
         (lambda: one_layer.backward(np.ones((1, 2)), np.ones((2, 3)), position=(0, -1)), "position: (0, -1) is no"),
-        (lambda: one_norm.gradient(np.ones((2, 3)), np.ones((2, 3)), channel=3), "channel: (3,) is no index"),
+        (lambda: one_norm.gradient(np.ones((2, 3)), np.ones((2, 3)), channel=3), "channel: (3,) is not an index"),
     ],
     ids=itertools.count(),
 )
@@ -176,8 +179,8 @@ ONE, ROW = np.ones((1, 1, 4, 4)), np.ones((2, 2))
         ),
         (lambda: one_norm.forward(ROW, [1, 1], [1, 1], unit=(0, 1), epsilon=0.0), "epsilon: epsilon=0 divides"),
         (lambda: one_up.forward(ONE, np.ones((2, 1, 2, 2)), unit=(0, 0, 0, 0)), "x: has 1 channels, and weight of"),
-        (lambda: one_up.forward(ONE, np.ones((1, 1, 2, 2)), unit=(0, 0, 5, 0)), "unit: (0, 0, 5, 0) is no index"),
-        (lambda: one_up.forward(ONE, np.ones((1, 1, 2, 2)), unit=(0,)), "unit: (0,) is no index"),
+        (lambda: one_up.forward(ONE, np.ones((1, 1, 2, 2)), unit=(0, 0, 5, 0)), "unit: (0, 0, 5, 0) is not an index"),
+        (lambda: one_up.forward(ONE, np.ones((1, 1, 2, 2)), unit=(0,)), "unit: (0,) is not an index"),
         (lambda: one_up.backward(ONE, np.ones((1, 1, 2, 2)), position=(0, 0, 3, 0)), "position: (0, 0, 3, 0) is no"),
         (lambda: one_up.gradient(ONE, ONE, index=(0, 0, 0, 0), kernel_size=2), "message: of batch 1 and size (4, 4)"),
         (lambda: one_convolution.bias_gradient(np.ones(3), channel=0), "message: must be [batch, feature] or"),

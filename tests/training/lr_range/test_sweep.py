@@ -257,7 +257,7 @@ def test_digits_learn_from_what_it_suggests(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_loss_that_is_no_number_at_once_is_an_error() -> None:
     setup = replace(make(), loss=lambda logits, labels: logits.sum() * math.nan)
-    with pytest.raises(RunError, match="not finite at the lowest learning rate"):
+    with pytest.raises(RunError, match="not a number at the lowest learning rate"):
         range_test(setup, Sweep(steps=10))
 
 

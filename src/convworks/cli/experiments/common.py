@@ -41,7 +41,12 @@ def restarts(
 )
 def crossval(
     request: RunRequest,
-    folds: Annotated[int | None, typer.Option(min=2, max=10_000, help="Number of folds.  [default: 5]")] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            min=2, max=10_000, help="Number of folds.  [default: those of a column fold of a CSV source, else 5]"
+        ),
+    ] = None,
     stratified: Annotated[
         bool,
         typer.Option("--stratified/--plain", help="Keep class proportions equal across folds, or divide at random."),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from convworks.api.experiments import run_crossval
 from convworks.api.request import RunRequest
-from convworks.cli.answer import Answer, accuracy_line, table
+from convworks.cli.answer import Answer, table
 from convworks.cli.experiments.restarts import spread
+from convworks.cli.metrics import accuracy_line
 from convworks.metrics.spec import headline, written_headline
 
 
@@ -32,6 +33,6 @@ def run(request: RunRequest, *, folds: int | None, stratified: bool, group_by: s
         accuracy_line("pooled", results["pooled"]),
         f"predictions: {results['predictions']}",
         f"report: {results['report']}",
-        f"next:   {results['command']}  (one network from all images)",
+        f"next:   {results['command']}",
     ]
     return Answer(values=results, text="\n".join(lines))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from convworks.api.experiments import run_restarts
 from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer, table
@@ -32,12 +30,11 @@ def run(request: RunRequest, *, runs: int | None) -> Answer:
         ["sd", *(spread(results[split]["sd"], metric) for split in splits), "", _plain(seconds["sd"]), ""],
         ["ensemble", *(written_headline(results["ensemble"][split]) for split in splits), "", "", ""],
     ]
-    bundles = shlex.join(results["ensemble"]["bundles"])
     lines = [
         table(["run", *(f"{split}{title}" for split in splits), "epoch", "seconds", ""], rows),
         f"folder: {results['experiment']}",
         f"report: {results['report']}",
-        f"next:   convworks evaluate {bundles} --data SOURCE",
+        f"next:   {results['next']}",
     ]
     return Answer(values=results, text="\n".join(lines))
 

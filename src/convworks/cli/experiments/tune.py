@@ -7,6 +7,7 @@ from typing import Any
 from convworks.api.experiments import run_tune
 from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer, table
+from convworks.cli.metrics import accuracy_line
 
 SHOWN = 10
 
@@ -32,8 +33,10 @@ def run(request: RunRequest, **options: Any) -> Answer:
     lines = [
         table(["trial", results["metric"], "state", "epochs", *fields], rows),
         *([f"... and {len(ordered) - SHOWN} more in the report"] if len(ordered) > SHOWN else []),
+        *([f"{accuracy_line('test', results['test'])}, of {best['name']} alone"] if results["test"] else []),
         f"bundle: {best['bundle']}",
         f"report: {results['report']}",
+        *(["the trials were short; the next command trains for all epochs of the recipe"] if best["longer"] else []),
         f"next:   {best['command']}",
     ]
     return Answer(values=results, text="\n".join(lines))

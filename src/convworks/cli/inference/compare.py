@@ -68,4 +68,6 @@ def lines(results: dict[str, Any], split: str | None) -> list[str]:
     text.append(f"report: {results['report']}")
     if results["data"] is None or words[1].lower().endswith(".csv"):
         return text
-    return [*text, f"next:   {repeated(['evaluate', words[1]], options)} --out DIR"]
+    from convworks.report.next_step import errors_folder
+
+    return [*text, f"next:   {repeated(['evaluate', words[1]], {**options, '--out': errors_folder(words[1])})}"]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convworks.bundle.description import folder_of
-from convworks.cli.answer import Answer, accuracy_line, repeated, table
+from convworks.cli.answer import Answer, repeated, table
+from convworks.cli.metrics import accuracy_line
 from convworks.cli.output_path import attempt
 from convworks.console import downloading
 from convworks.data.labels import nfc
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from convworks.inference.predictor import Predictor
     from convworks.report.errors_report import ErrorFiles
     from convworks.tasks.task import Task
+
+#: Options with which `predict` says of an image what the evaluation did.
+USED = ("--threshold", "--precision", "--max-pixels")
 
 
 def run(
@@ -49,7 +53,7 @@ def run(
     """Evaluate a bundle or an ensemble on a source by each protocol; the others are compared with the first."""
     started = time.perf_counter()
     from convworks.inference.protocol import CENTER, named
-    from convworks.inference.seen import NOTES, seen
+    from convworks.inference.seen import note as seen_note
 
     check_precision(precision)
     for name in protocols:
@@ -91,7 +95,7 @@ def run(
     lines = [accuracy_line(outcome.split, values)]
     note = ""
     if task.judged:
-        note = NOTES.get(seen([predictor.bundle.record for predictor in loaded], source, outcome.split) or "", "")
+        note = seen_note([predictor.bundle.record for predictor in loaded], source, outcome.split)
         values["note"] = note
         lines += [f"note: {note}"] if note else []
     lines += written_metrics(values)
@@ -104,27 +108,27 @@ def run(
     if parts is not None:
         values["slices"] = parts.plain()
         lines.append(slicing.text(parts))
+    options = {
+        "--data": data,
+        "--split": split,
+        "--protocol": None if tuple(protocols) == (CENTER,) else ",".join(protocols),
+        "--combine": combination,
+        "--threshold": threshold,
+        "--slices": slices,
+        "--by": by,
+        "--precision": None if precision == "auto" else precision,
+        "--max-pixels": max_pixels,
+    }
     lost = None
     if out is not None:
-        protocol = None if protocols[0] == CENTER else protocols[0]
-        options = {
-            "--data": data,
-            "--split": split,
-            "--protocol": protocol,
-            "--combine": combination,
-            "--threshold": threshold,
-            "--slices": slices,
-            "--by": by,
-            "--precision": None if precision == "auto" else precision,
-            "--max-pixels": max_pixels,
-        }
+        first = {"--protocol": None if protocols[0] == CENTER else protocols[0]}
         content = {
             "title": f"{', '.join(path.name for path in bundles)} on {source.name}",
             "predictions": outcome,
             "figures": rows[0],
             "note": note,
             "slices": parts,
-            "command": repeated(["evaluate", *bundles], options),
+            "command": repeated(["evaluate", *bundles], {**options, **first}),
         }
         written, lost = attempt(partial(_report, out, loaded, source, split, content))
         if written is not None:
@@ -135,8 +139,30 @@ def run(
                 values["errors"] = errors.as_json()
                 lines.append(f"errors: {errors.summary()}")
     values["seconds"] = round(time.perf_counter() - started, 3)
-    lines.append(f"next:   convworks predict {shlex.quote(str(bundles[0]))} IMAGE...{task.words.options}")
+    lines.append(f"next:   {_next(loaded[0], bundles, source, options | {'--split': outcome.split}, out)}")
     return Answer(values=values, text="\n".join(lines), error=lost)
+
+
+def _next(
+    predictor: Predictor,
+    bundles: Sequence[Path],
+    source: Source,
+    options: dict[str, Any],
+    out: Path | None,
+) -> str:
+    """Return the next command, with the same options: a report of these images, then one of them, or a protocol."""
+    from convworks.inference.protocol import CENTER
+    from convworks.report.next_step import errors_folder, predict_command
+
+    evaluate = ["evaluate", *bundles]
+    if out is None:
+        return repeated(evaluate, options | {"--out": errors_folder(bundles[0].name)})
+    kept = "".join(f" {name} {options[name]}" for name in USED if options[name] is not None)
+    if following := predict_command(bundles[0], source.splits[options["--split"]], predictor.task.words.options + kept):
+        return following
+    if predictor.task.judged and options["--protocol"] is None:
+        return repeated(evaluate, options | {"--protocol": f"{CENTER},flip"})
+    return shlex.join(["convworks", "data", options["--data"]])
 
 
 def _check_joined(combination: str | None, bundles: Sequence[Path]) -> None:

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from convworks.bundle.description import folder_of, is_exported, read_description
+from convworks.bundle.description import RUN_RECORD, folder_of, is_exported, read_description
 from convworks.bundle.pretrained import locate
-from convworks.cli.answer import Answer, percent, table
+from convworks.cli.answer import Answer, percent, repeated, table
 from convworks.cli.inference.images import find_images, no_answer
 from convworks.cli.output_path import check_optional, failure
 from convworks.cli.outputs import check_outputs, read_for, unique_names
@@ -22,9 +22,12 @@ from convworks.data.labels import SEPARATOR
 from convworks.errors import InputError, visible
 from convworks.files import atomic, write_text
 from convworks.hardware import check_precision, precision_name
+from convworks.models import NAMES
 from convworks.outputs import Protected
 
 FORMATS = (".csv", ".jsonl")
+TOP = 5  # classes that are listed by default
+FEW = 8  # paths that fit into a recommended command
 
 
 def run(
@@ -45,7 +48,7 @@ def run(
     started = time.perf_counter()
     check_precision(precision)
     bundle = locate(bundle, downloading())
-    name = _task_name(bundle)
+    name = _description(bundle)["task"]["name"]
     files = find_images(paths)
     kept = Protected(files=([bundle],)) if is_exported(bundle) else Protected(folders=(folder_of(bundle),))
     read = read_for(paths, files) + kept
@@ -98,19 +101,49 @@ def run(
     if broken:
         first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
         text += f"\n{len(broken)} of {len(rows)} images failed: {first}"
-    source = "FOLDER" if pictures else "LABELLED_FOLDER"
-    if not is_exported(bundle):
-        text += f"\nnext: convworks evaluate {shlex.quote(str(bundle))} --data {source}"
+    options = {
+        "--top": None if top == TOP else top,
+        "--threshold": threshold,
+        "--max-pixels": max_pixels,
+        "--precision": None if precision == "auto" else precision,
+        "--runtime": runtime,
+    }
+    text += f"\nnext: {_next(bundle, paths, options, written or pictures)}"
     return Answer(values=values, text=text, status=1 if broken else 0, error=error)
 
 
-def _task_name(bundle: Path) -> str:
-    """Return the name of the task of a bundle or an exported file."""
+def _description(bundle: Path) -> dict[str, Any]:
+    """Return what a bundle or an exported file says of its network."""
     if is_exported(bundle):
         from convworks.inference.exported.read import read_exported
 
-        return str(read_exported(bundle).description["task"]["name"])
-    return str(read_description(bundle)[0]["task"]["name"])
+        return read_exported(bundle).description
+    return read_description(bundle)[0]
+
+
+def _next(bundle: Path, paths: Sequence[str], options: dict[str, Any], written: bool) -> str:
+    """Return the next command: to write these answers, to evaluate a run on its own source, or to show the network."""
+    from convworks.report.next_step import errors_folder
+
+    if not written and len(paths) <= FEW:
+        return repeated(["predict", bundle, *paths], options | {"--out": _new_file("predictions", ".csv")})
+    run = bundle.parent if bundle.name == "bundle" else bundle
+    if (run / RUN_RECORD).is_file():
+        from convworks.training.folder import read_values
+
+        data = read_values(run)["configuration"]["data"]["source"]
+        evaluated = {name: value for name, value in options.items() if name not in ("--top", "--runtime")}
+        return repeated(["evaluate", bundle], {"--data": data, **evaluated, "--out": errors_folder(bundle)})
+    name = _description(bundle)["model"]["name"]
+    return shlex.join(["convworks", "models", *([name] if name in NAMES else [])])
+
+
+def _new_file(stem: str, suffix: str) -> str:
+    """Return the name of a file that does not exist."""
+    number = 1
+    while Path(name := f"{stem}{'' if number == 1 else f'-{number}'}{suffix}").exists():
+        number += 1
+    return name
 
 
 def _outputs(out: Path | None, files: Sequence[Path], read: Protected, *, overwrite: bool) -> list[Path]:

@@ -17,6 +17,7 @@ from convworks.models.catalogue import Facts
 MIB = 2**20
 #: Blocks of fewer rows than this are listed each, however often they come.
 FOLDED = 3
+FIELD = "field: side of the receptive field / step to that of the next output, in pixels of the input"
 
 
 def sizes(numbers: Sequence[object]) -> str:
@@ -46,7 +47,7 @@ def layers(network: Description) -> str:
         if rows is network.layers and network.total_parameters > sum(row.parameters for row in rows):
             cells += [["with fixed", "", "", "", "", f"{network.total_parameters:,}", "", "", ""]]
         cells += [[""] * len(header)]
-    return table(header, cells[:-1])
+    return f"{table(header, cells[:-1])}\n\n{FIELD}"
 
 
 def _rows(layers: Sequence[Layer]) -> list[list[str]]:

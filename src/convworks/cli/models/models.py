@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from convworks.cli.answer import Answer, table
+from convworks.cli.models import BUILT
 from convworks.cli.models.text import WIDTH, as_csv, short
 from convworks.cli.output_path import check_optional, failure
 from convworks.errors import InputError
@@ -62,6 +63,8 @@ def _sizes(input_size: str) -> tuple[int, ...]:
 def _catalogue(out: Path | None) -> Answer:
     from convworks.models.analysis.count import count_published
     from convworks.models.catalogue import facts
+    from convworks.models.config import ModelConfig
+    from convworks.tasks.registry import is_trained
 
     entries: list[dict[str, Any]] = []
     for name in NAMES:
@@ -80,6 +83,7 @@ def _catalogue(out: Path | None) -> Answer:
                 "published_error": published.published_error,
                 "summary": published.summary,
                 "differs": published.differs,
+                "trains": is_trained(ModelConfig(name=name)),
             }
         )
     values: dict[str, Any] = {"models": entries}
@@ -90,7 +94,7 @@ def _catalogue(out: Path | None) -> Answer:
         if error is None:
             values["out"] = str(out)
             written = f"written to {out}\n"
-    text = f"{_listed(entries)}\n{written}next: convworks models NAME shows the layers of one"
+    text = f"{_listed(entries)}\n{written}next: convworks models {NAMES[0]}"
     return Answer(values=values, text=text, error=error)
 
 
@@ -109,6 +113,8 @@ def _listed(entries: Sequence[dict[str, Any]]) -> str:
             lines += textwrap.wrap(
                 entry["published_error"] or "-", WIDTH, initial_indent=start, subsequent_indent=" " * len(start)
             )
+            if not entry["trains"]:
+                lines.append(f"{' ' * 6}{BUILT}")
             if entry["differs"]:
                 lines += textwrap.wrap(
                     f"differs: {entry['differs']}", WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6

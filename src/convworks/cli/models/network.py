@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from convworks.cli.answer import Answer
+from convworks.cli.models import BUILT
 from convworks.cli.models.layer_text import about, layers, memory, printed, sizes
 from convworks.cli.models.text import as_csv, short
 from convworks.cli.output_path import failure
@@ -19,6 +20,10 @@ from convworks.files import write_bytes, write_text
 from convworks.models.analysis.describe import Description, describe
 from convworks.models.analysis.layer_table import Layer
 from convworks.models.catalogue import Facts, facts
+from convworks.models.config import ModelConfig
+from convworks.recipes import RECIPES
+from convworks.recipes import recipe as load_recipe
+from convworks.tasks.registry import is_trained
 
 #: The default batch for which memory is counted.
 BATCH = 32
@@ -51,14 +56,17 @@ def run(
             raise
         raise InputError(f"--input {sizes((shape.channels, *shape.size))}", error.reason, _remedy(error)) from None
     values: dict[str, Any] = {"models": [_values(network, published)]}
-    lines = [name, *about(published), "", layers(network), "", memory(network.memory, network.batch)]
+    values["models"][0]["trains"] = trains = is_trained(ModelConfig(name=name))
+    use = f"trains on images, with --model {name}" if trains else BUILT
+    lines = [name, *about(published), use, "", layers(network), "", memory(network.memory, network.batch)]
     if network.printed:
         lines += ["", printed(network.printed)]
     lost = failure(partial(_write, out, network, published, values)) if out is not None else None
     if out is not None and lost is None:
         values["out"] = str(out)
         lines += ["", f"written to {out}"]
-    following = f"convworks train --model {name} --data FOLDER"
+    recipe = next((each for each in RECIPES if load_recipe(each).model.name == name), None)
+    following = f"convworks recipes {recipe}" if recipe is not None else "convworks models"
     lines += ["", f"next: {following}" if out is not None else f"next: convworks models {name} --out {name}.svg"]
     return Answer(values=values, text="\n".join(lines), error=lost)
 

@@ -74,7 +74,7 @@ def run_import(
         *_taken(record, recognised=peer is None),
         _normalisation(preprocessing.mean, preprocessing.std),
         f"bundle: {folder}",
-        f"next: convworks predict {shlex.quote(str(folder))} IMAGE...",
+        f"next: {shlex.join(['convworks', 'export', str(folder), '--format', str(record['from'] or 'torchvision')])}",
     ]
     return Answer(values=values, text="\n".join(text))
 

@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
 from convworks.data import random
 from convworks.data.config import AugmentConfig
+
+Box = tuple[float, float, float, float]
 
 
 class Mixture(NamedTuple):
@@ -20,7 +22,7 @@ class Mixture(NamedTuple):
     """
 
     weight: float
-    box: tuple[float, float, float, float] | None
+    box: Box | None
 
 
 def draw_mixture(config: AugmentConfig, seed: int, epoch: int, number: int) -> Mixture | None:
@@ -48,7 +50,20 @@ def mix(
         mixed = torch.lerp(others.float(), images.float(), mixture.weight)
         return mixed.round_().to(torch.uint8), mixture.weight
     h, w = images.shape[-2:]
-    top, bottom, left, right = (round(edge * size) for edge, size in zip(mixture.box, (h, h, w, w), strict=True))
-    mixed = images.clone()
-    mixed[:, :, top:bottom, left:right] = others[:, :, top:bottom, left:right]
-    return mixed, 1 - (bottom - top) * (right - left) / (h * w)
+    top, bottom, left, right = _pixels(mixture.box, h, w)
+    return paste(images, others, mixture.box), 1 - (bottom - top) * (right - left) / (h * w)
+
+
+def paste(
+    images: Shaped[Tensor, "b *channels h w"], others: Shaped[Tensor, "b *channels h w"], box: Box
+) -> Shaped[Tensor, "b *channels h w"]:
+    """Return images, or their masks, with a box of the others."""
+    top, bottom, left, right = _pixels(box, *images.shape[-2:])
+    pasted = images.clone()
+    pasted[..., top:bottom, left:right] = others[..., top:bottom, left:right]
+    return pasted
+
+
+def _pixels(box: Box, h: int, w: int) -> tuple[int, int, int, int]:
+    top, bottom, left, right = (round(edge * size) for edge, size in zip(box, (h, h, w, w), strict=True))
+    return top, bottom, left, right

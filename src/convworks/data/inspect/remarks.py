@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from convworks.data.config import Fold
 from convworks.data.source import Source, lacking_classes
 from convworks.data.sources.left_out import line
 
 SHOWN = 5
 
 
-def remarks(source: Source) -> list[str]:
-    """Return a line for the files left out, and one for each split that lacks classes of train."""
+def remarks(source: Source, fold: Fold | None = None) -> list[str]:
+    """Return a line for the files left out, for columns not used, and for each split that lacks classes of train.
+
+    A cross-validation fold may use some of the columns.
+    """
     left_out = [line(source.where, source.left_out)] if source.left_out else []
-    return [*left_out, *lacking_lines(lacking_classes(source))]
+    return [*left_out, *column_lines(source, fold), *lacking_lines(lacking_classes(source))]
+
+
+def column_lines(source: Source, fold: Fold | None = None) -> list[str]:
+    """Return a line for the columns of a table that are not used, and one for its column of folds."""
+    used = () if fold is None else (fold.group_by, fold.column)
+    unused = [name for name in source.unused_columns if name not in used]
+    lines = [f"columns not used: {', '.join(unused)}"] if unused else []
+    if source.fold_column is not None and source.fold_column not in used:
+        words = "are those of `convworks crossval`" if fold is None else "are not used, the folds are drawn anew"
+        lines.append(f"column {source.fold_column}: its folds {words}")
+    return lines
 
 
 def lacking_lines(lacking: Mapping[str, Sequence[str]]) -> list[str]:

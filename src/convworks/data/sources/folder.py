@@ -22,11 +22,20 @@ from convworks.errors import InputError
 #: Folders below a class named by the date on which its images were taken, not classes.
 DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}")
 SHOWN = 5
+#: Folders, in lower case, that hold the inputs and the targets of dense tasks side by side, not classes.
+INPUTS = frozenset(("image", "images", "img", "imgs", "input", "inputs", "photos", "jpegimages"))
+TARGETS = frozenset(
+    (
+        *("label", "labels", "mask", "masks", "annot", "annotation", "annotations", "segmentation", "segmentations"),
+        *("groundtruth", "ground_truth", "gt", "segmentationclass", "segmentationobject", "target", "targets"),
+    )
+)
 
 
 def open_folder(root: Path) -> Source:
     """Open class folders, with or without split folders above them, or images without classes."""
     folders, files = children(root)
+    _refuse_pairs(root, folders)
     named = [name for name in folders if split_of(name) is not None]
     if any(children(root / name)[0] for name in named):
         return _open_splits(root, named, [name for name in folders if name not in named], files)
@@ -54,6 +63,7 @@ def _open_splits(root: Path, named: list[str], beside: list[str], files: list[st
     splits, empty = {}, []
     for split, name in chosen.items():
         folders, loose = children(root / name)
+        _refuse_pairs(root / name, folders)
         if split != TRAIN and next(walk(root / name), None) is None:
             empty.append(f"{name}/")
             continue
@@ -125,6 +135,22 @@ def _list(root: Path, folders: list[str], prefix: str = "", *, empty: bool = Fal
         reason = "is a class folder without images" + (f" {counted(others)}" if others else "")
         raise InputError(root / prefix / first_empty, reason, remedy(others, "add images, or remove it"))
     return listed
+
+
+def _refuse_pairs(root: Path, folders: list[str]) -> None:
+    """Refuse folders of images beside folders of their masks or annotations, by their names."""
+    inputs = [name for name in folders if name.lower() in INPUTS]
+    targets = [name for name in folders if name.lower() in TARGETS]
+    if not inputs or not targets:
+        return
+    pair = f"{inputs[0]}/ and {targets[0]}/"
+    reason = f"holds {pair}: images with masks or boxes, on which convworks does not train yet, not classes"
+    remedy = (
+        f"to classify images, sort them into one folder per class; to learn without labels, give {root / inputs[0]}"
+    )
+    if len(folders) == 2:
+        remedy += "; rename the folders if they are classes"
+    raise InputError(root, reason, remedy)
 
 
 def _check_levels(root: Path, listed: _ClassFiles) -> None:

@@ -82,7 +82,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _open(root: Path, kind: str, splits: dict[str, list[Path]]) -> Source:
     """Open tables: labels are read now, images on demand. Splits without any label are left out."""
-    tables = {split: [read_labels(path) for path in paths] for split, paths in splits.items()}
+    tables, unused = _divided({split: [read_labels(path) for path in paths] for split, paths in splits.items()})
     named = {table.classes: table.path for parts in tables.values() for table in parts if table.classes is not None}
     if len(named) > 1:
         raise InputError(
@@ -109,7 +109,28 @@ def _open(root: Path, kind: str, splits: dict[str, list[Path]]) -> Source:
         left_out={
             str(row): UNLABELLED for split in tables if split not in labelled for t in tables[split] for row in t.rows
         },
+        unused_columns=unused,
     )
+
+
+def _divided(tables: dict[str, list[Labels]]) -> tuple[dict[str, list[Labels]], tuple[str, ...]]:
+    """Divide tables by their columns where no name does; return them, and the names of the columns of no use."""
+    every = [table for parts in tables.values() for table in parts]
+    unused = [name for table in every for name in table.unused]
+    if list(tables) != [ALL]:
+        unused += [name for table in every for name in table.dividing[0]]
+        return tables, tuple(dict.fromkeys(unused))
+    unused += [table.divided.fold for table in every if table.divided.fold is not None]
+    divided = [table for table in every if table.divided.columns]
+    if divided and len(divided) < len(every):
+        lacking = next(table for table in every if not table.divided.columns)
+        reason = f"has no column {divided[0].divided.columns[0]!r}, but {divided[0].path} has"
+        raise InputError(lacking.path, reason, "give all tables the same columns")
+    parts: dict[str, list[Labels]] = {}
+    for table in every:
+        for split, part in table.by_split().items():
+            parts.setdefault(split, []).append(part)
+    return parts, tuple(dict.fromkeys(unused))
 
 
 def _split(root: Path, tables: list[Labels], classes: tuple[str, ...]) -> Split:

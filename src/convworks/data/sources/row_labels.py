@@ -1,19 +1,22 @@
 """The labels of a table and the location of its images: columns are chosen by type and, if several fit, by name.
 
 A column of lists, or of text called `labels` (`cat;dog`), gives an image any number of classes; so do columns of
-0 and 1, one per class, if there are no others beside the images.
+0 and 1, one per class, if there are no others beside the images. Columns that divide the rows (split_columns.py) are
+none of them.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from convworks.data.labels import Names, split_names
 from convworks.data.sources.row import Row, arrow, parquet_file, read_table
+from convworks.data.sources.split_columns import DIVIDING, Divided, divide_rows
 from convworks.errors import InputError
 
 PARQUET, ARROW = "parquet", "arrow"
@@ -30,18 +33,20 @@ def read_labels(path: Path) -> Labels:
         if path.suffix.lower() != f".{PARQUET}":
             table = read_table(path)
             image, chosen = _columns(path, table.schema)
+            dividing = _dividing(table.schema)
             size = table.column(image).nbytes // max(1, len(table))
             groups: list[tuple[int | None, int, int]] = [(None, len(table), size)]
             schema = table.schema
-            values = table.select(chosen).to_pylist()
+            values = table.select([*chosen, *dividing]).to_pylist()
         else:
             with parquet_file(path) as file:
                 schema = file.schema_arrow
                 image, chosen = _columns(path, schema)
+                dividing = _dividing(schema)
                 groups = [
                     (number, *_group(file.metadata.row_group(number), image)) for number in range(file.num_row_groups)
                 ]
-                values = file.read(columns=chosen, use_threads=False).to_pylist()
+                values = file.read(columns=[*chosen, *dividing], use_threads=False).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         reason = f"cannot be read ({str(error).splitlines()[0]})"
         raise InputError(path, reason, "check the file, or fetch it again") from None
@@ -52,12 +57,20 @@ def read_labels(path: Path) -> Labels:
     ]
     if not rows:
         raise InputError(path, "has no rows", "remove it, or fetch it again")
+    cells = [{name.lower(): "" if row[name] is None else str(row[name]) for name in dividing} for row in values]
+    others = tuple([name for name in schema.names if name not in (image, *chosen, *dividing)])
+    common: dict[str, Any] = {"path": path, "rows": rows, "dividing": cells, "unused": others}
     if len(chosen) > 1:
-        answers = [_answers(row, cells) for row, cells in zip(rows, values, strict=True)]
-        return Labels(path=path, rows=rows, labels=answers, classes=tuple(chosen))
+        answers = [_answers(row, {name: each[name] for name in chosen}) for row, each in zip(rows, values, strict=True)]
+        return Labels(labels=answers, classes=tuple(chosen), **common)
     names = _class_names(schema, chosen[0])
-    labels = [_names(cells[chosen[0]], names, chosen[0]) for cells in values]
-    return Labels(path=path, rows=rows, labels=labels, classes=names)
+    labels = [_names(each[chosen[0]], names, chosen[0]) for each in values]
+    return Labels(labels=labels, classes=names, **common)
+
+
+def _dividing(schema: Any) -> list[str]:
+    """Return the names of the columns that divide the rows."""
+    return [name for name in schema.names if name.lower() in DIVIDING]
 
 
 def _group(group: Any, image: str) -> tuple[int, int]:
@@ -80,6 +93,8 @@ def _columns(path: Path, schema: Any) -> tuple[str, list[str]]:
     images, labels, answers, others = [], [], [], []
     for field in schema:
         kind = field.type
+        if field.name.lower() in DIVIDING:
+            continue
         if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
             kind = kind.field(kind.get_field_index("bytes")).type
         if any(test(kind) for test in binary):
@@ -148,9 +163,28 @@ def _text(value: Any, names: tuple[str, ...] | None) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Labels:
-    """A table: its rows, the class or classes of each (None: unknown), and all class names if the table has them."""
+    """A table: its rows, the class or classes of each (None: unknown), and all class names if the table has them.
+
+    `dividing` are the cells of each row in columns that may divide the table; `unused` are columns of no use.
+    """
 
     path: Path
     rows: list[Row]
     labels: Sequence[Names | None]
     classes: tuple[str, ...] | None
+    dividing: list[dict[str, str]]
+    unused: tuple[str, ...]
+
+    @cached_property
+    def divided(self) -> Divided:
+        """The split of each row; raises InputError for cells that name none."""
+        return divide_rows(self.path, list(enumerate(self.dividing)), "row")
+
+    def by_split(self) -> dict[str, Labels]:
+        """Return the rows of each split that the columns name."""
+        splits = self.divided.splits
+        chosen = {name: [i for i, split in enumerate(splits) if split == name] for name in dict.fromkeys(splits)}
+        return {
+            name: replace(self, rows=[self.rows[i] for i in rows], labels=[self.labels[i] for i in rows], dividing=[])
+            for name, rows in chosen.items()
+        }

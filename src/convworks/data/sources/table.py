@@ -1,8 +1,9 @@
-"""CSV tables: image paths, labels in one column or one column per class, and an optional column of splits."""
+"""CSV tables: image paths, labels in one column or one column per class, and optional columns of splits and folds."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +12,19 @@ from convworks.csv_files import read_csv
 from convworks.data.column import Arrays, Files
 from convworks.data.labels import Labels, all_names, number, split_names
 from convworks.data.source import Source, Split
-from convworks.data.sources.split_names import ALL, ORDER, split_of
+from convworks.data.sources.split_columns import ANSWERS, DIVIDING, NAMED, divide_rows
+from convworks.data.sources.split_names import ORDER
 from convworks.data.sources.walk import path_on_disk
 from convworks.errors import InputError, nearest
 
-PATH, SPLIT, LABEL, LABELS = "path", "split", "label", "labels"
+PATH, LABEL, LABELS = "path", "label", "labels"
 SHOWN = 5
-#: Values of a cell in the column of a class, as people and pandas write them.
-ANSWERS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 
 Rows = list[tuple[int, dict[str, str]]]
 
 
 def open_table(path: Path) -> Source:
-    """Open a CSV file with a header: path, labels and, optionally, split (train, val, test and the like).
+    """Open a CSV file with a header: path, labels and, optionally, splits or folds (split_columns.py).
 
     A column `label` holds one class per image; a column `labels` any number of them, separated by semicolons; without
     either, every other column is a class, with 1 for images that show it and 0 for the rest.
@@ -34,12 +34,9 @@ def open_table(path: Path) -> Source:
         raise InputError(path, "has a header but no rows", "add one row per image: path,label")
     paths = _find_files(path, rows)
     classes, labels = _labels(path, rows)
+    divided = divide_rows(path, rows)
     indices: dict[str, list[int]] = {}
-    for index, (line, row) in enumerate(rows):
-        split = split_of(row[SPLIT]) if SPLIT in row else ALL
-        if split is None:
-            reason = f"has the split {row[SPLIT]!r}, which is none of train, val and test"
-            raise InputError(f"{path} line {line}", reason, "rename it, or remove the line")
+    for index, split in enumerate(divided.splits):
         indices.setdefault(split, []).append(index)
     splits = {}
     for split in ORDER:
@@ -48,13 +45,27 @@ def open_table(path: Path) -> Source:
             names = tuple([rows[index][1][PATH] for index in order])
             files = tuple([paths[index] for index in order])
             splits[split] = Split(names=names, inputs=Files(files), targets=Arrays(labels[np.array(order)]))
-    return Source(name=path.stem, kind="csv", path=path, classes=classes, splits=splits)
+    used = {PATH, *divided.columns, divided.fold, *((LABEL, LABELS) if _has_labels(rows[0][1]) else rows[0][1])}
+    return Source(
+        name=path.stem,
+        kind="csv",
+        path=path,
+        classes=classes,
+        splits=splits,
+        fold_column=divided.fold,
+        unused_columns=tuple([name for name in rows[0][1] if name not in used]),
+    )
+
+
+def _has_labels(header: Iterable[str]) -> bool:
+    """Return whether a column holds the labels; otherwise every column of no other use is a class."""
+    return LABEL in header or LABELS in header
 
 
 def _labels(path: Path, rows: Rows) -> tuple[tuple[str, ...], Labels]:
     """Return the classes and the labels of all rows."""
     header = rows[0][1]
-    if LABEL in header or LABELS in header:
+    if _has_labels(header):
         names = [row[LABEL] if LABEL in row else split_names(row[LABELS]) for _, row in rows]
         classes = tuple(sorted(all_names(names)))
         positions = {name: index for index, name in enumerate(classes)}
@@ -62,7 +73,10 @@ def _labels(path: Path, rows: Rows) -> tuple[tuple[str, ...], Labels]:
             raise InputError(path, "names no class in its column labels", "write them as cat;dog")
         numbers = [positions[each] if isinstance(each, str) else [positions[name] for name in each] for each in names]
         return classes, number(numbers, len(classes))
-    classes = tuple(name for name in header if name not in (PATH, SPLIT))
+    classes = tuple(name for name in header if name not in (PATH, *DIVIDING))
+    if "" in classes:
+        reason = "has a column without a name in its header, where each further column is a class"
+        raise InputError(path, reason, "name it, or remove it (in pandas: to_csv(..., index=False))")
     labels = np.zeros((len(rows), len(classes)), dtype=bool)
     for index, (line, row) in enumerate(rows):
         for label, name in enumerate(classes):
@@ -139,7 +153,7 @@ def _read(path: Path) -> Rows:
                 "end it with a comma if the image has no labels",
             )
         row = dict(zip(columns, [*map(str.strip, cells), *[""] * (len(columns) - len(cells))], strict=True))
-        for name in (PATH, LABEL, SPLIT):
+        for name in (PATH, LABEL, *NAMED):
             if name in row and not row[name]:
                 raise InputError(f"{path} line {line}", f"has no {name}", "fill it in, or remove the line")
         exact = cells[columns.index(PATH)]
@@ -157,12 +171,12 @@ def _columns(path: Path, names: list[str]) -> list[str]:
     shown = ", ".join(columns) or "empty"
     if LABEL in columns and LABELS in columns:
         raise InputError(path, f"has both label and labels in its header ({shown})", "keep one of them")
-    class_columns = LABEL not in columns and LABELS not in columns
-    others = [name for name in columns if name not in (PATH, SPLIT)]
+    class_columns = not _has_labels(columns)
+    others = [name for name in columns if name not in (PATH, *DIVIDING)]
     if PATH not in columns or (class_columns and len(others) < 2):
         name = LABEL if PATH in columns else PATH
         reason = f"has no column {name!r} in its header ({shown}){nearest(name, columns)}"
         raise InputError(path, reason, "its first line must be path,label or path,labels, or path and a column a class")
     if not class_columns:
         return columns
-    return [lower if lower in (PATH, SPLIT) else name for lower, name in zip(columns, names, strict=True)]
+    return [lower if lower in (PATH, *DIVIDING) else name for lower, name in zip(columns, names, strict=True)]

@@ -11,7 +11,7 @@ from convworks.data.column import Arrays, join
 from convworks.data.config import DataConfig, Fold
 from convworks.data.labels import count, has_label_sets
 from convworks.data.source import Source, Split, split_off, training_split, with_validation
-from convworks.data.sources.split_names import VALIDATION
+from convworks.data.sources.split_names import TRAIN, VALIDATION
 from convworks.data.split.stratify import assign_parts, choose
 from convworks.errors import InputError
 
@@ -24,6 +24,22 @@ def divide(source: Source, data: DataConfig, seed: int) -> Source:
     if not source.labelled:
         return without_classes(source, data, seed)
     return with_validation(source, fraction=data.validation, seed=seed, limit=data.validation_limit)
+
+
+def held_out(before: Source, after: Source, data: DataConfig, seed: int) -> str:
+    """Describe the validation split that `divide` made; empty if the source has one of its own."""
+    if data.fold is None and VALIDATION in before.splits:
+        return ""
+    seed = seed if data.validation_seed is None else data.validation_seed
+    images, train = len(after.splits[VALIDATION]), len(after.splits[TRAIN])
+    count = f"{images:,} of {images + train:,} images"
+    if data.fold is None:
+        return f"{count} held out of train, {'stratified' if after.labelled else 'at random'}, seed {seed}"
+    fold = data.fold
+    how = [f"seed {seed}"] if fold.column is None else [f"column {fold.column}"]
+    how = [*([f"grouped by {fold.group_by}"] if fold.group_by else []), *how]
+    how = [*(["stratified"] if fold.stratified and after.labelled and fold.column is None else []), *how]
+    return f"{count}, fold {fold.number} of {fold.of}, {', '.join(how)}"
 
 
 def without_classes(source: Source, data: DataConfig, seed: int) -> Source:
@@ -74,6 +90,8 @@ def assign(source: Source, fold: Fold, seed: int) -> Int64[np.ndarray, " n"]:
     from sklearn import model_selection
 
     pooled = pool(source)
+    if fold.column is not None:
+        return _of_column(source, pooled, fold)
     groups = _groups(source, pooled, fold.group_by) if fold.group_by is not None else None
     _check(source, pooled, groups, fold)
     stratified = fold.stratified and source.labelled  # without classes there are no strata
@@ -99,16 +117,40 @@ def assign(source: Source, fold: Fold, seed: int) -> Int64[np.ndarray, " n"]:
     return folds
 
 
+def fold_count(source: Source) -> int:
+    """Return how many folds the column of folds of a source has, outside test; InputError unless at least two."""
+    assert source.fold_column is not None
+    count = int(_groups(source, pool(source), source.fold_column).max()) + 1
+    if count < 2:
+        reason = f"has a single fold in its column {source.fold_column!r}"
+        raise InputError(source.where, reason, "number at least two, or draw them: --folds 5")
+    return count
+
+
+def _of_column(source: Source, pooled: Split, fold: Fold) -> Int64[np.ndarray, " n"]:
+    """Return the fold, from 0, of each image as a column of its table has it."""
+    assert fold.column is not None
+    folds = _groups(source, pooled, fold.column)
+    count = int(folds.max()) + 1
+    if count != fold.of or count < 2:
+        remedy = f"choose {count}" if count > 1 else "choose another column"
+        raise InputError("data.fold", f"{fold.of} are not the {count} folds of column {fold.column!r}", remedy)
+    _check_training(source, pooled, folds, fold)
+    return folds
+
+
 def _groups(source: Source, pooled: Split, column: str) -> Int64[np.ndarray, " n"]:
-    """Return the group of each image: a number for each value of the column."""
+    """Return the group of each image: a number for each value of the column, in order (2 before 10)."""
     from convworks.data.sources.table import column as read_column
 
     if source.kind != "csv" or source.path is None:
         reason = f"names the column {column!r}, but {source.where} is not a CSV file"
         raise InputError("--group-by", reason, "give --data FILE.csv with the columns path, label and that one")
     values = read_column(source.path, column)
-    numbers = {value: number for number, value in enumerate(sorted(set(values.values())))}
-    return np.array([numbers[values[name]] for name in pooled.names], dtype=np.int64)
+    groups = [values[name] for name in pooled.names]
+    ordered = sorted(set(groups), key=int if all(map(str.isdecimal, groups)) else str)
+    numbers = {value: number for number, value in enumerate(ordered)}
+    return np.array([numbers[value] for value in groups], dtype=np.int64)
 
 
 def _check(source: Source, pooled: Split, groups: Int64[np.ndarray, " n"] | None, fold: Fold) -> None:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from convworks.hardware import widest
+
 N = TypeVar("N", bound=nn.Module)
 
 #: Convolutions and the batch normalisation with the same number of axes.
@@ -55,12 +57,13 @@ def _foldable(layer: Any, following: Any) -> bool:
 
 def _fold(convolution: Any, norm: Any) -> None:
     """Change the weights and bias of a convolution so that its output equals that of the normalisation."""
-    ones = torch.ones_like(norm.running_mean)
-    scale = (ones if norm.weight is None else norm.weight.detach()).double()
-    scale = scale / (norm.running_var.double() + norm.eps).sqrt()
-    shift = 0 if norm.bias is None else norm.bias.detach().double()
-    bias = 0 if convolution.bias is None else convolution.bias.detach().double()
     weight = convolution.weight.detach()
+    wide = widest(weight.device)
+    ones = torch.ones_like(norm.running_mean)
+    scale = (ones if norm.weight is None else norm.weight.detach()).to(wide)
+    scale = scale / (norm.running_var.to(wide) + norm.eps).sqrt()
+    shift = 0 if norm.bias is None else norm.bias.detach().to(wide)
+    bias = 0 if convolution.bias is None else convolution.bias.detach().to(wide)
     shape = (-1, *(1,) * (weight.ndim - 1))
-    convolution.weight = nn.Parameter((weight.double() * scale.view(shape)).to(weight))
-    convolution.bias = nn.Parameter((shift + (bias - norm.running_mean.double()) * scale).to(weight))
+    convolution.weight = nn.Parameter((weight.to(wide) * scale.view(shape)).to(weight))
+    convolution.bias = nn.Parameter((shift + (bias - norm.running_mean.to(wide)) * scale).to(weight))

@@ -34,13 +34,13 @@ class Whitening(nn.Conv2d):
         side = self.kernel_size[0]
         if min(images.shape[2:]) < side:
             raise InputError("images", f"are smaller than a patch of {side}x{side}", "give larger ones")
-        total = torch.zeros(len(self.weight) // 2, len(self.weight) // 2, dtype=torch.float64, device=images.device)
+        total = torch.zeros(len(self.weight) // 2, len(self.weight) // 2, dtype=torch.float64)
         count = 0
         for part in torch.split(images, 256):  # one patch per pixel takes many times the memory of the images
             patches = part.unfold(2, side, 1).unfold(3, side, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, len(total))
-            total += (patches.T @ patches).double()
+            total += (patches.T @ patches).cpu().double()
             count += len(patches)
         values, vectors = torch.linalg.eigh(total / count)
         filters = (vectors / (values + self.epsilon).sqrt()).T.flip(0)  # largest variance first
-        filters = filters.to(self.weight.dtype).reshape(len(total), self.in_channels, side, side)
+        filters = filters.to(self.weight).reshape(len(total), self.in_channels, side, side)
         self.weight.copy_(torch.cat([filters, -filters]))

@@ -1,1 +1,1 @@
-"""What a network said about a split: one file a kind."""
+"""Outcomes, one file a kind."""

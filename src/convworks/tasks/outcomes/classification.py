@@ -1,4 +1,4 @@
-"""What a network said about the samples of one split, each of which is of one class."""
+"""Predictions for the samples of a split, each of one class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The 95 % interval of every figure of a split: by formula for shares of samples, else by drawing the samples again."""
+"""95 % intervals of all metrics: by formula for fractions of samples, else by the bootstrap."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def resamples(n: int, classes: int) -> int:
 def within(intervals: dict[str, Interval | None]) -> dict[str, Interval]:
     """Keep what is defined, within the values that it can have."""
     return {
-        name: (max(0.0, ends[0]), min(1.0, ends[1]) if spec(name).unit == "share" else ends[1])
+        name: (max(0.0, ends[0]), min(1.0, ends[1]) if spec(name).unit == "fraction" else ends[1])
         for name, ends in intervals.items()
         if ends is not None
     }

@@ -1,4 +1,4 @@
-"""What a network said about multi-label samples, and the CSV file that keeps it."""
+"""Predictions for multi-label samples, and their CSV file."""
 
 from __future__ import annotations
 

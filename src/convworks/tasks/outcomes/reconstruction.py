@@ -1,4 +1,4 @@
-"""How far the images that a network made of a split are from those that it was to give back."""
+"""Reconstruction errors of the images of a split."""
 
 from __future__ import annotations
 

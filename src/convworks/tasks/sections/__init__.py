@@ -1,1 +1,1 @@
-"""The sections of a report that show an outcome: one file a task."""
+"""The sections of a report for an outcome, one file a task."""

@@ -1,4 +1,4 @@
-"""What reports show of an outcome whose task shows nothing of its own: its metrics."""
+"""Report sections of tasks without sections of their own: the metrics."""
 
 from __future__ import annotations
 

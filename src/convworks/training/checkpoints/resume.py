@@ -19,6 +19,21 @@ CHANGEABLE = (
 )
 
 
+def finishing(path: Path, epochs: int | str | None, changes: Iterable[str]) -> tuple[RunConfig, dict[str, Any]]:
+    """Return the configuration of a run that is ended after its complete epochs, and its record.
+
+    Raises InputError for a run that is finished, and for any change but the place of the data.
+    """
+    config, record = folder.read_record(path)
+    if record["status"] == "finished":
+        raise InputError(f"--resume {path}", "the run is finished", f"use its bundle: {path / 'bundle'}")
+    changed = override(config, changes)
+    if epochs is not None or changed.training.epochs != config.training.epochs:
+        raise InputError("--finish", "ends the run, --epochs trains it further", "leave one of them out")
+    _check_changes(path, config, changed)
+    return changed, record
+
+
 def continued(path: Path, epochs: int | str | None, changes: Iterable[str]) -> tuple[RunConfig, dict[str, Any]]:
     """Return the configuration of a resumed run, and its record.
 
@@ -32,17 +47,11 @@ def continued(path: Path, epochs: int | str | None, changes: Iterable[str]) -> t
     if epochs is not None:
         assignments.append(f"training.epochs={more(epochs, done)}")
     changed = override(config, assignments)
-    differing = [line for name, line in differences(to_json(config), to_json(changed)) if name not in CHANGEABLE]
-    if differing:
-        raise InputError(
-            f"--resume {path}",
-            f"these settings cannot change on resume: {'; '.join(differing)}",
-            "leave them out, or start a new run",
-        )
+    _check_changes(path, config, changed)
     if changed.training.epochs < done:
         raise InputError("--epochs", f"the run has {done} epochs, and can only be extended", "write +10")
     patience = config.training.patience
-    if finished and patience is not None and done < config.training.epochs:
+    if finished and patience is not None and done < config.training.epochs and not record.get("finished_early"):
         if changed.training.patience is not None and changed.training.patience <= patience:
             reason = f"training.patience={patience} stopped the run after {done} epochs, and would stop it again"
             raise InputError(f"--resume {path}", reason, f"raise it: --set training.patience={patience + 10}")
@@ -53,6 +62,17 @@ def continued(path: Path, epochs: int | str | None, changes: Iterable[str]) -> t
             f"use its bundle: {path / 'bundle'}, or give it more epochs: --epochs +10",
         )
     return changed, record
+
+
+def _check_changes(path: Path, config: RunConfig, changed: RunConfig) -> None:
+    """Raise InputError for changes that would make a run another one."""
+    differing = [line for name, line in differences(to_json(config), to_json(changed)) if name not in CHANGEABLE]
+    if differing:
+        raise InputError(
+            f"--resume {path}",
+            f"these settings cannot change on resume: {'; '.join(differing)}",
+            "leave them out, or start a new run",
+        )
 
 
 def more(epochs: int | str, before: int) -> int:

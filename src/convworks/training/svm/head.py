@@ -14,7 +14,7 @@ from convworks.config import to_json
 from convworks.console import say
 from convworks.data.config import AugmentConfig
 from convworks.data.samples import Samples
-from convworks.data.source import Source
+from convworks.data.source import Source, require_single_labels
 from convworks.errors import InputError
 from convworks.inference.features import features
 from convworks.layers.heads.kernel_machine import KernelMachine
@@ -48,8 +48,7 @@ def check_svm(config: RunConfig, source: Source, world: World) -> None:
     assert model.cut is not None
     name = f"head {model.head.kind}"
     other = "take --head linear, which is trained by steps"
-    if source.multi_label:  # first: the default configuration for such images fits no machine
-        raise InputError(source.where, f"is multi-label, but a {name} needs single labels", other)
+    require_single_labels(source, f"a {name}", other)  # first: the default configuration for others fits no machine
     if training.freeze != model.cut or training.thaw is not None or training.epochs != 1:
         reason = "is fitted once to frozen features: it cannot fine-tune the layers below"
         raise InputError(name, reason, f"leave out --freeze, --epochs and training.thaw, or {other}")
@@ -85,7 +84,7 @@ def fit_svm(setup: Setup, progress: Progress, events: Events) -> None:
     with torch.no_grad():
         logits = layer(torch.from_numpy(sample.train).to(setup.device))
     targets = _classes(setup.train).to(setup.device)
-    sums = torch.stack([setup.loss(logits, targets).double(), setup.task.scored(logits, targets).sum().double()])
+    sums = torch.stack([setup.loss(logits, targets), setup.task.scored(logits, targets).sum()]).to(setup.world.double)
     progress.end_step(Reading(sums, len(targets), 0.0), time.perf_counter() - started)
     progress.mark(0.0, 1.0)
     events.step_ended(setup, progress)

@@ -1,0 +1,123 @@
+"""A run that was stopped is finished early: as if it had ended by itself after its last complete epoch."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from few_digits import write_few
+from processes import begin, kill, wait_for
+
+import convworks
+from convworks.cli.main import run
+from convworks.errors import InputError
+from convworks.training import loop
+from convworks.training.checkpoints.recorder import RunInterruptedError
+from convworks.training.events import Events
+from convworks.training.progress import Progress
+from convworks.training.setup import Setup
+
+EPOCHS, COMPLETE = 6, 3
+OFTEN = "training.checkpoint_seconds=0.0001"
+
+
+class Stop(Events):
+    """Presses Ctrl-C in the middle of an epoch."""
+
+    def step_ended(self, setup: Setup, progress: Progress) -> None:
+        if progress.epoch == COMPLETE and progress.batch == 2:
+            raise KeyboardInterrupt
+
+
+def train(out: Path, *changes: str, **more: Any) -> dict[str, Any]:
+    overrides = [OFTEN, "training.batch_size=100", *changes]
+    return convworks.train(out=out, epochs=EPOCHS, device="cpu", deterministic=True, overrides=overrides, **more)
+
+
+def rows(run_folder: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in lines]
+
+
+@pytest.mark.parametrize("changes", [("training.kept=best",), ("training.kept=last", "training.ema=0.9")])
+def test_it_ends_as_a_run_that_ended_by_itself_at_that_epoch(
+    changes: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
+    with pytest.raises(RunInterruptedError) as caught:
+        train(stopped, *changes, events=[Stop()])
+    command = f"convworks train --resume {stopped} --finish"
+    assert caught.value.remedy.endswith(f"or end it after epoch {COMPLETE}: {command}")
+    with pytest.raises(InputError, match=r"is a run that has not finished, so it has no bundle yet; .* --finish"):
+        convworks.load(stopped)
+    assert run([*shlex.split(command)[1:], "--json"]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "exhausted", lambda setup, progress: progress.epoch >= COMPLETE)
+        results = train(whole, *changes)
+    assert results["epochs"] == COMPLETE
+    for name in ("bundle/weights.safetensors", "predictions.csv"):
+        assert (stopped / name).read_bytes() == (whole / name).read_bytes()
+    assert rows(stopped) == rows(whole)
+    finished = json.loads((stopped / "run.json").read_text())
+    assert (finished["status"], finished["finished_early"]) == ("finished", True)
+    for key in ("epochs", "best_epoch", "validation", "test"):
+        assert finished["results"][key] == results[key]
+
+    with pytest.raises(InputError, match="the run is finished"):
+        convworks.train(resume=stopped, finish=True)
+    assert convworks.train(resume=stopped)["epochs"] == EPOCHS  # and it may still go on
+    uninterrupted = train(tmp_path / "uninterrupted", *changes)
+    assert (stopped / "bundle/weights.safetensors").read_bytes() == (
+        Path(uninterrupted["bundle"]) / "weights.safetensors"
+    ).read_bytes()
+
+
+def test_a_killed_run_is_finished(tmp_path: Path) -> None:
+    out, data = tmp_path / "run", write_few(tmp_path / "digits")
+    words = [
+        "digits/default",
+        "--data",
+        data,
+        "--epochs",
+        500,
+        "--device",
+        "cpu",
+        "--set",
+        OFTEN,
+        "--set",
+        "training.kept=best",
+    ]
+    process = begin("train", "--out", out, *words)
+    wait_for(process, lambda: (out / "metrics.jsonl").exists() and len(rows(out)) >= COMPLETE)
+    kill(process)
+    results = convworks.train(resume=out, finish=True)
+    history = rows(out)
+    assert COMPLETE - 1 <= results["epochs"] == len(history) < 500
+    best = max(history, key=lambda row: (row["validation_top1"], -row["validation_loss"]))
+    assert results["best_epoch"] == best["epoch"]
+    assert results["validation"]["top1"] == best["validation_top1"]
+    assert convworks.load(out).evaluate(data)["top1"] == results["test"]["top1"]
+
+
+def test_what_cannot_be_finished(any_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--finish: ends a run that was stopped, and none is named; add --resume RUN"):
+        convworks.train(finish=True)
+    with pytest.raises(InputError, match="the run is finished; use its bundle"):
+        convworks.train(resume=any_run, finish=True)
+
+    class StopAtOnce(Events):
+        def step_ended(self, setup: Setup, progress: Progress) -> None:
+            if progress.step == 3:
+                raise KeyboardInterrupt
+
+    with pytest.raises(RunInterruptedError) as caught:
+        train(tmp_path / "run", events=[StopAtOnce()])
+    assert "--finish" not in caught.value.remedy
+    with pytest.raises(InputError, match="no epoch is complete yet; resume with: convworks train --resume"):
+        convworks.train(resume=tmp_path / "run", finish=True)
+    for more in ({"epochs": "+1"}, {"overrides": ["training.epochs=1"]}):
+        with pytest.raises(InputError, match="--epochs trains it further"):
+            convworks.train(resume=tmp_path / "run", finish=True, **more)
