@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convworks.bundle.description import folder_of, is_exported, read_description
+from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
@@ -46,7 +47,9 @@ def export(
     if int8:
         check_int8(format)
     sources = [
-        each if isinstance(each, Source) else open_source(each) for each in (check, calibrate) if each is not None
+        each if isinstance(each, Source) else open_source(each, report=downloading())
+        for each in (check, calibrate)
+        if each is not None
     ]
     protected = Protected(folders=(folder_of(path),))
     for source in sources:

@@ -27,6 +27,7 @@ CONVERTED = ("openvino", "onnx")
 RUNTIMES = (AUTO, TORCH, *CONVERTED)
 #: Work for PyTorch from which on converting and measuring repays itself: seconds, and samples without measuring that.
 WORTH, MANY = 60.0, 256
+FEW = "so few images do not repay measuring others; --runtime auto measures"
 #: Samples of the batches that are measured, at most.
 MEASURED = 64
 
@@ -77,15 +78,17 @@ def with_runtime(predictor: Predictor, name: str | None, count: int) -> tuple[Pr
     if name == TORCH:
         return predictor, _choice(current, "as requested")
     assert isinstance(predictor.bundle, Bundle)  # there is a network
+    batch = 1 if count == 1 else min(MEASURED, batch_size(current.device, predictor.input.size))
+    if name is None and not kept.any_choice() and not _worth(predictor, count, batch):
+        return predictor, _choice(current, FEW)
     key = kept.key_of(predictor.bundle)
     if name in CONVERTED:
         return _as(predictor, _converted(predictor, key, find_format(name)), "as requested")
-    batch = 1 if count == 1 else min(MEASURED, batch_size(current.device, predictor.input.size))
     known = kept.remembered(key, batch)
     if known is not None and (runtime := _again(predictor, key, known)) is not None:
         return _as(predictor, runtime, "the fastest when it was measured here", known["rates"])
     if name is None and not _worth(predictor, count, batch):
-        return predictor, _choice(current, "so few images do not repay measuring others: --runtime auto does")
+        return predictor, _choice(current, FEW)
     return _measured(predictor, key, batch)
 
 

@@ -105,6 +105,11 @@ def all_choices() -> list[dict[str, Any]]:
     return [choice for network in sorted(_networks()) for choice in choices(network).values()]
 
 
+def any_choice() -> bool:
+    """Return whether any choice is remembered; it takes less than `key_of`."""
+    return in_use() and any(folder().glob(f"*/{CHOICES}"))
+
+
 def clear() -> int:
     """Remove all converted networks and choices; return how many bytes they had."""
     size = sum(file.stat().st_size for file in folder().rglob("*") if file.is_file())
