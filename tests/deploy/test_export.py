@@ -20,6 +20,7 @@ from convworks.deploy.export import find_format, prove, write
 from convworks.errors import InputError, RunError
 from convworks.inference.exported.format import Files
 from convworks.inference.exported.onnx import SUFFIX
+from convworks.layers.network import Network
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 40, 40, 3), dtype=np.uint8)
 SLOW = [
@@ -223,3 +224,15 @@ def test_a_full_disk_leaves_no_half_of_an_export(tmp_path: Path, monkeypatch: py
     with pytest.raises(OSError, match="No space"):
         write(proven, tmp_path / "network.xml")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_is_left_as_it_was() -> None:
+    bundle = small_bundle("convnet_digits", 8)
+    assert isinstance(bundle.network, Network)
+    bundle.network.channels_last()
+    before = {name: (tensor.clone(), tensor.stride()) for name, tensor in bundle.network.state_dict().items()}
+    prove(bundle, find_format("pt2"))
+    for name, tensor in bundle.network.state_dict().items():
+        assert torch.equal(tensor, before[name][0])
+        assert tensor.stride() == before[name][1]
+    assert all(parameter.requires_grad for parameter in bundle.network.parameters())

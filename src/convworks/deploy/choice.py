@@ -84,15 +84,16 @@ def with_runtime(predictor: Predictor, name: str | None, count: int) -> tuple[Pr
     key = kept.key_of(predictor.bundle)
     if name in CONVERTED:
         return _as(predictor, _converted(predictor, key, find_format(name)), "as requested")
-    known = kept.remembered(key, batch)
+    job = f"{batch} {precision_name(predictor.precision)}"
+    known = kept.remembered(key, job)
     if known is not None and (runtime := _again(predictor, key, known)) is not None:
         return _as(predictor, runtime, "the fastest when it was measured here", known["rates"])
     if name is None and not _worth(predictor, count, batch):
         return predictor, _choice(current, FEW)
-    return _measured(predictor, key, batch)
+    return _measured(predictor, key, batch, job)
 
 
-def _measured(predictor: Predictor, key: str, batch: int) -> tuple[Predictor, Choice]:
+def _measured(predictor: Predictor, key: str, batch: int, job: str) -> tuple[Predictor, Choice]:
     """Return the fastest of all that are installed and give the answers of PyTorch; the choice is kept."""
     say(f"measuring runtimes for {predictor.bundle.model.name} at batches of {batch} ...")
     samples = _noise(predictor, batch)
@@ -105,7 +106,7 @@ def _measured(predictor: Predictor, key: str, batch: int) -> tuple[Predictor, Ch
     chosen, choice = _as(predictor, runtimes[best], f"the fastest of {_listed(rates)}", rates)
     kept.remember(
         key,
-        batch,
+        job,
         {"runtime": choice.runtime, "precision": choice.precision, "rates": rates, "batch": batch}
         | {"model": predictor.bundle.model.name},
     )

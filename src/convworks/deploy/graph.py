@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 from typing import Any
 
@@ -32,7 +33,7 @@ class Graph(nn.Module):
 
 def graph_of(bundle: Bundle) -> Graph:
     """Return the graph of a bundle on the CPU, in evaluation mode, with batch normalisation folded."""
-    network = folded(bundle.network).cpu()
+    network = copy.deepcopy(folded(bundle.network)).cpu()  # what it shares with the bundle must keep its memory format
     for tensor in (*network.parameters(), *network.buffers()):
         tensor.data = tensor.data.contiguous()
         tensor.requires_grad_(False)

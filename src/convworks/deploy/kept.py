@@ -77,22 +77,22 @@ def keep(key: str, proven: Proven) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def remembered(key: str, batch: int) -> dict[str, Any] | None:
-    """Return the choice that was made for a network at this batch size, None if there is none."""
-    choice = choices(folder() / key).get(str(batch)) if in_use() else None
+def remembered(key: str, job: str) -> dict[str, Any] | None:
+    """Return the choice for a network at a batch size and a precision of PyTorch; None if there is none."""
+    choice = choices(folder() / key).get(job) if in_use() else None
     return choice if isinstance(choice, dict) else None
 
 
-def remember(key: str, batch: int, choice: dict[str, Any]) -> None:
-    """Remember a choice for a network at this batch size."""
+def remember(key: str, job: str, choice: dict[str, Any]) -> None:
+    """Remember a choice for a network at a batch size and a precision of PyTorch."""
     if in_use():
         with suppress(OSError):
             (folder() / key).mkdir(parents=True, exist_ok=True)
-            files.write_json(folder() / key / CHOICES, {**choices(folder() / key), str(batch): choice})
+            files.write_json(folder() / key / CHOICES, {**choices(folder() / key), job: choice})
 
 
 def choices(network: Path) -> dict[str, Any]:
-    """Return the choices in the folder of a network by batch size."""
+    """Return the choices in the folder of a network by job."""
     try:
         content = files.read_json(network / CHOICES)
     except InputError:

@@ -17,7 +17,7 @@ from convworks.data.sources.open import open_source
 from convworks.errors import InputError
 from convworks.inference.predictor import choose_split
 
-MOST, NOISE = 256, 64
+MOST, NOISE = 256, 32
 #: A source that needs neither a file nor a download.
 EMBEDDED = "digits"
 
