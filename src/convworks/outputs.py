@@ -92,8 +92,8 @@ def check_replaced(option: str, paths: Iterable[Path], protected: Protected, *, 
             raise InputError(f"{option} {path}", f"is {kind}, not a regular file", "give another name")
     if not overwrite:
         more = f" (with {len(existing) - 1:,} more)" if len(existing) > 1 else ""
-        way_out = "add --overwrite to replace it, or give another name"
-        raise InputError(f"{option} {existing[0]}", f"already exists{more}", way_out)
+        remedy = "add --overwrite to replace it, or give another name"
+        raise InputError(f"{option} {existing[0]}", f"already exists{more}", remedy)
 
 
 def numbered(path: Path) -> Path:

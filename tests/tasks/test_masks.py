@@ -184,3 +184,25 @@ def test_samples_with_damaged_masks_are_left_out(squares: Path, capsys: pytest.C
     assert "masks/7.png" in capsys.readouterr().err
     assert run([*words, "--set", "data.skip_damaged=0.1"]) == 0
     assert "skipped 1 damaged" in capsys.readouterr().err
+
+
+def test_what_needs_labels_refuses_masks(squares: Path, any_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pack(read(open_source("squares.csv")), squares / "packed", shard_size=20_000)
+    bundle, data = str(any_run / "bundle"), ["--data", "packed"]
+    few = ["--epochs", "1", "--device", "cpu"]
+    for words in (
+        ["train", *data, *few],
+        ["transfer", bundle, *data, *few],
+        ["transfer", bundle, *data, "--head", "svm", "--device", "cpu"],
+        ["crossval", *data, *few, "--folds", "2"],
+        ["lr-range", *data, "--device", "cpu", "--steps", "10"],
+        ["evaluate", bundle, *data],
+        ["compare", bundle, bundle, *data],
+        ["probe", bundle, *data],
+    ):
+        assert run(words) == 2, words
+        assert "packed: has images as targets, not labels; " in capsys.readouterr().err.splitlines()[-1], words
+    assert run(["data", "packed"]) == 0
+    described = capsys.readouterr().out
+    assert "ground  " not in described
+    assert "next: convworks train autoencoder/convolutional --data packed" in described

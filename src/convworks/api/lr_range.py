@@ -40,17 +40,17 @@ def lr_range(
     return prepare_lr_range(RunRequest.of(locals()), lowest=lowest, highest=highest, steps=steps).run()
 
 
-def prepare_lr_range(request: RunRequest, *, lowest: float, highest: float, steps: int) -> RangeTest:
+def prepare_lr_range(request: RunRequest, *, lowest: float, highest: float, steps: int) -> PreparedTest:
     """Check the request, open its source, and return the test, ready to run."""
     refuse_torchrun("convworks lr-range")
     began = time.perf_counter()
     sweep = Sweep(lowest=float(lowest), highest=float(highest), steps=steps)
     config, source = request.configure()
-    return RangeTest(config=config, source=source, sweep=sweep, command=request.train_command(), began=began)
+    return PreparedTest(config=config, source=source, sweep=sweep, command=request.train_command(), began=began)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RangeTest:
+class PreparedTest:
     """A range test with its source open; `command` trains with the same configuration."""
 
     config: RunConfig

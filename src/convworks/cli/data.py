@@ -115,7 +115,7 @@ def _default(source: Source, kind: str) -> Path:
 
 def _training(source: Source, overview: Survey, text: str) -> DataConfig | None:
     """Return the data configuration of `convworks train --data`; None if it cannot train on this source."""
-    if not source.classes or not {TRAIN, ALL} & source.splits.keys() or not overview.headers.probes:
+    if not source.labelled or not {TRAIN, ALL} & source.splits.keys() or not overview.headers.probes:
         return None
     from convworks.recipes.folder import default
 
@@ -194,7 +194,9 @@ def _imbalance(overview: Survey) -> list[str]:
 
 def _text(overview: Survey, values: dict[str, object], text: str, notes: Sequence[str], changes: Sequence[str]) -> str:
     splits = list(overview.totals)
-    rows = [[name, *(overview.counts[split].get(name, 0) for split in splits)] for name in overview.classes]
+    labelled = any(any(counts.values()) for counts in overview.counts.values())  # not where targets are masks
+    counted = overview.classes if labelled else ()
+    rows = [[name, *(overview.counts[split].get(name, 0) for split in splits)] for name in counted]
     described_labels = "multi-label" if overview.unlabelled else ""
     if described_labels:
         rows.append(["no label", *(overview.unlabelled[split] for split in splits)])
@@ -225,7 +227,7 @@ def _text(overview: Survey, values: dict[str, object], text: str, notes: Sequenc
     sets = "".join(f" --set {change}" for change in changes)
     if overview.damaged:
         lines.append("next: repair or remove the damaged files")
-    elif {TRAIN, ALL} & overview.totals.keys() and overview.classes:
+    elif {TRAIN, ALL} & overview.totals.keys() and labelled:
         lines.append(f"next: convworks train --data {shlex.quote(text)}{sets}")
     elif {TRAIN, ALL} & overview.totals.keys():
         lines.append(f"next: convworks train autoencoder/convolutional --data {shlex.quote(text)}{sets}")

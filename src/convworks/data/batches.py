@@ -76,7 +76,9 @@ def batches(
     repeated, augments by the position in the order instead of the sample index.
     """
     n = len(samples)
-    order = random.balanced_order(seed, epoch, _classes(samples)) if balanced else random.order(seed, epoch, n)
+    order = (
+        random.balanced_order(seed, epoch, samples.classes.cpu().numpy()) if balanced else random.order(seed, epoch, n)
+    )
     noise = draw(
         config, seed, epoch, n, resized=size is not None and tuple(size) != tuple(samples.images.shape[-len(size) :])
     )
@@ -130,12 +132,6 @@ def batches(
             yield assembled(images, paste(targets, other_targets, plan.mixture.box), plan, None, 1.0)
             continue
         yield assembled(images, targets, plan, other_targets, weight)
-
-
-def _classes(samples: Samples) -> Int64[np.ndarray, " n"]:
-    """Return the class of each sample, for a balanced order."""
-    assert isinstance(samples.targets, Tensor)
-    return samples.targets.cpu().numpy()
 
 
 class _Plan(NamedTuple):

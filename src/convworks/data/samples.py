@@ -34,6 +34,12 @@ class Samples:
         return replace(self, images=self.images.to(device), targets=targets)
 
     @property
+    def classes(self) -> Int64[Tensor, "n"]:
+        """The class of each sample, for those that have exactly one."""
+        assert isinstance(self.targets, Tensor)
+        return self.targets
+
+    @property
     def fetchers(self) -> int:
         """The number of threads that prefetch samples."""
         columns = [self.images] if self.spatial is None or self.targets is None else [self.images, self.targets]

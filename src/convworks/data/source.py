@@ -62,6 +62,12 @@ def require_train(source: Source) -> Split:
     return training_split(source)
 
 
+def require_labels(source: Source, remedy: str) -> None:
+    """Raise InputError for a source whose targets are images: its samples have no labels."""
+    if source.spatial:
+        raise InputError(source.where, "has images as targets, not labels", remedy)
+
+
 def require_single_labels(source: Source, what: str, remedy: str) -> None:
     """Raise InputError for a multi-label source; `what` needs single labels."""
     if source.multi_label:
@@ -169,7 +175,12 @@ class Source:
     @property
     def labelled(self) -> bool:
         """Return whether samples have classes to be divided by; those with masks have not."""
-        return bool(self.classes) and all(split.targets.spatial is None for split in self.splits.values())
+        return bool(self.classes) and not self.spatial
+
+    @property
+    def spatial(self) -> bool:
+        """Return whether the targets are images, such as masks."""
+        return any(split.targets.spatial is not None for split in self.splits.values())
 
     @property
     def multi_label(self) -> bool:

@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int64
 
 from convworks.console import counting
 from convworks.data.config import DataConfig
-from convworks.data.source import Source, require_single_labels, require_train
+from convworks.data.source import Source, require_labels, require_single_labels, require_train
 from convworks.data.split.folds import divide
 from convworks.inference.features import features, named_pool
 from convworks.inference.predictor import Predictor
@@ -40,6 +40,7 @@ def probe(
     differ from those of the source. Raises InputError for an unknown tap, and for multi-label sources.
     """
     pooling = named_pool(pool)
+    require_labels(source, "give a labelled source")
     require_single_labels(source, "a probe", "give another source")
     require_train(source)
     network = predictor.trained

@@ -122,6 +122,11 @@ class Network(nn.Module):
         return modules | {"head": self.head}
 
 
+def module_name(tap: str) -> str:
+    """Return the name of the module at a tap, as in `named_modules`: stages are in `stages`."""
+    return tap if tap.partition(".")[0] in ("stem", "head") else f"stages.{tap}"
+
+
 def without_auxiliary(network: Network) -> Network:
     """Remove the auxiliary classifiers, which are for training only; return the same network."""
     if network.auxiliary_stages:

@@ -128,7 +128,7 @@ def ranked(
 
 def fits(makes: str, source: Source) -> bool:
     """Return whether the network outputs logits and the source has one label per sample."""
-    return makes == "logits" and not source.multi_label
+    return makes == "logits" and not source.multi_label and not source.spatial
 
 
 def what(classes: Sequence[str], result: Mapping[str, Any]) -> str:

@@ -197,11 +197,11 @@ def _are_results(values: Any) -> bool:
 def saved(folder: Path) -> tuple[str, str]:
     """Return reason and remedy for a run that was stopped after a checkpoint."""
     epochs = len(files.read_bytes(folder / METRICS).splitlines()) if (folder / METRICS).is_file() else 0
-    return "work up to the last checkpoint is saved", ways_on(folder, epochs)
+    return "work up to the last checkpoint is saved", resume_or_finish(folder, epochs)
 
 
-def ways_on(folder: Path, epochs: int) -> str:
-    """Return the commands for a run that was stopped: one goes on, the other ends it after its complete epochs."""
+def resume_or_finish(folder: Path, epochs: int) -> str:
+    """Return the commands for a run that was stopped: one resumes it, the other ends it after its complete epochs."""
     further = f"resume with: {resume_command(folder)}"
     return f"{further}, or end it after epoch {epochs}: {finish_command(folder)}" if epochs else further
 

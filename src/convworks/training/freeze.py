@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from convworks.errors import InputError, nearest
-from convworks.layers.network import Network
+from convworks.layers.network import Network, module_name
 from convworks.models.transfer.adapted import kept_parts
 from convworks.training.config import TrainingConfig
 
@@ -93,7 +93,7 @@ def rate_factors(network: Network, decay: float, cut: str | None) -> dict[str, f
         return {}
     factors: dict[str, float] = {}
     for depth, part in enumerate(reversed(_stages(network, cut)), start=1):
-        for name, _ in network.tapped(part).named_parameters(prefix=_module(part)):
+        for name, _ in network.tapped(part).named_parameters(prefix=module_name(part)):
             factors[name] = decay**depth
     return factors
 
@@ -126,7 +126,3 @@ def _stages(network: Network, cut: str | None) -> tuple[str, ...]:
     """Return the taps of the stages with weights, in order, without the part that makes the output."""
     parts = kept_parts(network, cut)
     return parts if cut is not None else parts[:-1]
-
-
-def _module(tap: str) -> str:
-    return tap if tap.partition(".")[0] in ("stem", "head") else f"stages.{tap}"

@@ -302,8 +302,8 @@ def _stopped(path: Path, setup: Setup, error: BaseException, facts: dict[str, An
         if isinstance(error, KeyboardInterrupt):
             error = RunInterruptedError("interrupted", *folder.saved(path))
         elif isinstance(error, OSError) and error.strerror:
-            way_out = f"{files.remedy(error).partition(', or')[0]}; then {folder.saved(path)[1]}"
-            error = RunError(error.filename or path, error.strerror, way_out)
+            fix = f"{files.remedy(error).partition(', or')[0]}; then {folder.saved(path)[1]}"
+            error = RunError(error.filename or path, error.strerror, fix)
         with contextlib.suppress(OSError):  # the disk may be full; the checkpoints are what counts
             folder.write_record(path, setup.config, "stopped", reason=str(error) or type(error).__name__, **facts)
     return error

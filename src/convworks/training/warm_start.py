@@ -11,7 +11,7 @@ from convworks.bundle.bundle import load_bundle
 from convworks.bundle.description import read_description
 from convworks.errors import InputError, nearest
 from convworks.files import path_of
-from convworks.layers.network import Network
+from convworks.layers.network import Network, module_name
 from convworks.models.config import Start
 
 SHOWN = 4  # mismatched tensors named in an error
@@ -34,7 +34,7 @@ def warm_start(network: Network, start: Start) -> tuple[str, ...]:
             if layer not in names:
                 reason = f"names {layer!r}, which {owner} does not have{nearest(layer, names)}"
                 raise InputError("model.start.layers", reason, f"taps: {', '.join(names)}")
-        prefix = f"{_module(layer)}."
+        prefix = f"{module_name(layer)}."
         keys = [name for name in target_state if name.startswith(prefix)]
         if not keys:
             raise InputError("model.start.layers", f"names {layer!r}, which has no weights", "leave it out")
@@ -77,11 +77,6 @@ def normalisation(start: Start, channels: int) -> dict[str, tuple[float, ...]]:
     preprocessing = read_description(start_path(start))[0]["preprocessing"]
     statistics = {name: tuple(preprocessing[name]) for name in ("mean", "std")}
     return {name: values for name, values in statistics.items() if len(values) == channels}
-
-
-def _module(tap: str) -> str:
-    """Return the name of the module of a tap: stages are in `stages`."""
-    return tap if tap.partition(".")[0] in ("stem", "head") else f"stages.{tap}"
 
 
 def _size(tensor: Tensor) -> str:

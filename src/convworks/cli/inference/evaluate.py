@@ -108,7 +108,7 @@ def run(
     if parts is not None:
         values["slices"] = parts.plain()
         lines.append(slicing.text(parts))
-    options = {
+    options: dict[str, Any] = {
         "--data": data,
         "--split": split,
         "--protocol": None if tuple(protocols) == (CENTER,) else ",".join(protocols),

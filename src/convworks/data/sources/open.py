@@ -45,7 +45,7 @@ def _with_normalised_classes(source: Source) -> Source:
     names = [nfc(name) for name in source.classes]
     if names == list(source.classes):
         return source
-    if any(split.targets.spatial is not None for split in source.splits.values()):
+    if source.spatial:
         return replace(source, classes=tuple(names))  # numbers in masks stay as they are
     classes = tuple(sorted(set(names)) if list(source.classes) == sorted(source.classes) else dict.fromkeys(names))
     numbers = [classes.index(name) for name in names]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from convworks.data.labels import Labels, finder, present
-from convworks.data.source import Source, Split
+from convworks.data.source import Source, Split, require_labels
 from convworks.errors import InputError
 
 
@@ -37,6 +37,7 @@ def match_classes(source: Source, split: Split, classes: Sequence[str], *, sets:
             "has images without labels",
             "sort them into one folder per class, or use `convworks predict`",
         )
+    require_labels(source, "give a labelled source, or use `convworks predict`")
     if source.multi_label != sets:
         has, wants = ("one label", "multiple labels")[:: -1 if source.multi_label else 1]
         reason = f"has images of {has}, but the bundle was trained on images of {wants}"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from convworks.data.config import DataConfig
 from convworks.data.labels import count
-from convworks.data.source import Source, Split, require_train
+from convworks.data.source import Source, Split, require_labels, require_train
 from convworks.data.sources.split_names import TRAIN
 from convworks.data.sources.unlabelled import divide_unlabelled, without_labels
 from convworks.data.split.folds import divide
@@ -48,6 +48,7 @@ class Target:
 
 def labelled(source: Source) -> Source:
     """Return a source unchanged; raises InputError if it has no labelled images to train on."""
+    require_labels(source, "name the task that reads them: --set task=NAME")
     require_train(source)
     return source
 

@@ -19,7 +19,7 @@ from convworks.errors import ConvworksError, RunError
 from convworks.layers.values import fault
 from convworks.training.checkpoints import store as checkpoint
 from convworks.training.events import Events
-from convworks.training.folder import ways_on
+from convworks.training.folder import resume_or_finish
 from convworks.training.progress import Progress, Row
 from convworks.training.setup import Setup
 
@@ -78,14 +78,14 @@ class Recorder(Events):
         return RunInterruptedError(
             "interrupted",
             f"checkpoint saved after step {progress.step} of {setup.steps}",
-            ways_on(self.folder, progress.epoch),
+            resume_or_finish(self.folder, progress.epoch),
         )
 
     def _save(self, setup: Setup, progress: Progress) -> None:
         folder, tensors = self.folder / "checkpoints", recorded(setup)
         progress.settle()  # a loss that is not finite says more than the weights it has spoilt
         if reason := fault(tensors):
-            remedy = "clip the gradients or lower the learning rate, and go on from before"
+            remedy = "clip the gradients, or lower the learning rate"
             raise RunError("training", f"after step {progress.step}, {reason}", remedy)
         state = {
             "progress": progress.to_state(),

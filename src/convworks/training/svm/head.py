@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Float64, Int64
-from torch import Tensor, nn
+from torch import nn
 
 from convworks.config import to_json
 from convworks.console import say
 from convworks.data.config import AugmentConfig
-from convworks.data.samples import Samples
 from convworks.data.source import Source, require_single_labels
 from convworks.errors import InputError
 from convworks.inference.features import features
@@ -83,7 +82,7 @@ def fit_svm(setup: Setup, progress: Progress, events: Events) -> None:
             cost = fit_kernel_layer(layer, head, sample)
     with torch.no_grad():
         logits = layer(torch.from_numpy(sample.train).to(setup.device))
-    targets = _classes(setup.train).to(setup.device)
+    targets = setup.train.classes.to(setup.device)
     sums = torch.stack([setup.loss(logits, targets), setup.task.scored(logits, targets).sum()]).to(setup.world.double)
     progress.end_step(Reading(sums, len(targets), 0.0), time.perf_counter() - started)
     progress.mark(0.0, 1.0)
@@ -167,20 +166,14 @@ def _sample(setup: Setup, tap: str) -> Sample:
     for samples in (setup.train, setup.validation):
         assert isinstance(setup.network, Network)
         read = features(setup.network, samples.images, setup.input, setup.precision, [tap])
-        features_and_labels.append((read[tap], _classes(samples).cpu().numpy()))
+        features_and_labels.append((read[tap], samples.classes.cpu().numpy()))
     (train, labels), (validation, validation_labels) = features_and_labels
     return Sample(train=train, labels=labels, validation=validation, validation_labels=validation_labels)
 
 
-def _classes(samples: Samples) -> Int64[Tensor, " n"]:
-    """Return the class of each sample."""
-    assert isinstance(samples.targets, Tensor)
-    return samples.targets
-
-
 def _check_classes(setup: Setup) -> None:
     """Raise InputError for a class without training images."""
-    counts = torch.bincount(_classes(setup.train), minlength=setup.classes).tolist()
+    counts = torch.bincount(setup.train.classes, minlength=setup.classes).tolist()
     if 0 in counts:
         reason = f"has no training image of class number {counts.index(0) + 1}, which a support vector machine needs"
         raise InputError(setup.config.data.source, reason, "add some, or leave the class out")
