@@ -22,7 +22,7 @@ from convworks.inference.exported.format import Files
 from convworks.inference.exported.onnx import SUFFIX
 from convworks.layers.network import Network
 
-IMAGES = np.random.default_rng(0).integers(0, 256, (5, 40, 40, 3), dtype=np.uint8)
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 80, 80, 3), dtype=np.uint8)
 SLOW = [
     pytest.param(*row, marks=[pytest.mark.slow, needs(row[2])])
     for row in [
