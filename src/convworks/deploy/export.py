@@ -164,9 +164,11 @@ class _Work:
                 batch = self.right.samples
                 layer = first_difference(self.format, self.graph, self.bundle.input, batch)
             reason = f"the export {error}{'; ' if layer else ''}{layer}; nothing was written"
-            raise RunError(f"--format {self.format.name}", reason, REMEDY) from error
+            remedy = REMEDY if precision == torch.float32 else LESS_INT8
+            raise RunError(f"--format {self.format.name}", reason, remedy) from error
 
 
+LESS_INT8 = "leave out --int8, calibrate on more varied images, or choose another format"
 REMEDY = "choose another format, and report it with the network and the versions of `convworks doctor`"
 
 
