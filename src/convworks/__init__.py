@@ -7,8 +7,8 @@
 
 `transfer` fine-tunes a trained network on other images, `features` and `probe` show what it computes inside, `compare`
 compares two of them. `restarts`, `crossval` and `tune` train several networks, `lr_range` finds a learning rate.
-`create` builds an untrained network by name, `network` registers one of your own. Wrong input raises `InputError`, work
-that fails `RunError`.
+`create` builds an untrained network by name, `network` registers one of your own. `export` writes a bundle for another
+library, compared with PyTorch before. Wrong input raises `InputError`, work that fails `RunError`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from convworks.api.compare import compare
     from convworks.api.create import create
     from convworks.api.experiments import crossval, restarts, tune
+    from convworks.api.export import export
+    from convworks.api.load import load
     from convworks.api.lr_range import lr_range
     from convworks.api.train import train
     from convworks.api.transfer import features, probe, transfer
     from convworks.errors import InputError, RunError
-    from convworks.inference.predictor import load
     from convworks.models.own import network
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "compare",
     "create",
     "crossval",
+    "export",
     "features",
     "load",
     "lr_range",
@@ -52,7 +54,8 @@ _HOMES = {
     "features": "convworks.api.transfer",
     "probe": "convworks.api.transfer",
     "network": "convworks.models.own",
-    "load": "convworks.inference.predictor",
+    "export": "convworks.api.export",
+    "load": "convworks.api.load",
     "restarts": "convworks.api.experiments",
     "crossval": "convworks.api.experiments",
     "tune": "convworks.api.experiments",

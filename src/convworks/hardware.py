@@ -9,6 +9,7 @@ import platform
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ LIBRARIES = (
     "typer",
     "rich",
 )
+
+#: Libraries of the extra `deploy`, which compute exported networks or make them.
+RUNTIMES = ("onnxruntime", "openvino", "onnx", "onnxscript", "nncf")
 
 #: Parameters of mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
@@ -118,6 +122,22 @@ def has_bfloat16(device: torch.device) -> bool:
         return False
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def threads() -> int:
+    """Return how many threads a network is computed with: one a physical core that this process may use.
+
+    $OMP_NUM_THREADS overrides it, as in PyTorch.
+    """
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    return int(text) if re.fullmatch("[1-9][0-9]{0,3}", text) else _cores()
+
+
+@cache
+def _cores() -> int:
+    from joblib import cpu_count  # a dependency of scikit-learn; it knows affinity and the limits of containers
+
+    return int(cpu_count(only_physical_cores=True))
 
 
 def widest(device: torch.device) -> torch.dtype:

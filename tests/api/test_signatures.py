@@ -18,8 +18,9 @@ SIGNATURES = {
     "crossval": (
         f"recipe=None * data=None folds=None stratified=True group_by=None {SEVERAL} overrides=() command=None"
     ),
+    "export": ("bundle * format check=None int8=False calibrate=None max_drop=None out=None overwrite=False"),
     "features": "bundle * data taps=() split=None pool='average' device='auto'",
-    "load": "path * device='auto' precision='auto' max_pixels=None",
+    "load": "path * device='auto' precision='auto' max_pixels=None runtime='torch'",
     "lr_range": (
         "recipe=None * data=None model=None lowest=1e-05 highest=10.0 steps=100 device=None seed=None overrides=()"
     ),

@@ -69,7 +69,7 @@ def test_a_name_is_fetched_once_and_works_like_a_bundle(mirror: Path, monkeypatc
     (mirror / "resnet20-12fca82f.th").unlink()
     again = convworks.load("resnet20:cifar10")
     images = torch.ones(1, 3, 32, 32)
-    assert torch.equal(again.bundle.network(images), predictor.bundle.network(images))
+    assert torch.equal(again.trained(images), predictor.trained(images))
 
 
 def test_import_by_name(mirror: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

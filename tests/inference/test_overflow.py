@@ -78,6 +78,7 @@ def test_only_the_image_that_overflows_is_not_made(files: list[Path]) -> None:
 def test_sound_images_are_asked_for_together(files: list[Path]) -> None:
     batches: list[int] = []
     loaded = predictor()
+    assert loaded.network is not None
     loaded.network.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))
     list(loaded.predict_files([files[0], files[3]]))
     assert batches == [2]

@@ -61,7 +61,7 @@ def test_probabilities_are_the_networks_softmax(predictor: Predictor) -> None:
     square = picture()[:8, :8]
     images = (torch.from_numpy(square.copy()).permute(2, 0, 1)[None] / 255 - 0.5) / 0.25
     with torch.no_grad():
-        expected = predictor.bundle.network(images).softmax(1)[0]
+        expected = predictor.trained(images).softmax(1)[0]
     (answer,) = predictor.predict([square], top=3)
     for label, probability in zip(answer["labels"], answer["probabilities"], strict=True):
         assert probability == pytest.approx(float(expected[CLASSES.index(label)]), abs=1e-5)

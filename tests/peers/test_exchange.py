@@ -115,10 +115,11 @@ def test_through_the_command_and_back(
     assert all(torch.equal(back[key], state[key]) for key in back)
     again = built(peer, name).to_empty(device="cpu")
     again.load_state_dict(back, strict=True)
-    bundle = convworks.load("bundle", device="cpu").bundle
+    predictor = convworks.load("bundle", device="cpu")
+    bundle = predictor.bundle
     expected = answers(theirs, bundle.preprocessing.size)
     assert torch.equal(answers(again, bundle.preprocessing.size), expected)
-    found = answers(bundle.network, bundle.preprocessing.size)
+    found = answers(predictor.trained, bundle.preprocessing.size)
     assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
@@ -181,7 +182,7 @@ def test_checkpoints_as_the_libraries_write_them(
     torch.save(wrap(theirs), "theirs.pth.tar")
     said = command(capsys, "import", "theirs.pth.tar", "--model", "resnet18", "--out", "bundle")
     assert said["key"] == key
-    found = answers(convworks.load("bundle", device="cpu").bundle.network, (64, 64))
+    found = answers(convworks.load("bundle", device="cpu").trained, (64, 64))
     expected = answers(theirs, (64, 64))
     assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
 

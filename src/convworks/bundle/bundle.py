@@ -47,13 +47,12 @@ TRIES = 3  # failures in a row with the same description, before a bundle counts
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bundle:
-    """A network with all that is needed to use it. `record` documents its origin (metrics, training, versions).
+class Described:
+    """All that is needed to use a network, besides itself. `record` documents its origin (metrics, training, versions).
 
     `classes` is empty for tasks without classes; `corruption` was applied to the inputs in training and evaluation.
     """
 
-    network: nn.Module
     model: ModelConfig
     preprocessing: Preprocessing
     classes: tuple[str, ...]
@@ -67,6 +66,13 @@ class Bundle:
         return input_of(self.preprocessing)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bundle(Described):
+    """A network with all that is needed to use it."""
+
+    network: nn.Module
+
+
 def save_bundle(folder: Path, bundle: Bundle) -> None:
     """Write a bundle; an existing one is replaced atomically: the old one can be loaded until the new one can.
 
@@ -76,18 +82,7 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
     inference_weights = (pair for pair in bundle.network.state_dict().items() if not pair[0].startswith("auxiliary."))
     tensors = dict(inference_weights)  # auxiliary classifiers are for training
     weights = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
-    description = {
-        "format": FORMAT,
-        "task": {
-            "name": bundle.task.name,
-            **({"corruption": to_json(bundle.corruption)} if bundle.corruption is not None else {}),
-        },
-        "model": to_json(bundle.model),
-        "preprocessing": to_json(bundle.preprocessing),
-        "classes": list(bundle.classes),
-        "record": bundle.record,
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
-    }
+    description = {"format": FORMAT, **describe(bundle), "weights_sha256": hashlib.sha256(weights).hexdigest()}
     if folder.is_dir() and any(folder.iterdir()):
         # The description decides which weights count: until it is replaced, new weights have a temporary name.
         new = waiting(folder, description["weights_sha256"])
@@ -103,6 +98,36 @@ def save_bundle(folder: Path, bundle: Bundle) -> None:
         files.write_bytes(partial / WEIGHTS, weights)
         files.write_text(partial / "README.md", card(description))
         write_signed(partial / NAME, description)
+
+
+def describe(bundle: Described) -> dict[str, Any]:
+    """Return what is known of a network as plain JSON values: bundles and exported files say the same."""
+    return {
+        "task": {
+            "name": bundle.task.name,
+            **({"corruption": to_json(bundle.corruption)} if bundle.corruption is not None else {}),
+        },
+        "model": to_json(bundle.model),
+        "preprocessing": to_json(bundle.preprocessing),
+        "classes": list(bundle.classes),
+        "record": bundle.record,
+    }
+
+
+def described(description: dict[str, Any], model: ModelConfig, file: Path) -> Described:
+    """Return what a file says of a network, whose configuration is `model`; InputError for an unknown task."""
+    classes = tuple(description["classes"])
+    task = named(description["task"]["name"], str(file))
+    if task.judged and not classes:
+        raise InputError(file, "names fewer than two classes", REMEDY)
+    return Described(
+        model=model,
+        preprocessing=build(Preprocessing, description["preprocessing"], where=f"{file} preprocessing"),
+        classes=classes,
+        record=description["record"],
+        task=task,
+        corruption=_corruption(description["task"], file),
+    )
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -123,20 +148,17 @@ def load_bundle(path: Path) -> Bundle:
 
 def _load(description: dict[str, Any], folder: Path) -> Bundle:
     file = folder / NAME
-    classes = tuple(description["classes"])
-    preprocessing = build(Preprocessing, description["preprocessing"], where=f"{file} preprocessing")
-    task = named(description["task"]["name"], str(file))
-    if task.judged and not classes:
-        raise InputError(file, "names fewer than two classes", REMEDY)
-    shape = Shape(
-        classes=task.outputs(classes, preprocessing.channels),
-        channels=preprocessing.channels,
-        size=preprocessing.size,
-    )
     try:
         model = build(ModelConfig, description["model"], where="model")
+        facts = described(description, model, file)
+        channels = facts.preprocessing.channels
+        shape = Shape(
+            classes=facts.task.outputs(facts.classes, channels), channels=channels, size=facts.preprocessing.size
+        )
         network = without_auxiliary(assemble(model, shape))
     except InputError as error:  # its fields and its remedy are those of a run
+        if error.where.startswith(str(file)):
+            raise
         own_model = "register it with convworks.network if it is your own, or " if error.where == "model" else ""
         raise InputError(file, f"{error.where}: {error.reason}", own_model + REMEDY) from None
     weights, state_of_file = find_weights(folder, description["weights_sha256"])
@@ -150,15 +172,7 @@ def _load(description: dict[str, Any], folder: Path) -> Bundle:
         raise InputError(weights, f"does not fit the network {model.name} ({_first_line(error)})", REMEDY) from None
     require_sound(weights, state, "its training diverged: train it again, or import other weights")
     network.eval().channels_last()
-    return Bundle(
-        network=network,
-        model=model,
-        preprocessing=preprocessing,
-        classes=classes,
-        task=task,
-        corruption=_corruption(description["task"], file),
-        record=description["record"],
-    )
+    return Bundle(network=network, **vars(facts))
 
 
 class _Corrupted(Config):

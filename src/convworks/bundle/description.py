@@ -48,6 +48,15 @@ def read_description(path: Path) -> tuple[dict[str, Any], Path]:
     return description, folder
 
 
+#: The suffixes of files that `convworks export` writes for other libraries (inference/exported/).
+EXPORTED = (".onnx", ".xml", ".pt2")
+
+
+def is_exported(path: str | Path) -> bool:
+    """Return whether a path names an exported file rather than a bundle."""
+    return Path(path).suffix.lower() in EXPORTED and not Path(path).is_dir()
+
+
 def folder_of(path: Path) -> Path:
     """Return the folder of a bundle: the path itself, or the bundle in a run folder."""
     return path / "bundle" if (path / "bundle" / NAME).is_file() else path

@@ -9,8 +9,16 @@ from convworks.data.cache import store as cache
 
 
 def run(name: str | None, *, clear: bool) -> Answer:
-    """List the decoded images in the user's cache, or remove them: all, or the entry of this name."""
+    """List the decoded images in the user's cache, or remove them: all, or the entry of this name.
+
+    Converted networks (deploy/kept.py) are removed with all others.
+    """
     entries = cache.clear(name) if clear else cache.find(name)
+    converted = 0
+    if clear and name is None:
+        from convworks.deploy import kept
+
+        converted = kept.clear()
     total = sum(entry.bytes for entry in entries)
     rows = [
         {
@@ -25,7 +33,9 @@ def run(name: str | None, *, clear: bool) -> Answer:
         for entry in entries
     ]
     values = {"folder": str(cache.folder()), "limit": cache.limit(), "bytes": total, "entries": rows, "cleared": clear}
-    return Answer(values=values, text=_text(entries, total, clear))
+    values |= {"converted_bytes": converted} if converted else {}
+    text = _text(entries, total, clear) + (f", and converted networks, {_size(converted)}" if converted else "")
+    return Answer(values=values, text=text)
 
 
 def _text(entries: list[cache.Entry], total: int, cleared: bool) -> str:

@@ -32,6 +32,11 @@ def run() -> Answer:
         except importlib.metadata.PackageNotFoundError:
             facts[name] = "missing"
             problems.append(f"{name} is not installed: pip install {name}")
+    for name in hardware.RUNTIMES:
+        try:
+            facts[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            facts[name] = 'not installed (pip install "convworks[deploy]")'
     try:
         facts |= _devices()
     except ImportError as error:
@@ -46,6 +51,8 @@ def run() -> Answer:
     except NoCacheError as error:
         problems.append(str(error))
     facts["cache"] = str(folders.get("cache", "none"))
+    if "cache" in folders and "processor" in facts:  # torch can be imported
+        facts |= _chosen_runtimes()
     for label, folder in folders.items():
         problems += _disk(label, folder, facts)
     data = path_from("CONVWORKS_DATA")
@@ -69,6 +76,7 @@ def _devices() -> dict[str, str]:
     facts = {
         "processor": hardware.processor_name(),
         "threads": str(torch.get_num_threads()),
+        "threads of other runtimes": str(hardware.threads()),
         "vector instructions": torch.backends.cpu.get_cpu_capability(),
         "device": str(device),
         "bfloat16": "in hardware, used by default" if fast else "not in hardware, float32 is used",
@@ -77,6 +85,16 @@ def _devices() -> dict[str, str]:
         properties = torch.cuda.get_device_properties(index)
         facts[f"cuda:{index}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
     return facts
+
+
+def _chosen_runtimes() -> dict[str, str]:
+    """Return the runtimes that `predict` measured to be the fastest here."""
+    from convworks.deploy.kept import all_choices
+
+    return {
+        f"runtime of {choice['model']}, batches of {choice['batch']}": f"{choice['runtime']}, {choice['precision']}"
+        for choice in all_choices()
+    }
 
 
 def _disk(label: str, folder: Path, facts: dict[str, str]) -> list[str]:

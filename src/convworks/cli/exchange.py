@@ -71,19 +71,47 @@ def import_(
 def export(
     bundle: Bundle,
     style: Annotated[
-        str, typer.Option("--format", help="The library whose parameter names to use: torchvision, timm, cifar.")
+        str,
+        typer.Option(
+            "--format",
+            help="A network to run: onnx, openvino, pt2. Or weights alone, named as in torchvision, timm, cifar.",
+        ),
     ],
+    check: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Images to compare with PyTorch on.  [default: --calibrate, the bundle's own, else noise]",
+        ),
+    ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Quantise to int8 (onnx, openvino).")] = False,
+    calibrate: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="With --int8: images to take the ranges of values from.")
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(metavar="POINTS", help="With --int8: how much accuracy may be lost there.  [default: 0.5]"),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The file.  [default: BUNDLE-FORMAT.safetensors, or BUNDLE-FORMAT-2.safetensors, ...]"
+            metavar="FILE",
+            help="The file.  [default: BUNDLE.onnx, .xml, .pt2; BUNDLE-FORMAT.safetensors; or numbered]",
         ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Write the weights of a bundle for another library."""
-    from convworks.cli.models import weights as command
+    """Write a bundle for another library.
 
-    return command.run_export(bundle, style=style, out=out, overwrite=overwrite)
+    A network to run is compared with PyTorch, in the library that will run it, before it is written.
+    """
+    from convworks.cli.models import deploy, weights
+    from convworks.models.published.peers import RUN
+
+    options = deploy.Options(check=check, int8=int8, calibrate=calibrate, max_drop=max_drop)
+    if style in RUN:
+        return deploy.run(bundle, style=style, options=options, out=out, overwrite=overwrite)
+    options.refuse(style)
+    return weights.run_export(bundle, style=style, out=out, overwrite=overwrite)

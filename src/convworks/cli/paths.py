@@ -12,7 +12,7 @@ import typer
 from convworks.files import expand, path_of
 
 #: Parameters that may hold a path or something else: the name of a source, of weights or of a kernel, or a pattern.
-NAMED = ("bundle", "data", "kernel", "paths", "source", "weights")
+NAMED = ("bundle", "calibrate", "check", "data", "kernel", "paths", "source", "weights")
 
 
 def expand_paths(app: typer.Typer) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from jaxtyping import Float32, UInt8
 from PIL import Image
 from torch import nn
 
-from convworks.bundle.bundle import Bundle, load_bundle
+from convworks.bundle.bundle import Bundle, Described, load_bundle
+from convworks.bundle.description import is_exported
 from convworks.bundle.pretrained import locate
 from convworks.console import counting
 from convworks.data.decode.any_image import Images, OneImage, list_images
@@ -28,8 +29,11 @@ from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TEST, TRAIN, VALIDATION
 from convworks.data.targets.samples import with_targets
 from convworks.errors import ConvworksError, InputError, RunError, brief
+from convworks.files import path_of
 from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory, precision_name
 from convworks.inference.answers import activated, collect
+from convworks.inference.exported.format import open_runtime
+from convworks.inference.exported.read import read_exported
 from convworks.inference.features import features, named_pool
 from convworks.inference.protocol import CENTER, named
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
@@ -50,24 +54,32 @@ NAMED = 4
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Predictor:
-    """A loaded bundle on a device; in `network`, normalisation is folded (layers/normalisation/folded.py)."""
+    """A loaded bundle on a device; in `network`, normalisation is folded (layers/normalisation/folded.py).
 
-    bundle: Bundle
-    network: nn.Module
+    An exported file has no network of PyTorch, but the runtime that computes it, as `exported`; a runtime may also be
+    chosen for a bundle.
+    """
+
+    bundle: Described
+    network: nn.Module | None = None
     precision: torch.dtype
+    chosen: Runtime | None = None
 
     def __repr__(self) -> str:
         """Return one line: network, classes, size of the input, device and precision."""
         size, names = "x".join(map(str, self.bundle.preprocessing.size)), ", ".join(self.classes[:NAMED])
         more = ", ..." if len(self.classes) > NAMED else ""
-        device = next(self.network.parameters()).device
+        device = self.runtime.device
         facts = [self.bundle.model.title, f"{size}x{self.bundle.preprocessing.channels}"]
         facts += [f"{len(self.classes)} classes ({names}{more})"] if self.classes else []
         return f"Predictor({', '.join([*facts, f'{precision_name(self.precision)} on {device}'])})"
 
     @cached_property
     def runtime(self) -> Runtime:
-        """The runtime: the network with its weights cast once to the precision of their products."""
+        """The runtime: that which was chosen, else the network with its weights cast once to its precision."""
+        if self.chosen is not None:
+            return self.chosen
+        assert self.network is not None  # one of both is there
         ready = cast_once(self.network, self.precision)
         return TorchRuntime(network=ready, input=self.input, precision=self.precision)
 
@@ -148,6 +160,8 @@ class Predictor:
     @property
     def trained(self) -> Network:
         """The network without folded normalisation, which would change the maps at some taps."""
+        if not isinstance(self.bundle, Bundle):
+            raise InputError(self.bundle.model.name, "was exported: only its answers are known", "use the bundle")
         assert isinstance(self.bundle.network, Network)  # as in every bundle from the disk
         return self.bundle.network
 
@@ -232,21 +246,31 @@ class Predictor:
             started = time.perf_counter()
             samples, _ = with_targets(self.input.open(chosen), task.target, chosen, preprocessing)
             outcome = collect(task, self.runtime, samples, context)
-            macs = counter(self.network, self.input)(self.input.size)
             seconds = time.perf_counter() - started
-            return outcome, Cost(views=1.0, macs=float(macs), images_per_second=len(chosen) / seconds)
+            return outcome, Cost(views=1.0, macs=self._macs(), images_per_second=len(chosen) / seconds)
+        network = self._views(protocol)
         make_outcome = self._require_outcome(task)
         with counting(f"{protocol} on {name}") as report:
-            values, cost = activated_by(
-                view_protocol, self.network, chosen, preprocessing, self.precision, task, report
-            )
+            values, cost = activated_by(view_protocol, network, chosen, preprocessing, self.precision, task, report)
         return make_outcome(context, values), cost
 
     def check_protocol(self, protocol: str) -> None:
         """Raise InputError for a protocol that is unknown or that the network does not support; decodes nothing."""
         if protocol != CENTER:
             self._require_outcome(self.task)
-        prepared(named(protocol), self.network, self.bundle.preprocessing)
+            prepared(named(protocol), self._views(protocol), self.bundle.preprocessing)
+
+    def _views(self, protocol: str) -> nn.Module:
+        """Return the network that computes the views of a protocol; InputError for an exported file, which has none."""
+        if self.network is None:
+            raise InputError("--protocol", f"{protocol} needs the network, not an exported file", "use the bundle")
+        return self.network
+
+    def _macs(self) -> float:
+        """Return the multiply-adds of a sample; what was exported says how many it had."""
+        if self.network is None:
+            return float(self.bundle.record.get("macs", 0))
+        return float(counter(self.network, self.input)(self.input.size))
 
     def _require_outcome(self, task: Task) -> Callable[[SplitContext, np.ndarray], Pooled]:
         """Return the function from averaged outputs to an outcome; InputError if outputs cannot be averaged."""
@@ -292,21 +316,42 @@ def _each(
 def load(
     path: str | Path, *, device: str = "auto", precision: str = "auto", max_pixels: int | None = None
 ) -> Predictor:
-    """Load a bundle, the bundle of a run folder, or published weights by name (resnet50:imagenet).
+    """Load a bundle, the bundle of a run folder, an exported file, or published weights by name (resnet50:imagenet).
 
     `precision` is float32, bfloat16, or auto: that of the training, if the hardware supports it. Images with more than
     `max_pixels` pixels are rejected; the default is the limit during training.
     """
     check_precision(precision)
+    if is_exported(path):
+        return _load_exported(path_of(path), device, precision, max_pixels)
     chosen = choose_device(device)
-    bundle = load_bundle(locate(path))
-    if max_pixels is not None:
-        bundle = replace(bundle, preprocessing=bundle.preprocessing.with_limit(max_pixels))
+    bundle = limited(load_bundle(locate(path)), max_pixels)
     if precision == "auto" and bundle.record.get("precision") == "float32":
         precision = "float32"
     keep_memory(chosen)
     bundle.network.to(chosen)
     return Predictor(bundle=bundle, network=folded(bundle.network), precision=choose_precision(precision, chosen))
+
+
+def _load_exported(path: Path, device: str, precision: str, max_pixels: int | None) -> Predictor:
+    """Return an exported file in use, on the CPU; InputError for another device, or a library that is missing."""
+    if device not in ("auto", "cpu"):
+        raise InputError(f"--device {device}", f"{path} is computed on the CPU", "leave it out, or use the bundle")
+    exported = read_exported(path)
+    exported.format.require(path)
+    bundle = limited(exported.described, max_pixels)
+    runtime = open_runtime(exported.format, exported.files, bundle.input, exported.choose(precision))
+    return Predictor(bundle=bundle, precision=runtime.precision, chosen=runtime)
+
+
+D = TypeVar("D", bound=Described)
+
+
+def limited(bundle: D, max_pixels: int | None) -> D:
+    """Return a bundle that refuses images with more pixels; None keeps its own limit."""
+    if max_pixels is None:
+        return bundle
+    return replace(bundle, preprocessing=bundle.preprocessing.with_limit(max_pixels))
 
 
 def choose_split(source: Source, split: str | None) -> tuple[str, Split]:

@@ -37,6 +37,14 @@ class Runtime(Protocol):
     """Computes the outputs of a network for a batch of stored samples."""
 
     @property
+    def name(self) -> str:
+        """The library that computes."""
+
+    @property
+    def precision(self) -> torch.dtype:
+        """The type of the products."""
+
+    @property
     def device(self) -> torch.device:
         """The device it computes on."""
 
@@ -54,6 +62,7 @@ class TorchRuntime:
     network: nn.Module
     input: Input
     precision: torch.dtype
+    name: str = "torch"
 
     @property
     def device(self) -> torch.device:

@@ -12,15 +12,20 @@ from torch import Tensor
 from convworks.metrics.classification import SMALLEST
 from convworks.metrics.multi_label import THRESHOLD
 
+#: The relative error up to which two outputs without classes agree.
+CLOSE = 0.01
+
 
 @dataclass(frozen=True, kw_only=True)
 class Activation:
     """What makes probabilities (or other values) of outputs; `joined` and `votes` are of several networks [m n k].
 
-    `joined` gives the probabilities of their mean logits, `votes` which classes each of them answers with.
+    `joined` gives the probabilities of their mean logits, `votes` which classes each of them answers with. `agree` says
+    of each answer whether two ways of computing the same network give it alike.
     """
 
     apply: Callable[[Float[Tensor, "b *k"]], Float[Tensor, "b *k"]]
+    agree: Callable[[Float[np.ndarray, "n *k"], Float[np.ndarray, "n *k"]], Bool[np.ndarray, "*answers"]]
     joined: Callable[[Float[np.ndarray, "m n k"]], Float64[np.ndarray, "n k"]] | None = None
     votes: Callable[[Float[np.ndarray, "m n k"]], Float[np.ndarray, "m n k"] | Bool[np.ndarray, "m n k"]] | None = None
 
@@ -63,6 +68,23 @@ def _above_threshold(each: Float[np.ndarray, "m n k"]) -> Bool[np.ndarray, "m n 
     return np.asarray(each >= THRESHOLD)
 
 
-SOFTMAX = Activation(apply=softmax, joined=_softmax_joined, votes=_most_probable)
-SIGMOID = Activation(apply=sigmoid, joined=_sigmoid_joined, votes=_above_threshold)
-IDENTITY = Activation(apply=identity)
+def _same_class(
+    first: Float[np.ndarray, "n k *map"], second: Float[np.ndarray, "n k *map"]
+) -> Bool[np.ndarray, "n *map"]:
+    return np.asarray(first.argmax(1) == second.argmax(1))
+
+
+def _same_classes(first: Float[np.ndarray, "n k"], second: Float[np.ndarray, "n k"]) -> Bool[np.ndarray, "n k"]:
+    return np.asarray((first >= THRESHOLD) == (second >= THRESHOLD))
+
+
+def _close(first: Float[np.ndarray, "n *k"], second: Float[np.ndarray, "n *k"]) -> Bool[np.ndarray, " n"]:
+    """Say of each output whether its error is at most a hundredth of its size, as root mean squares."""
+    axes = tuple(range(1, first.ndim))
+    error, size = (np.square(values.astype(np.float64)).mean(axes) for values in (first - second, first))
+    return np.asarray(error <= CLOSE**2 * size)
+
+
+SOFTMAX = Activation(apply=softmax, agree=_same_class, joined=_softmax_joined, votes=_most_probable)
+SIGMOID = Activation(apply=sigmoid, agree=_same_classes, joined=_sigmoid_joined, votes=_above_threshold)
+IDENTITY = Activation(apply=identity, agree=_close)

@@ -11,7 +11,6 @@ from convworks.cli.answer import Answer
 from convworks.cli.commands import app
 from convworks.cli.help import USE
 from convworks.cli.options import (
-    Bundle,
     Bundles,
     Debug,
     Device,
@@ -88,7 +87,9 @@ def evaluate(
 
 @app.command(rich_help_panel=USE)
 def predict(
-    bundle: Bundle,
+    bundle: Annotated[
+        Path, typer.Argument(metavar="BUNDLE", help="The folder of a bundle or a run, or an exported file.")
+    ],
     paths: Annotated[
         list[str],
         typer.Argument(metavar="PATH", help="Images, folders (searched recursively) or glob patterns."),
@@ -107,6 +108,13 @@ def predict(
     ] = None,
     max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="torch, openvino, onnx, or auto: the fastest here, measured once.  [default: auto for many images]",
+        ),
+    ] = None,
     device: Device = "auto",
     precision: Precision = "auto",
     as_json: Json = False,
@@ -124,6 +132,7 @@ def predict(
         out=out,
         overwrite=overwrite,
         max_pixels=max_pixels,
+        runtime=runtime,
         device=device,
         precision=precision,
     )

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from convworks.bundle.description import RUN_RECORD, folder_of, read_description
+from convworks.bundle.description import RUN_RECORD, folder_of, is_exported, read_description
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, repeated, table
 from convworks.cli.inference.images import find_images, no_answer
@@ -40,6 +40,7 @@ def run(
     out: Path | None,
     overwrite: bool = False,
     max_pixels: int | None = None,
+    runtime: str | None = None,
     device: str,
     precision: str,
 ) -> Answer:
@@ -47,9 +48,10 @@ def run(
     started = time.perf_counter()
     check_precision(precision)
     bundle = locate(bundle, downloading())
-    name = read_description(bundle)[0]["task"]["name"]
+    name = _description(bundle)["task"]["name"]
     files = find_images(paths)
-    read = read_for(paths, files) + Protected(folders=(folder_of(bundle),))
+    kept = Protected(files=([bundle],)) if is_exported(bundle) else Protected(folders=(folder_of(bundle),))
+    read = read_for(paths, files) + kept
     from convworks.tasks.registry import named
 
     task = named(name, str(bundle)).at(threshold)
@@ -61,9 +63,12 @@ def run(
         outputs = _outputs(out, files, read, overwrite=overwrite)
     else:
         check_optional("--out", out, read, suffixes=FORMATS, overwrite=overwrite)
+    from convworks.deploy.choice import TORCH, check_runtime, with_runtime
     from convworks.inference.predictor import load
 
-    predictor = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
+    check_runtime(runtime)
+    loaded = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
+    predictor, choice = with_runtime(loaded, runtime, len(files))
     listed = len(predictor.classes) if probabilities else top
     answers = predictor.predict_files(files, top=listed, threshold=threshold)
     rows = list(_written(answers, outputs)) if pictures else list(answers)
@@ -82,6 +87,7 @@ def run(
         "predictions": [row for row in rows if "error" not in row],
         "errors": broken,
         "precision": precision_name(predictor.precision),
+        "runtime": {"name": choice.runtime, "why": choice.why, "rates": choice.rates},
         "seconds": round(time.perf_counter() - started, 3),
         **({"out": str(out)} if written else {}),
     }
@@ -90,6 +96,8 @@ def run(
         text = f"{done} {'image' if done == 1 else 'images'} written to {out}"
     else:
         text = f"{len(rows)} rows written to {out}" if written else _as_table(rows)
+    if choice.runtime != TORCH or choice.rates:
+        text += f"\n{choice.text}"
     if broken:
         first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
         text += f"\n{len(broken)} of {len(rows)} images failed: {first}"
@@ -98,9 +106,19 @@ def run(
         "--threshold": threshold,
         "--max-pixels": max_pixels,
         "--precision": None if precision == "auto" else precision,
+        "--runtime": runtime,
     }
     text += f"\nnext: {_next(bundle, paths, options, written or pictures)}"
     return Answer(values=values, text=text, status=1 if broken else 0, error=error)
+
+
+def _description(bundle: Path) -> dict[str, Any]:
+    """Return what a bundle or an exported file says of its network."""
+    if is_exported(bundle):
+        from convworks.inference.exported.read import read_exported
+
+        return read_exported(bundle).description
+    return read_description(bundle)[0]
 
 
 def _next(bundle: Path, paths: Sequence[str], options: dict[str, Any], written: bool) -> str:
@@ -114,9 +132,9 @@ def _next(bundle: Path, paths: Sequence[str], options: dict[str, Any], written: 
         from convworks.training.folder import read_values
 
         data = read_values(run)["configuration"]["data"]["source"]
-        evaluated = {name: value for name, value in options.items() if name != "--top"}
+        evaluated = {name: value for name, value in options.items() if name not in ("--top", "--runtime")}
         return repeated(["evaluate", bundle], {"--data": nearby(data), **evaluated, "--out": errors_folder(bundle)})
-    name = read_description(bundle)[0]["model"]["name"]
+    name = _description(bundle)["model"]["name"]
     return shlex.join(["convworks", "models", *([name] if name in NAMES else [])])
 
 

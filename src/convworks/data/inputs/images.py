@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from convworks.data.augment.pipeline import check_augment
 from convworks.data.config import AugmentConfig
@@ -102,6 +102,24 @@ class ImageInput:
         """Return images as a network reads them."""
         return normalise(batch, self.preprocessing.mean, self.preprocessing.std)
 
+    def graph(self) -> nn.Module:
+        """Return the first layer of an exported network: from uint8 [b, h, w, c] to what a network reads."""
+        return Pixels(self.preprocessing.mean, self.preprocessing.std)
+
+    def decoded(self, batch: UInt8[Tensor, "b c h w"]) -> UInt8[np.ndarray, "b h w c"]:
+        """Return images as they were decoded."""
+        pixels: np.ndarray = batch.cpu().permute(0, 2, 3, 1).contiguous().numpy()
+        return pixels
+
+    def noise(self, n: int, generator: torch.Generator) -> UInt8[Tensor, "n c h w"]:
+        """Return n images of noise that is coarse and fine, as photographs are."""
+        height, width = self.preprocessing.size
+        pixels = torch.full((n, self.channels, height, width), 127.0)
+        for side in (1, 2, 4, 8, 16, 32):
+            grid = torch.randn(n, self.channels, side + 1, side + 1, generator=generator)
+            pixels += 60 / side**0.5 * F.interpolate(grid, (height, width), mode="bilinear", align_corners=True)
+        return pixels.round().clamp(0, 255).to(torch.uint8).contiguous(memory_format=torch.channels_last)
+
     def resize(self, batch: Float[Tensor, "b c h w"], size: Sequence[int]) -> Float[Tensor, "b c height width"]:
         """Scale normalised images, bilinear with antialiasing; the result is in channels-last memory format."""
         resized = F.interpolate(batch, tuple(size), mode="bilinear", antialias=True)
@@ -110,6 +128,24 @@ class ImageInput:
     def check_augment(self, config: AugmentConfig, stored: Sequence[int]) -> None:
         """Raise InputError for crops larger than the stored size, and for colours of images that have none."""
         check_augment(config, (stored[0], stored[1]), self.preprocessing.size, self.channels)
+
+
+class Pixels(nn.Module):
+    """Decoded images as a network reads them, in operations that every format of exported networks has."""
+
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.tensor([1 / (255 * s) for s in std])[:, None, None])
+        offsets = [-m / s for m, s in zip(mean, std, strict=True)]
+        self.register_buffer("offset", torch.tensor(offsets)[:, None, None])
+
+    def forward(self, images: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b c h w"]:
+        """Return normalised images, channels first."""
+        normalised: Tensor = images.permute(0, 3, 1, 2).float() * self.scale + self.offset
+        return normalised
 
 
 def normalise(

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from convworks.data.config import AugmentConfig
 from convworks.data.decode.images import Decoded
@@ -73,6 +73,15 @@ class Input(Protocol):
 
     def normalise(self, batch: Tensor) -> Tensor:
         """Return a batch of stored samples as a network reads it."""
+
+    def graph(self) -> nn.Module:
+        """Return the first layer of an exported network: from decoded samples to what a network reads."""
+
+    def decoded(self, batch: Tensor) -> np.ndarray:
+        """Return a batch of stored samples as they were decoded: what an exported network reads."""
+
+    def noise(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return n stored samples of noise, as much like real ones as noise can be."""
 
     def resize(self, batch: Tensor, size: Size) -> Tensor:
         """Return a normalised batch in another size."""

@@ -42,6 +42,10 @@ class Peer:
         return self.keys[row] if isinstance(self.keys, Mapping) else self.keys
 
 
+#: Formats of `convworks export` that are no library's names of weights (deploy/).
+RUN = ("onnx", "openvino", "pt2")
+
+
 def find_peer(peer: str, name: str, *, ours: bool = False) -> tuple[Peer, str]:
     """Return the tables of a peer for one of its networks, and the equivalent row.
 
@@ -50,8 +54,8 @@ def find_peer(peer: str, name: str, *, ours: bool = False) -> tuple[Peer, str]:
     """
     tables = _tables()
     if peer not in tables:
-        option = "--format" if ours else "--from"
-        raise InputError(option, f"{peer!r} is not known{nearest(peer, tables)}", f"known: {', '.join(tables)}")
+        known, option = (*(RUN if ours else ()), *tables), "--format" if ours else "--from"
+        raise InputError(option, f"{peer!r} is not known{nearest(peer, known)}", f"known: {', '.join(known)}")
     if match := _entry(tables[peer], name, ours=ours):
         return match
     pairs = [pair for entry in tables[peer] for pair in entry.names.items()]

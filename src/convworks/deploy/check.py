@@ -1,0 +1,124 @@
+"""Whether an exported network gives the answers of the bundle, measured in the library that will compute it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convworks.bundle.bundle import Bundle
+from convworks.hardware import precision_name
+from convworks.inference.exported.format import ExportedRuntime
+from convworks.inference.runtime import Runtime, TorchRuntime
+
+#: The batches that it is run at; samples beyond the largest come in batches of that size.
+BATCHES = (1, 3, 16)
+TOLERANCE, AGREEMENT = 1e-4, 0.99
+SMALLEST = 1e-30  # of outputs that are all 0
+REPEATS = 3
+
+
+class DisagreementError(Exception):
+    """An exported network does not give the answers of the bundle."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """How an exported network compares with PyTorch, in a precision.
+
+    `difference` is the largest of activated outputs; `raw_difference` that of outputs, in parts of the largest output.
+    `agreement` is the fraction of equal answers. `latency` is in seconds for one sample, `rate` in samples a second.
+    """
+
+    precision: str
+    samples: int
+    difference: float
+    raw_difference: float
+    agreement: float
+    latency: float
+    rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """Samples, and what PyTorch answers in float32: outputs, and activated outputs."""
+
+    samples: Tensor
+    outputs: np.ndarray
+    activated: np.ndarray
+
+
+def expected(bundle: Bundle, samples: Tensor) -> Expected:
+    """Return what a bundle answers in float32, with normalisation and batch normalisation as in training."""
+    runtime = TorchRuntime(network=bundle.network.cpu(), input=bundle.input, precision=torch.float32)
+    with runtime.ready():
+        parts = [runtime(samples[part]) for part in _pieces(len(samples))]
+    outputs = torch.cat(parts)
+    return Expected(samples=samples, outputs=outputs.numpy(), activated=bundle.task.activation.apply(outputs).numpy())
+
+
+def check(runtime: ExportedRuntime, right: Expected, bundle: Bundle) -> Check:
+    """Compare an exported network with what is right; raises DisagreementError where it fails or differs."""
+    size, largest = len(right.samples), max(SMALLEST, float(np.abs(right.outputs).max()))
+    worst = raw_worst = 0.0
+    alike: list[np.ndarray] = []
+    for part in [slice(0, min(batch, size)) for batch in BATCHES[:-1]] + _pieces(size):
+        batch = right.samples[part]
+        try:
+            outputs, activated = (values.numpy() for values in runtime.both(batch))
+        except Exception as error:  # each library has errors of its own
+            line = next(iter(str(error).splitlines()), type(error).__name__)
+            raise DisagreementError(f"fails at a batch of {len(batch)} ({line})") from error
+        if (outputs.shape, activated.shape) != (right.outputs[part].shape, right.activated[part].shape):
+            shapes = " and ".join("x".join(map(str, each.shape)) for each in (outputs, right.outputs[part]))
+            raise DisagreementError(f"gives outputs of another shape at a batch of {len(batch)} ({shapes})")
+        if not (np.isfinite(outputs).all() and np.isfinite(activated).all()):
+            raise DisagreementError(f"gives NaN or infinite values at a batch of {len(batch)}")
+        worst = max(worst, float(np.abs(activated - right.activated[part]).max()))
+        raw_worst = max(raw_worst, float(np.abs(outputs - right.outputs[part]).max()) / largest)
+        alike.append(bundle.task.activation.agree(right.activated[part], activated).ravel())
+    result = Check(
+        precision=precision_name(runtime.precision),
+        samples=size,
+        difference=worst,
+        raw_difference=raw_worst,
+        agreement=float(np.concatenate(alike).mean()),
+        latency=seconds(runtime, right.samples[:1]),
+        rate=min(size, BATCHES[-1]) / seconds(runtime, right.samples[: BATCHES[-1]]),
+    )
+    _judge(result, runtime.precision)
+    return result
+
+
+def _judge(result: Check, precision: torch.dtype) -> None:
+    """Raise DisagreementError for a difference that rounding does not explain."""
+    if precision == torch.float32:
+        if not max(result.difference, result.raw_difference) <= TOLERANCE:
+            raise DisagreementError(
+                f"differs from PyTorch by up to {result.difference:.3g} after the activation and by "
+                f"{result.raw_difference:.3g} of the largest output before it, more than {TOLERANCE:g}"
+            )
+    elif result.agreement < AGREEMENT:
+        raise DisagreementError(
+            f"gives {result.agreement:.1%} of the answers of PyTorch in {result.precision}, less than {AGREEMENT:.0%}"
+        )
+
+
+def seconds(runtime: Runtime, batch: Tensor) -> float:
+    """Return the seconds that a runtime needs for a batch: the least of a few, after the first."""
+    times = []
+    with runtime.ready():
+        runtime(batch)
+        for _ in range(REPEATS):
+            started = time.perf_counter()
+            runtime(batch)
+            times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def _pieces(size: int) -> list[slice]:
+    """Return the largest batches."""
+    return [slice(first, min(first + BATCHES[-1], size)) for first in range(0, size, BATCHES[-1])]

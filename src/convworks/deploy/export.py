@@ -1,0 +1,201 @@
+"""Exporting a bundle: converted, compared with PyTorch in its own library, and only then written."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from convworks import files
+from convworks.bundle.bundle import Bundle, describe
+from convworks.data.source import Source
+from convworks.deploy.check import Check, DisagreementError, Expected, check, expected
+from convworks.deploy.convert import CONVERTERS
+from convworks.deploy.graph import Graph, graph_of
+from convworks.deploy.int8 import Drop, check_int8, measure_drop, quantise
+from convworks.deploy.layers import first_difference
+from convworks.deploy.samples import Samples, opened_source, samples_for
+from convworks.errors import InputError, RunError, nearest
+from convworks.inference.exported.format import (
+    ACTIVATED,
+    OUTPUTS,
+    SAMPLES,
+    ExportedRuntime,
+    Files,
+    Format,
+    open_runtime,
+)
+from convworks.inference.exported.read import FORMATS, VERSION
+from convworks.layers.values import require_sound
+from convworks.signed import signed
+
+#: Libraries whose versions an exported file names.
+LIBRARIES = ("convworks", "torch", "onnx", "onnxscript", "onnxruntime", "openvino", "nncf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int8:
+    """A quantisation: the source that it is calibrated and measured on, and the most points that it may lose."""
+
+    source: str | Path | Source
+    max_drop: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proven:
+    """An exported network that gives the answers of its bundle: its files, and what was measured, in words `notes`."""
+
+    format: Format
+    files: Files
+    checks: tuple[Check, ...]
+    samples: Samples
+    drop: Drop | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def precisions(self) -> tuple[torch.dtype, ...]:
+        """The precisions in which it gives the answers of the bundle, the most exact first."""
+        return tuple(getattr(torch, each.precision) for each in self.checks)
+
+    @property
+    def bytes(self) -> int:
+        """The size of all files."""
+        return sum(map(len, self.files.values()))
+
+
+def find_format(name: str) -> Format:
+    """Return a format by name; InputError for an unknown one, or if its library is not installed."""
+    if name not in FORMATS:
+        reason = f"there is no format {name!r}{nearest(name, FORMATS)}"
+        raise InputError("--format", reason, f"choose from {', '.join(FORMATS)}")
+    FORMATS[name].require(f"--format {name}")
+    return FORMATS[name]
+
+
+def prove(
+    bundle: Bundle,
+    form: Format,
+    *,
+    source: str | Path | Source | None = None,
+    int8: Int8 | None = None,
+) -> Proven:
+    """Return an exported network after it was compared with PyTorch on samples of `source`; nothing is written.
+
+    Raises RunError for an export that does not give the answers of the bundle, InputError for a network that cannot be
+    exported.
+    """
+    require_sound(bundle.model.name, bundle.network.state_dict(), "export a bundle whose training did not diverge")
+    if int8 is not None:
+        check_int8(form.name)
+    calibration = opened_source(int8.source) if int8 is not None else None
+    chosen = source if source is not None else calibration
+    samples = samples_for(bundle, chosen)
+    right = expected(bundle, samples.batch)
+    graph = graph_of(bundle)
+    content = CONVERTERS[form.name](graph, bundle.input.decoded(samples.batch[:1]), (OUTPUTS, ACTIVATED))
+    work = _Work(bundle, form, graph, right)
+    checks, notes = work.checks(content)
+    drop = None
+    if int8 is not None and calibration is not None:
+        content = quantise(bundle, form.name, content, calibration)
+        result, runtime = work.check(content, torch.int8)
+        checks, notes = [result], []
+        try:
+            drop = measure_drop(bundle, runtime, calibration, int8.max_drop)
+        except InputError as error:
+            if int8.max_drop is not None:
+                raise
+            notes = [f"the accuracy in int8 was not measured: {error.where} {error.reason}"]
+    sealed = form.seal(content, _description(bundle, form, content, checks, samples, drop))
+    return Proven(format=form, files=sealed, checks=tuple(checks), samples=samples, drop=drop, notes=tuple(notes))
+
+
+def write(proven: Proven, path: Path) -> None:
+    """Write an export: the file that is named last, so that it is never there without the others."""
+    main, *others = proven.format.suffixes
+    new = [path.with_suffix(suffix) for suffix in others if not path.with_suffix(suffix).exists()]
+    try:
+        for suffix in others:
+            files.write_bytes(path.with_suffix(suffix), proven.files[suffix])
+        files.write_bytes(path, proven.files[main])
+    except BaseException:
+        for file in new:
+            file.unlink(missing_ok=True)
+        raise
+
+
+@dataclass(frozen=True)
+class _Work:
+    """An export being checked."""
+
+    bundle: Bundle
+    format: Format
+    graph: Graph
+    right: Expected
+
+    def checks(self, content: Files) -> tuple[list[Check], list[str]]:
+        """Check every precision that the library has here: the first decides, what others fail in is a note."""
+        exact, *coarser = self.format.precisions()
+        checks, notes = [self.check(content, exact)[0]], []
+        for precision in coarser:
+            runtime = open_runtime(self.format, content, self.bundle.input, precision)
+            try:
+                checks.append(check(runtime, self.right, self.bundle))
+            except DisagreementError as error:
+                notes.append(f"{self.format.name} {error}: it will compute this file in {checks[0].precision}")
+        return checks, notes
+
+    def check(self, content: Files, precision: torch.dtype) -> tuple[Check, ExportedRuntime]:
+        """Check one precision; RunError, with the first layer that differs, where it disagrees."""
+        try:
+            try:
+                runtime = open_runtime(self.format, content, self.bundle.input, precision)
+            except Exception as error:  # each library has errors of its own
+                line = next(iter(str(error).splitlines()), type(error).__name__)
+                raise DisagreementError(f"cannot be opened ({line})") from error
+            return check(runtime, self.right, self.bundle), runtime
+        except DisagreementError as error:
+            layer = ""
+            if precision == torch.float32:
+                batch = self.right.samples
+                layer = first_difference(self.format, self.graph, self.bundle.input, batch)
+            reason = f"the export {error}{'; ' if layer else ''}{layer}; nothing was written"
+            remedy = REMEDY if precision == torch.float32 else LESS_INT8
+            raise RunError(f"--format {self.format.name}", reason, remedy) from error
+
+
+LESS_INT8 = "leave out --int8, calibrate on more varied images, or choose another format"
+REMEDY = "choose another format, and report it with the network and the versions of `convworks doctor`"
+
+
+def _description(
+    bundle: Bundle, form: Format, content: Files, checks: list[Check], samples: Samples, drop: Drop | None
+) -> str:
+    """Return what the metadata say: all that `convworks predict` needs, and how the file was checked."""
+    decoded = bundle.input.decoded(samples.batch[:1])
+    export: dict[str, Any] = {
+        "format": form.name,
+        "sha256": form.digest(content),
+        "input": {"name": SAMPLES, "type": str(decoded.dtype), "shape": ["batch", *decoded.shape[1:]]},
+        "outputs": {OUTPUTS: "before the activation", ACTIVATED: "after it"},
+        "checks": {each.precision: asdict(each) for each in checks},
+        "checked_on": samples.words,
+        "libraries": _versions(),
+    }
+    if drop is not None:
+        export["drop"] = asdict(drop)
+    return json.dumps(signed({"format": VERSION, **describe(bundle), "export": export}))
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,73 @@
+"""PyTorch's exported programs: the description is one more file in the archive."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from convworks.inference.exported.format import KEY, Compute, Files, Format
+
+SUFFIX = ".pt2"
+EXTRA = f"extra/{KEY}.json"
+
+
+def seal(files: Files, text: str) -> Files:
+    """Add the description to the archive."""
+    archive = io.BytesIO(files[SUFFIX])
+    with zipfile.ZipFile(archive, "a") as file:
+        root = file.namelist()[0].partition("/")[0]
+        file.writestr(zipfile.ZipInfo(f"{root}/{EXTRA}"), text)
+    return {SUFFIX: archive.getvalue()}
+
+
+def description(files: Files) -> str:
+    """Return the description; ValueError if the archive has none."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(files[SUFFIX])) as file:
+            for name in file.namelist():
+                if name.endswith(f"/{EXTRA}"):
+                    return file.read(name).decode()
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise ValueError(str(error)) from None
+    raise ValueError("no description")
+
+
+def digest(files: Files) -> str:
+    """Return the checksum of all other files in the archive, with their names; ValueError for a damaged one."""
+    total = hashlib.sha256()
+    try:
+        with zipfile.ZipFile(io.BytesIO(files[SUFFIX])) as file:
+            for name in sorted(file.namelist()):
+                if not name.endswith(f"/{EXTRA}"):
+                    total.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(file.read(name)).digest())
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise ValueError(str(error)) from None
+    return total.hexdigest()
+
+
+def open_program(files: Files, precision: torch.dtype, names: Sequence[str]) -> Compute:
+    """Return the function that computes all outputs in PyTorch, without the classes of convworks."""
+    network = torch.export.load(io.BytesIO(files[SUFFIX])).module()
+
+    def compute(samples: np.ndarray) -> list[np.ndarray]:
+        with torch.inference_mode():
+            return [output.numpy() for output in network(torch.from_numpy(samples))]
+
+    return compute
+
+
+PT2 = Format(
+    name="pt2",
+    suffixes=(SUFFIX,),
+    library="torch",
+    precisions=lambda: (torch.float32,),
+    seal=seal,
+    description=description,
+    digest=digest,
+    open=open_program,
+)

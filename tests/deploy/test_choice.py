@@ -1,0 +1,112 @@
+"""The library that computes a bundle: named, or measured once, remembered, and replaced where it fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_bundles import needs, small_bundle
+
+import convworks
+from convworks.bundle.bundle import Bundle, save_bundle
+from convworks.deploy import choice, kept
+from convworks.deploy.choice import with_runtime
+from convworks.deploy.export import Proven, prove
+from convworks.errors import InputError, RunError
+from convworks.inference.exported.format import Format
+from convworks.inference.exported.read import FORMATS
+from convworks.inference.predictor import Predictor, load
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("choice") / "bundle"
+    save_bundle(path, small_bundle("convnet_digits", 8))
+    return path
+
+
+@pytest.fixture
+def predictor(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Predictor:
+    """Give a predictor, and an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("CONVWORKS_CACHE_LIMIT", "1GB")
+    return load(bundle, device="cpu", precision="float32")
+
+
+@needs("onnx")
+def test_a_named_runtime_gives_the_same_answers_and_a_network_is_converted_once(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+
+    def noted(bundle: Bundle, form: Format) -> Proven:
+        names.append(form.name)
+        return prove(bundle, form)
+
+    monkeypatch.setattr(choice, "prove", noted)
+    expected = predictor.predict(IMAGE[None])
+    for _ in range(2):
+        chosen, facts = with_runtime(predictor, "onnx", 1)
+        assert (facts.runtime, facts.precision, chosen.runtime.name) == ("onnx", "float32", "onnx")
+        assert chosen.predict(IMAGE[None])[0]["labels"] == expected[0]["labels"]
+        np.testing.assert_allclose(
+            chosen.predict(IMAGE[None])[0]["probabilities"], expected[0]["probabilities"], atol=1e-5
+        )
+    assert names == ["onnx"]
+    assert kept.clear() > 0
+    with_runtime(predictor, "onnx", 1)
+    assert names == ["onnx", "onnx"]
+
+
+@needs("onnx")
+def test_auto_measures_once_and_remembers(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "CONVERTED", ("onnx",))
+    speeds = {"torch": 2.0, "onnx": 1.0}
+    measured: list[str] = []
+
+    def seconds(runtime: object, batch: object) -> float:
+        measured.append(runtime.name)  # type: ignore[attr-defined]
+        return speeds[measured[-1]]
+
+    monkeypatch.setattr(choice, "seconds", seconds)
+    _, first = with_runtime(predictor, "auto", 1)
+    assert (first.runtime, measured) == ("onnx", ["torch", "onnx"])
+    assert "the fastest of onnx float32 1/s, torch float32 0/s" in first.text
+    _, again = with_runtime(predictor, None, 1)
+    assert (again.runtime, measured) == ("onnx", ["torch", "onnx"])
+    assert kept.all_choices()[0]["runtime"] == "onnx"
+    with_runtime(predictor, "auto", 1000)  # another batch size
+    assert len(measured) == 4
+    for file in kept.folder().rglob("*.onnx"):  # damaged: it is converted again
+        file.write_bytes(b"")
+    assert with_runtime(predictor, "auto", 1)[1].runtime == "onnx"
+
+
+def test_what_does_not_give_the_answers_is_left_out(
+    predictor: Predictor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def disagrees(bundle: object, form: object) -> None:
+        raise RunError("--format onnx", "the export differs from PyTorch")
+
+    monkeypatch.setattr(choice, "prove", disagrees)
+    _, facts = with_runtime(predictor, "auto", 1)
+    assert facts.runtime == "torch"
+    lines = capsys.readouterr().err
+    for name in [each for each in choice.CONVERTED if FORMATS[each].installed]:
+        assert f"{name} is left out: --format onnx: the export differs" in lines
+
+
+def test_few_images_are_not_worth_measuring(predictor: Predictor) -> None:
+    assert with_runtime(predictor, None, 1000)[1].runtime == "torch"
+    assert kept.all_choices() == []
+
+
+def test_wrong_names(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"--runtime: there is no runtime 'onyx' \(did you mean 'onnx'"):
+        convworks.load(bundle, runtime="onyx")
+    monkeypatch.setattr("convworks.inference.exported.format.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"--runtime onnx: needs onnxruntime, .* pip install .convworks\[deploy\]"):
+        convworks.load(bundle, runtime="onnx")

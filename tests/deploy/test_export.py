@@ -1,0 +1,238 @@
+"""What is exported gives PyTorch's answers in the library that computes it; what does not is never written."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_bundles import MEAN, STD, formats, needs, small_bundle
+from torch import Tensor, nn
+
+import convworks
+from convworks import files
+from convworks.bundle.bundle import Bundle, save_bundle
+from convworks.deploy.convert import CONVERTERS, Converter, to_onnx
+from convworks.deploy.export import find_format, prove, write
+from convworks.errors import InputError, RunError
+from convworks.inference.exported.format import Files
+from convworks.inference.exported.onnx import SUFFIX
+from convworks.layers.network import Network
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 80, 80, 3), dtype=np.uint8)
+SLOW = [
+    pytest.param(*row, marks=[pytest.mark.slow, needs(row[2])])
+    for row in [
+        ("alexnet", 67, "onnx", "classification"),
+        ("bn_inception", 32, "openvino", "classification"),
+        ("inception_v3", 75, "onnx", "classification"),
+        ("resnet50", 32, "openvino", "classification"),
+        ("resnet20", 16, "pt2", "multi_label"),
+        ("vgg_a", 32, "onnx", "classification"),
+        ("airbench94", 32, "openvino", "classification"),
+        ("googlenet", 33, "pt2", "classification"),
+    ]
+]
+
+
+def right(bundle: Bundle, images: np.ndarray) -> Tensor:
+    """Compute activated outputs from the definition: normalised pixels through the network."""
+    side = bundle.preprocessing.size[0]
+    pixels = torch.from_numpy(images[:, :side, :side]).permute(0, 3, 1, 2) / 255
+    mean, std = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
+    with torch.no_grad():
+        return bundle.task.activation.apply(bundle.network((pixels - mean) / std))
+
+
+@pytest.mark.parametrize(
+    ("network", "side", "form", "task"),
+    [
+        pytest.param("resnet20", 16, "onnx", "classification", marks=needs("onnx")),
+        pytest.param("googlenet", 33, "onnx", "classification", marks=needs("onnx")),  # branches, and LRN
+        pytest.param("convnet_digits", 8, "openvino", "multi_label", marks=needs("openvino")),
+        pytest.param("autoencoder_conv", 28, "openvino", "reconstruction", marks=needs("openvino")),
+        pytest.param("autoencoder_conv", 28, "pt2", "reconstruction"),
+        *SLOW,
+    ],
+)
+def test_the_file_alone_gives_the_answers_of_the_network(
+    network: str, side: int, form: str, task: str, tmp_path: Path
+) -> None:
+    bundle = small_bundle(network, side, task=task)
+    proven = prove(bundle, find_format(form))
+    assert proven.checks[0].precision == "float32"
+    assert max(proven.checks[0].difference, proven.checks[0].raw_difference) <= 1e-4
+    assert "noise" in proven.samples.words
+    file = tmp_path / f"network{proven.format.suffixes[0]}"
+    write(proven, file)
+    predictor = convworks.load(file, precision="float32")
+    assert (predictor.classes, predictor.task) == (bundle.classes, bundle.task)
+    images = IMAGES[:, :side, :side]
+    expected = right(bundle, images).numpy()
+    for count in (1, 2, 5):
+        batch = predictor.input.stack(list(images[:count]))
+        outputs = bundle.task.activation.apply(predictor.runtime(batch)).numpy()
+        np.testing.assert_allclose(outputs, expected[:count], atol=1e-5)
+    if not bundle.classes:
+        assert predictor.reconstruct(list(images)).shape == images.shape
+        return
+    answers = predictor.predict(list(images), top=len(bundle.classes))
+    for answer, row in zip(answers, expected, strict=True):
+        np.testing.assert_allclose(answer["probabilities"], sorted(row, reverse=True), atol=1e-5)
+
+
+class Swapped(nn.Module):
+    """A module that takes red for blue."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, samples: Tensor) -> tuple[Tensor, ...]:
+        outputs: tuple[Tensor, ...] = self.module(samples.flip(3))
+        return outputs
+
+
+def swaps_channels(module: nn.Module, samples: np.ndarray, outputs: Sequence[str]) -> Files:
+    return to_onnx(Swapped(module), samples, outputs)
+
+
+def drops_a_bias(module: nn.Module, samples: np.ndarray, outputs: Sequence[str]) -> Files:
+    changed = copy.deepcopy(module)
+    biases = [each.bias for each in changed.modules() if isinstance(each, nn.Conv2d) and each.bias is not None]
+    nn.init.zeros_(biases[1])
+    return to_onnx(changed, samples, outputs)
+
+
+def fixes_the_batch(module: nn.Module, samples: np.ndarray, outputs: Sequence[str]) -> Files:
+    program = torch.export.export(module, (torch.from_numpy(samples[:1]),))
+    exported = torch.onnx.export(program, dynamo=True, output_names=list(outputs), verbose=False)
+    assert exported is not None
+    return {SUFFIX: exported.model_proto.SerializeToString()}
+
+
+@needs("onnx")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (swaps_channels, ["differs from PyTorch", "first layer that differs is normalisation"]),
+        (drops_a_bias, ["differs from PyTorch", "first layer that differs is network.stages.stage2.conv"]),
+        (fixes_the_batch, ["fails at a batch of 3"]),
+    ],
+)
+def test_a_broken_converter_is_caught_and_nothing_is_written(
+    broken: Converter,
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bundle = small_bundle("convnet_digits", 8)
+    save_bundle(tmp_path / "bundle", bundle)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(CONVERTERS, "onnx", broken)
+    with pytest.raises(RunError, match="nothing was written") as caught:
+        convworks.export("bundle", format="onnx")
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize("form", formats("onnx", "openvino"))
+def test_int8_is_calibrated_and_its_accuracy_measured(form: str, any_run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("nncf", reason='nncf missing: pip install "convworks[deploy]"')
+    out = tmp_path / f"int8{find_format(form).suffixes[0]}"
+    results = convworks.export(any_run, format=form, int8=True, calibrate="digits", max_drop=2.0, out=out)
+    (check,) = results["checks"]
+    assert (check["precision"], results["precision"]) == ("int8", "int8")
+    assert check["agreement"] >= 0.99
+    assert results["drop"]["points"] <= 2
+    network, exported = convworks.load(any_run, precision="float32"), convworks.load(out)
+    for key, predictor in (("before", network), ("after", exported)):
+        assert results["drop"][key] == predictor.evaluate("digits")["top1"]
+    assert "int8" in repr(exported)
+
+
+class Wrong:
+    """A runtime whose answers are all the first class."""
+
+    name, precision, device = "wrong", torch.int8, torch.device("cpu")
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+
+    def ready(self) -> torch.inference_mode:
+        return torch.inference_mode()
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        return torch.eye(self.classes)[:1].repeat(len(batch), 1)
+
+
+def test_an_accuracy_that_drops_too_far_is_refused(any_run: Path) -> None:
+    from convworks.bundle.bundle import load_bundle
+    from convworks.data.sources.open import open_source
+    from convworks.deploy.int8 import measure_drop
+
+    bundle = load_bundle(any_run)
+    with pytest.raises(RunError, match=r"loses \d\d\.\d\d points of accuracy on digits .* more than 0\.5; nothing"):
+        measure_drop(bundle, Wrong(10), open_source("digits"), None)
+    assert measure_drop(bundle, Wrong(10), open_source("digits"), 100.0).points > 50
+
+
+class Branching(nn.Module):
+    """A network that looks at its values to decide what to compute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(192, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        outputs: Tensor = self.layer(images.flatten(1))
+        return outputs + 1 if outputs.sum() > 0 else outputs
+
+
+class Bessel(Branching):
+    """A network with a function that no exporter has."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        outputs: Tensor = torch.special.bessel_j0(self.layer(images.flatten(1)))
+        return outputs
+
+
+@needs("onnx")
+@pytest.mark.parametrize(("network", "words"), [(Branching, "depends on the values"), (Bessel, "bessel_j0")])
+def test_what_cannot_be_traced_is_named(network: type[nn.Module], words: str) -> None:
+    bundle = small_bundle("convnet_digits", 8)
+    own = Bundle(**{**vars(bundle), "network": network().eval()})
+    with pytest.raises(InputError, match=words):
+        prove(own, find_format("onnx"))
+
+
+@needs("openvino")
+def test_a_full_disk_leaves_no_half_of_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    proven = prove(small_bundle("convnet_digits", 8), find_format("openvino"))
+    intact = files.write_bytes
+
+    def full(path: Path, content: bytes) -> None:
+        if path.suffix == ".xml":
+            raise OSError(28, "No space left on device", str(path))
+        intact(path, content)
+
+    monkeypatch.setattr(files, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        write(proven, tmp_path / "network.xml")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_is_left_as_it_was() -> None:
+    bundle = small_bundle("convnet_digits", 8)
+    assert isinstance(bundle.network, Network)
+    bundle.network.channels_last()
+    before = {name: (tensor.clone(), tensor.stride()) for name, tensor in bundle.network.state_dict().items()}
+    prove(bundle, find_format("pt2"))
+    for name, tensor in bundle.network.state_dict().items():
+        assert torch.equal(tensor, before[name][0])
+        assert tensor.stride() == before[name][1]
+    assert all(parameter.requires_grad for parameter in bundle.network.parameters())

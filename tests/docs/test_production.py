@@ -1,0 +1,60 @@
+"""docs/production.md: its program runs, its commands are accepted, its limits are those of the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from small_bundles import LIBRARIES, needs, small_bundle
+
+from convworks.cli.verbs import app
+from convworks.deploy.check import AGREEMENT, BATCHES, TOLERANCE
+from convworks.deploy.choice import RUNTIMES
+from convworks.deploy.export import find_format, prove, write
+from convworks.deploy.int8 import CALIBRATED, MAX_DROP
+from convworks.deploy.samples import MOST
+
+PAGE = (Path(__file__).parents[2] / "docs" / "production.md").read_text()
+
+
+def test_every_option_is_one() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    lines = [line.split("#")[0].split() for line in PAGE.splitlines() if line.startswith("    convworks ")]
+    assert len(lines) >= 6
+    for _, verb, *words in lines:
+        options = {option for parameter in commands[verb].params for option in parameter.opts}
+        assert {word.strip("[]") for word in words if "--" in word} <= options
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    *first, last = map(str, BATCHES)
+    for words in (
+        f"batches of {', '.join(first)} and {last}",
+        f"up to {MOST} images",
+        f"at most {TOLERANCE:.4f}",
+        f"at least {AGREEMENT:.0%}".replace("%", " %"),
+        f"--max-drop {MAX_DROP}",
+        f"{CALIBRATED} images",
+        f"--runtime {'|'.join(RUNTIMES)}",
+    ):
+        assert words in PAGE, words
+    assert all(f"--format {name}" in PAGE for name in LIBRARIES)
+
+
+@needs("onnx")
+def test_the_program_names_the_class_that_the_network_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = small_bundle("convnet_digits", 8)
+    write(prove(bundle, find_format("onnx")), tmp_path / "network.onnx")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(tmp_path / "image.png")
+    monkeypatch.chdir(tmp_path)
+    (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(program, {})
+    from convworks.inference.predictor import load
+
+    assert capsys.readouterr().out.strip() == load("network.onnx").predict("image.png")["labels"][0]
