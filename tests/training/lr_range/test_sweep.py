@@ -251,7 +251,7 @@ def test_digits_learn_from_what_it_suggests(capsys: pytest.CaptureFixture[str]) 
     result = convworks.lr_range(device="cpu")
     assert result["unclear"] is None
     assert 0.05 < result["suggestion"] < 1
-    assert result["next"] == f"convworks train --set device=cpu --set training.schedule.rate={result['suggestion']:.2g}"
+    assert result["next"] == f"convworks train --device cpu --set training.schedule.rate={result['suggestion']:.2g}"
     assert len(result["rates"]) == len(result["losses"]) == len(result["smoothed"])
 
 
