@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from convworks import files
 from convworks.errors import InputError
 from convworks.inference.exported.format import SAMPLES, Files, require
 from convworks.inference.exported.onnx import SUFFIX as ONNX_SUFFIX
@@ -57,7 +58,7 @@ def openvino_files(model: Any) -> Files:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{XML}"
         openvino.save_model(model, path, compress_to_fp16=False)
-        return {XML: path.read_bytes(), WEIGHTS: path.with_suffix(WEIGHTS).read_bytes()}
+        return {suffix: files.read_bytes(path.with_suffix(suffix)) for suffix in (XML, WEIGHTS)}
 
 
 def onnx_model(module: nn.Module, samples: np.ndarray, outputs: Sequence[str]) -> Any:

@@ -34,7 +34,7 @@ class Format:
 
     `precisions` are those in which that library computes a float32 network on this machine, the most exact first.
     `seal` adds a description to a graph, `description` returns it (ValueError if there is none), `digest` is the
-    checksum of all but the description. `open` makes a graph ready to compute the outputs of some names in a precision.
+    checksum of all but the description. `start` makes a graph ready to compute the outputs of some names in a precision.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Format:
     seal: Callable[[Files, str], Files]
     description: Callable[[Files], str]
     digest: Callable[[Files], str]
-    open: Callable[[Files, torch.dtype, Sequence[str]], Compute]
+    start: Callable[[Files, torch.dtype, Sequence[str]], Compute]
 
     @property
     def installed(self) -> bool:
@@ -86,7 +86,7 @@ class ExportedRuntime:
 
 def open_runtime(form: Format, content: Files, input: Input, precision: torch.dtype) -> ExportedRuntime:
     """Return the runtime of an exported network."""
-    compute = form.open(content, precision, (OUTPUTS, ACTIVATED))
+    compute = form.start(content, precision, (OUTPUTS, ACTIVATED))
     return ExportedRuntime(name=form.name, precision=precision, input=input, compute=compute)
 
 

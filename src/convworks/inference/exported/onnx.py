@@ -81,5 +81,5 @@ ONNX = Format(
     seal=seal,
     description=description,
     digest=digest,
-    open=open_session,
+    start=open_session,
 )

@@ -69,5 +69,5 @@ OPENVINO = Format(
     seal=seal,
     description=description,
     digest=digest,
-    open=open_model,
+    start=open_model,
 )

@@ -69,5 +69,5 @@ PT2 = Format(
     seal=seal,
     description=description,
     digest=digest,
-    open=open_program,
+    start=open_program,
 )
