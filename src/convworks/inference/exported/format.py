@@ -34,7 +34,7 @@ class Format:
 
     `precisions` are those in which that library computes a float32 network on this machine, the most exact first.
     `seal` adds a description to a graph, `description` returns it (ValueError if there is none), `digest` is the
-    checksum of all but the description. `start` makes a graph ready to compute the outputs of some names in a precision.
+    checksum of all but the description. `start` makes a graph ready to compute outputs, by name, in a precision.
     """
 
     name: str
