@@ -21,9 +21,8 @@ def first_difference(form: Format, graph: Graph, input: Input, samples: Tensor) 
     batch = input.decoded(samples[:SAMPLES])
     layers = Layers(graph, torch.from_numpy(batch))
     try:
-        computed = form.start(CONVERTERS[form.name](layers, batch, layers.outputs), torch.float32, layers.outputs)(
-            batch
-        )
+        content = CONVERTERS[form.name](layers, batch, layers.outputs)
+        computed = form.start(content, torch.float32, layers.outputs)(batch)
     except Exception:  # each library has errors of its own
         return "which layer is the first cannot be said: with all of them as outputs it fails"
     with torch.no_grad():
