@@ -122,6 +122,7 @@ def _build(
     os.fsync(handle)
     name = digest(content + recipe.encode())
     (cache.folder() / f"{signature}{TEMPORARY}").replace(cache.folder() / f"{name}{cache.SUFFIX}")
+    cache.record_written(handle)
     cache.remember(signature, name)
     return cache.open_entry(name)
 

@@ -43,7 +43,8 @@ class Entry:
     """A file of decoded images: shape n h w c, source, bytes on disk, last use (seconds since 1970).
 
     `mean` and `std` are those of each channel, of pixels in 0..1; `recipe` describes the processing of the files,
-    `content` is the digest of their bytes. The images are followed by their checksums.
+    `content` is the digest of their bytes. The images are followed by their checksums, which need no check if this
+    process has just `written` the file.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Entry:
     start: int
     bytes: int
     used: float
+    written: bool
 
     @property
     def name(self) -> str:
@@ -103,6 +105,7 @@ def in_use() -> bool:
 
 
 _say_once = cache(say)
+_written: set[tuple[int, ...]] = set()  # versions of files
 
 
 def entries() -> list[Entry]:
@@ -137,11 +140,17 @@ def open_entry(name: str) -> Entry | None:
             start=start,
             bytes=size,
             used=status.st_mtime,
+            written=_version(status) in _written,
             **facts,
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         path.unlink(missing_ok=True)
         return None
+
+
+def record_written(handle: int) -> None:
+    """Record that this process wrote this open file, and has named it: its images are verified until it changes."""
+    _written.add(_version(os.fstat(handle)))
 
 
 def header(shape: tuple[int, ...], facts: Mapping[str, Any], *, length: int = PAGE) -> bytes:
@@ -235,6 +244,11 @@ def remove(entry: Entry) -> None:
     """Remove an entry; processes that have opened it keep its images."""
     with suppress(OSError):
         entry.path.unlink()
+
+
+def _version(status: os.stat_result) -> tuple[int, ...]:
+    """Identify a file and its content: any later change, also of its times, is another version."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _checksum(tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

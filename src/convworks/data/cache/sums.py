@@ -28,7 +28,7 @@ class Sums:
         self.entry, self.handle = entry, handle
         size = SUM.itemsize * n
         self.expected = np.frombuffer(os.pread(handle, size, entry.bytes - size), SUM)
-        self.verified = np.zeros(n, bool)
+        self.verified = np.full(n, entry.written)
 
     def check(self, number: int, image: UInt8[np.ndarray, "h w c"]) -> None:
         """Verify an image once; a damaged entry is removed, and raises DamagedEntryError."""
