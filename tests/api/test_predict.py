@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import errno
+import itertools
 import json
 import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,15 @@ import numpy as np
 import pytest
 from crash import Moments
 from PIL import Image
+from serving import serving
 from small_bundles import needs, small_bundle
 from workplace import environment, snapshot
 
 import convworks
 from convworks.bundle.bundle import save_bundle
+from convworks.data.shards.pack import pack
 from convworks.data.sources.open import open_source
-from convworks.errors import InputError
+from convworks.errors import InputError, RunError
 from convworks.inference.bulk import scorer, unfinished
 from convworks.inference.bulk.formats import format_of
 from convworks.inference.ensemble import combine
@@ -199,3 +204,65 @@ def test_one_process_writes_a_file() -> None:
         with pytest.raises(InputError, match="is being written by another process"):
             predict("x.jsonl", overwrite=True)
     assert Path("x.jsonl").read_text() == "{}\n"
+
+
+def test_a_full_disk_and_ctrl_c_keep_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unfinished, "INTERVAL", 0.0)
+    whole = predict("whole.csv")
+
+    def after(number: int, error: BaseException) -> Callable[[int], None]:
+        calls = itertools.count()
+
+        def fsync(handle: int) -> None:
+            if next(calls) >= number:
+                raise error
+
+        return fsync
+
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    for number, error, kind, words in (
+        (6, full, RunError, "x.csv: No space left on device; free some space, .* again with --resume"),
+        (
+            6,
+            KeyboardInterrupt(),
+            unfinished.InterruptedJobError,
+            "rows are kept; run the same command again with --resume",
+        ),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fsync", after(number, error))
+            with pytest.raises(kind, match=words):
+                predict()
+        assert not Path("x.csv").exists()
+        assert predict(resume=True) == whole
+        Path("x.csv").unlink()
+    with monkeypatch.context() as patch:  # nothing is kept of nothing
+        patch.setattr("os.fsync", after(0, full))
+        with pytest.raises(OSError, match="No space"):
+            predict()
+    assert [path.name for path in Path().iterdir()] == ["whole.csv"]
+
+
+def test_a_server_that_is_lost_ends_the_run_and_costs_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("train", "test"):
+        (place / "photos" / name).mkdir(parents=True)
+        for number in range(12):
+            image = place / "images" / f"{2 * number:02}.png"
+            (place / "photos" / name / f"{number}.png").write_bytes(image.read_bytes())
+    (place / "list.csv").write_text(
+        "path,label\n" + "".join(f"photos/{s}/{n}.png,{s}\n" for s in ("train", "test") for n in range(12))
+    )
+    pack(open_source(place / "list.csv"), place / "shards", shard_size=4000)
+    convworks.predict_to("../bundle", "../shards", "local.csv", precision="float32")
+    with serving(place, monkeypatch) as server:
+        monkeypatch.setattr(unfinished, "INTERVAL", 0.0)
+        address = f"{server.address}/shards/"
+        server.behaviour = ["well"] * 12 + ["503"] * 100
+        with pytest.raises(RunError, match=r"503.*run the same command again with --resume"):
+            convworks.predict_to("../bundle", address, "remote.csv", precision="float32")
+        server.behaviour = []
+        found = convworks.predict_to("../bundle", address, "remote.csv", precision="float32", resume=True)
+    assert 0 < found["resumed"] < found["rows"] == 24
+    there, here = rows_of("remote.csv"), rows_of("local.csv")
+    assert [row | {"path": ""} for row in there] == [row | {"path": ""} for row in here]
+    assert [row["path"].rpartition("/")[2] for row in there] == [row["path"].rpartition("/")[2] for row in here]

@@ -92,6 +92,8 @@ def check_work(work: Work) -> list[dict[str, Any]]:
     if work.threshold is not None and work.combine == VOTE:
         reason = "moves the threshold of one network, but each of these votes at its own"
         raise InputError("--threshold", reason, f"leave it out, or --combine {PROBABILITY}")
+    if work.probabilities and not descriptions[0]["classes"]:
+        raise InputError("--probabilities", f"is for classes, but this network {task.does}", "leave it out")
     if work.protocol != CENTER and task.outcome is None:
         raise InputError("--protocol", f"is for classifiers, but this network {task.does}", "leave it out")
     check_runtime(work.runtime)
@@ -218,8 +220,14 @@ def values_of(opened: Opened, written: Written, into: Into) -> dict[str, Any]:
         "resumed": written.earlier,
         "failed": written.failed,
         "errors": list(written.errors),
-        "runtime": [{"name": choice.runtime, "why": choice.why, "rates": choice.rates} for choice in opened.choices],
+        **runtimes(opened),
     }
+
+
+def runtimes(opened: Opened) -> dict[str, Any]:
+    """Return what computes the network, in plain values; for an ensemble, each of its networks too."""
+    each = [{"name": choice.runtime, "why": choice.why, "rates": choice.rates} for choice in opened.choices]
+    return {"runtime": each[0], **({"runtimes": each} if len(each) > 1 else {})}
 
 
 @brief

@@ -17,6 +17,7 @@ from convworks.api.predict import (
     check_into,
     check_work,
     open_work,
+    runtimes,
     values_of,
     write,
 )
@@ -88,6 +89,7 @@ def run(
     files = find(paths)
     if out is None or pictures:
         opened, values, text = _at_once(work, files, out, pictures=pictures, overwrite=overwrite)
+        failed, count = len(values["errors"]), len(files)
     else:
         into = Into(out=out, shard=part, resume=resume, overwrite=overwrite, skip_damaged=skip_damaged, workers=workers)
         into = check_into(into, work, files)
@@ -95,12 +97,13 @@ def run(
         values = values_of(opened, written, into)
         text = f"{written.rows} rows written to {out}"
         text += f", {written.earlier} of them before this run" if written.earlier else ""
+        failed, count = written.failed, written.rows
     values |= {"precision": opened.computed[0][1], "seconds": round(time.perf_counter() - started, 3)}
-    shown = [choice.text for choice in opened.choices if choice.runtime != "torch" or choice.rates]
-    failed = values["failed"] if "failed" in values else len(values["errors"])
+    from convworks.deploy.choice import TORCH
+
+    shown = [choice.text for choice in opened.choices if choice.runtime != TORCH or choice.rates]
     if failed:
         first = values["errors"][0]
-        count = values["rows"] if "rows" in values else failed + len(values["predictions"])
         shown.append(f"{failed} of {count} images failed: " + visible(f"{first['path']}: {first['error']}"))
     options = {
         "--top": None if top == TOP else top,
@@ -130,11 +133,10 @@ def _at_once(
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):
         raise no_answer(broken[0], len(broken))
-    choice = opened.choices[0]
     values = {
         "predictions": [row for row in rows if "error" not in row],
         "errors": broken,
-        "runtime": {"name": choice.runtime, "why": choice.why, "rates": choice.rates},
+        **runtimes(opened),
         **({"out": str(out)} if pictures else {}),
     }
     if not pictures:

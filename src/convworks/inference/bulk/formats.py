@@ -58,7 +58,7 @@ def format_of(suffix: str, example: Row, classes: Sequence[str] | None = None) -
 
 def ranked_columns(example: Row) -> Columns:
     """Return path, what else is predicted, the most probable classes with their probabilities, and error."""
-    more, ranks = _more(example), range(len(example["labels"]))
+    more, ranks = _more(example), range(len(example.get("labels", ())))
     header = ["path", *more, *(f"{name}{rank + 1}" for rank in ranks for name in ("label", "probability")), "error"]
 
     def cells(row: Row) -> list[Any]:
@@ -70,7 +70,8 @@ def ranked_columns(example: Row) -> Columns:
 
 def list_columns(example: Row) -> Columns:
     """Return path, what else is predicted, the most probable classes and their probabilities as lists, and error."""
-    header = ["path", *_more(example), *RANKED[1:]]
+    ranked = [name for name in ("labels", "probabilities") if name in example]
+    header = ["path", *_more(example), *ranked, "error"]
     return header, lambda row: list(map(row.get, header))
 
 
@@ -116,7 +117,8 @@ def _type(pyarrow: Any, value: Any) -> Any:
     """Return the type of a column with this value; the error, of which an answer has none, is a text."""
     if isinstance(value, list):
         return pyarrow.list_(_type(pyarrow, value[0] if value else None))
-    return pyarrow.float32() if isinstance(value, float) else pyarrow.string()
+    kinds = {bool: pyarrow.bool_, int: pyarrow.int64, float: pyarrow.float32}
+    return kinds.get(type(value), pyarrow.string)()
 
 
 def _utf8(value: Any) -> Any:

@@ -145,9 +145,11 @@ def unfinished(
         record = begun(out) if resume else None
         if record is not None:
             check_same(out, record, job)
-        state = _begin(out, job, form, overwrite=overwrite) if record is None else _resume(out, record)
+        state = _begin(out, job, overwrite=overwrite) if record is None else _resume(out, record)
         try:
             with state.file, state.kept():
+                if record is None:
+                    state.add(form.head, [])
                 yield state
                 state.record(finishing=True)
             if form.finish is None:
@@ -201,13 +203,11 @@ def _held(out: Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _begin(out: Path, job: Mapping[str, Any], form: Format, *, overwrite: bool) -> Unfinished:
+def _begin(out: Path, job: Mapping[str, Any], *, overwrite: bool) -> Unfinished:
     for entry in folder_of(out).iterdir():
         entry.unlink()
     file = open(_rows(out), "wb")  # noqa: SIM115 -- closed by `unfinished`
-    state = Unfinished(folder=folder_of(out), job=job, overwrite=overwrite, file=file, digest=hashlib.sha256())
-    state.add(form.head, [])
-    return state
+    return Unfinished(folder=folder_of(out), job=job, overwrite=overwrite, file=file, digest=hashlib.sha256())
 
 
 def _resume(out: Path, record: Mapping[str, Any]) -> Unfinished:
