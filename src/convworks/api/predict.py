@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convworks.bundle.description import folder_of, is_exported
+from convworks.bundle.description import folder_of, is_exported, read_description
 from convworks.bundle.pretrained import locate
 from convworks.cluster import RAY
 from convworks.console import downloading
@@ -73,11 +73,18 @@ class Opened:
     computed: tuple[Computed, ...]
 
 
+def description_of(path: Path) -> dict[str, Any]:
+    """Return what a bundle, the run that holds it, or an exported file says of its network."""
+    if not is_exported(path):
+        return read_description(path)[0]
+    from convworks.inference.exported.read import read_exported
+
+    return read_exported(path).description
+
+
 def check_work(work: Work) -> list[dict[str, Any]]:
     """Return what the bundles say of themselves; InputError for options that do not fit them, or each other."""
     check_precision(work.precision)
-    from convworks.inference.exported.read import description_of
-
     descriptions = [description_of(path) for path in work.bundles]
     from convworks.deploy.choice import CONVERTED, check_runtime
     from convworks.inference.ensemble import VOTE, check_alike, check_combination
