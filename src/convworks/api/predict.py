@@ -114,7 +114,7 @@ def open_work(work: Work, count: int, computed: Sequence[Computed] = ()) -> Open
     """Load the networks for so many files; `computed` is what computes each, where it was chosen before."""
     from convworks.deploy.choice import TORCH, with_runtime
     from convworks.hardware import precision_name
-    from convworks.inference.bulk.scorer import of_ensemble
+    from convworks.inference.bulk.networks import of_ensemble
     from convworks.inference.predictor import load
     from convworks.inference.protocol import named
 
