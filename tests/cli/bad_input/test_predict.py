@@ -77,7 +77,6 @@ ROWS: Rows = {
     "a file of another kind": (lambda p: into(p, out="x.txt"), "--out x.txt | .csv or .jsonl or .parquet"),
     "columns in lines": (lambda p: into(p, "--probabilities", out="x.jsonl"), "--probabilities | .csv or .parquet"),
     "workers that are none": (lambda p: into(p, "--workers", "4"), "--workers | '4' | ray"),
-    "workers without a cluster": (lambda p: into(p, "--workers", "ray"), "--workers ray | ray start"),
     "something in the way": (
         lambda p: [p.write(HALF, "mine")] and into(p),
         f"--out x.csv | {HALF} is in the way | move it",
@@ -138,8 +137,6 @@ def test_bad_input(
     name: str, place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("convworks.inference.bulk.networks.MOST", 3)
-    if name == "workers without a cluster":
-        pytest.importorskip("ray")
     if name == "dense views elsewhere":
         pytest.importorskip("onnxruntime")
     capsys.readouterr()
