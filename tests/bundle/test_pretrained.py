@@ -104,6 +104,17 @@ def test_a_damaged_file_is_not_used(mirror: Path, monkeypatch: pytest.MonkeyPatc
     assert not list((cache_folder() / "weights").glob("*.th"))
 
 
+def test_without_a_connection_a_name_is_refused_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A host that cannot be resolved is not asked again, and nothing heavy is imported before."""
+    monkeypatch.setenv("CONVWORKS_MIRROR", "http://nowhere.invalid")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("convworks.data.http.retry.time.sleep", lambda _: pytest.fail("asks again"))
+    with pytest.raises(
+        RunError, match=r"\(no connection, or no such host\); put the file at .* bundles of your own work"
+    ):
+        locate("vgg16:imagenet")
+
+
 def test_offline_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CONVWORKS_MIRROR", "http://127.0.0.1:9")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -31,7 +31,7 @@ EXPERIMENT = Kind(
     unsigned=(1,),
     fields={"kind": str, "status": str, "asked": dict, "train": str, "command": str, "configuration": dict},
     damaged="start a new one",
-    changed="undo the change (--runs and --trials can be raised), or start a new one",
+    changed="undo the change (what can be raised: --runs, --trials), or start a new one",
 )
 
 
