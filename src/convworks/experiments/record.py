@@ -120,7 +120,7 @@ def extended(
     if record["status"] == "finished" and (count is None or count == before):
         more = f"look at {folder / 'report.html'}"
         if option != "folds":
-            more = f"give more with --{option}, or {more}"
+            more = f"give more: --{option} N, or {more}"
         raise InputError(f"--resume {folder}", "the experiment is finished", more)
     return experiment if count is None else replace(experiment, options={**experiment.options, option: count})
 
