@@ -79,6 +79,12 @@ def test_import_by_name(mirror: Path, monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert run(["import", "resnet20:cifar10", "--out", str(tmp_path / "bundle")]) == 2
 
 
+def test_a_network_without_its_set_leads_to_the_name(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["import", "resnet50"], ["transfer", "resnet50", "--data", "digits"]):
+        assert run(command) == 2
+        assert "resnet50: does not exist (did you mean 'resnet50:imagenet'?); give" in capsys.readouterr().err
+
+
 def test_weights_with_auxiliary_classifiers(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The official files of GoogLeNet and Inception v3 hold them, and read pixels from -1 to 1."""
     name = "googlenet:imagenet"

@@ -24,10 +24,7 @@ def is_name(text: str | Path) -> bool:
 def locate(path: str | Path, report: Report | None = None) -> Path:
     """Return the folder of a bundle given by path or by name; a named one is created in the cache if missing."""
     if not is_name(path):
-        published = [name for name in PRETRAINED if name.partition(":")[0] == str(path)]
-        if published and not path_of(path).exists():
-            reason = f"does not exist (did you mean {' or '.join(map(repr, published))}?)"
-            raise InputError(path, reason, "give the folder of a bundle, or the name of published weights")
+        check_not_published(path, "the folder of a bundle")
         return path_of(path)
     entry = find_pretrained(str(path))
     folder = cache_folder() / "bundles" / str(path).replace(":", "-")
@@ -39,6 +36,14 @@ def locate(path: str | Path, report: Report | None = None) -> Path:
 
         save_bundle(folder, import_bundle(weights, entry.name, peer=entry.peer, classes=classes))
     return folder
+
+
+def check_not_published(path: str | Path, what: str) -> None:
+    """Raise InputError for a path that does not exist, but would be the name of published weights with their set."""
+    published = [name for name in PRETRAINED if name.partition(":")[0] == str(path)]
+    if published and not path_of(path).exists():
+        reason = f"does not exist (did you mean {' or '.join(map(repr, published))}?)"
+        raise InputError(path, reason, f"give {what}, or the name of published weights")
 
 
 def fetch_weights(entry: Pretrained, report: Report | None = None) -> Path:
