@@ -147,7 +147,7 @@ def test_what_cannot_be_finished(any_run: Path, tmp_path: Path) -> None:
 
     with pytest.raises(RunInterruptedError) as caught:
         train(tmp_path / "run", events=[StopAtOnce()])
-    assert "finish" not in caught.value.remedy
+    assert "finish=True" not in caught.value.remedy
     with pytest.raises(InputError, match=r"no epoch is complete yet; resume with: convworks\.train"):
         convworks.train(resume=tmp_path / "run", finish=True)
     for more in ({"epochs": "+1"}, {"overrides": ["training.epochs=1"]}):
