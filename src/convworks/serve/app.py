@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, PlainTextResponse
 
 from convworks.serve import v1, v2
 from convworks.serve.gate import App, Gate
@@ -49,7 +49,7 @@ def build(service: Service) -> App:
         status = HTTPStatus.OK if service.ready else HTTPStatus.SERVICE_UNAVAILABLE
         return as_json({"ready": service.ready, "draining": service.draining, "models": models}, status)
 
-    @app.get("/metrics", tags=["health"], summary="Metrics for Prometheus")
+    @app.get("/metrics", tags=["health"], summary="Metrics for Prometheus", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from importlib.metadata import version as version_of
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from convworks.serve.bodies import check_count, wrong
 from convworks.serve.model import Model
@@ -57,21 +57,23 @@ def router(service: Service) -> APIRouter:
     }
     routes = APIRouter(prefix="/v2", responses=problems)
 
+    names = Path(description="The name of a model.", json_schema_extra={"enum": list(service.models)})
+
     @routes.get("", summary="The server")
     async def server() -> Response:
         return as_json({"name": "convworks", "version": version_of("convworks"), "extensions": ["binary_tensor_data"]})
 
-    @routes.get("/health/live", summary="Whether the server runs")
+    @routes.get("/health/live", summary="Whether the server runs", response_class=Response)
     async def live() -> Response:
         return Response()
 
-    @routes.get("/health/ready", summary="Whether all models are ready")
+    @routes.get("/health/ready", summary="Whether all models are ready", response_class=Response)
     async def ready() -> Response:
         return _readiness(service.ready)
 
     @routes.get("/models/{name}", summary="A model")
     @routes.get("/models/{name}/versions/{version}", summary="A version of a model")
-    async def metadata(name: str, version: str | None = None) -> Response:
+    async def metadata(name: str = names, version: str | None = None) -> Response:
         model = service.model(name)
         facts = _facts(service, model, version)
         return as_json(
@@ -89,9 +91,13 @@ def router(service: Service) -> APIRouter:
             }
         )
 
-    @routes.get("/models/{name}/ready", summary="Whether a model is ready")
-    @routes.get("/models/{name}/versions/{version}/ready", summary="Whether a version of a model is ready")
-    async def model_ready(name: str, version: str | None = None) -> Response:
+    @routes.get("/models/{name}/ready", summary="Whether a model is ready", response_class=Response)
+    @routes.get(
+        "/models/{name}/versions/{version}/ready",
+        summary="Whether a version of a model is ready",
+        response_class=Response,
+    )
+    async def model_ready(name: str = names, version: str | None = None) -> Response:
         model = service.model(name)
         if model.facts is not None:
             _facts(service, model, version)
@@ -99,7 +105,7 @@ def router(service: Service) -> APIRouter:
 
     @routes.post("/models/{name}/infer", summary="Infer", openapi_extra=INFER)
     @routes.post("/models/{name}/versions/{version}/infer", summary="Infer by a version", openapi_extra=INFER)
-    async def infer(request: Request, name: str, version: str | None = None) -> Response:
+    async def infer(request: Request, name: str = names, version: str | None = None) -> Response:
         arrived = time.monotonic()
         model = service.model(name)
         facts = _facts(service, model, version)
