@@ -103,24 +103,27 @@ def alone(bundle: Path, runtime: str, seconds: float, files: list[bytes]) -> dic
     size = batch_size(torch.device("cpu"), predictor.input.size)
     batch = predictor.input.noise(size, torch.Generator().manual_seed(0))
 
-    def rate(work: Callable[[], object]) -> float:
+    def rate(work: Callable[[], object]) -> tuple[float, float]:
         work()
-        began, count = time.perf_counter(), 0
+        began, used, count = time.perf_counter(), time.process_time(), 0
         while time.perf_counter() - began < seconds:
             work()
             count += size
-        return count / (time.perf_counter() - began)
+        return count / (time.perf_counter() - began), (time.process_time() - used) / count
 
     many = [files[index % len(files)] for index in range(size)]
 
     def decoded() -> object:
         return raw(predictor.runtime, predictor.input.stack([predictor.input.read("x", each) for each in many]))
 
+    computed, both = rate(lambda: raw(predictor.runtime, batch)), rate(decoded)
     return {
         "runtime": f"{predictor.runtime.name} {str(predictor.precision).removeprefix('torch.')}",
         "batch": size,
-        "rate": rate(lambda: raw(predictor.runtime, batch)),
-        "with_decoding": rate(decoded),
+        "rate": computed[0],
+        "processor": computed[1],
+        "with_decoding": both[0],
+        "processor_with_decoding": both[1],
     }
 
 
@@ -188,11 +191,12 @@ def saturate(server: Server, requests: list[bytes], images: int, seconds: float)
     """Return the images a second that a server answers to clients that ask as fast as they are answered."""
     clients = max(4, CLIENTS // images)
     _run(traffic.closed(HOST, server.port, requests, clients=clients, seconds=1.0))
-    began, used = time.perf_counter(), time.process_time()
+    began, used, took = time.perf_counter(), time.process_time(), server.processor()
     tally = _run(traffic.closed(HOST, server.port, requests, clients=clients, seconds=seconds))
-    passed = time.perf_counter() - began
+    passed, took = time.perf_counter() - began, server.processor() - took
     return {
         "rate": images * len(tally.good) / passed,
+        "processor": took / max(1, images * len(tally.good)),
         "statuses": dict(tally.statuses),
         "p50": tally.percentile(0.5),
         "p99": tally.percentile(0.99),
@@ -246,12 +250,17 @@ def _run(work: Any) -> traffic.Tally:
 def table(rows: list[dict[str, Any]]) -> str:
     """Write the rows in Markdown."""
     lines = [
-        "| network | what | images/s | of the runtime alone | p50, p99 | statuses |",
-        "|---|---|---:|---:|---:|---|",
+        "| network | what | images/s | of the runtime alone | processor ms an image | p50, p99 | statuses |",
+        "|---|---|---:|---:|---:|---:|---|",
     ]
     for row in rows:
         whole = row["alone"]["rate"]
-        lines.append(f"| {row['network']} | {row['alone']['runtime']} alone | {whole:.0f} | 1 | | |")
+        alone = row["alone"]
+        cells = f"{alone['runtime']} alone | {whole:.0f} | 1 | {1000 * alone['processor']:.2f} | | |"
+        lines.append(f"| {row['network']} | {cells}")
+        both = alone["with_decoding"], 1000 * alone["processor_with_decoding"]
+        cells = f"the same, with decoding | {both[0]:.0f} | {both[0] / whole:.2f} | {both[1]:.2f} | | |"
+        lines.append(f"| {row['network']} | {cells}")
         names = {
             "single": "one image a request",
             "together": "16 images a request",
@@ -262,12 +271,12 @@ def table(rows: list[dict[str, Any]]) -> str:
         for key, name in names.items():
             if key in row:
                 facts = row[key]
-                cells = f"{facts['rate']:.0f} | {facts['rate'] / whole:.2f} | {_ms(facts)} | {_codes(facts)}"
-                lines.append(f"| {row['network']} | {name} | {cells} |")
+                rates = f"{facts['rate']:.0f} | {facts['rate'] / whole:.2f} | {1000 * facts['processor']:.2f}"
+                lines.append(f"| {row['network']} | {name} | {rates} | {_ms(facts)} | {_codes(facts)} |")
         for key, name in {"at_70": "at 70 %", "after": "at 70 % after the overload"}.items():
-            lines.append(f"| {row['network']} | {name} | | | {_ms(row[key])} | {_codes(row[key])} |")
+            lines.append(f"| {row['network']} | {name} | | | | {_ms(row[key])} | {_codes(row[key])} |")
         facts = row["overload"]
-        cells = f"goodput {facts['goodput']:.2f} | | {1000 * facts['p99']:.0f} ms | {_codes(facts)}"
+        cells = f"goodput {facts['goodput']:.2f} | | | {1000 * facts['p99']:.0f} ms | {_codes(facts)}"
         lines.append(f"| {row['network']} | at four times its capacity | {cells}; MiB {facts['memory']} |")
     return "\n".join(lines)
 

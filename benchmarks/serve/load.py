@@ -13,7 +13,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
-MOST = 900  # connections
+MOST = 1500  # connections: more than the server accepts
 
 
 @dataclass
@@ -57,8 +57,8 @@ class Client(asyncio.Protocol):
         if end < 0:
             return
         head = bytes(self.buffer[:end]).lower()
-        at = head.find(b"content-length:")
-        size = int(head[at + 15 :].split(b"\r\n", 1)[0])
+        at = head.find(b"\r\ncontent-length:")
+        size = int(head[at + 17 :].split(b"\r\n", 1)[0])
         if len(self.buffer) < end + 4 + size:
             return
         del self.buffer[: end + 4 + size]

@@ -37,6 +37,17 @@ class Server:
                 continue
         return total * os.sysconf("SC_PAGE_SIZE") / 2**20
 
+    def processor(self) -> float:
+        """Return the seconds of the processor that its processes have used."""
+        ticks = 0
+        for pid in family(self.process):
+            try:
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
 
 def family(pid: int) -> list[int]:
     """Return a process and all that descend from it."""

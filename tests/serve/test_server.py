@@ -271,3 +271,42 @@ def test_reloads_under_load(tmp_path: Path) -> None:
         assert len({version for _, version in answers}) == 4
         assert all(np.ptp(each) < 1e-5 for each in answers.values())
         server.end()
+
+
+@pytest.mark.slow
+def test_slow_senders_and_wrong_lengths_hold_nothing(tmp_path: Path) -> None:
+    """Heads and bodies that do not come end after 15 s; meanwhile others are answered, within bounded memory."""
+    write(tmp_path / "letters")
+    options = ("--runtime", "torch", "--device", "cpu", "--connections", 400, "--max-bytes", 1_000_000)
+    with live(tmp_path / "letters", *options) as server:
+        host, port = server.address.split(":")
+        image = picture(0)
+        beginnings = [
+            b"POST /v1/pre",
+            b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf",
+            b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal",
+        ]
+        before = resident(server.process.pid)
+        senders = [socket.create_connection((host, int(port)), timeout=30) for _ in range(390)]
+        began = time.monotonic()
+        for number, sender in enumerate(senders):
+            sender.sendall(beginnings[number % 3])
+        for _ in range(20):
+            assert server.predict(image)[0] == 200
+        draw = np.random.default_rng(0)
+        for _ in range(300):
+            length = int(draw.integers(0, 2 * len(image)))
+            head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
+            with socket.create_connection((host, int(port)), timeout=30) as connection:
+                connection.sendall(head + image)
+                connection.shutdown(socket.SHUT_WR)
+                answer = connection.recv(10_000)
+            assert not answer.startswith(b"HTTP/1.1 5")
+            assert b"Traceback" not in answer
+        answers = [sender.recv(10_000) for sender in senders]  # until the server ends them
+        assert 10 < time.monotonic() - began < 30
+        assert {answer.split(b"\r\n")[0] for answer in answers} == {b"", b"HTTP/1.1 408 Request Timeout"}
+        for sender in senders:
+            sender.close()
+        assert resident(server.process.pid) < before + 30 * 2**20
+        server.end()

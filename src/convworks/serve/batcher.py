@@ -100,12 +100,16 @@ class Batcher:
             self.image_seconds = worker.facts["seconds"] / worker.facts["max_batch"]
             self._pump()
 
-    def submit(self, job: Job) -> None:
-        """Let a job wait; raises BusyError if the queue is full, or too slow for the deadline."""
+    def check(self, count: int = 1) -> None:
+        """Raise BusyError if the queue is too full for so many images, or too slow for the deadline."""
         wait = self.expected
-        full = self.images + job.count > self.queue
-        if (self.waiting or self.sent) and (full or wait + job.count * self.image_seconds > HOPEFUL * self.deadline):
+        late = wait + count * self.image_seconds > HOPEFUL * self.deadline
+        if (self.waiting or self.sent) and (self.images + count > self.queue or late):
             raise BusyError(wait)
+
+    def submit(self, job: Job) -> None:
+        """Let a job wait; raises BusyError."""
+        self.check(job.count)
         self.waiting[job] = None
         self.images += job.count
         self._pump()

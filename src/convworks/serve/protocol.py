@@ -7,14 +7,17 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from convworks.serve.problems import as_response, busy
+
 #: Seconds for the head of a request, and for a request that was under way when the server stopped accepting.
 PATIENCE, LINGER = 15.0, 1.0
 
-FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\nConnection: close\r\n"
-    b"Content-Length: 91\r\n\r\n"
-    b'{"error":{"where":"server","reason":"has too many connections","remedy":"try again later"}}'
-)
+
+async def refuse(scope: Any, receive: Any, send: Any) -> None:
+    """Answer that there are too many connections, and end this one."""
+    problem = busy("server", "has too many connections", 1)
+    problem.headers["Connection"] = "close"
+    await as_response(scope["path"], problem)(scope, receive, send)
 
 
 class Connection(HttpToolsProtocol):
@@ -34,10 +37,10 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection, or refuse one too many."""
         super().connection_made(transport)
-        if len(self.connections) > self.most:
-            transport.write(FULL)
-            transport.close()
-            return
+        if len(self.connections) > 2 * self.most:
+            transport.abort()
+        elif len(self.connections) > self.most:
+            self.app = refuse
         self._patience = self.loop.call_later(PATIENCE, self.close_if_idle)
 
     def data_received(self, data: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import signal
 import socket
 import time
@@ -132,6 +133,7 @@ def _say_ready(service: Any, address: str) -> None:
     from convworks.serve.log import log
 
     log("ready", address=address, models=list(service.models))
+    gc.freeze()  # what has been imported need not be looked through again and again
     if service.keys is None and service.settings.host not in ("127.0.0.1", "::1", "localhost"):
         log("warning", text="anyone who reaches this address may use it: --api-key-file FILE asks for a key")
     if on_terminal():

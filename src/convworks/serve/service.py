@@ -76,8 +76,15 @@ class Service:
     def facts(self, model: Model) -> dict[str, Any]:
         """Return the facts about the networks of a model; ProblemError while it has no worker."""
         if model.facts is None:
-            raise busy(model.name, "has no worker at the moment", UnavailableError.seconds)
+            raise _without_worker(model)
         return model.facts
+
+    def check_room(self, model: Model) -> None:
+        """Raise ProblemError if not even one image more can be answered: before anything of a body is read."""
+        try:
+            model.batcher.check()
+        except BusyError as error:
+            raise self._refused(model, error) from None
 
     def allows(self, authorization: str | None, key: str | None) -> bool:
         """Return whether a request has one of the keys, which takes as long for right ones as for wrong ones."""
@@ -98,10 +105,9 @@ class Service:
         try:
             job = model.submit(item, pieces, count)
         except BusyError as error:
-            self.metrics.dropped.labels(model.name, "full").inc()
-            raise busy(model.name, "has more to do than it can answer in time", error.seconds) from None
-        except UnavailableError as error:
-            raise busy(model.name, "has no worker at the moment", error.seconds) from None
+            raise self._refused(model, error) from None
+        except UnavailableError:
+            raise _without_worker(model) from None
         leaving = asyncio.ensure_future(gone(receive))
         self._waiting.add(job.answer)
         try:
@@ -125,6 +131,10 @@ class Service:
             self._waiting.discard(job.answer)
             job.answer.cancel()
 
+    def _refused(self, model: Model, error: BusyError) -> ProblemError:
+        self.metrics.dropped.labels(model.name, "full").inc()
+        return busy(model.name, "has more to do than it can answer in time", error.seconds)
+
     def _checked(self, model: Model, future: asyncio.Future[Answer], count: int) -> Answer:
         try:
             answer = future.result()
@@ -136,6 +146,10 @@ class Service:
         self.metrics.images.labels(model.name).inc(count)
         self.metrics.waiting.labels(model.name).observe(answer.waited)
         return answer
+
+
+def _without_worker(model: Model) -> ProblemError:
+    return busy(model.name, "has no worker at the moment", UnavailableError.seconds)
 
 
 async def gone(receive: Callable[[], Awaitable[Any]]) -> None:

@@ -125,6 +125,7 @@ def router(service: Service) -> APIRouter:
         arrived = time.monotonic()
         chosen = service.model(model)
         service.facts(chosen)
+        service.check_room(chosen)
         with service.bodies.holding() as held:
             body = await held.read(request.receive, request.headers.get("content-length"))
             images = images_of(request.headers.get("content-type", ""), body, limits.max_images)

@@ -109,6 +109,7 @@ def router(service: Service) -> APIRouter:
         arrived = time.monotonic()
         model = service.model(name)
         facts = _facts(service, model, version)
+        service.check_room(model)
         with service.bodies.holding() as held:
             body = await held.read(request.receive, request.headers.get("content-length"))
             inference = parse(body, request.headers.get(HEADER_LENGTH))
