@@ -1,4 +1,4 @@
-"""`convworks serve` as other programs use it: Triton's client, and schemathesis, which asks what the description allows."""
+"""`convworks serve` as other programs use it: Triton's client, and schemathesis, guided by the description."""
 
 from __future__ import annotations
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -99,6 +102,24 @@ def test_answers_are_those_of_predict_to_the_digit(
         status, values = server.predict(picture(seed))
         assert status == 200
         assert values["predictions"] == [{name: value for name, value in told.items() if name != "path"}]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_requests_of_the_documentation_are_answered(server: Live, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "production.md").read_text()
+    commands = [line for line in page.splitlines() if line.startswith("    curl ")]
+    assert len(commands) == 3
+    for name in ("image.jpg", "first.jpg", "second.jpg"):
+        (tmp_path / name).write_bytes(picture(1))
+    for command in commands:
+        for shown, real in {
+            "127.0.0.1:8000": server.address,
+            "model=ants": "model=letters",
+            "BASE64": base64.b64encode(picture(0)).decode(),
+        }.items():
+            command = command.replace(shown, real)
+        answer = subprocess.run(["sh", "-c", command], capture_output=True, cwd=tmp_path, check=True).stdout
+        assert len(json.loads(answer)["predictions"]) == max(1, command.count("images=@"))
 
 
 def test_the_log_is_json_and_holds_no_image(server: Live) -> None:
@@ -209,6 +230,18 @@ def check_end(server: Live) -> None:
     assert {status for status, _ in load.answers} == {200}
     assert began <= not_ready[0] < ended < began + 30
     assert answer["requests"] >= len(load.answers)
+
+
+@pytest.mark.slow
+def test_no_worker_outlives_a_server_that_is_killed(tmp_path: Path) -> None:
+    write(tmp_path / "letters")
+    with live(tmp_path / "letters", "--runtime", "torch", "--device", "cpu") as server:
+        server.process.kill()
+        server.process.wait()
+        end = time.monotonic() + 5
+        while alive(server.worker):
+            assert time.monotonic() < end
+            time.sleep(0.05)
 
 
 @pytest.mark.slow

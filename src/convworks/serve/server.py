@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import gc
+import os
 import signal
 import socket
 import time
@@ -25,7 +26,10 @@ WITHIN, KEPT = 26.0, 75
 
 
 def require() -> None:
-    """Raise InputError if the extra `serve` is not installed."""
+    """Raise InputError if the extra `serve` is not installed, or this system cannot run workers."""
+    if os.name == "nt":
+        reason = "needs processes that inherit sockets, which Windows has not"
+        raise InputError("convworks serve", reason, "run it under WSL, or in a container")
     for name in LIBRARIES:
         if find_spec(name) is None:
             raise InputError("convworks serve", f"needs {name}, which is not installed", INSTALL)
