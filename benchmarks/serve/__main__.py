@@ -52,7 +52,7 @@ def main() -> int:
     return 0
 
 
-def make_bundle(network: str, path: Path) -> Path:
+def make_bundle(network_name: str, path: Path) -> Path:
     """Write a bundle of an untrained network: what it answers does not matter here."""
     import torch
 
@@ -61,17 +61,23 @@ def make_bundle(network: str, path: Path) -> Path:
     from convworks.models.catalogue import Shape, create
     from convworks.models.config import ModelConfig
 
-    side = NETWORKS[network]
+    side = NETWORKS[network_name]
     classes = 10 if side == 32 else 1000
     torch.manual_seed(0)
+    network = create(network_name, Shape(classes=classes, channels=3, size=(side, side)))
+    for module in network.modules():  # without the statistics of any images its values would explode
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        network.train()(torch.randn(8, 3, side, side))
     preprocessing = Preprocessing(
         size=(side, side), channels=3, fit="crop", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)
     )
     save_bundle(
         path,
         Bundle(
-            network=create(network, Shape(classes=classes, channels=3, size=(side, side))).eval(),
-            model=ModelConfig(name=network),
+            network=network.eval(),
+            model=ModelConfig(name=network_name),
             preprocessing=preprocessing,
             classes=tuple(map(str, range(classes))),
             record={},

@@ -20,10 +20,13 @@ import numpy as np
 import pytest
 from live_server import Live, alive, live
 from PIL import Image
-from small_bundles import small_bundle
+from small_bundles import needs, small_bundle
 
 from convworks.bundle.bundle import save_bundle
 from convworks.cli.main import run
+from convworks.deploy.export import find_format, prove
+from convworks.deploy.export import write as write_export
+from convworks.inference.predictor import load
 
 SIDE = 8
 
@@ -198,6 +201,7 @@ def test_connections_that_say_nothing_or_nonsense_hurt_nobody(server: Live) -> N
             assert b"Traceback" not in answer
             assert answer == b"" or answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 2", b"HTTP/1.1 505"))
     assert server.ready()
+    assert "Invalid HTTP request" in server.wait_for("library")["text"]
 
 
 def test_everything_accepted_is_answered_after_sigterm(server: Live) -> None:
@@ -230,6 +234,18 @@ def check_end(server: Live) -> None:
     assert {status for status, _ in load.answers} == {200}
     assert began <= not_ready[0] < ended < began + 30
     assert answer["requests"] >= len(load.answers)
+
+
+@pytest.mark.slow
+@needs("onnx")
+def test_an_exported_file_is_served(tmp_path: Path) -> None:
+    write_export(prove(small_bundle("convnet_digits", SIDE), find_format("onnx")), tmp_path / "letters.onnx")
+    with live(tmp_path / "letters.onnx") as server:
+        expected = load(tmp_path / "letters.onnx").predict(picture(0))
+        _, values = server.predict(picture(0))
+        assert (values["model"], values["predictions"][0]["labels"]) == ("letters", expected["labels"])
+        assert values["predictions"][0]["probabilities"] == expected["probabilities"]
+        server.end()
 
 
 @pytest.mark.slow

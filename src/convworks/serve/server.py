@@ -89,11 +89,12 @@ def serve(settings: Settings) -> dict[str, Any]:
     """
     require()
     check_bundles(settings)
+    from convworks.serve.log import libraries_logged
     from convworks.serve.service import read_keys
 
     read_keys(settings)
     began = time.monotonic()
-    with bind(settings.host, settings.port) as listener:
+    with bind(settings.host, settings.port) as listener, libraries_logged():
         address = address_of(listener)
         loop = None
         if find_spec("uvloop") is not None:

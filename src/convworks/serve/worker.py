@@ -44,11 +44,16 @@ def main() -> None:
 
 def serve(channel: socket.socket, batches: queue.SimpleQueue[wire.Message], paths: list[str], **settings: Any) -> None:
     """Load the networks, compute something to warm up, say so, and compute what comes."""
+    import torch
+
     from convworks.data.decode.quiet import quiet
+    from convworks.deploy.choice import TORCH
     from convworks.hardware import threads
     from convworks.serve.compute import Item, decoding, item_of, load_served, respond
 
     served = load_served(paths=[Path(path) for path in paths], **settings)
+    if all(member.runtime.name != TORCH for member in served.members):
+        torch.set_num_threads(1)  # for activations alone: more would wait for the processor that the runtime uses
     size = served.facts["max_batch"]
     blank = served.first.input.decoded(served.first.input.blank(size))
     item = Item(shape=blank.shape)
