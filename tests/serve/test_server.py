@@ -138,7 +138,7 @@ def test_the_log_is_json_and_holds_no_image(server: Live) -> None:
 
 def test_a_worker_that_is_killed_is_replaced(server: Live) -> None:
     before = server.worker
-    with Load(server) as load:
+    with Load(server) as clients:
         time.sleep(0.3)
         os.kill(before, signal.SIGKILL)
         killed = time.monotonic()
@@ -149,8 +149,8 @@ def test_a_worker_that_is_killed_is_replaced(server: Live) -> None:
             assert time.monotonic() - killed < 10
             time.sleep(0.05)
         time.sleep(0.3)
-    assert load.failed == []
-    assert {status for status, _ in load.answers} == {200, 503}
+    assert clients.failed == []
+    assert {status for status, _ in clients.answers} == {200, 503}
     assert server.predict(picture(0))[0] == 200
     assert server.wait_for("worker died")["status"] == -9
     server.wait_for("worker ready")
@@ -159,14 +159,14 @@ def test_a_worker_that_is_killed_is_replaced(server: Live) -> None:
 
 def test_a_replaced_bundle_is_loaded_without_a_gap(server: Live, bundle: Path) -> None:
     _, old = server.predict(picture(0))
-    with Load(server, 2) as load:
+    with Load(server, 2) as clients:
         write(bundle, shift=3.0)
         server.wait_for("worker ready")
         time.sleep(0.3)
-    assert load.failed == []
-    assert {status for status, _ in load.answers} == {200}
-    answers = {(number, values["version"]): set() for _, (number, values) in load.answers}  # type: ignore[var-annotated]
-    for _, (number, values) in load.answers:
+    assert clients.failed == []
+    assert {status for status, _ in clients.answers} == {200}
+    answers = {(number, values["version"]): set() for _, (number, values) in clients.answers}  # type: ignore[var-annotated]
+    for _, (number, values) in clients.answers:
         answers[number, values["version"]].add(json.dumps(values["predictions"]))
     versions = {version for _, version in answers}
     assert len(versions) == 2
@@ -218,10 +218,10 @@ def check_end(server: Live) -> None:
         while not not_ready:
             if not server.ready():
                 not_ready.append(time.monotonic())
-                load.stopping.set()  # as a load balancer does
+                clients.stopping.set()  # as a load balancer does
             time.sleep(0.01)
 
-    with Load(server) as load:
+    with Load(server) as clients:
         time.sleep(0.3)
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -230,10 +230,10 @@ def check_end(server: Live) -> None:
         answer = server.ended()
         ended = time.monotonic()
         watcher.join(5)
-    assert load.failed == []
-    assert {status for status, _ in load.answers} == {200}
+    assert clients.failed == []
+    assert {status for status, _ in clients.answers} == {200}
     assert began <= not_ready[0] < ended < began + 30
-    assert answer["requests"] >= len(load.answers)
+    assert answer["requests"] >= len(clients.answers)
 
 
 @pytest.mark.slow
@@ -305,15 +305,15 @@ def test_reloads_under_load(tmp_path: Path) -> None:
     """No request fails, and no answer mixes two networks."""
     write(tmp_path / "letters")
     with live(tmp_path / "letters", "--runtime", "torch", "--device", "cpu", "--precision", "float32") as server:
-        with Load(server, 3) as load:
+        with Load(server, 3) as clients:
             for number in range(10):
                 write(tmp_path / "letters", shift=float(number % 4))
                 server.process.send_signal(signal.SIGHUP)
                 server.wait_for("worker ready")
-        assert load.failed == []
-        assert {status for status, _ in load.answers} == {200}
+        assert clients.failed == []
+        assert {status for status, _ in clients.answers} == {200}
         answers: dict[tuple[int, str], list[float]] = {}
-        for _, (number, values) in load.answers:
+        for _, (number, values) in clients.answers:
             (prediction,) = values["predictions"]
             probability = prediction["probabilities"][prediction["labels"].index("a")]
             answers.setdefault((number, values["version"]), []).append(probability)
