@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convworks.bundle.description import folder_of, is_exported
+from convworks.bundle.description import folder_of, is_exported, read_description
 from convworks.bundle.pretrained import locate
 from convworks.cluster import RAY
 from convworks.console import downloading
@@ -76,9 +76,7 @@ class Opened:
 def check_work(work: Work) -> list[dict[str, Any]]:
     """Return what the bundles say of themselves; InputError for options that do not fit them, or each other."""
     check_precision(work.precision)
-    from convworks.inference.exported.read import description_of
-
-    descriptions = [description_of(path) for path in work.bundles]
+    descriptions = [_description(path) for path in work.bundles]
     from convworks.deploy.choice import CONVERTED, check_runtime
     from convworks.inference.ensemble import VOTE, check_alike, check_combination
     from convworks.inference.protocol import named
@@ -99,8 +97,16 @@ def check_work(work: Work) -> list[dict[str, Any]]:
     check_runtime(work.runtime)
     if named(work.protocol).dense and work.runtime in CONVERTED:
         reason = f"{work.protocol} needs the network in PyTorch, not in {work.runtime}"
-        raise InputError("--protocol", reason, "leave --runtime out")
+        raise InputError("--protocol", reason, "leave out --runtime")
     return descriptions
+
+
+def _description(path: Path) -> dict[str, Any]:
+    if not is_exported(path):
+        return read_description(path)[0]
+    from convworks.inference.exported.read import read_exported
+
+    return read_exported(path).description
 
 
 def open_work(work: Work, count: int, computed: Sequence[Computed] = ()) -> Opened:
