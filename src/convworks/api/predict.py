@@ -73,19 +73,10 @@ class Opened:
     computed: tuple[Computed, ...]
 
 
-def description_of(path: Path) -> dict[str, Any]:
-    """Return what a bundle, the run that holds it, or an exported file says of its network."""
-    if not is_exported(path):
-        return read_description(path)[0]
-    from convworks.inference.exported.read import read_exported
-
-    return read_exported(path).description
-
-
 def check_work(work: Work) -> list[dict[str, Any]]:
     """Return what the bundles say of themselves; InputError for options that do not fit them, or each other."""
     check_precision(work.precision)
-    descriptions = [description_of(path) for path in work.bundles]
+    descriptions = [_description(path) for path in work.bundles]
     from convworks.deploy.choice import CONVERTED, check_runtime
     from convworks.inference.ensemble import VOTE, check_alike, check_combination
     from convworks.inference.protocol import named
@@ -106,15 +97,23 @@ def check_work(work: Work) -> list[dict[str, Any]]:
     check_runtime(work.runtime)
     if named(work.protocol).dense and work.runtime in CONVERTED:
         reason = f"{work.protocol} needs the network in PyTorch, not in {work.runtime}"
-        raise InputError("--protocol", reason, "leave --runtime out")
+        raise InputError("--protocol", reason, "leave out --runtime")
     return descriptions
+
+
+def _description(path: Path) -> dict[str, Any]:
+    if not is_exported(path):
+        return read_description(path)[0]
+    from convworks.inference.exported.read import read_exported
+
+    return read_exported(path).description
 
 
 def open_work(work: Work, count: int, computed: Sequence[Computed] = ()) -> Opened:
     """Load the networks for so many files; `computed` is what computes each, where it was chosen before."""
     from convworks.deploy.choice import TORCH, with_runtime
     from convworks.hardware import precision_name
-    from convworks.inference.bulk.networks import of_ensemble
+    from convworks.inference.bulk.scorer import of_ensemble
     from convworks.inference.predictor import load
     from convworks.inference.protocol import named
 

@@ -12,12 +12,12 @@ from jaxtyping import Float32, Int64, Shaped, UInt8
 from torch import Tensor
 
 from convworks.data import random
-from convworks.data.ahead import ahead
 from convworks.data.augment.corruption import corrupt, training_key
 from convworks.data.augment.mix import Mixture, draw_mixture, mix, paste
 from convworks.data.augment.noise import draw
 from convworks.data.augment.pipeline import augment, augment_together
 from convworks.data.config import AugmentConfig, Corruption
+from convworks.data.decode.images import ahead
 from convworks.data.samples import Samples
 
 

@@ -9,10 +9,9 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from convworks.data.ahead import ahead
 from convworks.data.augment.corruption import corrupt, fixed_key
 from convworks.data.config import Corruption
-from convworks.data.decode.images import Images
+from convworks.data.decode.images import Images, ahead
 from convworks.data.samples import Samples
 from convworks.inference.runtime import Runtime, batch_size, finite
 from convworks.tasks.outcome import Outcome

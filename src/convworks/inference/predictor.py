@@ -31,8 +31,7 @@ from convworks.files import path_of
 from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory, precision_name
 from convworks.inference.answers import activated, collect
 from convworks.inference.bulk.answered import Answer, Files, answered, batches_of
-from convworks.inference.bulk.networks import of_one_view, of_views
-from convworks.inference.bulk.scorer import Scorer
+from convworks.inference.bulk.scorer import Scorer, of_one_view, of_views
 from convworks.inference.exported.format import open_runtime
 from convworks.inference.exported.read import read_exported
 from convworks.inference.features import features, named_pool

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from convworks.data.ahead import ahead
 from convworks.data.cache.memory import processors
+from convworks.data.decode.images import ahead
 from convworks.data.decode.load import load_picture
 from convworks.data.decode.load_files import Progress
 from convworks.data.decode.preprocess import Preprocessing

@@ -118,7 +118,7 @@ ROWS: Rows = {
     "no such views": (lambda p: into(p, "--protocol", "tencrop"), "--protocol | 'tencrop' | ten-crop"),
     "dense views elsewhere": (
         lambda p: into(p, "--protocol", "dense", "--runtime", "onnx"),
-        "--protocol | PyTorch, not in onnx | leave --runtime out",
+        "--protocol | PyTorch, not in onnx | leave out --runtime",
     ),
     "a server that is not there": (
         lambda p: [*predict(p.bundle(), "http://127.0.0.1:9/x.tar"), "--out", "x.csv"],
@@ -136,7 +136,7 @@ ROWS: Rows = {
 def test_bad_input(
     name: str, place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convworks.inference.bulk.networks.MOST", 3)
+    monkeypatch.setattr("convworks.inference.bulk.scorer.MOST", 3)
     if name == "dense views elsewhere":
         pytest.importorskip("onnxruntime")
     capsys.readouterr()

@@ -16,7 +16,6 @@ from convworks.api.predict import (
     Work,
     check_into,
     check_work,
-    description_of,
     open_work,
     runtimes,
     values_of,
@@ -161,6 +160,8 @@ def _next(bundles: Sequence[Path], paths: Sequence[str], options: dict[str, Any]
         data = read_values(run)["configuration"]["data"]["source"]
         evaluated = {name: value for name, value in options.items() if name not in ("--top", "--runtime")}
         return repeated(["evaluate", *bundles], {"--data": nearby(data), **evaluated, "--out": errors_folder(bundle)})
+    from convworks.inference.exported.read import description_of
+
     name = description_of(bundle)["model"]["name"]
     return shlex.join(["convworks", "models", *([name] if name in NAMES else [])])
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from convworks.data.ahead import ahead
 from convworks.data.cache.memory import processors
+from convworks.data.decode.images import ahead
 from convworks.data.decode.quiet import quiet
 from convworks.data.location import Location
 from convworks.errors import InputError
