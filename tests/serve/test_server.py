@@ -178,12 +178,12 @@ def test_a_replaced_bundle_is_loaded_without_a_gap(server: Live, bundle: Path) -
 
 def test_a_bundle_that_cannot_be_loaded_leaves_the_old_one(server: Live, bundle: Path) -> None:
     _, before = server.predict(picture(0))
-    content = (bundle / "bundle.json").read_text()
+    (bundle / "bundle.json").rename(bundle / "kept.json")
     (bundle / "bundle.json").write_text("{")
     server.process.send_signal(signal.SIGHUP)
     assert "bundle.json" in server.wait_for("reload failed")["error"]
     assert server.predict(picture(0))[1] == before
-    (bundle / "bundle.json").write_text(content)
+    (bundle / "kept.json").rename(bundle / "bundle.json")
 
 
 def test_connections_that_say_nothing_or_nonsense_hurt_nobody(server: Live) -> None:
