@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import time
@@ -10,11 +11,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
-from convworks.serve.batcher import Answer
+from convworks.serve.batcher import Answer, BusyError
 from convworks.serve.bodies import Receive
 from convworks.serve.log import log
 from convworks.serve.problems import LEFT, ProblemError, as_response
-from convworks.serve.service import Service
+from convworks.serve.service import Service, too_busy
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -32,10 +33,14 @@ class Gate:
 
     def __init__(self, app: App, service: Service) -> None:
         self.app, self.service = app, service
+        self.refused, self.told = 0, -math.inf
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] != "http":
+            return
+        if scope["method"] == "POST" and (error := self.service.full()) is not None:
+            await self._refuse(error, scope, receive, send)
             return
         began = time.perf_counter()
         path, status, size = scope["path"], LEFT, 0
@@ -73,6 +78,15 @@ class Gate:
             log("error", id=identity.decode(), path=path, traceback=traceback.format_exc())
         finally:
             self._record(scope, identity.decode(), status, size, time.perf_counter() - began)
+
+    async def _refuse(self, error: BusyError, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Refuse a request with little work: under overload, the processor is needed for what was accepted."""
+        await as_response(scope["path"], too_busy("server", error))(scope, receive, send)
+        self.service.metrics.requests.labels("refused", "503").inc()
+        self.refused += 1
+        if (now := time.monotonic()) - self.told >= 1:
+            log("refused", requests=self.refused)
+            self.refused, self.told = 0, now
 
     def _allowed(self, headers: dict[bytes, bytes]) -> bool:
         authorization, key = (headers.get(name) for name in (b"authorization", b"x-api-key"))

@@ -79,6 +79,17 @@ class Service:
             raise _without_worker(model)
         return model.facts
 
+    def full(self) -> BusyError | None:
+        """Return when there should be room for one image, if no model has any; else None."""
+        error = None
+        for model in self.models.values():
+            try:
+                model.batcher.check()
+                return None
+            except BusyError as refused:
+                error = refused
+        return error
+
     def check_room(self, model: Model) -> None:
         """Raise ProblemError if not even one image more can be answered: before anything of a body is read."""
         try:
@@ -133,7 +144,7 @@ class Service:
 
     def _refused(self, model: Model, error: BusyError) -> ProblemError:
         self.metrics.dropped.labels(model.name, "full").inc()
-        return busy(model.name, "has more to do than it can answer in time", error.seconds)
+        return too_busy(model.name, error)
 
     def _checked(self, model: Model, future: asyncio.Future[Answer], count: int) -> Answer:
         try:
@@ -146,6 +157,11 @@ class Service:
         self.metrics.images.labels(model.name).inc(count)
         self.metrics.waiting.labels(model.name).observe(answer.waited)
         return answer
+
+
+def too_busy(where: str, error: BusyError) -> ProblemError:
+    """Return that more waits than can be answered in time."""
+    return busy(where, "has more to do than it can answer in time", error.seconds)
 
 
 def _without_worker(model: Model) -> ProblemError:
