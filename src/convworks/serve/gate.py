@@ -33,7 +33,7 @@ class Gate:
 
     def __init__(self, app: App, service: Service) -> None:
         self.app, self.service = app, service
-        self.refused, self.told = 0, -math.inf
+        self.refused, self.logged = 0, -math.inf
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -84,9 +84,9 @@ class Gate:
         await as_response(scope["path"], too_busy("server", error))(scope, receive, send)
         self.service.metrics.requests.labels("refused", "503").inc()
         self.refused += 1
-        if (now := time.monotonic()) - self.told >= 1:
+        if (now := time.monotonic()) - self.logged >= 1:
             log("refused", requests=self.refused)
-            self.refused, self.told = 0, now
+            self.refused, self.logged = 0, now
 
     def _allowed(self, headers: dict[bytes, bytes]) -> bool:
         authorization, key = (headers.get(name) for name in (b"authorization", b"x-api-key"))

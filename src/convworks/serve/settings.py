@@ -1,4 +1,4 @@
-"""What a server is told: which bundles under which names, and its limits."""
+"""The settings of a server: which bundles under which names, and its limits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from convworks.bundle.description import is_exported, read_description
+from convworks.bundle.pretrained import is_name
 from convworks.errors import InputError
 from convworks.files import path_of
 
@@ -116,6 +117,8 @@ def check_bundles(named: Named) -> None:
     """
     described = []
     for path in named.paths:
+        if is_name(path):  # of published weights, which the worker fetches
+            continue
         if not is_exported(path):
             description = read_description(path)[0]
             described.append((path, description["task"]["name"], description["classes"]))
