@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
-from convworks.serve.batcher import Answer, BusyError
+from convworks.serve.batcher import Answer
 from convworks.serve.bodies import Receive
 from convworks.serve.log import log
 from convworks.serve.problems import LEFT, ProblemError, as_response
-from convworks.serve.service import Service, too_busy
+from convworks.serve.service import Service
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -39,8 +39,8 @@ class Gate:
         """Answer a request."""
         if scope["type"] != "http":
             return
-        if scope["method"] == "POST" and (error := self.service.full()) is not None:
-            await self._refuse(error, scope, receive, send)
+        if scope["method"] == "POST" and (problem := self.service.full()) is not None:
+            await self._refuse(problem, scope, receive, send)
             return
         began = time.perf_counter()
         path, status, size = scope["path"], LEFT, 0
@@ -79,9 +79,11 @@ class Gate:
         finally:
             self._record(scope, identity.decode(), status, size, time.perf_counter() - began)
 
-    async def _refuse(self, error: BusyError, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _refuse(
+        self, problem: ProblemError, scope: MutableMapping[str, Any], receive: Receive, send: Send
+    ) -> None:
         """Refuse a request with little work: under overload, the processor is needed for what was accepted."""
-        await as_response(scope["path"], too_busy("server", error))(scope, receive, send)
+        await as_response(scope["path"], problem)(scope, receive, send)
         self.service.metrics.requests.labels("refused", "503").inc()
         self.refused += 1
         if (now := time.monotonic()) - self.logged >= 1:

@@ -79,16 +79,16 @@ class Service:
             raise _without_worker(model)
         return model.facts
 
-    def full(self) -> BusyError | None:
-        """Return when there should be room for one image, if no model has any; else None."""
-        error = None
+    def full(self) -> ProblemError | None:
+        """Return why a request is refused if no model has room for one image more; else None."""
+        refused = []
         for model in self.models.values():
             try:
                 model.batcher.check()
                 return None
-            except BusyError as refused:
-                error = refused
-        return error
+            except BusyError as error:
+                refused.append((model, error))
+        return self._refused(*refused[0]) if refused else None
 
     def check_room(self, model: Model) -> None:
         """Raise ProblemError if not even one image more can be answered: before anything of a body is read."""
@@ -144,7 +144,7 @@ class Service:
 
     def _refused(self, model: Model, error: BusyError) -> ProblemError:
         self.metrics.dropped.labels(model.name, "full").inc()
-        return too_busy(model.name, error)
+        return busy(model.name, "has more to do than it can answer in time", error.seconds)
 
     def _checked(self, model: Model, future: asyncio.Future[Answer], count: int) -> Answer:
         try:
@@ -157,11 +157,6 @@ class Service:
         self.metrics.images.labels(model.name).inc(count)
         self.metrics.waiting.labels(model.name).observe(answer.waited)
         return answer
-
-
-def too_busy(where: str, error: BusyError) -> ProblemError:
-    """Return that more waits than can be answered in time."""
-    return busy(where, "has more to do than it can answer in time", error.seconds)
 
 
 def _without_worker(model: Model) -> ProblemError:
