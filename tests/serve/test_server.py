@@ -136,6 +136,11 @@ def test_the_log_is_json_and_holds_no_image(server: Live) -> None:
     assert "SECRET" not in "".join(server.lines)
 
 
+def crowded() -> float:
+    """Return how many times as long as alone things take, by the other work of this machine."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def test_a_worker_that_is_killed_is_replaced(server: Live) -> None:
     before = server.worker
     with Load(server) as clients:
@@ -143,10 +148,10 @@ def test_a_worker_that_is_killed_is_replaced(server: Live) -> None:
         os.kill(before, signal.SIGKILL)
         killed = time.monotonic()
         while server.ready():
-            assert time.monotonic() - killed < 1
+            assert time.monotonic() - killed < 1 * crowded()
             time.sleep(0.01)
         while not server.ready():
-            assert time.monotonic() - killed < 10
+            assert time.monotonic() - killed < 10 * crowded()
             time.sleep(0.05)
         time.sleep(0.3)
     assert clients.failed == []
