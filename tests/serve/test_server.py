@@ -254,6 +254,22 @@ def test_an_exported_file_is_served(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_connections_too_many_are_told_to_come_again(tmp_path: Path) -> None:
+    write(tmp_path / "letters")
+    with live(tmp_path / "letters", "--runtime", "torch", "--device", "cpu", "--connections", 3) as server:
+        host, port = server.address.split(":")
+        idle = [socket.create_connection((host, int(port))) for _ in range(3)]
+        time.sleep(0.3)
+        status, values = server.predict(picture(0))
+        assert (status, values["error"]["reason"]) == (503, "has too many connections")
+        for connection in idle:
+            connection.close()
+        time.sleep(0.3)
+        assert server.predict(picture(0))[0] == 200
+        server.end()
+
+
+@pytest.mark.slow
 def test_no_worker_outlives_a_server_that_is_killed(tmp_path: Path) -> None:
     write(tmp_path / "letters")
     with live(tmp_path / "letters", "--runtime", "torch", "--device", "cpu") as server:
