@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import json
 import os
@@ -250,6 +251,36 @@ def test_an_exported_file_is_served(tmp_path: Path) -> None:
         _, values = server.predict(picture(0))
         assert (values["model"], values["predictions"][0]["labels"]) == ("letters", expected["labels"])
         assert values["predictions"][0]["probabilities"] == expected["probabilities"]
+        server.end()
+
+
+@pytest.mark.slow
+def test_refused_requests_keep_their_connection(tmp_path: Path) -> None:
+    write(tmp_path / "letters")
+    options = ("--runtime", "torch", "--device", "cpu", "--queue", 1, "--max-images", 1, "--max-batch", 1)
+    with live(tmp_path / "letters", *options) as server:
+        statuses: dict[str, set[int]] = {"/v1/predict": set(), "/v2/models/letters/infer": set()}
+        with Load(server, 8) as clients:
+            connection = http.client.HTTPConnection(server.address, timeout=30)
+            connection.connect()
+            first = connection.sock
+            for number in range(400):
+                path = list(statuses)[number % 2]
+                connection.request("POST", path, picture(0) * (1 + number % 5))
+                response = connection.getresponse()
+                values = json.loads(response.read())
+                statuses[path].add(response.status)
+                if response.status == 503:
+                    assert response.headers["Retry-After"] == "1"
+                    assert isinstance(values["error"], str if "v2" in path else dict)
+                assert connection.sock is first
+            connection.close()
+        assert clients.failed == []
+        assert {status for status, _ in clients.answers} <= {200, 503}
+        assert statuses["/v1/predict"] <= {200, 422, 503}
+        assert statuses["/v2/models/letters/infer"] <= {400, 503}
+        assert 503 in statuses["/v1/predict"]
+        assert 'convworks_requests_total{route="refused",status="503"}' in server.ask("GET", "/metrics")[1].decode()
         server.end()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import secrets
 import time
@@ -33,14 +32,10 @@ class Gate:
 
     def __init__(self, app: App, service: Service) -> None:
         self.app, self.service = app, service
-        self.refused, self.logged = 0, -math.inf
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] != "http":
-            return
-        if scope["method"] == "POST" and (problem := self.service.full()) is not None:
-            await self._refuse(problem, scope, receive, send)
             return
         began = time.perf_counter()
         path, status, size = scope["path"], LEFT, 0
@@ -78,17 +73,6 @@ class Gate:
             log("error", id=identity.decode(), path=path, traceback=traceback.format_exc())
         finally:
             self._record(scope, identity.decode(), status, size, time.perf_counter() - began)
-
-    async def _refuse(
-        self, problem: ProblemError, scope: MutableMapping[str, Any], receive: Receive, send: Send
-    ) -> None:
-        """Refuse a request with little work: under overload, the processor is needed for what was accepted."""
-        await as_response(scope["path"], problem)(scope, receive, send)
-        self.service.metrics.requests.labels("refused", "503").inc()
-        self.refused += 1
-        if (now := time.monotonic()) - self.logged >= 1:
-            log("refused", requests=self.refused)
-            self.refused, self.logged = 0, now
 
     def _allowed(self, headers: dict[bytes, bytes]) -> bool:
         authorization, key = (headers.get(name) for name in (b"authorization", b"x-api-key"))

@@ -185,7 +185,7 @@ def _server(service: Any) -> Any:
 
     config = uvicorn.Config(
         build(service),
-        http=type("Connection", (Connection,), {"most": limits.connections}),
+        http=type("Connection", (Connection,), {"most": limits.connections, "refusal": staticmethod(service.refusal)}),
         ws="none",
         lifespan="off",
         log_config=None,
