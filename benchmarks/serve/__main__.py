@@ -26,7 +26,7 @@ from benchmarks.serve.servers import Server, convworks, peer
 
 HOST = "127.0.0.1"
 NETWORKS = {"resnet20": 32, "resnet50": 224}
-CLIENTS, KINDS = 64, 16
+KINDS = 16
 RESULTS = Path(__file__).parents[1] / "results"
 
 
@@ -138,14 +138,15 @@ def measure(network: str, bundle: Path, args: argparse.Namespace) -> dict[str, A
     side = NETWORKS[network]
     files = pictures(side)
     facts: dict[str, Any] = {"network": network, "alone": alone(bundle, args.runtime, args.seconds, files)}
+    batch = facts["alone"]["batch"]
     single = [traffic.request(HOST, "/v1/predict", each, {"Content-Type": "image/jpeg"}) for each in files]
     with convworks(bundle, "--runtime", args.runtime) as server:
         facts["memory"] = server.memory()
         together = [_form(files, 16)]
         samples = [_samples(network, side, 16)]
-        facts["single"] = saturate(server, single, 1, args.seconds)
-        facts["together"] = saturate(server, together, 16, args.seconds)
-        facts["samples"] = saturate(server, samples, 16, args.seconds)
+        facts["single"] = saturate(server, single, 1, batch, args.seconds)
+        facts["together"] = saturate(server, together, 16, batch, args.seconds)
+        facts["samples"] = saturate(server, samples, 16, batch, args.seconds)
         capacity = facts["single"]["rate"]
         facts["at_70"] = steady(server, single, 0.7 * capacity, args.seconds)
         facts["overload"] = overload(server, single, capacity, args.overload)
@@ -157,7 +158,7 @@ def measure(network: str, bundle: Path, args: argparse.Namespace) -> dict[str, A
         ):
             if find_spec(needs) is not None:
                 with peer(script, bundle) as server:
-                    facts[name] = saturate(server, _for_peer(name, files), 1, args.seconds)
+                    facts[name] = saturate(server, _for_peer(name, files), 1, batch, args.seconds)
     return facts
 
 
@@ -193,9 +194,12 @@ def _for_peer(name: str, files: list[bytes]) -> list[bytes]:
     return [traffic.request(HOST, "/predict", each, {"Content-Type": "application/json"}) for each in bodies]
 
 
-def saturate(server: Server, requests: list[bytes], images: int, seconds: float) -> dict[str, Any]:
-    """Return the images a second that a server answers to clients that ask as fast as they are answered."""
-    clients = max(4, CLIENTS // images)
+def saturate(server: Server, requests: list[bytes], images: int, batch: int, seconds: float) -> dict[str, Any]:
+    """Return the images a second that a server answers to clients that ask as fast as they are answered.
+
+    There are as many clients as two full batches have images: one is computed while another gathers.
+    """
+    clients = max(2, 2 * batch // images)
     _run(traffic.closed(HOST, server.port, requests, clients=clients, seconds=1.0))
     began, used, took = time.perf_counter(), time.process_time(), server.processor()
     tally = _run(traffic.closed(HOST, server.port, requests, clients=clients, seconds=seconds))

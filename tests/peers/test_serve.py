@@ -99,7 +99,7 @@ def test_triton_is_told_what_is_wrong(client: Any) -> None:
 
 
 @pytest.mark.slow
-def test_schemathesis_finds_no_answer_that_the_description_does_not_allow(server: Live) -> None:
+def test_schemathesis_finds_no_answer_that_the_description_does_not_allow(server: Live, tmp_path: Path) -> None:
     pytest.importorskip("schemathesis")
     words = ["run", f"http://{server.address}/openapi.json", "--max-examples", "30", "--no-color"]
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
@@ -107,6 +107,7 @@ def test_schemathesis_finds_no_answer_that_the_description_does_not_allow(server
         [sys.executable, "-m", "schemathesis.cli", *words, "--checks", checks],
         capture_output=True,
         text=True,
+        cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:]

@@ -304,6 +304,14 @@ def test_v2_takes_samples_and_encoded_images_in_json_and_as_bytes(app: App, bund
         assert request.json["outputs"] == nested.json["outputs"]
 
 
+def test_v2_takes_many_numbers_only_as_bytes(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convworks.serve.tensors.MOST_JSON", 500)
+    facts = {"name": "samples", "datatype": "UINT8", "shape": [1, SIDE, SIDE, 3]}
+    refused = infer(app, {"inputs": [{**facts, "data": [0] * 192}]})
+    assert (refused.status, "send tensors as bytes" in refused.json["error"]) == (413, True)
+    assert infer(app, {"inputs": [{**facts, "parameters": {"binary_data_size": 192}}]}, bytes(192)).status == 200
+
+
 def test_v2_describes_server_and_models(app: App) -> None:
     assert app("GET", "/v2").json["extensions"] == ["binary_tensor_data"]
     described = app("GET", "/v2/models/classification").json

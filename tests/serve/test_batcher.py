@@ -116,7 +116,7 @@ def test_a_full_queue_and_one_too_slow_for_the_deadline_refuse() -> None:
         with pytest.raises(BusyError) as refused:
             slow.submit(9)
         assert refused.value.seconds == 5
-        slow.submit(3)
+        slow.submit(2)
 
     asyncio.run(work())
 

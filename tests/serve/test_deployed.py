@@ -51,6 +51,12 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert [line for line in checked.stderr.splitlines() if "convworks.service" in line] == []
 
 
+@pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed")
+def test_hadolint_accepts_the_image() -> None:
+    checked = subprocess.run(["hadolint", str(FOLDER / "Dockerfile")], capture_output=True, text=True)
+    assert (checked.returncode, checked.stdout) == (0, "")
+
+
 def test_the_image_starts_the_server_without_rights() -> None:
     listed = instructions()
     words = dict(listed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import json
 import os
@@ -136,6 +137,11 @@ def test_the_log_is_json_and_holds_no_image(server: Live) -> None:
     assert "SECRET" not in "".join(server.lines)
 
 
+def crowded() -> float:
+    """Return how many times as long as alone things take, by the other work of this machine."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def test_a_worker_that_is_killed_is_replaced(server: Live) -> None:
     before = server.worker
     with Load(server) as clients:
@@ -143,10 +149,10 @@ def test_a_worker_that_is_killed_is_replaced(server: Live) -> None:
         os.kill(before, signal.SIGKILL)
         killed = time.monotonic()
         while server.ready():
-            assert time.monotonic() - killed < 1
+            assert time.monotonic() - killed < 1 * crowded()
             time.sleep(0.01)
         while not server.ready():
-            assert time.monotonic() - killed < 10
+            assert time.monotonic() - killed < 10 * crowded()
             time.sleep(0.05)
         time.sleep(0.3)
     assert clients.failed == []
@@ -178,12 +184,12 @@ def test_a_replaced_bundle_is_loaded_without_a_gap(server: Live, bundle: Path) -
 
 def test_a_bundle_that_cannot_be_loaded_leaves_the_old_one(server: Live, bundle: Path) -> None:
     _, before = server.predict(picture(0))
-    content = (bundle / "bundle.json").read_text()
+    (bundle / "bundle.json").rename(bundle / "kept.json")
     (bundle / "bundle.json").write_text("{")
     server.process.send_signal(signal.SIGHUP)
     assert "bundle.json" in server.wait_for("reload failed")["error"]
     assert server.predict(picture(0))[1] == before
-    (bundle / "bundle.json").write_text(content)
+    (bundle / "kept.json").rename(bundle / "bundle.json")
 
 
 def test_connections_that_say_nothing_or_nonsense_hurt_nobody(server: Live) -> None:
@@ -245,6 +251,52 @@ def test_an_exported_file_is_served(tmp_path: Path) -> None:
         _, values = server.predict(picture(0))
         assert (values["model"], values["predictions"][0]["labels"]) == ("letters", expected["labels"])
         assert values["predictions"][0]["probabilities"] == expected["probabilities"]
+        server.end()
+
+
+@pytest.mark.slow
+def test_refused_requests_keep_their_connection(tmp_path: Path) -> None:
+    write(tmp_path / "letters")
+    options = ("--runtime", "torch", "--device", "cpu", "--queue", 1, "--max-images", 1, "--max-batch", 1)
+    with live(tmp_path / "letters", *options) as server:
+        statuses: dict[str, set[int]] = {"/v1/predict": set(), "/v2/models/letters/infer": set()}
+        with Load(server, 8) as clients:
+            connection = http.client.HTTPConnection(server.address, timeout=30)
+            connection.connect()
+            first = connection.sock
+            for number in range(400):
+                path = list(statuses)[number % 2]
+                connection.request("POST", path, picture(0) * (1 + number % 5))
+                response = connection.getresponse()
+                values = json.loads(response.read())
+                statuses[path].add(response.status)
+                if response.status == 503:
+                    assert response.headers["Retry-After"] == "1"
+                    assert isinstance(values["error"], str if "v2" in path else dict)
+                assert connection.sock is first
+            connection.close()
+        assert clients.failed == []
+        assert {status for status, _ in clients.answers} <= {200, 503}
+        assert statuses["/v1/predict"] <= {200, 422, 503}
+        assert statuses["/v2/models/letters/infer"] <= {400, 503}
+        assert 503 in statuses["/v1/predict"]
+        assert 'convworks_requests_total{route="refused",status="503"}' in server.ask("GET", "/metrics")[1].decode()
+        server.end()
+
+
+@pytest.mark.slow
+def test_connections_too_many_are_told_to_come_again(tmp_path: Path) -> None:
+    write(tmp_path / "letters")
+    with live(tmp_path / "letters", "--runtime", "torch", "--device", "cpu", "--connections", 3) as server:
+        host, port = server.address.split(":")
+        idle = [socket.create_connection((host, int(port))) for _ in range(3)]
+        time.sleep(0.3)
+        status, values = server.predict(picture(0))
+        assert (status, values["error"]["reason"]) == (503, "has too many connections")
+        for connection in idle:
+            connection.close()
+        time.sleep(0.3)
+        assert server.predict(picture(0))[0] == 200
         server.end()
 
 

@@ -12,9 +12,9 @@ from typing import Any, Protocol, runtime_checkable
 from convworks.serve.wire import Message
 
 #: Share of the deadline that a request may be expected to wait; the rest is for what the expectation gets wrong.
-HOPEFUL = 0.8
+HOPEFUL = 0.75
 #: Weight of a full batch in the running mean of the time that an image takes.
-WEIGHT = 0.2
+WEIGHT = 0.3
 #: Batches that a worker has at a time: one is decoded while another is computed.
 AHEAD = 2
 

@@ -14,7 +14,7 @@ from convworks.serve.batcher import Batcher, Job
 from convworks.serve.log import log
 from convworks.serve.metrics import Metrics
 from convworks.serve.process import WorkerProcess, start
-from convworks.serve.settings import Named, Settings
+from convworks.serve.settings import Named, Settings, check_bundles
 
 #: Seconds: between looks at the bundles, without an answer until a worker counts as stuck, between attempts to start.
 LOOK, STUCK, FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0, 0.5, 30.0
@@ -34,7 +34,8 @@ class Model:
         limits = settings.limits
         self.batcher = Batcher(queue=limits.queue, delay=limits.delay, deadline=limits.deadline, observe=self._observe)
         self.worker: WorkerProcess | None = None
-        self.identities: list[tuple[int, ...]] = []
+        self.identities: list[tuple[int, ...]] = []  # of what is in service
+        self.refused: list[tuple[int, ...]] = []  # of what could not be loaded
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loading = asyncio.Lock()
         metrics.watch(named.name, self.batcher)
@@ -81,14 +82,15 @@ class Model:
         """
         async with self._loading:
             identities = self._look()
-            if changed_only and identities == self.identities:
+            if changed_only and identities in (self.identities, self.refused):
                 return
             before = self.worker
             try:
+                check_bundles(self.named)
                 worker = await start(self.named, self.settings)
             except ConvworksError as error:
                 self.metrics.reloads.labels(self.name, "failed").inc()
-                self.identities = identities  # it is tried again when the bundle changes again
+                self.refused = identities  # it is tried again when the bundle has changed again
                 log("reload failed", model=self.name, error=str(error))
                 return
             self.identities = identities

@@ -47,11 +47,24 @@ def left() -> ProblemError:
 
 def as_response(path: str, problem: ProblemError) -> Response:
     """Return a problem as JSON: {"error": {where, reason, remedy}}, or a text, as the V2 protocol says it."""
-    facts: Any = problem.facts
-    if path.startswith("/v2"):
-        end = f"; {facts['remedy']}" if facts["remedy"] else ""
-        facts = f"{facts['where']}: {facts['reason']}{end}"
-    return as_json({"error": facts}, problem.status, problem.headers)
+    return as_json({"error": _facts(path, problem)}, problem.status, problem.headers)
+
+
+def as_bytes(path: str, problem: ProblemError) -> bytes:
+    """Return the same as it goes over the wire, for where there is no time for more."""
+    body = json.dumps({"error": _facts(path, problem)}).encode()
+    headers = {**problem.headers, "Content-Type": "application/json", "Content-Length": str(len(body))}
+    lines = [f"HTTP/1.1 {problem.status:d} {HTTPStatus(problem.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _facts(path: str, problem: ProblemError) -> dict[str, str] | str:
+    facts = problem.facts
+    if not path.startswith("/v2"):
+        return facts
+    end = f"; {facts['remedy']}" if facts["remedy"] else ""
+    return f"{facts['where']}: {facts['reason']}{end}"
 
 
 def as_json(values: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:

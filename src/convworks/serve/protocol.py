@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -24,9 +25,11 @@ class Connection(HttpToolsProtocol):
     """A connection that is closed when no complete head of a request has come for some seconds."""
 
     most = 1000
+    refusal: Callable[[str], bytes | None]
 
     def __init__(self, *words: Any, **options: Any) -> None:
         super().__init__(*words, **options)
+        self._refused = self._last = False
         self._patience: asyncio.TimerHandle | None = None
 
     @property
@@ -52,6 +55,32 @@ class Connection(HttpToolsProtocol):
             self._stop_waiting()
         elif self._patience is None and not self.transport.is_closing():
             self._patience = self.loop.call_later(PATIENCE, self.close_if_idle)
+
+    def on_headers_complete(self) -> None:
+        """Refuse a request that there is no room for at once, or let the application answer."""
+        if self.idle and not self.expect_100_continue and self.parser.get_method() == b"POST":
+            response = self.refusal(self.url.decode("latin-1"))
+            if response is not None:
+                self._refused, self._last = True, not self.parser.should_keep_alive()
+                self.transport.write(response)
+                return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Read, or skip what was refused."""
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Go on with the application, or with the next request."""
+        if not self._refused:
+            super().on_message_complete()
+            return
+        self._refused = False
+        if self._last:
+            self.transport.close()
+        else:
+            self.on_response_complete()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Forget the connection."""

@@ -14,9 +14,8 @@ from collections.abc import Callable, Generator
 from importlib.util import find_spec
 from typing import Any
 
-from convworks.bundle.description import is_exported, read_description
 from convworks.errors import InputError
-from convworks.serve.settings import Settings, check_members
+from convworks.serve.settings import Settings, check_bundles
 
 #: What the extra installs, besides what others install too.
 LIBRARIES = ("fastapi", "uvicorn", "httptools", "prometheus_client", "python_multipart")
@@ -33,21 +32,6 @@ def require() -> None:
     for name in LIBRARIES:
         if find_spec(name) is None:
             raise InputError("convworks serve", f"needs {name}, which is not installed", INSTALL)
-
-
-def check_bundles(settings: Settings) -> None:
-    """Raise InputError for a bundle that does not exist or is damaged, and for different classes under one name."""
-    for named in settings.models:
-        described = []
-        for path in named.paths:
-            if is_exported(path):
-                if not path.exists():
-                    raise InputError(path, "does not exist", "check the path")
-                continue
-            description = read_description(path)[0]
-            described.append((path, description["task"]["name"], description["classes"]))
-        if described:
-            check_members(named.name, described)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -88,7 +72,8 @@ def serve(settings: Settings) -> dict[str, Any]:
     Raises InputError for settings that cannot be, and the error of a worker that cannot start.
     """
     require()
-    check_bundles(settings)
+    for each in settings.models:
+        check_bundles(each)
     from convworks.serve.log import libraries_logged
     from convworks.serve.service import read_keys
 
@@ -200,7 +185,7 @@ def _server(service: Any) -> Any:
 
     config = uvicorn.Config(
         build(service),
-        http=type("Connection", (Connection,), {"most": limits.connections}),
+        http=type("Connection", (Connection,), {"most": limits.connections, "refusal": staticmethod(service.refusal)}),
         ws="none",
         lifespan="off",
         log_config=None,

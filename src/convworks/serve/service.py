@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import math
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -15,9 +16,10 @@ from convworks import files
 from convworks.errors import InputError, nearest
 from convworks.serve.batcher import Answer, BusyError, WorkerEndedError
 from convworks.serve.bodies import Bodies, Receive
+from convworks.serve.log import log
 from convworks.serve.metrics import Metrics
 from convworks.serve.model import Model, UnavailableError
-from convworks.serve.problems import ProblemError, busy, left
+from convworks.serve.problems import ProblemError, as_bytes, busy, left
 from convworks.serve.settings import Settings
 
 SHORTEST_KEY = 16  # characters
@@ -34,6 +36,7 @@ class Service:
         self.bodies = Bodies(settings.limits.max_bytes)
         self.models = {named.name: Model(named, settings, self.metrics) for named in settings.models}
         self._waiting: set[asyncio.Future[Any]] = set()
+        self._refusals, self._logged = 0, -math.inf
 
     @property
     def ready(self) -> bool:
@@ -78,6 +81,32 @@ class Service:
         if model.facts is None:
             raise _without_worker(model)
         return model.facts
+
+    def full(self) -> ProblemError | None:
+        """Return why a request is refused if no model has room for one image more; else None."""
+        refused = []
+        for model in self.models.values():
+            try:
+                model.batcher.check()
+                return None
+            except BusyError as error:
+                refused.append((model, error))
+        return self._refused(*refused[0]) if refused else None
+
+    def refusal(self, path: str) -> bytes | None:
+        """Return the whole response to a request that no model has room for, else None.
+
+        It takes little: under overload, the processor is needed for what was accepted. So it is counted, and the log
+        tells the number once a second.
+        """
+        if self.draining or (problem := self.full()) is None:
+            return None
+        self.metrics.requests.labels("refused", "503").inc()
+        self._refusals += 1
+        if (now := time.monotonic()) - self._logged >= 1:
+            log("refused", requests=self._refusals)
+            self._refusals, self._logged = 0, now
+        return as_bytes(path, problem)
 
     def check_room(self, model: Model) -> None:
         """Raise ProblemError if not even one image more can be answered: before anything of a body is read."""

@@ -1,4 +1,4 @@
-"""What a server is told: which bundles under which names, and its limits."""
+"""The settings of a server: which bundles under which names, and its limits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from convworks.bundle.description import is_exported, read_description
+from convworks.bundle.pretrained import is_name
 from convworks.errors import InputError
 from convworks.files import path_of
 
@@ -106,6 +108,24 @@ def _divided(word: str) -> tuple[str, Path]:
     if not NAME.fullmatch(name):
         raise InputError(word, "has no name that a URL can hold", f"give it one: NAME={word}")
     return name, path
+
+
+def check_bundles(named: Named) -> None:
+    """Raise InputError for a bundle that does not exist or is damaged, and for different classes under one name.
+
+    The weights are not read: the worker does that, as it does all of an exported file.
+    """
+    described = []
+    for path in named.paths:
+        if is_name(path):  # of published weights, which the worker fetches
+            continue
+        if not is_exported(path):
+            description = read_description(path)[0]
+            described.append((path, description["task"]["name"], description["classes"]))
+        elif not path.exists():
+            raise InputError(path, "does not exist", "check the path")
+    if described:
+        check_members(named.name, described)
 
 
 def check_members(name: str, members: Iterable[tuple[Path, str, Sequence[str]]]) -> None:

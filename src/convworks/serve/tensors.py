@@ -15,7 +15,7 @@ from fastapi import Response
 
 from convworks.serve.batcher import Answer
 from convworks.serve.bodies import from_base64, parse_json, wrong
-from convworks.serve.problems import as_json
+from convworks.serve.problems import as_json, too_large
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 #: Names of inputs: decoded samples, as of an exported network, or encoded images.
@@ -23,6 +23,8 @@ SAMPLES, ENCODED = "samples", "images"
 #: The output that is given if none is named.
 ACTIVATED = "activated"
 AXES = 8
+#: Bytes of JSON in a request.
+MOST_JSON = 8 * 2**20
 LENGTH = struct.Struct("<I")
 
 
@@ -48,6 +50,8 @@ def parse(body: bytes, header_length: str | None) -> Inference:
         if not header_length.isdecimal() or int(header_length) > len(body):
             raise wrong(HEADER_LENGTH, f"is {header_length!r}, of a body of {len(body)} bytes", "give that of the JSON")
         head, rest = body[: int(header_length)], memoryview(body)[int(header_length) :]
+    if len(head) > MOST_JSON:  # reading numbers takes the server's only thread
+        raise too_large("body", f"has {len(head):,} bytes of JSON, more than {MOST_JSON:,}: send tensors as bytes")
     values = parse_json(head)
     if not isinstance(values, dict):
         raise wrong("body", "is not a JSON object", "see the Open Inference Protocol")

@@ -19,7 +19,8 @@ def serve(
         list[str],
         typer.Argument(
             metavar="BUNDLE",
-            help="Bundles, runs or exported files; NAME=BUNDLE gives it a name. Those of one name form an ensemble.",
+            help="Bundles, runs, exported files or published weights; NAME=BUNDLE gives it a name. Those of one "
+            "name form an ensemble.",
         ),
     ],
     host: Annotated[str, typer.Option(metavar="HOST", help="The address to listen at; 0.0.0.0 is all.")] = "127.0.0.1",
