@@ -11,7 +11,7 @@ from torch import Tensor
 
 from convworks.bundle.bundle import Bundle
 from convworks.hardware import precision_name
-from convworks.inference.exported.format import ExportedRuntime
+from convworks.inference.exported.runtime import ExportedRuntime
 from convworks.inference.runtime import Runtime, TorchRuntime
 
 #: The batches that it is run at; samples beyond the largest come in batches of that size.

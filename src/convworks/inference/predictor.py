@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
@@ -17,36 +16,36 @@ from jaxtyping import Float32, UInt8
 from PIL import Image
 from torch import nn
 
-from convworks.bundle.bundle import Bundle, Described, load_bundle
+from convworks.bundle.bundle import Bundle, Described, described, load_bundle
 from convworks.bundle.description import is_exported
 from convworks.bundle.pretrained import locate
+from convworks.config import build
 from convworks.console import counting
 from convworks.data.decode.any_image import Images, OneImage, list_images
-from convworks.data.decode.quiet import quiet
 from convworks.data.inputs.input import Input
 from convworks.data.source import Source, Split
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TEST, TRAIN, VALIDATION
 from convworks.data.targets.samples import with_targets
-from convworks.errors import ConvworksError, InputError, RunError, brief
+from convworks.errors import InputError, brief
 from convworks.files import path_of
 from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory, precision_name
 from convworks.inference.answers import activated, collect
-from convworks.inference.exported.format import open_runtime
-from convworks.inference.exported.read import read_exported
+from convworks.inference.exported.predictor import check_machine
+from convworks.inference.exported.read import Exported, read_exported
+from convworks.inference.exported.runtime import open_runtime
 from convworks.inference.features import features, named_pool
+from convworks.inference.files import check_top, predict_files
 from convworks.inference.protocol import CENTER, named
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
 from convworks.inference.test_time_views import Cost, activated_by, counter, prepared
 from convworks.layers.cut import default_cut
 from convworks.layers.network import Network
 from convworks.layers.normalisation.folded import folded
+from convworks.models.config import ModelConfig
 from convworks.models.transfer.adapted import makes_logits
 from convworks.tasks.outcome import Outcome, Pooled
 from convworks.tasks.task import SplitContext, Task
-
-PIECE = 256  # files decoded at a time
-
 
 #: Classes that the one-line form of a predictor names.
 NAMED = 4
@@ -118,7 +117,7 @@ class Predictor:
         Several images give a list, a single image a dictionary.
         """
         self._require(picture=False)
-        _check_top(top)
+        check_top(top)
         task = self.task.at(threshold)
         listed = list_images(images)
         if not listed.images:
@@ -176,26 +175,14 @@ class Predictor:
         self, files: Sequence[Path], *, top: int = 5, threshold: float | None = None
     ) -> Iterator[dict[str, Any]]:
         """Yield the prediction for each of many files, in order; a file that fails gives {"path", "error"}."""
-        _check_top(top)
+        check_top(top)
         task = self.task.at(threshold)
-        with quiet(), ThreadPoolExecutor() as pool:
-            for first in range(0, len(files), PIECE):
-                piece = files[first : first + PIECE]
-                decoded = list(pool.map(self._try, piece))
-                good = [array for array in decoded if isinstance(array, np.ndarray)]
-                outputs = _each(lambda batch: activated(self.task, self.runtime, self.input.stack(batch)), good)
-                for path, array in zip(piece, decoded, strict=True):
-                    output = next(outputs) if isinstance(array, np.ndarray) else array
-                    if isinstance(output, ConvworksError):
-                        yield {"path": str(path), "error": output.reason}
-                    else:
-                        yield task.answer(str(path), output, self.classes, top)
-
-    def _try(self, path: Path) -> np.ndarray | InputError:
-        try:
-            return self.input.decode(path)
-        except InputError as error:
-            return error
+        return predict_files(
+            files,
+            self.input.decode,
+            lambda batch: activated(self.task, self.runtime, self.input.stack(batch)),
+            lambda path, output: task.answer(path, output, self.classes, top),
+        )
 
     @brief
     def evaluate(
@@ -293,25 +280,6 @@ class Predictor:
         return self.input.stack([self.input.read(name, image) for name, image in samples])
 
 
-def _check_top(top: int) -> None:
-    if top < 1:
-        raise InputError("top", f"is {top}, but must be at least 1", "give 1 or more")
-
-
-def _each(
-    answers: Callable[[Sequence[np.ndarray]], np.ndarray], samples: Sequence[np.ndarray]
-) -> Iterator[np.ndarray | ConvworksError]:
-    """Yield the outputs of samples computed as a batch; if that fails, each sample's own output or its error."""
-    try:
-        yield from answers(samples) if samples else ()
-    except RunError as error:
-        if len(samples) == 1:
-            yield error
-        else:
-            for sample in samples:
-                yield from _each(answers, [sample])
-
-
 @brief
 def load(
     path: str | Path, *, device: str = "auto", precision: str = "auto", max_pixels: int | None = None
@@ -335,13 +303,21 @@ def load(
 
 def _load_exported(path: Path, device: str, precision: str, max_pixels: int | None) -> Predictor:
     """Return an exported file in use, on the CPU; InputError for another device, or a library that is missing."""
-    if device not in ("auto", "cpu"):
-        raise InputError(f"--device {device}", f"{path} is computed on the CPU", "leave it out, or use the bundle")
     exported = read_exported(path)
-    exported.format.require(path)
-    bundle = limited(exported.described, max_pixels)
+    check_machine(exported, device)
+    bundle = limited(_described(exported), max_pixels)
     runtime = open_runtime(exported.format, exported.files, bundle.input, exported.choose(precision))
     return Predictor(bundle=bundle, precision=runtime.precision, chosen=runtime)
+
+
+def _described(exported: Exported) -> Described:
+    """Return what is needed to use an exported network; one of the user's own is known by its name alone."""
+    text = exported.description["model"]
+    try:
+        model = build(ModelConfig, text, where="model")
+    except InputError:
+        model = ModelConfig.model_construct(name=text["name"])
+    return described(exported.description, model, exported.path)
 
 
 D = TypeVar("D", bound=Described)

@@ -22,8 +22,9 @@ from convworks.data.inputs.input import Input
 from convworks.data.inputs.kinds import input_of
 from convworks.data.source import Split
 from convworks.errors import InputError
+from convworks.inference.limits import batch_size
 from convworks.inference.protocol import Image, Protocol, largest, views
-from convworks.inference.runtime import batch_size, finite, mixed
+from convworks.inference.runtime import finite, mixed
 from convworks.layers.fully_convolutional import fully_convolutional
 from convworks.layers.network import Network
 from convworks.models.analysis.count import count
@@ -65,7 +66,7 @@ def activated_by(
         total: Tensor | None = None
         for size, group in _by_size(piece).items():
             views_seen, macs = views_seen + copies * len(group), macs + copies * len(group) * count_macs(size)
-            views_per_batch = batch_size(device, size)
+            views_per_batch = batch_size(device.type, size)
             for part in (group[first : first + views_per_batch] for first in range(0, len(group), views_per_batch)):
                 pixels = torch.from_numpy(np.stack([view for _, view in part])).permute(0, 3, 1, 2).to(device)
                 rows = _activations(

@@ -17,7 +17,7 @@ from convworks.errors import ConvworksError, InputError, RunError
 
 def no_answer(broken: Sequence[dict[str, Any]]) -> ConvworksError:
     """Return the error of a command that failed on every image."""
-    from convworks.inference.runtime import NO_OVERFLOW, OVERFLOW
+    from convworks.inference.limits import NO_OVERFLOW, OVERFLOW
 
     first, more = broken[0], f" (and {len(broken) - 1} more failed)" if len(broken) > 1 else ""
     if first["error"] == OVERFLOW:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convworks.bundle.description import RUN_RECORD, folder_of, is_exported, read_description
 from convworks.bundle.pretrained import locate
@@ -21,9 +21,15 @@ from convworks.csv_files import csv_text
 from convworks.data.labels import SEPARATOR
 from convworks.errors import InputError, visible
 from convworks.files import atomic, write_text
-from convworks.hardware import check_precision, precision_name
+from convworks.hardware import check_precision
 from convworks.models import NAMES
 from convworks.outputs import Protected
+
+if TYPE_CHECKING:
+    from convworks.deploy.runtimes import Choice
+    from convworks.inference.exported.predictor import ExportedPredictor
+    from convworks.inference.exported.read import Exported
+    from convworks.inference.predictor import Predictor
 
 FORMATS = (".csv", ".jsonl")
 TOP = 5  # classes that are listed by default
@@ -48,13 +54,15 @@ def run(
     started = time.perf_counter()
     check_precision(precision)
     bundle = locate(bundle, downloading())
-    name = _description(bundle)["task"]["name"]
+    exported = _exported(bundle)
+    description = exported.description if exported is not None else read_description(bundle)[0]
     files = find_images(paths)
     kept = Protected(files=([bundle],)) if is_exported(bundle) else Protected(folders=(folder_of(bundle),))
     read = read_for(paths, files) + kept
-    from convworks.tasks.registry import named
+    from convworks.tasks.answering import answering
 
-    task = named(name, str(bundle)).at(threshold)
+    model = description["model"]["name"]
+    task = answering(description["task"]["name"], str(bundle)).at(threshold)
     pictures = task.picture is not None
     if probabilities and (pictures or out is None or out.suffix.lower() != ".csv"):
         remedy = "leave it out" if pictures else "add --out FILE.csv"
@@ -63,12 +71,11 @@ def run(
         outputs = _outputs(out, files, read, overwrite=overwrite)
     else:
         check_optional("--out", out, read, suffixes=FORMATS, overwrite=overwrite)
-    from convworks.deploy.choice import TORCH, check_runtime, with_runtime
-    from convworks.inference.predictor import load
+    from convworks.deploy.runtimes import TORCH, check_runtime
 
     check_runtime(runtime)
-    loaded = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
-    predictor, choice = with_runtime(loaded, runtime, len(files))
+    opening = {"device": device, "precision": precision, "max_pixels": max_pixels}
+    predictor, choice = _opened(exported or bundle, runtime, len(files), opening)
     listed = len(predictor.classes) if probabilities else top
     answers = predictor.predict_files(files, top=listed, threshold=threshold)
     rows = list(_written(answers, outputs)) if pictures else list(answers)
@@ -86,7 +93,7 @@ def run(
     values = {
         "predictions": [row for row in rows if "error" not in row],
         "errors": broken,
-        "precision": precision_name(predictor.precision),
+        "precision": choice.precision,
         "runtime": {"name": choice.runtime, "why": choice.why, "rates": choice.rates},
         "seconds": round(time.perf_counter() - started, 3),
         **({"out": str(out)} if written else {}),
@@ -108,20 +115,36 @@ def run(
         "--precision": None if precision == "auto" else precision,
         "--runtime": runtime,
     }
-    text += f"\nnext: {_next(bundle, paths, options, written or pictures)}"
+    text += f"\nnext: {_next(bundle, paths, options, model, written or pictures)}"
     return Answer(values=values, text=text, status=1 if broken else 0, error=error)
 
 
-def _description(bundle: Path) -> dict[str, Any]:
-    """Return what a bundle or an exported file says of its network."""
-    if is_exported(bundle):
-        from convworks.inference.exported.read import read_exported
+def _exported(bundle: Path) -> Exported | None:
+    """Return an exported file; None for a bundle."""
+    if not is_exported(bundle):
+        return None
+    from convworks.inference.exported.read import read_exported
 
-        return read_exported(bundle).description
-    return read_description(bundle)[0]
+    return read_exported(bundle)
 
 
-def _next(bundle: Path, paths: Sequence[str], options: dict[str, Any], written: bool) -> str:
+def _opened(
+    bundle: Path | Exported, runtime: str | None, count: int, options: dict[str, Any]
+) -> tuple[Predictor | ExportedPredictor, Choice]:
+    """Return what predicts `count` files, and the choice of its runtime; an exported file does without PyTorch."""
+    if isinstance(bundle, Path):
+        from convworks.deploy.choice import with_runtime
+        from convworks.inference.predictor import load
+
+        return with_runtime(load(bundle, **options), runtime, count)
+    from convworks.deploy.runtimes import exported_for
+    from convworks.inference.exported.predictor import open_exported
+
+    predictor = open_exported(bundle, **options)
+    return predictor, exported_for(predictor.name, predictor.precision, runtime)
+
+
+def _next(bundle: Path, paths: Sequence[str], options: dict[str, Any], model: str, written: bool) -> str:
     """Return the next command: to write these answers, to evaluate a run on its own source, or to show the network."""
     from convworks.report.next_step import errors_folder, nearby
 
@@ -134,8 +157,7 @@ def _next(bundle: Path, paths: Sequence[str], options: dict[str, Any], written: 
         data = read_values(run)["configuration"]["data"]["source"]
         evaluated = {name: value for name, value in options.items() if name not in ("--top", "--runtime")}
         return repeated(["evaluate", bundle], {"--data": nearby(data), **evaluated, "--out": errors_folder(bundle)})
-    name = _description(bundle)["model"]["name"]
-    return shlex.join(["convworks", "models", *([name] if name in NAMES else [])])
+    return shlex.join(["convworks", "models", *([model] if model in NAMES else [])])
 
 
 def _new_file(stem: str, suffix: str) -> str:
