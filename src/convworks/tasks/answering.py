@@ -98,12 +98,3 @@ ANY_CLASSES: Answering = Answering(
 )
 IMAGES = Answering(name="reconstruction", does="makes images", answer=pictured, picture=picture, exact=True)
 ANSWERING = {each.name: each for each in (ONE_CLASS, ANY_CLASSES, IMAGES)}
-
-
-def answering(name: str, where: str = "task") -> Answering:
-    """Return how a task answers, by its name; InputError for an unknown one."""
-    if name in ANSWERING:
-        return ANSWERING[name]
-    from convworks.tasks.registry import named  # with the tasks of a user's own, and PyTorch
-
-    return named(name, where)

@@ -59,7 +59,7 @@ def run(
     files = find_images(paths)
     kept = Protected(files=([bundle],)) if is_exported(bundle) else Protected(folders=(folder_of(bundle),))
     read = read_for(paths, files) + kept
-    from convworks.tasks.answering import answering
+    from convworks.tasks.by_name import answering
 
     model = description["model"]["name"]
     task = answering(description["task"]["name"], str(bundle)).at(threshold)

@@ -16,7 +16,8 @@ from convworks.inference.exported.onnx import ONNX
 from convworks.inference.exported.openvino import OPENVINO
 from convworks.inference.exported.pt2 import PT2
 from convworks.signed import CHECKSUM, digest
-from convworks.tasks.answering import Answering, answering
+from convworks.tasks.answering import Answering
+from convworks.tasks.by_name import answering
 
 FORMATS = {form.name: form for form in (ONNX, OPENVINO, PT2)}
 BY_SUFFIX = {form.suffixes[0]: form for form in FORMATS.values()}
