@@ -11,7 +11,7 @@ from typing import Any
 from convworks import files
 from convworks.bundle.bundle import Bundle, describe
 from convworks.data.source import Source
-from convworks.deploy.check import Check, DisagreementError, Expected, check, expected
+from convworks.deploy.check import AGREEMENT, ROUGH, Check, DisagreementError, Expected, check, expected
 from convworks.deploy.convert import CONVERTERS
 from convworks.deploy.drop import Before, Drop, measure_before, measure_drop
 from convworks.deploy.graph import Graph, graph_of
@@ -110,7 +110,9 @@ def _proven_int8(work: _Work, content: Files, samples: Samples, source: Source, 
     failure: RunError | None = None
     for attempt in quantised(bundle, form.name, content, source):
         try:
-            checked, runtime = work.check(attempt.files, INT8)
+            checked, runtime = work.check(
+                attempt.files, INT8, AGREEMENT if before is None or not before.outputs else ROUGH
+            )
             drop = measure_drop(before, runtime, max_drop) if before is not None else None
         except RunError as error:
             failure = error
@@ -157,7 +159,7 @@ class _Work:
                 notes.append(f"{self.format.name} {error}: it will compute this file in {checks[0].precision}")
         return checks, notes
 
-    def check(self, content: Files, precision: str) -> tuple[Check, ExportedRuntime]:
+    def check(self, content: Files, precision: str, agreement: float = AGREEMENT) -> tuple[Check, ExportedRuntime]:
         """Check one precision; RunError, with the first layer that differs, where it disagrees."""
         try:
             try:
@@ -165,7 +167,7 @@ class _Work:
             except Exception as error:  # each library has errors of its own
                 line = next(iter(str(error).splitlines()), type(error).__name__)
                 raise DisagreementError(f"cannot be opened ({line})") from error
-            return check(runtime, self.right, self.bundle), runtime
+            return check(runtime, self.right, self.bundle, agreement), runtime
         except DisagreementError as error:
             layer = ""
             if precision == FLOAT32:
