@@ -109,12 +109,35 @@ def rows(name: str, images: Sequence[Path], seconds: float) -> Iterator[dict[str
         yield result
 
 
+def table(results: Sequence[dict[str, Any]]) -> str:
+    """Return a row a network: differences in float32, after the activation, by format; equal answers."""
+    lines = [
+        "| network | images | ONNX | OpenVINO | pt2 | equal answers | OpenVINO in bfloat16 |",
+        "|---|" + "---:|" * 6,
+    ]
+    for name in dict.fromkeys(result["network"] for result in results):
+        each = {result["format"]: result for result in results if result["network"] == name}
+        exact = [each[form]["checks"].get("float32", {}) if form in each else {} for form in FORMATS]
+        cells = [f"{check['difference']:.0e}" if "difference" in check else "-" for check in exact]
+        equal = min(check.get("agreement", 0.0) for check in exact)
+        halves = each.get("openvino", {}).get("checks", {}).get("bfloat16", {})
+        half = f"{halves['agreement']:.1%}" if "agreement" in halves else "less than 99 %"
+        lines.append(
+            f"| {name} | {next(iter(each.values()))['images']:,} | {' | '.join(cells)} | {equal:.0%} | {half} |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*")
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--table", action="store_true", help="print what FILE holds as a table in Markdown")
     args = parser.parse_args()
+    if args.table:
+        print(table([json.loads(line) for line in args.out.read_text().splitlines()]))
+        return 0
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(data() / "cifar10-jpeg.tar.xz") as archive:
