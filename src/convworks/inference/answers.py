@@ -11,7 +11,8 @@ from torch import Tensor
 
 from convworks.data.augment.corruption import corrupt, fixed_key
 from convworks.data.config import Corruption
-from convworks.data.decode.images import Images, ahead
+from convworks.data.decode.ahead import ahead
+from convworks.data.decode.images import Images
 from convworks.data.samples import Samples
 from convworks.inference.limits import batch_size
 from convworks.inference.runtime import Activating, Runtime, finite

@@ -31,11 +31,13 @@ from convworks.errors import InputError, brief
 from convworks.files import path_of
 from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory, precision_name
 from convworks.inference.answers import activated, collect
+from convworks.inference.bulk.answered import Answer, Files, answered, batches_of, check_top
+from convworks.inference.bulk.scorer import Scorer
+from convworks.inference.bulk.scorers import of_one_view, of_views
 from convworks.inference.exported.predictor import check_machine
 from convworks.inference.exported.read import Exported, read_exported
 from convworks.inference.exported.runtime import open_runtime
 from convworks.inference.features import features, named_pool
-from convworks.inference.files import check_top, predict_files
 from convworks.inference.protocol import CENTER, named
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
 from convworks.inference.test_time_views import Cost, activated_by, counter, prepared
@@ -171,18 +173,28 @@ class Predictor:
             self.trained.tapped(tap)
         return chosen
 
-    def predict_files(
-        self, files: Sequence[Path], *, top: int = 5, threshold: float | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def predict_files(self, files: Files, *, top: int = 5, threshold: float | None = None) -> Iterator[dict[str, Any]]:
         """Yield the prediction for each of many files, in order; a file that fails gives {"path", "error"}."""
+        scorer, answer = self.scorer(), self.answer(top=top, threshold=threshold)
+        for rows in answered(scorer, files, batches_of(files, scorer.batch), answer):
+            yield from rows
+
+    def scorer(self, protocol: str = CENTER) -> Scorer:
+        """Return what scores files, under a protocol (inference/protocol.py); InputError for one that is impossible."""
+        if protocol == CENTER:
+            return of_one_view(self.runtime, self.input, self.task.activation)
+        self._require_outcome(self.task)
+        runtime, preprocessing, chosen = self.runtime, self.bundle.preprocessing, named(protocol)
+        if chosen.dense:
+            network = prepared(chosen, self._views(protocol), preprocessing)
+            runtime = TorchRuntime(network=network, input=self.input, precision=self.precision)
+        return of_views(runtime, preprocessing, self.task.activation, chosen)
+
+    def answer(self, *, top: int = 5, threshold: float | None = None) -> Answer:
+        """Return the function from the name of a file and its activated output to its prediction."""
         check_top(top)
         task = self.task.at(threshold)
-        return predict_files(
-            files,
-            self.input.decode,
-            lambda batch: activated(self.task, self.runtime, self.input.stack(batch)),
-            lambda path, output: task.answer(path, output, self.classes, top),
-        )
+        return lambda name, output: task.answer(name, output, self.classes, top)
 
     @brief
     def evaluate(

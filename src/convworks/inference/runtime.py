@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -110,3 +111,10 @@ def finite(outputs: Tensor) -> Tensor:
     if not outputs.isfinite().all():
         raise RunError("network", OVERFLOW, NO_OVERFLOW)
     return outputs
+
+
+def marked(apply: Callable[[Tensor], Tensor], outputs: Tensor) -> Tensor:
+    """Return activated outputs, NaN for each sample whose outputs are not finite."""
+    sound = outputs.isfinite().flatten(1).all(1)
+    values = apply(outputs)
+    return values if bool(sound.all()) else torch.where(sound.view(-1, *[1] * (values.ndim - 1)), values, torch.nan)

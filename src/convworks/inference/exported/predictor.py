@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from convworks.console import say
 from convworks.data.decode.load_files import load_image
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.errors import InputError, RunError
+from convworks.errors import InputError
 from convworks.hardware import has_vnni
+from convworks.inference.bulk.answered import Answer, check_top
+from convworks.inference.bulk.scorer import MOST, Scorer
 from convworks.inference.exported.format import ACTIVATED, OUTPUTS, VNNI, Compute
 from convworks.inference.exported.read import Exported
-from convworks.inference.files import check_top, predict_files
-from convworks.inference.limits import NO_OVERFLOW, OVERFLOW, batch_size
+from convworks.inference.limits import batch_size
 
 #: Without VNNI, sums of products saturate.
 OTHER_ANSWERS = "its answers may be others; export it again on a machine like this"
@@ -42,29 +41,26 @@ class ExportedPredictor:
         """The names of the classes, in the order of the probabilities."""
         return self.exported.classes
 
-    def predict_files(
-        self, files: Sequence[Path], *, top: int = 5, threshold: float | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """Yield the prediction for each of many files, in order; a file that fails gives {"path", "error"}."""
-        check_top(top)
-        kind = self.exported.answering.at(threshold)
-        return predict_files(
-            files,
-            lambda path: load_image(path, self.preprocessing),
-            self.activated,
-            lambda path, output: kind.answer(path, output, self.classes, top),
+    def scorer(self) -> Scorer:
+        """Return what scores files."""
+        return Scorer(
+            prepare=lambda file: load_image(file, self.preprocessing),
+            blank=np.zeros((*self.preprocessing.size, self.preprocessing.channels), np.uint8),
+            score=self.activated,
+            batch=min(MOST, batch_size("cpu", self.preprocessing.size)),
         )
 
+    def answer(self, *, top: int = 5, threshold: float | None = None) -> Answer:
+        """Return the function from the name of a file and its activated output to its prediction."""
+        check_top(top)
+        kind = self.exported.answering.at(threshold)
+        return lambda name, output: kind.answer(name, output, self.classes, top)
+
     def activated(self, samples: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the activated outputs of decoded samples; raises RunError for non-finite outputs."""
-        size = batch_size("cpu", self.preprocessing.size)
-        parts = []
-        for first in range(0, len(samples), size):
-            outputs, activated = self.compute(np.stack(samples[first : first + size]))
-            if not np.isfinite(outputs).all():
-                raise RunError("network", OVERFLOW, NO_OVERFLOW)
-            parts.append(activated)
-        return np.concatenate(parts)
+        """Return the activated outputs of decoded samples; NaN for each sample whose outputs are not finite."""
+        outputs, activated = self.compute(np.stack(samples))
+        sound = np.isfinite(outputs).reshape(len(outputs), -1).all(1)
+        return activated if sound.all() else np.where(sound.reshape(-1, *[1] * (activated.ndim - 1)), activated, np.nan)
 
 
 def open_exported(
