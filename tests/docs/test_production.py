@@ -49,6 +49,22 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert all(f"--format {name}" in PAGE for name in LIBRARIES)
 
 
+def test_the_server_has_these_routes_and_its_promises_are_tested() -> None:
+    pytest.importorskip("prometheus_client")
+    from convworks.serve.app import build
+    from convworks.serve.service import Service
+    from convworks.serve.settings import Settings
+
+    described = build(Service(Settings(models=()))).app.openapi()["paths"]  # type: ignore[attr-defined]
+    section = PAGE[PAGE.index("## A server") :]
+    for path in ("/v1/predict", "/v1/models", "/healthz", "/readyz", "/metrics"):
+        assert path in section
+        assert path in described
+    tests = set(re.findall(r"test_\w+\.py", section))
+    assert tests
+    assert all((Path(__file__).parents[1] / "serve" / name).is_file() for name in tests)
+
+
 @needs("onnx")
 def test_the_program_names_the_class_that_the_network_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

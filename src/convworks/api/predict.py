@@ -74,15 +74,6 @@ class Opened:
     computed: tuple[Computed, ...]
 
 
-def description_of(path: Path) -> dict[str, Any]:
-    """Return what a bundle, the run that holds it, or an exported file says of its network."""
-    if not is_exported(path):
-        return read_description(path)[0]
-    from convworks.inference.exported.read import read_exported
-
-    return read_exported(path).description
-
-
 def check_work(work: Work) -> list[dict[str, Any]]:
     """Return what the bundles say of themselves; InputError for options that do not fit them, or each other."""
     check_precision(work.precision)
@@ -103,7 +94,7 @@ def check_work(work: Work) -> list[dict[str, Any]]:
     check_runtime(work.runtime)
     if named(work.protocol).dense and work.runtime in CONVERTED:
         reason = f"{work.protocol} needs the network in PyTorch, not in {work.runtime}"
-        raise InputError("--protocol", reason, "leave --runtime out")
+        raise InputError("--protocol", reason, "leave out --runtime")
     return descriptions
 
 
@@ -123,6 +114,15 @@ def _task(description: dict[str, Any], work: Work) -> Task:
     from convworks.tasks.registry import named
 
     return named(description["task"]["name"], str(work.bundles[0]))
+
+
+def description_of(path: Path) -> dict[str, Any]:
+    """Return what a bundle, the run that holds it, or an exported file says of its network."""
+    if not is_exported(path):
+        return read_description(path)[0]
+    from convworks.inference.exported.read import read_exported
+
+    return read_exported(path).description
 
 
 def open_work(work: Work, count: int, computed: Sequence[Computed] = ()) -> Opened:

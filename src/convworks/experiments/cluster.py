@@ -82,7 +82,7 @@ def _perform(spec: Mapping[str, Any], folder: str, mailbox: Any) -> dict[str, An
         error = {
             "where": folder,
             "reason": f"does not exist on the machine {socket.gethostname()} of the cluster",
-            "remedy": "give --out a folder shared by all machines",
+            "remedy": "name a folder shared by all machines: --out DIR",
             "exit_status": InputError.exit_status,
         }
         return {"status": "failed", "error": error}

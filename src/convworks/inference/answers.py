@@ -69,6 +69,14 @@ def collect(task: Task, runtime: Runtime, samples: Samples, context: SplitContex
 
 def activated(task: Task, runtime: Runtime, images: Images) -> Float32[np.ndarray, "n *output"]:
     """Return the activated outputs of the images; raises RunError for non-finite outputs."""
+    return both(task, runtime, images)[1]
+
+
+def both(
+    task: Task, runtime: Runtime, images: Images
+) -> tuple[Float32[np.ndarray, "n *output"], Float32[np.ndarray, "n *output"]]:
+    """Return the outputs of the images, and the activated outputs; raises RunError for non-finite outputs."""
+    parts: list[Tensor] = []
 
     def compute(batch: Tensor) -> Tensor:
         if isinstance(runtime, Activating):  # so that the file alone gives the same bits
@@ -76,11 +84,11 @@ def activated(task: Task, runtime: Runtime, images: Images) -> Float32[np.ndarra
         else:
             outputs = runtime(batch)
             values = task.activation.apply(outputs)
-        finite(outputs)
-        return values
+        parts.append(values.cpu())
+        return finite(outputs).cpu()
 
-    each = answers(runtime, Samples(images=images), compute=compute)
-    return torch.cat([answered.outputs.cpu() for answered in each]).numpy()
+    outputs = [each.outputs for each in answers(runtime, Samples(images=images), compute=compute)]
+    return torch.cat(outputs).numpy(), torch.cat(parts).numpy()
 
 
 def raw(runtime: Runtime, images: Images) -> Float32[Tensor, "n *output"]:

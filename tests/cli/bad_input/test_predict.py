@@ -119,7 +119,7 @@ ROWS: Rows = {
     "no such views": (lambda p: into(p, "--protocol", "tencrop"), "--protocol | 'tencrop' | ten-crop"),
     "dense views elsewhere": (
         lambda p: into(p, "--protocol", "dense", "--runtime", "onnx"),
-        "--protocol | PyTorch, not in onnx | leave --runtime out",
+        "--protocol | PyTorch, not in onnx | leave out --runtime",
     ),
     "a server that is not there": (
         lambda p: [*predict(p.bundle(), "http://127.0.0.1:9/x.tar"), "--out", "x.csv"],

@@ -117,7 +117,7 @@ def check_begun(out: Path, *, resume: bool, overwrite: bool) -> dict[str, Any] |
     record = begun(out)
     if record is not None and record["rows"] and not resume:
         reason = f"was begun before, {record['rows']:,} of {record['job']['count']:,} rows are in {folder_of(out)}"
-        raise InputError(f"--out {out}", reason, "add --resume to go on, or --overwrite to start again")
+        raise InputError(f"--out {out}", reason, "go on with --resume, or start again with --overwrite")
     return record if resume else None
 
 
