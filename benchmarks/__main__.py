@@ -13,6 +13,7 @@ from benchmarks import machine
 from benchmarks.cifar import cifar10_fast
 from benchmarks.classifier import CLASSIFIERS
 from benchmarks.definitions import definitions
+from benchmarks.deploy import DEPLOY
 from benchmarks.folder import folder, folder_small
 from benchmarks.folders import FOLDERS
 from benchmarks.loader import loader_first, loader_later
@@ -39,6 +40,7 @@ BENCHMARKS = {
     "lrn-training": lrn_training,
     **THROUGHPUT,
     **FOLDERS,
+    **DEPLOY,
     **VIEWS,
 }
 RESULTS = Path(__file__).parent / "results"

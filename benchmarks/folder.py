@@ -20,14 +20,14 @@ def folder_small(workspace: Path) -> Benchmark:
     return _folder(workspace, "folder-small", 96)
 
 
-def enlarge(photos: Path, root: Path) -> None:
-    """Fill class folders with links to the photographs, repeated until there are COUNT."""
+def enlarge(photos: Path, root: Path, count: int = COUNT) -> None:
+    """Fill class folders with links to the photographs, repeated until there are `count`."""
     if root.is_dir():
         return
     files = sorted(photos.iterdir())
     if not files:
         raise BenchmarkError(f"{photos}: holds no photographs")
-    for number in range(COUNT):
+    for number in range(count):
         file = files[number % len(files)]
         link = root / f"class{number % CLASSES}" / f"{number:05d}{file.suffix}"
         link.parent.mkdir(parents=True, exist_ok=True)

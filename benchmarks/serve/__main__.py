@@ -103,10 +103,10 @@ def alone(bundle: Path, runtime: str, seconds: float, files: list[bytes]) -> dic
 
     from convworks.api.load import load
     from convworks.inference.answers import raw
-    from convworks.inference.runtime import batch_size
+    from convworks.inference.limits import batch_size
 
     predictor = load(bundle, runtime=runtime)
-    size = batch_size(torch.device("cpu"), predictor.input.size)
+    size = batch_size("cpu", predictor.input.size)
     batch = predictor.input.noise(size, torch.Generator().manual_seed(0))
 
     def rate(work: Callable[[], object]) -> tuple[float, float]:

@@ -124,6 +124,17 @@ def has_bfloat16(device: torch.device) -> bool:
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+def has_vnni() -> bool | None:
+    """Return whether the processor adds up products of int8 without overflow; None if the system does not say."""
+    if platform.machine().lower() in ("arm64", "aarch64"):
+        return True
+    try:
+        flags = set(re.findall(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(errors="replace"), re.M)[0].split())
+    except (OSError, IndexError):
+        return None
+    return bool(flags & {"avx512_vnni", "avx_vnni", "amx_int8"})
+
+
 def threads() -> int:
     """Return how many threads a network is computed with: one a physical core that this process may use.
 

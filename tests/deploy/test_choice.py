@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from small_bundles import needs, small_bundle
 
 import convworks
@@ -13,6 +14,7 @@ from convworks.bundle.bundle import Bundle, save_bundle
 from convworks.deploy import choice, kept
 from convworks.deploy.choice import with_runtime
 from convworks.deploy.export import Proven, prove
+from convworks.deploy.runtimes import CONVERTED
 from convworks.errors import InputError, RunError
 from convworks.inference.exported.format import Format
 from convworks.inference.exported.read import FORMATS
@@ -95,7 +97,7 @@ def test_what_does_not_give_the_answers_is_left_out(
     _, facts = with_runtime(predictor, "auto", 1)
     assert facts.runtime == "torch"
     lines = capsys.readouterr().err
-    for name in [each for each in choice.CONVERTED if FORMATS[each].installed]:
+    for name in [each for each in CONVERTED if FORMATS[each].installed]:
         assert f"{name} is left out: --format onnx: the export differs" in lines
 
 
@@ -110,3 +112,16 @@ def test_wrong_names(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convworks.inference.exported.format.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"runtime='onnx': needs onnxruntime, .* pip install .convworks\[deploy\]"):
         convworks.load(bundle, runtime="onnx")
+
+
+def test_the_type_of_products_is_measured_too(
+    bundle: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of dilated and grouped layers, bfloat16 can be the slower type."""
+    monkeypatch.setattr("convworks.deploy.choice.CONVERTED", ())
+    monkeypatch.setattr(choice, "seconds", lambda runtime, batch: 2.0 if runtime.precision == torch.bfloat16 else 1.0)
+    halves = load(bundle, device="cpu", precision="bfloat16")
+    for _ in range(2):  # measured, then remembered
+        chosen, facts = with_runtime(halves, "auto", 1000)
+        assert (facts.runtime, facts.precision, chosen.runtime.precision) == ("torch", "float32", torch.float32)
+    assert set(facts.rates) == {"torch bfloat16", "torch float32"}

@@ -16,9 +16,10 @@ from convworks.bundle.bundle import save_bundle
 from convworks.cli.main import run
 from convworks.cli.verbs import app
 from convworks.deploy.check import AGREEMENT, BATCHES, TOLERANCE
-from convworks.deploy.choice import RUNTIMES
+from convworks.deploy.drop import MAX_DROP
 from convworks.deploy.export import find_format, prove, write
-from convworks.deploy.int8 import CALIBRATED, MAX_DROP
+from convworks.deploy.int8 import CALIBRATED
+from convworks.deploy.runtimes import RUNTIMES
 from convworks.deploy.samples import MOST
 
 PAGE = (Path(__file__).parents[2] / "docs" / "production.md").read_text()

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from convworks.bundle.bundle import Bundle
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import RunError
+from convworks.inference.limits import OVERFLOW
 from convworks.inference.predictor import Predictor
-from convworks.inference.runtime import OVERFLOW
 from convworks.models.config import ModelConfig
 from convworks.tasks.classification import CLASSIFICATION
 from convworks.tasks.reconstruction import RECONSTRUCTION

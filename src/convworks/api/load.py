@@ -31,7 +31,8 @@ def load(
 
     if runtime == "torch" or is_exported(path):
         return load_predictor(path, device=device, precision=precision, max_pixels=max_pixels)
-    from convworks.deploy.choice import MEASURED, check_runtime, with_runtime
+    from convworks.deploy.choice import MEASURED, with_runtime
+    from convworks.deploy.runtimes import check_runtime
 
     check_runtime(runtime)
     predictor = load_predictor(path, device=device, precision=precision, max_pixels=max_pixels)

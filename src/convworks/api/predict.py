@@ -23,14 +23,15 @@ from convworks.outputs import Protected, check_file
 from convworks.signed import digest
 
 if TYPE_CHECKING:
-    from convworks.deploy.choice import Choice
+    from convworks.deploy.runtimes import Choice
     from convworks.inference.bulk.answered import Answer
     from convworks.inference.bulk.scorer import Scorer
     from convworks.inference.bulk.shard import Shard
     from convworks.inference.bulk.write import Written
+    from convworks.tasks.task import Task
 
 Name = str | PathLike[str]
-CENTER, PROBABILITY, AUTO = "center", "probability", "auto"
+CENTER, PROBABILITY, VOTE, AUTO = "center", "probability", "vote", "auto"
 #: What computed a network: runtime, precision and kind of device.
 Computed = tuple[str, str, str]
 
@@ -76,23 +77,19 @@ class Opened:
 def check_work(work: Work) -> list[dict[str, Any]]:
     """Return what the bundles say of themselves; InputError for options that do not fit them, or each other."""
     check_precision(work.precision)
-    descriptions = [_description(path) for path in work.bundles]
-    from convworks.deploy.choice import CONVERTED, check_runtime
-    from convworks.inference.ensemble import VOTE, check_alike, check_combination
+    descriptions = [description_of(path) for path in work.bundles]
+    from convworks.deploy.runtimes import CONVERTED, check_runtime
     from convworks.inference.protocol import named
-    from convworks.tasks.registry import named as named_task
+    from convworks.tasks.by_name import answering
 
-    check_combination(work.combine)
-    check_alike(work.bundles, descriptions)
-    if work.combine != PROBABILITY and len(work.bundles) == 1:
-        raise InputError("--combine", "combines several bundles, but there is one", "leave it out")
-    task = named_task(descriptions[0]["task"]["name"], str(work.bundles[0])).at(work.threshold)
+    _check_together(work, descriptions)
+    task = answering(descriptions[0]["task"]["name"], str(work.bundles[0])).at(work.threshold)
     if work.threshold is not None and work.combine == VOTE:
         reason = "moves the threshold of one network, but each of these votes at its own"
         raise InputError("--threshold", reason, f"leave it out, or --combine {PROBABILITY}")
     if work.probabilities and not descriptions[0]["classes"]:
         raise InputError("--probabilities", f"is for classes, but this network {task.does}", "leave it out")
-    if work.protocol != CENTER and task.outcome is None:
+    if work.protocol != CENTER and _task(descriptions[0], work).outcome is None:
         raise InputError("--protocol", f"is for classifiers, but this network {task.does}", "leave it out")
     check_runtime(work.runtime)
     if named(work.protocol).dense and work.runtime in CONVERTED:
@@ -101,7 +98,26 @@ def check_work(work: Work) -> list[dict[str, Any]]:
     return descriptions
 
 
-def _description(path: Path) -> dict[str, Any]:
+def _check_together(work: Work, descriptions: Sequence[dict[str, Any]]) -> None:
+    """Raise InputError for bundles that are no ensemble, and a way to combine one that is unknown."""
+    if len(work.bundles) == 1 and work.combine == PROBABILITY:
+        return
+    from convworks.inference.ensemble import check_alike, check_combination
+
+    check_combination(work.combine)
+    check_alike(work.bundles, descriptions)
+    if len(work.bundles) == 1:
+        raise InputError("--combine", "combines several bundles, but there is one", "leave it out")
+
+
+def _task(description: dict[str, Any], work: Work) -> Task:
+    from convworks.tasks.registry import named
+
+    return named(description["task"]["name"], str(work.bundles[0]))
+
+
+def description_of(path: Path) -> dict[str, Any]:
+    """Return what a bundle, the run that holds it, or an exported file says of its network."""
     if not is_exported(path):
         return read_description(path)[0]
     from convworks.inference.exported.read import read_exported
@@ -111,9 +127,12 @@ def _description(path: Path) -> dict[str, Any]:
 
 def open_work(work: Work, count: int, computed: Sequence[Computed] = ()) -> Opened:
     """Load the networks for so many files; `computed` is what computes each, where it was chosen before."""
-    from convworks.deploy.choice import TORCH, with_runtime
+    if len(work.bundles) == 1 and is_exported(work.bundles[0]) and work.protocol == CENTER:
+        return _open_exported(work)
+    from convworks.deploy.choice import with_runtime
+    from convworks.deploy.runtimes import TORCH
     from convworks.hardware import precision_name
-    from convworks.inference.bulk.scorer import of_ensemble
+    from convworks.inference.bulk.scorers import of_ensemble
     from convworks.inference.predictor import load
     from convworks.inference.protocol import named
 
@@ -137,6 +156,25 @@ def open_work(work: Work, count: int, computed: Sequence[Computed] = ()) -> Open
             (member.runtime.name, precision_name(member.runtime.precision), member.runtime.device.type)
             for member in members
         ),
+    )
+
+
+def _open_exported(work: Work) -> Opened:
+    """Open an exported file, which does without PyTorch."""
+    from convworks.deploy.runtimes import exported_for
+    from convworks.inference.exported.predictor import open_exported
+    from convworks.inference.exported.read import read_exported
+
+    exported = read_exported(work.bundles[0])
+    predictor = open_exported(exported, device=work.device, precision=work.precision, max_pixels=work.max_pixels)
+    choice = exported_for(predictor.name, predictor.precision, work.runtime)
+    top = len(predictor.classes) if work.probabilities else work.top
+    return Opened(
+        scorer=predictor.scorer(),
+        answer=predictor.answer(top=top, threshold=work.threshold),
+        classes=predictor.classes,
+        choices=(choice,),
+        computed=((predictor.name, predictor.precision, "cpu"),),
     )
 
 

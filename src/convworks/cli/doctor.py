@@ -80,6 +80,7 @@ def _devices() -> dict[str, str]:
         "vector instructions": torch.backends.cpu.get_cpu_capability(),
         "device": str(device),
         "bfloat16": "in hardware, used by default" if fast else "not in hardware, float32 is used",
+        "VNNI, for int8": {True: "in hardware", False: "not in hardware", None: "unknown"}[hardware.has_vnni()],
     }
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         properties = torch.cuda.get_device_properties(index)

@@ -17,7 +17,7 @@ from convworks.data.augment.mix import Mixture, draw_mixture, mix, paste
 from convworks.data.augment.noise import draw
 from convworks.data.augment.pipeline import augment, augment_together
 from convworks.data.config import AugmentConfig, Corruption
-from convworks.data.decode.images import ahead
+from convworks.data.decode.ahead import ahead
 from convworks.data.samples import Samples
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,46 +14,21 @@ from convworks.console import say
 from convworks.deploy import kept
 from convworks.deploy.check import seconds
 from convworks.deploy.export import find_format, prove
-from convworks.errors import ConvworksError, InputError, nearest
+from convworks.deploy.runtimes import CONVERTED, TORCH, Choice, check_runtime, exported_for
+from convworks.errors import ConvworksError, InputError
 from convworks.hardware import precision_name
-from convworks.inference.exported.format import Format, open_runtime
+from convworks.inference.exported.format import Format
 from convworks.inference.exported.read import FORMATS
+from convworks.inference.exported.runtime import open_runtime
+from convworks.inference.limits import batch_size
 from convworks.inference.predictor import Predictor
-from convworks.inference.runtime import Runtime, TorchRuntime, batch_size
+from convworks.inference.runtime import Runtime, TorchRuntime
 
-AUTO, TORCH = "auto", "torch"
-#: Those that a bundle is converted for, in the order in which they are tried.
-CONVERTED = ("openvino", "onnx")
-RUNTIMES = (AUTO, TORCH, *CONVERTED)
 #: Work for PyTorch from which on converting and measuring repays itself: seconds, and samples without measuring that.
 WORTH, MANY = 60.0, 256
 FEW = "so few images do not repay measuring others; --runtime auto measures"
 #: Samples of the batches that are measured, at most.
 MEASURED = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """A runtime: its name and precision, why it was chosen, and samples a second of all that were measured."""
-
-    runtime: str
-    precision: str
-    why: str
-    rates: dict[str, float]
-
-    @property
-    def text(self) -> str:
-        """One line."""
-        return f"runtime: {self.runtime}, {self.precision} ({self.why})"
-
-
-def check_runtime(name: str | None) -> None:
-    """Raise InputError for an unknown runtime, or one whose library is not installed."""
-    if name is not None and name not in RUNTIMES:
-        reason = f"there is no runtime {name!r}{nearest(name, RUNTIMES)}"
-        raise InputError("--runtime", reason, f"choose from {', '.join(RUNTIMES)}")
-    if name in CONVERTED:
-        FORMATS[name].require(f"--runtime {name}")
 
 
 def with_runtime(predictor: Predictor, name: str | None, count: int) -> tuple[Predictor, Choice]:
@@ -66,10 +41,7 @@ def with_runtime(predictor: Predictor, name: str | None, count: int) -> tuple[Pr
     check_runtime(name)
     current = predictor.runtime
     if predictor.network is None:
-        if name not in (None, AUTO, current.name):
-            reason = f"the file was exported for {current.name}, not for {name}"
-            raise InputError("--runtime", reason, "leave it out, or use the bundle")
-        return predictor, _choice(current, "the file was exported for it")
+        return predictor, exported_for(current.name, precision_name(current.precision), name)
     if current.device.type != "cpu":
         if name in CONVERTED:
             reason = f"{name} computes on the CPU, not on {current.device}"
@@ -78,7 +50,7 @@ def with_runtime(predictor: Predictor, name: str | None, count: int) -> tuple[Pr
     if name == TORCH:
         return predictor, _choice(current, "as requested")
     assert isinstance(predictor.bundle, Bundle)  # there is a network
-    batch = 1 if count == 1 else min(MEASURED, batch_size(current.device, predictor.input.size))
+    batch = 1 if count == 1 else min(MEASURED, batch_size(current.device.type, predictor.input.size))
     if name is None and not kept.any_choice() and not _worth(predictor, count, batch):
         return predictor, _choice(current, FEW)
     key = kept.key_of(predictor.bundle)
@@ -146,9 +118,8 @@ def _converted(predictor: Predictor, key: str, form: Format) -> Runtime:
         content, checked = proven.files, proven.precisions
     else:
         content, checked = exported.files, exported.checked
-    return open_runtime(
-        form, content, bundle.input, predictor.precision if predictor.precision in checked else checked[0]
-    )
+    wanted = precision_name(predictor.precision)
+    return open_runtime(form, content, bundle.input, wanted if wanted in checked else checked[0])
 
 
 def _again(predictor: Predictor, key: str, known: dict[str, Any]) -> Runtime | None:

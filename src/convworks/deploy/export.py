@@ -8,28 +8,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from convworks import files
 from convworks.bundle.bundle import Bundle, describe
 from convworks.data.source import Source
-from convworks.deploy.check import Check, DisagreementError, Expected, check, expected
+from convworks.deploy.check import AGREEMENT, ROUGH, Check, DisagreementError, Expected, check, expected
 from convworks.deploy.convert import CONVERTERS
+from convworks.deploy.drop import Before, Drop, measure_before, measure_drop
 from convworks.deploy.graph import Graph, graph_of
-from convworks.deploy.int8 import Drop, check_int8, measure_drop, quantise
+from convworks.deploy.int8 import check_int8, full_range, quantised
 from convworks.deploy.layers import first_difference
 from convworks.deploy.samples import Samples, opened_source, samples_for
 from convworks.errors import InputError, RunError, nearest
-from convworks.inference.exported.format import (
-    ACTIVATED,
-    OUTPUTS,
-    SAMPLES,
-    ExportedRuntime,
-    Files,
-    Format,
-    open_runtime,
-)
+from convworks.inference.exported.format import ACTIVATED, FLOAT32, INT8, OUTPUTS, SAMPLES, VNNI, Files, Format
 from convworks.inference.exported.read import FORMATS, VERSION
+from convworks.inference.exported.runtime import ExportedRuntime, open_runtime
 from convworks.layers.values import require_sound
 from convworks.signed import signed
 
@@ -57,9 +49,9 @@ class Proven:
     notes: tuple[str, ...] = field(default=())
 
     @property
-    def precisions(self) -> tuple[torch.dtype, ...]:
+    def precisions(self) -> tuple[str, ...]:
         """The precisions in which it gives the answers of the bundle, the most exact first."""
-        return tuple(getattr(torch, each.precision) for each in self.checks)
+        return tuple(each.precision for each in self.checks)
 
     @property
     def bytes(self) -> int:
@@ -99,19 +91,37 @@ def prove(
     content = CONVERTERS[form.name](graph, bundle.input.decoded(samples.batch[:1]), (OUTPUTS, ACTIVATED))
     work = _Work(bundle, form, graph, right)
     checks, notes = work.checks(content)
-    drop = None
-    if int8 is not None and calibration is not None:
-        content = quantise(bundle, form.name, content, calibration)
-        result, runtime = work.check(content, torch.int8)
-        checks, notes = [result], []
+    if int8 is None or calibration is None:
+        sealed = form.seal(content, _description(bundle, form, content, checks, samples))
+        return Proven(format=form, files=sealed, checks=tuple(checks), samples=samples, notes=tuple(notes))
+    return _proven_int8(work, content, samples, calibration, int8.max_drop)
+
+
+def _proven_int8(work: _Work, content: Files, samples: Samples, source: Source, max_drop: float | None) -> Proven:
+    """Return the first quantisation that gives the answers of the bundle; RunError, of the last, if none does."""
+    bundle, form, notes = work.bundle, work.format, []
+    before: Before | None = None
+    try:
+        before = measure_before(bundle, open_runtime(form, content, bundle.input, FLOAT32), source)
+    except InputError as error:
+        if max_drop is not None:
+            raise
+        notes = [f"the accuracy in int8 was not measured: {error.where} {error.reason}"]
+    failure: RunError | None = None
+    for attempt in quantised(bundle, form.name, content, source):
         try:
-            drop = measure_drop(bundle, runtime, calibration, int8.max_drop)
-        except InputError as error:
-            if int8.max_drop is not None:
-                raise
-            notes = [f"the accuracy in int8 was not measured: {error.where} {error.reason}"]
-    sealed = form.seal(content, _description(bundle, form, content, checks, samples, drop))
-    return Proven(format=form, files=sealed, checks=tuple(checks), samples=samples, drop=drop, notes=tuple(notes))
+            checked, runtime = work.check(
+                attempt.files, INT8, AGREEMENT if before is None or not before.outputs else ROUGH
+            )
+            drop = measure_drop(before, runtime, max_drop) if before is not None else None
+        except RunError as error:
+            failure = error
+            continue
+        notes += [f"in float32: {', '.join(attempt.exact)}"] if attempt.exact else []
+        sealed = form.seal(attempt.files, _description(bundle, form, attempt.files, [checked], samples, drop))
+        return Proven(format=form, files=sealed, checks=(checked,), samples=samples, drop=drop, notes=tuple(notes))
+    assert failure is not None  # there is more than one attempt
+    raise failure
 
 
 def write(proven: Proven, path: Path) -> None:
@@ -149,7 +159,7 @@ class _Work:
                 notes.append(f"{self.format.name} {error}: it will compute this file in {checks[0].precision}")
         return checks, notes
 
-    def check(self, content: Files, precision: torch.dtype) -> tuple[Check, ExportedRuntime]:
+    def check(self, content: Files, precision: str, agreement: float = AGREEMENT) -> tuple[Check, ExportedRuntime]:
         """Check one precision; RunError, with the first layer that differs, where it disagrees."""
         try:
             try:
@@ -157,14 +167,14 @@ class _Work:
             except Exception as error:  # each library has errors of its own
                 line = next(iter(str(error).splitlines()), type(error).__name__)
                 raise DisagreementError(f"cannot be opened ({line})") from error
-            return check(runtime, self.right, self.bundle), runtime
+            return check(runtime, self.right, self.bundle, agreement), runtime
         except DisagreementError as error:
             layer = ""
-            if precision == torch.float32:
+            if precision == FLOAT32:
                 batch = self.right.samples
                 layer = first_difference(self.format, self.graph, self.bundle.input, batch)
             reason = f"the export {error}{'; ' if layer else ''}{layer}; nothing was written"
-            remedy = REMEDY if precision == torch.float32 else LESS_INT8
+            remedy = REMEDY if precision == FLOAT32 else LESS_INT8
             raise RunError(f"--format {self.format.name}", reason, remedy) from error
 
 
@@ -173,7 +183,12 @@ REMEDY = "choose another format, and report it with the network and the versions
 
 
 def _description(
-    bundle: Bundle, form: Format, content: Files, checks: list[Check], samples: Samples, drop: Drop | None
+    bundle: Bundle,
+    form: Format,
+    content: Files,
+    checks: list[Check],
+    samples: Samples,
+    drop: Drop | None = None,
 ) -> str:
     """Return what the metadata say: all that `convworks predict` needs, and how the file was checked."""
     decoded = bundle.input.decoded(samples.batch[:1])
@@ -186,6 +201,8 @@ def _description(
         "checked_on": samples.words,
         "libraries": _versions(),
     }
+    if checks[0].precision == INT8 and full_range():
+        export["needs"] = VNNI
     if drop is not None:
         export["drop"] = asdict(drop)
     return json.dumps(signed({"format": VERSION, **describe(bundle), "export": export}))

@@ -9,7 +9,7 @@ from torch import Tensor
 from convworks.data.inputs.input import Input
 from convworks.deploy.convert import CONVERTERS
 from convworks.deploy.graph import Graph, Layers
-from convworks.inference.exported.format import Format
+from convworks.inference.exported.format import FLOAT32, Format
 
 #: Samples that it is looked for with, and the difference that rounding does not explain, in parts of the largest value.
 SAMPLES = 4
@@ -22,7 +22,7 @@ def first_difference(form: Format, graph: Graph, input: Input, samples: Tensor) 
     layers = Layers(graph, torch.from_numpy(batch))
     try:
         content = CONVERTERS[form.name](layers, batch, layers.outputs)
-        computed = form.start(content, torch.float32, layers.outputs)(batch)
+        computed = form.start(content, FLOAT32, layers.outputs)(batch)
     except Exception:  # each library has errors of its own
         return "which layer is the first cannot be said: with all of them as outputs it fails"
     with torch.no_grad():

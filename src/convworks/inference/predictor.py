@@ -16,9 +16,10 @@ from jaxtyping import Float32, UInt8
 from PIL import Image
 from torch import nn
 
-from convworks.bundle.bundle import Bundle, Described, load_bundle
+from convworks.bundle.bundle import Bundle, Described, described, load_bundle
 from convworks.bundle.description import is_exported
 from convworks.bundle.pretrained import locate
+from convworks.config import build
 from convworks.console import counting
 from convworks.data.decode.any_image import Images, OneImage, list_images
 from convworks.data.inputs.input import Input
@@ -30,10 +31,12 @@ from convworks.errors import InputError, brief
 from convworks.files import path_of
 from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory, precision_name
 from convworks.inference.answers import activated, collect
-from convworks.inference.bulk.answered import Answer, Files, answered, batches_of
-from convworks.inference.bulk.scorer import Scorer, of_one_view, of_views
-from convworks.inference.exported.format import open_runtime
-from convworks.inference.exported.read import read_exported
+from convworks.inference.bulk.answered import Answer, Files, answered, batches_of, check_top
+from convworks.inference.bulk.scorer import Scorer
+from convworks.inference.bulk.scorers import of_one_view, of_views
+from convworks.inference.exported.predictor import check_machine
+from convworks.inference.exported.read import Exported, read_exported
+from convworks.inference.exported.runtime import open_runtime
 from convworks.inference.features import features, named_pool
 from convworks.inference.protocol import CENTER, named
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
@@ -41,6 +44,7 @@ from convworks.inference.test_time_views import Cost, activated_by, counter, pre
 from convworks.layers.cut import default_cut
 from convworks.layers.network import Network
 from convworks.layers.normalisation.folded import folded
+from convworks.models.config import ModelConfig
 from convworks.models.transfer.adapted import makes_logits
 from convworks.tasks.outcome import Outcome, Pooled
 from convworks.tasks.task import SplitContext, Task
@@ -115,7 +119,7 @@ class Predictor:
         Several images give a list, a single image a dictionary.
         """
         self._require(picture=False)
-        _check_top(top)
+        check_top(top)
         task = self.task.at(threshold)
         listed = list_images(images)
         if not listed.images:
@@ -188,7 +192,7 @@ class Predictor:
 
     def answer(self, *, top: int = 5, threshold: float | None = None) -> Answer:
         """Return the function from the name of a file and its activated output to its prediction."""
-        _check_top(top)
+        check_top(top)
         task = self.task.at(threshold)
         return lambda name, output: task.answer(name, output, self.classes, top)
 
@@ -288,11 +292,6 @@ class Predictor:
         return self.input.stack([self.input.read(name, image) for name, image in samples])
 
 
-def _check_top(top: int) -> None:
-    if top < 1:
-        raise InputError("top", f"is {top}, but must be at least 1", "give 1 or more")
-
-
 @brief
 def load(
     path: str | Path, *, device: str = "auto", precision: str = "auto", max_pixels: int | None = None
@@ -316,13 +315,21 @@ def load(
 
 def _load_exported(path: Path, device: str, precision: str, max_pixels: int | None) -> Predictor:
     """Return an exported file in use, on the CPU; InputError for another device, or a library that is missing."""
-    if device not in ("auto", "cpu"):
-        raise InputError(f"--device {device}", f"{path} is computed on the CPU", "leave it out, or use the bundle")
     exported = read_exported(path)
-    exported.format.require(path)
-    bundle = limited(exported.described, max_pixels)
+    check_machine(exported, device)
+    bundle = limited(_described(exported), max_pixels)
     runtime = open_runtime(exported.format, exported.files, bundle.input, exported.choose(precision))
     return Predictor(bundle=bundle, precision=runtime.precision, chosen=runtime)
+
+
+def _described(exported: Exported) -> Described:
+    """Return what is needed to use an exported network; one of the user's own is known by its name alone."""
+    text = exported.description["model"]
+    try:
+        model = build(ModelConfig, text, where="model")
+    except InputError:
+        model = ModelConfig.model_construct(name=text["name"])
+    return described(exported.description, model, exported.path)
 
 
 D = TypeVar("D", bound=Described)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -16,15 +15,9 @@ from torch import Tensor, nn
 
 from convworks.data.inputs.input import Input
 from convworks.errors import RunError
+from convworks.inference.limits import NO_OVERFLOW, OVERFLOW
 from convworks.layers.mode import evaluating
 
-# Pixels per batch: activations fit in a CPU's cache, and fill a GPU. But every batch reads all weights, which exceed
-# the cache: of large images at least a few are computed together, as far as memory allows.
-PIXELS = {"cpu": 1 << 17}
-MOST_PIXELS = 1 << 23
-FEW, MOST_OF_FEW = 16, 1 << 20
-OVERFLOW = "the network's answer is NaN or infinite: its values overflow"
-NO_OVERFLOW = "train it again at a lower learning rate, or import other weights"
 #: Layers whose products are computed in bfloat16, with bfloat16 weights.
 MULTIPLYING = (
     *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
@@ -53,6 +46,14 @@ class Runtime(Protocol):
 
     def __call__(self, batch: Tensor) -> Float32[Tensor, "b *output"]:
         """Return the outputs for a batch."""
+
+
+@runtime_checkable
+class Activating(Protocol):
+    """A runtime that activates outputs as well."""
+
+    def both(self, batch: Tensor) -> tuple[Float32[Tensor, "b *output"], Float32[Tensor, "b *output"]]:
+        """Return the outputs for a batch, and the activated outputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +101,6 @@ def cast_once(network: nn.Module, precision: torch.dtype) -> nn.Module:
             for parameter in module.parameters(recurse=False):
                 parameter.data = parameter.data.to(precision)
     return ready
-
-
-def batch_size(device: torch.device, size: Sequence[int]) -> int:
-    """Return the batch size for samples of a size (height, width; or any other axes)."""
-    area = math.prod(size)
-    few = min(FEW, MOST_OF_FEW // area)
-    return max(1, few, min(1024, PIXELS.get(device.type, MOST_PIXELS) // area))
 
 
 def finite(outputs: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from convworks.data.cache.memory import processors
-from convworks.data.decode.images import ahead
+from convworks.data.decode.ahead import ahead
 from convworks.data.decode.load import load_picture
 from convworks.data.decode.load_files import Progress
 from convworks.data.decode.preprocess import Preprocessing
@@ -22,8 +22,9 @@ from convworks.data.inputs.input import Input
 from convworks.data.inputs.kinds import input_of
 from convworks.data.source import Split
 from convworks.errors import InputError
+from convworks.inference.limits import batch_size
 from convworks.inference.protocol import Image, Protocol, largest, views
-from convworks.inference.runtime import Runtime, TorchRuntime, batch_size, finite, marked
+from convworks.inference.runtime import Runtime, TorchRuntime, finite, marked
 from convworks.layers.fully_convolutional import fully_convolutional
 from convworks.layers.network import Network
 from convworks.models.analysis.count import count
@@ -93,7 +94,7 @@ def mean_over_views(
     device, copies = runtime.device, 2 if protocol.mirrored else 1
     with runtime.ready():
         for size, group in _by_size(images).items():
-            views_per_batch = batch_size(device, size)
+            views_per_batch = batch_size(device.type, size)
             for part in (group[first : first + views_per_batch] for first in range(0, len(group), views_per_batch)):
                 pixels = torch.from_numpy(np.stack([view for _, view in part])).permute(0, 3, 1, 2).to(device)
                 rows = activate(pixels)

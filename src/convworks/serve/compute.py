@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 from PIL import Image
-from torch import Tensor
 
 from convworks import files
 from convworks.bundle.bundle import Bundle, describe
@@ -25,10 +24,10 @@ from convworks.bundle.pretrained import locate
 from convworks.deploy.choice import with_runtime
 from convworks.errors import ConvworksError, InputError, RunError
 from convworks.hardware import precision_name
-from convworks.inference.answers import raw
+from convworks.inference.answers import both
 from convworks.inference.exported.format import ACTIVATED, OUTPUTS, SAMPLES
+from convworks.inference.limits import batch_size
 from convworks.inference.predictor import Predictor, load
-from convworks.inference.runtime import batch_size
 from convworks.serve.settings import check_members
 
 #: Statuses of what is wrong with one request.
@@ -103,7 +102,7 @@ def load_served(
     check_members(name, [(path, each.task.name, each.classes) for path, each in zip(paths, loaded, strict=True)])
     _check_ensemble(name, loaded)
     first = loaded[0]
-    size = max_batch or batch_size(first.runtime.device, first.input.size)
+    size = max_batch or batch_size(first.runtime.device.type, first.input.size)
     chosen = [with_runtime(each, runtime, size) for each in loaded]
     members = tuple(each for each, _ in chosen)
     shape = [-1, *first.input.decoded(first.input.blank(1)).shape[1:]]
@@ -220,13 +219,12 @@ def _computed(served: Served, items: Sequence[tuple[int, Any]]) -> list[tuple[in
 
 def _outputs(members: Sequence[Predictor], samples: Sequence[Sequence[np.ndarray]]) -> Outputs:
     """Return what the networks compute for samples, and the activated outputs: of an ensemble, their mean."""
-    computed: list[Tensor] = []
-    activated: list[np.ndarray] = []
-    for member, its in zip(members, samples, strict=True):
-        computed.append(raw(member.runtime, member.input.stack(its)))
-        activated.append(member.task.activation.apply(computed[-1]).numpy())
+    each = [
+        both(member.task, member.runtime, member.input.stack(its)) for member, its in zip(members, samples, strict=True)
+    ]
     if len(members) == 1:
-        return {OUTPUTS: computed[0].numpy(), ACTIVATED: activated[0]}
+        return dict(zip((OUTPUTS, ACTIVATED), each[0], strict=True))
+    activated = [values for _, values in each]
     return {ACTIVATED: np.asarray(np.mean(activated, axis=0, dtype=np.float64), np.float32)}
 
 

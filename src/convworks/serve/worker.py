@@ -47,7 +47,7 @@ def serve(channel: socket.socket, batches: queue.SimpleQueue[wire.Message], path
     import torch
 
     from convworks.data.decode.quiet import quiet
-    from convworks.deploy.choice import TORCH
+    from convworks.deploy.runtimes import TORCH
     from convworks.hardware import threads
     from convworks.serve.compute import Item, decoding, item_of, load_served, respond
 

@@ -24,6 +24,7 @@ from convworks.losses.config import (
 from convworks.metrics.classification import mean_recall
 from convworks.metrics.spec import BALANCED_ACCURACY, TOP1, TOP5
 from convworks.tasks.activations import SOFTMAX
+from convworks.tasks.answering import ONE_CLASS
 from convworks.tasks.kept import Kept
 from convworks.tasks.length import brief, stopped
 from convworks.tasks.outcomes.classification import Predictions
@@ -115,18 +116,6 @@ def outcome(context: SplitContext, probabilities: Float32[np.ndarray, "n k"]) ->
     )
 
 
-def ranked(
-    path: str | None, probabilities: Float32[np.ndarray, " k"], classes: Sequence[str], top: int
-) -> dict[str, Any]:
-    """Return the `top` classes of one sample with their probabilities, the most probable first."""
-    order = np.argsort(-probabilities, kind="stable")[:top]
-    return {
-        "path": path,
-        "labels": [classes[index] for index in order],
-        "probabilities": [float(probabilities[index]) for index in order],
-    }
-
-
 def fits(makes: str, source: Source) -> bool:
     """Return whether the network outputs logits and the source has one label per sample."""
     return makes == "logits" and not source.multi_label and not source.spatial
@@ -155,8 +144,7 @@ def result_of(result: Mapping[str, Any]) -> str:
 
 
 CLASSIFICATION = Task(
-    name="classification",
-    does="names classes",
+    **vars(ONE_CLASS),
     fits=fits,
     target=CLASSES,
     outputs=lambda classes, channels: len(classes),
@@ -170,7 +158,6 @@ CLASSIFICATION = Task(
     collector=Kept,
     outcome=outcome,
     judged=True,
-    answer=ranked,
     words=Words(what=what, answers=answers_of, result=result_of),
     rules=(
         stopped,

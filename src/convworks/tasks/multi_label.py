@@ -21,7 +21,8 @@ from convworks.metrics import multi_label
 from convworks.metrics.multi_label import THRESHOLD
 from convworks.metrics.spec import EXACT_MATCH, MACRO_F1, MAP, MICRO_F1
 from convworks.tasks.activations import SIGMOID
-from convworks.tasks.classification import listed, ranked, refuse_reconstruction, what
+from convworks.tasks.answering import ANY_CLASSES, decided
+from convworks.tasks.classification import listed, refuse_reconstruction, what
 from convworks.tasks.kept import Kept
 from convworks.tasks.length import brief, stopped
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
@@ -111,19 +112,6 @@ def outcome(
     )
 
 
-def answer(
-    path: str | None,
-    probabilities: Float32[np.ndarray, " k"],
-    classes: Sequence[str],
-    top: int,
-    *,
-    threshold: float = THRESHOLD,
-) -> dict[str, Any]:
-    """Return the `top` classes of one sample, and "predicted", those with a probability of at least `threshold`."""
-    predicted = np.flatnonzero(probabilities >= threshold).tolist()
-    return {**ranked(path, probabilities, classes, top), "predicted": [classes[index] for index in predicted]}
-
-
 def fits(makes: str, source: Source) -> bool:
     """Return whether the network outputs logits and the source has label sets."""
     return makes == "logits" and source.multi_label
@@ -143,13 +131,12 @@ def result_of(result: Mapping[str, Any]) -> str:
 def thresholded(threshold: float) -> Task:
     """Return the task with another decision threshold."""
     return replace(
-        MULTI_LABEL, outcome=partial(outcome, threshold=threshold), answer=partial(answer, threshold=threshold)
+        MULTI_LABEL, outcome=partial(outcome, threshold=threshold), answer=partial(decided, threshold=threshold)
     )
 
 
 MULTI_LABEL = Task(
-    name="multi_label",
-    does="names classes",
+    **(vars(ANY_CLASSES) | {"thresholded": thresholded}),
     fits=fits,
     target=LABEL_SETS,
     outputs=lambda classes, channels: len(classes),
@@ -163,10 +150,8 @@ MULTI_LABEL = Task(
     collector=Kept,
     outcome=outcome,
     judged=True,
-    answer=answer,
     words=Words(what=what, answers=answers_of, result=result_of),
     rules=(stopped, brief(MAP), overfitting(MAP), underfitting(MAP), photographs, wide_interval(MAP)),
-    thresholded=thresholded,
     adapt=adapt,
     check=check,
 )

@@ -17,6 +17,7 @@ from convworks.errors import InputError
 from convworks.losses.config import OwnLoss, PixelCrossEntropy, SquaredError
 from convworks.metrics.spec import MSE, PSNR
 from convworks.tasks.activations import IDENTITY
+from convworks.tasks.answering import IMAGES
 from convworks.tasks.length import stopped
 from convworks.tasks.outcomes.reconstruction import Reconstructions, psnr
 from convworks.tasks.task import Answered, SplitContext, Sums, Task, Words, check_best
@@ -96,12 +97,6 @@ def to_bytes(images: Float32[Tensor, "b c h w"]) -> UInt8[np.ndarray, "b h w c"]
     return pixels
 
 
-def picture(output: Float32[np.ndarray, "c h w"]) -> UInt8[np.ndarray, "h w c"]:
-    """Return an output image as bytes."""
-    pixels: np.ndarray = to_bytes(torch.from_numpy(output)[None])[0]
-    return pixels
-
-
 def adapt(task: Task, config: Any) -> Any:
     """Return a recipe with a loss between images, without mixing, progressive resizing and balanced sampling."""
     training = config.training
@@ -127,11 +122,6 @@ def check(task: Task, config: Any, source: Source) -> None:
     if config.precision == "bfloat16" and isinstance(training.loss, PixelCrossEntropy):
         reason = "bfloat16 has no values between 0.996 and 1, where the logarithm is steep"
         raise InputError("precision", reason, "--set precision=float32, or training.loss.kind=squared_error")
-
-
-def answer(path: str | None, output: Float32[np.ndarray, "c h w"], classes: Sequence[str], top: int) -> dict[str, Any]:
-    """Return the reconstruction of one sample."""
-    return {"path": path, "image": picture(output)}
 
 
 def fits(makes: str, source: Source) -> bool:
@@ -162,8 +152,7 @@ def _ratio(value: float | None) -> str:
 
 
 RECONSTRUCTION = Task(
-    name="reconstruction",
-    does="makes images",
+    **vars(IMAGES),
     fits=fits,
     target=INPUTS,
     outputs=lambda classes, channels: channels,
@@ -175,12 +164,9 @@ RECONSTRUCTION = Task(
     activation=IDENTITY,
     meter=ImageMeter,
     collector=ImageCollector,
-    answer=answer,
-    picture=picture,
     words=Words(what=what, answers=answers_of, result=result_of, method="reconstruct", options=" --out reconstructed"),
     rules=(stopped, no_gain, overfitting_images),
     adapt=adapt,
     check=check,
-    exact=True,
     normalises=False,
 )

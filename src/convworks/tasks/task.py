@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 from torch import Tensor, nn
 
 from convworks.config import Config
@@ -19,6 +19,7 @@ from convworks.losses.config import LossConfig, OwnLoss
 from convworks.losses.functions import Loss, loss_function, outputs
 from convworks.metrics.spec import MetricSpec, written_headline
 from convworks.tasks.activations import Activation
+from convworks.tasks.answering import Answering
 from convworks.tasks.evidence import Rule
 from convworks.tasks.outcome import Outcome, Pooled
 
@@ -154,12 +155,10 @@ class Words:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """What a network is trained to do.
+class Task(Answering):
+    """What a network is trained to do, besides how it answers (tasks/answering.py).
 
     Attributes:
-        name: the name in bundles and configurations.
-        does: what such a network does, in messages: "names classes".
         fits: whether it is the task of a network, by the kind of its output (logits, images), on a source; None if the
             task is chosen by name only.
         target: how the targets of a source are read, divided and collated.
@@ -174,24 +173,18 @@ class Task:
         outcome: makes it from the activated outputs of all samples, if these are small enough to be kept: outcomes are
             then pooled over folds and averaged over networks. Else None.
         judged: whether each answer is right or wrong (`Judged`).
-        answer: the prediction of a sample: (path, activated output, classes, maximum number of classes).
-        picture: the output as a picture, if it is one; `predict` then writes files.
         words: the texts of the model card.
         rules: what is concluded from the numbers of a run, and what to try next (tasks/verdict.py), in order.
-        thresholded: the task with another decision threshold in outcome and answer; None where none decides.
         adapt: (task, recipe) -> the recipe made to fit.
         check: raises InputError for what does not fit: (task, configuration, source).
         loss: (configuration, samples of each class, custom loss, number of samples) -> the loss.
         answers: what a training step takes the loss of.
         validated: what validation takes the loss of: (network, images -> inputs, answered samples, corruption).
         corrupts_inputs: whether data.corruption applies to the input; otherwise `answers` applies it.
-        exact: whether values near 1 matter, so that precision `auto` is float32.
         normalises: whether inputs are normalised by default.
         variant: (configuration, network) -> the task for these.
     """
 
-    name: str
-    does: str
     fits: Callable[[str, Source], bool] | None = None
     target: Target
     outputs: Callable[[Sequence[str], int], int]
@@ -205,18 +198,14 @@ class Task:
     collector: Callable[[Task, SplitContext], Collector]
     outcome: Callable[[SplitContext, np.ndarray], Pooled] | None = None
     judged: bool = False
-    answer: Callable[[str | None, np.ndarray, Sequence[str], int], dict[str, Any]]
-    picture: Callable[[np.ndarray], UInt8[np.ndarray, "h w c"]] | None = None
     words: Words = Words()
     rules: tuple[Rule, ...] = ()
-    thresholded: Callable[[float], Task] | None = None
     adapt: Callable[[Task, Any], Any] = first_loss
     check: Callable[[Task, Any, Source], None] = check_fit
     loss: Callable[[Any, Int64[Tensor, " k"], Loss | None, int], Loss] = configured_loss
     answers: Callable[[nn.Module, Tensor, Corruption | None], Answers] = network_answers
     validated: Callable[[nn.Module, Callable[[Tensor], Tensor], Answered, Corruption | None], Tensor] = as_answered
     corrupts_inputs: bool = True
-    exact: bool = False
     normalises: bool = True
     variant: Callable[[Any, nn.Module], Task] | None = None
 
@@ -228,17 +217,6 @@ class Task:
     def adapted(self, config: Any) -> Any:
         """Return a recipe made to fit."""
         return self.adapt(self, config)
-
-    def at(self, threshold: float | None) -> Task:
-        """Return the task with another decision threshold (None: its own); InputError if it has none."""
-        if threshold is None:
-            return self
-        if self.thresholded is None:
-            reason = f"is for multi-label networks, but this one {self.does} without a threshold"
-            raise InputError("--threshold", reason, "leave it out")
-        if not 0 <= threshold <= 1:
-            raise InputError("--threshold", f"is {threshold}, not a probability", "give a number from 0 to 1")
-        return self.thresholded(threshold)
 
     def of(self, config: Any, network: nn.Module) -> Task:
         """Return the task for this configuration and network."""

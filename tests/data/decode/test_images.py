@@ -13,7 +13,8 @@ from PIL import Image
 import convworks
 from convworks.data.batches import Part, batches
 from convworks.data.config import AugmentConfig
-from convworks.data.decode.images import Decoded, Images, ahead, open_images, take
+from convworks.data.decode.ahead import ahead
+from convworks.data.decode.images import Decoded, Images, open_images, take
 from convworks.data.decode.load import Loaded, load_images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.samples import Samples

@@ -16,6 +16,7 @@ from convworks.api.predict import (
     Work,
     check_into,
     check_work,
+    description_of,
     open_work,
     runtimes,
     values_of,
@@ -77,9 +78,9 @@ def run(
     )
     descriptions = check_work(work)
     from convworks.inference.bulk.shard import parse_shard
-    from convworks.tasks.registry import named
+    from convworks.tasks.by_name import answering
 
-    pictures = named(descriptions[0]["task"]["name"], str(work.bundles[0])).picture is not None
+    pictures = answering(descriptions[0]["task"]["name"], str(work.bundles[0])).picture is not None
     part = parse_shard(shard)
     for_files = {"--resume": resume, "--shard": shard, "--workers": workers, "--probabilities": probabilities}
     if (pictures or out is None) and (idle := next((name for name, used in for_files.items() if used), None)):
@@ -99,7 +100,7 @@ def run(
         text += f", {written.earlier} of them before this run" if written.earlier else ""
         failed, count = written.failed, written.rows
     values |= {"precision": opened.computed[0][1], "seconds": round(time.perf_counter() - started, 3)}
-    from convworks.deploy.choice import TORCH
+    from convworks.deploy.runtimes import TORCH
 
     shown = [choice.text for choice in opened.choices if choice.runtime != TORCH or choice.rates]
     if failed:
@@ -160,8 +161,6 @@ def _next(bundles: Sequence[Path], paths: Sequence[str], options: dict[str, Any]
         data = read_values(run)["configuration"]["data"]["source"]
         evaluated = {name: value for name, value in options.items() if name not in ("--top", "--runtime")}
         return repeated(["evaluate", *bundles], {"--data": nearby(data), **evaluated, "--out": errors_folder(bundle)})
-    from convworks.inference.exported.read import description_of
-
     name = description_of(bundle)["model"]["name"]
     return shlex.join(["convworks", "models", *([name] if name in NAMES else [])])
 

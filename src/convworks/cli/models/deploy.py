@@ -66,8 +66,9 @@ def _lines(values: dict[str, Any]) -> list[str]:
     if "drop" in values:
         drop = values["drop"]
         metric = METRICS[drop["metric"]]
+        alike = "" if drop["agreement"] is None else f", {drop['agreement']:.1%} of the answers the same"
         lines.append(
-            f"{metric.title}: {metric.write(drop['before'])} before, {metric.write(drop['after'])} in int8, "
+            f"{metric.title}: {metric.write(drop['before'])} before, {metric.write(drop['after'])} in int8{alike}, "
             f"on {drop['samples']:,} images"
         )
     lines += [f"note: {note}" for note in values["notes"]]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -16,6 +13,7 @@ from convworks.console import say
 from convworks.data.cache.memory import NoRoomError, processors
 from convworks.data.cache.on_disk import OnDisk
 from convworks.data.column import Files
+from convworks.data.decode.ahead import ahead
 from convworks.data.decode.load import Loaded, load_split
 from convworks.data.decode.load_files import Damage, Progress, digest_files, load_image, summarise
 from convworks.data.decode.preprocess import Preprocessing
@@ -28,9 +26,6 @@ SAMPLE = 10_000  # images from which the statistics of a set of files are estima
 DIGEST_FILES = 1_000  # files whose bytes identify a set that is never decoded as a whole
 PIECE = 64
 PIXELS = 4  # axes of a tensor of images
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Decoded:
@@ -126,23 +121,3 @@ def take(images: Images, indices: Int[np.ndarray, " b"] | slice) -> Shaped[Tenso
     rows = images.permute(0, 2, 3, 1).reshape(n, h * w * c)
     chosen = rows.index_select(0, torch.from_numpy(indices).to(images.device))
     return chosen.view(-1, h, w, c).permute(0, 3, 1, 2)
-
-
-def ahead(work: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
-    """Yield work(item) for each item in order, computed ahead by `threads` threads, at most threads + 1 at a time.
-
-    Without threads, each result is computed on demand.
-    """
-    if threads == 0:
-        yield from map(work, items)
-        return
-    remaining = iter(items)
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
-    try:
-        pending: list[Future[R]] = [pool.submit(work, item) for item in islice(remaining, threads + 1)]
-        while pending:
-            result = pending.pop(0).result()
-            pending += [pool.submit(work, item) for item in islice(remaining, 1)]
-            yield result
-    finally:  # also if the consumer stops early
-        pool.shutdown(cancel_futures=True)

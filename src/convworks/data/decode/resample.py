@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from convworks.data.decode.bilinear import bilinear
+
 if TYPE_CHECKING:
     import torch
+
+#: How many images are scaled without PyTorch, which takes as long to import.
+FEW = 48
+_scaled = count()
 
 
 def resample(array: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "height width c"]:
@@ -24,10 +32,17 @@ def resample(array: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[
 def resample_into(array: UInt8[np.ndarray, "h w c"], out: UInt8[np.ndarray, "height width c"]) -> None:
     """Apply `resample`, writing into an existing array.
 
-    A single call into PyTorch: each call releases the interpreter lock, and threads that scale many images at once
-    would wait for it every time.
+    The first few images of a program without PyTorch are scaled in NumPy, to the same bits (bilinear.py).
     """
-    import torch  # takes a second to import, which commands that scale nothing avoid
+    if "torch" not in sys.modules and next(_scaled) < FEW:
+        out[:] = bilinear(array, (out.shape[0], out.shape[1]))
+    else:
+        _by_kernel(array, out)
+
+
+def _by_kernel(array: UInt8[np.ndarray, "h w c"], out: UInt8[np.ndarray, "height width c"]) -> None:
+    """Scale by a single call into PyTorch: each call releases the interpreter lock, and many threads wait for it."""
+    import torch
 
     scale = torch.ops.aten._upsample_bilinear2d_aa.out  # the kernel of interpolate(antialias=True)
     size, channels = out.shape[:2], out.shape[2]

@@ -8,12 +8,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from convworks.data.cache.memory import processors
-from convworks.data.decode.images import ahead
+from convworks.data.decode.ahead import ahead
 from convworks.data.decode.quiet import quiet
 from convworks.data.location import Location
 from convworks.errors import InputError
 from convworks.inference.bulk.scorer import Scorer
-from convworks.inference.runtime import OVERFLOW
+from convworks.inference.limits import OVERFLOW
 
 Row = dict[str, Any]
 #: The answer for a file, from its name and its activated output.
@@ -78,3 +78,9 @@ def _rows(scorer: Scorer, samples: Sequence[Prepared], answer: Answer) -> list[R
         reason = why or ("" if np.isfinite(output).all() else OVERFLOW)
         rows.append({"path": name, "error": reason} if reason else answer(name, output))
     return rows
+
+
+def check_top(top: int) -> None:
+    """Raise InputError for fewer classes than one."""
+    if top < 1:
+        raise InputError("top", f"is {top}, but must be at least 1", "give 1 or more")

@@ -17,7 +17,7 @@ from convworks.inference.bulk.formats import format_of
 from convworks.inference.bulk.scorer import Scorer
 from convworks.inference.bulk.shard import WHOLE, Shard
 from convworks.inference.bulk.unfinished import begun, check_same, is_finished, remove, unfinished
-from convworks.inference.runtime import NO_OVERFLOW, OVERFLOW
+from convworks.inference.limits import NO_OVERFLOW, OVERFLOW
 
 #: Yields the answers for some batches, in their order.
 Batches = Callable[[range], Iterator[list[Row]]]

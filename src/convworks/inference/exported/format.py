@@ -1,18 +1,13 @@
-"""A format of exported networks, as a value, and the runtime of a network in any of them."""
+"""A format of exported networks, as a value; nothing imports PyTorch unless it computes the format."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 import numpy as np
-import torch
-from jaxtyping import Float32
-from torch import Tensor
 
-from convworks.data.inputs.input import Input
 from convworks.errors import InputError
 
 #: The content of an exported network by suffix: OpenVINO keeps weights in a file of their own.
@@ -26,6 +21,10 @@ SAMPLES, OUTPUTS, ACTIVATED = "samples", "outputs", "activated"
 KEY = "convworks"
 #: What installs all libraries.
 INSTALL = 'pip install "convworks[deploy]"'
+#: The precisions of products.
+FLOAT32, BFLOAT16, INT8 = "float32", "bfloat16", "int8"
+#: What a processor needs so that int8 gives the answers that were checked, where a file says so.
+VNNI = "VNNI"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +39,11 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     library: str
-    precisions: Callable[[], tuple[torch.dtype, ...]]
+    precisions: Callable[[], tuple[str, ...]]
     seal: Callable[[Files, str], Files]
     description: Callable[[Files], str]
     digest: Callable[[Files], str]
-    start: Callable[[Files, torch.dtype, Sequence[str]], Compute]
+    start: Callable[[Files, str, Sequence[str]], Compute]
 
     @property
     def installed(self) -> bool:
@@ -54,40 +53,6 @@ class Format:
     def require(self, where: object) -> None:
         """Raise InputError if the library that runs it is not installed."""
         require(self.library, where)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportedRuntime:
-    """A network in an exported format, on the CPU."""
-
-    name: str
-    precision: torch.dtype
-    input: Input
-    compute: Compute
-
-    @property
-    def device(self) -> torch.device:
-        """The CPU."""
-        return torch.device("cpu")
-
-    def ready(self) -> AbstractContextManager[object]:
-        """Return a context that does nothing."""
-        return nullcontext()
-
-    def __call__(self, batch: Tensor) -> Float32[Tensor, "b *output"]:
-        """Return the outputs for a batch."""
-        return self.both(batch)[0]
-
-    def both(self, batch: Tensor) -> tuple[Float32[Tensor, "b *output"], Float32[Tensor, "b *output"]]:
-        """Return the outputs for a batch, and the activated outputs."""
-        outputs, activated = self.compute(self.input.decoded(batch))
-        return torch.from_numpy(outputs), torch.from_numpy(activated)
-
-
-def open_runtime(form: Format, content: Files, input: Input, precision: torch.dtype) -> ExportedRuntime:
-    """Return the runtime of an exported network."""
-    compute = form.start(content, precision, (OUTPUTS, ACTIVATED))
-    return ExportedRuntime(name=form.name, precision=precision, input=input, compute=compute)
 
 
 def require(library: str, where: object) -> None:

@@ -6,10 +6,9 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from convworks.hardware import threads
-from convworks.inference.exported.format import KEY, SAMPLES, Compute, Files, Format
+from convworks.inference.exported.format import FLOAT32, KEY, SAMPLES, Compute, Files, Format
 
 SUFFIX = ".onnx"
 #: Field 14 of a ModelProto is its metadata, whose entries have a key (field 1) and a value (field 2).
@@ -35,7 +34,7 @@ def digest(files: Files) -> str:
     return hashlib.sha256(_divided(files[SUFFIX])[0]).hexdigest()
 
 
-def open_session(files: Files, precision: torch.dtype, names: Sequence[str]) -> Compute:
+def open_session(files: Files, precision: str, names: Sequence[str]) -> Compute:
     """Return the function that computes the named outputs, with as many threads as there are cores."""
     import onnxruntime
 
@@ -77,7 +76,7 @@ ONNX = Format(
     name="onnx",
     suffixes=(SUFFIX,),
     library="onnxruntime",
-    precisions=lambda: (torch.float32,),
+    precisions=lambda: (FLOAT32,),
     seal=seal,
     description=description,
     digest=digest,

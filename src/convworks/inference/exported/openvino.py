@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import cache
 from html import escape, unescape
 
 import numpy as np
-import torch
 
-from convworks.hardware import has_bfloat16, threads
-from convworks.inference.exported.format import KEY, SAMPLES, Compute, Files, Format
+from convworks.hardware import threads
+from convworks.inference.exported.format import BFLOAT16, FLOAT32, KEY, SAMPLES, Compute, Files, Format
 
 XML, WEIGHTS = ".xml", ".bin"
 ENTRY = re.compile(rf'\t<rt_info>\n\t\t<{KEY} value="([^"]*)" />\n\t</rt_info>\n</net>\s*$')
@@ -39,17 +39,21 @@ def digest(files: Files) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
-def precisions() -> tuple[torch.dtype, ...]:
-    """Return float32, and bfloat16 where the processor multiplies it."""
-    return (torch.float32, *([torch.bfloat16] if has_bfloat16(torch.device("cpu")) else []))
+@cache
+def precisions() -> tuple[str, ...]:
+    """Return float32, and bfloat16 where OpenVINO says that the processor multiplies it."""
+    import openvino
+
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return (FLOAT32, *([BFLOAT16] if "BF16" in capabilities else []))
 
 
-def open_model(files: Files, precision: torch.dtype, names: Sequence[str]) -> Compute:
+def open_model(files: Files, precision: str, names: Sequence[str]) -> Compute:
     """Return the function that computes the named outputs; OpenVINO by itself would choose the precision."""
     import openvino
 
     core = openvino.Core()
-    hint = "bf16" if precision == torch.bfloat16 else "f32"
+    hint = "bf16" if precision == BFLOAT16 else "f32"
     settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads(), "PERFORMANCE_HINT": "LATENCY"}
     model = core.compile_model(core.read_model(model=files[XML], weights=files[WEIGHTS]), "CPU", settings)
     request = model.create_infer_request()

@@ -8,9 +8,8 @@ import zipfile
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
-from convworks.inference.exported.format import KEY, Compute, Files, Format
+from convworks.inference.exported.format import FLOAT32, KEY, Compute, Files, Format
 
 SUFFIX = ".pt2"
 EXTRA = f"extra/{KEY}.json"
@@ -50,8 +49,10 @@ def digest(files: Files) -> str:
     return total.hexdigest()
 
 
-def open_program(files: Files, precision: torch.dtype, names: Sequence[str]) -> Compute:
+def open_program(files: Files, precision: str, names: Sequence[str]) -> Compute:
     """Return the function that computes all outputs in PyTorch, without the classes of convworks."""
+    import torch
+
     network = torch.export.load(io.BytesIO(files[SUFFIX])).module()
 
     def compute(samples: np.ndarray) -> list[np.ndarray]:
@@ -65,7 +66,7 @@ PT2 = Format(
     name="pt2",
     suffixes=(SUFFIX,),
     library="torch",
-    precisions=lambda: (torch.float32,),
+    precisions=lambda: (FLOAT32,),
     seal=seal,
     description=description,
     digest=digest,

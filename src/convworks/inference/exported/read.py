@@ -7,20 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from convworks.bundle.bundle import Described, described
-from convworks.bundle.description import is_exported, read_description
 from convworks.config import build
+from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import InputError
 from convworks.files import read_bytes
-from convworks.hardware import precision_name
 from convworks.inference.exported.format import Files, Format
 from convworks.inference.exported.onnx import ONNX
 from convworks.inference.exported.openvino import OPENVINO
 from convworks.inference.exported.pt2 import PT2
-from convworks.models.config import ModelConfig
 from convworks.signed import CHECKSUM, digest
+from convworks.tasks.answering import Answering
+from convworks.tasks.by_name import answering
 
 FORMATS = {form.name: form for form in (ONNX, OPENVINO, PT2)}
 BY_SUFFIX = {form.suffixes[0]: form for form in FORMATS.values()}
@@ -38,33 +35,38 @@ class Exported:
     description: dict[str, Any]
 
     @property
-    def described(self) -> Described:
-        """What is needed to use the network; one of the user's own is known by its name alone."""
-        text = self.description["model"]
-        try:
-            model = build(ModelConfig, text, where="model")
-        except InputError:
-            model = ModelConfig.model_construct(name=text["name"])
-        return described(self.description, model, self.path)
+    def preprocessing(self) -> Preprocessing:
+        """How an image becomes what the network reads."""
+        return build(Preprocessing, self.description["preprocessing"], where=f"{self.path} preprocessing")
 
     @property
-    def checked(self) -> tuple[torch.dtype, ...]:
-        """The precisions in which it gives the answers of the bundle, the most exact first."""
-        return tuple(getattr(torch, name) for name in self.description["export"]["checks"])
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the probabilities."""
+        return tuple(self.description["classes"])
 
-    def choose(self, precision: str) -> torch.dtype:
+    @property
+    def answering(self) -> Answering:
+        """How its task answers."""
+        return answering(self.description["task"]["name"], str(self.path))
+
+    @property
+    def checked(self) -> tuple[str, ...]:
+        """The precisions in which it gives the answers of the bundle, the most exact first."""
+        return tuple(self.description["export"]["checks"])
+
+    def choose(self, precision: str) -> str:
         """Return the precision of a name; `auto` is the fastest that was checked, that this machine has, and that fits.
 
         Raises InputError for one that was not checked.
         """
         checked = self.checked
         if precision == "auto":
-            supported = () if self.described.task.exact else self.format.precisions()
+            supported = () if self.answering.exact else self.format.precisions()
             return next((each for each in reversed(checked) if each in supported), checked[0])
-        if precision not in map(precision_name, checked):
-            names = ", ".join(map(precision_name, checked))
+        if precision not in checked:
+            names = ", ".join(checked)
             raise InputError("--precision", f"{self.path} computes in {names}, not {precision}", f"choose {names}")
-        return next(each for each in checked if precision_name(each) == precision)
+        return precision
 
 
 def read_exported(path: Path) -> Exported:
@@ -91,8 +93,3 @@ def read_exported(path: Path) -> Exported:
     if values["export"]["sha256"] != graph:
         raise InputError(path, "was modified (checksum mismatch)", REMEDY)
     return Exported(path=path, format=form, files=files, description=values)
-
-
-def description_of(path: Path) -> dict[str, Any]:
-    """Return what a bundle, the run that holds it, or an exported file says of its network."""
-    return read_exported(path).description if is_exported(path) else read_description(path)[0]

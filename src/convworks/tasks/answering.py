@@ -1,0 +1,100 @@
+"""What a task says of one sample, in NumPy: all that an exported file needs of its task, without PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from convworks.errors import InputError
+from convworks.metrics.multi_label import THRESHOLD
+
+#: From a path, an activated output, the classes and how many of them to list: what `predict` says of one sample.
+Answer = Callable[[str | None, np.ndarray, Sequence[str], int], dict[str, Any]]
+A = TypeVar("A", bound="Answering")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answering:
+    """How a task answers.
+
+    Attributes:
+        name: the name in bundles and configurations.
+        does: what such a network does, in messages: "names classes".
+        answer: the prediction of a sample: (path, activated output, classes, maximum number of classes).
+        picture: the output as a picture, if it is one; `predict` then writes files.
+        thresholded: the same with another decision threshold; None where none decides.
+        exact: whether values near 1 matter, so that precision `auto` is float32.
+    """
+
+    name: str
+    does: str
+    answer: Answer
+    picture: Callable[[np.ndarray], UInt8[np.ndarray, "h w c"]] | None = None
+    thresholded: Callable[[float], Any] | None = None  # of the same kind
+    exact: bool = False
+
+    def at(self: A, threshold: float | None) -> A:
+        """Return the same with another decision threshold (None: its own); InputError if it has none."""
+        if threshold is None:
+            return self
+        if self.thresholded is None:
+            reason = f"is for multi-label networks, but this one {self.does} without a threshold"
+            raise InputError("--threshold", reason, "leave it out")
+        if not 0 <= threshold <= 1:
+            raise InputError("--threshold", f"is {threshold}, not a probability", "give a number from 0 to 1")
+        changed: A = self.thresholded(threshold)
+        return changed
+
+
+def ranked(
+    path: str | None, probabilities: Float32[np.ndarray, " k"], classes: Sequence[str], top: int
+) -> dict[str, Any]:
+    """Return the `top` classes of one sample with their probabilities, the most probable first."""
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    return {
+        "path": path,
+        "labels": [classes[index] for index in order],
+        "probabilities": [float(probabilities[index]) for index in order],
+    }
+
+
+def decided(
+    path: str | None,
+    probabilities: Float32[np.ndarray, " k"],
+    classes: Sequence[str],
+    top: int,
+    *,
+    threshold: float = THRESHOLD,
+) -> dict[str, Any]:
+    """Return the `top` classes of one sample, and "predicted", those with a probability of at least `threshold`."""
+    predicted = np.flatnonzero(probabilities >= threshold).tolist()
+    return {**ranked(path, probabilities, classes, top), "predicted": [classes[index] for index in predicted]}
+
+
+def picture(output: Float32[np.ndarray, "c h w"]) -> UInt8[np.ndarray, "h w c"]:
+    """Return an output image as bytes: rounded and clipped."""
+    pixels: np.ndarray = np.rint(255 * output).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
+    return pixels
+
+
+def pictured(
+    path: str | None, output: Float32[np.ndarray, "c h w"], classes: Sequence[str], top: int
+) -> dict[str, Any]:
+    """Return the output image of one sample."""
+    return {"path": path, "image": picture(output)}
+
+
+ONE_CLASS = Answering(name="classification", does="names classes", answer=ranked)
+ANY_CLASSES: Answering = Answering(
+    name="multi_label",
+    does="names classes",
+    answer=decided,
+    thresholded=lambda threshold: replace(ANY_CLASSES, answer=partial(decided, threshold=threshold)),
+)
+IMAGES = Answering(name="reconstruction", does="makes images", answer=pictured, picture=picture, exact=True)
+ANSWERING = {each.name: each for each in (ONE_CLASS, ANY_CLASSES, IMAGES)}
