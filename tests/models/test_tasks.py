@@ -15,22 +15,35 @@ from convworks.models.analysis.describe import describe
 from convworks.models.analysis.meta import without_values
 from convworks.models.catalogue import Shape, create, example, facts
 
-TASKS = ("unet", "hourglass", "prior_resnet", "autoencoder", "textcnn", "waveform", "c3d")
+TASKS = ("unet", "encoder_unet", "fcn", "hourglass", "prior_resnet", "autoencoder", "textcnn", "waveform", "c3d")
 NAMES = [name for family in TASKS for name in FAMILIES[family]]
 #: One of each make: the others differ in widths and depths only.
 LIGHT = [
-    *("prior_unet", "prior_denoise", "prior_jpeg", "prior_hole2", "prior_resnet"),
+    *("unet_resnet18", "fcn8s_resnet18", "prior_unet", "prior_denoise", "prior_jpeg", "prior_hole2", "prior_resnet"),
     *("autoencoder_fc", "autoencoder_fc_deep", "autoencoder_linear", "autoencoder_conv"),
     *("textcnn_static", "textcnn_multichannel", "m3", "m11"),
 ]
 #: Sizes that keep a test short: the smallest of several halvings, or odd ones.
-SMALL = {"hourglass": (33, 36), "prior_resnet": (13, 10), "textcnn": (9,), "waveform": (1111,)}
+SMALL = {
+    "encoder_unet": (37, 50),
+    "fcn": (37, 50),
+    "hourglass": (33, 36),
+    "prior_resnet": (13, 10),
+    "textcnn": (9,),
+    "waveform": (1111,),
+}
 SIZES = {"prior_unet": (35, 38), "autoencoder_conv": (27, 30)}
 WORDS = 200
 
 PARAMETERS = {
     "unet": 31_030_658,
     "unet_padded": 31_030_658,
+    "unet_resnet18": 14_328_421,
+    "unet_resnet34": 24_436_581,
+    "unet_vgg16": 19_037_029,
+    "fcn32s": 134_346_581,
+    "fcn16s": 134_364_410,
+    "fcn8s": 134_376_863,
     "prior_denoise": 2_217_831,
     "prior_inpaint": 3_002_627,
     "prior_jpeg": 572_827,
@@ -56,7 +69,7 @@ def shape_of(name: str) -> Shape:
 
 
 def result_shape(name: str, shape: Shape, batch: int) -> tuple[int, ...]:
-    images = name.startswith(("unet", "prior", "autoencoder"))
+    images = name.startswith(("unet", "fcn", "prior", "autoencoder"))
     return (batch, shape.classes, *shape.size) if images else (batch, shape.classes)
 
 
@@ -148,6 +161,4 @@ def test_facts_say_what_goes_in_and_out(name: str) -> None:
     with without_values():
         made = create(name).eval()(example(name))
     assert (made.ndim == 2) == (network_facts.makes == "logits")
-    assert (tuple(made.shape[2:]) == network_facts.shape.size) == (
-        network_facts.makes == "images" or name == "unet_padded"
-    )
+    assert (tuple(made.shape[2:]) == network_facts.shape.size) == (network_facts.makes != "logits" and name != "unet")

@@ -42,11 +42,11 @@ def transfer(
     """Cut a bundle at a tap, add a new head, and train it on another source; return what `train` returns.
 
     `bundle` is a folder, or the name of published weights. It is cut before its last layer unless `cut` names another
-    tap. `head` is linear, two-layer, svm, rbf-svm, or keep, which continues training with the bundle's own head. All
-    layers up to the tap `freeze` are frozen: by default none, or everything up to the cut below a support vector
-    machine. Images are read at the bundle's size; photographs at up to 96 pixels by networks for smaller images, unless
-    `data.size` is set. The result is an ordinary run: `train(resume=...)` resumes it, and its bundle does not need the
-    first one.
+    tap. `head` is linear, two-layer, svm or rbf-svm; for masks unet, pixel, fcn8s, fcn16s or fcn32s; or keep, which
+    continues training with the bundle's own head. All layers up to the tap `freeze` are frozen: by default none, or
+    everything up to the cut below a support vector machine. Images are read at the bundle's size; photographs at up to
+    96 pixels by networks for smaller images, unless `data.size` is set. The result is an ordinary run:
+    `train(resume=...)` resumes it, and its bundle does not need the first one.
     """
     return TrainingResult(run_transfer(bundle, RunRequest.of(locals()), cut=cut, freeze=freeze, head=head))
 
@@ -67,7 +67,7 @@ def run_transfer(
     source = open_source(data, report=downloading())
     from convworks.training.transfer import inspect_bundle
 
-    base = inspect_bundle(path, cut, keep=head == recipe.KEEP)
+    base = inspect_bundle(path, cut, head=head)
     if head == recipe.KEEP:
         if cut is not None:
             raise InputError("--cut", "cannot be combined with --head keep", "leave out one of them")

@@ -61,8 +61,10 @@ def is_trained(model: Any) -> bool:
 
 
 def output_kind(model: Any) -> str:
-    """Return the kind of output: logits (as of every new head), images, or a map of logits."""
-    if model.adapted or family(model.name) not in MAKERS:
+    """Return the kind of output: logits, images, or a map of logits."""
+    if model.adapted:
+        return str(model.adapted[-1].head.makes)
+    if family(model.name) not in MAKERS:
         return "logits"
     from convworks.models.catalogue import facts
 

@@ -10,7 +10,7 @@ import torch
 from convworks.bundle.bundle import Bundle, load_bundle
 from convworks.data.inputs.kinds import input_of
 from convworks.errors import InputError
-from convworks.layers.cut import body, check_cut, default_cut
+from convworks.layers.cut import body, check_cut, default_cut, end_of_encoder
 from convworks.layers.network import Network
 from convworks.models.catalogue import facts
 from convworks.models.transfer.adapted import kept_parts, layers_kept, makes_logits
@@ -38,10 +38,11 @@ class InspectedBundle(NamedTuple):
         return True
 
 
-def inspect_bundle(path: Path, cut: str | None, *, keep: bool = False) -> InspectedBundle:
-    """Load a bundle and return where it is cut: at the tap `cut`, by default before the last layer.
+def inspect_bundle(path: Path, cut: str | None, *, head: str = "linear") -> InspectedBundle:
+    """Load a bundle and return where it is cut for a head: at the tap `cut`, by default before the last layer.
 
-    With `keep` it is not cut, and all layers are kept. Raises InputError for a network that does not read images, and
+    Below the head of a U-Net, the default is the end of the encoder. With the head `keep` it is not cut, and all layers
+    are kept. Raises InputError for a network that does not read images, and
     for a tap at which it cannot be cut.
     """
     bundle = load_bundle(path)
@@ -51,10 +52,10 @@ def inspect_bundle(path: Path, cut: str | None, *, keep: bool = False) -> Inspec
         raise InputError(path, f"its network {model.name} reads {facts(model.name).reads}", "give one for images")
     answers = makes_logits(model)
     outputs = len(bundle.classes) if answers else bundle.input.channels
-    if keep:
+    if head == "keep":
         return InspectedBundle(bundle, "", kept_parts(network, None), outputs)
     if cut is None:
-        cut = default_cut(network, encoder=not answers)
+        cut = end_of_encoder(network) if head == "unet" else default_cut(network, encoder=not answers)
     parts = [tap for tap in network.taps if tap.startswith("head.")]
     if cut == "head" and parts:  # the same as its last part
         cut = parts[-1]
