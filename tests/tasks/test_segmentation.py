@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,42 @@ def test_masks_are_written_at_the_size_of_their_images(
     assert "--out masks" in capsys.readouterr().out
     assert run([*map(str, words)]) == 2
     assert "already exists" in capsys.readouterr().err
+
+
+def test_larger_images_are_segmented_tile_by_tile(place: Path) -> None:
+    predictor = convworks.load(place / "run")
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 30), np.uint8)
+    whole = predictor.predict(pixels)["mask"]
+    assert whole.shape == (40, 30)
+    unscaled = replace(predictor, bundle=with_fit(predictor.bundle, "pad"))
+    tiled = unscaled.predict(pixels)["mask"]
+    with torch.inference_mode():
+        inputs = predictor.input.normalise(torch.from_numpy(pixels)[None, None])
+        expected = predictor.trained(inputs).argmax(1)[0].numpy()
+    np.testing.assert_array_equal(tiled, expected)
+    small = unscaled.predict(pixels[:9, :12])["mask"]
+    assert small.shape == (9, 12)
+
+
+def with_fit(bundle: Any, fit: str) -> Any:
+    return replace(bundle, preprocessing=bundle.preprocessing.model_copy(update={"fit": fit}))
+
+
+def test_classifiers_become_networks_for_masks_and_these_are_trained_on(
+    place: Path, any_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--data", place / "pairs", "--epochs", "1", "--device", "cpu"]
+    answer(capsys, "transfer", any_run, *few, "--head", "unet", "--out", tmp_path / "new")
+    kept = answer(capsys, "transfer", place / "run", *few, "--head", "keep", "--out", tmp_path / "kept")
+    assert kept["validation"]["mean_iou"] > 0.8
+    words = ["compare", tmp_path / "new", tmp_path / "kept", "--data", place / "pairs", "--out", tmp_path / "pair"]
+    compared = answer(capsys, *words)
+    assert compared["n"] == compared["first_better"] + compared["second_better"] + compared["equal"] == 40
+    assert compared["difference"] > 0
+    low, high = compared["difference_interval"]
+    assert low < compared["difference"] < high
+    assert "Wilcoxon" in (tmp_path / "pair" / "compare.html").read_text()
+    assert len((tmp_path / "pair" / "compare.csv").read_text().splitlines()) == 41
 
 
 def answered(outputs: Tensor, targets: Tensor) -> Answered:

@@ -37,7 +37,7 @@ from convworks.inference.answers import activated, collect
 from convworks.inference.exported.format import open_runtime
 from convworks.inference.exported.read import read_exported
 from convworks.inference.features import features, named_pool
-from convworks.inference.maps import map_of, maps, scaled
+from convworks.inference.maps import Mapper
 from convworks.inference.protocol import CENTER, named
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
 from convworks.inference.test_time_views import Cost, activated_by, counter, prepared
@@ -127,7 +127,9 @@ class Predictor:
         listed = list_images(images)
         if not listed.images:
             return []
-        rows = self._maps(listed) if task.mask is not None else activated(task, self.runtime, self._inputs(listed))
+        pairs = zip(listed.names, listed.images, strict=True)
+        maps = None if task.mask is None else [self.mapper.of(name, image) for name, image in pairs]
+        rows = activated(task, self.runtime, self._inputs(listed)) if maps is None else maps
         paths = [str(image) if isinstance(image, str | PathLike) else None for image in listed.images]
         answers = [task.answer(path, row, self.classes, top) for path, row in zip(paths, rows, strict=True)]
         return answers[0] if listed.alone else answers
@@ -183,7 +185,7 @@ class Predictor:
         _check_top(top)
         task = self.task.at(threshold)
         if task.mask is not None:
-            for path, values in self.maps(files):
+            for path, values in self.mapper.each(files):
                 if isinstance(values, ConvworksError):
                     yield {"path": str(path), "error": values.reason}
                 else:
@@ -202,14 +204,11 @@ class Predictor:
                     else:
                         yield task.answer(str(path), output, self.classes, top)
 
-    def _maps(self, listed: Images) -> list[np.ndarray]:
-        """Return the activated outputs for each pixel of images."""
-        images = (scaled(*pair, self.bundle.preprocessing) for pair in zip(listed.names, listed.images, strict=True))
-        return [map_of(self.task, self.runtime, self.input, image) for image in images]
-
-    def maps(self, files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | ConvworksError]]:
-        """Yield, for each of many files, the probability of each class at each pixel [k, h, w], or its error."""
-        return maps(self.task, self.runtime, self.bundle.preprocessing, files)
+    @cached_property
+    def mapper(self) -> Mapper:
+        """What gives the probability of each class at each pixel of images, for networks that segment."""
+        preprocessing = self.bundle.preprocessing
+        return Mapper(task=self.task, runtime=self.runtime, preprocessing=preprocessing, network=self.network)
 
     def _try(self, path: Path) -> np.ndarray | InputError:
         try:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
@@ -17,8 +15,9 @@ from convworks.data.column import IGNORED
 from convworks.data.source import Source
 from convworks.data.targets.masks import MASKS
 from convworks.errors import InputError
-from convworks.losses.config import CrossEntropy, OwnLoss
+from convworks.losses.config import BorderCrossEntropy, CrossEntropy, Dice, Focal, OwnLoss, SumLoss
 from convworks.losses.functions import Loss
+from convworks.losses.pixels import pixel_loss
 from convworks.metrics import segmentation as metrics
 from convworks.metrics.spec import MEAN_DICE, MEAN_IOU, PIXEL_ACCURACY
 from convworks.tasks.activations import MAP_SOFTMAX
@@ -153,7 +152,7 @@ def _examples(pieces: Iterator[Answered]) -> Iterator[Example]:
 
 def loss(config: Any, pixels: Int64[Tensor, " k"], own: Loss | None, samples: int) -> Loss:
     """Return the loss of a configuration over the pixels that the network scores."""
-    compared = partial(F.cross_entropy, ignore_index=IGNORED) if own is None else own
+    compared = pixel_loss(config, pixels, own)
     return lambda outputs, targets: compared(outputs, centred(targets, outputs))
 
 
@@ -222,7 +221,7 @@ SEGMENTATION = Task(
     fits=fits,
     target=MASKS,
     outputs=lambda classes, channels: len(classes),
-    losses=(CrossEntropy, OwnLoss),
+    losses=(CrossEntropy, SumLoss, Dice, Focal, BorderCrossEntropy, OwnLoss),
     headline=MEAN_IOU,
     metrics=(MEAN_IOU, MEAN_DICE, PIXEL_ACCURACY),
     score=PIXEL_ACCURACY,

@@ -55,7 +55,7 @@ def answered(
 
     areas: list[list[Any]] = []
     regions: list[list[Any]] = []
-    for index, (path, values) in enumerate(predictor.maps(files)):
+    for index, (path, values) in enumerate(predictor.mapper.each(files)):
         if isinstance(values, ConvworksError):
             yield {"path": str(path), "error": values.reason}
             continue
