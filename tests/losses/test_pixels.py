@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from convworks.config import build
+from convworks.data.column import IGNORED
 from convworks.errors import InputError
 from convworks.losses.borders import border_weights
 from convworks.losses.config import BorderCrossEntropy, CrossEntropy, Dice, Focal, LossConfig, OwnLoss, SumLoss
 from convworks.losses.lowest import lowest_loss
-from convworks.losses.pixels import IGNORED, pixel_loss
+from convworks.losses.pixels import pixel_loss
 
 K, SHAPE = 4, (3, 9, 11)
 PIXELS = torch.tensor([400, 50, 0, 150])

@@ -71,7 +71,7 @@ def run_transfer(
     if head == recipe.KEEP:
         if cut is not None:
             raise InputError("--cut", "cannot be combined with --head keep", "leave out one of them")
-        if not base.bundle.task.judged:
+        if not base.bundle.task.judged and base.bundle.task.graded is None:
             reason = f"{base.bundle.task.does}: it has no classification head"
             raise InputError(path, reason, "use a new head: --head linear")
         recipe.check_same_classes(base.bundle.classes, source)
@@ -82,6 +82,8 @@ def run_transfer(
         )
     chosen = recipe.input_size(source, base.bundle.preprocessing, base.accepts)
     config = recipe.default(source, data, model, base.bundle.preprocessing, size=chosen.size, freeze=freeze)
+    if base.bundle.ignore is not None:
+        config = config.model_copy(update={"data": config.data.model_copy(update={"ignore": base.bundle.ignore})})
     config = request.apply(task_of(config, source).adapted(config))
     if (config.model.name, config.model.cut) != (model.name, model.cut):
         raise InputError("--set model", "changes the network of the bundle", "choose it with BUNDLE and --cut")

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
 
+from convworks.data.column import IGNORED
 from convworks.data.parts import in_parts
 from convworks.losses.borders import border_weights
 from convworks.losses.config import (
@@ -29,8 +30,6 @@ from convworks.losses.config import (
 )
 from convworks.losses.functions import Loss, class_weights, loss_function
 
-#: The class of pixels that do not count.
-IGNORED = 255
 #: Masks whose border weights are kept, for small sets whose masks are not augmented.
 KEPT = 64
 

@@ -13,8 +13,8 @@ from convworks.data.source import Source, require_train
 from convworks.errors import InputError, nearest
 from convworks.models.config import ModelConfig, Start
 from convworks.models.transfer.head_config import HEADS, MACHINES
+from convworks.recipes import of_data
 from convworks.recipes.folder import PHOTO
-from convworks.recipes.folder import default as from_scratch
 from convworks.training.config import RunConfig
 from convworks.training.optimizers.config import AdamW
 from convworks.training.schedules.config import OneCycle
@@ -73,7 +73,7 @@ def default(
     --data`. Only the layers up to `freeze` are frozen, and the learning rate decreases with the distance of a stage
     from the head; a head that is a support vector machine is fitted in one step.
     """
-    config = from_scratch(source, name)
+    config = of_data(source, name)
     data = config.data.model_copy(
         update={
             "size": size,

@@ -174,8 +174,10 @@ class Task:
         outcome: makes it from the activated outputs of all samples, if these are small enough to be kept: outcomes are
             then pooled over folds and averaged over networks. Else None.
         judged: whether each answer is right or wrong (`Judged`).
+        graded: the score of each sample by which networks are compared whose answers are not (`Graded`); else None.
         answer: the prediction of a sample: (path, activated output, classes, maximum number of classes).
         picture: the output as a picture, if it is one; `predict` then writes files.
+        mask: the activated output as a mask of numbers of classes, if it is one; `predict` gives it the image's size.
         words: the texts of the model card.
         rules: what is concluded from the numbers of a run, and what to try next (tasks/verdict.py), in order.
         thresholded: the task with another decision threshold in outcome and answer; None where none decides.
@@ -205,8 +207,10 @@ class Task:
     collector: Callable[[Task, SplitContext], Collector]
     outcome: Callable[[SplitContext, np.ndarray], Pooled] | None = None
     judged: bool = False
+    graded: MetricSpec | None = None
     answer: Callable[[str | None, np.ndarray, Sequence[str], int], dict[str, Any]]
     picture: Callable[[np.ndarray], UInt8[np.ndarray, "h w c"]] | None = None
+    mask: Callable[[np.ndarray], UInt8[np.ndarray, "h w"]] | None = None
     words: Words = Words()
     rules: tuple[Rule, ...] = ()
     thresholded: Callable[[float], Task] | None = None

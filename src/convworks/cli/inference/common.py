@@ -97,13 +97,20 @@ def predict(
     top: Annotated[int, typer.Option(min=1, metavar="N", help="Number of classes to list per image.")] = 5,
     threshold: Threshold = None,
     probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Write one column per class to the .csv file, named p:CLASS.")
+        bool,
+        typer.Option(
+            "--probabilities", help="Write one column per class to the .csv file, named p:CLASS; of masks, a .npy file."
+        ),
+    ] = False,
+    objects: Annotated[
+        bool,
+        typer.Option("--objects", help="Of masks, write connected regions with area, box and centre: objects.csv."),
     ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Write predictions to this .csv or .jsonl file; reconstructions into this folder.",
+            help="Write predictions to this .csv or .jsonl file; masks and reconstructions into this folder.",
         ),
     ] = None,
     max_pixels: MaxPixels = None,
@@ -120,7 +127,7 @@ def predict(
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Classify images, or reconstruct them with an autoencoder."""
+    """Classify images, segment them into masks, or reconstruct them with an autoencoder."""
     from convworks.cli.inference import predict as command
 
     return command.run(
@@ -129,6 +136,7 @@ def predict(
         top=top,
         threshold=threshold,
         probabilities=probabilities,
+        objects=objects,
         out=out,
         overwrite=overwrite,
         max_pixels=max_pixels,

@@ -13,6 +13,7 @@ from typing import Any
 from convworks.bundle.description import RUN_RECORD, folder_of, is_exported, read_description
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, repeated, table
+from convworks.cli.inference import masks
 from convworks.cli.inference.images import find_images, no_answer
 from convworks.cli.output_path import check_optional, failure
 from convworks.cli.outputs import check_outputs, read_for, unique_names
@@ -37,6 +38,7 @@ def run(
     top: int,
     threshold: float | None = None,
     probabilities: bool = False,
+    objects: bool = False,
     out: Path | None,
     overwrite: bool = False,
     max_pixels: int | None = None,
@@ -55,12 +57,19 @@ def run(
     from convworks.tasks.registry import named
 
     task = named(name, str(bundle)).at(threshold)
-    pictures = task.picture is not None
-    if probabilities and (pictures or out is None or out.suffix.lower() != ".csv"):
+    pictures, masked = task.picture is not None, task.mask is not None
+    masks.check_options(out, masks=masked, objects=objects, probabilities=probabilities, overwrite=overwrite)
+    segmented: masks.MaskFiles | None = None
+    if probabilities and not masked and (pictures or out is None or out.suffix.lower() != ".csv"):
         remedy = "leave it out" if pictures else "add --out FILE.csv"
         raise InputError("--probabilities", "is for the columns of a .csv file of classes", remedy)
     if pictures:
         outputs = _outputs(out, files, read, overwrite=overwrite)
+    elif masked:
+        if out is not None:
+            segmented = masks.MaskFiles(
+                out, files, read, probabilities=probabilities, objects=objects, overwrite=overwrite
+            )
     else:
         check_optional("--out", out, read, suffixes=FORMATS, overwrite=overwrite)
     from convworks.deploy.choice import TORCH, check_runtime, with_runtime
@@ -69,14 +78,18 @@ def run(
     check_runtime(runtime)
     loaded = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
     predictor, choice = with_runtime(loaded, runtime, len(files))
-    listed = len(predictor.classes) if probabilities else top
-    answers = predictor.predict_files(files, top=listed, threshold=threshold)
-    rows = list(_written(answers, outputs)) if pictures else list(answers)
+    if masked:
+        rows = list(masks.answered(predictor, files, segmented, top))
+    else:
+        listed = len(predictor.classes) if probabilities else top
+        answers = predictor.predict_files(files, top=listed, threshold=threshold)
+        rows = list(_written(answers, outputs)) if pictures else list(answers)
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):
         raise no_answer(broken)
     error = None
-    if out is not None and not pictures:
+    in_folder = pictures or masked
+    if out is not None and not in_folder:
         if out.suffix.lower() != ".csv":
             content = _as_json_lines(rows)
         else:
@@ -92,8 +105,11 @@ def run(
         **({"out": str(out)} if written else {}),
     }
     done = len(rows) - len(broken)
-    if pictures:
-        text = f"{done} {'image' if done == 1 else 'images'} written to {out}"
+    if in_folder and out is not None:
+        what = "mask" if masked else "image"
+        text = f"{done} {what if done == 1 else f'{what}s'} written to {out}"
+    elif masked:
+        text = masks.as_table(rows)
     else:
         text = f"{len(rows)} rows written to {out}" if written else _as_table(rows)
     if choice.runtime != TORCH or choice.rates:
@@ -108,7 +124,8 @@ def run(
         "--precision": None if precision == "auto" else precision,
         "--runtime": runtime,
     }
-    text += f"\nnext: {_next(bundle, paths, options, written or pictures)}"
+    file = _new_file("masks", "") if masked else _new_file("predictions", ".csv")
+    text += f"\nnext: {_next(bundle, paths, options, '' if written or pictures else file)}"
     return Answer(values=values, text=text, status=1 if broken else 0, error=error)
 
 
@@ -121,12 +138,12 @@ def _description(bundle: Path) -> dict[str, Any]:
     return read_description(bundle)[0]
 
 
-def _next(bundle: Path, paths: Sequence[str], options: dict[str, Any], written: bool) -> str:
-    """Return the next command: to write these answers, to evaluate a run on its own source, or to show the network."""
+def _next(bundle: Path, paths: Sequence[str], options: dict[str, Any], file: str) -> str:
+    """Return the next command: to write these answers into `file`, to evaluate a run, or to show the network."""
     from convworks.report.next_step import errors_folder, nearby
 
-    if not written and len(paths) <= FEW:
-        return repeated(["predict", bundle, *paths], options | {"--out": _new_file("predictions", ".csv")})
+    if file and len(paths) <= FEW:
+        return repeated(["predict", bundle, *paths], options | {"--out": file})
     run = bundle.parent if bundle.name == "bundle" else bundle
     if (run / RUN_RECORD).is_file():
         from convworks.training.folder import read_values

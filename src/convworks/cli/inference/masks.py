@@ -1,0 +1,112 @@
+"""`convworks predict` for networks that name the class of every pixel: masks, overlays, and what they measure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convworks.cli.answer import percent, table
+from convworks.cli.outputs import check_outputs, unique_names
+from convworks.csv_files import write_csv
+from convworks.errors import ConvworksError, InputError
+from convworks.files import atomic
+from convworks.outputs import Protected
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from convworks.inference.predictor import Predictor
+
+#: The tables beside the masks.
+AREAS, OBJECTS = "areas.csv", "objects.csv"
+
+
+class MaskFiles:
+    """The files that a prediction of masks writes below a folder; InputError if one of them may not be written."""
+
+    def __init__(
+        self, out: Path, files: Sequence[Path], read: Protected, *, probabilities: bool, objects: bool, overwrite: bool
+    ) -> None:
+        names = unique_names(files)
+        self.out, self.objects = out, objects
+        self.masks = [out / f"{name}.png" for name in names]
+        self.overlays = [out / f"{name}-overlay.jpg" for name in names]
+        self.maps = [out / f"{name}.npy" for name in names] if probabilities else []
+        self.tables = [out / AREAS, *([out / OBJECTS] if objects else [])]
+        check_outputs(out, [*self.masks, *self.overlays, *self.maps, *self.tables], read, overwrite=overwrite)
+
+
+def check_options(out: Path | None, *, masks: bool, objects: bool, probabilities: bool, overwrite: bool) -> None:
+    """Refuse what only networks that segment have, and what needs a folder."""
+    if objects and not masks:
+        raise InputError("--objects", "is for networks that segment, but this one does not", "leave it out")
+    asked = {"--objects": objects, "--probabilities": probabilities, "--overwrite": overwrite}
+    option = next((name for name, value in asked.items() if value), None)
+    if masks and out is None and option is not None:
+        raise InputError(option, "needs a folder for the masks", "add --out DIR")
+
+
+def answered(
+    predictor: Predictor, files: Sequence[Path], outputs: MaskFiles | None, top: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the answer for each image, without its mask, or its error; with `outputs`, write masks and tables."""
+    from convworks.inference.objects import COLUMNS, objects
+
+    areas: list[list[Any]] = []
+    regions: list[list[Any]] = []
+    for index, (path, values) in enumerate(predictor.mapper.each(files)):
+        if isinstance(values, ConvworksError):
+            yield {"path": str(path), "error": values.reason}
+            continue
+        answer = predictor.task.answer(str(path), values, predictor.classes, top)
+        mask = answer.pop("mask")
+        if outputs is not None:
+            _write(outputs, index, path, mask, values, predictor)
+            answer["out"] = str(outputs.masks[index])
+            counts = [int((mask == number).sum()) for number in range(len(predictor.classes))]
+            areas += [
+                [str(path), *row]
+                for row in zip(predictor.classes, counts, [n / mask.size for n in counts], strict=True)
+            ]
+            if outputs.objects:
+                answer["objects"] = objects(mask, predictor.classes)
+                regions += [[str(path), *each.values()] for each in answer["objects"]]
+        yield answer
+    if outputs is not None and areas:
+        write_csv(outputs.tables[0], ("path", "class", "pixels", "fraction"), areas)
+        if outputs.objects:
+            write_csv(outputs.tables[1], ("path", *COLUMNS), regions)
+
+
+def as_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Tabulate the largest classes of each image."""
+    lines = [
+        [row["path"], *(f"{name} {percent(area)}" for name, area in zip(row["labels"], row["areas"], strict=True))]
+        if "labels" in row
+        else [row["path"], row["error"]]
+        for row in rows
+    ]
+    width = max(map(len, lines))
+    return table(["image", *map(str, range(1, width))], [line + [""] * (width - len(line)) for line in lines])
+
+
+def _write(
+    outputs: MaskFiles, index: int, path: Path, mask: np.ndarray, values: np.ndarray, predictor: Predictor
+) -> None:
+    """Write the files of one image."""
+    import numpy as np
+    from PIL import Image
+
+    from convworks.data.decode.decode import read
+    from convworks.data.inspect.overlay import as_png, overlay
+
+    outputs.out.mkdir(parents=True, exist_ok=True)
+    with atomic(outputs.masks[index]) as file:
+        as_png(mask).save(file, "PNG", optimize=True)
+    image = read(path, channels=3, decoding=predictor.bundle.preprocessing.decoding).pixels
+    with atomic(outputs.overlays[index]) as file:
+        Image.fromarray(overlay(image, mask)).save(file, "JPEG", quality=90)
+    if outputs.maps:
+        with atomic(outputs.maps[index]) as file:
+            np.save(file, values, allow_pickle=False)
