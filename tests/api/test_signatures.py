@@ -32,7 +32,7 @@ SIGNATURES = {
         "deterministic=False skip_damaged=False overrides=() command=None loss=None events=()"
     ),
     "transfer": (
-        "bundle * data cut=None freeze=None head='linear' epochs=None out=None device=None seed=None "
+        "bundle * data cut=None freeze=None head=None epochs=None out=None device=None seed=None "
         "deterministic=False skip_damaged=False overrides=() command=None"
     ),
     "tune": (

@@ -191,8 +191,6 @@ def test_what_needs_labels_refuses_masks(squares: Path, any_run: Path, capsys: p
     bundle, data = str(any_run / "bundle"), ["--data", "packed"]
     few = ["--epochs", "1", "--device", "cpu"]
     for words in (
-        ["transfer", bundle, *data, *few],
-        ["transfer", bundle, *data, "--head", "svm", "--device", "cpu"],
         ["train", *data, *few, "--model", "lenet5"],
         ["crossval", *data, *few, "--folds", "2", "--model", "lenet5"],
         ["lr-range", *data, "--device", "cpu", "--steps", "10", "--model", "lenet5"],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
-
 from typing import TypeVar
 
 from jaxtyping import Float

@@ -107,6 +107,14 @@ def makes_logits(model: ModelConfig) -> bool:
     return bool(model.adapted) or facts(model.name).makes in ("logits", "map of logits")
 
 
+def default_head(model: ModelConfig, *, masks: bool) -> str:
+    """Return the head of a transfer: linear for labels; for masks a U-Net, or new logits of one that scores pixels."""
+    if not masks:
+        return "linear"
+    makes = model.adapted[-1].head.makes if model.adapted else facts(model.name).makes
+    return "pixel" if makes == "map of logits" else "unet"
+
+
 def _layers(head: PooledHead, features: int, classes: int) -> dict[str, nn.Module]:
     """Return the initialised layers of a head after the feature vector."""
     match head:
