@@ -24,7 +24,7 @@ SIGNATURES = {
     "lr_range": (
         "recipe=None * data=None model=None lowest=1e-05 highest=10.0 steps=100 device=None seed=None overrides=()"
     ),
-    "network": "name * channels size classes=10",
+    "network": "name * channels size classes=10 makes='logits'",
     "probe": "bundle * data taps=() pool='average' seed=0 device='auto'",
     "restarts": f"recipe=None * data=None runs=None {SEVERAL} overrides=() command=None",
     "train": (

@@ -121,7 +121,7 @@ def test_masks_are_written_at_the_size_of_their_images(
     assert "already exists" in capsys.readouterr().err
 
 
-def test_larger_images_are_segmented_tile_by_tile(place: Path) -> None:
+def test_larger_images_are_segmented_tile_by_tile(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     predictor = convworks.load(place / "run")
     pixels = np.random.default_rng(0).integers(0, 255, (40, 30), np.uint8)
     whole = predictor.predict(pixels)["mask"]
@@ -134,6 +134,12 @@ def test_larger_images_are_segmented_tile_by_tile(place: Path) -> None:
     np.testing.assert_array_equal(tiled, expected)
     small = unscaled.predict(pixels[:9, :12])["mask"]
     assert small.shape == (9, 12)
+    Image.fromarray(pixels).save(tmp_path / "large.png")
+    monkeypatch.setattr("convworks.inference.maps.STREAMED", 100)
+    assert unscaled.mapper.streams(tmp_path / "large.png")
+    with unscaled.mapper.rows(tmp_path / "large.png") as (size, strips):
+        np.testing.assert_array_equal(np.concatenate(list(strips)), expected)
+    assert size == (40, 30)
 
 
 def with_fit(bundle: Any, fit: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,17 +16,21 @@ from jaxtyping import Float32, UInt8
 from torch import nn
 
 from convworks.data.decode.any_image import read_image
+from convworks.data.decode.decode import probe
 from convworks.data.decode.preprocess import Preprocessing, pad_arrays, scale, scaled_size
 from convworks.data.decode.quiet import quiet
+from convworks.data.decode.rows import open_rows
 from convworks.data.inputs.kinds import input_of
 from convworks.errors import ConvworksError, InputError, RunError
 from convworks.inference.answers import activated
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
-from convworks.inference.tiles import Tiling, probabilities, scores, strips, tiling_of
+from convworks.inference.tiles import Tiling, classes, probabilities, scores, strips, tiling_of
 from convworks.tasks.task import Task
 
 #: Images decoded at a time.
 PIECE = 16
+#: Pixels above which an image is never held whole.
+STREAMED = 1 << 25
 
 Map = Float32[np.ndarray, "k h w"]
 
@@ -85,6 +90,23 @@ class Mapper:
             compute = scores(self.tiled, self.task.activation)
             rows = np.concatenate(list(strips(compute, image.pixels, self.tiling, probabilities)))
         return resized(np.moveaxis(rows, -1, 0), image.size)
+
+    def streams(self, path: Path) -> bool:
+        """Return whether an image is so large that it is read, computed and written some rows at a time."""
+        if self.preprocessing.fit != "pad":  # all others are scaled down first
+            return False
+        try:
+            header = probe(path, max_pixels=None)
+        except InputError:
+            return False
+        return header.width * header.height > STREAMED
+
+    @contextmanager
+    def rows(self, path: Path) -> Iterator[tuple[tuple[int, int], Iterator[UInt8[np.ndarray, "h w"]]]]:
+        """Give the size (height, width) of an image, and the numbers of classes of its pixels, some rows at a time."""
+        compute = scores(self.tiled, self.task.activation)
+        with self.tiled.ready(), open_rows(path, self.preprocessing.channels, self.preprocessing.decoding) as image:
+            yield (image.shape[0], image.shape[1]), strips(compute, image, self.tiling, classes)
 
     def each(self, files: Sequence[Path]) -> Iterator[tuple[Path, Map | ConvworksError]]:
         """Yield the map of each of many files, in order, or the error of one that fails."""

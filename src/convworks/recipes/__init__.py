@@ -35,7 +35,9 @@ RECIPES: dict[str, str] = {
     "autoencoder/stacked": "autoencoder:stacked_denoising",
     "autoencoder/classifier": "autoencoder:classifier",
     "membrane/unet": "segmentation:membrane_unet",
+    "membrane/narrow": "segmentation:membrane_narrow",
     "camvid/unet": "segmentation:camvid_unet",
+    "camvid/fcn8s": "segmentation:camvid_fcn8s",
     **{
         f"cifar10/{kind}{depth}": f"cifar10:{kind}{depth}"
         for kind in ("resnet", "plain")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +56,12 @@ def answered(
 
     areas: list[list[Any]] = []
     regions: list[list[Any]] = []
-    for index, (path, values) in enumerate(predictor.mapper.each(files)):
+    for index, (path, values) in enumerate(_maps(predictor, files)):
         if isinstance(values, ConvworksError):
             yield {"path": str(path), "error": values.reason}
+            continue
+        if values is None:
+            yield _streamed(predictor, path, outputs, index, top, areas)
             continue
         answer = predictor.task.answer(str(path), values, predictor.classes, top)
         mask = answer.pop("mask")
@@ -77,6 +81,57 @@ def answered(
         write_csv(outputs.tables[0], ("path", "class", "pixels", "fraction"), areas)
         if outputs.objects:
             write_csv(outputs.tables[1], ("path", *COLUMNS), regions)
+
+
+def _maps(predictor: Predictor, files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | ConvworksError | None]]:
+    """Yield the map of each image or its error, in order; None for an image that is too large to be held."""
+    whole: list[Path] = []
+    for path in files:
+        if not predictor.mapper.streams(path):
+            whole.append(path)
+            continue
+        yield from predictor.mapper.each(whole)
+        whole = []
+        yield path, None
+    yield from predictor.mapper.each(whole)
+
+
+def _streamed(
+    predictor: Predictor, path: Path, outputs: MaskFiles | None, index: int, top: int, areas: list[list[Any]]
+) -> dict[str, Any]:
+    """Write the mask of a large image some rows at a time, without what needs it whole; return the answer."""
+    import numpy as np
+
+    from convworks.data.decode.write_rows import writing_mask
+    from convworks.data.inspect.overlay import palette
+
+    if outputs is not None and (outputs.objects or outputs.maps):
+        reason = "is computed some rows at a time, but --objects and --probabilities need it whole; leave them out"
+        return {"path": str(path), "error": reason}
+    counts = np.zeros(len(predictor.classes), np.int64)
+    try:
+        with predictor.mapper.rows(path) as ((height, width), strips), ExitStack() as stack:
+            write = None
+            if outputs is not None:
+                outputs.out.mkdir(parents=True, exist_ok=True)
+                colours = [tuple(colour) for colour in palette().tolist()]
+                write = stack.enter_context(writing_mask(outputs.masks[index], height, width, colours)).write
+            for rows in strips:
+                counts += np.bincount(rows.ravel(), minlength=len(counts))
+                if write is not None:
+                    write(rows)
+    except ConvworksError as error:
+        return {"path": str(path), "error": error.reason}
+    fractions = counts / counts.sum()
+    order = [int(number) for number in np.argsort(-fractions, kind="stable")[:top] if counts[number]]
+    rows_of = zip(predictor.classes, counts.tolist(), fractions.tolist(), strict=True)
+    areas += [[str(path), *row] for row in rows_of]
+    return {
+        "path": str(path),
+        "labels": [predictor.classes[number] for number in order],
+        "areas": [float(fractions[number]) for number in order],
+        **({"out": str(outputs.masks[index])} if outputs is not None else {}),
+    }
 
 
 def as_table(rows: Sequence[dict[str, Any]]) -> str:
