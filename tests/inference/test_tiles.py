@@ -212,6 +212,7 @@ def streamed(source: Path, out: Path) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks of memory are read from /proc")
 @pytest.mark.parametrize("suffix", [".npy", ".png"])
 def test_a_huge_image_streams_through(suffix: str, tmp_path: Path) -> None:
