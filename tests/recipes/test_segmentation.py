@@ -15,20 +15,24 @@ from convworks.tasks.registry import task_of
 
 
 @pytest.mark.parametrize(
-    ("sizes", "fit", "size", "network"),
+    ("sizes", "fit", "size", "scales"),
     [
-        (((24, 32),), "squash", (24, 32), "unet_padded"),
-        (((96, 128),), "squash", (96, 128), "unet_resnet18"),
-        (((300, 600),), "squash", (128, 256), "unet_resnet18"),
-        (((40, 80), (80, 40)), "letterbox", (80, 80), "unet_resnet18"),
+        (((7, 8),), "squash", (7, 8), 2),
+        (((24, 32),), "squash", (24, 32), 3),
+        (((96, 128),), "squash", (96, 128), 5),
+        (((300, 600),), "squash", (128, 256), 5),
+        (((40, 80), (80, 40)), "letterbox", (80, 80), 5),
     ],
 )
 def test_size_and_network_follow_from_the_images(
-    sizes: tuple[tuple[int, int], ...], fit: str, size: tuple[int, int], network: str, tmp_path: Path
+    sizes: tuple[tuple[int, int], ...], fit: str, size: tuple[int, int], scales: int, tmp_path: Path
 ) -> None:
     source = open_source(write_squares(tmp_path, 4, sizes=sizes))
     config = of_data(source, str(tmp_path))
-    assert (config.recipe, config.data.fit, config.data.size, config.model.name) == (PAIRS, fit, size, network)
+    assert (config.recipe, config.data.fit, config.data.size) == (PAIRS, fit, size)
+    assert len(config.model.table["widths"]) == scales
+    network = create(config.model.name, Shape(classes=2, channels=1, size=size), table=config.model.table)
+    assert network.train()(torch.zeros(1, 1, *size)).shape == (1, 2, *size)
     assert task_of(config, source).name == "segmentation"
 
 

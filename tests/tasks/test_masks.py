@@ -164,7 +164,7 @@ def test_masks_are_learnt_and_are_the_same_from_files_on_demand_cache_and_shards
     assert first["validation"]["pixel_accuracy"] > 0.95
     answer("train", "--epochs", "4", "--out", "always", *table, "--set", "data.decode=always")
     pack(read(open_source("squares.csv")), squares / "packed", shard_size=20_000)
-    answer("train", "--epochs", "4", "--out", "shards", "--data", "packed", *WORDS)
+    answer("train", "folder/default", "--epochs", "4", "--out", "shards", "--data", "packed", *WORDS)
     monkeypatch.setattr("convworks.data.cache.cached.MOST_FILES", 1)
     monkeypatch.setenv("XDG_CACHE_HOME", str(squares / "cache"))
     monkeypatch.setenv("CONVWORKS_CACHE_LIMIT", "1GB")
