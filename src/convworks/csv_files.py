@@ -26,6 +26,7 @@ STARTS = f"{GUARD}=+-@\t\r\n"
 #: Texts that a spreadsheet would evaluate, or that look guarded already.
 FORMULA = re.compile(rf"{GUARD}*(?!{NUMBER}\Z)[=+\-@\t\r\n]")
 QUOTED = re.compile(r'[,;"\t\r\n]')
+PLAIN = re.compile(r'[0-9A-Za-z/][^,;"\t\r\n]*')  # neither guarded nor quoted: most cells
 
 Row = tuple[int, list[str]]  # the number of its (last) line, and its cells
 
@@ -80,6 +81,8 @@ def unguarded(cell: str) -> str:
 def _written(value: Any) -> str:
     if not isinstance(value, str):
         return "" if value is None else str(value)
+    if PLAIN.fullmatch(value):
+        return value
     cell = guarded(value)
     return '"' + cell.replace('"', '""') + '"' if QUOTED.search(cell) else cell
 

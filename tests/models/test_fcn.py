@@ -14,6 +14,7 @@ from convworks.layers.fully_convolutional import fully_convolutional
 from convworks.layers.network import Network
 from convworks.layers.rise import Fuse
 from convworks.models.analysis.count import count_published
+from convworks.models.analysis.receptive import receptive_fields
 from convworks.models.catalogue import Shape, create
 from convworks.models.transfer.adapted import adapt
 from convworks.models.transfer.dense import dense_cut
@@ -35,6 +36,12 @@ THIN: dict[str, Any] = {"widths": (4, 6, 8, 10, 12), "hidden": (16, 14)}
 def test_parameters_of_vgg16(name: str) -> None:
     assert count_published(name).parameters == PARAMETERS[name]
     assert PARAMETERS["fcn32s"] == 134_346_581
+
+
+def test_the_receptive_field_and_stride_of_table_1() -> None:
+    with torch.device("meta"):
+        fields = receptive_fields(create("fcn32s"), 3, (500, 500))
+    assert [(field.size, int(field.stride)) for field in fields["head.hidden7"]] == [(404, 32)] * 2
 
 
 def vgg() -> Network:
@@ -100,16 +107,14 @@ def test_a_classifier_keeps_its_own_pooling_and_its_weights_are_shared() -> None
     torch.testing.assert_close(classifier(images), before(images))
 
 
-@pytest.mark.parametrize(
-    ("name", "size", "strides"),
-    [("resnet20", (32, 32), "1, 2, 4"), ("lenet5", (32, 32), ""), ("alexnet", (224, 224), "")],
-)
-def test_any_classifier_scores_every_pixel(name: str, size: tuple[int, int], strides: str) -> None:
+@pytest.mark.parametrize(("name", "side"), [("resnet20", 32), ("lenet5", 32), ("airbench94", 32), ("alexnet", 67)])
+def test_any_classifier_scores_every_pixel(name: str, side: int) -> None:
     channels = 1 if name == "lenet5" else 3
-    shape = Shape(classes=3, channels=channels, size=size)
-    images = torch.randn(1, channels, size[0] + 5, size[1] + 2)
-    for head in (PixelHead(), UNetHead(), FCN32sHead(), FCN16sHead()):
-        classifier = create(name, shape)
+    shape = Shape(classes=3, channels=channels, size=(side, side))
+    images = torch.randn(1, channels, side + 5, side + 2)
+    table = {"hidden": (8, 8)} if name == "alexnet" else None
+    for head in (PixelHead(), UNetHead(widths=(4,)), FCN32sHead(), FCN16sHead()):
+        classifier = create(name, shape, table=table)
         network = adapt(classifier, dense_cut(classifier, head), head, shape).eval()
         assert network(images).shape == (1, 3, *images.shape[2:]), head
 

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import torch
+from thorough import shallow_first
 from torch import Tensor
 
 from convworks.layers.blank import unfilled
@@ -38,12 +39,6 @@ WORDS = 200
 PARAMETERS = {
     "unet": 31_030_658,
     "unet_padded": 31_030_658,
-    "unet_resnet18": 14_328_421,
-    "unet_resnet34": 24_436_581,
-    "unet_vgg16": 19_037_029,
-    "fcn32s": 134_346_581,
-    "fcn16s": 134_364_410,
-    "fcn8s": 134_376_863,
     "prior_denoise": 2_217_831,
     "prior_inpaint": 3_002_627,
     "prior_jpeg": 572_827,
@@ -78,7 +73,7 @@ def test_parameters(name: str) -> None:
     assert count_published(name).parameters == PARAMETERS[name]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", shallow_first(NAMES))
 def test_layers_add_up_and_printed_sizes_come_out(name: str) -> None:
     rows, total, network_facts = describe(name, batch=2).layers, count_published(name), facts(name)
     assert sum(row.parameters for row in rows) == total.parameters
@@ -153,7 +148,7 @@ def test_other_classes_and_channels(name: str) -> None:
         assert create(name, shape).eval()(example(name, shape, batch=1)).shape == result_shape(name, shape, 1)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", shallow_first(NAMES))
 def test_facts_say_what_goes_in_and_out(name: str) -> None:
     network_facts = facts(name)
     axes = {"text": 1, "signals": 1, "images": 2, "volumes": 3}

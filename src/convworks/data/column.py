@@ -93,7 +93,7 @@ class Arrays:
 
     def contents(self) -> list[int]:
         """Return a checksum of each sample."""
-        return [zlib.crc32(np.ascontiguousarray(value).tobytes()) for value in self.values]
+        return [zlib.crc32(value) for value in np.ascontiguousarray(self.values)]
 
     def fingerprint(self) -> str:
         """Return a digest of all values; for pixels by way of a checksum, as runs of earlier versions recorded it."""

@@ -62,6 +62,14 @@ def label_text(labels: Labels, index: int, classes: Sequence[str]) -> str:
     return "" if labels[index] == UNLABELLED else classes[int(labels[index])]
 
 
+def label_texts(labels: Labels, classes: Sequence[str]) -> list[str]:
+    """Return the labels of all images as texts (`label_text`)."""
+    if has_label_sets(labels):
+        return [label_text(labels, index, classes) for index in range(len(labels))]
+    texts = {UNLABELLED: "", **dict(enumerate(classes))}
+    return [texts[label] for label in labels.tolist()]
+
+
 def split_names(text: str) -> tuple[str, ...]:
     """Split a text such as `cat; dog` into names; an empty text has none."""
     return tuple(part for part in map(str.strip, text.split(SEPARATOR)) if part)

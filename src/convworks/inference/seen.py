@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from convworks.data.identity import images_digest
+from convworks.data.identity import images_digest, images_digests
 from convworks.data.source import Source
 from convworks.data.sources.split_names import TRAIN, VALIDATION
 
@@ -17,8 +17,7 @@ TRAINED = "the network was trained on these images: expect lower accuracy on new
 
 def images_of(source: Source) -> dict[str, str]:
     """Return the checksums of a run's training and validation images, and of both: a source may not split them."""
-    parts = {TRAIN: [TRAIN], VALIDATION: [VALIDATION], BOTH: [TRAIN, VALIDATION]}
-    return {part: images_digest(source, names) for part, names in parts.items()}
+    return images_digests(source, {TRAIN: [TRAIN], VALIDATION: [VALIDATION], BOTH: [TRAIN, VALIDATION]})
 
 
 def seen(records: Iterable[Mapping[str, Any]], source: Source, split: str) -> str | None:

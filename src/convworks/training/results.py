@@ -60,7 +60,8 @@ def write_results(
     following = predict_command(bundle, data.source.splits[reported.split], setup.task.words.options)
     following = following or evaluate_command([bundle], setup.config.data.source, "--out", errors_folder(path))
     resume = resume_command(path)
-    judgement = judge(setup, data, progress, runtime, outcomes["validation"], reported, facts, resume=resume)
+    validation = outcomes["validation"]
+    judgement = judge(setup, data, progress, runtime, validation, results, reported.split, facts, resume=resume)
     page = write_report(
         path,
         ReportContent(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from convworks.data.inputs.kinds import input_of
-from convworks.data.sources.split_names import TRAIN
+from convworks.data.sources.split_names import TRAIN, VALIDATION
 from convworks.data.targets.samples import with_targets
 from convworks.inference.answers import answers
 from convworks.inference.runtime import Runtime
@@ -42,14 +42,16 @@ def judge(
     progress: Progress,
     runtime: Runtime,
     validation: Outcome,
-    reported: Outcome,
+    results: Mapping[str, Mapping[str, Any]],
+    reported: str,
     facts: Mapping[str, Any],
     *,
     resume: str,
 ) -> Verdict | None:
     """Measure some training images, and ask the rules; None for a task without rules, or an unknown command.
 
-    `facts` are those of run.json; `resume` is the command that completes a run which was ended early.
+    `results` are the metrics of each split, of which the page shows `reported`; `facts` are those of run.json;
+    `resume` is the command that completes a run which was ended early.
     """
     words = again(facts["command"], setup.config)
     if not setup.task.rules or words is None:
@@ -58,9 +60,9 @@ def judge(
         metric=setup.task.headline,
         train=_training_metrics(setup, data, runtime),
         validation=validation,
-        metrics=validation.summary(),
-        reported=reported.summary(),
-        split=reported.split,
+        metrics=results[VALIDATION],
+        reported=results[reported],
+        split=reported,
         images=len(setup.train),
         counts=setup.task.target.counts(data.source).tolist(),
         history=progress.history if fitting_of(setup.config).curve else (),

@@ -6,6 +6,7 @@ import math
 from threading import Lock
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -36,10 +37,9 @@ class Sums:
         rows = images.reshape(n, -1) if h * w * c <= COLUMNS else images.reshape(n * h, w * c)
         total, squares = np.zeros(c), np.zeros(c)
         for first in range(0, len(rows), ROWS):
-            values = rows[first : first + ROWS].astype(np.float32)
-            total += values.sum(0).reshape(-1, c).sum(0, dtype=np.float64)
-            np.square(values, out=values)
-            squares += values.sum(0).reshape(-1, c).sum(0, dtype=np.float64)
+            values = torch.from_numpy(rows[first : first + ROWS]).float()  # faster than NumPy
+            total += values.sum(0).numpy().reshape(-1, c).sum(0, dtype=np.float64)
+            squares += values.square_().sum(0).numpy().reshape(-1, c).sum(0, dtype=np.float64)
         with self.lock:
             self.count += n * h * w
             self.total += total
