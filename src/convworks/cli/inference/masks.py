@@ -159,7 +159,8 @@ def _write(
     outputs.out.mkdir(parents=True, exist_ok=True)
     with atomic(outputs.masks[index]) as file:
         as_png(mask).save(file, "PNG", optimize=True)
-    image = read(path, channels=3, decoding=predictor.bundle.preprocessing.decoding).pixels
+    preprocessing = predictor.bundle.preprocessing
+    image = read(path, channels=preprocessing.channels, decoding=preprocessing.decoding).pixels
     with atomic(outputs.overlays[index]) as file:
         Image.fromarray(overlay(image, mask)).save(file, "JPEG", quality=90)
     if outputs.maps:

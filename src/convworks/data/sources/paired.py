@@ -44,6 +44,8 @@ def paired_source(
     """
     columns = {name: Files(tuple([pair.mask for pair in splits[name]]), STORED) for name in ORDER if name in splits}
     classes = read_classes(table) if table is not None else _values(root, columns)
+    if len(classes) > IGNORED:
+        raise InputError(table or root, f"has {len(classes)} classes, at most {IGNORED} can be numbered", "join some")
     values = tuple(classes.values())
     ignored = () if (IGNORED,) in values or len(values[0]) > 1 else ((IGNORED,),)
     spatial = replace(STORED, coding=Coding(values=values, ignored=ignored))

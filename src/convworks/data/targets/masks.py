@@ -57,6 +57,8 @@ def read(source: Source) -> Source:
     if not source.spatial or not all(_numbers(split) for split in source.splits.values()):
         reason = "has images as targets" if source.spatial else "has no masks, the targets of a network that segments"
         raise InputError(source.where, reason, GIVE)
+    for name, split in source.splits.items():
+        _refuse_others(source, name, split)
     pixels = pixels_of(source, training_split(source))
     shown = [name for name, count in zip(source.classes, pixels.tolist(), strict=True) if count]
     if not shown:
@@ -66,6 +68,15 @@ def read(source: Source) -> Source:
         reason = f"the masks of train show one class ({shown[0]}), at least 2 are needed"
         raise InputError(source.where, reason, "add images that show another")
     return source
+
+
+def _refuse_others(source: Source, name: str, split: Split) -> None:
+    """Raise InputError for numbers in masks that are no classes, where no coding has refused them."""
+    others = np.argwhere(tally(split.targets)[:, len(source.classes) : IGNORED])
+    if len(others):
+        index, number = others[0].tolist()
+        reason = f"has the number {number + len(source.classes)} in the mask of {split.names[index]} ({name})"
+        raise InputError(source.where, reason, f"number the {len(source.classes)} classes from 0")
 
 
 def pixels_of(source: Source, split: Split) -> Int64[np.ndarray, " k"]:
