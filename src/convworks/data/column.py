@@ -45,8 +45,13 @@ class Spatial:
 
 #: Pixels that are colours.
 COLOURS = Spatial()
-#: The number, in decoded masks, of pixels without a class: losses and metrics leave them out.
-IGNORED = 255
+#: The greatest number in a mask; in decoded masks that of pixels without a class, which losses and metrics leave out.
+LARGEST = IGNORED = 255
+
+
+def written(value: tuple[int, ...]) -> str:
+    """Write the value of a pixel, a number or a colour, as people do: 7, or 64,0,128."""
+    return ",".join(map(str, value))
 
 
 @dataclass(frozen=True)

@@ -111,8 +111,8 @@ def membrane_unet() -> RunConfig:
 def membrane_narrow() -> RunConfig:
     """Find cell membranes on a CPU: `convworks train membrane/narrow`.
 
-    U-Net with padding, a quarter of its channels and instance normalisation, at half the size of the 30 slices, of which
-    a fifth is held out.
+    U-Net with padding, a quarter of its channels and instance normalisation, at half the size of the 30 slices; a fifth
+    of them is held out.
     """
     return RunConfig(
         recipe="membrane/narrow",

@@ -127,7 +127,7 @@ def predict(
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Classify images, segment them into masks, or reconstruct them with an autoencoder."""
+    """Classify, segment or reconstruct images."""
     from convworks.cli.inference import predict as command
 
     return command.run(

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image, ImageOps
 
-from convworks.data.column import IGNORED, Coding
+from convworks.data.column import IGNORED, LARGEST, Coding, written
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.decode import check_size, explained, read_numpy
 from convworks.data.decode.encoded import open_encoded
@@ -16,7 +16,7 @@ from convworks.data.decode.png import SPREAD
 from convworks.errors import InputError
 
 REMEDY = "save the number of each pixel's class as a greyscale or palette PNG, or name the colours in classes.csv"
-LARGEST, UNKNOWN = 255, -1
+UNKNOWN = -1
 #: Classes that an error names.
 SHOWN = 12
 
@@ -105,8 +105,3 @@ def _unknown(where: object, value: tuple[int, ...], x: int, y: int, coding: Codi
     known = ", ".join(values[:SHOWN]) + (", ..." if len(values) > SHOWN else "")
     reason = f"has the {kind} {written(value)} at x={x}, y={y}, which stands for no class (known: {known})"
     return InputError(where, reason, f"correct it, or name the {kind} in classes.csv")
-
-
-def written(value: tuple[int, ...]) -> str:
-    """Write a number, or a colour, as people do: 7, or 64,0,128."""
-    return ",".join(map(str, value))

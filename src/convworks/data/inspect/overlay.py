@@ -30,7 +30,7 @@ def palette() -> UInt8[np.ndarray, "256 3"]:
     colours = np.zeros((256, 3), np.uint8)
     for number in range(1, IGNORED):
         hue = (FIRST + TURN * (number - 1)) % 1
-        saturation, brightness = TONES[number % len(TONES)]
+        saturation, brightness = TONES[(number - 1) % len(TONES)]
         colours[number] = [round(255 * part) for part in colorsys.hsv_to_rgb(hue, saturation, brightness)]
     colours[IGNORED] = 128
     return colours

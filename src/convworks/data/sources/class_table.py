@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from convworks.csv_files import read_csv
-from convworks.data.decode.numbers import LARGEST, written
+from convworks.data.column import LARGEST, written
 from convworks.errors import InputError
 from convworks.files import is_there
 

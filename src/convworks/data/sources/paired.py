@@ -11,8 +11,6 @@ import numpy as np
 
 from convworks.console import counting
 from convworks.data.column import IGNORED, Coding, Files, Spatial
-from convworks.data.decode.numbers import read_numbers
-from convworks.data.decode.tally import tally
 from convworks.data.formats import NUMPY
 from convworks.data.location import read_bytes
 from convworks.data.source import Source, Split
@@ -68,6 +66,9 @@ def paired_source(
 
 def _values(root: Path, columns: Mapping[str, Files]) -> dict[str, Value]:
     """Return the values in the masks of train (else of all splits) by their text; 255 only if all others are 0."""
+    from convworks.data.decode.numbers import read_numbers  # what decodes is not imported for a wrong path
+    from convworks.data.decode.tally import tally
+
     chosen = [columns[name] for name in (TRAIN, ALL) if name in columns][:1] or list(columns.values())
     with counting("looking through masks") as report:
         counts = np.concatenate([tally(masks, report=report) for masks in chosen])
