@@ -41,7 +41,16 @@ def test_a_part_reads_the_outputs_that_its_links_name_besides_its_input() -> Non
     torch.testing.assert_close(network(x), 151 * x)
     torch.testing.assert_close(network.outputs(x)[0], 151 * x)
     activations = network.activations(x, network.taps)
-    assert list(activations) == ["stem", "inner.twice", "inner.thrice", "inner", "after.plus", "after", "head.last", "head"]
+    assert list(activations) == [
+        "stem",
+        "inner.twice",
+        "inner.thrice",
+        "inner",
+        "after.plus",
+        "after",
+        "head.last",
+        "head",
+    ]
     torch.testing.assert_close(activations["after.plus"], 90 * x)
     assert set(network.state_dict()) == {
         "stem.weight",
