@@ -102,6 +102,22 @@ ROWS: Rows = {
         lambda p: [*on_squares(p), "--set", "model.table={}", "--model", "lenet5"],
         "set: has images as targets, not labels",
     ),
+    "restarts": (
+        lambda p: ["restarts", *on_squares(p)[1:]],
+        "convworks restarts: compares and combines answers, but unet_padded names the class of every pixel; train it",
+    ),
+    "cross-validation": (
+        lambda p: ["crossval", *on_squares(p)[1:]],
+        "convworks crossval: compares and combines answers, but unet_padded names the class of every pixel; train it",
+    ),
+    "objects of a network that names classes": (
+        lambda p: ["predict", p.bundle(), p.images("x"), "--objects"],
+        "--objects: is for networks that segment, but this one does not; leave it out",
+    ),
+    "a loss for labels": (
+        lambda p: [*on_squares(p), "--set", "training.loss.kind=binary_cross_entropy"],
+        "training.loss: binary_cross_entropy is not a loss for a network that names the class of every pixel; choose",
+    ),
     "balanced sampling": (
         lambda p: [*on_squares(p), "--set", "training.sampling=balanced"],
         "training.sampling: balanced sampling needs single labels | class_weights=balanced",
