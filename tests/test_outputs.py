@@ -112,7 +112,7 @@ def test_an_empty_place_is_none() -> None:
     assert as_path("--out", None) is None
     assert as_path("--out", "x") == Path("x")
     for call in (convworks.train, convworks.restarts, convworks.tune):
-        with pytest.raises(InputError, match="--out: is empty"):
+        with pytest.raises(InputError, match="out: is empty"):
             call("digits/default", out=" ")
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
+
+from convworks.arguments import in_python, place_in_python
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -16,11 +20,22 @@ class ConvworksError(Exception):
     """An expected failure: `where` names the file or field, `reason` the rule and the value, `remedy` a fix."""
 
     exit_status = 1
+    where: str
+    reason: str
+    remedy: str
 
     def __init__(self, where: object, reason: str, remedy: str = "") -> None:
-        self.where, self.reason, self.remedy = str(where), reason, remedy
+        super().__init__()
+        self._say(str(where), reason, remedy)
+
+    def _say(self, where: str, reason: str, remedy: str) -> None:
+        self.where, self.reason, self.remedy = where, reason, remedy
         message = " ".join(f"{reason}{'; ' + remedy if remedy else ''}".split())
-        super().__init__(f"{visible(self.where)}: {visible(message)}")
+        self.args = (f"{visible(where)}: {visible(message)}",)
+
+    def write_for_python(self) -> None:
+        """Write the options in the message as the arguments of functions (arguments.py)."""
+        self._say(place_in_python(self.where), in_python(self.reason), in_python(self.remedy))
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython and Jupyter show instead of a traceback: the message."""
@@ -37,16 +52,37 @@ class RunError(ConvworksError):
     """The work failed although its input was right (exit status 1)."""
 
 
+_typed: ContextVar[bool] = ContextVar("typed", default=False)
+
+
+@contextmanager
+def on_the_command_line() -> Iterator[None]:
+    """Let errors name options as they are typed: a command calls the public functions, too."""
+    token = _typed.set(True)
+    try:
+        yield
+    finally:
+        _typed.reset(token)
+
+
 def brief(verb: Callable[P, R]) -> Callable[P, R]:
-    """Let a public function raise its input errors without the frames inside convworks: the input is at fault."""
+    """Let a public function raise errors in the words of Python.
+
+    They name arguments instead of options. Input errors come without the frames inside convworks, as the input is at
+    fault.
+    """
 
     @functools.wraps(verb)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         __tracebackhide__ = True  # for pytest
         try:
             return verb(*args, **kwargs)
-        except InputError as error:
-            raise error.with_traceback(None) from None
+        except ConvworksError as error:
+            if not _typed.get():
+                error.write_for_python()
+            if isinstance(error, InputError):
+                raise error.with_traceback(None) from None
+            raise
 
     return call
 

@@ -69,7 +69,7 @@ def choose_device(name: str) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     if not is_device(name):
-        raise InputError(f"--device {name}", f"must be {DEVICES}", "use --device auto or cpu")
+        raise InputError(f"--device {name}", f"must be {DEVICES}", "use auto or cpu")
     device = torch.device(name)
     available = {
         "cpu": 1,
@@ -80,7 +80,7 @@ def choose_device(name: str) -> torch.device:
         raise InputError(
             f"--device {name}",
             f"this machine has {available or 'no'} {device.type} device{'s' if available != 1 else ''}",
-            "use --device auto or cpu; `convworks doctor` shows what there is",
+            "use auto or cpu; `convworks doctor` shows what there is",
         )
     return device
 

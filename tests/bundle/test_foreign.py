@@ -110,10 +110,10 @@ def spoilt(change: str) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ("missing", "1 missing: layer2.1.bn2.weight; name the right --model"),
-        ("extra", "1 unknown: layer9.weight; name the right --model"),
-        ("shape", "1 with another shape: layer1.0.conv1.weight 16x16x5x5 instead of 16x16x3x3; name the right"),
-        ("other", "has no conv1.weight; it has fc.weight; name the right --model"),
+        ("missing", "1 missing: layer2.1.bn2.weight; name the network with --model"),
+        ("extra", "1 unknown: layer9.weight; name the network with --model"),
+        ("shape", "1 with another shape: layer1.0.conv1.weight 16x16x5x5 instead of 16x16x3x3; name the network"),
+        ("other", "has no conv1.weight; it has fc.weight; name the network with --model"),
     ],
 )
 def test_keys_that_do_not_fit_are_listed(change: str, line: str, tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_another_library_than_the_one_given_is_named(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     torch.save(state(peer="timm", name="resnet18"), path)
     torch.save(create("resnet20").state_dict(), tmp_path / "own.pth")
-    with pytest.raises(InputError, match="its names are those of convworks: leave --from out"):
+    with pytest.raises(InputError, match="its names are those of convworks: leave out --from"):
         import_bundle(tmp_path / "own.pth", "resnet20", peer="cifar")
     bundle = import_bundle(path, "resnet18")
     assert bundle.record["imported"]["alike"] == ["timm"]

@@ -79,6 +79,12 @@ def test_import_by_name(mirror: Path, monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert run(["import", "resnet20:cifar10", "--out", str(tmp_path / "bundle")]) == 2
 
 
+def test_a_network_without_its_set_leads_to_the_name(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["import", "resnet50"], ["transfer", "resnet50", "--data", "digits"]):
+        assert run(command) == 2
+        assert "resnet50: does not exist (did you mean 'resnet50:imagenet'?); give" in capsys.readouterr().err
+
+
 def test_weights_with_auxiliary_classifiers(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The official files of GoogLeNet and Inception v3 hold them, and read pixels from -1 to 1."""
     name = "googlenet:imagenet"
@@ -102,6 +108,17 @@ def test_a_damaged_file_is_not_used(mirror: Path, monkeypatch: pytest.MonkeyPatc
     ):
         locate("resnet20:cifar10")
     assert not list((cache_folder() / "weights").glob("*.th"))
+
+
+def test_without_a_connection_a_name_is_refused_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A host that cannot be resolved is not asked again, and nothing heavy is imported before."""
+    monkeypatch.setenv("CONVWORKS_MIRROR", "http://nowhere.invalid")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("convworks.data.http.retry.time.sleep", lambda _: pytest.fail("asks again"))
+    with pytest.raises(
+        RunError, match=r"\(no connection, or no such host\); put the file at .* bundles of your own work"
+    ):
+        locate("vgg16:imagenet")
 
 
 def test_offline_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ ROWS: Rows = {
     ),
     "experiment.json edited": (
         lambda p: experiment(p, lambda e: e["asked"].update(first=5), sign=False),
-        "out/experiment.json | was modified | --runs and --trials can be raised | start a new",
+        "out/experiment.json | was modified | what can be raised: --runs, --trials | start a new",
     ),
     "experiment.json deeply nested": (
         lambda p: [p.write("out/experiment.json", DEEP)] and ["restarts", "--resume", "out"],

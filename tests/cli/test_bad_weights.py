@@ -141,7 +141,7 @@ ROWS: Rows = {
     ),
     "import: another library": (
         lambda p: imported(p, lambda s: None, "--from", "cifar"),
-        "its names are those of convworks: leave --from out",
+        "its names are those of convworks: leave out --from",
     ),
     "import: an unknown library": (
         lambda p: imported(p, lambda s: None, "--from", "torchvison"),

@@ -50,6 +50,22 @@ def test_a_help_page_names_values_without_their_types(capsys: pytest.CaptureFixt
         assert "  -h, --help" in page
 
 
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [("help", "--help"), ("help train", "train --help"), ("train -h", "train --help"), ("version", "--version")],
+)
+def test_help_and_version_as_commands(words: str, options: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(options.split()) == 0
+    page = capsys.readouterr().out
+    assert run(words.split()) == 0
+    assert capsys.readouterr().out == page
+
+
+def test_help_on_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["help", "trian"]) == 2
+    assert "No such command 'trian'. Did you mean 'train'" in capsys.readouterr().err
+
+
 def test_the_version_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"]) == 0
     assert capsys.readouterr().out == f"convworks {convworks.__version__}\n"

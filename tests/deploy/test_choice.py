@@ -105,8 +105,8 @@ def test_few_images_are_not_worth_measuring(predictor: Predictor) -> None:
 
 
 def test_wrong_names(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match=r"--runtime: there is no runtime 'onyx' \(did you mean 'onnx'"):
+    with pytest.raises(InputError, match=r"runtime: there is no runtime 'onyx' \(did you mean 'onnx'"):
         convworks.load(bundle, runtime="onyx")
     monkeypatch.setattr("convworks.inference.exported.format.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"--runtime onnx: needs onnxruntime, .* pip install .convworks\[deploy\]"):
+    with pytest.raises(InputError, match=r"runtime='onnx': needs onnxruntime, .* pip install .convworks\[deploy\]"):
         convworks.load(bundle, runtime="onnx")

@@ -94,7 +94,7 @@ def test_processes_find_the_same(results: dict[str, Any], options: dict[str, Any
 def test_a_finished_experiment_can_have_more_runs(options: dict[str, Any], tmp_path: Path) -> None:
     first = convworks.restarts(runs=2, out=tmp_path / "runs", **options)
     before = weights(first["runs"][0]["run"])
-    with pytest.raises(InputError, match="the experiment is finished; give more with --runs"):
+    with pytest.raises(InputError, match="the experiment is finished; give more: runs=N"):
         convworks.restarts(resume=tmp_path / "runs")
     with pytest.raises(InputError, match="1 are fewer than the 2 already planned"):
         convworks.restarts(resume=tmp_path / "runs", runs=1)

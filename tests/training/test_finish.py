@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +48,12 @@ def test_it_ends_as_a_run_that_ended_by_itself_at_that_epoch(
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
     with pytest.raises(RunInterruptedError) as caught:
         train(stopped, *changes, events=[Stop()])
-    command = f"convworks train --resume {stopped} --finish"
-    assert caught.value.remedy.endswith(f"or end it after epoch {COMPLETE}: {command}")
-    with pytest.raises(InputError, match=r"is a run that has not finished, so it has no bundle yet; .* --finish"):
+    command = ["train", "--resume", str(stopped), "--finish"]
+    call = f"convworks.train(resume={str(stopped)!r}, finish=True)"
+    assert caught.value.remedy.endswith(f"or end it after epoch {COMPLETE}: {call}")
+    with pytest.raises(InputError, match=r"is a run that has not finished, so it has no bundle yet; .* finish=True"):
         convworks.load(stopped)
-    assert run([*shlex.split(command)[1:], "--json"]) == 0
+    assert run([*command, "--json"]) == 0
     with monkeypatch.context() as patch:
         patch.setattr(loop, "exhausted", lambda setup, progress: progress.epoch >= COMPLETE)
         results = train(whole, *changes)
@@ -135,7 +135,7 @@ def test_a_killed_run_is_finished(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_finished(any_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--finish: ends a run that was stopped, and none is named; add --resume RUN"):
+    with pytest.raises(InputError, match=r"finish: ends a run that was stopped, and none is named; add resume=RUN"):
         convworks.train(finish=True)
     with pytest.raises(InputError, match="the run is finished; use its bundle"):
         convworks.train(resume=any_run, finish=True)
@@ -147,9 +147,9 @@ def test_what_cannot_be_finished(any_run: Path, tmp_path: Path) -> None:
 
     with pytest.raises(RunInterruptedError) as caught:
         train(tmp_path / "run", events=[StopAtOnce()])
-    assert "--finish" not in caught.value.remedy
-    with pytest.raises(InputError, match="no epoch is complete yet; resume with: convworks train --resume"):
+    assert "finish=True" not in caught.value.remedy
+    with pytest.raises(InputError, match=r"no epoch is complete yet; resume with: convworks\.train"):
         convworks.train(resume=tmp_path / "run", finish=True)
     for more in ({"epochs": "+1"}, {"overrides": ["training.epochs=1"]}):
-        with pytest.raises(InputError, match="--epochs trains it further"):
+        with pytest.raises(InputError, match="is trained further by epochs"):
             convworks.train(resume=tmp_path / "run", finish=True, **more)

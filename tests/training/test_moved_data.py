@@ -62,7 +62,7 @@ def test_a_run_goes_on_where_its_images_have_been_moved(stopped: tuple[Path, Pat
     data, run = stopped
     expected = train(data=data, out=tmp_path / "whole")
     data.rename(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match=r"data: .*--data PATH"):
+    with pytest.raises(InputError, match=r"data: .* new path: data=PATH"):
         train(resume=run)
     results = train(resume=run, data=tmp_path / "elsewhere")
     weights = [Path(each["bundle"], "weights.safetensors").read_bytes() for each in (expected, results)]

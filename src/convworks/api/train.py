@@ -107,7 +107,7 @@ def _new_epochs(epochs: int | str | None) -> int | None:
     from convworks.training.checkpoints.resume import whole_epochs
 
     if epochs.startswith("+"):
-        raise InputError("--epochs", f"{epochs} extends a run", "name the run with --resume")
+        raise InputError("--epochs", f"{epochs} extends a run", "name the run: --resume RUN")
     return whole_epochs(epochs)
 
 

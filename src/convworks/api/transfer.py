@@ -58,14 +58,14 @@ def run_transfer(
     """Do what `transfer` does for a request, which has `data`."""
     from convworks.bundle.description import folder_of
     from convworks.bundle.pretrained import locate
-    from convworks.recipes import transfer as recipe
-    from convworks.tasks.registry import task_of
-    from convworks.training import folder
 
     began = time.perf_counter()
     data = expand(str(request.data))
-    path = locate(bundle, downloading())
     source = open_source(data, report=downloading())
+    path = locate(bundle, downloading())
+    from convworks.recipes import transfer as recipe  # these import torch, which wrong input does not wait for
+    from convworks.tasks.registry import task_of
+    from convworks.training import folder
     from convworks.training.transfer import inspect_bundle
 
     recipe.check_head(head, source)
@@ -88,7 +88,7 @@ def run_transfer(
         config = config.model_copy(update={"data": config.data.model_copy(update={"ignore": base.bundle.ignore})})
     config = request.apply(task_of(config, source).adapted(config))
     if (config.model.name, config.model.cut) != (model.name, model.cut):
-        raise InputError("--set model", "changes the network of the bundle", "choose it with BUNDLE and --cut")
+        raise InputError("model", "changes the network of the bundle", "choose it with BUNDLE and --cut")
     out = as_path("--out", request.out)
     folder.check_new(out, folder.default_name(config), protect(source) + Protected(folders=(folder_of(path),)))
     from convworks.training.run import train as run

@@ -83,8 +83,8 @@ def _remedy(path: Path, sets: Mapping[str, State], model: str, match: Match, pee
     """Return the remedy for weights that do not fit: another library, if its names fit."""
     with contextlib.suppress(InputError):  # the names fit several
         if match.missing and peer is not None and not (other := find_match(path, sets, model, None, None)).missing:
-            return f"its names are those of {' and '.join(other.peers) or 'convworks'}: leave --from out"
-    return "name the right --model, and with --from its library"
+            return f"its names are those of {' and '.join(other.peers) or 'convworks'}: leave out --from"
+    return "name the network with --model NAME, its library with --from NAME"
 
 
 def _shape(path: Path, match: Match, remedy: str) -> Shape:

@@ -8,10 +8,11 @@ from pathlib import Path
 from convworks.data.home import cache_folder
 from convworks.data.http.download import fetch
 from convworks.data.source import Report
-from convworks.errors import InputError
+from convworks.errors import InputError, RunError
 from convworks.files import path_from, path_of, read_text
 from convworks.models.published.pretrained import IMAGENET_CLASSES, PRETRAINED, Pretrained, find_pretrained
 
+OFFLINE = "without a connection, runs and bundles of your own work, and what `convworks import` makes of a file"
 LARGEST = 1 << 30  # bytes; the largest, VGG-19, has 575 million
 
 
@@ -23,21 +24,26 @@ def is_name(text: str | Path) -> bool:
 def locate(path: str | Path, report: Report | None = None) -> Path:
     """Return the folder of a bundle given by path or by name; a named one is created in the cache if missing."""
     if not is_name(path):
-        published = [name for name in PRETRAINED if name.partition(":")[0] == str(path)]
-        if published and not path_of(path).exists():
-            reason = f"does not exist (did you mean {' or '.join(map(repr, published))}?)"
-            raise InputError(path, reason, "give the folder of a bundle, or the name of published weights")
+        check_not_published(path, "the folder of a bundle")
         return path_of(path)
     entry = find_pretrained(str(path))
     folder = cache_folder() / "bundles" / str(path).replace(":", "-")
     if not (folder / "bundle.json").is_file():
-        from convworks.bundle.bundle import save_bundle
-        from convworks.bundle.foreign import import_bundle
-
         weights = fetch_weights(entry, report)
         classes = imagenet_classes(report) if str(path).endswith(":imagenet") else ()
+        from convworks.bundle.bundle import save_bundle  # they import torch, which a failed download does not need
+        from convworks.bundle.foreign import import_bundle
+
         save_bundle(folder, import_bundle(weights, entry.name, peer=entry.peer, classes=classes))
     return folder
+
+
+def check_not_published(path: str | Path, what: str) -> None:
+    """Raise InputError for a path that does not exist, but would be the name of published weights with their set."""
+    published = [name for name in PRETRAINED if name.partition(":")[0] == str(path)]
+    if published and not path_of(path).exists():
+        reason = f"does not exist (did you mean {' or '.join(map(repr, published))}?)"
+        raise InputError(path, reason, f"give {what}, or the name of published weights")
 
 
 def fetch_weights(entry: Pretrained, report: Report | None = None) -> Path:
@@ -47,7 +53,10 @@ def fetch_weights(entry: Pretrained, report: Report | None = None) -> Path:
         return local / "weights" / entry.file
     path = cache_folder() / "weights" / entry.file
     if not path.is_file():
-        fetch(_address(entry.address), path, checksum=f"sha256:{entry.checksum}", limit=LARGEST, report=report)
+        try:
+            fetch(_address(entry.address), path, checksum=f"sha256:{entry.checksum}", limit=LARGEST, report=report)
+        except RunError as error:
+            raise RunError(error.where, error.reason, f"{error.remedy}; {OFFLINE}") from None
     return path
 
 

@@ -26,7 +26,7 @@ NAME_LENGTH = 24
 def confusion(matrix: Int64[np.ndarray, "k k"], classes: Sequence[str]) -> Drawing:
     """Draw a confusion matrix: rows are true classes, columns predicted; colour is the fraction of the row."""
     k = len(classes)
-    cell = min(58.0, max(30.0, 560 / k)) if k <= ANNOTATED else 720 / k
+    cell = min(58.0, max(30.0, 440 / k)) if k <= ANNOTATED else 720 / k
     size = 11.5 if k <= ANNOTATED else 9.0
     indices = range(0, k, max(1, math.ceil(1.25 * size / cell)))
     names = {i: shorten(classes[i], NAME_LENGTH) for i in indices}

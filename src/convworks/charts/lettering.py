@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from convworks.data.inspect.fit_text import ending as ending
-from convworks.data.inspect.fit_text import fitted
+from convworks.data.inspect.fit_text import fitted, wrapped
 from convworks.data.inspect.fit_text import shorten as shorten
 from convworks.errors import visible
 
@@ -35,6 +35,11 @@ def shown(text: str) -> bool:
 def fit(text: str, size: Number, width: Number) -> str:
     """Return a text of font size `size`, its middle elided if it is wider than `width`."""
     return fitted(text, width, lambda part: text_width(part, size))
+
+
+def wrap(text: str, size: Number, width: Number, most: int) -> list[str]:
+    """Break a text of font size `size` into at most `most` lines of `width`."""
+    return wrapped(text, width, lambda part: text_width(part, size), most)
 
 
 @dataclass(frozen=True, kw_only=True)

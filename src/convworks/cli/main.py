@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from convworks import console
-from convworks.errors import ConvworksError, InputError, RunError
+from convworks.errors import ConvworksError, InputError, RunError, on_the_command_line
 from convworks.files import remedy
 from convworks.outputs import as_path
 
@@ -27,9 +27,11 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status: 0 done, 1 the work failed, 2 the input was wrong, 130 interrupted."""
+    arguments = _as_options(arguments)
     as_json, debug = "--json" in arguments, "--debug" in arguments
     try:
-        return _carry_out(arguments, as_json)
+        with on_the_command_line():
+            return _carry_out(arguments, as_json)
     except KeyboardInterrupt:
         return _fail(RunError("interrupted", "stopped before it finished", "start again"), as_json, 130)
     except Exception as error:
@@ -42,6 +44,16 @@ def run(arguments: Sequence[str]) -> int:
         if debug or expected is None:
             raise
         return _fail(expected, as_json, expected.exit_status)
+
+
+def _as_options(arguments: Sequence[str]) -> Sequence[str]:
+    """Write `help` and `version`, which other programs have as commands, as the options that they are here.
+
+    `convworks help train` is `convworks train --help`.
+    """
+    if arguments[:1] == ["help"]:
+        return [*arguments[1:2], "--help"]
+    return ["--version"] if list(arguments) == ["version"] else arguments
 
 
 def _carry_out(arguments: Sequence[str], as_json: bool) -> int:

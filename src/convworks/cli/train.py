@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from convworks.api.request import RunRequest
@@ -20,10 +21,18 @@ def answer(results: dict[str, Any]) -> Answer:
     if not results:  # under torchrun, only the first process answers
         return Answer(values={}, text="", silent=True)
     lines = [accuracy_line(split, results[split]) for split in ("validation", "test") if results[split]]
-    lines += [f"{each['title'].lower()}: try {each['command']}" for each in results.get("verdict", ())]
+    lines += _advice(results.get("verdict", ()))
     lines += [
         f"bundle: {results['bundle']}",
         f"report: {results['report']}",
         *([f"next:   {results['next']}"] if "next" in results else []),  # runs of earlier versions have none
     ]
     return Answer(values=results, text="\n".join(lines))
+
+
+def _advice(findings: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return a line for each command of the verdict, with all findings that it is for."""
+    titles: dict[str, list[str]] = {}
+    for each in findings:
+        titles.setdefault(each["command"], []).append(each["title"].lower())
+    return [f"{', '.join(names)}: try {command}" for command, names in titles.items()]

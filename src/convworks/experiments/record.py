@@ -31,7 +31,7 @@ EXPERIMENT = Kind(
     unsigned=(1,),
     fields={"kind": str, "status": str, "asked": dict, "train": str, "command": str, "configuration": dict},
     damaged="start a new one",
-    changed="undo the change (--runs and --trials can be raised), or start a new one",
+    changed="undo the change (what can be raised: --runs, --trials), or start a new one",
 )
 
 
@@ -120,7 +120,7 @@ def extended(
     if record["status"] == "finished" and (count is None or count == before):
         more = f"look at {folder / 'report.html'}"
         if option != "folds":
-            more = f"give more with --{option}, or {more}"
+            more = f"give more: --{option} N, or {more}"
         raise InputError(f"--resume {folder}", "the experiment is finished", more)
     return experiment if count is None else replace(experiment, options={**experiment.options, option: count})
 

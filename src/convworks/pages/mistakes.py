@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from PIL import Image
 
 from convworks.charts.drawing import PALETTE
-from convworks.charts.lettering import Style, fit, write
+from convworks.charts.lettering import Style, ending, text_width, wrap, write
 from convworks.charts.pictures import TILE
 from convworks.charts.raster import DENSITY, data_uri, png_bytes
 from convworks.pages.pictures import Thumbnail
 
-#: Text, size, colour and weight of each line under a picture.
-Caption = list[tuple[str, float, str, bool]]
+
+class Words(NamedTuple):
+    """A part of a caption, which may take up to `most` lines; the `tail` stands behind the last, never cut."""
+
+    text: str
+    size: float
+    colour: str
+    bold: bool = False
+    most: int = 2
+    tail: str = ""
+
+    def lines(self) -> Iterator[str]:
+        """Yield its lines, as wide as a picture."""
+        *lines, last = wrap(self.text, self.size, TILE, self.most) or [""]
+        yield from lines
+        together = f"{last}  {self.tail}".rstrip()
+        yield from [together] if text_width(together, self.size) <= TILE else [last, self.tail]
+
+
+#: What stands under a picture.
+Caption = list[Words]
 #: Maximum number of mistakes shown.
 MOST = 36
 COLUMNS, GAP = 6, 18
+NAME = 44  # characters of a path that are shown, as on the page
 
 
 def tiny(picture: Image.Image) -> bool:
@@ -43,10 +64,11 @@ def sheet(captions: Sequence[Caption], pictures: Sequence[Image.Image], *, wrong
     """Draw a PNG sheet of pictures with captions; without captions, a text with the number of `wrong` samples."""
     if not captions:
         return _text_sheet(f"{wrong:,} mistakes, no images." if wrong else "No mistakes: every image is right.")
-    row_height = TILE + 18 * max(map(len, captions)) + GAP
+    written = [[(line, words) for words in caption for line in words.lines()] for caption in captions]
+    row_height = TILE + 18 * max(map(len, written)) + GAP
     columns, rows = min(COLUMNS, max(3, len(captions))), -(-len(captions) // COLUMNS)
     canvas = _canvas(columns * (TILE + GAP) + GAP, rows * row_height + GAP)
-    for index, (caption, picture) in enumerate(zip(captions, pictures, strict=True)):
+    for index, (lines, picture) in enumerate(zip(written, pictures, strict=True)):
         left, top = GAP + index % COLUMNS * (TILE + GAP), GAP + index // COLUMNS * row_height
         corner = (left * DENSITY, top * DENSITY)
         factor = TILE * DENSITY // max(picture.size)
@@ -55,16 +77,20 @@ def sheet(captions: Sequence[Caption], pictures: Sequence[Image.Image], *, wrong
         canvas.paste(PALETTE["grid"], (*corner, corner[0] + TILE * DENSITY, corner[1] + TILE * DENSITY))
         canvas.paste(tile, (corner[0] + margins[0], corner[1] + margins[1]))
         y = top + TILE + 12.0
-        for text, points, colour, bold in caption:
-            style = Style(size=points * DENSITY, colour=PALETTE[colour], bold=bold)
-            write(canvas, (corner[0], y * DENSITY), fit(text, points, TILE), style)
+        for line, words in lines:
+            style = Style(size=words.size * DENSITY, colour=PALETTE[words.colour], bold=words.bold)
+            write(canvas, (corner[0], y * DENSITY), line, style)
             y += 17
     return png_bytes(canvas)
 
 
-def caption(true: str, predicted: str, name: str) -> Caption:
-    """Return the caption of a picture: true class, predicted class, file name."""
-    return [(true, 12.0, "ink", True), (f"→ {predicted}", 12.0, "orange", True), (name, 9.5, "muted", False)]
+def caption(true: str, predicted: str, name: str, *, sure: str = "") -> Caption:
+    """Return the caption of a picture: true class, predicted class and how sure, the end of the file's path."""
+    return [
+        Words(true, 12.0, "ink", bold=True),
+        Words(f"→ {predicted}", 12.0, "orange", bold=True, tail=sure),
+        Words(ending(name, NAME), 9.5, "muted"),
+    ]
 
 
 def _canvas(width: int, height: int) -> Image.Image:

@@ -36,7 +36,7 @@ RUN = Kind(
     unsigned=(1,),
     fields={"status": str, "configuration": dict},
     damaged="start a new run",
-    changed="undo the change (what may change is given to --resume by --epochs and --set), or start a new run",
+    changed="undo the change (a resumed run is changed by --epochs and --set), or start a new run",
 )
 
 

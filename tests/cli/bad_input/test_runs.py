@@ -179,7 +179,7 @@ EXPERIMENTS: Rows = {
     ),
     "resume a finished experiment": (
         lambda p: [experiment(p, status="finished")] and ["restarts", "--resume", "out"],
-        "--resume out | finished | give more with --runs",
+        "--resume out | finished | give more: --runs N",
     ),
     "fewer runs than there are": (
         lambda p: [experiment(p)] and ["restarts", "--resume", "out", "--runs", "2"],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from convworks.charts.lettering import fit, text_width
 from convworks.data.column import COLOURS, Arrays
-from convworks.data.inspect.fit_text import LEAST, LONGEST, ending, fitted, shorten
+from convworks.data.inspect.fit_text import LEAST, LONGEST, ending, fitted, shorten, wrapped
 from convworks.data.inspect.sheet import write_contact_sheet
 from convworks.data.source import Source, Split
 
@@ -23,6 +23,24 @@ def measure(text: str) -> float:
 def test_a_path_keeps_its_end() -> None:
     assert ending("photographs/val/ants/5961153_b8c13fd405.jpg", 27) == "…nts/5961153_b8c13fd405.jpg"
     assert ending("val/ants/1.jpg", 14) == "val/ants/1.jpg"
+
+
+def test_names_wrap_between_words_and_end_in_an_ellipsis() -> None:
+    assert wrapped("northern elephant seal", 10, len, 2) == ["northern", "elephant…"]
+    assert wrapped("northern elephant seal", 10, len, 3) == ["northern", "elephant", "seal"]
+    assert wrapped("val/bees/10870992_eebeeb3a12.jpg", 20, len, 2) == ["val/bees/10870992_", "eebeeb3a12.jpg"]
+    assert wrapped("internationalisation", 8, len, 2) == ["internat", "ionalis…"]
+    assert wrapped("", 8, len, 2) == []
+
+
+@given(st.text("iw -", max_size=60), st.integers(6, 60), st.integers(1, 4))
+def test_wrapped_text_fits_and_keeps_its_letters_in_order(text: str, width: int, most: int) -> None:
+    lines = wrapped(text, width, measure, most)
+    assert len(lines) <= most
+    assert all(measure(line) <= width or len(line) <= 2 for line in lines)
+    joined = "".join(lines).replace(" ", "")
+    assert text.replace(" ", "").startswith(joined.removesuffix("…"))
+    assert joined.endswith("…") or joined == text.replace(" ", "")
 
 
 @given(st.text("iw", max_size=60), st.integers(0, 120))

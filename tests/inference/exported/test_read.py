@@ -66,5 +66,5 @@ def test_what_needs_the_network_is_refused(file: Path) -> None:
         predictor.features([image])
     with pytest.raises(InputError, match=r"--protocol: ten-crop needs the network"):
         predictor.check_protocol("ten-crop")
-    with pytest.raises(InputError, match=re.escape("--device cuda") + ".*computed on the CPU"):
+    with pytest.raises(InputError, match=re.escape("device='cuda'") + ".*computed on the CPU"):
         convworks.load(file, device="cuda")

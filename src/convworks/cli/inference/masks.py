@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convworks.cli.answer import percent, table
+from convworks.api.predict import Work
+from convworks.cli.answer import Answer, percent, table
+from convworks.cli.inference.following import following, new_file
 from convworks.cli.outputs import check_outputs, unique_names
 from convworks.csv_files import write_csv
-from convworks.errors import ConvworksError, InputError
+from convworks.data.listing.find import find, plain_files
+from convworks.errors import ConvworksError, InputError, visible
 from convworks.files import atomic
 from convworks.outputs import Protected
 
@@ -38,14 +42,67 @@ class MaskFiles:
         check_outputs(out, [*self.masks, *self.overlays, *self.maps, *self.tables], read, overwrite=overwrite)
 
 
-def check_options(out: Path | None, *, masks: bool, objects: bool, probabilities: bool, overwrite: bool) -> None:
+def check_options(out: Path | None, *, masks: bool, objects: bool, probabilities: bool) -> None:
     """Refuse what only networks that segment have, and what needs a folder."""
     if objects and not masks:
         raise InputError("--objects", "is for networks that segment, but this one does not", "leave it out")
-    asked = {"--objects": objects, "--probabilities": probabilities, "--overwrite": overwrite}
-    option = next((name for name, value in asked.items() if value), None)
-    if masks and out is None and option is not None:
+    option = "--objects" if objects else "--probabilities"
+    if masks and out is None and (objects or probabilities):
         raise InputError(option, "needs a folder for the masks", "add --out DIR")
+
+
+def run(
+    work: Work,
+    paths: Sequence[str],
+    *,
+    out: Path | None,
+    objects: bool,
+    overwrite: bool,
+    of_tables: Mapping[str, Any],
+    began: float,
+) -> Answer:
+    """Segment every image that the paths name; with `out`, write masks; `of_tables` are options for tables alone."""
+    if (idle := next((name for name, used in of_tables.items() if used), None)) is not None:
+        raise InputError(idle, "is for answers in a table, but this network writes masks", "leave it out")
+    if overwrite and out is None:
+        raise InputError("--overwrite", "needs a folder for the masks", "add --out DIR")
+    found = find(paths)
+    files, outputs = plain_files(found, "a network that segments"), None
+    if out is not None:
+        read = found.protected() + work.protected()
+        outputs = MaskFiles(out, files, read, probabilities=work.probabilities, objects=objects, overwrite=overwrite)
+    from convworks.deploy.choice import TORCH, with_runtime
+    from convworks.hardware import precision_name
+    from convworks.inference.bulk.write import no_answer
+    from convworks.inference.predictor import load
+
+    loaded = load(work.bundles[0], device=work.device, precision=work.precision, max_pixels=work.max_pixels)
+    predictor, choice = with_runtime(loaded, work.runtime, len(files))
+    rows = list(answered(predictor, files, outputs, work.top))
+    broken = [row for row in rows if "error" in row]
+    if len(broken) == len(rows):
+        raise no_answer(broken[0], len(broken))
+    done = len(rows) - len(broken)
+    lines = [as_table(rows) if out is None else f"{done} {'mask' if done == 1 else 'masks'} written to {out}"]
+    lines += [choice.text] if choice.runtime != TORCH or choice.rates else []
+    if broken:
+        first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
+        lines.append(f"{len(broken)} of {len(rows)} images failed: {first}")
+    options = {
+        "--max-pixels": work.max_pixels,
+        "--precision": None if work.precision == "auto" else work.precision,
+        "--runtime": work.runtime,
+    }
+    lines.append(f"next: {following(work.bundles, paths, options, new_file('masks', '') if out is None else None)}")
+    values = {
+        "predictions": [row for row in rows if "error" not in row],
+        "errors": broken,
+        "runtime": {"name": choice.runtime, "why": choice.why, "rates": choice.rates},
+        "precision": precision_name(predictor.precision),
+        "seconds": round(time.perf_counter() - began, 3),
+        **({} if out is None else {"out": str(out)}),
+    }
+    return Answer(values=values, text="\n".join(lines), status=1 if broken else 0)
 
 
 def answered(

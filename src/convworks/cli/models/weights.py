@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convworks.bundle.description import folder_of, read_description
-from convworks.bundle.pretrained import fetch_weights, imagenet_classes, is_name, read_classes
+from convworks.bundle.pretrained import check_not_published, fetch_weights, imagenet_classes, is_name, read_classes
 from convworks.cli.answer import Answer
 from convworks.cli.output_path import output_path
 from convworks.console import downloading
@@ -48,6 +48,7 @@ def run_import(
     else:
         file = Path(weights)
         if model is None:
+            check_not_published(weights, "a file of weights")
             raise InputError("--model", "is missing", "name the network, `convworks models` lists them")
         folder = _free(out or Path(f"{file.stem}-bundle"))
     from convworks.bundle.bundle import save_bundle

@@ -243,7 +243,7 @@ def check_size(path: object, width: int, height: int, max_pixels: int | None = N
     """Raise InputError for an image of more than `max_pixels`, or of too few."""
     if max_pixels is not None and width * height > max_pixels:
         reason = f"has {width * height:,} pixels, more than {max_pixels:,}"
-        remedy = "scale it down, or raise the limit: data.max_pixels in training, else --max-pixels"
+        remedy = "scale it down, or raise the limit: data.max_pixels in training, else --max-pixels N"
         raise InputError(path, reason, remedy)
     if min(width, height) < SMALLEST:
         reason = f"has {width}x{height} pixels; at least {SMALLEST}x{SMALLEST} are needed"

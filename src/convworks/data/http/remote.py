@@ -44,9 +44,12 @@ def read_range(address: str, offset: int, size: int, *, length: int) -> bytes:
 
 
 def _request_with_retries(address: str, part: tuple[int, int] | None, limit: int) -> tuple[bytes, int]:
-    """Request with retries; return the bytes and the length of the whole file."""
+    """Request with retries; return the bytes and the length of the whole file.
+
+    A server that is asked for a part of a file has answered before: its index was read.
+    """
     try:
-        return with_retries(lambda: _request(address, part, limit), ATTEMPTS, PAUSE)
+        return with_retries(lambda: _request(address, part, limit), ATTEMPTS, PAUSE, known=part is not None)
     except RefusedError as refusal:
         raise RunError(address, f"cannot be read ({refusal})", REMEDY) from None
 

@@ -10,14 +10,18 @@ Result = TypeVar("Result")
 PASSING = (408, 416, 429)  # statuses below 500 that may be transient
 
 
-def with_retries(request: Callable[[], Result], attempts: int, pause: float) -> Result:
-    """Return the result of `request`; a transient refusal is retried, up to `attempts` in all, with growing pauses."""
+def with_retries(request: Callable[[], Result], attempts: int, pause: float, *, known: bool = False) -> Result:
+    """Return the result of `request`; a transient refusal is retried, up to `attempts` in all, with growing pauses.
+
+    A host name that cannot be resolved is only retried if the host is `known`, because it has answered before: the
+    system's resolver has retried already, and there is probably no connection.
+    """
     attempt = 1
     while True:
         try:
             return request()
         except RefusedError as refusal:
-            if attempt >= attempts or not refusal.passing:
+            if attempt >= attempts or not refusal.passing or (isinstance(refusal, UnresolvedError) and not known):
                 raise
             time.sleep(pause * attempt)
             attempt += 1
@@ -34,6 +38,13 @@ class RefusedError(Exception):
     def __init__(self, reason: str, *, passing: bool) -> None:
         super().__init__(reason)
         self.passing = passing
+
+
+class UnresolvedError(RefusedError):
+    """The name of a host cannot be resolved: it is wrong, or there is no connection."""
+
+    def __init__(self, where: str = "") -> None:
+        super().__init__(f"{where}no connection, or no such host", passing=True)
 
 
 class ExcessError(RefusedError):

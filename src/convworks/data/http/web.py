@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -18,7 +19,7 @@ from urllib3.util import parse_url
 
 from convworks.data.http.paced import Pool, SecurePool, bound
 from convworks.data.http.redirect import objection
-from convworks.data.http.retry import ExcessError, RefusedError
+from convworks.data.http.retry import ExcessError, RefusedError, UnresolvedError
 
 TIMEOUT = 30.0  # seconds of silence
 REDIRECTS = 5
@@ -104,6 +105,8 @@ def _refusals() -> Iterator[None]:
     except (HTTPError, HTTPException, OSError) as error:
         cause = _cause(error)
         where = "proxy: " if isinstance(error, ProxyError) else ""
+        if isinstance(cause, socket.gaierror):
+            raise UnresolvedError(where) from None
         raise RefusedError(where + (str(cause) or type(cause).__name__), passing=True) from None
 
 

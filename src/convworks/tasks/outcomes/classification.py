@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-from convworks.charts.lettering import shorten
 from convworks.charts.lettering import shown as has_glyphs
 from convworks.csv_files import decimals, write_csv
 from convworks.errors import InputError, RunError
@@ -177,8 +176,8 @@ class Predictions:
     def caption(self, sample: int) -> Caption:
         """Return what stands under the picture of a mistake."""
         sure = f"{100 * self.confidence[sample]:.0f} %"
-        predicted = _label(self.classes, int(self.predicted[sample]))
-        return caption(_label(self.classes, int(self.labels[sample])), f"{predicted}  {sure}", self.names[sample])
+        true, predicted = (_label(self.classes, int(each[sample])) for each in (self.labels, self.predicted))
+        return caption(true, predicted, self.names[sample], sure=sure)
 
     def error(self, sample: int) -> ErrorWords:
         """Return a mistake in words."""
@@ -242,4 +241,4 @@ def check(
 
 def _label(classes: tuple[str, ...], index: int) -> str:
     name = classes[index]
-    return shorten(name, 24) if has_glyphs(name) else f"#{index}"
+    return name if has_glyphs(name) else f"#{index}"

@@ -30,7 +30,7 @@ def finishing(path: Path, epochs: int | str | None, changes: Iterable[str]) -> t
         raise InputError(f"--resume {path}", "the run is finished", f"use its bundle: {path / 'bundle'}")
     changed = override(config, changes)
     if epochs is not None or changed.training.epochs != config.training.epochs:
-        raise InputError("--finish", "ends the run, --epochs trains it further", "leave one of them out")
+        raise InputError("--finish", "ends the run, which is trained further by --epochs", "leave one of them out")
     _check_changes(path, config, changed)
     return changed, record
 
