@@ -24,7 +24,7 @@ SIGNATURES = {
     "lr_range": (
         "recipe=None * data=None model=None lowest=1e-05 highest=10.0 steps=100 device=None seed=None overrides=()"
     ),
-    "network": "name * channels size classes=10",
+    "network": "name * channels size classes=10 makes='logits'",
     "predict_to": (
         "bundle sources out * top=5 threshold=None probabilities=False protocol='center' combine='probability' "
         "shard=None resume=False overwrite=False skip_damaged=False workers=None max_pixels=None runtime=None "
@@ -37,7 +37,7 @@ SIGNATURES = {
         "deterministic=False skip_damaged=False overrides=() command=None loss=None events=()"
     ),
     "transfer": (
-        "bundle * data cut=None freeze=None head='linear' epochs=None out=None device=None seed=None "
+        "bundle * data cut=None freeze=None head=None epochs=None out=None device=None seed=None "
         "deterministic=False skip_damaged=False overrides=() command=None"
     ),
     "tune": (

@@ -18,7 +18,7 @@ import convworks
 from convworks.bundle import pretrained
 from convworks.bundle.pretrained import locate
 from convworks.cli.main import run
-from convworks.data.sources.named import cache_folder
+from convworks.data.home import cache_folder
 from convworks.errors import InputError, RunError
 from convworks.models.catalogue import create
 from convworks.models.published.peers import find_peer, translation

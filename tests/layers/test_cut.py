@@ -28,6 +28,8 @@ NETWORKS: dict[str, tuple[dict[str, Any], int, int, int]] = {
     "autoencoder_fc_deep": ({}, 1, 1, 12),
     "autoencoder_conv": ({}, 1, 1, 12),
     "unet_padded": ({}, 2, 1, 32),
+    "unet_resnet18": ({}, 2, 3, 45),
+    "fcn8s_resnet18": ({}, 2, 3, 45),
     "ensemble_best": ({}, 5, 1, 28),
 }
 
@@ -60,6 +62,9 @@ DEFAULTS = {
     "airbench94": "head.features",
     "autoencoder_fc_deep": "encoder",
     "autoencoder_conv": "hourglass.down2",
+    "unet_padded": "hourglass",
+    "unet_resnet18": "decoder",
+    "fcn8s_resnet18": "head.features",
 }
 
 

@@ -80,3 +80,42 @@ def test_few_photographs_lead_to_transfer(
     photographs(tmp_path / "icons", (32, 32))
     assert run(["data", "icons"]) == 0
     assert "convworks transfer" not in capsys.readouterr().out
+
+
+def masked(folder: Path, count: int = 16) -> Path:
+    """Write dark images with a light square, and masks of the squares."""
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        mask = np.zeros((28, 24), np.uint8)
+        top, left = rng.integers(0, 14, 2)
+        mask[top : top + 9, left : left + 9] = 1
+        pixels = (120 * mask + rng.integers(0, 80, mask.shape)).astype(np.uint8)
+        for name, values in (("images", pixels), ("masks", mask)):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(folder / name / f"{index}.png")
+    return folder
+
+
+def test_a_classifier_becomes_a_network_that_scores_pixels_and_that_one_learns_other_masks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    convworks.train(epochs=1, device="cpu", out="digits")
+    masked(tmp_path / "squares")
+    options: dict[str, Any] = {"data": "squares", "device": "cpu", "epochs": 2}
+    for bundle, head, chosen in (("digits", None, "unet"), ("unet", None, "pixel"), ("digits", "fcn32s", "fcn32s")):
+        result = convworks.transfer(bundle, head=head, out=chosen, **options)
+        model = load_bundle(Path(result["bundle"])).model
+        assert model.head is not None
+        assert model.head.kind == chosen
+        assert 0 <= result["validation"]["mean_iou"] <= 1
+    assert load_bundle(Path("pixel")).model.cut == "decoder"
+    refused = {
+        ("unet", "digits"): "--head: unet names the class of every pixel, but digits has no masks; choose another",
+        ("linear", "squares"): "--head: linear names the class of an image, but squares has masks; choose one of pixel",
+        ("unit", "squares"): "--head: there is no head 'unit' (did you mean 'unet'",
+    }
+    for (head, data), message in refused.items():
+        capsys.readouterr()
+        assert run(["transfer", "digits", "--data", data, "--head", head, "--device", "cpu"]) == 2
+        assert message in capsys.readouterr().err.splitlines()[-1]

@@ -14,7 +14,10 @@ from convworks.errors import InputError
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, create
 from convworks.models.config import ModelConfig, Start
+from convworks.models.transfer.adapted import adapt
+from convworks.models.transfer.head_config import DenseHead, FCN16sHead, PixelHead, UNetHead
 from convworks.recipes import recipe
+from convworks.training.transfer import inspect_bundle
 from convworks.training.warm_start import start_path, warm_start
 
 THIN: dict[str, Any] = {"widths": (4, 8, 16, 16, 16), "hidden": (32, 32), "side": 1}
@@ -141,3 +144,23 @@ def test_images_are_normalised_as_the_first_network_read_them(tmp_path: Path) ->
 def test_a_start_names_at_least_one_layer() -> None:
     with pytest.raises(ValueError):
         Start(path="a", layers=())
+
+
+@pytest.mark.parametrize("head", [FCN16sHead(), UNetHead(), PixelHead()], ids=lambda head: head.kind)
+def test_networks_that_score_pixels_start_from_a_classifier(tmp_path: Path, head: DenseHead) -> None:
+    classifier = create("vgg_a", SHAPE, table=THIN | {"side": 3, "hidden": (32, 20)})
+    model = ModelConfig(name="vgg_a", table=THIN | {"side": 3, "hidden": (32, 20)})
+    preprocessing = Preprocessing(size=(32, 32), channels=3, fit="crop", mean=(0.5,) * 3, std=(0.5,) * 3)
+    bundle = Bundle(network=classifier, model=model, preprocessing=preprocessing, classes=("a", "b", "c"), record={})
+    save_bundle(tmp_path / "bundle", bundle)
+    base = inspect_bundle(tmp_path / "bundle", None, head.kind, masks=True)
+    assert base.cut == ("stage5" if head.kind == "unet" else "head.dropout7")
+    torch.manual_seed(1)
+    network = adapt(create("vgg_a", SHAPE, table=model.table), base.cut, head, SHAPE)
+    copied = warm_start(network, Start(path=str(tmp_path / "bundle"), layers=base.layers))
+    state = classifier.state_dict()
+    kept = {name for name in state if not name.startswith("head.") or ("hidden" in name and head.kind != "unet")}
+    assert set(copied) == kept
+    assert all(torch.equal(network.state_dict()[name].flatten(), state[name].flatten()) for name in copied)
+    if head.kind != "unet":
+        assert network.get_parameter("head.hidden6.weight").shape == (32, 16, 3, 3)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from convworks.data.inputs.input import Input
     from convworks.inference.predictor import Predictor
     from convworks.report.comparison import Pair
+    from convworks.report.score_comparison import ScoredPair
 
 TABLE = ".csv"
 #: The size of pictures where no bundle has a preprocessing for them.
@@ -87,6 +88,15 @@ def compared(
         for table, predictor in zip(tables, predictors, strict=True)
     ]
     check_classes((str(first), classes[0]), (str(second), classes[1]))
+    words = ["convworks", "compare", *map(str, paths), *(["--data", str(data)] if data is not None else [])]
+    words += ["--split", split] if split is not None else []
+    title = f"{paths[0]} and {paths[1]}{f' on {source.name}' if source is not None else ''}"
+    if any(predictor is not None and predictor.task.graded is not None for predictor in predictors):
+        assert source is not None
+        scored_pair = _by_scores(paths, predictors, source, split)
+        plain = {**scored_pair.plain(), "data": str(data)}
+        write = partial(_write_scores, scored_pair, title, shlex.join(words))
+        return plain, None if out is None else partial(write, out)
     answers = []
     for path, table, predictor in zip(paths, tables, predictors, strict=True):
         if table is None:
@@ -98,9 +108,6 @@ def compared(
     values = {**comparison.plain(), "data": None if data is None else str(data)}
     if out is None:
         return values, None
-    words = ["convworks", "compare", *map(str, paths), *(["--data", str(data)] if data is not None else [])]
-    words += ["--split", split] if split is not None else []
-    title = f"{paths[0]} and {paths[1]}{f' on {source.name}' if source is not None else ''}"
     shown = next((predictor.input for predictor in predictors if predictor is not None), None)
     image = None if source is None else _pictures(source, split, comparison.first.names, shown)
     return values, partial(_write, out, comparison, title, image, shlex.join(words))
@@ -119,10 +126,36 @@ def _load(path: Path, device: str) -> Predictor:
     from convworks.inference.predictor import load  # it imports torch, which tables do not need
 
     predictor = load(path, device=device)
-    if not predictor.task.judged:
+    if not predictor.task.judged and predictor.task.graded is None:
         reason = f"{predictor.task.does}, so its answers are not right or wrong"
         raise InputError(path, reason, "compare networks that name classes")
     return predictor
+
+
+def _by_scores(
+    paths: Sequence[Path], predictors: Sequence[Predictor | None], source: Source, split: str | None
+) -> ScoredPair:
+    """Compare two networks by a score of each image; InputError unless both are of one task."""
+    from convworks.report.score_comparison import pair_scores, scored
+
+    networks = [predictor for predictor in predictors if predictor is not None]
+    if len(networks) < 2 or networks[0].task.name != networks[1].task.name:
+        raise InputError(paths[1], f"is of another task than {paths[0]}", "compare two bundles of one task")
+    metric = networks[0].task.graded
+    assert metric is not None
+    first, second = (
+        scored(str(path), network.outcome(source, split=split)) for path, network in zip(paths, networks, strict=True)
+    )
+    return pair_scores(first, second, metric)
+
+
+def _write_scores(pair: ScoredPair, title: str, command: str, out: Path) -> Path:
+    """Write the page of a comparison by scores into a new folder; return its path."""
+    from convworks.report.score_comparison import write_scored_pair
+
+    with atomic_folder(out) as folder:
+        page = write_scored_pair(folder, pair, title=title, command=command)
+    return out / page.name
 
 
 def _check_split(source: Source | None, split: str) -> None:

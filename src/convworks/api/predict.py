@@ -331,10 +331,21 @@ def predict_to(
         workers=workers,
     )
     descriptions = check_work(work)
+    _refuse_masks(descriptions, paths)
     files = find([expand(str(source)) for source in _several(sources)])
     into = check_into(into, work, files)
     opened, written = write(work, descriptions, files, into)
     return {**values_of(opened, written, into), "seconds": round(time.perf_counter() - started, 3)}
+
+
+def _refuse_masks(descriptions: Sequence[dict[str, Any]], paths: Sequence[Path]) -> None:
+    """Raise InputError for a network that segments: its answers are masks, not rows of a table."""
+    from convworks.tasks.registry import named
+
+    task = named(descriptions[0]["task"]["name"], str(paths[0]))
+    if task.mask is not None:
+        reason = f"{task.does}: its answers are masks, not rows of a table"
+        raise InputError(paths[0], reason, "use `convworks predict BUNDLE PATH... --out DIR`")
 
 
 def _several(names: Name | Sequence[Name]) -> list[Name]:

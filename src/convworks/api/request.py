@@ -96,14 +96,13 @@ class RunRequest:
         from convworks.console import downloading
         from convworks.data.sources.open import open_source
         from convworks.files import expand
-        from convworks.recipes import FOLDER, RECIPES, recipe
-        from convworks.recipes.folder import default
+        from convworks.recipes import OF_DATA, RECIPES, of_data, recipe
 
         data = None if self.data is None else expand(str(self.data))
         named = self.recipe or (f"{data}/default" if f"{data}/default" in RECIPES else None)
-        if named in (None, FOLDER) and data is not None:
+        if (named is None or named in OF_DATA) and data is not None:
             source = open_source(data, report=downloading())
-            config = default(source, data)
+            config = of_data(source, data, named)
         else:
             config = recipe(named or DEFAULT_RECIPE)
             if data is not None:
@@ -120,6 +119,8 @@ class RunRequest:
         from convworks.errors import InputError
         from convworks.files import expand
 
+        if self.model is not None and self.model != config.model.name:  # a table is that of the recipe's network
+            config = config.model_copy(update={"model": config.model.model_copy(update={"table": {}})})
         changed = override(config, self.changes())
         if self.data is not None and changed.data.source != config.data.source:
             reason = f"differs from --data, {expand(str(self.data))!r}"

@@ -29,7 +29,7 @@ def transfer(
     data: str | Path,
     cut: str | None = None,
     freeze: str | None = None,
-    head: str = "linear",
+    head: str | None = None,
     epochs: int | None = None,
     out: str | Path | None = None,
     device: str | None = None,
@@ -42,17 +42,18 @@ def transfer(
     """Cut a bundle at a tap, add a new head, and train it on another source; return what `train` returns.
 
     `bundle` is a folder, or the name of published weights. It is cut before its last layer unless `cut` names another
-    tap. `head` is linear, two-layer, svm, rbf-svm, or keep, which continues training with the bundle's own head. All
-    layers up to the tap `freeze` are frozen: by default none, or everything up to the cut below a support vector
-    machine. Images are read at the bundle's size; photographs at up to 96 pixels by networks for smaller images, unless
-    `data.size` is set. The result is an ordinary run: `train(resume=...)` resumes it, and its bundle does not need the
-    first one.
+    tap. `head` is linear (the default), two-layer, svm or rbf-svm; for masks unet (the default), pixel (the default for
+    networks that score pixels already), fcn8s, fcn16s or fcn32s; or keep, which continues training with the bundle's
+    own head. All layers up to the tap `freeze` are frozen: by default none, or everything up to the cut below a support
+    vector machine. Images are read at the bundle's size; photographs at up to 96 pixels by networks for smaller images,
+    unless `data.size` is set. The result is an ordinary run: `train(resume=...)` resumes it, and its bundle does not
+    need the first one.
     """
     return TrainingResult(run_transfer(bundle, RunRequest.of(locals()), cut=cut, freeze=freeze, head=head))
 
 
 def run_transfer(
-    bundle: str | Path, request: RunRequest, *, cut: str | None, freeze: str | None, head: str
+    bundle: str | Path, request: RunRequest, *, cut: str | None, freeze: str | None, head: str | None
 ) -> dict[str, Any]:
     """Do what `transfer` does for a request, which has `data`."""
     from convworks.bundle.description import folder_of
@@ -67,21 +68,24 @@ def run_transfer(
     from convworks.training import folder
     from convworks.training.transfer import inspect_bundle
 
-    base = inspect_bundle(path, cut, keep=head == recipe.KEEP)
-    if head == recipe.KEEP:
+    recipe.check_head(head, source)
+    base = inspect_bundle(path, cut, head, masks=source.masked)
+    if base.head == recipe.KEEP:
         if cut is not None:
             raise InputError("--cut", "cannot be combined with --head keep", "leave out one of them")
-        if not base.bundle.task.judged:
+        if not base.bundle.task.judged and base.bundle.task.graded is None:
             reason = f"{base.bundle.task.does}: it has no classification head"
             raise InputError(path, reason, "use a new head: --head linear")
         recipe.check_same_classes(base.bundle.classes, source)
         model = recipe.kept(base.bundle.model, path=str(path), layers=base.layers)
     else:
         model = recipe.adapted(
-            base.bundle.model, path=str(path), head=head, cut=base.cut, outputs=base.outputs, layers=base.layers
+            base.bundle.model, path=str(path), head=base.head, cut=base.cut, outputs=base.outputs, layers=base.layers
         )
     chosen = recipe.input_size(source, base.bundle.preprocessing, base.accepts)
     config = recipe.default(source, data, model, base.bundle.preprocessing, size=chosen.size, freeze=freeze)
+    if base.bundle.ignore is not None:
+        config = config.model_copy(update={"data": config.data.model_copy(update={"ignore": base.bundle.ignore})})
     config = request.apply(task_of(config, source).adapted(config))
     if (config.model.name, config.model.cut) != (model.name, model.cut):
         raise InputError("model", "changes the network of the bundle", "choose it with BUNDLE and --cut")

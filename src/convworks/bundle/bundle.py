@@ -50,7 +50,8 @@ TRIES = 3  # failures in a row with the same description, before a bundle counts
 class Described:
     """All that is needed to use a network, besides itself. `record` documents its origin (metrics, training, versions).
 
-    `classes` is empty for tasks without classes; `corruption` was applied to the inputs in training and evaluation.
+    `classes` is empty for tasks without classes; `corruption` was applied to the inputs in training and evaluation;
+    `ignore` is the class of masks that did not count in either.
     """
 
     model: ModelConfig
@@ -59,6 +60,7 @@ class Described:
     record: dict[str, Any]
     task: Task = CLASSIFICATION
     corruption: Corruption | None = None
+    ignore: int | str | None = None
 
     @property
     def input(self) -> Input:
@@ -106,6 +108,7 @@ def describe(bundle: Described) -> dict[str, Any]:
         "task": {
             "name": bundle.task.name,
             **({"corruption": to_json(bundle.corruption)} if bundle.corruption is not None else {}),
+            **({"ignore": bundle.ignore} if bundle.ignore is not None else {}),
         },
         "model": to_json(bundle.model),
         "preprocessing": to_json(bundle.preprocessing),
@@ -126,7 +129,7 @@ def described(description: dict[str, Any], model: ModelConfig, file: Path) -> De
         classes=classes,
         record=description["record"],
         task=task,
-        corruption=_corruption(description["task"], file),
+        **vars(_task_fields(description["task"], file)),
     )
 
 
@@ -175,14 +178,15 @@ def _load(description: dict[str, Any], folder: Path) -> Bundle:
     return Bundle(network=network, **vars(facts))
 
 
-class _Corrupted(Config):
-    """A corruption alone, for parsing by its kind."""
+class _TaskFields(Config):
+    """What a description says of a task besides its name."""
 
     corruption: Annotated[Corruption | None, Field(discriminator="kind")] = None
+    ignore: int | str | None = None
 
 
-def _corruption(task: dict[str, Any], file: Path) -> Corruption | None:
-    return build(_Corrupted, {"corruption": task.get("corruption")}, where=str(file)).corruption
+def _task_fields(task: dict[str, Any], file: Path) -> _TaskFields:
+    return build(_TaskFields, {name: task.get(name) for name in _TaskFields.model_fields}, where=str(file))
 
 
 def _first_line(error: Exception) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from convworks.data.home import cache_folder
 from convworks.data.http.download import fetch
 from convworks.data.source import Report
-from convworks.data.sources.named import cache_folder
 from convworks.errors import InputError, RunError
 from convworks.files import path_from, path_of, read_text
 from convworks.models.published.pretrained import IMAGENET_CLASSES, PRETRAINED, Pretrained, find_pretrained

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 from convworks.api.request import RunRequest
-from convworks.cli.answer import Answer, table
+from convworks.cli.answer import Answer, percent, table
 from convworks.cli.output_path import failure, output_path, picture_path
 from convworks.config import assignment, to_json
 from convworks.console import counting, downloading
@@ -18,6 +18,7 @@ from convworks.data.config import MAX_PIXELS, DataConfig
 from convworks.data.decode.floats import floats_note
 from convworks.data.decode.shape import cut_share, fit_note, frames_note
 from convworks.data.inspect.duplicates import duplicate_lines, duplicates
+from convworks.data.inspect.masks import MaskCounts
 from convworks.data.inspect.photographs import few_photographs, photographs_note
 from convworks.data.inspect.remarks import column_lines, lacking_lines
 from convworks.data.inspect.sheet import write_contact_sheet
@@ -29,8 +30,9 @@ from convworks.data.sources.left_out import group
 from convworks.data.sources.left_out import lines as written
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TRAIN
+from convworks.data.targets.masks import ignoring
 from convworks.errors import InputError, visible
-from convworks.recipes import FOLDER
+from convworks.recipes import OF_DATA, of_data
 
 SHOWN = 10  # damaged files, kinds of skipped files
 SUFFIXES = (".png",)
@@ -80,6 +82,7 @@ def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | N
     from convworks.training.run_data import LARGEST
 
     config, source = RunRequest(recipe=recipe, data=text, overrides=tuple(overrides)).configure()
+    source = ignoring(source, config.data.ignore, "data.ignore")
     path = output_path(
         "--sheet", sheet, _default(source, "augmented"), protect(source), suffixes=SUFFIXES, overwrite=overwrite
     )
@@ -104,7 +107,7 @@ def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | N
     lines = [
         f"{len(chosen)} images of {source.name} as augmented by {recipe} in {EPOCHS} epochs",
         f"contact sheet: {path}",
-        f"next: convworks train {'' if recipe == FOLDER else f'{recipe} '}--data {shlex.quote(text)}{changes}",
+        f"next: convworks train {'' if recipe in OF_DATA else f'{recipe} '}--data {shlex.quote(text)}{changes}",
     ]
     return Answer(values=values, text="\n".join(lines))
 
@@ -115,11 +118,9 @@ def _default(source: Source, kind: str) -> Path:
 
 def _training(source: Source, overview: Survey, text: str) -> DataConfig | None:
     """Return the data configuration of `convworks train --data`; None if it cannot train on this source."""
-    if not source.labelled or not {TRAIN, ALL} & source.splits.keys() or not overview.headers.probes:
+    if not (source.labelled or source.masked) or not {TRAIN, ALL} & source.splits.keys() or not overview.headers.probes:
         return None
-    from convworks.recipes.folder import default
-
-    return default(source, text, overview.headers).data
+    return of_data(source, text, headers=overview.headers).data
 
 
 def _values(overview: Survey, data: DataConfig | None) -> dict[str, object]:
@@ -145,6 +146,7 @@ def _values(overview: Survey, data: DataConfig | None) -> dict[str, object]:
         "ignored": list(overview.left_out),
         "left_out": [asdict(each) for each in group(overview.left_out)],
         "lacking": dict(overview.lacking),
+        **({"masks": asdict(overview.masks)} if overview.masks is not None else {}),
         "bytes": overview.bytes,
     }
 
@@ -204,6 +206,8 @@ def _text(overview: Survey, values: dict[str, object], text: str, notes: Sequenc
     classes = f"{len(overview.classes)} {'class' if len(overview.classes) == 1 else 'classes'}"
     described = ", ".join([overview.kind, classes, *([described_labels] if described_labels else [])])
     lines = [f"{overview.name}: {described}", "", table(["class", *splits], rows), ""]
+    if overview.masks is not None:
+        lines[2] = _mask_table(overview.masks, overview.totals)
     if described_labels:
         means = [f"{mean:.2f} in {split}" for split, mean in overview.labels_per_image.items()]
         lines.append(f"labels an image: {', '.join(means)}")
@@ -227,13 +231,28 @@ def _text(overview: Survey, values: dict[str, object], text: str, notes: Sequenc
     sets = "".join(f" --set {change}" for change in changes)
     if overview.damaged:
         lines.append("next: repair or remove the damaged files")
-    elif {TRAIN, ALL} & overview.totals.keys() and labelled:
+    elif {TRAIN, ALL} & overview.totals.keys() and (labelled or overview.masks is not None):
         lines.append(f"next: convworks train --data {shlex.quote(text)}{sets}")
     elif {TRAIN, ALL} & overview.totals.keys():
         lines.append(f"next: convworks train autoencoder/convolutional --data {shlex.quote(text)}{sets}")
     else:
         lines.append("next: convworks runs")
     return "\n".join(lines)
+
+
+def _mask_table(masks: MaskCounts, totals: Mapping[str, int]) -> str:
+    """Tabulate the images and the share of pixels of each class, by split."""
+    header = ["class", *(f"{split}{what}" for split in totals for what in ("", ": pixels"))]
+    counted = {split: max(1, sum(masks.pixels[split].values()) + masks.ignored[split]) for split in totals}
+    rows: list[list[object]] = []
+    for name in next(iter(masks.pixels.values())):
+        cells = ((masks.images[split][name], percent(masks.pixels[split][name] / counted[split])) for split in totals)
+        rows.append([name, *(cell for pair in cells for cell in pair)])
+    if any(masks.ignored.values()):
+        shares = (("", percent(masks.ignored[split] / counted[split])) for split in totals)
+        rows.append(["ignored", *(cell for pair in shares for cell in pair)])
+    rows.append(["images", *(cell for split in totals for cell in (totals[split], ""))])
+    return table(header, rows)
 
 
 def _some(lines: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from convworks import hardware
 from convworks.cli.answer import Answer, table
-from convworks.data.sources.named import NoCacheError, cache_folder
+from convworks.data.home import NoCacheError, cache_folder
 from convworks.files import path_from
 
 ENOUGH_DISK = 2 * 2**30

@@ -10,7 +10,7 @@ from convworks.cli.answer import Answer, table
 from convworks.config import to_json
 from convworks.data.sources.named import CATALOGUE
 from convworks.errors import InputError
-from convworks.recipes import FOLDER, RECIPES, describe, explain, recipe
+from convworks.recipes import FOLDER, OF_DATA, RECIPES, describe, explain, recipe
 from convworks.training.config import RunConfig
 
 
@@ -21,7 +21,7 @@ def run(name: str | None, *, data: str | None = None) -> Answer:
     """
     if name is not None:
         explanation, lines = explain(name), []
-        if name == FOLDER and data is None:
+        if name in OF_DATA and data is None:
             configuration = None
             lines = [f"next: convworks recipes {FOLDER} --data digits"]
         else:
@@ -32,7 +32,7 @@ def run(name: str | None, *, data: str | None = None) -> Answer:
         return Answer(values={"name": name, "text": explanation, "configuration": configuration}, text=text)
     if data is not None:
         raise InputError("--data", "is for one recipe", f"name it: convworks recipes {FOLDER} --data {data}")
-    entries = [{"name": name, "summary": describe(name)} for name in (FOLDER, *RECIPES)]
+    entries = [{"name": name, "summary": describe(name)} for name in (*OF_DATA, *RECIPES)]
     text = table(["name", "what it does"], [[entry["name"], entry["summary"]] for entry in entries])
     return Answer(values={"recipes": entries}, text=f"{text}\nnext: convworks recipes digits/default")
 
@@ -43,5 +43,5 @@ def _next(name: str, data: str | None, config: RunConfig) -> str:
     entry = CATALOGUE.get(source)
     if data is None and (source not in CATALOGUE or (entry is not None and not entry.address)):
         return f"convworks models {config.model.name}"
-    words = [*([name] if name != FOLDER else []), *(["--data", data] if data is not None else [])]
+    words = [*([name] if name not in OF_DATA else []), *(["--data", data] if data is not None else [])]
     return shlex.join(["convworks", "train", *words])

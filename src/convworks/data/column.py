@@ -14,18 +14,44 @@ from convworks.data.location import Location, byte_size
 
 
 @dataclass(frozen=True, kw_only=True)
+class Coding:
+    """What the pixels of masks stand for.
+
+    `values` are those of the classes, in order: numbers (v,) or colours (r, g, b), or () where no pixel is of a class;
+    `ignored` are those of pixels without a class. A decoded mask holds the index of each pixel's class, or IGNORED.
+    """
+
+    values: tuple[tuple[int, ...], ...]
+    ignored: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def coloured(self) -> bool:
+        """Whether classes are colours."""
+        return any(len(value) > 1 for value in self.values)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Spatial:
     """How geometry treats the pixels of a column: crops, flips and distortions move it together with the input.
 
-    `nearest` means that pixels are numbers of classes, which are not interpolated; `fill` is the value outside.
+    `nearest` means that pixels are numbers of classes, which are not interpolated; `fill` is the value outside. With a
+    `coding`, pixels are numbers of classes only once they are decoded.
     """
 
     nearest: bool = False
     fill: int = 0
+    coding: Coding | None = None
 
 
 #: Pixels that are colours.
 COLOURS = Spatial()
+#: The greatest number in a mask; in decoded masks that of pixels without a class, which losses and metrics leave out.
+LARGEST = IGNORED = 255
+
+
+def written(value: tuple[int, ...]) -> str:
+    """Write the value of a pixel, a number or a colour, as people do: 7, or 64,0,128."""
+    return ",".join(map(str, value))
 
 
 @dataclass(frozen=True)

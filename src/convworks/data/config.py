@@ -100,7 +100,8 @@ class DataConfig(Config):
     refused. `corruption` is applied to the input of a denoising autoencoder, whose targets are the original images:
     different in each epoch of training, fixed on validation and test. Images of more than `max_pixels` are refused.
     `float_range` are the values of black and white for floating-point pixels; by default 0 and 1 if no image of a
-    sample has greater values, else 0 and 255.
+    sample has greater values, else 0 and 255. `ignore` is a class of masks, by its name or number, whose pixels count
+    neither in losses nor in metrics; 255 is always ignored, unless masks have only 0 and 255.
     """
 
     source: str
@@ -121,6 +122,7 @@ class DataConfig(Config):
     corruption: Annotated[Corruption | None, Field(discriminator="kind")] = None
     max_pixels: PositiveInt = MAX_PIXELS
     float_range: FloatRange | None = None
+    ignore: int | str | None = None
 
 
 class AffineConfig(Config):

@@ -185,6 +185,12 @@ class Source:
         return any(split.targets.spatial is not None for split in self.splits.values())
 
     @property
+    def masked(self) -> bool:
+        """Return whether the targets are masks: images of numbers of classes."""
+        columns = [split.targets.spatial for split in self.splits.values()]
+        return bool(columns) and all(spatial is not None and spatial.nearest for spatial in columns)
+
+    @property
     def multi_label(self) -> bool:
         """Return whether images have label sets instead of exactly one label."""
         return any(has_label_sets(split.labels) for split in self.splits.values())

@@ -16,7 +16,7 @@ import torch
 from convworks import files
 from convworks.bundle.bundle import Bundle, describe
 from convworks.data.cache.store import in_use
-from convworks.data.sources.named import cache_folder
+from convworks.data.home import cache_folder
 from convworks.deploy.export import Proven, write
 from convworks.errors import InputError
 from convworks.hardware import processor_name, threads

@@ -22,12 +22,15 @@ from convworks.bundle.pretrained import locate
 from convworks.config import build
 from convworks.console import counting
 from convworks.data.decode.any_image import Images, OneImage, list_images
+from convworks.data.decode.sizes import refuse_mismatched
 from convworks.data.inputs.input import Input
+from convworks.data.listing.find import plain_files
 from convworks.data.source import Source, Split
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TEST, TRAIN, VALIDATION
+from convworks.data.targets.masks import ignoring
 from convworks.data.targets.samples import with_targets
-from convworks.errors import InputError, brief
+from convworks.errors import ConvworksError, InputError, brief
 from convworks.files import path_of
 from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory, precision_name
 from convworks.inference.answers import activated, collect
@@ -38,6 +41,7 @@ from convworks.inference.exported.predictor import check_machine
 from convworks.inference.exported.read import Exported, read_exported
 from convworks.inference.exported.runtime import open_runtime
 from convworks.inference.features import features, named_pool
+from convworks.inference.maps import Mapper
 from convworks.inference.protocol import CENTER, named
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
 from convworks.inference.test_time_views import Cost, activated_by, counter, prepared
@@ -115,7 +119,8 @@ class Predictor:
 
         Returns, for each image, {"path", "labels", "probabilities"} with the `top` most probable classes, the most
         probable first; for multi-label networks also "predicted", the classes with a probability of at least
-        `threshold` (0.5).
+        `threshold` (0.5). A network that segments gives {"path", "mask", "labels", "areas"}: the number of the class of
+        each pixel, at the size of the image, and the fraction of the pixels of each class, the largest first.
         Several images give a list, a single image a dictionary.
         """
         self._require(picture=False)
@@ -124,7 +129,9 @@ class Predictor:
         listed = list_images(images)
         if not listed.images:
             return []
-        rows = activated(self.task, self.runtime, self._inputs(listed))
+        pairs = zip(listed.names, listed.images, strict=True)
+        maps = None if task.mask is None else [self.mapper.of(name, image) for name, image in pairs]
+        rows = activated(task, self.runtime, self._inputs(listed)) if maps is None else maps
         paths = [str(image) if isinstance(image, str | PathLike) else None for image in listed.images]
         answers = [task.answer(path, row, self.classes, top) for path, row in zip(paths, rows, strict=True)]
         return answers[0] if listed.alone else answers
@@ -175,7 +182,16 @@ class Predictor:
 
     def predict_files(self, files: Files, *, top: int = 5, threshold: float | None = None) -> Iterator[dict[str, Any]]:
         """Yield the prediction for each of many files, in order; a file that fails gives {"path", "error"}."""
-        scorer, answer = self.scorer(), self.answer(top=top, threshold=threshold)
+        answer = self.answer(top=top, threshold=threshold)
+        if self.task.mask is not None:
+            listed = (files[index] for index in range(len(files)))
+            for path, values in self.mapper.each(plain_files(listed, "a network that segments")):
+                if isinstance(values, ConvworksError):
+                    yield {"path": str(path), "error": values.reason}
+                else:
+                    yield answer(str(path), values)
+            return
+        scorer = self.scorer()
         for rows in answered(scorer, files, batches_of(files, scorer.batch), answer):
             yield from rows
 
@@ -195,6 +211,12 @@ class Predictor:
         check_top(top)
         task = self.task.at(threshold)
         return lambda name, output: task.answer(name, output, self.classes, top)
+
+    @cached_property
+    def mapper(self) -> Mapper:
+        """What gives the probability of each class at each pixel of images, for networks that segment."""
+        preprocessing = self.bundle.preprocessing
+        return Mapper(task=self.task, runtime=self.runtime, preprocessing=preprocessing, network=self.network)
 
     @brief
     def evaluate(
@@ -236,9 +258,10 @@ class Predictor:
         not fit the bundle.
         """
         view_protocol, task = named(protocol), self.task.at(threshold)
-        opened = source if isinstance(source, Source) else open_source(source)
+        opened = ignoring(source if isinstance(source, Source) else open_source(source), self.bundle.ignore)
         name, chosen = choose_split(opened, split)
         chosen = task.target.match(opened, chosen, self.classes)
+        refuse_mismatched(chosen)
         context = SplitContext(split=chosen, name=name, classes=self.classes, corruption=self.bundle.corruption)
         preprocessing = self.bundle.preprocessing
         if protocol == CENTER:

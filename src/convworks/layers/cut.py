@@ -64,18 +64,23 @@ def default_cut(network: Network, *, encoder: bool = False) -> str:
     """
     taps = tuple(cut_points(network))
     if encoder:
-        return _end_of_encoder(network, taps)
-    parts = [name for name, part in network.head.named_children() if part.state_dict()]
+        return end_of_encoder(network)
+    # What reads finer maps comes after the logits of the coarsest.
+    named = network.head.named_children()
+    parts = [name for name, part in named if part.state_dict() and f"head.{name}" not in network.links]
     if not parts:
         reason = "the logits do not come from a layer of the head, so there is no default cut"
         raise InputError("model.cut", reason, f"name one: {', '.join(taps)}")
     return taps[taps.index(f"head.{parts[-1]}") - 1]
 
 
-def _end_of_encoder(network: Network, taps: tuple[str, ...]) -> str:
+def end_of_encoder(network: Network) -> str:
+    """Return the tap of the coarsest map: before anything rises again, and before the head."""
+    taps = tuple(cut_points(network))
     down = [tap for tap in taps if ".down" in tap]
-    stages = [name for name, _ in network.stages.named_children()]
-    return down[-1] if down else "encoder" if "encoder" in stages else stages[-1]
+    rising = {tap.partition(".")[0] for tap in network.links}
+    stages = [name for name, _ in network.stages.named_children() if name not in rising]
+    return down[-1] if down else "encoder" if "encoder" in stages else stages[-1] if stages else "stem"
 
 
 def _children_up_to(chain: nn.Module, name: str) -> nn.Sequential:
@@ -90,4 +95,7 @@ def _children_up_to(chain: nn.Module, name: str) -> nn.Sequential:
 
 
 def _network(network: Network, stages: dict[str, nn.Module], head: nn.Module) -> Network:
-    return Network(stem=network.stem, stages=stages, head=head)
+    chains = [*((f"{name}.", stage) for name, stage in stages.items()), ("", nn.ModuleDict(stages)), ("head.", head)]
+    taps = {prefix + name for prefix, chain in chains for name, _ in chain.named_children()}
+    links = {tap: read for tap, read in network.links.items() if tap in taps}
+    return Network(stem=network.stem, stages=stages, head=head, links=links)

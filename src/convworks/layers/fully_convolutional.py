@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 import torch
@@ -67,6 +68,8 @@ def fully_convolutional(network: Network, channels: int, size: tuple[int, ...]) 
     naming the module, for a head other than pooling to a fixed size, flattening, then layers of feature vectors
     (nested sequences allowed), and for images that do not fit the network.
     """
+    if network.links:
+        raise InputError("network", "scores every pixel already", "give a classifier")
     images = next(network.parameters()).new_zeros(1, channels, *size)
     try:
         with evaluating(network), torch.no_grad():
@@ -84,6 +87,35 @@ def fully_convolutional(network: Network, channels: int, size: tuple[int, ...]) 
     dense = Network(stem=network.stem, stages=stages, head=head)
     dense.training, dense.stages.training = network.training, network.stages.training
     return dense
+
+
+def convolutional_layers(head: nn.Module, channels: int) -> tuple[OrderedDict[str, nn.Module], int]:
+    """Return the layers of a head for maps of any size, under the same names, and the channels of their output.
+
+    The first fully connected layer becomes a convolution with the window that it has seen, the others 1x1 convolutions;
+    they share their memory (`to_convolution`). Instead of being flattened, a map is padded with zeros, so that it keeps
+    its size for odd windows; pooling to a fixed size is left out (Long et al. 2015, sections 3.1 and 4.1). Raises
+    InputError, naming the module, for a layer that has no such form.
+    """
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    named = list(head.named_children())
+    linear = next((module for _, module in named if isinstance(module, nn.Linear)), None)
+    side = 1 if linear is None else math.isqrt(linear.in_features // channels)
+    for name, module in named:
+        if isinstance(module, nn.Flatten):
+            layers[name] = nn.ZeroPad2d(((side - 1) // 2, side // 2) * 2) if side > 1 else nn.Identity()
+        elif isinstance(module, POOLS):
+            layers[name] = nn.Identity()
+        elif isinstance(module, nn.Conv2d):
+            layers[name], channels = module, module.out_channels
+        elif isinstance(module, nn.Linear) and module.in_features == channels * side**2:
+            layers[name], channels, side = to_convolution(module, (side, side)), module.out_features, 1
+        elif isinstance(module, (*ELEMENTWISE, nn.ZeroPad2d)):
+            layers[name] = module
+        else:
+            reason = f"{type(module).__name__} has no form for maps of any size"
+            raise InputError(f"head.{name}", reason, "cut the network before it")
+    return layers, channels
 
 
 def to_convolution(layer: nn.Linear, size: tuple[int, int], dilation: tuple[int, int] = (1, 1)) -> nn.Conv2d:

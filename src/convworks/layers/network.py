@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from convworks.errors import InputError, nearest
 from convworks.layers.hourglass import Hourglass
+from convworks.layers.linked import IMAGES, Links, kept_taps, linked, run
 from convworks.layers.members import Members
 from convworks.layers.mode import not_in_place
 
@@ -30,6 +31,9 @@ class Network(nn.Module):
     stage is an hourglass; a member, where it is an ensemble), or a part of the head (`head.features`). `taps` lists
     them in the order of computation. Auxiliary classifiers have their own weights and are not part of `forward`. The
     loss of the head's logits is weighted by `head_weight`, which is 0 in an ensemble, whose members have losses.
+
+    `links` are skip connections across stages: by tap, the taps whose outputs it reads besides its input (`images`: the
+    input of the network). Both are in sequences; a network with links has no auxiliary classifiers.
     """
 
     def __init__(
@@ -40,14 +44,17 @@ class Network(nn.Module):
         head: nn.Module,
         auxiliary: Mapping[str, Auxiliary] | None = None,
         head_weight: float = 1.0,
+        links: Links | None = None,
     ) -> None:
         super().__init__()
         self.head_weight = head_weight
+        self.links = dict(links or {})
         self.stem = stem
-        self.stages = nn.Sequential()
+        chain = nn.Sequential()
         for name, stage in stages.items():
-            self.stages.add_module(name, stage)
-        self.head = head
+            chain.add_module(name, linked(stage, f"{name}.", self.links))
+        self.stages = linked(chain, "", self.links)
+        self.head = linked(head, "head.", self.links)
         if auxiliary:
             self.auxiliary = nn.ModuleDict({name: entry.head for name, entry in auxiliary.items()})
         self.auxiliary_stages = {name: entry.stage for name, entry in (auxiliary or {}).items()}
@@ -58,11 +65,15 @@ class Network(nn.Module):
 
         Networks for text take token indices [b n]; those that output images return [b c h w].
         """
+        if self.links:
+            return self._linked(images)
         logits: Tensor = self.head(self.stages(self.stem(images)))
         return logits
 
     def outputs(self, images: Num[Tensor, "b *input"]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the logits, and those of each auxiliary classifier by name."""
+        if self.links:
+            return self._linked(images), {}
         x, auxiliary_logits = self.stem(images), {}
         for stage, module in self.stages.named_children():
             x = module(x)
@@ -70,6 +81,12 @@ class Network(nn.Module):
                 if tap == stage:
                     auxiliary_logits[name] = self.auxiliary[name](x)
         return self.head(x), auxiliary_logits
+
+    def _linked(self, images: Tensor) -> Tensor:
+        """Return the logits of a network with links."""
+        x, read = self.stem(images), kept_taps(self.links)
+        kept = {tap: value for tap, value in ((IMAGES, images), ("stem", x)) if tap in read}
+        return run(self.head, run(self.stages, x, kept), kept)
 
     def channels_last(self) -> Network:
         """Convert the weights of convolutions to channels last, as fast kernels expect them."""

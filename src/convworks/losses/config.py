@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 
 from convworks.config import Config
 
@@ -62,6 +62,54 @@ class PixelCrossEntropy(Config):
     kind: Literal["pixel_cross_entropy"] = "pixel_cross_entropy"
 
 
+class BorderCrossEntropy(Config):
+    """Cross-entropy with the weights of U-Net, for masks (Ronneberger et al. 2015, equation 2).
+
+    The weight of a pixel is that of its class (`class_weights` as for cross-entropy, of training pixels) plus, on the
+    `background`, border * exp(-(d1 + d2)^2 / (2 sigma^2)); d1 and d2 are the distances to the two nearest objects.
+    """
+
+    kind: Literal["border_cross_entropy"] = "border_cross_entropy"
+    class_weights: Literal["balanced"] | tuple[PositiveFloat, ...] | None = "balanced"
+    border: PositiveFloat = 10.0
+    sigma: PositiveFloat = 5.0
+    background: NonNegativeInt = 0
+
+
+class Dice(Config):
+    """1 - the mean Dice coefficient of the classes that an image shows (after Milletari et al. 2016)."""
+
+    kind: Literal["dice"] = "dice"
+
+
+class Focal(Config):
+    """Cross-entropy in which a pixel counts (1 - p)^gamma, p the probability of its class (Lin et al. 2017).
+
+    `class_weights` are the alpha of the paper, as for cross-entropy.
+    """
+
+    kind: Literal["focal"] = "focal"
+    gamma: NonNegativeFloat = 2.0
+    class_weights: Literal["balanced"] | tuple[PositiveFloat, ...] | None = None
+
+
+Part = Annotated[CrossEntropy | BorderCrossEntropy | Dice | Focal, Field(discriminator="kind")]
+
+
+class SumLoss(Config):
+    """A sum of losses, by default cross-entropy and Dice, each with its weight (None: all 1)."""
+
+    kind: Literal["sum"] = "sum"
+    parts: Annotated[tuple[Part, ...], Field(min_length=1)] = (CrossEntropy(), Dice())
+    weights: tuple[PositiveFloat, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_weight_each(self) -> SumLoss:
+        if self.weights is not None and len(self.weights) != len(self.parts):
+            raise ValueError(f"weights has {len(self.weights)} numbers for {len(self.parts)} parts: give one for each")
+        return self
+
+
 class OwnLoss(Config):
     """A user-defined function of (logits, labels), passed as `convworks.train(loss=...)`; `name` is its name.
 
@@ -73,4 +121,15 @@ class OwnLoss(Config):
     name: str = "own"
 
 
-LossConfig = CrossEntropy | BinaryCrossEntropy | PenaltyLoss | SquaredError | PixelCrossEntropy | OwnLoss
+LossConfig = (
+    CrossEntropy
+    | BinaryCrossEntropy
+    | PenaltyLoss
+    | SquaredError
+    | PixelCrossEntropy
+    | BorderCrossEntropy
+    | Dice
+    | Focal
+    | SumLoss
+    | OwnLoss
+)

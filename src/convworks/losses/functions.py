@@ -15,7 +15,9 @@ from convworks.errors import InputError
 from convworks.layers.network import Network
 from convworks.losses.config import (
     BinaryCrossEntropy,
+    BorderCrossEntropy,
     CrossEntropy,
+    Focal,
     LossConfig,
     OwnLoss,
     PenaltyLoss,
@@ -53,10 +55,12 @@ def loss_function(
             if own is None:
                 raise InputError("loss", f"the run uses a custom loss, {config.name!r}", "pass it as loss=...")
             return own
+        case _:
+            raise InputError("training.loss", f"{config.kind} is a loss for masks", "choose one of the task")
 
 
-def class_weights(config: CrossEntropy, counts: Int64[Tensor, "k"]) -> Float[Tensor, "k"]:
-    """Return the weight of each class, with a mean of 1 over the training images."""
+def class_weights(config: CrossEntropy | BorderCrossEntropy | Focal, counts: Int64[Tensor, "k"]) -> Float[Tensor, "k"]:
+    """Return the weight of each class, with a mean of 1 over what `counts` counts: training images, or pixels."""
     if config.class_weights == "balanced":
         weights = torch.where(counts > 0, 1 / counts.clamp(min=1).float(), 0.0)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from convworks.losses.config import BinaryCrossEntropy, CrossEntropy, LossConfig
+from convworks.losses.config import BinaryCrossEntropy, CrossEntropy, LossConfig, SumLoss
 
 
 def lowest_loss(config: LossConfig, classes: int) -> float:
@@ -16,6 +16,9 @@ def lowest_loss(config: LossConfig, classes: int) -> float:
             return _entropy([1 - smoothing + other, *[other] * (classes - 1)])
         case BinaryCrossEntropy(smoothing=smoothing):
             return classes * _entropy([smoothing / 2, 1 - smoothing / 2])
+        case SumLoss(parts=parts, weights=weights):
+            lowest = (lowest_loss(part, classes) for part in parts)
+            return sum(weight * each for weight, each in zip(weights or (1.0,) * len(parts), lowest, strict=True))
         case _:
             return 0.0
 

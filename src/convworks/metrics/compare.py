@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64
 
 from convworks.errors import InputError
+from convworks.metrics.bootstrap import bootstrap
+from convworks.metrics.weighted import means
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,4 +45,37 @@ def compare(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " m"], *, le
         difference=difference,
         interval=(max(-1.0, difference - half), min(1.0, difference + half)),
         p=float(binomtest(gained, changed).pvalue) if changed else 1.0,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreComparison:
+    """How the second differs from the first by a score of each sample: `better` samples, `worse` and `equal` ones.
+
+    `difference` is the mean of the differences, with its bootstrap `interval`; `p` is that of Wilcoxon's signed-rank
+    test (1945).
+    """
+
+    better: int
+    worse: int
+    equal: int
+    difference: float
+    interval: tuple[float, float]
+    p: float
+
+
+def compare_scores(first: Float64[np.ndarray, " n"], second: Float64[np.ndarray, " n"]) -> ScoreComparison:
+    """Compare the scores of two networks per sample, which are defined and of the same samples; at least one."""
+    from scipy.stats import wilcoxon  # importing it takes half a second
+
+    changes = second - first
+    ends = bootstrap(lambda counts: {"difference": means(counts, changes)}, len(changes))["difference"]
+    assert ends is not None
+    return ScoreComparison(
+        better=int((changes > 0).sum()),
+        worse=int((changes < 0).sum()),
+        equal=int((changes == 0).sum()),
+        difference=float(changes.mean()),
+        interval=ends,
+        p=float(wilcoxon(changes).pvalue) if changes.any() else 1.0,
     )

@@ -63,6 +63,12 @@ MSE = MetricSpec(
 )
 CODE_MSE = MetricSpec(name="code_mse", title="squared error of the code", unit="error", better="lower", interval=None)
 PSNR = MetricSpec(name="psnr", title="PSNR", unit="dB", interval=None)
+MEAN_IOU = MetricSpec(name="mean_iou", title="mean IoU", heading="Mean IoU")
+MEAN_DICE = MetricSpec(name="mean_dice", title="mean Dice", heading="Mean Dice")
+PIXEL_ACCURACY = MetricSpec(name="pixel_accuracy", title="pixel accuracy", heading="Pixel accuracy")
+BOUNDARY_F1 = MetricSpec(name="boundary_f1", title="boundary F1", heading="Boundary F1")
+PIXEL_ERROR = MetricSpec(name="pixel_error", title="pixel error", heading="Pixel error", better="lower")
+RAND_ERROR = MetricSpec(name="rand_error", title="Rand error", heading="Rand error", better="lower")
 
 #: All metrics by name; tasks register their own (tasks/registry.py).
 METRICS: dict[str, MetricSpec] = {}
@@ -84,6 +90,7 @@ register([LOSS, TOP1, TOP5, BALANCED_ACCURACY, MICRO_F1, MACRO_F1, AUC, AVERAGE_
 register([MAP, EXACT_MATCH, BCE], headline=MAP)
 DRAWN.append(EXACT_MATCH.name)
 register([MSE, CODE_MSE, PSNR], headline=PSNR)
+register([MEAN_IOU, MEAN_DICE, PIXEL_ACCURACY, BOUNDARY_F1, PIXEL_ERROR, RAND_ERROR], headline=MEAN_IOU)
 
 
 def spec(name: str) -> MetricSpec:

@@ -30,6 +30,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "bn_inception": ("bn_inception",),
     "inception": ("inception_v2", "inception_v3"),
     "unet": ("unet", "unet_padded", "prior_unet"),
+    "encoder_unet": ("unet_resnet18", "unet_resnet34", "unet_resnet50_v1_5", "unet_vgg16", "unet_vgg16_bn"),
+    "fcn": ("fcn32s", "fcn16s", "fcn8s", "fcn8s_resnet18"),
     "hourglass": (
         *("prior_denoise", "prior_inpaint", "prior_jpeg", "prior_meshgrid"),
         *("prior_hole6", "prior_hole4", "prior_hole2"),
@@ -50,7 +52,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 NAMES: tuple[str, ...] = tuple(name for names in FAMILIES.values() for name in names)
 
 #: Families with networks that output something other than logits (see `Facts.makes`).
-MAKERS = ("unet", "hourglass", "prior_resnet", "autoencoder", "own")
+MAKERS = ("unet", "encoder_unet", "fcn", "hourglass", "prior_resnet", "autoencoder", "own")
 
 #: Networks registered by the user (models/own.py), each like a module of this package.
 OWN: dict[str, Any] = {}

@@ -14,7 +14,7 @@ from convworks.layers.draw import he_normal
 from convworks.layers.network import Network
 from convworks.layers.pooling.pool import PoolTo
 from convworks.models.catalogue import Facts, Printed, Shape
-from convworks.models.inception_figures import grid_reduction, traditional
+from convworks.models.published.inception_figures import grid_reduction, traditional
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from convworks.layers.pooling.pool import PoolTo
 from convworks.layers.pooling.pool_at_least import PoolAtLeast
 from convworks.models.catalogue import Facts, Printed, Shape
 from convworks.models.googlenet import side_classifier
-from convworks.models.inception_figures import FIGURES
+from convworks.models.published.inception_figures import FIGURES
 from convworks.models.published.peers import HALF, Peer
 
 

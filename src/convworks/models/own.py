@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Literal
 
 from torch import nn
 
@@ -14,6 +15,7 @@ from convworks.models import NAMES, OWN
 from convworks.models.catalogue import Facts, Shape
 
 Builder = Callable[[Shape], nn.Module]
+Makes = Literal["logits", "map of logits"]
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,15 @@ class NoTable:
     """The empty table row of a user-defined network."""
 
 
-def network(name: str, *, channels: int, size: tuple[int, ...], classes: int = 10) -> Callable[[Builder], Builder]:
+def network(
+    name: str, *, channels: int, size: tuple[int, ...], classes: int = 10, makes: Makes = "logits"
+) -> Callable[[Builder], Builder]:
     """Register a network under a name for `convworks.train(model=...)` and `convworks.load(...)`.
 
     Decorates a function (Shape) -> module that maps images [b, c, *size] to logits [b, k]; channels, size and classes
-    are its defaults. A module that is not a `Network` becomes the head of one. A bundle contains the name, not the
-    code: the function must be registered before loading. Raises InputError for a name of the catalogue.
+    are its defaults. One that `makes` a map of logits gives [b, k, height, width] instead, for masks. A module that is
+    not a `Network` becomes the head of one. A bundle contains the name, not the code: the function must be registered
+    before loading. Raises InputError for a name of the catalogue.
     """
     if name in NAMES:
         raise InputError("network", f"{name!r} is a network of the catalogue", "choose another name")
@@ -38,7 +43,7 @@ def network(name: str, *, channels: int, size: tuple[int, ...], classes: int = 1
 
         summary = (builder.__doc__ or "a network of one's own").strip().splitlines()[0]
         shape = Shape(classes=classes, channels=channels, size=size)
-        network_facts = Facts(year=0, paper="", summary=summary, shape=shape)
+        network_facts = Facts(year=0, paper="", summary=summary, shape=shape, makes=makes)
         OWN[name] = SimpleNamespace(ROWS={name: NoTable()}, FACTS={name: network_facts}, build=build)
         return builder
 

@@ -14,6 +14,8 @@ from convworks.errors import InputError, nearest
 from convworks.files import expand
 
 if TYPE_CHECKING:
+    from convworks.data.decode.shape import Headers
+    from convworks.data.source import Source
     from convworks.training.config import RunConfig
 
 # name -> module:function; modules are imported only when a recipe is used.
@@ -32,6 +34,10 @@ RECIPES: dict[str, str] = {
     "autoencoder/deep": "autoencoder:deep",
     "autoencoder/stacked": "autoencoder:stacked_denoising",
     "autoencoder/classifier": "autoencoder:classifier",
+    "membrane/unet": "segmentation:membrane_unet",
+    "membrane/narrow": "segmentation:membrane_narrow",
+    "camvid/unet": "segmentation:camvid_unet",
+    "camvid/fcn8s": "segmentation:camvid_fcn8s",
     **{
         f"cifar10/{kind}{depth}": f"cifar10:{kind}{depth}"
         for kind in ("resnet", "plain")
@@ -46,15 +52,22 @@ RECIPES: dict[str, str] = {
     },
 }
 
-#: What `--data` without a recipe uses: a function of the data, not a configuration (recipes/folder.py).
-FOLDER = "folder/default"
+#: What `--data` without a recipe uses: functions of the data, not configurations.
+FOLDER, PAIRS = "folder/default", "segmentation/default"
+OF_DATA: dict[str, str] = {FOLDER: "folder:default", PAIRS: "segmentation:default"}
 
 
 def recipe(name: str) -> RunConfig:
     """Return the configuration of a named recipe; InputError for an unknown name, and for one that needs data."""
-    if name == FOLDER:
-        raise InputError("recipe", f"{FOLDER} depends on the images", "add --data FOLDER")
+    if name in OF_DATA:
+        raise InputError("recipe", f"{name} depends on the images", "add --data FOLDER")
     config: RunConfig = _function(name)()
+    return config
+
+
+def of_data(source: Source, name: str, recipe: str | None = None, headers: Headers | None = None) -> RunConfig:
+    """Return the configuration for a source, opened by `name`: of a recipe of the data, by default that which fits."""
+    config: RunConfig = _function(recipe or (PAIRS if source.masked else FOLDER))(source, name, headers)
     return config
 
 
@@ -75,7 +88,7 @@ def explain(name: str) -> str:
 
 
 def _function(name: str) -> Any:
-    functions = {FOLDER: "folder:default", **RECIPES}
+    functions = {**OF_DATA, **RECIPES}
     if name not in functions:
         from convworks.data.sources.named import CATALOGUE  # it imports NumPy
 

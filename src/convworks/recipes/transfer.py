@@ -12,9 +12,9 @@ from convworks.data.labels import nfc
 from convworks.data.source import Source, require_train
 from convworks.errors import InputError, nearest
 from convworks.models.config import ModelConfig, Start
-from convworks.models.transfer.head_config import HEADS, MACHINES
+from convworks.models.transfer.head_config import DENSE, HEADS, MACHINES
+from convworks.recipes import of_data
 from convworks.recipes.folder import PHOTO
-from convworks.recipes.folder import default as from_scratch
 from convworks.training.config import RunConfig
 from convworks.training.optimizers.config import AdamW
 from convworks.training.schedules.config import OneCycle
@@ -73,7 +73,7 @@ def default(
     --data`. Only the layers up to `freeze` are frozen, and the learning rate decreases with the distance of a stage
     from the head; a head that is a support vector machine is fitted in one step.
     """
-    config = from_scratch(source, name)
+    config = of_data(source, name)
     data = config.data.model_copy(
         update={
             "size": size,
@@ -101,16 +101,25 @@ def default(
     return config.model_copy(update={**changes, "training": training})
 
 
-def adapted(model: ModelConfig, *, path: str, cut: str, head: str, outputs: int, layers: Sequence[str]) -> ModelConfig:
-    """Return a bundle's model, cut at a tap and with a new head; its `layers` are initialised from the bundle.
-
-    Raises InputError for an unknown head.
-    """
+def check_head(head: str | None, source: Source) -> None:
+    """Raise InputError for an unknown head, and for one that has other targets than the source."""
+    heads = (*HEADS, KEEP)
+    if head in (None, KEEP):
+        return
     if head not in HEADS:
-        heads = (*HEADS, KEEP)
         raise InputError(
-            "--head", f"there is no head {head!r}{nearest(head, heads)}", f"choose one of {', '.join(heads)}"
+            "--head", f"there is no head {head!r}{nearest(str(head), heads)}", f"choose one of {', '.join(heads)}"
         )
+    if source.masked and head not in DENSE:
+        reason = f"{head} names the class of an image, but {source.name} has masks"
+        raise InputError("--head", reason, f"choose one of {', '.join(DENSE)}")
+    if head in DENSE and not source.masked:
+        reason = f"{head} names the class of every pixel, but {source.name} has no masks"
+        raise InputError("--head", reason, "choose another, such as linear")
+
+
+def adapted(model: ModelConfig, *, path: str, cut: str, head: str, outputs: int, layers: Sequence[str]) -> ModelConfig:
+    """Return a bundle's model, cut at a tap and with a new head; its `layers` are initialised from the bundle."""
     values = {
         "name": model.name,
         "table": model.table,

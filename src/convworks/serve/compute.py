@@ -102,6 +102,9 @@ def load_served(
     check_members(name, [(path, each.task.name, each.classes) for path, each in zip(paths, loaded, strict=True)])
     _check_ensemble(name, loaded)
     first = loaded[0]
+    if first.task.mask is not None:
+        reason = f"{first.task.does}, and the server answers with no masks yet"
+        raise InputError(paths[0], reason, "use `convworks predict BUNDLE PATH... --out DIR`")
     size = max_batch or batch_size(first.runtime.device.type, first.input.size)
     chosen = [with_runtime(each, runtime, size) for each in loaded]
     members = tuple(each for each, _ in chosen)

@@ -35,6 +35,11 @@ def softmax(logits: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
     return logits.softmax(1)
 
 
+def map_softmax(logits: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
+    """Return the probability of each class at each pixel."""
+    return logits.softmax(1)
+
+
 def sigmoid(logits: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
     """Return the probability of each class by itself."""
     return logits.sigmoid()
@@ -87,4 +92,5 @@ def _close(first: Float[np.ndarray, "n *k"], second: Float[np.ndarray, "n *k"]) 
 
 SOFTMAX = Activation(apply=softmax, agree=_same_class, joined=_softmax_joined, votes=_most_probable)
 SIGMOID = Activation(apply=sigmoid, agree=_same_classes, joined=_sigmoid_joined, votes=_above_threshold)
+MAP_SOFTMAX = Activation(apply=map_softmax, agree=_same_class)
 IDENTITY = Activation(apply=identity, agree=_close)

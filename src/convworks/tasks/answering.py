@@ -27,6 +27,7 @@ class Answering:
         does: what such a network does, in messages: "names classes".
         answer: the prediction of a sample: (path, activated output, classes, maximum number of classes).
         picture: the output as a picture, if it is one; `predict` then writes files.
+        mask: the activated output as a mask of numbers of classes, if it is one; `predict` gives it the image's size.
         thresholded: the same with another decision threshold; None where none decides.
         exact: whether values near 1 matter, so that precision `auto` is float32.
     """
@@ -35,6 +36,7 @@ class Answering:
     does: str
     answer: Answer
     picture: Callable[[np.ndarray], UInt8[np.ndarray, "h w c"]] | None = None
+    mask: Callable[[np.ndarray], UInt8[np.ndarray, "h w"]] | None = None
     thresholded: Callable[[float], Any] | None = None  # of the same kind
     exact: bool = False
 
@@ -89,6 +91,27 @@ def pictured(
     return {"path": path, "image": picture(output)}
 
 
+def mask_of(probabilities: Float32[np.ndarray, "k h w"]) -> UInt8[np.ndarray, "h w"]:
+    """Return the most probable class of each pixel; among equals the first."""
+    mask: np.ndarray = probabilities.argmax(0).astype(np.uint8)
+    return mask
+
+
+def segmented(
+    path: str | None, probabilities: Float32[np.ndarray, "k h w"], classes: Sequence[str], top: int
+) -> dict[str, Any]:
+    """Return the mask of one sample, and the fraction of its pixels that each of the `top` largest classes has."""
+    mask = mask_of(probabilities)
+    return {"path": path, "mask": mask, **areas(mask, classes, top)}
+
+
+def areas(mask: UInt8[np.ndarray, "h w"], classes: Sequence[str], top: int) -> dict[str, Any]:
+    """Return the classes of a mask, the largest first, with the fraction of the pixels that each has."""
+    fractions = np.bincount(mask.ravel(), minlength=len(classes)) / mask.size
+    order = [int(number) for number in np.argsort(-fractions, kind="stable")[:top] if fractions[number]]
+    return {"labels": [classes[number] for number in order], "areas": [float(fractions[number]) for number in order]}
+
+
 ONE_CLASS = Answering(name="classification", does="names classes", answer=ranked)
 ANY_CLASSES: Answering = Answering(
     name="multi_label",
@@ -97,4 +120,5 @@ ANY_CLASSES: Answering = Answering(
     thresholded=lambda threshold: replace(ANY_CLASSES, answer=partial(decided, threshold=threshold)),
 )
 IMAGES = Answering(name="reconstruction", does="makes images", answer=pictured, picture=picture, exact=True)
-ANSWERING = {each.name: each for each in (ONE_CLASS, ANY_CLASSES, IMAGES)}
+PIXELS = Answering(name="segmentation", does="names the class of every pixel", answer=segmented, mask=mask_of)
+ANSWERING = {each.name: each for each in (ONE_CLASS, ANY_CLASSES, IMAGES, PIXELS)}

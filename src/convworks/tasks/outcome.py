@@ -50,6 +50,15 @@ class Pooled(Outcome, Protocol):
 
 
 @runtime_checkable
+class Graded(Outcome, Protocol):
+    """An outcome with a score of each sample, higher is better, by which networks are compared."""
+
+    @property
+    def scores(self) -> np.ndarray:
+        """The score of each sample [n], nan where it has none."""
+
+
+@runtime_checkable
 class Judged(Pooled, Protocol):
     """An outcome in which every sample is right or wrong: it can be compared, sliced, and its errors looked at."""
 

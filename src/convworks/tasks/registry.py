@@ -13,11 +13,12 @@ from convworks.tasks.classification import CLASSIFICATION
 from convworks.tasks.codes import variant
 from convworks.tasks.multi_label import MULTI_LABEL
 from convworks.tasks.reconstruction import RECONSTRUCTION
+from convworks.tasks.segmentation import SEGMENTATION
 from convworks.tasks.task import Task
 
 #: In the order in which they are tried.
 TASKS: dict[str, Task] = {
-    task.name: task for task in (replace(RECONSTRUCTION, variant=variant), MULTI_LABEL, CLASSIFICATION)
+    task.name: task for task in (replace(RECONSTRUCTION, variant=variant), SEGMENTATION, MULTI_LABEL, CLASSIFICATION)
 }
 
 
@@ -53,15 +54,17 @@ def task_of(config: Any, source: Source) -> Task:
 
 
 def is_trained(model: Any) -> bool:
-    """Return whether a task trains this network: it reads images, and outputs logits or images."""
+    """Return whether a task trains this network: it reads images, and what it outputs has a task."""
     from convworks.models.catalogue import facts
 
-    return facts(model.name).reads == "images" and output_kind(model) in ("logits", "images")
+    return facts(model.name).reads == "images" and output_kind(model) in ("logits", "map of logits", "images")
 
 
 def output_kind(model: Any) -> str:
-    """Return the kind of output: logits (as of every new head), images, or a map of logits."""
-    if model.adapted or family(model.name) not in MAKERS:
+    """Return the kind of output: logits, images, or a map of logits."""
+    if model.adapted:
+        return str(model.adapted[-1].head.makes)
+    if family(model.name) not in MAKERS:
         return "logits"
     from convworks.models.catalogue import facts
 

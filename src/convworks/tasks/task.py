@@ -173,6 +173,7 @@ class Task(Answering):
         outcome: makes it from the activated outputs of all samples, if these are small enough to be kept: outcomes are
             then pooled over folds and averaged over networks. Else None.
         judged: whether each answer is right or wrong (`Judged`).
+        graded: the score of each sample by which networks are compared whose answers are not (`Graded`); else None.
         words: the texts of the model card.
         rules: what is concluded from the numbers of a run, and what to try next (tasks/verdict.py), in order.
         adapt: (task, recipe) -> the recipe made to fit.
@@ -198,6 +199,7 @@ class Task(Answering):
     collector: Callable[[Task, SplitContext], Collector]
     outcome: Callable[[SplitContext, np.ndarray], Pooled] | None = None
     judged: bool = False
+    graded: MetricSpec | None = None
     words: Words = Words()
     rules: tuple[Rule, ...] = ()
     adapt: Callable[[Task, Any], Any] = first_loss

@@ -23,7 +23,7 @@ from convworks.training.freeze import hold
 from convworks.training.optimizers.update import update
 from convworks.training.progress import Progress
 from convworks.training.readings import Reading, Readings, computes_ahead
-from convworks.training.resolution import size_at
+from convworks.training.resolution import size_at, with_masks_of
 from convworks.training.setup import Setup
 from convworks.training.validation import validate
 
@@ -93,6 +93,7 @@ def backward(setup: Setup, number: int, batch: Batch, size: int) -> Float[Tensor
     inputs = setup.input.normalise(batch.images)
     smaller = size_at(setup.config.training.resolutions, number, setup.steps)
     inputs = inputs if smaller is None else setup.input.resize(inputs, smaller)
+    batch = with_masks_of(batch, smaller, setup.train.spatial)
     with mixed(device, setup.precision):
         outputs, answers = setup.forward(inputs)
     loss = batch_loss(setup.loss, answers, batch) * (len(batch.targets) / size)

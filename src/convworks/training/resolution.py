@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from convworks.data.batches import Batch
+from convworks.data.column import Spatial
 from convworks.data.inputs.input import Input
 from convworks.errors import InputError
 from convworks.training.config import Resolution
@@ -17,9 +20,29 @@ def size_at(resolutions: Sequence[Resolution], step: int, steps: int) -> tuple[i
     return next((resolution.size for resolution in resolutions if step < resolution.until * steps), None)
 
 
-def check_resolutions(resolutions: Sequence[Resolution], network: nn.Module, input: Input) -> None:
-    """Raise InputError for sizes larger than the network's input, or that the network does not accept."""
+def with_masks_of(batch: Batch, size: tuple[int, int] | None, spatial: Spatial | None) -> Batch:
+    """Return a batch whose masks have the reduced size of its images; other targets are unchanged."""
+    if size is None or spatial is None:
+        return batch
+
+    def resized(masks: Tensor) -> Tensor:
+        return F.interpolate(masks[:, None].float(), size, mode="nearest-exact")[:, 0].long()
+
+    return batch._replace(
+        targets=resized(batch.targets), others=None if batch.others is None else resized(batch.others)
+    )
+
+
+def check_resolutions(
+    resolutions: Sequence[Resolution], network: nn.Module, input: Input, spatial: Spatial | None = None
+) -> None:
+    """Raise InputError for sizes larger than the network's input, or that the network does not accept.
+
+    `spatial` says what targets are if they are images: masks shrink with their images, colours are refused.
+    """
     where = "training.resolutions"
+    if resolutions and spatial is not None and not spatial.nearest:
+        raise InputError(where, "shrink images, but not the images that are their targets", "leave them out")
     for resolution in resolutions:
         size, largest = resolution.size, input.size
         if any(side > most for side, most in zip(size, largest, strict=True)):

@@ -164,6 +164,7 @@ def _bundle(
         classes=data.source.classes,
         task=setup.task,
         corruption=setup.corruption,
+        ignore=setup.config.data.ignore,
         record=record,
     )
 

@@ -248,7 +248,7 @@ def _setup(data: RunData, precision: torch.dtype, world: World, own: Loss | None
     if world.size > 1 and training.batch_norm == "synchronised":
         synchronise(network)
     check_single(network)
-    check_resolutions(training.resolutions, network, data.input)
+    check_resolutions(training.resolutions, network, data.input, train.spatial)
     model = data.config.model
     others = outer(network) if training.greedy else ()
     held = freezing(network, training, model.cut, machine=is_svm(model), others=others, processes=world.size)

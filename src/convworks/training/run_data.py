@@ -17,6 +17,7 @@ from convworks.data.decode.damaged import Usable, leave_out, refuse
 from convworks.data.decode.floats import decoding_of, floats_note, has_floats
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.shape import Headers, fit_note, frames_note, image_shape, main_split, read_headers
+from convworks.data.decode.sizes import refuse_mismatched
 from convworks.data.inputs.input import Input
 from convworks.data.inputs.kinds import input_of
 from convworks.data.samples import Samples
@@ -24,6 +25,7 @@ from convworks.data.source import Source
 from convworks.data.sources.open import located
 from convworks.data.sources.split_names import TEST
 from convworks.data.split.folds import held_out, named_by_columns
+from convworks.data.targets.masks import ignoring
 from convworks.data.targets.samples import with_targets
 from convworks.errors import InputError
 from convworks.layers.network import Network
@@ -161,13 +163,15 @@ def divided(config: RunConfig, source: Source) -> Division:
     Raises InputError if the configuration does not fit the source.
     """
     task = task_of(config, source)
-    source = task.target.read(source)
+    source = task.target.read(ignoring(source, config.data.ignore, "data.ignore"))
     if not config.data.test:
         source = replace(source, splits={name: split for name, split in source.splits.items() if name != TEST})
     task.check(task, config, source)
     headers = read_headers(main_split(source))
     decoding = decoding_of(config.data, source, headers.probes)
     usable = leave_out(source, config.data.skip_damaged, decoding)
+    for split in usable.source.splits.values():
+        refuse_mismatched(split)
     whole = usable.source
     usable = replace(usable, source=task.target.divide(whole, config.data, config.seed))
     note = held_out(whole, usable.source, config.data, config.seed)
@@ -194,8 +198,8 @@ def fingerprint(source: Source, contents: Mapping[str, str]) -> dict[str, Any]:
 def _network(config: RunConfig, outputs: int, input: Input) -> Network:
     model = facts(config.model.name)
     if model.reads != input.reads or not is_trained(config.model):
-        reason = f"{config.model.name} maps {model.reads} to {model.makes}, which convworks does not train yet"
-        raise InputError("--model", reason, "choose an image classifier: `convworks models` lists them")
+        reason = f"{config.model.name} maps {model.reads} to {model.makes}, which no task trains"
+        raise InputError("--model", reason, "choose another: `convworks models` lists them")
     torch.manual_seed(config.seed)
     shape = Shape(classes=outputs, channels=input.channels, size=input.size)
     return assemble(config.model, shape)

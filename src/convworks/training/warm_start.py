@@ -20,8 +20,9 @@ SHOWN = 4  # mismatched tensors named in an error
 def warm_start(network: Network, start: Start) -> tuple[str, ...]:
     """Copy the layers that `start` names from its bundle or run into a network; return the names of the tensors.
 
-    Other tensors keep their values. Raises InputError if the bundle is missing, or if a layer is unknown to either
-    network or has another shape; then nothing is changed.
+    Other tensors keep their values. The weights of a fully connected layer become those of a convolution whose window
+    is the map that the layer sees, where the network has one instead. Raises InputError if the bundle is missing, or if
+    a layer is unknown to either network or has another shape; then nothing is changed.
     """
     path = start_path(start)
     other = load_bundle(path).network
@@ -38,7 +39,8 @@ def warm_start(network: Network, start: Start) -> tuple[str, ...]:
         keys = [name for name in target_state if name.startswith(prefix)]
         if not keys:
             raise InputError("model.start.layers", f"names {layer!r}, which has no weights", "leave it out")
-        chosen |= {name: source_state[name] for name in keys if name in source_state}
+        present = (name for name in keys if name in source_state)
+        chosen |= {name: _as_convolution(source_state[name], target_state[name]) for name in present}
         missing = [name for name in keys if name not in source_state]
         if missing:
             raise InputError(path, f"has no {missing[0]}", f"leave {layer} out of model.start.layers")
@@ -54,6 +56,12 @@ def warm_start(network: Network, start: Start) -> tuple[str, ...]:
         for name, tensor in chosen.items():
             target_state[name].copy_(tensor)
     return tuple(chosen)
+
+
+def _as_convolution(weight: Tensor, target: Tensor) -> Tensor:
+    """Return the weights of a fully connected layer in the shape of a convolution with as many; others unchanged."""
+    alike = weight.ndim == 2 and target.ndim == 4 and weight.numel() == target.numel() and len(weight) == len(target)
+    return weight.view_as(target) if alike else weight
 
 
 def start_path(start: Start) -> Path:

@@ -77,7 +77,7 @@ def test_scaling_repeats_pixels_and_padding_has_the_fill(tmp_path: Path) -> None
 
 
 WRONG = {
-    "colours.png": (Image.new("RGB", (4, 4)), "has colours"),
+    "colours.png": (Image.new("RGB", (4, 4), (200, 10, 10)), "has colours"),
     "lossy.jpg": (Image.new("L", (4, 4)), "is a JPEG"),
     "deep.png": (Image.fromarray(np.full((4, 4), 256, np.uint16)), "has numbers from 256 to 256"),
 }

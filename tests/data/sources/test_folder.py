@@ -128,15 +128,9 @@ BAD = {
         ["left/a/1.png", "left/b/1.png", "right/a/1.png", "right/b/1.png", "right/c/1.png"],
         "left, right would be classes, but all hold the folders a, b; give",
     ),
-    "images and masks": (
-        ["images/1.png", "masks/1.png"],
-        "holds images/ and masks/: images with masks or boxes, on whi",
-    ),
-    "image and label": (["image/1.png", "label/1.png"], "to classify images, sort them into one folder per class"),
-    "boxes": (["images/train/1.jpg", "labels/train/1.txt"], "holds images/ and labels/: images with masks or boxes"),
-    "masks in splits": (
-        [f"{split}/{kind}/1.png" for split in ("train", "val") for kind in ("Images", "Masks")],
-        "train: holds Images/ and Masks/: images with masks or boxes",
+    "boxes": (
+        ["images/train/1.jpg", "labels/train/1.txt"],
+        "holds images/ and labels/: images with annotations that are no images of masks, not classes; to classify",
     ),
     "masks": (
         ["a/images/1.png", "a/masks/1.png", "b/images/1.png", "b/masks/1.png"],

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from convworks.data.home import cache_folder
 from convworks.data.http.download import fetch
 from convworks.data.sources import named
 from convworks.data.sources.open import open_source
@@ -181,9 +182,10 @@ def test_offline(roots: Path) -> None:
 
 
 def test_addresses_and_checksums_are_the_published_ones() -> None:
-    assert set(named.CATALOGUE) == {"digits", "mnist", "fashion-mnist", "cifar10", "imagenet"}
+    masks = {"membrane", "camvid"}
+    assert set(named.CATALOGUE) == {"digits", "mnist", "fashion-mnist", "cifar10", "imagenet", *masks}
     for name, entry in named.CATALOGUE.items():
-        if name not in ("digits", "imagenet"):  # the former ships with scikit-learn, the latter requires an account
+        if name not in ("digits", "imagenet", *masks):  # ships with scikit-learn; require an account or a question
             assert entry.address.startswith("http")
             assert entry.address.endswith("/")
             assert len(entry.classes) == 10
@@ -194,4 +196,4 @@ def test_addresses_and_checksums_are_the_published_ones() -> None:
 def test_cache_is_under_home_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert named.cache_folder() == tmp_path / ".cache" / "convworks"
+    assert cache_folder() == tmp_path / ".cache" / "convworks"

@@ -153,3 +153,24 @@ def test_published_networks() -> None:
     places = list(google)
     assert google["auxiliary.aux1"].reads == (places.index("inception4a"),)
     assert google["inception4b"].reads == (places.index("inception4a"),)
+
+
+def test_skip_connections_across_stages_are_forks() -> None:
+    """Each scale is inside the fork of the next finer one; what only gives its size is not read."""
+    (network,) = published("unet_vgg16")
+    *_, fork, first, second, logits = network.part.parts
+    assert [words(part) for part in (first, second, logits)] == ["3x3 conv, 16", "3x3 conv, 16", "1x1 conv, 21"]
+    for width in (32, 64, 128, 256):
+        assert isinstance(fork, Fork)
+        assert (fork.join, fork.branches[1].parts) == ("concatenation", ())
+        *_, inner, first, second = fork.branches[0].parts
+        assert [words(part) for part in (first, second)] == [f"3x3 conv, {width}"] * 2
+        fork = inner
+    assert words(fork) == {"concatenation": [["2x2 max pool /2"], []]}
+    (fcn,) = published("fcn16s")
+    *_, fork, enlarge = fcn.part.parts
+    assert isinstance(fork, Fork)
+    assert words(enlarge) == "enlarge"
+    deep, across = fork.branches
+    assert [words(part) for part in deep.parts[-2:]] == ["1x1 conv, 21", "4x4 up-conv, 21 x2"]
+    assert (fork.join, words(across)) == ("sum", ["1x1 conv, 21"])

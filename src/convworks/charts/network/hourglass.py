@@ -137,9 +137,8 @@ def _dips(part: Part) -> bool:
         return False
     positions = _product(part.output)
     coarsest = sorted(_coarsest(branch) for branch in part.branches)
-    return (
-        coarsest[0] < positions * 0.6 <= coarsest[1] and max(_finest(branch) for branch in part.branches) > coarsest[0]
-    )
+    rises = coarsest[0] > 1 or max(_finest(branch) for branch in part.branches) > coarsest[0]  # inside, or to be joined
+    return rises and coarsest[0] < positions * 0.6 <= coarsest[1]
 
 
 def _positions(part: Part) -> float:

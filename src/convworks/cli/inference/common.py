@@ -104,7 +104,14 @@ def predict(
     threshold: Threshold = None,
     probabilities: Annotated[
         bool,
-        typer.Option("--probabilities", help="Write one column per class to the .csv or .parquet file, named p:CLASS."),
+        typer.Option(
+            "--probabilities",
+            help="Write one column per class to the .csv or .parquet file, named p:CLASS; of masks, .npy files.",
+        ),
+    ] = False,
+    objects: Annotated[
+        bool,
+        typer.Option("--objects", help="Of masks, write connected regions with area, box and centre: objects.csv."),
     ] = False,
     protocol: Annotated[
         str,
@@ -117,7 +124,7 @@ def predict(
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Write predictions to this .csv, .jsonl or .parquet file; reconstructions into this folder.",
+            help="Write predictions to this .csv, .jsonl or .parquet file; masks, reconstructions into this folder.",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -147,7 +154,7 @@ def predict(
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:
-    """Classify images, or reconstruct them with an autoencoder."""
+    """Classify, segment or reconstruct images."""
     from convworks.cli.inference import predict as command
 
     return command.run(
@@ -157,6 +164,7 @@ def predict(
         top=top,
         threshold=threshold,
         probabilities=probabilities,
+        objects=objects,
         protocol=protocol,
         combine=combine,
         out=out,

@@ -13,6 +13,7 @@ from convworks.cli.commands import app
 from convworks.cli.help import COMPARE
 from convworks.cli.options import Debug, Device, Json, Split
 from convworks.cli.output_path import attempt
+from convworks.metrics.spec import spec
 
 Answered = Annotated[Path, typer.Argument(help="The folder of a bundle or a run, or a predictions.csv.")]
 
@@ -52,6 +53,8 @@ def compare(
 
 def lines(results: dict[str, Any], split: str | None) -> list[str]:
     """Describe both accuracies, their difference, the counts of disagreements, and the next command for the `split`."""
+    if "metric" in results:
+        return [*_scores(results), *_following(results, split)]
     rows = []
     for key in ("first", "second"):
         each = results[key]
@@ -65,11 +68,34 @@ def lines(results: dict[str, Any], split: str | None) -> list[str]:
         f"images: {results['n']:,}; only the first correct: {results['only_first']:,}, only the second: "
         f"{results['only_second']:,}, both: {results['both_right']:,}, none: {results['both_wrong']:,}",
     ]
+    return [*text, *_following(results, split)]
+
+
+def _scores(results: dict[str, Any]) -> list[str]:
+    """Describe both networks by their scores, the difference image by image, and how many images each does better."""
+    metric = spec(results["metric"])
+    rows = []
+    for key in ("first", "second"):
+        each = results[key]
+        low, high = each["interval"]
+        rows.append([key, each["name"], percent(each[metric.name]), f"{percent(low)} to {percent(high)}"])
+    less, more = results["difference_interval"]
+    return [
+        table(["", "network", metric.title, "95 % interval"], rows),
+        f"second minus first, mean over the images: {100 * results['difference']:+.2f} points (95 % interval "
+        f"{100 * less:+.2f} to {100 * more:+.2f}), Wilcoxon's signed-rank test: p = {results['p']:.3g}",
+        f"images: {results['n']:,}; better in the first: {results['first_better']:,}, in the second: "
+        f"{results['second_better']:,}, equal: {results['equal']:,}",
+    ]
+
+
+def _following(results: dict[str, Any], split: str | None) -> list[str]:
+    """Name the report, and the next command."""
     words = [results["first"]["name"], results["second"]["name"]]
     options = {"--data": results["data"], "--split": split}
     if "report" not in results:
-        return [*text, f"next:   {repeated(['compare', *words], {**options, '--out': 'compared'})}"]
-    text.append(f"report: {results['report']}")
+        return [f"next:   {repeated(['compare', *words], {**options, '--out': 'compared'})}"]
+    text = [f"report: {results['report']}"]
     if results["data"] is None or words[1].lower().endswith(".csv"):
         return text
     from convworks.report.next_step import errors_folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,15 +15,15 @@ from convworks.api.predict import (
     Work,
     check_into,
     check_work,
-    description_of,
     open_work,
     runtimes,
     values_of,
     write,
 )
-from convworks.bundle.description import RUN_RECORD
 from convworks.bundle.pretrained import locate
-from convworks.cli.answer import Answer, percent, repeated, table
+from convworks.cli.answer import Answer, percent, table
+from convworks.cli.inference import masks
+from convworks.cli.inference.following import following, new_file
 from convworks.cli.outputs import check_outputs, unique_names
 from convworks.console import downloading
 from convworks.data.labels import SEPARATOR
@@ -33,10 +32,8 @@ from convworks.data.listing.listing import Listing
 from convworks.errors import InputError, visible
 from convworks.files import atomic
 from convworks.hardware import check_precision
-from convworks.models import NAMES
 
 TOP = 5  # classes that are listed by default
-FEW = 8  # paths that fit into a recommended command
 Row = dict[str, Any]
 
 
@@ -48,6 +45,7 @@ def run(
     top: int,
     threshold: float | None = None,
     probabilities: bool = False,
+    objects: bool = False,
     protocol: str = CENTER,
     combine: str | None = None,
     out: Path | None,
@@ -80,8 +78,13 @@ def run(
     from convworks.inference.bulk.shard import parse_shard
     from convworks.tasks.by_name import answering
 
-    pictures = answering(descriptions[0]["task"]["name"], str(work.bundles[0])).picture is not None
+    task = answering(descriptions[0]["task"]["name"], str(work.bundles[0]))
     part = parse_shard(shard)
+    masks.check_options(out, masks=task.mask is not None, objects=objects, probabilities=probabilities)
+    if task.mask is not None:
+        of_tables = {"--resume": resume, "--shard": shard, "--workers": workers, "--skip-damaged": skip_damaged}
+        return masks.run(work, paths, out=out, objects=objects, overwrite=overwrite, of_tables=of_tables, began=started)
+    pictures = task.picture is not None
     for_files = {"--resume": resume, "--shard": shard, "--workers": workers, "--probabilities": probabilities}
     if (pictures or out is None) and (idle := next((name for name, used in for_files.items() if used), None)):
         raise InputError(idle, "is for answers in a file", "leave it out" if pictures else "add --out FILE.csv")
@@ -115,7 +118,8 @@ def run(
         "--precision": None if precision == "auto" else precision,
         "--runtime": runtime,
     }
-    shown.append(f"next: {_next(work.bundles, paths, options, written=out is not None)}")
+    file = new_file("predictions", ".csv") if out is None else None
+    shown.append(f"next: {following(work.bundles, paths, options, file)}")
     return Answer(values=values, text="\n".join([text, *shown]), status=1 if failed and not skip_damaged else 0)
 
 
@@ -144,33 +148,6 @@ def _at_once(
         return opened, values, _as_table(rows)
     done = len(rows) - len(broken)
     return opened, values, f"{done} {'image' if done == 1 else 'images'} written to {out}"
-
-
-def _next(bundles: Sequence[Path], paths: Sequence[str], options: dict[str, Any], *, written: bool) -> str:
-    """Return the next command: to write these answers, to evaluate a run on its own source, or to show the network."""
-    from convworks.report.next_step import errors_folder, nearby
-
-    bundle, *others = bundles
-    if not written and len(paths) <= FEW:
-        members = [word for other in others for word in ("--ensemble", other)]
-        return repeated(["predict", bundle, *paths, *members], options | {"--out": _new_file("predictions", ".csv")})
-    run = bundle.parent if bundle.name == "bundle" else bundle
-    if (run / RUN_RECORD).is_file():
-        from convworks.training.folder import read_values
-
-        data = read_values(run)["configuration"]["data"]["source"]
-        evaluated = {name: value for name, value in options.items() if name not in ("--top", "--runtime")}
-        return repeated(["evaluate", *bundles], {"--data": nearby(data), **evaluated, "--out": errors_folder(bundle)})
-    name = description_of(bundle)["model"]["name"]
-    return shlex.join(["convworks", "models", *([name] if name in NAMES else [])])
-
-
-def _new_file(stem: str, suffix: str) -> str:
-    """Return the name of a file that does not exist."""
-    number = 1
-    while Path(name := f"{stem}{'' if number == 1 else f'-{number}'}{suffix}").exists():
-        number += 1
-    return name
 
 
 def _outputs(out: Path | None, files: Listing, work: Work, *, overwrite: bool) -> list[Path]:

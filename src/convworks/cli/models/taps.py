@@ -42,7 +42,7 @@ def transfer(
         typer.Option(
             metavar="TAP",
             help="Attach the new head to this layer's output; `convworks models NAME` lists them.  "
-            "[default: before the last layer]",
+            "[default: before the last layer; below a U-Net the last stage]",
         ),
     ] = None,
     freeze: Annotated[
@@ -50,11 +50,13 @@ def transfer(
         typer.Option(metavar="TAP", help="Freeze layers up to this one.  [default: none; all below an SVM]"),
     ] = None,
     head: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="NAME", help="linear, two-layer, svm, rbf-svm, or keep: the bundle's own, for the same classes."
+            metavar="NAME",
+            help="linear, two-layer, svm, rbf-svm; for masks unet, pixel, fcn8s, fcn16s, fcn32s; or keep: the bundle's "
+            "own, for the same classes.  [default: linear; for masks unet, or pixel]",
         ),
-    ] = "linear",
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> Answer:

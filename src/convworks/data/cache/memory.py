@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from convworks.data.sources.named import NoCacheError, cache_folder
+from convworks.data.home import NoCacheError, cache_folder
 from convworks.errors import RunError
 
 

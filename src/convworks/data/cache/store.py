@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from convworks.console import say
-from convworks.data.sources.named import NoCacheError, cache_folder
+from convworks.data.home import NoCacheError, cache_folder
 from convworks.errors import InputError
 from convworks.files import open_regular, read_text, write_text
 from convworks.locks import AVAILABLE

@@ -18,6 +18,7 @@ from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.decode import decode
 from convworks.data.decode.load_files import Damage, each, summarise
 from convworks.data.decode.numbers import read_numbers
+from convworks.data.decode.sizes import mismatched
 from convworks.data.formats import NUMPY
 from convworks.data.labels import UNLABELLED, present
 from convworks.data.location import Location, container, read_bytes
@@ -102,6 +103,7 @@ def _damaged(name: str, split: Split, decoding: Decoding) -> list[Damage]:
     """Return the damaged files of a split, at most one for each sample."""
     columns = [(name, split.inputs), (f"masks of {name}", split.targets)]
     damages = [damage for name, column in columns for damage in _damaged_files(name, column, decoding)]
+    damages += mismatched(split, decoding.max_pixels)
     first = {damage.index: damage for damage in reversed(damages)}
     return [first[index] for index in sorted(first)]
 
@@ -115,12 +117,14 @@ def _damaged_files(name: str, column: Column, decoding: Decoding) -> list[Damage
     def check(index: int) -> None:
         if column.spatial.nearest:
             numpy = files[index].suffix.lower() == NUMPY
-            read_numbers(files[index], read_bytes(files[index]), numpy=numpy, decoding=decoding)
+            coding, content = column.spatial.coding, read_bytes(files[index])
+            read_numbers(files[index], content, numpy=numpy, decoding=decoding, coding=coding)
         else:
             decode(files[index], channels=None, at_least=LEAST, decoding=decoding)
 
     local = not any(isinstance(container(file), str) for file in files)  # a remote file may be repaired
-    recipe = f"damaged, {decoding!r}, {DECODER}, HEIC {heic_available()}{', numbers' if column.spatial.nearest else ''}"
+    numbers = f", numbers {column.spatial.coding!r}" if column.spatial.nearest else ""
+    recipe = f"damaged, {decoding!r}, {DECODER}, HEIC {heic_available()}{numbers}"
     signature = signature_of(files, recipe) if local and cache.in_use() else None
     if signature is not None:
         note = cache.folder() / f"{signature}{cache.DAMAGED}"

@@ -44,7 +44,8 @@ def load_image(
     channels, decoding = preprocessing.channels, preprocessing.decoding
     if spatial.nearest:
         content = read_bytes(path) if content is None else content
-        numbers = read_numbers(path, content, numpy=path.suffix.lower() == NUMPY, decoding=decoding)
+        numpy = path.suffix.lower() == NUMPY
+        numbers = read_numbers(path, content, numpy=numpy, decoding=decoding, coding=spatial.coding)
         return to_input(picture_of(numbers), preprocessing, spatial)
     picture = read(path, channels=channels, at_least=needed(preprocessing), content=content, decoding=decoding)
     return to_input(picture, preprocessing, spatial)

@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from convworks.data.column import Arrays
+from convworks.data.column import Arrays, Files
 from convworks.data.config import DECODING, Decoding
-from convworks.data.decode.decode import convert, decode, open_image
-from convworks.data.decode.preprocess import fit_image
+from convworks.data.decode.decode import convert, decode, open_image, to_array
+from convworks.data.decode.load_files import load_image
+from convworks.data.decode.preprocess import Preprocessing, fit_image
 from convworks.data.decode.shape import main_split
+from convworks.data.decode.tally import tally
 from convworks.data.formats import NUMPY
 from convworks.data.inspect.fit_text import fitted
+from convworks.data.inspect.overlay import overlay
 from convworks.data.labels import members
 from convworks.data.source import Source, Split
 from convworks.errors import InputError, visible
@@ -70,8 +73,9 @@ def _rows(source: Source, split: Split) -> list[tuple[str, int, list[int]]]:
         chosen = spaced(np.arange(len(split)), ROWS * COLUMNS)
         return [("", len(split), chosen[first : first + COLUMNS]) for first in range(0, len(chosen), COLUMNS)]
     rows = []
+    showing = tally(split.targets) > 0 if source.masked else None
     for label in spaced(np.arange(len(source.classes)), ROWS):
-        indices = members(split.labels, label)
+        indices = members(split.labels, label) if showing is None else np.flatnonzero(showing[:, label])
         rows.append((source.classes[label], len(indices), spaced(indices, COLUMNS)))
     return rows
 
@@ -99,12 +103,29 @@ def _tile(split: Split, index: int, decoding: Decoding) -> Image.Image:
 
 
 def _picture(split: Split, index: int, decoding: Decoding) -> Image.Image:
+    """Return an example, under its mask if it has one."""
+    mask = split.targets.spatial
+    if mask is None or not mask.nearest:
+        return _image(split, index, decoding)
+    image = _image(split, index, decoding, at_least=None)
+    flat = Preprocessing(size=(image.height, image.width), channels=1, fit="squash", mean=(0.0,), std=(1.0,))
+    column = split.targets
+    if isinstance(column, Files):
+        numbers = load_image(column.files[index], flat, spatial=column.spatial)
+    else:
+        numbers = column.values[index]
+    return Image.fromarray(overlay(to_array(image), numbers[:, :, 0]))
+
+
+def _image(
+    split: Split, index: int, decoding: Decoding, at_least: tuple[int, int] | None = (TILE, TILE)
+) -> Image.Image:
     if isinstance(split.inputs, Arrays):
         array = split.inputs.values[index]
     else:
         file = split.inputs.files[index]
         if file.suffix.lower() != NUMPY:
-            return open_image(file, channels=3, at_least=(TILE, TILE), decoding=decoding)
+            return open_image(file, channels=3, at_least=at_least, decoding=decoding)
         array = decode(file, channels=None)
     shown = array if array.shape[2] == 3 else array[:, :, 0]  # of other channel counts, the first is shown
     return convert(Image.fromarray(np.ascontiguousarray(shown)), 3)

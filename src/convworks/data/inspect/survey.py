@@ -17,6 +17,7 @@ from convworks.data.decode.decode import Probe, decode, probe
 from convworks.data.decode.floats import MODE, decoding_of
 from convworks.data.decode.quiet import quiet
 from convworks.data.decode.shape import Headers, headers_of, main_split, sample
+from convworks.data.inspect.masks import MaskCounts, count_masks, unusable_masks
 from convworks.data.labels import count, has_label_sets
 from convworks.data.location import Location
 from convworks.data.source import Source, Split, lacking_classes
@@ -51,7 +52,9 @@ def survey(
     main = next(name for name, split in source.splits.items() if split is main_split(source))
     errors = [result for part in results.values() for result in part if isinstance(result, InputError)]
     label_sets = {split: entry for split, entry in source.splits.items() if has_label_sets(entry.labels)}
-    damaged = sorted((error.where, error.reason) for error in errors)
+    damaged = {(error.where, error.reason) for error in errors}
+    if source.masked:
+        damaged |= {each for split in source.splits.values() for each in unusable_masks(split, decoding)}
     return Survey(
         name=source.name,
         kind=source.kind,
@@ -78,7 +81,8 @@ def survey(
         decoding=decoding,
         floats=floats,
         headers=headers_of([results[main][index] for index in sample(len(results[main]))], total=len(results[main])),
-        damaged=tuple(damaged),
+        masks=count_masks(source, decoding) if source.masked else None,
+        damaged=tuple(sorted(damaged)),
         left_out=source.left_out,
         lacking=lacking_classes(source),
         bytes=sum(_bytes(split) for split in source.splits.values()),
@@ -186,7 +190,8 @@ class Survey:
     `several_frames` lists the files of which only the first frame or page is used, `decoding` is how files are decoded,
     `floats` whether any has floating-point pixels; `headers` are those of train, else of the first split. `left_out`
     maps the files that are in no split to the reason, `lacking` other splits to the training classes they lack. With
-    label sets, `unlabelled` counts the images without labels, and `labels_per_image` is the mean.
+    label sets, `unlabelled` counts the images without labels, and `labels_per_image` is the mean. Where targets
+    are masks, `masks` counts their pixels.
     """
 
     name: str
@@ -206,6 +211,7 @@ class Survey:
     decoding: Decoding
     floats: bool
     headers: Headers
+    masks: MaskCounts | None
     damaged: tuple[tuple[str, str], ...]
     left_out: Mapping[str, str]
     lacking: Mapping[str, list[str]]

@@ -14,8 +14,9 @@ from torch import Tensor
 from convworks.data import random
 from convworks.data.augment.mix import draw_mixture, mix
 from convworks.data.augment.noise import draw
-from convworks.data.augment.pipeline import augment, check_augment
+from convworks.data.augment.pipeline import augment_together, check_augment
 from convworks.data.batches import steps_per_epoch
+from convworks.data.column import COLOURS
 from convworks.data.config import AugmentConfig, DataConfig
 from convworks.data.decode.damaged import leave_out
 from convworks.data.decode.floats import decoding_of
@@ -23,6 +24,7 @@ from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.shape import image_shape, main_split, read_headers
 from convworks.data.inspect.fit_text import fitted
+from convworks.data.inspect.overlay import as_colours, overlay
 from convworks.data.inspect.sheet import FAINT, GAP, INK, LABEL, MARGIN, PAPER, TILE, TITLE, as_tile, spaced
 from convworks.data.labels import label_text, members, present
 from convworks.data.source import Source, Split, require_train
@@ -47,9 +49,10 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """An image in one epoch; for a mixed one, the weight of its own label and the index of the other image."""
+    """An image in one epoch, with its mask; for a mixed one, the weight of its own label and the index of the other."""
 
     image: UInt8[Tensor, "c h w"]
+    mask: UInt8[Tensor, "1 h w"] | None = None
     weight: float = 1.0
     other: int | None = None
 
@@ -86,15 +89,29 @@ def vary(split: Split, plan: Plan, index: int, epoch: int) -> Version:
     mixture = draw_mixture(plan.augment, plan.seed, epoch, number)
     noise = draw(plan.augment, plan.seed, epoch, n, resized=plan.size != plan.kept.size)
 
-    def varied(index: int) -> UInt8[Tensor, "1 c h w"]:
-        image = load_images(split.select(np.array([index])), plan.kept)
-        return image if noise is None else augment(image, torch.from_numpy(noise[[index]]), plan.augment, plan.size)
+    def varied(index: int) -> tuple[UInt8[Tensor, "1 c h w"], UInt8[Tensor, "1 1 h w"] | None]:
+        image, masks = stored(split, plan, index)
+        if noise is None:
+            return image, masks
+        rows, spatial = torch.from_numpy(noise[[index]]), split.targets.spatial or COLOURS
+        return augment_together(image, masks, spatial, rows, plan.augment, plan.size)
 
+    image, mask = varied(index)
     if mixture is None:
-        return Version(image=varied(index)[0])
+        return Version(image=image[0], mask=None if mask is None else mask[0])
     other = int(order[batches[number][0] + batches[number][-1] - position])
-    image, weight = mix(varied(index), varied(other), mixture)
+    image, weight = mix(image, varied(other)[0], mixture)
     return Version(image=image[0], weight=weight, other=other)
+
+
+def stored(split: Split, plan: Plan, index: int) -> tuple[UInt8[Tensor, "1 c h w"], UInt8[Tensor, "1 1 h w"] | None]:
+    """Return one training image as it is kept in memory, with its mask if it has one."""
+    chosen = split.select(np.array([index]))
+    image, spatial = load_images(chosen, plan.kept), split.targets.spatial
+    if spatial is None or not spatial.nearest:
+        return image, None
+    numbers = plan.kept.model_copy(update={"channels": 1, "mean": (0.0,), "std": (1.0,)})
+    return image, load_images(chosen.targets_as_inputs(), numbers)
 
 
 def choose(split: Split) -> list[int]:
@@ -125,10 +142,11 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
     for row, (index, name) in enumerate(zip(chosen, names, strict=True)):
         y = top + row * high
         pen.text((MARGIN, y + TILE // 2 - 9), name, INK, font)
-        sheet.paste(_tile(load_images(split.select(np.array([index])), plan.kept)[0]), (left, y))
+        image, mask = stored(split, plan, index)
+        sheet.paste(_tile(image[0], None if mask is None else mask[0]), (left, y))
         for epoch in range(EPOCHS):
             version, x = vary(split, plan, index, epoch), left + (epoch + 1) * step + GAP
-            sheet.paste(_tile(version.image), (x, y))
+            sheet.paste(_tile(version.image, version.mask), (x, y))
             if version.other is not None:
                 other = label_text(split.labels, version.other, source.classes)
                 words = fitted(f"{version.weight:.0%} + {other}", TILE, small.getlength)
@@ -138,8 +156,8 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
     return chosen
 
 
-def _tile(image: UInt8[Tensor, "c h w"]) -> Image.Image:
-    """Draw an image; with other than 1 or 3 channels, the first ones."""
-    channels = 3 if image.shape[0] >= 3 else 1
-    array = image[:channels].permute(1, 2, 0).numpy()
-    return as_tile(Image.fromarray(np.ascontiguousarray(array if channels == 3 else array[:, :, 0])).convert("RGB"))
+def _tile(image: UInt8[Tensor, "c h w"], mask: UInt8[Tensor, "1 h w"] | None = None) -> Image.Image:
+    """Draw an image under its mask; with other than 1 or 3 channels, the first ones."""
+    colours = as_colours(image.permute(1, 2, 0).numpy())
+    shown = colours if mask is None else overlay(colours, mask[0].numpy())
+    return as_tile(Image.fromarray(np.ascontiguousarray(shown)))

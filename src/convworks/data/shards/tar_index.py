@@ -11,10 +11,10 @@ from typing import IO, Any
 
 from convworks.data.cache.signature import state_of
 from convworks.data.formats import HEIC, SUFFIXES
+from convworks.data.home import NoCacheError, cache_folder
 from convworks.data.labels import Names
 from convworks.data.shards.tar_members import BLOCK, cut_short, end_of, tar_members
 from convworks.data.sources.image_names import is_system
-from convworks.data.sources.named import NoCacheError, cache_folder
 from convworks.errors import InputError
 from convworks.files import open_regular
 from convworks.signed import Kind, read_signed, write_signed

@@ -15,6 +15,7 @@ from convworks.data.labels import UNLABELLED
 from convworks.data.source import Source, Split
 from convworks.data.sources.image_names import is_image
 from convworks.data.sources.left_out import EMPTY, counted, reasons, remedy
+from convworks.data.sources.pairs import INPUTS, TARGETS
 from convworks.data.sources.split_names import ALL, TRAIN, refuse_beside, split_of, split_within, splits_by_name
 from convworks.data.sources.walk import children, holds_images, walk
 from convworks.errors import InputError
@@ -22,14 +23,6 @@ from convworks.errors import InputError
 #: Folders below a class named by the date on which its images were taken, not classes.
 DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}")
 SHOWN = 5
-#: Folders, in lower case, that hold the inputs and the targets of dense tasks side by side, not classes.
-INPUTS = frozenset(("image", "images", "img", "imgs", "input", "inputs", "photos", "jpegimages"))
-TARGETS = frozenset(
-    (
-        *("label", "labels", "mask", "masks", "annot", "annotation", "annotations", "segmentation", "segmentations"),
-        *("groundtruth", "ground_truth", "gt", "segmentationclass", "segmentationobject", "target", "targets"),
-    )
-)
 
 
 def open_folder(root: Path) -> Source:
@@ -138,13 +131,13 @@ def _list(root: Path, folders: list[str], prefix: str = "", *, empty: bool = Fal
 
 
 def _refuse_pairs(root: Path, folders: list[str]) -> None:
-    """Refuse folders of images beside folders of their masks or annotations, by their names."""
+    """Refuse folders of images beside folders of annotations that are no masks, by their names."""
     inputs = [name for name in folders if name.lower() in INPUTS]
     targets = [name for name in folders if name.lower() in TARGETS]
     if not inputs or not targets:
         return
     pair = f"{inputs[0]}/ and {targets[0]}/"
-    reason = f"holds {pair}: images with masks or boxes, on which convworks does not train yet, not classes"
+    reason = f"holds {pair}: images with annotations that are no images of masks, not classes"
     remedy = (
         f"to classify images, sort them into one folder per class; to learn without labels, give {root / inputs[0]}"
     )

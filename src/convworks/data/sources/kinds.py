@@ -8,7 +8,7 @@ from convworks.data.formats import HEIC, SUFFIXES
 from convworks.data.shards import source as shards
 from convworks.data.shards.names import TAR
 from convworks.data.source import Source
-from convworks.data.sources import cifar, folder, idx, ilsvrc, named, parquet, table
+from convworks.data.sources import cifar, folder, idx, ilsvrc, named, pair_table, pairs, parquet, table
 from convworks.errors import InputError, nearest
 from convworks.files import expand
 
@@ -41,10 +41,12 @@ def open_path(text: str | Path) -> Source:
             return shards.open_folder(path)
         if parquet.recognise(path):
             return parquet.open_folder(path)
-        return cifar.open_folder(path) if cifar.recognise(path) else folder.open_folder(path)
+        if cifar.recognise(path):
+            return cifar.open_folder(path)
+        return pairs.open_folder(path) if pairs.recognise(path) else folder.open_folder(path)
     name = path.name.lower()
     if name.endswith((".csv", ".tsv")):
-        return table.open_table(path)
+        return pair_table.open_table(path) if pair_table.recognise(path) else table.open_table(path)
     if name.endswith(".json"):
         return shards.open_index(path)
     if name.endswith(parquet.SUFFIX):

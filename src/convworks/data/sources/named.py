@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from convworks.data.home import cache_folder
 from convworks.data.http.download import fetch, md5
 from convworks.data.source import Report, Source
-from convworks.data.sources import cifar, digits, idx, ilsvrc
+from convworks.data.sources import cifar, digits, idx, ilsvrc, pairs
 from convworks.errors import InputError
 from convworks.files import path_from
 
-FORMATS = {"cifar": cifar, "idx": idx, "ilsvrc": ilsvrc}
+FORMATS = {"cifar": cifar, "idx": idx, "ilsvrc": ilsvrc, "pairs": pairs}
 LARGEST = 1 << 28  # bytes a file; CIFAR-10 has 170 million
 DIGITS = tuple("0123456789")
+STREET = (
+    *("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"),
+    "unlabelled",
+)
 CLOTHES = (
     "T-shirt/top",
     "Trouser",
@@ -57,20 +62,6 @@ def open_named(name: str, *, report: Report | None = None) -> Source:
     return _open(name, entry, folder)
 
 
-class NoCacheError(InputError):
-    """The user's cache folder cannot be determined."""
-
-
-def cache_folder() -> Path:
-    """Return the user's cache folder, which may not exist yet; raises NoCacheError for a user without a home."""
-    base = path_from("XDG_CACHE_HOME")
-    try:
-        return (base if base is not None else Path.home() / ".cache") / "convworks"
-    except RuntimeError:  # as in containers, where a user may be a mere number
-        reason = "is not set, and the system does not know this user: there is no place for a cache"
-        raise NoCacheError("HOME", reason, "set XDG_CACHE_HOME to a folder") from None
-
-
 def _folders(name: str, entry: NamedSet) -> list[Path]:
     """List the folders under $CONVWORKS_DATA that may hold the set."""
     base = path_from("CONVWORKS_DATA")
@@ -82,14 +73,26 @@ def _folders(name: str, entry: NamedSet) -> list[Path]:
 
 
 def _open(name: str, entry: NamedSet, folder: Path) -> Source:
+    if entry.kind == "pairs":
+        return _with_names(replace(pairs.open_folder(folder), name=name), entry.classes)
     if entry.kind == "idx":
         return idx.open_folder(folder, name=name, classes=entry.classes)
     return cifar.open_folder(folder, name=name) if entry.kind == "cifar" else ilsvrc.open_folder(folder, name=name)
 
 
+def _with_names(source: Source, classes: tuple[str, ...]) -> Source:
+    """Return a source of masks whose classes, named by their numbers, have the names of the set."""
+    names = {str(number): name for number, name in enumerate(classes)}
+    return replace(source, classes=tuple([names.get(number, number) for number in source.classes]))
+
+
 def _not_here(name: str, entry: NamedSet) -> InputError:
     """Return the error that says how to obtain a set that cannot be redistributed."""
     existing = next((folder for folder in _folders(name, entry) if folder.is_dir()), None)
+    if entry.kind == "pairs":
+        reason = "holds no images with masks" if existing else "is not in $CONVWORKS_DATA"
+        remedy = f"fetch {entry.home}, and put images/ and masks/ (or train/images, ...) into $CONVWORKS_DATA/{name}"
+        return InputError(existing or name, reason, remedy)
     if existing is not None:
         reason = "holds neither train/nNNNNNNNN/ nor val/ILSVRC2012_val_00000001.JPEG and the like"
         return InputError(existing, reason, "unpack the archives of ILSVRC2012 into train/ and val/")
@@ -110,7 +113,7 @@ def _download(name: str, entry: NamedSet, folder: Path, report: Report | None) -
 class NamedSet:
     """A row of the catalogue: file format, URL, MD5 of each file, alternative folders under $CONVWORKS_DATA.
 
-    A set without a URL cannot be downloaded.
+    A set without a URL cannot be downloaded; `home` is where people find one of images with masks.
     """
 
     kind: str
@@ -118,6 +121,7 @@ class NamedSet:
     address: str = ""
     files: Mapping[str, str]
     folders: tuple[str, ...] = ()
+    home: str = ""
 
 
 CATALOGUE: Mapping[str, NamedSet] = {
@@ -154,4 +158,17 @@ CATALOGUE: Mapping[str, NamedSet] = {
         folders=("cifar-10", "CIFAR10"),
     ),
     "imagenet": NamedSet(kind="ilsvrc", classes=(), files={}, folders=("ImageNet", "ILSVRC2012", "ilsvrc2012")),
+    "membrane": NamedSet(
+        kind="pairs",
+        classes=(),
+        files={},
+        home="the 30 training slices of the ISBI 2012 challenge (EM segmentation) as PNG files",
+    ),
+    "camvid": NamedSet(
+        kind="pairs",
+        classes=STREET,
+        files={},
+        home="CamVid with 11 classes, as SegNet used it",
+        folders=("CamVid", "camvid/camvid"),
+    ),
 }

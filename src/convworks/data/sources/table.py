@@ -32,7 +32,7 @@ def open_table(path: Path) -> Source:
     rows = _read(path)
     if not rows:
         raise InputError(path, "has a header but no rows", "add one row per image: path,label")
-    paths = _find_files(path, rows)
+    paths = find_files(path, rows)
     classes, labels = _labels(path, rows)
     divided = divide_rows(path, rows)
     indices: dict[str, list[int]] = {}
@@ -101,8 +101,8 @@ def column(path: Path, name: str) -> dict[str, str]:
     return values
 
 
-def _find_files(path: Path, rows: Rows) -> list[Path]:
-    """Return the file of each row, spelled as on disk.
+def find_files(path: Path, rows: Rows, column: str = PATH) -> list[Path]:
+    """Return the file that a column names in each row, spelled as on disk.
 
     Raises InputError for a file that does not exist, or occurs twice, in any spelling or through any link.
     """
@@ -110,9 +110,9 @@ def _find_files(path: Path, rows: Rows) -> list[Path]:
     paths: list[Path] = []
     seen: dict[tuple[int, int] | str, tuple[int, str]] = {}
     for line, row in rows:
-        file = path_on_disk(path.parent / row[PATH])
+        file = path_on_disk(path.parent / row[column])
         if file is None:
-            missing.append(row[PATH])
+            missing.append(row[column])
             continue
         paths.append(file)
         try:
@@ -120,9 +120,9 @@ def _find_files(path: Path, rows: Rows) -> list[Path]:
         except OSError:  # a broken link counts as a damaged file, as in folders
             continue
         identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(file)
-        before, name = seen.setdefault(identity, (line, row[PATH]))
+        before, name = seen.setdefault(identity, (line, row[column]))
         if before != line:
-            reason = f"names {row[PATH]} again, after line {before}" + (f" as {name}" if name != row[PATH] else "")
+            reason = f"names {row[column]} again, after line {before}" + (f" as {name}" if name != row[column] else "")
             raise InputError(f"{path} line {line}", reason, "keep one of the two lines")
     if missing:
         names = ", ".join(missing[:SHOWN]) + (f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")

@@ -48,7 +48,7 @@ class Target:
 
 def labelled(source: Source) -> Source:
     """Return a source unchanged; raises InputError if it has no labelled images to train on."""
-    require_labels(source, "name the task that reads them: --set task=NAME")
+    require_labels(source, "choose a network for masks: --model unet_resnet18, or in a transfer --head unet")
     require_train(source)
     return source
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +60,7 @@ def count(network: nn.Module, images: Tensor) -> Count:
     """Count a network on a batch of one; on the meta device this takes no memory."""
     macs = 0
 
-    def add(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+    def add(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         nonlocal macs
         macs += multiply_adds(module, inputs[0], output)
 

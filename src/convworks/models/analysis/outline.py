@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from convworks.layers.linked import Linked
 from convworks.models.analysis.steps import Step, functions, step
 from convworks.models.analysis.trace import Call
 
@@ -52,12 +53,34 @@ class Stage:
 
 
 def outline(calls: Sequence[Call]) -> list[Stage]:
-    """Return the stages of a traced network in the order of computation."""
+    """Return the stages of a traced network in the order of computation; one stage if skip connections link them."""
+    if any(isinstance(call.module, Linked) for call in calls):
+        return [Stage(name="network", part=_chain(_inside(_whole(calls))), output=calls[-1].output, reads=(-1,))]
     stages = []
     for call in calls:
         reads = {_containing_call(calls, number) for number in call.reads}
         stages.append(Stage(name=call.name, part=_chain(_inside(call)), output=call.output, reads=tuple(sorted(reads))))
     return stages
+
+
+def _whole(calls: Sequence[Call]) -> Call:
+    """Return a network as one call, in which everything that skip connections lead to or from is side by side."""
+    makes: dict[int, frozenset[int]] = {}  # of a call that is replaced by its parts: those that its output comes from
+
+    def moved(numbers: frozenset[int]) -> frozenset[int]:
+        return frozenset(each for number in numbers for each in makes.get(number, frozenset({number})))
+
+    def parts(call: Call) -> list[Call]:
+        linked = isinstance(call.module, Linked)
+        if not call.within or not (linked or len(moved(call.reads)) > 1):
+            reads = moved(call.reads)  # of images that are read besides, and not joined, only the size matters
+            return [replace(call, reads=reads if call.joins else reads - {-1} or reads)]
+        inside = [part for inner in call.within for part in parts(replace(inner, joins=inner.joins or call.joins))]
+        makes[call.number] = frozenset({inside[-1].number}) if linked else moved(call.makes)
+        return inside if linked else [replace(part, functions=[*part.functions, *call.functions]) for part in inside]
+
+    whole = [part for call in calls for part in parts(call)]
+    return replace(calls[-1], within=whole, makes=moved(frozenset({calls[-1].number})), functions=[], joins=True)
 
 
 def _containing_call(calls: Sequence[Call], number: int) -> int:
@@ -107,6 +130,7 @@ def _fork(call: Call, edges: set[tuple[int, int]], inner: Sequence[int], first: 
     for node in inner:
         linked = [group for group in groups if any((a, node) in edges for a in group)]
         groups = [group for group in groups if group not in linked] + [{node}.union(*linked)]
+    after = call.within[last] if last < len(call.within) else call
     through = (first, last) in edges
     if len(groups) == 1 and not through:
         return [part for node in inner for part in _inside(call.within[node])]
@@ -117,7 +141,8 @@ def _fork(call: Call, edges: set[tuple[int, int]], inner: Sequence[int], first: 
     if through:
         branches.append(Chain(parts=()))
     output = call.output if last == len(call.within) else call.within[last].input
-    return [Fork(branches=tuple(branches), join="concatenation" if "cat" in call.functions else "sum", output=output)]
+    join = "concatenation" if "cat" in (*call.functions, *after.functions) else "sum"
+    return [Fork(branches=tuple(branches), join=join, output=output)]
 
 
 def _useful(edges: set[tuple[int, int]], first: int, last: int) -> set[int]:

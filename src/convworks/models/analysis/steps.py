@@ -129,4 +129,4 @@ def _groups(call: Call) -> str:
 
 def _words(name: str) -> str:
     """Split the name of a class into words."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.rstrip("123d")).lower() if not name.isupper() else name
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"[123]d$", "", name)).lower() if not name.isupper() else name

@@ -1,1 +1,1 @@
-"""Published weights: names in other libraries, and URLs."""
+"""What others published: weights, with their names in other libraries and URLs; figures of modules."""

@@ -15,9 +15,16 @@ from convworks.layers.heads.kernel_machine import KernelMachine
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, create, facts
 from convworks.models.config import ModelConfig
-from convworks.models.transfer.head_config import Head, LinearHead, RBFHead, SVMHead, TwoLayerHead
-
-DEVIATION = 0.01  # of the initial weights of new logits: training starts from nearly uniform predictions
+from convworks.models.transfer.dense import DEVIATION, dense, free_name
+from convworks.models.transfer.head_config import (
+    DenseHead,
+    Head,
+    LinearHead,
+    PooledHead,
+    RBFHead,
+    SVMHead,
+    TwoLayerHead,
+)
 
 
 def assemble(model: ModelConfig, shape: Shape) -> Network:
@@ -36,9 +43,12 @@ def assemble(model: ModelConfig, shape: Shape) -> Network:
 def adapt(network: Network, cut: str, head: Head, shape: Shape) -> Network:
     """Return the network up to a tap with a new head; modules before the tap are shared, under the same names.
 
-    Auxiliary classifiers are removed. Raises InputError if it cannot be cut there.
+    Auxiliary classifiers are removed. For heads that score every pixel, only the weights are shared (dense.py). Raises
+    InputError if it cannot be cut there.
     """
     trunk = body(network, cut)
+    if isinstance(head, DenseHead):
+        return dense(trunk, head, shape)
     activation = _activation(trunk, shape)
     parts: dict[str, nn.Module] = {}
     if activation.ndim > 2:
@@ -54,14 +64,17 @@ def adapt(network: Network, cut: str, head: Head, shape: Shape) -> Network:
     for name, module in trunk.head.named_children():
         new_head.add_module(name, module)
     for name, module in parts.items():
-        new_head.add_module(_free_name(name, new_head), module)
-    return Network(stem=trunk.stem, stages=dict(trunk.stages.named_children()), head=new_head)
+        new_head.add_module(free_name(name, dict(new_head.named_children())), module)
+    return Network(stem=trunk.stem, stages=dict(trunk.stages.named_children()), head=new_head, links=trunk.links)
 
 
 def new_parts(network: Network, cut: str) -> tuple[str, ...]:
-    """Return the taps of the new head after `cut`, in the order of computation."""
+    """Return the taps of the new stages and of the new head after `cut`, in the order of computation."""
+    first = cut.partition(".")[0]
+    stages = [name for name, _ in network.stages.named_children()]
+    new_stages = stages[stages.index(first) + 1 :] if first in stages else stages if first == "stem" else []
     names = [f"head.{name}" for name, _ in network.head.named_children()]
-    return tuple(names[names.index(cut) + 1 :] if cut in names else names)
+    return (*new_stages, *(names[names.index(cut) + 1 :] if cut in names else names))
 
 
 def kept_parts(network: Network, cut: str | None) -> tuple[str, ...]:
@@ -72,7 +85,7 @@ def kept_parts(network: Network, cut: str | None) -> tuple[str, ...]:
     new = new_parts(network, cut) if cut is not None else ()
     parts = {f"head.{name}": module for name, module in network.head.named_children()}
     weighted = [name for name, module in parts.items() if name not in new and module.state_dict()]
-    stages = [name for name, stage in network.stages.named_children() if stage.state_dict()]
+    stages = [name for name, stage in network.stages.named_children() if name not in new and stage.state_dict()]
     return (*(["stem"] if network.stem.state_dict() else []), *stages, *weighted)
 
 
@@ -90,11 +103,19 @@ def layers_kept(network: Network, cut: str) -> tuple[str, ...]:
 
 
 def makes_logits(model: ModelConfig) -> bool:
-    """Return whether a network outputs logits: any transfer does, some networks of the catalogue output images."""
-    return bool(model.adapted) or facts(model.name).makes == "logits"
+    """Return whether a network outputs logits, or a map of them: any transfer does, some networks output images."""
+    return bool(model.adapted) or facts(model.name).makes in ("logits", "map of logits")
 
 
-def _layers(head: Head, features: int, classes: int) -> dict[str, nn.Module]:
+def default_head(model: ModelConfig, *, masks: bool) -> str:
+    """Return the head of a transfer: linear for labels; for masks a U-Net, or new logits of one that scores pixels."""
+    if not masks:
+        return "linear"
+    makes = model.adapted[-1].head.makes if model.adapted else facts(model.name).makes
+    return "pixel" if makes == "map of logits" else "unet"
+
+
+def _layers(head: PooledHead, features: int, classes: int) -> dict[str, nn.Module]:
     """Return the initialised layers of a head after the feature vector."""
     match head:
         case LinearHead():
@@ -118,14 +139,6 @@ def _logits(features: int, classes: int) -> nn.Linear:
     nn.init.normal_(layer.weight, 0.0, DEVIATION)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def _free_name(name: str, head: nn.Sequential) -> str:
-    """Return a name that is free in the head: with existing logits, new ones are logits2."""
-    existing, number, candidate = dict(head.named_children()), 2, name
-    while candidate in existing:
-        candidate, number = f"{name}{number}", number + 1
-    return candidate
 
 
 def _activation(trunk: Network, shape: Shape) -> Tensor:

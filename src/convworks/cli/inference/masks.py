@@ -1,0 +1,226 @@
+"""`convworks predict` for networks that name the class of every pixel: masks, overlays, and what they measure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convworks.api.predict import Work
+from convworks.cli.answer import Answer, percent, table
+from convworks.cli.inference.following import following, new_file
+from convworks.cli.outputs import check_outputs, unique_names
+from convworks.csv_files import write_csv
+from convworks.data.listing.find import find, plain_files
+from convworks.errors import ConvworksError, InputError, visible
+from convworks.files import atomic
+from convworks.outputs import Protected
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from convworks.inference.predictor import Predictor
+
+#: The tables beside the masks.
+AREAS, OBJECTS = "areas.csv", "objects.csv"
+
+
+class MaskFiles:
+    """The files that a prediction of masks writes below a folder; InputError if one of them may not be written."""
+
+    def __init__(
+        self, out: Path, files: Sequence[Path], read: Protected, *, probabilities: bool, objects: bool, overwrite: bool
+    ) -> None:
+        names = unique_names(files)
+        self.out, self.objects = out, objects
+        self.masks = [out / f"{name}.png" for name in names]
+        self.overlays = [out / f"{name}-overlay.jpg" for name in names]
+        self.maps = [out / f"{name}.npy" for name in names] if probabilities else []
+        self.tables = [out / AREAS, *([out / OBJECTS] if objects else [])]
+        check_outputs(out, [*self.masks, *self.overlays, *self.maps, *self.tables], read, overwrite=overwrite)
+
+
+def check_options(out: Path | None, *, masks: bool, objects: bool, probabilities: bool) -> None:
+    """Refuse what only networks that segment have, and what needs a folder."""
+    if objects and not masks:
+        raise InputError("--objects", "is for networks that segment, but this one does not", "leave it out")
+    option = "--objects" if objects else "--probabilities"
+    if masks and out is None and (objects or probabilities):
+        raise InputError(option, "needs a folder for the masks", "add --out DIR")
+
+
+def run(
+    work: Work,
+    paths: Sequence[str],
+    *,
+    out: Path | None,
+    objects: bool,
+    overwrite: bool,
+    of_tables: Mapping[str, Any],
+    began: float,
+) -> Answer:
+    """Segment every image that the paths name; with `out`, write masks; `of_tables` are options for tables alone."""
+    if (idle := next((name for name, used in of_tables.items() if used), None)) is not None:
+        raise InputError(idle, "is for answers in a table, but this network writes masks", "leave it out")
+    if overwrite and out is None:
+        raise InputError("--overwrite", "needs a folder for the masks", "add --out DIR")
+    found = find(paths)
+    files, outputs = plain_files(found, "a network that segments"), None
+    if out is not None:
+        read = found.protected() + work.protected()
+        outputs = MaskFiles(out, files, read, probabilities=work.probabilities, objects=objects, overwrite=overwrite)
+    from convworks.deploy.choice import with_runtime
+    from convworks.deploy.runtimes import TORCH
+    from convworks.hardware import precision_name
+    from convworks.inference.bulk.write import no_answer
+    from convworks.inference.predictor import load
+
+    loaded = load(work.bundles[0], device=work.device, precision=work.precision, max_pixels=work.max_pixels)
+    predictor, choice = with_runtime(loaded, work.runtime, len(files))
+    rows = list(answered(predictor, files, outputs, work.top))
+    broken = [row for row in rows if "error" in row]
+    if len(broken) == len(rows):
+        raise no_answer(broken[0], len(broken))
+    done = len(rows) - len(broken)
+    lines = [as_table(rows) if out is None else f"{done} {'mask' if done == 1 else 'masks'} written to {out}"]
+    lines += [choice.text] if choice.runtime != TORCH or choice.rates else []
+    if broken:
+        first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
+        lines.append(f"{len(broken)} of {len(rows)} images failed: {first}")
+    options = {
+        "--max-pixels": work.max_pixels,
+        "--precision": None if work.precision == "auto" else work.precision,
+        "--runtime": work.runtime,
+    }
+    lines.append(f"next: {following(work.bundles, paths, options, new_file('masks', '') if out is None else None)}")
+    values = {
+        "predictions": [row for row in rows if "error" not in row],
+        "errors": broken,
+        "runtime": {"name": choice.runtime, "why": choice.why, "rates": choice.rates},
+        "precision": precision_name(predictor.precision),
+        "seconds": round(time.perf_counter() - began, 3),
+        **({} if out is None else {"out": str(out)}),
+    }
+    return Answer(values=values, text="\n".join(lines), status=1 if broken else 0)
+
+
+def answered(
+    predictor: Predictor, files: Sequence[Path], outputs: MaskFiles | None, top: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the answer for each image, without its mask, or its error; with `outputs`, write masks and tables."""
+    from convworks.inference.objects import COLUMNS, objects
+
+    areas: list[list[Any]] = []
+    regions: list[list[Any]] = []
+    for index, (path, values) in enumerate(_maps(predictor, files)):
+        if isinstance(values, ConvworksError):
+            yield {"path": str(path), "error": values.reason}
+            continue
+        if values is None:
+            yield _streamed(predictor, path, outputs, index, top, areas)
+            continue
+        answer = predictor.task.answer(str(path), values, predictor.classes, top)
+        mask = answer.pop("mask")
+        if outputs is not None:
+            _write(outputs, index, path, mask, values, predictor)
+            answer["out"] = str(outputs.masks[index])
+            counts = [int((mask == number).sum()) for number in range(len(predictor.classes))]
+            areas += [
+                [str(path), *row]
+                for row in zip(predictor.classes, counts, [n / mask.size for n in counts], strict=True)
+            ]
+            if outputs.objects:
+                answer["objects"] = objects(mask, predictor.classes)
+                regions += [[str(path), *each.values()] for each in answer["objects"]]
+        yield answer
+    if outputs is not None and areas:
+        write_csv(outputs.tables[0], ("path", "class", "pixels", "fraction"), areas)
+        if outputs.objects:
+            write_csv(outputs.tables[1], ("path", *COLUMNS), regions)
+
+
+def _maps(predictor: Predictor, files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | ConvworksError | None]]:
+    """Yield the map of each image or its error, in order; None for an image that is too large to be held."""
+    whole: list[Path] = []
+    for path in files:
+        if not predictor.mapper.streams(path):
+            whole.append(path)
+            continue
+        yield from predictor.mapper.each(whole)
+        whole = []
+        yield path, None
+    yield from predictor.mapper.each(whole)
+
+
+def _streamed(
+    predictor: Predictor, path: Path, outputs: MaskFiles | None, index: int, top: int, areas: list[list[Any]]
+) -> dict[str, Any]:
+    """Write the mask of a large image some rows at a time, without what needs it whole; return the answer."""
+    import numpy as np
+
+    from convworks.data.decode.write_rows import writing_mask
+    from convworks.data.inspect.overlay import palette
+
+    if outputs is not None and (outputs.objects or outputs.maps):
+        reason = "is computed some rows at a time, but --objects and --probabilities need it whole; leave them out"
+        return {"path": str(path), "error": reason}
+    counts = np.zeros(len(predictor.classes), np.int64)
+    try:
+        with predictor.mapper.rows(path) as ((height, width), strips), ExitStack() as stack:
+            write = None
+            if outputs is not None:
+                outputs.out.mkdir(parents=True, exist_ok=True)
+                colours = [tuple(colour) for colour in palette().tolist()]
+                write = stack.enter_context(writing_mask(outputs.masks[index], height, width, colours)).write
+            for rows in strips:
+                counts += np.bincount(rows.ravel(), minlength=len(counts))
+                if write is not None:
+                    write(rows)
+    except ConvworksError as error:
+        return {"path": str(path), "error": error.reason}
+    fractions = counts / counts.sum()
+    order = [int(number) for number in np.argsort(-fractions, kind="stable")[:top] if counts[number]]
+    rows_of = zip(predictor.classes, counts.tolist(), fractions.tolist(), strict=True)
+    areas += [[str(path), *row] for row in rows_of]
+    return {
+        "path": str(path),
+        "labels": [predictor.classes[number] for number in order],
+        "areas": [float(fractions[number]) for number in order],
+        **({"out": str(outputs.masks[index])} if outputs is not None else {}),
+    }
+
+
+def as_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Tabulate the largest classes of each image."""
+    lines = [
+        [row["path"], *(f"{name} {percent(area)}" for name, area in zip(row["labels"], row["areas"], strict=True))]
+        if "labels" in row
+        else [row["path"], row["error"]]
+        for row in rows
+    ]
+    width = max(map(len, lines))
+    return table(["image", *map(str, range(1, width))], [line + [""] * (width - len(line)) for line in lines])
+
+
+def _write(
+    outputs: MaskFiles, index: int, path: Path, mask: np.ndarray, values: np.ndarray, predictor: Predictor
+) -> None:
+    """Write the files of one image."""
+    import numpy as np
+    from PIL import Image
+
+    from convworks.data.decode.decode import read
+    from convworks.data.inspect.overlay import as_png, overlay
+
+    outputs.out.mkdir(parents=True, exist_ok=True)
+    with atomic(outputs.masks[index]) as file:
+        as_png(mask).save(file, "PNG", optimize=True)
+    preprocessing = predictor.bundle.preprocessing
+    image = read(path, channels=preprocessing.channels, decoding=preprocessing.decoding).pixels
+    with atomic(outputs.overlays[index]) as file:
+        Image.fromarray(overlay(image, mask)).save(file, "JPEG", quality=90)
+    if outputs.maps:
+        with atomic(outputs.maps[index]) as file:
+            np.save(file, values, allow_pickle=False)

@@ -1,0 +1,69 @@
+"""CSV tables of images and masks: columns image and mask, and optionally the split (split_columns.py)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from convworks.csv_files import DELIMITERS, read_csv
+from convworks.data.source import Source
+from convworks.data.sources.class_table import find_table
+from convworks.data.sources.paired import Pair, paired_source
+from convworks.data.sources.split_columns import DIVIDING, divide_rows
+from convworks.data.sources.table import find_files
+from convworks.errors import InputError
+from convworks.files import open_regular
+
+IMAGE, MASK = "image", "mask"
+HEAD = 1 << 16  # bytes that hold any header
+
+
+def recognise(path: Path) -> bool:
+    """Return whether the header of a CSV file names images and masks."""
+    with open_regular(path) as file:
+        line = file.read(HEAD).decode("utf-8-sig", "replace").splitlines()[:1]
+    return any(
+        {IMAGE, MASK} <= {cell.strip(' "').lower() for cell in line[0].split(mark)} for mark in DELIMITERS if line
+    )
+
+
+def open_table(path: Path) -> Source:
+    """Open a table that `recognise` accepts; paths are relative to its folder, where classes.csv may lie too.
+
+    Raises InputError for files that do not exist, or are named twice.
+    """
+    rows = _read(path)
+    if not rows:
+        raise InputError(path, "has a header but no rows", "add one row per image: image,mask")
+    images, masks = (find_files(path, rows, column) for column in (IMAGE, MASK))
+    divided = divide_rows(path, rows)
+    splits: dict[str, list[Pair]] = {}
+    for split, (_, row), image, mask in zip(divided.splits, rows, images, masks, strict=True):
+        splits.setdefault(split, []).append(Pair(row[IMAGE], image, mask))
+    ordered = {split: sorted(pairs) for split, pairs in splits.items()}
+    source = paired_source(path, "pairs", ordered, find_table(path.parent), {})
+    unused = [name for name in rows[0][1] if name not in (IMAGE, MASK, *DIVIDING)]
+    return replace(
+        source,
+        split_columns=divided.columns,
+        fold_column=divided.fold,
+        unused_columns=tuple(unused),
+    )
+
+
+def _read(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Read the rows with their line numbers; no cell of an image or a mask is empty."""
+    header, lines = read_csv(path, IMAGE, skipinitialspace=True)
+    columns = [name.lower() for name in header]
+    if len(set(columns)) < len(columns):
+        raise InputError(path, f"names a column twice in its header ({', '.join(columns)})", "keep one of them")
+    rows = []
+    for line, cells in lines:
+        if len(cells) > len(columns):
+            raise InputError(f"{path} line {line}", "has more fields than the header", "quote fields with commas")
+        row = dict(zip(columns, [*map(str.strip, cells), *[""] * (len(columns) - len(cells))], strict=True))
+        for name in (IMAGE, MASK):
+            if not row[name]:
+                raise InputError(f"{path} line {line}", f"has no {name}", "fill it in, or remove the line")
+        rows.append((line, row))
+    return rows

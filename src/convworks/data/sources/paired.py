@@ -1,0 +1,94 @@
+"""Sources whose targets are masks: their classes, from a table or from the masks themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from convworks.console import counting
+from convworks.data.column import IGNORED, Coding, Files, Spatial
+from convworks.data.formats import NUMPY
+from convworks.data.location import read_bytes
+from convworks.data.source import Source, Split
+from convworks.data.sources.class_table import Value, read_classes
+from convworks.data.sources.split_names import ALL, ORDER, TRAIN
+from convworks.errors import InputError
+
+#: What lies outside of a mask is ignored.
+STORED = Spatial(nearest=True, fill=IGNORED)
+#: Masks with more values are photographs, or were smoothed.
+MOST = 200
+#: Binary masks, as many programs write them.
+BINARY = {0, 255}
+SHOWN = 5
+
+
+class Pair(NamedTuple):
+    """An image and its mask; `name` is that of the sample."""
+
+    name: str
+    image: Path
+    mask: Path
+
+
+def paired_source(
+    root: Path, kind: str, splits: Mapping[str, Sequence[Pair]], table: Path | None, left_out: Mapping[str, str]
+) -> Source:
+    """Return a source of pairs; its classes are those of the table, else the values in the masks of train.
+
+    Raises InputError for a table that cannot be read, and for masks of which none can be.
+    """
+    columns = {name: Files(tuple([pair.mask for pair in splits[name]]), STORED) for name in ORDER if name in splits}
+    classes = read_classes(table) if table is not None else _values(root, columns)
+    if len(classes) > IGNORED:
+        raise InputError(table or root, f"has {len(classes)} classes, at most {IGNORED} can be numbered", "join some")
+    values = tuple(classes.values())
+    ignored = () if (IGNORED,) in values or len(values[0]) > 1 else ((IGNORED,),)
+    spatial = replace(STORED, coding=Coding(values=values, ignored=ignored))
+    return Source(
+        name=root.resolve().name if root.is_dir() else root.stem,
+        kind=kind,
+        path=root,
+        classes=tuple(classes),
+        splits={
+            name: Split(
+                names=tuple([pair.name for pair in splits[name]]),
+                inputs=Files(tuple([pair.image for pair in splits[name]])),
+                targets=replace(masks, spatial=spatial),
+            )
+            for name, masks in columns.items()
+        },
+        left_out=left_out,
+    )
+
+
+def _values(root: Path, columns: Mapping[str, Files]) -> dict[str, Value]:
+    """Return the values in the masks of train (else of all splits) by their text; 255 only if all others are 0."""
+    from convworks.data.decode.numbers import read_numbers  # what decodes is not imported for a wrong path
+    from convworks.data.decode.tally import tally
+
+    chosen = [columns[name] for name in (TRAIN, ALL) if name in columns][:1] or list(columns.values())
+    with counting("looking through masks") as report:
+        counts = np.concatenate([tally(masks, report=report) for masks in chosen])
+    values = {int(value) for value in np.flatnonzero(counts.any(0))}
+    if not values:  # no mask can be read: the first says why
+        first = chosen[0].files[0]
+        read_numbers(first, read_bytes(first), numpy=first.suffix.lower() == NUMPY)
+    if len(values) > MOST:
+        reason = f"has masks with {len(values)} different values"
+        raise InputError(root, reason, "number the classes of their pixels, or name the values in classes.csv")
+    if not values <= BINARY:
+        values -= {IGNORED}
+    return {str(value): (value,) for value in sorted(values)}
+
+
+def refuse_unpaired(root: Path, names: Sequence[str], images: int, remedy: str) -> None:
+    """Raise InputError for images without masks, some of which it names."""
+    if names:
+        more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+        reason = f"{len(names):,} of {images:,} images have no mask: {', '.join(names[:SHOWN])}{more}"
+        raise InputError(root, reason, remedy)

@@ -1,0 +1,144 @@
+"""Folders of images with their masks: images/ beside masks/, or a.jpg beside a_mask.png; splits above or below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from convworks.data.source import Source
+from convworks.data.sources.class_table import NAMES, find_table
+from convworks.data.sources.image_names import is_image
+from convworks.data.sources.left_out import reasons
+from convworks.data.sources.paired import Pair, paired_source, refuse_unpaired
+from convworks.data.sources.split_names import ALL, split_of, splits_by_name
+from convworks.data.sources.walk import children, walk
+from convworks.errors import InputError
+
+#: Folders, in lower case, that hold the inputs and the targets of dense tasks side by side, not classes.
+INPUTS = frozenset(("image", "images", "img", "imgs", "input", "inputs", "photos", "jpegimages"))
+TARGETS = frozenset(
+    (
+        *("label", "labels", "mask", "masks", "annot", "annotation", "annotations", "segmentation", "segmentations"),
+        *("groundtruth", "ground_truth", "gt", "segmentationclass", "segmentationobject", "target", "targets"),
+    )
+)
+#: The end of the stem of a mask beside its image.
+SUFFIX = "_mask"
+#: Why a mask is in no split.
+ALONE = "masks without an image"
+
+Folders = tuple[str, str]
+
+
+def recognise(root: Path) -> bool:
+    """Return whether a folder, or one of its splits, holds images with masks."""
+    if not root.is_dir():
+        return False
+    folders, _ = children(root)
+    splits = [name for name in folders if split_of(name) is not None]
+    return _holds_pairs(root) or any(_holds_pairs(root / name) for name in splits)
+
+
+def open_folder(root: Path) -> Source:
+    """Open a folder that `recognise` accepts; raises InputError for images without masks, which it names."""
+    beside = _side_by_side(root)
+    if beside is not None:
+        parts = _below(root, beside)
+    elif _suffixed(root):
+        parts = {ALL: _by_suffix(root, "")}
+    else:
+        parts = {}
+        for split, name in splits_by_name(root, children(root)[0]).items():
+            within = _side_by_side(root / name)
+            if within is None and not _suffixed(root / name):
+                raise InputError(
+                    root / name, "holds no masks, unlike other splits", f"add {name}/images and {name}/masks"
+                )
+            parts[split] = _by_suffix(root, name) if within is None else _by_folder(root, name, within, "")
+    used = {
+        str(path.relative_to(root)) for pairs in parts.values() for pair in pairs for path in (pair.image, pair.mask)
+    }
+    others = [name for name in walk(root) if name not in used and PurePosixPath(name).name not in NAMES]
+    alone = [name for name in others if is_image(name)]
+    left_out = {**reasons(name for name in others if not is_image(name)), **dict.fromkeys(alone, ALONE)}
+    return paired_source(root, "pairs", parts, find_table(root, *(root / name for name in beside or ())), left_out)
+
+
+def _holds_pairs(folder: Path) -> bool:
+    return _side_by_side(folder) is not None or _suffixed(folder)
+
+
+def _side_by_side(folder: Path) -> Folders | None:
+    """Return the names of the subfolders of images and of masks; None unless both hold images."""
+    names, _ = children(folder)
+    pair = [next((name for name in names if name.lower() in kind), None) for kind in (INPUTS, TARGETS)]
+    if pair[0] is None or pair[1] is None:
+        return None
+    both = all(any(map(is_image, walk(folder / name))) for name in pair if name is not None)
+    return (pair[0], pair[1]) if both else None
+
+
+def _suffixed(folder: Path) -> bool:
+    """Return whether a folder holds an image with its mask beside it."""
+    stems = {PurePosixPath(name).stem for name in children(folder)[1] if is_image(name)}
+    return any(f"{stem}{SUFFIX}" in stems for stem in stems)
+
+
+def _below(root: Path, beside: Folders) -> dict[str, list[Pair]]:
+    """Return the pairs of images/ and masks/, by split where all of their subfolders are splits."""
+    splits = [name for name in children(root / beside[0])[0] if split_of(name) is not None]
+    loose = any(map(is_image, children(root / beside[0])[1]))
+    if loose or not splits or len(splits) < len(children(root / beside[0])[0]):
+        return {ALL: _by_folder(root, "", beside, "")}
+    chosen = splits_by_name(root / beside[0], splits)
+    return {split: _by_folder(root, "", beside, name) for split, name in chosen.items()}
+
+
+def _by_folder(root: Path, above: str, beside: Folders, below: str) -> list[Pair]:
+    """Pair the images of ROOT/ABOVE/images/BELOW with the masks of the same names, whatever their suffixes."""
+    images, masks = (root / above / name / below for name in beside)
+    if not masks.is_dir():
+        raise InputError(masks, "does not exist, but its images do", f"put the masks of {images} there")
+    files = _by_stem(masks, walk(masks))
+    names = sorted(filter(is_image, walk(images)))
+    prefix = "/".join(part for part in (above, beside[0], below) if part)
+    return _paired(root, [(f"{prefix}/{name}", images / name, _stem(name)) for name in names], files, masks)
+
+
+def _by_suffix(root: Path, above: str) -> list[Pair]:
+    """Pair the images of a folder with those whose stems end in the suffix of masks."""
+    folder = root / above
+    names = [name for name in children(folder)[1] if is_image(name)]
+    masks = [name for name in names if _stem(name).endswith(SUFFIX)]
+    files = {stem.removesuffix(SUFFIX): path for stem, path in _by_stem(folder, masks).items()}
+    images = [name for name in names if name not in set(masks)]
+    prefix = f"{above}/" if above else ""
+    return _paired(root, [(f"{prefix}{name}", folder / name, _stem(name)) for name in images], files, folder)
+
+
+def _paired(root: Path, images: Sequence[tuple[str, Path, str]], masks: dict[str, Path], folder: Path) -> list[Pair]:
+    """Return the pairs; raises InputError for images without masks, and for two images of one mask."""
+    refuse_unpaired(
+        folder,
+        [name for name, _, stem in images if stem not in masks],
+        len(images),
+        f"add them to {folder}, with the names of their images, or remove the images",
+    )
+    taken: dict[str, str] = {}
+    for name, _, stem in images:
+        if (other := taken.setdefault(stem, name)) != name:
+            raise InputError(root, f"has {other} and {name}, but one mask for both", "keep one of them, or rename one")
+    return [Pair(name, path, masks[stem]) for name, path, stem in images]
+
+
+def _by_stem(folder: Path, names: Iterable[str]) -> dict[str, Path]:
+    """Return the masks of a folder by path without suffix; raises InputError for two of one stem."""
+    files: dict[str, Path] = {}
+    for name in sorted(filter(is_image, names)):
+        if (other := files.setdefault(_stem(name), folder / name)) != folder / name:
+            raise InputError(folder, f"has both {other.name} and {Path(name).name}", "keep one of them")
+    return files
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))

@@ -1,0 +1,145 @@
+"""Masks as targets: the number of the class of every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from convworks.data.column import IGNORED, Coding, Column, Files, Spatial
+from convworks.data.decode.tally import tally
+from convworks.data.labels import finder
+from convworks.data.source import Source, Split, training_split
+from convworks.data.sources.class_table import Value
+from convworks.data.split.folds import divide
+from convworks.data.targets.target import Target
+from convworks.errors import InputError, nearest
+
+GIVE = "give images with masks (docs/segmentation.md)"
+
+
+def ignoring(source: Source, ignore: int | str | None, where: str = "") -> Source:
+    """Return a source in whose masks one more class is ignored: by its name, or by the number that stands for it.
+
+    With `where`, the name of a field, a class that no mask has raises InputError; else nothing is changed.
+    """
+    if ignore is None:
+        return source
+    coding = next((coding for split in source.splits.values() if (coding := _coding(split)) is not None), None)
+    if coding is None:
+        if where:
+            raise InputError(where, f"is for masks, but {source.name} has none that it numbers", "leave it out")
+        return source
+    value = (int(ignore),) if str(ignore).isdigit() else ()
+    named = str(ignore)
+    index = source.classes.index(named) if named in source.classes else None
+    if index is None and value in coding.values:
+        index = coding.values.index(value)
+    if index is None:
+        if where and value not in coding.ignored:
+            reason = f"is {ignore}, but masks have {', '.join(source.classes)}"
+            raise InputError(where, f"{reason}{nearest(named, source.classes)}", "name one of these, or leave it out")
+        return source
+    kept = [number for number in range(len(source.classes)) if number != index]
+    values = tuple([coding.values[number] for number in kept])
+    changed = Coding(values=values, ignored=(*coding.ignored, *filter(None, [coding.values[index]])))
+    classes = tuple([source.classes[number] for number in kept])
+    splits = {name: _recoded(split, changed) for name, split in source.splits.items()}
+    return replace(source, classes=classes, splits=splits)
+
+
+def read(source: Source) -> Source:
+    """Return a source of masks; raises InputError without masks, and for masks of train that show one class or none."""
+    if not source.spatial or not all(_numbers(split) for split in source.splits.values()):
+        reason = "has images as targets" if source.spatial else "has no masks, the targets of a network that segments"
+        raise InputError(source.where, reason, GIVE)
+    for name, split in source.splits.items():
+        _refuse_others(source, name, split)
+    pixels = pixels_of(source, training_split(source))
+    shown = [name for name, count in zip(source.classes, pixels.tolist(), strict=True) if count]
+    if not shown:
+        reason = "all pixels of the masks of train are ignored, or no mask can be read"
+        raise InputError(source.where, reason, "name another class in data.ignore, or correct the masks")
+    if len(shown) < 2:
+        reason = f"the masks of train show one class ({shown[0]}), at least 2 are needed"
+        raise InputError(source.where, reason, "add images that show another")
+    return source
+
+
+def _refuse_others(source: Source, name: str, split: Split) -> None:
+    """Raise InputError for numbers in masks that are no classes, where no coding has refused them."""
+    others = np.argwhere(tally(split.targets)[:, len(source.classes) : IGNORED])
+    if len(others):
+        index, number = others[0].tolist()
+        reason = f"has the number {number + len(source.classes)} in the mask of {split.names[index]} ({name})"
+        raise InputError(source.where, reason, f"number the {len(source.classes)} classes from 0")
+
+
+def pixels_of(source: Source, split: Split) -> Int64[np.ndarray, " k"]:
+    """Return the number of pixels of each class of a source in a split."""
+    counts: np.ndarray = tally(split.targets)[:, : len(source.classes)].sum(0)
+    return counts
+
+
+def counts(source: Source) -> Int64[Tensor, " k"]:
+    """Return the number of pixels of each class in the masks of train."""
+    return torch.from_numpy(pixels_of(source, training_split(source)))
+
+
+def match(source: Source, split: Split, classes: Sequence[str]) -> Split:
+    """Return a split whose masks number the classes of a network, matched by name; classes that they lack are absent.
+
+    Raises InputError without masks, and for pixels of a class that the network does not know.
+    """
+    if not _numbers(split):
+        raise InputError(source.where, "has no masks to compare with", f"{GIVE}, or use `convworks predict`")
+    coding = _coding(split)
+    if coding is None:
+        if tuple(source.classes) != tuple(classes):
+            reason = f"has masks of the classes {', '.join(source.classes)}"
+            raise InputError(source.where, reason, f"the bundle's are {', '.join(classes)}")
+        return split
+    pixels = pixels_of(source, split)
+    find = finder(classes)
+    values: list[Value] = [() for _ in classes]
+    ignored = list(coding.ignored)
+    unknown = []
+    for name, value, count in zip(source.classes, coding.values, pixels.tolist(), strict=True):
+        place = find(name)
+        if place is not None:
+            values[place] = value
+        elif value == (IGNORED,):  # a split whose only class is 0 beside it was read as binary
+            ignored.append(value)
+        elif count:
+            unknown.append(name)
+    if unknown:
+        reason = f"has masks with classes unknown to the bundle: {', '.join(unknown[:5])}"
+        raise InputError(source.where, reason, f"the bundle's classes: {', '.join(classes[:10])}")
+    return _recoded(split, Coding(values=tuple(values), ignored=tuple(ignored)))
+
+
+def _numbers(split: Split) -> bool:
+    return split.targets.spatial is not None and split.targets.spatial.nearest
+
+
+def _coding(split: Split) -> Coding | None:
+    spatial = split.targets.spatial
+    return None if spatial is None else spatial.coding
+
+
+def _recoded(split: Split, coding: Coding) -> Split:
+    return replace(split, targets=_with(split.targets, coding))
+
+
+def _with(column: Column, coding: Coding) -> Column:
+    assert isinstance(column, Files)
+    spatial: Spatial = replace(column.spatial, coding=coding)
+    return replace(column, spatial=spatial)
+
+
+#: A class for every pixel.
+MASKS = Target(read=read, divide=divide, counts=counts, match=match)

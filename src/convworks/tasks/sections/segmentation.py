@@ -1,0 +1,66 @@
+"""What reports show of segmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from convworks.charts import confusion as confusion_chart
+from convworks.charts.pictures import as_picture
+from convworks.charts.raster import png_bytes, to_png
+from convworks.data.inspect.overlay import as_colours, errors, overlay
+from convworks.files import write_bytes
+from convworks.pages import segmentation
+from convworks.pages.blocks import Section
+from convworks.pages.mistakes import thumbnail
+from convworks.pages.segmentation import Sample, side_by_side
+from convworks.tasks.shown import Page, Shown
+
+CONFUSION = "Pixels: rows are the true classes, columns the predicted ones. Ignored pixels are left out."
+CLASSES = (
+    "Lowest IoU first, over all pixels of the split; intervals are over images. IoU: pixels that are of this class in "
+    "both masks, as a share of those that are in either."
+)
+WORST = "Lowest mean IoU first. Classes in colours over the image; the first class is left clear. Orange: wrong."
+TYPICAL = "Images around the median of mean IoU."
+
+
+def show(outcome: Any, page: Page) -> Shown:
+    """Return what a report shows of masks, and write confusion matrix and examples as pictures."""
+    drawing = confusion_chart.confusion(outcome.matrix, outcome.classes)
+    write_bytes(page.folder / "confusion.png", to_png(drawing))
+    confusion = segmentation.confusion(drawing, outcome.matrix, outcome.classes)
+    classes = segmentation.class_table(page.metrics, outcome.matrix, outcome.classes)
+    sections = [
+        Section(anchor="classes", title="Classes", note=CLASSES, body=classes),
+        Section(anchor="confusion", title="Confusion", note=CONFUSION, body=confusion),
+        _examples("typical", "Typical images", TYPICAL, outcome, outcome.typical, page),
+        _examples("worst", "Worst images", WORST, outcome, outcome.worst, page),
+    ]
+    first = segmentation.headline(page.metrics, split=outcome.split, chosen=page.chosen, note=page.note)
+    pictures = ["confusion.png", *(f"{section.anchor}.png" for section in sections[2:] if section.body)]
+    return Shown(first, sections, pictures)
+
+
+def _examples(anchor: str, title: str, note: str, outcome: Any, examples: Sequence[Any], page: Page) -> Section:
+    """Show image, mask, prediction and errors of some samples; they are also written as a picture."""
+    rows = [
+        [
+            as_picture(as_colours(each.image)),
+            as_picture(overlay(each.image, each.target)),
+            as_picture(overlay(each.image, each.prediction)),
+            as_picture(errors(each.image, each.target, each.prediction)),
+        ]
+        for each in examples
+    ]
+    samples = [
+        Sample(
+            name=outcome.names[each.sample],
+            score=float(outcome.scores[each.sample]),
+            pictures=[thumbnail(picture) for picture in row],
+        )
+        for each, row in zip(examples, rows, strict=True)
+    ]
+    if rows:
+        write_bytes(page.folder / f"{anchor}.png", png_bytes(side_by_side(rows)))
+    return Section(anchor=anchor, title=title, note=note, body=segmentation.samples(samples))

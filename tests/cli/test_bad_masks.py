@@ -1,0 +1,165 @@
+"""Masks that do not fit their images, their classes or the network: one line each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+from squares import write_squares
+from workplace import Place, Rows, check_row
+
+SMALL = ["--epochs", "1", "--out", "out", "--device", "cpu", "--set", "model.table={'widths': [4, 8], 'dropout': 0.0}"]
+
+
+def train(*more: str) -> list[str]:
+    return ["train", "--data", "set", *SMALL, *more]
+
+
+def squares(place: Place, **options: object) -> Place:
+    write_squares(place.root / "set", 6, **options)  # type: ignore[arg-type]
+    return place
+
+
+def on_squares(place: Place) -> list[str]:
+    squares(place)
+    return train()
+
+
+def spoilt(place: Place, mask: np.ndarray, **options: object) -> list[str]:
+    """Write squares, and one mask anew."""
+    squares(place, **options)
+    Image.fromarray(mask.astype(np.uint8)).save(place.root / "set" / "masks" / "3.png")
+    return train()
+
+
+def table(place: Place, text: str) -> list[str]:
+    squares(place).write("set/classes.csv", text)
+    return train()
+
+
+def without(place: Place, *names: str) -> list[str]:
+    squares(place)
+    for name in names:
+        (place.root / "set" / name).unlink()
+    return train()
+
+
+def everywhere(place: Place, value: int) -> list[str]:
+    squares(place)
+    for path in (place.root / "set" / "masks").iterdir():
+        Image.new("L", (16, 16), value).save(path)
+    return train()
+
+
+STRAY = np.zeros((16, 16))
+STRAY[5, 2] = 9
+COLOUR = np.zeros((16, 16, 3))
+COLOUR[1, 4] = (9, 8, 7)
+
+ROWS: Rows = {
+    "a mask of another size": (
+        lambda p: spoilt(p, np.zeros((16, 15))),
+        "set/masks/3.png: is a mask of 15x16 pixels, but its image has 16x16; give both one size",
+    ),
+    "an image without a mask": (
+        lambda p: without(p, "masks/2.png", "masks/4.png"),
+        "set/masks: 2 of 6 images have no mask: images/2.png, images/4.png; add them",
+    ),
+    "an unknown value": (
+        lambda p: spoilt_with(p, STRAY, "name,value\nground,0\nsquare,1\n"),
+        "set/masks/3.png: has the value 9 at x=2, y=5, which stands for no class (known: 0, 1)",
+    ),
+    "an unknown colour": (
+        lambda p: spoilt_with(p, COLOUR, "name,r,g,b\nground,0,0,0\nsquare,1,1,1\n"),
+        "set/masks/3.png: has the colour 9,8,7 at x=4, y=1, which stands for no class (known: 0,0,0, 1,1,1)",
+    ),
+    "colours without a table": (
+        lambda p: spoilt(p, COLOUR),
+        "set/masks/3.png: has colours (mode RGB) | classes.csv",
+    ),
+    "all pixels ignored": (
+        lambda p: [*everywhere(p, 255), "--set", "data.ignore=255"],
+        "set: all pixels of the masks of train are ignored",
+    ),
+    "one class": (lambda p: everywhere(p, 0), "set: the masks of train show one class (0), at least 2 are needed"),
+    "an unknown class to ignore": (
+        lambda p: [*on_squares(p), "--set", "data.ignore=7"],
+        "data.ignore: is 7, but masks have 0, 1",
+    ),
+    "a class to ignore without masks": (
+        lambda p: ["train", "--epochs", "1", "--out", "out", "--set", "data.ignore=7"],
+        "data.ignore: is for masks, but digits has none | leave it out",
+    ),
+    "a size that the network cannot take": (
+        lambda p: [*on_squares(p), "--model", "unet", "--set", "model.table={}"],
+        "16x16 pixels do not fit | the next is 188x188",
+    ),
+    "a network for masks on labels": (
+        lambda p: ["train", "--epochs", "1", "--out", "out", "--model", "unet_padded"],
+        "digits: has no masks, the targets of a network that segments; give images with masks",
+    ),
+    "a network for labels on masks": (
+        lambda p: [*on_squares(p), "--set", "model.table={}", "--model", "lenet5"],
+        "set: has images as targets, not labels",
+    ),
+    "restarts": (
+        lambda p: ["restarts", *on_squares(p)[1:]],
+        "convworks restarts: compares and combines answers, but unet_padded names the class of every pixel; train it",
+    ),
+    "cross-validation": (
+        lambda p: ["crossval", *on_squares(p)[1:]],
+        "convworks crossval: compares and combines answers, but unet_padded names the class of every pixel; train it",
+    ),
+    "objects of a network that names classes": (
+        lambda p: ["predict", p.bundle(), p.images("x"), "--objects"],
+        "--objects: is for networks that segment, but this one does not; leave it out",
+    ),
+    "a loss for labels": (
+        lambda p: [*on_squares(p), "--set", "training.loss.kind=binary_cross_entropy"],
+        "training.loss: binary_cross_entropy is not a loss for a network that names the class of every pixel; choose",
+    ),
+    "balanced sampling": (
+        lambda p: [*on_squares(p), "--set", "training.sampling=balanced"],
+        "training.sampling: balanced sampling needs single labels | class_weights=balanced",
+    ),
+    "two masks of one image": (
+        lambda p: [*on_squares(p), *(p.write("set/masks/3.bmp", b"x") and [])],
+        "set/masks: has both 3.bmp and 3.png; keep one",
+    ),
+    "no columns": (lambda p: table(p, "class,value\na,0\nb,1\n"), "set/classes.csv: has the columns class, value; "),
+    "no number": (
+        lambda p: table(p, "name,value\na,0\nb,x\n"),
+        "set/classes.csv line 3: has the value 'x'; give whole",
+    ),
+    "a value twice": (
+        lambda p: table(p, "name,value\na,1\nb,1\n"),
+        "set/classes.csv line 3: gives 'b' the value 1, which 'a'",
+    ),
+    "a name twice": (lambda p: table(p, "name,value\na,0\na,1\n"), "set/classes.csv line 3: names the class 'a' again"),
+    "one line": (lambda p: table(p, "name,value\na,0\n"), "set/classes.csv: names 1 class, at least 2 are needed"),
+    "a table with a missing file": (
+        lambda p: listed(p, "set/images/1.png,set/masks/9.png"),
+        "set.csv: names 1 of 1 files that do not exist: set/masks/9.png",
+    ),
+    "a table with a gap": (
+        lambda p: listed(p, "set/images/1.png,"),
+        "set.csv line 2: has no mask; fill it in",
+    ),
+}
+
+
+def listed(place: Place, row: str) -> list[str]:
+    """Write squares, and a table of one row."""
+    squares(place).write("set.csv", f"image,mask\n{row}\n")
+    return ["train", "--data", "set.csv", *SMALL]
+
+
+def spoilt_with(place: Place, mask: np.ndarray, text: str) -> list[str]:
+    spoilt(place, mask)
+    place.write("set/classes.csv", text)
+    return train()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_one_line(name: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    check_row(ROWS[name], place, capsys)

@@ -1,0 +1,152 @@
+"""Losses of masks against their formulas, written out in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from convworks.config import build
+from convworks.data.column import IGNORED
+from convworks.errors import InputError
+from convworks.losses.borders import border_weights
+from convworks.losses.config import BorderCrossEntropy, CrossEntropy, Dice, Focal, LossConfig, OwnLoss, SumLoss
+from convworks.losses.lowest import lowest_loss
+from convworks.losses.pixels import pixel_loss
+
+K, SHAPE = 4, (3, 9, 11)
+PIXELS = torch.tensor([400, 50, 0, 150])
+
+
+def made(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+    """Return outputs and masks: class 2 is nowhere, class 3 not in the second image, some pixels are ignored."""
+    draw = np.random.default_rng(0)
+    masks = draw.choice([0, 0, 1, 3, IGNORED], SHAPE)
+    masks[1][masks[1] == 3] = 0
+    outputs = torch.from_numpy(draw.normal(0, 2, (SHAPE[0], K, *SHAPE[1:]))).to(dtype).requires_grad_()
+    return outputs, torch.from_numpy(masks)
+
+
+def by_hand(config: LossConfig, outputs: np.ndarray, masks: np.ndarray) -> float:
+    """Compute a loss pixel by pixel."""
+    p = np.exp(outputs) / np.exp(outputs).sum(1, keepdims=True)
+    counts = PIXELS.numpy()
+    per_image = []
+    for probabilities, mask in zip(p, masks, strict=True):
+        counted = mask != IGNORED
+        if isinstance(config, Dice):
+            scores = []
+            for k in np.unique(mask[counted]):
+                y, q = (mask == k)[counted], probabilities[k][counted]
+                scores.append(2 * (q * y).sum() / (q.sum() + y.sum()))
+            per_image.append(1 - np.mean(scores))
+            continue
+        weights = np.ones(K)
+        if getattr(config, "class_weights", None) == "balanced":
+            weights = np.where(counts > 0, 1 / counts.clip(min=1), 0)
+            weights = weights * counts.sum() / (weights * counts).sum()
+        extra = np.zeros(mask.shape)
+        if isinstance(config, BorderCrossEntropy):
+            extra = border_weights(mask, border=config.border, sigma=config.sigma, background=config.background)
+        values = []
+        for at in zip(*counted.nonzero(), strict=True):
+            own = probabilities[(mask[at], *at)]
+            smoothing = getattr(config, "smoothing", 0)
+            value = -(1 - smoothing) * np.log(own) - smoothing * np.log(probabilities[(slice(None), *at)]).mean()
+            if isinstance(config, Focal):
+                value *= (1 - own) ** config.gamma
+            values.append((weights[mask[at]] + extra[at]) * value)
+        per_image.append(np.mean(values))
+    return float(np.mean(per_image))
+
+
+CONFIGS: list[Any] = [
+    CrossEntropy(),
+    CrossEntropy(smoothing=0.1, class_weights="balanced"),
+    BorderCrossEntropy(sigma=2.0),
+    BorderCrossEntropy(class_weights=None, background=1),
+    Focal(),
+    Focal(gamma=0.5, class_weights="balanced"),
+    Dice(),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.kind)
+def test_a_loss_is_its_formula(config: LossConfig) -> None:
+    outputs, masks = made()
+    expected = by_hand(config, outputs.detach().numpy(), masks.numpy())
+    assert pixel_loss(config, PIXELS)(outputs, masks).item() == pytest.approx(expected, rel=1e-6)
+
+
+ALL = [*CONFIGS, SumLoss(), SumLoss(parts=(Focal(), Dice()), weights=(1.0, 3.0))]
+
+
+@pytest.mark.parametrize("config", ALL, ids=lambda config: config.kind)
+def test_gradients_are_those_of_differences_and_ignored_pixels_have_none(config: LossConfig) -> None:
+    outputs, masks = made()
+    loss = pixel_loss(config, PIXELS)
+    corner = outputs.detach()[:2, :, :3, :4].clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda values: loss(values, masks[:2, :3, :4]), (corner,))
+    gradient = torch.autograd.grad(loss(outputs, masks), outputs)[0].movedim(1, -1)
+    assert gradient[masks == IGNORED].abs().sum() == 0
+    # Where the last bit of an output is infinite, too.
+    wild = torch.where((masks == IGNORED)[:, None], 1e300, outputs.detach())
+    assert torch.equal(loss(wild, masks), loss(outputs, masks))
+
+
+@pytest.mark.parametrize("config", ALL, ids=lambda config: config.kind)
+def test_parts_of_a_batch_add_up(config: LossConfig) -> None:
+    outputs, masks = made()
+    masks[2] = IGNORED  # an image of which nothing counts
+    loss = pixel_loss(config, PIXELS)
+    parts = loss(outputs[:1], masks[:1]) / 3 + loss(outputs[1:], masks[1:]) * 2 / 3
+    torch.testing.assert_close(loss(outputs, masks), parts)
+    assert loss(outputs[2:], masks[2:]).item() == 0
+
+
+@pytest.mark.parametrize("config", ALL, ids=lambda config: config.kind)
+def test_a_perfect_answer_costs_nothing(config: LossConfig) -> None:
+    _, masks = made()
+    right = 40.0 * torch.nn.functional.one_hot(masks.masked_fill(masks == IGNORED, 0), K).movedim(-1, 1).double()
+    loss = pixel_loss(config, PIXELS)
+    assert float(loss(-right, masks)) > 0.2
+    if not getattr(config, "smoothing", 0):
+        assert float(loss(right, masks)) < 1e-9
+
+
+def test_sums_are_set_in_one_value_and_a_weight_too_few_is_refused() -> None:
+    outputs, masks = made()
+    values = {
+        "kind": "sum",
+        "parts": [{"kind": "cross_entropy", "smoothing": 0.1}, {"kind": "dice"}],
+        "weights": [1, 2],
+    }
+    config = build(SumLoss, values)
+    one, two = (pixel_loss(part, PIXELS)(outputs, masks).item() for part in config.parts)
+    assert pixel_loss(config, PIXELS)(outputs, masks).item() == pytest.approx(one + 2 * two)
+    assert lowest_loss(config, K) == lowest_loss(CrossEntropy(smoothing=0.1), K) > 0
+    with pytest.raises(InputError, match=r"weights has 1 numbers for 2 parts"):
+        build(SumLoss, values | {"weights": [1]})
+    with pytest.raises(InputError, match=r"parts.0.kind: there is no kind 'dise' \(did you mean 'dice'"):
+        build(SumLoss, values | {"parts": [{"kind": "dise"}]})
+
+
+def test_class_weights_are_one_a_class_and_ones_own_loss_is_taken() -> None:
+    with pytest.raises(InputError, match=r"training\.loss\.class_weights: has 2 numbers for 4 classes"):
+        pixel_loss(Focal(class_weights=(1.0, 2.0)), PIXELS)
+    own: Callable[[Tensor, Tensor], Tensor] = lambda outputs, masks: outputs.sum()  # noqa: E731
+    assert pixel_loss(OwnLoss(), PIXELS, own) is own
+
+
+def test_a_batch_in_single_precision_is_finite_for_confident_networks() -> None:
+    outputs, masks = made(torch.float32)
+    for config in ALL:
+        loss = pixel_loss(config, PIXELS)(200 * outputs, masks)
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert loss.isfinite()
+        assert outputs.grad is not None
+        assert outputs.grad.isfinite().all(), config
