@@ -119,6 +119,14 @@ def test_masks_are_written_at_the_size_of_their_images(
     assert "--out masks" in capsys.readouterr().out
     assert run([*map(str, words)]) == 2
     assert "already exists" in capsys.readouterr().err
+    for wrong, reason in (
+        (["--out", "masks.csv"], "--out masks.csv: is named like a table"),
+        (["--out", "m", "--shard", "1/2"], "--shard: is for answers in a table"),
+        (["--objects"], "--objects: needs a folder for the masks; add --out DIR"),
+        (["--out", "m", "--protocol", "flip"], "--protocol: is for classifiers"),
+    ):
+        assert run(["predict", str(place / "run"), str(images[0]), *wrong]) == 2
+        assert reason in capsys.readouterr().err
 
 
 def test_larger_images_are_segmented_tile_by_tile(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: The tables beside the masks.
 AREAS, OBJECTS = "areas.csv", "objects.csv"
+#: How files are named that hold the answers of networks for classes.
+TABLES = (".csv", ".jsonl", ".parquet")
 
 
 class MaskFiles:
@@ -64,6 +66,8 @@ def run(
     """Segment every image that the paths name; with `out`, write masks; `of_tables` are options for tables alone."""
     if (idle := next((name for name, used in of_tables.items() if used), None)) is not None:
         raise InputError(idle, "is for answers in a table, but this network writes masks", "leave it out")
+    if out is not None and out.suffix.lower() in TABLES:
+        raise InputError(f"--out {out}", "is named like a table, but masks are files in a folder", "name a folder")
     if overwrite and out is None:
         raise InputError("--overwrite", "needs a folder for the masks", "add --out DIR")
     found = find(paths)
