@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help train test smoke test-slow lint peers test-peers bench clean
+.PHONY: help train test smoke test-slow lint peers test-peers bench bench-serve clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ test-peers: .peers/installed  ## compatibility with other libraries
 
 bench: .peers/installed  ## speed, as ratios against other libraries
 	.peers/bin/python -m benchmarks
+
+bench-serve: .peers/installed  ## convworks serve under load, and other servers
+	.peers/bin/python -m benchmarks.serve
 
 clean:  ## remove what was installed and built; runs/ stays
 	rm -rf .venv .peers build dist src/*.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis

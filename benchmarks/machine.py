@@ -8,10 +8,11 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-PEERS = ("torchvision", "timm", "lightning", "keras")
+PEERS = ("torchvision", "timm", "lightning", "keras", "litserve")
 
 
 def describe() -> dict[str, Any]:
@@ -34,7 +35,7 @@ def _inspect() -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         **environment(device),
-        **{name: importlib.metadata.version(name) for name in PEERS},
+        **{name: importlib.metadata.version(name) for name in PEERS if find_spec(name) is not None},
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "torch_build": torch.__version__,
         "precision": str(choose_precision("auto", device)).removeprefix("torch."),
@@ -50,7 +51,7 @@ def is_busy(machine: dict[str, Any]) -> bool:
 
 def line(machine: dict[str, Any]) -> str:
     """Return the description as one sentence."""
-    peers = ", ".join(f"{name} {machine[name]}" for name in PEERS)
+    peers = "".join(f", {name} {machine[name]}" for name in PEERS if name in machine)
     gpu = f", {machine['gpu']}" if "gpu" in machine else ""
     revision = (machine["git"] or "no checkout")[:9] + (
         ", uncommitted changes" if machine["uncommitted_changes"] else ""
@@ -59,7 +60,7 @@ def line(machine: dict[str, Any]) -> str:
         [
             f"{machine['processor']}, {machine['cores']} usable, {machine['memory_gib']} GiB{gpu}",
             f"{machine['system']}, Python {machine['python']}",
-            f"torch {machine['torch_build']} with {machine['threads']} threads, {peers}",
+            f"torch {machine['torch_build']} with {machine['threads']} threads{peers}",
             f"convworks {machine['convworks']} ({revision}), which computes in {machine['precision']}",
             f"load average before: {machine['load_average_before'][0]}",
             machine["date"],

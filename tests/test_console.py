@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from thorough import repeats
 
-from convworks.console import bar_console, clock, counting, downloading, say, write
+from convworks.console import bar_console, clock, counting, downloading, rate_of, say, write
 from convworks.errors import InputError, visible
 
 
@@ -136,3 +136,15 @@ def test_a_bar_outlives_its_terminal_and_reads_no_markup(monkeypatch: pytest.Mon
         report(1, 2)
         bar_console().print("run [/x]: failed")
         say("a line")
+
+
+def test_rate_and_time_left_are_told_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = iter([0.0, 30.0, 60.0, 60.0, 60.0, 100.0])
+    monkeypatch.setattr("convworks.console.time.perf_counter", lambda: next(times))
+    with rate_of("predicting", 1_000, 400) as report:
+        report(500)
+        report(700)
+        report(1_000)
+    assert capsys.readouterr().err == "predicting: 700 of 1,000, 5 images/s, 1:00 left\n"

@@ -7,8 +7,9 @@
 
 `transfer` fine-tunes a trained network on other images, `features` and `probe` show what it computes inside, `compare`
 compares two of them. `restarts`, `crossval` and `tune` train several networks, `lr_range` finds a learning rate.
-`create` builds an untrained network by name, `network` registers one of your own. `export` writes a bundle for another
-library, compared with PyTorch before. Wrong input raises `InputError`, work that fails `RunError`.
+`predict_to` predicts any number of files into a file. `create` builds an untrained network by name, `network` registers
+one of your own. `export` writes a bundle for another library, compared with PyTorch before. Wrong input raises
+`InputError`, work that fails `RunError`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from convworks.api.export import export
     from convworks.api.load import load
     from convworks.api.lr_range import lr_range
+    from convworks.api.predict import predict_to
     from convworks.api.train import train
     from convworks.api.transfer import features, probe, transfer
     from convworks.errors import InputError, RunError
@@ -40,6 +42,7 @@ __all__ = [
     "load",
     "lr_range",
     "network",
+    "predict_to",
     "probe",
     "restarts",
     "train",
@@ -56,6 +59,7 @@ _HOMES = {
     "network": "convworks.models.own",
     "export": "convworks.api.export",
     "load": "convworks.api.load",
+    "predict_to": "convworks.api.predict",
     "restarts": "convworks.api.experiments",
     "crossval": "convworks.api.experiments",
     "tune": "convworks.api.experiments",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Count = Callable[[int, int], None]  # items done, total items
 INTERVAL = 5.0  # seconds between plain lines
+MINUTE = 60.0  # seconds between those of work that takes hours
 OUTPUT = "standard output"
 
 
@@ -209,3 +210,33 @@ def downloading() -> Callable[[str, int, int], None]:
             say(text)
 
     return report
+
+
+@contextmanager
+def rate_of(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Yield a function of the items done, of `total`, that shows rate and time left; `done` were done before.
+
+    It updates a progress bar, or writes a line every MINUTE seconds where bars are not shown.
+    """
+    began = last = time.perf_counter()
+
+    def numbers(now: int) -> str:
+        rate = (now - done) / max(time.perf_counter() - began, 1e-3)
+        left = f", {clock((total - now) / rate)} left" if rate and now < total else ""
+        return f"{now:,} of {total:,}, {rate:,.0f} images/s{left}"
+
+    def tell(now: int) -> None:
+        nonlocal last
+        if time.perf_counter() - last >= MINUTE and now < total:
+            last = time.perf_counter()
+            say(f"{what}: {numbers(now)}")
+
+    if not shows_bars():
+        yield tell
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[numbers]}"))
+    with Progress(*columns, console=bar_console(), transient=True) as bar:
+        task = bar.add_task(what, total=total, completed=done, numbers="")
+        yield lambda now: bar.update(task, completed=now, numbers=numbers(now))

@@ -57,10 +57,13 @@ def read_csv(
 
 def csv_text(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
     """Return the text of a CSV file with a header; None becomes an empty cell."""
-    lines = (
-        ",".join(map(_written, cells)) or '""' for cells in chain((header,), rows)
-    )  # an empty line would not be read as a row
-    return "\n".join([*lines, ""])
+    return "".join(map(csv_line, chain((header,), rows)))
+
+
+def csv_line(cells: Iterable[Any]) -> str:
+    """Return a row as a line of a CSV file; None becomes an empty cell."""
+    line = ",".join(map(_written, cells)) or '""'  # an empty line would not be read as a row
+    return f"{line}\n"
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from convworks.errors import InputError
@@ -82,11 +83,12 @@ def check_replaced(option: str, paths: Iterable[Path], protected: Protected, *, 
     existing = [path for path in paths if os.path.lexists(path)]
     if not existing:
         return
-    inputs = {_identity(file): file for files in protected.files for file in files}
+    targets = {identity: path for path in existing if (identity := _identity(path)) is not None}
+    for file in chain.from_iterable(protected.files if targets else ()):  # there may be millions: none is kept
+        if (target := targets.get(_identity(file) or (0, 0))) is not None:
+            reason = f"would overwrite the input {file}"
+            raise InputError(f"{option} {target}", reason, "give another name")
     for path in existing:
-        if (identity := _identity(path)) is not None and identity in inputs:
-            reason = f"would overwrite the input {inputs[identity]}"
-            raise InputError(f"{option} {path}", reason, "give another name")
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             kind = "a folder" if path.is_dir() else "a pipe or a device"
             raise InputError(f"{option} {path}", f"is {kind}, not a regular file", "give another name")

@@ -25,6 +25,11 @@ SIGNATURES = {
         "recipe=None * data=None model=None lowest=1e-05 highest=10.0 steps=100 device=None seed=None overrides=()"
     ),
     "network": "name * channels size classes=10",
+    "predict_to": (
+        "bundle sources out * top=5 threshold=None probabilities=False protocol='center' combine='probability' "
+        "shard=None resume=False overwrite=False skip_damaged=False workers=None max_pixels=None runtime=None "
+        "device='auto' precision='auto'"
+    ),
     "probe": "bundle * data taps=() pool='average' seed=0 device='auto'",
     "restarts": f"recipe=None * data=None runs=None {SEVERAL} overrides=() command=None",
     "train": (

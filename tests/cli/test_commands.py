@@ -203,14 +203,16 @@ def test_predict_writes_csv_and_json_lines(folder: Path, trained: Path, answer: 
 
 
 def test_predict_writes_one_column_a_class(folder: Path, trained: Path, answer: Any) -> None:
-    found = answer("predict", trained, folder / "test/light", "--probabilities", "--out", "x.csv")["predictions"]
+    words = ("predict", trained, folder / "test/light")
+    assert answer(*words, "--probabilities", "--out", "x.csv")["rows"] == 6
+    found = answer(*words)["predictions"]
     with Path("x.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["path", "label", *(f"p:{kind}" for kind in KINDS), "error"]
     for row, prediction in zip(rows, found, strict=True):
         assert row["label"] == prediction["labels"][0]
         assert sum(float(row[f"p:{kind}"]) for kind in KINDS) == pytest.approx(1, abs=1e-5)
-    error = answer("predict", trained, folder / "test/light", "--threshold", "0.3", status=2)["error"]
+    error = answer(*words, "--threshold", "0.3", status=2)["error"]
     assert error["where"] == "--threshold"
     assert "multi-label" in error["reason"]
 

@@ -51,7 +51,7 @@ VERBS = {
     "tune": Verb(words=["tune", *TRAIN, "--trials", "2", "--out", "out"], sample=1),
     "pack": Verb(words=["data", "../data", "--pack", "out"]),
     "features": Verb(words=["features", "../bundle", "--data", "../data", "--out", "out.npz"]),
-    "predict": Verb(words=["predict", "../bundle", "../data", "--out", "out.csv"]),
+    "predict": Verb(words=["predict", "../bundle", "../data", "--out", "out.csv", "--resume"]),
     "evaluate": Verb(words=["evaluate", "../bundle", "--data", "../data", "--out", "out"]),
     "compare": Verb(words=["compare", "../bundle", "../other", "--data", "../data", "--out", "out"]),
 }

@@ -60,7 +60,7 @@ BEFORE: dict[str, tuple[list[str], str]] = {
     "tune": (["tune", *train("data")[1:]], "convworks.experiments.job.train"),
     "evaluate": ([*evaluate("bundle", "data"), "--out", "out"], "convworks.inference.predictor.Predictor.measured"),
     "compare": (["compare", "bundle", "bundle", "--data", "data", "--out", "out"], "convworks.api.compare._load"),
-    "predict": ([*predict("bundle", "data"), "--out", "a.csv"], "convworks.cli.inference.predict.write_text"),
+    "predict": ([*predict("bundle", "data"), "--out", "a.csv"], "convworks.inference.bulk.unfinished.write_signed"),
     "filter": (["filter", "data", "--kernel", "edge"], "convworks.cli.filter.filter_file"),
     "features": (["features", "bundle", "--data", "data"], "convworks.inference.feature_table.features"),
     "probe": (["probe", "bundle", "--data", "data"], "convworks.inference.probe.probe"),

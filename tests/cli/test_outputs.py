@@ -28,7 +28,6 @@ ANSWERS: dict[str, tuple[tuple[str, ...], str]] = {
     "data": (("data", "data"), "sheet"),
     "probe": (("probe", "bundle", "--data", "data", "--tap", "stem"), "curve"),
     "lr-range": (RANGE, "curve"),
-    "predict": ((*predict("bundle", "data"), "--out", "a.csv"), "out"),
     "models": (("models", "lenet5", "--out", "m.svg"), "out"),
     "runs": (("runs", "run", "--out", "r.png"), "curves"),
     "evaluate": (("evaluate", "bundle", "--data", "data", "--out", "report"), "report"),

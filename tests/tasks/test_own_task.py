@@ -106,6 +106,8 @@ def test_it_trains_resumes_is_evaluated_predicts_is_bundled_reported_cross_valid
     assert answer("evaluate", "run", "--data", "squares.csv", "--out", "page")["mae"] < 0.9
     assert "Mean absolute error" in (tmp_path / "page" / "report.html").read_text()
     assert 2 < answer("predict", "run", "3.png")["predictions"][0]["count"] < 4
+    assert answer("predict", "run", "3.png", "--out", "answers.csv")["rows"] == 1
+    assert Path("answers.csv").read_text().startswith("path,count,error\n3.png,")
     assert convworks.load("run").task is COUNTING
     assert "It counts squares" in (tmp_path / "run" / "bundle" / "README.md").read_text()
     pooled = answer("crossval", "--folds", "2", "--epochs", "2", "--out", "folds", *words)["pooled"]

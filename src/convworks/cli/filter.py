@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from convworks.cli.answer import Answer, table
-from convworks.cli.inference.images import find_images
-from convworks.cli.outputs import check_outputs, read_for, unique_names
+from convworks.cli.outputs import check_outputs, unique_names
 from convworks.console import counting
 from convworks.data.cache.memory import processors
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.floats import float_range
+from convworks.data.listing.find import find, plain_files
 from convworks.errors import InputError, nearest, visible
 from convworks.filters.apply import BORDERS
 from convworks.filters.files import Job, OutputPaths, filter_file, output_paths
@@ -61,9 +61,10 @@ def run(
     except InputError as error:  # its remedy is for Python, where each side can be given
         remedy = "give valid, same (odd kernels), full, or one number for all sides"
         raise InputError(f"--padding {padding}", error.reason, remedy) from None
-    files = find_images(paths)
+    listing = find(paths)
+    files = plain_files(listing, "a filter")
     names = [f"{name}-{chosen.name}" for name in unique_names(files)]
-    read = read_for(paths, files) + Protected(files=([Path(kernel)],))
+    read = listing.protected() + Protected(files=([Path(kernel)],))
     folder = _default(names, files, chosen, overwrite) if out is None else out
     outputs = _outputs(folder, names, files, chosen)
     check_outputs(folder, _paths(outputs), read, overwrite=overwrite)

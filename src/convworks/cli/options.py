@@ -19,6 +19,10 @@ Threshold = Annotated[
         "--threshold", metavar="P", help="Multi-label: predict classes of at least this probability.  [default: 0.5]"
     ),
 ]
+Combine = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Ensembles: by probability, logit or vote.  [default: probability]"),
+]
 Precision = Annotated[
     str,
     typer.Option(

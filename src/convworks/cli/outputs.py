@@ -25,16 +25,6 @@ def unique_names(files: Sequence[Path]) -> list[str]:
     return names
 
 
-def read_for(paths: Sequence[str], files: Sequence[Path]) -> Protected:
-    """Return what must not be overwritten: the searched folders with all their subfolders, and the files.
-
-    Outputs may lie beside a file that was named, or that matched a pattern.
-    """
-    folders = [Path(text) for text in paths if Path(text).is_dir()]
-    below = {file.parent for file in files if any(folder in file.parents for folder in folders)}
-    return Protected(folders=(*folders, *sorted(below)), files=(files,))
-
-
 def check_outputs(out: Path, paths: Sequence[Path], protected: Protected, *, overwrite: bool) -> None:
     """Refuse a folder `out` that is a file or is protected, and paths in it that may not be written."""
     check_folder("--out", out, protected)

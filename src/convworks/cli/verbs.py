@@ -5,14 +5,14 @@ from convworks.cli.commands import app
 from convworks.cli.experiments import common
 from convworks.cli.help import plain_help
 from convworks.cli.inference import common as inference
-from convworks.cli.inference import compare
+from convworks.cli.inference import compare, serve
 from convworks.cli.models import taps
 from convworks.cli.paths import expand_paths
 
 __all__ = ["MODULES", "app"]
 
 #: The modules with commands, besides `commands`.
-MODULES = (exchange, common, inference, compare, taps)
+MODULES = (exchange, common, inference, compare, serve, taps)
 
 expand_paths(app)
 plain_help(app)

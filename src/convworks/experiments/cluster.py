@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from convworks.cluster import connect, shares
 from convworks.config import build, to_json
 from convworks.errors import InputError
 from convworks.experiments.command import RECORD
@@ -17,7 +17,6 @@ from convworks.experiments.job import Job, Outcome, Report, perform
 from convworks.training.config import RunConfig
 
 INTERVAL = 0.5  # seconds between two polls of the runs' reports
-START = "start one with `ray start --head`, and on other machines `ray start --address=HEAD:6379`"
 
 
 class Mailbox:
@@ -47,9 +46,9 @@ def carry_out_on_ray(jobs: Iterable[Job], folder: Path, *, total: int, report: R
 
     A pruned run stops one epoch after the decision.
     """
-    ray = _connect()
+    ray = connect()
     mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
-    at_a_time, resources = _shares(ray, total)
+    at_a_time, resources = shares(ray, total)
     task = ray.remote(max_retries=0, **resources)(_perform)
     waiting = iter(jobs)
     running: dict[Any, Job] = {}
@@ -97,29 +96,3 @@ def _perform(spec: Mapping[str, Any], folder: str, mailbox: Any) -> dict[str, An
     except KeyboardInterrupt:
         outcome = Outcome(status="interrupted")
     return {"status": outcome.status, "results": outcome.results, "error": outcome.error}
-
-
-def _connect() -> Any:
-    """Return the ray module, connected to the running cluster."""
-    try:
-        import ray
-    except ImportError:
-        raise InputError("--workers ray", "Ray is not installed", 'pip install "convworks[cluster]"') from None
-    if not ray.is_initialized():
-        try:
-            ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError) as error:
-            reason = f"no Ray cluster is running ({str(error).splitlines()[0]})"
-            raise InputError("--workers ray", reason, START) from None
-    return ray
-
-
-def _shares(ray: Any, total: int) -> tuple[int, dict[str, float]]:
-    """Return the number of concurrent runs, and the resources of each: one GPU, or an equal share of the cores."""
-    resources = ray.cluster_resources()
-    gpus, cores = int(resources.get("GPU", 0)), max(1, int(resources.get("CPU", 1)))
-    if gpus:
-        return gpus, {"num_gpus": 1, "num_cpus": 1}
-    least = min((int(node["Resources"].get("CPU", 0)) or cores for node in ray.nodes() if node["Alive"]), default=cores)
-    each = max(1, min(least, cores // min(total, cores)))
-    return max(1, cores // each), {"num_cpus": each}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
+from jaxtyping import Float, Float32
 
+from convworks.data.labels import nfc
 from convworks.errors import InputError, nearest
 from convworks.tasks.activations import Activation
 from convworks.tasks.outcome import Pooled
+from convworks.tasks.registry import named
 
 P = TypeVar("P", bound=Pooled)
 
@@ -37,7 +41,15 @@ def combine(members: Sequence[P], activation: Activation, combination: str = PRO
     check_combination(combination)
     if len(members) == 1:
         return members[0]
-    stacked = np.stack([outcome.values for outcome in members])
+    values = combined(np.stack([outcome.values for outcome in members]), activation, combination)
+    joined: P = members[0].with_values(values)
+    return joined
+
+
+def combined(
+    stacked: Float[np.ndarray, "m n *output"], activation: Activation, combination: str
+) -> Float32[np.ndarray, "n *output"]:
+    """Return the activated outputs of an ensemble from those of its members."""
     mean = stacked.mean(0, dtype=np.float64)
     match combination:
         case "probability":
@@ -51,5 +63,20 @@ def combine(members: Sequence[P], activation: Activation, combination: str = PRO
             raise InputError(
                 "--combine", f"{combination} combines probabilities, but these networks give none", "leave it out"
             )
-    joined: P = members[0].with_values(values.astype(np.float32))
-    return joined
+    return np.asarray(values, np.float32)
+
+
+def check_alike(paths: Sequence[Path], descriptions: Sequence[Mapping[str, Any]]) -> None:
+    """Raise InputError for bundles that are no ensemble: of different classes, or tasks, or of a task without them."""
+    first = descriptions[0]
+    for path, other in zip(paths, descriptions, strict=True):
+        if list(map(nfc, other["classes"])) != list(map(nfc, first["classes"])):
+            reason = f"has different classes from {paths[0]}"
+            raise InputError(path, reason, "an ensemble needs the same classes in the same order")
+        if other["task"]["name"] != first["task"]["name"]:
+            names = (other["task"]["name"], first["task"]["name"])
+            reason = f"is for {names[0]}, {paths[0]} for {names[1]}".replace("_", "-")
+            raise InputError(path, reason, "give bundles of one task")
+    task = named(first["task"]["name"], str(paths[0]))
+    if task.outcome is None and len(paths) > 1:
+        raise InputError(paths[1], f"{task.does}, which cannot be an ensemble", "give one bundle")

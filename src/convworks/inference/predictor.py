@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
@@ -22,16 +21,17 @@ from convworks.bundle.description import is_exported
 from convworks.bundle.pretrained import locate
 from convworks.console import counting
 from convworks.data.decode.any_image import Images, OneImage, list_images
-from convworks.data.decode.quiet import quiet
 from convworks.data.inputs.input import Input
 from convworks.data.source import Source, Split
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TEST, TRAIN, VALIDATION
 from convworks.data.targets.samples import with_targets
-from convworks.errors import ConvworksError, InputError, RunError, brief
+from convworks.errors import InputError, brief
 from convworks.files import path_of
 from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory, precision_name
 from convworks.inference.answers import activated, collect
+from convworks.inference.bulk.answered import Answer, Files, answered, batches_of
+from convworks.inference.bulk.scorer import Scorer, of_one_view, of_views
 from convworks.inference.exported.format import open_runtime
 from convworks.inference.exported.read import read_exported
 from convworks.inference.features import features, named_pool
@@ -44,9 +44,6 @@ from convworks.layers.normalisation.folded import folded
 from convworks.models.transfer.adapted import makes_logits
 from convworks.tasks.outcome import Outcome, Pooled
 from convworks.tasks.task import SplitContext, Task
-
-PIECE = 256  # files decoded at a time
-
 
 #: Classes that the one-line form of a predictor names.
 NAMED = 4
@@ -172,30 +169,28 @@ class Predictor:
             self.trained.tapped(tap)
         return chosen
 
-    def predict_files(
-        self, files: Sequence[Path], *, top: int = 5, threshold: float | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def predict_files(self, files: Files, *, top: int = 5, threshold: float | None = None) -> Iterator[dict[str, Any]]:
         """Yield the prediction for each of many files, in order; a file that fails gives {"path", "error"}."""
+        scorer, answer = self.scorer(), self.answer(top=top, threshold=threshold)
+        for rows in answered(scorer, files, batches_of(files, scorer.batch), answer):
+            yield from rows
+
+    def scorer(self, protocol: str = CENTER) -> Scorer:
+        """Return what scores files, under a protocol (inference/protocol.py); InputError for one that is impossible."""
+        if protocol == CENTER:
+            return of_one_view(self.runtime, self.input, self.task.activation)
+        self._require_outcome(self.task)
+        runtime, preprocessing, chosen = self.runtime, self.bundle.preprocessing, named(protocol)
+        if chosen.dense:
+            network = prepared(chosen, self._views(protocol), preprocessing)
+            runtime = TorchRuntime(network=network, input=self.input, precision=self.precision)
+        return of_views(runtime, preprocessing, self.task.activation, chosen)
+
+    def answer(self, *, top: int = 5, threshold: float | None = None) -> Answer:
+        """Return the function from the name of a file and its activated output to its prediction."""
         _check_top(top)
         task = self.task.at(threshold)
-        with quiet(), ThreadPoolExecutor() as pool:
-            for first in range(0, len(files), PIECE):
-                piece = files[first : first + PIECE]
-                decoded = list(pool.map(self._try, piece))
-                good = [array for array in decoded if isinstance(array, np.ndarray)]
-                outputs = _each(lambda batch: activated(self.task, self.runtime, self.input.stack(batch)), good)
-                for path, array in zip(piece, decoded, strict=True):
-                    output = next(outputs) if isinstance(array, np.ndarray) else array
-                    if isinstance(output, ConvworksError):
-                        yield {"path": str(path), "error": output.reason}
-                    else:
-                        yield task.answer(str(path), output, self.classes, top)
-
-    def _try(self, path: Path) -> np.ndarray | InputError:
-        try:
-            return self.input.decode(path)
-        except InputError as error:
-            return error
+        return lambda name, output: task.answer(name, output, self.classes, top)
 
     @brief
     def evaluate(
@@ -296,20 +291,6 @@ class Predictor:
 def _check_top(top: int) -> None:
     if top < 1:
         raise InputError("top", f"is {top}, but must be at least 1", "give 1 or more")
-
-
-def _each(
-    answers: Callable[[Sequence[np.ndarray]], np.ndarray], samples: Sequence[np.ndarray]
-) -> Iterator[np.ndarray | ConvworksError]:
-    """Yield the outputs of samples computed as a batch; if that fails, each sample's own output or its error."""
-    try:
-        yield from answers(samples) if samples else ()
-    except RunError as error:
-        if len(samples) == 1:
-            yield error
-        else:
-            for sample in samples:
-                yield from _each(answers, [sample])
 
 
 @brief

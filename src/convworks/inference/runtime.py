@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -117,3 +117,10 @@ def finite(outputs: Tensor) -> Tensor:
     if not outputs.isfinite().all():
         raise RunError("network", OVERFLOW, NO_OVERFLOW)
     return outputs
+
+
+def marked(apply: Callable[[Tensor], Tensor], outputs: Tensor) -> Tensor:
+    """Return activated outputs, NaN for each sample whose outputs are not finite."""
+    sound = outputs.isfinite().flatten(1).all(1)
+    values = apply(outputs)
+    return values if bool(sound.all()) else torch.where(sound.view(-1, *[1] * (values.ndim - 1)), values, torch.nan)

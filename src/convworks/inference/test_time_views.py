@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 from torch import Tensor, nn
 
 from convworks.data.cache.memory import processors
@@ -23,10 +23,11 @@ from convworks.data.inputs.kinds import input_of
 from convworks.data.source import Split
 from convworks.errors import InputError
 from convworks.inference.protocol import Image, Protocol, largest, views
-from convworks.inference.runtime import batch_size, finite, mixed
+from convworks.inference.runtime import Runtime, TorchRuntime, batch_size, finite, marked
 from convworks.layers.fully_convolutional import fully_convolutional
 from convworks.layers.network import Network
 from convworks.models.analysis.count import count
+from convworks.tasks.activations import Activation
 from convworks.tasks.task import Task
 
 PIECE = 64  # images whose views are batched together
@@ -57,34 +58,53 @@ def activated_by(
     """
     started = time.perf_counter()
     prepared_network = prepared(protocol, network, preprocessing)
-    device = next(network.parameters()).device
-    means: list[Tensor] = []
+    input = input_of(preprocessing)
+    runtime = TorchRuntime(network=prepared_network, input=input, precision=precision)
+    means: list[np.ndarray] = []
     images_done, views_seen, macs = 0, 0, 0
-    count_macs, copies = counter(prepared_network, input_of(preprocessing)), 2 if protocol.mirrored else 1
+    count_macs, copies = counter(prepared_network, input), 2 if protocol.mirrored else 1
     for piece in _pieces(protocol, split, preprocessing):
-        total: Tensor | None = None
-        for size, group in _by_size(piece).items():
-            views_seen, macs = views_seen + copies * len(group), macs + copies * len(group) * count_macs(size)
-            views_per_batch = batch_size(device, size)
-            for part in (group[first : first + views_per_batch] for first in range(0, len(group), views_per_batch)):
-                pixels = torch.from_numpy(np.stack([view for _, view in part])).permute(0, 3, 1, 2).to(device)
-                rows = _activations(
-                    prepared_network,
-                    input_of(preprocessing).normalise(pixels),
-                    protocol,
-                    precision,
-                    task,
-                )
-                total = rows.new_zeros(len(piece), rows.shape[1]) if total is None else total
-                total.index_add_(0, torch.tensor([owner for owner, _ in part], device=device), rows)
-        assert total is not None
-        means.append((total / torch.tensor([[copies * len(image)] for image in piece], device=device)).cpu())
+        means.append(mean_over_views(protocol, runtime, piece, task.activation))
+        finite(torch.from_numpy(means[-1]))
+        sizes = Counter((view.shape[0], view.shape[1]) for image in piece for view in image)
+        views_seen += copies * sizes.total()
+        macs += sum(copies * views_of_size * count_macs(size) for size, views_of_size in sizes.items())
         images_done += len(piece)
         if report is not None:
             report(images_done, len(split))
     n = len(split)
     cost = Cost(views=views_seen / n, macs=macs / n, images_per_second=n / (time.perf_counter() - started))
-    return torch.cat(means).numpy(), cost
+    return np.concatenate(means), cost
+
+
+def mean_over_views(
+    protocol: Protocol, runtime: Runtime, images: Sequence[Sequence[Image]], activation: Activation
+) -> Float32[np.ndarray, "n k"]:
+    """Return the mean of the activated outputs over the views of each image; NaN where an output is not finite.
+
+    Views of one size are batched across images. The outputs of a dense protocol are maps [b k y x], averaged first.
+    """
+
+    def activate(pixels: Tensor) -> Tensor:
+        outputs = runtime(pixels)
+        return marked(activation.apply, outputs.mean((2, 3)) if protocol.dense else outputs)
+
+    total: Tensor | None = None
+    device, copies = runtime.device, 2 if protocol.mirrored else 1
+    with runtime.ready():
+        for size, group in _by_size(images).items():
+            views_per_batch = batch_size(device, size)
+            for part in (group[first : first + views_per_batch] for first in range(0, len(group), views_per_batch)):
+                pixels = torch.from_numpy(np.stack([view for _, view in part])).permute(0, 3, 1, 2).to(device)
+                rows = activate(pixels)
+                if protocol.mirrored:
+                    rows = rows + activate(pixels.flip(3))
+                total = rows.new_zeros(len(images), rows.shape[1]) if total is None else total
+                total.index_add_(0, torch.tensor([owner for owner, _ in part], device=device), rows)
+    assert total is not None
+    means = total / torch.tensor([[copies * len(image)] for image in images], device=device)
+    values: np.ndarray = means.cpu().numpy()
+    return values
 
 
 def prepared(protocol: Protocol, network: nn.Module, preprocessing: Preprocessing) -> nn.Module:
@@ -100,24 +120,9 @@ def prepared(protocol: Protocol, network: nn.Module, preprocessing: Preprocessin
         raise InputError("--protocol", reason, "choose a protocol of crops: flip, ten-crop, 144-crop") from None
 
 
-@torch.inference_mode()
-def _activations(
-    network: nn.Module, inputs: Tensor, protocol: Protocol, precision: torch.dtype, task: Task
-) -> Float[Tensor, "b k"]:
-    """Return the activated outputs of a batch of views, plus those of their mirror images if the protocol has them."""
-
-    def activate(images: Tensor) -> Tensor:
-        with mixed(images.device, precision):
-            outputs = finite(network(images).float())
-        return task.activation.apply(outputs.mean((2, 3)) if protocol.dense else outputs)
-
-    activations = activate(inputs)
-    return activations + activate(inputs.flip(3)) if protocol.mirrored else activations
-
-
 def _pieces(protocol: Protocol, split: Split, preprocessing: Preprocessing) -> Iterator[list[list[Image]]]:
     """Yield the views of PIECE images at a time, decoded ahead by threads."""
-    at_least = None if preprocessing.fit == "pad" else largest(protocol, preprocessing)
+    at_least = decoded_size(protocol, preprocessing)
 
     def fetch(numbers: range) -> list[list[Image]]:
         channels, decoding = preprocessing.channels, preprocessing.decoding
@@ -128,7 +133,12 @@ def _pieces(protocol: Protocol, split: Split, preprocessing: Preprocessing) -> I
     return ahead(fetch, [everything[first : first + PIECE] for first in everything[::PIECE]], processors())
 
 
-def _by_size(piece: list[list[Image]]) -> dict[tuple[int, int], list[tuple[int, Image]]]:
+def decoded_size(protocol: Protocol, preprocessing: Preprocessing) -> tuple[int, int] | None:
+    """Return the largest size at which images need to be decoded for all views; None for their own size."""
+    return None if preprocessing.fit == "pad" else largest(protocol, preprocessing)
+
+
+def _by_size(piece: Sequence[Sequence[Image]]) -> dict[tuple[int, int], list[tuple[int, Image]]]:
     """Group the views of a piece by size, each with the index of its image in the piece."""
     by_size: dict[tuple[int, int], list[tuple[int, Image]]] = defaultdict(list)
     for owner, image in enumerate(piece):

@@ -115,7 +115,7 @@ USING: Rows = {
     ),
     "answers of another kind": (
         lambda p: [*predict(p.bundle(), p.images("x")), "--out", "answers.txt"],
-        "--out answers.txt | .csv or .jsonl | name it",
+        "--out answers.txt | .csv or .jsonl or .parquet | name it",
     ),
     "answers to nowhere": (
         lambda p: [*predict(p.bundle(), p.images("x")), "--out", "gone/answers.csv"],

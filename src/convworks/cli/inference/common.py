@@ -12,6 +12,7 @@ from convworks.cli.commands import app
 from convworks.cli.help import USE
 from convworks.cli.options import (
     Bundles,
+    Combine,
     Debug,
     Device,
     Json,
@@ -41,10 +42,7 @@ def evaluate(
             help="Views of each image: center, flip, shift, ten-crop, 144-crop, dense, multi-scale.",
         ),
     ] = "center",
-    combine: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Ensembles: by probability, logit or vote.  [default: probability]"),
-    ] = None,
+    combine: Combine = None,
     threshold: Threshold = None,
     slices: Annotated[
         Path | None,
@@ -92,22 +90,51 @@ def predict(
     ],
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="PATH", help="Images, folders (searched recursively) or glob patterns."),
+        typer.Argument(
+            metavar="PATH",
+            help="Images, folders (searched recursively), glob patterns, tar shards, or the index of shards or its "
+            "address.",
+        ),
     ],
+    ensemble: Annotated[
+        list[Path] | None,
+        typer.Option("--ensemble", metavar="BUNDLE", help="Another bundle of an ensemble; may be repeated."),
+    ] = None,
     top: Annotated[int, typer.Option(min=1, metavar="N", help="Number of classes to list per image.")] = 5,
     threshold: Threshold = None,
     probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Write one column per class to the .csv file, named p:CLASS.")
+        bool,
+        typer.Option("--probabilities", help="Write one column per class to the .csv or .parquet file, named p:CLASS."),
     ] = False,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Views of each image: center, flip, shift, ten-crop, 144-crop, dense, multi-scale."
+        ),
+    ] = "center",
+    combine: Combine = None,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Write predictions to this .csv or .jsonl file; reconstructions into this folder.",
+            help="Write predictions to this .csv, .jsonl or .parquet file; reconstructions into this folder.",
         ),
     ] = None,
-    max_pixels: MaxPixels = None,
     overwrite: Overwrite = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the file that an interrupted run began, or begin it.")
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="K/N", help="Predict the K-th of N parts, which end to end are the whole."),
+    ] = None,
+    skip_damaged: Annotated[
+        bool, typer.Option("--skip-damaged", help="Succeed although images fail: their rows say why.")
+    ] = False,
+    workers: Annotated[
+        str | None, typer.Option(metavar="ray", help="Compute on a running Ray cluster.  [default: this process]")
+    ] = None,
+    max_pixels: MaxPixels = None,
     runtime: Annotated[
         str | None,
         typer.Option(
@@ -126,11 +153,18 @@ def predict(
     return command.run(
         bundle,
         paths,
+        ensemble=ensemble or (),
         top=top,
         threshold=threshold,
         probabilities=probabilities,
+        protocol=protocol,
+        combine=combine,
         out=out,
         overwrite=overwrite,
+        resume=resume,
+        shard=shard,
+        skip_damaged=skip_damaged,
+        workers=workers,
         max_pixels=max_pixels,
         runtime=runtime,
         device=device,

@@ -16,7 +16,6 @@ from convworks.cli.answer import Answer, repeated, table
 from convworks.cli.metrics import accuracy_line
 from convworks.cli.output_path import attempt
 from convworks.console import downloading
-from convworks.data.labels import nfc
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
@@ -185,28 +184,18 @@ def _of_one_kind(bundles: Sequence[Path], protocols: Sequence[str]) -> tuple[lis
     """
     from convworks.bundle.description import read_description
     from convworks.bundle.pretrained import locate
-    from convworks.inference.protocol import CENTER
 
     paths = [locate(path, downloading()) for path in bundles]
     described = [read_description(path)[0] for path in paths]
-    first = described[0]
-    for path, other in zip(paths, described, strict=True):
-        if list(map(nfc, other["classes"])) != list(map(nfc, first["classes"])):
-            reason = f"has different classes from {paths[0]}"
-            raise InputError(path, reason, "an ensemble needs the same classes in the same order")
-        if other["task"]["name"] != first["task"]["name"]:
-            names = (other["task"]["name"], first["task"]["name"])
-            reason = f"is for {names[0]}, {paths[0]} for {names[1]}".replace("_", "-")
-            raise InputError(path, reason, "give bundles of one task")
+    from convworks.inference.ensemble import check_alike
+    from convworks.inference.protocol import CENTER
     from convworks.tasks.registry import named
 
-    task = named(first["task"]["name"], str(paths[0]))
-    if task.outcome is None:
-        if len(paths) > 1:
-            raise InputError(paths[1], f"{task.does}, which cannot be an ensemble", "give one bundle")
-        if tuple(protocols) != (CENTER,):
-            reason = f"is for classifiers, but this network {task.does}"
-            raise InputError("--protocol", reason, "leave it out")
+    check_alike(paths, described)
+    task = named(described[0]["task"]["name"], str(paths[0]))
+    if task.outcome is None and tuple(protocols) != (CENTER,):
+        reason = f"is for classifiers, but this network {task.does}"
+        raise InputError("--protocol", reason, "leave it out")
     return paths, task
 
 

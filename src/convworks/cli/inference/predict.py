@@ -2,43 +2,59 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from convworks.bundle.description import RUN_RECORD, folder_of, is_exported, read_description
+from convworks.api.predict import (
+    CENTER,
+    PROBABILITY,
+    Into,
+    Opened,
+    Work,
+    check_into,
+    check_work,
+    open_work,
+    runtimes,
+    values_of,
+    write,
+)
+from convworks.bundle.description import RUN_RECORD
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, repeated, table
-from convworks.cli.inference.images import find_images, no_answer
-from convworks.cli.output_path import check_optional, failure
-from convworks.cli.outputs import check_outputs, read_for, unique_names
+from convworks.cli.outputs import check_outputs, unique_names
 from convworks.console import downloading
-from convworks.csv_files import csv_text
 from convworks.data.labels import SEPARATOR
+from convworks.data.listing.find import find, plain_files
+from convworks.data.listing.listing import Listing
 from convworks.errors import InputError, visible
-from convworks.files import atomic, write_text
-from convworks.hardware import check_precision, precision_name
+from convworks.files import atomic
+from convworks.hardware import check_precision
 from convworks.models import NAMES
-from convworks.outputs import Protected
 
-FORMATS = (".csv", ".jsonl")
 TOP = 5  # classes that are listed by default
 FEW = 8  # paths that fit into a recommended command
+Row = dict[str, Any]
 
 
 def run(
     bundle: Path,
     paths: Sequence[str],
     *,
+    ensemble: Sequence[Path] = (),
     top: int,
     threshold: float | None = None,
     probabilities: bool = False,
+    protocol: str = CENTER,
+    combine: str | None = None,
     out: Path | None,
     overwrite: bool = False,
+    resume: bool = False,
+    shard: str | None = None,
+    skip_damaged: bool = False,
+    workers: str | None = None,
     max_pixels: int | None = None,
     runtime: str | None = None,
     device: str,
@@ -47,94 +63,106 @@ def run(
     """Predict every image that the paths name; one that fails gets a row with the error, and status 1."""
     started = time.perf_counter()
     check_precision(precision)
-    bundle = locate(bundle, downloading())
-    name = _description(bundle)["task"]["name"]
-    files = find_images(paths)
-    kept = Protected(files=([bundle],)) if is_exported(bundle) else Protected(folders=(folder_of(bundle),))
-    read = read_for(paths, files) + kept
+    work = Work(
+        bundles=tuple([locate(path, downloading()) for path in (bundle, *ensemble)]),
+        top=top,
+        threshold=threshold,
+        probabilities=probabilities,
+        protocol=protocol,
+        combine=combine or PROBABILITY,
+        max_pixels=max_pixels,
+        runtime=runtime,
+        device=device,
+        precision=precision,
+    )
+    descriptions = check_work(work)
+    from convworks.inference.bulk.shard import parse_shard
     from convworks.tasks.registry import named
 
-    task = named(name, str(bundle)).at(threshold)
-    pictures = task.picture is not None
-    if probabilities and (pictures or out is None or out.suffix.lower() != ".csv"):
-        remedy = "leave it out" if pictures else "add --out FILE.csv"
-        raise InputError("--probabilities", "is for the columns of a .csv file of classes", remedy)
-    if pictures:
-        outputs = _outputs(out, files, read, overwrite=overwrite)
+    pictures = named(descriptions[0]["task"]["name"], str(work.bundles[0])).picture is not None
+    part = parse_shard(shard)
+    for_files = {"--resume": resume, "--shard": shard, "--workers": workers, "--probabilities": probabilities}
+    if (pictures or out is None) and (idle := next((name for name, used in for_files.items() if used), None)):
+        raise InputError(idle, "is for answers in a file", "leave it out" if pictures else "add --out FILE.csv")
+    if overwrite and out is None:
+        raise InputError("--overwrite", "needs an output file", "add --out FILE")
+    files = find(paths)
+    if out is None or pictures:
+        opened, values, text = _at_once(work, files, out, pictures=pictures, overwrite=overwrite)
+        failed, count = len(values["errors"]), len(files)
     else:
-        check_optional("--out", out, read, suffixes=FORMATS, overwrite=overwrite)
-    from convworks.deploy.choice import TORCH, check_runtime, with_runtime
-    from convworks.inference.predictor import load
+        into = Into(out=out, shard=part, resume=resume, overwrite=overwrite, skip_damaged=skip_damaged, workers=workers)
+        into = check_into(into, work, files)
+        opened, written = write(work, descriptions, files, into)
+        values = values_of(opened, written, into)
+        text = f"{written.rows} rows written to {out}"
+        text += f", {written.earlier} of them before this run" if written.earlier else ""
+        failed, count = written.failed, written.rows
+    values |= {"precision": opened.computed[0][1], "seconds": round(time.perf_counter() - started, 3)}
+    from convworks.deploy.choice import TORCH
 
-    check_runtime(runtime)
-    loaded = load(bundle, device=device, precision=precision, max_pixels=max_pixels)
-    predictor, choice = with_runtime(loaded, runtime, len(files))
-    listed = len(predictor.classes) if probabilities else top
-    answers = predictor.predict_files(files, top=listed, threshold=threshold)
-    rows = list(_written(answers, outputs)) if pictures else list(answers)
-    broken = [row for row in rows if "error" in row]
-    if len(broken) == len(rows):
-        raise no_answer(broken)
-    error = None
-    if out is not None and not pictures:
-        if out.suffix.lower() != ".csv":
-            content = _as_json_lines(rows)
-        else:
-            content = _class_columns(rows, predictor.classes) if probabilities else _as_csv(rows)
-        error = failure(partial(write_text, out, content))
-    written = out is not None and error is None
-    values = {
-        "predictions": [row for row in rows if "error" not in row],
-        "errors": broken,
-        "precision": precision_name(predictor.precision),
-        "runtime": {"name": choice.runtime, "why": choice.why, "rates": choice.rates},
-        "seconds": round(time.perf_counter() - started, 3),
-        **({"out": str(out)} if written else {}),
-    }
-    done = len(rows) - len(broken)
-    if pictures:
-        text = f"{done} {'image' if done == 1 else 'images'} written to {out}"
-    else:
-        text = f"{len(rows)} rows written to {out}" if written else _as_table(rows)
-    if choice.runtime != TORCH or choice.rates:
-        text += f"\n{choice.text}"
-    if broken:
-        first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
-        text += f"\n{len(broken)} of {len(rows)} images failed: {first}"
+    shown = [choice.text for choice in opened.choices if choice.runtime != TORCH or choice.rates]
+    if failed:
+        first = values["errors"][0]
+        shown.append(f"{failed} of {count} images failed: " + visible(f"{first['path']}: {first['error']}"))
     options = {
         "--top": None if top == TOP else top,
         "--threshold": threshold,
+        "--protocol": None if protocol == CENTER else protocol,
+        "--combine": combine,
         "--max-pixels": max_pixels,
         "--precision": None if precision == "auto" else precision,
         "--runtime": runtime,
     }
-    text += f"\nnext: {_next(bundle, paths, options, written or pictures)}"
-    return Answer(values=values, text=text, status=1 if broken else 0, error=error)
+    shown.append(f"next: {_next(work.bundles, paths, options, written=out is not None)}")
+    return Answer(values=values, text="\n".join([text, *shown]), status=1 if failed and not skip_damaged else 0)
 
 
-def _description(bundle: Path) -> dict[str, Any]:
-    """Return what a bundle or an exported file says of its network."""
-    if is_exported(bundle):
-        from convworks.inference.exported.read import read_exported
+def _at_once(
+    work: Work, files: Listing, out: Path | None, *, pictures: bool, overwrite: bool
+) -> tuple[Opened, dict[str, Any], str]:
+    """Return the answers for a few files as values and as a table; pictures are written."""
+    from convworks.inference.bulk.answered import answered, batches_of
+    from convworks.inference.bulk.write import no_answer
 
-        return read_exported(bundle).description
-    return read_description(bundle)[0]
+    outputs = _outputs(out, files, work, overwrite=overwrite) if pictures else []
+    opened = open_work(work, len(files))
+    batches = answered(opened.scorer, files, batches_of(files, opened.scorer.batch), opened.answer)
+    answers = (row for rows in batches for row in rows)
+    rows = list(_written(answers, outputs)) if pictures else list(answers)
+    broken = [row for row in rows if "error" in row]
+    if len(broken) == len(rows):
+        raise no_answer(broken[0], len(broken))
+    values = {
+        "predictions": [row for row in rows if "error" not in row],
+        "errors": broken,
+        **runtimes(opened),
+        **({"out": str(out)} if pictures else {}),
+    }
+    if not pictures:
+        return opened, values, _as_table(rows)
+    done = len(rows) - len(broken)
+    return opened, values, f"{done} {'image' if done == 1 else 'images'} written to {out}"
 
 
-def _next(bundle: Path, paths: Sequence[str], options: dict[str, Any], written: bool) -> str:
+def _next(bundles: Sequence[Path], paths: Sequence[str], options: dict[str, Any], *, written: bool) -> str:
     """Return the next command: to write these answers, to evaluate a run on its own source, or to show the network."""
     from convworks.report.next_step import errors_folder, nearby
 
+    bundle, *others = bundles
     if not written and len(paths) <= FEW:
-        return repeated(["predict", bundle, *paths], options | {"--out": _new_file("predictions", ".csv")})
+        members = [word for other in others for word in ("--ensemble", other)]
+        return repeated(["predict", bundle, *paths, *members], options | {"--out": _new_file("predictions", ".csv")})
     run = bundle.parent if bundle.name == "bundle" else bundle
     if (run / RUN_RECORD).is_file():
         from convworks.training.folder import read_values
 
         data = read_values(run)["configuration"]["data"]["source"]
         evaluated = {name: value for name, value in options.items() if name not in ("--top", "--runtime")}
-        return repeated(["evaluate", bundle], {"--data": nearby(data), **evaluated, "--out": errors_folder(bundle)})
-    name = _description(bundle)["model"]["name"]
+        return repeated(["evaluate", *bundles], {"--data": nearby(data), **evaluated, "--out": errors_folder(bundle)})
+    from convworks.inference.exported.read import description_of
+
+    name = description_of(bundle)["model"]["name"]
     return shlex.join(["convworks", "models", *([name] if name in NAMES else [])])
 
 
@@ -146,16 +174,17 @@ def _new_file(stem: str, suffix: str) -> str:
     return name
 
 
-def _outputs(out: Path | None, files: Sequence[Path], read: Protected, *, overwrite: bool) -> list[Path]:
+def _outputs(out: Path | None, files: Listing, work: Work, *, overwrite: bool) -> list[Path]:
     """Return the paths of the images that a network generates: OUT/NAME.png; InputError if one may not be written."""
     if out is None:
         raise InputError("--out", "is needed: this network outputs images", "name a folder: --out DIR")
-    outputs = [out / f"{name}.png" for name in unique_names(files)]
-    check_outputs(out, outputs, read, overwrite=overwrite)
+    names = unique_names(plain_files(files, "a network that outputs images"))
+    outputs = [out / f"{name}.png" for name in names]
+    check_outputs(out, outputs, files.protected() + work.protected(), overwrite=overwrite)
     return outputs
 
 
-def _written(answers: Iterable[dict[str, Any]], outputs: Sequence[Path]) -> Iterator[dict[str, Any]]:
+def _written(answers: Iterable[Row], outputs: Sequence[Path]) -> Iterator[Row]:
     """Write the image of each answer; yield its path, or the answer of an input that failed."""
     import numpy as np
     from PIL import Image
@@ -171,8 +200,10 @@ def _written(answers: Iterable[dict[str, Any]], outputs: Sequence[Path]) -> Iter
         yield {"path": answer["path"], "out": str(output)}
 
 
-def _as_table(rows: Sequence[dict[str, Any]]) -> str:
-    lines, more = [], _more(rows)
+def _as_table(rows: Sequence[Row]) -> str:
+    ranked = ("path", "labels", "probabilities", "error")
+    more = list(dict.fromkeys(name for row in rows for name in row if name not in ranked))
+    lines = []
     for row in rows:
         answers = [
             f"{name} {percent(p)}" for name, p in zip(row.get("labels", ()), row.get("probabilities", ()), strict=True)
@@ -182,39 +213,6 @@ def _as_table(rows: Sequence[dict[str, Any]]) -> str:
     header = ["image", *more]
     header += map(str, range(1, width - len(header) + 1))
     return table(header, [line + [""] * (width - len(line)) for line in lines])
-
-
-def _as_json_lines(rows: Sequence[dict[str, Any]]) -> str:
-    return "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
-
-
-def _as_csv(rows: Sequence[dict[str, Any]]) -> str:
-    ranks = range(1, max(len(row.get("labels", ())) for row in rows) + 1)
-    more = _more(rows)
-    header = ["path", *more, *(name for rank in ranks for name in (f"label{rank}", f"probability{rank}")), "error"]
-    lines = []
-    for row in rows:
-        pairs = zip(row.get("labels", [""] * len(ranks)), row.get("probabilities", [""] * len(ranks)), strict=True)
-        cells = [_cell(row.get(name, "")) for name in more]
-        lines.append([row["path"], *cells, *(value for pair in pairs for value in pair), row.get("error", "")])
-    return csv_text(header, lines)
-
-
-def _class_columns(rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> str:
-    """Return path, label (or the predicted labels), and the probability of each class, as in predictions.csv."""
-    more = _more(rows)
-    lines = []
-    for row in rows:
-        by_class = dict(zip(row.get("labels", ()), row.get("probabilities", ()), strict=True))
-        answer = [_cell(row.get(name, "")) for name in more] or [next(iter(by_class), "")]
-        lines.append([row["path"], *answer, *(by_class.get(name, "") for name in classes), row.get("error", "")])
-    return csv_text(["path", *(more or ["label"]), *(f"p:{name}" for name in classes), "error"], lines)
-
-
-def _more(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the keys of answers besides the most probable classes, in their order."""
-    ranked = ("path", "labels", "probabilities", "error")
-    return list(dict.fromkeys(name for row in rows for name in row if name not in ranked))
 
 
 def _cell(value: Any) -> Any:

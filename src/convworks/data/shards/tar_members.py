@@ -32,6 +32,7 @@ def tar_members(where: object, file: Seekable, length: int | None = None) -> Ite
                     raise InputError(f"{where}!{member.name}", "is stored as a sparse file", NO_SPARSE)
                 headers.left = LONGEST
                 yield member
+                tar.members = []  # type: ignore[attr-defined]  # which would grow with every member
     # tarfile trusts headers for how far to seek, read and recurse.
     except (tarfile.TarError, ValueError, OverflowError, MemoryError, RecursionError, IndexError) as error:
         problem = "holds no tar" if length is None else "is not an uncompressed tar"

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from convworks.bundle.bundle import Described, described
+from convworks.bundle.description import is_exported, read_description
 from convworks.config import build
 from convworks.errors import InputError
 from convworks.files import read_bytes
@@ -90,3 +91,8 @@ def read_exported(path: Path) -> Exported:
     if values["export"]["sha256"] != graph:
         raise InputError(path, "was modified (checksum mismatch)", REMEDY)
     return Exported(path=path, format=form, files=files, description=values)
+
+
+def description_of(path: Path) -> dict[str, Any]:
+    """Return what a bundle, the run that holds it, or an exported file says of its network."""
+    return read_exported(path).description if is_exported(path) else read_description(path)[0]

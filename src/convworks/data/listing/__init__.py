@@ -1,0 +1,1 @@
+"""The images that a command is given, in order: millions of them in little memory."""

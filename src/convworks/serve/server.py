@@ -1,0 +1,214 @@
+"""`convworks serve`: from the settings to the end of the last request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import gc
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Generator
+from importlib.util import find_spec
+from typing import Any
+
+from convworks.bundle.description import is_exported, read_description
+from convworks.errors import InputError
+from convworks.serve.settings import Settings, check_members
+
+#: What the extra installs, besides what others install too.
+LIBRARIES = ("fastapi", "uvicorn", "httptools", "prometheus_client", "python_multipart")
+INSTALL = 'pip install "convworks[serve]"'
+#: Seconds from a signal to the end, and of an idle connection.
+WITHIN, KEPT = 26.0, 75
+
+
+def require() -> None:
+    """Raise InputError if the extra `serve` is not installed, or this system cannot run workers."""
+    if os.name == "nt":
+        reason = "needs processes that inherit sockets, which Windows has not"
+        raise InputError("convworks serve", reason, "run it under WSL, or in a container")
+    for name in LIBRARIES:
+        if find_spec(name) is None:
+            raise InputError("convworks serve", f"needs {name}, which is not installed", INSTALL)
+
+
+def check_bundles(settings: Settings) -> None:
+    """Raise InputError for a bundle that does not exist or is damaged, and for different classes under one name."""
+    for named in settings.models:
+        described = []
+        for path in named.paths:
+            if is_exported(path):
+                if not path.exists():
+                    raise InputError(path, "does not exist", "check the path")
+                continue
+            description = read_description(path)[0]
+            described.append((path, description["task"]["name"], description["classes"]))
+        if described:
+            check_members(named.name, described)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address; InputError if that is impossible."""
+    try:
+        (family, _, _, _, address), *_ = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError) as error:
+        raise InputError(
+            f"--host {host}", f"is not an address ({error})", "use 127.0.0.1, or 0.0.0.0 for all"
+        ) from None
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise InputError(f"--port {port}", f"is in use on {host}", "choose another, or 0 for any") from None
+        if error.errno == errno.EACCES:
+            raise InputError(f"--port {port}", "needs more rights", "choose one above 1023") from None
+        raise InputError(f"--host {host}", f"cannot be listened on ({error.strerror})", "use 127.0.0.1") from None
+    listener.setblocking(False)
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return the URL of a socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def serve(settings: Settings) -> dict[str, Any]:
+    """Serve until a signal, and return what was done.
+
+    Raises InputError for settings that cannot be, and the error of a worker that cannot start.
+    """
+    require()
+    check_bundles(settings)
+    from convworks.serve.log import libraries_logged
+    from convworks.serve.service import read_keys
+
+    read_keys(settings)
+    began = time.monotonic()
+    with bind(settings.host, settings.port) as listener, libraries_logged():
+        address = address_of(listener)
+        loop = None
+        if find_spec("uvloop") is not None:
+            import uvloop
+
+            loop = uvloop.new_event_loop
+        with asyncio.Runner(loop_factory=loop) as runner:
+            requests = runner.run(_serve(settings, listener, address))
+    return {"address": address, "requests": requests, "seconds": round(time.monotonic() - began, 3)}
+
+
+async def _serve(settings: Settings, listener: socket.socket, address: str) -> int:
+    """Serve until a signal; return the number of requests."""
+    from convworks.serve.log import log
+    from convworks.serve.service import Service
+
+    service = Service(settings)
+    server = _server(service)
+    log("listening", address=address, models=list(service.models))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    beginning = asyncio.create_task(service.begin())
+    try:
+        await asyncio.wait((running, beginning), return_when=asyncio.FIRST_COMPLETED)
+        if not beginning.done():
+            beginning.cancel()
+        elif beginning.exception() is None:
+            _say_ready(service, address)
+        else:
+            server.should_exit = True
+        await running
+        with contextlib.suppress(asyncio.CancelledError):
+            await beginning
+    finally:
+        await service.end()
+    log("stopped", requests=server.server_state.total_requests)
+    return int(server.server_state.total_requests)
+
+
+def _say_ready(service: Any, address: str) -> None:
+    from convworks.console import on_terminal, say
+    from convworks.serve.log import log
+
+    log("ready", address=address, models=list(service.models))
+    gc.freeze()  # what has been imported need not be looked through again and again
+    if service.keys is None and service.settings.host not in ("127.0.0.1", "::1", "localhost"):
+        log("warning", text="anyone who reaches this address may use it: --api-key-file FILE asks for a key")
+    if on_terminal():
+        say(f"ready: {address} has a page to drop an image on, {address}/docs the description; Ctrl-C stops")
+
+
+def _calling(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> Callable[[int, Any], None]:
+    """Return a handler of a signal that lets the loop call a function."""
+
+    def handle(number: int, frame: Any) -> None:
+        loop.call_soon_threadsafe(call)
+
+    return handle
+
+
+def _server(service: Any) -> Any:
+    """Return uvicorn's server, which stops in the order that load balancers need."""
+    import uvicorn
+
+    from convworks.serve.app import build
+    from convworks.serve.log import log
+    from convworks.serve.protocol import Connection
+
+    limits = service.settings.limits
+
+    class Server(uvicorn.Server):
+        """Says that it is not ready, waits, stops accepting, and answers what it has accepted."""
+
+        drain: asyncio.Task[None] | None = None
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Generator[None, None, None]:
+            loop = asyncio.get_running_loop()
+            calls = {"SIGTERM": self.stop, "SIGINT": self.stop, "SIGHUP": self.reload}
+            signals = {getattr(signal, name): call for name, call in calls.items() if hasattr(signal, name)}
+            before = {number: signal.signal(number, _calling(loop, call)) for number, call in signals.items()}
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+        def stop(self) -> None:
+            if self.drain is not None:
+                self.force_exit = self.should_exit = True  # asked twice
+                return
+            log("draining", grace=limits.grace)
+            service.draining = True
+            self.drain = asyncio.create_task(self._drain())
+
+        async def _drain(self) -> None:
+            await asyncio.sleep(limits.grace)
+            self.should_exit = True
+            await asyncio.sleep(WITHIN - 3 - limits.grace)
+            service.give_up()
+
+        def reload(self) -> None:
+            self.reloading = asyncio.create_task(service.reload())
+
+    config = uvicorn.Config(
+        build(service),
+        http=type("Connection", (Connection,), {"most": limits.connections}),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEPT,
+        timeout_graceful_shutdown=int(WITHIN - limits.grace),
+        backlog=2048,
+    )
+    return Server(config)

@@ -1,0 +1,171 @@
+"""Tensors of the Open Inference Protocol: read and written, in JSON or as bytes after it."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+from fastapi import Response
+
+from convworks.serve.batcher import Answer
+from convworks.serve.bodies import from_base64, parse_json, wrong
+from convworks.serve.problems import as_json
+
+HEADER_LENGTH = "Inference-Header-Content-Length"
+#: Names of inputs: decoded samples, as of an exported network, or encoded images.
+SAMPLES, ENCODED = "samples", "images"
+#: The output that is given if none is named.
+ACTIVATED = "activated"
+AXES = 8
+LENGTH = struct.Struct("<I")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inference:
+    """A request: what a worker gets, and how it is to be answered.
+
+    `outputs` says of each named output whether it comes as bytes; `binary` says it of those that are not named.
+    """
+
+    item: dict[str, Any]
+    pieces: list[bytes]
+    count: int
+    id: str | None
+    outputs: dict[str, bool]
+    binary: bool
+
+
+def parse(body: bytes, header_length: str | None) -> Inference:
+    """Return the request that a body holds; ProblemError for what is wrong with it."""
+    head, rest = body, memoryview(b"")
+    if header_length is not None:
+        if not header_length.isdecimal() or int(header_length) > len(body):
+            raise wrong(HEADER_LENGTH, f"is {header_length!r}, of a body of {len(body)} bytes", "give that of the JSON")
+        head, rest = body[: int(header_length)], memoryview(body)[int(header_length) :]
+    values = parse_json(head)
+    if not isinstance(values, dict):
+        raise wrong("body", "is not a JSON object", "see the Open Inference Protocol")
+    inputs = values.get("inputs")
+    if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
+        raise wrong("inputs", "must be one tensor", f"give {SAMPLES} or {ENCODED}")
+    parameters = _object(values.get("parameters", {}), "parameters")
+    binary = _flag(parameters, "binary_data_output")
+    identity = values.get("id")
+    if identity is not None and not isinstance(identity, str):
+        raise wrong("id", "is not a text", "give a text")
+    item, pieces, count = _input(inputs[0], rest)
+    outputs = _outputs(values.get("outputs", []), binary)
+    return Inference(item=item, pieces=pieces, count=count, id=identity, outputs=outputs, binary=binary)
+
+
+def _input(tensor: dict[str, Any], rest: memoryview) -> tuple[dict[str, Any], list[bytes], int]:
+    """Return the item of an input, its pieces, and the number of its images."""
+    name, datatype = tensor.get("name"), tensor.get("datatype")
+    if (name, datatype) not in ((SAMPLES, "UINT8"), (ENCODED, "BYTES")):
+        raise wrong(
+            "inputs", f"{name!r} of {datatype!r} is not an input", f"give {SAMPLES} (UINT8) or {ENCODED} (BYTES)"
+        )
+    shape = _shape(name, tensor.get("shape"))
+    size = _object(tensor.get("parameters", {}), "parameters").get("binary_data_size")
+    data = tensor.get("data")
+    if size is not None:
+        if type(size) is not int or size != len(rest) or data is not None:
+            raise wrong(
+                f"binary_data_size of {name}", f"is {size!r}, but {len(rest)} bytes follow", "give their number"
+            )
+    elif not isinstance(data, list) or len(rest):
+        raise wrong(f"data of {name}", "is not a list of values", "give data or binary_data_size")
+    if name == ENCODED:
+        pieces = _texts(rest) if size is not None else [from_base64(ENCODED, each) for each in data or []]
+        if len(pieces) != shape[0]:
+            raise wrong(ENCODED, f"are {len(pieces)}, not {shape[0]}", "give the shape of the data")
+        return {"names": [f"{ENCODED}[{index}]" for index in range(len(pieces))]}, pieces, len(pieces)
+    content = bytes(rest) if size is not None else _values(data or [])
+    if len(content) != math.prod(shape):
+        raise wrong(SAMPLES, f"are {len(content):,} values, not {math.prod(shape):,}", "give the shape of the data")
+    return {"shape": shape}, [content], shape[0]
+
+
+def _shape(name: object, shape: object) -> list[int]:
+    """Return a shape: of encoded images one number, of samples one for each axis."""
+    most = 1 if name == ENCODED else AXES
+    whole = isinstance(shape, list) and all(type(side) is int and 0 < side < 2**31 for side in shape)
+    if isinstance(shape, list) and whole and 0 < len(shape) <= most:
+        return shape
+    remedy = "give positive whole numbers, the first that of images"
+    raise wrong(f"shape of {name}", f"is {str(shape)[:100]}", remedy)
+
+
+def _values(data: list[Any]) -> bytes:
+    """Return the bytes in nested lists of numbers from 0 to 255."""
+    try:
+        array = np.array(data)
+    except ValueError:
+        array = np.empty(0, object)
+    if array.dtype.kind not in "iu" or array.size == 0 or array.min() < 0 or array.max() > 255:
+        raise wrong(f"data of {SAMPLES}", "are not whole numbers from 0 to 255", "give decoded pixels")
+    return array.astype(np.uint8).tobytes()
+
+
+def _texts(content: memoryview) -> list[bytes]:
+    """Return the elements of a BYTES tensor: each is its length, little-endian, and its bytes."""
+    texts, at = [], 0
+    while at < len(content):
+        end = at + LENGTH.size
+        size = LENGTH.unpack(content[at:end])[0] if end <= len(content) else math.inf
+        if end + size > len(content):
+            raise wrong(ENCODED, "end within an element", "write the length of each before it: 4 bytes, little-endian")
+        at = end + int(size)
+        texts.append(bytes(content[end:at]))
+    return texts
+
+
+def _outputs(listed: object, binary: bool) -> dict[str, bool]:
+    """Return of each output that is named whether it is to come as bytes."""
+    outputs: dict[str, bool] = {}
+    for each in listed if isinstance(listed, list) else [None]:
+        if not isinstance(each, dict) or not isinstance(name := each.get("name"), str):
+            raise wrong("outputs", "must be a list of objects with a name", "see the Open Inference Protocol")
+        parameters = _object(each.get("parameters", {}), "parameters")
+        if parameters.get("classification"):
+            raise wrong("classification", "is not supported", "leave it out, or use /v1/predict")
+        outputs[name] = _flag(parameters, "binary_data", binary)
+    return outputs
+
+
+def _object(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise wrong(where, "is not an object", "give names and values")
+    return value
+
+
+def _flag(parameters: Mapping[str, Any], name: str, default: bool = False) -> bool:
+    value = parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise wrong(name, "is not true or false", "give true or false")
+    return value
+
+
+def tensors(head: dict[str, Any], answer: Answer, outputs: Mapping[str, bool], *, binary: bool) -> Response:
+    """Return an answer: its tensors in JSON, or as bytes after it."""
+    facts: list[dict[str, Any]] = []
+    after: list[bytes] = []
+    for each, content in zip(answer.header["tensors"], answer.pieces, strict=True):
+        tensor = {"name": each["name"], "datatype": "FP32", "shape": each["shape"]}
+        if outputs.get(each["name"], binary):
+            tensor["parameters"] = {"binary_data_size": len(content)}
+            after.append(content)
+        else:
+            tensor["data"] = np.frombuffer(content, np.float32).tolist()
+        facts.append(tensor)
+    if not after:
+        return as_json({**head, "outputs": facts})
+    text = json.dumps({**head, "outputs": facts}).encode()
+    headers = {HEADER_LENGTH: str(len(text))}
+    return Response(b"".join([text, *after]), HTTPStatus.OK, headers, media_type="application/octet-stream")

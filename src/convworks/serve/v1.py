@@ -1,0 +1,162 @@
+"""The server's own protocol: images in, the answers of `convworks predict` out."""
+
+from __future__ import annotations
+
+import base64
+import time
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from convworks.serve.batcher import Answer
+from convworks.serve.bodies import check_count, images_of
+from convworks.serve.problems import as_json
+from convworks.serve.service import Service
+
+BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "One image as it is, several as files of a form, or base64 in JSON.",
+        "content": {
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["images"],
+                    "properties": {
+                        "images": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+                    },
+                }
+            },
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["images"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "images": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "byte"}}
+                    },
+                }
+            },
+        },
+    }
+}
+PREDICTIONS = {
+    "type": "object",
+    "required": ["model", "version", "predictions"],
+    "properties": {
+        "model": {"type": "string"},
+        "version": {"type": "string", "description": "A checksum of the networks that answered."},
+        "predictions": {
+            "type": "array",
+            "description": "One for each image. Which fields there are depends on the task.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "labels": {"type": "array", "items": {"type": "string"}},
+                    "probabilities": {"type": "array", "items": {"type": "number"}},
+                    "predicted": {"type": "array", "items": {"type": "string"}},
+                    "image": {"type": "string", "format": "byte", "description": "A PNG file in base64."},
+                },
+            },
+        },
+    },
+}
+ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["where", "reason", "remedy"],
+            "properties": {name: {"type": "string"} for name in ("where", "reason", "remedy")},
+        }
+    },
+}
+PROBLEMS = {
+    400: "The request is malformed.",
+    401: "The key is missing or wrong.",
+    404: "There is no such model.",
+    408: "The body came too slowly.",
+    413: "The request is too large.",
+    415: "The body has another type.",
+    422: "An image cannot be read, or an option has another type.",
+    503: "Too much to do, or not ready: try again after as many seconds as Retry-After says.",
+    504: "Not answered within the deadline.",
+}
+
+
+def responses(schema: dict[str, Any], *statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the description of an answer, and of what may be answered instead."""
+    return {
+        200: {"description": "The answer.", "content": {"application/json": {"schema": schema}}},
+        **{
+            status: {"description": PROBLEMS[status], "content": {"application/json": {"schema": ERROR}}}
+            for status in statuses
+        },
+    }
+
+
+def router(service: Service) -> APIRouter:
+    """Return the routes below /v1."""
+    routes = APIRouter(prefix="/v1")
+    limits = service.settings.limits
+
+    @routes.get("/models", summary="List the models", responses=responses({"type": "object"}, 401))
+    async def models() -> Response:
+        return as_json({"models": [_described(service, name) for name in service.models]})
+
+    @routes.post(
+        "/predict",
+        summary="Predict images",
+        openapi_extra=BODY,
+        responses=responses(PREDICTIONS, *PROBLEMS),
+    )
+    async def predict(
+        request: Request,
+        model: Annotated[str | None, Query(description="Its name; needed if there is more than one.")] = None,
+        top: Annotated[int, Query(ge=1, le=1_000_000, description="How many classes to list.")] = 5,
+        threshold: Annotated[
+            float | None, Query(ge=0, le=1, description="Multi-label: predict classes of at least this probability.")
+        ] = None,
+    ) -> Response:
+        arrived = time.monotonic()
+        chosen = service.model(model)
+        service.facts(chosen)
+        service.check_room(chosen)
+        with service.bodies.holding() as held:
+            body = await held.read(request.receive, request.headers.get("content-length"))
+            images = images_of(request.headers.get("content-type", ""), body, limits.max_images)
+            del body
+            check_count(len(images), limits.max_images)
+            item = {"names": [name for name, _ in images], "top": top, "threshold": threshold}
+            pieces = [content for _, content in images]
+            del images
+            count = len(pieces)
+            answer = await service.answer(chosen, request.receive, arrived, item, pieces, count)
+        request.scope["state"]["answer"] = answer
+        if count == 1 and len(answer.pieces) == 1 and "image/png" in request.headers.get("accept", ""):
+            return Response(answer.pieces[0], HTTPStatus.OK, media_type="image/png")
+        facts = {"model": chosen.name, "version": answer.facts["version"]}
+        return as_json({**facts, "predictions": _rows(answer)})
+
+    return routes
+
+
+def _rows(answer: Answer) -> list[dict[str, Any]]:
+    """Return the answers with their pictures in base64."""
+    rows: list[dict[str, Any]] = answer.header["answers"]
+    if answer.pieces:
+        for row in rows:
+            for key, value in row.items():
+                if isinstance(value, dict):
+                    row[key] = base64.b64encode(answer.pieces[value["piece"]]).decode()
+    return rows
+
+
+def _described(service: Service, name: str) -> dict[str, Any]:
+    facts = service.models[name].facts or {}
+    shown = ("version", "model", "task", "classes", "runtime", "precision")
+    return {"name": name, "ready": bool(facts), **{key: facts[key] for key in shown if key in facts}}

@@ -1,0 +1,210 @@
+"""Mutated requests: no status of 500 and above but 503 and 504, no traceback, and nothing is kept of them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import random
+import struct
+import zlib
+from typing import Any
+
+import pytest
+from PIL import Image
+from serving_app import App, ask
+from small_bundles import small_bundle
+from thorough import repeats
+
+from convworks.bundle.bundle import save_bundle
+from convworks.serve.bodies import Bodies
+from convworks.serve.problems import ProblemError
+from convworks.serve.settings import Limits
+
+SIDE = 8
+COUNT = repeats(300, 20_000)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> App:
+    path = tmp_path_factory.mktemp("served") / "x"
+    save_bundle(path, small_bundle("convnet_digits", SIDE))
+    return App({"x": [path]}, limits=Limits(max_bytes=60_000, max_images=6, max_pixels=40_000))
+
+
+def encoded(kind: str, size: tuple[int, int] = (12, 9), mode: str = "RGB", **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.radial_gradient("L").resize(size).convert(mode).save(file, kind, **options)
+    return file.getvalue()
+
+
+def bomb() -> bytes:
+    """Return a small PNG file of many pixels."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(9))) + chunk(b"IEND", b"")
+
+
+IMAGES = [
+    encoded("PNG"),
+    encoded("JPEG"),
+    encoded("GIF", mode="P"),
+    encoded("BMP"),
+    encoded("TIFF"),
+    encoded("WEBP"),
+    encoded("PNG", (200, 200)),
+    encoded("PNG", (250, 250)),
+    encoded("PNG", mode="LA"),
+    bomb(),
+]
+PIXELS = bytes(SIDE * SIDE * 3)
+VALUES: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    3,
+    2**63,
+    1e308,
+    "",
+    "x",
+    [],
+    [[]],
+    {},
+    [1, "x"],
+    "\x00",
+    "\ud800",
+    "activated",
+    "UINT8",
+]
+
+
+def body_of(draw: random.Random) -> tuple[str, bytes, dict[str, str]]:
+    """Return a path, a body and headers that are right."""
+    images = draw.choices(IMAGES, k=draw.randint(1, 3))
+    match draw.randrange(5):
+        case 0:
+            return (
+                "/v1/predict",
+                images[0],
+                {"Content-Type": draw.choice(["image/png", "", "application/octet-stream"])},
+            )
+        case 1:
+            parts = b"".join(
+                b'--b\r\nContent-Disposition: form-data; name="images"; filename="x"\r\n\r\n' + each + b"\r\n"
+                for each in images
+            )
+            return "/v1/predict", parts + b"--b--\r\n", {"Content-Type": "multipart/form-data; boundary=b"}
+        case 2:
+            values: Any = {"images": [base64.b64encode(each).decode() for each in images]}
+            return "/v1/predict", json.dumps(values).encode(), {"Content-Type": "application/json"}
+        case 3:
+            tensor = {"name": "samples", "datatype": "UINT8", "shape": [1, SIDE, SIDE, 3], "data": list(PIXELS)}
+            values = {"id": "1", "inputs": [tensor], "outputs": [{"name": "activated"}]}
+            return "/v2/models/x/infer", json.dumps(changed(draw, values)).encode(), {}
+        case _:
+            content = b"".join(struct.pack("<I", len(each)) + each for each in images)
+            facts = {"binary_data_size": len(content)}
+            values = {"inputs": [{"name": "images", "datatype": "BYTES", "shape": [len(images)], "parameters": facts}]}
+            head = json.dumps(changed(draw, values) if draw.random() < 0.5 else values).encode()
+            return "/v2/models/x/infer", head + content, {"Inference-Header-Content-Length": str(len(head))}
+
+
+def changed(draw: random.Random, value: Any) -> Any:
+    """Return JSON values, one of them perhaps another."""
+    if draw.random() < 0.15:
+        return draw.choice(VALUES)
+    if isinstance(value, dict):
+        return {name: changed(draw, each) for name, each in value.items() if draw.random() > 0.03}
+    if isinstance(value, list) and len(value) < 9:
+        return [changed(draw, each) for each in value]
+    return value
+
+
+def mutated(draw: random.Random, body: bytes) -> bytes:
+    """Return a body that is cut, flipped, filled or repeated somewhere."""
+    at = draw.randrange(len(body) + 1)
+    match draw.randrange(6):
+        case 0:
+            return body[:at]
+        case 1:
+            return body[:at] + draw.randbytes(draw.randint(1, 20)) + body[at:]
+        case 2:
+            return body[:at] + body[at + draw.randint(1, 50) :]
+        case 3:
+            flipped = bytearray(body)
+            for _ in range(draw.randint(1, 8)):
+                if flipped:
+                    flipped[draw.randrange(len(flipped))] ^= 1 << draw.randrange(8)
+            return bytes(flipped)
+        case 4:
+            return body + body
+        case _:
+            return body
+
+
+def test_mutated_bodies(app: App) -> None:
+    draw = random.Random(0)
+    statuses: dict[int, int] = {}
+
+    async def work() -> None:
+        for number in range(COUNT):
+            path, body, headers = body_of(draw)
+            body = mutated(draw, body)
+            if draw.random() < 0.1:
+                headers["Content-Length"] = draw.choice(["x", "-1", str(2**70), str(len(body))])
+            if draw.random() < 0.1 and headers:
+                name = draw.choice(list(headers))
+                headers[name] = draw.choice(["", "x", "99999999", "multipart/form-data; boundary=" + "b" * 300, "é"])
+            if draw.random() < 0.1:
+                path += draw.choice(["?top=x", "?top=0", "?threshold=nan", "?model=%00", "?threshold=0.3"])
+            answered = await ask(app.app, "POST", path, body, headers)
+            statuses[answered.status] = statuses.get(answered.status, 0) + 1
+            where = (number, path, headers, body[:200], answered.body)
+            assert answered.status < 500, where
+            assert b"Traceback" not in answered.body, where
+            if answered.status >= 400:
+                assert set(answered.json) == {"error"}, where
+
+    app.run(work)
+    assert {200, 400, 422} <= set(statuses)
+    assert app.service.bodies.held == 0
+    assert app.service.models["x"].batcher.waiting == {}
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convworks.serve.bodies.PATIENCE", 0.05)
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def work() -> None:
+        bodies = Bodies(1000)
+        with bodies.holding() as held, pytest.raises(ProblemError) as refused:
+            await held.read(receive, None)
+        assert (refused.value.status, bodies.held) == (408, 0)
+
+    asyncio.run(work())
+
+
+def test_bodies_together_hold_a_limited_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convworks.serve.bodies.HELD", 0)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": False}
+
+    async def work() -> None:
+        bodies = Bodies(1000)
+        with bodies.holding() as first, bodies.holding() as second:
+            await first.read(receive, "1000")
+            bodies.held += 3000  # of others, who hold four bodies together
+            with pytest.raises(ProblemError) as refused:
+                await second.read(receive, None)
+            assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "1")
+
+    asyncio.run(work())
