@@ -47,6 +47,11 @@ def test_what_python_writes(text: str, python: str) -> None:
     assert in_python(python) == python, "writing it twice changes nothing"
 
 
+def test_what_is_a_flag_of_one_function_and_has_a_value_in_another() -> None:
+    assert in_python("again with --resume", frozenset({"resume"})) == "again with resume=True"
+    assert place_in_python("--resume x.csv", frozenset({"resume"})) == "resume"
+
+
 @pytest.mark.parametrize(
     ("where", "python"),
     [
@@ -55,7 +60,7 @@ def test_what_python_writes(text: str, python: str) -> None:
         ("--int8", "int8"),
         ("--search lr=1..2: training.lr", "search=['lr=1..2']: training.lr"),
         ("--set lr=x", "overrides=['lr=x']"),
-        ("--protocol", "--protocol"),
+        ("--json", "--json"),
         ("convworks lr-range", "convworks.lr_range()"),
         ("photos --out/1.jpg", "photos --out/1.jpg"),
     ],
@@ -67,7 +72,7 @@ def test_what_a_message_is_about(where: str, python: str) -> None:
 def test_the_tables_know_every_option_that_python_has_and_no_other() -> None:
     """By the commands and the functions of the same name."""
     functions = {verb: getattr(convworks, verb.replace("-", "_")) for verb in VERBS}
-    functions |= {"evaluate": Predictor.evaluate, "predict": Predictor.predict}
+    functions |= {"evaluate": Predictor.evaluate, "predict": convworks.predict_to}
     arguments = {name for function in [*functions.values(), convworks.load] for name in parameters(function)}
     tables = {**FLAGS, **LISTS, **VALUES}
     assert {written.partition("=")[0] for written in tables.values()} <= arguments

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
+from functools import partial
 
 #: Options without a value, and what they set.
 FLAGS: Mapping[str, str] = {
@@ -20,12 +21,14 @@ FLAGS: Mapping[str, str] = {
     "--no-pruning": "pruning=False",
     "--overwrite": "overwrite=True",
     "--plain": "stratified=False",
+    "--probabilities": "probabilities=True",
     "--skip-damaged": "skip_damaged=True",
 }
 #: Options that may be repeated; the argument is a list.
 LISTS: Mapping[str, str] = {"--search": "search", "--set": "overrides", "--tap": "taps"}
 NAMES = """data model epochs out resume device seed workers cut freeze head runs folds group_by trials storage study
-    steps split pool precision max_pixels runtime threshold top format check calibrate max_drop"""
+    steps split pool precision max_pixels runtime threshold top format check calibrate max_drop protocol combine
+    shard"""
 #: Options with one value.
 VALUES: Mapping[str, str] = {
     **{f"--{name.replace('_', '-')}": name for name in NAMES.split()},
@@ -41,32 +44,35 @@ COMMAND = re.compile(rf"\bconvworks (?P<verb>[a-z][a-z-]*)(?P<words>(?: (?:--[a-
 EITHER = re.compile(rf"{COMMAND.pattern}|(?:{OPTION.pattern} ?)+")
 
 
-def in_python(text: str) -> str:
-    """Write the options and commands in a text as arguments and calls; what Python does not have stays as it is."""
-    return EITHER.sub(_written, text)
+def in_python(text: str, flags: frozenset[str] = frozenset()) -> str:
+    """Write the options and commands in a text as arguments and calls; what Python does not have stays as it is.
+
+    `flags` are arguments of the called function that are True or False, though others may give them a value.
+    """
+    return EITHER.sub(partial(_written, flags), text)
 
 
-def place_in_python(where: str) -> str:
+def place_in_python(where: str, flags: frozenset[str] = frozenset()) -> str:
     """Write what a message is about, such as `--out runs/ants`, as an argument; the rest of it is the value."""
     if not where.startswith("--"):
-        return in_python(where) if where.startswith("convworks ") else where
+        return in_python(where, flags) if where.startswith("convworks ") else where
     option, _, rest = where.partition(" ")
     value, colon, more = rest.partition(": ")
     name = FLAGS.get(option, "").partition("=")[0] or LISTS.get(option) or VALUES.get(option)
     if name is None:
         return where
-    written = _values(option, [value]) if value and option not in FLAGS else name
+    written = _values(option, [value]) if value and option not in FLAGS and name not in flags else name
     return f"{written}{colon}{more}"
 
 
-def _written(match: re.Match[str]) -> str:
+def _written(flags: frozenset[str], match: re.Match[str]) -> str:
     if match["verb"]:
         return _call(match["verb"], match["words"]) or match[0]
     end = " " if match[0].endswith(" ") else ""
-    return " ".join(_arguments(list(OPTION.finditer(match[0])))) + end
+    return " ".join(_arguments(list(OPTION.finditer(match[0])), flags)) + end
 
 
-def _arguments(options: list[re.Match[str]]) -> list[str]:
+def _arguments(options: list[re.Match[str]], flags: frozenset[str] = frozenset()) -> list[str]:
     """Return options that follow each other as arguments; repeated ones are one list."""
     written: dict[str, list[str]] = {}
     words = []
@@ -80,6 +86,7 @@ def _arguments(options: list[re.Match[str]]) -> list[str]:
             words.append(_values(option, [value]))
         else:
             name = FLAGS.get(option) or LISTS.get(option) or VALUES.get(option) or option
+            name += "=True" if name in flags else ""
             words.append(f"{name} {value}" if value else name)
     return [_values(word, written[word]) if word in written else word for word in words]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -33,9 +34,9 @@ class ConvworksError(Exception):
         message = " ".join(f"{reason}{'; ' + remedy if remedy else ''}".split())
         self.args = (f"{visible(where)}: {visible(message)}",)
 
-    def write_for_python(self) -> None:
-        """Write the options in the message as the arguments of functions (arguments.py)."""
-        self._say(place_in_python(self.where), in_python(self.reason), in_python(self.remedy))
+    def write_for_python(self, flags: frozenset[str] = frozenset()) -> None:
+        """Write the options in the message as the arguments of a function, some of which are `flags` (arguments.py)."""
+        self._say(place_in_python(self.where, flags), in_python(self.reason, flags), in_python(self.remedy, flags))
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython and Jupyter show instead of a traceback: the message."""
@@ -71,6 +72,8 @@ def brief(verb: Callable[P, R]) -> Callable[P, R]:
     They name arguments instead of options. Input errors come without the frames inside convworks, as the input is at
     fault.
     """
+    parameters = inspect.signature(verb).parameters.values()
+    flags = frozenset(each.name for each in parameters if isinstance(each.default, bool))
 
     @functools.wraps(verb)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -79,7 +82,7 @@ def brief(verb: Callable[P, R]) -> Callable[P, R]:
             return verb(*args, **kwargs)
         except ConvworksError as error:
             if not _typed.get():
-                error.write_for_python()
+                error.write_for_python(flags)
             if isinstance(error, InputError):
                 raise error.with_traceback(None) from None
             raise

@@ -148,7 +148,9 @@ def test_a_killed_process_is_resumed(place: Path) -> None:
     done = subprocess.run(command, env={**environment(), "PYTHONPATH": tests}, capture_output=True, text=True)
     assert done.returncode == -9, done.stderr
     assert json.loads(Path("x.csv.unfinished/job.json").read_text())["rows"] == 2 * BATCH
-    with pytest.raises(InputError, match=r"begun before, 16 of 47 rows .* go on with resume, .* overwrite=True"):
+    with pytest.raises(
+        InputError, match=r"begun before, 16 of 47 rows .* go on with resume=True, or start again with overwrite=True"
+    ):
         predict()
     found = convworks.predict_to("../bundle", "../images", "x.csv", precision="float32", resume=True)
     assert (found["rows"], found["resumed"], found["failed"]) == (ALL, 2 * BATCH, 2)
@@ -221,12 +223,12 @@ def test_a_full_disk_and_ctrl_c_keep_the_rows(monkeypatch: pytest.MonkeyPatch) -
 
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     for number, error, kind, words in (
-        (6, full, RunError, "x.csv: No space left on device; free some space, .* again with resume"),
+        (6, full, RunError, "x.csv: No space left on device; free some space, .* again with resume=True"),
         (
             6,
             KeyboardInterrupt(),
             unfinished.InterruptedJobError,
-            "rows are kept; run the same command again with resume",
+            "rows are kept; run the same command again with resume=True",
         ),
     ):
         with monkeypatch.context() as patch:
@@ -258,7 +260,7 @@ def test_a_server_that_is_lost_ends_the_run_and_costs_nothing(place: Path, monke
         monkeypatch.setattr(unfinished, "INTERVAL", 0.0)
         address = f"{server.address}/shards/"
         server.behaviour = ["well"] * 12 + ["503"] * 100
-        with pytest.raises(RunError, match=r"503.*run the same command again with resume"):
+        with pytest.raises(RunError, match=r"503.*run the same command again with resume=True"):
             convworks.predict_to("../bundle", address, "remote.csv", precision="float32")
         server.behaviour = []
         found = convworks.predict_to("../bundle", address, "remote.csv", precision="float32", resume=True)
