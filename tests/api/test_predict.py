@@ -28,7 +28,7 @@ from convworks.bundle.bundle import save_bundle
 from convworks.data.shards.pack import pack
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError, RunError
-from convworks.inference.bulk import scorer, unfinished
+from convworks.inference.bulk import scorers, unfinished
 from convworks.inference.bulk.formats import format_of
 from convworks.inference.ensemble import combine
 from convworks.tasks.classification import CLASSIFICATION
@@ -58,7 +58,7 @@ def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch:
         (tmp_path / name).symlink_to(root / name)
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setattr(scorer, "MOST", BATCH)
+    monkeypatch.setattr(scorers, "MOST", BATCH)
     return tmp_path
 
 
@@ -142,7 +142,7 @@ def test_interrupted_at_any_moment_and_resumed_it_is_the_same_byte_for_byte(
 def test_a_killed_process_is_resumed(place: Path) -> None:
     whole = predict("whole.csv")
     words = ["predict", "../bundle", "../images", "--out", "x.csv", "--precision", "float32", "--skip-damaged"]
-    patched = f"import sys, crash; from convworks.inference.bulk import scorer, unfinished; scorer.MOST = {BATCH}; "
+    patched = f"import sys, crash; from convworks.inference.bulk import scorers, unfinished; scorers.MOST = {BATCH}; "
     command = [sys.executable, "-c", f"{patched}unfinished.INTERVAL = 0; crash.main()", "4", *words]
     tests = os.pathsep.join([environment()["PYTHONPATH"], str(Path(crash.__file__).parent)])
     done = subprocess.run(command, env={**environment(), "PYTHONPATH": tests}, capture_output=True, text=True)

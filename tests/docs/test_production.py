@@ -88,7 +88,7 @@ def test_the_commands_for_millions_of_files_run(tmp_path: Path, monkeypatch: pyt
     for number in range(40):
         Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(tmp_path / "PHOTOS" / f"{number}.png")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("convworks.inference.bulk.scorer.MOST", 4)
+    monkeypatch.setattr("convworks.inference.bulk.scorers.MOST", 4)
     section = PAGE[PAGE.index("## Millions of files") :]
     commands = [line.split("#")[0].split()[1:] for line in section.splitlines() if line.startswith("    convworks ")]
     (joining,) = [line.strip() for line in section.splitlines() if line.startswith("    (cat ")]

@@ -136,7 +136,7 @@ ROWS: Rows = {
 def test_bad_input(
     name: str, place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convworks.inference.bulk.scorer.MOST", 3)
+    monkeypatch.setattr("convworks.inference.bulk.scorers.MOST", 3)
     if name == "dense views elsewhere":
         pytest.importorskip("onnxruntime")
     capsys.readouterr()
