@@ -152,7 +152,7 @@ def test_a_recipe_trains_on_an_imagenet_shaped_folder(
 def test_d_without_a_says_what_it_needs(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         small("vgg_d", tmp_path / "run", folder)
-    assert "--set model.start.path=RUN" in str(caught.value)
+    assert "model.start.path=RUN" in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 

@@ -26,11 +26,11 @@ from convworks.data.inspect.survey import Survey, imbalance, survey
 from convworks.data.labels import label_text
 from convworks.data.protect import protect
 from convworks.data.source import Source
+from convworks.data.sources.ignoring import ignoring
 from convworks.data.sources.left_out import group
 from convworks.data.sources.left_out import lines as written
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TRAIN
-from convworks.data.targets.masks import ignoring
 from convworks.errors import InputError, visible
 from convworks.recipes import OF_DATA, of_data
 

@@ -26,9 +26,9 @@ from convworks.data.decode.sizes import refuse_mismatched
 from convworks.data.inputs.input import Input
 from convworks.data.listing.find import plain_files
 from convworks.data.source import Source, Split
+from convworks.data.sources.ignoring import ignoring
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TEST, TRAIN, VALIDATION
-from convworks.data.targets.masks import ignoring
 from convworks.data.targets.samples import with_targets
 from convworks.errors import ConvworksError, InputError, brief
 from convworks.files import path_of

@@ -22,10 +22,10 @@ from convworks.data.inputs.input import Input
 from convworks.data.inputs.kinds import input_of
 from convworks.data.samples import Samples
 from convworks.data.source import Source
+from convworks.data.sources.ignoring import ignoring
 from convworks.data.sources.open import located
 from convworks.data.sources.split_names import TEST
 from convworks.data.split.folds import held_out, named_by_columns
-from convworks.data.targets.masks import ignoring
 from convworks.data.targets.samples import with_targets
 from convworks.errors import InputError
 from convworks.layers.network import Network

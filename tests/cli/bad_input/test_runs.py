@@ -155,7 +155,7 @@ EXPERIMENTS: Rows = {
     "no workers": (lambda p: ["restarts", "--workers", "many"], "--workers | 'many' | from 1 to 1024, or ray"),
     "a network that does not fit, several times": (
         lambda p: ["restarts", "--data", p.folder(), "--model", "unet", "--out", "out"],
-        "seed-0 | --model | maps images to | choose an image classifier",
+        "restarts | but unet names the class of every pixel | convworks train",
     ),
     "an experiment over another": (
         lambda p: [p.write("out/experiment.json", "{}")] and ["restarts", "--out", "out"],

@@ -14,8 +14,9 @@ from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.shards.pack import pack
 from convworks.data.source import Source, Split
+from convworks.data.sources.ignoring import ignoring
 from convworks.data.sources.open import open_source
-from convworks.data.targets.masks import MASKS, ignoring, match
+from convworks.data.targets.masks import MASKS, match
 from convworks.errors import InputError
 
 NUMBERS = np.array([[0, 1, 2, 2], [0, 0, 1, 2], [2, 1, 1, 0]], np.uint8)

@@ -281,9 +281,9 @@ def test_rates_are_a_geometric_sequence_whatever_its_ends(lowest: float, times: 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"lowest": 0.0}, "--from"),
-        ({"lowest": math.nan}, "--from"),
-        ({"highest": math.inf}, "--to"),
+        ({"lowest": 0.0}, "--from|lowest"),
+        ({"lowest": math.nan}, "--from|lowest"),
+        ({"highest": math.inf}, "--to|highest"),
         ({"lowest": 1.0, "highest": 1.0}, "not above"),
         ({"steps": 9}, "from 10"),
         ({"steps": 2_000_000}, "from 10"),

@@ -3,53 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from convworks.data.column import IGNORED, Coding, Column, Files, Spatial
+from convworks.data.column import IGNORED, Coding
 from convworks.data.decode.tally import tally
 from convworks.data.labels import finder
 from convworks.data.source import Source, Split, training_split
 from convworks.data.sources.class_table import Value
+from convworks.data.sources.ignoring import coding_of, recoded
 from convworks.data.split.folds import divide
 from convworks.data.targets.target import Target
-from convworks.errors import InputError, nearest
+from convworks.errors import InputError
 
 GIVE = "give images with masks (docs/segmentation.md)"
-
-
-def ignoring(source: Source, ignore: int | str | None, where: str = "") -> Source:
-    """Return a source in whose masks one more class is ignored: by its name, or by the number that stands for it.
-
-    With `where`, the name of a field, a class that no mask has raises InputError; else nothing is changed.
-    """
-    if ignore is None:
-        return source
-    coding = next((coding for split in source.splits.values() if (coding := _coding(split)) is not None), None)
-    if coding is None:
-        if where:
-            raise InputError(where, f"is for masks, but {source.name} has none that it numbers", "leave it out")
-        return source
-    value = (int(ignore),) if str(ignore).isdigit() else ()
-    named = str(ignore)
-    index = source.classes.index(named) if named in source.classes else None
-    if index is None and value in coding.values:
-        index = coding.values.index(value)
-    if index is None:
-        if where and value not in coding.ignored:
-            reason = f"is {ignore}, but masks have {', '.join(source.classes)}"
-            raise InputError(where, f"{reason}{nearest(named, source.classes)}", "name one of these, or leave it out")
-        return source
-    kept = [number for number in range(len(source.classes)) if number != index]
-    values = tuple([coding.values[number] for number in kept])
-    changed = Coding(values=values, ignored=(*coding.ignored, *filter(None, [coding.values[index]])))
-    classes = tuple([source.classes[number] for number in kept])
-    splits = {name: _recoded(split, changed) for name, split in source.splits.items()}
-    return replace(source, classes=classes, splits=splits)
 
 
 def read(source: Source) -> Source:
@@ -97,7 +67,7 @@ def match(source: Source, split: Split, classes: Sequence[str]) -> Split:
     """
     if not _numbers(split):
         raise InputError(source.where, "has no masks to compare with", f"{GIVE}, or use `convworks predict`")
-    coding = _coding(split)
+    coding = coding_of(split)
     if coding is None:
         if tuple(source.classes) != tuple(classes):
             reason = f"has masks of the classes {', '.join(source.classes)}"
@@ -119,26 +89,11 @@ def match(source: Source, split: Split, classes: Sequence[str]) -> Split:
     if unknown:
         reason = f"has masks with classes unknown to the bundle: {', '.join(unknown[:5])}"
         raise InputError(source.where, reason, f"the bundle's classes: {', '.join(classes[:10])}")
-    return _recoded(split, Coding(values=tuple(values), ignored=tuple(ignored)))
+    return recoded(split, Coding(values=tuple(values), ignored=tuple(ignored)))
 
 
 def _numbers(split: Split) -> bool:
     return split.targets.spatial is not None and split.targets.spatial.nearest
-
-
-def _coding(split: Split) -> Coding | None:
-    spatial = split.targets.spatial
-    return None if spatial is None else spatial.coding
-
-
-def _recoded(split: Split, coding: Coding) -> Split:
-    return replace(split, targets=_with(split.targets, coding))
-
-
-def _with(column: Column, coding: Coding) -> Column:
-    assert isinstance(column, Files)
-    spatial: Spatial = replace(column.spatial, coding=coding)
-    return replace(column, spatial=spatial)
 
 
 #: A class for every pixel.
