@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from jaxtyping import Float32, Integer
-from scipy import ndimage
 
 #: What is smaller than this part of the largest weight is 0: objects farther away are not looked for.
 NEGLIGIBLE = 1e-6
@@ -25,6 +24,8 @@ def border_weights(
     d1 and d2 are the distances, in pixels, to the nearest and to the second nearest object: a connected region of a
     class that is neither `background` nor `ignored`, corners included. The weight depends on the mask alone.
     """
+    from scipy import ndimage  # importing it takes a tenth of a second
+
     reach = math.ceil(sigma * math.sqrt(-2 * math.log(NEGLIGIBLE)))
     nearest = np.full(mask.shape, np.inf)
     second = np.full(mask.shape, np.inf)
