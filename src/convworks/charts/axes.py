@@ -45,6 +45,12 @@ def number(value: Number) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".") if value else "0"
 
 
+def y_labels(y: Range, *, log: bool = False, percent: bool = False) -> list[tuple[float, str]]:
+    """Return the ticks of a y axis, and what is written beside them."""
+    ticks = log_ticks(*y) if log else linear_ticks(*y)
+    return [(tick, number(round(100 * tick, 6)) + " %" if percent else number(tick)) for tick in ticks]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Panel:
     """A plotting area in points with ranges x and y; `log` makes the y axis logarithmic."""
@@ -75,10 +81,9 @@ class Panel:
     def axes(self, *, percent: bool = False, x_ticks: list[Number]) -> list[Shape]:
         """Draw horizontal grid lines with y labels on the left, and x labels below."""
         shapes: list[Shape] = []
-        for tick in log_ticks(*self.y) if self.log else linear_ticks(*self.y):
+        for tick, text in y_labels(self.y, log=self.log, percent=percent):
             y = self.up(tick)
             shapes.append(Line(points=((self.left, y), (self.left + self.width, y)), stroke="grid"))
-            text = number(round(100 * tick, 6)) + " %" if percent else number(tick)
             shapes.append(remark(self.left - 7, y, text, "end"))
         below = self.top + self.height + 13
         return shapes + [remark(self.across(tick), below, number(tick)) for tick in x_ticks]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from convworks.charts.axes import Panel, Range, linear_ticks, number
+from convworks.charts.axes import Panel, Range, linear_ticks, number, y_labels
 from convworks.charts.drawing import Circle, Drawing, Line, Shape, Text, remark, row
 from convworks.charts.lettering import Number
 from convworks.metrics.spec import DRAWN, MetricSpec, spec
@@ -17,6 +17,7 @@ Point = tuple[Number, Number]
 MOST_POINTS = 400
 #: The width of at most COLUMNS panels side by side; a page wraps more, and each keeps room for its key.
 WIDTH, HEIGHT, GAP, COLUMNS = 960.0, 300.0, 28.0, 3
+LETTER = 6.4  # width of a letter of a label, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,9 @@ def _panel(
         ticks = [tick for tick in ticks if tick == round(tick)]
     if x_range[0] == x_range[1]:
         ticks, x_range = [x_range[0]], (x_range[0] - 0.5, x_range[1] + 0.5)
-    panel = Panel(left=46, top=52, width=width - 54, height=HEIGHT - 94, x=x_range, y=y_range, log=log)
+    longest = max((len(text) for _, text in y_labels(y_range, log=log, percent=chart.percent)), default=0)
+    left = max(46, 8 + LETTER * longest)
+    panel = Panel(left=left, top=52, width=width - left - 8, height=HEIGHT - 94, x=x_range, y=y_range, log=log)
     shapes: list[Shape] = [Text(x=0, y=10, text=chart.title, size=14, bold=True)]
     if log:
         shapes.append(remark(width - 8, 10, "logarithmic scale" if width > 220 else "log scale", "end"))

@@ -92,6 +92,8 @@ def _not_here(name: str, entry: NamedSet) -> InputError:
     if entry.kind == "pairs":
         reason = "holds no images with masks" if existing else "is not in $CONVWORKS_DATA"
         remedy = f"fetch {entry.home}, and put images/ and masks/ (or train/images, ...) into $CONVWORKS_DATA/{name}"
+        if Path(name).is_dir():
+            remedy = f"for the folder of this name here write ./{name}, else {remedy}"
         return InputError(existing or name, reason, remedy)
     if existing is not None:
         reason = "holds neither train/nNNNNNNNN/ nor val/ILSVRC2012_val_00000001.JPEG and the like"
