@@ -20,3 +20,4 @@ def test_a_path_below_the_working_folder_is_relative(tmp_path: Path, monkeypatch
         "digits",
         "data/a",
     ]
+    assert nearby(Path.cwd() / "digits") == "./digits"  # a folder, not the set of this name

@@ -198,7 +198,7 @@ def test_readiness_metrics_and_pages(app: App) -> None:
     assert listed[0]["classes"] == list("abcde")
 
 
-def test_a_key_is_asked_for(bundles: dict[str, Path], tmp_path: Path) -> None:
+def test_a_key_is_asked_for(bundles: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "keys"
     file.write_text("first-key-of-two-123\nsecond-key-of-two-45\n")
     app = App({"x": [bundles["classification"]]}, api_key_file=file)
@@ -215,6 +215,11 @@ def test_a_key_is_asked_for(bundles: dict[str, Path], tmp_path: Path) -> None:
         assert app("GET", "/metrics", b"", headers).status == status
     for path in ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/", "/docs"):
         assert app("GET", path).status == 200
+    file.write_text("")  # nobody could enter: the keys stay, and the log says why
+    app.run(app.service.reload)
+    (kept,) = [line for line in capsys.readouterr().err.splitlines() if "keys-kept" in line]
+    assert f"{file}: holds no key" in json.loads(kept)["reason"]
+    assert app("GET", "/metrics", b"", {"X-API-Key": "first-key-of-two-123"}).status == 200
 
 
 def test_what_is_late_or_left_is_dropped(bundles: dict[str, Path]) -> None:

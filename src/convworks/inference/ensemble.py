@@ -10,27 +10,13 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from convworks.data.labels import nfc
-from convworks.errors import InputError, nearest
+from convworks.errors import InputError
+from convworks.inference.combination import PROBABILITY, check_combination
 from convworks.tasks.activations import Activation
 from convworks.tasks.outcome import Pooled
 from convworks.tasks.registry import named
 
 P = TypeVar("P", bound=Pooled)
-
-PROBABILITY, VOTE = "probability", "vote"
-#: Ways to combine the members of an ensemble.
-COMBINATIONS = {
-    PROBABILITY: "the mean of their probabilities",
-    "logit": "the mean of their logits",
-    VOTE: "the fraction of votes; ties are broken by the mean probability",
-}
-
-
-def check_combination(name: str) -> None:
-    """Raise InputError for an unknown combination."""
-    if name not in COMBINATIONS:
-        reason = f"there is no combination {name!r}{nearest(name, COMBINATIONS)}"
-        raise InputError("--combine", reason, f"choose from {', '.join(COMBINATIONS)}")
 
 
 def combine(members: Sequence[P], activation: Activation, combination: str = PROBABILITY) -> P:

@@ -74,13 +74,15 @@ class Fuse(nn.Module):
 class Enlarge(nn.Module):
     """Bilinear interpolation of a map by its stride, to the size of the images; nothing is learnt."""
 
+    mode = "bilinear"
+
     def __init__(self, stride: int) -> None:
         super().__init__()
         self.stride = stride
 
     def forward(self, x: Float[Tensor, "b k h w"], images: Float[Tensor, "b c h2 w2"]) -> Float[Tensor, "b k h2 w2"]:
         """Interpolate."""
-        return raised(x, images.shape[2:], self.stride, "bilinear")
+        return raised(x, images.shape[2:], self.stride, self.mode)
 
 
 def bilinear(weight: Float[Tensor, "k k 4 4"]) -> None:

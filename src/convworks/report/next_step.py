@@ -9,6 +9,7 @@ from pathlib import Path
 
 from convworks.data.column import files_of
 from convworks.data.source import Split
+from convworks.data.sources.named import CATALOGUE
 
 
 def predict_command(bundle: str | Path, split: Split, options: str = "") -> str:
@@ -25,9 +26,13 @@ def evaluate_command(bundles: Sequence[str | Path], data: str | Path, *options: 
 
 
 def nearby(path: str | Path) -> str:
-    """Return an absolute path relative to the working folder, if it lies in it; anything else as it is."""
+    """Return an absolute path relative to the working folder, if it lies in it; anything else as it is.
+
+    A folder named as a known data set is written ./NAME, which that name would not be taken for.
+    """
     text, here = str(path), f"{os.getcwd()}{os.sep}"
-    return text.removeprefix(here) or text
+    near = text.removeprefix(here)
+    return f"./{near}" if near != text and near in CATALOGUE else near or text
 
 
 def errors_folder(bundle: str | Path) -> Path:

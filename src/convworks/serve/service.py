@@ -8,7 +8,6 @@ import hmac
 import math
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -54,8 +53,10 @@ class Service:
 
     async def reload(self) -> None:
         """Read the keys again, and load the bundles that have been replaced."""
-        with suppress(InputError):
+        try:
             self.keys = read_keys(self.settings)
+        except InputError as error:
+            log("keys-kept", reason=str(error))
         await asyncio.gather(*(model.reload(changed_only=True) for model in self.models.values()))
 
     def give_up(self) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int, UInt8
 
 from convworks.errors import InputError
 from convworks.metrics.multi_label import THRESHOLD
@@ -39,6 +39,11 @@ class Answering:
     mask: Callable[[np.ndarray], UInt8[np.ndarray, "h w"]] | None = None
     thresholded: Callable[[float], Any] | None = None  # of the same kind
     exact: bool = False
+
+    @property
+    def files(self) -> str:
+        """What an answer is that is a file of its own, not a row of a table: images, masks; else empty."""
+        return "masks" if self.mask is not None else "images" if self.picture is not None else ""
 
     def at(self: A, threshold: float | None) -> A:
         """Return the same with another decision threshold (None: its own); InputError if it has none."""
@@ -102,12 +107,12 @@ def segmented(
 ) -> dict[str, Any]:
     """Return the mask of one sample, and the fraction of its pixels that each of the `top` largest classes has."""
     mask = mask_of(probabilities)
-    return {"path": path, "mask": mask, **areas(mask, classes, top)}
+    return {"path": path, "mask": mask, **areas(np.bincount(mask.ravel(), minlength=len(classes)), classes, top)}
 
 
-def areas(mask: UInt8[np.ndarray, "h w"], classes: Sequence[str], top: int) -> dict[str, Any]:
+def areas(pixels: Int[np.ndarray, " k"], classes: Sequence[str], top: int) -> dict[str, Any]:
     """Return the classes of a mask, the largest first, with the fraction of the pixels that each has."""
-    fractions = np.bincount(mask.ravel(), minlength=len(classes)) / mask.size
+    fractions = pixels / pixels.sum()
     order = [int(number) for number in np.argsort(-fractions, kind="stable")[:top] if fractions[number]]
     return {"labels": [classes[number] for number in order], "areas": [float(fractions[number]) for number in order]}
 

@@ -39,6 +39,12 @@ def test_images_are_written(bundle: str, images: Path, tmp_path: Path, capsys: p
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "1.png")), made)
 
 
+def test_images_are_no_rows_of_a_table(bundle: str, images: Path, tmp_path: Path) -> None:
+    with pytest.raises(convworks.InputError, match="makes images: its answers are images, not rows of a table"):
+        convworks.predict_to(bundle, images, tmp_path / "x.csv")
+    assert not list(tmp_path.glob("x.csv*"))
+
+
 def test_figures_and_report(bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["evaluate", bundle, "--data", "digits", "--out", str(tmp_path / "report"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -53,6 +59,14 @@ BAD = {
     "no place": (["predict", "BUNDLE", "IMAGES"], "--out | outputs images | --out DIR"),
     "a file": (["predict", "BUNDLE", "IMAGES", "--out", "FILE"], "--out | is a file"),
     "among the inputs": (["predict", "BUNDLE", "IMAGES", "--out", "IMAGES/out"], "--out | never written to"),
+    "a table": (
+        ["predict", "BUNDLE", "IMAGES", "--out", "x.csv"],
+        "--out x.csv | named like a table, but images are files | name a folder",
+    ),
+    "a shard": (
+        ["predict", "BUNDLE", "IMAGES", "--out", "out", "--shard", "1/2"],
+        "--shard | this network writes images | leave it out",
+    ),
     "an ensemble": (["evaluate", "BUNDLE", "BUNDLE", "--data", "digits"], "cannot be an ensemble | one bundle"),
     "a protocol": (["evaluate", "BUNDLE", "--data", "digits", "--protocol", "flip"], "--protocol | leave it out"),
     "a combination": (["evaluate", "BUNDLE", "--data", "digits", "--combine", "vote"], "--combine | leave it out"),

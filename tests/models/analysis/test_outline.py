@@ -170,7 +170,7 @@ def test_skip_connections_across_stages_are_forks() -> None:
     (fcn,) = published("fcn16s")
     *_, fork, enlarge = fcn.part.parts
     assert isinstance(fork, Fork)
-    assert words(enlarge) == "enlarge"
+    assert words(enlarge) == "bilinear upsampling x16"
     deep, across = fork.branches
     assert [words(part) for part in deep.parts[-2:]] == ["1x1 conv, 21", "4x4 up-conv, 21 x2"]
     assert (fork.join, words(across)) == ("sum", ["1x1 conv, 21"])

@@ -66,7 +66,7 @@ def run(
     if out is not None:
         read = Protected(folders=tuple([folder_of(path) for path in bundles]))
         check_new_folder("--out", out, protect(source) + read)
-    from convworks.inference.ensemble import PROBABILITY, VOTE
+    from convworks.inference.combination import PROBABILITY, VOTE
     from convworks.inference.predictor import load
 
     task = task.at(threshold)
@@ -169,7 +169,7 @@ def _check_joined(combination: str | None, bundles: Sequence[Path]) -> None:
     """Refuse an unknown combination, and any for a single bundle."""
     if combination is None:
         return
-    from convworks.inference.ensemble import check_combination
+    from convworks.inference.combination import check_combination
 
     check_combination(combination)
     if len(bundles) == 1:

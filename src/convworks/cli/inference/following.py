@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from convworks.api.predict import description_of
+from convworks.api.work import description_of
 from convworks.bundle.description import RUN_RECORD
 from convworks.cli.answer import repeated
 from convworks.models import NAMES

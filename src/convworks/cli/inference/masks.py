@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convworks.api.predict import Work
+from convworks.api.work import TOP, Work
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.inference.following import following, new_file
 from convworks.cli.outputs import check_outputs, unique_names
 from convworks.csv_files import write_csv
 from convworks.data.listing.find import find, plain_files
-from convworks.errors import ConvworksError, InputError, visible
+from convworks.errors import ConvworksError, visible
 from convworks.files import atomic
 from convworks.outputs import Protected
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 #: The tables beside the masks.
 AREAS, OBJECTS = "areas.csv", "objects.csv"
-#: How files are named that hold the answers of networks for classes.
-TABLES = (".csv", ".jsonl", ".parquet")
 
 
 class MaskFiles:
@@ -44,15 +42,6 @@ class MaskFiles:
         check_outputs(out, [*self.masks, *self.overlays, *self.maps, *self.tables], read, overwrite=overwrite)
 
 
-def check_options(out: Path | None, *, masks: bool, objects: bool, probabilities: bool) -> None:
-    """Refuse what only networks that segment have, and what needs a folder."""
-    if objects and not masks:
-        raise InputError("--objects", "is for networks that segment, but this one does not", "leave it out")
-    option = "--objects" if objects else "--probabilities"
-    if masks and out is None and (objects or probabilities):
-        raise InputError(option, "needs a folder for the masks", "add --out DIR")
-
-
 def run(
     work: Work,
     paths: Sequence[str],
@@ -60,16 +49,10 @@ def run(
     out: Path | None,
     objects: bool,
     overwrite: bool,
-    of_tables: Mapping[str, Any],
+    skip_damaged: bool,
     began: float,
 ) -> Answer:
-    """Segment every image that the paths name; with `out`, write masks; `of_tables` are options for tables alone."""
-    if (idle := next((name for name, used in of_tables.items() if used), None)) is not None:
-        raise InputError(idle, "is for answers in a table, but this network writes masks", "leave it out")
-    if out is not None and out.suffix.lower() in TABLES:
-        raise InputError(f"--out {out}", "is named like a table, but masks are files in a folder", "name a folder")
-    if overwrite and out is None:
-        raise InputError("--overwrite", "needs a folder for the masks", "add --out DIR")
+    """Segment every image that the paths name; with `out`, write masks."""
     found = find(paths)
     files, outputs = plain_files(found, "a network that segments"), None
     if out is not None:
@@ -94,6 +77,7 @@ def run(
         first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
         lines.append(f"{len(broken)} of {len(rows)} images failed: {first}")
     options = {
+        "--top": None if work.top == TOP else work.top,
         "--max-pixels": work.max_pixels,
         "--precision": None if work.precision == "auto" else work.precision,
         "--runtime": work.runtime,
@@ -107,7 +91,7 @@ def run(
         "seconds": round(time.perf_counter() - began, 3),
         **({} if out is None else {"out": str(out)}),
     }
-    return Answer(values=values, text="\n".join(lines), status=1 if broken else 0)
+    return Answer(values=values, text="\n".join(lines), status=1 if broken and not skip_damaged else 0)
 
 
 def answered(
@@ -166,6 +150,7 @@ def _streamed(
 
     from convworks.data.decode.write_rows import writing_mask
     from convworks.data.inspect.overlay import palette
+    from convworks.tasks.answering import areas as largest
 
     if outputs is not None and (outputs.objects or outputs.maps):
         reason = "is computed some rows at a time, but --objects and --probabilities need it whole; leave them out"
@@ -184,16 +169,10 @@ def _streamed(
                     write(rows)
     except ConvworksError as error:
         return {"path": str(path), "error": error.reason}
-    fractions = counts / counts.sum()
-    order = [int(number) for number in np.argsort(-fractions, kind="stable")[:top] if counts[number]]
-    rows_of = zip(predictor.classes, counts.tolist(), fractions.tolist(), strict=True)
-    areas += [[str(path), *row] for row in rows_of]
-    return {
-        "path": str(path),
-        "labels": [predictor.classes[number] for number in order],
-        "areas": [float(fractions[number]) for number in order],
-        **({"out": str(outputs.masks[index])} if outputs is not None else {}),
-    }
+    shares = (counts / counts.sum()).tolist()
+    areas += [[str(path), *row] for row in zip(predictor.classes, counts.tolist(), shares, strict=True)]
+    out = {"out": str(outputs.masks[index])} if outputs is not None else {}
+    return {"path": str(path), **largest(counts, predictor.classes, top), **out}
 
 
 def as_table(rows: Sequence[dict[str, Any]]) -> str:

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convworks.api.predict import (
-    CENTER,
-    PROBABILITY,
-    Into,
-    Opened,
-    Work,
-    check_into,
-    check_work,
-    open_work,
-    runtimes,
-    values_of,
-    write,
-)
+from convworks.api.predict import Into, check_into, values_of, write
+from convworks.api.work import TOP, Opened, Work, answering_of, check_work, open_work, runtimes
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.inference import masks
@@ -29,11 +18,14 @@ from convworks.console import downloading
 from convworks.data.labels import SEPARATOR
 from convworks.data.listing.find import find, plain_files
 from convworks.data.listing.listing import Listing
+from convworks.deploy.runtimes import TORCH
 from convworks.errors import InputError, visible
 from convworks.files import atomic
 from convworks.hardware import check_precision
+from convworks.inference.combination import PROBABILITY
+from convworks.inference.protocol import CENTER
+from convworks.tasks.answering import Answering
 
-TOP = 5  # classes that are listed by default
 Row = dict[str, Any]
 
 
@@ -76,23 +68,17 @@ def run(
     )
     descriptions = check_work(work)
     from convworks.inference.bulk.shard import parse_shard
-    from convworks.tasks.by_name import answering
 
-    task = answering(descriptions[0]["task"]["name"], str(work.bundles[0]))
-    part = parse_shard(shard)
-    masks.check_options(out, masks=task.mask is not None, objects=objects, probabilities=probabilities)
+    task, part = answering_of(work, descriptions), parse_shard(shard)
+    of_tables = {"--resume": resume, "--shard": shard, "--workers": workers}
+    _check_out(task, out, of_tables, probabilities=probabilities, objects=objects, overwrite=overwrite)
     if task.mask is not None:
-        of_tables = {"--resume": resume, "--shard": shard, "--workers": workers, "--skip-damaged": skip_damaged}
-        return masks.run(work, paths, out=out, objects=objects, overwrite=overwrite, of_tables=of_tables, began=started)
-    pictures = task.picture is not None
-    for_files = {"--resume": resume, "--shard": shard, "--workers": workers, "--probabilities": probabilities}
-    if (pictures or out is None) and (idle := next((name for name, used in for_files.items() if used), None)):
-        raise InputError(idle, "is for answers in a file", "leave it out" if pictures else "add --out FILE.csv")
-    if overwrite and out is None:
-        raise InputError("--overwrite", "needs an output file", "add --out FILE")
+        return masks.run(
+            work, paths, out=out, objects=objects, overwrite=overwrite, skip_damaged=skip_damaged, began=started
+        )
     files = find(paths)
-    if out is None or pictures:
-        opened, values, text = _at_once(work, files, out, pictures=pictures, overwrite=overwrite)
+    if out is None or task.files:
+        opened, values, text = _at_once(work, files, out, overwrite=overwrite)
         failed, count = len(values["errors"]), len(files)
     else:
         into = Into(out=out, shard=part, resume=resume, overwrite=overwrite, skip_damaged=skip_damaged, workers=workers)
@@ -103,8 +89,6 @@ def run(
         text += f", {written.earlier} of them before this run" if written.earlier else ""
         failed, count = written.failed, written.rows
     values |= {"precision": opened.computed[0][1], "seconds": round(time.perf_counter() - started, 3)}
-    from convworks.deploy.runtimes import TORCH
-
     shown = [choice.text for choice in opened.choices if choice.runtime != TORCH or choice.rates]
     if failed:
         first = values["errors"][0]
@@ -123,18 +107,50 @@ def run(
     return Answer(values=values, text="\n".join([text, *shown]), status=1 if failed and not skip_damaged else 0)
 
 
-def _at_once(
-    work: Work, files: Listing, out: Path | None, *, pictures: bool, overwrite: bool
-) -> tuple[Opened, dict[str, Any], str]:
-    """Return the answers for a few files as values and as a table; pictures are written."""
+def _check_out(
+    task: Answering,
+    out: Path | None,
+    of_tables: Mapping[str, Any],
+    *,
+    probabilities: bool,
+    objects: bool,
+    overwrite: bool,
+) -> None:
+    """Refuse options that do not fit what is written: a table (`of_tables`), files in a folder, or nothing."""
+    from convworks.inference.bulk.formats import FORMATS
+
+    if objects and task.mask is None:
+        raise InputError("--objects", "is for networks that segment, but this one does not", "leave it out")
+    if task.mask is None:
+        of_tables = {**of_tables, "--probabilities": probabilities}
+    used = next((name for name, value in of_tables.items() if value), None)
+    if task.files and used:
+        raise InputError(used, f"is for answers in a table, but this network writes {task.files}", "leave it out")
+    if task.files and out is not None and out.suffix.lower() in FORMATS:
+        reason = f"is named like a table, but {task.files} are files in a folder"
+        raise InputError(f"--out {out}", reason, "name a folder")
+    if out is not None:
+        return
+    if task.picture is not None:
+        raise InputError("--out", "is needed: this network outputs images", "name a folder: --out DIR")
+    if used:
+        raise InputError(used, "is for answers in a file", "add --out FILE.csv")
+    if objects or (probabilities and task.mask is not None):
+        raise InputError("--objects" if objects else "--probabilities", "needs a folder for the masks", "add --out DIR")
+    if overwrite:
+        raise InputError("--overwrite", "needs an output file", "add --out DIR" if task.files else "add --out FILE")
+
+
+def _at_once(work: Work, files: Listing, out: Path | None, *, overwrite: bool) -> tuple[Opened, dict[str, Any], str]:
+    """Return the answers for a few files as values and as a table; pictures are written into the folder `out`."""
     from convworks.inference.bulk.answered import answered, batches_of
     from convworks.inference.bulk.write import no_answer
 
-    outputs = _outputs(out, files, work, overwrite=overwrite) if pictures else []
+    outputs = _outputs(out, files, work, overwrite=overwrite) if out is not None else []
     opened = open_work(work, len(files))
     batches = answered(opened.scorer, files, batches_of(files, opened.scorer.batch), opened.answer)
     answers = (row for rows in batches for row in rows)
-    rows = list(_written(answers, outputs)) if pictures else list(answers)
+    rows = list(answers) if out is None else list(_written(answers, outputs))
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):
         raise no_answer(broken[0], len(broken))
@@ -142,18 +158,16 @@ def _at_once(
         "predictions": [row for row in rows if "error" not in row],
         "errors": broken,
         **runtimes(opened),
-        **({"out": str(out)} if pictures else {}),
+        **({} if out is None else {"out": str(out)}),
     }
-    if not pictures:
+    if out is None:
         return opened, values, _as_table(rows)
     done = len(rows) - len(broken)
     return opened, values, f"{done} {'image' if done == 1 else 'images'} written to {out}"
 
 
-def _outputs(out: Path | None, files: Listing, work: Work, *, overwrite: bool) -> list[Path]:
+def _outputs(out: Path, files: Listing, work: Work, *, overwrite: bool) -> list[Path]:
     """Return the paths of the images that a network generates: OUT/NAME.png; InputError if one may not be written."""
-    if out is None:
-        raise InputError("--out", "is needed: this network outputs images", "name a folder: --out DIR")
     names = unique_names(plain_files(files, "a network that outputs images"))
     outputs = [out / f"{name}.png" for name in names]
     check_outputs(out, outputs, files.protected() + work.protected(), overwrite=overwrite)

@@ -132,7 +132,7 @@ def _write(out: Path, network: Description, published: Facts, values: dict[str, 
 
         parameters, macs = (sum(getattr(row, what) for row in network.layers) for what in ("parameters", "macs"))
         remarks = (
-            f"{published.paper.partition(',')[0]}, {published.year}   {parameters:,} parameters   {short(macs)} MACs"
+            f"{published.paper.partition(',')[0]}, {published.year} · {parameters:,} parameters · {short(macs)} MACs"
         )
         input_size = sizes((network.shape.channels, *network.shape.size))
         drawing = network_picture(network.stages, title=network.name, remarks=remarks, given=input_size)

@@ -15,7 +15,8 @@ from convworks.data.inputs.input import Input
 from convworks.data.inputs.kinds import input_of
 from convworks.data.location import Location
 from convworks.inference.bulk.scorer import MOST, Scorer
-from convworks.inference.ensemble import PROBABILITY, combined
+from convworks.inference.combination import PROBABILITY
+from convworks.inference.ensemble import combined
 from convworks.inference.limits import batch_size
 from convworks.inference.protocol import Image, Protocol, views
 from convworks.inference.runtime import Activating, Runtime, marked

@@ -102,12 +102,10 @@ def _resized(
     ):
         factor = tuple(i // o for i, o in zip(call.input[1:], call.output[1:], strict=True))
         return "pool", f"{sides(factor, True)} {_words(name)}"
-    if (
-        resized
-        and call.output[0] == call.input[0]
-        and all(o % i == 0 for i, o in zip(call.input[1:], call.output[1:], strict=True))
-    ):
-        factor = tuple(o // i for i, o in zip(call.input[1:], call.output[1:], strict=True))
+    pairs = list(zip(call.input[1:], call.output[1:], strict=True)) if resized else []
+    cropped = max(stride, default=1) > 1 and all(o >= i for i, o in pairs)  # to the size of the images
+    if resized and call.output[0] == call.input[0] and (cropped or all(o % i == 0 for i, o in pairs)):
+        factor = stride if cropped else tuple(o // i for i, o in pairs)
         mode = getattr(call.module, "mode", "")
         return "up", f"{mode} ".lstrip() + f"upsampling x{sides(factor)}"
     return "other", _words(name)

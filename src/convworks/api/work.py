@@ -1,0 +1,174 @@
+"""What is predicted by which networks: the options of a prediction, checked, and what they open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convworks.bundle.description import folder_of, is_exported, read_description
+from convworks.deploy.runtimes import AUTO, CONVERTED, TORCH, check_runtime
+from convworks.errors import InputError
+from convworks.hardware import check_precision
+from convworks.inference.combination import PROBABILITY, VOTE, check_combination
+from convworks.inference.protocol import CENTER, named
+from convworks.outputs import Protected
+from convworks.tasks.by_name import answering
+
+if TYPE_CHECKING:
+    from convworks.deploy.runtimes import Choice
+    from convworks.inference.bulk.answered import Answer
+    from convworks.inference.bulk.scorer import Scorer
+    from convworks.tasks.answering import Answering
+
+TOP = 5  # classes that are listed by default
+#: What computed a network: runtime, precision and kind of device.
+Computed = tuple[str, str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What is predicted, and how: all but the files. Machines of a cluster get it as it is."""
+
+    bundles: tuple[Path, ...]
+    top: int = TOP
+    threshold: float | None = None
+    probabilities: bool = False
+    protocol: str = CENTER
+    combine: str = PROBABILITY
+    max_pixels: int | None = None
+    runtime: str | None = None
+    device: str = AUTO
+    precision: str = AUTO
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that rows depend on, besides those that say what computes."""
+        names = ("top", "threshold", "probabilities", "protocol", "combine", "max_pixels")
+        return {name: getattr(self, name) for name in names}
+
+    def protected(self) -> Protected:
+        """Return the files of the bundles, which must not be overwritten."""
+        exported = [path for path in self.bundles if is_exported(path)]
+        folders = tuple([folder_of(path) for path in self.bundles if not is_exported(path)])
+        return Protected(folders=folders, files=(exported,))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """Work that can begin: what scores files, what a score says, the classes, and what computes each network."""
+
+    scorer: Scorer
+    answer: Answer
+    classes: tuple[str, ...]
+    choices: tuple[Choice, ...]
+    computed: tuple[Computed, ...]
+
+
+def check_work(work: Work) -> list[dict[str, Any]]:
+    """Return what the bundles say of themselves; InputError for options that do not fit them, or each other."""
+    check_precision(work.precision)
+    descriptions = [description_of(path) for path in work.bundles]
+    _check_together(work, descriptions)
+    task = answering_of(work, descriptions).at(work.threshold)
+    if work.threshold is not None and work.combine == VOTE:
+        reason = "moves the threshold of one network, but each of these votes at its own"
+        raise InputError("--threshold", reason, f"leave it out, or --combine {PROBABILITY}")
+    if work.probabilities and not descriptions[0]["classes"]:
+        raise InputError("--probabilities", f"is for classes, but this network {task.does}", "leave it out")
+    if work.protocol != CENTER and task.files:
+        raise InputError("--protocol", f"is for classifiers, but this network {task.does}", "leave it out")
+    check_runtime(work.runtime)
+    if named(work.protocol).dense and work.runtime in CONVERTED:
+        reason = f"{work.protocol} needs the network in PyTorch, not in {work.runtime}"
+        raise InputError("--protocol", reason, "leave out --runtime")
+    return descriptions
+
+
+def _check_together(work: Work, descriptions: Sequence[dict[str, Any]]) -> None:
+    """Raise InputError for bundles that are no ensemble, and a way to combine one that is unknown."""
+    check_combination(work.combine)
+    if len(work.bundles) > 1:
+        from convworks.inference.ensemble import check_alike
+
+        check_alike(work.bundles, descriptions)
+    elif work.combine != PROBABILITY:
+        raise InputError("--combine", "combines several bundles, but there is one", "leave it out")
+
+
+def answering_of(work: Work, descriptions: Sequence[dict[str, Any]]) -> Answering:
+    """Return how the task of the networks answers."""
+    return answering(descriptions[0]["task"]["name"], str(work.bundles[0]))
+
+
+def check_rows(task: Answering, path: Path) -> None:
+    """Raise InputError for a network whose answers are files of their own, not rows of a table."""
+    if task.files:
+        reason = f"{task.does}: its answers are {task.files}, not rows of a table"
+        raise InputError(path, reason, "use `convworks predict BUNDLE PATH... --out DIR`")
+
+
+def description_of(path: Path) -> dict[str, Any]:
+    """Return what a bundle, the run that holds it, or an exported file says of its network."""
+    if not is_exported(path):
+        return read_description(path)[0]
+    from convworks.inference.exported.read import read_exported
+
+    return read_exported(path).description
+
+
+def open_work(work: Work, count: int, computed: Sequence[Computed] = ()) -> Opened:
+    """Load the networks for so many files; `computed` is what computes each, where it was chosen before."""
+    if len(work.bundles) == 1 and is_exported(work.bundles[0]) and work.protocol == CENTER:
+        return _open_exported(work)
+    from convworks.deploy.choice import with_runtime
+    from convworks.hardware import precision_name
+    from convworks.inference.bulk.scorers import of_ensemble
+    from convworks.inference.predictor import load
+
+    members, choices = [], []
+    for number, path in enumerate(work.bundles):
+        runtime, precision, _ = computed[number] if computed else (work.runtime, work.precision, "")
+        if named(work.protocol).dense:
+            runtime = TORCH
+        loaded = load(path, device=work.device, precision=precision, max_pixels=work.max_pixels)
+        member, choice = with_runtime(loaded, runtime, count)
+        members.append(member)
+        choices.append(choice)
+    first = members[0]
+    scorers = [member.scorer(work.protocol) for member in members]
+    return Opened(
+        scorer=of_ensemble(scorers, first.task.activation, work.combine),
+        answer=first.answer(top=len(first.classes) if work.probabilities else work.top, threshold=work.threshold),
+        classes=first.classes,
+        choices=tuple(choices),
+        computed=tuple(
+            (member.runtime.name, precision_name(member.runtime.precision), member.runtime.device.type)
+            for member in members
+        ),
+    )
+
+
+def _open_exported(work: Work) -> Opened:
+    """Open an exported file, which does without PyTorch."""
+    from convworks.deploy.runtimes import exported_for
+    from convworks.inference.exported.predictor import open_exported
+    from convworks.inference.exported.read import read_exported
+
+    exported = read_exported(work.bundles[0])
+    predictor = open_exported(exported, device=work.device, precision=work.precision, max_pixels=work.max_pixels)
+    choice = exported_for(predictor.name, predictor.precision, work.runtime)
+    top = len(predictor.classes) if work.probabilities else work.top
+    return Opened(
+        scorer=predictor.scorer(),
+        answer=predictor.answer(top=top, threshold=work.threshold),
+        classes=predictor.classes,
+        choices=(choice,),
+        computed=((predictor.name, predictor.precision, "cpu"),),
+    )
+
+
+def runtimes(opened: Opened) -> dict[str, Any]:
+    """Return what computes the network, in plain values; for an ensemble, each of its networks too."""
+    each = [{"name": choice.runtime, "why": choice.why, "rates": choice.rates} for choice in opened.choices]
+    return {"runtime": each[0], **({"runtimes": each} if len(each) > 1 else {})}
