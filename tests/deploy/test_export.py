@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +18,9 @@ import convworks
 from convworks import files
 from convworks.bundle.bundle import Bundle, load_bundle, save_bundle
 from convworks.data.sources.open import open_source
+from convworks.deploy import int8
 from convworks.deploy.convert import CONVERTERS, Converter, to_onnx
-from convworks.deploy.drop import measure_before, measure_drop
+from convworks.deploy.drop import check_drop, measure_before, measure_drop
 from convworks.deploy.export import find_format, prove, write
 from convworks.errors import InputError, RunError
 from convworks.inference.exported.format import Files
@@ -197,12 +200,36 @@ def test_an_accuracy_that_drops_too_far_is_refused(any_run: Path) -> None:
     bundle, digits = load_bundle(any_run), open_source("digits")
     runtime = TorchRuntime(network=bundle.network, input=bundle.input, precision=torch.float32)
     before = measure_before(bundle, runtime, digits)
-    same = measure_drop(before, runtime, None)
+    same = measure_drop(before, runtime)
     assert (same.points, same.agreement) == (0, 1)
-    with pytest.raises(RunError, match=r"loses \d\d\.\d\d points of accuracy on digits .* more than 0\.5; nothing"):
-        measure_drop(before, Wrong(10), None)
+    check_drop(before, same, 0.0)
+    with pytest.raises(RunError, match=r"loses 0\.60 points of accuracy on digits .* more than 0\.5; nothing"):
+        check_drop(before, replace(same, points=0.6), None)
     with pytest.raises(RunError, match=r"gives \d+\.\d% of the answers of float32 on digits, less than 99%"):
-        measure_drop(before, Wrong(10), 100.0)
+        measure_drop(before, Wrong(10))
+
+
+@needs("onnx")
+def test_labels_do_not_choose_what_stays_in_float32(
+    any_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first quantisation that gives the answers of float32 is kept or refused, whatever its accuracy."""
+    pytest.importorskip("nncf", reason='nncf missing: pip install "convworks[deploy]"')
+    made: list[Any] = []
+    first = int8.quantised
+
+    def counted(*arguments: Any) -> Iterator[Any]:
+        for attempt in first(*arguments):
+            made.append(attempt)
+            yield attempt
+
+    monkeypatch.setattr("convworks.deploy.export.quantised", counted)
+    monkeypatch.setattr("convworks.deploy.drop.MAX_DROP", -100.0)
+    with pytest.raises(RunError, match="more than -100; nothing was written"):
+        convworks.export(any_run, format="onnx", int8=True, calibrate="digits", out=tmp_path / "int8.onnx")
+    tried, out = len(made), tmp_path / "kept.onnx"
+    convworks.export(any_run, format="onnx", int8=True, calibrate="digits", max_drop=100.0, out=out)
+    assert len(made) == 2 * tried
 
 
 @needs("onnx")

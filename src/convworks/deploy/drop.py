@@ -86,11 +86,8 @@ def measure_before(bundle: Bundle, runtime: Runtime, source: Source) -> Before:
     return Before(bundle=bundle, source=source, value=value, samples=result["n"], outputs=outputs)
 
 
-def measure_drop(before: Before, runtime: Runtime, max_drop: float | None) -> Drop:
-    """Measure what a runtime of the same network loses.
-
-    Raises RunError for a drop of more points than `max_drop`, and where too few answers are the same.
-    """
+def measure_drop(before: Before, runtime: Runtime) -> Drop:
+    """Measure what a runtime of the same network loses; RunError where too few answers are the same."""
     bundle, source = before.bundle, before.source
     metric, activation = bundle.task.headline, bundle.task.activation
     result, outputs = _evaluated(bundle, runtime, source)
@@ -107,18 +104,23 @@ def measure_drop(before: Before, runtime: Runtime, max_drop: float | None) -> Dr
         samples=before.samples,
         agreement=float(np.concatenate(alike).mean()) if alike else None,
     )
-    limit, reason = MAX_DROP if max_drop is None else max_drop, ""
-    if not points <= limit:
-        reason = (
-            f"loses {points:.2f} points of {metric.title} on {source.name} ({metric.write(drop.before)} to "
-            f"{metric.write(drop.after)}), more than {limit:g}"
-        )
-    elif drop.agreement is not None and drop.agreement < AGREEMENT:
+    if drop.agreement is not None and drop.agreement < AGREEMENT:
         reason = f"gives {drop.agreement:.1%} of the answers of float32 on {source.name}, less than {AGREEMENT:.0%}"
-    if reason:
-        remedy = "calibrate on more varied samples, raise --max-drop, or leave out --int8"
+        remedy = "calibrate on more varied samples, or leave out --int8"
         raise RunError("--int8", f"{reason}; nothing was written", remedy)
     return drop
+
+
+def check_drop(before: Before, drop: Drop, max_drop: float | None) -> None:
+    """Raise RunError for a drop of more points than `max_drop`."""
+    metric, limit = before.bundle.task.headline, MAX_DROP if max_drop is None else max_drop
+    if not drop.points <= limit:
+        reason = (
+            f"loses {drop.points:.2f} points of {metric.title} on {before.source.name} ({metric.write(drop.before)} to "
+            f"{metric.write(drop.after)}), more than {limit:g}; nothing was written"
+        )
+        remedy = "calibrate on more varied samples, raise --max-drop, or leave out --int8"
+        raise RunError("--int8", reason, remedy)
 
 
 def _evaluated(bundle: Bundle, runtime: Runtime, source: Source) -> tuple[dict[str, Any], list[Tensor]]:

@@ -13,7 +13,7 @@ from convworks.bundle.bundle import Bundle, describe
 from convworks.data.source import Source
 from convworks.deploy.check import AGREEMENT, ROUGH, Check, DisagreementError, Expected, check, expected
 from convworks.deploy.convert import CONVERTERS
-from convworks.deploy.drop import Before, Drop, measure_before, measure_drop
+from convworks.deploy.drop import Before, Drop, check_drop, measure_before, measure_drop
 from convworks.deploy.graph import Graph, graph_of
 from convworks.deploy.int8 import check_int8, full_range, quantised
 from convworks.deploy.layers import first_difference
@@ -98,7 +98,10 @@ def prove(
 
 
 def _proven_int8(work: _Work, content: Files, samples: Samples, source: Source, max_drop: float | None) -> Proven:
-    """Return the first quantisation that gives the answers of the bundle; RunError, of the last, if none does."""
+    """Return the first quantisation that gives the answers of the bundle; RunError, of the last, if none does.
+
+    Labels choose nothing: what that one loses is measured, and refused if it is too much.
+    """
     bundle, form, notes = work.bundle, work.format, []
     before: Before | None = None
     try:
@@ -113,10 +116,12 @@ def _proven_int8(work: _Work, content: Files, samples: Samples, source: Source, 
             checked, runtime = work.check(
                 attempt.files, INT8, AGREEMENT if before is None or not before.outputs else ROUGH
             )
-            drop = measure_drop(before, runtime, max_drop) if before is not None else None
+            drop = measure_drop(before, runtime) if before is not None else None
         except RunError as error:
             failure = error
             continue
+        if before is not None and drop is not None:
+            check_drop(before, drop, max_drop)
         notes += [f"in float32: {', '.join(attempt.exact)}"] if attempt.exact else []
         sealed = form.seal(attempt.files, _description(bundle, form, attempt.files, [checked], samples, drop))
         return Proven(format=form, files=sealed, checks=(checked,), samples=samples, drop=drop, notes=tuple(notes))

@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 from jaxtyping import Float, Float32
 
-from convworks.data.labels import nfc
 from convworks.errors import InputError
-from convworks.inference.combination import PROBABILITY, check_combination
+from convworks.inference.combination import PROBABILITY, check_combination, difference
 from convworks.tasks.activations import Activation
 from convworks.tasks.outcome import Pooled
 from convworks.tasks.registry import named
@@ -54,15 +53,15 @@ def combined(
 
 def check_alike(paths: Sequence[Path], descriptions: Sequence[Mapping[str, Any]]) -> None:
     """Raise InputError for bundles that are no ensemble: of different classes, or tasks, or of a task without them."""
-    first = descriptions[0]
-    for path, other in zip(paths, descriptions, strict=True):
-        if list(map(nfc, other["classes"])) != list(map(nfc, first["classes"])):
+    first, *others = [(each["task"]["name"], each["classes"]) for each in descriptions]
+    for path, other in zip(paths[1:], others, strict=True):
+        different = difference(first, other)
+        if different == "task":
+            reason = f"is for {other[0]}, {paths[0]} for {first[0]}".replace("_", "-")
+            raise InputError(path, reason, "give bundles of one task")
+        if different:
             reason = f"has different classes from {paths[0]}"
             raise InputError(path, reason, "an ensemble needs the same classes in the same order")
-        if other["task"]["name"] != first["task"]["name"]:
-            names = (other["task"]["name"], first["task"]["name"])
-            reason = f"is for {names[0]}, {paths[0]} for {names[1]}".replace("_", "-")
-            raise InputError(path, reason, "give bundles of one task")
-    task = named(first["task"]["name"], str(paths[0]))
+    task = named(first[0], str(paths[0]))
     if task.outcome is None and len(paths) > 1:
         raise InputError(paths[1], f"{task.does}, which cannot be an ensemble", "give one bundle")

@@ -99,7 +99,7 @@ def load_served(
     """Load the networks of one name; InputError where one cannot be loaded, or does not fit the first."""
     located = [locate(path) for path in paths]
     loaded = [load(path, device=device, precision=precision, max_pixels=max_pixels) for path in located]
-    check_members(name, [(path, each.task.name, each.classes) for path, each in zip(paths, loaded, strict=True)])
+    check_members(name, [(path, (each.task.name, each.classes)) for path, each in zip(paths, loaded, strict=True)])
     _check_ensemble(name, loaded)
     first = loaded[0]
     if first.task.mask is not None:

@@ -11,6 +11,7 @@ from convworks.bundle.description import is_exported, read_description
 from convworks.bundle.pretrained import is_name
 from convworks.errors import InputError
 from convworks.files import path_of
+from convworks.inference.combination import Kind, difference
 
 #: What a name in a URL may be.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -121,18 +122,18 @@ def check_bundles(named: Named) -> None:
             continue
         if not is_exported(path):
             description = read_description(path)[0]
-            described.append((path, description["task"]["name"], description["classes"]))
+            described.append((path, (description["task"]["name"], description["classes"])))
         elif not path.exists():
             raise InputError(path, "does not exist", "check the path")
     if described:
         check_members(named.name, described)
 
 
-def check_members(name: str, members: Iterable[tuple[Path, str, Sequence[str]]]) -> None:
-    """Raise InputError unless bundles of one name (path, task, classes) have the same task and classes."""
-    (first, task, classes), *others = members
-    for path, other_task, other_classes in others:
-        if (other_task, tuple(other_classes)) != (task, tuple(classes)):
-            what = "different classes from" if other_task == task else f"the task {other_task}, not that of"
+def check_members(name: str, members: Iterable[tuple[Path, Kind]]) -> None:
+    """Raise InputError unless bundles of one name have the same task and classes."""
+    (first, kind), *others = members
+    for path, other in others:
+        if different := difference(kind, other):
+            what = "different classes from" if different == "classes" else f"the task {other[0]}, not that of"
             reason = f"has {what} {first}, but both are named {name}"
             raise InputError(path, reason, f"give each a name: NAME={path}")
