@@ -97,7 +97,7 @@ def test_a_folder_without_splits_is_all(place: Place, capsys: pytest.CaptureFixt
     place.images("other/b", 0, 7)
     rows = [f"same/{letter}/{at}.png,{letter}" for letter in "ab" for at in range(6)]
     place.write("same.csv", "\n".join(["path,label", *rows]))
-    learnt = "the network was trained on these images: expect lower accuracy on new ones"
+    learnt = "the network was trained on these images: expect worse results on new ones"
     for data, note in (("other", ""), ("same", learnt), ("same.csv", learnt)):
         values = answer(evaluate(bundle, data), capsys)
         assert (values["split"], values["note"]) == ("all", note)

@@ -119,7 +119,7 @@ def test_a_full_report_tells_everything(tmp_path: Path) -> None:
 def test_a_split_that_chose_the_checkpoint_is_named(tmp_path: Path) -> None:
     outcome = replace(example(3, 30), split="validation")
     _, words = written(tmp_path, ReportContent(title="t", predictions=outcome, chosen="the checkpoint"))
-    assert "The validation split also selected the checkpoint, so this accuracy is optimistic" in words
+    assert "The validation split also selected the checkpoint, so this result is optimistic" in words
     _, words = written(tmp_path, ReportContent(title="t", predictions=outcome))
     assert "chose" not in words
 

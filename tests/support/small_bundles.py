@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from convworks.bundle.bundle import Bundle
 from convworks.data.decode.preprocess import Preprocessing
@@ -26,8 +27,14 @@ def small_bundle(name: str, side: int, *, task: str = "classification", classes:
     names = () if kind.picture is not None else tuple(classes)
     torch.manual_seed(0)
     network = create(name, Shape(classes=kind.outputs(names, 3), channels=3, size=(side, side)))
+    normalised = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [module.momentum for module in normalised]
+    for module in normalised:
+        module.momentum = None  # the statistics are those of the images alone: deep networks explode otherwise
     with torch.no_grad():
         network.train()(torch.randn(8, 3, side, side))
+    for module, momentum in zip(normalised, momenta, strict=True):
+        module.momentum = momentum
     return Bundle(
         network=without_auxiliary(network).eval(),
         model=ModelConfig(name=name),

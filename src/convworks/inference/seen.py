@@ -12,7 +12,7 @@ from convworks.data.sources.split_names import TRAIN, VALIDATION
 IMAGES = "images"  # key in a bundle's record for the checksums of its training and validation images
 CHOSEN = "chosen"  # key in a bundle's record for what its run chose on validation; empty for nothing
 BOTH = "train and validation"
-TRAINED = "the network was trained on these images: expect lower accuracy on new ones"
+TRAINED = "the network was trained on these images: expect worse results on new ones"
 
 
 def images_of(source: Source) -> dict[str, str]:
@@ -31,7 +31,7 @@ def note(records: Iterable[Mapping[str, Any]], source: Source, split: str) -> st
     if part == TRAIN:
         return TRAINED
     if part == VALIDATION:
-        return f"the run selected {chosen} on these images: expect slightly lower accuracy on new ones"
+        return f"the run selected {chosen} on these images: expect slightly worse results on new ones"
     return ""
 
 
