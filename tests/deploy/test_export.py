@@ -35,7 +35,7 @@ SLOW = [
         ("alexnet", 67, "onnx", "classification"),
         ("bn_inception", 32, "openvino", "classification"),
         ("inception_v3", 75, "onnx", "classification"),
-        ("resnet50", 32, "openvino", "classification"),
+        ("resnet50", 64, "openvino", "classification"),
         ("resnet20", 16, "pt2", "multi_label"),
         ("vgg_a", 32, "onnx", "classification"),
         ("airbench94", 32, "openvino", "classification"),
