@@ -261,7 +261,7 @@ def test_label_sets_are_judged_by_their_own_metric() -> None:
 def test_an_interval_without_width_is_that_of_a_proportion_without_errors() -> None:
     base = evidence(0.9, outcome(0.9))
     values: dict[str, Any] = {"map": 1.0, "n": 6, "intervals": {"map": [1.0, 1.0]}}
-    changes = {"metric": MULTI_LABEL.headline, "train": values, "metrics": values, "reported": values}
+    changes: dict[str, Any] = {"metric": MULTI_LABEL.headline, "train": values, "metrics": values, "reported": values}
     few = findings(MULTI_LABEL, replace(base, **changes))
     assert "39.0 points wide" in few["interval"].meaning  # Wilson: 6 of 6 is 61.0 to 100 %
     changes["reported"] = values | {"n": 600}
