@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, FiniteFloat, PositiveFloat, Positive
 from convworks.config import Config
 
 Fit = Literal["crop", "squash", "letterbox", "pad"]
+Border = Literal["background", "reflect"]
 Side = Annotated[int, Field(ge=1, le=2**16)]  # pixels: the maximum of any image format
 Channels = Annotated[int, Field(ge=1, le=2**12)]
 #: A small file may declare any number of pixels; this many take a quarter of a gigabyte in colour.
@@ -172,7 +173,8 @@ class RandAugmentConfig(Config):
 class AugmentConfig(Config):
     """Augmentation of training images: shift by up to `shift` pixels, flip, crop, distort, colour, mix.
 
-    `border` is the fill of a shift. `flip` alternating mirrors the images not mirrored in the previous epoch (Jordan
+    `border` is what shift, affine and elastic take in from outside: the background (0; in masks what is ignored), or the
+    reflection of the image, and of its mask, about the outermost pixels. `flip` alternating mirrors the images not mirrored in the previous epoch (Jordan
     2024). `crop` is the smallest fraction of the area that a random crop keeps (Szegedy et al. 2014), `crop_largest`
     the greatest, and `crop_ratio` the greatest ratio of its sides; the crop is resized to the network's input. Without
     it, larger stored images (data.stored) are cropped to the network's input at a random position, as in AlexNet.
@@ -184,7 +186,7 @@ class AugmentConfig(Config):
     """
 
     shift: Annotated[int, Field(ge=0)] = 0
-    border: Literal["background", "reflect"] = "background"
+    border: Border = "background"
     flip: Literal[False, True, "alternating"] = False
     crop: Annotated[float, Field(gt=0, le=1)] | None = None
     crop_largest: Annotated[float, Field(gt=0, le=1)] = 1.0
