@@ -178,12 +178,13 @@ def table(summary: Facts) -> str:
 
 def _scores(summary: Facts) -> str:
     """Format a summary with scores as a Markdown table: mean, spread, interval, further facts."""
+    title = summary["score"].removeprefix("test_").replace("_", " ")
     lines = [
         f"### {summary['name']}",
         "",
         f"{summary['job']} Mean of {summary['repeats']} interleaved runs.",
         "",
-        f"| variant | {summary['score'].removeprefix('test_').replace('_', ' ')} | deviation | 95 % interval | each run | seconds | |",
+        f"| variant | {title} | deviation | 95 % interval | each run | seconds | |",
         "|---|---:|---:|---:|---|---:|---|",
     ]
     for row in summary["variants"]:

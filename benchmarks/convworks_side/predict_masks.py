@@ -1,7 +1,8 @@
 """Segment a folder of images with convworks.
 
-python predict_masks.py BUNDLE ROOT torch|openvino|onnx|auto    The last line is a JSON object; its seconds leave imports,
-loading and the choice of a runtime out.
+python predict_masks.py BUNDLE ROOT torch|openvino|onnx|auto
+
+The last line is a JSON object; its seconds leave imports, loading and the choice of a runtime out.
 """
 
 from __future__ import annotations

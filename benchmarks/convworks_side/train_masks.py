@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import suppress
 
 from throughput import Timer
 
@@ -38,10 +39,8 @@ def main() -> None:
     ]
     setup, _ = prepare(ALONE, override(recipe("camvid/unet"), changes), open_source(args.root))
     timer = Timer(args.warm + args.steps)
-    try:
+    with suppress(StopIteration):
         fit(setup, Progress(score=setup.task.score.name), timer)
-    except StopIteration:
-        pass
     parameters = sum(parameter.numel() for parameter in setup.parameters.values())
     facts = {"seconds": timer.times[-1] - timer.times[args.warm - 1], "parameters": parameters}
     print(json.dumps({**facts, "precision": precision_name(setup.precision)}))

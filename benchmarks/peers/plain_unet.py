@@ -28,7 +28,11 @@ from torchvision.transforms import InterpolationMode, v2
 def twice(inside: int, outside: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for channels in (inside, outside):
-        layers += [nn.Conv2d(channels, outside, 3, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)]
+        layers += [
+            nn.Conv2d(channels, outside, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outside),
+            nn.ReLU(inplace=True),
+        ]
     return nn.Sequential(*layers)
 
 

@@ -2,9 +2,10 @@
 
 python smp_unet.py ROOT --seconds S [--seed N]    ROOT holds train/ and test/. The last line is a JSON object.
 
-resnet18 with random weights, Dice plus cross-entropy, batches of 8, AdamW at 0.001 whose rate falls by half a cosine over
-the time there is. Images are mirrored, scaled by 0.5 to 1.5, shifted by a tenth, vary in brightness and contrast, and are
-padded to 192x256, as the network takes multiples of 32. The last weights are tested; all of train/ is trained on.
+resnet18 with random weights, Dice plus cross-entropy, batches of 8, AdamW at 0.001 whose rate falls by half a cosine
+over the time there is. Images are mirrored, scaled by 0.5 to 1.5, shifted by a tenth, vary in brightness and contrast,
+and are padded to 192x256, as the network takes multiples of 32. The last weights are tested; all of train/ is trained
+on.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ DRAWS: dict[str, Callable[[Tensor], Tensor]] = {
     "dropout": nn.Sequential(nn.Dropout(0.4), nn.Conv2d(3, 3, 1), nn.Dropout(0.2)),
     "dropout in place": lambda x: nn.Dropout(0.4, inplace=True)(x.clone()),
     "dropout of channels": nn.Dropout2d(0.4),
-    "stochastic depth": Survival(0.6),
-    "noise": lambda x: corrupted(x, Gaussian(deviation=0.3)),
-    "masking": lambda x: corrupted(x, Masking(rate=0.3)),
+    "stochastic depth": Survival(0.4),
+    "noise": lambda x: corrupted(x.flatten(1), Gaussian(deviation=0.3)).view(x.shape),
+    "masking": lambda x: corrupted(x.flatten(1), Masking(rate=0.3)).view(x.shape),
 }
 
 

@@ -31,8 +31,8 @@ class Batch(NamedTuple):
 
     With label sets, targets are 1 for each class that an image shows, else 0; masks are numbers of classes, moved with
     their images; if the target is the image itself, targets are the augmented images, and `images` may be corrupted
-    versions of these. `size` is the number of samples of the step, of which this batch may be a part: those from `first`
-    (counted from 0) on.
+    versions of these. `size` is the number of samples of the step, of which this batch may be a part: those from
+    `first` (counted from 0) on.
     """
 
     images: Shaped[Tensor, "b *sample"]

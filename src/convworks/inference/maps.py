@@ -185,7 +185,7 @@ def scaled(name: object, image: object, preprocessing: Preprocessing) -> Scaled:
     return Scaled(pixels=pixels, size=have)
 
 
-def _unpadded(values: Map, image: Scaled) -> Map | RunError:
+def _unpadded(values: Map, image: Scaled) -> Float32[np.ndarray, "k height width"] | RunError:
     """Return of the map of a padded image what is the image's, at its original size; an error if it is not finite."""
     if not np.isfinite(values).all():
         return RunError("network", OVERFLOW, NO_OVERFLOW)

@@ -49,7 +49,7 @@ class WholeBatch(TorchFunctionMode):
         return x.mul_(scale) if inplace else x * scale
 
     def _whole(self, part: Shaped[Tensor, "b *rest"]) -> Shaped[Tensor, "n *rest"]:
-        """Return an empty tensor for the whole batch, in the memory format of a part: numbers are drawn in its order."""
+        """Return an empty tensor for the whole batch, in the memory format of a part: the order of drawing."""
         last = part.ndim == 4 and not part.is_contiguous() and part.is_contiguous(memory_format=torch.channels_last)
         layout = torch.channels_last if last else torch.contiguous_format
         size = (self.size, *part.shape[1:])
