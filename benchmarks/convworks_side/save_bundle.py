@@ -1,7 +1,6 @@
 """Write the bundle of an untrained network; prediction time does not depend on its weights.
 
 python save_bundle.py BUNDLE --size N --model NAME
-python save_bundle.py BUNDLE --size HEIGHT WIDTH --model NAME --task segmentation --classes N
 """
 
 from __future__ import annotations
@@ -15,23 +14,17 @@ from convworks.bundle.bundle import Bundle, save_bundle
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.models.catalogue import Shape, create
 from convworks.models.config import ModelConfig
-from convworks.tasks.registry import named
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--size", type=int, nargs="+", required=True)
+    parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--model", required=True)
-    parser.add_argument("--task", default="classification")
-    parser.add_argument("--classes", type=int, default=10)
     args = parser.parse_args()
     torch.manual_seed(0)
-    task = named(args.task, "--task")
-    fit = "crop" if task.mask is None else "squash"
-    size = (args.size[0], args.size[-1])
-    preprocessing = Preprocessing(size=size, channels=3, fit=fit, mean=(0.5,) * 3, std=(0.25,) * 3)
-    classes = tuple(f"class{number}" for number in range(args.classes))
+    preprocessing = Preprocessing(size=(args.size,) * 2, channels=3, fit="crop", mean=(0.5,) * 3, std=(0.25,) * 3)
+    classes = tuple(f"class{number}" for number in range(10))
     network = create(args.model, Shape(classes=len(classes), channels=3, size=preprocessing.size))
     settle(network, torch.randn(16, 3, *preprocessing.size))
     bundle = Bundle(
@@ -39,7 +32,6 @@ def main() -> None:
         model=ModelConfig(name=args.model),
         preprocessing=preprocessing,
         classes=classes,
-        task=task,
         record={"parameters": sum(parameter.numel() for parameter in network.parameters())},
     )
     save_bundle(args.bundle, bundle)

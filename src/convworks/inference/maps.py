@@ -95,7 +95,7 @@ class Mapper:
         """
         for tiled, group in groupby(images, self._needs_tiles):
             if tiled:
-                yield from map(self._of_tiles, group)
+                yield from (self._of_tiles(image) for image in group if isinstance(image, Scaled))  # as all of them
                 continue
             while batch := list(islice(group, self._scorer.batch)):
                 yield from self._of_input(batch)

@@ -49,7 +49,7 @@ class RiseBeside(nn.Module):
         """Compute the body of both maps."""
         risen = raised(x, finer.shape[2:], self.factor, "nearest")
         if self.training and risen.requires_grad:
-            risen.register_hook(_dense)
+            risen.register_hook(_dense)  # type: ignore[no-untyped-call]
         output: Tensor = self.body(torch.cat([finer, risen], 1))
         return output
 
