@@ -13,12 +13,16 @@ import pytest
 import torch
 from once import once
 from PIL import Image
+from safetensors.torch import load_file
 from squares import write_squares
 from torch import Tensor, nn
 
 import convworks
+from convworks.bundle.bundle import load_bundle
 from convworks.cli.main import run
 from convworks.data.column import IGNORED
+from convworks.layers.cut import end_of_encoder
+from convworks.layers.network import Network
 from convworks.metrics import segmentation as metrics
 from convworks.models.catalogue import Shape
 from convworks.tasks.segmentation import SEGMENTATION, PixelMeter, centred
@@ -169,6 +173,21 @@ def test_classifiers_become_networks_for_masks_and_these_are_trained_on(
     assert low < compared["difference"] < high
     assert "Wilcoxon" in (tmp_path / "pair" / "compare.html").read_text()
     assert len((tmp_path / "pair" / "compare.csv").read_text().splitlines()) == 41
+
+
+def test_a_frozen_encoder_stays_the_same_bit_for_bit(place: Path, any_run: Path, tmp_path: Path) -> None:
+    classifier = load_bundle(any_run / "bundle").network
+    assert isinstance(classifier, Network)
+    cut, out = end_of_encoder(classifier), tmp_path / "run"
+    few: dict[str, Any] = {"data": place / "pairs", "epochs": 2, "device": "cpu", "out": out, "head": "unet"}
+    convworks.transfer(any_run, freeze=cut, overrides=["training.ema=0.9"], **few)
+    before, after = (load_file(run / "bundle" / "weights.safetensors") for run in (any_run, out))
+    kept = set(after) & {name for name in before if not name.startswith("head.")}
+    assert {name.rpartition(".")[2] for name in kept} >= {"weight", "running_mean", "running_var"}
+    assert [name for name in kept if not torch.equal(after[name], before[name])] == []
+    new = {name: value for name, value in after.items() if "decoder" in name and "running_mean" in name}
+    assert new
+    assert all(value.any() for value in new.values()), "statistics of the decoder are learnt"
 
 
 def answered(outputs: Tensor, targets: Tensor) -> Answered:

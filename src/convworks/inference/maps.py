@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
 from torch import nn
 
+from convworks.data.cache.memory import processors
+from convworks.data.decode.ahead import ahead
 from convworks.data.decode.any_image import read_image
 from convworks.data.decode.decode import probe
 from convworks.data.decode.preprocess import Preprocessing, pad_arrays, scale, scaled_size
@@ -23,12 +25,13 @@ from convworks.data.decode.rows import open_rows
 from convworks.data.inputs.kinds import input_of
 from convworks.errors import ConvworksError, InputError, RunError
 from convworks.inference.answers import activated
+from convworks.inference.bulk.scorer import Scorer
+from convworks.inference.bulk.scorers import of_one_view
+from convworks.inference.limits import MOST_PIXELS, NO_OVERFLOW, OVERFLOW, PIXELS
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
 from convworks.inference.tiles import Tiling, classes, probabilities, scores, strips, tiling_of
 from convworks.tasks.task import Task
 
-#: Images decoded at a time.
-PIECE = 16
 #: Pixels above which an image is never held whole.
 STREAMED = 1 << 25
 
@@ -47,8 +50,9 @@ class Scaled:
 class Mapper:
     """Gives the activated outputs for every pixel of images, at their size.
 
-    An image that fits into the network's input is computed there, as in evaluation; a larger one in tiles of the same
-    scale, as is any by a network without padding, which scores the centre of its input. Tiles need the `network`.
+    Images that fit into the network's input are computed there, as in evaluation, several at a time; a larger one in
+    tiles of the same scale, as is any by a network without padding, which scores the centre of its input. Tiles need
+    the `network`.
     """
 
     task: Task
@@ -73,23 +77,28 @@ class Mapper:
         network = cast_once(self.network, precision)
         return TorchRuntime(network=network, input=input_of(self.preprocessing), precision=precision)
 
-    def of(self, name: object, image: object) -> Map:
-        """Return the map of one image of any supported type; `name` stands for it in errors."""
-        return self.computed(scaled(name, image, self.preprocessing))
+    def of(self, names: Sequence[str], images: Sequence[object]) -> Iterator[Map]:
+        """Yield the maps of images of any supported types; raises the error of one, in which its name stands for it."""
 
-    def computed(self, image: Scaled) -> Map:
-        """Return the map of an image, at its original size; RunError if outputs are not finite."""
-        height, width = image.pixels.shape[:2]
-        want = self.preprocessing.size
-        if self._scores_all and height <= want[0] and width <= want[1]:
-            padded = pad_arrays(image.pixels[None], want)[0]
-            whole = activated(self.task, self.runtime, input_of(self.preprocessing).stack([padded]))[0]
-            top, left = ((have - side) // 2 for have, side in zip(want, (height, width), strict=True))
-            return resized(whole[:, top : top + height, left : left + width], image.size)
-        with self.tiled.ready(), torch.inference_mode():
-            compute = scores(self.tiled, self.task.activation)
-            rows = np.concatenate(list(strips(compute, image.pixels, self.tiling, probabilities)))
-        return resized(np.moveaxis(rows, -1, 0), image.size)
+        def read(index: int) -> Scaled:
+            return scaled(names[index], images[index], self.preprocessing)
+
+        for values in self.maps(ahead(read, range(len(images)), processors())):
+            if isinstance(values, ConvworksError):
+                raise values
+            yield values
+
+    def maps(self, images: Iterable[Scaled | InputError]) -> Iterator[Map | ConvworksError]:
+        """Yield the map of each image, in order and at its original size, or why there is none.
+
+        Images are taken as they are needed: in memory are those of a batch, and a map at its original size.
+        """
+        for tiled, group in groupby(images, self._needs_tiles):
+            if tiled:
+                yield from (self._of_tiles(image) for image in group if isinstance(image, Scaled))  # as all of them
+                continue
+            while batch := list(islice(group, self._scorer.batch)):
+                yield from self._of_input(batch)
 
     def streams(self, path: Path) -> bool:
         """Return whether an image is so large that it is read, computed and written some rows at a time."""
@@ -117,17 +126,37 @@ class Mapper:
             except InputError as error:
                 return error
 
-        with quiet(), ThreadPoolExecutor() as pool:
-            for first in range(0, len(files), PIECE):
-                piece = files[first : first + PIECE]
-                for path, image in zip(piece, pool.map(read, piece), strict=True):
-                    if isinstance(image, InputError):
-                        yield path, image
-                        continue
-                    try:
-                        yield path, self.computed(image)
-                    except RunError as error:
-                        yield path, error
+        with quiet():
+            yield from zip(files, self.maps(ahead(read, files, processors())), strict=True)
+
+    def _needs_tiles(self, image: Scaled | InputError) -> bool:
+        if isinstance(image, InputError):
+            return False
+        larger = any(side > most for side, most in zip(image.pixels.shape, self.preprocessing.size, strict=False))
+        return larger or not self._scores_all
+
+    def _of_input(self, images: Sequence[Scaled | InputError]) -> Iterator[Map | ConvworksError]:
+        """Yield the maps of images that fit into the network's input, which are computed at once."""
+        want, sound = self.preprocessing.size, [image for image in images if isinstance(image, Scaled)]
+        padded = [pad_arrays(image.pixels[None], want)[0] for image in sound]
+        values = iter(self._scorer.score(padded) if padded else ())
+        for image in images:
+            yield image if isinstance(image, InputError) else _unpadded(next(values), image)
+
+    def _of_tiles(self, image: Scaled) -> Map | RunError:
+        """Return the map of an image that is computed tile by tile, or the error if outputs are not finite."""
+        compute, pixels = scores(self.tiled, self.task.activation), PIXELS.get(self.tiled.device.type, MOST_PIXELS)
+        try:
+            with self.tiled.ready(), torch.inference_mode():
+                rows = np.concatenate(list(strips(compute, image.pixels, self.tiling, probabilities, pixels=pixels)))
+        except RunError as error:
+            return error
+        return resized(np.moveaxis(rows, -1, 0), image.size)
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        """What computes images in the network's input."""
+        return of_one_view(self.runtime, input_of(self.preprocessing), self.task.activation)
 
     @cached_property
     def _scores_all(self) -> bool:
@@ -154,6 +183,15 @@ def scaled(name: object, image: object, preprocessing: Preprocessing) -> Scaled:
         size = scaled_size(have, factor)
     pixels = picture.pixels if picture.pixels.shape[:2] == tuple(size) else scale(picture.pixels, size)
     return Scaled(pixels=pixels, size=have)
+
+
+def _unpadded(values: Map, image: Scaled) -> Float32[np.ndarray, "k height width"] | RunError:
+    """Return of the map of a padded image what is the image's, at its original size; an error if it is not finite."""
+    if not np.isfinite(values).all():
+        return RunError("network", OVERFLOW, NO_OVERFLOW)
+    height, width = image.pixels.shape[:2]
+    top, left = ((have - side) // 2 for have, side in zip(values.shape[1:], (height, width), strict=True))
+    return resized(values[:, top : top + height, left : left + width], image.size)
 
 
 def resized(values: Map, size: tuple[int, int]) -> Float32[np.ndarray, "k height width"]:

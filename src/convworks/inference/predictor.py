@@ -129,9 +129,11 @@ class Predictor:
         listed = list_images(images)
         if not listed.images:
             return []
-        pairs = zip(listed.names, listed.images, strict=True)
-        maps = None if task.mask is None else [self.mapper.of(name, image) for name, image in pairs]
-        rows = activated(task, self.runtime, self._inputs(listed)) if maps is None else maps
+        rows: Iterable[np.ndarray] = (
+            activated(task, self.runtime, self._inputs(listed))
+            if task.mask is None
+            else self.mapper.of(listed.names, listed.images)
+        )
         paths = [str(image) if isinstance(image, str | PathLike) else None for image in listed.images]
         answers = [task.answer(path, row, self.classes, top) for path, row in zip(paths, rows, strict=True)]
         return answers[0] if listed.alone else answers
