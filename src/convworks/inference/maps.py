@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,19 +16,22 @@ from jaxtyping import Float32, UInt8
 from torch import nn
 
 from convworks.data.decode.any_image import read_image
-from convworks.data.decode.decode import probe
+from convworks.data.decode.decode import probe, read
+from convworks.data.decode.picture import Picture
 from convworks.data.decode.preprocess import Preprocessing, pad_arrays, scale, scaled_size
-from convworks.data.decode.quiet import quiet
 from convworks.data.decode.rows import open_rows
 from convworks.data.inputs.kinds import input_of
-from convworks.errors import ConvworksError, InputError, RunError
+from convworks.data.location import Location
+from convworks.errors import InputError, RunError
 from convworks.inference.answers import activated
+from convworks.inference.bulk.scorer import Scorer
+from convworks.inference.reader import Computed
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
-from convworks.inference.tiles import Tiling, classes, probabilities, scores, strips, tiling_of
+from convworks.inference.tiles import Tiling, classes, probabilities, scores, strips, tiling_of, tiling_of_one_size
 from convworks.tasks.task import Task
 
-#: Images decoded at a time.
-PIECE = 16
+#: Images computed together, at most.
+TOGETHER = 16
 #: Pixels above which an image is never held whole.
 STREAMED = 1 << 25
 
@@ -48,7 +51,8 @@ class Mapper:
     """Gives the activated outputs for every pixel of images, at their size.
 
     An image that fits into the network's input is computed there, as in evaluation; a larger one in tiles of the same
-    scale, as is any by a network without padding, which scores the centre of its input. Tiles need the `network`.
+    scale, as is any by a network without padding, which scores the centre of its input. Without the `network`, which
+    an exported file does not have, tiles have the size of the input.
     """
 
     task: Task
@@ -58,10 +62,9 @@ class Mapper:
 
     @cached_property
     def tiling(self) -> Tiling:
-        """How larger images are divided; raises InputError for an exported file, whose network is not known."""
+        """How larger images are divided; raises InputError for an exported file that scores all of its input."""
         if self.network is None:
-            reason = "was exported, and takes images of no other size than its input"
-            raise InputError("the network", reason, "use the bundle, or scale the images")
+            return tiling_of_one_size(self.preprocessing.size, self._scored)
         return tiling_of(self.network, self.preprocessing.channels, self.preprocessing.size)
 
     @cached_property
@@ -73,23 +76,65 @@ class Mapper:
         network = cast_once(self.network, precision)
         return TorchRuntime(network=network, input=input_of(self.preprocessing), precision=precision)
 
-    def of(self, name: object, image: object) -> Map:
-        """Return the map of one image of any supported type; `name` stands for it in errors."""
-        return self.computed(scaled(name, image, self.preprocessing))
+    def read(self, name: object, image: Any) -> Scaled:
+        """Return an image of any supported type, scaled as in training."""
+        channels, decoding = self.preprocessing.channels, self.preprocessing.decoding
+        return scaled(read_image(name, image, channels=channels, decoding=decoding), self.preprocessing)
 
-    def computed(self, image: Scaled) -> Map:
-        """Return the map of an image, at its original size; RunError if outputs are not finite."""
-        height, width = image.pixels.shape[:2]
+    def fitted(self, pixels: UInt8[np.ndarray, "h w c"]) -> Scaled:
+        """Return an image of the size of the network's input."""
+        return Scaled(pixels=pixels, size=(pixels.shape[0], pixels.shape[1]))
+
+    def compute(self, samples: Sequence[Scaled]) -> Iterator[Computed]:
+        """Yield the map of each image, one at a time; those that fit into the network's input are computed together."""
+        for first in range(0, len(samples), TOGETHER):
+            piece = samples[first : first + TOGETHER]
+            whole = iter(self._whole([each for each in piece if self._fits(each)]))
+            for each in piece:
+                values = next(whole) if self._fits(each) else self._tiled(each.pixels)
+                yield Computed(resized(values, each.size), {})
+
+    def scorer(self) -> Scorer:
+        """Return what scores files, each alone: a batch of maps would have one size."""
+
+        def prepare(file: Location) -> Scaled:
+            picture = read(file, channels=self.preprocessing.channels, decoding=self.preprocessing.decoding)
+            return scaled(picture, self.preprocessing)
+
+        def score(samples: Sequence[Scaled]) -> Float32[np.ndarray, "1 *output"]:
+            try:
+                return np.stack([each.activated for each in self.compute(samples)])
+            except RunError:
+                return np.full((len(samples), 1), np.nan, np.float32)
+
+        blank = np.zeros((*self.preprocessing.size, self.preprocessing.channels), np.uint8)
+        return Scorer(prepare=prepare, blank=self.fitted(blank), score=score, batch=1)
+
+    def _fits(self, image: Scaled) -> bool:
+        """Return whether an image is computed whole: it fits, and the network scores all of its input."""
+        size = tuple(self.preprocessing.size)
+        return self._scored == size and all(side <= most for side, most in zip(image.pixels.shape, size, strict=False))
+
+    def _whole(self, images: Sequence[Scaled]) -> list[Map]:
+        """Return the maps of images that fit, at their scale; RunError if outputs are not finite."""
+        if not images:
+            return []
         want = self.preprocessing.size
-        if self._scores_all and height <= want[0] and width <= want[1]:
-            padded = pad_arrays(image.pixels[None], want)[0]
-            whole = activated(self.task, self.runtime, input_of(self.preprocessing).stack([padded]))[0]
+        padded = [pad_arrays(each.pixels[None], want)[0] for each in images]
+        maps = activated(self.task, self.runtime, input_of(self.preprocessing).stack(padded))
+        parts = []
+        for values, each in zip(maps, images, strict=True):
+            height, width = each.pixels.shape[:2]
             top, left = ((have - side) // 2 for have, side in zip(want, (height, width), strict=True))
-            return resized(whole[:, top : top + height, left : left + width], image.size)
+            parts.append(values[:, top : top + height, left : left + width])
+        return parts
+
+    def _tiled(self, pixels: UInt8[np.ndarray, "h w c"]) -> Map:
+        """Return the map of an image of any size, at its scale; RunError if outputs are not finite."""
         with self.tiled.ready(), torch.inference_mode():
             compute = scores(self.tiled, self.task.activation)
-            rows = np.concatenate(list(strips(compute, image.pixels, self.tiling, probabilities)))
-        return resized(np.moveaxis(rows, -1, 0), image.size)
+            rows = np.concatenate(list(strips(compute, pixels, self.tiling, probabilities)))
+        return np.moveaxis(rows, -1, 0)
 
     def streams(self, path: Path) -> bool:
         """Return whether an image is so large that it is read, computed and written some rows at a time."""
@@ -108,41 +153,17 @@ class Mapper:
         with self.tiled.ready(), open_rows(path, self.preprocessing.channels, self.preprocessing.decoding) as image:
             yield (image.shape[0], image.shape[1]), strips(compute, image, self.tiling, classes)
 
-    def each(self, files: Sequence[Path]) -> Iterator[tuple[Path, Map | ConvworksError]]:
-        """Yield the map of each of many files, in order, or the error of one that fails."""
-
-        def read(path: Path) -> Scaled | InputError:
-            try:
-                return scaled(path, path, self.preprocessing)
-            except InputError as error:
-                return error
-
-        with quiet(), ThreadPoolExecutor() as pool:
-            for first in range(0, len(files), PIECE):
-                piece = files[first : first + PIECE]
-                for path, image in zip(piece, pool.map(read, piece), strict=True):
-                    if isinstance(image, InputError):
-                        yield path, image
-                        continue
-                    try:
-                        yield path, self.computed(image)
-                    except RunError as error:
-                        yield path, error
-
     @cached_property
-    def _scores_all(self) -> bool:
-        """Whether the network scores every pixel of its input, not only the centre."""
-        input = input_of(self.preprocessing)
-        return activated(self.task, self.runtime, input.blank(1)).shape[2:] == tuple(input.size)
+    def _scored(self) -> tuple[int, ...]:
+        """The size of what the network scores of its input: all of it, or the centre."""
+        return activated(self.task, self.runtime, input_of(self.preprocessing).blank(1)).shape[2:]
 
 
-def scaled(name: object, image: object, preprocessing: Preprocessing) -> Scaled:
-    """Decode an image and scale it as in training, but keep all of it.
+def scaled(picture: Picture, preprocessing: Preprocessing) -> Scaled:
+    """Scale an image as in training, but keep all of it.
 
     squash: to the network's input. letterbox: to fit into it. crop: to cover it. pad: not at all.
     """
-    channels, decoding = preprocessing.channels, preprocessing.decoding
-    picture = read_image(name, image, channels=channels, decoding=decoding)
     have, want = picture.size, preprocessing.size
     ratios = [most / side for most, side in zip(want, have, strict=True)]
     if preprocessing.fit == "squash":
