@@ -18,7 +18,8 @@ from convworks.deploy.runtimes import CONVERTED
 from convworks.errors import InputError, RunError
 from convworks.inference.exported.format import Format
 from convworks.inference.exported.read import FORMATS
-from convworks.inference.predictor import Predictor, load
+from convworks.inference.load import load
+from convworks.inference.predictor import Predictor
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 

@@ -123,7 +123,7 @@ def _write(out: Path, comparison: Pair, title: str, image: Callable[[str], np.nd
 
 
 def _load(path: Path, device: str) -> Predictor:
-    from convworks.inference.predictor import load  # it imports torch, which tables do not need
+    from convworks.inference.load import load  # it imports torch, which tables do not need
 
     predictor = load(path, device=device)
     if not predictor.task.judged and predictor.task.graded is None:

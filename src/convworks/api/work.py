@@ -124,7 +124,7 @@ def open_work(work: Work, count: int, computed: Sequence[Computed] = ()) -> Open
     from convworks.deploy.choice import with_runtime
     from convworks.hardware import precision_name
     from convworks.inference.bulk.scorers import of_ensemble
-    from convworks.inference.predictor import load
+    from convworks.inference.load import load
 
     members, choices = [], []
     for number, path in enumerate(work.bundles):

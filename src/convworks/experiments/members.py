@@ -11,7 +11,7 @@ from convworks.data.decode.images import Images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Source
 from convworks.inference.answers import activated
-from convworks.inference.predictor import load
+from convworks.inference.load import load
 from convworks.tasks.outcome import Pooled
 from convworks.tasks.task import SplitContext
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,18 +19,21 @@ from torch import nn
 from convworks.data.cache.memory import processors
 from convworks.data.decode.ahead import ahead
 from convworks.data.decode.any_image import read_image
-from convworks.data.decode.decode import probe
+from convworks.data.decode.decode import probe, read
+from convworks.data.decode.picture import Picture
 from convworks.data.decode.preprocess import Preprocessing, pad_arrays, scale, scaled_size
 from convworks.data.decode.quiet import quiet
 from convworks.data.decode.rows import open_rows
 from convworks.data.inputs.kinds import input_of
+from convworks.data.location import Location
 from convworks.errors import ConvworksError, InputError, RunError
 from convworks.inference.answers import activated
 from convworks.inference.bulk.scorer import Scorer
 from convworks.inference.bulk.scorers import of_one_view
 from convworks.inference.limits import MOST_PIXELS, NO_OVERFLOW, OVERFLOW, PIXELS
+from convworks.inference.reader import Computed
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
-from convworks.inference.tiles import Tiling, classes, probabilities, scores, strips, tiling_of
+from convworks.inference.tiles import Tiling, classes, probabilities, scores, strips, tiling_of, tiling_of_one_size
 from convworks.tasks.task import Task
 
 #: Pixels above which an image is never held whole.
@@ -51,8 +55,8 @@ class Mapper:
     """Gives the activated outputs for every pixel of images, at their size.
 
     Images that fit into the network's input are computed there, as in evaluation, several at a time; a larger one in
-    tiles of the same scale, as is any by a network without padding, which scores the centre of its input. Tiles need
-    the `network`.
+    tiles of the same scale, as is any by a network without padding, which scores the centre of its input. Without the
+    `network`, which an exported file does not have, tiles have the size of the input.
     """
 
     task: Task
@@ -62,10 +66,9 @@ class Mapper:
 
     @cached_property
     def tiling(self) -> Tiling:
-        """How larger images are divided; raises InputError for an exported file, whose network is not known."""
+        """How larger images are divided; raises InputError for an exported file that scores all of its input."""
         if self.network is None:
-            reason = "was exported, and takes images of no other size than its input"
-            raise InputError("the network", reason, "use the bundle, or scale the images")
+            return tiling_of_one_size(self.preprocessing.size, self._scored)
         return tiling_of(self.network, self.preprocessing.channels, self.preprocessing.size)
 
     @cached_property
@@ -77,16 +80,37 @@ class Mapper:
         network = cast_once(self.network, precision)
         return TorchRuntime(network=network, input=input_of(self.preprocessing), precision=precision)
 
-    def of(self, names: Sequence[str], images: Sequence[object]) -> Iterator[Map]:
-        """Yield the maps of images of any supported types; raises the error of one, in which its name stands for it."""
+    def read(self, name: object, image: Any) -> Scaled:
+        """Return an image of any supported type, scaled as in training."""
+        channels, decoding = self.preprocessing.channels, self.preprocessing.decoding
+        return scaled(read_image(name, image, channels=channels, decoding=decoding), self.preprocessing)
 
-        def read(index: int) -> Scaled:
-            return scaled(names[index], images[index], self.preprocessing)
+    def fitted(self, pixels: UInt8[np.ndarray, "h w c"]) -> Scaled:
+        """Return an image of the size of the network's input."""
+        return Scaled(pixels=pixels, size=(pixels.shape[0], pixels.shape[1]))
 
-        for values in self.maps(ahead(read, range(len(images)), processors())):
+    def compute(self, samples: Sequence[Scaled]) -> Iterator[Computed]:
+        """Yield the map of each image; raises the error of one that has none."""
+        for values in self.maps(samples):
             if isinstance(values, ConvworksError):
                 raise values
-            yield values
+            yield Computed(values, {})
+
+    def scorer(self) -> Scorer:
+        """Return what scores files, each alone: a batch of maps would have one size."""
+
+        def prepare(file: Location) -> Scaled:
+            picture = read(file, channels=self.preprocessing.channels, decoding=self.preprocessing.decoding)
+            return scaled(picture, self.preprocessing)
+
+        def score(samples: Sequence[Scaled]) -> Float32[np.ndarray, "1 *output"]:
+            try:
+                return np.stack([each.activated for each in self.compute(samples)])
+            except RunError:
+                return np.full((len(samples), 1), np.nan, np.float32)
+
+        blank = np.zeros((*self.preprocessing.size, self.preprocessing.channels), np.uint8)
+        return Scorer(prepare=prepare, blank=self.fitted(blank), score=score, batch=1)
 
     def maps(self, images: Iterable[Scaled | InputError]) -> Iterator[Map | ConvworksError]:
         """Yield the map of each image, in order and at its original size, or why there is none.
@@ -97,7 +121,7 @@ class Mapper:
             if tiled:
                 yield from (self._of_tiles(image) for image in group if isinstance(image, Scaled))  # as all of them
                 continue
-            while batch := list(islice(group, self._scorer.batch)):
+            while batch := list(islice(group, self._of_size.batch)):
                 yield from self._of_input(batch)
 
     def streams(self, path: Path) -> bool:
@@ -122,7 +146,7 @@ class Mapper:
 
         def read(path: Path) -> Scaled | InputError:
             try:
-                return scaled(path, path, self.preprocessing)
+                return self.read(path, path)
             except InputError as error:
                 return error
 
@@ -133,13 +157,13 @@ class Mapper:
         if isinstance(image, InputError):
             return False
         larger = any(side > most for side, most in zip(image.pixels.shape, self.preprocessing.size, strict=False))
-        return larger or not self._scores_all
+        return larger or self._scored != tuple(self.preprocessing.size)
 
     def _of_input(self, images: Sequence[Scaled | InputError]) -> Iterator[Map | ConvworksError]:
         """Yield the maps of images that fit into the network's input, which are computed at once."""
         want, sound = self.preprocessing.size, [image for image in images if isinstance(image, Scaled)]
         padded = [pad_arrays(image.pixels[None], want)[0] for image in sound]
-        values = iter(self._scorer.score(padded) if padded else ())
+        values = iter(self._of_size.score(padded) if padded else ())
         for image in images:
             yield image if isinstance(image, InputError) else _unpadded(next(values), image)
 
@@ -154,24 +178,21 @@ class Mapper:
         return resized(np.moveaxis(rows, -1, 0), image.size)
 
     @cached_property
-    def _scorer(self) -> Scorer:
+    def _of_size(self) -> Scorer:
         """What computes images in the network's input."""
         return of_one_view(self.runtime, input_of(self.preprocessing), self.task.activation)
 
     @cached_property
-    def _scores_all(self) -> bool:
-        """Whether the network scores every pixel of its input, not only the centre."""
-        input = input_of(self.preprocessing)
-        return activated(self.task, self.runtime, input.blank(1)).shape[2:] == tuple(input.size)
+    def _scored(self) -> tuple[int, ...]:
+        """The size of what the network scores of its input: all of it, or the centre."""
+        return activated(self.task, self.runtime, input_of(self.preprocessing).blank(1)).shape[2:]
 
 
-def scaled(name: object, image: object, preprocessing: Preprocessing) -> Scaled:
-    """Decode an image and scale it as in training, but keep all of it.
+def scaled(picture: Picture, preprocessing: Preprocessing) -> Scaled:
+    """Scale an image as in training, but keep all of it.
 
     squash: to the network's input. letterbox: to fit into it. crop: to cover it. pad: not at all.
     """
-    channels, decoding = preprocessing.channels, preprocessing.decoding
-    picture = read_image(name, image, channels=channels, decoding=decoding)
     have, want = picture.size, preprocessing.size
     ratios = [most / side for most, side in zip(want, have, strict=True)]
     if preprocessing.fit == "squash":

@@ -67,7 +67,7 @@ def run(
         read = Protected(folders=tuple([folder_of(path) for path in bundles]))
         check_new_folder("--out", out, protect(source) + read)
     from convworks.inference.combination import PROBABILITY, VOTE
-    from convworks.inference.predictor import load
+    from convworks.inference.load import load
 
     task = task.at(threshold)
     if threshold is not None and combination == VOTE:

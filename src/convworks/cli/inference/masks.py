@@ -62,11 +62,11 @@ def run(
     from convworks.deploy.runtimes import TORCH
     from convworks.hardware import precision_name
     from convworks.inference.bulk.write import no_answer
-    from convworks.inference.predictor import load
+    from convworks.inference.load import load
 
     loaded = load(work.bundles[0], device=work.device, precision=work.precision, max_pixels=work.max_pixels)
     predictor, choice = with_runtime(loaded, work.runtime, len(files))
-    rows = list(answered(predictor, files, outputs, work.top))
+    rows = list(segmented(predictor, files, outputs, work.top))
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):
         raise no_answer(broken[0], len(broken))
@@ -94,7 +94,7 @@ def run(
     return Answer(values=values, text="\n".join(lines), status=1 if broken and not skip_damaged else 0)
 
 
-def answered(
+def segmented(
     predictor: Predictor, files: Sequence[Path], outputs: MaskFiles | None, top: int
 ) -> Iterator[dict[str, Any]]:
     """Yield the answer for each image, without its mask, or its error; with `outputs`, write masks and tables."""
@@ -103,8 +103,8 @@ def answered(
     areas: list[list[Any]] = []
     regions: list[list[Any]] = []
     for index, (path, values) in enumerate(_maps(predictor, files)):
-        if isinstance(values, ConvworksError):
-            yield {"path": str(path), "error": values.reason}
+        if isinstance(values, str):
+            yield {"path": str(path), "error": values}
             continue
         if values is None:
             yield _streamed(predictor, path, outputs, index, top, areas)
@@ -129,17 +129,28 @@ def answered(
             write_csv(outputs.tables[1], ("path", *COLUMNS), regions)
 
 
-def _maps(predictor: Predictor, files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | ConvworksError | None]]:
-    """Yield the map of each image or its error, in order; None for an image that is too large to be held."""
+def _maps(predictor: Predictor, files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | str | None]]:
+    """Yield the map of each image or why it has none, in order; None for an image that is too large to be held."""
     whole: list[Path] = []
     for path in files:
         if not predictor.mapper.streams(path):
             whole.append(path)
             continue
-        yield from predictor.mapper.each(whole)
+        yield from _held(predictor, whole)
         whole = []
         yield path, None
-    yield from predictor.mapper.each(whole)
+    yield from _held(predictor, whole)
+
+
+def _held(predictor: Predictor, files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | str]]:
+    """Yield the map of each image, or why it has none, in order."""
+    from convworks.inference.bulk.answered import answered, batches_of
+
+    scorer = predictor.scorer()
+    batches = answered(scorer, files, batches_of(files, scorer.batch), lambda name, values: {"map": values})
+    rows = (row for batch in batches for row in batch)
+    for path, row in zip(files, rows, strict=True):
+        yield path, row["error"] if "error" in row else row["map"]
 
 
 def _streamed(
