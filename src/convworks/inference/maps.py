@@ -23,8 +23,9 @@ from convworks.data.decode.rows import open_rows
 from convworks.data.inputs.kinds import input_of
 from convworks.errors import ConvworksError, InputError, RunError
 from convworks.inference.answers import activated
+from convworks.inference.averaged import AveragedRuntime
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
-from convworks.inference.tiles import Tiling, classes, probabilities, scores, strips, tiling_of
+from convworks.inference.tiles import Finish, Tiling, classes, probabilities, scores, strips, tiling_of
 from convworks.tasks.task import Task
 
 #: Images decoded at a time.
@@ -48,13 +49,15 @@ class Mapper:
     """Gives the activated outputs for every pixel of images, at their size.
 
     An image that fits into the network's input is computed there, as in evaluation; a larger one in tiles of the same
-    scale, as is any by a network without padding, which scores the centre of its input. Tiles need the `network`.
+    scale, as is any by a network without padding, which scores the centre of its input. Tiles need the `network`. If
+    `mirrored`, outputs are the mean over what is computed and its mirror image.
     """
 
     task: Task
     runtime: Runtime
     preprocessing: Preprocessing
     network: nn.Module | None = None
+    mirrored: bool = False
 
     @cached_property
     def tiling(self) -> Tiling:
@@ -83,11 +86,11 @@ class Mapper:
         want = self.preprocessing.size
         if self._scores_all and height <= want[0] and width <= want[1]:
             padded = pad_arrays(image.pixels[None], want)[0]
-            whole = activated(self.task, self.runtime, input_of(self.preprocessing).stack([padded]))[0]
+            whole = activated(self.task, self._viewed(self.runtime), input_of(self.preprocessing).stack([padded]))[0]
             top, left = ((have - side) // 2 for have, side in zip(want, (height, width), strict=True))
             return resized(whole[:, top : top + height, left : left + width], image.size)
         with self.tiled.ready(), torch.inference_mode():
-            compute = scores(self.tiled, self.task.activation)
+            compute = scores(self._viewed(self.tiled), self.task.activation)
             rows = np.concatenate(list(strips(compute, image.pixels, self.tiling, probabilities)))
         return resized(np.moveaxis(rows, -1, 0), image.size)
 
@@ -102,11 +105,14 @@ class Mapper:
         return header.width * header.height > STREAMED
 
     @contextmanager
-    def rows(self, path: Path) -> Iterator[tuple[tuple[int, int], Iterator[UInt8[np.ndarray, "h w"]]]]:
-        """Give the size (height, width) of an image, and the numbers of classes of its pixels, some rows at a time."""
-        compute = scores(self.tiled, self.task.activation)
+    def rows(self, path: Path, finish: Finish = classes) -> Iterator[tuple[tuple[int, int], Iterator[np.ndarray]]]:
+        """Give the size (height, width) of an image, and the numbers of classes of its pixels, some rows at a time.
+
+        Another `finish` keeps more of the scores (tiles.py).
+        """
+        compute = scores(self._viewed(self.tiled), self.task.activation)
         with self.tiled.ready(), open_rows(path, self.preprocessing.channels, self.preprocessing.decoding) as image:
-            yield (image.shape[0], image.shape[1]), strips(compute, image, self.tiling, classes)
+            yield (image.shape[0], image.shape[1]), strips(compute, image, self.tiling, finish)
 
     def each(self, files: Sequence[Path]) -> Iterator[tuple[Path, Map | ConvworksError]]:
         """Yield the map of each of many files, in order, or the error of one that fails."""
@@ -128,6 +134,12 @@ class Mapper:
                         yield path, self.computed(image)
                     except RunError as error:
                         yield path, error
+
+    def _viewed(self, runtime: Runtime) -> Runtime:
+        """Return what computes with this runtime, from mirror images too if these count."""
+        if not self.mirrored:
+            return runtime
+        return AveragedRuntime(members=(runtime,), activation=self.task.activation, mirrored=True)
 
     @cached_property
     def _scores_all(self) -> bool:

@@ -34,6 +34,7 @@ from convworks.errors import ConvworksError, InputError, brief
 from convworks.files import path_of
 from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory, precision_name
 from convworks.inference.answers import activated, collect
+from convworks.inference.averaged import AveragedRuntime
 from convworks.inference.bulk.answered import Answer, Files, answered, batches_of, check_top
 from convworks.inference.bulk.scorer import Scorer
 from convworks.inference.bulk.scorers import of_one_view, of_views
@@ -41,8 +42,9 @@ from convworks.inference.exported.predictor import check_machine
 from convworks.inference.exported.read import Exported, read_exported
 from convworks.inference.exported.runtime import open_runtime
 from convworks.inference.features import features, named_pool
+from convworks.inference.held_out import with_held_out
 from convworks.inference.maps import Mapper
-from convworks.inference.protocol import CENTER, named
+from convworks.inference.protocol import CENTER, check_whole, named
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
 from convworks.inference.test_time_views import Cost, activated_by, counter, prepared
 from convworks.layers.cut import default_cut
@@ -50,7 +52,7 @@ from convworks.layers.network import Network
 from convworks.layers.normalisation.folded import folded
 from convworks.models.config import ModelConfig
 from convworks.models.transfer.adapted import makes_logits
-from convworks.tasks.outcome import Outcome, Pooled
+from convworks.tasks.outcome import Outcome
 from convworks.tasks.task import SplitContext, Task
 
 #: Classes that the one-line form of a predictor names.
@@ -199,7 +201,7 @@ class Predictor:
         """Return what scores files, under a protocol (inference/protocol.py); InputError for one that is impossible."""
         if protocol == CENTER:
             return of_one_view(self.runtime, self.input, self.task.activation)
-        self._require_outcome(self.task)
+        self._require_combined()
         runtime, preprocessing, chosen = self.runtime, self.bundle.preprocessing, named(protocol)
         if chosen.dense:
             network = prepared(chosen, self._views(protocol), preprocessing)
@@ -258,29 +260,46 @@ class Predictor:
         not fit the bundle.
         """
         view_protocol, task = named(protocol), self.task.at(threshold)
-        opened = ignoring(source if isinstance(source, Source) else open_source(source), self.bundle.ignore)
+        opened = source if isinstance(source, Source) else open_source(source)
+        opened = ignoring(with_held_out(opened, split, [self.bundle]), self.bundle.ignore)
         name, chosen = choose_split(opened, split)
         chosen = task.target.match(opened, chosen, self.classes)
         refuse_mismatched(chosen)
         context = SplitContext(split=chosen, name=name, classes=self.classes, corruption=self.bundle.corruption)
         preprocessing = self.bundle.preprocessing
-        if protocol == CENTER:
+        if protocol == CENTER or task.outcome is None:
+            self.check_protocol(protocol)
+            views = 2.0 if view_protocol.mirrored else 1.0
             started = time.perf_counter()
             samples, _ = with_targets(self.input.open(chosen), task.target, chosen, preprocessing)
-            outcome = collect(task, self.runtime, samples, context)
+            outcome = collect(task, self._mirrored() if view_protocol.mirrored else self.runtime, samples, context)
             seconds = time.perf_counter() - started
-            return outcome, Cost(views=1.0, macs=self._macs(), images_per_second=len(chosen) / seconds)
+            return outcome, Cost(views=views, macs=views * self.macs, images_per_second=len(chosen) / seconds)
         network = self._views(protocol)
-        make_outcome = self._require_outcome(task)
+        make_outcome = task.outcome
         with counting(f"{protocol} on {name}") as report:
             values, cost = activated_by(view_protocol, network, chosen, preprocessing, self.precision, task, report)
         return make_outcome(context, values), cost
 
     def check_protocol(self, protocol: str) -> None:
         """Raise InputError for a protocol that is unknown or that the network does not support; decodes nothing."""
-        if protocol != CENTER:
-            self._require_outcome(self.task)
+        if protocol == CENTER:
+            return
+        self._require_combined()
+        if self.task.outcome is None:
+            check_whole(protocol)
+        else:
             prepared(named(protocol), self._views(protocol), self.bundle.preprocessing)
+
+    def _require_combined(self) -> None:
+        """Raise InputError if outputs cannot be averaged."""
+        if not self.task.combines:
+            reason = f"needs outputs that can be averaged, but this network {self.task.does}"
+            raise InputError("--protocol", reason, "leave it out")
+
+    def _mirrored(self) -> Runtime:
+        """Return the runtime that averages over images and their mirror images."""
+        return AveragedRuntime(members=(self.runtime,), activation=self.task.activation, mirrored=True)
 
     def _views(self, protocol: str) -> nn.Module:
         """Return the network that computes the views of a protocol; InputError for an exported file, which has none."""
@@ -288,18 +307,12 @@ class Predictor:
             raise InputError("--protocol", f"{protocol} needs the network, not an exported file", "use the bundle")
         return self.network
 
-    def _macs(self) -> float:
-        """Return the multiply-adds of a sample; what was exported says how many it had."""
+    @property
+    def macs(self) -> float:
+        """The multiply-adds of a sample; what was exported says how many it had."""
         if self.network is None:
             return float(self.bundle.record.get("macs", 0))
         return float(counter(self.network, self.input)(self.input.size))
-
-    def _require_outcome(self, task: Task) -> Callable[[SplitContext, np.ndarray], Pooled]:
-        """Return the function from averaged outputs to an outcome; InputError if outputs cannot be averaged."""
-        if task.outcome is None:
-            reason = f"needs outputs that can be averaged, but this network {task.does}"
-            raise InputError("--protocol", reason, "leave it out")
-        return task.outcome
 
     def _require(self, *, picture: bool) -> Callable[[np.ndarray], np.ndarray]:
         """Return the function from an output to a picture; InputError if outputs are unexpectedly (not) pictures."""

@@ -157,7 +157,7 @@ def _at_once(work: Work, files: Listing, out: Path | None, *, overwrite: bool) -
     values = {
         "predictions": [row for row in rows if "error" not in row],
         "errors": broken,
-        **runtimes(opened),
+        **runtimes(opened.choices),
         **({} if out is None else {"out": str(out)}),
     }
     if out is None:
