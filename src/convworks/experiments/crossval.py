@@ -172,7 +172,6 @@ def _page(
     rows, statistics, pooled = results["runs"], results["validation"], results["pooled"]
     metric = headline(pooled)
     value, (low, high) = scored(pooled)
-    title = metric.title if metric.title != metric.title.lower() else metric.title.capitalize()
     options = experiment.options
     division = [
         *([f"column {options[COLUMN]}"] if options.get(COLUMN) else ["stratified"] if stratified else []),
@@ -197,7 +196,8 @@ def _page(
                 if low < high
                 else []
             ),
-            f"{title} over all {pooled['n']:,} images, each predicted by the network that was not trained on it.",
+            f"The {metric.title} is that of all {pooled['n']:,} images, each predicted by the network that was not "
+            "trained on it.",
             *([CHOSEN] if experiment.config.training.kept == "best" else []),
         ],
         tiles=[

@@ -128,8 +128,8 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], ense
         value=statistics["mean"],
         percent=metric.unit == "fraction",
         words=[
-            Markup("Mean {} of {} runs on the <b>{}</b> split{}.").format(
-                metric.title, len(rows), split_shown, scatter
+            Markup("Mean of {} runs on the <b>{}</b> split ({}){}.").format(
+                len(rows), split_shown, metric.title, scatter
             ),
             Markup("Ensemble (mean of the probabilities): <b>{}</b>.").format(written_headline(ensemble_metrics)),
             f"The best run, {best}, was selected on validation; the test split is never used for model selection.",
