@@ -101,7 +101,7 @@ def run(
     lines += written_metrics(values)
     if len(rows) > 1:
         values["protocols"] = rows
-        lines.append(compared(rows, task.graded or task.score))
+        lines.append(compared(rows, task))
     else:
         speed = f"{rows[0]['images_per_second']:,.0f} images/s"
         lines.append(f"cost: {written_macs(rows[0])} multiply-adds per image, {speed}")

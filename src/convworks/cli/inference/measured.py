@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from convworks.cli.answer import table
 from convworks.data.source import Source
-from convworks.metrics.spec import MetricSpec
 
 if TYPE_CHECKING:
     from convworks.inference.predictor import Predictor
@@ -69,9 +68,10 @@ def _difference(task: Task, first: Any, outcome: Any) -> dict[str, Any]:
     return {"difference": comparison.difference, "difference_interval": interval, "p": comparison.p}
 
 
-def compared(rows: Sequence[dict[str, Any]], metric: MetricSpec) -> str:
+def compared(rows: Sequence[dict[str, Any]], task: Task) -> str:
     """Return a table of protocols: a metric with its interval, its difference from the first, and the cost."""
-    cells = []
+    metric, cells = task.graded or task.score, []
+    points = "points more an image (95 %)" if task.graded is not None else "points more (95 %)"
     for row in rows:
         ends = row.get(f"{metric.name}_interval") or row.get("interval") or row["intervals"].get(metric.name)
         interval = f"{metric.write(ends[0])} to {metric.write(ends[1])}" if ends else ""
@@ -82,7 +82,7 @@ def compared(rows: Sequence[dict[str, Any]], metric: MetricSpec) -> str:
         speed = f"{row['images_per_second']:,.0f}"
         value = metric.write(row[metric.name])
         cells.append([row["protocol"], value, interval, change, f"{row['views']:.4g}", written_macs(row), speed])
-    header = ["protocol", metric.title, "95 % interval", "points more (95 %)", "views", "multiply-adds", "images/s"]
+    header = ["protocol", metric.title, "95 % interval", points, "views", "multiply-adds", "images/s"]
     return table(header, cells)
 
 
