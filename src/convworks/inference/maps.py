@@ -28,12 +28,22 @@ from convworks.data.inputs.kinds import input_of
 from convworks.data.location import Location
 from convworks.errors import ConvworksError, InputError, RunError
 from convworks.inference.answers import activated
+from convworks.inference.averaged import AveragedRuntime
 from convworks.inference.bulk.scorer import Scorer
 from convworks.inference.bulk.scorers import of_one_view
 from convworks.inference.limits import MOST_PIXELS, NO_OVERFLOW, OVERFLOW, PIXELS
 from convworks.inference.reader import Computed
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
-from convworks.inference.tiles import Tiling, classes, probabilities, scores, strips, tiling_of, tiling_of_one_size
+from convworks.inference.tiles import (
+    Finish,
+    Tiling,
+    classes,
+    probabilities,
+    scores,
+    strips,
+    tiling_of,
+    tiling_of_one_size,
+)
 from convworks.tasks.task import Task
 
 #: Pixels above which an image is never held whole.
@@ -56,13 +66,15 @@ class Mapper:
 
     Images that fit into the network's input are computed there, as in evaluation, several at a time; a larger one in
     tiles of the same scale, as is any by a network without padding, which scores the centre of its input. Without the
-    `network`, which an exported file does not have, tiles have the size of the input.
+    `network`, which an exported file does not have, tiles have the size of the input. If
+    `mirrored`, outputs are the mean over what is computed and its mirror image.
     """
 
     task: Task
     runtime: Runtime
     preprocessing: Preprocessing
     network: nn.Module | None = None
+    mirrored: bool = False
 
     @cached_property
     def tiling(self) -> Tiling:
@@ -135,11 +147,14 @@ class Mapper:
         return header.width * header.height > STREAMED
 
     @contextmanager
-    def rows(self, path: Path) -> Iterator[tuple[tuple[int, int], Iterator[UInt8[np.ndarray, "h w"]]]]:
-        """Give the size (height, width) of an image, and the numbers of classes of its pixels, some rows at a time."""
-        compute = scores(self.tiled, self.task.activation)
+    def rows(self, path: Path, finish: Finish = classes) -> Iterator[tuple[tuple[int, int], Iterator[np.ndarray]]]:
+        """Give the size (height, width) of an image, and the numbers of classes of its pixels, some rows at a time.
+
+        Another `finish` keeps more of the scores (tiles.py).
+        """
+        compute = scores(self._viewed(self.tiled), self.task.activation)
         with self.tiled.ready(), open_rows(path, self.preprocessing.channels, self.preprocessing.decoding) as image:
-            yield (image.shape[0], image.shape[1]), strips(compute, image, self.tiling, classes)
+            yield (image.shape[0], image.shape[1]), strips(compute, image, self.tiling, finish)
 
     def each(self, files: Sequence[Path]) -> Iterator[tuple[Path, Map | ConvworksError]]:
         """Yield the map of each of many files, in order, or the error of one that fails."""
@@ -169,7 +184,10 @@ class Mapper:
 
     def _of_tiles(self, image: Scaled) -> Map | RunError:
         """Return the map of an image that is computed tile by tile, or the error if outputs are not finite."""
-        compute, pixels = scores(self.tiled, self.task.activation), PIXELS.get(self.tiled.device.type, MOST_PIXELS)
+        compute, pixels = (
+            scores(self._viewed(self.tiled), self.task.activation),
+            PIXELS.get(self.tiled.device.type, MOST_PIXELS),
+        )
         try:
             with self.tiled.ready(), torch.inference_mode():
                 rows = np.concatenate(list(strips(compute, image.pixels, self.tiling, probabilities, pixels=pixels)))
@@ -177,10 +195,16 @@ class Mapper:
             return error
         return resized(np.moveaxis(rows, -1, 0), image.size)
 
+    def _viewed(self, runtime: Runtime) -> Runtime:
+        """Return what computes with this runtime, from mirror images too if these count."""
+        if not self.mirrored:
+            return runtime
+        return AveragedRuntime(members=(runtime,), activation=self.task.activation, mirrored=True)
+
     @cached_property
     def _of_size(self) -> Scorer:
         """What computes images in the network's input."""
-        return of_one_view(self.runtime, input_of(self.preprocessing), self.task.activation)
+        return of_one_view(self._viewed(self.runtime), input_of(self.preprocessing), self.task.activation)
 
     @cached_property
     def _scored(self) -> tuple[int, ...]:
