@@ -3,6 +3,7 @@
 from convworks.cli import exchange
 from convworks.cli.commands import app
 from convworks.cli.experiments import common
+from convworks.cli.explain import options as explain
 from convworks.cli.help import plain_help
 from convworks.cli.inference import common as inference
 from convworks.cli.inference import compare, serve
@@ -12,7 +13,7 @@ from convworks.cli.paths import expand_paths
 __all__ = ["MODULES", "app"]
 
 #: The modules with commands, besides `commands`.
-MODULES = (exchange, common, inference, compare, serve, taps)
+MODULES = (exchange, common, inference, compare, serve, taps, explain)
 
 expand_paths(app)
 plain_help(app)

@@ -1,0 +1,158 @@
+"""The verdict on a map: whether it keeps its promise, ranks pixels better than chance, and depends on the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convworks.explain.attribution.cam import map_taps
+from convworks.explain.attribution.curves import Areas, areas
+from convworks.explain.attribution.methods import Method
+from convworks.explain.attribution.randomised import complexity, randomised, similarity
+from convworks.explain.attribution.target import Target
+from convworks.explain.attribution.vanished import why_empty
+
+#: Errors up to which a promise counts as kept.
+KEPT = {"completeness": 1e-3, "sensitivity": 0.05}
+#: Random networks of the weight-randomisation test, and images that it takes.
+DRAWS, TESTED = 5, 8
+#: What is said where the test finds no relation.
+UNRELATED = "not related to the trained weights"
+
+Images = Float[Tensor, "b c *size"]
+Map = Float[Tensor, "b *size"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """The weight-randomisation test of a method, over some images: maps with trained against those with random weights.
+
+    `rise` is that of the complexity, a fraction; `spread` the standard deviation of complexity over the random
+    networks, in the same unit; `similarity` the mean rank correlation of maps.
+    """
+
+    rise: float
+    spread: float
+    similarity: float
+
+    @property
+    def related(self) -> bool:
+        """Whether the maps of the trained weights are less complex than random weights would give."""
+        return self.rise > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What speaks for and against the map of one image.
+
+    `error` is that of what the method promises (None: nothing); areas are mean scores during insertion and deletion, in
+    the order of the map and in random orders. `empty` says why a map is zero, or not finite.
+    """
+
+    promised: str = ""
+    error: float | None = None
+    insertion: float = 0.0
+    deletion: float = 0.0
+    random_insertion: float = 0.0
+    random_deletion: float = 0.0
+    empty: str = ""
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether the promise is kept; None without one."""
+        return None if self.error is None else self.error <= KEPT[self.promised]
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the order of the map beats a random one both ways."""
+        return self.insertion > self.random_insertion and self.deletion < self.random_deletion
+
+    def values(self) -> dict[str, Any]:
+        """Return the verdict as plain values."""
+        promise = (
+            {} if self.error is None else {"promise": self.promised, "error": _finite(self.error), "kept": self.kept}
+        )
+        names = ("insertion", "deletion", "random_insertion", "random_deletion")
+        return {
+            **promise,
+            **{name: _finite(getattr(self, name)) for name in names},
+            "better_than_random": self.ranks,
+            **({"empty": self.empty} if self.empty else {}),
+        }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def verdicts(
+    network: nn.Module,
+    measured: nn.Module,
+    images: Images,
+    target: Target,
+    method: Method,
+    values: Tensor,
+    chance: Areas,
+) -> Iterator[Verdict]:
+    """Yield the verdict on each image. `measured` is the network whose scores insertion and deletion follow."""
+    errors = None if method.promise is None else method.promise(network, images, target, values)
+    maps = method.pixels(values, images)
+    ranked = areas(measured, images, target, maps)
+    for index, row in enumerate(maps):
+        one = torch.tensor([index])
+        empty = ""
+        if not bool(row.isfinite().all()) or not row.any():
+            taps = (method.taps or map_taps(network, images, target)) if method.mapped else ()
+            empty = why_empty(network, images[one], target.rows(one), rule=method.rule, taps=taps)
+        yield Verdict(
+            promised=method.promised,
+            error=None if errors is None else float(errors[index]),
+            insertion=float(ranked.insertion[index]),
+            deletion=float(ranked.deletion[index]),
+            random_insertion=float(chance.insertion[index]),
+            random_deletion=float(chance.deletion[index]),
+            empty=empty,
+        )
+
+
+def weight_tests(
+    network: nn.Module, images: Images, target: Target, methods: Mapping[str, Method], *, draws: int = DRAWS
+) -> dict[str, Weights]:
+    """Return the weight-randomisation test of each method, on the first images; the same random networks for all."""
+    few = images[:TESTED]
+    chosen = target.rows(torch.arange(len(few)))
+
+    def maps(method: Method, subject: nn.Module) -> Map:
+        compute = method.quick or method.attribute
+        return method.pixels(compute(subject, few, chosen), few).nan_to_num()
+
+    trained = {name: maps(method, network) for name, method in methods.items()}
+    complexities: dict[str, list[Tensor]] = {name: [] for name in methods}
+    similarities: dict[str, list[Tensor]] = {name: [] for name in methods}
+    for seed in range(draws):
+        control = randomised(network, seed)
+        for name, method in methods.items():
+            random = maps(method, control)
+            complexities[name].append(complexity(random))
+            similarities[name].append(similarity(trained[name], random))
+    return {
+        name: _weights(complexity(trained[name]), torch.stack(complexities[name]), torch.stack(similarities[name]))
+        for name in methods
+    }
+
+
+def _weights(trained: Float[Tensor, " b"], random: Float[Tensor, "d b"], similar: Float[Tensor, "d b"]) -> Weights:
+    """Return the test for the complexities of maps with trained and with random weights, means over the images."""
+    before, after = trained.mean(), random.mean(1)
+    before = before.clamp(min=torch.finfo(before.dtype).tiny)
+    return Weights(
+        rise=float((after.mean() - before) / before),
+        spread=float(after.std() / before),
+        similarity=float(similar.nan_to_num().mean()),
+    )

@@ -1,0 +1,154 @@
+"""Attributions as Captum and pytorch-grad-cam compute them, where those are right, and where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convworks.explain.attribution import gradients
+from convworks.explain.attribution.cam import weighted_maps
+from convworks.explain.attribution.integrated import integrate
+from convworks.explain.attribution.occlusion import occlusion
+from convworks.explain.attribution.target import Target
+
+pytestmark = pytest.mark.peers
+CLOSE = 1e-4
+CLASS = 3
+TARGET = Target(name="class 3", channels=torch.tensor([CLASS]))
+
+
+@pytest.fixture(params=["resnet50", "vgg16"])
+def network(request: pytest.FixtureRequest, randomised: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    """Give a network of torchvision in which modules work in place, and ResNet's ReLU is called several times."""
+    import torchvision
+
+    torch.manual_seed(0)
+    made: nn.Module = randomised(getattr(torchvision.models, request.param)(num_classes=10)).eval()
+    return made
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.randn(1, 3, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def last_layer(network: Any) -> str:
+    return "layer4" if hasattr(network, "layer4") else "features.29"
+
+
+def agree(ours: Tensor, theirs: Tensor) -> bool:
+    """Say whether two attributions differ by no more than 1e-4 of the largest value."""
+    return bool((ours - theirs).abs().max() <= CLOSE * theirs.abs().max())
+
+
+def test_gradients(network: nn.Module, images: Tensor) -> None:
+    from captum.attr import InputXGradient, IntegratedGradients, Saliency
+
+    assert agree(
+        gradients.gradient(network, images, TARGET), Saliency(network).attribute(images, target=CLASS, abs=False)
+    )
+    product = InputXGradient(network).attribute(images.clone().requires_grad_(), target=CLASS)
+    assert agree(gradients.gradient_times_input(network, images, TARGET), product)
+    integral = IntegratedGradients(network).attribute(images, target=CLASS, n_steps=16, method="riemann_middle")
+    assert agree(integrate(network, images, TARGET, most=16).values, integral)
+
+
+def test_occlusion(network: nn.Module, images: Tensor) -> None:
+    from captum.attr import Occlusion
+
+    theirs = Occlusion(network).attribute(
+        images, target=CLASS, sliding_window_shapes=(3, 16, 16), strides=(3, 16, 16), baselines=0
+    )
+    assert agree(occlusion(network, images, TARGET, window=16, step=16), theirs[:, 0])
+
+
+def test_grad_cam(network: nn.Module, images: Tensor) -> None:
+    from captum.attr import LayerGradCam
+    from pytorch_grad_cam import GradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    layer = network.get_submodule(last_layer(network))
+    (weighted,) = weighted_maps(network, images, TARGET, [last_layer(network)])
+    ours = weighted.relu()
+    assert agree(ours, LayerGradCam(network, layer).attribute(images, target=CLASS, relu_attributions=True)[:, 0])
+    theirs = torch.from_numpy(GradCAM(network, [layer])(images, [ClassifierOutputTarget(CLASS)]))
+    scaled = (ours - ours.amin()) / (1e-7 + (ours - ours.amin()).amax())
+    assert agree(F.interpolate(scaled[None], (64, 64), mode="bilinear")[0], theirs)
+
+
+class Twice(nn.Module):
+    """Two convolutions with ReLU, and logits; `relu` is called after each."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolution1, self.convolution2 = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3)
+        self.relu1, self.relu2 = first, second
+        self.logits = nn.Linear(64, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.relu2(self.convolution2(self.relu1(self.convolution1(images))))
+        return self.logits(x.flatten(1))  # type: ignore[no-any-return]
+
+
+class Function(nn.Module):
+    """ReLU as a function, which no hook on modules of type nn.ReLU sees."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x)
+
+
+def reused(**options: bool) -> nn.Module:
+    module = nn.ReLU(**options)
+    return Twice(module, module)
+
+
+#: The same network, by how its ReLU is written, and which libraries explain it right by guided backpropagation.
+WRITTEN: dict[str, tuple[Callable[[], nn.Module], tuple[str, ...]]] = {
+    "a module for each call": (lambda: Twice(nn.ReLU(), nn.ReLU()), ("captum", "pytorch-grad-cam")),
+    "modules in place": (lambda: Twice(nn.ReLU(True), nn.ReLU(True)), ("captum", "pytorch-grad-cam")),
+    "one module for all": (reused, ("captum", "pytorch-grad-cam")),
+    "one module in place": (lambda: reused(inplace=True), ("captum", "pytorch-grad-cam")),
+    "a function": (lambda: Twice(Function(), Function()), ()),
+}
+
+
+def captum(network: nn.Module, image: Tensor) -> Tensor:
+    from captum.attr import GuidedBackprop
+
+    result: Tensor = GuidedBackprop(network).attribute(image, target=CLASS)
+    return result
+
+
+def pytorch_grad_cam(network: nn.Module, image: Tensor) -> Tensor:
+    from pytorch_grad_cam import GuidedBackpropReLUModel
+
+    result = GuidedBackpropReLUModel(model=network, device=torch.device("cpu"))(image.float(), target_category=CLASS)
+    return torch.from_numpy(result).permute(2, 0, 1)[None].double()
+
+
+PEERS = {"captum": captum, "pytorch-grad-cam": pytorch_grad_cam}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("written", WRITTEN)
+def test_guided_backpropagation_however_relu_is_written(written: str) -> None:
+    """Ours is the same in every row: by the definition, which is in tests/explain/attribution/test_oracles.py."""
+    make, right = WRITTEN[written]
+    image = torch.randn(1, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    expected = gradients.guided_backpropagation(WRITTEN["a function"][0]().double(), image, TARGET)
+    assert torch.equal(gradients.guided_backpropagation(make().double(), image, TARGET), expected)
+    agreeing = []
+    for name, attribute in PEERS.items():
+        network = make() if name == "pytorch-grad-cam" else make().double()
+        try:
+            if agree(expected, attribute(network, image)):
+                agreeing.append(name)
+        except Exception:  # a peer that refuses a network is not right either
+            continue
+    assert tuple(agreeing) == right
