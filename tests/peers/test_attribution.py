@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -25,10 +26,9 @@ TARGET = Target(name="class 3", channels=torch.tensor([CLASS]))
 @pytest.fixture(params=["resnet50", "vgg16"])
 def network(request: pytest.FixtureRequest, randomised: Callable[[nn.Module], nn.Module]) -> nn.Module:
     """Give a network of torchvision in which modules work in place, and ResNet's ReLU is called several times."""
-    import torchvision
-
+    models = importlib.import_module("torchvision.models")
     torch.manual_seed(0)
-    made: nn.Module = randomised(getattr(torchvision.models, request.param)(num_classes=10)).eval()
+    made = randomised(getattr(models, request.param)(num_classes=10)).eval()
     return made
 
 
@@ -47,36 +47,33 @@ def agree(ours: Tensor, theirs: Tensor) -> bool:
 
 
 def test_gradients(network: nn.Module, images: Tensor) -> None:
-    from captum.attr import InputXGradient, IntegratedGradients, Saliency
-
-    assert agree(
-        gradients.gradient(network, images, TARGET), Saliency(network).attribute(images, target=CLASS, abs=False)
-    )
-    product = InputXGradient(network).attribute(images.clone().requires_grad_(), target=CLASS)
+    captum = importlib.import_module("captum.attr")
+    saliency = captum.Saliency(network).attribute(images, target=CLASS, abs=False)
+    assert agree(gradients.gradient(network, images, TARGET), saliency)
+    product = captum.InputXGradient(network).attribute(images.clone().requires_grad_(), target=CLASS)
     assert agree(gradients.gradient_times_input(network, images, TARGET), product)
-    integral = IntegratedGradients(network).attribute(images, target=CLASS, n_steps=16, method="riemann_middle")
+    integral = captum.IntegratedGradients(network).attribute(images, target=CLASS, n_steps=16, method="riemann_middle")
     assert agree(integrate(network, images, TARGET, most=16).values, integral)
 
 
 def test_occlusion(network: nn.Module, images: Tensor) -> None:
-    from captum.attr import Occlusion
-
-    theirs = Occlusion(network).attribute(
-        images, target=CLASS, sliding_window_shapes=(3, 16, 16), strides=(3, 16, 16), baselines=0
+    theirs = (
+        importlib.import_module("captum.attr")
+        .Occlusion(network)
+        .attribute(images, target=CLASS, sliding_window_shapes=(3, 16, 16), strides=(3, 16, 16), baselines=0)
     )
     assert agree(occlusion(network, images, TARGET, window=16, step=16), theirs[:, 0])
 
 
 def test_grad_cam(network: nn.Module, images: Tensor) -> None:
-    from captum.attr import LayerGradCam
-    from pytorch_grad_cam import GradCAM
-    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-
     layer = network.get_submodule(last_layer(network))
     (weighted,) = weighted_maps(network, images, TARGET, [last_layer(network)])
     ours = weighted.relu()
-    assert agree(ours, LayerGradCam(network, layer).attribute(images, target=CLASS, relu_attributions=True)[:, 0])
-    theirs = torch.from_numpy(GradCAM(network, [layer])(images, [ClassifierOutputTarget(CLASS)]))
+    captum = importlib.import_module("captum.attr").LayerGradCam(network, layer)
+    assert agree(ours, captum.attribute(images, target=CLASS, relu_attributions=True)[:, 0])
+    library = importlib.import_module("pytorch_grad_cam")
+    target = importlib.import_module("pytorch_grad_cam.utils.model_targets").ClassifierOutputTarget(CLASS)
+    theirs = torch.from_numpy(library.GradCAM(network, [layer])(images, [target]))
     scaled = (ours - ours.amin()) / (1e-7 + (ours - ours.amin()).amax())
     assert agree(F.interpolate(scaled[None], (64, 64), mode="bilinear")[0], theirs)
 
@@ -119,16 +116,14 @@ WRITTEN: dict[str, tuple[Callable[[], nn.Module], tuple[str, ...]]] = {
 
 
 def captum(network: nn.Module, image: Tensor) -> Tensor:
-    from captum.attr import GuidedBackprop
-
-    result: Tensor = GuidedBackprop(network).attribute(image, target=CLASS)
+    result: Tensor = importlib.import_module("captum.attr").GuidedBackprop(network).attribute(image, target=CLASS)
     return result
 
 
 def pytorch_grad_cam(network: nn.Module, image: Tensor) -> Tensor:
-    from pytorch_grad_cam import GuidedBackpropReLUModel
-
-    result = GuidedBackpropReLUModel(model=network, device=torch.device("cpu"))(image.float(), target_category=CLASS)
+    library = importlib.import_module("pytorch_grad_cam")
+    model = library.GuidedBackpropReLUModel(model=network, device=torch.device("cpu"))
+    result = model(image.float(), target_category=CLASS)
     return torch.from_numpy(result).permute(2, 0, 1)[None].double()
 
 

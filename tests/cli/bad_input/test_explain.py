@@ -28,7 +28,7 @@ ROWS: Rows = {
     ),
     "a tap that is no map": (
         lambda place: explain(place, "--tap", "head.logits"),
-        "--tap: head.logits is a vector of 3 features, not a map",
+        "--tap: head.logits is a vector of 2 features, not a map",
     ),
     "a tap for a method without": (
         lambda place: explain(place, "--method", "gradient", "--tap", "stage1"),

@@ -66,7 +66,7 @@ def by_hand(network: Small, images: Tensor, number: int, *, own_gate: bool) -> T
         return positive * (before > 0) if own_gate else positive
 
     message = F.conv_transpose2d(rectified(message, second), network.second.weight)
-    message = F.max_unpool2d(message, switches, 2, output_size=first.shape)
+    message = F.max_unpool2d(message, switches, [2, 2], output_size=first.shape)
     return F.conv_transpose2d(rectified(message, first), network.first.weight)
 
 
@@ -137,7 +137,7 @@ def test_integrated_gradients_are_complete() -> None:
     linear = double(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)))
     image, baseline = torch.randn(2, 1, 3, 3, 4, dtype=torch.float64)[:, :, 0]
     exact = integrate(linear, image[:, None], classes(1), baseline=baseline[:, None])
-    weights = linear[1].weight[1].reshape(3, 4)  # type: ignore[index, union-attr]  # the linear layer
+    weights = linear[1].weight[1].reshape(3, 4)  # type: ignore[index]  # the linear layer
     assert torch.allclose(exact.values[0, 0], weights * (image - baseline)[0])
     assert exact.points == (32,)
 
@@ -167,7 +167,7 @@ def test_grad_cam_is_cam_where_the_head_is_linear(name: str) -> None:
     images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
     target = classes(1, 3)
     linear = class_maps(network, images, target)
-    last = list(network.stages._modules)[-1]  # type: ignore[union-attr, arg-type]
+    last = list(network.stages._modules)[-1]  # type: ignore[union-attr]
     (weighted,) = weighted_maps(network, images, target, [last])
     positions = linear.maps[0].numel()
     assert positions > 1

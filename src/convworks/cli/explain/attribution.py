@@ -102,7 +102,7 @@ def _values(explained: Explained) -> dict[str, Any]:
             "complexity_rise": each.weights.rise,
             "spread": each.weights.spread,
             "similarity": each.weights.similarity,
-            "related": each.weights.related,
+            "verdict": each.weights.verdict,
         }
         for method, each in by_method.items()
     }

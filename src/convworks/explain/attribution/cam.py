@@ -122,8 +122,9 @@ def map_taps(network: nn.Module, images: Images, target: Target) -> tuple[str, .
     For a network that scores every pixel it is the end of the encoder. Raises InputError for a network without maps.
     """
     if target.tap is None:
-        dense = target.where is not None and isinstance(network, Network)
-        return (end_of_encoder(network),) if dense else last_maps(network, images[:1])
+        if target.where is not None and isinstance(network, Network):
+            return (end_of_encoder(network),)
+        return last_maps(network, images[:1])
     earlier = _earlier(network, target.tap)
     return last_maps(network, images[:1], earlier) if earlier else (target.tap,)
 

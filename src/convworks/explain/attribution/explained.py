@@ -164,8 +164,8 @@ def _pixel_target(
     if len(pixel) != len(size) or any(not 0 <= at < side for at, side in zip(pixel, size, strict=False)):
         reason = f"{written} is not in the mask, whose size is {'x'.join(map(str, size))}"
         raise InputError("--pixel", reason, "give row and column, counted from 0")
-    here = (slice(None), *pixel)
-    channels = outputs.argmax(1)[here] if number is None else torch.full((len(outputs),), number)
+    here = tuple(pixel)
+    channels = outputs.argmax(1).movedim(0, -1)[here] if number is None else torch.full((len(outputs),), number)
     where = torch.zeros(len(outputs), *size, dtype=torch.bool)
-    where[here] = True
+    where.movedim(0, -1)[here] = True
     return Target(name=f"{name} at pixel {written}", channels=channels.cpu(), where=where)

@@ -93,7 +93,7 @@ def _write_page(path: Path, names: Sequence[str], explained: Explained, title: s
 def _findings(explained: Explained) -> list[str]:
     """Say in sentences which maps are not to be believed."""
     by_method = explained.attributions.by_method
-    unrelated = [each.method.title for each in by_method.values() if not each.weights.related]
+    unrelated = [each.method.title for each in by_method.values() if each.weights.verdict == UNRELATED]
     chance = [each.method.title for each in by_method.values() if not _ranking(each)]
     lines = [
         "Orange counts for what is explained, blue against it. A map says where a network looked, not why; "
@@ -132,8 +132,8 @@ def method_rows(explained: Explained) -> Iterator[list[str]]:
             f"{mean('insertion'):.3f} ({mean('random_insertion'):.3f})",
             f"{mean('deletion'):.3f} ({mean('random_deletion'):.3f})",
             f"{sum(verdict.ranks for verdict in verdicts)}/{count}",
-            f"{each.weights.rise:+.1%}",
-            "related to the weights" if each.weights.related else UNRELATED,
+            f"{each.weights.rise:+.1%} ± {each.weights.spread:.1%}",
+            each.weights.verdict,
         ]
 
 
@@ -146,7 +146,7 @@ def _promise(attribution: Attribution) -> str:
 def _image(index: int, explained: Explained) -> Section:
     subject = explained.subject
     drawings = [image_drawing(subject.pictures[index], "Image")]
-    lines = []
+    lines: list[str] = []
     for attribution in explained.attributions.by_method.values():
         drawings.append(_drawing(explained, index, attribution))
         verdict = attribution.verdicts[index]

@@ -60,7 +60,7 @@ def integrate(
     points = torch.full((len(images),), min(FEWEST, limit))
     waiting = torch.arange(len(images))
     while len(waiting):
-        for count in points[waiting].unique().tolist():
+        for count in sorted(set(points[waiting].tolist())):
             index = waiting[points[waiting] == count]
             values[index] = _midpoints(network, start, images, target, index, count)
         errors = completeness_error(values.flatten(1).sum(1), differences)

@@ -32,7 +32,7 @@ def occlusion(
     places = windows(size, side, max(1, int(side * STEP)) if step is None else step)
     keep = torch.ones(len(places), *size, dtype=images.dtype, device=images.device)
     for index, place in enumerate(places):
-        keep[(index, *place)] = 0
+        keep[index][place] = 0
     before = scores_of(network, images, target)
     covered = (1 - keep).sum(0)
     falls = torch.empty(len(images), len(places), dtype=images.dtype, device=images.device)

@@ -138,8 +138,9 @@ def module_at(network: nn.Module, name: str) -> nn.Module:
     modules = dict(network.named_modules())
     if isinstance(network, Network) and name in network.taps:
         return network.tapped(name)
-    if name in modules and name:
-        return modules[name]
+    if name and name in modules:
+        found: nn.Module = modules[name]
+        return found
     known = network.taps if isinstance(network, Network) else [each for each in modules if each]
     raise InputError("tap", f"there is no tap {name!r}{nearest(name, [*known, *modules])}", f"taps: {', '.join(known)}")
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from convworks.layers.initialise import initialise
 
-#: Bins of the histogram whose entropy is the complexity of a map.
-BINS = 100
+#: Bins of the histogram whose entropy is the complexity of a map: at most so many, and one for so many pixels.
+BINS, PIXELS = 100, 8
 
 Map = Float[Tensor, "b *size"]
 
@@ -38,29 +39,22 @@ def complexity(maps: Map) -> Float[Tensor, " b"]:
     """Return the entropy of the histogram of each map's values, in bits; 0 for a map of one value."""
     entropies = []
     for row in maps.detach().cpu().double().flatten(1):
-        counts = torch.histc(row, BINS)
+        counts = torch.histc(row, max(2, min(BINS, row.numel() // PIXELS)))
         fractions = counts[counts > 0] / counts.sum()
         entropies.append(-(fractions * fractions.log2()).sum())
     return torch.stack(entropies).float()
 
 
-def rise(trained: Map, random: Map) -> Float[Tensor, " b"]:
-    """Return by how much the complexity of maps rises with random weights, as a fraction (eMPRT, section 4.2)."""
-    before = complexity(trained)
-    return (complexity(random) - before) / before
-
-
 def similarity(first: Map, second: Map) -> Float[Tensor, " b"]:
     """Return Spearman's rank correlation of two maps of each image."""
     ranks = [_ranks(maps) for maps in (first, second)]
-    centred = [rank - rank.mean(1, keepdim=True) for rank in ranks]
-    lengths = [rank.norm(dim=1) for rank in centred]
-    return ((centred[0] * centred[1]).sum(1) / (lengths[0] * lengths[1])).float()
+    first_ranks, second_ranks = (rank - rank.mean(1, keepdim=True) for rank in ranks)
+    return F.cosine_similarity(first_ranks, second_ranks).float()
 
 
 def _ranks(maps: Map) -> Float[Tensor, "b n"]:
     """Return the rank of each value; equal values share the mean of theirs."""
-    ranks = []
+    ranks: list[Tensor] = []
     for row in maps.detach().cpu().flatten(1):
         _, place, counts = row.unique(return_inverse=True, return_counts=True)
         ranks.append((counts.cumsum(0).double() - (counts - 1) / 2)[place])

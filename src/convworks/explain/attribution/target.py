@@ -89,5 +89,5 @@ def unit_target(
     if len(index) == 1:
         return Target(name=name, channels=channels, tap=tap)
     where = torch.zeros(len(values), *shape[1:], dtype=torch.bool)
-    where[(slice(None), *index[1:])] = True
+    where.movedim(0, -1)[tuple(index[1:])] = True
     return Target(name=name, channels=channels, where=where if shape[1:] else None, tap=tap)

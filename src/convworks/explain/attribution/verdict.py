@@ -21,9 +21,11 @@ from convworks.explain.attribution.vanished import why_empty
 #: Errors up to which a promise counts as kept.
 KEPT = {"completeness": 1e-3, "sensitivity": 0.05}
 #: Random networks of the weight-randomisation test, and images that it takes.
-DRAWS, TESTED = 5, 8
-#: What is said where the test finds no relation.
-UNRELATED = "not related to the trained weights"
+DRAWS, TESTED = 8, 8
+#: By how many standard deviations the complexity with random weights must be higher; beyond this spread of it, a
+#: fraction, the test decides nothing.
+HIGHER, WIDEST = 3.5, 0.2
+RELATED, UNRELATED, UNDECIDED = "related to the trained weights", "not related to the trained weights", "undecided"
 
 Images = Float[Tensor, "b c *size"]
 Map = Float[Tensor, "b *size"]
@@ -33,8 +35,8 @@ Map = Float[Tensor, "b *size"]
 class Weights:
     """The weight-randomisation test of a method, over some images: maps with trained against those with random weights.
 
-    `rise` is that of the complexity, a fraction; `spread` the standard deviation of complexity over the random
-    networks, in the same unit; `similarity` the mean rank correlation of maps.
+    `rise` is by how much the complexity is higher with random weights (eMPRT, section 4.2), `spread` its standard
+    deviation over random networks, both as fractions; `similarity` is the mean rank correlation of maps (the plain test).
     """
 
     rise: float
@@ -42,9 +44,14 @@ class Weights:
     similarity: float
 
     @property
-    def related(self) -> bool:
-        """Whether the maps of the trained weights are less complex than random weights would give."""
-        return self.rise > 0
+    def verdict(self) -> str:
+        """Whether the map depends on what was learned: its complexity is lower than any that random weights give.
+
+        Where random weights give maps of very different complexity, as coarse ones are, the test cannot tell.
+        """
+        if self.spread > WIDEST * (1 + self.rise):
+            return UNDECIDED
+        return RELATED if self.rise > HIGHER * self.spread else UNRELATED
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from convworks.ops.arrays import images, same_shape
 from convworks.ops.normalisation.local_response_normalisation import neighbours
-from convworks.ops.unit.terms import Terms, index_of, terms
+from convworks.ops.unit.terms import Terms, index_of, read, terms
 from convworks.ops.whole import Whole
 
 
@@ -19,7 +19,7 @@ def forward(
     """Return z[unit] as x * d^-beta, with d = k + alpha * sum of x[j]^2 over the n channels j around."""
     pixels = images("x", x, "channels_first")
     b, c, *place = index_of("unit", unit, pixels.shape)
-    line = pixels[(b, slice(None), *place)]
+    line = np.moveaxis(pixels[b], 0, -1)[tuple(place)]
     d = k + alpha * float(neighbours(len(line), n)[c] @ line**2)
     return terms(line[c].reshape(1), np.array([d**-beta]), np.array([[b, c, *place]]))
 
@@ -41,10 +41,10 @@ def backward(
     pixels, delta = images("x", x, "channels_first"), images("message", message, "channels_first")
     same_shape("message", delta, pixels.shape)
     b, c, *place = index_of("position", position, pixels.shape)
-    line, windows = pixels[(b, slice(None), *place)], neighbours(pixels.shape[1], n)
+    line, windows = np.moveaxis(pixels[b], 0, -1)[tuple(place)], neighbours(pixels.shape[1], n)
     d = k + alpha * windows @ line**2
     readers = np.flatnonzero(windows[:, c])
     weights = (readers == c) * d[readers] ** -beta
     weights = weights - 2 * alpha * beta * line[c] * line[readers] * d[readers] ** (-beta - 1)
     positions = np.array([[b, reader, *place] for reader in readers])
-    return terms(delta[(b, readers, *place)], weights, positions)
+    return terms(read(delta, positions), weights, positions)
