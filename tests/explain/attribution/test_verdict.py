@@ -16,11 +16,11 @@ from convworks.explain.attribution.curves import areas, blurred, curve, order_of
 from convworks.explain.attribution.gradients import gradient
 from convworks.explain.attribution.methods import METHODS
 from convworks.explain.attribution.named import METHODS as NAMES
-from convworks.explain.attribution.randomised import complexity, randomised, similarity
+from convworks.explain.attribution.randomised import complexity, order, randomised, similarity
 from convworks.explain.attribution.rectifiers import deconvnet
 from convworks.explain.attribution.target import Target
 from convworks.explain.attribution.vanished import why_empty
-from convworks.explain.attribution.verdict import RELATED, UNDECIDED, UNRELATED, Weights, verdicts
+from convworks.explain.attribution.verdict import RELATED, UNDECIDED, UNRELATED, Measured, Weights, verdicts
 
 
 def first(count: int = 1) -> Target:
@@ -61,7 +61,10 @@ def test_a_curve_begins_at_one_image_and_ends_at_the_other() -> None:
     assert torch.allclose(blurred(torch.full((1, 2, 9, 9), 3.0)), torch.full((1, 2, 9, 9), 3.0))
 
 
-def test_complexity_and_similarity() -> None:
+def test_complexity_order_and_similarity() -> None:
+    assert order(torch.arange(30.0).view(1, 5, 6)).item() == pytest.approx(1)
+    assert order(torch.tensor([[[1.0, -1.0], [-1.0, 1.0]]] * 2)).tolist() == pytest.approx([-1, -1])
+    assert order(torch.zeros(1, 4, 4)).item() == 0
     assert complexity(torch.zeros(1, 4, 4)).item() == 0
     assert complexity(torch.linspace(0, 1, 900).view(1, 30, 30)).item() == pytest.approx(math.log2(100), abs=1e-4)
     assert complexity(torch.linspace(0, 1, 64).view(1, 8, 8)).item() == pytest.approx(3)  # fewer bins for fewer pixels
@@ -75,17 +78,21 @@ def test_complexity_and_similarity() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rise", "spread", "verdict"),
+    ("complexity", "order", "pixels", "verdict"),
     [
-        (0.2, 0.02, RELATED),
-        (0.05, 0.02, UNRELATED),
-        (-0.2, 0.01, UNRELATED),
-        (2.0, 0.9, UNDECIDED),
-        (0.0, 0.0, UNRELATED),
+        ((5.0, 6.0, 0.2), (0.1, 0.1, 0.1), 784, RELATED),
+        ((6.0, 6.0, 0.2), (0.5, 0.1, 0.1), 784, RELATED),
+        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), 784, UNRELATED),
+        ((7.0, 6.0, 0.2), (0.0, 0.4, 0.1), 784, UNRELATED),
+        ((1.0, 6.0, 0.0), (0.1, 0.1, 0.1), 64, UNDECIDED),
+        ((0.1, 6.0, 1.5), (0.1, 0.1, 0.1), 784, UNDECIDED),
     ],
 )
-def test_the_verdict_on_weights(rise: float, spread: float, verdict: str) -> None:
-    assert Weights(rise=rise, spread=spread, similarity=0.0).verdict == verdict
+def test_the_verdict_on_weights(
+    complexity: tuple[float, ...], order: tuple[float, ...], pixels: int, verdict: str
+) -> None:
+    weights = Weights(complexity=Measured(*complexity), order=Measured(*order), similarity=0.0, pixels=pixels)
+    assert weights.verdict == verdict
 
 
 def test_random_weights_are_new_and_the_network_stays() -> None:

@@ -99,8 +99,8 @@ def _values(explained: Explained) -> dict[str, Any]:
     ]
     weights = {
         method: {
-            "complexity_rise": each.weights.rise,
-            "spread": each.weights.spread,
+            "complexity": each.weights.complexity._asdict(),
+            "order": each.weights.order._asdict(),
             "similarity": each.weights.similarity,
             "verdict": each.weights.verdict,
         }

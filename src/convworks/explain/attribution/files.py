@@ -73,7 +73,7 @@ def _write_page(path: Path, names: Sequence[str], explained: Explained, title: s
             anchor="methods",
             title="Methods",
             note="Means over the images. Insertion is better the larger, deletion the smaller; in brackets, of random "
-            "orders.",
+            "orders. Complexity and order are those of the maps; in brackets, with random weights.",
             body=_methods(explained),
         ),
         *(_image(index, explained) for index in range(min(len(names), SHOWN))),
@@ -110,7 +110,7 @@ def _ranking(attribution: Attribution) -> bool:
     return 2 * sum(verdict.ranks for verdict in attribution.verdicts) > len(attribution.verdicts)
 
 
-HEADER = ["method", "promise", "insertion", "deletion", "better than random", "complexity, random weights", "verdict"]
+HEADER = ["method", "promise", "insertion", "deletion", "better than random", "complexity", "order", "weights"]
 
 
 def _methods(explained: Explained) -> Markup:
@@ -132,7 +132,8 @@ def method_rows(explained: Explained) -> Iterator[list[str]]:
             f"{mean('insertion'):.3f} ({mean('random_insertion'):.3f})",
             f"{mean('deletion'):.3f} ({mean('random_deletion'):.3f})",
             f"{sum(verdict.ranks for verdict in verdicts)}/{count}",
-            f"{each.weights.rise:+.1%} ± {each.weights.spread:.1%}",
+            f"{each.weights.complexity.trained:.2f} ({each.weights.complexity.random:.2f})",
+            f"{each.weights.order.trained:.2f} ({each.weights.order.random:.2f})",
             each.weights.verdict,
         ]
 

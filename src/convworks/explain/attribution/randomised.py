@@ -3,6 +3,7 @@
 The plain test (Adebayo et al. 2018) asks whether a map changes when weights are random. That is criticised: any map of
 another network is another map, and noise alone passes (Hedström et al. 2024, arXiv 2401.06465). Their efficient form,
 eMPRT, asks whether the map becomes more complex: that of a trained network is ordered, that of random weights is not.
+Complexity is theirs, the entropy of the values; order in space, which it does not see, is measured beside it.
 """
 
 from __future__ import annotations
@@ -43,6 +44,17 @@ def complexity(maps: Map) -> Float[Tensor, " b"]:
         fractions = counts[counts > 0] / counts.sum()
         entropies.append(-(fractions * fractions.log2()).sum())
     return torch.stack(entropies).float()
+
+
+def order(maps: Map) -> Float[Tensor, " b"]:
+    """Return the correlation of each map's neighbouring pixels, the mean over its axes; 0 for a map of one value."""
+    along = []
+    for axis in range(1, maps.ndim):
+        length = maps.shape[axis] - 1
+        pairs = [maps.detach().cpu().double().narrow(axis, start, length).flatten(1) for start in (0, 1)]
+        first, second = (part - part.mean(1, keepdim=True) for part in pairs)
+        along.append(F.cosine_similarity(first, second))
+    return torch.stack(along).mean(0).float()
 
 
 def similarity(first: Map, second: Map) -> Float[Tensor, " b"]:

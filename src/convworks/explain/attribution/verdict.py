@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from convworks.explain.attribution.cam import map_taps
 from convworks.explain.attribution.curves import Areas, areas
 from convworks.explain.attribution.methods import Method
-from convworks.explain.attribution.randomised import complexity, randomised, similarity
+from convworks.explain.attribution.randomised import complexity, order, randomised, similarity
 from convworks.explain.attribution.target import Target
 from convworks.explain.attribution.vanished import why_empty
 
@@ -22,36 +22,48 @@ from convworks.explain.attribution.vanished import why_empty
 KEPT = {"completeness": 1e-3, "sensitivity": 0.05}
 #: Random networks of the weight-randomisation test, and images that it takes.
 DRAWS, TESTED = 8, 8
-#: By how many standard deviations the complexity with random weights must be higher; beyond this spread of it, a
-#: fraction, the test decides nothing.
-HIGHER, WIDEST = 3.5, 0.2
+#: By how many standard deviations the maps must be simpler, or more ordered, than with random weights. The test decides
+#: nothing beyond this spread of the complexity, a fraction, and for maps of fewer pixels.
+DEVIATIONS, WIDEST, FEWEST = 3.5, 0.2, 256
 RELATED, UNRELATED, UNDECIDED = "related to the trained weights", "not related to the trained weights", "undecided"
 
 Images = Float[Tensor, "b c *size"]
 Map = Float[Tensor, "b *size"]
 
 
+class Measured(NamedTuple):
+    """A measure of maps with the trained weights, its mean with random ones, and its standard deviation over those."""
+
+    trained: float
+    random: float
+    spread: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Weights:
     """The weight-randomisation test of a method, over some images: maps with trained against those with random weights.
 
-    `rise` is by how much the complexity is higher with random weights (eMPRT, section 4.2), `spread` its standard
-    deviation over random networks, both as fractions; `similarity` is the mean rank correlation of maps (the plain test).
+    `complexity` is that of eMPRT, `order` the correlation of neighbouring pixels; `similarity` is the mean rank
+    correlation of both maps (the plain test); maps have so many `pixels`.
     """
 
-    rise: float
-    spread: float
+    complexity: Measured
+    order: Measured
     similarity: float
+    pixels: int
 
     @property
     def verdict(self) -> str:
-        """Whether the map depends on what was learned: its complexity is lower than any that random weights give.
+        """Whether the maps depend on what was learned: they are simpler or more ordered than random weights make them.
 
         Where random weights give maps of very different complexity, as coarse ones are, the test cannot tell.
         """
-        if self.spread > WIDEST * (1 + self.rise):
+        complexity, order = self.complexity, self.order
+        if self.pixels < FEWEST or complexity.spread > WIDEST * complexity.random:
             return UNDECIDED
-        return RELATED if self.rise > HIGHER * self.spread else UNRELATED
+        simpler = complexity.random - complexity.trained > DEVIATIONS * complexity.spread
+        ordered = order.trained - order.random > DEVIATIONS * order.spread
+        return RELATED if simpler or ordered else UNRELATED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,26 +152,24 @@ def weight_tests(
         return method.pixels(compute(subject, few, chosen), few).nan_to_num()
 
     trained = {name: maps(method, network) for name, method in methods.items()}
-    complexities: dict[str, list[Tensor]] = {name: [] for name in methods}
-    similarities: dict[str, list[Tensor]] = {name: [] for name in methods}
+    random: dict[str, list[Map]] = {name: [] for name in methods}
     for seed in range(draws):
         control = randomised(network, seed)
         for name, method in methods.items():
-            random = maps(method, control)
-            complexities[name].append(complexity(random))
-            similarities[name].append(similarity(trained[name], random))
-    return {
-        name: _weights(complexity(trained[name]), torch.stack(complexities[name]), torch.stack(similarities[name]))
-        for name in methods
-    }
+            random[name].append(maps(method, control))
+    return {name: _weights(trained[name], random[name]) for name in methods}
 
 
-def _weights(trained: Float[Tensor, " b"], random: Float[Tensor, "d b"], similar: Float[Tensor, "d b"]) -> Weights:
-    """Return the test for the complexities of maps with trained and with random weights, means over the images."""
-    before, after = trained.mean(), random.mean(1)
-    before = before.clamp(min=torch.finfo(before.dtype).tiny)
+def _weights(trained: Map, random: Sequence[Map]) -> Weights:
     return Weights(
-        rise=float((after.mean() - before) / before),
-        spread=float(after.std() / before),
-        similarity=float(similar.nan_to_num().mean()),
+        complexity=_measured(complexity, trained, random),
+        order=_measured(order, trained, random),
+        similarity=float(torch.stack([similarity(trained, maps) for maps in random]).mean()),
+        pixels=trained[0].numel(),
     )
+
+
+def _measured(measure: Callable[[Tensor], Tensor], trained: Map, random: Sequence[Map]) -> Measured:
+    """Return a measure of maps, the mean over the images."""
+    controls = torch.stack([measure(maps).mean() for maps in random])
+    return Measured(float(measure(trained).mean()), float(controls.mean()), float(controls.std()))
