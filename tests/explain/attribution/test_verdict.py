@@ -78,20 +78,22 @@ def test_complexity_order_and_similarity() -> None:
 
 
 @pytest.mark.parametrize(
-    ("complexity", "order", "pixels", "verdict"),
+    ("complexity", "order", "images", "pixels", "verdict"),
     [
-        ((5.0, 6.0, 0.2), (0.1, 0.1, 0.1), 784, RELATED),
-        ((6.0, 6.0, 0.2), (0.5, 0.1, 0.1), 784, RELATED),
-        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), 784, UNRELATED),
-        ((7.0, 6.0, 0.2), (0.0, 0.4, 0.1), 784, UNRELATED),
-        ((1.0, 6.0, 0.0), (0.1, 0.1, 0.1), 64, UNDECIDED),
-        ((0.1, 6.0, 1.5), (0.1, 0.1, 0.1), 784, UNDECIDED),
+        ((5.0, 6.0, 0.2), (0.1, 0.1, 0.1), 1, 784, RELATED),
+        ((6.0, 6.0, 0.2), (0.5, 0.1, 0.1), 1, 784, RELATED),
+        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), 4, 784, UNRELATED),
+        ((7.0, 6.0, 0.2), (0.0, 0.4, 0.1), 4, 784, UNRELATED),
+        ((1.0, 6.0, 0.0), (0.1, 0.1, 0.1), 8, 64, UNDECIDED),
+        ((4.0, 6.0, 1.5), (0.1, 0.1, 0.1), 8, 784, UNDECIDED),
+        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), 3, 784, UNDECIDED),
     ],
 )
 def test_the_verdict_on_weights(
-    complexity: tuple[float, ...], order: tuple[float, ...], pixels: int, verdict: str
+    complexity: tuple[float, ...], order: tuple[float, ...], images: int, pixels: int, verdict: str
 ) -> None:
-    weights = Weights(complexity=Measured(*complexity), order=Measured(*order), similarity=0.0, pixels=pixels)
+    measured = {"complexity": Measured(*complexity), "order": Measured(*order)}
+    weights = Weights(**measured, similarity=0.0, images=images, pixels=pixels)
     assert weights.verdict == verdict
 
 

@@ -23,8 +23,9 @@ KEPT = {"completeness": 1e-3, "sensitivity": 0.05}
 #: Random networks of the weight-randomisation test, and images that it takes.
 DRAWS, TESTED = 8, 8
 #: By how many standard deviations the maps must be simpler, or more ordered, than with random weights. The test decides
-#: nothing beyond this spread of the complexity, a fraction, and for maps of fewer pixels.
-DEVIATIONS, WIDEST, FEWEST = 3.5, 0.2, 256
+#: nothing for maps of fewer pixels; nor against a map beyond this spread of the complexity, a fraction, and from fewer
+#: images.
+DEVIATIONS, FEWEST_PIXELS, WIDEST, FEWEST_IMAGES = 3.5, 256, 0.2, 4
 RELATED, UNRELATED, UNDECIDED = "related to the trained weights", "not related to the trained weights", "undecided"
 
 Images = Float[Tensor, "b c *size"]
@@ -44,26 +45,31 @@ class Weights:
     """The weight-randomisation test of a method, over some images: maps with trained against those with random weights.
 
     `complexity` is that of eMPRT, `order` the correlation of neighbouring pixels; `similarity` is the mean rank
-    correlation of both maps (the plain test); maps have so many `pixels`.
+    correlation of both maps (the plain test). There are so many `images` of so many `pixels`.
     """
 
     complexity: Measured
     order: Measured
     similarity: float
+    images: int
     pixels: int
 
     @property
     def verdict(self) -> str:
         """Whether the maps depend on what was learned: they are simpler or more ordered than random weights make them.
 
-        Where random weights give maps of very different complexity, as coarse ones are, the test cannot tell.
+        Where random weights give maps of very different complexity, as coarse ones are, or images are few or tiny, the
+        test cannot tell.
         """
         complexity, order = self.complexity, self.order
-        if self.pixels < FEWEST or complexity.spread > WIDEST * complexity.random:
+        if self.pixels < FEWEST_PIXELS:
             return UNDECIDED
         simpler = complexity.random - complexity.trained > DEVIATIONS * complexity.spread
         ordered = order.trained - order.random > DEVIATIONS * order.spread
-        return RELATED if simpler or ordered else UNRELATED
+        if simpler or ordered:
+            return RELATED
+        weak = self.images < FEWEST_IMAGES or complexity.spread > WIDEST * complexity.random
+        return UNDECIDED if weak else UNRELATED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +171,7 @@ def _weights(trained: Map, random: Sequence[Map]) -> Weights:
         complexity=_measured(complexity, trained, random),
         order=_measured(order, trained, random),
         similarity=float(torch.stack([similarity(trained, maps) for maps in random]).mean()),
+        images=len(trained),
         pixels=trained[0].numel(),
     )
 
