@@ -27,6 +27,11 @@ def answer(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
     return values
 
 
+@pytest.fixture(autouse=True)
+def _fewer_random_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convworks.explain.attribution.verdict.DRAWS", 2)
+
+
 @pytest.fixture
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)

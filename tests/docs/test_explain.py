@@ -22,6 +22,7 @@ SNIPPETS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 @pytest.fixture
 def place(tmp_path: Path, any_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a folder with a run of the name that the page uses, and an image."""
+    monkeypatch.setattr("convworks.explain.attribution.verdict.DRAWS", 2)
     shutil.copytree(any_run, tmp_path / "runs" / "digits-default")
     pixels = np.zeros((8, 8), np.uint8)
     pixels[1:7, 3:5] = 200

@@ -92,8 +92,9 @@ def test_complexity_order_and_similarity() -> None:
 def test_the_verdict_on_weights(
     complexity: tuple[float, ...], order: tuple[float, ...], images: int, pixels: int, verdict: str
 ) -> None:
-    measured = {"complexity": Measured(*complexity), "order": Measured(*order)}
-    weights = Weights(**measured, similarity=0.0, images=images, pixels=pixels)
+    weights = Weights(
+        complexity=Measured(*complexity), order=Measured(*order), similarity=0.0, images=images, pixels=pixels
+    )
     assert weights.verdict == verdict
 
 

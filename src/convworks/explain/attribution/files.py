@@ -70,11 +70,17 @@ def _numbers(explained: Explained, index: int) -> bytes:
 def _write_page(path: Path, names: Sequence[str], explained: Explained, title: str) -> Path:
     sections = [
         Section(
-            anchor="methods",
-            title="Methods",
-            note="Means over the images. Insertion is better the larger, deletion the smaller; in brackets, of random "
-            "orders. Complexity and order are those of the maps; in brackets, with random weights.",
-            body=_methods(explained),
+            anchor="ranking",
+            title="Insertion and deletion",
+            note="Mean probability while pixels come and go, the strongest first; in brackets, in random orders. "
+            "Insertion is better the larger, deletion the smaller.",
+            body=_columns(explained, "method", "insertion", "deletion", "better than random"),
+        ),
+        Section(
+            anchor="weights",
+            title="Promises and weights",
+            note="Complexity and order of the maps; in brackets, of maps with random weights.",
+            body=_columns(explained, "method", "promise", "weights", "complexity", "order"),
         ),
         *(_image(index, explained) for index in range(min(len(names), SHOWN))),
     ]
@@ -111,10 +117,14 @@ def _ranking(attribution: Attribution) -> bool:
 
 
 HEADER = ["method", "promise", "insertion", "deletion", "better than random", "complexity", "order", "weights"]
+TEXTS = ("method", "promise", "weights")
 
 
-def _methods(explained: Explained) -> Markup:
-    return table(HEADER, [Row(cells=cells) for cells in method_rows(explained)], texts=2)
+def _columns(explained: Explained, *names: str) -> Markup:
+    """Tabulate some columns of the verdicts; those with texts come first."""
+    places = [HEADER.index(name) for name in names]
+    rows = [Row(cells=[cells[place] for place in places]) for cells in method_rows(explained)]
+    return table(names, rows, texts=sum(name in TEXTS for name in names))
 
 
 def method_rows(explained: Explained) -> Iterator[list[str]]:

@@ -147,7 +147,7 @@ def verdicts(
 
 
 def weight_tests(
-    network: nn.Module, images: Images, target: Target, methods: Mapping[str, Method], *, draws: int = DRAWS
+    network: nn.Module, images: Images, target: Target, methods: Mapping[str, Method]
 ) -> dict[str, Weights]:
     """Return the weight-randomisation test of each method, on the first images; the same random networks for all."""
     few = images[:TESTED]
@@ -159,7 +159,7 @@ def weight_tests(
 
     trained = {name: maps(method, network) for name, method in methods.items()}
     random: dict[str, list[Map]] = {name: [] for name in methods}
-    for seed in range(draws):
+    for seed in range(DRAWS):
         control = randomised(network, seed)
         for name, method in methods.items():
             random[name].append(maps(method, control))
