@@ -17,6 +17,7 @@ from workplace import Place
 import convworks
 from convworks.bundle.bundle import save_bundle
 from convworks.cli.main import run
+from convworks.explain.attribution import verdict
 from convworks.explain.attribution.named import METHODS
 
 
@@ -29,7 +30,7 @@ def answer(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _fewer_random_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convworks.explain.attribution.verdict.DRAWS", 2)
+    monkeypatch.setattr(verdict, "DRAWS", 2)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from convworks.cli.main import run
+from convworks.explain.attribution import verdict
 from convworks.explain.attribution.named import METHODS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "explain.md").read_text()
@@ -22,7 +23,7 @@ SNIPPETS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 @pytest.fixture
 def place(tmp_path: Path, any_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a folder with a run of the name that the page uses, and an image."""
-    monkeypatch.setattr("convworks.explain.attribution.verdict.DRAWS", 2)
+    monkeypatch.setattr(verdict, "DRAWS", 2)
     shutil.copytree(any_run, tmp_path / "runs" / "digits-default")
     pixels = np.zeros((8, 8), np.uint8)
     pixels[1:7, 3:5] = 200

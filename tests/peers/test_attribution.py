@@ -17,7 +17,7 @@ from convworks.explain.attribution.integrated import integrate
 from convworks.explain.attribution.occlusion import occlusion
 from convworks.explain.attribution.target import Target
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]  # Captum warns of what it sets by itself
 CLOSE = 1e-4
 CLASS = 3
 TARGET = Target(name="class 3", channels=torch.tensor([CLASS]))
@@ -74,8 +74,12 @@ def test_grad_cam(network: nn.Module, images: Tensor) -> None:
     library = importlib.import_module("pytorch_grad_cam")
     target = importlib.import_module("pytorch_grad_cam.utils.model_targets").ClassifierOutputTarget(CLASS)
     theirs = torch.from_numpy(library.GradCAM(network, [layer])(images, [target]))
-    scaled = (ours - ours.amin()) / (1e-7 + (ours - ours.amin()).amax())
-    assert agree(F.interpolate(scaled[None], (64, 64), mode="bilinear")[0], theirs)
+    assert agree(scaled(F.interpolate(scaled(ours)[None], (64, 64), mode="bilinear")[0]), theirs)
+
+
+def scaled(maps: Tensor) -> Tensor:
+    """Return maps from 0 to 1, as pytorch-grad-cam gives them before and after enlarging."""
+    return (maps - maps.amin()) / (1e-7 + (maps - maps.amin()).amax())
 
 
 class Twice(nn.Module):
@@ -130,7 +134,6 @@ def pytorch_grad_cam(network: nn.Module, image: Tensor) -> Tensor:
 PEERS = {"captum": captum, "pytorch-grad-cam": pytorch_grad_cam}
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("written", WRITTEN)
 def test_guided_backpropagation_however_relu_is_written(written: str) -> None:
     """Ours is the same in every row: by the definition, which is in tests/explain/attribution/test_oracles.py."""
