@@ -16,7 +16,7 @@ from convworks.models.catalogue import Shape, create, facts
 IMAGES = [name for name in NAMES if facts(name).makes == "logits" and facts(name).reads == "images"]
 DENSE = [name for name in NAMES if facts(name).makes == "map of logits"]
 #: Quick to run; the others differ in depth and width only.
-QUICK = ["lenet5", "convnet_digits", "resnet20", "ensemble_best", "unet_resnet18", "perceptron", "airbench94"]
+QUICK = ["lenet5", "convnet_digits", "resnet20", "ensemble_best", "perceptron"]
 #: Networks whose head is linear in the mean of each of the last maps.
 LINEAR = ("resnet", "plain", "googlenet", "bn_inception", "inception")
 #: The side of the images, where that of the paper would take long; those with a side of their own keep it.

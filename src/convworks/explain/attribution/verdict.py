@@ -22,8 +22,8 @@ from convworks.explain.attribution.vanished import why_empty
 KEPT = {"completeness": 1e-3, "sensitivity": 0.05}
 #: Random networks of the weight-randomisation test, and images that it takes.
 DRAWS, TESTED = 8, 8
-#: By how many standard deviations the maps must be simpler, or more ordered, than with random weights. The test decides
-#: nothing for maps of fewer pixels; nor against a map beyond this spread of the complexity, a fraction, and from fewer
+#: By how many standard deviations maps must be simpler, or otherwise ordered, than with random weights. The test tells
+#: nothing of maps of fewer pixels; nor against a map beyond this spread of the complexity, a fraction, and from fewer
 #: images.
 DEVIATIONS, FEWEST_PIXELS, WIDEST, FEWEST_IMAGES = 3.5, 256, 0.2, 4
 RELATED, UNRELATED, UNDECIDED = "related to the trained weights", "not related to the trained weights", "undecided"
@@ -56,8 +56,9 @@ class Weights:
 
     @property
     def verdict(self) -> str:
-        """Whether the maps depend on what was learned: they are simpler or more ordered than random weights make them.
+        """Whether the maps depend on what was learned: they are simpler than with random weights, or otherwise ordered.
 
+        Learned maps are smoother where the weights are; where contributions of both signs alternate, they are rougher.
         Where random weights give maps of very different complexity, as coarse ones are, or images are few or tiny, the
         test cannot tell.
         """
@@ -65,7 +66,7 @@ class Weights:
         if self.pixels < FEWEST_PIXELS:
             return UNDECIDED
         simpler = complexity.random - complexity.trained > DEVIATIONS * complexity.spread
-        ordered = order.trained - order.random > DEVIATIONS * order.spread
+        ordered = abs(order.trained - order.random) > DEVIATIONS * order.spread
         if simpler or ordered:
             return RELATED
         weak = self.images < FEWEST_IMAGES or complexity.spread > WIDEST * complexity.random
