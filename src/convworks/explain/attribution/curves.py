@@ -7,7 +7,6 @@ they are inserted first into a blurred image: faster than a random order does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -75,15 +74,14 @@ def curve(
     pixels = order.shape[1]
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(pixels).expand_as(order))
     rank = rank.view(len(start), 1, *start.shape[2:]).to(start.device)
-    scores = []
-    for step in range(steps + 1):
-        mixed = torch.where(rank < step * pixels / steps, end, start)
-        parts = [
-            scores_of(network, mixed[part], target.rows(torch.arange(part.start, part.stop)))
-            for part in in_chunks(len(mixed), mixed[0])
-        ]
-        scores.append(torch.cat(parts))
-    return torch.stack([(first + second) / 2 for first, second in pairwise(scores)])
+    scores = torch.empty((steps + 1) * len(start), dtype=start.dtype, device=start.device)
+    for part in in_chunks(len(scores), start[0]):
+        row = torch.arange(part.start, part.stop)
+        image, done = row % len(start), row // len(start) * pixels / steps
+        gone = rank[image] < done.to(start.device).view(-1, *(1,) * (start.ndim - 1))
+        scores[part] = scores_of(network, torch.where(gone, end[image], start[image]), target.rows(image))
+    along = scores.view(steps + 1, len(start))
+    return (along[1:] + along[:-1]) / 2
 
 
 def blurred(images: Images) -> Images:
