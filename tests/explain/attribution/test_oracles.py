@@ -32,6 +32,11 @@ def double(network: nn.Module) -> nn.Module:
     return network.double().eval()
 
 
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(1)
+
+
 def classes(*numbers: int) -> Target:
     return Target(name="classes", channels=torch.tensor(numbers))
 
