@@ -45,7 +45,7 @@ def explain(
         parse_unit(unit)
     path = locate(bundle, downloading())
     from convworks.explain.attribution.explained import explain_subject, read_subject, target_of
-    from convworks.inference.predictor import load
+    from convworks.inference.load import load
 
     predictor = load(path, device=device)
     subject = read_subject(predictor, images)

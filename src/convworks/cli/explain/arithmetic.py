@@ -49,7 +49,7 @@ def run(
         raise InputError("IMAGE", f"{len(files)} images, but a number is that of one", "name one image")
     from convworks.explain.arithmetic import explain_number
     from convworks.explain.attribution.explained import read_subject
-    from convworks.inference.predictor import load
+    from convworks.inference.load import load
 
     predictor = load(folder, device=device)
     subject = read_subject(predictor, [str(files[0])])
