@@ -29,6 +29,8 @@ print("STATUS", status, heavy)
         (["train", "--nonsense"], 2),
         (["evaluate", "no/such/bundle", "--data", "digits"], 2),
         (["predict", "no/such/bundle", "x.png"], 2),
+        (["explain", "no/such/bundle", "x.png"], 2),
+        (["explain", "no/such/bundle", "x.png", "--method", "lime"], 2),
         (["models", "resnet21"], 2),
         (["data", "no/such/path"], 2),
         (["filter"], 0),

@@ -7,13 +7,16 @@
 
 `transfer` fine-tunes a trained network on other images, `features` and `probe` show what it computes inside, `compare`
 compares two of them. `restarts`, `crossval` and `tune` train several networks, `lr_range` finds a learning rate.
-`predict_to` predicts any number of files into a file. `restore` denoises or completes a single image, without training
-data. `create` builds an untrained network by name, `network` registers one of your own. `export` writes a bundle for
-another library, compared with PyTorch before. Wrong input raises `InputError`, work that fails `RunError`.
+`predict_to` predicts any number of files into a file, `explain` shows which pixels count for an answer. `restore`
+denoises or completes a single image, without training data. `create` builds an untrained network by name, `network`
+registers one of your own. `export` writes a bundle for another library, compared with PyTorch before. Wrong input
+raises `InputError`, work that fails `RunError`.
 """
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 # Importing this module imports nothing heavy.
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from convworks.api.compare import compare
     from convworks.api.create import create
     from convworks.api.experiments import crossval, restarts, tune
+    from convworks.api.explain import explain
     from convworks.api.export import export
     from convworks.api.load import load
     from convworks.api.lr_range import lr_range
@@ -38,6 +42,7 @@ __all__ = [
     "compare",
     "create",
     "crossval",
+    "explain",
     "export",
     "features",
     "load",
@@ -59,6 +64,7 @@ _HOMES = {
     "features": "convworks.api.transfer",
     "probe": "convworks.api.transfer",
     "network": "convworks.models.own",
+    "explain": "convworks.api.explain",
     "export": "convworks.api.export",
     "load": "convworks.api.load",
     "predict_to": "convworks.api.predict",
@@ -87,3 +93,14 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+class _Package(ModuleType):
+    """This package: a verb keeps its name when the room of the same name is imported."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

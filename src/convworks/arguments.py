@@ -28,10 +28,11 @@ FLAGS: Mapping[str, str] = {
 LISTS: Mapping[str, str] = {"--search": "search", "--set": "overrides", "--tap": "taps"}
 NAMES = """data model epochs out resume device seed workers cut freeze head runs folds group_by trials storage study
     steps split pool precision max_pixels runtime threshold top format check calibrate max_drop protocol combine
-    shard mask scale minutes samples stop iterations compare"""
+    shard mask scale minutes samples stop iterations compare method unit pixel"""
 #: Options with one value.
 VALUES: Mapping[str, str] = {
     **{f"--{name.replace('_', '-')}": name for name in NAMES.split()},
+    "--class": "class_name",
     "--from": "lowest",
     "--to": "highest",
 }
@@ -48,6 +49,7 @@ VERBS = (
     "features",
     "probe",
     "restore",
+    "explain",
 )
 
 WORD = r"(?:'[^']*'|(?!--)[^\s`']*[^\s`',;:)])"

@@ -18,6 +18,7 @@ SIGNATURES = {
     "crossval": (
         f"recipe=None * data=None folds=None stratified=True group_by=None {SEVERAL} overrides=() command=None"
     ),
+    "explain": ("bundle images * method='grad-cam' class_name=None unit=None pixel=None taps=() device='auto'"),
     "export": ("bundle * format check=None int8=False calibrate=None max_drop=None out=None overwrite=False"),
     "features": "bundle * data taps=() split=None pool='average' device='auto'",
     "load": "path * device='auto' precision='auto' max_pixels=None runtime='torch'",

@@ -3,6 +3,7 @@
 from convworks.cli import exchange
 from convworks.cli.commands import app
 from convworks.cli.experiments import common
+from convworks.cli.explain import options as explain
 from convworks.cli.help import plain_help
 from convworks.cli.inference import common as inference
 from convworks.cli.inference import compare, serve
@@ -13,7 +14,7 @@ from convworks.cli.restore import options as restore
 __all__ = ["MODULES", "app"]
 
 #: The modules with commands, besides `commands`.
-MODULES = (exchange, common, inference, compare, serve, taps, restore)
+MODULES = (exchange, common, inference, compare, serve, taps, explain, restore)
 
 expand_paths(app)
 plain_help(app)

@@ -7,9 +7,18 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from convworks.explain.nonlinear import (
+    flatten_rule,
+    layer_normalisation_rule,
+    local_response_rule,
+    sigmoid_rule,
+    softmax_rule,
+)
 from convworks.explain.observe import Layer, Observation
 from convworks.explain.rule import Index, Rule, array, no_parameter
 from convworks.explain.weighted import (
+    adaptive_average_pooling_rule,
+    adaptive_max_pooling_rule,
     average_pooling_rule,
     convolution_rule,
     fully_connected_rule,
@@ -17,7 +26,9 @@ from convworks.explain.weighted import (
     partial_rule,
     up_convolution_rule,
 )
+from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
 from convworks.layers.partial import PartialConv2d
+from convworks.layers.pooling.pool import PoolTo
 from convworks.layers.residual import Plain, Residual
 from convworks.ops.arrays import Array
 from convworks.ops.normalisation.batch_normalisation import Statistics
@@ -28,6 +39,8 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 UP_CONVOLUTIONS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 AVERAGE_POOLS = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+ADAPTIVE_AVERAGE_POOLS = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
+ADAPTIVE_MAX_POOLS = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
@@ -50,6 +63,10 @@ def rule(layer: Layer, observation: Observation) -> Rule | None:
         return max_pooling_rule(layer, module)
     if _is(module, AVERAGE_POOLS, axes) and getattr(module, "divisor_override", None) is None:
         return average_pooling_rule(layer, module)
+    if _is(module, ADAPTIVE_AVERAGE_POOLS, axes) or _is(module, (PoolTo,)):
+        return adaptive_average_pooling_rule(layer)
+    if _is(module, ADAPTIVE_MAX_POOLS, axes):
+        return adaptive_max_pooling_rule(layer)
     if _is(module, NORMS) and module.affine and axes >= 0:
         return _batch_normalisation(layer, module)
     if _is(module, (nn.ReLU,)):
@@ -58,6 +75,20 @@ def rule(layer: Layer, observation: Observation) -> Rule | None:
         return _dropout(layer)
     if _is(module, (Residual, Plain)):
         return _residual(layer, observation)
+    return _nonlinear(layer, module)
+
+
+def _nonlinear(layer: Layer, module: Any) -> Rule | None:
+    if _is(module, (nn.Sigmoid,)):
+        return sigmoid_rule(layer)
+    if _is(module, (nn.Softmax,)) and module.dim is not None:
+        return softmax_rule(layer, module)
+    if _is(module, (LocalResponseNormalisation, nn.LocalResponseNorm)) and layer.input.ndim > 2:
+        return local_response_rule(layer, module)
+    if _is(module, (nn.LayerNorm,)):
+        return layer_normalisation_rule(layer, module)
+    if _is(module, (nn.Flatten,)):
+        return flatten_rule(layer)
     return None
 
 

@@ -10,7 +10,15 @@ from torch import nn
 from convworks.explain.observe import Layer
 from convworks.explain.rule import Index, Rule, array, no_parameter, optional
 from convworks.layers.partial import PartialConv2d
-from convworks.ops.unit import average_pooling, convolution, fully_connected, max_pooling, up_convolution
+from convworks.ops.unit import (
+    adaptive_average_pooling,
+    adaptive_max_pooling,
+    average_pooling,
+    convolution,
+    fully_connected,
+    max_pooling,
+    up_convolution,
+)
 from convworks.ops.unit.terms import Terms, terms
 
 
@@ -122,6 +130,34 @@ def average_pooling_rule(layer: Layer, module: Any) -> Rule:
         forward=lambda unit: average_pooling.forward(x, unit=unit, **options),
         backward=lambda position: average_pooling.backward(
             array(layer.message), position=position, size=x.shape[2:], **options
+        ),
+        gradient=no_parameter,
+    )
+
+
+def adaptive_average_pooling_rule(layer: Layer) -> Rule:
+    """Explain nn.AdaptiveAvgPool1d, 2d and 3d, and PoolTo."""
+    x, outputs = array(layer.input), tuple(layer.output.shape[2:])
+    return Rule(
+        kind="adaptive_average_pooling",
+        weights="1/n",
+        forward=lambda unit: adaptive_average_pooling.forward(x, unit=unit, output_size=outputs),
+        backward=lambda position: adaptive_average_pooling.backward(
+            array(layer.message), position=position, size=x.shape[2:]
+        ),
+        gradient=no_parameter,
+    )
+
+
+def adaptive_max_pooling_rule(layer: Layer) -> Rule:
+    """Explain nn.AdaptiveMaxPool1d, 2d and 3d."""
+    x, outputs = array(layer.input), tuple(layer.output.shape[2:])
+    return Rule(
+        kind="adaptive_max_pooling",
+        weights="1 at the maximum, else 0",
+        forward=lambda unit: adaptive_max_pooling.forward(x, unit=unit, output_size=outputs),
+        backward=lambda position: adaptive_max_pooling.backward(
+            array(layer.message), x, position=position, output_size=outputs
         ),
         gradient=no_parameter,
     )

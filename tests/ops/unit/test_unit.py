@@ -12,15 +12,22 @@ import pytest
 from convworks.errors import InputError
 from convworks.ops import cross_correlation, fully_connected, up_convolution
 from convworks.ops import unit as one
+from convworks.ops.activation import sigmoid, softmax
 from convworks.ops.arrays import Array
-from convworks.ops.normalisation import batch_normalisation
+from convworks.ops.normalisation import batch_normalisation, layer_normalisation, local_response_normalisation
 from convworks.ops.normalisation.batch_normalisation import Statistics
-from convworks.ops.pooling import average_pooling, max_pooling
+from convworks.ops.pooling import adaptive_average_pooling, adaptive_max_pooling, average_pooling, max_pooling
+from convworks.ops.unit import adaptive_average_pooling as one_adaptive
+from convworks.ops.unit import adaptive_max_pooling as one_adaptive_max
 from convworks.ops.unit import average_pooling as one_average
 from convworks.ops.unit import batch_normalisation as one_norm
 from convworks.ops.unit import convolution as one_convolution
 from convworks.ops.unit import fully_connected as one_layer
+from convworks.ops.unit import layer_normalisation as one_layer_norm
+from convworks.ops.unit import local_response_normalisation as one_response
 from convworks.ops.unit import max_pooling as one_max
+from convworks.ops.unit import sigmoid as one_sigmoid
+from convworks.ops.unit import softmax as one_softmax
 from convworks.ops.unit import up_convolution as one_up
 from convworks.ops.unit.terms import Terms
 
@@ -118,6 +125,59 @@ def test_batch_normalisation(shape: tuple[int, ...]) -> None:
     all_of(back, lambda p: one_norm.backward(message, x, scale, position=p, statistics=fixed))
     gradient = batch_normalisation.gradient_inference(message, x, fixed)
     all_of(gradient.scale, lambda i: one_norm.gradient(message, x, channel=i[0], statistics=fixed))
+
+
+def test_adaptive_pooling() -> None:
+    x = RNG.integers(0, 4, size=(2, 2, 7, 5)).astype(float)  # many ties
+    for size in ((3, 2), (7, 4), (1, 1)):
+        message = RNG.normal(size=(2, 2, *size))
+        z = adaptive_average_pooling.forward(x, output_size=size)
+        all_of(z, lambda u, s=size: one_adaptive.forward(x, unit=u, output_size=s))  # type: ignore[misc]
+        back = adaptive_average_pooling.backward(message, size=(7, 5))
+        all_of(back, lambda at, m=message: one_adaptive.backward(m, position=at, size=(7, 5)))  # type: ignore[misc]
+        z = adaptive_max_pooling.forward(x, output_size=size)
+        all_of(z, lambda u, s=size: one_adaptive_max.forward(x, unit=u, output_size=s))  # type: ignore[misc]
+        back = adaptive_max_pooling.backward(message, x, output_size=size)
+        all_of(
+            back,
+            lambda at, m=message, s=size: one_adaptive_max.backward(m, x, position=at, output_size=s),  # type: ignore[misc]
+        )
+
+
+def test_activations() -> None:
+    x, message = 30 * RNG.normal(size=(2, 4, 3)), RNG.normal(size=(2, 4, 3))
+    all_of(sigmoid.forward(x), lambda unit: one_sigmoid.forward(x, unit=unit))
+    all_of(sigmoid.backward(message, x), lambda at: one_sigmoid.backward(message, x, position=at))
+    for axis in (1, 2):
+        all_of(softmax.forward(x, axis=axis), lambda u, a=axis: one_softmax.forward(x, unit=u, axis=a))  # type: ignore[misc]
+        back = softmax.backward(message, x, axis=axis)
+        all_of(back, lambda at, a=axis: one_softmax.backward(message, x, position=at, axis=a))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 9])
+def test_local_response_normalisation(n: int) -> None:
+    x, message, options = RNG.normal(size=(2, 6, 2, 3)), RNG.normal(size=(2, 6, 2, 3)), {"n": n, "alpha": 0.3}
+    all_of(
+        local_response_normalisation.forward(x, **options),  # type: ignore[arg-type]
+        lambda unit: one_response.forward(x, unit=unit, **options),  # type: ignore[arg-type]
+    )
+    all_of(
+        local_response_normalisation.backward(message, x, **options),  # type: ignore[arg-type]
+        lambda at: one_response.backward(message, x, position=at, **options),  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((5, 3), 1), ((2, 3, 4), 2), ((2, 3, 4), 1)])
+def test_layer_normalisation(shape: tuple[int, ...], axes: int) -> None:
+    x, message = RNG.normal(size=shape), RNG.normal(size=shape)
+    scale, shift = RNG.normal(size=shape[-axes:]), RNG.normal(size=shape[-axes:])
+    z = layer_normalisation.forward(x, scale, shift, axes=axes)
+    all_of(z, lambda unit: one_layer_norm.forward(x, scale, shift, unit=unit))
+    back = layer_normalisation.backward(message, x, scale, axes=axes)
+    all_of(back, lambda at: one_layer_norm.backward(message, x, scale, position=at))
+    gradient = layer_normalisation.gradient(message, x, axes=axes)
+    all_of(gradient.scale, lambda i: one_layer_norm.gradient(message, x, index=i, axes=axes))
+    all_of(gradient.shift, lambda i: one_layer_norm.shift_gradient(message, index=i, axes=axes))
 
 
 def test_places_lead_to_the_values() -> None:

@@ -1,0 +1,62 @@
+"""`convworks.explain(...)`: how much each pixel counted for an answer, and whether the map can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convworks.bundle.pretrained import locate
+from convworks.console import counting, downloading
+from convworks.errors import brief
+from convworks.explain.attribution.named import ALL, named_methods, parse_unit
+
+if TYPE_CHECKING:
+    from convworks.explain.attribution.explained import Explained
+
+DEFAULT = "grad-cam"
+
+
+@brief
+def explain(
+    bundle: str | Path,
+    images: Any,
+    *,
+    method: str | Iterable[str] = DEFAULT,
+    class_name: str | None = None,
+    unit: str | None = None,
+    pixel: Sequence[int] | None = None,
+    taps: Iterable[str] = (),
+    device: str = "auto",
+) -> Explained:
+    """Explain what a bundle answers for one or more images (any input of `predict`) by one or more methods.
+
+    `method` names methods (docs/explain.md), or is "all": those that the network can do. Explained is the score of the
+    predicted class, or of `class_name`, or of a `unit` such as "stage1.conv:12,3,5", whose channel may stand alone; for
+    a network that segments, the mean score of a class over the pixels that are predicted as it, or at a `pixel` (row,
+    column) of the mask. `taps` are the layers whose maps Grad-CAM weighs.
+
+    In the result, `attributions.by_method[name]` has the `values` [b c h w] or [b h w], `pixels` [b h w], and the
+    verdict on each image. Raises InputError for what is not there, and for a method that the network cannot do.
+    """
+    wanted = [method] if isinstance(method, str) else list(method)
+    names = named_methods(wanted)
+    if unit is not None:
+        parse_unit(unit)
+    path = locate(bundle, downloading())
+    from convworks.explain.attribution.explained import explain_subject, read_subject, target_of
+    from convworks.inference.load import load
+
+    predictor = load(path, device=device)
+    subject = read_subject(predictor, images)
+    target = target_of(predictor, subject, class_name=class_name, unit=unit, pixel=pixel)
+    with counting("explaining") as report:
+        return explain_subject(
+            predictor,
+            subject,
+            target,
+            names,
+            taps=tuple(taps),
+            required=ALL not in wanted,
+            report=report,
+        )

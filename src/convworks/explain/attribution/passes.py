@@ -1,0 +1,158 @@
+"""Passes through a network: the number that is explained, the activations on the way, and what comes back from it.
+
+All is read from the graph that autograd has recorded of these very calls, never from the state of a module: modules
+that are called several times, functions without a module and operations in place are as right as any other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convworks.errors import InputError, nearest
+from convworks.explain.attribution.target import Target
+from convworks.layers.mode import evaluating
+from convworks.layers.network import Network
+
+#: Values of a batch that pass at a time; more rows are divided.
+VALUES = 1 << 20
+#: Changes how numbers pass backward through the graph that ends in these scores (rectifiers.py).
+BackwardRule = Callable[[Tensor], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """What a forward and a backward pass gave: the scores, and at each tap the activation and what came back to it.
+
+    `images` is what came back to the images: the gradient of the scores, unless a rule changed it. None: nothing came.
+    """
+
+    scores: Float[Tensor, " b"]
+    images: Tensor | None
+    activations: Mapping[str, Tensor]
+    messages: Mapping[str, Tensor | None]
+
+
+def forward_backward(
+    network: nn.Module,
+    images: Float[Tensor, "b c *size"],
+    target: Target,
+    *,
+    taps: Sequence[str] = (),
+    rule: BackwardRule | None = None,
+) -> Pass:
+    """Run a network forward on normalised images, in evaluation mode, and backward from the target.
+
+    Raises InputError for an unknown tap.
+    """
+    with torch.inference_mode(False), torch.enable_grad(), evaluating(network):
+        pixels = images.detach().clone().requires_grad_()
+        with tapping(network, [*taps, *([target.tap] if target.tap else [])]) as activations:
+            output = network(pixels)
+        scores = target.score(activations[target.tap] if target.tap else output)
+        if rule is not None:
+            rule(scores)
+        sources = [pixels, *(activations[tap] for tap in taps)]
+        # The images of a batch do not influence each other: the gradient of the sum holds that of each.
+        messages = _messages(scores, sources)
+    return Pass(
+        scores=scores.detach(),
+        images=messages[0],
+        activations={tap: activations[tap].detach() for tap in taps},
+        messages=dict(zip(taps, messages[1:], strict=True)),
+    )
+
+
+def _messages(scores: Tensor, sources: Sequence[Tensor]) -> list[Tensor | None]:
+    """Return the gradient of the scores by each source, None where they do not depend on it."""
+    recorded = [source for source in sources if source.requires_grad]
+    if scores.grad_fn is None or not recorded:
+        return [None] * len(sources)
+    gradients = iter(torch.autograd.grad(scores.sum(), recorded, allow_unused=True))
+    return [next(gradients) if source.requires_grad else None for source in sources]
+
+
+def scores_of(network: nn.Module, images: Float[Tensor, "b c *size"], target: Target) -> Float[Tensor, " b"]:
+    """Return the number that is explained, for each image."""
+    with torch.no_grad(), evaluating(network):
+        if target.tap is None:
+            return target.score(network(images))
+        with tapping(network, [target.tap]) as activations:
+            network(images)
+        return target.score(activations[target.tap])
+
+
+def outputs_of(network: nn.Module, images: Tensor, tap: str | None = None) -> Tensor:
+    """Return the output of a network in evaluation mode, or its activation at a tap."""
+    with torch.no_grad(), evaluating(network), tapping(network, [tap] if tap else []) as activations:
+        output: Tensor = network(images)
+    return activations[tap] if tap else output
+
+
+@contextmanager
+def tapping(network: nn.Module, taps: Sequence[str]) -> Iterator[Mapping[str, Tensor]]:
+    """Give the activations at some taps, which are there when the network has run.
+
+    A tap is that of a `Network`, or the name of any module; of one that is called several times, `name[2]` is the
+    second call. What follows works on a copy, so that no operation in place changes an activation. Raises InputError
+    for a tap that is unknown, or not one tensor, or that was not reached.
+    """
+    names = {tap: _call(tap) for tap in dict.fromkeys(taps)}
+    modules = {name: module_at(network, name) for name, _ in names.values()}
+    calls: dict[str, list[Tensor]] = {name: [] for name in modules}
+    activations: dict[str, Tensor] = {}
+
+    def record(name: str) -> Callable[[nn.Module, object, object], Tensor]:
+        def hook(_module: nn.Module, _inputs: object, output: object) -> Tensor:
+            if not isinstance(output, Tensor):
+                raise InputError("tap", f"the output of {name} is not one tensor", "name a layer inside or beside it")
+            calls[name].append(output)
+            return output.clone()
+
+        return hook
+
+    handles = [module.register_forward_hook(record(name)) for name, module in modules.items()]
+    try:
+        yield activations
+    finally:
+        for handle in handles:
+            handle.remove()
+    for tap, (name, number) in names.items():
+        count = len(calls[name])
+        if number is None and count > 1:
+            reason = f"{name} is called {count} times"
+            raise InputError("tap", reason, f"name one call, for example {name}[{count}]")
+        if not count or (number or 1) > count:
+            raise InputError("tap", f"{tap} is not reached on the way to the output", "name another one")
+        activations[tap] = calls[name][(number or 1) - 1]
+
+
+def module_at(network: nn.Module, name: str) -> nn.Module:
+    """Return the module at a tap, or with a name as in `named_modules`; InputError for an unknown one."""
+    modules = dict(network.named_modules())
+    if isinstance(network, Network) and name in network.taps:
+        return network.tapped(name)
+    if name and name in modules:
+        found: nn.Module = modules[name]
+        return found
+    known = network.taps if isinstance(network, Network) else [each for each in modules if each]
+    raise InputError("tap", f"there is no tap {name!r}{nearest(name, [*known, *modules])}", f"taps: {', '.join(known)}")
+
+
+def _call(tap: str) -> tuple[str, int | None]:
+    """Return the name in a tap, and the number of the call that it names, if any."""
+    named = re.fullmatch(r"(.+)\[(\d+)\]", tap)
+    return (named[1], int(named[2])) if named else (tap, None)
+
+
+def in_chunks(rows: int, sample: Tensor) -> Iterator[slice]:
+    """Yield slices that divide so many rows, each with the values of a sample, into batches that fit the memory."""
+    step = max(1, VALUES // max(1, sample.numel()))
+    for first in range(0, rows, step):
+        yield slice(first, min(first + step, rows))

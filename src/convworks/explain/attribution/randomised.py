@@ -1,0 +1,73 @@
+"""The weight-randomisation test: does a map depend on what the network has learned?
+
+The plain test (Adebayo et al. 2018) asks whether a map changes when weights are random. That is criticised: any map of
+another network is another map, and noise alone passes (Hedström et al. 2024, arXiv 2401.06465). Their efficient form,
+eMPRT, asks whether the map becomes more complex: that of a trained network is ordered, that of random weights is not.
+Complexity is theirs, the entropy of the values; order in space, which it does not see, is measured beside it.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convworks.layers.initialise import initialise
+
+#: Bins of the histogram whose entropy is the complexity of a map: at most so many, and one for so many pixels.
+BINS, PIXELS = 100, 8
+
+Map = Float[Tensor, "b *size"]
+
+
+def randomised(network: nn.Module, seed: int) -> nn.Module:
+    """Return a copy with random weights: He's for convolutions and linear layers, normalisation as at its beginning."""
+    copied = deepcopy(network)
+    drawn = set(initialise(copied, "he_normal", seed=seed))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name, module in copied.named_modules():
+            reset = getattr(module, "reset_parameters", None)
+            if name not in drawn and callable(reset):
+                reset()
+    return copied
+
+
+def complexity(maps: Map) -> Float[Tensor, " b"]:
+    """Return the entropy of the histogram of each map's values, in bits; 0 for a map of one value."""
+    entropies = []
+    for row in maps.detach().cpu().double().flatten(1):
+        counts = torch.histc(row, max(2, min(BINS, row.numel() // PIXELS)))
+        fractions = counts[counts > 0] / counts.sum()
+        entropies.append(-(fractions * fractions.log2()).sum())
+    return torch.stack(entropies).float()
+
+
+def order(maps: Map) -> Float[Tensor, " b"]:
+    """Return the correlation of each map's neighbouring pixels, the mean over its axes; 0 for a map of one value."""
+    along = []
+    for axis in range(1, maps.ndim):
+        length = maps.shape[axis] - 1
+        pairs = [maps.detach().cpu().double().narrow(axis, start, length).flatten(1) for start in (0, 1)]
+        first, second = (part - part.mean(1, keepdim=True) for part in pairs)
+        along.append(F.cosine_similarity(first, second))
+    return torch.stack(along).mean(0).float()
+
+
+def similarity(first: Map, second: Map) -> Float[Tensor, " b"]:
+    """Return Spearman's rank correlation of two maps of each image."""
+    ranks = [_ranks(maps) for maps in (first, second)]
+    first_ranks, second_ranks = (rank - rank.mean(1, keepdim=True) for rank in ranks)
+    return F.cosine_similarity(first_ranks, second_ranks).float()
+
+
+def _ranks(maps: Map) -> Float[Tensor, "b n"]:
+    """Return the rank of each value; equal values share the mean of theirs."""
+    ranks: list[Tensor] = []
+    for row in maps.detach().cpu().flatten(1):
+        _, place, counts = row.unique(return_inverse=True, return_counts=True)
+        ranks.append((counts.cumsum(0).double() - (counts - 1) / 2)[place])
+    return torch.stack(ranks)

@@ -1,0 +1,183 @@
+"""The verdict on a map: whether it keeps its promise, ranks pixels better than chance, and depends on the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from convworks.explain.attribution.cam import map_taps
+from convworks.explain.attribution.curves import Areas, areas
+from convworks.explain.attribution.methods import Method
+from convworks.explain.attribution.randomised import complexity, order, randomised, similarity
+from convworks.explain.attribution.target import Target
+from convworks.explain.attribution.vanished import why_empty
+
+#: Errors up to which a promise counts as kept.
+KEPT = {"completeness": 1e-3, "sensitivity": 0.05}
+#: Random networks of the weight-randomisation test, and images that it takes.
+DRAWS, TESTED = 8, 8
+#: By how many standard deviations maps must be simpler, or otherwise ordered, than with random weights. The test tells
+#: nothing of maps of fewer pixels; nor against a map beyond this spread of the complexity, a fraction, and from fewer
+#: images.
+DEVIATIONS, FEWEST_PIXELS, WIDEST, FEWEST_IMAGES = 3.5, 256, 0.2, 4
+RELATED, UNRELATED, UNDECIDED = "related to the trained weights", "not related to the trained weights", "undecided"
+
+Images = Float[Tensor, "b c *size"]
+Map = Float[Tensor, "b *size"]
+
+
+class Measured(NamedTuple):
+    """A measure of maps with the trained weights, its mean with random ones, and its standard deviation over those."""
+
+    trained: float
+    random: float
+    spread: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """The weight-randomisation test of a method, over some images: maps with trained against those with random weights.
+
+    `complexity` is that of eMPRT, `order` the correlation of neighbouring pixels; `similarity` is the mean rank
+    correlation of both maps (the plain test). There are so many `images` of so many `pixels`.
+    """
+
+    complexity: Measured
+    order: Measured
+    similarity: float
+    images: int
+    pixels: int
+
+    @property
+    def verdict(self) -> str:
+        """Whether the maps depend on what was learned: they are simpler than with random weights, or otherwise ordered.
+
+        Learned maps are smoother where the weights are; where contributions of both signs alternate, they are rougher.
+        Where random weights give maps of very different complexity, as coarse ones are, or images are few or tiny, the
+        test cannot tell.
+        """
+        complexity, order = self.complexity, self.order
+        if self.pixels < FEWEST_PIXELS:
+            return UNDECIDED
+        simpler = complexity.random - complexity.trained > DEVIATIONS * complexity.spread
+        ordered = abs(order.trained - order.random) > DEVIATIONS * order.spread
+        if simpler or ordered:
+            return RELATED
+        weak = self.images < FEWEST_IMAGES or complexity.spread > WIDEST * complexity.random
+        return UNDECIDED if weak else UNRELATED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What speaks for and against the map of one image.
+
+    `error` is that of what the method promises (None: nothing); areas are mean scores during insertion and deletion, in
+    the order of the map and in random orders. `empty` says why a map is zero, or not finite.
+    """
+
+    promised: str = ""
+    error: float | None = None
+    insertion: float = 0.0
+    deletion: float = 0.0
+    random_insertion: float = 0.0
+    random_deletion: float = 0.0
+    empty: str = ""
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether the promise is kept; None without one."""
+        return None if self.error is None else self.error <= KEPT[self.promised]
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the order of the map beats a random one both ways."""
+        return self.insertion > self.random_insertion and self.deletion < self.random_deletion
+
+    def values(self) -> dict[str, Any]:
+        """Return the verdict as plain values."""
+        promise = (
+            {} if self.error is None else {"promise": self.promised, "error": _finite(self.error), "kept": self.kept}
+        )
+        names = ("insertion", "deletion", "random_insertion", "random_deletion")
+        return {
+            **promise,
+            **{name: _finite(getattr(self, name)) for name in names},
+            "better_than_random": self.ranks,
+            **({"empty": self.empty} if self.empty else {}),
+        }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def verdicts(
+    network: nn.Module,
+    measured: nn.Module,
+    images: Images,
+    target: Target,
+    method: Method,
+    values: Tensor,
+    chance: Areas,
+) -> Iterator[Verdict]:
+    """Yield the verdict on each image. `measured` is the network whose scores insertion and deletion follow."""
+    errors = None if method.promise is None else method.promise(network, images, target, values)
+    maps = method.pixels(values, images)
+    ranked = areas(measured, images, target, maps)
+    for index, row in enumerate(maps):
+        one = torch.tensor([index])
+        empty = ""
+        if not bool(row.isfinite().all()) or not row.any():
+            taps = (method.taps or map_taps(network, images, target)) if method.mapped else ()
+            empty = why_empty(network, images[one], target.rows(one), rule=method.rule, taps=taps)
+        yield Verdict(
+            promised=method.promised,
+            error=None if errors is None else float(errors[index]),
+            insertion=float(ranked.insertion[index]),
+            deletion=float(ranked.deletion[index]),
+            random_insertion=float(chance.insertion[index]),
+            random_deletion=float(chance.deletion[index]),
+            empty=empty,
+        )
+
+
+def weight_tests(
+    network: nn.Module, images: Images, target: Target, methods: Mapping[str, Method]
+) -> dict[str, Weights]:
+    """Return the weight-randomisation test of each method, on the first images; the same random networks for all."""
+    few = images[:TESTED]
+    chosen = target.rows(torch.arange(len(few)))
+
+    def maps(method: Method, subject: nn.Module) -> Map:
+        compute = method.quick or method.attribute
+        return method.pixels(compute(subject, few, chosen), few).nan_to_num()
+
+    trained = {name: maps(method, network) for name, method in methods.items()}
+    random: dict[str, list[Map]] = {name: [] for name in methods}
+    for seed in range(DRAWS):
+        control = randomised(network, seed)
+        for name, method in methods.items():
+            random[name].append(maps(method, control))
+    return {name: _weights(trained[name], random[name]) for name in methods}
+
+
+def _weights(trained: Map, random: Sequence[Map]) -> Weights:
+    return Weights(
+        complexity=_measured(complexity, trained, random),
+        order=_measured(order, trained, random),
+        similarity=float(torch.stack([similarity(trained, maps) for maps in random]).mean()),
+        images=len(trained),
+        pixels=trained[0].numel(),
+    )
+
+
+def _measured(measure: Callable[[Tensor], Tensor], trained: Map, random: Sequence[Map]) -> Measured:
+    """Return a measure of maps, the mean over the images."""
+    controls = torch.stack([measure(maps).mean() for maps in random])
+    return Measured(float(measure(trained).mean()), float(controls.mean()), float(controls.std()))

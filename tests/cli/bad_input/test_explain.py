@@ -1,0 +1,99 @@
+"""Bad use of `explain`: one line that names option, reason and remedy; nothing is left behind."""
+
+from __future__ import annotations
+
+import pytest
+from workplace import Place, Rows, check_row
+
+
+def explain(place: Place, *words: str) -> list[str]:
+    return ["explain", place.bundle(), f"{place.images('x')}/0.png", *words]
+
+
+ROWS: Rows = {
+    "no such bundle": (lambda place: ["explain", "nowhere", f"{place.images('x')}/0.png"], "nowhere: does not exist"),
+    "no such image": (lambda place: ["explain", place.bundle(), "nowhere.png"], "nowhere.png"),
+    "a method that there is not": (
+        lambda place: explain(place, "--method", "gradcam,lime"),
+        "--method: there is no method 'gradcam' (did you mean 'grad-cam'?) | integrated-gradients, | or all",
+    ),
+    "a class that is not there": (
+        lambda place: explain(place, "--class", "cat"),
+        "--class: there is no class 'cat' | classes: ",
+    ),
+    "a class by a number too large": (lambda place: explain(place, "--class", "7"), "--class: there is no class '7'"),
+    "an unknown tap": (
+        lambda place: explain(place, "--tap", "stage1.cnov"),
+        "tap: there is no tap 'stage1.cnov' (did you mean 'stage1.conv' | taps: stem",
+    ),
+    "a tap that is no map": (
+        lambda place: explain(place, "--tap", "head.logits"),
+        "--tap: head.logits is a vector of 2 features, not a map",
+    ),
+    "a tap for a method without": (
+        lambda place: explain(place, "--method", "gradient", "--tap", "stage1"),
+        "--tap: is for grad-cam, not for gradient; leave it out",
+    ),
+    "a unit that is none": (
+        lambda place: explain(place, "--unit", "stage1.conv", "--method", "gradient"),
+        "--unit: 'stage1.conv' is not a unit; write TAP:CHANNEL,Y,X",
+    ),
+    "a unit outside the layer": (
+        lambda place: explain(place, "--unit", "stage1.conv:0,99,0", "--method", "gradient"),
+        "--unit: 0,99,0 is outside stage1.conv, whose shape is | count from 0",
+    ),
+    "a number outside the layer": (
+        lambda place: explain(place, "--unit", "stages.stage1.conv:0,99,0"),
+        "unit: (0, 0, 99, 0) is not an index of a tensor of shape | count from 0",
+    ),
+    "a unit of too many numbers": (
+        lambda place: explain(place, "--unit", "stage1.conv:0,9", "--method", "gradient"),
+        "--unit: 0,9 has 2 numbers, but the units of stage1.conv are | channel and position",
+    ),
+    "a unit and a class": (
+        lambda place: explain(place, "--unit", "stage1.conv:0", "--class", "a", "--method", "gradient"),
+        "--unit: is explained instead of a class",
+    ),
+    "a pixel of a network without masks": (
+        lambda place: explain(place, "--pixel", "1,2"),
+        "--pixel: is for masks, but this network",
+    ),
+    "a pixel that is none": (lambda place: explain(place, "--pixel", "1,x"), "--pixel: '1,x' is not a pixel"),
+    "a method that the network cannot do": (
+        lambda place: explain(place, "--method", "cam"),
+        "--method cam: needs a head that is linear in the mean of each of the last maps | use grad-cam",
+    ),
+    "a message without a unit": (
+        lambda place: explain(place, "--message"),
+        "--message: explains a number of a layer; add --unit",
+    ),
+    "message and gradient": (
+        lambda place: explain(place, "--unit", "stage1.conv:0,0,0", "--message", "--gradient"),
+        "--message: cannot be combined with --gradient",
+    ),
+    "a class for a unit's value": (
+        lambda place: explain(place, "--unit", "stage1.conv:0,0,0", "--class", "a"),
+        "--class: chooses the loss of --message and --gradient",
+    ),
+    "a map's option for a number": (
+        lambda place: explain(place, "--unit", "stage1.conv:0,0,0", "--tap", "stem"),
+        "--tap: is for maps; add --method, or leave it out",
+    ),
+    "a number of two images": (
+        lambda place: ["explain", place.bundle(), place.images("x"), "--unit", "stage1.conv:0,0,0"],
+        "IMAGE: | images, but a number is that of one",
+    ),
+    "a layer that there is not": (
+        lambda place: explain(place, "--unit", "stage9.conv:0,0,0"),
+        "layer: there is no layer 'stage9.conv'",
+    ),
+    "a folder that is the bundle": (
+        lambda place: explain(place, "--out", "bundle"),
+        "--out bundle: is inside | never written to",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_bad_input(name: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    check_row(ROWS[name], place, capsys)

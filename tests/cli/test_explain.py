@@ -1,0 +1,133 @@
+"""`convworks explain`: what it writes and says, on classifiers, ensembles and networks that segment."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from small_bundles import small_bundle
+from workplace import Place
+
+import convworks
+from convworks.bundle.bundle import save_bundle
+from convworks.cli.main import run
+from convworks.explain.attribution import verdict
+from convworks.explain.attribution.named import METHODS
+
+
+def answer(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert run(["explain", *words, "--json"]) == 0, capsys.readouterr().err
+    values: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return values
+
+
+@pytest.fixture(autouse=True)
+def _fewer_random_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verdict, "DRAWS", 2)
+
+
+@pytest.fixture
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 30, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("photo.png")
+    return "photo.png"
+
+
+def test_all_methods_leave_pictures_numbers_and_a_page(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    images, bundle = place.images("x", count=2), place.bundle()
+    values = answer(capsys, bundle, images, "--method", "all")
+    assert set(values["impossible"]) == {"cam"}
+    names = [name for name in METHODS if name != "cam"]
+    assert [list(image["methods"]) for image in values["images"]] == [names, names]
+    files = {path.name for path in Path("explained").iterdir()}
+    assert files == {
+        "index.html",
+        *(f"{n}.npz" for n in (0, 1)),
+        *(f"{n}-{name}{end}" for n in (0, 1) for name in names for end in (".png", ".svg")),
+    }
+    page = Path("explained/index.html").read_text()
+    assert "cam: needs a head" in page
+    assert page.count("<svg") == 2 * (1 + len(names))
+    explained = convworks.explain(bundle, [f"{images}/0.png", f"{images}/1.png"], method="all")
+    with np.load("explained/1.npz", allow_pickle=False) as arrays:
+        for name in names:
+            expected = explained.attributions.by_method[name].values[1].numpy()
+            np.testing.assert_allclose(arrays[name], expected, atol=1e-6)
+            assert arrays[name].shape[-2:] == arrays["image"].shape[-2:]
+    assert values["images"][0]["methods"]["integrated-gradients"]["error"] < 1e-3
+    assert answer(capsys, bundle, f"{images}/0.png")["out"] == "explained-2"
+
+
+def test_the_verb_and_the_room_of_the_same_name(place: Place) -> None:
+    """Importing from convworks.explain does not take the name away from the function."""
+    from convworks.explain.observe import observe
+
+    assert callable(convworks.explain)
+    assert observe.__module__ == "convworks.explain.observe"
+
+
+def test_the_text_says_what_was_explained_and_how_images_were_fitted(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(np.zeros((20, 12), np.uint8)).save("large.png")
+    assert run(["explain", place.bundle(), "large.png", "--class", "b"]) == 0
+    out, err = capsys.readouterr()
+    assert "large.png: 20x12 pixels, read as 8x8 (" in err
+    assert re.search(r"large.png +class b ", out)
+    assert "page:  explained/index.html" in out
+    (following,) = re.findall(r"^next: +convworks (.*)$", out, re.MULTILINE)
+    assert run(following.split()) == 0
+
+
+def test_a_number_is_printed_with_its_terms(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    image, bundle = f"{place.images('x')}/0.png", place.bundle()
+    assert run(["explain", bundle, image, "--unit", "stage1.conv:1,2,3"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("stages.stage1.conv [0,1,2,3] by cross_correlation: ")
+    (total, value) = re.findall(r"sum ([-+.0-9e]+); in the tensor ([-+.0-9e]+)", out)[0]
+    assert float(total) == pytest.approx(float(value), abs=1e-5)
+    for options in (["--message"], ["--gradient"], ["--gradient", "--class", "b"]):
+        number = "stages.stage1.conv:1,2,2,1" if "--gradient" in options else "stages.stage1.conv:0,2,3"
+        values = answer(capsys, bundle, image, "--unit", number, *options)
+        assert values["sum"] == pytest.approx(values["value"], abs=1e-5)
+        assert values["what"] == ("weight" if "--gradient" in options else "message")
+        assert sum(term["product"] for term in values["terms"]) + values["bias"] == pytest.approx(values["sum"])
+    assert answer(capsys, bundle, image, "--unit", "head.logits.bias:1", "--gradient")["what"] == "bias"
+
+
+def test_units_have_maps_too(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    image, bundle = f"{place.images('x')}/0.png", place.bundle()
+    values = answer(capsys, bundle, image, "--unit", "stage1:1", "--method", "gradient,deconvnet,grad-cam,occlusion")
+    assert values["images"][0]["target"] == "stage1:1"
+    assert set(values["images"][0]["methods"]) == {"gradient", "deconvnet", "grad-cam", "occlusion"}
+
+
+def test_masks_are_explained_by_class_and_by_pixel(photo: str, capsys: pytest.CaptureFixture[str]) -> None:
+    save_bundle(Path("bundle"), small_bundle("unet_resnet18", 32, task="segmentation"))
+    values = answer(capsys, "bundle", photo, "--method", "gradient,grad-cam")
+    assert values["images"][0]["target"].endswith(", where it is predicted")
+    explained = convworks.explain("bundle", photo, method="gradient", pixel=(3, 30))
+    assert explained.targets[0].endswith(" at pixel 3,30")
+    target = explained.target
+    assert float(explained.scores[0]) == explained.subject.outputs[0, int(target.channels[0]), 3, 30].item()
+    with pytest.raises(convworks.InputError, match="pixel: 3,32 is not in the mask, whose size is 32x32"):
+        convworks.explain("bundle", photo, pixel=(3, 32))
+
+
+def test_ensembles_are_explained_by_all_their_members(photo: str, capsys: pytest.CaptureFixture[str]) -> None:
+    save_bundle(Path("bundle"), small_bundle("ensemble_best", 28))
+    values = answer(capsys, "bundle", photo, "--method", "grad-cam,gradient")
+    assert set(values["images"][0]["methods"]) == {"grad-cam", "gradient"}
+    from convworks.explain.attribution.cam import last_maps
+
+    network = convworks.load("bundle").trained
+    taps = last_maps(network, torch.zeros(1, 3, 28, 28))
+    assert [tap.split(".")[2] for tap in taps] == ["member1", "member2", "member3"]

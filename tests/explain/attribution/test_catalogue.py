@@ -1,0 +1,63 @@
+"""Every method on every network of the catalogue that classifies images: a contract."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from convworks.errors import InputError
+from convworks.explain.attribution.methods import METHODS
+from convworks.explain.attribution.passes import outputs_of
+from convworks.explain.attribution.target import Target, class_target, predicted, unit_target
+from convworks.layers.network import without_auxiliary
+from convworks.models import NAMES
+from convworks.models.catalogue import Shape, create, facts
+
+IMAGES = [name for name in NAMES if facts(name).makes == "logits" and facts(name).reads == "images"]
+DENSE = [name for name in NAMES if facts(name).makes == "map of logits"]
+#: Quick to run; the others differ in depth and width only.
+QUICK = ["lenet5", "convnet_digits", "resnet20", "ensemble_best", "perceptron"]
+#: Networks whose head is linear in the mean of each of the last maps.
+LINEAR = ("resnet", "plain", "googlenet", "bn_inception", "inception")
+#: The side of the images, where that of the paper would take long; those with a side of their own keep it.
+SIDE = 64
+
+
+def shape_of(name: str) -> Shape:
+    published = facts(name).shape
+    fixed = max(published.size) <= SIDE or name.startswith(("inception", "googlenet", "bn_inception", "alexnet", "zf"))
+    size = published.size if fixed else (SIDE, SIDE)
+    return Shape(classes=5 if not name.startswith("lenet5") else 10, channels=published.channels, size=size)
+
+
+def refused(method: str, name: str, target: Target) -> str:
+    """Return what a network says of a method that it cannot do, or nothing."""
+    if method == "cam":
+        return (
+            "explains classes" if target.tap or target.where is not None else "" if name.startswith(LINEAR) else "head"
+        )
+    return "needs maps|is a vector" if method == "grad-cam" and name.startswith("perceptron") else ""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in (*IMAGES, *DENSE)]
+)
+def test_every_method_explains_every_network(name: str) -> None:
+    torch.manual_seed(0)
+    shape = shape_of(name)
+    network = without_auxiliary(create(name, shape)).eval()
+    images = torch.randn(2, shape.channels, *shape.size)
+    outputs = outputs_of(network, images)
+    target = class_target("the class", predicted(outputs), outputs)
+    last = [tap for tap in network.taps if not tap.startswith("head")][-1]
+    unit = unit_target("a unit", (0,), outputs_of(network, images[:1], last), tap=last).rows(torch.zeros(2).long())
+    for method_name, method in METHODS.items():
+        compute = method.quick or method.attribute
+        for each in (target, unit):
+            if reason := refused(method_name, name, each):
+                with pytest.raises(InputError, match=reason):
+                    compute(network, images, each)
+                continue
+            pixels = method.pixels(compute(network, images, each), images)
+            assert pixels.shape == (2, *shape.size)
+            assert bool(pixels.isfinite().all())

@@ -1,0 +1,176 @@
+"""The verdicts: on maps whose quality is known."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+from small_bundles import small_bundle
+from torch import nn
+
+from convworks.explain.attribution.curves import areas, blurred, curve, order_of, random_areas
+from convworks.explain.attribution.gradients import gradient
+from convworks.explain.attribution.methods import METHODS
+from convworks.explain.attribution.named import METHODS as NAMES
+from convworks.explain.attribution.randomised import complexity, order, randomised, similarity
+from convworks.explain.attribution.rectifiers import deconvnet
+from convworks.explain.attribution.target import Target
+from convworks.explain.attribution.vanished import why_empty
+from convworks.explain.attribution.verdict import RELATED, UNDECIDED, UNRELATED, Measured, Weights, verdicts
+
+
+def first(count: int = 1) -> Target:
+    return Target(name="the score", channels=torch.zeros(count, dtype=torch.long))
+
+
+def linear(weights: torch.Tensor) -> nn.Module:
+    layer = nn.Linear(weights.numel(), 1, bias=False)
+    layer.weight = nn.Parameter(weights.reshape(1, -1))
+    return nn.Sequential(nn.Flatten(), layer).eval()
+
+
+def test_the_best_order_is_better_than_random_and_the_reverse_is_worse() -> None:
+    """For a linear score, the pixels with the largest contributions to the difference of two images come first."""
+    torch.manual_seed(0)
+    weights, images = torch.randn(1, 8, 8), torch.rand(2, 1, 8, 8) + 0.5
+    network = linear(weights)
+    chance = random_areas(network, images, first(2), orders=8)
+    deleted, inserted = (weights * images)[:, 0], (weights * (images - blurred(images)))[:, 0]
+    best, worst = (areas(network, images, first(2), sign * deleted) for sign in (1, -1))
+    assert bool((best.deletion < chance.deletion).all())
+    assert bool((worst.deletion > chance.deletion).all())
+    best, worst = (areas(network, images, first(2), sign * inserted) for sign in (1, -1))
+    assert bool((best.insertion > chance.insertion).all())
+    assert bool((worst.insertion < chance.insertion).all())
+
+
+def test_a_curve_begins_at_one_image_and_ends_at_the_other() -> None:
+    torch.manual_seed(0)
+    network, images = linear(torch.ones(1, 4, 4)), torch.rand(1, 1, 4, 4)
+    order = order_of(torch.arange(16.0).view(1, 4, 4), 0)
+    assert order[0].tolist() == list(range(15, -1, -1))
+    scores = curve(network, images, torch.zeros_like(images), first(), order, steps=16)[:, 0]
+    removed = images.flatten()[order[0]].cumsum(0)
+    left = images.sum() - torch.cat([torch.zeros(1), removed])
+    assert torch.allclose(scores, (left[1:] + left[:-1]) / 2, atol=1e-5)
+    assert len(set(order_of(torch.zeros(1, 4, 4), 0)[0].tolist())) == 16
+    assert order_of(torch.zeros(1, 4, 4), 0)[0].tolist() != list(range(16))
+    assert torch.allclose(blurred(torch.full((1, 2, 9, 9), 3.0)), torch.full((1, 2, 9, 9), 3.0))
+
+
+def test_complexity_order_and_similarity() -> None:
+    torch.manual_seed(0)
+    assert order(torch.arange(30.0).view(1, 5, 6)).item() == pytest.approx(1)
+    assert order(torch.tensor([[[1.0, -1.0], [-1.0, 1.0]]] * 2)).tolist() == pytest.approx([-1, -1])
+    assert order(torch.zeros(1, 4, 4)).item() == 0
+    assert complexity(torch.zeros(1, 4, 4)).item() == 0
+    assert complexity(torch.linspace(0, 1, 900).view(1, 30, 30)).item() == pytest.approx(math.log2(100), abs=1e-4)
+    assert complexity(torch.linspace(0, 1, 64).view(1, 8, 8)).item() == pytest.approx(3)  # fewer bins for fewer pixels
+    spot = torch.zeros(1, 32, 32)
+    spot[0, 3, 3] = 1
+    assert complexity(spot).item() < 0.02
+    assert complexity(torch.rand(1, 32, 32)) > complexity(torch.randn(1, 32, 32))
+    first_map, second_map = torch.randn(2, 6, 5), torch.randn(2, 6, 5).round()
+    expected = [spearmanr(a.flatten(), b.flatten()).statistic for a, b in zip(first_map, second_map, strict=True)]
+    np.testing.assert_allclose(similarity(first_map, second_map).numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("complexity", "order", "images", "pixels", "verdict"),
+    [
+        ((5.0, 6.0, 0.2), (0.1, 0.1, 0.1), 1, 784, RELATED),
+        ((6.0, 6.0, 0.2), (0.5, 0.1, 0.1), 1, 784, RELATED),
+        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), 4, 784, UNRELATED),
+        ((7.0, 6.0, 0.2), (0.1, 0.4, 0.1), 4, 784, UNRELATED),
+        ((7.0, 6.0, 0.2), (0.0, 0.4, 0.1), 4, 784, RELATED),
+        ((1.0, 6.0, 0.0), (0.1, 0.1, 0.1), 8, 64, UNDECIDED),
+        ((4.0, 6.0, 1.5), (0.1, 0.1, 0.1), 8, 784, UNDECIDED),
+        ((6.0, 6.0, 0.2), (0.1, 0.1, 0.1), 3, 784, UNDECIDED),
+    ],
+)
+def test_the_verdict_on_weights(
+    complexity: tuple[float, ...], order: tuple[float, ...], images: int, pixels: int, verdict: str
+) -> None:
+    weights = Weights(
+        complexity=Measured(*complexity), order=Measured(*order), similarity=0.0, images=images, pixels=pixels
+    )
+    assert weights.verdict == verdict
+
+
+def test_random_weights_are_new_and_the_network_stays() -> None:
+    network = small_bundle("resnet20", 32).network
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    other, again = randomised(network, 1), randomised(network, 1)
+    changed = [name for name, value in other.state_dict().items() if not torch.equal(value, before[name])]
+    assert {name for name, _ in network.named_parameters() if name.endswith("weight")} - set(changed) <= {
+        name for name in before if torch.equal(before[name], torch.ones_like(before[name]))
+    }
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in other.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert bool(other(torch.randn(2, 3, 32, 32)).isfinite().all())
+
+
+def dead(part: str) -> nn.Sequential:
+    """Two convolutions with ReLUs and logits, one of which passes nothing."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        OrderedDict(
+            first=nn.Conv2d(1, 4, 3),
+            relu1=nn.ReLU(),
+            second=nn.Conv2d(4, 4, 3),
+            relu2=nn.ReLU(),
+            pool=nn.AdaptiveAvgPool2d(1),
+            flat=nn.Flatten(),
+            logits=nn.Linear(4, 2),
+        )
+    )
+    with torch.no_grad():
+        if part == "logits":
+            network.get_parameter("logits.weight").zero_()
+        else:
+            network.get_parameter(f"{part}.bias").fill_(-100.0)
+    return network.eval()
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ("second", "the gradient vanishes between relu2 and second: every unit of relu2 is 0"),
+        ("first", "the gradient vanishes between relu1 and first: every unit of relu1 is 0"),
+        ("logits", "the gradient vanishes between logits and flat"),
+    ],
+)
+def test_an_empty_map_says_what_vanished_and_where(part: str, reason: str) -> None:
+    network = dead(part)  # which also seeds the image
+    image = torch.rand(1, 1, 9, 9)
+    method = METHODS["gradient"]
+    values = method.attribute(network, image, first())
+    assert not values.any()
+    chance = random_areas(network, image, first())
+    (verdict,) = verdicts(network, network, image, first(), method, values, chance)
+    assert verdict.empty == reason
+    assert not verdict.ranks
+
+
+def test_an_empty_class_activation_map_says_so() -> None:
+    network, image = dead("logits"), torch.rand(1, 1, 9, 9)
+    with torch.no_grad():
+        network.get_parameter("logits.weight").fill_(-1.0)
+    reason = why_empty(network, image, first(), taps=["relu2"])
+    assert reason == "the weighted maps of relu2 are negative everywhere: nothing there speaks for the score"
+    unit = Target(name="unit", channels=torch.zeros(1, dtype=torch.long), tap="relu2")
+    assert why_empty(dead("second"), image, unit).endswith("every unit of relu2 is 0")
+    with torch.no_grad():
+        network.get_parameter("second.weight").fill_(float("nan"))
+    assert why_empty(network, image, first()) == "the score is not finite: second is the first activation that is not"
+    assert "vanishes" in why_empty(dead("logits"), image, first(), rule=deconvnet)
+
+
+def test_methods_have_the_names_that_users_give() -> None:
+    assert tuple(METHODS) == NAMES
+    network, image = dead("logits"), torch.rand(1, 1, 9, 9)
+    assert gradient(network, image, first()).shape == image.shape
