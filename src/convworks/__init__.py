@@ -7,8 +7,9 @@
 
 `transfer` fine-tunes a trained network on other images, `features` and `probe` show what it computes inside, `compare`
 compares two of them. `restarts`, `crossval` and `tune` train several networks, `lr_range` finds a learning rate.
-`predict_to` predicts any number of files into a file. `create` builds an untrained network by name, `network` registers
-one of your own. `export` writes a bundle for another library, compared with PyTorch before. Wrong input raises
+`predict_to` predicts any number of files into a file. `visualise` shows what layers respond to, `landscape` the loss
+around trained weights. `create` builds an untrained network by name, `network` registers one of your own. `export`
+writes a bundle for another library, compared with PyTorch before. Wrong input raises
 `InputError`, work that fails `RunError`.
 """
 
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from convworks.api.create import create
     from convworks.api.experiments import crossval, restarts, tune
     from convworks.api.export import export
+    from convworks.api.landscape import landscape
     from convworks.api.load import load
     from convworks.api.lr_range import lr_range
     from convworks.api.predict import predict_to
     from convworks.api.train import train
     from convworks.api.transfer import features, probe, transfer
+    from convworks.api.visualise import visualise
     from convworks.errors import InputError, RunError
     from convworks.models.own import network
 
@@ -39,6 +42,7 @@ __all__ = [
     "crossval",
     "export",
     "features",
+    "landscape",
     "load",
     "lr_range",
     "network",
@@ -48,6 +52,7 @@ __all__ = [
     "train",
     "transfer",
     "tune",
+    "visualise",
 ]
 __version__ = "0.1.0"
 
@@ -56,6 +61,8 @@ _HOMES = {
     "transfer": "convworks.api.transfer",
     "features": "convworks.api.transfer",
     "probe": "convworks.api.transfer",
+    "visualise": "convworks.api.visualise",
+    "landscape": "convworks.api.landscape",
     "network": "convworks.models.own",
     "export": "convworks.api.export",
     "load": "convworks.api.load",

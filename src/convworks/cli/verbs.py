@@ -1,6 +1,6 @@
 """The complete app: importing a module of commands adds them, in the order in which the help lists them."""
 
-from convworks.cli import exchange
+from convworks.cli import exchange, landscape, visualise
 from convworks.cli.commands import app
 from convworks.cli.experiments import common
 from convworks.cli.help import plain_help
@@ -12,7 +12,7 @@ from convworks.cli.paths import expand_paths
 __all__ = ["MODULES", "app"]
 
 #: The modules with commands, besides `commands`.
-MODULES = (exchange, common, inference, compare, serve, taps)
+MODULES = (exchange, visualise, landscape, common, inference, compare, serve, taps)
 
 expand_paths(app)
 plain_help(app)

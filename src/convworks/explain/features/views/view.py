@@ -1,0 +1,75 @@
+"""What a view is asked for, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from convworks.charts.drawing import Drawing
+from convworks.data.source import Source
+from convworks.errors import InputError
+from convworks.explain.features.layer import Layer, check_channels, layer_at
+from convworks.inference.predictor import Predictor
+from convworks.layers.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """An image by name, as it is stored: uint8 [c, h, w]."""
+
+    name: str
+    pixels: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is looked at: a loaded bundle, and the options of the view (None: its own default)."""
+
+    predictor: Predictor
+    images: Sequence[Sample] = ()
+    source: Source | None = None
+    split: str | None = None
+    tap: str | None = None
+    channels: tuple[int, ...] | None = None
+    unit: tuple[int, ...] | None = None
+    steps: int | None = None
+    seed: int = 0
+
+    @property
+    def network(self) -> Network:
+        """The network as it was trained; InputError if it reads no images."""
+        bundle = self.predictor.bundle
+        if self.predictor.input.reads != "images":
+            raise InputError(bundle.model.name, f"reads {self.predictor.input.reads}, not images", "name another")
+        return self.predictor.trained
+
+    def layer(self, default: Callable[[Network], str]) -> Layer:
+        """Return the layer that is looked at."""
+        return layer_at(self.network, self.tap or default(self.network))
+
+    def chosen(self, layer: Layer, count: int, most: int) -> tuple[int, ...]:
+        """Return the channels that are shown, by default the first; InputError for one that is not there."""
+        if self.channels is None:
+            return tuple(range(min(count, most)))
+        check_channels(layer, self.channels, count)
+        return self.channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A picture with its numbers: `name` is that of its files, `values` is what `--json` gives, `lines` the same."""
+
+    name: str
+    drawing: Drawing
+    arrays: Mapping[str, np.ndarray]
+    values: Mapping[str, Any]
+    lines: Sequence[str]
+
+
+def left_out(shown: int, count: int, what: str) -> list[str]:
+    """Say how many there are besides those that are shown, if any."""
+    return [f"{shown} of {count} {what}; --channels chooses others"] if shown < count else []
