@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from convworks.console import downloading
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
-from convworks.errors import InputError, brief
-from convworks.explain.features.views.options import check_options
+from convworks.errors import brief
+from convworks.explain.features.views.options import Options, check_options
 
 if TYPE_CHECKING:
     from convworks.explain.features.views.view import Shown
@@ -38,46 +38,32 @@ def visualise(
     (row, column). Raises InputError for an option that the view does not take, an unknown layer, and channels and units
     outside it.
     """
-    return list(
-        shown(
-            bundle,
-            show,
-            images=images,
-            data=data,
-            split=split,
-            tap=tap,
-            channels=channels,
-            unit=unit,
-            steps=steps,
-            seed=seed,
-            device=device,
-        )
+    options = Options(
+        data=data,
+        split=split,
+        tap=tap,
+        channels=None if channels is None else tuple(channels),
+        unit=None if unit is None else tuple(unit),
+        steps=steps,
+        seed=seed,
     )
+    return list(shown(bundle, show, options, images=images, device=device))
 
 
 def shown(
     bundle: str | Path,
     show: str,
+    options: Options,
     *,
     images: Any,
     names: Sequence[str] | None = None,
-    data: str | Path | Source | None,
-    split: str | None,
-    tap: str | None,
-    channels: Sequence[int] | None,
-    unit: Sequence[int] | None,
-    steps: int | None,
-    seed: int | None,
-    device: str,
+    device: str = "auto",
     max_pixels: int | None = None,
 ) -> Iterator[Shown]:
     """Yield what `visualise` returns, one image after another; `names` are those of the images."""
-    given = {"--data": data, "--split": split, "--tap": tap, "--channels": channels, "--unit": unit}
-    given |= {"--steps": steps, "--seed": seed}
     some = not isinstance(images, list | tuple) or len(images) > 0
-    check_options(show, {"IMAGE": some, **{option: value is not None for option, value in given.items()}})
-    if steps is not None and steps < 1:
-        raise InputError("--steps", f"is {steps}", "give at least 1")
+    check_options(show, options, images=some)
+    data = options.data
     source = open_source(data, report=downloading()) if isinstance(data, str | Path) else data
     from convworks.data.decode.any_image import list_images
     from convworks.explain.features.views.table import DRAW
@@ -87,17 +73,8 @@ def shown(
     predictor = load(bundle, device=device, max_pixels=max_pixels)
     listed = list_images(images)
     called = names or [Path(name).stem for name in listed.names]
-    stored = [predictor.input.read(name, image) for name, image in zip(listed.names, listed.images, strict=True)]
-    pixels = predictor.input.stack(stored) if stored else ()
-    request = Request(
-        predictor=predictor,
-        images=[Sample(name=name, pixels=each) for name, each in zip(called, pixels, strict=True)],
-        source=source,
-        split=split,
-        tap=tap,
-        channels=None if channels is None else tuple(channels),
-        unit=None if unit is None else tuple(unit),
-        steps=steps,
-        seed=seed or 0,
-    )
-    yield from DRAW[show](request)
+    samples = [
+        Sample(name=each, pixels=predictor.input.stack([predictor.input.read(name, image)])[0])
+        for each, name, image in zip(called, listed.names, listed.images, strict=True)
+    ]
+    yield from DRAW[show](Request(predictor=predictor, images=samples, source=source, options=options))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from convworks.cli.help import LOOK
 from convworks.cli.options import Debug, Device, Json, MaxPixels, Overwrite, Split
 from convworks.cli.outputs import check_outputs, free_folder, unique_names
 from convworks.errors import InputError
-from convworks.explain.features.views.options import VIEWS, check_options
+from convworks.explain.features.views.options import VIEWS, Options, check_options
 
 DEFAULT = Path("visualised")
 
@@ -79,10 +80,17 @@ def visualise(
     source), maximise.
     """
     began = time.perf_counter()
-    named = {"--data": data, "--split": split, "--tap": tap, "--channels": channels, "--unit": unit}
-    named |= {"--steps": steps, "--seed": seed}
-    check_options(show, {"IMAGE": bool(paths), **{option: value is not None for option, value in named.items()}})
-    chosen = {"channels": _numbers("--channels", channels), "unit": _numbers("--unit", unit)}
+    options = Options(
+        data=data,
+        split=split,
+        tap=tap,
+        channels=_numbers("--channels", channels),
+        unit=_numbers("--unit", unit),
+        steps=steps,
+        seed=seed,
+    )
+    check_options(show, options, images=bool(paths))
+    from convworks.api.visualise import shown
     from convworks.bundle.description import folder_of
     from convworks.console import downloading
     from convworks.data.listing.find import find, plain_files
@@ -100,19 +108,12 @@ def visualise(
     read += listing.protected() if listing else Protected()
     folder = free_folder(DEFAULT, lambda each: _paths(each, stems), overwrite=overwrite) if out is None else out
     check_outputs(folder, _paths(folder, stems), read, overwrite=overwrite)
-    from convworks.api.visualise import shown
-
     views = shown(
         bundle,
         show,
+        replace(options, data=source),
         images=files,
         names=names,
-        data=source,
-        split=split,
-        tap=tap,
-        **chosen,
-        steps=steps,
-        seed=seed,
         device=device,
         max_pixels=max_pixels,
     )
@@ -122,7 +123,7 @@ def visualise(
     return Answer(values=answer, text="\n".join(lines))
 
 
-def _write(folder: Path, views: Any) -> tuple[list[dict[str, Any]], list[str]]:
+def _write(folder: Path, views: Iterator[Any]) -> tuple[list[dict[str, Any]], list[str]]:
     """Write each view as a picture and an archive of its numbers; return the rows of the answer, and its lines."""
     import numpy as np
 
@@ -147,12 +148,12 @@ def _paths(folder: Path, stems: Sequence[str]) -> list[Path]:
     return [folder / f"{stem}{suffix}" for stem in stems for suffix in (".png", ".npz")]
 
 
-def _numbers(option: str, text: str | None) -> list[int] | None:
+def _numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     """Return the numbers of an option."""
     if text is None:
         return None
     try:
-        return [int(word) for word in text.split(",")]
+        return tuple([int(word) for word in text.split(",")])
     except ValueError:
         raise InputError(option, f"{text!r} is not a list of whole numbers", "separate them by commas: 0,3,12") from None
 

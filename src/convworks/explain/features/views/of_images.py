@@ -65,7 +65,7 @@ def draw_field(request: Request) -> Iterator[Shown]:
     """Draw the receptive fields of a unit over each image: by default the central unit of the last stage."""
     network, layer = request.network, request.layer(last_stage)
     for sample, inputs in _inputs(request):
-        field = receptive_field(network, layer, inputs, request.unit)
+        field = receptive_field(network, layer, inputs, request.options.unit)
         pixels = request.predictor.input.picture(sample.pixels)
         row, column = field.unit
         sides = [last - first + 1 for first, last in field.spans]
@@ -94,7 +94,7 @@ def draw_inversion(request: Request) -> Iterator[Shown]:
     """Show, beside each image, one with the same activations at a layer, by default at the last stage."""
     network, layer = request.network, request.layer(last_stage)
     preprocessing = request.predictor.bundle.preprocessing
-    steps = request.steps or STEPS
+    steps = request.options.steps or STEPS
     for sample in request.images:
         wanted = sample.pixels[None].to(request.predictor.runtime.device).float() / 255
         with counting(f"inverting {sample.name}") as report:

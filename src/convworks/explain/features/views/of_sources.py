@@ -79,7 +79,7 @@ def draw_embedding(request: Request) -> Iterator[Shown]:
     kept = _evenly(split, POINTS)
     if len(kept) < FEWEST:
         raise InputError("--data", f"{name} has {len(kept)} images", f"give at least {FEWEST}")
-    tap = request.tap or default_cut(network, encoder=not makes_logits(predictor.bundle.model))
+    tap = request.options.tap or default_cut(network, encoder=not makes_logits(predictor.bundle.model))
     predictor.tapped((tap,))
     with counting(f"decoding {name}") as report:
         images = predictor.input.open(kept, report=report).images
@@ -115,7 +115,7 @@ def draw_embedding(request: Request) -> Iterator[Shown]:
 
 def _split(request: Request) -> tuple[str, Split]:
     assert request.source is not None  # the view needs it
-    return choose_split(request.source, request.split)
+    return choose_split(request.source, request.options.split)
 
 
 def _evenly(split: Split, most: int) -> Split:

@@ -23,7 +23,7 @@ def draw_preferred(request: Request) -> Iterator[Shown]:
     with torch.inference_mode():
         count = outputs_at(network, layer, request.predictor.input.example(device=request.predictor.runtime.device))
     chosen = request.chosen(layer, count.shape[1], SHOWN)
-    steps = request.steps or STEPS
+    steps = request.options.steps or STEPS
     with counting(f"maximising {len(chosen)} channels") as report:
         result = maximise(
             network,

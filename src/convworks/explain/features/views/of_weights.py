@@ -17,37 +17,39 @@ from convworks.layers.network import Network
 from convworks.models.catalogue import Shape
 from convworks.models.transfer.adapted import assemble
 
-ROWS, COLUMNS, ALONE = 16, 16, 12  # kernels and input channels shown; kernels in a row where they have one channel
+ROWS, COLUMNS = 16, 16  # kernels and input channels shown
+ALONE, LINES = 12, 8  # kernels in a row, and rows, where they have one channel
+COLOURS = 3
 SIDE = 42.0
 ENOUGH = 3 * PARAMETERS  # values of a kernel, below which nearly anything is a Gabor function
 CONTROLS = 3  # untrained networks
 
 
 def draw_kernels(request: Request) -> Iterator[Shown]:
-    """Show the kernels of a layer, by default the first convolution."""
+    """Show the kernels of a layer, by default the first convolution: one row each, or many where they have one channel."""
     layer = request.layer(lambda network: first_convolution(layers(network)))
     values = kernels(layer)
     count, inputs, height, width = values.shape
     scale = strongest_of(values)
-    chosen = request.chosen(layer, count, ALONE * 8 if inputs == 1 else ROWS)
+    alone, coloured = inputs == 1, inputs == COLOURS
+    chosen = request.chosen(layer, count, ALONE * LINES if alone else ROWS)
     tiles: list[Tile] = []
     for channel in chosen:
-        own = [signed_tile(part, scale) for part in values[channel, :COLUMNS]]
-        colour = [colour_tile(in_colour(values[channel], scale))] if inputs == 3 else []
-        caption = f"{channel}" if inputs == 1 else ""
-        tiles += [*colour, *(Tile(pixels=tile.pixels, caption=caption) for tile in own)]
-    remarks = ["one row a kernel: in colour, then on red, green and blue"] if inputs == 3 else []
-    remarks += [f"one row a kernel, one column an input channel ({min(inputs, COLUMNS)} of {inputs})"] * (
-        inputs not in (1, 3)
-    )
-    remarks += left_out(len(chosen), count, "kernels")
+        tiles += [colour_tile(in_colour(values[channel], scale))] if coloured else []
+        tiles += [signed_tile(part, scale, f"{channel}" if alone else "") for part in values[channel, :COLUMNS]]
+    if coloured:
+        remarks = ["one row a kernel: in colour, then on red, green and blue"]
+    elif not alone:
+        remarks = [f"one row a kernel, one column an input channel, {min(inputs, COLUMNS)} of {inputs}"]
+    else:
+        remarks = []
     drawing = grid(
         tiles,
-        columns=ALONE if inputs == 1 else min(inputs, COLUMNS) + (inputs == 3),
+        columns=ALONE if alone else min(inputs, COLUMNS) + coloured,
         side=SIDE,
         title=f"Kernels of {layer.name}: {count} of {inputs}x{height}x{width}",
-        remarks=remarks,
-        rows=() if inputs == 1 else [str(channel) for channel in chosen],
+        remarks=[*remarks, *left_out(len(chosen), count, "kernels")],
+        rows=() if alone else [str(channel) for channel in chosen],
         scale=scale,
     )
     low, high = float(values.min()), float(values.max())
@@ -66,7 +68,7 @@ def draw_gabor(request: Request) -> Iterator[Shown]:
     medians = {name: result.median(name) for name in (TRAINED, UNTRAINED, SHUFFLED)}
     size = values.shape[2:]
     tiles = []
-    for channel, fit in enumerate(own[: 4 * ALONE]):
+    for channel, fit in enumerate(own[: ALONE * LINES // 2]):
         pattern, _ = principal_colour(values[channel])
         scale = strongest_of(pattern.astype(np.float32))
         tiles.append(signed_tile(pattern, scale, f"{channel}"))
@@ -82,7 +84,7 @@ def draw_gabor(request: Request) -> Iterator[Shown]:
     lines += [f"note: {note}"] if few else []
     drawing = grid(
         tiles,
-        columns=2 * (ALONE // 2),
+        columns=ALONE,
         side=SIDE,
         title=f"Gabor functions fitted to {layer.name}",
         remarks=["kernels (in their main colour), each beside its fit, on a scale of their own", *lines],

@@ -13,6 +13,7 @@ from convworks.charts.drawing import Drawing
 from convworks.data.source import Source
 from convworks.errors import InputError
 from convworks.explain.features.layer import Layer, check_channels, layer_at
+from convworks.explain.features.views.options import Options
 from convworks.inference.predictor import Predictor
 from convworks.layers.network import Network
 
@@ -27,17 +28,12 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is looked at: a loaded bundle, and the options of the view (None: its own default)."""
+    """What is looked at: a loaded bundle, images or a source, and the options of the view."""
 
     predictor: Predictor
-    images: Sequence[Sample] = ()
-    source: Source | None = None
-    split: str | None = None
-    tap: str | None = None
-    channels: tuple[int, ...] | None = None
-    unit: tuple[int, ...] | None = None
-    steps: int | None = None
-    seed: int = 0
+    images: Sequence[Sample]
+    source: Source | None
+    options: Options
 
     @property
     def network(self) -> Network:
@@ -49,14 +45,19 @@ class Request:
 
     def layer(self, default: Callable[[Network], str]) -> Layer:
         """Return the layer that is looked at."""
-        return layer_at(self.network, self.tap or default(self.network))
+        return layer_at(self.network, self.options.tap or default(self.network))
+
+    @property
+    def seed(self) -> int:
+        """The random seed."""
+        return self.options.seed or 0
 
     def chosen(self, layer: Layer, count: int, most: int) -> tuple[int, ...]:
         """Return the channels that are shown, by default the first; InputError for one that is not there."""
-        if self.channels is None:
+        if self.options.channels is None:
             return tuple(range(min(count, most)))
-        check_channels(layer, self.channels, count)
-        return self.channels
+        check_channels(layer, self.options.channels, count)
+        return self.options.channels
 
 
 @dataclass(frozen=True, kw_only=True)
