@@ -35,6 +35,7 @@ def answer(any_run: Path, capsys: pytest.CaptureFixture[str]) -> Any:
 
 OPTIONS: dict[str, list[str]] = {
     "kernels": ["--channels", "0,2"],
+    "history": ["image0.png", "--tap", "stem", "--channels", "0,1"],
     "gabor": ["--seed", "1"],
     "maps": ["image0.png", "image1.png", "--tap", "stem"],
     "field": ["image0.png", "--unit", "1,1"],

@@ -11,6 +11,7 @@ from convworks.data.source import Source
 from convworks.data.sources.open import open_source
 from convworks.errors import brief
 from convworks.explain.features.views.options import Options, check_options
+from convworks.files import path_of
 
 if TYPE_CHECKING:
     from convworks.explain.features.views.view import Shown
@@ -33,8 +34,8 @@ def visualise(
 ) -> list[Shown]:
     """Show what a layer of a bundle responds to (docs/features.md): drawings, with their numbers.
 
-    `show` is kernels or gabor (of weights alone), maps, field or invert (of `images`: any input of `predict`), patches
-    or embedding (of `data`), or maximise. `tap` is the layer, `channels` are those that are shown, `unit` is a position
+    `show` is kernels, gabor or maximise (of the network alone), maps, field or invert (of `images`: any input of
+    `predict`), patches or embedding (of `data`), or history (kernels, or maps of images, over a run). `tap` is the layer, `channels` are those that are shown, `unit` is a position
     (row, column). Raises InputError for an option that the view does not take, an unknown layer, and channels and units
     outside it.
     """
@@ -77,4 +78,7 @@ def shown(
         Sample(name=each, pixels=predictor.input.stack([predictor.input.read(name, image)])[0])
         for each, name, image in zip(called, listed.names, listed.images, strict=True)
     ]
-    yield from DRAW[show](Request(predictor=predictor, images=samples, source=source, options=options))
+    request = Request(
+        path=path_of(bundle), predictor=predictor, images=samples, source=source, options=options
+    )
+    yield from DRAW[show](request)

@@ -12,6 +12,7 @@ from convworks.errors import InputError
 from convworks.explain.features.layer import Layer
 from convworks.layers.partial import PartialConv2d
 
+COLOURS = 3
 WITH_KERNELS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, PartialConv2d)
 
 

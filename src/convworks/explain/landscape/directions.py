@@ -13,8 +13,6 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
-from convworks.errors import InputError
-
 Weights = Mapping[str, Tensor]
 
 
@@ -59,13 +57,7 @@ class Trajectory:
 
 
 def trajectory(path: Sequence[Weights], steps: Sequence[int]) -> Trajectory:
-    """Return the principal plane of the differences to the last of some weights (Li et al. 2018, section 7).
-
-    Raises InputError for fewer than three, of which a plane cannot be made.
-    """
-    if len(path) < 3:
-        remedy = "train with --set training.keep_last=20 to keep more, or look in --directions random"
-        raise InputError("--directions trajectory", f"the run has {len(path)} checkpoints, a plane needs 3", remedy)
+    """Return the principal plane of the differences to the last of at least three weights (Li et al. 2018, section 7)."""
     last = path[-1]
     moved = torch.stack(
         [torch.cat([(each[name] - last[name]).flatten().double().cpu() for name in last]) for each in path[:-1]]

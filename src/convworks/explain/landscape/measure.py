@@ -18,8 +18,8 @@ from convworks.data.decode.sizes import refuse_mismatched
 from convworks.data.sources.ignoring import ignoring
 from convworks.data.sources.open import open_source
 from convworks.data.targets.samples import with_targets
-from convworks.explain.landscape.directions import Trajectory, Weights, by_filter, gaussian, weights_of
-from convworks.explain.landscape.path import Checkpoints, path_of_run
+from convworks.explain.checkpoints import Checkpoints, checkpoints_of
+from convworks.explain.landscape.directions import Trajectory, Weights, by_filter, gaussian, trajectory, weights_of
 from convworks.explain.landscape.plan import Plan, row_file
 from convworks.explain.landscape.surface import Problem, along, finite
 from convworks.inference.predictor import choose_split, load
@@ -58,7 +58,7 @@ class Landscape:
         assert self.checkpoints is not None
         projected = along(self.network, self.directions, self.trajectory.positions.tolist(), self.problem.measure)
         return {
-            "true": [self.problem.measure(network)["loss"] for network in self.checkpoints.networks()],
+            "true": [self.problem.measure(folded(network))["loss"] for network in self.checkpoints.networks()],
             "projected": [values["loss"] for values in projected],
         }
 
@@ -79,11 +79,14 @@ def open_landscape(plan: Plan) -> Landscape:
     loss = task.loss(task.losses[0](), counts, None, len(split))
     problem = Problem(predictor=predictor, samples=samples.to(predictor.runtime.device), loss=loss)
     if plan.directions == "trajectory":
-        checkpoints, path = path_of_run(Path(plan.bundle), predictor)
+        where = "--directions trajectory"
+        checkpoints = checkpoints_of(Path(plan.bundle), predictor.trained, where, least=3)
+        networks = [folded(network).requires_grad_(False) for network in checkpoints.networks()]
+        path = trajectory([weights_of(network) for network in networks], checkpoints.steps)
         return Landscape(
             plan=plan,
             problem=problem,
-            network=checkpoints.at(checkpoints.steps[-1]),
+            network=networks[-1],
             directions=path.directions,
             trajectory=path,
             checkpoints=checkpoints,

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from convworks.charts.grid import Tile, colour_tile, grid, signed_tile, strongest_of
-from convworks.explain.features.kernels import first_convolution, in_colour, kernels
+from convworks.explain.features.kernels import COLOURS, first_convolution, in_colour, kernels
 from convworks.explain.features.layer import layer_at, layers
 from convworks.explain.features.views.view import Request, Shown, left_out
 from convworks.explain.gabor.controls import SHUFFLED, TRAINED, UNTRAINED, fits
@@ -19,7 +19,6 @@ from convworks.models.transfer.adapted import assemble
 
 ROWS, COLUMNS = 16, 16  # kernels and input channels shown
 ALONE, LINES = 12, 8  # kernels in a row, and rows, where they have one channel
-COLOURS = 3
 SIDE = 42.0
 ENOUGH = 3 * PARAMETERS  # values of a kernel, below which nearly anything is a Gabor function
 CONTROLS = 3  # untrained networks

@@ -13,8 +13,8 @@ from convworks.errors import InputError, nearest
 class Options:
     """What is looked at; None is the default of the view.
 
-    `data` is a source, its name or its path, `tap` is the layer, `channels` are those of it that are shown, `unit` is a position on its map (row,
-    column), `steps` are those of gradient ascent.
+    `data` is a source, its name or its path, `tap` is the layer, `channels` are those of it that are shown, `unit` is a
+    position on its map (row, column), `steps` are those of gradient ascent.
     """
 
     data: Any = None
@@ -37,6 +37,9 @@ class View:
 
 VIEWS: Mapping[str, View] = {
     "kernels": View(shows="the weights of a convolution", takes=("tap", "channels")),
+    "history": View(
+        shows="kernels, or the maps of an image, at each checkpoint of a run", takes=("images", "tap", "channels")
+    ),
     "gabor": View(shows="Gabor functions fitted to kernels, and to controls", takes=("tap", "seed")),
     "maps": View(
         shows="the feature maps of an image", takes=("images", "tap", "channels"), needs=("images",)

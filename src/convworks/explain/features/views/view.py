@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,9 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is looked at: a loaded bundle, images or a source, and the options of the view."""
+    """What is looked at: a loaded bundle and its path, images or a source, and the options of the view."""
 
+    path: Path
     predictor: Predictor
     images: Sequence[Sample]
     source: Source | None
