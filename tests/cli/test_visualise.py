@@ -35,7 +35,6 @@ def answer(any_run: Path, capsys: pytest.CaptureFixture[str]) -> Any:
 
 OPTIONS: dict[str, list[str]] = {
     "kernels": ["--channels", "0,2"],
-    "history": ["image0.png", "--tap", "stem", "--channels", "0,1"],
     "gabor": ["--seed", "1"],
     "maps": ["image0.png", "image1.png", "--tap", "stem"],
     "field": ["image0.png", "--unit", "1,1"],
@@ -46,7 +45,7 @@ OPTIONS: dict[str, list[str]] = {
 }
 
 
-@pytest.mark.parametrize("view", [name for name in VIEWS if name != "embedding"])
+@pytest.mark.parametrize("view", [name for name in OPTIONS if name != "embedding"])
 def test_every_view_is_a_picture_with_its_numbers(view: str, answer: Any) -> None:
     values = answer("--show", view, *OPTIONS[view])
     images = [word for word in OPTIONS[view] if word.endswith(".png")]
@@ -76,7 +75,12 @@ def test_nothing_is_replaced(answer: Any) -> None:
     assert answer("--out", "visualised", "--overwrite")["out"] == "visualised"
 
 
+def test_every_view_is_tried_here_or_with_the_runs_that_it_needs() -> None:
+    assert set(VIEWS) == {*OPTIONS, "history"}
+
+
 BAD = [
+    (["--show", "history"], "--show history: "),
     (["--show", "mpas"], "--show: there is no view 'mpas' (did you mean 'maps'?)"),
     (["--show", "maps"], "IMAGE: is missing: --show maps draws the feature maps of an image; add it"),
     (["--show", "patches"], "--data: is missing"),

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
+import convworks
 from convworks.data.inputs.images import ImageInput
 from convworks.errors import InputError
 from convworks.explain.features.field import fields_at
@@ -82,3 +84,15 @@ def test_the_strongest_units_of_a_source(predictor: Predictor) -> None:
         inside = images[index, 0, max(top, 0) : bottom + 1, max(left, 0) : right + 1].numpy()
         y, x = max(-top, 0), max(-left, 0)
         np.testing.assert_array_equal(cut[y : y + inside.shape[0], x : x + inside.shape[1], 0], inside)
+
+
+def test_the_history_of_a_run_ends_with_its_last_weights(long_run: Path) -> None:
+    (shown,) = convworks.visualise(long_run, "history")
+    saved = sorted((long_run / "checkpoints").glob("*.safetensors"))
+    assert shown.arrays["steps"].tolist() == [int(path.stem.removeprefix("step-")) for path in saved]
+    name = shown.values["layer"]
+    for values, path in zip(shown.arrays["kernels"], saved, strict=True):
+        np.testing.assert_array_equal(values, load_file(path)[f"network.{name}.weight"])
+    image = np.zeros((8, 8), np.uint8)
+    (shown,) = convworks.visualise(long_run, "history", images=image, tap="stem")
+    assert len(shown.arrays["maps"]) == len(saved)

@@ -129,21 +129,19 @@ def test_several_processes_measure_the_same(any_run: Path, tmp_path: Path) -> No
     np.testing.assert_allclose(two, one, rtol=1e-5)
 
 
-def test_the_path_of_a_run(tmp_path: Path) -> None:
+def test_the_path_of_a_run(long_run: Path, any_run: Path, tmp_path: Path) -> None:
     """The loss at the last checkpoint is that of its projection: it is the middle of the plane."""
-    run = tmp_path / "run"
-    changes = ["training.keep_last=4", "precision=float32"]
-    convworks.train("digits/default", out=run, epochs=3, device="cpu", overrides=changes)
-    found = measured(run, tmp_path / "out", directions="trajectory")
+    found = measured(long_run, tmp_path / "out", directions="trajectory")
     assert len(found["steps"]) == len(found["loss_true"]) == len(found["loss_projected"]) == 3
     assert found["loss_true"][-1] == pytest.approx(found["loss_projected"][-1], rel=1e-5)
     assert found["loss_true"][0] > found["loss_true"][-1]
     numbers = np.load(found["numbers"])
     assert numbers["across"][0] < numbers["positions"][:, 0].min()
     assert numbers["positions"][:, 0].max() < numbers["across"][-1]
-    with pytest.raises(InputError, match=r"directions trajectory: .* has 0 checkpoints, 3 are needed"):
-        (run / "checkpoints").rename(run / "gone")
-        measured(run, tmp_path / "none", directions="trajectory")
+    with pytest.raises(InputError, match=r"directions trajectory: .* has 1 checkpoint, 3 are needed"):
+        measured(any_run, tmp_path / "none", directions="trajectory")
+    with pytest.raises(InputError, match=r"directions trajectory: .* is not a run"):
+        measured(long_run / "bundle", tmp_path / "none", directions="trajectory")
 
 
 @pytest.mark.parametrize(
