@@ -49,7 +49,8 @@ SIGNATURES = {
         f"{SEVERAL} overrides=() command=None"
     ),
     "visualise": (
-        "bundle show * images=() data=None split=None tap=None channels=None unit=None steps=None seed=None device='auto'"
+        "bundle show * images=() data=None split=None tap=None channels=None unit=None steps=None seed=None "
+        "device='auto'"
     ),
 }
 

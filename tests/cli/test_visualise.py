@@ -98,7 +98,9 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "line"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "line"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
 def test_bad_input_is_told_in_one_line(
     arguments: list[str], line: str, any_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -105,9 +105,7 @@ def surface(
 
 def plot(x: Sequence[float], curves: Sequence[Curve], *, title: str, across: str) -> Drawing:
     """Draw lines over x; values that are not finite are left out."""
-    lines = [
-        [(a, b) for a, b in zip(x, curve.y, strict=True) if np.isfinite(b)] for curve in curves
-    ]
+    lines = [[(a, b) for a, b in zip(x, curve.y, strict=True) if np.isfinite(b)] for curve in curves]
     heights = [b for line in lines for _, b in line] or [0.0]
     low, high = min(heights), max(heights)
     log = low > 0 and high / low > DECADE

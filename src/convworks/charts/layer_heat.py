@@ -50,7 +50,9 @@ def layer_heat(
         shapes.append(remark(across, top + height + 11, number(tick)))
     shapes.append(remark(left + width / 2, top + height + 27, "step"))
     more = f"; {len(kept)} of {len(layers)} layers" if len(kept) < len(layers) else ""
-    return Drawing(width=WIDTH, height=top + height + 36, label=f"{title} by layer and step{more}", shapes=tuple(shapes))
+    return Drawing(
+        width=WIDTH, height=top + height + 36, label=f"{title} by layer and step{more}", shapes=tuple(shapes)
+    )
 
 
 def _ends(values: Float64[np.ndarray, "l s"]) -> tuple[float, float]:

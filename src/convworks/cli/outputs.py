@@ -34,9 +34,7 @@ def check_outputs(out: Path, paths: Sequence[Path], protected: Protected, *, ove
 
 def free_folder(default: Path, paths: Callable[[Path], Sequence[Path]], *, overwrite: bool) -> Path:
     """Return the first of x, x-2, x-3, ... in which the files of a command replace nothing, or x with `overwrite`."""
-    return next(
-        folder for folder in numbers(default) if overwrite or not any(map(os.path.lexists, paths(folder)))
-    )
+    return next(folder for folder in numbers(default) if overwrite or not any(map(os.path.lexists, paths(folder))))
 
 
 def _choices(file: Path) -> tuple[str, str, str]:

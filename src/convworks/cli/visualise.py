@@ -155,7 +155,9 @@ def _numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     try:
         return tuple([int(word) for word in text.split(",")])
     except ValueError:
-        raise InputError(option, f"{text!r} is not a list of whole numbers", "separate them by commas: 0,3,12") from None
+        raise InputError(
+            option, f"{text!r} is not a list of whole numbers", "separate them by commas: 0,3,12"
+        ) from None
 
 
 def _next(bundle: str, show: str, data: str | None, paths: Sequence[str] | None) -> str:

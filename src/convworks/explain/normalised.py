@@ -1,4 +1,4 @@
-"""The rules of layers that normalise by their neighbours or by the whole sample, and of what only moves or bends values."""
+"""The rules of adaptive pooling, softmax, sigmoid, normalisation by layers and by channels, flattening."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from torch import nn
 from convworks.explain.observe import Layer
 from convworks.explain.rule import Index, Rule, array, no_parameter
 from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
-from convworks.layers.pooling.pool import PoolTo
 from convworks.ops.arrays import Array
 from convworks.ops.unit import (
     adaptive_average_pooling,
@@ -88,7 +87,7 @@ def layer_normalisation_rule(layer: Layer, module: nn.LayerNorm) -> Rule:
 
 
 def local_response_rule(layer: Layer, module: Any) -> Rule:
-    """Explain our LocalResponseNormalisation and nn.LocalResponseNorm, which divides alpha by the number of channels."""
+    """Explain LocalResponseNormalisation, and nn.LocalResponseNorm, which divides alpha by its size."""
     x = array(layer.input)
     if isinstance(module, LocalResponseNormalisation):
         options: dict[str, Any] = module.options._asdict()

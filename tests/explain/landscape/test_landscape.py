@@ -119,7 +119,7 @@ def test_what_is_missing_is_measured_again_and_nothing_else(any_run: Path, tmp_p
     assert row_file(out, 0).read_text() != kept  # not measured again
     with pytest.raises(InputError, match=r"resume: .* was begun with another value of seed"):
         measured(any_run, out, resume=True, seed=3)
-    with pytest.raises(InputError, match="out .*: the folder is not empty"):
+    with pytest.raises(InputError, match=r"out .*: the folder is not empty"):
         measured(any_run, out)
 
 

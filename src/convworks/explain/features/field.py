@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from convworks.errors import InputError
 from convworks.explain.features.layer import Layer, frozen, outputs_at, require_map
-from convworks.layers.network import Network
 from convworks.models.analysis.receptive import receptive_fields
 from convworks.ops.receptive import Field
 
@@ -48,7 +47,7 @@ class ReceptiveField:
         return float((self.gradient >= COUNTS * self.gradient.max()).sum()) ** 0.5
 
 
-def fields_at(network: Network, layer: Layer, channels: int, size: Sequence[int]) -> tuple[Field, ...]:
+def fields_at(network: nn.Module, layer: Layer, channels: int, size: Sequence[int]) -> tuple[Field, ...]:
     """Return the theoretical field of the units of a layer along each axis, for images of `size`."""
     for name, fields in receptive_fields(network, channels, size).items():
         if name.removeprefix("stages.") == layer.name:
@@ -57,7 +56,7 @@ def fields_at(network: Network, layer: Layer, channels: int, size: Sequence[int]
 
 
 def receptive_field(
-    network: Network, layer: Layer, inputs: Float[Tensor, "b c h w"], unit: Sequence[int] | None = None
+    network: nn.Module, layer: Layer, inputs: Float[Tensor, "b c h w"], unit: Sequence[int] | None = None
 ) -> ReceptiveField:
     """Return the field of a unit (row, column; the central one if None) of a layer for a batch as the network reads it.
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from convworks.errors import InputError
 from convworks.explain.features.layer import Layer, frozen, outputs_at
 from convworks.explain.features.priors import Spectrum, total_variation
-from convworks.layers.network import Network
 
-RATE, SMOOTHNESS, BOUND, ALPHA = 0.05, 0.02, 1e-3, 6
+RATE, SMOOTHNESS, BOUND, ALPHA = 0.05, 0.5, 1e-3, 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,7 @@ class Inverted:
 
 
 def invert(
-    network: Network,
+    network: nn.Module,
     layer: Layer,
     images: Float[Tensor, "n c h w"],
     reads: Callable[[Tensor], Tensor],

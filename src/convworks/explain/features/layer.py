@@ -48,7 +48,7 @@ def last_stage(network: Network) -> str:
     return ["stem", *(name for name, _ in network.stages.named_children())][-1]
 
 
-def outputs_at(network: Network, layer: Layer, inputs: Tensor) -> Float[Tensor, "b c *size"]:
+def outputs_at(network: nn.Module, layer: Layer, inputs: Tensor) -> Float[Tensor, "b c *size"]:
     """Return the output of a layer for a batch as the network reads it, in evaluation mode.
 
     Later layers are not computed, and so change nothing in place; a layer that is called several times gives the output

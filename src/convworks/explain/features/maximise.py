@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from convworks.explain.features.layer import Layer, frozen, outputs_at
 from convworks.explain.features.priors import Spectrum, total_variation
-from convworks.layers.network import Network
 
 RATE, SMOOTHNESS, JITTER = 0.05, 0.5, 1 / 16
 STARTS = 4
@@ -36,7 +35,7 @@ class Preferred:
 
 
 def maximise(
-    network: Network,
+    network: nn.Module,
     layer: Layer,
     channels: Sequence[int],
     reads: Callable[[Tensor], Tensor],
@@ -77,7 +76,7 @@ def maximise(
 
 
 def _climb(
-    network: Network,
+    network: nn.Module,
     layer: Layer,
     channels: Tensor,
     reads: Callable[[Tensor], Tensor],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from convworks.data.decode.images import Images, take
 from convworks.data.inputs.input import Input
@@ -16,7 +16,6 @@ from convworks.data.samples import Samples
 from convworks.explain.features.layer import Layer, outputs_at
 from convworks.inference.answers import answers
 from convworks.inference.runtime import TorchRuntime
-from convworks.layers.network import Network
 from convworks.ops.receptive import Field
 
 GREY = 128  # what lies beyond the border of an image
@@ -31,7 +30,7 @@ class Strongest:
     units: Int64[np.ndarray, "c k *rank"]
 
 
-def strongest(network: Network, layer: Layer, images: Images, reads: Input, *, most: int = 9) -> Strongest:
+def strongest(network: nn.Module, layer: Layer, images: Images, reads: Input, *, most: int = 9) -> Strongest:
     """Return the `most` images to which each channel of a layer responds most, and the unit that does.
 
     Images are computed batch by batch; only the best so far are kept.
@@ -53,7 +52,7 @@ def strongest(network: Network, layer: Layer, images: Images, reads: Input, *, m
                 (values, best), (numbers, number), (units, unit)
             ))  # fmt: skip
             values, numbers, units = columns
-            order = values.argsort(0, descending=True, stable=True)[:most]
+            order = values.argsort(dim=0, descending=True, stable=True)[:most]
             values, numbers, units = (each.gather(0, order) for each in (values, numbers, units))
     positions = np.stack(np.unravel_index(units.T.numpy(), size), -1) if size else units.T.numpy()[..., None][..., :0]
     return Strongest(values=values.T.numpy(), images=numbers.T.numpy(), units=positions)

@@ -17,7 +17,7 @@ from scipy.optimize import least_squares
 
 #: Parameters of a Gabor function: kernels of hardly more values are fitted by any.
 PARAMETERS = 8
-STARTS = 6
+STARTS = 3
 NARROWEST = 0.4  # pixels
 
 
@@ -63,7 +63,7 @@ def fit_gabor(kernel: Float[np.ndarray, "h w"]) -> Gabor:
         return np.asarray(waves @ _weights(waves, values) - values)
 
     results = [
-        least_squares(residual, np.clip(start, low + 1e-6, high - 1e-6), bounds=(low, high), max_nfev=60)
+        least_squares(residual, np.clip(start, low + 1e-6, high - 1e-6), bounds=(low, high), max_nfev=40)
         for start in _starts(kernel.astype(np.float64) / scale, x, y)
     ]
     best = min(results, key=lambda result: float(result.cost)).x

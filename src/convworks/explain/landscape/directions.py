@@ -36,7 +36,9 @@ def by_filter(direction: Weights, weights: Weights) -> dict[str, Tensor]:
     Layers that are scaled against each other without changing the function then have the same landscape. A filter is
     a slice along the first axis: the weights of one output channel, or of one unit.
     """
-    return {name: value * (_lengths(weights[name]) / _lengths(value).clamp_min(1e-30)) for name, value in direction.items()}
+    return {
+        name: value * (_lengths(weights[name]) / _lengths(value).clamp_min(1e-30)) for name, value in direction.items()
+    }
 
 
 def _lengths(values: Tensor) -> Tensor:
@@ -57,7 +59,7 @@ class Trajectory:
 
 
 def trajectory(path: Sequence[Weights], steps: Sequence[int]) -> Trajectory:
-    """Return the principal plane of the differences to the last of at least three weights (Li et al. 2018, section 7)."""
+    """Return the principal plane of the differences to the last of three or more (Li et al. 2018, section 7)."""
     last = path[-1]
     moved = torch.stack(
         [torch.cat([(each[name] - last[name]).flatten().double().cpu() for name in last]) for each in path[:-1]]

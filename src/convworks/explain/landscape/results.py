@@ -50,7 +50,11 @@ def write_results(landscape: Landscape, folder: Path) -> dict[str, Any]:
         path = RunPath(steps=run.steps, positions=run.positions, **losses)
         arrays |= {"steps": np.array(run.steps), "positions": run.positions}
         arrays |= {f"loss_{key}": np.array(each) for key, each in losses.items()}
-        answer = {"steps": list(run.steps), "variance": list(run.variance), **{f"loss_{k}": v for k, v in losses.items()}}
+        answer = {
+            "steps": list(run.steps),
+            "variance": list(run.variance),
+            **{f"loss_{k}": v for k, v in losses.items()},
+        }
         axes = tuple(f"component {n}: {part:.0%} of the movement" for n, part in enumerate(run.variance, 1))
     else:
         axes = ("first random direction, in lengths of the filters", "second random direction")

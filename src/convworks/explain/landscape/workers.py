@@ -33,23 +33,26 @@ def measure(landscape: Landscape, folder: Path, count: int) -> None:
     width = len(plan.across) * images
     done = (len(plan.down) - len(waiting)) * width
     own = 0
-    with rate_of("landscape", len(plan.down) * width, done) as show, _threads(count):
-        with _others(folder, [waiting[number::count] for number in range(1, count)], count) as others:
+    with (
+        rate_of("landscape", len(plan.down) * width, done) as show,
+        _threads(count),
+        _others(folder, [waiting[number::count] for number in range(1, count)], count) as others,
+    ):
 
-            def report() -> None:
-                nonlocal own
-                own += 1
-                show(done + _rows_of_others(folder, waiting, count) * width + own * images)
+        def report() -> None:
+            nonlocal own
+            own += 1
+            show(done + _rows_of_others(folder, waiting, count) * width + own * images)
 
-            landscape.measure_rows(folder, waiting[::count], report)
-            while any(process.poll() is None for process in others):
-                time.sleep(PAUSE)
-                show((len(plan.down) - len(missing(folder, plan))) * width)
-            for process in others:
-                _, words = process.communicate()
-                if process.returncode:
-                    reason = words.strip().rpartition("\n")[2] or f"status {process.returncode}"
-                    raise RunError("landscape", f"a process ended early: {reason}", "add --resume to measure the rest")
+        landscape.measure_rows(folder, waiting[::count], report)
+        while any(process.poll() is None for process in others):
+            time.sleep(PAUSE)
+            show((len(plan.down) - len(missing(folder, plan))) * width)
+        for process in others:
+            _, words = process.communicate()
+            if process.returncode:
+                reason = words.strip().rpartition("\n")[2] or f"status {process.returncode}"
+                raise RunError("landscape", f"a process ended early: {reason}", "add --resume to measure the rest")
 
 
 def _rows_of_others(folder: Path, waiting: Sequence[int], count: int) -> int:

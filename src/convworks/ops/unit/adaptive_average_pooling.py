@@ -26,9 +26,7 @@ def forward(x: ArrayLike, *, unit: Sequence[Whole], output_size: PerAxis) -> Ter
     return terms(read(pixels, positions), np.full(len(positions), 1 / len(positions)), positions)
 
 
-def backward(
-    message: ArrayLike, *, position: Sequence[Whole], size: Sequence[Whole], output_size: PerAxis
-) -> Terms:
+def backward(message: ArrayLike, *, position: Sequence[Whole], size: Sequence[Whole], output_size: PerAxis) -> Terms:
     """Return the messages of all windows that contain x[position], each with weight 1/n."""
     sizes = wholes("size", size)
     outputs = per_axis("output_size", output_size, len(sizes))

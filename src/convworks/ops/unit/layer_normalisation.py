@@ -12,9 +12,7 @@ from convworks.ops.unit.terms import Terms, grid, index_of, read, terms
 from convworks.ops.whole import Whole
 
 
-def forward(
-    x: ArrayLike, scale: ArrayLike, shift: ArrayLike, *, unit: Sequence[Whole], epsilon: float = 1e-5
-) -> Terms:
+def forward(x: ArrayLike, scale: ArrayLike, shift: ArrayLike, *, unit: Sequence[Whole], epsilon: float = 1e-5) -> Terms:
     """Return z[unit] as one term and a bias: x * scale / sigma and shift - mean * scale / sigma.
 
     scale and shift have the shape of the last axes of x, over which mean and sigma = sqrt(variance + epsilon) are
@@ -46,9 +44,7 @@ def backward(
     return terms(read(delta, positions), weights, positions, entries)
 
 
-def gradient(
-    message: ArrayLike, x: ArrayLike, *, entry: Sequence[Whole], axes: int, epsilon: float = 1e-5
-) -> Terms:
+def gradient(message: ArrayLike, x: ArrayLike, *, entry: Sequence[Whole], axes: int, epsilon: float = 1e-5) -> Terms:
     """Return the terms of d loss / d scale[entry]: hat * message over the samples; normalised over the last `axes`.
 
     `values` are the messages and `weights` the normalised inputs; without them the sum is d loss / d shift.

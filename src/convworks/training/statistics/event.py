@@ -1,8 +1,8 @@
-"""Statistics of layers as an event of the training loop: at about fifty steps of a run, so that they cost next to nothing.
+"""Statistics of layers, as an event of the training loop: at about fifty steps, so that they cost next to nothing.
 
-Each point has a row for every weight, {"step", "layer", "gradient", "weight", "update"}, and one for every tap, {"step",
-"layer", "mean", "deviation", "zeros", "silent", "channels"}. Gradients (before they are clipped), weights and updates are
-roots of mean squares; the activations are those of the batch, in training mode.
+Each point has a row for every weight, {"step", "layer", "gradient", "weight", "update"}, and one for every tap,
+{"step", "layer", "mean", "deviation", "zeros", "silent", "channels"}. Gradients (before they are clipped), weights and
+updates are roots of mean squares; the activations are those of the batch, in training mode.
 """
 
 from __future__ import annotations
@@ -67,9 +67,7 @@ class LayerStatistics(Events):
             columns = [self.gradients, root_mean_squares(self.before), root_mean_squares(updates)]
             rows = torch.stack(columns, 1).tolist()
             names = (name.removesuffix(".weight").removeprefix("stages.") for name in self.weights)
-            progress.statistics += [
-                _row(step, name, NORMS, values) for name, values in zip(names, rows, strict=True)
-            ]
+            progress.statistics += [_row(step, name, NORMS, values) for name, values in zip(names, rows, strict=True)]
         if self.activations:
             rows = torch.stack(list(self.activations.values())).tolist()
             progress.statistics += [

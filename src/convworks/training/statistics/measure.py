@@ -43,6 +43,4 @@ def innermost_taps(network: nn.Module) -> dict[str, nn.Module]:
     if not isinstance(network, Network):
         return dict(network.named_children())
     taps = network.taps
-    return {
-        tap: network.tapped(tap) for tap in taps if not any(other.startswith(f"{tap}.") for other in taps)
-    }
+    return {tap: network.tapped(tap) for tap in taps if not any(other.startswith(f"{tap}.") for other in taps)}

@@ -157,9 +157,7 @@ def _field_drawing(pixels: np.ndarray, field: ReceptiveField, title: str) -> Dra
     return Drawing(width=max(2 * wide + 24, 440), height=top + high, label=title, shapes=tuple(shapes))
 
 
-def _box(
-    spans: Sequence[Span], colour: str, left: float, top: float, scale: float, size: tuple[int, int]
-) -> Line:
+def _box(spans: Sequence[Span], colour: str, left: float, top: float, scale: float, size: tuple[int, int]) -> Line:
     """Return the outline of a field, cut off at the border of the image."""
     (y0, y1), (x0, x1) = (
         (max(first, 0) * scale, (min(last, length - 1) + 1) * scale)

@@ -19,7 +19,7 @@ SHOWN, SIDE = 12, 56.0
 
 
 def draw_history(request: Request) -> Iterator[Shown]:
-    """Show a row for each checkpoint: the kernels of the first convolution, or for each image the maps of the last stage.
+    """Show a row for each checkpoint: kernels of the first convolution, or for each image maps of the last stage.
 
     A kernel with more than one input channel is shown in colour if there are three, else by its first channel.
     """
@@ -76,6 +76,11 @@ def _shown(
         name=f"{image}-history" if image else "history",
         drawing=drawing,
         arrays={what: values if not image else values[:, :, 0], "steps": np.array(steps)},
-        values={"layer": layer.name, "steps": list(steps), "largest_change": moved, **({"image": image} if image else {})},
+        values={
+            "layer": layer.name,
+            "steps": list(steps),
+            "largest_change": moved,
+            **({"image": image} if image else {}),
+        },
         lines=[line],
     )

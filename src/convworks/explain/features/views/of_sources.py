@@ -58,7 +58,9 @@ def draw_patches(request: Request) -> Iterator[Shown]:
         rows=rows,
     )  # fmt: skip
     lines = [f"{layer.name}: {count} channels on {len(images):,} images of {name}"]
-    lines += [f"never above 0 on any of them: {len(never)} channels ({', '.join(map(str, never[:20]))})"] if never else []
+    lines += (
+        [f"never above 0 on any of them: {len(never)} channels ({', '.join(map(str, never[:20]))})"] if never else []
+    )
     yield Shown(
         name="patches",
         drawing=drawing,

@@ -41,7 +41,10 @@ def draw_preferred(request: Request) -> Iterator[Shown]:
         colour_tile(pixels, f"{channel}: {response:.3g}" if does else f"{channel}: never above 0")
         for channel, pixels, response, does in zip(chosen, to_pixels(result.images), responses, fires, strict=True)
     ]
-    remarks = [f"the response of the central unit below each; {steps} steps", *left_out(len(chosen), count.shape[1], "channels")]
+    remarks = [
+        f"the response of the central unit below each; {steps} steps",
+        *left_out(len(chosen), count.shape[1], "channels"),
+    ]
     drawing = grid(tiles, columns=COLUMNS, side=SIDE, title=f"What {layer.name} responds to most", remarks=remarks)
     lines = [f"{layer.name}: {len(chosen) - len(never)} of {len(chosen)} channels respond to what was found"]
     if never:

@@ -25,7 +25,7 @@ CONTROLS = 3  # untrained networks
 
 
 def draw_kernels(request: Request) -> Iterator[Shown]:
-    """Show the kernels of a layer, by default the first convolution: one row each, or many where they have one channel."""
+    """Show the kernels of a layer, by default the first convolution: a row each, unless they have one channel."""
     layer = request.layer(lambda network: first_convolution(layers(network)))
     values = kernels(layer)
     count, inputs, height, width = values.shape

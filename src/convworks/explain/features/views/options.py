@@ -41,9 +41,7 @@ VIEWS: Mapping[str, View] = {
         shows="kernels, or the maps of an image, at each checkpoint of a run", takes=("images", "tap", "channels")
     ),
     "gabor": View(shows="Gabor functions fitted to kernels, and to controls", takes=("tap", "seed")),
-    "maps": View(
-        shows="the feature maps of an image", takes=("images", "tap", "channels"), needs=("images",)
-    ),
+    "maps": View(shows="the feature maps of an image", takes=("images", "tap", "channels"), needs=("images",)),
     "field": View(
         shows="the receptive field of a unit, on an image", takes=("images", "tap", "unit"), needs=("images",)
     ),
