@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 from PIL import Image
 
-from convworks.charts.drawing import Drawing, Picture, Shape, Text, remark
+from convworks.charts.drawing import Drawing, Picture, Rectangle, Shape, Text, remark
 from convworks.charts.lettering import Number, fit, text_width
 from convworks.charts.signed import signed_colours, signed_picture
 
@@ -76,7 +76,8 @@ def grid(
     for index, tile in enumerate(tiles):
         row, column = divmod(index, columns)
         x, y = left + column * (wide + GAP), top + row * (high + captioned + GAP)
-        shapes.append(Picture(x=x, y=y, width=wide, height=high, pixels=tile.pixels))
+        frame = Rectangle(x=x - 1, y=y - 1, width=wide + 2, height=high + 2, fill="grid")  # white tiles need an edge
+        shapes += [frame, Picture(x=x, y=y, width=wide, height=high, pixels=tile.pixels)]
         if tile.caption:
             caption = fit(tile.caption, SIZE, wide + GAP - 2)
             shapes.append(remark(x + wide / 2, y + high + 7, caption, size=SIZE))

@@ -53,7 +53,7 @@ def fit_gabor(kernel: Float[np.ndarray, "h w"]) -> Gabor:
     values = kernel.astype(np.float64).ravel()
     scale = float(np.abs(values).max()) or 1.0
     values = values / scale
-    x, y = _pixels(kernel.shape)  # type: ignore[arg-type]  # two axes
+    x, y = _pixels(kernel.shape)
     reach = max(kernel.shape) / 2
     low = np.array([-reach, -reach, -np.inf, 0.0, NARROWEST, NARROWEST])
     high = np.array([reach, reach, np.inf, 0.5, 2 * reach, 2 * reach])

@@ -42,7 +42,8 @@ def by_filter(direction: Weights, weights: Weights) -> dict[str, Tensor]:
 
 
 def _lengths(values: Tensor) -> Tensor:
-    return values.flatten(1).norm(dim=1).view(-1, *[1] * (values.ndim - 1))
+    lengths: Tensor = values.flatten(1).norm(dim=1)
+    return lengths.view(-1, *[1] * (values.ndim - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,5 +81,5 @@ def trajectory(path: Sequence[Weights], steps: Sequence[int]) -> Trajectory:
 
 
 def _unflattened(flat: Tensor, like: Weights) -> dict[str, Tensor]:
-    parts = flat.split([value.numel() for value in like.values()])
+    parts = torch.split(flat, [value.numel() for value in like.values()])
     return {name: part.view(value.shape).to(value) for part, (name, value) in zip(parts, like.items(), strict=True)}

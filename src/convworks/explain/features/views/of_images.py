@@ -147,21 +147,24 @@ def _field_drawing(pixels: np.ndarray, field: ReceptiveField, title: str) -> Dra
     wide, high, top = width * scale, height * scale, 52.0
     shapes: list[Shape] = [
         Text(x=0, y=10, text=title, size=15, bold=True),
-        remark(0, 34, "orange: all that the unit can see; blue: the pixels that count", "start", size=11),
-        remark(wide + 24, 34, "root mean square of the gradient", "start", size=11),
+        remark(0, 34, "orange: what it can see; blue: what counts", "start", size=11),
+        remark(wide + 24, 34, "gradient, root mean square", "start", size=11),
     ]
     for left, picture in ((0.0, colour_tile(pixels).pixels), (wide + 24, heat)):
         shapes.append(Picture(x=left, y=top, width=wide, height=high, pixels=picture))
-        for spans, colour in ((field.spans, "orange"), (field.counting, "blue")):
-            shapes.append(_box(spans, colour, left, top, scale, (height, width)))
+        for spans, colour, line in ((field.spans, "orange", 5.0), (field.counting, "blue", 2.0)):  # both show if equal
+            corners = _corners(spans, left, top, scale, (height, width))
+            shapes.append(Line(points=corners, stroke=colour, width=line))
     return Drawing(width=max(2 * wide + 24, 440), height=top + high, label=title, shapes=tuple(shapes))
 
 
-def _box(spans: Sequence[Span], colour: str, left: float, top: float, scale: float, size: tuple[int, int]) -> Line:
+def _corners(
+    spans: Sequence[Span], left: float, top: float, scale: float, size: tuple[int, int]
+) -> tuple[tuple[float, float], ...]:
     """Return the outline of a field, cut off at the border of the image."""
     (y0, y1), (x0, x1) = (
         (max(first, 0) * scale, (min(last, length - 1) + 1) * scale)
         for (first, last), length in zip(spans, size, strict=True)
     )
     corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0))
-    return Line(points=tuple((left + x, top + y) for x, y in corners), stroke=colour, width=2.0)
+    return tuple((left + x, top + y) for x, y in corners)

@@ -15,7 +15,7 @@ from convworks.explain.features.layer import Layer, last_stage, layer_at, layers
 from convworks.explain.features.views.view import Request, Sample, Shown, left_out
 from convworks.layers.network import Network
 
-SHOWN, SIDE = 12, 56.0
+SHOWN, ROWS, SIDE = 12, 12, 56.0  # channels and checkpoints in the picture
 
 
 def draw_history(request: Request) -> Iterator[Shown]:
@@ -51,11 +51,12 @@ def _shown(
     count, scale = values.shape[1], strongest_of(values)
     chosen = request.chosen(layer, count, SHOWN)
     what = "maps" if image else "kernels"
+    rows = sorted({round(row) for row in np.linspace(0, len(steps) - 1, min(ROWS, len(steps))).tolist()})
     tiles = [
         colour_tile(in_colour(each[channel], scale))
         if values.shape[2] == COLOURS
         else signed_tile(each[channel, 0], scale)
-        for each in values
+        for each in values[rows]
         for channel in chosen
     ]
     drawing = grid(
@@ -67,7 +68,7 @@ def _shown(
             f"{image + '; ' if image else ''}one row a checkpoint, one scale for all",
             *left_out(len(chosen), count, what),
         ],
-        rows=[f"step {step:,}" for step in steps],
+        rows=[f"step {steps[row]:,}" for row in rows],
         scale=scale,
     )
     moved = float(np.abs(values[-1] - values[0]).max())
