@@ -64,7 +64,7 @@ def test_the_plane_of_a_source(answer: Any) -> None:
     (row,) = values["results"]
     with np.load(row["numbers"]) as numbers:
         assert numbers["tsne"].shape == numbers["principal_components"].shape == (row["n"], 2)
-    assert set(row["trustworthiness"]) == {"principal components", "t-SNE"}
+    assert set(row["trustworthiness"]) == {"principal components", "t-sne"}
 
 
 def test_nothing_is_replaced(answer: Any) -> None:

@@ -86,11 +86,11 @@ def draw_embedding(request: Request) -> Iterator[Shown]:
     with counting(f"decoding {name}") as report:
         images = predictor.input.open(kept, report=report).images
     vectors = features(network, images, predictor.input, predictor.precision, (tap,))[tap]
-    plane = {"principal components": principal(vectors), "t-SNE": tsne(vectors, request.seed)}
+    plane = {"Principal components": principal(vectors), "t-SNE": tsne(vectors, request.seed)}
     labels = kept.labels if kept.labels.ndim == 1 else np.full(len(kept), -1)
     classes = request.source.classes if request.source else ()
     drawings = [
-        scatter(each.points, labels, classes, title=title[0].upper() + title[1:], remarks=[_words(each)])
+        scatter(each.points, labels, classes, title=title, remarks=[_words(each)])
         for title, each in plane.items()
     ]
     drawing = row(drawings, 28.0, f"Features of {tap} in the plane")
@@ -100,15 +100,15 @@ def draw_embedding(request: Request) -> Iterator[Shown]:
         arrays={
             "names": np.array(kept.names),
             "labels": labels,
-            "principal_components": plane["principal components"].points,
+            "principal_components": plane["Principal components"].points,
             "tsne": plane["t-SNE"].points,
         },
         values={
             "tap": tap,
             "split": name,
             "n": len(kept),
-            "variance": list(plane["principal components"].variance),
-            "trustworthiness": {title: each.trust for title, each in plane.items()},
+            "variance": list(plane["Principal components"].variance),
+            "trustworthiness": {title.lower(): each.trust for title, each in plane.items()},
         },
         lines=[f"{tap}: {len(kept):,} of {len(split):,} images of {name}, {vectors.shape[1]} features each",
                *(f"{title}: {_words(each)}" for title, each in plane.items())],
