@@ -56,6 +56,7 @@ def make_bundle(network_name: str, path: Path) -> Path:
     """Write a bundle of an untrained network: what it answers does not matter here."""
     import torch
 
+    from benchmarks.convworks_side.save_bundle import settle
     from convworks.bundle.bundle import Bundle, save_bundle
     from convworks.data.decode.preprocess import Preprocessing
     from convworks.models.catalogue import Shape, create
@@ -65,18 +66,14 @@ def make_bundle(network_name: str, path: Path) -> Path:
     classes = 10 if side == 32 else 1000
     torch.manual_seed(0)
     network = create(network_name, Shape(classes=classes, channels=3, size=(side, side)))
-    for module in network.modules():  # without the statistics of any images its values would explode
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0
-    with torch.no_grad():
-        network.train()(torch.randn(8, 3, side, side))
+    settle(network, torch.randn(8, 3, side, side))
     preprocessing = Preprocessing(
         size=(side, side), channels=3, fit="crop", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)
     )
     save_bundle(
         path,
         Bundle(
-            network=network.eval(),
+            network=network,
             model=ModelConfig(name=network_name),
             preprocessing=preprocessing,
             classes=tuple(map(str, range(classes))),
