@@ -119,7 +119,7 @@ def test_what_is_missing_is_measured_again_and_nothing_else(any_run: Path, tmp_p
     assert row_file(out, 0).read_text() != kept  # not measured again
     with pytest.raises(InputError, match=r"resume: .* was begun with another value of seed"):
         measured(any_run, out, resume=True, seed=3)
-    with pytest.raises(InputError, match=r"out .*: the folder is not empty"):
+    with pytest.raises(InputError, match=r"out=.*: the folder is not empty"):
         measured(any_run, out)
 
 
@@ -138,9 +138,9 @@ def test_the_path_of_a_run(long_run: Path, any_run: Path, tmp_path: Path) -> Non
     numbers = np.load(found["numbers"])
     assert numbers["across"][0] < numbers["positions"][:, 0].min()
     assert numbers["positions"][:, 0].max() < numbers["across"][-1]
-    with pytest.raises(InputError, match=r"directions trajectory: .* has 1 checkpoint, 3 are needed"):
+    with pytest.raises(InputError, match=r"directions='trajectory': .* has 1 checkpoint, 3 are needed"):
         measured(any_run, tmp_path / "none", directions="trajectory")
-    with pytest.raises(InputError, match=r"directions trajectory: .* is not a run"):
+    with pytest.raises(InputError, match=r"directions='trajectory': .* is not a run"):
         measured(long_run / "bundle", tmp_path / "none", directions="trajectory")
 
 

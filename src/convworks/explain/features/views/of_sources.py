@@ -90,8 +90,7 @@ def draw_embedding(request: Request) -> Iterator[Shown]:
     labels = kept.labels if kept.labels.ndim == 1 else np.full(len(kept), -1)
     classes = request.source.classes if request.source else ()
     drawings = [
-        scatter(each.points, labels, classes, title=title, remarks=[_words(each)])
-        for title, each in plane.items()
+        scatter(each.points, labels, classes, title=title, remarks=[_words(each)]) for title, each in plane.items()
     ]
     drawing = row(drawings, 28.0, f"Features of {tap} in the plane")
     yield Shown(

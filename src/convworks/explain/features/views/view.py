@@ -75,4 +75,4 @@ class Shown:
 
 def left_out(shown: int, count: int, what: str) -> list[str]:
     """Say how many there are besides those that are shown, if any."""
-    return [f"{shown} of {count} {what}; --channels chooses others"] if shown < count else []
+    return [f"{shown} of {count} {what}; choose others by --channels"] if shown < count else []
