@@ -67,7 +67,7 @@ def write_results(
     resume = resume_command(path)
     validation = outcomes["validation"]
     if progress.statistics:
-        write_text(path / STATISTICS, "".join(json.dumps(row) + "\n" for row in progress.statistics))
+        write_text(path / STATISTICS, "".join(line + "\n" for line in progress.statistics))
     judgement = judge(setup, data, progress, runtime, validation, results, reported.split, facts, resume=resume)
     page = write_report(
         path,
@@ -81,7 +81,7 @@ def write_results(
             verdict=judgement.findings if judgement else None,
             history=_curves(progress) if fitting_of(setup.config).curve else [],
             kept=KeptEpoch(epoch=int(best["epoch"]), reason=_kept(setup, progress)),
-            layers=progress.statistics,
+            layers=[json.loads(line) for line in progress.statistics],
             facts=_tiles(setup, data, progress, best, results["validation"], facts),
             seconds=list(seconds.items()),
             configuration=to_json(setup.config),

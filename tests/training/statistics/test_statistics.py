@@ -66,6 +66,12 @@ class Weights(Events):
         self.steps[-1]["after"] = value.detach().clone()
 
 
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let short runs have several points."""
+    monkeypatch.setattr("convworks.training.statistics.event.LEAST", 8)
+
+
 def train(out: Path, **options: Any) -> Any:
     changes = ["precision=float32", "training.batch_size=24", *options.pop("changes", ())]
     return convworks.train("digits/default", out=out, device="cpu", overrides=changes, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ class ReceptiveField:
     @property
     def side(self) -> float:
         """The side of a square of as many pixels as count."""
-        return float((self.gradient >= COUNTS * self.gradient.max()).sum()) ** 0.5
+        return math.sqrt(float((self.gradient >= COUNTS * self.gradient.max()).sum()))
 
 
 def fields_at(network: nn.Module, layer: Layer, channels: int, size: Sequence[int]) -> tuple[Field, ...]:

@@ -112,6 +112,7 @@ def _climb(
 
 def central(outputs: Float[Tensor, "b c *size"], channels: Tensor) -> Float[Tensor, " b"]:
     """Return, of each output, the value of its channel at the central unit."""
-    index = [torch.arange(len(outputs), device=outputs.device), channels, *(n // 2 for n in outputs.shape[2:])]
-    chosen: Tensor = outputs[tuple(index)]
+    chosen = outputs[torch.arange(len(outputs), device=outputs.device), channels]
+    for length in outputs.shape[2:]:
+        chosen = chosen[:, length // 2]
     return chosen

@@ -59,8 +59,8 @@ def read_plan(folder: Path) -> Plan:
     if not (folder / NAME).is_file():
         raise InputError(folder, f"holds no {NAME}", "leave out --resume to begin a landscape")
     values: dict[str, Any] = read_signed(folder / NAME, PLAN)
-    named = {field.name: values.get(field.name) for field in fields(Plan)}
-    return Plan(**{**named, "across": tuple(named["across"]), "down": tuple(named["down"])})
+    named: dict[str, Any] = {field.name: values.get(field.name) for field in fields(Plan)}
+    return Plan(**named | {"across": tuple(named["across"]), "down": tuple(named["down"])})
 
 
 def evenly(low: float, high: float, points: int) -> tuple[float, ...]:

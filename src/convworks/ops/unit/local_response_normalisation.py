@@ -56,5 +56,4 @@ def _window(channel: int, n: int, channels: int) -> range:
 
 def _divisor(pixels: Array, index: tuple[int, ...], channel: int, k: float, n: int, alpha: float) -> float:
     window = _window(channel, n, pixels.shape[1])
-    line = pixels[(index[0], slice(window.start, window.stop), *index[2:])]
-    return k + alpha * float((line**2).sum())
+    return k + alpha * sum(float(pixels[(index[0], i, *index[2:])]) ** 2 for i in window)

@@ -7,6 +7,7 @@ updates are roots of mean squares; the activations are those of the batch, in tr
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -20,7 +21,7 @@ from convworks.training.progress import Progress
 from convworks.training.setup import Setup
 from convworks.training.statistics.measure import ACTIVATIONS, NORMS, activation, innermost_taps, root_mean_squares
 
-POINTS, LEAST = 50, 8  # points in a run; steps between two of them
+POINTS, LEAST = 50, 20  # points in a run; steps between two of them
 DIGITS = 4
 
 
@@ -83,7 +84,7 @@ class LayerStatistics(Events):
         return look
 
 
-def _row(step: int, layer: str, keys: tuple[str, ...], values: list[float]) -> dict[str, Any]:
-    """Return a row of plain numbers; those that are not finite are None, which JSON can hold."""
+def _row(step: int, layer: str, keys: tuple[str, ...], values: list[float]) -> str:
+    """Return a row as a line of JSON, which has no numbers that are not finite: they are null."""
     numbers = [float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None for value in values]
-    return {"step": step, "layer": layer, **dict(zip(keys, numbers, strict=True))}
+    return json.dumps({"step": step, "layer": layer, **dict(zip(keys, numbers, strict=True))})

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from convworks.layers.network import Network
 
 #: So many values of an output are looked at: of large maps, those of the first samples of a batch.
-VALUES = 1 << 18
+VALUES = 1 << 15
 NORMS = ("gradient", "weight", "update")
 ACTIVATIONS = ("mean", "deviation", "zeros", "silent", "channels")
 

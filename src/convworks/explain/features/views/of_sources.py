@@ -22,6 +22,7 @@ from convworks.inference.features import features
 from convworks.inference.predictor import choose_split
 from convworks.layers.cut import default_cut
 from convworks.models.transfer.adapted import makes_logits
+from convworks.ops.receptive import Field
 
 SHOWN, PATCHES, SIDE = 16, 9, 56.0
 POINTS, FEWEST = 1000, 8  # images in the plane
@@ -34,7 +35,7 @@ def draw_patches(request: Request) -> Iterator[Shown]:
     with counting(f"decoding {name}") as report:
         images = reads.open(split, report=report).images
     best = strongest(network, layer, images, reads, most=PATCHES)
-    fields = ()
+    fields: tuple[Field, ...] = ()
     with suppress(InputError):  # without a known field, the whole image is shown
         fields = fields_at(network, layer, reads.channels, reads.size)
     count = len(best.values)
