@@ -45,7 +45,10 @@ OPTIONS: dict[str, list[str]] = {
 }
 
 
-@pytest.mark.parametrize("view", [name for name in OPTIONS if name != "embedding"])
+QUICK = [name for name in OPTIONS if name not in ("embedding", "gabor")]
+
+
+@pytest.mark.parametrize("view", [*QUICK, pytest.param("gabor", marks=pytest.mark.slow)])
 def test_every_view_is_a_picture_with_its_numbers(view: str, answer: Any) -> None:
     values = answer("--show", view, *OPTIONS[view])
     images = [word for word in OPTIONS[view] if word.endswith(".png")]

@@ -100,7 +100,11 @@ def surface(
         Curve(name="at the checkpoint", colour="orange", y=path.true),
         Curve(name="projected onto the plane", colour="blue", y=path.projected, dashed=True),
     ]
-    return row([drawing, plot(list(path.steps), curves, title="Loss along the path", across="step")], GAP, title)
+    return row(
+        [drawing, plot([float(step) for step in path.steps], curves, title="Loss along the path", across="step")],
+        GAP,
+        title,
+    )
 
 
 def plot(x: Sequence[float], curves: Sequence[Curve], *, title: str, across: str) -> Drawing:

@@ -12,7 +12,7 @@ from convworks.pages import blocks
 from convworks.pages.blocks import Section
 
 NOTE = (
-    "Roots of mean squares, at about fifty steps of the run; rows are layers, from the input down. A layer whose "
+    "Roots of mean squares, at up to fifty steps of the run; rows are layers, from the input down. A layer whose "
     "updates are far smaller relative to its weights than those of others hardly learns."
 )
 MOST_NAMED = 6

@@ -47,7 +47,7 @@ def test_the_effective_field_is_inside_the_theoretical(name: str) -> None:
     inside(name)
 
 
-@pytest.mark.parametrize("name", ["resnet20", "convnet_digits", "googlenet", "airbench94"])
+@pytest.mark.parametrize("name", ["resnet20", "convnet_digits"])
 def test_the_effective_field_is_inside_the_theoretical_in_some(name: str) -> None:
     inside(name)
 

@@ -1,4 +1,4 @@
-"""Statistics of layers, as an event of the training loop: at about fifty steps, so that they cost next to nothing.
+"""Statistics of layers, as an event of the training loop: at most every 40th step and fifty times in a run.
 
 Each point has a row for every weight, {"step", "layer", "gradient", "weight", "update"}, and one for every tap,
 {"step", "layer", "mean", "deviation", "zeros", "silent", "channels"}. Gradients (before they are clipped), weights and
@@ -21,7 +21,7 @@ from convworks.training.progress import Progress
 from convworks.training.setup import Setup
 from convworks.training.statistics.measure import ACTIVATIONS, NORMS, activation, innermost_taps, root_mean_squares
 
-POINTS, LEAST = 50, 20  # points in a run; steps between two of them
+POINTS, LEAST = 50, 40  # points in a run; steps between two of them
 DIGITS = 4
 
 

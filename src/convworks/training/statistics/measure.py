@@ -30,12 +30,12 @@ def activation(output: Float[Tensor, "b c *size"]) -> Float[Tensor, "5"]:
     A channel is silent if it is 0 at every position of all samples: after a ReLU, none of its units fires.
     """
     samples = max(1, VALUES // max(1, output[0].numel()))
-    values = output.detach()[:samples].float()
+    values = output.detach()[:samples].float().transpose(0, 1).flatten(1)
     deviation, mean = torch.std_mean(values)
-    fires = values != 0
-    silent = (~fires.transpose(0, 1).flatten(1).any(1)).sum()
-    zeros = 1 - fires.float().mean()
-    return torch.stack([mean, deviation, zeros, silent.float(), zeros.new_tensor(float(output.shape[1]))])
+    fires = torch.count_nonzero(values, dim=1)
+    zeros = 1 - fires.sum() / values.numel()
+    silent = (fires == 0).sum()
+    return torch.stack([mean, deviation, zeros, silent, mean.new_full((), len(values))])
 
 
 def innermost_taps(network: nn.Module) -> dict[str, nn.Module]:
