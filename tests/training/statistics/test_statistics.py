@@ -25,7 +25,7 @@ def test_the_numbers_of_an_output() -> None:
     output[:, 2] = 0
     mean, deviation, zeros, silent, channels = activation(output).tolist()
     assert mean == pytest.approx(float(output.mean()))
-    assert deviation == pytest.approx(float(output.std()))
+    assert deviation == pytest.approx(float(output.std(correction=0)))
     assert zeros == pytest.approx(float((output == 0).float().mean()))
     assert (silent, channels) == (1, 4)
 
