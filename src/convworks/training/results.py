@@ -210,7 +210,7 @@ def _tiles(
         ("Parameters", f"{facts['parameters']:,}"),
         ("MACs per image", f"{facts['macs']:,}"),
         ("Images in training", f"{len(setup.train):,}"),
-        ("Images in validation", data.held_out or f"{len(setup.validation):,}"),
+        ("Images in validation", "\n".join(filter(None, (f"{len(setup.validation):,}", data.held_out)))),
         ("Input", "x".join(map(str, (setup.input.channels, *setup.input.size)))),
         ("Epochs", f"{_epochs(setup, progress)} ({setup.config.training.kept}: {best['epoch']})"),
         (f"Validation{named}", written_headline(validation)),
