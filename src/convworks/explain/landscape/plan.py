@@ -57,7 +57,7 @@ class Plan:
 def read_plan(folder: Path) -> Plan:
     """Read the plan of a folder; InputError if there is none, or if it is damaged."""
     if not (folder / NAME).is_file():
-        raise InputError(folder, f"holds no {NAME}", "leave out --resume to begin a landscape")
+        raise InputError(folder, f"holds no {NAME}", "begin one without --resume")
     values: dict[str, Any] = read_signed(folder / NAME, PLAN)
     named: dict[str, Any] = {field.name: values.get(field.name) for field in fields(Plan)}
     return Plan(**named | {"across": tuple(named["across"]), "down": tuple(named["down"])})

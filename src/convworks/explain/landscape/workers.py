@@ -52,7 +52,7 @@ def measure(landscape: Landscape, folder: Path, count: int) -> None:
             _, words = process.communicate()
             if process.returncode:
                 reason = words.strip().rpartition("\n")[2] or f"status {process.returncode}"
-                raise RunError("landscape", f"a process ended early: {reason}", "add --resume to measure the rest")
+                raise RunError("landscape", f"a process ended early: {reason}", "measure the rest with --resume")
 
 
 def _rows_of_others(folder: Path, waiting: Sequence[int], count: int) -> int:
