@@ -25,7 +25,7 @@ from benchmarks.measure import data
 from convworks.bundle.bundle import Bundle
 from convworks.bundle.foreign import import_bundle
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.deploy.check import DisagreementError, check, expected
+from convworks.deploy.check import DisagreementError, compare, expected
 from convworks.deploy.convert import CONVERTERS
 from convworks.deploy.graph import graph_of
 from convworks.inference.exported.format import ACTIVATED, OUTPUTS
@@ -62,7 +62,7 @@ def bundle_of(name: str, images: Sequence[Path]) -> Bundle:
         network=network,
         model=ModelConfig(name=name),
         preprocessing=preprocessing,
-        classes=() if task.picture is not None else tuple(map(str, range(shape.classes))),
+        classes=() if facts(name).makes == "images" else tuple(map(str, range(shape.classes))),
         record={},
         task=task,
     )
@@ -98,9 +98,9 @@ def rows(name: str, images: Sequence[Path], seconds: float) -> Iterator[dict[str
             for precision in form.precisions():
                 opened = open_runtime(form, content, bundle.input, precision)
                 try:
-                    checked = check(opened, right, bundle)
-                    facts_of = {"difference": checked.difference, "raw": checked.raw_difference}
-                    result["checks"][precision] = facts_of | {"agreement": checked.agreement}
+                    compared = compare(opened, right, bundle)
+                    facts_of = {"difference": compared.difference, "raw": compared.raw_difference}
+                    result["checks"][precision] = facts_of | {"agreement": compared.agreement}
                 except DisagreementError as error:
                     result["checks"][precision] = {"error": str(error)}
         except Exception as error:  # the others are still worth having

@@ -18,7 +18,8 @@ from convworks.deploy.runtimes import CONVERTED
 from convworks.errors import InputError, RunError
 from convworks.inference.exported.format import Format
 from convworks.inference.exported.read import FORMATS
-from convworks.inference.predictor import Predictor, load
+from convworks.inference.load import load
+from convworks.inference.predictor import Predictor
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 
@@ -98,7 +99,7 @@ def test_what_does_not_give_the_answers_is_left_out(
     assert facts.runtime == "torch"
     lines = capsys.readouterr().err
     for name in [each for each in CONVERTED if FORMATS[each].installed]:
-        assert f"{name} is left out: --format onnx: the export differs" in lines
+        assert f"{name} is left out: format='onnx': the export differs" in lines
 
 
 def test_few_images_are_not_worth_measuring(predictor: Predictor) -> None:

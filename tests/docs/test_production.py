@@ -75,7 +75,7 @@ def test_the_program_names_the_class_that_the_network_names(
     monkeypatch.chdir(tmp_path)
     (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     exec(program, {})
-    from convworks.inference.predictor import load
+    from convworks.inference.load import load
 
     assert capsys.readouterr().out.strip() == load("network.onnx").predict("image.png")["labels"][0]
 

@@ -23,6 +23,7 @@ from convworks.inference.tiles import (
     reach,
     strips,
     tiling_of,
+    tiling_of_one_size,
 )
 from convworks.layers.network import Network
 from convworks.models.catalogue import Shape, create
@@ -116,6 +117,16 @@ def test_overlap_tile_of_a_network_without_padding_equals_the_whole_mirrored_ima
         np.testing.assert_allclose(tiled(compute, pixels, tiling), expected, atol=1e-5)
     with pytest.raises(InputError, match=r"61x61 pixels do not fit"):
         tiling_of(module, 1, (60, 60), tile=61)
+
+
+def test_tiles_of_the_one_size_that_an_exported_file_reads_equal_the_whole_mirrored_image() -> None:
+    compute, pixels = computing(network("unet", (60, 60), {"widths": (4, 4, 4)})), image(132, 100)
+    tiling = tiling_of_one_size((60, 60), (20, 20))
+    assert tiling == Tiling(side=16, before=20, after=24, lost=20)
+    np.testing.assert_allclose(tiled(compute, pixels, tiling), whole(compute, np.pad(pixels, 20, "reflect")), atol=1e-5)
+    for size, scored in (((60, 60), (60, 60)), ((60, 84), (20, 44))):
+        with pytest.raises(InputError, match="takes images of no other size than its input"):
+            tiling_of_one_size(size, scored)
 
 
 def test_blended_tiles_change_linearly_and_add_up() -> None:

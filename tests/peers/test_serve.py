@@ -17,7 +17,7 @@ from PIL import Image
 from small_bundles import small_bundle
 
 from convworks.bundle.bundle import save_bundle
-from convworks.inference.predictor import load
+from convworks.inference.load import load
 
 pytestmark = pytest.mark.peers
 SIDE, COUNT = 8, 3

@@ -15,14 +15,21 @@ import numpy as np
 import pytest
 from PIL import Image
 from serving_app import App, ask
-from small_bundles import small_bundle
+from small_bundles import NARROW, small_bundle
 
 from convworks.bundle.bundle import save_bundle
-from convworks.inference.predictor import load
+from convworks.inference.load import load
 from convworks.serve.settings import Limits
 
 SIDE = 8
-TASKS = {"classification": "convnet_digits", "multi_label": "convnet_digits", "reconstruction": "autoencoder_conv"}
+MASKS = {"name": "unet_padded", "side": SIDE, "task": "segmentation", "table": NARROW}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "classification": {"name": "convnet_digits", "side": SIDE},
+    "multi_label": {"name": "convnet_digits", "side": SIDE, "task": "multi_label"},
+    "reconstruction": {"name": "autoencoder_conv", "side": 28, "task": "reconstruction"},
+    "segmentation": {**MASKS, "fit": "letterbox"},
+    "tiled": {**MASKS, "fit": "crop"},  # images then exceed the input
+}
 
 
 def picture(seed: int, size: tuple[int, int] = (20, 16), kind: str = "PNG") -> bytes:
@@ -38,9 +45,9 @@ PICTURES = [picture(0), picture(1, (9, 30)), picture(2, kind="JPEG"), picture(3,
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("served")
-    for task, network in TASKS.items():
-        save_bundle(root / task, small_bundle(network, 28 if task == "reconstruction" else SIDE, task=task))
-    return {task: root / task for task in TASKS}
+    for name, network in NETWORKS.items():
+        save_bundle(root / name, small_bundle(**network))
+    return {name: root / name for name in NETWORKS}
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +114,22 @@ def test_a_network_that_makes_images_answers_with_png(app: App, bundles: dict[st
     raw = app("POST", "/v1/predict?model=reconstruction", PICTURES[0], {"Accept": "image/png"})
     assert raw.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(raw.body)).size == (28, 28)
+
+
+@pytest.mark.parametrize("name", ["segmentation", "tiled"])
+def test_a_network_that_segments_answers_with_masks_of_the_size_of_each_image(
+    name: str, app: App, bundles: dict[str, Path]
+) -> None:
+    answered = app("POST", f"/v1/predict?model={name}&top=3", *form(PICTURES)).json["predictions"]
+    right = expected(bundles[name], PICTURES, 3)
+    for answer, each, size in zip(answered, right, [(16, 20), (30, 9), (16, 20), (8, 8)], strict=True):
+        mask = Image.open(io.BytesIO(base64.b64decode(answer.pop("mask"))))
+        assert (mask.mode, mask.size) == ("P", size)
+        np.testing.assert_array_equal(np.asarray(mask), each.pop("mask"))
+        assert answer == each
+    raw = app("POST", f"/v1/predict?model={name}", PICTURES[0], {"Accept": "image/png"})
+    assert raw.headers["content-type"] == "image/png"
+    assert Image.open(io.BytesIO(raw.body)).size == (16, 20)
 
 
 def test_an_ensemble_answers_with_the_mean(app: App) -> None:
@@ -193,8 +216,12 @@ def test_readiness_metrics_and_pages(app: App) -> None:
         assert "default-src 'none'" in answered.headers["content-security-policy"]
         assert b"http://" not in answered.body
         assert b"https://" not in answered.body
+    for methods in app("GET", "/openapi.json").json["paths"].values():
+        for operation in methods.values():
+            descriptions = [response["description"] for response in operation["responses"].values()]
+            assert not {"", "Successful Response", "Validation Error", "Not Found"} & set(descriptions)
     listed = app("GET", "/v1/models").json["models"]
-    assert [each["name"] for each in listed] == [*TASKS, "both"]
+    assert [each["name"] for each in listed] == [*NETWORKS, "both"]
     assert listed[0]["classes"] == list("abcde")
 
 
@@ -307,6 +334,49 @@ def test_v2_takes_samples_and_encoded_images_in_json_and_as_bytes(app: App, bund
         infer(app, {"inputs": [{**encoded, "data": [base64.b64encode(each).decode() for each in PICTURES]}]}),
     ):
         assert request.json["outputs"] == nested.json["outputs"]
+
+
+def test_v2_gives_masks_as_tensors(app: App, bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    described = app("GET", "/v2/models/segmentation").json["outputs"]
+    assert described == [{"name": "mask", "datatype": "UINT8", "shape": [-1, -1, -1]}]
+    alike = [PICTURES[0], PICTURES[2]]
+    right = np.stack([answer["mask"] for answer in expected(bundles["segmentation"], alike)])
+
+    def of(images: Sequence[bytes], **request: Any) -> Any:
+        data = [base64.b64encode(each).decode() for each in images]
+        tensor = {"name": "images", "datatype": "BYTES", "shape": [len(images)], "data": data}
+        return infer(app, {"inputs": [tensor], **request}, model="segmentation")
+
+    (output,) = of(alike).json["outputs"]
+    assert (output["datatype"], output["shape"]) == ("UINT8", [2, 20, 16])
+    np.testing.assert_array_equal(np.reshape(output["data"], right.shape), right)
+    decoded = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
+    facts = {"name": "samples", "datatype": "UINT8", "shape": list(decoded.shape), "data": decoded.tolist()}
+    (output,) = infer(app, {"inputs": [facts]}, model="segmentation").json["outputs"]
+    predictor = load(bundles["segmentation"], device="cpu", precision="float32")
+    masks = [answer["mask"] for answer in predictor.predict(list(decoded))]
+    np.testing.assert_array_equal(np.reshape(output["data"], decoded.shape[:3]), masks)
+    refused = of(PICTURES)
+    assert (refused.status, "send images of one size" in refused.json["error"]) == (400, True)
+    monkeypatch.setattr("convworks.serve.tensors.MOST_VALUES", 100)
+    assert "ask for bytes" in of(alike).json["error"]
+    binary = of(alike, outputs=[{"name": "mask", "parameters": {"binary_data": True}}])
+    head = int(binary.headers["inference-header-content-length"])
+    np.testing.assert_array_equal(np.frombuffer(binary.body[head:], np.uint8).reshape(right.shape), right)
+
+
+def test_v2_gives_images_and_what_the_network_computed(app: App, bundles: dict[str, Path]) -> None:
+    data = [base64.b64encode(PICTURES[0]).decode()]
+    request = {"inputs": [{"name": "images", "datatype": "BYTES", "shape": [1], "data": data}]}
+    named = {**request, "outputs": [{"name": "image"}, {"name": "activated"}]}
+    image, activated = (
+        np.reshape(each["data"], each["shape"]) for each in infer(app, named, model="reconstruction").json["outputs"]
+    )
+    made = load(bundles["reconstruction"], device="cpu", precision="float32").reconstruct(PICTURES[:1])
+    np.testing.assert_array_equal(image, made)
+    np.testing.assert_array_equal(image, np.rint(255 * activated).clip(0, 255).transpose(0, 2, 3, 1))
+    (first,) = infer(app, request, model="reconstruction").json["outputs"]
+    assert first["name"] == "image"
 
 
 def test_v2_takes_many_numbers_only_as_bytes(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from convworks.bundle.bundle import save_bundle
 from convworks.cli.main import run
 from convworks.deploy.export import find_format, prove
 from convworks.deploy.export import write as write_export
-from convworks.inference.predictor import load
+from convworks.inference.load import load
 
 SIDE = 8
 

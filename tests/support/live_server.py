@@ -34,7 +34,7 @@ class Live:
         self._new: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        self.address = self.wait_for("listening")["address"].removeprefix("http://")
+        self.address = self.wait_for("loading")["address"].removeprefix("http://")
         self.wait_for("ready")
 
     def _read(self) -> None:

@@ -119,7 +119,14 @@ async def ask(
 class App:
     """An application with its service and its workers, for use within one event loop."""
 
-    def __init__(self, models: dict[str, Sequence[Path]], *, limits: Limits | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        models: dict[str, Sequence[Path]],
+        *,
+        limits: Limits | None = None,
+        runtime: str = "torch",
+        **settings: Any,
+    ) -> None:
         named = tuple(Named(name=name, paths=tuple(paths)) for name, paths in models.items())
         self.service = Service(Settings(models=named, limits=limits or Limits(), **settings))
         self.app = build(self.service)
@@ -128,7 +135,7 @@ class App:
             served = load_served(
                 each.name,
                 each.paths,
-                runtime="torch",
+                runtime=runtime,
                 device="cpu",
                 precision="float32",
                 max_pixels=self.service.settings.limits.max_pixels,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -17,16 +18,26 @@ from convworks.models.config import ModelConfig
 from convworks.tasks.registry import named
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)
+#: Fields of the table that make a network that segments small.
+NARROW = {"widths": (4, 8), "dropout": 0.0}
 #: What runs each format, besides what converts a network.
 LIBRARIES = {"onnx": ("onnxscript", "onnxruntime"), "openvino": ("onnxscript", "openvino"), "pt2": ()}
 
 
-def small_bundle(name: str, side: int, *, task: str = "classification", classes: str = "abcde") -> Bundle:
+def small_bundle(
+    name: str,
+    side: int,
+    *,
+    task: str = "classification",
+    classes: str = "abcde",
+    table: Mapping[str, Any] | None = None,
+    fit: str = "crop",
+) -> Bundle:
     """Make a bundle whose batch normalisation has seen images, for square images of three colours."""
     kind = named(task, "test")
-    names = () if kind.picture is not None else tuple(classes)
+    names = () if task == "reconstruction" else tuple(classes)
     torch.manual_seed(0)
-    network = create(name, Shape(classes=kind.outputs(names, 3), channels=3, size=(side, side)))
+    network = create(name, Shape(classes=kind.outputs(names, 3), channels=3, size=(side, side)), table=table)
     normalised = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [module.momentum for module in normalised]
     for module in normalised:
@@ -37,8 +48,8 @@ def small_bundle(name: str, side: int, *, task: str = "classification", classes:
         module.momentum = momentum
     return Bundle(
         network=without_auxiliary(network).eval(),
-        model=ModelConfig(name=name),
-        preprocessing=Preprocessing(size=(side, side), channels=3, fit="crop", mean=MEAN, std=STD),
+        model=ModelConfig(name=name, table=dict(table or {})),
+        preprocessing=Preprocessing(size=(side, side), channels=3, fit=fit, mean=MEAN, std=STD),
         classes=names,
         record={},
         task=kind,

@@ -27,7 +27,7 @@ def load(
     `max_pixels` pixels are rejected; the default is the limit during training. `runtime` is torch, openvino, onnx, or
     auto: the fastest on this machine, measured once for each network.
     """
-    from convworks.inference.predictor import load as load_predictor
+    from convworks.inference.load import load as load_predictor
 
     if runtime == "torch" or is_exported(path):
         return load_predictor(path, device=device, precision=precision, max_pixels=max_pixels)

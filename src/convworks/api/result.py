@@ -55,7 +55,7 @@ class TrainingResult(dict[str, Any]):
     @cached_property
     def predictor(self) -> Predictor:
         """The trained network, as `convworks.load` returns it."""
-        from convworks.inference.predictor import load
+        from convworks.inference.load import load
 
         return load(self["bundle"])
 

@@ -119,7 +119,7 @@ def features(
     source = data if isinstance(data, Source) else open_source(data, report=downloading())
     from convworks.inference.feature_table import feature_table
     from convworks.inference.features import named_pool
-    from convworks.inference.predictor import load
+    from convworks.inference.load import load
 
     named_pool(pool)
     return feature_table(load(bundle, device=device), source, tuple(taps), split=split, pool=pool)
@@ -142,7 +142,7 @@ def probe(
     """
     began = time.perf_counter()
     source = data if isinstance(data, Source) else open_source(data, report=downloading())
-    from convworks.inference.predictor import load
+    from convworks.inference.load import load
     from convworks.inference.probe import probe as fit_probes
 
     predictor = load(bundle, device=device)

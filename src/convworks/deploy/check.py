@@ -28,11 +28,11 @@ class DisagreementError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class Comparison:
     """How an exported network compares with PyTorch, in a precision.
 
     `difference` is the largest of activated outputs; `raw_difference` that of outputs, in parts of the largest output.
-    `agreement` is the fraction of equal answers. `latency` is in seconds for one sample, `rate` in samples a second.
+    `agreement` is the fraction of equal answers.
     """
 
     precision: str
@@ -40,6 +40,12 @@ class Check:
     difference: float
     raw_difference: float
     agreement: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check(Comparison):
+    """The same, and how fast it is: `latency` is in seconds for one sample, `rate` in samples a second."""
+
     latency: float
     rate: float
 
@@ -63,6 +69,14 @@ def expected(bundle: Bundle, samples: Tensor) -> Expected:
 
 
 def check(runtime: ExportedRuntime, right: Expected, bundle: Bundle, agreement: float = AGREEMENT) -> Check:
+    """Compare an exported network with what is right, and time it; raises DisagreementError as `compare` does."""
+    comparison = compare(runtime, right, bundle, agreement)
+    batch = right.samples[: BATCHES[-1]]
+    latency, rate = seconds(runtime, batch[:1]), len(batch) / seconds(runtime, batch)
+    return Check(**vars(comparison), latency=latency, rate=rate)
+
+
+def compare(runtime: ExportedRuntime, right: Expected, bundle: Bundle, agreement: float = AGREEMENT) -> Comparison:
     """Compare an exported network with what is right; raises DisagreementError where it fails or differs.
 
     `agreement` is the fraction of equal answers that a precision other than float32 needs.
@@ -85,20 +99,18 @@ def check(runtime: ExportedRuntime, right: Expected, bundle: Bundle, agreement: 
         worst = max(worst, float(np.abs(activated - right.activated[part]).max()))
         raw_worst = max(raw_worst, float(np.abs(outputs - right.outputs[part]).max()) / largest)
         alike.append(bundle.task.activation.agree(right.activated[part], activated).ravel())
-    result = Check(
+    result = Comparison(
         precision=precision_name(runtime.precision),
         samples=size,
         difference=worst,
         raw_difference=raw_worst,
         agreement=float(np.concatenate(alike).mean()),
-        latency=seconds(runtime, right.samples[:1]),
-        rate=min(size, BATCHES[-1]) / seconds(runtime, right.samples[: BATCHES[-1]]),
     )
     _judge(result, runtime.precision, agreement)
     return result
 
 
-def _judge(result: Check, precision: torch.dtype, agreement: float) -> None:
+def _judge(result: Comparison, precision: torch.dtype, agreement: float) -> None:
     """Raise DisagreementError for a difference that rounding does not explain."""
     if precision == torch.float32:
         if not max(result.difference, result.raw_difference) <= TOLERANCE:

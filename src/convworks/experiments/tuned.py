@@ -14,7 +14,7 @@ from convworks.experiments.page import Content, write_page
 from convworks.experiments.record import Experiment
 from convworks.experiments.space import Dimension, assignment, start
 from convworks.experiments.trials import Trials, as_plain
-from convworks.inference.predictor import load
+from convworks.inference.load import load
 from convworks.metrics.spec import spec, written_headline
 from convworks.tasks.again import varied
 from convworks.training.folder import history

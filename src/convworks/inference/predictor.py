@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -16,41 +16,34 @@ from jaxtyping import Float32, UInt8
 from PIL import Image
 from torch import nn
 
-from convworks.bundle.bundle import Bundle, Described, described, load_bundle
-from convworks.bundle.description import is_exported
-from convworks.bundle.pretrained import locate
-from convworks.config import build
+from convworks.bundle.bundle import Bundle, Described
 from convworks.console import counting
 from convworks.data.decode.any_image import Images, OneImage, list_images
 from convworks.data.decode.sizes import refuse_mismatched
 from convworks.data.inputs.input import Input
-from convworks.data.listing.find import plain_files
 from convworks.data.source import Source, Split
 from convworks.data.sources.ignoring import ignoring
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TEST, TRAIN, VALIDATION
 from convworks.data.targets.samples import with_targets
-from convworks.errors import ConvworksError, InputError, brief
-from convworks.files import path_of
-from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory, precision_name
-from convworks.inference.answers import activated, collect
+from convworks.errors import InputError, brief
+from convworks.hardware import precision_name
+from convworks.inference.answers import collect
+from convworks.inference.averaged import AveragedRuntime
 from convworks.inference.bulk.answered import Answer, Files, answered, batches_of, check_top
 from convworks.inference.bulk.scorer import Scorer
-from convworks.inference.bulk.scorers import of_one_view, of_views
-from convworks.inference.exported.predictor import check_machine
-from convworks.inference.exported.read import Exported, read_exported
-from convworks.inference.exported.runtime import open_runtime
+from convworks.inference.bulk.scorers import of_views
 from convworks.inference.features import features, named_pool
+from convworks.inference.held_out import with_held_out
 from convworks.inference.maps import Mapper
-from convworks.inference.protocol import CENTER, named
+from convworks.inference.protocol import CENTER, check_whole, named
+from convworks.inference.reader import InputReader, Reader
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
 from convworks.inference.test_time_views import Cost, activated_by, counter, prepared
 from convworks.layers.cut import default_cut
 from convworks.layers.network import Network
-from convworks.layers.normalisation.folded import folded
-from convworks.models.config import ModelConfig
 from convworks.models.transfer.adapted import makes_logits
-from convworks.tasks.outcome import Outcome, Pooled
+from convworks.tasks.outcome import Outcome
 from convworks.tasks.task import SplitContext, Task
 
 #: Classes that the one-line form of a predictor names.
@@ -123,29 +116,22 @@ class Predictor:
         each pixel, at the size of the image, and the fraction of the pixels of each class, the largest first.
         Several images give a list, a single image a dictionary.
         """
-        self._require(picture=False)
-        check_top(top)
-        task = self.task.at(threshold)
-        listed = list_images(images)
-        if not listed.images:
-            return []
-        pairs = zip(listed.names, listed.images, strict=True)
-        maps = None if task.mask is None else [self.mapper.of(name, image) for name, image in pairs]
-        rows = activated(task, self.runtime, self._inputs(listed)) if maps is None else maps
+        self._require(images=False)
+        answer, listed = self.answer(top=top, threshold=threshold), list_images(images)
         paths = [str(image) if isinstance(image, str | PathLike) else None for image in listed.images]
-        answers = [task.answer(path, row, self.classes, top) for path, row in zip(paths, rows, strict=True)]
+        answers = [answer(path, output) for path, output in zip(paths, self._computed(listed), strict=True)]
         return answers[0] if listed.alone else answers
 
     @brief
     def reconstruct(self, images: OneImage | Iterable[OneImage]) -> UInt8[np.ndarray, "*n h w c"]:
         """Reconstruct images (any input of `predict`) as uint8 arrays [n, h, w, c], or [h, w, c] for a single image."""
-        picture = self._require(picture=True)
+        self._require(images=True)
+        assert self.task.picture is not None
         listed = list_images(images)
         if not listed.images:
             return np.empty((0, *self.input.size, self.input.channels), np.uint8)
-        outputs = activated(self.task, self.runtime, self._inputs(listed))
-        pictures = np.stack([picture(output) for output in outputs])
-        return pictures[0] if listed.alone else pictures
+        made = np.stack([self.task.picture.make(output) for output in self._computed(listed)])
+        return made[0] if listed.alone else made
 
     @brief
     def features(
@@ -182,24 +168,15 @@ class Predictor:
 
     def predict_files(self, files: Files, *, top: int = 5, threshold: float | None = None) -> Iterator[dict[str, Any]]:
         """Yield the prediction for each of many files, in order; a file that fails gives {"path", "error"}."""
-        answer = self.answer(top=top, threshold=threshold)
-        if self.task.mask is not None:
-            listed = (files[index] for index in range(len(files)))
-            for path, values in self.mapper.each(plain_files(listed, "a network that segments")):
-                if isinstance(values, ConvworksError):
-                    yield {"path": str(path), "error": values.reason}
-                else:
-                    yield answer(str(path), values)
-            return
-        scorer = self.scorer()
+        answer, scorer = self.answer(top=top, threshold=threshold), self.scorer()
         for rows in answered(scorer, files, batches_of(files, scorer.batch), answer):
             yield from rows
 
     def scorer(self, protocol: str = CENTER) -> Scorer:
         """Return what scores files, under a protocol (inference/protocol.py); InputError for one that is impossible."""
         if protocol == CENTER:
-            return of_one_view(self.runtime, self.input, self.task.activation)
-        self._require_outcome(self.task)
+            return self.reader.scorer()
+        self._require_combined()
         runtime, preprocessing, chosen = self.runtime, self.bundle.preprocessing, named(protocol)
         if chosen.dense:
             network = prepared(chosen, self._views(protocol), preprocessing)
@@ -207,10 +184,17 @@ class Predictor:
         return of_views(runtime, preprocessing, self.task.activation, chosen)
 
     def answer(self, *, top: int = 5, threshold: float | None = None) -> Answer:
-        """Return the function from the name of a file and its activated output to its prediction."""
+        """Return the function from the name of an image and its activated output to its prediction."""
         check_top(top)
         task = self.task.at(threshold)
         return lambda name, output: task.answer(name, output, self.classes, top)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """How images are read and computed: at their own size where the answer is about each of their pixels."""
+        if self.task.per_pixel:
+            return self.mapper
+        return InputReader(task=self.task, runtime=self.runtime, input=self.input)
 
     @cached_property
     def mapper(self) -> Mapper:
@@ -258,29 +242,46 @@ class Predictor:
         not fit the bundle.
         """
         view_protocol, task = named(protocol), self.task.at(threshold)
-        opened = ignoring(source if isinstance(source, Source) else open_source(source), self.bundle.ignore)
+        opened = source if isinstance(source, Source) else open_source(source)
+        opened = ignoring(with_held_out(opened, split, [self.bundle]), self.bundle.ignore)
         name, chosen = choose_split(opened, split)
         chosen = task.target.match(opened, chosen, self.classes)
         refuse_mismatched(chosen)
         context = SplitContext(split=chosen, name=name, classes=self.classes, corruption=self.bundle.corruption)
         preprocessing = self.bundle.preprocessing
-        if protocol == CENTER:
+        if protocol == CENTER or task.outcome is None:
+            self.check_protocol(protocol)
+            views = 2.0 if view_protocol.mirrored else 1.0
             started = time.perf_counter()
             samples, _ = with_targets(self.input.open(chosen), task.target, chosen, preprocessing)
-            outcome = collect(task, self.runtime, samples, context)
+            outcome = collect(task, self._mirrored() if view_protocol.mirrored else self.runtime, samples, context)
             seconds = time.perf_counter() - started
-            return outcome, Cost(views=1.0, macs=self._macs(), images_per_second=len(chosen) / seconds)
+            return outcome, Cost(views=views, macs=views * self.macs, images_per_second=len(chosen) / seconds)
         network = self._views(protocol)
-        make_outcome = self._require_outcome(task)
+        make_outcome = task.outcome
         with counting(f"{protocol} on {name}") as report:
             values, cost = activated_by(view_protocol, network, chosen, preprocessing, self.precision, task, report)
         return make_outcome(context, values), cost
 
     def check_protocol(self, protocol: str) -> None:
         """Raise InputError for a protocol that is unknown or that the network does not support; decodes nothing."""
-        if protocol != CENTER:
-            self._require_outcome(self.task)
+        if protocol == CENTER:
+            return
+        self._require_combined()
+        if self.task.outcome is None:
+            check_whole(protocol)
+        else:
             prepared(named(protocol), self._views(protocol), self.bundle.preprocessing)
+
+    def _require_combined(self) -> None:
+        """Raise InputError if outputs cannot be averaged."""
+        if not self.task.combines:
+            reason = f"needs outputs that can be averaged, but this network {self.task.does}"
+            raise InputError("--protocol", reason, "leave it out")
+
+    def _mirrored(self) -> Runtime:
+        """Return the runtime that averages over images and their mirror images."""
+        return AveragedRuntime(members=(self.runtime,), activation=self.task.activation, mirrored=True)
 
     def _views(self, protocol: str) -> nn.Module:
         """Return the network that computes the views of a protocol; InputError for an exported file, which has none."""
@@ -288,81 +289,29 @@ class Predictor:
             raise InputError("--protocol", f"{protocol} needs the network, not an exported file", "use the bundle")
         return self.network
 
-    def _macs(self) -> float:
-        """Return the multiply-adds of a sample; what was exported says how many it had."""
+    @property
+    def macs(self) -> float:
+        """The multiply-adds of a sample; what was exported says how many it had."""
         if self.network is None:
             return float(self.bundle.record.get("macs", 0))
         return float(counter(self.network, self.input)(self.input.size))
 
-    def _require_outcome(self, task: Task) -> Callable[[SplitContext, np.ndarray], Pooled]:
-        """Return the function from averaged outputs to an outcome; InputError if outputs cannot be averaged."""
-        if task.outcome is None:
-            reason = f"needs outputs that can be averaged, but this network {task.does}"
-            raise InputError("--protocol", reason, "leave it out")
-        return task.outcome
-
-    def _require(self, *, picture: bool) -> Callable[[np.ndarray], np.ndarray]:
-        """Return the function from an output to a picture; InputError if outputs are unexpectedly (not) pictures."""
-        if (self.task.picture is not None) != picture:
-            use = "predict, or an autoencoder" if picture else "reconstruct"
-            problem = "does not output images" if picture else "does not predict classes"
+    def _require(self, *, images: bool) -> None:
+        """Raise InputError if outputs are unexpectedly (not) images."""
+        if images == (self.task.picture is None or self.task.per_pixel):
+            use = "predict, or an autoencoder" if images else "reconstruct"
+            problem = "does not output images" if images else "does not predict classes"
             raise InputError(self.bundle.model.name, f"{self.task.does}, it {problem}", f"use {use}")
-        return self.task.picture or np.asarray
+
+    def _computed(self, listed: Images) -> Iterator[np.ndarray]:
+        """Return the activated outputs of images, all of which are read first."""
+        read = [self.reader.read(name, image) for name, image in zip(listed.names, listed.images, strict=True)]
+        return (each.activated for each in self.reader.compute(read))
 
     def _inputs(self, listed: Images) -> torch.Tensor:
         """Return images as a batch of stored samples."""
         samples = zip(listed.names, listed.images, strict=True)
         return self.input.stack([self.input.read(name, image) for name, image in samples])
-
-
-@brief
-def load(
-    path: str | Path, *, device: str = "auto", precision: str = "auto", max_pixels: int | None = None
-) -> Predictor:
-    """Load a bundle, the bundle of a run folder, an exported file, or published weights by name (resnet50:imagenet).
-
-    `precision` is float32, bfloat16, or auto: that of the training, if the hardware supports it. Images with more than
-    `max_pixels` pixels are rejected; the default is the limit during training.
-    """
-    check_precision(precision)
-    if is_exported(path):
-        return _load_exported(path_of(path), device, precision, max_pixels)
-    chosen = choose_device(device)
-    bundle = limited(load_bundle(locate(path)), max_pixels)
-    if precision == "auto" and bundle.record.get("precision") == "float32":
-        precision = "float32"
-    keep_memory(chosen)
-    bundle.network.to(chosen)
-    return Predictor(bundle=bundle, network=folded(bundle.network), precision=choose_precision(precision, chosen))
-
-
-def _load_exported(path: Path, device: str, precision: str, max_pixels: int | None) -> Predictor:
-    """Return an exported file in use, on the CPU; InputError for another device, or a library that is missing."""
-    exported = read_exported(path)
-    check_machine(exported, device)
-    bundle = limited(_described(exported), max_pixels)
-    runtime = open_runtime(exported.format, exported.files, bundle.input, exported.choose(precision))
-    return Predictor(bundle=bundle, precision=runtime.precision, chosen=runtime)
-
-
-def _described(exported: Exported) -> Described:
-    """Return what is needed to use an exported network; one of the user's own is known by its name alone."""
-    text = exported.description["model"]
-    try:
-        model = build(ModelConfig, text, where="model")
-    except InputError:
-        model = ModelConfig.model_construct(name=text["name"])
-    return described(exported.description, model, exported.path)
-
-
-D = TypeVar("D", bound=Described)
-
-
-def limited(bundle: D, max_pixels: int | None) -> D:
-    """Return a bundle that refuses images with more pixels; None keeps its own limit."""
-    if max_pixels is None:
-        return bundle
-    return replace(bundle, preprocessing=bundle.preprocessing.with_limit(max_pixels))
 
 
 def choose_split(source: Source, split: str | None) -> tuple[str, Split]:

@@ -126,6 +126,21 @@ def _overlap_tile(network: nn.Module, known: Reach, tile: int | None) -> Tiling:
     return Tiling(side=side, before=known.lost, after=tile - side - known.lost, lost=known.lost)
 
 
+def tiling_of_one_size(size: Sequence[int], scored: Sequence[int]) -> Tiling:
+    """Return how a network that reads tiles of one `size` alone, and scores their centre, reads images of any size.
+
+    Its strides are taken to be powers of two. Raises InputError for a network that scores all that it reads, whose
+    tiles are smaller at the border of an image, and for one whose tiles are not squares.
+    """
+    lost = (size[0] - scored[0]) // 2
+    if not lost or len(set(size)) > 1:
+        reason = "was exported, and takes images of no other size than its input"
+        raise InputError("the network", reason, "use the bundle, or scale the images")
+    step = min(STEP, 1 << (scored[0].bit_length() - 1))
+    side = scored[0] // step * step
+    return Tiling(side=side, before=lost, after=size[0] - side - lost, lost=lost)
+
+
 def reach(network: nn.Module, channels: int, size: Sequence[int]) -> Reach:
     """Return how far a network that scores every pixel looks; `size` is one that it takes.
 
@@ -209,7 +224,7 @@ def strips(
             rows = _inside(top, height, tiling)
             yield np.concatenate([finish(tile[:, rows, _inside(left, width, tiling)]) for left, tile in tiles], 1)
             continue
-        total = _added(tiles, band.shape[0], width, tiling) * _weights(top, height, tiling)[:, None]
+        total = _added(tiles, band.shape[0], width, tiling).mul_(_weights(top, height, tiling)[:, None])
         if waiting is not None:
             total[:, : waiting.shape[1]] += waiting
         following = top + tiling.side

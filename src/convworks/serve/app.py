@@ -39,17 +39,28 @@ def build(service: Service) -> App:
     app.include_router(v2.router(service))
     page, docs = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.html", "docs.html"))
 
-    @app.get("/healthz", tags=["health"], summary="Whether the server runs")
+    @app.get("/healthz", tags=["health"], summary="Whether the server runs", response_description="It runs.")
     async def healthz() -> Response:
         return as_json({"status": "alive"})
 
-    @app.get("/readyz", tags=["health"], summary="Whether all models are ready")
+    @app.get(
+        "/readyz",
+        tags=["health"],
+        summary="Whether all models are ready",
+        response_description="All are; if not, the status is 503, and `models` says which are.",
+    )
     async def readyz() -> Response:
         models = {name: model.facts is not None for name, model in service.models.items()}
         status = HTTPStatus.OK if service.ready else HTTPStatus.SERVICE_UNAVAILABLE
         return as_json({"ready": service.ready, "draining": service.draining, "models": models}, status)
 
-    @app.get("/metrics", tags=["health"], summary="Metrics for Prometheus", response_class=PlainTextResponse)
+    @app.get(
+        "/metrics",
+        tags=["health"],
+        summary="Metrics for Prometheus",
+        response_class=PlainTextResponse,
+        response_description="Requests, images, batches, waiting times and workers, as text.",
+    )
     async def metrics() -> Response:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32
-from PIL import Image
 
 from convworks import files
 from convworks.bundle.bundle import Bundle, describe
 from convworks.bundle.description import is_exported
 from convworks.bundle.pretrained import locate
 from convworks.deploy.choice import with_runtime
-from convworks.errors import ConvworksError, InputError, RunError
+from convworks.errors import ConvworksError, InputError
 from convworks.hardware import precision_name
-from convworks.inference.answers import both
-from convworks.inference.exported.format import ACTIVATED, OUTPUTS, SAMPLES
+from convworks.inference.exported.format import ACTIVATED, SAMPLES
 from convworks.inference.limits import batch_size
-from convworks.inference.predictor import Predictor, load
+from convworks.inference.load import load
+from convworks.inference.predictor import Predictor
+from convworks.inference.reader import Computed
 from convworks.serve.settings import check_members
 
 #: Statuses of what is wrong with one request.
@@ -102,26 +101,17 @@ def load_served(
     check_members(name, [(path, (each.task.name, each.classes)) for path, each in zip(paths, loaded, strict=True)])
     _check_ensemble(name, loaded)
     first = loaded[0]
-    if first.task.mask is not None:
-        reason = f"{first.task.does}, and the server answers with no masks yet"
-        raise InputError(paths[0], reason, "use `convworks predict BUNDLE PATH... --out DIR`")
     size = max_batch or batch_size(first.runtime.device.type, first.input.size)
     chosen = [with_runtime(each, runtime, size) for each in loaded]
     members = tuple(each for each, _ in chosen)
-    shape = [-1, *first.input.decoded(first.input.blank(1)).shape[1:]]
-    blank = _outputs(members, [[member.input.decoded(member.input.blank(1))[0]] for member in members])
-    outputs = {ACTIVATED: [-1, *blank[ACTIVATED].shape[1:]]}
-    if len(members) == 1:
-        outputs[OUTPUTS] = [-1, *blank[OUTPUTS].shape[1:]]
     facts = {
         "name": name,
         "version": _version(members, located),
         "model": " + ".join(member.bundle.model.title for member in members),
         "task": first.task.name,
         "classes": list(first.classes),
-        "pictures": first.task.picture is not None,
-        "samples": shape,
-        "outputs": outputs,
+        "samples": [-1, *first.input.decoded(first.input.blank(1)).shape[1:]],
+        "outputs": _tensors_of(members),
         "runtime": members[0].runtime.name,
         "precision": precision_name(members[0].precision),
         "why": chosen[0][1].why,
@@ -151,6 +141,24 @@ def _version(members: Sequence[Predictor], paths: Sequence[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
+def _tensors_of(members: Sequence[Predictor]) -> dict[str, dict[str, Any]]:
+    """Return type and shape of what may be asked for as a tensor: the picture, if that is the answer, and outputs."""
+    picture = members[0].task.picture
+    (computed,) = _computed(members, blank(members, 1))
+    shapes = {name: (values.dtype, [-1, *values.shape]) for name, values in computed.tensors.items()}
+    if picture is not None:
+        pixels = picture.make(computed.activated)
+        shapes = {picture.name: (pixels.dtype, picture.shape(pixels)), **shapes}
+    return {name: {"type": str(dtype), "shape": shape} for name, (dtype, shape) in shapes.items()}
+
+
+def blank(members: Sequence[Predictor], n: int) -> list[list[Any]]:
+    """Return n samples without content for each network."""
+    return [
+        [member.reader.fitted(pixels) for pixels in member.input.decoded(member.input.blank(n))] for member in members
+    ]
+
+
 Samples = Callable[[], Any]  # gives the samples of an item for each member, or raises InputError
 
 
@@ -159,9 +167,9 @@ def decoding(served: Served, pool: ThreadPoolExecutor) -> Callable[[Item, Sequen
 
     def start(item: Item, pieces: Sequence[bytes]) -> Samples:
         if not item.names:
-            return lambda: [_samples(served, item, pieces[0])] * len(served.members)
+            return lambda: _samples(served, item, pieces[0])
         rows = [
-            [pool.submit(member.input.read, name, content) for name, content in zip(item.names, pieces, strict=True)]
+            [pool.submit(member.reader.read, name, content) for name, content in zip(item.names, pieces, strict=True)]
             for member in served.members
         ]
         return lambda: [[each.result() for each in row] for row in rows]
@@ -169,8 +177,8 @@ def decoding(served: Served, pool: ThreadPoolExecutor) -> Callable[[Item, Sequen
     return start
 
 
-def _samples(served: Served, item: Item, content: bytes) -> list[np.ndarray]:
-    """Return samples that came decoded; InputError if they have another shape than the network's."""
+def _samples(served: Served, item: Item, content: bytes) -> list[list[Any]]:
+    """Return samples that came decoded, for each network; InputError if they have another shape than the network's."""
     expected = tuple(served.facts["samples"][1:])
     if item.shape[1:] != expected:
         reason = f"have the shape {list(item.shape)}, not {[-1, *expected]}"
@@ -178,92 +186,93 @@ def _samples(served: Served, item: Item, content: bytes) -> list[np.ndarray]:
     if math.prod(item.shape) != len(content):
         reason = f"have {len(content):,} values, not the {math.prod(item.shape):,} of the shape {list(item.shape)}"
         raise InputError(SAMPLES, reason, "send one byte a value")
-    return list(np.frombuffer(content, np.uint8).reshape(item.shape))
+    decoded = np.frombuffer(content, np.uint8).reshape(item.shape)
+    return [[member.reader.fitted(pixels) for pixels in decoded] for member in served.members]
 
 
 def respond(served: Served, items: Sequence[tuple[Item, Samples]]) -> list[Reply]:
     """Return the replies to some items, whose images are computed together."""
-    replies: list[Reply | None] = [None] * len(items)
-    good: list[tuple[int, Any]] = []
+    replies: dict[int, Reply] = {}
+    good: list[tuple[int, Item, Any]] = []
     for index, (item, samples_of) in enumerate(items):
         try:
-            served.first.task.at(item.threshold)
-            good.append((index, samples_of()))
+            _check(served, item)
+            good.append((index, item, samples_of()))
         except InputError as error:
             replies[index] = _failure(error, UNREADABLE if item.names else WRONG)
-    for index, outputs in _computed(served, good):
-        if isinstance(outputs, ConvworksError):
-            replies[index] = _failure(outputs, BROKEN)
-            continue
-        item = items[index][0]
-        replies[index] = _tensors(item, outputs) if item.outputs else _answers(served, item, outputs)
-    assert all(replies)
-    return [reply for reply in replies if reply is not None]
+    replies |= _replies(served, good)
+    return [replies[index] for index in range(len(items))]
 
 
-Outputs = dict[str, Float32[np.ndarray, "n *output"]]
+def _check(served: Served, item: Item) -> None:
+    """Raise InputError for options that do not fit the networks."""
+    served.first.task.at(item.threshold)
+    outputs = served.facts["outputs"]
+    if unknown := [name for name in item.outputs if name not in outputs]:
+        raise InputError("outputs", f"there is no output {unknown[0]!r}", f"choose from {', '.join(outputs)}")
 
 
-def _computed(served: Served, items: Sequence[tuple[int, Any]]) -> list[tuple[int, Outputs | ConvworksError]]:
-    """Return the outputs of items that are computed together; if that fails, each item's own outputs or its error."""
-    if not items:
-        return []
-    together = [[sample for _, samples in items for sample in samples[at]] for at in range(len(served.members))]
+def _replies(served: Served, items: Sequence[tuple[int, Item, Any]]) -> dict[int, Reply]:
+    """Return the replies to items that are computed together; if that fails, each one's own reply or error."""
+    together = [[sample for *_, samples in items for sample in samples[at]] for at in range(len(served.members))]
+    computed = _computed(served.members, together)
     try:
-        outputs = _outputs(served.members, together)
-    except RunError as error:
+        return {index: _reply(served, item, islice(computed, item.count)) for index, item, _ in items}
+    except ConvworksError as error:
         if len(items) == 1:
-            return [(items[0][0], error)]
-        return [each for item in items for each in _computed(served, [item])]
-    ends = np.cumsum([len(samples[0]) for _, samples in items])
-    parts = {name: np.split(values, ends[:-1]) for name, values in outputs.items()}
-    return [(index, {name: parts[name][at] for name in parts}) for at, (index, _) in enumerate(items)]
+            return {items[0][0]: _failure(error, UNREADABLE if isinstance(error, InputError) else BROKEN)}
+        return {index: reply for each in items for index, reply in _replies(served, [each]).items()}
 
 
-def _outputs(members: Sequence[Predictor], samples: Sequence[Sequence[np.ndarray]]) -> Outputs:
-    """Return what the networks compute for samples, and the activated outputs: of an ensemble, their mean."""
-    each = [
-        both(member.task, member.runtime, member.input.stack(its)) for member, its in zip(members, samples, strict=True)
-    ]
+def _computed(members: Sequence[Predictor], samples: Sequence[Sequence[Any]]) -> Iterator[Computed]:
+    """Yield what the networks compute of each sample: of an ensemble, the mean of the activated outputs."""
+    each = [member.reader.compute(its) for member, its in zip(members, samples, strict=True)]
     if len(members) == 1:
-        return dict(zip((OUTPUTS, ACTIVATED), each[0], strict=True))
-    activated = [values for _, values in each]
-    return {ACTIVATED: np.asarray(np.mean(activated, axis=0, dtype=np.float64), np.float32)}
+        yield from each[0]
+        return
+    for several in zip(*each, strict=True):
+        mean = np.asarray(np.mean([one.activated for one in several], axis=0, dtype=np.float64), np.float32)
+        yield Computed(mean, {ACTIVATED: mean})
 
 
-def _answers(served: Served, item: Item, outputs: Outputs) -> Reply:
+def _reply(served: Served, item: Item, computed: Iterator[Computed]) -> Reply:
+    """Return what was asked for of the images of an item: tensors, else answers."""
+    return (_tensors if item.outputs else _answers)(served, item, computed)
+
+
+def _answers(served: Served, item: Item, computed: Iterator[Computed]) -> Reply:
     """Return what `convworks predict` says of each image; pictures as PNG files beside it."""
     task = served.first.task.at(item.threshold)
     rows: list[dict[str, Any]] = []
     pieces: list[bytes] = []
-    for name, output in zip(item.names or [None] * item.count, outputs[ACTIVATED], strict=True):
-        row = task.answer(name, output, served.first.classes, item.top)
+    for name, each in zip(item.names or [None] * item.count, computed, strict=True):
+        row = task.answer(name, each.activated, served.first.classes, item.top)
         del row["path"]
-        for key, value in row.items():
-            if isinstance(value, np.ndarray):
-                row[key] = {"piece": len(pieces)}
-                pieces.append(as_png(value))
+        if task.picture is not None:
+            pieces.append(task.picture.png(row[task.picture.name]))
+            row[task.picture.name] = {"piece": len(pieces) - 1}
         rows.append(row)
     return Reply(header={"answers": rows}, pieces=pieces)
 
 
-def _tensors(item: Item, outputs: Outputs) -> Reply:
-    unknown = [name for name in item.outputs if name not in outputs]
-    if unknown:
-        error = InputError("outputs", f"there is no output {unknown[0]!r}", f"choose from {', '.join(outputs)}")
-        return _failure(error, WRONG)
-    chosen = [np.ascontiguousarray(outputs[name], np.float32) for name in item.outputs]
-    facts = [{"name": name, "shape": list(each.shape)} for name, each in zip(item.outputs, chosen, strict=True)]
-    return Reply(header={"tensors": facts}, pieces=[each.tobytes() for each in chosen])
+def _tensors(served: Served, item: Item, computed: Iterator[Computed]) -> Reply:
+    """Return outputs of all images as tensors, with their types and shapes."""
+    picture = served.first.task.picture
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in item.outputs}
+    for each in computed:
+        for name, column in columns.items():
+            if picture is not None and name == picture.name:
+                column.append(picture.make(each.activated))
+            else:
+                column.append(each.tensors[name])
+    if unequal := [name for name, column in columns.items() if len({each.shape for each in column}) > 1]:
+        reason = f"{unequal[0]} has the size of the image, and these have different sizes"
+        return _failure(InputError("images", reason, "send images of one size, or one at a time"), WRONG)
+    chosen = {name: np.stack(column) for name, column in columns.items()}
+    facts = [{"name": name, "type": str(each.dtype), "shape": list(each.shape)} for name, each in chosen.items()]
+    return Reply(header={"tensors": facts}, pieces=[each.tobytes() for each in chosen.values()])
 
 
 def _failure(error: ConvworksError, status: int) -> Reply:
     where = error.where.removeprefix("--")
     return Reply(header={"error": {"status": status, "where": where, "reason": error.reason, "remedy": error.remedy}})
-
-
-def as_png(image: np.ndarray) -> bytes:
-    """Return a picture as a PNG file."""
-    file = io.BytesIO()
-    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else np.ascontiguousarray(image)).save(file, "PNG")
-    return file.getvalue()

@@ -11,6 +11,18 @@ from fastapi import Response
 
 from convworks.errors import visible
 
+#: What each status means.
+MEANINGS = {
+    400: "The request is malformed.",
+    401: "The key is missing or wrong.",
+    404: "There is no such model, or no such version.",
+    408: "The body came too slowly.",
+    413: "The request is too large.",
+    415: "The body has another type.",
+    422: "An image cannot be read, or an option has another type.",
+    503: "Too much to do, or not ready: try again after as many seconds as Retry-After says.",
+    504: "Not answered within the deadline.",
+}
 #: The status in logs and metrics of a request whose client left before its answer; it is never sent.
 LEFT = 499
 
@@ -71,3 +83,14 @@ def as_json(values: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str]
     """Return values as JSON."""
     content = json.dumps(values, allow_nan=False, separators=(",", ":")).encode()
     return Response(content, status, dict(headers or {}), media_type="application/json")
+
+
+def described(schema: dict[str, Any], *statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the description of problems: what each status means, and the schema of its body."""
+    content = {"application/json": {"schema": schema}}
+    return {status: {"description": MEANINGS[status], "content": content} for status in statuses}
+
+
+def answered(schema: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """Return the description of an answer: the schema of its body."""
+    return {200: {"content": {"application/json": {"schema": schema}}}}

@@ -98,7 +98,7 @@ async def _serve(settings: Settings, listener: socket.socket, address: str) -> i
 
     service = Service(settings)
     server = _server(service)
-    log("listening", address=address, models=list(service.models))
+    log("loading", address=address, models=list(service.models))
     running = asyncio.create_task(server.serve(sockets=[listener]))
     beginning = asyncio.create_task(service.begin())
     try:

@@ -20,11 +20,11 @@ from convworks.serve.problems import as_json, too_large
 HEADER_LENGTH = "Inference-Header-Content-Length"
 #: Names of inputs: decoded samples, as of an exported network, or encoded images.
 SAMPLES, ENCODED = "samples", "images"
-#: The output that is given if none is named.
-ACTIVATED = "activated"
+#: The types of outputs, in NumPy and in the protocol.
+DATATYPES = {"float32": "FP32", "uint8": "UINT8"}
 AXES = 8
-#: Bytes of JSON in a request.
-MOST_JSON = 8 * 2**20
+#: Bytes of JSON in a request, and values of JSON in an answer: to read or to write them takes the server's only thread.
+MOST_JSON, MOST_VALUES = 8 * 2**20, 2**20
 LENGTH = struct.Struct("<I")
 
 
@@ -50,7 +50,7 @@ def parse(body: bytes, header_length: str | None) -> Inference:
         if not header_length.isdecimal() or int(header_length) > len(body):
             raise wrong(HEADER_LENGTH, f"is {header_length!r}, of a body of {len(body)} bytes", "give that of the JSON")
         head, rest = body[: int(header_length)], memoryview(body)[int(header_length) :]
-    if len(head) > MOST_JSON:  # reading numbers takes the server's only thread
+    if len(head) > MOST_JSON:
         raise too_large("body", f"has {len(head):,} bytes of JSON, more than {MOST_JSON:,}: send tensors as bytes")
     values = parse_json(head)
     if not isinstance(values, dict):
@@ -157,16 +157,20 @@ def _flag(parameters: Mapping[str, Any], name: str, default: bool = False) -> bo
 
 
 def tensors(head: dict[str, Any], answer: Answer, outputs: Mapping[str, bool], *, binary: bool) -> Response:
-    """Return an answer: its tensors in JSON, or as bytes after it."""
+    """Return an answer: its tensors in JSON, or as bytes after it; ProblemError for too many values in JSON."""
     facts: list[dict[str, Any]] = []
     after: list[bytes] = []
     for each, content in zip(answer.header["tensors"], answer.pieces, strict=True):
-        tensor = {"name": each["name"], "datatype": "FP32", "shape": each["shape"]}
+        tensor = {"name": each["name"], "datatype": DATATYPES[each["type"]], "shape": each["shape"]}
         if outputs.get(each["name"], binary):
             tensor["parameters"] = {"binary_data_size": len(content)}
             after.append(content)
         else:
-            tensor["data"] = np.frombuffer(content, np.float32).tolist()
+            values = np.frombuffer(content, each["type"])
+            if values.size > MOST_VALUES:
+                reason = f"has {values.size:,} values, more than {MOST_VALUES:,} in JSON"
+                raise wrong(each["name"], reason, "ask for bytes: binary_data, or binary_data_output")
+            tensor["data"] = values.tolist()
         facts.append(tensor)
     if not after:
         return as_json({**head, "outputs": facts})

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from convworks.serve.batcher import Answer
 from convworks.serve.bodies import check_count, images_of
-from convworks.serve.problems import as_json
+from convworks.serve.problems import MEANINGS, answered, as_json, described
 from convworks.serve.service import Service
 
 BODY = {
@@ -43,6 +43,27 @@ BODY = {
         },
     }
 }
+MODELS = {
+    "type": "object",
+    "required": ["models"],
+    "properties": {
+        "models": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "ready"],
+                "properties": {
+                    "ready": {"type": "boolean"},
+                    "classes": {"type": "array", "items": {"type": "string"}},
+                    **{
+                        name: {"type": "string"}
+                        for name in ("name", "version", "model", "task", "runtime", "precision")
+                    },
+                },
+            },
+        }
+    },
+}
 PREDICTIONS = {
     "type": "object",
     "required": ["model", "version", "predictions"],
@@ -59,6 +80,17 @@ PREDICTIONS = {
                     "probabilities": {"type": "array", "items": {"type": "number"}},
                     "predicted": {"type": "array", "items": {"type": "string"}},
                     "image": {"type": "string", "format": "byte", "description": "A PNG file in base64."},
+                    "mask": {
+                        "type": "string",
+                        "format": "byte",
+                        "description": "A palette PNG in base64, of the size of the image: pixels are the numbers of "
+                        "their classes, as /v1/models lists them.",
+                    },
+                    "areas": {
+                        "type": "array",
+                        "items": {"type": "number"},
+                        "description": "The fraction of the pixels that each of the labels has.",
+                    },
                 },
             },
         },
@@ -75,28 +107,6 @@ ERROR = {
         }
     },
 }
-PROBLEMS = {
-    400: "The request is malformed.",
-    401: "The key is missing or wrong.",
-    404: "There is no such model.",
-    408: "The body came too slowly.",
-    413: "The request is too large.",
-    415: "The body has another type.",
-    422: "An image cannot be read, or an option has another type.",
-    503: "Too much to do, or not ready: try again after as many seconds as Retry-After says.",
-    504: "Not answered within the deadline.",
-}
-
-
-def responses(schema: dict[str, Any], *statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the description of an answer, and of what may be answered instead."""
-    return {
-        200: {"description": "The answer.", "content": {"application/json": {"schema": schema}}},
-        **{
-            status: {"description": PROBLEMS[status], "content": {"application/json": {"schema": ERROR}}}
-            for status in statuses
-        },
-    }
 
 
 def router(service: Service) -> APIRouter:
@@ -104,15 +114,21 @@ def router(service: Service) -> APIRouter:
     routes = APIRouter(prefix="/v1")
     limits = service.settings.limits
 
-    @routes.get("/models", summary="List the models", responses=responses({"type": "object"}, 401))
+    @routes.get(
+        "/models",
+        summary="List the models",
+        response_description="The models with their tasks, classes, runtimes and precisions.",
+        responses={**answered(MODELS), **described(ERROR, 401)},
+    )
     async def models() -> Response:
         return as_json({"models": [_described(service, name) for name in service.models]})
 
     @routes.post(
         "/predict",
         summary="Predict images",
+        response_description="The answers of `convworks predict`; of one picture, with `Accept: image/png`, the file.",
         openapi_extra=BODY,
-        responses=responses(PREDICTIONS, *PROBLEMS),
+        responses={**answered(PREDICTIONS), **described(ERROR, *MEANINGS)},
     )
     async def predict(
         request: Request,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,13 +10,42 @@ from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Int, UInt8
+from PIL import Image
 
+from convworks.data.inspect.overlay import as_png
 from convworks.errors import InputError
 from convworks.metrics.multi_label import THRESHOLD
 
 #: From a path, an activated output, the classes and how many of them to list: what `predict` says of one sample.
 Answer = Callable[[str | None, np.ndarray, Sequence[str], int], dict[str, Any]]
 A = TypeVar("A", bound="Answering")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """How an output becomes a picture: a file of its own, not a row of a table.
+
+    Attributes:
+        name: what it is, and its key in answers: "mask".
+        make: from an activated output to pixels.
+        draw: from pixels to the image that is saved as PNG.
+        per_pixel: whether it says something of each pixel of the image that was read, and has the size of that image.
+    """
+
+    name: str
+    make: Callable[[np.ndarray], UInt8[np.ndarray, "h w *c"]]
+    draw: Callable[[UInt8[np.ndarray, "h w *c"]], Image.Image]
+    per_pixel: bool = False
+
+    def png(self, pixels: UInt8[np.ndarray, "h w *c"]) -> bytes:
+        """Return pixels as a PNG file."""
+        file = io.BytesIO()
+        self.draw(pixels).save(file, "PNG")
+        return file.getvalue()
+
+    def shape(self, pixels: UInt8[np.ndarray, "h w *c"]) -> list[int]:
+        """Return the shape of a batch of such pictures, with -1 for what differs between batches."""
+        return [-1, *([-1] * pixels.ndim if self.per_pixel else pixels.shape)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +56,7 @@ class Answering:
         name: the name in bundles and configurations.
         does: what such a network does, in messages: "names classes".
         answer: the prediction of a sample: (path, activated output, classes, maximum number of classes).
-        picture: the output as a picture, if it is one; `predict` then writes files.
-        mask: the activated output as a mask of numbers of classes, if it is one; `predict` gives it the image's size.
+        picture: how the output becomes a picture, if it is one; `predict` then writes files.
         thresholded: the same with another decision threshold; None where none decides.
         exact: whether values near 1 matter, so that precision `auto` is float32.
     """
@@ -35,15 +64,19 @@ class Answering:
     name: str
     does: str
     answer: Answer
-    picture: Callable[[np.ndarray], UInt8[np.ndarray, "h w c"]] | None = None
-    mask: Callable[[np.ndarray], UInt8[np.ndarray, "h w"]] | None = None
+    picture: Picture | None = None
     thresholded: Callable[[float], Any] | None = None  # of the same kind
     exact: bool = False
 
     @property
     def files(self) -> str:
         """What an answer is that is a file of its own, not a row of a table: images, masks; else empty."""
-        return "masks" if self.mask is not None else "images" if self.picture is not None else ""
+        return "" if self.picture is None else f"{self.picture.name}s"
+
+    @property
+    def per_pixel(self) -> bool:
+        """Whether the answer is a picture with the size of the image that was read."""
+        return self.picture is not None and self.picture.per_pixel
 
     def at(self: A, threshold: float | None) -> A:
         """Return the same with another decision threshold (None: its own); InputError if it has none."""
@@ -83,17 +116,22 @@ def decided(
     return {**ranked(path, probabilities, classes, top), "predicted": [classes[index] for index in predicted]}
 
 
-def picture(output: Float32[np.ndarray, "c h w"]) -> UInt8[np.ndarray, "h w c"]:
+def image_of(output: Float32[np.ndarray, "c h w"]) -> UInt8[np.ndarray, "h w c"]:
     """Return an output image as bytes: rounded and clipped."""
     pixels: np.ndarray = np.rint(255 * output).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
     return pixels
+
+
+def drawn(pixels: UInt8[np.ndarray, "h w c"]) -> Image.Image:
+    """Return pixels, grey or in colours, as an image."""
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else np.ascontiguousarray(pixels))
 
 
 def pictured(
     path: str | None, output: Float32[np.ndarray, "c h w"], classes: Sequence[str], top: int
 ) -> dict[str, Any]:
     """Return the output image of one sample."""
-    return {"path": path, "image": picture(output)}
+    return {"path": path, "image": image_of(output)}
 
 
 def mask_of(probabilities: Float32[np.ndarray, "k h w"]) -> UInt8[np.ndarray, "h w"]:
@@ -124,6 +162,17 @@ ANY_CLASSES: Answering = Answering(
     answer=decided,
     thresholded=lambda threshold: replace(ANY_CLASSES, answer=partial(decided, threshold=threshold)),
 )
-IMAGES = Answering(name="reconstruction", does="makes images", answer=pictured, picture=picture, exact=True)
-PIXELS = Answering(name="segmentation", does="names the class of every pixel", answer=segmented, mask=mask_of)
+IMAGES = Answering(
+    name="reconstruction",
+    does="makes images",
+    answer=pictured,
+    picture=Picture(name="image", make=image_of, draw=drawn),
+    exact=True,
+)
+PIXELS = Answering(
+    name="segmentation",
+    does="names the class of every pixel",
+    answer=segmented,
+    picture=Picture(name="mask", make=mask_of, draw=as_png, per_pixel=True),
+)
 ANSWERING = {each.name: each for each in (ONE_CLASS, ANY_CLASSES, IMAGES, PIXELS)}

@@ -14,6 +14,7 @@ from convworks.console import clock
 from convworks.data.decode.images import take
 from convworks.files import write_text
 from convworks.inference.answers import collect
+from convworks.inference.held_out import DIVISION, division_of
 from convworks.inference.runtime import TorchRuntime
 from convworks.inference.seen import CHOSEN, IMAGES, images_of
 from convworks.layers.normalisation.folded import folded
@@ -163,6 +164,7 @@ def _bundle(
         "convworks": facts["environment"]["convworks"],
         "precision": facts["precision"],
         IMAGES: images_of(data.source),
+        **({DIVISION: division_of(setup.config.data, setup.config.seed)} if data.held_out else {}),
         **_origin(setup),
         **results,
     }

@@ -67,3 +67,14 @@ def test_bfloat16_around_it_changes_nothing() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         output = machine_layer(torch.from_numpy(others))
     assert torch.equal(output, machine_layer(torch.from_numpy(others)))
+
+
+def test_it_is_traced_for_batches_of_any_size() -> None:
+    x, labels, others = problem(3)
+    machine_layer = machine(3, x, labels).eval()
+    samples = torch.from_numpy(others)
+    traced = torch.export.export(
+        machine_layer, (samples[:3],), dynamic_shapes={"features": {0: torch.export.Dim("batch")}}
+    ).module()
+    for count in (1, 40):
+        torch.testing.assert_close(traced(samples[:count]), machine_layer(samples[:count]))

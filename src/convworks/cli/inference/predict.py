@@ -24,7 +24,7 @@ from convworks.files import atomic
 from convworks.hardware import check_precision
 from convworks.inference.combination import PROBABILITY
 from convworks.inference.protocol import CENTER
-from convworks.tasks.answering import Answering
+from convworks.tasks.answering import Answering, Picture
 
 Row = dict[str, Any]
 
@@ -72,13 +72,13 @@ def run(
     task, part = answering_of(work, descriptions), parse_shard(shard)
     of_tables = {"--resume": resume, "--shard": shard, "--workers": workers}
     _check_out(task, out, of_tables, probabilities=probabilities, objects=objects, overwrite=overwrite)
-    if task.mask is not None:
+    if task.per_pixel:
         return masks.run(
             work, paths, out=out, objects=objects, overwrite=overwrite, skip_damaged=skip_damaged, began=started
         )
     files = find(paths)
     if out is None or task.files:
-        opened, values, text = _at_once(work, files, out, overwrite=overwrite)
+        opened, values, text = _at_once(work, task.picture, files, out, overwrite=overwrite)
         failed, count = len(values["errors"]), len(files)
     else:
         into = Into(out=out, shard=part, resume=resume, overwrite=overwrite, skip_damaged=skip_damaged, workers=workers)
@@ -119,9 +119,9 @@ def _check_out(
     """Refuse options that do not fit what is written: a table (`of_tables`), files in a folder, or nothing."""
     from convworks.inference.bulk.formats import FORMATS
 
-    if objects and task.mask is None:
+    if objects and not task.per_pixel:
         raise InputError("--objects", "is for networks that segment, but this one does not", "leave it out")
-    if task.mask is None:
+    if not task.per_pixel:
         of_tables = {**of_tables, "--probabilities": probabilities}
     used = next((name for name, value in of_tables.items() if value), None)
     if task.files and used:
@@ -131,17 +131,19 @@ def _check_out(
         raise InputError(f"--out {out}", reason, "name a folder")
     if out is not None:
         return
-    if task.picture is not None:
-        raise InputError("--out", "is needed: this network outputs images", "name a folder: --out DIR")
+    if task.files and not task.per_pixel:
+        raise InputError("--out", f"is needed: this network outputs {task.files}", "name a folder: --out DIR")
     if used:
         raise InputError(used, "is for answers in a file", "add --out FILE.csv")
-    if objects or (probabilities and task.mask is not None):
+    if objects or (probabilities and task.per_pixel):
         raise InputError("--objects" if objects else "--probabilities", "needs a folder for the masks", "add --out DIR")
     if overwrite:
         raise InputError("--overwrite", "needs an output file", "add --out DIR" if task.files else "add --out FILE")
 
 
-def _at_once(work: Work, files: Listing, out: Path | None, *, overwrite: bool) -> tuple[Opened, dict[str, Any], str]:
+def _at_once(
+    work: Work, picture: Picture | None, files: Listing, out: Path | None, *, overwrite: bool
+) -> tuple[Opened, dict[str, Any], str]:
     """Return the answers for a few files as values and as a table; pictures are written into the folder `out`."""
     from convworks.inference.bulk.answered import answered, batches_of
     from convworks.inference.bulk.write import no_answer
@@ -150,14 +152,14 @@ def _at_once(work: Work, files: Listing, out: Path | None, *, overwrite: bool) -
     opened = open_work(work, len(files))
     batches = answered(opened.scorer, files, batches_of(files, opened.scorer.batch), opened.answer)
     answers = (row for rows in batches for row in rows)
-    rows = list(answers) if out is None else list(_written(answers, outputs))
+    rows = list(answers) if picture is None else list(_written(answers, picture, outputs))
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):
         raise no_answer(broken[0], len(broken))
     values = {
         "predictions": [row for row in rows if "error" not in row],
         "errors": broken,
-        **runtimes(opened),
+        **runtimes(opened.choices),
         **({} if out is None else {"out": str(out)}),
     }
     if out is None:
@@ -174,19 +176,15 @@ def _outputs(out: Path, files: Listing, work: Work, *, overwrite: bool) -> list[
     return outputs
 
 
-def _written(answers: Iterable[Row], outputs: Sequence[Path]) -> Iterator[Row]:
-    """Write the image of each answer; yield its path, or the answer of an input that failed."""
-    import numpy as np
-    from PIL import Image
-
+def _written(answers: Iterable[Row], picture: Picture, outputs: Sequence[Path]) -> Iterator[Row]:
+    """Write the picture of each answer; yield its path, or the answer of an input that failed."""
     for answer, output in zip(answers, outputs, strict=True):
         if "error" in answer:
             yield answer
             continue
         output.parent.mkdir(parents=True, exist_ok=True)
-        image = answer["image"]
         with atomic(output) as file:
-            Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else np.ascontiguousarray(image)).save(file, "PNG")
+            file.write(picture.png(answer[picture.name]))
         yield {"path": answer["path"], "out": str(output)}
 
 

@@ -16,8 +16,8 @@ from convworks.inference.bulk.scorer import Scorer
 from convworks.inference.limits import OVERFLOW
 
 Row = dict[str, Any]
-#: The answer for a file, from its name and its activated output.
-Answer = Callable[[str, np.ndarray], Row]
+#: The answer for an image, from its name (None: it has none) and its activated output.
+Answer = Callable[[str | None, np.ndarray], Row]
 #: The name of a file, what `Scorer.prepare` made of it, and why it failed (empty: it did not).
 Prepared = tuple[str, Any, str]
 

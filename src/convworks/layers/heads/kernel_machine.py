@@ -59,7 +59,7 @@ class KernelMachine(nn.Module):
     def _votes(self, decisions: Float[Tensor, "b p"]) -> Float[Tensor, "b k"]:
         if self.classes == 2:
             return self.scale * torch.cat([decisions, -decisions], 1)
-        votes = [decisions.new_zeros(len(decisions)) for _ in range(self.classes)]
+        votes = [torch.zeros_like(decisions[:, 0]) for _ in range(self.classes)]
         sums = list(votes)
         for index, (i, j) in enumerate(combinations(range(self.classes), 2)):
             decision = decisions[:, index]

@@ -76,7 +76,7 @@ def draw_gabor(request: Request) -> Iterator[Shown]:
     chances = ", ".join(f"{name} p = {p:.2g}" for name, p in result.p.items())
     few = values[0, 0].size < ENOUGH
     note = (
-        f"a kernel has {values[0, 0].size} values, a Gabor function {PARAMETERS} parameters: the controls fit well too, "
+        f"a kernel has {values[0, 0].size} values, a Gabor function {PARAMETERS} parameters: controls fit well too, "
         "so compare with them, not with 1"
     )
     lines = [f"median R²: {table}", f"trained above: {chances} (Mann and Whitney, one-sided)"]
