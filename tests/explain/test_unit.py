@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from convworks.errors import InputError
 from convworks.explain.observe import Observation, observe
 from convworks.explain.unit import Explanation, explain_gradient, explain_message, explain_unit
-from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
 from convworks.layers.pooling.pool import PoolTo
 from convworks.models.catalogue import create, facts
 
@@ -79,18 +78,13 @@ LAYERS: dict[str, tuple[nn.Module, tuple[int, ...], str]] = {
     "fully connected": (nn.Linear(7, 5), (3, 7), "fully_connected"),
     "ReLU": (nn.ReLU(inplace=True), (2, 3, 4, 4), "relu"),
     "dropout": (nn.Dropout(0.4), (2, 3, 4, 4), "dropout"),
-    "sigmoid": (nn.Sigmoid(), (2, 3, 4, 4), "sigmoid"),
-    "softmax": (nn.Softmax(1), (3, 5), "softmax"),
-    "softmax of a map": (nn.Softmax(-3), (2, 4, 3, 2), "softmax"),
-    "layer norm": (nn.LayerNorm(6), (3, 6), "layer_normalisation"),
-    "layer norm of maps": (nn.LayerNorm((3, 4), bias=False), (2, 2, 3, 4), "layer_normalisation"),
-    "local response": (nn.LocalResponseNorm(3, alpha=0.5), (2, 5, 3, 3), "local_response_normalisation"),
-    "local response, even": (LocalResponseNormalisation(4, alpha=0.3), (2, 6, 3), "local_response_normalisation"),
-    "adaptive": (PoolTo(2), (2, 3, 5, 7), "adaptive_average_pooling"),
-    "adaptive, each side its own": (nn.AdaptiveAvgPool2d((1, 3)), (2, 3, 5, 7), "adaptive_average_pooling"),
-    "GELU": (nn.GELU(), (2, 3, 4), "tangent"),
+    "sigmoid": (nn.Sigmoid(), (2, 3, 4, 4), "tangent"),
+    "softmax": (nn.Softmax(1), (3, 5), "tangent"),
+    "layer norm": (nn.LayerNorm(6), (3, 6), "tangent"),
+    "local response": (nn.LocalResponseNorm(3), (2, 5, 3, 3), "tangent"),
+    "adaptive": (PoolTo(2), (2, 3, 5, 7), "tangent"),
     "reflected border": (nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), (2, 2, 5, 5), "tangent"),
-    "flatten": (nn.Flatten(), (2, 3, 2, 2), "flatten"),
+    "flatten": (nn.Flatten(), (2, 3, 2, 2), "tangent"),
 }
 
 

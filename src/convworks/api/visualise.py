@@ -69,7 +69,7 @@ def shown(
     from convworks.data.decode.any_image import list_images
     from convworks.explain.features.views.table import DRAW
     from convworks.explain.features.views.view import Request, Sample
-    from convworks.inference.predictor import load
+    from convworks.inference.load import load
 
     predictor = load(bundle, device=device, max_pixels=max_pixels)
     listed = list_images(images)

@@ -1,8 +1,9 @@
 """The complete app: importing a module of commands adds them, in the order in which the help lists them."""
 
-from convworks.cli import exchange, landscape, visualise
+from convworks.cli import exchange
 from convworks.cli.commands import app
 from convworks.cli.experiments import common
+from convworks.cli.explain import landscape, visualise
 from convworks.cli.help import plain_help
 from convworks.cli.inference import common as inference
 from convworks.cli.inference import compare, serve

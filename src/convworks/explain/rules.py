@@ -7,14 +7,6 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from convworks.explain.normalised import (
-    adaptive_pooling_rule,
-    flatten_rule,
-    layer_normalisation_rule,
-    local_response_rule,
-    sigmoid_rule,
-    softmax_rule,
-)
 from convworks.explain.observe import Layer, Observation
 from convworks.explain.rule import Index, Rule, array, no_parameter
 from convworks.explain.weighted import (
@@ -25,9 +17,7 @@ from convworks.explain.weighted import (
     partial_rule,
     up_convolution_rule,
 )
-from convworks.layers.normalisation.local_response_normalisation import LocalResponseNormalisation
 from convworks.layers.partial import PartialConv2d
-from convworks.layers.pooling.pool import PoolTo
 from convworks.layers.residual import Plain, Residual
 from convworks.ops.arrays import Array
 from convworks.ops.normalisation.batch_normalisation import Statistics
@@ -39,7 +29,6 @@ UP_CONVOLUTIONS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 AVERAGE_POOLS = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-ADAPTIVE_POOLS = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
@@ -63,18 +52,6 @@ def rule(layer: Layer, observation: Observation) -> Rule | None:
         return average_pooling_rule(layer, module)
     if _is(module, NORMS) and module.affine and axes >= 0:
         return _batch_normalisation(layer, module)
-    if _is(module, ADAPTIVE_POOLS, axes) or _is(module, (PoolTo,)):
-        return adaptive_pooling_rule(layer, module)
-    if _is(module, (nn.LayerNorm,)):
-        return layer_normalisation_rule(layer, module)
-    if _is(module, (LocalResponseNormalisation, nn.LocalResponseNorm)) and axes >= 1:
-        return local_response_rule(layer, module)
-    if _is(module, (nn.Softmax,)) and module.dim is not None:
-        return softmax_rule(layer, module)
-    if _is(module, (nn.Sigmoid,)):
-        return sigmoid_rule(layer)
-    if _is(module, (nn.Flatten,)):
-        return flatten_rule(layer)
     if _is(module, (nn.ReLU,)):
         return _relu(layer)
     if _is(module, DROPOUTS):

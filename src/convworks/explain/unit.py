@@ -30,8 +30,8 @@ ROUNDING_OF_BLOCKS = 1e5
 class Explanation:
     """A number computed by a network, `value`, and the terms that add up to it.
 
-    `kind` names the operation: a module of `convworks.ops`, `flatten`, or `tangent`. `values_from` and `weights_from`
-    name the tensors that the values and weights of the terms are read from.
+    `kind` names the operation: a module of `convworks.ops`, or `tangent`. `values_from` and `weights_from` name the
+    tensors that the values and weights of the terms are read from.
     """
 
     layer: str

@@ -16,7 +16,8 @@ from convworks.explain.features.field import fields_at
 from convworks.explain.features.kernels import first_convolution, kernels
 from convworks.explain.features.layer import layer_at, layers, outputs_at
 from convworks.explain.features.patches import patch, strongest
-from convworks.inference.predictor import Predictor, load
+from convworks.inference.load import load
+from convworks.inference.predictor import Predictor
 from convworks.models.catalogue import create
 
 

@@ -12,21 +12,15 @@ import pytest
 from convworks.errors import InputError
 from convworks.ops import cross_correlation, fully_connected, up_convolution
 from convworks.ops import unit as one
-from convworks.ops.activation import sigmoid, softmax
 from convworks.ops.arrays import Array
-from convworks.ops.normalisation import batch_normalisation, layer_normalisation, local_response_normalisation
+from convworks.ops.normalisation import batch_normalisation
 from convworks.ops.normalisation.batch_normalisation import Statistics
-from convworks.ops.pooling import adaptive_average_pooling, average_pooling, max_pooling
-from convworks.ops.unit import adaptive_average_pooling as one_adaptive
+from convworks.ops.pooling import average_pooling, max_pooling
 from convworks.ops.unit import average_pooling as one_average
 from convworks.ops.unit import batch_normalisation as one_norm
 from convworks.ops.unit import convolution as one_convolution
 from convworks.ops.unit import fully_connected as one_layer
-from convworks.ops.unit import layer_normalisation as one_layer_norm
-from convworks.ops.unit import local_response_normalisation as one_response
 from convworks.ops.unit import max_pooling as one_max
-from convworks.ops.unit import sigmoid as one_sigmoid
-from convworks.ops.unit import softmax as one_softmax
 from convworks.ops.unit import up_convolution as one_up
 from convworks.ops.unit.terms import Terms
 
@@ -124,52 +118,6 @@ def test_batch_normalisation(shape: tuple[int, ...]) -> None:
     all_of(back, lambda p: one_norm.backward(message, x, scale, position=p, statistics=fixed))
     gradient = batch_normalisation.gradient_inference(message, x, fixed)
     all_of(gradient.scale, lambda i: one_norm.gradient(message, x, channel=i[0], statistics=fixed))
-
-
-@pytest.mark.parametrize("outputs", [(1, 1), (2, 3), (4, 5), (6, 2)], ids=str)
-def test_adaptive_pooling(outputs: tuple[int, int]) -> None:
-    x = RNG.normal(size=(2, 2, 5, 6))
-    z = adaptive_average_pooling.forward(x, output_size=outputs)
-    message = RNG.normal(size=z.shape)
-    all_of(z, lambda unit: one_adaptive.forward(x, unit=unit, output_size=outputs))
-    back = adaptive_average_pooling.backward(message, size=(5, 6))
-    all_of(back, lambda at: one_adaptive.backward(message, position=at, size=(5, 6), output_size=outputs))
-
-
-@pytest.mark.parametrize("axis", [1, -1, 0])
-def test_softmax(axis: int) -> None:
-    x, message = 5 * RNG.normal(size=(3, 4, 2)), RNG.normal(size=(3, 4, 2))
-    all_of(softmax.forward(x, axis), lambda unit: one_softmax.forward(x, unit=unit, axis=axis))
-    back = softmax.backward(message, x, axis)
-    all_of(back, lambda at: one_softmax.backward(message, x, position=at, axis=axis))
-
-
-def test_sigmoid() -> None:
-    x, message = 5 * RNG.normal(size=(3, 4)), RNG.normal(size=(3, 4))
-    all_of(sigmoid.forward(x), lambda unit: one_sigmoid.forward(x, unit=unit))
-    all_of(sigmoid.backward(message, x), lambda at: one_sigmoid.backward(message, x, position=at))
-
-
-@pytest.mark.parametrize("axes", [1, 2, 3])
-def test_layer_normalisation(axes: int) -> None:
-    x, message = RNG.normal(size=(2, 3, 2, 4)), RNG.normal(size=(2, 3, 2, 4))
-    scale, shift = RNG.normal(size=x.shape[-axes:]), RNG.normal(size=x.shape[-axes:])
-    z = layer_normalisation.forward(x, scale, shift, axes=axes)
-    all_of(z, lambda unit: one_layer_norm.forward(x, scale, shift, unit=unit))
-    back = layer_normalisation.backward(message, x, scale, axes=axes)
-    all_of(back, lambda at: one_layer_norm.backward(message, x, scale, position=at))
-    gradient = layer_normalisation.gradient(message, x, axes=axes)
-    all_of(gradient.scale, lambda entry: one_layer_norm.gradient(message, x, entry=entry, axes=axes))
-
-
-@pytest.mark.parametrize("n", [1, 3, 4, 9])
-def test_local_response_normalisation(n: int) -> None:
-    x, message = RNG.normal(size=(2, 6, 2, 2)), RNG.normal(size=(2, 6, 2, 2))
-    options: dict[str, Any] = {"n": n, "k": 1.5, "alpha": 0.3, "beta": 0.6}
-    z = local_response_normalisation.forward(x, **options)
-    all_of(z, lambda unit: one_response.forward(x, unit=unit, **options))
-    back = local_response_normalisation.backward(message, x, **options)
-    all_of(back, lambda at: one_response.backward(message, x, position=at, **options))
 
 
 def test_places_lead_to_the_values() -> None:

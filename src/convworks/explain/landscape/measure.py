@@ -22,7 +22,8 @@ from convworks.explain.checkpoints import Checkpoints, checkpoints_of
 from convworks.explain.landscape.directions import Trajectory, Weights, by_filter, gaussian, trajectory, weights_of
 from convworks.explain.landscape.plan import Plan, row_file
 from convworks.explain.landscape.surface import Problem, along, finite
-from convworks.inference.predictor import choose_split, load
+from convworks.inference.load import load
+from convworks.inference.predictor import choose_split
 from convworks.layers.normalisation.folded import folded
 
 

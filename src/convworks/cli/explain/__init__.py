@@ -1,0 +1,1 @@
+"""`convworks explain`."""
