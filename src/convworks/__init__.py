@@ -7,10 +7,10 @@
 
 `transfer` fine-tunes a trained network on other images, `features` and `probe` show what it computes inside, `compare`
 compares two of them. `restarts`, `crossval` and `tune` train several networks, `lr_range` finds a learning rate.
-`predict_to` predicts any number of files into a file, `explain` shows which pixels count for an answer. `restore`
-denoises or completes a single image, without training data. `create` builds an untrained network by name, `network`
-registers one of your own. `export` writes a bundle for another library, compared with PyTorch before. Wrong input
-raises `InputError`, work that fails `RunError`.
+`predict_to` predicts any number of files into a file. `explain` shows which pixels count for an answer, `visualise` what
+layers respond to, `landscape` the loss around trained weights. `restore` denoises or completes a single image, without
+training data. `create` builds an untrained network by name, `network` registers one of your own. `export` writes a
+bundle for another library, compared with PyTorch before. Wrong input raises `InputError`, work that fails `RunError`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from convworks.api.experiments import crossval, restarts, tune
     from convworks.api.explain import explain
     from convworks.api.export import export
+    from convworks.api.landscape import landscape
     from convworks.api.load import load
     from convworks.api.lr_range import lr_range
     from convworks.api.predict import predict_to
     from convworks.api.restore import restore
     from convworks.api.train import train
     from convworks.api.transfer import features, probe, transfer
+    from convworks.api.visualise import visualise
     from convworks.errors import InputError, RunError
     from convworks.models.own import network
 
@@ -45,6 +47,7 @@ __all__ = [
     "explain",
     "export",
     "features",
+    "landscape",
     "load",
     "lr_range",
     "network",
@@ -55,6 +58,7 @@ __all__ = [
     "train",
     "transfer",
     "tune",
+    "visualise",
 ]
 __version__ = "0.1.0"
 
@@ -63,6 +67,8 @@ _HOMES = {
     "transfer": "convworks.api.transfer",
     "features": "convworks.api.transfer",
     "probe": "convworks.api.transfer",
+    "visualise": "convworks.api.visualise",
+    "landscape": "convworks.api.landscape",
     "network": "convworks.models.own",
     "explain": "convworks.api.explain",
     "export": "convworks.api.export",

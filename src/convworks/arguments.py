@@ -28,7 +28,8 @@ FLAGS: Mapping[str, str] = {
 LISTS: Mapping[str, str] = {"--search": "search", "--set": "overrides", "--tap": "taps"}
 NAMES = """data model epochs out resume device seed workers cut freeze head runs folds group_by trials storage study
     steps split pool precision max_pixels runtime threshold top format check calibrate max_drop protocol combine
-    shard mask scale minutes samples stop iterations compare method unit pixel"""
+    shard mask scale minutes samples stop iterations compare method unit pixel show channels images points span
+    directions dimensions"""
 #: Options with one value.
 VALUES: Mapping[str, str] = {
     **{f"--{name.replace('_', '-')}": name for name in NAMES.split()},
@@ -50,6 +51,8 @@ VERBS = (
     "probe",
     "restore",
     "explain",
+    "visualise",
+    "landscape",
 )
 
 WORD = r"(?:'[^']*'|(?!--)[^\s`']*[^\s`',;:)])"

@@ -21,6 +21,10 @@ SIGNATURES = {
     "explain": ("bundle images * method='grad-cam' class_name=None unit=None pixel=None taps=() device='auto'"),
     "export": ("bundle * format check=None int8=False calibrate=None max_drop=None out=None overwrite=False"),
     "features": "bundle * data taps=() split=None pool='average' device='auto'",
+    "landscape": (
+        "bundle * data split=None images=1000 dimensions=2 points=25 span=1.0 directions='random' seed=0 workers=1 "
+        "out=None resume=False device='auto' precision='auto'"
+    ),
     "load": "path * device='auto' precision='auto' max_pixels=None runtime='torch'",
     "lr_range": (
         "recipe=None * data=None model=None lowest=1e-05 highest=10.0 steps=100 device=None seed=None overrides=()"
@@ -48,6 +52,10 @@ SIGNATURES = {
     "tune": (
         "recipe=None * data=None trials=None search=() storage=None study=None pruning=True "
         f"{SEVERAL} overrides=() command=None"
+    ),
+    "visualise": (
+        "bundle show * images=() data=None split=None tap=None channels=None unit=None steps=None seed=None "
+        "device='auto'"
     ),
 }
 

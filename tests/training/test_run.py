@@ -32,6 +32,7 @@ FILES = {
     "predictions.csv",
     "ranking.png",
     "report.html",
+    "statistics.jsonl",
     "bundle",
     "checkpoints",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from convworks.cli.answer import Answer, table
-from convworks.cli.outputs import check_outputs, unique_names
+from convworks.cli.outputs import check_outputs, free_folder, unique_names
 from convworks.console import counting
 from convworks.data.cache.memory import processors
 from convworks.data.config import DECODING, Decoding
@@ -22,7 +21,7 @@ from convworks.filters.apply import BORDERS
 from convworks.filters.files import Job, OutputPaths, filter_file, output_paths
 from convworks.ops.kernels import KERNELS, SHOWS, Kernel, parse_kernel, total
 from convworks.ops.shape import Padding, resolve_padding
-from convworks.outputs import Protected, numbers
+from convworks.outputs import Protected
 
 #: Images at a time: each needs memory; threads left over share the work on an image.
 AT_A_TIME = 4
@@ -65,7 +64,9 @@ def run(
     files = plain_files(listing, "a filter")
     names = [f"{name}-{chosen.name}" for name in unique_names(files)]
     read = listing.protected() + Protected(files=([Path(kernel)],))
-    folder = _default(names, files, chosen, overwrite) if out is None else out
+    folder = out
+    if folder is None:
+        folder = free_folder(DEFAULT, lambda each: _paths(_outputs(each, names, files, chosen)), overwrite=overwrite)
     outputs = _outputs(folder, names, files, chosen)
     check_outputs(folder, _paths(outputs), read, overwrite=overwrite)
     workers = min(len(files), processors(), AT_A_TIME)
@@ -106,14 +107,6 @@ def _outputs(folder: Path, names: Sequence[str], files: Sequence[Path], kernel: 
 
 def _paths(outputs: Sequence[OutputPaths]) -> list[Path]:
     return [path for output in outputs for path in vars(output).values()]
-
-
-def _default(names: Sequence[str], files: Sequence[Path], kernel: Kernel, overwrite: bool) -> Path:
-    """Return the first of filtered/, filtered-2/, ... in which nothing is replaced, or filtered/ with `overwrite`."""
-    for folder in numbers(DEFAULT):
-        if overwrite or not any(map(os.path.lexists, _paths(_outputs(folder, names, files, kernel)))):
-            return folder
-    raise AssertionError
 
 
 def _list(kernel: Kernel | None) -> Answer:

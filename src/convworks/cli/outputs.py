@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from convworks.outputs import Protected, check_folder, check_replaced
+from convworks.outputs import Protected, check_folder, check_replaced, numbers
 
 
 def unique_names(files: Sequence[Path]) -> list[str]:
@@ -29,6 +30,11 @@ def check_outputs(out: Path, paths: Sequence[Path], protected: Protected, *, ove
     """Refuse a folder `out` that is a file or is protected, and paths in it that may not be written."""
     check_folder("--out", out, protected)
     check_replaced("--out", paths, protected, overwrite=overwrite)
+
+
+def free_folder(default: Path, paths: Callable[[Path], Sequence[Path]], *, overwrite: bool) -> Path:
+    """Return the first of x, x-2, x-3, ... in which the files of a command replace nothing, or x with `overwrite`."""
+    return next(folder for folder in numbers(default) if overwrite or not any(map(os.path.lexists, paths(folder))))
 
 
 def _choices(file: Path) -> tuple[str, str, str]:

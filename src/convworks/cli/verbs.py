@@ -3,6 +3,7 @@
 from convworks.cli import exchange
 from convworks.cli.commands import app
 from convworks.cli.experiments import common
+from convworks.cli.explain import landscape, visualise
 from convworks.cli.explain import options as explain
 from convworks.cli.help import plain_help
 from convworks.cli.inference import common as inference
@@ -14,7 +15,7 @@ from convworks.cli.restore import options as restore
 __all__ = ["MODULES", "app"]
 
 #: The modules with commands, besides `commands`.
-MODULES = (exchange, common, inference, compare, serve, taps, explain, restore)
+MODULES = (exchange, explain, visualise, landscape, common, inference, compare, serve, taps, restore)
 
 expand_paths(app)
 plain_help(app)

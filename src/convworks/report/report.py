@@ -17,6 +17,7 @@ from convworks.files import write_bytes
 from convworks.metrics.slices import Slices
 from convworks.pages import blocks
 from convworks.pages.blocks import Link, Section
+from convworks.pages.layers import layers_section
 from convworks.pages.slices import NOTE, slices_table
 from convworks.pages.tables import values_table
 from convworks.pages.verdict import Finding, findings
@@ -59,6 +60,7 @@ class ReportContent:
         slices: metrics on slices of the split.
         history: rows for `curves`.
         kept: the epoch that they mark; each curve marks its own best if None.
+        layers: rows of statistics for `layer_drawings`.
         facts: labels and values, in order.
         seconds: names and durations of the phases, in order.
         configuration: nested values, shown under dotted names.
@@ -80,6 +82,7 @@ class ReportContent:
     slices: Slices | None = None
     history: Sequence[Mapping[str, Any]] = ()
     kept: KeptEpoch | None = None
+    layers: Sequence[Mapping[str, Any]] = ()
     facts: Sequence[tuple[str, str]] = ()
     seconds: Sequence[tuple[str, float | int]] = ()
     configuration: Mapping[str, Any] = field(default_factory=dict)
@@ -123,6 +126,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
             note=content.kept.note if content.kept else BEST,
             body=blocks.wrapping(training) if training else Markup(),
         ),
+        layers_section(content.layers),
         *own[:-1],
         Section(
             anchor="slices",

@@ -66,6 +66,7 @@ class TrainingConfig(Config):
         greedy: train the innermost layer of an autoencoder alone, to reconstruct the code of the layers below it
             instead of the image; data.corruption then applies to that code.
         pretraining: train each layer greedily first, from the outermost on, and start from the resulting weights.
+        statistics: whether gradients, updates and activations of all layers are measured, at up to fifty steps.
     """
 
     epochs: PositiveInt
@@ -87,6 +88,7 @@ class TrainingConfig(Config):
     kept: Literal["best", "last"] = "best"
     greedy: bool = False
     pretraining: Pretraining | None = None
+    statistics: bool = True
     patience: PositiveInt | None = None
     keep_last: PositiveInt = 1
     keep_best: PositiveInt = 1

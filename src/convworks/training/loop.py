@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
@@ -38,7 +38,8 @@ def fit(setup: Setup, progress: Progress, events: Events) -> None:
         started = time.perf_counter()
         for batch in setup.batches(progress):
             rate = setup.rate(progress, progress.step)
-            sums = step(setup, progress.step, batch, rate)
+            events.step_began(setup, progress)
+            sums = step(setup, progress.step, batch, rate, partial(events.gradients_computed, setup, progress))
             now = time.perf_counter()
             progress.end_step(Reading(sums, batch.size, rate), now - started)
             started = now
@@ -53,11 +54,13 @@ def fit(setup: Setup, progress: Progress, events: Events) -> None:
         events.epoch_ended(setup, progress)
 
 
-def step(setup: Setup, number: int, batch: Batch, rate: float) -> Float[Tensor, "2"]:
+def step(
+    setup: Setup, number: int, batch: Batch, rate: float, computed: Callable[[], None] | None = None
+) -> Float[Tensor, "2"]:
     """Take one training step; return the mean loss of the batch before the update and its sum of scores, on the device.
 
-    Raises RunError for a non-finite loss before it reaches the weights. On a GPU, which this does not synchronise with,
-    the loss is checked when the sums are read.
+    `computed` is called when the gradients are complete. Raises RunError for a non-finite loss before it reaches the
+    weights. On a GPU, which this does not synchronise with, the loss is checked when the sums are read.
     """
     training = setup.config.training
     sums = torch.zeros(2, dtype=setup.world.double, device=setup.device)
@@ -69,6 +72,8 @@ def step(setup: Setup, number: int, batch: Batch, rate: float) -> Float[Tensor, 
     sums = setup.world.summed(sums)
     if not computes_ahead(setup.device):
         require_finite(setup, f"the loss at step {number}", float(sums[0]), rate, gradients=True)
+    if computed is not None:
+        computed()
     if training.clip:
         clip(training.clip, setup.parameters)
     update(training.optimizer, setup.parameters, setup.state, rate, setup.factors)

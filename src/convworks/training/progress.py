@@ -45,7 +45,8 @@ class Progress:
     """The next step, epoch and batch; the sums of the current epoch; the history of epochs.
 
     `score` is the name of the training score in history and curve (top1, exact_match, mse). `curve` holds about a
-    hundred training points over the whole run, `window` the sums since the last of them.
+    hundred training points over the whole run, `window` the sums since the last of them. `statistics` are the lines of
+    statistics.jsonl so far: texts, as checkpoints copy and write them quickly.
     """
 
     step: int = 0
@@ -56,6 +57,7 @@ class Progress:
     window: Totals = field(default_factory=Totals)
     history: list[Row] = field(default_factory=list)
     curve: list[Row] = field(default_factory=list)
+    statistics: list[str] = field(default_factory=list)
     score: str = "top1"
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from convworks.bundle.bundle import Bundle, save_bundle
 from convworks.config import to_json
 from convworks.console import clock
 from convworks.data.decode.images import take
+from convworks.files import write_text
 from convworks.inference.answers import collect
 from convworks.inference.held_out import DIVISION, division_of
 from convworks.inference.runtime import TorchRuntime
@@ -27,6 +29,9 @@ from convworks.training.run_data import RunData
 from convworks.training.selection import chosen_on_validation
 from convworks.training.setup import Setup
 from convworks.training.verdict import judge
+
+#: The statistics of layers, one row a layer and step (statistics/event.py).
+STATISTICS = "statistics.jsonl"
 
 
 def write_results(
@@ -62,6 +67,8 @@ def write_results(
     following = following or evaluate_command([bundle], setup.config.data.source, "--out", errors_folder(path))
     resume = resume_command(path)
     validation = outcomes["validation"]
+    if progress.statistics:
+        write_text(path / STATISTICS, "".join(line + "\n" for line in progress.statistics))
     judgement = judge(setup, data, progress, runtime, validation, results, reported.split, facts, resume=resume)
     page = write_report(
         path,
@@ -75,6 +82,7 @@ def write_results(
             verdict=judgement.findings if judgement else None,
             history=_curves(progress) if fitting_of(setup.config).curve else [],
             kept=KeptEpoch(epoch=int(best["epoch"]), reason=_kept(setup, progress)),
+            layers=[json.loads(line) for line in progress.statistics],
             facts=_tiles(setup, data, progress, best, results["validation"], facts),
             seconds=list(seconds.items()),
             configuration=to_json(setup.config),
@@ -82,6 +90,7 @@ def write_results(
             command=without_out(facts["command"]),
             command_note=_reproducible(setup, progress, facts),
             next_command=following,
+            beside=[STATISTICS] if progress.statistics else [],
         ),
     )
     return {

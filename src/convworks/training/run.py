@@ -60,6 +60,7 @@ from convworks.training.run_data import RunData, fingerprint, prepare_data
 from convworks.training.schedules.schedule import check_schedule
 from convworks.training.selection import candidates
 from convworks.training.setup import Setup
+from convworks.training.statistics.event import LayerStatistics
 from convworks.training.svm.head import is_svm
 from convworks.training.tracking.tracking import check_tracking, tracked
 from convworks.training.world import World, joined
@@ -187,7 +188,9 @@ def _leading(setup: Setup, data: RunData, start: Start) -> dict[str, Any]:
             with tracked(setup.config, path, progress) as trackers:
                 with display.display() as run_display, Recorder(path, data_fingerprint, run_display) as recorder:
                     if not finish:
-                        fitting_of(setup.config).fit(setup, progress, EventList((recorder, *trackers, *start.events)))
+                        measured = (LayerStatistics(),) if setup.config.training.statistics else ()
+                        listeners = EventList((*measured, recorder, *trackers, *start.events))
+                        fitting_of(setup.config).fit(setup, progress, listeners)
                     recorder.tidy(setup, progress)  # a killed process may not have done so
                 best = _saved_epoch(path / "checkpoints", setup, progress)
                 restore(checkpoint.load_checkpoint(path / "checkpoints", int(best["step"]))[0], setup)

@@ -1,0 +1,1 @@
+"""What layers respond to: kernels, maps, patches, preferred images, receptive fields, embeddings, inversions."""

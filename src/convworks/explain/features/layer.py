@@ -1,0 +1,114 @@
+"""The output of a layer: of a tap, or of any layer that `convworks models NAME` lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from convworks.data.decode.preprocess import Preprocessing
+from convworks.errors import InputError, nearest
+from convworks.layers.mode import evaluating
+from convworks.layers.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A module of a network, by its name without `stages.`."""
+
+    name: str
+    module: nn.Module
+
+
+def layer_at(network: Network, name: str) -> Layer:
+    """Return a layer by its name; an unknown name raises InputError with its nearest neighbours."""
+    modules = layers(network)
+    short = name.removeprefix("stages.")
+    if short not in modules:
+        remedy = f"name a tap ({', '.join(network.taps[:8])}, ...), or a layer inside one"
+        raise InputError("--tap", f"there is no layer {name!r}{nearest(short, modules)}", remedy)
+    return Layer(name=short, module=modules[short])
+
+
+def layers(network: Network) -> dict[str, nn.Module]:
+    """Return all modules of stem, stages and head by name, as `convworks models NAME` writes it."""
+    return {
+        name.removeprefix("stages."): module for name, module in network.named_modules() if name and name != "stages"
+    }
+
+
+def last_stage(network: Network) -> str:
+    """Return the tap of the last stage, before the head."""
+    return ["stem", *(name for name, _ in network.stages.named_children())][-1]
+
+
+def outputs_at(network: nn.Module, layer: Layer, inputs: Tensor) -> Float[Tensor, "b c *size"]:
+    """Return the output of a layer for a batch as the network reads it, in evaluation mode.
+
+    Later layers are not computed, and so change nothing in place; a layer that is called several times gives the output
+    of its first call. Raises InputError for a layer that does not output one tensor, or is not part of the computation.
+    """
+    handle = layer.module.register_forward_hook(_stop)
+    try:
+        with evaluating(network):
+            network(inputs)
+    except _Reached as reached:
+        if not isinstance(reached.output, Tensor):
+            raise InputError("--tap", f"{layer.name} does not output one tensor", "name a layer inside it") from None
+        return reached.output
+    finally:
+        handle.remove()
+    raise InputError("--tap", f"{layer.name} is not computed for an answer", "name another layer")
+
+
+class _Reached(Exception):  # noqa: N818  # not an error: it ends the forward pass
+    def __init__(self, output: object) -> None:
+        self.output = output
+
+
+def _stop(_module: nn.Module, _inputs: object, output: object) -> NoReturn:
+    raise _Reached(output)
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Compute no gradients of the weights within the context: only those of inputs."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+
+
+def require_map(layer: Layer, output: Tensor) -> None:
+    """Raise InputError if the output of a layer is not a map of two axes."""
+    if output.ndim != 4:
+        shape = "x".join(map(str, output.shape[1:]))
+        raise InputError("--tap", f"{layer.name} outputs {shape} values, not a map", "name a layer before the head")
+
+
+def check_channels(layer: Layer, channels: tuple[int, ...], count: int) -> None:
+    """Raise InputError for channels that a layer does not have."""
+    for channel in channels:
+        if not 0 <= channel < count:
+            raise InputError("--channels", f"{layer.name} has {count} channels, no {channel}", "count from 0")
+
+
+def normalised(pixels: Float[Tensor, "b c h w"], preprocessing: Preprocessing) -> Float[Tensor, "b c h w"]:
+    """Return images with values in 0 to 1 as the network reads them."""
+    mean, std = (pixels.new_tensor(values)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
+    return (pixels - mean) / std
+
+
+def to_pixels(images: Float[Tensor, "b c h w"]) -> list[UInt8[np.ndarray, "h w c"]]:
+    """Return images with values in 0 to 1 as uint8 arrays [h, w, c]."""
+    return list((images.detach().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())

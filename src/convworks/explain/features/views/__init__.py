@@ -1,0 +1,1 @@
+"""What `convworks visualise --show NAME` draws: one function a view, and their table."""

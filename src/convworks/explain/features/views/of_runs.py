@@ -1,0 +1,87 @@
+"""Kernels and feature maps over the checkpoints of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from convworks.charts.grid import colour_tile, grid, signed_tile, strongest_of
+from convworks.explain.checkpoints import checkpoints_of
+from convworks.explain.features.kernels import COLOURS, first_convolution, in_colour, kernels
+from convworks.explain.features.layer import Layer, last_stage, layer_at, layers, outputs_at, require_map
+from convworks.explain.features.views.view import Request, Sample, Shown, left_out
+from convworks.layers.network import Network
+
+SHOWN, ROWS, SIDE = 12, 12, 56.0  # channels and checkpoints in the picture
+
+
+def draw_history(request: Request) -> Iterator[Shown]:
+    """Show a row for each checkpoint: kernels of the first convolution, or for each image maps of the last stage.
+
+    A kernel with more than one input channel is shown in colour if there are three, else by its first channel.
+    """
+    saved = checkpoints_of(request.path, request.network, "--show history", least=2)
+    networks = list(saved.networks())
+    if not request.images:
+        layer = request.layer(lambda network: first_convolution(layers(network)))
+        values = np.stack([kernels(layer_at(network, layer.name)) for network in networks])
+        yield _shown(request, layer, values, saved.steps, "")
+    for sample in request.images:
+        layer = request.layer(last_stage)
+        maps = np.stack([_maps(request, network, layer, sample) for network in networks])
+        yield _shown(request, layer, maps[:, :, None], saved.steps, sample.name)
+
+
+def _maps(request: Request, network: Network, layer: Layer, sample: Sample) -> Float32[np.ndarray, "c h w"]:
+    inputs = request.predictor.input.normalise(sample.pixels[None])
+    with torch.inference_mode():
+        output = outputs_at(network.cpu(), layer_at(network, layer.name), inputs.cpu())
+    require_map(layer, output)
+    maps: np.ndarray = output[0].float().numpy()
+    return maps
+
+
+def _shown(
+    request: Request, layer: Layer, values: Float32[np.ndarray, "t c i h w"], steps: Sequence[int], image: str
+) -> Shown:
+    """Return the drawing of kernels, or of maps with one input channel, on one scale for all checkpoints."""
+    count, scale = values.shape[1], strongest_of(values)
+    chosen = request.chosen(layer, count, SHOWN)
+    what = "maps" if image else "kernels"
+    rows = sorted({round(row) for row in np.linspace(0, len(steps) - 1, min(ROWS, len(steps))).tolist()})
+    tiles = [
+        colour_tile(in_colour(each[channel], scale))
+        if values.shape[2] == COLOURS
+        else signed_tile(each[channel, 0], scale)
+        for each in values[rows]
+        for channel in chosen
+    ]
+    drawing = grid(
+        tiles,
+        columns=len(chosen),
+        side=SIDE,
+        title=f"{what.capitalize()} of {layer.name} over the run",
+        remarks=[
+            f"{image + '; ' if image else ''}one row a checkpoint, one scale for all",
+            *left_out(len(chosen), count, what),
+        ],
+        rows=[f"step {steps[row]:,}" for row in rows],
+        scale=scale,
+    )
+    moved = float(np.abs(values[-1] - values[0]).max())
+    line = f"{layer.name}: {count} {what} at {len(steps)} checkpoints; the largest change is {moved:.3g}"
+    return Shown(
+        name=f"{image}-history" if image else "history",
+        drawing=drawing,
+        arrays={what: values if not image else values[:, :, 0], "steps": np.array(steps)},
+        values={
+            "layer": layer.name,
+            "steps": list(steps),
+            "largest_change": moved,
+            **({"image": image} if image else {}),
+        },
+        lines=[line],
+    )

@@ -1,0 +1,143 @@
+"""Views of many images: the strongest patches of a source, and its features in the plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import numpy as np
+
+from convworks.charts.drawing import row
+from convworks.charts.grid import Tile, colour_tile, grid
+from convworks.charts.scatter import scatter
+from convworks.console import counting
+from convworks.data.source import Split
+from convworks.errors import InputError
+from convworks.explain.features.embedding import Embedding, principal, tsne
+from convworks.explain.features.field import fields_at
+from convworks.explain.features.layer import last_stage
+from convworks.explain.features.patches import patch, strongest
+from convworks.explain.features.views.view import Request, Shown, left_out
+from convworks.inference.features import features
+from convworks.inference.predictor import choose_split
+from convworks.layers.cut import default_cut
+from convworks.models.transfer.adapted import makes_logits
+from convworks.ops.receptive import Field
+
+SHOWN, PATCHES, SIDE = 16, 9, 56.0
+POINTS, FEWEST = 1000, 8  # images in the plane
+
+
+def draw_patches(request: Request) -> Iterator[Shown]:
+    """Show the patches of a source that each channel of a layer responds to most, by default of the last stage."""
+    network, layer, reads = request.network, request.layer(last_stage), request.predictor.input
+    name, split = _split(request)
+    with counting(f"decoding {name}") as report:
+        images = reads.open(split, report=report).images
+    best = strongest(network, layer, images, reads, most=PATCHES)
+    fields: tuple[Field, ...] = ()
+    with suppress(InputError):  # without a known field, the whole image is shown
+        fields = fields_at(network, layer, reads.channels, reads.size)
+    count = len(best.values)
+    chosen = request.chosen(layer, count, SHOWN)
+    tiles, rows = [], []
+    for channel in chosen:
+        strengths = best.values[channel]
+        rows.append(f"{channel}" if strengths[0] > 0 else f"{channel}: never above 0")
+        for strength, index, unit in zip(strengths, best.images[channel], best.units[channel], strict=True):
+            tiles.append(colour_tile(patch(images, int(index), unit.tolist(), fields, reads), f"{strength:.3g}"))
+    never = np.flatnonzero(best.values[:, 0] <= 0).tolist()
+    whole = not best.units.shape[2] or any(field.stride == 0 for field in fields)
+    kind = "images" if whole else "patches, cut by the receptive field"
+    drawing = grid(
+        _alike(tiles),
+        columns=best.values.shape[1],
+        side=SIDE,
+        title=f"Strongest {'images' if whole else 'patches'} for {layer.name}",
+        remarks=[f"{len(images):,} images of {request.source.name if request.source else ''} ({name}); {kind}",
+                 *left_out(len(chosen), count, "channels")],
+        rows=rows,
+    )  # fmt: skip
+    lines = [f"{layer.name}: {count} channels on {len(images):,} images of {name}"]
+    lines += (
+        [f"never above 0 on any of them: {len(never)} channels ({', '.join(map(str, never[:20]))})"] if never else []
+    )
+    yield Shown(
+        name="patches",
+        drawing=drawing,
+        arrays={
+            "responses": best.values,
+            "images": np.array(split.names)[best.images],
+            "units": best.units,
+        },
+        values={"layer": layer.name, "split": name, "n": len(images), "channels": count, "never_above_0": never},
+        lines=lines,
+    )
+
+
+def draw_embedding(request: Request) -> Iterator[Shown]:
+    """Show the features of a source in the plane, by default those before the last layer."""
+    network, predictor = request.network, request.predictor
+    name, split = _split(request)
+    kept = _evenly(split, POINTS)
+    if len(kept) < FEWEST:
+        raise InputError("--data", f"{name} has {len(kept)} images", f"give at least {FEWEST}")
+    tap = request.options.tap or default_cut(network, encoder=not makes_logits(predictor.bundle.model))
+    predictor.tapped((tap,))
+    with counting(f"decoding {name}") as report:
+        images = predictor.input.open(kept, report=report).images
+    vectors = features(network, images, predictor.input, predictor.precision, (tap,))[tap]
+    plane = {"Principal components": principal(vectors), "t-SNE": tsne(vectors, request.seed)}
+    labels = kept.labels if kept.labels.ndim == 1 else np.full(len(kept), -1)
+    classes = request.source.classes if request.source else ()
+    drawings = [
+        scatter(each.points, labels, classes, title=title, remarks=[_words(each)]) for title, each in plane.items()
+    ]
+    drawing = row(drawings, 28.0, f"Features of {tap} in the plane")
+    yield Shown(
+        name="embedding",
+        drawing=drawing,
+        arrays={
+            "names": np.array(kept.names),
+            "labels": labels,
+            "principal_components": plane["Principal components"].points,
+            "tsne": plane["t-SNE"].points,
+        },
+        values={
+            "tap": tap,
+            "split": name,
+            "n": len(kept),
+            "variance": list(plane["Principal components"].variance),
+            "trustworthiness": {title.lower(): each.trust for title, each in plane.items()},
+        },
+        lines=[f"{tap}: {len(kept):,} of {len(split):,} images of {name}, {vectors.shape[1]} features each",
+               *(f"{title}: {_words(each)}" for title, each in plane.items())],
+    )  # fmt: skip
+
+
+def _split(request: Request) -> tuple[str, Split]:
+    assert request.source is not None  # the view needs it
+    return choose_split(request.source, request.options.split)
+
+
+def _evenly(split: Split, most: int) -> Split:
+    """Return at most so many samples of a split, spread evenly over it."""
+    return split if len(split) <= most else split.select(np.linspace(0, len(split) - 1, most).astype(np.int64))
+
+
+def _words(embedding: Embedding) -> str:
+    """Say how far the picture can be believed."""
+    variance = f"{sum(embedding.variance):.0%} of the variance, " if embedding.variance else ""
+    return f"{variance}trustworthiness {embedding.trust:.2f}"
+
+
+def _alike(tiles: list[Tile]) -> list[Tile]:
+    """Return tiles of one shape: those of units at a border are as large as the others, by `patch`; else padded."""
+    height, width = (max(tile.pixels.shape[axis] for tile in tiles) for axis in (0, 1))
+    alike = []
+    for tile in tiles:
+        h, w = tile.pixels.shape[:2]
+        pixels = np.zeros((height, width, 4), np.uint8)
+        pixels[:h, :w] = tile.pixels
+        alike.append(Tile(pixels=pixels, caption=tile.caption))
+    return alike

@@ -1,0 +1,1 @@
+"""Gabor functions fitted to the kernels of a first layer, against untrained and shuffled controls."""

@@ -1,0 +1,78 @@
+"""What a landscape is made of, as plain values that several processes read; nothing here imports PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convworks.errors import InputError
+from convworks.signed import Kind, read_signed, write_signed
+
+NAME, ROWS = "landscape.json", "rows"
+FORMAT = 1
+PLAN = Kind(
+    name="the description of a landscape",
+    formats=(FORMAT,),
+    fields={"bundle": str, "data": str, "across": list, "down": list},
+    damaged="start a new landscape",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A grid of points in a plane (or on a line, where `down` is only 0) and what is measured there.
+
+    `across` and `down` are the coefficients of the two directions; a row is all points with one of `down`. `weights` is
+    the checksum of the bundle, `images` the number of images, evenly from the split.
+    """
+
+    bundle: str
+    weights: str
+    data: str
+    split: str | None
+    images: int
+    directions: str
+    seed: int
+    device: str
+    precision: str
+    across: tuple[float, ...]
+    down: tuple[float, ...]
+
+    def write(self, folder: Path) -> None:
+        """Write the plan into the folder of its results."""
+        write_signed(folder / NAME, {"format": FORMAT, **asdict(self)})
+
+    def differs(self, other: Plan) -> str:
+        """Return the first field in which two plans differ, or nothing."""
+        return next((f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)), "")
+
+    def row(self, number: int) -> list[tuple[float, ...]]:
+        """Return the points of a row."""
+        return [(x, self.down[number]) if len(self.down) > 1 else (x,) for x in self.across]
+
+
+def read_plan(folder: Path) -> Plan:
+    """Read the plan of a folder; InputError if there is none, or if it is damaged."""
+    if not (folder / NAME).is_file():
+        raise InputError(folder, f"holds no {NAME}", "begin one without --resume")
+    values: dict[str, Any] = read_signed(folder / NAME, PLAN)
+    named: dict[str, Any] = {field.name: values.get(field.name) for field in fields(Plan)}
+    return Plan(**named | {"across": tuple(named["across"]), "down": tuple(named["down"])})
+
+
+def evenly(low: float, high: float, points: int) -> tuple[float, ...]:
+    """Return coefficients from `low` to `high`, rounded so that processes agree on them."""
+    return tuple(float(f"{value:.8g}") for value in np.linspace(low, high, points).round(12).tolist())
+
+
+def row_file(folder: Path, number: int) -> Path:
+    """Return the file of a row: what was measured at its points."""
+    return folder / ROWS / f"{number:04d}.json"
+
+
+def missing(folder: Path, plan: Plan) -> list[int]:
+    """Return the rows that are not measured yet."""
+    return [number for number in range(len(plan.down)) if not row_file(folder, number).is_file()]

@@ -1,0 +1,1 @@
+"""What layers do while they are trained: gradients, updates, activations, at some of the steps."""

@@ -1,0 +1,82 @@
+"""The effective receptive field lies in the theoretical one, in every network of the catalogue that reads images."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from convworks.errors import InputError
+from convworks.explain.features.field import receptive_field
+from convworks.explain.features.layer import Layer, last_stage, layer_at, require_map
+from convworks.layers.network import Network
+from convworks.models import NAMES
+from convworks.models.catalogue import Shape, create, facts
+
+SLOW = 3e6  # parameters
+
+
+def test_the_field_of_one_convolution_is_its_kernel() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 3, 3, stride=2, padding=1))
+    layer = Layer(name="0", module=network[0])
+    field = receptive_field(network, layer, torch.randn(2, 1, 9, 8), (0, 3))
+    assert field.spans == ((-1, 1), (5, 7))
+    expected = network[0].weight.detach().square().sum((0, 1)).sqrt()[1:]  # type: ignore[operator]
+    assert field.gradient[2:].sum() + field.gradient[:, :5].sum() == 0
+    assert torch.all(field.gradient[:2, 5:8] > 0.2 * expected)  # up to the signs that were drawn
+
+
+def test_units_outside_and_layers_without_a_map() -> None:
+    network = create("lenet5").eval()
+    images = torch.randn(1, 1, 32, 32)
+    with pytest.raises(InputError, match=r"--unit: 14,0 is not on the map of stage\w*, which has size|--unit: 99,0"):
+        receptive_field(network, layer_at(network, last_stage(network)), images, (99, 0))
+    with pytest.raises(InputError, match=r"--tap: head.f6 outputs 84 values, not a map"):
+        receptive_field(network, layer_at(network, "head.f6"), images)
+
+
+def middle(network: Network) -> list[str]:
+    """Return two taps: one early, and the last stage."""
+    stages = [name for name, _ in network.stages.named_children()]
+    return list(dict.fromkeys(["stem", *stages[:1], *stages[-1:]]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if facts(name).reads == "images"])
+def test_the_effective_field_is_inside_the_theoretical(name: str) -> None:
+    inside(name)
+
+
+@pytest.mark.parametrize("name", ["resnet20", "convnet_digits"])
+def test_the_effective_field_is_inside_the_theoretical_in_some(name: str) -> None:
+    inside(name)
+
+
+def inside(name: str) -> None:
+    torch.manual_seed(0)
+    shape = facts(name).shape
+    side = tuple(min(n, 96) for n in shape.size)
+    try:
+        network = create(name, Shape(classes=shape.classes, channels=shape.channels, size=side)).eval()
+    except InputError:  # images must be larger
+        side, network = shape.size, create(name).eval()
+    images = torch.randn(1, shape.channels, *side)
+    checked = 0
+    for tap in middle(network):
+        layer = layer_at(network, tap)
+        try:
+            with torch.no_grad():
+                require_map(layer, network.activations(images, [tap])[tap])
+        except InputError:
+            continue
+        field = receptive_field(network, layer, images)
+        outside = field.gradient.clone()
+        (top, bottom), (left, right) = field.spans
+        outside[max(top, 0) : bottom + 1, max(left, 0) : right + 1] = 0
+        assert not outside.any(), tap
+        assert field.gradient.any(), tap
+        assert all(
+            span[0] <= own[0] and own[1] <= span[1] for own, span in zip(field.counting, field.spans, strict=True)
+        )
+        checked += 1
+    assert checked or network.stem(images).ndim == 2

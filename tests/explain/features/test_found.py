@@ -1,0 +1,105 @@
+"""Images that are found by gradient steps: preferred ones, and inversions; the plane of an embedding."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+from torch import nn
+
+from convworks.explain.features.embedding import principal, tsne
+from convworks.explain.features.invert import invert
+from convworks.explain.features.layer import layer_at
+from convworks.explain.features.maximise import central, maximise
+from convworks.explain.features.priors import Spectrum, total_variation
+from convworks.layers.network import Network
+
+
+def plain(images: torch.Tensor) -> torch.Tensor:
+    return images - 0.5
+
+
+@pytest.fixture
+def network() -> Network:
+    """Give a network with a detector of vertical edges, one of bright spots, and one that never fires."""
+    conv = nn.Conv2d(1, 3, 5, padding=2)
+    with torch.no_grad():
+        conv.weight.zero_()
+        conv.weight[0, 0, :, :2], conv.weight[0, 0, :, 3:] = -1.0, 1.0
+        conv.weight[1, 0, 2, 2] = 1.0
+        conv.bias.copy_(torch.tensor([0.0, 0.0, -1.0]))  # type: ignore[union-attr]
+    stem = nn.Sequential(OrderedDict(conv=conv, relu=nn.ReLU()))
+    return Network(stem=stem, stages={"same": nn.Identity()}, head=nn.Flatten())
+
+
+def test_preferred_images_and_a_unit_that_never_fires(network: Network) -> None:
+    found = maximise(network, layer_at(network, "stem"), [0, 1, 2], plain, (1, 12, 12), steps=60)
+    assert found.fires.tolist() == [True, True, False]
+    assert found.responses[0] > 5 * found.before[0].clamp_min(0.01)
+    assert found.responses[0] > 8  # of 10, with edges of full contrast
+    assert found.images[0, 0, 4:9, 4:6].mean() < 0.2
+    assert found.images[0, 0, 4:9, 7:9].mean() > 0.8
+    assert found.images[1, 0, 6, 6] > 0.9
+    again = maximise(network, layer_at(network, "stem"), [0, 1, 2], plain, (1, 12, 12), steps=60)
+    assert torch.equal(found.images, again.images)
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in network.parameters())
+
+
+def test_the_central_unit_of_maps_and_of_vectors() -> None:
+    outputs = torch.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5).float()
+    assert central(outputs, torch.tensor([0, 2])).tolist() == [outputs[0, 0, 2, 2], outputs[1, 2, 2, 2]]
+    assert central(outputs[..., 0, 0], torch.tensor([1, 0])).tolist() == [outputs[0, 1, 0, 0], outputs[1, 0, 0, 0]]
+
+
+def test_an_inversion_has_the_activations_and_lacks_what_the_layer_does_not_keep() -> None:
+    """Below a layer that averages 4x4 pixels, the averages come back, and the noise within them does not."""
+    coarse = torch.zeros(1, 1, 4, 4)
+    coarse[..., 1:3, 1:3] = 0.6
+    clean = nn.functional.interpolate(coarse + 0.2, scale_factor=4.0)
+    image = clean + 0.15 * torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    network = Network(stem=nn.AvgPool2d(4), stages={"same": nn.Identity()}, head=nn.Flatten())
+    image = image.clamp(0, 1)
+    found = invert(network, layer_at(network, "stem"), image, plain, steps=150)
+    assert found.errors[0] < 0.01
+    torch.testing.assert_close(network.stem(found.images), network.stem(image), atol=0.05, rtol=0)
+    assert total_variation(found.images) < 0.5 * total_variation(image)
+
+
+def test_total_variation_is_the_definition() -> None:
+    images = torch.rand(2, 3, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = images.numpy()
+    for beta in (2.0, 1.0):
+        squares = np.zeros_like(x)
+        squares[..., :-1, :] += (x[..., 1:, :] - x[..., :-1, :]) ** 2
+        squares[..., :-1] += (x[..., 1:] - x[..., :-1]) ** 2
+        expected = (squares ** (beta / 2)).reshape(2, -1).mean(1)
+        np.testing.assert_allclose(total_variation(images, beta).numpy(), expected, atol=1e-3 if beta == 1 else 1e-12)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 9)])
+def test_a_spectrum_gives_images_of_its_size(size: tuple[int, int]) -> None:
+    images = Spectrum((2, 3, *size), torch.Generator().manual_seed(0)).images()
+    assert images.shape == (2, 3, *size)
+    assert images.min() >= 0
+    assert images.max() <= 1
+
+
+def test_the_plane_of_principal_components_is_scikit_learn_s() -> None:
+    features = np.random.default_rng(0).normal(size=(60, 7)) @ np.diag([5, 3, 1, 1, 1, 1, 1])
+    found, model = principal(features), PCA(2).fit(features)
+    np.testing.assert_allclose(np.abs(found.points), np.abs(model.transform(features)), atol=1e-9)
+    np.testing.assert_allclose(found.variance, model.explained_variance_ratio_, atol=1e-12)
+
+
+def test_tsne_separates_clusters_and_repeats() -> None:
+    rng = np.random.default_rng(0)
+    features = np.concatenate([rng.normal(size=(30, 10)) + 8 * rng.normal(size=10) for _ in range(3)])
+    found = tsne(features, seed=0)
+    assert found.trust > 0.9
+    np.testing.assert_array_equal(found.points, tsne(features, seed=0).points)
+    groups = found.points.reshape(3, 30, 2)
+    spread, middles = groups.std(1).mean(), groups.mean(1)
+    assert np.linalg.norm(middles[0] - middles[1]) > 2 * spread

@@ -1,0 +1,162 @@
+"""The landscape of a network: what it must not depend on, the plane of a run, resuming, several processes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import convworks
+from convworks.errors import InputError
+from convworks.explain.landscape.directions import by_filter, gaussian, trajectory, weights_of
+from convworks.explain.landscape.measure import open_landscape
+from convworks.explain.landscape.plan import read_plan, row_file
+from convworks.explain.landscape.surface import along
+
+POINTS = [(a, b) for a, b in itertools.product((-1.0, -0.4, 0.0, 0.7), (-0.5, 0.0, 1.0))]
+
+
+def small() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Conv2d(6, 8, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 9, 4)
+    ).double()
+
+
+def losses(network: nn.Module, normalise: Callable[[Any, Any], Any]) -> np.ndarray:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(20, 1, 10, 10, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, 4, (20,), generator=generator)
+    weights = weights_of(network)
+    directions = [normalise(gaussian(weights, seed), weights) for seed in (0, 1)]
+
+    def measure(moved: nn.Module) -> dict[str, float]:
+        with torch.no_grad():
+            return {"loss": float(F.cross_entropy(moved(images), labels))}
+
+    return np.array([values["loss"] for values in along(network, directions, POINTS, measure)])
+
+
+def test_layers_scaled_against_each_other_have_the_same_landscape() -> None:
+    """One layer times 10, the next divided by 10: the same function, and the same curve only where filters are."""
+    network, scaled = small(), small()
+    with torch.no_grad():
+        for value in scaled[0].parameters():
+            value.mul_(10)
+        scaled[2].weight.div_(10)  # type: ignore[operator]
+    np.testing.assert_allclose(losses(scaled, by_filter), losses(network, by_filter), rtol=1e-12, atol=1e-12)
+
+    def whole(direction: dict[str, Tensor], weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        return direction
+
+    assert np.abs(losses(scaled, whole) - losses(network, whole)).max() > 0.1
+
+
+def test_each_filter_of_a_direction_is_as_long_as_that_of_the_weights() -> None:
+    weights = weights_of(small())
+    direction = by_filter(gaussian(weights, 0), weights)
+    assert set(direction) == {"0.weight", "2.weight", "5.weight"}
+    for name, value in weights.items():
+        torch.testing.assert_close(direction[name].flatten(1).norm(dim=1), value.flatten(1).norm(dim=1))
+
+
+def test_weights_are_back_where_they_were() -> None:
+    network = small()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    losses(network, by_filter)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_the_plane_of_a_path_that_lies_in_one() -> None:
+    """Positions are exact, and the directions orthonormal."""
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.normal(size=(30, 2)))[0]
+    places = rng.normal(size=(6, 2)) * [3, 1]
+    places[-1] = 0
+    path = [{"w": torch.from_numpy(5 + basis @ place).view(5, 6)} for place in places]
+    found = trajectory(path, range(6))
+    assert sum(found.variance) == pytest.approx(1)
+    first, second = (each["w"].flatten().numpy() for each in found.directions)
+    np.testing.assert_allclose([first @ first, second @ second, first @ second], [1, 1, 0], atol=1e-12)
+    for place, each in zip(found.positions, path, strict=True):
+        rebuilt = path[-1]["w"].flatten().numpy() + place[0] * first + place[1] * second
+        np.testing.assert_allclose(rebuilt, each["w"].flatten().numpy(), atol=1e-9)
+    assert (found.positions[0] >= 0).all()
+
+
+def measured(run: Path, out: Path, **options: Any) -> dict[str, Any]:
+    return convworks.landscape(run, data="digits", images=40, points=3, out=out, device="cpu", **options)
+
+
+def test_the_middle_is_the_loss_of_the_bundle(any_run: Path, tmp_path: Path) -> None:
+    found = measured(any_run, tmp_path / "out")
+    numbers = np.load(found["numbers"])
+    assert numbers["loss"].shape == numbers["top1"].shape == (3, 3)
+    opened = open_landscape(read_plan(tmp_path / "out"))
+    problem = opened.problem
+    assert len(problem.samples) == 40
+    expected = problem.measure(problem.predictor.trained)
+    assert numbers["loss"][1, 1] == pytest.approx(expected["loss"], rel=1e-4)
+    assert numbers["top1"][1, 1] == expected["top1"]
+    assert (tmp_path / "out" / "landscape.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_missing_is_measured_again_and_nothing_else(any_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = np.load(measured(any_run, out)["numbers"])["loss"]
+    kept = row_file(out, 0).read_text()
+    row_file(out, 0).write_text(kept.replace("0.", "1."))
+    row_file(out, 2).unlink()
+    again = np.load(measured(any_run, out, resume=True)["numbers"])["loss"]
+    np.testing.assert_array_equal(again[1:], first[1:])
+    assert row_file(out, 0).read_text() != kept  # not measured again
+    with pytest.raises(InputError, match=r"resume: .* was begun with another value of seed"):
+        measured(any_run, out, resume=True, seed=3)
+    with pytest.raises(InputError, match=r"out=.*: the folder is not empty"):
+        measured(any_run, out)
+
+
+def test_several_processes_measure_the_same(any_run: Path, tmp_path: Path) -> None:
+    one = np.load(measured(any_run, tmp_path / "one")["numbers"])["loss"]
+    two = np.load(measured(any_run, tmp_path / "two", workers=2)["numbers"])["loss"]
+    np.testing.assert_allclose(two, one, rtol=1e-5)
+
+
+def test_the_path_of_a_run(long_run: Path, any_run: Path, tmp_path: Path) -> None:
+    """The loss at the last checkpoint is that of its projection: it is the middle of the plane."""
+    found = measured(long_run, tmp_path / "out", directions="trajectory")
+    assert len(found["steps"]) == len(found["loss_true"]) == len(found["loss_projected"]) == 3
+    assert found["loss_true"][-1] == pytest.approx(found["loss_projected"][-1], rel=1e-5)
+    assert found["loss_true"][0] > found["loss_true"][-1]
+    numbers = np.load(found["numbers"])
+    assert numbers["across"][0] < numbers["positions"][:, 0].min()
+    assert numbers["positions"][:, 0].max() < numbers["across"][-1]
+    with pytest.raises(InputError, match=r"directions='trajectory': .* has 1 checkpoint, 3 are needed"):
+        measured(any_run, tmp_path / "none", directions="trajectory")
+    with pytest.raises(InputError, match=r"directions='trajectory': .* is not a run"):
+        measured(long_run / "bundle", tmp_path / "none", directions="trajectory")
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"directions": "radnom"}, "directions: there is no 'radnom' (did you mean 'random'?)"),
+        ({"directions": "trajectory", "dimensions": 1}, "dimensions: is 1, but a trajectory is drawn in a plane"),
+        ({"span": 0.0}, "span: is 0"),
+        ({"split": "none"}, "split: digits has no split 'none'"),
+        ({"resume": True}, "holds no landscape.json"),
+    ],
+    ids=str,
+)
+def test_bad_input(options: dict[str, Any], line: str, any_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        measured(any_run, tmp_path / "out", **options)
+    assert line in str(caught.value)
+    assert not (tmp_path / "out").exists()
