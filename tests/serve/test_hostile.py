@@ -1,4 +1,4 @@
-"""Clients that send what they should not, and a system that has no room: neither ends or stalls the server for others."""
+"""Clients that send what they should not, a system without room, and the end: none costs others their answers."""
 
 from __future__ import annotations
 

@@ -6,12 +6,13 @@ import asyncio
 import dataclasses
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from convworks.serve import model, server
+from convworks.serve.metrics import Metrics
 from convworks.serve.process import WorkerProcess
 from convworks.serve.settings import Limits, Named, Settings
 
@@ -25,9 +26,8 @@ def worker(number: int) -> WorkerProcess:
     async def wait() -> int:
         return -9
 
-    writer: Any = SimpleNamespace(close=lambda: None)
-    process: Any = SimpleNamespace(pid=number, wait=wait)
-    return WorkerProcess(process=process, writer=writer, facts=FACTS)
+    process = Mock(asyncio.subprocess.Process, pid=number, wait=wait)
+    return WorkerProcess(process=process, writer=Mock(asyncio.StreamWriter), facts=FACTS)
 
 
 def settings(tmp_path: Path, **options: Any) -> Settings:
@@ -65,7 +65,7 @@ def test_a_replaced_bundle_that_a_new_worker_has_loaded_is_not_loaded_again(
 
     async def work() -> None:
         chosen = settings(tmp_path)
-        served = server_model(chosen)
+        served = model.Model(chosen.models[0], chosen, Metrics(lambda: True))
         await served.begin()
         os.utime(tmp_path / "network.onnx", ns=(0, 1))
         workers[0].ended.set()
@@ -80,12 +80,6 @@ def test_a_replaced_bundle_that_a_new_worker_has_loaded_is_not_loaded_again(
 
     monkeypatch.setattr(model, "start", start)
     asyncio.run(work())
-
-
-def server_model(chosen: Settings) -> model.Model:
-    from convworks.serve.metrics import Metrics
-
-    return model.Model(chosen.models[0], chosen, Metrics(lambda: True))
 
 
 @pytest.mark.parametrize(

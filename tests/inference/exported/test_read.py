@@ -74,7 +74,7 @@ def test_the_directory_of_an_archive_is_part_of_it(tmp_path: Path) -> None:
 
 def test_what_its_library_cannot_open_is_refused(file: Path) -> None:
     exported = read_exported(file)
-    broken = replace(exported, files={suffix: b"x" for suffix in exported.files})
+    broken = replace(exported, files=dict.fromkeys(exported.files, b"x"))
     with pytest.raises(InputError, match=rf"network.* cannot be opened by .*; {REMEDY}"):
         broken.start("float32")
 
