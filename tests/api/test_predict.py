@@ -262,6 +262,7 @@ def test_a_full_disk_and_ctrl_c_keep_the_rows(monkeypatch: pytest.MonkeyPatch) -
         assert not Path("x.csv").exists()
         assert predict(resume=True) == whole
         Path("x.csv").unlink()
+        Path("x.csv.job.json").unlink()
     with monkeypatch.context() as patch:  # nothing is kept of nothing
         patch.setattr("os.fsync", after(0, full))
         with pytest.raises(OSError, match="No space"):

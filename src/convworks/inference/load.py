@@ -15,7 +15,7 @@ from convworks.files import path_of
 from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory
 from convworks.inference.exported.predictor import check_machine
 from convworks.inference.exported.read import Exported, read_exported
-from convworks.inference.exported.runtime import ExportedRuntime
+from convworks.inference.exported.runtime import runtime_of
 from convworks.inference.predictor import Predictor
 from convworks.layers.normalisation.folded import folded
 from convworks.models.config import ModelConfig
@@ -50,11 +50,8 @@ def _load_exported(path: Path, device: str, precision: str, max_pixels: int | No
     check_machine(exported, device)
     bundle = limited(_described(exported), max_pixels)
     chosen = exported.choose(precision)
-    kind: torch.dtype = getattr(torch, chosen)
-    runtime = ExportedRuntime(
-        name=exported.format.name, precision=kind, input=bundle.input, compute=exported.start(chosen)
-    )
-    return Predictor(bundle=bundle, precision=kind, chosen=runtime)
+    runtime = runtime_of(exported.format, exported.start(chosen), bundle.input, chosen)
+    return Predictor(bundle=bundle, precision=runtime.precision, chosen=runtime)
 
 
 def _described(exported: Exported) -> Described:
