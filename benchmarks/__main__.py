@@ -21,8 +21,10 @@ from benchmarks.lrn import lrn_forward, lrn_training
 from benchmarks.measure import BenchmarkError, measure, summarise, table
 from benchmarks.mnist import mnist
 from benchmarks.predict import predict
+from benchmarks.segmentation import SEGMENTATION
 from benchmarks.startup import startup
 from benchmarks.throughput import THROUGHPUT
+from benchmarks.unet import UNET
 from benchmarks.views import VIEWS
 
 BENCHMARKS = {
@@ -39,6 +41,8 @@ BENCHMARKS = {
     "lrn-forward": lrn_forward,
     "lrn-training": lrn_training,
     **THROUGHPUT,
+    **UNET,
+    **SEGMENTATION,
     **FOLDERS,
     **DEPLOY,
     **VIEWS,

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-PEERS = ("torchvision", "timm", "lightning", "keras", "litserve")
+PEERS = ("torchvision", "timm", "segmentation_models_pytorch", "lightning", "keras", "litserve")
 
 
 def describe() -> dict[str, Any]:

@@ -41,8 +41,8 @@ class Benchmark:
     """A job, its variants, and the variant that the others are compared with (`yardstick`).
 
     `amount` is the number of items a run processes, for rates in `unit`; without it the result is the time. Facts named
-    in `same` must be equal in all variants that report them. `score` names a fact that matters more than time: the
-    fraction of `n` (another fact) that a run classifies correctly. Without `warm_up` the first round counts.
+    in `same` must be equal in all variants that report them. `score` names a fact that matters more than time, such as
+    the fraction of `n` (another fact) that a run classifies correctly. Without `warm_up` the first round counts.
     """
 
     name: str
@@ -134,15 +134,17 @@ def summarise(benchmark: Benchmark, runs: Mapping[str, Sequence[Run]]) -> Facts:
 
 
 def _score(facts: Sequence[Facts], name: str) -> Facts:
-    """Return mean and standard deviation over the runs, and the 95 % interval of the mean for n samples."""
-    scores, n = [run_facts[name] for run_facts in facts], facts[0]["n"]
+    """Return mean and standard deviation over the runs, and for a share of n samples the 95 % interval of the mean."""
+    scores = [run_facts[name] for run_facts in facts]
     mean = statistics.fmean(scores)
+    deviation = statistics.stdev(scores) if len(scores) > 1 else None
+    if "n" not in facts[0]:
+        return {"mean": mean, "deviation": deviation}
     from convworks.metrics.classification import (
         wilson_interval,
     )  # imported after the runs: the peak memory of a child starts from ours
 
-    low, high = wilson_interval(round(mean * n), n)
-    deviation = statistics.stdev(scores) if len(scores) > 1 else None
+    low, high = wilson_interval(round(mean * facts[0]["n"]), facts[0]["n"])
     return {"mean": mean, "deviation": deviation, "low": low, "high": high}
 
 
@@ -176,12 +178,13 @@ def table(summary: Facts) -> str:
 
 def _scores(summary: Facts) -> str:
     """Format a summary with scores as a Markdown table: mean, spread, interval, further facts."""
+    title = summary["score"].removeprefix("test_").replace("_", " ")
     lines = [
         f"### {summary['name']}",
         "",
         f"{summary['job']} Mean of {summary['repeats']} interleaved runs.",
         "",
-        "| variant | right | deviation | 95 % interval | each run | seconds | |",
+        f"| variant | {title} | deviation | 95 % interval | each run | seconds | |",
         "|---|---:|---:|---:|---|---:|---|",
     ]
     for row in summary["variants"]:
@@ -191,7 +194,7 @@ def _scores(summary: Facts) -> str:
             row["variant"],
             f"{score['mean']:.1%}",
             "" if score["deviation"] is None else f"{score['deviation']:.1%}",
-            f"{score['low']:.1%} to {score['high']:.1%}",
+            f"{score['low']:.1%} to {score['high']:.1%}" if "low" in score else "",
             ", ".join(f"{run['facts'][name]:.1%}" for run in row["runs"]),
             _number(row["median"]),
             ", ".join(f"{key} {_number(value)}" for key, value in facts.items()),

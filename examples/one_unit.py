@@ -33,7 +33,7 @@ given = predictor.bundle.preprocessing
 images = normalise(torch.from_numpy(image)[None, None], given.mean, given.std)
 
 observed = observe(predictor.bundle.network, images, lambda logits: F.cross_entropy(logits, torch.tensor([1])))
-print("layers:", ", ".join(observed.layers))
+print("layers:", ", ".join(filter(None, observed.layers)))
 show(explain_unit(observed, "stages.stage1.conv", (0, 0, 3, 3)))
 show(explain_unit(observed, "stages.stage1.pool", (0, 0, 1, 1)))
 show(explain_message(observed, "stages.stage1.conv", (0, 0, 3, 3)))

@@ -27,7 +27,7 @@ WARM = 20
 
 
 class Timer(Events):
-    """Takes the time from one step to another, then ends the training."""
+    """Notes when steps end, up to the last one, which ends the training."""
 
     def __init__(self, last: int) -> None:
         self.last = last

@@ -66,6 +66,11 @@ def on_the_command_line() -> Iterator[None]:
         _typed.reset(token)
 
 
+def worded(text: str) -> str:
+    """Return a line for the user, such as a note: its options as they are typed, or as arguments in a call."""
+    return text if _typed.get() else in_python(text)
+
+
 def brief(verb: Callable[P, R]) -> Callable[P, R]:
     """Let a public function raise errors in the words of Python.
 

@@ -256,8 +256,9 @@ def _opened(path: Path, buffering: int) -> IO[bytes]:
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):
         os.close(handle)
-        what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
-        raise InputError(path, f"is {what}, not a regular file", "name a file, or copy its content into one")
+        if stat.S_ISDIR(mode):
+            raise InputError(path, "is a folder, not a file", "name a file in it")
+        raise InputError(path, "is a pipe or a device, not a regular file", "copy its content into a file")
     return open(handle, "rb", buffering=buffering)
 
 

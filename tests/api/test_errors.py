@@ -131,3 +131,19 @@ def test_commands_that_call_these_functions_name_options(
 ) -> None:
     assert run(["export", str(any_run), "--format", "onnx", "--calibrate", str(tmp_path)]) == 2
     assert "--calibrate: is for int8; add --int8, or leave it out" in capsys.readouterr().err
+
+
+def test_notes_name_arguments_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("a", "b"):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+        for index in range(4):
+            pixels = np.full((16, 64), 40 * index, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / kind / f"{index}.png")
+    settings = ["data.fit=crop", "data.size=16,16", "augment={}"]
+    convworks.train(data=tmp_path / "data", out=tmp_path / "run", epochs=1, device="cpu", overrides=settings)
+    notes = capsys.readouterr().err
+    assert "(overrides=['data.fit=letterbox'] or squash keeps all)" in notes
+    assert not OPTION.search(notes)
+    words = ["--data", str(tmp_path / "data"), "--epochs", "1", "--device", "cpu", "--out", str(tmp_path / "typed")]
+    assert run(["train", *words, *(word for each in settings for word in ("--set", each))]) == 0
+    assert "(--set data.fit=letterbox or squash keeps all)" in capsys.readouterr().err

@@ -31,6 +31,15 @@ def test_overrides_are_applied_last() -> None:
     ]
 
 
+def test_a_mapping_overrides_like_assignments() -> None:
+    values = {"training.schedule.rate": 0.01, "data.source": "digits", "augment.flip": True}
+    assert RunRequest.of({"overrides": values}).changes() == [
+        "training.schedule.rate=0.01",
+        "data.source=digits",
+        "augment.flip=True",
+    ]
+
+
 @pytest.mark.parametrize(("skip", "changes"), [(False, []), (0.0, ["data.skip_damaged=0.0"]), (0.2, None)])
 def test_a_fraction_of_damaged_files(skip: bool | float, changes: list[str] | None) -> None:
     assert RunRequest(skip_damaged=skip).changes() == (["data.skip_damaged=0.2"] if changes is None else changes)

@@ -102,14 +102,6 @@ ROWS: Rows = {
         lambda p: [*on_squares(p), "--set", "model.table={}", "--model", "lenet5"],
         "set: has images as targets, not labels",
     ),
-    "restarts": (
-        lambda p: ["restarts", *on_squares(p)[1:]],
-        "convworks restarts: compares and combines answers, but unet_padded names the class of every pixel; train it",
-    ),
-    "cross-validation": (
-        lambda p: ["crossval", *on_squares(p)[1:]],
-        "convworks crossval: compares and combines answers, but unet_padded names the class of every pixel; train it",
-    ),
     "objects of a network that names classes": (
         lambda p: ["predict", p.bundle(), p.images("x"), "--objects"],
         "--objects: is for networks that segment, but this one does not; leave it out",

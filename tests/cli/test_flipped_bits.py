@@ -71,7 +71,7 @@ def resume(run: Path) -> Any:
 
 def listed(run: Path) -> Any:
     found = read_run(run)
-    return found.status, found.best, found.test, found.configuration, lasting(list(map(dict, found.history)))
+    return found.status, found.validation, found.test, found.configuration, lasting(list(map(dict, found.history)))
 
 
 def answer(bundle: Path) -> Any:

@@ -53,7 +53,7 @@ def test_runs_lists_all_below_runs_and_names_what_is_none(place: Path, capsys: p
         record = json.loads(Path(row["name"], "run.json").read_text())
         history = [json.loads(line) for line in Path(row["name"], "metrics.jsonl").read_text().splitlines()]
         assert row["test"] == record["results"]["test"]["top1"]
-        assert row["best"] == max(epoch["validation_top1"] for epoch in history)
+        assert row["validation"] == max(epoch["validation_top1"] for epoch in history)
         assert (row["network"], row["source"], row["status"]) == ("convnet_digits", "digits", "finished")
         assert (row["epochs"], row["seconds"]) == (history[-1]["epoch"], history[-1]["seconds"])
     assert "differences" not in found
@@ -63,7 +63,7 @@ def test_every_column_sorts(place: Path, capsys: pytest.CaptureFixture[str]) -> 
     for column in ("name", "network", "source", "status", "epochs", "seconds"):
         rows = answer(capsys, "runs", "--sort", column)[0]["runs"]
         assert [row[column] for row in rows] == sorted(row[column] for row in rows)
-    for column in ("best", "test", "when"):
+    for column in ("validation", "test", "when"):
         rows = answer(capsys, "runs", "--sort", column)[0]["runs"]
         assert [row[column] for row in rows] == sorted((row[column] for row in rows), reverse=True)
 

@@ -99,7 +99,7 @@ def test_what_does_not_give_the_answers_is_left_out(
     assert facts.runtime == "torch"
     lines = capsys.readouterr().err
     for name in [each for each in CONVERTED if FORMATS[each].installed]:
-        assert f"{name} is left out: --format onnx: the export differs" in lines
+        assert f"{name} is left out: format='onnx': the export differs" in lines
 
 
 def test_few_images_are_not_worth_measuring(predictor: Predictor) -> None:

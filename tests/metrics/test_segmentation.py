@@ -11,6 +11,7 @@ from thorough import repeats
 
 from convworks.data.column import IGNORED
 from convworks.metrics import segmentation as metrics
+from convworks.metrics.classification import calibration
 
 CASES = repeats(100, 500)
 
@@ -117,6 +118,22 @@ def test_rand_error_counts_pairs_of_pixels(seed: int) -> None:
     both = sum(one and other for one, other in zip(first, second, strict=True))
     assert metrics.rand_error(target, predicted) == pytest.approx(1 - 2 * both / (sum(first) + sum(second)))
     assert metrics.rand_error(target, target) == 0
+
+
+@pytest.mark.parametrize("seed", range(repeats(10, 60)))
+def test_calibration_is_that_of_all_counted_pixels(seed: int) -> None:
+    draw, parts, pixels, labels = np.random.default_rng(seed), [], [], []
+    for _ in range(3):
+        target = draw.integers(0, 3, (5, 7)).astype(np.uint8)
+        target[draw.random(target.shape) < 0.2] = IGNORED
+        probabilities = draw.dirichlet([0.3] * 3, target.shape)
+        parts.append(metrics.reliability(target, probabilities.argmax(2).astype(np.uint8), probabilities.max(2)))
+        pixels.append(probabilities[target != IGNORED])
+        labels.append(target[target != IGNORED].astype(np.int64))
+    whole = metrics.Reliability(*np.sum([np.stack(part) for part in parts], axis=0))
+    expected = calibration(np.concatenate(pixels), np.concatenate(labels))
+    np.testing.assert_array_equal(whole.pixels, expected.count)
+    assert metrics.calibration_error(whole) == pytest.approx(expected.error)
 
 
 def naive_boundary(mask: np.ndarray, number: int) -> list[tuple[int, int]]:

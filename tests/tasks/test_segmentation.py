@@ -11,34 +11,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from once import once
 from PIL import Image
+from safetensors.torch import load_file
 from squares import write_squares
 from torch import Tensor, nn
+from trained_squares import SETTINGS, WORDS, place
 
 import convworks
+from convworks.bundle.bundle import load_bundle
 from convworks.cli.main import run
 from convworks.data.column import IGNORED
+from convworks.layers.cut import end_of_encoder
+from convworks.layers.network import Network
 from convworks.metrics import segmentation as metrics
 from convworks.models.catalogue import Shape
 from convworks.tasks.segmentation import SEGMENTATION, PixelMeter, centred
 from convworks.tasks.task import Answered
 from convworks.training.world import ALONE
 
-SMALL = "model.table={'widths': [6, 12], 'dropout': 0.0}"
-SETTINGS = [SMALL, "precision=float32", "data.size=16,16", "data.validation=0.2", "augment={'flip': True}"]
-WORDS = ["--device", "cpu", *(word for each in SETTINGS for word in ("--set", each))]
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Train on squares of 255 on 0, of which the images have several sizes."""
-
-    def make(root: Path) -> None:
-        write_squares(root / "pairs", 40, sizes=((16, 16), (16, 20), (24, 16)), value=255)
-        convworks.train(data=root / "pairs", out=root / "run", epochs=16, device="cpu", overrides=SETTINGS)
-
-    return once(tmp_path_factory.getbasetemp(), "squares", make)
+__all__ = ["place"]
 
 
 def answer(capsys: pytest.CaptureFixture[str], *words: object) -> Any:
@@ -70,7 +61,9 @@ def test_squares_are_learnt_and_measured(place: Path, tmp_path: Path, capsys: py
     assert len(rows) == 40
     assert all(0 <= float(row["mean_iou"]) <= 1 and float(row["iou:255"]) <= 1 for row in rows)
     page = (out / "report.html").read_text()
-    assert all(f'id="{anchor}"' in page for anchor in ("classes", "confusion", "typical", "worst"))
+    assert all(f'id="{anchor}"' in page for anchor in ("classes", "confusion", "calibration", "typical", "worst"))
+    assert "Calibration error" in page
+    assert measured["ece"] == pytest.approx(convworks.load(place / "run").outcome(place / "pairs").calibration.error)
     assert {"confusion.png", "typical.png", "worst.png"} <= {path.name for path in out.iterdir()}
     card = (place / "run" / "bundle" / "README.md").read_text()
     assert "segments images into 2 classes" in card
@@ -123,7 +116,7 @@ def test_masks_are_written_at_the_size_of_their_images(
         (["--out", "masks.csv"], "--out masks.csv: is named like a table"),
         (["--out", "m", "--shard", "1/2"], "--shard: is for answers in a table"),
         (["--objects"], "--objects: needs a folder for the masks; add --out DIR"),
-        (["--out", "m", "--protocol", "flip"], "--protocol: is for classifiers"),
+        (["--out", "m", "--protocol", "ten-crop"], "--protocol: ten-crop averages answers for parts of an image, not"),
     ):
         assert run(["predict", str(place / "run"), str(images[0]), *wrong]) == 2
         assert reason in capsys.readouterr().err
@@ -169,6 +162,21 @@ def test_classifiers_become_networks_for_masks_and_these_are_trained_on(
     assert low < compared["difference"] < high
     assert "Wilcoxon" in (tmp_path / "pair" / "compare.html").read_text()
     assert len((tmp_path / "pair" / "compare.csv").read_text().splitlines()) == 41
+
+
+def test_a_frozen_encoder_stays_the_same_bit_for_bit(place: Path, any_run: Path, tmp_path: Path) -> None:
+    classifier = load_bundle(any_run / "bundle").network
+    assert isinstance(classifier, Network)
+    cut, out = end_of_encoder(classifier), tmp_path / "run"
+    few: dict[str, Any] = {"data": place / "pairs", "epochs": 2, "device": "cpu", "out": out, "head": "unet"}
+    convworks.transfer(any_run, freeze=cut, overrides=["training.ema=0.9"], **few)
+    before, after = (load_file(run / "bundle" / "weights.safetensors") for run in (any_run, out))
+    kept = set(after) & {name for name in before if not name.startswith("head.")}
+    assert {name.rpartition(".")[2] for name in kept} >= {"weight", "running_mean", "running_var"}
+    assert [name for name in kept if not torch.equal(after[name], before[name])] == []
+    new = {name: value for name, value in after.items() if "decoder" in name and "running_mean" in name}
+    assert new
+    assert all(value.any() for value in new.values()), "statistics of the decoder are learnt"
 
 
 def answered(outputs: Tensor, targets: Tensor) -> Answered:

@@ -184,7 +184,7 @@ def test_confidence_that_differs_from_accuracy_names_the_label_smoothing(
 def test_the_confidence_that_label_smoothing_aims_at_is_no_finding_but_said() -> None:
     smoothed = evidence(0.995, outcome(0.99, 2000, confidence=0.93), "training.loss.smoothing=0.1")
     assert not findings(CLASSIFICATION, smoothed)
-    assert "Label smoothing aims at a confidence of 95.0 %, not 100 %" in measured(smoothed)
+    assert "Label smoothing aims at a confidence of 95.0%, not 100%" in measured(smoothed)
     assert "smoothing" not in measured(evidence(0.995, outcome(0.99, 2000)))
 
 
@@ -256,6 +256,16 @@ def test_label_sets_are_judged_by_their_own_metric() -> None:
     found = findings(MULTI_LABEL, replace(base, **values))
     assert found.keys() == {"overfitting"}
     assert found["overfitting"].meaning.startswith("Mean average precision")
+
+
+def test_an_interval_without_width_is_that_of_a_proportion_without_errors() -> None:
+    base = evidence(0.9, outcome(0.9))
+    values: dict[str, Any] = {"map": 1.0, "n": 6, "intervals": {"map": [1.0, 1.0]}}
+    changes: dict[str, Any] = {"metric": MULTI_LABEL.headline, "train": values, "metrics": values, "reported": values}
+    few = findings(MULTI_LABEL, replace(base, **changes))
+    assert "39.0 points wide" in few["interval"].meaning  # Wilson: 6 of 6 is 61.0 to 100 %
+    changes["reported"] = values | {"n": 600}
+    assert not findings(MULTI_LABEL, replace(base, **changes))
 
 
 def test_the_page_of_thresholds_is_true() -> None:

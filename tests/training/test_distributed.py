@@ -18,6 +18,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from squares import write_squares
 
 from convworks.cli.main import run
 from convworks.config import override
@@ -111,6 +112,18 @@ def test_weights_of_few_layers_are_those_of_one_process(processes: int, noise: P
     train(1, *options, "--out", tmp_path / "one")
     train(processes, *options, "--out", tmp_path / "many")
     check_same(tmp_path / "one", tmp_path / "many", processes, 1e-5)
+
+
+def test_masks_augmentation_and_dropout_are_those_of_one_process(tmp_path: Path) -> None:
+    squares = write_squares(tmp_path / "squares", 120)
+    table = {"widths": [4, 8], "normalisation": "instance", "dropout": 0.3}
+    changes = [f"model.table={table}", "training.accumulation=2", "training.optimizer={'kind': 'sgd'}"]
+    changes += ["augment={'flip': True, 'elastic': {}, 'affine': {'rotate': 20}, 'border': 'reflect'}"]
+    words = [word for change in changes for word in ("--set", change)]
+    options = ["--data", squares, *TRAIN, *SMOOTH, "--model", "unet_padded", *words]
+    train(1, *options, "--out", tmp_path / "one")
+    train(2, *options, "--set", "training.accumulation=1", "--out", tmp_path / "two")
+    check_same(tmp_path / "one", tmp_path / "two", 2, 1e-5)
 
 
 @pytest.mark.slow

@@ -53,6 +53,8 @@ def test_it_ends_as_a_run_that_ended_by_itself_at_that_epoch(
     assert caught.value.remedy.endswith(f"or end it after epoch {COMPLETE}: {call}")
     with pytest.raises(InputError, match=r"is a run that has not finished, so it has no bundle yet; .* finish=True"):
         convworks.load(stopped)
+    with pytest.raises(InputError, match="is a run that has not finished"):
+        convworks.load(stopped / "bundle")
     assert run([*command, "--json"]) == 0
     with monkeypatch.context() as patch:
         patch.setattr(loop, "exhausted", lambda setup, progress: progress.epoch >= COMPLETE)

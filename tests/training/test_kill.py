@@ -9,10 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from squares import write_squares
 from thorough import repeats
 
 KILLS, EPOCHS = repeats(1, 10), repeats(4, 8)
@@ -21,13 +24,26 @@ EVERYTHING = [
     "training.ema=0.95",
     "training.accumulation=3",
     "training.clip.limit=1.0",
-    "training.sampling=balanced",
     "training.schedule={'kind': 'plateau', 'rate': 0.05, 'patience': 1}",
-    "augment.mixup=0.4",
     "augment.cutmix=1.0",
 ]
 TRAIN = ["--deterministic", "--epochs", str(EPOCHS), "--set", "training.checkpoint_seconds=0.02"]
-OPTIONS = ["--set", "model.table={'dropout': 0.3}", *(word for each in EVERYTHING for word in ("--set", each))]
+#: Networks that draw numbers, and what is drawn for images: of digits, and of images with masks.
+KINDS = {
+    "digits": ["model.table={'dropout': 0.3}", "training.sampling=balanced", "augment.mixup=0.4"],
+    "masks": [
+        "model.table={'widths': [6, 12], 'normalisation': 'instance', 'dropout': 0.3}",
+        "augment={'flip': True, 'elastic': {}, 'affine': {'rotate': 20}, 'border': 'reflect'}",
+    ],
+}
+
+
+class Whole(NamedTuple):
+    """A run that was not killed, the seconds from its first checkpoint to its end, and how it was started."""
+
+    run: Path
+    seconds: float
+    words: list[str]
 
 
 def start(*arguments: object) -> subprocess.Popen[bytes]:
@@ -51,20 +67,24 @@ def outcome(run: Path) -> tuple[bytes, bytes, list[dict[str, float]]]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """Run once without being killed; give the run and the seconds from its first checkpoint to its end."""
-    run = tmp_path_factory.mktemp("whole") / "run"
-    process = start("--out", run, *TRAIN, *OPTIONS)
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """Run once without being killed."""
+    folder, changes = tmp_path_factory.mktemp("whole"), [*KINDS[request.param], *EVERYTHING]
+    words = [*TRAIN, *(word for each in changes for word in ("--set", each))]
+    if request.param == "masks":
+        words += ["--data", str(write_squares(folder / "squares", 60))]
+    run = folder / "run"
+    process = start("--out", run, *words)
     while not (run / "run.json").exists():
         assert process.poll() is None
         time.sleep(0.005)
     began = time.perf_counter()
     finish(process)
-    return run, time.perf_counter() - began
+    return Whole(run, time.perf_counter() - began, words)
 
 
-def kill_and_resume(run: Path, delay: float) -> tuple[bytes, bytes, list[dict[str, float]]]:
-    process = start("--out", run, *TRAIN, *OPTIONS)
+def kill_and_resume(run: Path, words: Sequence[str], delay: float) -> tuple[bytes, bytes, list[dict[str, float]]]:
+    process = start("--out", run, *words)
     while not (run / "run.json").exists():
         assert process.poll() is None, process.communicate()[1].decode()
         time.sleep(0.002)
@@ -77,12 +97,23 @@ def kill_and_resume(run: Path, delay: float) -> tuple[bytes, bytes, list[dict[st
     return outcome(run)
 
 
-@pytest.mark.parametrize("kills", [KILLS, pytest.param(50, marks=pytest.mark.slow)])
-def test_killed_runs_end_like_the_one_that_was_not(kills: int, whole: tuple[Path, float], tmp_path: Path) -> None:
-    run, seconds = whole
+@pytest.mark.parametrize(
+    ("whole", "kills"),
+    [
+        ("digits", KILLS),
+        pytest.param("digits", 50, marks=pytest.mark.slow),
+        pytest.param("masks", 10, marks=pytest.mark.slow),
+    ],
+    indirect=["whole"],
+)
+def test_killed_runs_end_like_the_one_that_was_not(whole: Whole, kills: int, tmp_path: Path) -> None:
     moments = random.Random(2026 + kills)
-    delays = [moments.uniform(0, 0.9 * seconds) for _ in range(kills)]
+    delays = [moments.uniform(0, 0.9 * whole.seconds) for _ in range(kills)]
+
+    def killed(item: tuple[int, float]) -> tuple[bytes, bytes, list[dict[str, float]]]:
+        return kill_and_resume(tmp_path / str(item[0]), whole.words, item[1])
+
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda item: kill_and_resume(tmp_path / str(item[0]), item[1]), enumerate(delays)))
-    expected = outcome(run)
+        results = list(pool.map(killed, enumerate(delays)))
+    expected = outcome(whole.run)
     assert [result == expected for result in results] == [True] * kills

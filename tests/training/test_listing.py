@@ -43,18 +43,18 @@ def changed(**values: Any) -> dict[str, Any]:
 def test_what_is_read_of_a_run(tmp_path: Path) -> None:
     run = read_run(make(tmp_path / "a", top1=[0.25, 0.75, 0.5]))
     assert (run.name, run.network, run.source, run.status) == (str(tmp_path / "a"), "resnet20", "flowers", "finished")
-    assert (run.epochs, run.planned, run.best, run.test, run.seconds) == (3, 3, 0.75, 0.75, 4.5)
+    assert (run.epochs, run.planned, run.validation, run.test, run.seconds) == (3, 3, 0.75, 0.75, 4.5)
     assert run.when == (tmp_path / "a" / "run.json").stat().st_mtime
 
 
 def test_a_loss_is_best_where_it_is_lowest(tmp_path: Path) -> None:
     run = read_run(make(tmp_path / "a", top1=[0.25, 0.75, 0.5], configuration=changed(best="loss")))
-    assert (run.metric, run.best, run.score) == ("loss", 1.25, -1.25)
+    assert (run.metric, run.validation, run.score) == ("loss", 1.25, -1.25)
 
 
 def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
     run = read_run(make(tmp_path / "a", top1=[], status="stopped", results=None))
-    assert (run.epochs, run.best, run.test, run.seconds, run.status) == (0, None, None, 0.0, "stopped")
+    assert (run.epochs, run.validation, run.test, run.seconds, run.status) == (0, None, None, 0.0, "stopped")
     assert run.score == -float("inf")
     (tmp_path / "a" / "metrics.jsonl").unlink()
     assert read_run(tmp_path / "a").epochs == 0
@@ -75,7 +75,7 @@ def test_a_run_that_no_process_works_on_was_killed(tmp_path: Path) -> None:
 def test_an_older_run_does_not_say_its_metric(tmp_path: Path) -> None:
     training = {name: value for name, value in changed()["training"].items() if name != "best"}
     run = read_run(make(tmp_path / "a", top1=[0.5], configuration={**CONFIGURATION, "training": training}))
-    assert (run.metric, run.best) == ("top1", 0.5)
+    assert (run.metric, run.validation) == ("top1", 0.5)
 
 
 def test_runs_are_found_below_and_in_experiments_but_each_once(tmp_path: Path) -> None:

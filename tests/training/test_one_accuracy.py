@@ -23,7 +23,7 @@ def test_the_history_says_what_the_bundle_does(kept: str, tmp_path: Path) -> Non
     results = convworks.train(out=tmp_path / "run", epochs=3, device="cpu", overrides=changes)
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     saved = rows[results["best_epoch"] - 1]
-    assert saved["validation_top1"] == results["validation"]["top1"] == read_run(tmp_path / "run").best
+    assert saved["validation_top1"] == results["validation"]["top1"] == read_run(tmp_path / "run").validation
     assert saved["validation_top5"] == results["validation"]["top5"]
     page = Path(results["report"]).read_text()
     assert f"<dt>Validation</dt><dd>{TOP1.write(saved['validation_top1'])}</dd>" in page

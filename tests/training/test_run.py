@@ -116,7 +116,7 @@ def test_the_last_epoch_is_kept_where_that_is_asked_for(tmp_path: Path, monkeypa
     monkeypatch.setattr(loop, "validate", lambda _: {"loss": 1.0, "top1": next(falling), "top5": 1.0})
     results = train(tmp_path / "run", epochs=3, overrides=["training.kept=last"])
     assert results["best_epoch"] == results["epochs"] == 3
-    assert read_run(tmp_path / "run").best == results["validation"]["top1"]
+    assert read_run(tmp_path / "run").validation == results["validation"]["top1"]
     assert "(last: 3)" in Path(results["report"]).read_text()
     card = (Path(results["bundle"]) / "README.md").read_text()
     assert "3 epochs, the last is kept" in card

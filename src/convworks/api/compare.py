@@ -72,8 +72,8 @@ def compared(
     paths = [path_of(first), path_of(second)]
     if source is None and not all(map(_is_table, paths)):
         raise InputError("--data", "is needed to compare bundles", "name a source, or give two predictions.csv")
-    if split is not None:
-        _check_split(source, split)
+    if source is None and split is not None:
+        raise InputError("--split", f"{split!r} is part of a source, but there is no --data", "leave it out")
     if out is not None:
         from convworks.bundle.description import folder_of
 
@@ -82,6 +82,8 @@ def compared(
     from convworks.report.comparison import check_classes, from_outcome, pair, read_answers
 
     predictors = [None if _is_table(path) else _load(path, device) for path in paths]
+    if source is not None and split is not None:
+        source = _with_split(source, split, predictors)
     tables = [read_answers(path) if _is_table(path) else None for path in paths]
     classes = [
         table.classes if table else frozenset(predictor.classes) if predictor else None
@@ -158,13 +160,17 @@ def _write_scores(pair: ScoredPair, title: str, command: str, out: Path) -> Path
     return out / page.name
 
 
-def _check_split(source: Source | None, split: str) -> None:
-    """Refuse an unknown split, also when both are tables and nothing is predicted."""
-    if source is None:
-        raise InputError("--split", f"{split!r} is part of a source, but there is no --data", "leave it out")
+def _with_split(source: Source, split: str, predictors: Sequence[Predictor | None]) -> Source:
+    """Return a source that has the split, if only because a run held it out; InputError for an unknown one.
+
+    Also where both are tables, and nothing is predicted.
+    """
+    from convworks.inference.held_out import with_held_out
     from convworks.inference.predictor import choose_split
 
+    source = with_held_out(source, split, [predictor.bundle for predictor in predictors if predictor is not None])
     choose_split(source, split)
+    return source
 
 
 def _is_table(path: Path) -> bool:

@@ -13,7 +13,7 @@ from convworks.data.config import Fold
 from convworks.data.inspect.remarks import column_lines
 from convworks.data.protect import protect
 from convworks.data.source import Source
-from convworks.errors import InputError, brief
+from convworks.errors import InputError, brief, worded
 from convworks.experiments.command import check_new_experiment, parse_workers, storage_file
 from convworks.files import path_of
 from convworks.hardware import refuse_torchrun
@@ -108,7 +108,7 @@ def run_crossval(
         folds, column = fold_count(source), source.fold_column
     if group_by is None or group_by in (*source.unused_columns, source.fold_column):  # wrong input is one line
         for line in column_lines(source, Fold(number=1, of=folds or 5, group_by=group_by, column=column)):
-            say(line)
+            say(worded(line))
     return run(config, folds=folds or 5, stratified=stratified, group_by=group_by, column=column, **options)
 
 
@@ -197,7 +197,7 @@ def _experiment(
     from convworks.tasks.registry import task_of
 
     task = task_of(config, source)
-    if kind != "tune" and task.outcome is None:
+    if kind != "tune" and not task.combines:
         reason = f"compares and combines answers, but {config.model.name} {task.does}"
         raise InputError(f"convworks {kind}", reason, "train it with `convworks train`, or `convworks tune`")
     train = request.train_command()

@@ -129,7 +129,7 @@ def values_of(opened: Opened, written: Written, into: Into) -> dict[str, Any]:
         "resumed": written.earlier,
         "failed": written.failed,
         "errors": list(written.errors),
-        **runtimes(opened),
+        **runtimes(opened.choices),
     }
 
 

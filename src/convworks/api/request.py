@@ -44,10 +44,14 @@ class RunRequest:
     def of(cls, arguments: Mapping[str, Any]) -> RunRequest:
         """Return the request in the arguments of a public function: its `locals()`, those named like a field.
 
-        `overrides` may be a single assignment.
+        `overrides` may be a single assignment, or a mapping from fields to values.
         """
+        from convworks.config import assignment
+
         options = {field.name: arguments[field.name] for field in fields(cls) if field.name in arguments}
         overrides = arguments["overrides"]
+        if isinstance(overrides, Mapping):
+            overrides = [assignment(name, value) for name, value in overrides.items()]
         return cls(**options | {"overrides": (overrides,) if isinstance(overrides, str) else tuple(overrides)})
 
     def changes(self) -> list[str]:

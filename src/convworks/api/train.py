@@ -53,9 +53,9 @@ def train(
     The result also has `.predictor`, `.history` and `.plot()`. For multi-label images, "map" takes the place of "top1".
 
     Without arguments, it trains on the embedded digits. `data` is a name or a path; `overrides` are `field=value`
-    assignments; `resume` is a run folder to resume, up to `epochs` in all or by so many more ("+50"); with
-    `finish` it is not trained further, but ends with bundle and report after its last complete epoch. `loss` is a
-    function (logits, labels) -> mean loss that replaces the recipe's; `events` are called as the run proceeds.
+    assignments, or a mapping; `resume` is a run folder to resume, up to `epochs` in all or by so many more ("+50");
+    with `finish` it is not trained further, but ends with bundle and report after its last complete epoch. `loss` is
+    a function (logits, labels) -> mean loss that replaces the recipe's; `events` are called as the run proceeds.
     `skip_damaged` leaves out damaged files, up to this fraction of all (True: 0.05).
     Raises InputError for wrong input, RunError for a failed run.
     """

@@ -12,7 +12,7 @@ from convworks.deploy.runtimes import AUTO, CONVERTED, TORCH, check_runtime
 from convworks.errors import InputError
 from convworks.hardware import check_precision
 from convworks.inference.combination import PROBABILITY, VOTE, check_combination
-from convworks.inference.protocol import CENTER, named
+from convworks.inference.protocol import CENTER, check_whole, named
 from convworks.outputs import Protected
 from convworks.tasks.by_name import answering
 
@@ -76,8 +76,10 @@ def check_work(work: Work) -> list[dict[str, Any]]:
         raise InputError("--threshold", reason, f"leave it out, or --combine {PROBABILITY}")
     if work.probabilities and not descriptions[0]["classes"]:
         raise InputError("--probabilities", f"is for classes, but this network {task.does}", "leave it out")
-    if work.protocol != CENTER and task.files:
-        raise InputError("--protocol", f"is for classifiers, but this network {task.does}", "leave it out")
+    if work.protocol != CENTER and task.per_pixel:
+        check_whole(work.protocol)
+    elif work.protocol != CENTER and task.files:
+        raise InputError("--protocol", f"averages answers, but this network {task.does}", "leave it out")
     check_runtime(work.runtime)
     if named(work.protocol).dense and work.runtime in CONVERTED:
         reason = f"{work.protocol} needs the network in PyTorch, not in {work.runtime}"
@@ -168,7 +170,7 @@ def _open_exported(work: Work) -> Opened:
     )
 
 
-def runtimes(opened: Opened) -> dict[str, Any]:
+def runtimes(choices: Sequence[Choice]) -> dict[str, Any]:
     """Return what computes the network, in plain values; for an ensemble, each of its networks too."""
-    each = [{"name": choice.runtime, "why": choice.why, "rates": choice.rates} for choice in opened.choices]
+    each = [{"name": choice.runtime, "why": choice.why, "rates": choice.rates} for choice in choices]
     return {"runtime": each[0], **({"runtimes": each} if len(each) > 1 else {})}

@@ -26,16 +26,23 @@ BUNDLE = Kind(
 )
 
 
+def _check_finished(run: Path) -> None:
+    """Raise InputError if a folder without a bundle is a run that has not finished."""
+    if not (run / RUN_RECORD).exists():
+        return
+    resume = f"convworks train --resume {shlex.quote(str(run))}"
+    remedy = f"resume with: {resume}, or end it after its last complete epoch: {resume} --finish"
+    raise InputError(run, "is a run that has not finished, so it has no bundle yet", remedy)
+
+
 def read_description(path: Path) -> tuple[dict[str, Any], Path]:
     """Return the checked content of bundle.json and its folder; does not read the weights."""
     folder = folder_of(path)
     file = folder / NAME
+    if not file.exists():
+        _check_finished(path if path.exists() else path.parent)
     if not path.exists():
         raise InputError(path, "does not exist", "give the folder of a bundle or of a finished run")
-    if not file.exists() and (path / RUN_RECORD).exists():
-        finish = f"convworks train --resume {shlex.quote(str(path))}"
-        remedy = f"resume with: {finish}, or end it after its last complete epoch: {finish} --finish"
-        raise InputError(path, "is a run that has not finished, so it has no bundle yet", remedy)
     if not file.exists():
         raise InputError(path, f"holds no {NAME}", "give the folder of a bundle or of a finished run")
     description = read_signed(file, BUNDLE)

@@ -56,8 +56,8 @@ def confusion(matrix: Int64[np.ndarray, "k k"], classes: Sequence[str]) -> Drawi
     return Drawing(width=width, height=bottom + 12, label=label, shapes=tuple(shapes))
 
 
-def calibration(bins: Calibration) -> Drawing:
-    """Draw accuracy against confidence (a reliability diagram), with the number of images per bin below."""
+def calibration(bins: Calibration, counted: str = "image") -> Drawing:
+    """Draw accuracy against confidence (a reliability diagram), with the number of images or pixels per bin below."""
     panel = Panel(left=58, top=30, width=320, height=250, x=(0, 1), y=(0, 1))
     counts = Panel(left=58, top=296, width=320, height=58, x=(0, 1), y=(0, 1))
     shapes: list[Shape] = panel.axes(percent=True, x_ticks=[])
@@ -70,8 +70,8 @@ def calibration(bins: Calibration) -> Drawing:
     width = panel.width / len(bins.count)
     for i in np.flatnonzero(bins.count).tolist():
         confidence, accuracy, count = float(bins.confidence[i]), float(bins.accuracy[i]), int(bins.count[i])
-        images = "1 image" if count == 1 else f"{count:,} images"
-        title = f"{images}: confidence {100 * confidence:.1f} %, accuracy {100 * accuracy:.1f} %"
+        samples = f"1 {counted}" if count == 1 else f"{count:,} {counted}s"
+        title = f"{samples}: confidence {100 * confidence:.1f} %, accuracy {100 * accuracy:.1f} %"
         bar_height = max(0.02, math.sqrt(count) / largest)
         gap = OVER if confidence > accuracy else UNDER
         x, lower, upper = panel.left + i * width + 1, min(accuracy, confidence), max(accuracy, confidence)
@@ -83,7 +83,7 @@ def calibration(bins: Calibration) -> Drawing:
     shapes.append(Line(points=((58, panel.up(0)), (378, panel.up(1))), stroke="ink", dashed=True))
     shapes += [remark(counts.across(x / 100), 367, f"{x} %") for x in range(0, 101, 20)]
     shapes.append(remark(218, 386, "confidence (probability of the predicted class)"))
-    shapes += [remark(51, 318, "images", "end"), remark(51, 332, "(√ scale)", "end")]
+    shapes += [remark(51, 318, f"{counted}s", "end"), remark(51, 332, "(√ scale)", "end")]
     label = f"Reliability diagram, expected calibration error {100 * bins.error:.2f} %"
     return Drawing(width=396, height=394, label=label, shapes=tuple(shapes))
 

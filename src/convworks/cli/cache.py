@@ -11,14 +11,15 @@ from convworks.data.cache import store as cache
 def run(name: str | None, *, clear: bool) -> Answer:
     """List the decoded images in the user's cache, or remove them: all, or the entry of this name.
 
-    Converted networks (deploy/kept.py) are removed with all others.
+    Converted networks (deploy/kept.py) and unpacked sets (data/cache/unpacked.py) are removed with all others.
     """
     entries = cache.clear(name) if clear else cache.find(name)
-    converted = 0
+    converted = unpacked = 0
     if clear and name is None:
+        from convworks.data.cache import unpacked as sets
         from convworks.deploy import kept
 
-        converted = kept.clear()
+        converted, unpacked = kept.clear(), sets.clear()
     total = sum(entry.bytes for entry in entries)
     rows = [
         {
@@ -34,7 +35,9 @@ def run(name: str | None, *, clear: bool) -> Answer:
     ]
     values = {"folder": str(cache.folder()), "limit": cache.limit(), "bytes": total, "entries": rows, "cleared": clear}
     values |= {"converted_bytes": converted} if converted else {}
+    values |= {"unpacked_bytes": unpacked} if unpacked else {}
     text = _text(entries, total, clear) + (f", and converted networks, {_size(converted)}" if converted else "")
+    text += f", and unpacked sets, {_size(unpacked)}" if unpacked else ""
     return Answer(values=values, text=text)
 
 

@@ -71,7 +71,7 @@ def run(
         error = failure(partial(write_contact_sheet, source, path, overview.decoding))
         values |= {"sheet": str(path)} if error is None else {}
     lines = [*_notes(overview, data), *column_lines(source), *duplicate_lines(shared)]
-    lines += _photographs(overview, data, text)
+    lines += _photographs(overview, data, text, masks=source.masked)
     described = _text(overview, values, text, lines, limit)
     return Answer(values=values, text=described, status=1 if overview.damaged else 0, error=error)
 
@@ -173,13 +173,13 @@ def _notes(overview: Survey, data: DataConfig | None) -> list[str]:
     return [note for note in notes if note]
 
 
-def _photographs(overview: Survey, data: DataConfig | None, text: str) -> list[str]:
+def _photographs(overview: Survey, data: DataConfig | None, text: str, *, masks: bool) -> list[str]:
     """Lead from few photographs to transfer."""
     if data is None or data.size is None or data.channels is None:
         return []
     images, classes = overview.totals[TRAIN if TRAIN in overview.totals else ALL], len(overview.classes)
     few = few_photographs(images, classes, data.size, data.channels)
-    return [photographs_note(images, classes, text)] if few else []
+    return [photographs_note(images, classes, text, masks=masks)] if few else []
 
 
 def _imbalance(overview: Survey) -> list[str]:

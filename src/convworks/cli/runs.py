@@ -20,7 +20,7 @@ from convworks.outputs import Protected, check_outside
 from convworks.report.next_step import errors_folder, evaluate_command
 from convworks.training.listing import Run, curve, differing, find_runs, read_run
 
-COLUMNS = ("name", "network", "source", "status", "epochs", "best", "test", "seconds", "when")
+COLUMNS = ("name", "network", "source", "status", "epochs", "validation", "test", "seconds", "when")
 SUFFIXES = (".png", ".svg")
 SHOWN = 32  # characters of a value in the table of differences
 MOST_COLUMNS = 4  # runs side by side; more of them are rows
@@ -67,7 +67,7 @@ def run(folders: Sequence[Path], *, sort: str, out: Path | None, overwrite: bool
 def ordered(runs: Sequence[Run], column: str) -> list[Any]:
     """Sort by a column: best and newest first, other columns ascending; runs without a value come last."""
     match column:
-        case "best":
+        case "validation":
             return sorted(runs, key=lambda run: -run.score)
         case "test":
             return sorted(runs, key=lambda run: (run.test is None, -(run.test or 0.0)))
@@ -90,20 +90,20 @@ def _listed(runs: Sequence[Run]) -> str:
             run.source,
             run.status,
             str(run.epochs) if run.epochs == run.planned else f"{run.epochs}/{run.planned}",
-            _best(run),
+            _validation(run),
             "-" if run.test is None else spec(run.measure).write(run.test),
             clock(run.seconds),
             f"{datetime.fromtimestamp(run.when):%Y-%m-%d %H:%M}",
         ]
         for run in runs
     ]
-    return table(["name", "network", "source", "status", "epochs", "best", "test", "time", "when"], rows)
+    return table(["name", "network", "source", "status", "epochs", "validation", "test", "time", "when"], rows)
 
 
-def _best(run: Run) -> str:
-    if run.best is None:
+def _validation(run: Run) -> str:
+    if run.validation is None:
         return "-"
-    value = spec(run.metric).write(run.best)
+    value = spec(run.metric).write(run.validation)
     return value if run.metric in ("top1", "psnr") else f"{value} {run.metric}"
 
 
@@ -137,8 +137,8 @@ def _draw(runs: Sequence[Run], out: Path) -> None:
 
     short = dict(zip((run.name for run in runs), names(runs), strict=True))
     drawn = [
-        Curves(name=short[run.name], remark=f"{_best(run)}", rows=curve(Path(run.name), run))
-        for run in ordered([run for run in runs if run.history], "best")
+        Curves(name=short[run.name], remark=f"{_validation(run)}", rows=curve(Path(run.name), run))
+        for run in ordered([run for run in runs if run.history], "validation")
     ]
     if not drawn:
         raise InputError(f"--out {out}", "no run has finished an epoch yet", "wait, or leave out --out")

@@ -31,7 +31,8 @@ class Batch(NamedTuple):
 
     With label sets, targets are 1 for each class that an image shows, else 0; masks are numbers of classes, moved with
     their images; if the target is the image itself, targets are the augmented images, and `images` may be corrupted
-    versions of these. `size` is the number of samples of the step, of which this batch may be a part.
+    versions of these. `size` is the number of samples of the step, of which this batch may be a part: those from
+    `first` (counted from 0) on.
     """
 
     images: Shaped[Tensor, "b *sample"]
@@ -39,6 +40,7 @@ class Batch(NamedTuple):
     size: int
     others: Int64[Tensor, "b *target"] | Float32[Tensor, "b *target"] | UInt8[Tensor, "b c h w"] | None = None
     weight: float = 1.0
+    first: int = 0
 
 
 class Part(NamedTuple):
@@ -90,7 +92,7 @@ def batches(
                 mixture = draw_mixture(config, seed, epoch, number)
                 # Each image is mixed with its mirror position in the batch.
                 others = None if mixture is None or part.of == 1 else whole[0] + whole[-1] - positions
-                yield _Plan(len(whole), positions, mixture, others)
+                yield _Plan(len(whole), int(positions[0] - whole[0]), positions, mixture, others)
 
     def fetch(plan: _Plan) -> tuple[_Plan, list[tuple[Tensor, Tensor | None]]]:
         groups = (plan.positions, plan.others)
@@ -110,8 +112,8 @@ def batches(
         """Return a batch: corrupted if configured, and with the images as targets if there are no others."""
         inputs = images if corruption is None else corrupt(images, corruption, key, order[plan.positions].tolist())
         if targets is None:  # mixed images are their own targets too
-            return Batch(inputs, images, plan.size)
-        return Batch(inputs, targets, plan.size, others, weight)
+            return Batch(inputs, images, plan.size, first=plan.first)
+        return Batch(inputs, targets, plan.size, others, weight, plan.first)
 
     key = training_key(seed, epoch)
     if workers is None:
@@ -135,9 +137,13 @@ def batches(
 
 
 class _Plan(NamedTuple):
-    """A batch of `size` samples: positions in the order, their mixture, and the positions of the other images."""
+    """A part of a batch of `size` samples, from its sample `first` on.
+
+    It has positions in the order, their mixture, and the positions of the other images.
+    """
 
     size: int
+    first: int
     positions: np.ndarray
     mixture: Mixture | None
     others: np.ndarray | None

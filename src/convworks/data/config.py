@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, FiniteFloat, PositiveFloat, Positive
 from convworks.config import Config
 
 Fit = Literal["crop", "squash", "letterbox", "pad"]
+Border = Literal["background", "reflect"]
 Side = Annotated[int, Field(ge=1, le=2**16)]  # pixels: the maximum of any image format
 Channels = Annotated[int, Field(ge=1, le=2**12)]
 #: A small file may declare any number of pixels; this many take a quarter of a gigabyte in colour.
@@ -172,19 +173,21 @@ class RandAugmentConfig(Config):
 class AugmentConfig(Config):
     """Augmentation of training images: shift by up to `shift` pixels, flip, crop, distort, colour, mix.
 
-    `border` is the fill of a shift. `flip` alternating mirrors the images not mirrored in the previous epoch (Jordan
-    2024). `crop` is the smallest fraction of the area that a random crop keeps (Szegedy et al. 2014), `crop_largest`
-    the greatest, and `crop_ratio` the greatest ratio of its sides; the crop is resized to the network's input. Without
-    it, larger stored images (data.stored) are cropped to the network's input at a random position, as in AlexNet.
-    `lighting` is the standard deviation of the added multiples of ImageNet's principal colours (Krizhevsky et al. 2012,
-    0.1). `cutout` is the side of a blanked square (DeVries and Taylor 2017), in pixels. `mixup` (Zhang et al. 2018) and
-    `cutmix` (Yun et al. 2019) are the alpha of the Beta distribution of the first image's weight, drawn once per batch;
-    with both, each batch uses one of them at random. `interpolation` is that of `affine` and `elastic`: bilinear
-    smooths slightly, bicubic keeps edges as sharp as they are at prediction. docs/augmentation.md shows each.
+    `border` is what shift, affine and elastic take in from outside: the background (0; in masks what is ignored), or
+    the reflection of the image, and of its mask, about the outermost pixels. `flip` alternating mirrors the images not
+    mirrored in the previous epoch (Jordan 2024). `crop` is the smallest fraction of the area that a random crop keeps
+    (Szegedy et al. 2014), `crop_largest` the greatest, and `crop_ratio` the greatest ratio of its sides; the crop is
+    resized to the network's input. Without it, larger stored images (data.stored) are cropped to the network's input at
+    a random position, as in AlexNet. `lighting` is the standard deviation of the added multiples of ImageNet's
+    principal colours (Krizhevsky et al. 2012, 0.1). `cutout` is the side of a blanked square (DeVries and Taylor 2017),
+    in pixels. `mixup` (Zhang et al. 2018) and `cutmix` (Yun et al. 2019) are the alpha of the Beta distribution of the
+    first image's weight, drawn once per batch; with both, each batch uses one of them at random. `interpolation` is
+    that of `affine` and `elastic`: bilinear smooths slightly, bicubic keeps edges as sharp as they are at prediction.
+    docs/augmentation.md shows each.
     """
 
     shift: Annotated[int, Field(ge=0)] = 0
-    border: Literal["background", "reflect"] = "background"
+    border: Border = "background"
     flip: Literal[False, True, "alternating"] = False
     crop: Annotated[float, Field(gt=0, le=1)] | None = None
     crop_largest: Annotated[float, Field(gt=0, le=1)] = 1.0

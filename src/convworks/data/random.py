@@ -48,6 +48,6 @@ def noise(seed: int, epoch: int, n: int, draws: int) -> Float32[np.ndarray, "n d
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
 
 
-def step_seed(seed: int, step: int, rank: int = 0) -> int:
-    """Return the seed of the random numbers of a training step (dropout) in one process."""
-    return int(generator(seed, STEP, step, *([rank] if rank else [])).integers(2**63))
+def step_seed(seed: int, step: int) -> int:
+    """Return the seed of the random numbers of a training step (dropout), in all processes."""
+    return int(generator(seed, STEP, step).integers(2**63))

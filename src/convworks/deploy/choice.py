@@ -15,7 +15,7 @@ from convworks.deploy import kept
 from convworks.deploy.check import seconds
 from convworks.deploy.export import find_format, prove
 from convworks.deploy.runtimes import CONVERTED, TORCH, Choice, check_runtime, exported_for
-from convworks.errors import ConvworksError, InputError
+from convworks.errors import ConvworksError, InputError, worded
 from convworks.hardware import precision_name
 from convworks.inference.exported.format import Format
 from convworks.inference.exported.read import FORMATS
@@ -104,7 +104,7 @@ def _candidates(predictor: Predictor, key: str) -> Iterator[Runtime]:
             try:
                 yield _converted(predictor, key, FORMATS[name])
             except ConvworksError as error:
-                say(f"{name} is left out: {error}")
+                say(worded(f"{name} is left out: {error}"))
 
 
 def _converted(predictor: Predictor, key: str, form: Format) -> Runtime:

@@ -16,17 +16,19 @@ from convworks.csv_files import write_csv
 from convworks.data.config import Fold
 from convworks.data.decode.damaged import leave_out
 from convworks.data.source import Source
+from convworks.data.sources.ignoring import ignoring
 from convworks.data.sources.open import open_source
+from convworks.data.sources.split_names import VALIDATION
 from convworks.data.split.folds import assign, pool
 from convworks.experiments.job import Job, Outcome, make_job
-from convworks.experiments.members import answers
+from convworks.experiments.members import ensemble
 from convworks.experiments.page import Content, write_page
 from convworks.experiments.record import Experiment, absolute, extended, opened, read, write
 from convworks.experiments.runs import carry_out_all, row
 from convworks.experiments.spread import spread, written
 from convworks.experiments.views import overlaid, scored, scores
 from convworks.metrics.spec import BALANCED_ACCURACY, MACRO_F1, headline, headline_value, written_headline
-from convworks.tasks.outcome import Pooled
+from convworks.tasks.outcome import Combined
 from convworks.tasks.registry import task_of
 from convworks.tasks.task import SplitContext
 from convworks.training.config import RunConfig
@@ -34,6 +36,7 @@ from convworks.training.folder import history
 
 KIND = "crossval"
 OPTIONS = {"folds": int, "stratified": bool, "group_by": str | None}
+OUT_OF_FOLD = "out-of-fold"
 COLUMN = "column"  # an option that earlier versions did not record
 CHOSEN = "Each network's epoch was selected on its own fold, so expect slightly less on new images."
 
@@ -93,7 +96,7 @@ def _fold(experiment: Experiment, number: int) -> Fold:
 def _usable(experiment: Experiment) -> Source:
     """Open the source as the runs do: without damaged files, if they are skipped."""
     data = experiment.config.data
-    source = leave_out(open_source(data.source), data.skip_damaged).source
+    source = leave_out(ignoring(open_source(data.source), data.ignore), data.skip_damaged).source
     return task_of(experiment.config, source).target.read(source)
 
 
@@ -135,25 +138,27 @@ def _results(experiment: Experiment, folder: Path, jobs: list[Job], outcomes: Ma
         "pooled": pooled,
         "training_seconds": spread([result["seconds"] for result in rows]),
     }
-    _page(experiment, folder, results, predictions)
+    stratified = bool(experiment.options["stratified"] and source.labelled)  # masks have no classes to divide by
+    _page(experiment, folder, results, predictions, stratified=stratified)
     return results
 
 
 def _out_of_fold(
     experiment: Experiment, folder: Path, jobs: list[Job], source: Source, folds: Int64[np.ndarray, " n"]
-) -> Pooled:
+) -> Combined:
     """Return the out-of-fold predictions of all images, in the order of train, then validation."""
     samples, task = pool(source), task_of(experiment.config, source)
-    values: np.ndarray | None = None
-    for number, job in enumerate(jobs):
-        division = task.target.divide(source, job.config.data, job.config.seed)
-        (outcome,) = answers([folder / job.name / "bundle"], division, "validation", job.config.device)
-        if values is None:
-            values = np.zeros((len(samples), *outcome.values.shape[1:]), dtype=np.float32)
-        values[folds == number] = outcome.values
-    assert task.outcome is not None
-    assert values is not None
-    return task.outcome(SplitContext(split=samples, name="out-of-fold", classes=source.classes), values)
+    outcomes: list[Any] = []
+    for job in jobs:
+        division, bundles = task.target.divide(source, job.config.data, job.config.seed), [folder / job.name / "bundle"]
+        outcomes.append(ensemble(task, bundles, division, VALIDATION, job.config.device))
+    order = np.argsort(np.argsort(folds, kind="stable"))  # the place of each image in the folds, one after the other
+    first, *others = outcomes
+    if task.outcome is None:
+        joined: Combined = first.joined(others, OUT_OF_FOLD, order)
+        return joined
+    values = np.concatenate([outcome.values for outcome in outcomes])[order]
+    return task.outcome(SplitContext(split=samples, name=OUT_OF_FOLD, classes=source.classes), values)
 
 
 def _write_folds(path: Path, names: tuple[str, ...], folds: Int64[np.ndarray, " n"]) -> None:
@@ -161,14 +166,15 @@ def _write_folds(path: Path, names: tuple[str, ...], folds: Int64[np.ndarray, " 
     write_csv(path, ("path", "fold"), zip(names, (folds + 1).tolist(), strict=True))
 
 
-def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], predictions: Pooled) -> None:
+def _page(
+    experiment: Experiment, folder: Path, results: Mapping[str, Any], predictions: Combined, *, stratified: bool
+) -> None:
     rows, statistics, pooled = results["runs"], results["validation"], results["pooled"]
     metric = headline(pooled)
     value, (low, high) = scored(pooled)
-    title = metric.title if metric.title != metric.title.lower() else metric.title.capitalize()
     options = experiment.options
     division = [
-        *([f"column {options[COLUMN]}"] if options.get(COLUMN) else ["stratified"] if options["stratified"] else []),
+        *([f"column {options[COLUMN]}"] if options.get(COLUMN) else ["stratified"] if stratified else []),
         *([f"by {options['group_by']}"] if options["group_by"] else []),
     ]
     entries = [(run["name"], *scored(run["validation"])) for run in rows]
@@ -190,7 +196,8 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], pred
                 if low < high
                 else []
             ),
-            f"{title} over all {pooled['n']:,} images, each predicted by the network that was not trained on it.",
+            f"The {metric.title} is that of all {pooled['n']:,} images, each predicted by the network that was not "
+            "trained on it.",
             *([CHOSEN] if experiment.config.training.kept == "best" else []),
         ],
         tiles=[

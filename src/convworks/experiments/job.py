@@ -11,7 +11,7 @@ from typing import Any
 
 from convworks import locks
 from convworks.config import override
-from convworks.errors import ConvworksError, InputError, RunError
+from convworks.errors import ConvworksError, InputError, RunError, on_the_command_line
 from convworks.tasks.again import varied
 from convworks.training import folder as run_folder
 from convworks.training.checkpoints.recorder import RunInterruptedError
@@ -89,12 +89,13 @@ def make_job(name: str, config: RunConfig, assignments: Sequence[str], command: 
 def perform(job: Job, folder: Path, report: Report) -> Outcome:
     """Run a job in its subfolder of `folder`, or resume it; a finished run is kept.
 
-    Its standard error goes to logs/NAME.txt. Unexpected exceptions propagate.
+    Its standard error goes to logs/NAME.txt, with options as its command has them. Unexpected exceptions propagate.
     """
     run = folder / job.name
     (folder / LOGS).mkdir(exist_ok=True)
     path = folder / LOGS / f"{job.name}.txt"
-    with path.open("a", encoding="utf-8", errors="backslashreplace") as log, contextlib.redirect_stderr(log):
+    log = path.open("a", encoding="utf-8", errors="backslashreplace")
+    with log, contextlib.redirect_stderr(log), on_the_command_line():
         try:
             return Outcome(status="finished", results=_results(job, run, Watcher(job.name, report)))
         except PrunedError:

@@ -12,8 +12,9 @@ from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.source import Source
 from convworks.inference.answers import activated
 from convworks.inference.load import load
-from convworks.tasks.outcome import Pooled
-from convworks.tasks.task import SplitContext
+from convworks.inference.together import together
+from convworks.tasks.outcome import Combined, Pooled
+from convworks.tasks.task import SplitContext, Task
 
 
 def answers(bundles: Sequence[Path], source: Source, split: str, device: str) -> Iterator[Pooled]:
@@ -32,8 +33,11 @@ def answers(bundles: Sequence[Path], source: Source, split: str, device: str) ->
         yield make(context, activated(predictor.task, predictor.runtime, images))
 
 
-def ensemble(bundles: Sequence[Path], source: Source, split: str, device: str) -> Pooled:
-    """Return the mean of the bundles' probabilities (or other activated outputs)."""
+def ensemble(task: Task, bundles: Sequence[Path], source: Source, split: str, device: str) -> Combined:
+    """Return the outcome of the mean of the bundles' probabilities (or other activated outputs)."""
+    if task.outcome is None:
+        measured: Combined = together([load(bundle, device=device) for bundle in bundles]).outcome(source, split=split)
+        return measured
     outcomes = answers(bundles, source, split, device)
     first = next(outcomes)
     total = first.values.copy()

@@ -15,7 +15,7 @@ from convworks.pages import blocks
 from convworks.pages.blocks import Section
 from convworks.pages.tables import Row, table, values_table
 from convworks.report.next_step import without_out
-from convworks.tasks.outcome import Pooled
+from convworks.tasks.outcome import Combined
 
 #: Anchor, heading, a line of explanation, and the drawing below it.
 Figure = tuple[str, str, str, Drawing]
@@ -35,7 +35,7 @@ class Content:
     rows: Sequence[Sequence[str]]
     experiment: Experiment
     commands: Sequence[tuple[str, str]]
-    predictions: Pooled | None = None
+    predictions: Combined | None = None
     predictions_note: str = ""
     beside: str = ""
 

@@ -20,7 +20,7 @@ from convworks.experiments.spread import deviation, spread, written
 from convworks.experiments.views import overlaid, scored, scores
 from convworks.metrics.spec import MetricSpec, headline, headline_value, spec, written_headline
 from convworks.report.next_step import evaluate_command
-from convworks.tasks.outcome import Pooled
+from convworks.tasks.outcome import Combined
 from convworks.training.config import RunConfig
 from convworks.training.folder import history
 from convworks.training.run_data import divided
@@ -77,9 +77,10 @@ def _results(experiment: Experiment, folder: Path, jobs: list[Job], outcomes: Ma
     config = experiment.config
     rows = [{"seed": job.config.seed, **row(experiment, folder, job.name, outcomes[job.name].results)} for job in jobs]
     bundles = [folder / job.name / "bundle" for job in jobs]
-    source = divided(jobs[0].config, open_source(config.data.source)).usable.source
+    division = divided(jobs[0].config, open_source(config.data.source))
+    source = division.usable.source
     splits = [split for split in ("validation", "test") if split in source.splits]
-    ensembles = {split: ensemble(bundles, source, split, config.device) for split in splits}
+    ensembles = {split: ensemble(division.task, bundles, source, split, config.device) for split in splits}
     metric = config.training.best
     best = max(rows, key=lambda run: run["score"] if spec(metric).better == "higher" else -run["score"])
     results: dict[str, Any] = {
@@ -99,7 +100,7 @@ def _results(experiment: Experiment, folder: Path, jobs: list[Job], outcomes: Ma
     return results
 
 
-def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], ensembles: Mapping[str, Pooled]) -> None:
+def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], ensembles: Mapping[str, Combined]) -> None:
     rows, best = results["runs"], results["best"]
     split_shown = list(ensembles)[-1]
     statistics, ensemble_metrics = results[split_shown], results["ensemble"][split_shown]
@@ -127,8 +128,8 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], ense
         value=statistics["mean"],
         percent=metric.unit == "fraction",
         words=[
-            Markup("Mean {} of {} runs on the <b>{}</b> split{}.").format(
-                metric.title, len(rows), split_shown, scatter
+            Markup("Mean of {} runs on the <b>{}</b> split ({}){}.").format(
+                len(rows), split_shown, metric.title, scatter
             ),
             Markup("Ensemble (mean of the probabilities): <b>{}</b>.").format(written_headline(ensemble_metrics)),
             f"The best run, {best}, was selected on validation; the test split is never used for model selection.",

@@ -63,5 +63,5 @@ def check_alike(paths: Sequence[Path], descriptions: Sequence[Mapping[str, Any]]
             reason = f"has different classes from {paths[0]}"
             raise InputError(path, reason, "an ensemble needs the same classes in the same order")
     task = named(first[0], str(paths[0]))
-    if task.outcome is None and len(paths) > 1:
+    if not task.combines and len(paths) > 1:
         raise InputError(paths[1], f"{task.does}, which cannot be an ensemble", "give one bundle")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,36 @@ import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
 from torch import nn
 
+from convworks.data.cache.memory import processors
+from convworks.data.decode.ahead import ahead
 from convworks.data.decode.any_image import read_image
 from convworks.data.decode.decode import probe, read
 from convworks.data.decode.picture import Picture
 from convworks.data.decode.preprocess import Preprocessing, pad_arrays, scale, scaled_size
+from convworks.data.decode.quiet import quiet
 from convworks.data.decode.rows import open_rows
 from convworks.data.inputs.kinds import input_of
 from convworks.data.location import Location
-from convworks.errors import InputError, RunError
+from convworks.errors import ConvworksError, InputError, RunError
 from convworks.inference.answers import activated
+from convworks.inference.averaged import AveragedRuntime
 from convworks.inference.bulk.scorer import Scorer
+from convworks.inference.bulk.scorers import of_one_view
+from convworks.inference.limits import MOST_PIXELS, NO_OVERFLOW, OVERFLOW, PIXELS
 from convworks.inference.reader import Computed
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
-from convworks.inference.tiles import Tiling, classes, probabilities, scores, strips, tiling_of, tiling_of_one_size
+from convworks.inference.tiles import (
+    Finish,
+    Tiling,
+    classes,
+    probabilities,
+    scores,
+    strips,
+    tiling_of,
+    tiling_of_one_size,
+)
 from convworks.tasks.task import Task
 
-#: Images computed together, at most.
-TOGETHER = 16
 #: Pixels above which an image is never held whole.
 STREAMED = 1 << 25
 
@@ -50,15 +64,17 @@ class Scaled:
 class Mapper:
     """Gives the activated outputs for every pixel of images, at their size.
 
-    An image that fits into the network's input is computed there, as in evaluation; a larger one in tiles of the same
-    scale, as is any by a network without padding, which scores the centre of its input. Without the `network`, which
-    an exported file does not have, tiles have the size of the input.
+    Images that fit into the network's input are computed there, as in evaluation, several at a time; a larger one in
+    tiles of the same scale, as is any by a network without padding, which scores the centre of its input. Without the
+    `network`, which an exported file does not have, tiles have the size of the input. If
+    `mirrored`, outputs are the mean over what is computed and its mirror image.
     """
 
     task: Task
     runtime: Runtime
     preprocessing: Preprocessing
     network: nn.Module | None = None
+    mirrored: bool = False
 
     @cached_property
     def tiling(self) -> Tiling:
@@ -86,13 +102,11 @@ class Mapper:
         return Scaled(pixels=pixels, size=(pixels.shape[0], pixels.shape[1]))
 
     def compute(self, samples: Sequence[Scaled]) -> Iterator[Computed]:
-        """Yield the map of each image, one at a time; those that fit into the network's input are computed together."""
-        for first in range(0, len(samples), TOGETHER):
-            piece = samples[first : first + TOGETHER]
-            whole = iter(self._whole([each for each in piece if self._fits(each)]))
-            for each in piece:
-                values = next(whole) if self._fits(each) else self._tiled(each.pixels)
-                yield Computed(resized(values, each.size), {})
+        """Yield the map of each image; raises the error of one that has none."""
+        for values in self.maps(samples):
+            if isinstance(values, ConvworksError):
+                raise values
+            yield Computed(values, {})
 
     def scorer(self) -> Scorer:
         """Return what scores files, each alone: a batch of maps would have one size."""
@@ -110,31 +124,17 @@ class Mapper:
         blank = np.zeros((*self.preprocessing.size, self.preprocessing.channels), np.uint8)
         return Scorer(prepare=prepare, blank=self.fitted(blank), score=score, batch=1)
 
-    def _fits(self, image: Scaled) -> bool:
-        """Return whether an image is computed whole: it fits, and the network scores all of its input."""
-        size = tuple(self.preprocessing.size)
-        return self._scored == size and all(side <= most for side, most in zip(image.pixels.shape, size, strict=False))
+    def maps(self, images: Iterable[Scaled | InputError]) -> Iterator[Map | ConvworksError]:
+        """Yield the map of each image, in order and at its original size, or why there is none.
 
-    def _whole(self, images: Sequence[Scaled]) -> list[Map]:
-        """Return the maps of images that fit, at their scale; RunError if outputs are not finite."""
-        if not images:
-            return []
-        want = self.preprocessing.size
-        padded = [pad_arrays(each.pixels[None], want)[0] for each in images]
-        maps = activated(self.task, self.runtime, input_of(self.preprocessing).stack(padded))
-        parts = []
-        for values, each in zip(maps, images, strict=True):
-            height, width = each.pixels.shape[:2]
-            top, left = ((have - side) // 2 for have, side in zip(want, (height, width), strict=True))
-            parts.append(values[:, top : top + height, left : left + width])
-        return parts
-
-    def _tiled(self, pixels: UInt8[np.ndarray, "h w c"]) -> Map:
-        """Return the map of an image of any size, at its scale; RunError if outputs are not finite."""
-        with self.tiled.ready(), torch.inference_mode():
-            compute = scores(self.tiled, self.task.activation)
-            rows = np.concatenate(list(strips(compute, pixels, self.tiling, probabilities)))
-        return np.moveaxis(rows, -1, 0)
+        Images are taken as they are needed: in memory are those of a batch, and a map at its original size.
+        """
+        for tiled, group in groupby(images, self._needs_tiles):
+            if tiled:
+                yield from (self._of_tiles(image) for image in group if isinstance(image, Scaled))  # as all of them
+                continue
+            while batch := list(islice(group, self._of_size.batch)):
+                yield from self._of_input(batch)
 
     def streams(self, path: Path) -> bool:
         """Return whether an image is so large that it is read, computed and written some rows at a time."""
@@ -147,11 +147,64 @@ class Mapper:
         return header.width * header.height > STREAMED
 
     @contextmanager
-    def rows(self, path: Path) -> Iterator[tuple[tuple[int, int], Iterator[UInt8[np.ndarray, "h w"]]]]:
-        """Give the size (height, width) of an image, and the numbers of classes of its pixels, some rows at a time."""
-        compute = scores(self.tiled, self.task.activation)
+    def rows(self, path: Path, finish: Finish = classes) -> Iterator[tuple[tuple[int, int], Iterator[np.ndarray]]]:
+        """Give the size (height, width) of an image, and the numbers of classes of its pixels, some rows at a time.
+
+        Another `finish` keeps more of the scores (tiles.py).
+        """
+        compute = scores(self._viewed(self.tiled), self.task.activation)
         with self.tiled.ready(), open_rows(path, self.preprocessing.channels, self.preprocessing.decoding) as image:
-            yield (image.shape[0], image.shape[1]), strips(compute, image, self.tiling, classes)
+            yield (image.shape[0], image.shape[1]), strips(compute, image, self.tiling, finish)
+
+    def each(self, files: Sequence[Path]) -> Iterator[tuple[Path, Map | ConvworksError]]:
+        """Yield the map of each of many files, in order, or the error of one that fails."""
+
+        def read(path: Path) -> Scaled | InputError:
+            try:
+                return self.read(path, path)
+            except InputError as error:
+                return error
+
+        with quiet():
+            yield from zip(files, self.maps(ahead(read, files, processors())), strict=True)
+
+    def _needs_tiles(self, image: Scaled | InputError) -> bool:
+        if isinstance(image, InputError):
+            return False
+        larger = any(side > most for side, most in zip(image.pixels.shape, self.preprocessing.size, strict=False))
+        return larger or self._scored != tuple(self.preprocessing.size)
+
+    def _of_input(self, images: Sequence[Scaled | InputError]) -> Iterator[Map | ConvworksError]:
+        """Yield the maps of images that fit into the network's input, which are computed at once."""
+        want, sound = self.preprocessing.size, [image for image in images if isinstance(image, Scaled)]
+        padded = [pad_arrays(image.pixels[None], want)[0] for image in sound]
+        values = iter(self._of_size.score(padded) if padded else ())
+        for image in images:
+            yield image if isinstance(image, InputError) else _unpadded(next(values), image)
+
+    def _of_tiles(self, image: Scaled) -> Map | RunError:
+        """Return the map of an image that is computed tile by tile, or the error if outputs are not finite."""
+        compute, pixels = (
+            scores(self._viewed(self.tiled), self.task.activation),
+            PIXELS.get(self.tiled.device.type, MOST_PIXELS),
+        )
+        try:
+            with self.tiled.ready(), torch.inference_mode():
+                rows = np.concatenate(list(strips(compute, image.pixels, self.tiling, probabilities, pixels=pixels)))
+        except RunError as error:
+            return error
+        return resized(np.moveaxis(rows, -1, 0), image.size)
+
+    def _viewed(self, runtime: Runtime) -> Runtime:
+        """Return what computes with this runtime, from mirror images too if these count."""
+        if not self.mirrored:
+            return runtime
+        return AveragedRuntime(members=(runtime,), activation=self.task.activation, mirrored=True)
+
+    @cached_property
+    def _of_size(self) -> Scorer:
+        """What computes images in the network's input."""
+        return of_one_view(self._viewed(self.runtime), input_of(self.preprocessing), self.task.activation)
 
     @cached_property
     def _scored(self) -> tuple[int, ...]:
@@ -175,6 +228,15 @@ def scaled(picture: Picture, preprocessing: Preprocessing) -> Scaled:
         size = scaled_size(have, factor)
     pixels = picture.pixels if picture.pixels.shape[:2] == tuple(size) else scale(picture.pixels, size)
     return Scaled(pixels=pixels, size=have)
+
+
+def _unpadded(values: Map, image: Scaled) -> Float32[np.ndarray, "k height width"] | RunError:
+    """Return of the map of a padded image what is the image's, at its original size; an error if it is not finite."""
+    if not np.isfinite(values).all():
+        return RunError("network", OVERFLOW, NO_OVERFLOW)
+    height, width = image.pixels.shape[:2]
+    top, left = ((have - side) // 2 for have, side in zip(values.shape[1:], (height, width), strict=True))
+    return resized(values[:, top : top + height, left : left + width], image.size)
 
 
 def resized(values: Map, size: tuple[int, int]) -> Float32[np.ndarray, "k height width"]:

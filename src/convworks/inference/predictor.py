@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -29,19 +29,21 @@ from convworks.data.targets.samples import with_targets
 from convworks.errors import InputError, brief
 from convworks.hardware import precision_name
 from convworks.inference.answers import collect
+from convworks.inference.averaged import AveragedRuntime
 from convworks.inference.bulk.answered import Answer, Files, answered, batches_of, check_top
 from convworks.inference.bulk.scorer import Scorer
 from convworks.inference.bulk.scorers import of_views
 from convworks.inference.features import features, named_pool
+from convworks.inference.held_out import with_held_out
 from convworks.inference.maps import Mapper
-from convworks.inference.protocol import CENTER, named
+from convworks.inference.protocol import CENTER, check_whole, named
 from convworks.inference.reader import InputReader, Reader
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
 from convworks.inference.test_time_views import Cost, activated_by, counter, prepared
 from convworks.layers.cut import default_cut
 from convworks.layers.network import Network
 from convworks.models.transfer.adapted import makes_logits
-from convworks.tasks.outcome import Outcome, Pooled
+from convworks.tasks.outcome import Outcome
 from convworks.tasks.task import SplitContext, Task
 
 #: Classes that the one-line form of a predictor names.
@@ -174,7 +176,7 @@ class Predictor:
         """Return what scores files, under a protocol (inference/protocol.py); InputError for one that is impossible."""
         if protocol == CENTER:
             return self.reader.scorer()
-        self._require_outcome(self.task)
+        self._require_combined()
         runtime, preprocessing, chosen = self.runtime, self.bundle.preprocessing, named(protocol)
         if chosen.dense:
             network = prepared(chosen, self._views(protocol), preprocessing)
@@ -240,29 +242,46 @@ class Predictor:
         not fit the bundle.
         """
         view_protocol, task = named(protocol), self.task.at(threshold)
-        opened = ignoring(source if isinstance(source, Source) else open_source(source), self.bundle.ignore)
+        opened = source if isinstance(source, Source) else open_source(source)
+        opened = ignoring(with_held_out(opened, split, [self.bundle]), self.bundle.ignore)
         name, chosen = choose_split(opened, split)
         chosen = task.target.match(opened, chosen, self.classes)
         refuse_mismatched(chosen)
         context = SplitContext(split=chosen, name=name, classes=self.classes, corruption=self.bundle.corruption)
         preprocessing = self.bundle.preprocessing
-        if protocol == CENTER:
+        if protocol == CENTER or task.outcome is None:
+            self.check_protocol(protocol)
+            views = 2.0 if view_protocol.mirrored else 1.0
             started = time.perf_counter()
             samples, _ = with_targets(self.input.open(chosen), task.target, chosen, preprocessing)
-            outcome = collect(task, self.runtime, samples, context)
+            outcome = collect(task, self._mirrored() if view_protocol.mirrored else self.runtime, samples, context)
             seconds = time.perf_counter() - started
-            return outcome, Cost(views=1.0, macs=self._macs(), images_per_second=len(chosen) / seconds)
+            return outcome, Cost(views=views, macs=views * self.macs, images_per_second=len(chosen) / seconds)
         network = self._views(protocol)
-        make_outcome = self._require_outcome(task)
+        make_outcome = task.outcome
         with counting(f"{protocol} on {name}") as report:
             values, cost = activated_by(view_protocol, network, chosen, preprocessing, self.precision, task, report)
         return make_outcome(context, values), cost
 
     def check_protocol(self, protocol: str) -> None:
         """Raise InputError for a protocol that is unknown or that the network does not support; decodes nothing."""
-        if protocol != CENTER:
-            self._require_outcome(self.task)
+        if protocol == CENTER:
+            return
+        self._require_combined()
+        if self.task.outcome is None:
+            check_whole(protocol)
+        else:
             prepared(named(protocol), self._views(protocol), self.bundle.preprocessing)
+
+    def _require_combined(self) -> None:
+        """Raise InputError if outputs cannot be averaged."""
+        if not self.task.combines:
+            reason = f"needs outputs that can be averaged, but this network {self.task.does}"
+            raise InputError("--protocol", reason, "leave it out")
+
+    def _mirrored(self) -> Runtime:
+        """Return the runtime that averages over images and their mirror images."""
+        return AveragedRuntime(members=(self.runtime,), activation=self.task.activation, mirrored=True)
 
     def _views(self, protocol: str) -> nn.Module:
         """Return the network that computes the views of a protocol; InputError for an exported file, which has none."""
@@ -270,18 +289,12 @@ class Predictor:
             raise InputError("--protocol", f"{protocol} needs the network, not an exported file", "use the bundle")
         return self.network
 
-    def _macs(self) -> float:
-        """Return the multiply-adds of a sample; what was exported says how many it had."""
+    @property
+    def macs(self) -> float:
+        """The multiply-adds of a sample; what was exported says how many it had."""
         if self.network is None:
             return float(self.bundle.record.get("macs", 0))
         return float(counter(self.network, self.input)(self.input.size))
-
-    def _require_outcome(self, task: Task) -> Callable[[SplitContext, np.ndarray], Pooled]:
-        """Return the function from averaged outputs to an outcome; InputError if outputs cannot be averaged."""
-        if task.outcome is None:
-            reason = f"needs outputs that can be averaged, but this network {task.does}"
-            raise InputError("--protocol", reason, "leave it out")
-        return task.outcome
 
     def _require(self, *, images: bool) -> None:
         """Raise InputError if outputs are unexpectedly (not) images."""

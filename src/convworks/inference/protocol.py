@@ -45,6 +45,11 @@ class Protocol:
     moved: int = 0
     mirrored: bool = False
 
+    @property
+    def whole(self) -> bool:
+        """Whether the views are the image as in training, and its mirror image."""
+        return not (self.frames or self.dense or self.moved)
+
 
 CENTER = "center"
 PROTOCOLS = {
@@ -89,6 +94,13 @@ def named(name: str) -> Protocol:
         reason = f"there is no protocol {name!r}{nearest(name, PROTOCOLS)}"
         raise InputError("--protocol", reason, f"choose from {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
+
+
+def check_whole(name: str) -> None:
+    """Raise InputError for a protocol whose views are parts of the image: answers for its pixels need all of it."""
+    if not named(name).whole:
+        reason = f"{name} averages answers for parts of an image, not for its pixels"
+        raise InputError("--protocol", reason, f"choose {CENTER} or flip")
 
 
 def views(picture: Picture, protocol: Protocol, preprocessing: Preprocessing) -> list[Image]:

@@ -224,7 +224,7 @@ def strips(
             rows = _inside(top, height, tiling)
             yield np.concatenate([finish(tile[:, rows, _inside(left, width, tiling)]) for left, tile in tiles], 1)
             continue
-        total = _added(tiles, band.shape[0], width, tiling) * _weights(top, height, tiling)[:, None]
+        total = _added(tiles, band.shape[0], width, tiling).mul_(_weights(top, height, tiling)[:, None])
         if waiting is not None:
             total[:, : waiting.shape[1]] += waiting
         following = top + tiling.side

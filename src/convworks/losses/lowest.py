@@ -43,10 +43,7 @@ def aimed_confidence(config: LossConfig, classes: int) -> float:
 def smoothing_effect(config: LossConfig, classes: int) -> str:
     """Return a sentence on the confidence that label smoothing aims at; empty for other losses."""
     aimed = aimed_confidence(config, classes)
-    if aimed == 1:
-        return ""
-    aim = f"Label smoothing aims at a confidence of {100 * aimed:.1f} %, not 100 %"
-    return f"{aim}: probabilities somewhat below the accuracy are intended."
+    return "" if aimed == 1 else f"Label smoothing aims at a confidence of {100 * aimed:.1f}%, not 100%."
 
 
 def _entropy(probabilities: Sequence[float]) -> float:

@@ -106,12 +106,19 @@ def calibration(
     """Compare the predicted class's probability with its accuracy (Guo et al. 2017, section 2)."""
     confidence = probabilities.max(1).astype(np.float64).clip(0, 1)
     correct = (probabilities.argmax(1) == labels).astype(np.float64)
-    edges, index = np.linspace(0, 1, bins + 1), calibration_bins(confidence, bins)
+    index = calibration_bins(confidence, bins)
     count = np.bincount(index, minlength=bins).astype(np.int64)
+    return calibration_of(count, np.bincount(index, confidence, bins), np.bincount(index, correct, bins))
+
+
+def calibration_of(
+    count: Int64[np.ndarray, " bins"], confidence: Float64[np.ndarray, " bins"], correct: Any
+) -> Calibration:
+    """Return the calibration from the sums over each bin: samples, confidence, and correct ones."""
     return Calibration(
-        edges=edges,
-        confidence=ratio(np.bincount(index, confidence, bins), count),
-        accuracy=ratio(np.bincount(index, correct, bins), count),
+        edges=np.linspace(0, 1, len(count) + 1),
+        confidence=ratio(confidence, count),
+        accuracy=ratio(correct, count),
         count=count,
     )
 

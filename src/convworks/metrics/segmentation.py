@@ -10,9 +10,10 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Shaped, UInt8
+from jaxtyping import Bool, Float, Float64, Int64, Shaped, UInt8
 
 from convworks.data.column import IGNORED
+from convworks.metrics.classification import calibration_bins
 
 #: The distance up to which boundaries agree, as a fraction of the diagonal (Csurka et al. 2013, section 3).
 TOLERANCE = 0.0075
@@ -32,6 +33,17 @@ class Overlap(NamedTuple):
     predictions: Pixels
 
 
+class Reliability(NamedTuple):
+    """Pixels by their confidence, in equal-width bins along the last axis: all, the sum of confidences, right ones.
+
+    Other axes are images, or resamples of them.
+    """
+
+    pixels: Pixels
+    confidence: Pixels
+    matches: Pixels
+
+
 def overlap(matrix: Int64[np.ndarray, "*n k k"]) -> Overlap:
     """Return the pixels of each class, from confusion matrices: rows are the classes of the masks."""
     return Overlap(np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(-1), matrix.sum(-2))
@@ -42,6 +54,20 @@ def confusion(target: Mask, prediction: Mask, classes: int) -> Int64[np.ndarray,
     counted = target != IGNORED
     pairs = target[counted].astype(np.int64) * classes + prediction[counted]
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+
+
+def reliability(target: Mask, prediction: Mask, confidence: Float[np.ndarray, "h w"], bins: int = 15) -> Reliability:
+    """Divide the pixels of a mask among bins by the probability of the predicted class."""
+    counted = target != IGNORED
+    sure = confidence[counted].astype(np.float64).clip(0, 1)
+    index, right = calibration_bins(sure, bins), (target == prediction)[counted]
+    pixels, matches = (np.bincount(each, minlength=bins).astype(np.int64) for each in (index, index[right]))
+    return Reliability(pixels, np.bincount(index, sure, bins), matches)
+
+
+def calibration_error(bins: Reliability) -> Float64[np.ndarray, "*draws"]:
+    """Return the expected calibration error (Guo et al. 2017, section 2), over pixels; nan without any."""
+    return _ratio(abs(bins.matches - bins.confidence).sum(-1), bins.pixels.sum(-1))
 
 
 def iou(pixels: Overlap) -> Float64[np.ndarray, "*draws k"]:

@@ -84,7 +84,7 @@ def _facts(name: str, row: ResNet) -> Facts:
         differs=_DIFFERS.get(row.block, "").format(name),
         training="SGD with momentum 0.9 and weight decay 1e-4, batches of 256, learning rate 0.1 divided by 10 when "
         "the error stops falling, up to 600,000 steps; the shorter side scaled to 256 to 480 pixels, crops of 224x224 "
-        "and mirror images, the mean of each pixel taken out, colours varied as for AlexNet; no dropout.",
+        "and mirror images, per-pixel mean subtracted, colours varied as for AlexNet; no dropout.",
         printed=_printed(name, row, depth),
     )
 
@@ -96,7 +96,7 @@ def _printed(name: str, row: ResNet, depth: int) -> tuple[Printed, ...]:
     elif row.block == "bottleneck_v1_5":
         note = "of the network with the stride on the 1x1 convolution"
     elif depth == 50:
-        note = "3.858 by our count, cut off rather than rounded"
+        note = "3.858 counted here: the paper truncates, not rounds"
     return (
         Printed(tap="", macs=_PRINTED_MACS[depth], note=note),
         Printed(tap="stem", output="112x112"),

@@ -59,7 +59,7 @@ FACTS = {
         published_error=f"{_ERRORS[name]} % on CIFAR-10" if name in _ERRORS else "",
         training="SGD with momentum 0.9 and weight decay 1e-4, batches of 128, learning rate 0.1 divided by 10 at "
         "32,000 and 48,000 of 64,000 steps (110 layers: 0.01 until the training error is below 80 %); shifts by up to "
-        "4 pixels and mirror images, the mean of each pixel taken out.",
+        "4 pixels and mirror images, per-pixel mean subtracted.",
     )
     for name, row in ROWS.items()
 }

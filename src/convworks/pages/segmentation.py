@@ -29,6 +29,7 @@ NAMES = {
     "boundary_f1": "Boundary F1",
     "pixel_error": "Pixel error",
     "rand_error": "Rand error",
+    "ece": "Calibration error",
 }
 TITLES = ("image", "mask", "prediction", "errors")
 GAP = 6

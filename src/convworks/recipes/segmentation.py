@@ -86,6 +86,7 @@ def membrane_unet() -> RunConfig:
 
     The published network, without padding, on the 30 slices of the ISBI 2012 challenge, of which a fifth is held out:
     single crops of 508x508 pixels, SGD with momentum 0.99, elastic deformations, weights for borders between cells.
+    What deformations take in from outside is mirrored.
     Validation measures the centre that the network scores; `convworks predict` mirrors the image beyond its borders.
     Differs from the paper: it says neither the learning rate nor how long it was trained, and deforms on a grid of 3x3
     points. For a GPU; it has been run for some steps, not to the end.
@@ -94,7 +95,10 @@ def membrane_unet() -> RunConfig:
         recipe="membrane/unet",
         data=DataConfig(source="membrane", size=(508, 508), stored=(512, 512), fit="pad", validation=0.2),
         augment=AugmentConfig(
-            flip=True, elastic=ElasticConfig(alpha=120.0, sigma=12.0), affine=AffineConfig(rotate=15, scale=0.1)
+            flip=True,
+            elastic=ElasticConfig(alpha=120.0, sigma=12.0),
+            affine=AffineConfig(rotate=15, scale=0.1),
+            border="reflect",
         ),
         model=ModelConfig(name="unet"),
         training=TrainingConfig(

@@ -21,13 +21,18 @@ class Activation:
     """What makes probabilities (or other values) of outputs; `joined` and `votes` are of several networks [m n k].
 
     `joined` gives the probabilities of their mean logits, `votes` which classes each of them answers with. `agree` says
-    of each answer whether two ways of computing the same network give it alike.
+    of each answer whether two ways of computing the same network give it alike. `inverse` gives outputs that activate
+    to such values: needed where these are averaged batch by batch, as they are too large to be kept.
     """
 
     apply: Callable[[Float[Tensor, "b *k"]], Float[Tensor, "b *k"]]
     agree: Callable[[Float[np.ndarray, "n *k"], Float[np.ndarray, "n *k"]], Bool[np.ndarray, "*answers"]]
-    joined: Callable[[Float[np.ndarray, "m n k"]], Float64[np.ndarray, "n k"]] | None = None
-    votes: Callable[[Float[np.ndarray, "m n k"]], Float[np.ndarray, "m n k"] | Bool[np.ndarray, "m n k"]] | None = None
+    joined: Callable[[Float[np.ndarray, "m n k *map"]], Float64[np.ndarray, "n k *map"]] | None = None
+    votes: (
+        Callable[[Float[np.ndarray, "m n k *map"]], Float[np.ndarray, "m n k *map"] | Bool[np.ndarray, "m n k *map"]]
+        | None
+    ) = None
+    inverse: Callable[[Float[Tensor, "b *k"]], Float[Tensor, "b *k"]] | None = None
 
 
 def softmax(logits: Float[Tensor, "b k"]) -> Float[Tensor, "b k"]:
@@ -50,11 +55,16 @@ def identity(outputs: Float[Tensor, "b *k"]) -> Float[Tensor, "b *k"]:
     return outputs
 
 
-def _logs(probabilities: Float[np.ndarray, "m n k"]) -> Float64[np.ndarray, "m n k"]:
+def logarithm(probabilities: Float[Tensor, "b *k"]) -> Float[Tensor, "b *k"]:
+    """Return logits that softmax maps to these probabilities."""
+    return probabilities.clamp(min=SMALLEST).log()
+
+
+def _logs(probabilities: Float[np.ndarray, "m n *k"]) -> Float64[np.ndarray, "m n *k"]:
     return np.asarray(np.log(probabilities.astype(np.float64).clip(SMALLEST, 1)))
 
 
-def _softmax_joined(each: Float[np.ndarray, "m n k"]) -> Float64[np.ndarray, "n k"]:
+def _softmax_joined(each: Float[np.ndarray, "m n k *map"]) -> Float64[np.ndarray, "n k *map"]:
     mean = _logs(each).mean(0)  # logits are logarithms of probabilities up to a constant
     powers = np.exp(mean - mean.max(1, keepdims=True))
     return np.asarray(powers / powers.sum(1, keepdims=True))
@@ -65,8 +75,8 @@ def _sigmoid_joined(each: Float[np.ndarray, "m n k"]) -> Float64[np.ndarray, "n 
     return np.asarray(1 / (1 + np.exp(-odds.mean(0))))
 
 
-def _most_probable(each: Float[np.ndarray, "m n k"]) -> Float[np.ndarray, "m n k"]:
-    return np.asarray(np.eye(each.shape[2])[each.argmax(2)])
+def _most_probable(each: Float[np.ndarray, "m n k *map"]) -> Float[np.ndarray, "m n k *map"]:
+    return np.moveaxis(np.eye(each.shape[2])[each.argmax(2)], -1, 2)
 
 
 def _above_threshold(each: Float[np.ndarray, "m n k"]) -> Bool[np.ndarray, "m n k"]:
@@ -92,5 +102,7 @@ def _close(first: Float[np.ndarray, "n *k"], second: Float[np.ndarray, "n *k"]) 
 
 SOFTMAX = Activation(apply=softmax, agree=_same_class, joined=_softmax_joined, votes=_most_probable)
 SIGMOID = Activation(apply=sigmoid, agree=_same_classes, joined=_sigmoid_joined, votes=_above_threshold)
-MAP_SOFTMAX = Activation(apply=map_softmax, agree=_same_class)
+MAP_SOFTMAX = Activation(
+    apply=map_softmax, agree=_same_class, joined=_softmax_joined, votes=_most_probable, inverse=logarithm
+)
 IDENTITY = Activation(apply=identity, agree=_close)

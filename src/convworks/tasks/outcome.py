@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Int64
 
 from convworks.metrics.label_errors import LabelErrors
 from convworks.pages.blocks import Section
@@ -35,7 +37,23 @@ class Outcome(Protocol):
 
 
 @runtime_checkable
-class Pooled(Outcome, Protocol):
+class Combined(Outcome, Protocol):
+    """An outcome that several networks can have together, as those of an experiment."""
+
+    def overview(self, note: str) -> Section:
+        """Return the section that the page of an experiment shows."""
+
+
+@runtime_checkable
+class Joined(Combined, Protocol):
+    """An outcome that can be joined with those of other samples, as those of the folds of a cross-validation."""
+
+    def joined(self, others: Sequence[Any], split: str, order: Int64[np.ndarray, " n"]) -> Any:
+        """Return this and others as the outcome of one split: of all samples, taken in an order."""
+
+
+@runtime_checkable
+class Pooled(Combined, Protocol):
     """An outcome that is made of the activated outputs of all samples: it can be averaged, and pooled over folds."""
 
     @property
@@ -44,9 +62,6 @@ class Pooled(Outcome, Protocol):
 
     def with_values(self, values: np.ndarray) -> Any:
         """Return the same for other outputs."""
-
-    def overview(self, note: str) -> Section:
-        """Return the section that the page of an experiment shows."""
 
 
 @runtime_checkable

@@ -88,25 +88,33 @@ class MaskCollector:
             raise InputError(f"split {context.name!r}", "contains no images", "give a split with images")
         self.context, self.classes = context, len(context.classes)
         self.matrix = np.zeros((self.classes, self.classes), dtype=np.int64)
+        self.activate = task.activation.apply
         self.counts: list[np.ndarray] = []
+        self.bins: list[np.ndarray] = []
         self.boundaries: list[float] = []
         self.regions: list[float] = []
 
     def update(self, answered: Answered) -> None:
         """Count those of some images."""
+        confidence = self.activate(answered.outputs).amax(1).cpu().numpy()
         with ThreadPoolExecutor() as pool:
-            for matrix, boundary, region in pool.map(self._measured, *_masks(answered)):
+            for matrix, bins, boundary, region in pool.map(self._measured, *_masks(answered), confidence):
                 self.matrix += matrix
                 self.counts.append(np.stack(metrics.overlap(matrix)))
+                self.bins.append(np.stack(bins))
                 self.boundaries.append(boundary)
                 self.regions.append(region)
 
     def _measured(
-        self, target: UInt8[np.ndarray, "h w"], predicted: UInt8[np.ndarray, "h w"]
-    ) -> tuple[np.ndarray, float, float]:
+        self,
+        target: UInt8[np.ndarray, "h w"],
+        predicted: UInt8[np.ndarray, "h w"],
+        confidence: Float[np.ndarray, "h w"],
+    ) -> tuple[np.ndarray, metrics.Reliability, float, float]:
         region = metrics.rand_error(target, predicted) if self.classes == 2 else np.nan
         boundary = metrics.boundary_f1(target, predicted, self.classes)
-        return metrics.confusion(target, predicted, self.classes), boundary, region
+        bins = metrics.reliability(target, predicted, confidence)
+        return metrics.confusion(target, predicted, self.classes), bins, boundary, region
 
     def outcome(self, again: Callable[[Sequence[int]], Iterator[Answered]]) -> Segmentations:
         """Return the outcome; InputError if all pixels are ignored."""
@@ -126,6 +134,7 @@ class MaskCollector:
             matches=matches,
             targets=targets,
             predictions=predictions,
+            bins=np.stack(self.bins),
             boundaries=np.array(self.boundaries, dtype=np.float64),
             regions=np.array(self.regions, dtype=np.float64),
             worst=tuple(_examples(again(worst))),

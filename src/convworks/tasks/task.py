@@ -171,7 +171,8 @@ class Task(Answering):
         meter: measures so many samples of so many classes, batch by batch.
         collector: makes the outcome of a split, from the task and the context of the split.
         outcome: makes it from the activated outputs of all samples, if these are small enough to be kept: outcomes are
-            then pooled over folds and averaged over networks. Else None.
+            then pooled over folds and averaged over networks. Else None; with the `inverse` of the activation, outputs
+            are then averaged batch by batch, and outcomes `Joined`.
         judged: whether each answer is right or wrong (`Judged`).
         graded: the score of each sample by which networks are compared whose answers are not (`Graded`); else None.
         words: the texts of the model card.
@@ -210,6 +211,11 @@ class Task(Answering):
     corrupts_inputs: bool = True
     normalises: bool = True
     variant: Callable[[Any, nn.Module], Task] | None = None
+
+    @property
+    def combines(self) -> bool:
+        """Whether answers are averaged over networks and views, and pooled over folds."""
+        return self.outcome is not None or self.activation.inverse is not None
 
     @property
     def measured(self) -> tuple[str, ...]:

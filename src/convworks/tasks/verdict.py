@@ -7,6 +7,7 @@ from typing import Any
 
 from convworks.data.inspect.photographs import ICON, few_photographs, transfer_command
 from convworks.losses.lowest import aimed_confidence
+from convworks.metrics.classification import wilson_interval
 from convworks.metrics.spec import AUC, BALANCED_ACCURACY, MSE, PSNR, TOP1, MetricSpec
 from convworks.pages.verdict import Finding
 from convworks.tasks.evidence import Evidence, Rule, interval
@@ -137,7 +138,10 @@ def wide_interval(metric: MetricSpec) -> Rule:
 
     def rule(evidence: Evidence) -> Finding | None:
         low, high = interval(evidence.reported, metric)
-        n, width = int(evidence.reported["n"]), high - low
+        n = int(evidence.reported["n"])
+        if low == high:  # without an error, resampling sees no spread: as if all of n answers were right
+            low, high = wilson_interval(n, n)
+        width = high - low
         if width <= WIDE:
             return None
         meaning = (
@@ -170,8 +174,8 @@ def miscalibration(evidence: Evidence) -> Finding | None:
         return None
     side = "underconfident" if confidence < accuracy else "overconfident"
     meaning = (
-        f"The mean confidence is {_percent(confidence)} at an accuracy of {_percent(accuracy)}: the network is {side}, "
-        "and its probabilities should not be taken literally."
+        f"On validation, mean confidence is {_percent(confidence)} at an accuracy of {_percent(accuracy)}: the network "
+        f"is {side}, and its probabilities should not be taken literally."
     )
     if confidence < accuracy and (is_brief(evidence) or not smoothing):
         return Finding("calibration", "Underconfident probabilities", meaning, *longer(evidence))
@@ -225,7 +229,7 @@ def _more_variety(evidence: Evidence) -> tuple[str, list[str]]:
 
 
 def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f} %"
+    return f"{100 * fraction:.1f}%"
 
 
 def _points(difference: float) -> str:

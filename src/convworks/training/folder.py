@@ -154,9 +154,8 @@ def read_values(folder: Path) -> dict[str, Any]:
     """Return the record of a run as plain values; InputError if it is missing, damaged or was modified."""
     path = folder / RECORD
     if not path.exists():
-        raise InputError(
-            folder, f"is not a run: it holds no {RECORD}", "give the folder of a run, for example runs/NAME"
-        )
+        reason = f"is not a run: it holds no {RECORD}" if folder.exists() else "does not exist"
+        raise InputError(folder, reason, "give the folder of a run, for example runs/NAME")
     return read_signed(path, RUN)
 
 

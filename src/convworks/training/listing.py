@@ -22,9 +22,9 @@ MOST_ENTRIES = 200_000  # files and folders that are searched
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run. `best` is the value of `metric` on validation of its bundle, `test` that of `measure` on test.
+    """A run. `validation` is the value of `metric` on validation of its bundle, `test` that of `measure` on test.
 
-    Until there is a bundle, `best` is that of the epoch that would be saved if the run ended now.
+    Until there is a bundle, `validation` is that of the epoch that would be saved if the run ended now.
     `status` is running, finished, stopped, or killed (recorded as running, but no process works on it). `when` is the
     time of its last record, in seconds since 1970; `seconds` is the training time.
     """
@@ -36,7 +36,7 @@ class Run:
     epochs: int
     planned: int
     metric: str
-    best: float | None
+    validation: float | None
     measure: str
     test: float | None
     seconds: float
@@ -46,8 +46,14 @@ class Run:
 
     @property
     def score(self) -> float:
-        """The best value, signed so that higher is better; -inf for a run without one."""
-        return -math.inf if self.best is None else self.best if spec(self.metric).better == "higher" else -self.best
+        """The value on validation, signed so that higher is better; -inf for a run without one."""
+        return (
+            -math.inf
+            if self.validation is None
+            else self.validation
+            if spec(self.metric).better == "higher"
+            else -self.validation
+        )
 
 
 def find_runs(folders: Iterable[Path]) -> Iterator[Path]:
@@ -91,7 +97,7 @@ def read_run(folder: Path) -> Run:
             epochs=int(history[-1]["epoch"]) if history else 0,
             planned=int(configuration["training"]["epochs"]),
             metric=metric,
-            best=_best(status, results, history, metric, configuration["training"]),
+            validation=_best(status, results, history, metric, configuration["training"]),
             measure="" if tested is None else headline(tested).name,
             test=None if tested is None else headline_value(tested),
             seconds=float(history[-1]["seconds"]) if history else 0.0,

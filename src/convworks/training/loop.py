@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -16,6 +17,7 @@ from convworks.data.batches import Batch
 from convworks.errors import RunError
 from convworks.hardware import seed_torch
 from convworks.inference.runtime import mixed
+from convworks.layers.whole_batch import WholeBatch
 from convworks.losses.functions import batch_loss
 from convworks.training.clipping import average_decay, clip, largest_gradients, move_average
 from convworks.training.events import Events
@@ -57,14 +59,13 @@ def step(setup: Setup, number: int, batch: Batch, rate: float) -> Float[Tensor, 
     Raises RunError for a non-finite loss before it reaches the weights. On a GPU, which this does not synchronise with,
     the loss is checked when the sums are read.
     """
-    seed_torch(random.step_seed(setup.config.seed, number, setup.world.rank), setup.device)
     training = setup.config.training
     sums = torch.zeros(2, dtype=setup.world.double, device=setup.device)
     # All processes need the same number of parts: they synchronise, though their batches may differ by one sample.
     count = max(1, min(training.accumulation, batch.size // setup.world.size))
     for part, last in parts(batch, count):
         with setup.world.communicating(setup.forward, last):
-            sums += backward(setup, number, part, batch.size)
+            sums += backward(setup, number, part)
     sums = setup.world.summed(sums)
     if not computes_ahead(setup.device):
         require_finite(setup, f"the loss at step {number}", float(sums[0]), rate, gradients=True)
@@ -80,12 +81,14 @@ def parts(batch: Batch, count: int) -> Iterator[tuple[Batch, bool]]:
     """Yield the parts of a batch, of nearly equal size, and whether each is the last one."""
     tensors = (batch.images, batch.targets, batch.others)
     cut = [(None,) * count if tensor is None else tensor.tensor_split(count) for tensor in tensors]
+    first = batch.first
     for number, (images, targets, others) in enumerate(zip(*cut, strict=True), start=1):
-        yield batch._replace(images=images, targets=targets, others=others), number == count
+        yield batch._replace(images=images, targets=targets, others=others, first=first), number == count
+        first += len(targets)
 
 
-def backward(setup: Setup, number: int, batch: Batch, size: int) -> Float[Tensor, "2"]:
-    """Accumulate the gradients of a part of a batch of `size` samples; return its weighted loss and sum of scores."""
+def backward(setup: Setup, number: int, batch: Batch) -> Float[Tensor, "2"]:
+    """Accumulate the gradients of a part of a batch; return its weighted loss and sum of scores."""
     device = setup.device
     batch = batch._replace(images=batch.images.to(device), targets=batch.targets.to(device))
     if batch.others is not None:
@@ -94,13 +97,19 @@ def backward(setup: Setup, number: int, batch: Batch, size: int) -> Float[Tensor
     smaller = size_at(setup.config.training.resolutions, number, setup.steps)
     inputs = inputs if smaller is None else setup.input.resize(inputs, smaller)
     batch = with_masks_of(batch, smaller, setup.train.spatial)
-    with mixed(device, setup.precision):
+    seed_torch(random.step_seed(setup.config.seed, number), device)
+    with mixed(device, setup.precision), random_numbers(batch):
         outputs, answers = setup.forward(inputs)
-    loss = batch_loss(setup.loss, answers, batch) * (len(batch.targets) / size)
+    loss = batch_loss(setup.loss, answers, batch) * (len(batch.targets) / batch.size)
     (loss * setup.world.size).backward()  # type: ignore[no-untyped-call]  # processes average their gradients
     targets = batch.targets if batch.others is None or batch.weight >= 0.5 else batch.others
     score = setup.task.scored(outputs.detach(), targets).sum()
     return torch.stack([loss.detach().to(setup.world.double), score.to(setup.world.double)])
+
+
+def random_numbers(batch: Batch) -> AbstractContextManager[object]:
+    """Return the context in which layers draw for a part of a batch what they draw for it in the whole batch."""
+    return nullcontext() if len(batch.targets) == batch.size else WholeBatch(batch.first, batch.size)
 
 
 def require_finite(setup: Setup, what: str, loss: float, rate: float, *, gradients: bool = False) -> None:

@@ -12,6 +12,7 @@ from convworks.config import to_json
 from convworks.console import clock
 from convworks.data.decode.images import take
 from convworks.inference.answers import collect
+from convworks.inference.held_out import DIVISION, division_of
 from convworks.inference.runtime import TorchRuntime
 from convworks.inference.seen import CHOSEN, IMAGES, images_of
 from convworks.layers.normalisation.folded import folded
@@ -154,6 +155,7 @@ def _bundle(
         "convworks": facts["environment"]["convworks"],
         "precision": facts["precision"],
         IMAGES: images_of(data.source),
+        **({DIVISION: division_of(setup.config.data, setup.config.seed)} if data.held_out else {}),
         **_origin(setup),
         **results,
     }
@@ -201,7 +203,7 @@ def _tiles(
         ("Parameters", f"{facts['parameters']:,}"),
         ("MACs per image", f"{facts['macs']:,}"),
         ("Images in training", f"{len(setup.train):,}"),
-        ("Images in validation", data.held_out or f"{len(setup.validation):,}"),
+        ("Images in validation", "\n".join(filter(None, (f"{len(setup.validation):,}", data.held_out)))),
         ("Input", "x".join(map(str, (setup.input.channels, *setup.input.size)))),
         ("Epochs", f"{_epochs(setup, progress)} ({setup.config.training.kept}: {best['epoch']})"),
         (f"Validation{named}", written_headline(validation)),

@@ -23,7 +23,7 @@ from convworks.data.inspect.photographs import few_photographs, photographs_note
 from convworks.data.inspect.remarks import remarks
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
-from convworks.errors import InputError, RunError
+from convworks.errors import InputError, RunError, worded
 from convworks.layers.heads.kernel_machine import allocate_vectors
 from convworks.layers.normalisation.synchronised import synchronise
 from convworks.losses.functions import Loss
@@ -208,7 +208,7 @@ def _say_notes(setup: Setup, data: RunData, start: Start) -> None:
     notes = (*start.notes, *data.notes, *_photographs(setup, data, start.command), smoothing, damaged)
     for line in (*remarks(data.source, setup.config.data.fold), *notes):
         if line:
-            say(line)
+            say(worded(line))
 
 
 def _photographs(setup: Setup, data: RunData, command: str) -> list[str]:

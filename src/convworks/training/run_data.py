@@ -23,6 +23,7 @@ from convworks.data.inputs.kinds import input_of
 from convworks.data.samples import Samples
 from convworks.data.source import Source
 from convworks.data.sources.ignoring import ignoring
+from convworks.data.sources.named import CATALOGUE
 from convworks.data.sources.open import located
 from convworks.data.sources.split_names import TEST
 from convworks.data.split.folds import held_out, named_by_columns
@@ -101,7 +102,7 @@ def prepare_data(config: RunConfig, source: Source, device: torch.device) -> Run
     several_frames = sum(probe.several_frames for probe in headers.probes)
     notes = (
         f"validation: {validation}" if validation else None,
-        fit_note(headers, preprocessing.size, data.fit),
+        None if data.source in CATALOGUE else fit_note(headers, preprocessing.size, data.fit),  # recipes mean it
         frames_note(several_frames, looked=len(headers.probes), total=headers.total),
         floats_note(decoding.float_range) if has_floats(headers.probes) else None,
     )

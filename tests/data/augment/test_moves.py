@@ -14,6 +14,7 @@ from thorough import repeats
 
 from convworks.data.augment.pixels import flip, shift
 from convworks.data.augment.warp import affine_matrices, crop_matrices, warp
+from convworks.data.column import COLOURS, Spatial
 from convworks.data.config import AffineConfig
 
 
@@ -81,6 +82,23 @@ def test_half_a_pixel_is_read_with_the_weights_of_the_kernel(
     inside = slice(len(weights) // 2 - 1, len(weights) // 2 - 1 + expected.shape[3])
     torch.testing.assert_close(moved_images[..., inside].float(), expected, atol=0.51, rtol=0)
     assert torch.equal(warp(images, torch.eye(3).expand(3, 3, 3), None, interpolation), images)
+
+
+@pytest.mark.parametrize("spatial", [COLOURS, Spatial(nearest=True, fill=255)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_mirrored_borders_are_those_of_a_padded_image(
+    interpolation: Literal["bilinear", "bicubic"], spatial: Spatial
+) -> None:
+    images, around = pictures(3, 2, 12, 14), 9
+    moved = 14 * torch.rand(3, 12, 14, 2, generator=torch.Generator().manual_seed(1)) - 7
+    still = torch.eye(3).expand(3, 3, 3)
+    mirrored = warp(images, still, moved, interpolation, spatial, border="reflect")
+    sides = ((0, 0), (0, 0), (around, around), (around, around))
+    padded = torch.from_numpy(np.pad(images.numpy(), sides, "reflect"))
+    moved_inside = F.pad(moved, (0, 0, around, around, around, around))
+    larger = warp(padded, still, moved_inside, interpolation, spatial)
+    expected = larger[:, :, around:-around, around:-around]
+    torch.testing.assert_close(mirrored.float(), expected.float(), atol=0 if spatial.nearest else 1, rtol=0)
 
 
 def test_scale_squeeze_and_rotation_keep_what_they_should() -> None:

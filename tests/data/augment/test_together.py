@@ -84,6 +84,15 @@ def test_what_comes_in_from_outside_has_the_fill_of_the_column(kind: str) -> Non
     assert set(masks.flatten().tolist()) == {7, IGNORED}
 
 
+def test_what_is_mirrored_has_a_class() -> None:
+    images = blocks(8, 64, 48)
+    mirrored = {"elastic": {"alpha": 60, "sigma": 6}, "affine": {"translate": 0.3, "rotate": 30}, "border": "reflect"}
+    moved, masks = together(images, images, AugmentConfig.model_validate(mirrored), (64, 48))
+    assert set(masks.flatten().tolist()) == {0, LIGHT}
+    sharp = (moved == 0) | (moved == LIGHT)
+    assert torch.equal(moved[sharp], masks[sharp])
+
+
 def test_colours_and_blanks_are_for_images_alone() -> None:
     images = torch.randint(0, 256, (6, 3, 16, 16), dtype=torch.uint8)
     masks = torch.randint(0, 5, (6, 1, 16, 16), dtype=torch.uint8)

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import pickle
+import re
 import struct
 import tarfile
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from squares import write_squares
 
 from convworks.data.home import cache_folder
 from convworks.data.http.download import fetch
@@ -105,6 +107,39 @@ def test_fashion_mnist_has_its_class_names(roots: Path) -> None:
     source = open_source("fashion-mnist")
     assert source.classes[0] == "T-shirt/top"
     assert source.path == roots / "data" / "fashion-mnist"
+
+
+def test_a_tar_of_masks_is_unpacked_into_the_cache(roots: Path) -> None:
+    pairs = write_squares(roots / "packed" / "camvid" / "train", 3, value=7)
+    write_squares(roots / "packed" / "camvid" / "val", 2, value=7)
+    with tarfile.open(roots / "data" / "camvid.tar", "w") as archive:
+        archive.add(roots / "packed" / "camvid", "camvid")
+    source = open_source("camvid")
+    assert (source.name, source.kind, source.classes) == ("camvid", "pairs", ("sky", "fence"))
+    assert {name: len(split) for name, split in source.splits.items()} == {"train": 3, "validation": 2}
+    assert source.path is not None
+    assert source.path.is_relative_to(cache_folder())
+    assert [path.name for path in (roots / "data").iterdir()] == ["camvid.tar"]
+    unpacked = (source.path / "train" / "images" / "0.png").stat()
+    assert open_source("camvid").path == source.path
+    assert (source.path / "train" / "images" / "0.png").stat() == unpacked
+    (pairs / "images" / "2.png").unlink()
+    (pairs / "masks" / "2.png").unlink()
+    with tarfile.open(roots / "data" / "camvid.tar", "w") as archive:
+        archive.add(roots / "packed" / "camvid", "camvid")
+    assert len(open_source("camvid").splits["train"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("../out.png", "camvid.tar!../out.png: lies outside of the folder of the tar"), ("a.png", "holds no images with")],
+)
+def test_tars_of_anything_else_are_refused(roots: Path, name: str, reason: str) -> None:
+    with tarfile.open(roots / "data" / "camvid.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(InputError, match=re.escape(reason)):
+        open_source("camvid")
+    assert not list(roots.rglob("out.png"))
 
 
 @pytest.mark.parametrize("subfolder", ["", "cifar10", "cifar-10-batches-py"])

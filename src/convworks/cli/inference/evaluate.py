@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convworks.bundle.description import folder_of
-from convworks.cli.answer import Answer, repeated, table
+from convworks.cli.answer import Answer, repeated
+from convworks.cli.inference.measured import compared, measure, written_macs
 from convworks.cli.metrics import accuracy_line
 from convworks.cli.output_path import attempt
 from convworks.console import downloading
@@ -67,6 +68,7 @@ def run(
         read = Protected(folders=tuple([folder_of(path) for path in bundles]))
         check_new_folder("--out", out, protect(source) + read)
     from convworks.inference.combination import PROBABILITY, VOTE
+    from convworks.inference.held_out import with_held_out
     from convworks.inference.load import load
 
     task = task.at(threshold)
@@ -75,8 +77,9 @@ def run(
         raise InputError("--threshold", reason, f"leave it out, or --combine {PROBABILITY}")
     if not task.judged:
         slicing.refuse(column, task.does)
-    sliced_column = slicing.match_split(column, source, split)
     loaded = [load(path, device=device, precision=precision, max_pixels=max_pixels) for path in bundles]
+    source = with_held_out(source, split, [predictor.bundle for predictor in loaded])
+    sliced_column = slicing.match_split(column, source, split)
     for name in protocols:
         for predictor in loaded:
             predictor.check_protocol(name)  # before any of them runs for hours
@@ -84,7 +87,7 @@ def run(
     outcomes: list[Any] = []
     for name in dict.fromkeys(protocols):
         how = combination or PROBABILITY
-        row, outcome = _measure(loaded, source, split, name, how, threshold, outcomes[0] if outcomes else None)
+        row, outcome = measure(loaded, source, split, name, how, threshold, outcomes[0] if outcomes else None)
         rows.append(row)
         outcomes.append(outcome)
     # The rest describes the first protocol: choosing the best one on these images would be optimistic.
@@ -93,17 +96,15 @@ def run(
     values["precisions"] = [precision_name(predictor.precision) for predictor in loaded]
     lines = [accuracy_line(outcome.split, values)]
     lines += [] if threshold is None else [f"threshold: {threshold:g}"]
-    note = ""
-    if task.judged:
-        note = seen_note([predictor.bundle.record for predictor in loaded], source, outcome.split)
-        values["note"] = note
-        lines += [f"note: {note}"] if note else []
+    values["note"] = note = seen_note([predictor.bundle.record for predictor in loaded], source, outcome.split)
+    lines += [f"note: {note}"] if note else []
     lines += written_metrics(values)
     if len(rows) > 1:
         values["protocols"] = rows
-        lines.append(_compared(rows, task.score))
-    elif "macs" in rows[0]:
-        lines.append(f"cost: {_macs(rows[0])} multiply-adds per image, {rows[0]['images_per_second']:,.0f} images/s")
+        lines.append(compared(rows, task))
+    else:
+        speed = f"{rows[0]['images_per_second']:,.0f} images/s"
+        lines.append(f"cost: {written_macs(rows[0])} multiply-adds per image, {speed}")
     parts = slicing.measure(sliced_column, outcome)
     if parts is not None:
         values["slices"] = parts.plain()
@@ -193,64 +194,10 @@ def _of_one_kind(bundles: Sequence[Path], protocols: Sequence[str]) -> tuple[lis
 
     check_alike(paths, described)
     task = named(described[0]["task"]["name"], str(paths[0]))
-    if task.outcome is None and tuple(protocols) != (CENTER,):
-        reason = f"is for classifiers, but this network {task.does}"
+    if not task.combines and tuple(protocols) != (CENTER,):
+        reason = f"averages answers, but this network {task.does}"
         raise InputError("--protocol", reason, "leave it out")
     return paths, task
-
-
-def _measure(
-    loaded: Sequence[Predictor],
-    source: Source,
-    split: str | None,
-    protocol: str,
-    combination: str,
-    threshold: float | None,
-    first: Any,
-) -> tuple[dict[str, Any], Any]:
-    """Return the metrics by one protocol, its cost, its difference from the `first` outcome; and the outcome."""
-    from convworks.inference.ensemble import combine
-    from convworks.metrics.compare import compare
-
-    started = time.perf_counter()
-    members = [predictor.measured(source, split=split, protocol=protocol, threshold=threshold) for predictor in loaded]
-    seconds = time.perf_counter() - started
-    task = loaded[0].task
-    if task.outcome is None:
-        only = members[0][0]
-        return {"split": only.split, **only.summary()}, only
-    pooled: list[Any] = [member for member, _ in members]
-    outcome: Any = combine(pooled, task.activation, combination)
-    row = {
-        "split": outcome.split,
-        "protocol": protocol,
-        **outcome.summary(),
-        "views": members[0][1].views,
-        "macs": sum(cost.macs for _, cost in members),
-        "images_per_second": len(outcome.names) / seconds,
-    }
-    if first is not None and task.judged:
-        comparison = compare(first.correct, outcome.correct)
-        interval = list(comparison.interval)
-        row |= {"difference": comparison.difference, "difference_interval": interval, "p": comparison.p}
-    return row, outcome
-
-
-def _compared(rows: Sequence[dict[str, Any]], metric: MetricSpec) -> str:
-    """Return a table of protocols: a metric with its interval, its difference from the first, and the cost."""
-    cells = []
-    for row in rows:
-        ends = row.get(f"{metric.name}_interval") or row.get("interval")
-        interval = f"{metric.write(ends[0])} to {metric.write(ends[1])}" if ends else ""
-        change = ""
-        if "difference" in row:
-            less, more = row["difference_interval"]
-            change = f"{100 * row['difference']:+.2f} ({100 * less:+.2f} to {100 * more:+.2f})"
-        speed = f"{row['images_per_second']:,.0f}"
-        value = metric.write(row[metric.name])
-        cells.append([row["protocol"], value, interval, change, f"{row['views']:.4g}", _macs(row), speed])
-    header = ["protocol", metric.title, "95 % interval", "points more (95 %)", "views", "multiply-adds", "images/s"]
-    return table(header, cells)
 
 
 def written_metrics(values: dict[str, Any]) -> list[str]:
@@ -266,14 +213,6 @@ def _written(metric: MetricSpec, values: dict[str, Any]) -> str:
         return f"{metric.title}: {values['undefined'][metric.name]}"
     ends = values.get(f"{metric.name}_interval", values["intervals"].get(metric.name))
     return f"{metric.title}: {value:.4f}" + (f" (95 % interval {ends[0]:.4f} to {ends[1]:.4f})" if ends else "")
-
-
-def _macs(row: dict[str, Any]) -> str:
-    value = row["macs"]
-    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= factor:
-            return f"{value / factor:.3g} {unit}"
-    return f"{value:.0f}"
 
 
 def _report(

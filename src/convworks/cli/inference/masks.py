@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convworks.api.work import TOP, Work
+from convworks.api.work import TOP, Work, runtimes
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.inference.following import following, new_file
 from convworks.cli.outputs import check_outputs, unique_names
@@ -16,11 +17,15 @@ from convworks.csv_files import write_csv
 from convworks.data.listing.find import find, plain_files
 from convworks.errors import ConvworksError, visible
 from convworks.files import atomic
+from convworks.inference.combination import PROBABILITY
+from convworks.inference.protocol import CENTER, named
 from convworks.outputs import Protected
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from convworks.inference.map_ensemble import MapEnsemble
+    from convworks.inference.maps import Mapper
     from convworks.inference.predictor import Predictor
 
 #: The tables beside the masks.
@@ -64,20 +69,25 @@ def run(
     from convworks.inference.bulk.write import no_answer
     from convworks.inference.load import load
 
-    loaded = load(work.bundles[0], device=work.device, precision=work.precision, max_pixels=work.max_pixels)
-    predictor, choice = with_runtime(loaded, work.runtime, len(files))
-    rows = list(segmented(predictor, files, outputs, work.top))
+    loaded = [
+        load(path, device=work.device, precision=work.precision, max_pixels=work.max_pixels) for path in work.bundles
+    ]
+    members, choices = zip(*(with_runtime(each, work.runtime, len(files)) for each in loaded), strict=True)
+    predictor = members[0]
+    rows = list(segmented(predictor, _mapper(members, work), files, outputs, work.top))
     broken = [row for row in rows if "error" in row]
     if len(broken) == len(rows):
         raise no_answer(broken[0], len(broken))
     done = len(rows) - len(broken)
     lines = [as_table(rows) if out is None else f"{done} {'mask' if done == 1 else 'masks'} written to {out}"]
-    lines += [choice.text] if choice.runtime != TORCH or choice.rates else []
+    lines += [choice.text for choice in choices if choice.runtime != TORCH or choice.rates]
     if broken:
         first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
         lines.append(f"{len(broken)} of {len(rows)} images failed: {first}")
     options = {
         "--top": None if work.top == TOP else work.top,
+        "--protocol": None if work.protocol == CENTER else work.protocol,
+        "--combine": None if work.combine == PROBABILITY else work.combine,
         "--max-pixels": work.max_pixels,
         "--precision": None if work.precision == "auto" else work.precision,
         "--runtime": work.runtime,
@@ -86,7 +96,7 @@ def run(
     values = {
         "predictions": [row for row in rows if "error" not in row],
         "errors": broken,
-        "runtime": {"name": choice.runtime, "why": choice.why, "rates": choice.rates},
+        **runtimes(choices),
         "precision": precision_name(predictor.precision),
         "seconds": round(time.perf_counter() - began, 3),
         **({} if out is None else {"out": str(out)}),
@@ -94,20 +104,32 @@ def run(
     return Answer(values=values, text="\n".join(lines), status=1 if broken and not skip_damaged else 0)
 
 
+def _mapper(members: Sequence[Predictor], work: Work) -> Mapper | MapEnsemble:
+    """Return what gives the maps of images, by one network or several."""
+    from convworks.inference.map_ensemble import MapEnsemble
+
+    mirrored = named(work.protocol).mirrored
+    mappers = tuple([replace(member.mapper, mirrored=mirrored) for member in members])
+    return mappers[0] if len(mappers) == 1 else MapEnsemble(members=mappers, combination=work.combine)
+
+
 def segmented(
-    predictor: Predictor, files: Sequence[Path], outputs: MaskFiles | None, top: int
+    predictor: Predictor, mapper: Mapper | MapEnsemble, files: Sequence[Path], outputs: MaskFiles | None, top: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield the answer for each image, without its mask, or its error; with `outputs`, write masks and tables."""
+    """Yield the answer for each image, without its mask, or its error; with `outputs`, write masks and tables.
+
+    The predictor, of an ensemble the first, says how the answers of the `mapper` are to be read.
+    """
     from convworks.inference.objects import COLUMNS, objects
 
     areas: list[list[Any]] = []
     regions: list[list[Any]] = []
-    for index, (path, values) in enumerate(_maps(predictor, files)):
-        if isinstance(values, str):
-            yield {"path": str(path), "error": values}
+    for index, (path, values) in enumerate(_maps(mapper, files)):
+        if isinstance(values, ConvworksError):
+            yield {"path": str(path), "error": values.reason}
             continue
         if values is None:
-            yield _streamed(predictor, path, outputs, index, top, areas)
+            yield _streamed(predictor, mapper, path, outputs, index, top, areas)
             continue
         answer = predictor.task.answer(str(path), values, predictor.classes, top)
         mask = answer.pop("mask")
@@ -129,32 +151,29 @@ def segmented(
             write_csv(outputs.tables[1], ("path", *COLUMNS), regions)
 
 
-def _maps(predictor: Predictor, files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | str | None]]:
-    """Yield the map of each image or why it has none, in order; None for an image that is too large to be held."""
+def _maps(
+    mapper: Mapper | MapEnsemble, files: Sequence[Path]
+) -> Iterator[tuple[Path, np.ndarray | ConvworksError | None]]:
+    """Yield the map of each image or its error, in order; None for an image that is too large to be held."""
     whole: list[Path] = []
     for path in files:
-        if not predictor.mapper.streams(path):
+        if not mapper.streams(path):
             whole.append(path)
             continue
-        yield from _held(predictor, whole)
+        yield from mapper.each(whole)
         whole = []
         yield path, None
-    yield from _held(predictor, whole)
-
-
-def _held(predictor: Predictor, files: Sequence[Path]) -> Iterator[tuple[Path, np.ndarray | str]]:
-    """Yield the map of each image, or why it has none, in order."""
-    from convworks.inference.bulk.answered import answered, batches_of
-
-    scorer = predictor.scorer()
-    batches = answered(scorer, files, batches_of(files, scorer.batch), lambda name, values: {"map": values})
-    rows = (row for batch in batches for row in batch)
-    for path, row in zip(files, rows, strict=True):
-        yield path, row["error"] if "error" in row else row["map"]
+    yield from mapper.each(whole)
 
 
 def _streamed(
-    predictor: Predictor, path: Path, outputs: MaskFiles | None, index: int, top: int, areas: list[list[Any]]
+    predictor: Predictor,
+    mapper: Mapper | MapEnsemble,
+    path: Path,
+    outputs: MaskFiles | None,
+    index: int,
+    top: int,
+    areas: list[list[Any]],
 ) -> dict[str, Any]:
     """Write the mask of a large image some rows at a time, without what needs it whole; return the answer."""
     import numpy as np
@@ -168,7 +187,7 @@ def _streamed(
         return {"path": str(path), "error": reason}
     counts = np.zeros(len(predictor.classes), np.int64)
     try:
-        with predictor.mapper.rows(path) as ((height, width), strips), ExitStack() as stack:
+        with mapper.rows(path) as ((height, width), strips), ExitStack() as stack:
             write = None
             if outputs is not None:
                 outputs.out.mkdir(parents=True, exist_ok=True)

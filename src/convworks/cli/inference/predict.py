@@ -159,7 +159,7 @@ def _at_once(
     values = {
         "predictions": [row for row in rows if "error" not in row],
         "errors": broken,
-        **runtimes(opened),
+        **runtimes(opened.choices),
         **({} if out is None else {"out": str(out)}),
     }
     if out is None:

@@ -85,7 +85,11 @@ def geometry(
         moves.append(lambda images, spatial: flip(images, noise[:, Columns.flip]))
     if (config.crop is not None and not resized) or config.affine is not None or config.elastic is not None:
         matrices, displacement = _distortion(noise, config, size, crop=not resized)
-        moves.append(lambda images, spatial: warp(images, matrices, displacement, config.interpolation, spatial))
+        moves.append(
+            lambda images, spatial: warp(
+                images, matrices, displacement, config.interpolation, spatial, border=config.border
+            )
+        )
     return moves
 
 

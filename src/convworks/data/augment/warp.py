@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from convworks.data.column import COLOURS, Spatial
-from convworks.data.config import AffineConfig
+from convworks.data.config import AffineConfig, Border
 
 
 def crop_matrices(
@@ -52,17 +52,24 @@ def warp(
     moved: Float[Tensor, "b h w 2"] | None = None,
     interpolation: Literal["bilinear", "bicubic"] = "bilinear",
     spatial: Spatial = COLOURS,
+    border: Border = "background",
 ) -> UInt8[Tensor, "b c h w"]:
-    """Resample each image through its map; pixels outside have the fill of `spatial`, whose numbers stay numbers.
+    """Resample each image through its map; numbers of classes (`spatial`) stay numbers.
 
+    Pixels outside have the fill of `spatial`, or are reflected about the outermost pixels, as NumPy's `reflect` pads.
     `moved` is an additional displacement (x, y), in pixels, of the position at which each pixel is read.
     """
+    height, width = images.shape[2:]
     grid = F.affine_grid(matrices[:, :2], list(images.shape), align_corners=False)
     if moved is not None:
-        grid = grid + moved * torch.tensor([2 / images.shape[3], 2 / images.shape[2]], device=moved.device)
+        grid = grid + moved * torch.tensor([2 / width, 2 / height], device=moved.device)
+    reflect = border == "reflect"
+    if reflect:  # with corners aligned, -1 and 1 are the centres of the outermost pixels
+        grid = grid * torch.tensor([width / max(1, width - 1), height / max(1, height - 1)], device=grid.device)
     mode = "nearest" if spatial.nearest else interpolation
     values = images.float() - spatial.fill if spatial.fill else images.float()  # such that padding with 0 is the fill
-    warped = F.grid_sample(values, grid, mode=mode, padding_mode="zeros", align_corners=False)
+    padding = "reflection" if reflect else "zeros"
+    warped = F.grid_sample(values, grid, mode=mode, padding_mode=padding, align_corners=reflect)
     if spatial.fill:
         warped += spatial.fill
     if mode == "bicubic":  # it overshoots at edges

@@ -19,6 +19,8 @@ from convworks.files import path_of
 #: A path, the bytes of a file, a Pillow image, an array [h, w] or [h, w, c], a tensor [c, h, w].
 OneImage = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | torch.Tensor
 KINDS = "give a path, the bytes of a file, a Pillow image, a uint8 array [h, w] or [h, w, c], or a tensor [c, h, w]"
+#: The remedy for an array of floating-point numbers: what black and white are is not known.
+FLOATS = "for values from 0 to 1, give (255 * array).round().astype(numpy.uint8)"
 DIMENSIONS = 3  # of an image; arrays and tensors with one more are batches
 TEXTS = "OU"  # dtype kinds of arrays that hold paths or images, as a list does
 
@@ -96,7 +98,8 @@ def _from_array(where: object, image: object) -> UInt8[np.ndarray, "h w c"]:
     if array.dtype.kind in TEXTS:
         raise InputError(where, f"{type(image).__name__} is not an image", KINDS)
     if array.dtype != np.uint8 or array.ndim not in (2, 3):
-        raise InputError(where, f"an array of {array.dtype} {array.shape} is not an image", KINDS)
+        remedy = FLOATS if array.dtype.kind == "f" else KINDS
+        raise InputError(where, f"an array of {array.dtype} {array.shape} is not an image", remedy)
     _check_pixels(where, array.shape)
     return array.reshape(*array.shape[:2], -1)
 

@@ -8,8 +8,8 @@ import shlex
 ICON = 48
 # Images a class: with 500, transfer was still worth 5 points, with 10 it was worth 26 (docs/transfer.md).
 FEW = 500
-#: Published weights that suit photographs (`convworks import` lists all).
-PUBLISHED = "resnet50:imagenet"
+#: Published weights that suit photographs (`convworks import` lists all), and those of an encoder for masks.
+PUBLISHED, ENCODER = "resnet50:imagenet", "resnet18:imagenet"
 
 
 def few_photographs(images: int, classes: int, size: tuple[int, int], channels: int) -> bool:
@@ -22,7 +22,11 @@ def transfer_command(data: str) -> str:
     return shlex.join(["convworks", "transfer", PUBLISHED, "--data", data])
 
 
-def photographs_note(images: int, classes: int, data: str) -> str:
-    """Return the line that leads from few photographs to transfer."""
+def photographs_note(images: int, classes: int, data: str, *, masks: bool = False) -> str:
+    """Return the line that leads from few photographs, with labels or masks, to transfer."""
+    if masks:
+        command = shlex.join(["convworks", "transfer", ENCODER, "--data", data, "--head", "unet"])
+        about = f"{images:,} training photographs with masks are few to learn from alone"
+        return f"{about}; a U-Net on a network trained on a million others usually does better: {command}"
     about = f"{images:,} training photographs of {classes} classes are few to learn from alone"
     return f"{about}; a network trained on a million others usually does better: {transfer_command(data)}"

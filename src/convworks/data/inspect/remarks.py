@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from convworks.data.config import Fold
@@ -9,6 +10,8 @@ from convworks.data.source import Source, lacking_classes
 from convworks.data.sources.left_out import line
 
 SHOWN = 5
+#: What may stand between labels, besides the semicolon.
+SEPARATORS = re.compile(r"[\s,|/+]+")
 
 
 def remarks(source: Source, fold: Fold | None = None) -> list[str]:
@@ -21,14 +24,24 @@ def remarks(source: Source, fold: Fold | None = None) -> list[str]:
 
 
 def column_lines(source: Source, fold: Fold | None = None) -> list[str]:
-    """Return a line for the columns of a table that are not used, and one for its column of folds."""
+    """Return a line for the columns of a table that are not used, for its column of folds, and for odd labels."""
     used = () if fold is None else (fold.group_by, fold.column)
     unused = [name for name in source.unused_columns if name not in used]
     lines = [f"columns not used: {', '.join(unused)}"] if unused else []
     if source.fold_column is not None and source.fold_column not in used:
         words = "are those of `convworks crossval`" if fold is None else "are not used, the folds are drawn anew"
         lines.append(f"column {source.fold_column}: its folds {words}")
-    return lines
+    return lines + combined_lines(source)
+
+
+def combined_lines(source: Source) -> list[str]:
+    """Return a warning for a class whose name is made of those of others: labels separated by another character."""
+    single = set(source.classes)
+    for name in source.classes if source.multi_label else ():
+        parts = SEPARATORS.split(name)
+        if len(parts) > 1 and single.issuperset(parts):
+            return [f"warning: {name!r} is one class; if it stands for several labels, write {';'.join(parts)}"]
+    return []
 
 
 def lacking_lines(lacking: Mapping[str, Sequence[str]]) -> list[str]:

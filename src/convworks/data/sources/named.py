@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from convworks.data.cache.unpacked import unpacked
 from convworks.data.home import cache_folder
 from convworks.data.http.download import fetch, md5
 from convworks.data.source import Report, Source
@@ -46,6 +47,8 @@ def open_named(name: str, *, report: Report | None = None) -> Source:
     for folder in _folders(name, entry):
         if FORMATS[entry.kind].recognise(folder):
             return _open(name, entry, folder)
+    if entry.kind == "pairs" and (source := _open_tar(name, entry)) is not None:
+        return source
     if not entry.address:
         raise _not_here(name, entry)
     folder = cache_folder() / name
@@ -72,6 +75,19 @@ def _folders(name: str, entry: NamedSet) -> list[Path]:
     return [*(base / folder for folder in (name, *entry.folders)), *loose]
 
 
+def _open_tar(name: str, entry: NamedSet) -> Source | None:
+    """Open a set of which $CONVWORKS_DATA holds a tar, NAME.tar; None if it does not."""
+    base = path_from("CONVWORKS_DATA")
+    if base is None or not (tar := base / f"{name}.tar").is_file():
+        return None
+    root = unpacked(tar)
+    folders = (root, *(root / folder for folder in (name, *entry.folders)))
+    folder = next((folder for folder in folders if FORMATS[entry.kind].recognise(folder)), None)
+    if folder is None:
+        raise InputError(tar, "holds no images with masks", "pack images/ and masks/, or train/images and so on")
+    return _open(name, entry, folder)
+
+
 def _open(name: str, entry: NamedSet, folder: Path) -> Source:
     if entry.kind == "pairs":
         return _with_names(replace(pairs.open_folder(folder), name=name), entry.classes)
@@ -91,7 +107,8 @@ def _not_here(name: str, entry: NamedSet) -> InputError:
     existing = next((folder for folder in _folders(name, entry) if folder.is_dir()), None)
     if entry.kind == "pairs":
         reason = "holds no images with masks" if existing else "is not in $CONVWORKS_DATA"
-        remedy = f"fetch {entry.home}, and put images/ and masks/ (or train/images, ...) into $CONVWORKS_DATA/{name}"
+        remedy = f"fetch {entry.home}, and put images/ and masks/ (or train/images, ...) into $CONVWORKS_DATA/{name}, "
+        remedy += f"or into {name}.tar there"
         if Path(name).is_dir():
             remedy = f"for the folder of this name here write ./{name}, else {remedy}"
         return InputError(existing or name, reason, remedy)

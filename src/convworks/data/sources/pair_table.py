@@ -10,7 +10,7 @@ from convworks.data.source import Source
 from convworks.data.sources.class_table import find_table
 from convworks.data.sources.paired import Pair, paired_source
 from convworks.data.sources.split_columns import DIVIDING, divide_rows
-from convworks.data.sources.table import find_files
+from convworks.data.sources.table import find_files, values_by
 from convworks.errors import InputError
 from convworks.files import open_regular
 
@@ -49,6 +49,11 @@ def open_table(path: Path) -> Source:
         fold_column=divided.fold,
         unused_columns=tuple(unused),
     )
+
+
+def column(path: Path, name: str) -> dict[str, str]:
+    """Map each image of the table to its value in another column; raises InputError if that is missing or empty."""
+    return values_by(path, _read(path), IMAGE, name)
 
 
 def _read(path: Path) -> list[tuple[int, dict[str, str]]]:

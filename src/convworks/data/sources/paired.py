@@ -90,5 +90,6 @@ def refuse_unpaired(root: Path, names: Sequence[str], images: int, remedy: str) 
     """Raise InputError for images without masks, some of which it names."""
     if names:
         more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-        reason = f"{len(names):,} of {images:,} images have no mask: {', '.join(names[:SHOWN])}{more}"
+        verb = "has" if len(names) == 1 else "have"
+        reason = f"{len(names):,} of {images:,} images {verb} no mask: {', '.join(names[:SHOWN])}{more}"
         raise InputError(root, reason, remedy)

@@ -91,12 +91,17 @@ def _labels(path: Path, rows: Rows) -> tuple[tuple[str, ...], Labels]:
 
 def column(path: Path, name: str) -> dict[str, str]:
     """Map each path of the table to its value in another column; raises InputError if that is missing or empty."""
+    return values_by(path, _read(path), PATH, name)
+
+
+def values_by(path: Path, rows: Rows, key: str, name: str) -> dict[str, str]:
+    """Map the value of each row in one column to that in another; InputError if that is missing or empty."""
     values = {}
-    for line, row in _read(path):
+    for line, row in rows:
         if name.strip().lower() not in row:
             raise InputError(path, f"has no column {name!r}{nearest(name, row)}", f"it has: {', '.join(row)}")
-        values[row[PATH]] = row[name.strip().lower()]
-        if not values[row[PATH]]:
+        values[row[key]] = row[name.strip().lower()]
+        if not values[row[key]]:
             raise InputError(f"{path} line {line}", f"has no {name}", "fill it in, or remove the line")
     return values
 

@@ -15,6 +15,9 @@ from convworks.data.sources.split_names import TRAIN, VALIDATION
 from convworks.data.split.stratify import assign_parts, choose
 from convworks.errors import InputError
 
+#: Suffixes of tables, whose columns group images.
+TABLES = (".csv", ".tsv")
+
 
 def divide(source: Source, data: DataConfig, seed: int) -> Source:
     """Return the source with the train and validation splits of a run with this seed; test is unchanged."""
@@ -150,12 +153,13 @@ def _of_column(source: Source, pooled: Split, fold: Fold) -> Int64[np.ndarray, "
 
 def _groups(source: Source, pooled: Split, column: str) -> Int64[np.ndarray, " n"]:
     """Return the group of each image: a number for each value of the column, in order (2 before 10)."""
-    from convworks.data.sources.table import column as read_column
+    from convworks.data.sources import pair_table, table
 
-    if source.kind != "csv" or source.path is None:
+    if source.path is None or source.path.suffix.lower() not in TABLES:
         reason = f"names the column {column!r}, but {source.where} is not a CSV file"
-        raise InputError("--group-by", reason, "give --data FILE.csv with the columns path, label and that one")
-    values = read_column(source.path, column)
+        columns = "image, mask" if source.masked else "path, label"
+        raise InputError("--group-by", reason, f"give --data FILE.csv with the columns {columns} and that one")
+    values = (pair_table if source.masked else table).column(source.path, column)
     groups = [values[name] for name in pooled.names]
     ordered = sorted(set(groups), key=int if all(map(str.isdecimal, groups)) else str)
     numbers = {value: number for number, value in enumerate(ordered)}

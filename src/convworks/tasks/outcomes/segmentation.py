@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +15,10 @@ from jaxtyping import Float64, Int64, UInt8
 from convworks.csv_files import write_csv
 from convworks.metrics import segmentation as metrics
 from convworks.metrics.bootstrap import Counts, Interval, Values, bootstrap
-from convworks.metrics.segmentation import Overlap
+from convworks.metrics.classification import Calibration, calibration_of
+from convworks.metrics.segmentation import Overlap, Reliability
 from convworks.metrics.weighted import means
+from convworks.pages.blocks import Section
 from convworks.tasks.outcomes.intervals import resamples, within
 from convworks.tasks.sections import segmentation as sections
 from convworks.tasks.shown import Page, Shown
@@ -41,9 +44,10 @@ class Segmentations:
     """What was counted of the masks of n images over k classes.
 
     `matrix` counts all pixels by true class (row) and predicted class; `matches`, `targets` and `predictions` count
-    those of each image: right ones, those of its mask, those of its prediction. `boundaries` and, for two classes,
-    `regions` are boundary F1 and Rand error of each image, nan where undefined. `worst` and `typical` are examples: the
-    lowest mean IoU first, and those around the median.
+    those of each image: right ones, those of its mask, those of its prediction. `bins` divides the pixels of each image
+    by their confidence (metrics/segmentation.py `Reliability`). `boundaries` and, for two classes, `regions` are
+    boundary F1 and Rand error of each image, nan where undefined. `worst` and `typical` are examples: the lowest mean
+    IoU first, and those around the median.
     """
 
     split: str
@@ -53,6 +57,7 @@ class Segmentations:
     matches: Int64[np.ndarray, "n k"]
     targets: Int64[np.ndarray, "n k"]
     predictions: Int64[np.ndarray, "n k"]
+    bins: Float64[np.ndarray, "n 3 b"]
     boundaries: Float64[np.ndarray, " n"]
     regions: Float64[np.ndarray, " n"]
     worst: tuple[Example, ...] = ()
@@ -67,6 +72,17 @@ class Segmentations:
     def each(self) -> Overlap:
         """The pixels of each class of each image."""
         return Overlap(self.matches, self.targets, self.predictions)
+
+    @property
+    def reliability(self) -> Reliability:
+        """The pixels of all images by their confidence."""
+        return Reliability(*self.bins.sum(0))
+
+    @property
+    def calibration(self) -> Calibration:
+        """How reliable the probabilities of pixels are."""
+        pixels, confidence, matches = self.reliability
+        return calibration_of(pixels.astype(np.int64), confidence, matches)
 
     @cached_property
     def scores(self) -> Float64[np.ndarray, " n"]:
@@ -88,6 +104,7 @@ class Segmentations:
             **_means(self.pixels, binary=self.binary),
             "boundary_f1": float(metrics.mean(self.boundaries)),
             **({"rand_error": float(metrics.mean(self.regions))} if self.binary else {}),
+            "ece": float(metrics.calibration_error(self.reliability)),
         }
         iou, dice = metrics.iou(self.pixels), metrics.dice(self.pixels)
         reasons = {"boundary_f1": NO_BOUNDARY, "rand_error": NO_REGION}
@@ -116,6 +133,7 @@ class Segmentations:
     def intervals(self) -> dict[str, Interval]:
         """The 95 % interval of each metric, and of the IoU of each class as iou:NUMBER; images are drawn again."""
         columns = np.concatenate(self.each, axis=1).astype(np.float64)
+        bins = self.bins.reshape(len(self.names), -1)
         k = len(self.classes)
 
         def measure(counts: Counts) -> dict[str, Values]:
@@ -125,6 +143,7 @@ class Segmentations:
                 **_means(drawn, binary=self.binary),
                 "boundary_f1": _drawn_means(counts, self.boundaries),
                 **({"rand_error": _drawn_means(counts, self.regions)} if self.binary else {}),
+                "ece": metrics.calibration_error(Reliability(*np.split(counts @ bins, 3, axis=1))),
                 **{f"iou:{number}": each[:, number] for number in range(k)},
             }
 
@@ -143,6 +162,27 @@ class Segmentations:
     def show(self, page: Page) -> Shown:
         """Return what a report shows."""
         return sections.show(self, page)
+
+    def overview(self, note: str) -> Section:
+        """Return the section of an experiment's page."""
+        return sections.overview(self, note)
+
+    def joined(self, others: Sequence[Segmentations], split: str, order: Int64[np.ndarray, " n"]) -> Segmentations:
+        """Return this and the outcomes of other images as one, of all images in an order; without examples."""
+        parts = (self, *others)
+
+        def column(name: str) -> Any:
+            return np.concatenate([getattr(part, name) for part in parts])[order]
+
+        names = [name for part in parts for name in part.names]
+        columns = ("matches", "targets", "predictions", "bins", "boundaries", "regions")
+        return Segmentations(
+            split=split,
+            names=tuple([names[index] for index in order.tolist()]),
+            classes=self.classes,
+            matrix=np.sum([part.matrix for part in parts], axis=0),
+            **{name: column(name) for name in columns},
+        )
 
 
 def _means(pixels: Overlap, *, binary: bool) -> dict[str, Any]:

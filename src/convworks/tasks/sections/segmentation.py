@@ -10,8 +10,9 @@ from convworks.charts.pictures import as_picture
 from convworks.charts.raster import png_bytes, to_png
 from convworks.data.inspect.overlay import as_colours, errors, overlay
 from convworks.files import write_bytes
-from convworks.pages import segmentation
+from convworks.pages import blocks, segmentation
 from convworks.pages.blocks import Section
+from convworks.pages.classification import calibration_words
 from convworks.pages.mistakes import thumbnail
 from convworks.pages.segmentation import Sample, side_by_side
 from convworks.tasks.shown import Page, Shown
@@ -22,24 +23,41 @@ CLASSES = (
     "both masks, as a share of those that are in either."
 )
 WORST = "Lowest mean IoU first. Classes in colours over the image; the first class is left clear. Orange: wrong."
+CALIBRATION = "Are the probabilities of pixels reliable?"
 TYPICAL = "Images around the median of mean IoU."
 
 
 def show(outcome: Any, page: Page) -> Shown:
     """Return what a report shows of masks, and write confusion matrix and examples as pictures."""
-    drawing = confusion_chart.confusion(outcome.matrix, outcome.classes)
-    write_bytes(page.folder / "confusion.png", to_png(drawing))
-    confusion = segmentation.confusion(drawing, outcome.matrix, outcome.classes)
+    confusion = overview(outcome, CONFUSION)
+    write_bytes(page.folder / "confusion.png", to_png(confusion_chart.confusion(outcome.matrix, outcome.classes)))
     classes = segmentation.class_table(page.metrics, outcome.matrix, outcome.classes)
-    sections = [
-        Section(anchor="classes", title="Classes", note=CLASSES, body=classes),
-        Section(anchor="confusion", title="Confusion", note=CONFUSION, body=confusion),
+    examples = [
         _examples("typical", "Typical images", TYPICAL, outcome, outcome.typical, page),
         _examples("worst", "Worst images", WORST, outcome, outcome.worst, page),
     ]
+    sections = [
+        Section(anchor="classes", title="Classes", note=CLASSES, body=classes),
+        confusion,
+        _calibration(outcome),
+        *examples,
+    ]
     first = segmentation.headline(page.metrics, split=outcome.split, chosen=page.chosen, note=page.note)
-    pictures = ["confusion.png", *(f"{section.anchor}.png" for section in sections[2:] if section.body)]
+    pictures = ["confusion.png", *(f"{section.anchor}.png" for section in examples if section.body)]
     return Shown(first, sections, pictures)
+
+
+def overview(outcome: Any, note: str) -> Section:
+    """Show which classes of pixels are taken for which."""
+    drawing = confusion_chart.confusion(outcome.matrix, outcome.classes)
+    body = segmentation.confusion(drawing, outcome.matrix, outcome.classes)
+    return Section(anchor="confusion", title="Confusion", note=note, body=body)
+
+
+def _calibration(outcome: Any) -> Section:
+    bins = outcome.calibration
+    body = blocks.two("beside", confusion_chart.calibration(bins, "pixel"), calibration_words(bins))
+    return Section(anchor="calibration", title="Calibration", note=CALIBRATION, body=body)
 
 
 def _examples(anchor: str, title: str, note: str, outcome: Any, examples: Sequence[Any], page: Page) -> Section:

@@ -50,7 +50,9 @@ def continued(path: Path, epochs: int | str | None, changes: Iterable[str]) -> t
     changed = override(config, assignments)
     _check_changes(path, config, changed)
     if changed.training.epochs < done:
-        raise InputError("--epochs", f"the run has {done} epochs, and can only be extended", "write +10")
+        state = "has" if finished else "is planned for"
+        remedy = "extend it: --epochs +10" if finished else "extend it: --epochs +10, or end it now: --finish"
+        raise InputError("--epochs", f"the run {state} {done} epochs, and can only be extended", remedy)
     patience = config.training.patience
     if finished and patience is not None and done < config.training.epochs and not record.get("finished_early"):
         if changed.training.patience is not None and changed.training.patience <= patience:
