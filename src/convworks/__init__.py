@@ -7,9 +7,9 @@
 
 `transfer` fine-tunes a trained network on other images, `features` and `probe` show what it computes inside, `compare`
 compares two of them. `restarts`, `crossval` and `tune` train several networks, `lr_range` finds a learning rate.
-`predict_to` predicts any number of files into a file. `create` builds an untrained network by name, `network` registers
-one of your own. `export` writes a bundle for another library, compared with PyTorch before. Wrong input raises
-`InputError`, work that fails `RunError`.
+`predict_to` predicts any number of files into a file. `restore` denoises or completes a single image, without training
+data. `create` builds an untrained network by name, `network` registers one of your own. `export` writes a bundle for
+another library, compared with PyTorch before. Wrong input raises `InputError`, work that fails `RunError`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from convworks.api.load import load
     from convworks.api.lr_range import lr_range
     from convworks.api.predict import predict_to
+    from convworks.api.restore import restore
     from convworks.api.train import train
     from convworks.api.transfer import features, probe, transfer
     from convworks.errors import InputError, RunError
@@ -45,6 +46,7 @@ __all__ = [
     "predict_to",
     "probe",
     "restarts",
+    "restore",
     "train",
     "transfer",
     "tune",
@@ -60,6 +62,7 @@ _HOMES = {
     "export": "convworks.api.export",
     "load": "convworks.api.load",
     "predict_to": "convworks.api.predict",
+    "restore": "convworks.api.restore",
     "restarts": "convworks.api.experiments",
     "crossval": "convworks.api.experiments",
     "tune": "convworks.api.experiments",

@@ -28,7 +28,7 @@ FLAGS: Mapping[str, str] = {
 LISTS: Mapping[str, str] = {"--search": "search", "--set": "overrides", "--tap": "taps"}
 NAMES = """data model epochs out resume device seed workers cut freeze head runs folds group_by trials storage study
     steps split pool precision max_pixels runtime threshold top format check calibrate max_drop protocol combine
-    shard"""
+    shard mask scale minutes samples stop iterations compare"""
 #: Options with one value.
 VALUES: Mapping[str, str] = {
     **{f"--{name.replace('_', '-')}": name for name in NAMES.split()},
@@ -36,7 +36,19 @@ VALUES: Mapping[str, str] = {
     "--to": "highest",
 }
 #: Commands that are functions of the same name.
-VERBS = ("train", "transfer", "restarts", "crossval", "tune", "lr-range", "compare", "export", "features", "probe")
+VERBS = (
+    "train",
+    "transfer",
+    "restarts",
+    "crossval",
+    "tune",
+    "lr-range",
+    "compare",
+    "export",
+    "features",
+    "probe",
+    "restore",
+)
 
 WORD = r"(?:'[^']*'|(?!--)[^\s`']*[^\s`',;:)])"
 OPTION = re.compile(rf"(?<![\w-])(?P<option>--[a-z][a-z0-9-]*)(?: (?!(?:and|or)\b)(?P<value>{WORD}))?")

@@ -240,3 +240,30 @@ def rate_of(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], No
     with Progress(*columns, console=bar_console(), transient=True) as bar:
         task = bar.add_task(what, total=total, completed=done, numbers="")
         yield lambda now: bar.update(task, completed=now, numbers=numbers(now))
+
+
+def updating(interval: float = 10.0) -> Callable[[str], None]:
+    """Return a function that shows the latest text: in place on a terminal, which an empty text clears at the end.
+
+    Elsewhere it is a line every `interval` seconds.
+    """
+    last, shown = time.perf_counter(), False
+
+    def show(text: str) -> None:
+        nonlocal last, shown
+        now, terminal = time.perf_counter(), on_terminal()
+        if not text:
+            if terminal and shown:
+                with suppress(OSError):
+                    write(sys.stderr, "", begin="\r\x1b[K", end="")
+            return
+        if now - last < (0.2 if terminal else interval):
+            return
+        last, shown = now, True
+        if terminal:
+            with suppress(OSError):
+                write(sys.stderr, text, begin="\r\x1b[K", end="")
+        else:
+            say(text)
+
+    return show

@@ -32,6 +32,10 @@ SIGNATURES = {
     ),
     "probe": "bundle * data taps=() pool='average' seed=0 device='auto'",
     "restarts": f"recipe=None * data=None runs=None {SEVERAL} overrides=() command=None",
+    "restore": (
+        "image problem='denoise' * mask=None scale=None minutes=5.0 samples=1 runs=2 model=None stop=None "
+        "iterations=None compare=None seed=0 device='auto' precision='auto'"
+    ),
     "train": (
         "recipe=None * data=None model=None epochs=None out=None resume=None finish=False device=None seed=None "
         "deterministic=False skip_damaged=False overrides=() command=None loss=None events=()"

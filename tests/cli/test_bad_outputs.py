@@ -33,6 +33,7 @@ FOLDERS: dict[str, tuple[list[str], str]] = {
     "evaluate": (evaluate("bundle", "data"), "--out"),
     "compare": (["compare", "bundle", "bundle", "--data", "data"], "--out"),
     "filter": (["filter", "data", "--kernel", "edge"], "--out"),
+    "restore": (["restore", "denoise", "data"], "--out"),
     "pack": (["data", "data"], "--pack"),
 }
 READERS = [name for name in (*FILES, *FOLDERS) if name not in ("models", "runs", "export")]

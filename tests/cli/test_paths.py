@@ -26,6 +26,7 @@ GONE: list[list[str]] = [
     ["predict", "$HOME/gone", "x.png"],
     ["data", "~/gone"],
     ["filter", "~/gone", "--kernel", "edge"],
+    ["restore", "denoise", "~/gone"],
     ["import", "~/gone", "--model", "lenet5"],
     ["export", "~/gone", "--format", "timm"],
     ["transfer", "~/gone", "--data", "digits"],

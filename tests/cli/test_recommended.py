@@ -37,6 +37,7 @@ TYPED: dict[str, list[list[str]]] = {
     "predict into a file": [["predict", "bundle", "data", "--out", "answers.csv"]],
     "predict by a run": [["train", *DATA, "--out", "out"], ["predict", "out", "data", "--out", "answers.csv"]],
     "compare": [["compare", "bundle", "bundle", "--data", "data"]],
+    "restore": [["restore", "denoise", "data/a/0.png", "--model", "prior_resnet", "--iterations", "2", "--out", "x"]],
     "data": [["data", "data"]],
     "data without labels": [["data", "data/a"]],
     "models NAME": [["models", "convnet_digits"]],

@@ -78,14 +78,16 @@ def curves(history: Sequence[Mapping[str, Any]], *, kept: int | None = None) -> 
     return row(drawings, GAP, f"Curves of training: {', '.join(drawing.label for drawing in drawings)}")
 
 
-def panels(history: Sequence[Mapping[str, Any]], *, kept: int | None = None) -> list[Drawing]:
-    """Draw the history rows, a drawing for each of `charts` that has values.
+def panels(
+    history: Sequence[Mapping[str, Any]], *, kept: int | None = None, shown: Sequence[Chart] | None = None
+) -> list[Drawing]:
+    """Draw the history rows, a drawing for each chart that has values: those `shown`, or of all `charts`.
 
-    Rows may contain epoch or step (the row number is the default) and the keys of the charts; missing and non-finite
-    values are skipped. The lines of validation mark the epoch that was `kept`, or each its best one if None.
+    Rows may contain epoch, iteration or step (the row number is the default) and the keys of the charts; missing and
+    non-finite values are skipped. Lines with a best value mark the epoch that was `kept`, or each its best one if None.
     """
-    axis = "epoch" if any(_finite(values.get("epoch")) for values in history) else "step"
-    drawn = [(chart, lines) for chart in charts() if (lines := _lines(chart, history, axis))]
+    axis = next((name for name in ("epoch", "iteration") if any(_finite(row.get(name)) for row in history)), "step")
+    drawn = [(chart, lines) for chart in shown or charts() if (lines := _lines(chart, history, axis))]
     if not drawn:
         message = remark(WIDTH / 2, 40, "No training history was recorded.", size=13)
         return [Drawing(width=WIDTH, height=80, label="No history", shapes=(message,))]
@@ -96,7 +98,7 @@ def panels(history: Sequence[Mapping[str, Any]], *, kept: int | None = None) -> 
             width=width,
             height=HEIGHT,
             label=f"{chart.title.lower()} over {axis}s",
-            shapes=tuple(_panel(chart, lines, axis, width, kept if axis == "epoch" else None)),
+            shapes=tuple(_panel(chart, lines, axis, width, kept if axis != "step" else None)),
         )
         for chart, lines in drawn
     ]

@@ -1,0 +1,1 @@
+"""`convworks restore`: its options and its work."""

@@ -1,0 +1,144 @@
+"""The work of `convworks restore`: which files, where to, and the answer."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from convworks.cli.answer import Answer, repeated, table
+from convworks.cli.outputs import check_outputs, unique_names
+from convworks.data.listing.find import find, plain_files
+from convworks.errors import ConvworksError, InputError, visible
+from convworks.hardware import refuse_torchrun
+from convworks.outputs import Protected, numbers
+from convworks.restoration.paths import PAGE, Paths, beside, paths_of
+from convworks.restoration.request import Request, check
+
+DEFAULT = Path("restored")
+SHOWN = 20  # images in the answer for people
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """The files and folders that the options name."""
+
+    mask: Path | None
+    compare: Path | None
+    out: Path | None
+    overwrite: bool
+    resume: bool
+
+
+def run(paths: Sequence[str], request: Request, named: Files) -> Answer:
+    """Restore every image that the paths name; status 1 if some fail."""
+    started = time.perf_counter()
+    refuse_torchrun("convworks restore")
+    check(request)
+    if named.overwrite and named.resume:
+        raise InputError("--overwrite", "contradicts --resume", "leave one of them out")
+    listing = find(paths)
+    files = plain_files(listing, "a restoration")
+    names = unique_names(files)
+    masks, cleans = (beside(f"--{word}", getattr(named, word), files) for word in ("mask", "compare"))
+    if len(files) > 1 and named.compare is not None and not named.compare.is_dir():
+        reason = f"is one file, for {len(files)} images"
+        raise InputError(f"--compare {named.compare}", reason, "name a folder with files of the same names")
+    read = listing.protected() + Protected(files=([path for path in (*masks, *cleans) if path is not None],))
+    folder = named.out or _default(names, request, named)
+    outputs = _outputs(folder, names, request)
+    begun = [each.state for each in outputs if each.state.exists()]
+    if begun and not (named.overwrite or named.resume):
+        raise InputError(f"--out {folder}", f"has begun restorations ({begun[0].name})", "add --resume, or --overwrite")
+    check_outputs(folder, _paths(folder, outputs), read, overwrite=named.overwrite or named.resume)
+    from convworks.restoration.batch import Job, restore_files
+
+    jobs = [
+        Job(file=file, mask=mask, clean=clean, paths=each)
+        for file, mask, clean, each in zip(files, masks, cleans, outputs, strict=True)
+    ]
+    command = _command(paths, request, named, None)
+    rows = restore_files(jobs, request, resume=named.resume, report=folder / PAGE, command=command)
+    errors = [row for row in rows if isinstance(row, ConvworksError)]
+    if len(errors) == len(rows):
+        more = f" (and {len(rows) - 1} more like it)" if len(rows) > 1 else ""
+        raise type(errors[0])(errors[0].where, errors[0].reason + more, errors[0].remedy)
+    values = {
+        "problem": request.problem,
+        "folder": str(folder),
+        "images": [row for row in rows if isinstance(row, dict)],
+        "errors": [{"path": error.where, "error": error.reason} for error in errors],
+        "report": str(folder / PAGE),
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+    return Answer(values=values, text=_text(values, paths, request, named), status=1 if errors else 0)
+
+
+def _outputs(folder: Path, names: Sequence[str], request: Request) -> list[Paths]:
+    return [paths_of(folder, name, request.samples) for name in names]
+
+
+def _paths(folder: Path, outputs: Sequence[Paths]) -> list[Path]:
+    return [folder / PAGE, *(path for output in outputs for path in output.files)]
+
+
+def _default(names: Sequence[str], request: Request, named: Files) -> Path:
+    """Return the first of restored/, restored-2/, ... in which nothing is replaced; restored/ to resume or replace."""
+    for folder in numbers(DEFAULT):
+        outputs = _outputs(folder, names, request)
+        used = any(map(os.path.lexists, [*_paths(folder, outputs), *(each.state for each in outputs)]))
+        if named.resume or named.overwrite or not used:
+            return folder
+    raise AssertionError
+
+
+def _command(paths: Sequence[str], request: Request, named: Files, folder: Path | None) -> str:
+    """Return the command that restores images, with all options that are not the default."""
+    default = asdict(Request(problem=request.problem))
+    options: dict[str, object] = {
+        f"--{name}": f"{value:g}" if isinstance(value, float) else value
+        for name, value in asdict(request).items()
+        if value != default[name]
+    }
+    files = {"--mask": named.mask, "--compare": named.compare, "--out": folder}
+    return repeated(["restore", request.problem, *paths], options | files)
+
+
+def _text(values: dict[str, Any], paths: Sequence[str], request: Request, named: Files) -> str:
+    images, errors = values["images"], values["errors"]
+    measured = images[0]["psnr"] is not None
+    header = [
+        "image",
+        "size",
+        "iterations",
+        "ended by",
+        *(["before", "after"] if measured else []),
+        "seconds",
+        "result",
+    ]
+    rows = [
+        [
+            row["path"],
+            "x".join(map(str, row["restored_size"][::-1])),
+            f"{sum(fit['iterations'] for fit in row['fits']):,}",
+            "/".join(dict.fromkeys(fit["ended"] for fit in row["fits"])),
+            *([f"{row['psnr_before']:.2f} dB", f"{max(row['psnr']):.2f} dB"] if measured else []),
+            f"{row['seconds']:.1f}",
+            row["files"][0] + (f" ... ({len(row['files'])})" if len(row["files"]) > 1 else ""),
+        ]
+        for row in images[:SHOWN]
+    ]
+    lines = [table(header, rows)]
+    if len(images) > SHOWN:
+        lines.append(f"and {len(images) - SHOWN:,} more (--json lists them)")
+    if errors:
+        first = visible(f"{errors[0]['path']}: {errors[0]['error']}")
+        lines.append(f"{len(errors)} of {len(images) + len(errors)} images could not be restored: {first}")
+    lines.append(f"stopped by {request.rule.name}: {request.rule.why}")
+    lines.append(visible(f"report: {values['report']}"))
+    longer = replace(request, minutes=2 * request.minutes)
+    lines.append(visible(f"next:   {_command(paths[:3], longer, named, None)}"))
+    return "\n".join(lines)

@@ -1,0 +1,106 @@
+"""Restoring the pictures of files, each within its budget; what is finished is not done again."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convworks.console import say
+from convworks.data.decode.decode import decode
+from convworks.errors import ConvworksError, InputError
+from convworks.pages.blocks import Section
+from convworks.restoration import page
+from convworks.restoration.folder import Folder, finished, identity
+from convworks.restoration.material import Material, read_material
+from convworks.restoration.paths import Paths
+from convworks.restoration.plan import Budget
+from convworks.restoration.request import Request
+from convworks.restoration.restore import restore
+
+AGAIN = "run the same command again with --resume"
+
+
+class InterruptedRestorationError(ConvworksError):
+    """The restoration was interrupted; it can be resumed."""
+
+    exit_status = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A picture, its mask, the clean picture, and the files it becomes."""
+
+    file: Path
+    mask: Path | None
+    clean: Path | None
+    paths: Paths
+
+
+def restore_files(
+    jobs: Sequence[Job], request: Request, *, resume: bool, report: Path, command: str
+) -> list[dict[str, Any] | ConvworksError]:
+    """Restore pictures one after the other and write the page; a picture that fails gives its error."""
+    rows: list[dict[str, Any] | ConvworksError] = []
+    sections: list[Section] = []
+    for job in jobs:
+        try:
+            row, section = _restore_file(job, request, resume=resume)
+        except KeyboardInterrupt:
+            begun = job.paths.pictures[0]
+            reason = f"the best so far is {begun}" if begun.exists() else f"while restoring {job.file}"
+            raise InterruptedRestorationError("interrupted", reason, AGAIN) from None
+        except ConvworksError as error:
+            rows.append(error)
+            continue
+        rows.append(row)
+        sections.append(section)
+    if sections:
+        files = [path.name for row in rows if isinstance(row, dict) for path in map(Path, row["files"])]
+        page.write(
+            report, sections, problem=request.problem, count=len(sections), command=command, files=files[: page.MOST]
+        )
+    return rows
+
+
+def _restore_file(job: Job, request: Request, *, resume: bool) -> tuple[dict[str, Any], Section]:
+    name, budget = str(job.file), Budget(seconds=60.0 * request.minutes)
+    material = read_material(name, job.file, request, mask=job.mask, compare=job.clean)
+    marked = identity(request, material)
+    record = finished(job.paths, marked) if resume else None
+    if record is None:
+        for note in material.notes:
+            say(f"{name}: {note}")
+        folder = Folder(job.paths, name, marked, resume=resume)
+        restored = restore(material, request, folder, budget)
+        folder.end(restored)
+        record = restored.record
+    shutil.rmtree(job.paths.state, ignore_errors=True)  # what a process left that was killed at its very end
+    reduced = material.reduced((record["size"][0], record["size"][1]), request.factor)
+    row = {"path": name, "files": [str(path) for path in job.paths.pictures], "notes": list(material.notes), **record}
+    return row, _section(job, reduced, request, record)
+
+
+def _section(job: Job, material: Material, request: Request, record: dict[str, Any]) -> Section:
+    before = material.enlarged(request.factor)
+    return page.section(
+        job.paths.record.stem,
+        before=before,
+        images=[decode(path, channels=before.shape[2]) for path in job.paths.pictures],
+        clean=material.clean,
+        record=record,
+        curve=_read_curve(job.paths.curve),
+        notes=material.notes,
+    )
+
+
+def _read_curve(path: Path) -> list[dict[str, float | None]]:
+    """Return the rows of a curve that was written before; InputError if its file is damaged."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [{key: float(cell) if cell else None for key, cell in row.items()} for row in csv.DictReader(file)]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(path, f"cannot be read as a curve ({error})", "give --overwrite to restore it anew") from None

@@ -1,0 +1,96 @@
+"""How the network of a fit is computed: precision, memory layout, and what an iteration costs."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from convworks.hardware import seed_torch
+from convworks.inference.runtime import mixed
+from convworks.layers.network import Network
+from convworks.models.catalogue import Shape, create
+from convworks.restoration.fit import Forward, begin, prepare, step
+from convworks.restoration.observation import Observation
+from convworks.restoration.problems import Fitting
+from convworks.restoration.rules import ITERATIONS, RULES
+
+PROBE = 192  # pixels of the side of the picture that an iteration is timed on
+WARM, TIMED = 2, 3
+LARGEST = 512  # a square that every network fits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computation:
+    """Where and how a network is computed; `channels` are those of its input, `classes` those of the picture."""
+
+    model: str
+    channels: int
+    classes: int
+    device: torch.device
+    precision: torch.dtype
+
+    def draw(self, seed: int, size: tuple[int, int]) -> Network:
+        """Return a network with new weights, which depend on the seed alone."""
+        seed_torch(seed, self.device)
+        shape = Shape(classes=self.classes, channels=self.channels, size=size)
+        return create(self.model, shape).to(self.device).channels_last().train()
+
+    def forward(self, network: Network) -> Forward:
+        """Return the function from the input to the picture: products in `precision`, its values in float32."""
+        assert isinstance(network.head, nn.Sequential)
+        *scores, squash = network.head
+        body = nn.Sequential(network.stem, network.stages, *scores)
+
+        def compute(given: Tensor) -> Tensor:
+            with mixed(self.device, self.precision):
+                logits = body(given)
+            image: Tensor = squash(logits.float())  # bfloat16 is too coarse for a picture
+            return image
+
+        return compute
+
+
+def seconds_per_pixel(computation: Computation, fitting: Fitting, size: tuple[int, int]) -> float:
+    """Return what an iteration costs a pixel, measured on a picture of at most PROBE pixels a side."""
+    height, width = (min(PROBE, length) for length in size)
+    observation = Observation(
+        values=torch.full((1, computation.classes, height, width), 0.5),
+        known=torch.ones(1, 1, height, width, dtype=torch.bool),
+        size=(height, width),
+        operator=lambda image: image,
+    ).to(computation.device)
+    setup = prepare(
+        observation,
+        channels=computation.channels,
+        fitting=fitting,
+        rule=RULES[ITERATIONS],
+        iterations=None,
+        seed=0,
+    )
+    network = computation.draw(0, (height, width))
+    fit = begin(setup, network, computation.forward(network))
+    seconds = []
+    for _ in range(WARM + TIMED):
+        started = time.perf_counter()
+        step(setup, fit)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds[WARM:]) / (height * width)
+
+
+def smallest_side(computation: Computation) -> int:
+    """Return the side of the smallest square that a network can be fitted to."""
+    with torch.device("meta"):
+        network = create(computation.model, Shape(classes=1, channels=computation.channels, size=(512, 512))).train()
+
+    def fits(side: int) -> bool:
+        try:
+            network(torch.empty(1, computation.channels, side, side, device="meta"))
+        except (RuntimeError, ValueError):  # ValueError: nothing left to normalise
+            return False
+        return True
+
+    return bisect_left(range(LARGEST), True, lo=1, key=fits)

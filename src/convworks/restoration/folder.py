@@ -1,0 +1,122 @@
+"""A restoration as files: the best picture so far, the curve, the record, and what another process resumes from."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from torch import Tensor
+
+from convworks.csv_files import write_csv
+from convworks.data.decode.decode import to_image
+from convworks.errors import InputError
+from convworks.files import atomic
+from convworks.restoration.fit import Row
+from convworks.restoration.material import Material
+from convworks.restoration.paths import Paths
+from convworks.restoration.progress import Progress
+from convworks.restoration.request import Request
+from convworks.restoration.result import Restored
+from convworks.restoration.saved import Saved
+from convworks.restoration.session import Part
+from convworks.signed import Kind, digest, read_signed, write_signed
+from convworks.training.checkpoints.state import steps
+from convworks.training.checkpoints.store import keep_checkpoints, load_checkpoint, save_checkpoint
+
+FORMAT = 1
+AGAIN = "give --overwrite to restore it anew"
+RECORD = Kind(
+    name="the record of a restored picture",
+    formats=(FORMAT,),
+    fields={"identity": str, "record": dict},
+    damaged=AGAIN,
+)
+
+
+def identity(request: Request, material: Material) -> str:
+    """Return a digest of what is restored, and how; the budget may differ."""
+    options = {key: value for key, value in asdict(request).items() if key != "minutes"}
+    arrays = (material.pixels, material.known, material.clean)
+    return digest({**options, "arrays": [None if array is None else digest_of(array) for array in arrays]})
+
+
+def digest_of(array: np.ndarray) -> str:
+    """Return a digest of an array."""
+    import hashlib
+
+    return hashlib.sha256(f"{array.shape}".encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def finished(paths: Paths, identity: str) -> dict[str, Any] | None:
+    """Return the record of a picture that was restored before; InputError if that was done with other options."""
+    if not paths.record.exists():
+        return None
+    values = read_signed(paths.record, RECORD)
+    if values["identity"] != identity:
+        raise other(paths)
+    record: dict[str, Any] = values["record"]
+    return record
+
+
+def other(paths: Paths) -> InputError:
+    """Return the error for a picture that is resumed with other options."""
+    reason = f"{paths.record.stem} was begun with other options, or is another image"
+    return InputError("--resume", reason, "give the same ones, or another --out")
+
+
+class Folder:
+    """Keeps a restoration in a folder, and shows the best picture so far there."""
+
+    def __init__(self, paths: Paths, name: str, identity: str, *, resume: bool) -> None:
+        self.paths, self.identity, self.resume = paths, identity, resume
+        self.count = 0
+        self.progress = Progress(name, f"; best so far: {paths.pictures[0]}")
+
+    def load(self) -> Saved | None:
+        """Return what another process kept; InputError if it did something else."""
+        folder = self.paths.state
+        if not self.resume:
+            shutil.rmtree(folder, ignore_errors=True)
+        if not folder.is_dir() or not (saved := steps(folder)):
+            return None
+        tensors, state = load_checkpoint(folder)
+        if state["identity"] != self.identity:
+            raise other(self.paths)
+        self.count = saved[-1]
+        return tensors, state
+
+    def keep(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Write a checkpoint, then remove the one before."""
+        self.count += 1
+        save_checkpoint(self.paths.state, self.count, tensors, {**state, "identity": self.identity})
+        keep_checkpoints(self.paths.state, {self.count})
+
+    def show(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]]) -> None:
+        """Write the best pictures so far."""
+        for path, pixels in zip(self.paths.pictures, pictures, strict=True):
+            write_picture(path, pixels)
+
+    def tell(self, row: Row, part: Part, left: float) -> None:
+        """Say where the restoration stands."""
+        self.progress(row, part, left)
+
+    def end(self, restored: Restored) -> None:
+        """Write pictures, curve and, at last, the record; remove the checkpoint."""
+        self.progress.end()
+        self.show(restored.images)
+        header = list(restored.curve[0]) if restored.curve else ["iteration"]
+        write_csv(self.paths.curve, header, (row.values() for row in restored.curve))
+        write_signed(self.paths.record, {"format": FORMAT, "identity": self.identity, "record": restored.record})
+        shutil.rmtree(self.paths.state, ignore_errors=True)
+
+
+def write_picture(path: Path, pixels: UInt8[np.ndarray, "h w c"]) -> None:
+    """Write a PNG file atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as file:
+        to_image(pixels).save(file, "PNG", compress_level=1)

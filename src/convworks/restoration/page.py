@@ -1,0 +1,135 @@
+"""The page of restored pictures: before, after, the difference, and the curve of each fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from markupsafe import Markup
+from PIL import Image
+
+from convworks.charts.curves import Chart, Series, panels
+from convworks.charts.signed import signed_picture, signed_scale
+from convworks.data.decode.decode import to_image
+from convworks.pages import blocks
+from convworks.pages.blocks import Section
+from convworks.pages.mistakes import thumbnail
+from convworks.pages.numbers import digest, duration
+from convworks.pages.pictures import Thumbnail
+from convworks.pages.restoration import pictures
+from convworks.pages.tables import Row, table
+from convworks.restoration.fit import EVERY
+from convworks.restoration.problems import PROBLEMS
+
+Pixels = UInt8[np.ndarray, "h w c"]
+LARGEST = 720  # pixels of the side of a picture on the page
+MOST = 100  # pictures on the page
+CHARTS = (
+    Chart(
+        title="PSNR (dB)",
+        series=(
+            Series(key="psnr_output", name="output", colour="muted"),
+            Series(key="psnr", name="average", colour="blue", best=max),
+        ),
+    ),
+    Chart(title="Held-out error", series=(Series(key="held_out", name="average", colour="blue", best=min),)),
+    Chart(title="Moving variance", series=(Series(key="moving_variance", name="output", colour="blue", best=min),)),
+    Chart(title="Loss", series=(Series(key="loss", name="output", colour="muted"),)),
+)
+
+
+def section(
+    name: str,
+    *,
+    before: Pixels,
+    images: Sequence[Pixels],
+    clean: Pixels | None,
+    record: Mapping[str, Any],
+    curve: Sequence[Mapping[str, Any]],
+    notes: Sequence[str],
+) -> Section:
+    """Return the section of a restored picture."""
+    titled = {"before": _shown(before)}
+    for number, image in enumerate(images, start=1):
+        titled["after" if len(images) == 1 else f"sample {number}"] = _shown(image)
+    if clean is not None:
+        titled["clean"] = _shown(clean)
+    titled["difference: after - before"] = _difference(before, images[0])
+    body = pictures(name, titled, line=summary(record), notes=[*notes, stopping(record)])
+    kept = EVERY * round(record["fits"][0]["best_iteration"] / EVERY)
+    first = [row for row in curve if not (row["tile"] or row["sample"] or row["run"])]
+    drawings = panels(first, kept=kept, shown=CHARTS) if first else []
+    return Section(
+        anchor=f"picture-{digest(name)}",
+        title=name,
+        body=Markup("").join([body, blocks.wrapping(drawings), _fits(record)]),
+    )
+
+
+def write(
+    path: Path, sections: Sequence[Section], *, problem: str, count: int, command: str, files: Sequence[str]
+) -> None:
+    """Write the page; `files` lists others in its folder."""
+    plural = "s" if count > 1 else ""
+    words = blocks.paragraphs([f"image{plural} {PROBLEMS[problem].does}, each by a network that has seen no other"])
+    blocks.write_page(
+        path,
+        title=f"{count} restored image{plural}",
+        headline=blocks.headline(f"{count:,}", words=words, beside=Markup("")),
+        sections=[
+            *sections[:MOST],
+            Section(anchor="commands", title="Commands", body=blocks.commands([("Reproduce", command)])),
+        ],
+        beside=files,
+    )
+
+
+def summary(record: Mapping[str, Any]) -> str:
+    """Return a restoration as a line: what was done, to which size, and the ratios if the truth is known."""
+    height, width = record["restored_size"]
+    text = f"{PROBLEMS[record['problem']].does}, {width}x{height} pixels, {duration(record['seconds'])}"
+    if record["psnr"] is None:
+        return text
+    after = ", ".join(f"{ratio:.2f}" for ratio in record["psnr"])
+    return f"{text}; PSNR {record['psnr_before']:.2f} dB before, {after} dB after"
+
+
+def stopping(record: Mapping[str, Any]) -> str:
+    """Return which rule stopped the fits, and why it was chosen."""
+    ends = {fit["ended"] for fit in record["fits"]}
+    early = " The time ended first." if ends == {"time"} else " The time ended some of them." if "time" in ends else ""
+    return f"Stopped by {record['stop']}: {record['why']}.{early}"
+
+
+def _fits(record: Mapping[str, Any]) -> Markup:
+    rows = [
+        Row(
+            cells=(
+                ", ".join(f"{word} {number + 1}" for word, number in fit["part"].items()),
+                fit["ended"],
+                f"{fit['iterations']:,}",
+                f"{fit['best_iteration']:,}",
+                duration(fit["seconds"]),
+            ),
+            faint=not fit["averaged"],
+        )
+        for fit in record["fits"]
+    ]
+    return table(("fit", "ended by", "iterations", "kept", "time"), rows, texts=2)
+
+
+def _shown(pixels: Pixels) -> Thumbnail:
+    picture = to_image(pixels)
+    picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
+    return thumbnail(picture)
+
+
+def _difference(before: Pixels, after: Pixels) -> Thumbnail:
+    """Return the difference in grey levels, averaged over channels: blue is darker, orange brighter."""
+    values = (after.astype(np.float32) - before).mean(2)
+    picture = signed_picture(values, signed_scale(values, float(np.abs(values).max()))).convert("RGB")
+    picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
+    return thumbnail(picture)

@@ -1,0 +1,76 @@
+"""When to stop without the truth: rules that compare the iterations of one fit, and what each of them says.
+
+A rule looks at one number an iteration, the smaller the better, and stops when that has not fallen for some iterations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from convworks.errors import InputError, nearest
+
+HELD_OUT, MOVING_VARIANCE, ITERATIONS = "held-out", "moving-variance", "iterations"
+#: Part of the observed pixels that the network is not fitted to, by the rule that compares it with them.
+FRACTION = 0.05
+#: Number of outputs that the moving variance is that of, as published.
+WINDOW = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A stopping rule: `patience` is the number of iterations without a new minimum after one at iteration n.
+
+    `why` says in the output why it was chosen.
+    """
+
+    name: str
+    patience: Callable[[int], float]
+    why: str
+
+
+RULES: Mapping[str, Rule] = {
+    HELD_OUT: Rule(
+        name=HELD_OUT,
+        patience=lambda n: max(300, n // 3),
+        why=f"{FRACTION:.0%} of the pixels are not fitted: if noise is independent from pixel to pixel, the error "
+        "there is lowest when that of the whole image is",
+    ),
+    MOVING_VARIANCE: Rule(
+        name=MOVING_VARIANCE,
+        patience=lambda _: 1000,
+        why=f"neighbouring pixels share their errors, so none can be held out: the variance of {WINDOW} outputs "
+        "(ES-WMV) is lowest before these are fitted",
+    ),
+    ITERATIONS: Rule(
+        name=ITERATIONS,
+        patience=lambda _: math.inf,
+        why="exact pixels have no noise that could be fitted: as many iterations as published",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """The best iteration so far by a rule, and the number that it was chosen by."""
+
+    iteration: int = 0
+    value: float = math.inf
+
+    def after(self, iteration: int, value: float) -> Best:
+        """Return the best iteration after another one."""
+        return replace(self, iteration=iteration, value=value) if value < self.value else self
+
+
+def rule_of(name: str) -> Rule:
+    """Return a rule by name; InputError for an unknown one."""
+    if name not in RULES:
+        reason = f"there is no rule {name!r}{nearest(name, RULES)}"
+        raise InputError("--stop", reason, f"choose from {', '.join(RULES)}")
+    return RULES[name]
+
+
+def stopped(rule: Rule, best: Best, iteration: int) -> bool:
+    """Return whether a rule stops after an iteration."""
+    return best.iteration > 0 and iteration - best.iteration >= rule.patience(best.iteration)

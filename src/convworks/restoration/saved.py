@@ -1,0 +1,66 @@
+"""A restoration as tensors and plain values, from which another process goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from torch import Tensor
+
+from convworks.restoration.fit import Fit, Row
+from convworks.restoration.rules import Best
+from convworks.restoration.session import Session
+
+NETWORK, OPTIMIZER, FINISHED = "network.", "optimizer.", "finished."
+
+Saved = tuple[dict[str, Tensor], dict[str, Any]]
+
+
+def keep(session: Session) -> None:
+    """Keep all that another process needs to go on."""
+    tensors = {FINISHED + key: image for key, image in session.images.items()}
+    state: dict[str, Any] = {
+        "size": list(session.material.size),
+        "seconds": session.budget.spent,
+        "records": session.records,
+        "curve": session.curve,
+        "fit": None,
+    }
+    if session.current is not None:
+        part, fit = session.current
+        tensors |= {NETWORK + name: value for name, value in fit.network.state_dict().items()}
+        tensors |= {OPTIMIZER + name: value for name, value in fit.optimizer.items()}
+        tensors |= {"averaged": fit.averaged, "chosen": fit.chosen, "outputs": fit.variance.outputs}
+        state["fit"] = {
+            "part": asdict(part),
+            "iteration": fit.iteration,
+            "seconds": fit.seconds,
+            "best": asdict(fit.best) if fit.best.iteration else None,
+            "curve": [asdict(row) for row in fit.curve],
+        }
+    session.keeper.keep(tensors, state)
+
+
+def resume(fit: Fit, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """Go back to a fit that another process kept."""
+    kept = state["fit"]
+    names = [name for name in tensors if name.startswith(NETWORK)]
+    fit.network.load_state_dict({name.removeprefix(NETWORK): tensors[name] for name in names})
+    for name, value in fit.optimizer.items():
+        value.copy_(tensors[OPTIMIZER + name])
+    fit.averaged.copy_(tensors["averaged"])
+    fit.chosen.copy_(tensors["chosen"])
+    fit.variance.restore(tensors["outputs"], kept["iteration"])
+    fit.best = Best() if kept["best"] is None else Best(**kept["best"])
+    fit.iteration, fit.seconds = kept["iteration"], kept["seconds"]
+    fit.curve = [Row(**row) for row in kept["curve"]]
+
+
+def reopen(session: Session, saved: Saved) -> None:
+    """Go back to the finished parts that another process kept."""
+    tensors, state = saved
+    session.images = {
+        name.removeprefix(FINISHED): value for name, value in tensors.items() if name.startswith(FINISHED)
+    }
+    session.records, session.curve = state["records"], state["curve"]

@@ -1,0 +1,105 @@
+"""Where the restoration of a picture stands: its parts, the images of finished ones, and who keeps and shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from convworks.layers.network import Network
+from convworks.restoration.computation import Computation
+from convworks.restoration.fit import Fit, Forward, Row
+from convworks.restoration.material import Material
+from convworks.restoration.observation import Observation, as_pixels, as_tensor, observe
+from convworks.restoration.plan import Budget
+from convworks.restoration.request import Request
+from convworks.restoration.tiles import Tile, blend
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One fit of a restoration: its tile, its sample, and its run among those that are averaged."""
+
+    tile: int = 0
+    sample: int = 0
+    run: int = 0
+
+    @property
+    def key(self) -> str:
+        """Its name in a checkpoint."""
+        return f"{self.tile}-{self.sample}-{self.run}"
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """What keeps the state of a restoration, and shows how it goes."""
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Return the tensors and the state that another process kept."""
+
+    def keep(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Keep them."""
+
+    def show(self, pictures: Sequence[UInt8[np.ndarray, "h w c"]]) -> None:
+        """Show the best pictures so far: one, or the samples."""
+
+    def tell(self, row: Row, part: Part, left: float) -> None:
+        """Say where the restoration stands; `left` are the seconds that it may still take."""
+
+
+@dataclass(kw_only=True)
+class Session:
+    """A restoration: what it starts from, the images of finished fits by part, and the fit in progress."""
+
+    material: Material
+    request: Request
+    computation: Computation
+    tiles: list[Tile]
+    budget: Budget
+    keeper: Keeper
+    network: Network
+    forward: Forward
+    before: UInt8[np.ndarray, "h w c"]
+    images: dict[str, Tensor] = field(default_factory=dict)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    current: tuple[Part, Fit] | None = None
+    shown: float = field(default_factory=monotonic)
+    kept: float = field(default_factory=monotonic)
+
+    def observation(self, tile: Tile) -> Observation:
+        """Return what is observed of a tile."""
+        known = self.material.known
+        return observe(
+            self.material.pixels[tile.rows, tile.columns],
+            None if known is None else known[tile.rows, tile.columns],
+            scale=self.request.factor,
+            composed=self.request.table.composed,
+        ).to(self.computation.device)
+
+    def pictures(self) -> list[UInt8[np.ndarray, "h w c"]]:
+        """Return the best picture so far, or the samples; a part that was not begun is as it was."""
+        pictures = []
+        for sample in range(self.request.samples):
+            images = [self._image(number, sample) for number in range(len(self.tiles))]
+            pictures.append(as_pixels(blend(self.material.size, self.tiles, images, self.request.factor)))
+        return pictures
+
+    def _image(self, number: int, sample: int) -> Tensor:
+        """Return the best picture of a tile so far: the mean of its finished runs, or the first in progress."""
+        images = [image for key, image in self.images.items() if key.startswith(f"{number}-{sample}-")]
+        if not images and self.current is not None:
+            part, fit = self.current
+            images = [fit.image] if (part.tile, part.sample) == (number, sample) and fit.iteration else []
+        tile = self.tiles[number]
+        if not images:
+            restored = tile.scaled(self.request.factor)
+            return as_tensor(self.before[restored.rows, restored.columns])
+        observation = self.observation(tile)
+        return observation.finish(torch.stack([image.to(observation.values) for image in images]).mean(0))

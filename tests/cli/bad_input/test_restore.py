@@ -1,0 +1,136 @@
+"""Pictures, masks and budgets that cannot be restored with.
+
+Each is told in one line that names it, with the right status, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+from workplace import Place, Rows, check_row, encoded
+
+from convworks.cli.main import run
+
+
+def picture(place: Place, name: str = "x.png", size: tuple[int, int] = (48, 40), mode: str = "RGB") -> str:
+    """Write a picture of a width and height."""
+    return place.write(name, encoded(Image.new(mode, size, "grey"), "PNG"))
+
+
+def mask(
+    place: Place, name: str = "m.png", size: tuple[int, int] = (48, 40), colours: tuple[int, int] = (0, 255)
+) -> str:
+    """Write a mask: its first pixel has the first colour, the others the second."""
+    pixels = np.full(size[::-1], colours[1], dtype=np.uint8)
+    pixels[0, 0] = colours[0]
+    return place.write(name, encoded(Image.fromarray(pixels), "PNG"))
+
+
+def denoise(place: Place, *more: str) -> list[str]:
+    return ["restore", "denoise", picture(place), *more]
+
+
+def inpaint(place: Place, *more: str) -> list[str]:
+    return ["restore", "inpaint", picture(place), *more]
+
+
+OPTIONS: Rows = {
+    "unknown problem": (
+        lambda p: ["restore", "denoize", picture(p)],
+        "restore | 'denoize' (did you mean 'denoise'?) | inpaint",
+    ),
+    "unknown network": (lambda p: denoise(p, "--model", "resnet50"), "--model | 'resnet50' | prior_unet"),
+    "unknown rule": (lambda p: denoise(p, "--stop", "held"), "--stop | 'held' | moving-variance"),
+    "unknown device": (lambda p: denoise(p, "--device", "tpu"), "--device tpu | use auto or cpu"),
+    "unknown precision": (lambda p: denoise(p, "--precision", "half"), "--precision | 'half' | bfloat16"),
+    "no time": (lambda p: denoise(p, "--minutes", "0"), "--minutes 0 | above 0"),
+    "time that is no number": (lambda p: denoise(p, "--minutes", "nan"), "--minutes nan | above 0 and finite"),
+    "no iterations": (lambda p: denoise(p, "--iterations", "0"), "--iterations 0 | at least 1"),
+    "too many runs": (lambda p: denoise(p, "--runs", "17"), "--runs 17 | from 1 to 16"),
+    "a negative seed": (lambda p: denoise(p, "--seed", "-1"), "--seed -1 | from 0"),
+    "samples without holes": (lambda p: denoise(p, "--samples", "2"), "--samples | is for inpaint | leave it out"),
+    "a scale without enlarging": (lambda p: denoise(p, "--scale", "2"), "--scale | is for superres | leave it out"),
+    "too large a scale": (
+        lambda p: ["restore", "superres", picture(p), "--scale", "9"],
+        "--scale 9 | from 2 to 8",
+    ),
+    "two ways with what is there": (lambda p: denoise(p, "--overwrite", "--resume"), "--overwrite | contradicts"),
+    "nothing to restore": (lambda p: ["restore", "denoise", "gone.png"], "gone.png | no such file | check"),
+    "results among the images": (
+        lambda p: ["restore", "denoise", p.images("x"), "--out", "x/y"],
+        "--out x/y | inside x | outside",
+    ),
+    "a result over the image": (lambda p: denoise(p, "--out", "."), "x.png | would overwrite the input | another name"),
+}
+PICTURES: Rows = {
+    "no mask": (lambda p: inpaint(p), "--mask | missing | black where pixels are missing"),
+    "a mask of another size": (
+        lambda p: inpaint(p, "--mask", mask(p, size=(40, 40))),
+        "m.png | has 40x40 pixels, the image 48x40 | the image's size",
+    ),
+    "a mask that covers nothing": (
+        lambda p: inpaint(p, "--mask", mask(p, colours=(255, 255))),
+        "m.png | covers no pixel | paint what is missing black",
+    ),
+    "a mask that covers everything": (
+        lambda p: inpaint(p, "--mask", mask(p, colours=(0, 0))),
+        "m.png | covers the whole image | paint what is known white",
+    ),
+    "a mask to denoise": (lambda p: denoise(p, "--mask", mask(p)), "--mask | is for inpaint | leave it out"),
+    "a folder without the mask": (
+        lambda p: inpaint(p, "--mask", p.images("masks")),
+        "--mask masks | no file named as x.png | add it",
+    ),
+    "a clean picture of another size": (
+        lambda p: denoise(p, "--compare", picture(p, "c.png", (48, 48))),
+        "c.png | has 48x48 pixels, the restored image 48x40 | of that size",
+    ),
+    "a picture smaller than the stride": (
+        lambda p: ["restore", "denoise", picture(p, size=(40, 20))],
+        "x.png | has 40x20 pixels, but prior_denoise needs at least 33x33 | larger image",
+    ),
+    "too small to enlarge": (
+        lambda p: ["restore", "superres", picture(p, size=(8, 8)), "--scale", "4"],
+        "x.png | has 8x8 pixels | at least 9x9",
+    ),
+    "a budget too small to start": (
+        lambda p: denoise(p, "--minutes", "0.0001", "--model", "prior_hole2"),
+        "--minutes 0.0001 | is too little: 400 iterations of 1,920 pixels take about | give at least --minutes",
+    ),
+    "a file that is no picture": (
+        lambda p: ["restore", "denoise", p.write("x.png", "text")],
+        "x.png | is not an image",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_bad_options(name: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    check_row(OPTIONS[name], place, capsys)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_bad_pictures(name: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    check_row(PICTURES[name], place, capsys)
+
+
+def test_what_is_odd_is_said_in_a_line(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    picture(place, "glass.png", mode="RGBA")
+    pixels = np.full((40, 48, 4), 128, dtype=np.uint8)
+    place.write("glass.png", encoded(Image.fromarray(pixels), "PNG"))
+    few = ["--model", "prior_hole2", "--iterations", "2", "--runs", "1", "--minutes", "60"]
+    assert run(["restore", "denoise", "glass.png", *few]) == 0
+    assert "glass.png: 100.0% of the pixels are transparent: restored on white" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_huge_picture_is_restored_at_a_smaller_size_which_is_said(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.write("huge.png", encoded(Image.new("L", (12_500, 8_000), 99), "PNG"))
+    few = ["--model", "prior_hole2", "--iterations", "5", "--runs", "1", "--minutes", "0.5"]
+    assert run(["restore", "denoise", "huge.png", *few]) == 0
+    line = capsys.readouterr().err
+    assert "huge.png: restored at" in line
+    assert "of 12,500x8,000 pixels: --minutes 0.5 allow no more" in line

@@ -1,0 +1,117 @@
+"""`convworks restore`: files, page, answer; batches that resume; a process that is killed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from workplace import environment
+
+from convworks.cli.main import run
+
+FEW = ["--model", "prior_hole2", "--iterations", "10", "--runs", "1", "--device", "cpu"]
+SIDE = 24
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(0)
+    for folder, noise in (("clean", 0), ("photos", 20)):
+        Path(folder).mkdir()
+        for number in range(2):
+            ramp = np.linspace(0, 200, SIDE)[:, None, None] * np.ones((SIDE, SIDE, 3))
+            pixels = (ramp + draw.normal(0, noise, ramp.shape)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(f"{folder}/{number}.png")
+    return tmp_path
+
+
+def answer(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    assert run(["restore", *words, "--json"]) == 0
+    values: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return values
+
+
+def test_a_folder_becomes_pictures_curves_and_a_page(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "denoise", "photos", "--compare", "clean", *FEW)
+    assert [row["path"] for row in found["images"]] == ["photos/0.png", "photos/1.png"]
+    names = {"0.png", "0.json", "0-curve.csv", "1.png", "1.json", "1-curve.csv", "report.html"}
+    assert {path.name for path in Path("restored").iterdir()} == names
+    row = found["images"][0]
+    restored, clean = (np.asarray(Image.open(path), dtype=float) for path in (row["files"][0], "clean/0.png"))
+    error = np.square((restored - clean) / 255).mean()
+    assert row["psnr"] == [pytest.approx(-10 * np.log10(error), abs=1e-3)]
+    with Path("restored/0-curve.csv").open() as file:
+        assert [line["iteration"] for line in csv.DictReader(file)] == ["10"]
+    page = Path("restored/report.html").read_text()
+    for words in ("before", "after", "difference", "held-out", "convworks restore denoise photos"):
+        assert words in page
+
+
+def test_results_are_replaced_or_kept_only_on_request(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["denoise", "photos/0.png", *FEW]
+    first = answer(capsys, *words)
+    assert answer(capsys, *words)["folder"] == "restored-2"
+    before = Path("restored/0.png").stat().st_mtime_ns
+    kept = answer(capsys, *words, "--out", "restored", "--resume")
+    assert Path("restored/0.png").stat().st_mtime_ns == before
+    assert kept["images"][0]["fits"] == first["images"][0]["fits"]
+    assert run(["restore", *words, "--out", "restored"]) == 2
+    assert "already exists" in capsys.readouterr().err
+    assert run(["restore", *words, "--out", "restored", "--resume", "--seed", "1"]) == 2
+    assert "0 was begun with other options" in capsys.readouterr().err
+    answer(capsys, *words, "--out", "restored", "--overwrite", "--seed", "1")
+    assert Path("restored/0.png").stat().st_mtime_ns != before
+
+
+def test_one_damaged_picture_does_not_stop_the_others(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("photos/2.png").write_text("no picture")
+    assert run(["restore", "denoise", "photos", *FEW, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [row["path"] for row in found["errors"]] == ["photos/2.png"]
+    assert len(found["images"]) == 2
+
+
+def test_samples_are_files_of_their_own(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mask = np.full((SIDE, SIDE), 255, dtype=np.uint8)
+    mask[10:16, 10:16] = 0
+    Image.fromarray(mask).save("mask.png")
+    found = answer(capsys, "inpaint", "photos/0.png", "--mask", "mask.png", "--samples", "2", *FEW[:4])
+    assert found["images"][0]["files"] == ["restored/0-1.png", "restored/0-2.png"]
+    assert found["images"][0]["notes"] == ["6.2% of the pixels are missing"]
+
+
+@pytest.mark.slow
+def test_a_killed_process_leaves_the_best_so_far_and_is_resumed(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed at a moment of no choice of its own, after its first checkpoint."""
+    words = ["restore", "denoise", "photos/0.png", *FEW[:2], "--runs", "1", "--device", "cpu", "--out", "out"]
+    code = (
+        "from convworks.restoration import restore; restore.SHOW = restore.KEEP = 0.05;"
+        "from convworks.cli.main import main; main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words], env=environment(), cwd=photos, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while not list(photos.glob("out/0.unfinished/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    with Image.open("out/0.png") as picture:
+        assert picture.size == (SIDE, SIDE)
+    words = [*words, "--resume"]
+    found = answer(capsys, *words[1:], "--minutes", "0.2")
+    assert found["images"][0]["fits"][0]["iterations"] > 1
+    assert not Path("out/0.unfinished").exists()

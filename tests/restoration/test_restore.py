@@ -1,0 +1,179 @@
+"""A picture restored in Python: it is better, stays within its budget, repeats, and resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_image
+from torch import Tensor
+
+import convworks
+from convworks.restoration import plan as planning
+from convworks.restoration import restore as module
+from convworks.restoration.computation import Computation
+from convworks.restoration.material import read_material
+from convworks.restoration.memory import Memory
+from convworks.restoration.plan import Budget, plan
+from convworks.restoration.request import Request
+from convworks.restoration.restore import restore
+
+SIDE = 24
+#: A small network; an hour, so that a slow machine changes nothing.
+QUICK: dict[str, Any] = {"model": "prior_hole2", "minutes": 60.0, "device": "cpu", "precision": "float32"}
+
+
+def photograph(side: int) -> np.ndarray:
+    """Return a part of a photograph that scikit-learn comes with."""
+    part = Image.fromarray(load_sample_image("china.jpg")).crop((200, 60, 440, 300))
+    return np.asarray(part.resize((side, side), Image.Resampling.BOX))
+
+
+def with_noise(clean: np.ndarray) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(0, 25, clean.shape)
+    return (clean + noise).clip(0, 255).round().astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def clean() -> np.ndarray:
+    return photograph(SIDE)
+
+
+@pytest.fixture(scope="module")
+def noisy(clean: np.ndarray) -> np.ndarray:
+    return with_noise(clean)
+
+
+@pytest.mark.slow
+def test_a_noisy_picture_becomes_better_and_the_rule_finds_that() -> None:
+    clean = photograph(48)
+    options = {**QUICK, "model": "prior_jpeg"}
+    found = convworks.restore(with_noise(clean), compare=clean, runs=1, iterations=500, seed=1, **options)
+    assert found.image.shape == clean.shape
+    assert found.record["psnr"][0] > found.record["psnr_before"] + 2
+    best = max(row["psnr"] for row in found.curve)
+    assert found.record["psnr"][0] > best - 0.5
+    assert found.record["stop"] == "held-out"
+
+
+def test_known_pixels_stay_and_samples_differ(clean: np.ndarray) -> None:
+    mask = np.full((SIDE, SIDE), 255, dtype=np.uint8)
+    mask[8:16, 8:16] = 0
+    found = convworks.restore(clean, "inpaint", mask=mask, samples=3, iterations=5, **QUICK)
+    assert len(found.images) == 3
+    for image in found.images:
+        assert np.array_equal(image[mask > 0], clean[mask > 0])
+    assert len({image.tobytes() for image in found.images}) == 3
+
+
+def test_transparent_pixels_are_filled_in_without_a_mask(clean: np.ndarray) -> None:
+    alpha = np.full((SIDE, SIDE, 1), 255, dtype=np.uint8)
+    alpha[:10, :10] = 0
+    found = convworks.restore(np.dstack([clean, alpha]), "inpaint", iterations=5, runs=1, **QUICK)
+    assert found.image.shape == clean.shape
+    assert np.array_equal(found.image[10:], clean[10:])
+    assert not np.array_equal(found.image[:10, :10], clean[:10, :10])
+
+
+def test_grey_pictures_are_enlarged(clean: np.ndarray) -> None:
+    found = convworks.restore(clean[:12, :10, :1], "superres", scale=3, iterations=5, runs=1, **QUICK)
+    assert found.image.shape == (36, 30, 1)
+
+
+def test_runs_are_averaged_and_repeat(noisy: np.ndarray) -> None:
+    options = {**QUICK, "stop": "iterations", "iterations": 5}
+    both = convworks.restore(noisy, **options)
+    assert np.array_equal(both.image, convworks.restore(noisy, **options).image)
+    assert [fit["averaged"] for fit in both.record["fits"]] == [True, True]
+    assert not np.array_equal(both.image, convworks.restore(noisy, runs=1, **options).image)
+
+
+def test_the_time_is_kept(noisy: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that advances a tenth of a second whenever it is read, where an iteration is hoped to cost nothing."""
+    ticks = count()
+    for place in (planning, module):
+        monkeypatch.setattr(place, "monotonic", lambda: next(ticks) / 10)
+    monkeypatch.setattr(planning, "seconds_per_pixel", lambda *_: 1e-9)
+    request = Request(problem="denoise", runs=3, **{**QUICK, "minutes": 0.05})
+    found = restore(read_material("x", noisy, request), request, Interrupting(), Budget(seconds=3.0, started=0.0))
+    assert [fit["ended"] for fit in found.record["fits"]] == ["time"]
+    assert 5 < found.record["fits"][0]["iterations"] < 30
+    assert found.record["seconds"] <= 3.0
+
+
+def planned(size: tuple[int, int], minutes: float, **options: Any) -> tuple[int, int]:
+    """Return the size at which a picture is restored if an iteration takes a microsecond a pixel."""
+    request = Request(problem="denoise", minutes=minutes, **options)
+    way = Computation(
+        model=request.network, channels=32, classes=3, device=torch.device("cpu"), precision=torch.float32
+    )
+    return plan("x", size, request, way, Budget(seconds=60.0 * minutes, started=0.0))
+
+
+def test_a_budget_too_small_for_all_pixels_is_for_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "seconds_per_pixel", lambda *_: 1e-6)
+    monkeypatch.setattr(planning, "monotonic", lambda: 0.0)
+    assert planned((300, 200), 1.0) == (300, 200)
+    height, width = planned((8_000, 12_500), 5.0)
+    assert width / height == pytest.approx(12_500 / 8_000, rel=0.01)
+    assert 0.8 * 60 * 5 < 400e-6 * height * width < 60 * 5
+    with pytest.raises(
+        convworks.InputError, match=r"--minutes 0.01: is too little: .* give at least --minutes 0.0[3-9]"
+    ):
+        planned((300, 200), 0.01)
+    with pytest.raises(convworks.InputError, match="x: has 500x20 pixels, but prior_denoise needs at least 33x33"):
+        planned((20, 500), 5.0)
+
+
+class Interrupting(Memory):
+    """Keeps a restoration in memory, and is interrupted after some iterations."""
+
+    def __init__(self, after: int | None = None, saved: Any = None) -> None:
+        super().__init__("x")
+        self.after, self.saved = after, saved
+        self.shown: list[Sequence[np.ndarray]] = []
+
+    def load(self) -> Any:
+        return self.saved
+
+    def keep(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        self.saved = {name: value.clone() for name, value in tensors.items()}, dict(state)
+
+    def show(self, pictures: Sequence[np.ndarray]) -> None:
+        self.shown.append(pictures)
+
+    def tell(self, row: Any, part: Any, left: float) -> None:
+        if self.after is not None and (part.run, row.iteration) >= (1, self.after):
+            raise KeyboardInterrupt
+
+
+def test_a_restoration_goes_on_where_it_was_interrupted(noisy: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEEP", 0.0)
+    request = Request(problem="denoise", stop="iterations", iterations=6, **QUICK)
+    material = read_material("x", noisy, request)
+    whole = restore(material, request, Interrupting(), Budget(seconds=60.0))
+    interrupted = Interrupting(after=3)
+    with pytest.raises(KeyboardInterrupt):
+        restore(material, request, interrupted, Budget(seconds=60.0))
+    assert not np.array_equal(interrupted.shown[-1][0], noisy)  # the best so far
+    resumed = restore(material, request, Interrupting(saved=interrupted.saved), Budget(seconds=60.0))
+    assert np.array_equal(resumed.image, whole.image)
+    assert [row["loss"] for row in resumed.curve] == [row["loss"] for row in whole.curve]
+
+
+def test_tiles_make_one_picture(noisy: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "divide", lambda size, side: [*module_divide(size)])
+    found = convworks.restore(np.concatenate([noisy, noisy], 1), runs=1, stop="iterations", iterations=3, **QUICK)
+    assert found.image.shape == (SIDE, 2 * SIDE, 3)
+    assert len(found.record["fits"]) == 3
+
+
+def module_divide(size: tuple[int, int]) -> list[Any]:
+    from convworks.restoration.tiles import divide
+
+    return divide(size, SIDE, 4)
