@@ -7,10 +7,11 @@
 
 `transfer` fine-tunes a trained network on other images, `features` and `probe` show what it computes inside, `compare`
 compares two of them. `restarts`, `crossval` and `tune` train several networks, `lr_range` finds a learning rate.
-`predict_to` predicts any number of files into a file. `explain` shows which pixels count for an answer, `visualise` what
-layers respond to, `landscape` the loss around trained weights. `restore` denoises or completes a single image, without
-training data. `create` builds an untrained network by name, `network` registers one of your own. `export` writes a
-bundle for another library, compared with PyTorch before. Wrong input raises `InputError`, work that fails `RunError`.
+`predict_to` predicts any number of files into a file. `explain` shows which pixels count for an answer, `visualise`
+what layers respond to, `landscape` the loss around trained weights. `restore` denoises or completes a single image,
+without training data. `create` builds an untrained network by name, `network` registers one of your own. `export`
+writes a bundle for another library, compared with PyTorch before. Wrong input raises `InputError`, work that fails
+`RunError`.
 """
 
 from __future__ import annotations

@@ -46,8 +46,7 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
         with open(handle, "wb") as file:
             try:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
+                flush(file)
                 if AVAILABLE:
                     temporary.replace(path)
             except BaseException:
@@ -64,6 +63,12 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
             if error.filename2 is not None:
                 del error.filename2
         raise
+
+
+def flush(file: IO[bytes]) -> None:
+    """Let what was written be on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _names(error: OSError, temporary: Path | None, path: Path) -> bool:

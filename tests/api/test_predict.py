@@ -135,8 +135,9 @@ def test_interrupted_at_any_moment_and_resumed_it_is_the_same_byte_for_byte(
         moments.restore(copy)
         if (work / out).exists() and not (work / f"{out}.unfinished" / "job.json").exists():
             continue  # finished, but for an empty folder
-        assert predict(out, resume=True) == whole, copy
-        assert snapshot(work).keys() == {out}, copy
+        for _ in range(2):
+            assert predict(out, resume=True) == whole, copy
+            assert snapshot(work).keys() == {out, f"{out}.job.json"}, copy
 
 
 def test_a_killed_process_is_resumed(place: Path) -> None:
@@ -155,6 +156,29 @@ def test_a_killed_process_is_resumed(place: Path) -> None:
     found = convworks.predict_to("../bundle", "../images", "x.csv", precision="float32", resume=True)
     assert (found["rows"], found["resumed"], found["failed"]) == (ALL, 2 * BATCH, 2)
     assert Path("x.csv").read_bytes() == whole
+
+
+def test_a_finished_file_is_resumed_by_the_same_job_alone(place: Path) -> None:
+    words: dict[str, Any] = {"bundle": "../bundle", "sources": "../images", "out": "x.csv", "precision": "float32"}
+    convworks.predict_to(**words, resume=True)
+    whole = Path("x.csv").read_bytes()
+    again = convworks.predict_to(**words, resume=True)
+    assert (again["rows"], again["resumed"], again["failed"], len(again["errors"])) == (ALL, ALL, 2, 2)
+    with pytest.raises(InputError, match="exists"):
+        convworks.predict_to(**words)
+    for other, reason in (({"bundle": "../other"}, "another bundle"), ({"top": 2}, "top 5, not 2")):
+        with pytest.raises(InputError, match=f"begun with {reason}"):
+            convworks.predict_to(**words | other, resume=True)
+    image = next((place / "images").resolve().glob("*.png"))
+    os.utime(image, ns=(0, 1))
+    with pytest.raises(InputError, match="begun with other images, or some that have changed"):
+        convworks.predict_to(**words, resume=True)
+    assert Path("x.csv").read_bytes() == whole
+    Path("x.csv").write_bytes(whole[:-1])
+    with pytest.raises(InputError, match="exists"):
+        convworks.predict_to(**words, resume=True)
+    convworks.predict_to(**words, overwrite=True)
+    assert os.listdir() == ["x.csv"]
 
 
 def test_shards_end_to_end_are_the_whole() -> None:
@@ -238,6 +262,7 @@ def test_a_full_disk_and_ctrl_c_keep_the_rows(monkeypatch: pytest.MonkeyPatch) -
         assert not Path("x.csv").exists()
         assert predict(resume=True) == whole
         Path("x.csv").unlink()
+        Path("x.csv.job.json").unlink()
     with monkeypatch.context() as patch:  # nothing is kept of nothing
         patch.setattr("os.fsync", after(0, full))
         with pytest.raises(OSError, match="No space"):

@@ -279,19 +279,53 @@ def test_what_cannot_be_traced_is_named(network: type[nn.Module], words: str) ->
 
 
 @needs("openvino")
-def test_a_full_disk_leaves_no_half_of_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    proven = prove(small_bundle("convnet_digits", 8), find_format("openvino"))
-    intact = files.write_bytes
+def test_a_full_disk_leaves_no_half_of_an_export_and_the_one_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proven, path = prove(small_bundle("convnet_digits", 8), find_format("openvino")), tmp_path / "network.xml"
+    intact, room = files.flush, 0
 
-    def full(path: Path, content: bytes) -> None:
-        if path.suffix == ".xml":
-            raise OSError(28, "No space left on device", str(path))
-        intact(path, content)
+    def full(file: Any) -> None:
+        nonlocal room
+        room -= 1
+        if room < 0:
+            raise OSError(28, "No space left on device")
+        intact(file)
 
-    monkeypatch.setattr(files, "write_bytes", full)
-    with pytest.raises(OSError, match="No space"):
-        write(proven, tmp_path / "network.xml")
-    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(files, "flush", full)
+    before: dict[str, bytes] = {}
+    for _ in range(2):
+        for files_written in range(2):
+            room = files_written
+            with pytest.raises(OSError, match="No space"):
+                write(replace(proven, files={name: content[:-1] for name, content in proven.files.items()}), path)
+            assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+        room = 4
+        write(proven, path)
+        before = {f"network{suffix}": content for suffix, content in proven.files.items()}
+    convworks.load(path)
+
+
+@needs("openvino")
+def test_an_export_that_was_interrupted_between_its_files_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, first, second = tmp_path / "network.xml", *(small_bundle("convnet_digits", 8) for _ in range(2))
+    next(second.network.parameters()).data += 1
+    write(prove(first, find_format("openvino")), path)
+    proven = prove(second, find_format("openvino"))
+    intact, renamed = Path.replace, iter([True])
+
+    def killed(temporary: Path, target: Path) -> Path:
+        if next(renamed, False):
+            return intact(temporary, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write(proven, path)
+    with pytest.raises(InputError, match=r"was modified .* export the bundle again"):
+        convworks.load(path)
 
 
 def test_a_bundle_is_left_as_it_was() -> None:

@@ -235,6 +235,7 @@ def test_a_key_is_asked_for(bundles: dict[str, Path], tmp_path: Path, capsys: py
         ({"Authorization": "Basic first-key-of-two-123"}, 401),
         ({"Authorization": "Bearer second-key-of-two-45"}, 200),
         ({"X-API-Key": "first-key-of-two-123"}, 200),
+        ({"X-API-Key": "", "Authorization": "Bearer first-key-of-two-123"}, 200),
         ({"X-API-Key": "first-key-of-two-123\n"}, 401),
     ):
         assert app("POST", "/v1/predict", PICTURES[0], headers).status == status

@@ -21,9 +21,11 @@ from convworks.bundle.bundle import save_bundle
 from convworks.serve.bodies import Bodies
 from convworks.serve.problems import ProblemError
 from convworks.serve.settings import Limits
+from convworks.serve.tensors import parse
 
 SIDE = 8
 COUNT = repeats(300, 20_000)
+LONG = "x" * 20_000
 
 
 @pytest.fixture(scope="module")
@@ -208,3 +210,77 @@ def test_bodies_together_hold_a_limited_number_of_bytes(monkeypatch: pytest.Monk
             assert (refused.value.status, refused.value.headers["Retry-After"]) == (503, "1")
 
     asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/predict", b'{"images": [' + b"[]," * 10**6 + b"1]}"),
+        ("/v1/predict", b"{" + b",".join(b'"%d":1' % number for number in range(10**5)) + b"}"),
+        ("/v2/models/x/infer", b'{"inputs": [{"name": "samples", "data": [' + b"[]," * 10**6 + b"1]}]}"),
+    ],
+)
+def test_what_takes_long_to_read_is_refused_before_it_is_read(
+    path: str, body: bytes, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.service.bodies, "max_bytes", 2**25)
+    answered = app("POST", path, body, {"Content-Type": "application/json"})
+    assert answered.status == 413
+    assert "in JSON" in str(answered.json)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [["x" * 1000], [1]],
+        [[1], [1, 2]],
+        [[1], 2],
+        [1.5],
+        [True],
+        [256],
+        [-1],
+        [2**70],
+        [{}],
+        [[]],
+        [],
+        [None],
+        [[[], []]],
+    ],
+)
+def test_pixels_are_lists_of_numbers_of_one_length(data: Any) -> None:
+    with pytest.raises(ProblemError, match="are not whole numbers from 0 to 255"):
+        parse(request_of(data=data, shape=[1, 1]), None)
+
+
+def test_nested_pixels_are_read_in_their_order() -> None:
+    data = [[[1, 2], [3, 4]], [[5, 6], [7, 255]]]
+    assert parse(request_of(data=data, shape=[2, 2, 2]), None).pieces == [bytes([1, 2, 3, 4, 5, 6, 7, 255])]
+
+
+def request_of(**tensor: Any) -> bytes:
+    tensor = {"name": "samples", "datatype": "UINT8", "shape": [1, 1], "data": [1], **tensor}
+    return json.dumps({"inputs": [tensor]}).encode()
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-1", "x", "", "1e3", "²"])
+@pytest.mark.parametrize("header", ["Inference-Header-Content-Length", "Content-Length"])
+def test_a_length_that_is_none_is_no_bug(header: str, number: str, app: App) -> None:
+    answered = app("POST", "/v2/models/x/infer", b"{}", {header: number})
+    assert answered.status == 400
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        {"name": LONG},
+        {"datatype": [LONG]},
+        {"parameters": {"binary_data_size": LONG}},
+        {"shape": [10**4000]},
+        {"name": json.loads("[" * 300 + "]" * 300)},
+    ],
+)
+def test_what_a_client_sent_is_repeated_in_short(tensor: dict[str, Any], app: App) -> None:
+    answered = app("POST", "/v2/models/x/infer", request_of(**tensor))
+    assert answered.status == 400
+    assert len(answered.body) < 2000
+    assert len(app("POST", f"/v1/predict?model={LONG}", b"x").body) < 2000

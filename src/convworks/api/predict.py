@@ -79,10 +79,10 @@ def check_into(into: Into, work: Work, files: Listing) -> Into:
 
 def write(work: Work, descriptions: Sequence[dict[str, Any]], files: Listing, into: Into) -> tuple[Opened, Written]:
     """Predict files into a file; see `predict_to`."""
-    from convworks.inference.bulk.unfinished import begun
+    from convworks.inference.bulk.unfinished import recorded
     from convworks.inference.bulk.write import write_answers
 
-    record = begun(into.out) if into.resume else None
+    record = recorded(into.out) if into.resume else None
     asked = (work.runtime in (None, AUTO), work.precision == AUTO)
     before = record["job"]["runtime"] if record is not None and all(asked) else []
     if len(before) != len(work.bundles):
@@ -159,7 +159,8 @@ def predict_to(
     `bundle` is a bundle, a run or an exported file, or several, which form an ensemble. `sources` are images, folders,
     patterns, tar shards, the index of shards or its address (docs/production.md). A file that fails has a row with the
     column `error`. `shard` "3/16" predicts the third of 16 parts, which together are the whole. With `resume`, rows of
-    an earlier process that ended too soon are kept, if it did the same; the file is then the same byte for byte.
+    an earlier process that ended too soon are kept, if it did the same; the file is then the same byte for byte. A
+    record beside it, x.csv.job.json, lets the same call find it finished.
     `workers` "ray" computes on a running Ray cluster.
 
     Returns {"out", "rows", "resumed", "failed", "errors", "runtime", "seconds"}; `errors` are the first ten. Raises

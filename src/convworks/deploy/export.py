@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,17 +131,16 @@ def _proven_int8(work: _Work, content: Files, samples: Samples, source: Source, 
 
 
 def write(proven: Proven, path: Path) -> None:
-    """Write an export: the file that is named last, so that it is never there without the others."""
-    main, *others = proven.format.suffixes
-    new = [path.with_suffix(suffix) for suffix in others if not path.with_suffix(suffix).exists()]
-    try:
-        for suffix in others:
-            files.write_bytes(path.with_suffix(suffix), proven.files[suffix])
-        files.write_bytes(path, proven.files[main])
-    except BaseException:
-        for file in new:
-            file.unlink(missing_ok=True)
-        raise
+    """Write an export: all files are on the disk before the first gets its name, so that a full one changes nothing.
+
+    The file that is named gets its name last. It has the checksum of the others: between two names, it refuses them.
+    """
+    with ExitStack() as stack:
+        for suffix in proven.format.suffixes:
+            target = path if suffix == proven.format.suffixes[0] else path.with_suffix(suffix)
+            file = stack.enter_context(files.atomic(target))
+            file.write(proven.files[suffix])
+            files.flush(file)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from convworks.files import path_of
 from convworks.hardware import check_precision, choose_device, choose_precision, keep_memory
 from convworks.inference.exported.predictor import check_machine
 from convworks.inference.exported.read import Exported, read_exported
-from convworks.inference.exported.runtime import open_runtime
+from convworks.inference.exported.runtime import runtime_of
 from convworks.inference.predictor import Predictor
 from convworks.layers.normalisation.folded import folded
 from convworks.models.config import ModelConfig
@@ -49,7 +49,8 @@ def _load_exported(path: Path, device: str, precision: str, max_pixels: int | No
     exported = read_exported(path)
     check_machine(exported, device)
     bundle = limited(_described(exported), max_pixels)
-    runtime = open_runtime(exported.format, exported.files, bundle.input, exported.choose(precision))
+    chosen = exported.choose(precision)
+    runtime = runtime_of(exported.format, exported.start(chosen), bundle.input, chosen)
     return Predictor(bundle=bundle, precision=runtime.precision, chosen=runtime)
 
 

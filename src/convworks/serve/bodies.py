@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -19,6 +20,9 @@ from convworks.serve.problems import ProblemError, busy, left, too_large
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 #: Seconds in which a body must have come, and bytes of all bodies that a server holds.
 PATIENCE, HELD = 15.0, 256 * 2**20
+#: Values (by the marks before them) and names of values in JSON, which takes the server's only thread to read.
+MOST_VALUES, MOST_NAMES = 2**19, 2**12
+NUMBER = re.compile("[0-9]{1,15}")
 #: Characters of a file name in answers and errors.
 LONGEST_NAME = 200
 
@@ -53,8 +57,8 @@ class Held:
         Raises ProblemError for one that is too large, too slow or ends early, and where too much is held already.
         """
         most = self.bodies.max_bytes
-        if length is not None and length.isdigit() and int(length) > most:
-            raise too_large("body", f"has {int(length):,} bytes, more than {most:,}")
+        if (declared := number_of(length)) is not None and declared > most:
+            raise too_large("body", f"has {declared:,} bytes, more than {most:,}")
         parts: list[bytes] = []
         try:
             async with asyncio.timeout(PATIENCE):
@@ -111,6 +115,11 @@ def wrong(where: str, reason: str, remedy: str) -> ProblemError:
     return ProblemError(HTTPStatus.BAD_REQUEST, where, reason, remedy)
 
 
+def number_of(text: str | None) -> int | None:
+    """Return the number of bytes that a header gives; None if it gives none."""
+    return int(text) if text is not None and NUMBER.fullmatch(text) else None
+
+
 def check_count(count: int, most: int) -> None:
     """Raise ProblemError for too many images."""
     if count > most:
@@ -118,7 +127,10 @@ def check_count(count: int, most: int) -> None:
 
 
 def parse_json(body: bytes | bytearray) -> Any:
-    """Return the value of a JSON body; ProblemError if it has none."""
+    """Return the value of a JSON body; ProblemError if it has none, or more values than can be read in between."""
+    for what, marks, most in (("values", b",[{", MOST_VALUES), ("names", b":", MOST_NAMES)):
+        if sum(body.count(mark) for mark in marks) > most:
+            raise too_large("body", f"has more than {most:,} {what} in JSON")
     try:
         return json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:

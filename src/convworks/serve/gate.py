@@ -43,6 +43,7 @@ class Gate:
         sent = headers.get(b"x-request-id", b"")
         identity = sent if IDENTITY.fullmatch(sent) else secrets.token_hex(8).encode()
         scope["state"] = {}
+        within = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope  # uvicorn sends no body then
 
         async def answer(message: Message) -> None:
             nonlocal status, size
@@ -59,7 +60,7 @@ class Gate:
 
         try:
             if path in OPEN or self._allowed(headers):
-                await self.app(scope, receive, answer)
+                await self.app(within, receive, answer)
             else:
                 problem = ProblemError(
                     HTTPStatus.UNAUTHORIZED,
@@ -72,7 +73,9 @@ class Gate:
         except Exception:  # a bug: the answer names none of its details, the log does
             log("error", id=identity.decode(), path=path, traceback=traceback.format_exc())
         finally:
-            self._record(scope, identity.decode(), status, size, time.perf_counter() - began)
+            self._record(
+                {**within, "method": scope["method"]}, identity.decode(), status, size, time.perf_counter() - began
+            )
 
     def _allowed(self, headers: dict[bytes, bytes]) -> bool:
         authorization, key = (headers.get(name) for name in (b"authorization", b"x-api-key"))

@@ -36,6 +36,7 @@ class Model:
         self.worker: WorkerProcess | None = None
         self.identities: list[tuple[int, ...]] = []  # of what is in service
         self.refused: list[tuple[int, ...]] = []  # of what could not be loaded
+        self.failure: BaseException | None = None  # a bug in what goes on in the background
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loading = asyncio.Lock()
         metrics.watch(named.name, self.batcher)
@@ -53,8 +54,7 @@ class Model:
 
     async def begin(self) -> None:
         """Start the first worker; raises its error if that fails."""
-        self.identities = self._look()
-        self._use(await start(self.named, self.settings))
+        await self._start()
         self._keep(self._watch())
 
     async def end(self) -> None:
@@ -87,20 +87,22 @@ class Model:
             before = self.worker
             try:
                 check_bundles(self.named)
-                worker = await start(self.named, self.settings)
-            except ConvworksError as error:
+                await self._start()
+            except (ConvworksError, OSError) as error:
                 self.metrics.reloads.labels(self.name, "failed").inc()
-                self.refused = identities  # it is tried again when the bundle has changed again
+                if isinstance(error, ConvworksError):  # not the system's, which may have room for a process later
+                    self.refused = identities  # it is tried again when the bundle has changed again
                 log("reload failed", model=self.name, error=str(error))
                 return
-            self.identities = identities
             self.metrics.reloads.labels(self.name, "done").inc()
-            self._use(worker)
             if before is not None and not before.ended.is_set():
                 self._keep(self._retire(before))
 
-    def _use(self, worker: WorkerProcess) -> None:
-        self.worker = worker
+    async def _start(self) -> None:
+        """Start a worker and use it from now on; raises its error, OSError where the system has no room for it."""
+        identities = self._look()
+        worker = await start(self.named, self.settings)
+        self.worker, self.identities = worker, identities
         self.batcher.use(worker)
         facts = {
             name: worker.facts[name] for name in ("version", "runtime", "precision", "why", "max_batch", "seconds")
@@ -122,8 +124,8 @@ class Model:
         async with self._loading:
             while self.worker is None:
                 try:
-                    self._use(await start(self.named, self.settings))
-                except ConvworksError as error:
+                    await self._start()
+                except (ConvworksError, OSError) as error:
                     log("worker failed", model=self.name, error=str(error), pause=pause)
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, LONGEST_PAUSE)
@@ -161,4 +163,9 @@ class Model:
     def _keep(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self.failure = failure  # without this task the model may never be ready again: the server ends

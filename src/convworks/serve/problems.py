@@ -20,9 +20,12 @@ MEANINGS = {
     413: "The request is too large.",
     415: "The body has another type.",
     422: "An image cannot be read, or an option has another type.",
+    431: "The address and the headers are too long.",
     503: "Too much to do, or not ready: try again after as many seconds as Retry-After says.",
     504: "Not answered within the deadline.",
 }
+#: Characters of each text of a problem, which may repeat what a client sent.
+LONGEST = 500
 #: The status in logs and metrics of a request whose client left before its answer; it is never sent.
 LEFT = 499
 
@@ -35,7 +38,13 @@ class ProblemError(Exception):
     ) -> None:
         super().__init__(reason)
         self.status, self.headers = status, dict(headers or {})
-        self.facts = {"where": visible(where), "reason": visible(reason), "remedy": visible(remedy)}
+        self.facts = {"where": _short(where), "reason": _short(reason), "remedy": _short(remedy)}
+
+
+def _short(text: str) -> str:
+    """Return a text as one line, without its middle if it is long."""
+    half = LONGEST // 2
+    return visible(text if len(text) <= LONGEST else f"{text[:half]} ... {text[-half:]}")
 
 
 def busy(where: str, reason: str, seconds: int) -> ProblemError:

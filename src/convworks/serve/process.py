@@ -73,19 +73,24 @@ class WorkerProcess:
 async def start(named: Named, settings: Settings) -> WorkerProcess:
     """Start a worker and wait until it is ready.
 
-    Raises the error of one that cannot load its networks, RunError for one that ends without saying why.
+    Raises the error of one that cannot load its networks, RunError for one that ends without saying why, OSError where
+    the system has no room for another process.
     """
     here, there = socket.socketpair()
-    with there:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "convworks.serve.worker", str(there.fileno())),
-            pass_fds=[there.fileno()],
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C goes to the server alone
-        )
-    reader, writer = await asyncio.open_connection(sock=here, limit=BUFFER)
+    try:
+        with there:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "convworks.serve.worker", str(there.fileno())),
+                pass_fds=[there.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C goes to the server alone
+            )
+        reader, writer = await asyncio.open_connection(sock=here, limit=BUFFER)
+    except BaseException:
+        here.close()  # a process that has begun ends with it
+        raise
     said = asyncio.create_task(_log_lines(process, named.name))
     limits = settings.limits
     options = {
@@ -124,17 +129,19 @@ def _error(named: Named, status: int, message: wire.Message | None) -> Convworks
 
 async def _listen(worker: WorkerProcess, reader: asyncio.StreamReader) -> None:
     """Hand out replies until the worker ends."""
-    while (message := await wire.read(reader)) is not None:
-        answer = worker.waiting.pop(message[0]["batch"])
-        worker.since = time.monotonic()
-        if not answer.done():
-            answer.set_result(message)
-    worker.ended.set()
-    for answer in worker.waiting.values():
-        if not answer.done():
-            answer.set_exception(WorkerEndedError())
-    worker.waiting.clear()
-    worker.writer.close()
+    try:
+        while (message := await wire.read(reader)) is not None:
+            answer = worker.waiting.pop(message[0]["batch"])
+            worker.since = time.monotonic()
+            if not answer.done():
+                answer.set_result(message)
+    finally:
+        worker.ended.set()
+        for answer in worker.waiting.values():
+            if not answer.done():
+                answer.set_exception(WorkerEndedError())
+        worker.waiting.clear()
+        worker.writer.close()
 
 
 async def _log_lines(process: asyncio.subprocess.Process, name: str) -> None:

@@ -10,7 +10,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -22,6 +24,8 @@ LIBRARIES = ("fastapi", "uvicorn", "httptools", "prometheus_client", "python_mul
 INSTALL = 'pip install "convworks[serve]"'
 #: Seconds from a signal to the end, and of an idle connection.
 WITHIN, KEPT = 26.0, 75
+#: Files that a server has open besides connections, and seconds in which an accepted connection becomes one.
+FILES, SETTLED = 128, 0.05
 
 
 def require() -> None:
@@ -66,6 +70,25 @@ def address_of(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def with_files(settings: Settings) -> Settings:
+    """Raise the limit of open files as far as the connections need; return the settings, with fewer if it is lower."""
+    import resource
+
+    from convworks.serve.log import log
+
+    limits = settings.limits
+    needed = 2 * limits.connections + FILES  # as many again are told that there are too many
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most == needed:
+        return settings
+    connections = max(1, (most - FILES) // 2)
+    log("warning", text=f"only {connections} connections: the limit of open files is {most} (ulimit -Hn)")
+    return replace(settings, limits=replace(limits, connections=connections))
+
+
 def serve(settings: Settings) -> dict[str, Any]:
     """Serve until a signal, and return what was done.
 
@@ -78,6 +101,7 @@ def serve(settings: Settings) -> dict[str, Any]:
     from convworks.serve.service import read_keys
 
     read_keys(settings)
+    settings = with_files(settings)
     began = time.monotonic()
     with bind(settings.host, settings.port) as listener, libraries_logged():
         address = address_of(listener)
@@ -112,6 +136,8 @@ async def _serve(settings: Settings, listener: socket.socket, address: str) -> i
         await running
         with contextlib.suppress(asyncio.CancelledError):
             await beginning
+        if service.failure is not None:
+            raise service.failure
     finally:
         await service.end()
     log("stopped", requests=server.server_state.total_requests)
@@ -128,6 +154,27 @@ def _say_ready(service: Any, address: str) -> None:
         log("warning", text="anyone who reaches this address may use it: --api-key-file FILE asks for a key")
     if on_terminal():
         say(f"ready: {address} has a page to drop an image on, {address}/docs the description; Ctrl-C stops")
+
+
+async def last_accepted(
+    listeners: Sequence[socket.socket], servers: Sequence[asyncio.AbstractServer]
+) -> list[socket.socket]:
+    """Close servers; return the connections that the system had made for them, which would else be reset."""
+    held = [listener.dup() for listener in listeners]  # connections wait at a listener until its last copy is closed
+    for listener in listeners:
+        asyncio.get_running_loop().remove_reader(listener)
+    await asyncio.sleep(SETTLED)
+    for server in servers:
+        server.close()
+    await asyncio.sleep(SETTLED)
+    accepted = []
+    for listener in held:
+        with listener, contextlib.suppress(BlockingIOError):
+            while True:
+                accepted.append(listener.accept()[0])
+    for connection in accepted:
+        connection.setblocking(False)
+    return accepted
 
 
 def _calling(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> Callable[[int, Any], None]:
@@ -148,6 +195,7 @@ def _server(service: Any) -> Any:
     from convworks.serve.protocol import Connection
 
     limits = service.settings.limits
+    http = type("Connection", (Connection,), {"most": limits.connections, "refusal": staticmethod(service.refusal)})
 
     class Server(uvicorn.Server):
         """Says that it is not ready, waits, stops accepting, and answers what it has accepted."""
@@ -183,9 +231,19 @@ def _server(service: Any) -> Any:
         def reload(self) -> None:
             self.reloading = asyncio.create_task(service.reload())
 
+        async def on_tick(self, counter: int) -> bool:
+            return await super().on_tick(counter) or service.failure is not None
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            accepted = await last_accepted(sockets or [], self.servers)
+            options = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
+            for connection in accepted:
+                await asyncio.get_running_loop().connect_accepted_socket(partial(http, **options), connection)
+            await super().shutdown(sockets)
+
     config = uvicorn.Config(
         build(service),
-        http=type("Connection", (Connection,), {"most": limits.connections, "refusal": staticmethod(service.refusal)}),
+        http=http,
         ws="none",
         lifespan="off",
         log_config=None,

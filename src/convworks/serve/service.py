@@ -42,6 +42,11 @@ class Service:
         """Whether every model has a worker, and the server has not been asked to stop."""
         return not self.draining and all(model.facts is not None for model in self.models.values())
 
+    @property
+    def failure(self) -> BaseException | None:
+        """The exception that ended what a model does in the background; None unless there was one."""
+        return next((model.failure for model in self.models.values() if model.failure is not None), None)
+
     async def begin(self) -> None:
         """Start the workers; raises the error of one that cannot start."""
         for model in self.models.values():  # one after the other: each measures, and needs the processor for itself
@@ -121,7 +126,7 @@ class Service:
         if self.keys is None:
             return True
         scheme, _, token = (authorization or "").partition(" ")
-        sent = _digest(key if key is not None else token.strip() if scheme.lower() == "bearer" else "")
+        sent = _digest(key or (token.strip() if scheme.lower() == "bearer" else ""))
         return sum(hmac.compare_digest(sent, each) for each in self.keys) > 0
 
     async def answer(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from fastapi import Response
 
 from convworks.serve.batcher import Answer
-from convworks.serve.bodies import from_base64, parse_json, wrong
+from convworks.serve.bodies import from_base64, number_of, parse_json, wrong
 from convworks.serve.problems import as_json, too_large
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -47,9 +49,10 @@ def parse(body: bytes, header_length: str | None) -> Inference:
     """Return the request that a body holds; ProblemError for what is wrong with it."""
     head, rest = body, memoryview(b"")
     if header_length is not None:
-        if not header_length.isdecimal() or int(header_length) > len(body):
+        size = number_of(header_length)
+        if size is None or size > len(body):
             raise wrong(HEADER_LENGTH, f"is {header_length!r}, of a body of {len(body)} bytes", "give that of the JSON")
-        head, rest = body[: int(header_length)], memoryview(body)[int(header_length) :]
+        head, rest = body[:size], memoryview(body)[size:]
     if len(head) > MOST_JSON:
         raise too_large("body", f"has {len(head):,} bytes of JSON, more than {MOST_JSON:,}: send tensors as bytes")
     values = parse_json(head)
@@ -73,7 +76,9 @@ def _input(tensor: dict[str, Any], rest: memoryview) -> tuple[dict[str, Any], li
     name, datatype = tensor.get("name"), tensor.get("datatype")
     if (name, datatype) not in ((SAMPLES, "UINT8"), (ENCODED, "BYTES")):
         raise wrong(
-            "inputs", f"{name!r} of {datatype!r} is not an input", f"give {SAMPLES} (UINT8) or {ENCODED} (BYTES)"
+            "inputs",
+            f"{reprlib.repr(name)} of {reprlib.repr(datatype)} is not an input",
+            f"give {SAMPLES} (UINT8) or {ENCODED} (BYTES)",
         )
     shape = _shape(name, tensor.get("shape"))
     size = _object(tensor.get("parameters", {}), "parameters").get("binary_data_size")
@@ -81,7 +86,9 @@ def _input(tensor: dict[str, Any], rest: memoryview) -> tuple[dict[str, Any], li
     if size is not None:
         if type(size) is not int or size != len(rest) or data is not None:
             raise wrong(
-                f"binary_data_size of {name}", f"is {size!r}, but {len(rest)} bytes follow", "give their number"
+                f"binary_data_size of {name}",
+                f"is {reprlib.repr(size)}, but {len(rest)} bytes follow",
+                "give their number",
             )
     elif not isinstance(data, list) or len(rest):
         raise wrong(f"data of {name}", "is not a list of values", "give data or binary_data_size")
@@ -103,18 +110,16 @@ def _shape(name: object, shape: object) -> list[int]:
     if isinstance(shape, list) and whole and 0 < len(shape) <= most:
         return shape
     remedy = "give positive whole numbers, the first that of images"
-    raise wrong(f"shape of {name}", f"is {str(shape)[:100]}", remedy)
+    raise wrong(f"shape of {name}", f"is {reprlib.repr(shape)}", remedy)
 
 
 def _values(data: list[Any]) -> bytes:
     """Return the bytes in nested lists of numbers from 0 to 255."""
-    try:
-        array = np.array(data)
-    except ValueError:
-        array = np.empty(0, object)
-    if array.dtype.kind not in "iu" or array.size == 0 or array.min() < 0 or array.max() > 255:
-        raise wrong(f"data of {SAMPLES}", "are not whole numbers from 0 to 255", "give decoded pixels")
-    return array.astype(np.uint8).tobytes()
+    while set(map(type, data)) == {list} and len(set(map(len, data))) == 1:
+        data = list(chain.from_iterable(data))
+    if set(map(type, data)) == {int} and min(data) >= 0 and max(data) <= 255:
+        return bytes(data)
+    raise wrong(f"data of {SAMPLES}", "are not whole numbers from 0 to 255", "give decoded pixels")
 
 
 def _texts(content: memoryview) -> list[bytes]:

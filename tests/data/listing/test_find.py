@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import tarfile
 from pathlib import Path
@@ -75,7 +76,11 @@ def test_what_is_listed_is_identified(root: Path) -> None:
     assert find(["./photos/"]).identity() == before
     assert find(["photos/ants", "photos/bees"]).identity() != before
     (root / "photos" / "ants" / "5.png").write_bytes(png(1))
-    assert find(["photos"]).identity() != before
+    more = find(["photos"])
+    assert more.identity() != before
+    before = more.identity()
+    os.utime(root / "photos" / "ants" / "5.png", ns=(0, 1))
+    assert more.identity() != before
 
 
 def test_shards_are_listed_without_labels_with_them_by_their_index_and_over_http(

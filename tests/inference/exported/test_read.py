@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import convworks
 from convworks.bundle.description import EXPORTED, is_exported
 from convworks.deploy.export import Proven, find_format, prove, write
 from convworks.errors import InputError
-from convworks.inference.exported.read import BY_SUFFIX, read_exported
+from convworks.inference.exported.read import BY_SUFFIX, REMEDY, read_exported
 
 REFUSED = r"was modified|damaged|not written by"
 PLACES = (0.1, 0.5, 0.97)
@@ -52,11 +53,30 @@ def test_every_change_is_noticed(file: Path, proven: Proven) -> None:
             path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
             with pytest.raises(InputError, match=REFUSED):
                 convworks.load(file)
-        path.write_bytes(content[:-100])
-        with pytest.raises(InputError, match=REFUSED):
-            convworks.load(file)
+        ends = [content[:-100], content[:-1], content + b"\n", content + b"x", content + content, b""]
+        for changed in [*ends, content.replace(b", ", b",\t", 1) if b", " in content else b"\n" + content]:
+            path.write_bytes(changed)
+            with pytest.raises(InputError, match=REFUSED):
+                convworks.load(file)
         path.write_bytes(content)
     convworks.load(file)
+
+
+def test_the_directory_of_an_archive_is_part_of_it(tmp_path: Path) -> None:
+    proven = prove(small_bundle("convnet_digits", 8), find_format("pt2"))
+    content, file = proven.files[".pt2"], tmp_path / "network.pt2"
+    start = content.index(b"PK\1\2")
+    for at in range(start, len(content), (len(content) - start) // 40):
+        file.write_bytes(content[:at] + bytes([content[at] ^ 0x80]) + content[at + 1 :])
+        with pytest.raises(InputError, match=REFUSED):
+            read_exported(file)
+
+
+def test_what_its_library_cannot_open_is_refused(file: Path) -> None:
+    exported = read_exported(file)
+    broken = replace(exported, files=dict.fromkeys(exported.files, b"x"))
+    with pytest.raises(InputError, match=rf"network.* cannot be opened by .*; {REMEDY}"):
+        broken.start("float32")
 
 
 def test_what_needs_the_network_is_refused(file: Path) -> None:

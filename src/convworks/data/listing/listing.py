@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from convworks.data.listing.names import Names
-from convworks.data.location import Location
+from convworks.data.location import Location, container
 from convworks.data.protect import protect
 from convworks.data.shards.byte_range import ByteRange, Shard
 from convworks.data.source import Source
@@ -52,8 +53,8 @@ class Paths:
         return self.root / self.names[index]
 
     def identity(self) -> str:
-        """Return root and names: no file is looked at."""
-        return f"{self.root} {self.names.digest()}"
+        """Return root and names, sizes and times: no file is read."""
+        return f"{self.root} {self.names.digest()} {stamps(Each(self))}"
 
     def protected(self) -> Protected:
         """Return the files, and the searched folders with all their subfolders.
@@ -86,7 +87,8 @@ class Members:
     def identity(self) -> str:
         """Return the shard with its length, the names of the members, and where they are."""
         where = hashlib.sha256(self.offsets.tobytes() + self.sizes.tobytes()).hexdigest()
-        return f"{self.shard.where} {self.shard.length} {self.names.digest()} {where}"
+        local = [self.shard.where] if isinstance(self.shard.where, Path) else []
+        return f"{self.shard.where} {self.shard.length} {stamps(local)} {self.names.digest()} {where}"
 
     def protected(self) -> Protected:
         """Return the shard, and the folder of all shards."""
@@ -108,8 +110,9 @@ class Cells:
         return self.files[index]
 
     def identity(self) -> str:
-        """Return the source, and all files by name."""
-        return f"{self.source.where} {Names.of(map(str, self.files)).digest()}"
+        """Return the source, and all files by name, sizes and times."""
+        local = dict.fromkeys(where for where in map(container, self.files) if isinstance(where, Path))
+        return f"{self.source.where} {Names.of(map(str, self.files)).digest()} {stamps(local)}"
 
     def protected(self) -> Protected:
         """Return the files and the table."""
@@ -142,7 +145,7 @@ class Listing:
         return map(self.__getitem__, range(len(self)))
 
     def identity(self) -> str:
-        """Return a digest that differs where other files are listed, or in another order."""
+        """Return a digest that differs where other files are listed, in another order, or files have changed."""
         digest = hashlib.sha256()
         for part in self.parts:
             digest.update(part.identity().encode("utf-8", "surrogatepass") + b"\0")
@@ -171,6 +174,18 @@ class Each:
 
     def __iter__(self) -> Iterator[Path]:
         return map(self.paths.__getitem__, range(len(self.paths)))
+
+
+def stamps(paths: Iterable[Path]) -> str:
+    """Return a digest of the sizes and times of files, which differs where one was changed."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            state = os.stat(path)
+            digest.update(b"%d %d\n" % (state.st_size, state.st_mtime_ns))
+        except OSError:  # it will have a row with the error
+            digest.update(b"-\n")
+    return digest.hexdigest()
 
 
 def files_in(listing: Listing) -> Iterable[Path]:

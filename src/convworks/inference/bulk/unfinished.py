@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from convworks.errors import ConvworksError, InputError, RunError
-from convworks.files import open_regular, remedy
+from convworks.files import flush, open_regular, remedy
+from convworks.inference.bulk.finished import beside, finished, keep
 from convworks.inference.bulk.formats import Format
 from convworks.locks import AVAILABLE, lock, same
-from convworks.partial import LONGEST
 from convworks.signed import Kind, read_signed, write_signed
 
 MARK = ".unfinished"
@@ -33,7 +33,7 @@ JOB = Kind(
     damaged=AGAIN,
 )
 #: What differs between two jobs, in words; the other fields are named as they are.
-WORDS = {"bundles": "another bundle", "images": "other images"}
+WORDS = {"bundles": "another bundle", "images": "other images, or some that have changed"}
 
 
 class InterruptedJobError(ConvworksError):
@@ -58,6 +58,7 @@ class Unfinished:
     earlier: int = 0
     recorded: int = 0
     last: float = field(default_factory=time.monotonic)
+    latest: Mapping[str, Any] = field(default_factory=dict)
 
     def add(self, text: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows, with their text. They count once they are recorded, which is every few seconds."""
@@ -73,11 +74,11 @@ class Unfinished:
 
     def record(self, *, finishing: bool = False) -> None:
         """Flush the rows to the disk, then the record that counts them."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
+        flush(self.file)
         values = {"rows": self.rows, "bytes": self.size, "content": self.digest.hexdigest()}
         values |= {"failed": self.failed, "errors": self.errors, "finishing": finishing, "overwrite": self.overwrite}
-        write_signed(self.folder / RECORD, {"format": FORMAT, "job": self.job, **values})
+        self.latest = {"format": FORMAT, "job": self.job, **values}
+        write_signed(self.folder / RECORD, self.latest)
         self.recorded, self.last = self.rows, time.monotonic()
 
     @contextlib.contextmanager
@@ -98,10 +99,7 @@ class Unfinished:
 
 def folder_of(out: Path) -> Path:
     """Return the folder of the rows of a file until it is finished: NAME.unfinished beside it."""
-    name = f"{out.name}{MARK}"
-    if len(os.fsencode(name)) > LONGEST:
-        name = f"{hashlib.sha256(os.fsencode(out.name)).hexdigest()[:16]}{MARK}"
-    return out.with_name(name)
+    return beside(out, MARK)
 
 
 def begun(out: Path) -> dict[str, Any] | None:
@@ -110,11 +108,16 @@ def begun(out: Path) -> dict[str, Any] | None:
     return read_signed(path, JOB) if path.exists() else None
 
 
+def recorded(out: Path) -> dict[str, Any] | None:
+    """Return the record of a file to resume, unfinished or finished; None if there is none."""
+    return begun(out) or finished(out)
+
+
 def check_begun(out: Path, *, resume: bool, overwrite: bool) -> dict[str, Any] | None:
     """Return the record of the file to resume, or None; InputError if rows would be lost that nobody gave up."""
     if overwrite and not resume:
         return None
-    record = begun(out)
+    record = recorded(out) if resume else begun(out)
     if record is not None and record["rows"] and not resume:
         reason = f"was begun before, {record['rows']:,} of {record['job']['count']:,} rows are in {folder_of(out)}"
         raise InputError(f"--out {out}", reason, "go on with --resume, or start again with --overwrite")
@@ -156,6 +159,7 @@ def unfinished(
                 _rows(out).replace(out)
             else:
                 form.finish(_rows(out), out)
+            keep(out, state.latest if resume else None)
         except BaseException as error:
             if not state.recorded:
                 remove(out)
@@ -173,8 +177,10 @@ def check_same(out: Path, record: Mapping[str, Any], job: Mapping[str, Any]) -> 
 
 
 def remove(out: Path) -> None:
-    """Remove the folder of an unfinished file, its record last."""
+    """Remove the folder of an unfinished file, if it is there, its record last."""
     folder = folder_of(out)
+    if not folder.exists():
+        return
     for entry in sorted(folder.iterdir(), key=lambda path: path.name == RECORD):
         entry.unlink()
     folder.rmdir()

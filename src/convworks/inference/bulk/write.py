@@ -13,10 +13,11 @@ import numpy as np
 from convworks.console import rate_of
 from convworks.errors import ConvworksError, InputError, RunError
 from convworks.inference.bulk.answered import Answer, Files, Row, answered, batches_of
+from convworks.inference.bulk.finished import keep
 from convworks.inference.bulk.formats import format_of
 from convworks.inference.bulk.scorer import Scorer
 from convworks.inference.bulk.shard import WHOLE, Shard
-from convworks.inference.bulk.unfinished import begun, check_same, is_finished, remove, unfinished
+from convworks.inference.bulk.unfinished import check_same, is_finished, recorded, remove, unfinished
 from convworks.inference.limits import NO_OVERFLOW, OVERFLOW
 
 #: Yields the answers for some batches, in their order.
@@ -59,9 +60,10 @@ def write_answers(
     first, last = (min(end * scorer.batch, len(files)) for end in (part.start, part.stop))
     count = last - first
     job = {**job, "shard": str(shard), "batch": scorer.batch, "count": count}
-    record = begun(out) if resume else None
+    record = recorded(out) if resume else None
     if record is not None and is_finished(out, record):
         check_same(out, record, job)
+        keep(out, record)
         remove(out)
         return Written(rows=count, earlier=count, failed=record["failed"], errors=record["errors"])
     example = answer("", np.zeros_like(scorer.score([scorer.blank])[0]))

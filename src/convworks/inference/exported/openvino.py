@@ -14,7 +14,7 @@ from convworks.hardware import threads
 from convworks.inference.exported.format import BFLOAT16, FLOAT32, KEY, SAMPLES, Compute, Files, Format
 
 XML, WEIGHTS = ".xml", ".bin"
-ENTRY = re.compile(rf'\t<rt_info>\n\t\t<{KEY} value="([^"]*)" />\n\t</rt_info>\n</net>\s*$')
+ENTRY = re.compile(rf'\t<rt_info>\n\t\t<{KEY} value="([^"]*)" />\n\t</rt_info>\n</net>\n\Z')
 END = re.compile(r"\t<rt_info>.*?</rt_info>\s*</net>\s*$|</net>\s*$", re.DOTALL)
 
 
@@ -26,11 +26,11 @@ def seal(files: Files, text: str) -> Files:
 
 
 def description(files: Files) -> str:
-    """Return the description; ValueError if the graph does not end with one."""
+    """Return the description; ValueError if the graph does not end with one, exactly as `seal` writes it."""
     match = ENTRY.search(files[XML].decode())
-    if match is None:
-        raise ValueError("no description")
-    return unescape(match[1])
+    if match is None or files != seal(files, text := unescape(match[1])):
+        raise ValueError("no description, or not as it was written")
+    return text
 
 
 def digest(files: Files) -> str:

@@ -14,7 +14,7 @@ from convworks.errors import InputError
 from convworks.hardware import has_vnni
 from convworks.inference.bulk.answered import Answer, check_top
 from convworks.inference.bulk.scorer import MOST, Scorer
-from convworks.inference.exported.format import ACTIVATED, OUTPUTS, VNNI, Compute
+from convworks.inference.exported.format import VNNI, Compute
 from convworks.inference.exported.read import Exported
 from convworks.inference.limits import batch_size
 
@@ -73,7 +73,7 @@ def open_exported(
         exported=exported,
         preprocessing=preprocessing if max_pixels is None else preprocessing.with_limit(max_pixels),
         precision=chosen,
-        compute=exported.format.start(exported.files, chosen, (OUTPUTS, ACTIVATED)),
+        compute=exported.start(chosen),
     )
 
 

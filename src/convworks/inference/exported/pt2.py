@@ -1,4 +1,4 @@
-"""PyTorch's exported programs: the description is one more file in the archive."""
+"""PyTorch's exported programs: the description is one more file in the archive, which ends with its own checksum."""
 
 from __future__ import annotations
 
@@ -13,27 +13,37 @@ from convworks.inference.exported.format import FLOAT32, KEY, Compute, Files, Fo
 
 SUFFIX = ".pt2"
 EXTRA = f"extra/{KEY}.json"
+CHECKSUM = 64  # bytes of a checksum, in hexadecimal
 
 
 def seal(files: Files, text: str) -> Files:
-    """Add the description to the archive."""
+    """Add the description to the archive, and as its comment the checksum of all bytes before."""
     archive = io.BytesIO(files[SUFFIX])
     with zipfile.ZipFile(archive, "a") as file:
         root = file.namelist()[0].partition("/")[0]
         file.writestr(zipfile.ZipInfo(f"{root}/{EXTRA}"), text)
-    return {SUFFIX: archive.getvalue()}
+        file.comment = bytes(CHECKSUM)
+    content = archive.getvalue()[:-CHECKSUM]
+    return {SUFFIX: content + _checksum(content)}
 
 
 def description(files: Files) -> str:
-    """Return the description; ValueError if the archive has none."""
+    """Return the description; ValueError if the archive has none, or is not as it was written."""
+    content = files[SUFFIX]
+    if content[-CHECKSUM:] != _checksum(content[:-CHECKSUM]):
+        raise ValueError("another checksum")
     try:
-        with zipfile.ZipFile(io.BytesIO(files[SUFFIX])) as file:
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
             for name in file.namelist():
                 if name.endswith(f"/{EXTRA}"):
                     return file.read(name).decode()
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
         raise ValueError(str(error)) from None
     raise ValueError("no description")
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 def digest(files: Files) -> str:

@@ -11,7 +11,7 @@ from convworks.config import build
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import InputError
 from convworks.files import read_bytes
-from convworks.inference.exported.format import Files, Format
+from convworks.inference.exported.format import ACTIVATED, OUTPUTS, Compute, Files, Format
 from convworks.inference.exported.onnx import ONNX
 from convworks.inference.exported.openvino import OPENVINO
 from convworks.inference.exported.pt2 import PT2
@@ -68,6 +68,14 @@ class Exported:
             raise InputError("--precision", f"{self.path} computes in {names}, not {precision}", f"choose {names}")
         return precision
 
+    def start(self, precision: str) -> Compute:
+        """Return what computes outputs and activated outputs; InputError if its library cannot open it."""
+        try:
+            return self.format.start(self.files, precision, (OUTPUTS, ACTIVATED))
+        except Exception as error:  # each library has errors of its own
+            line = next(iter(str(error).splitlines()), type(error).__name__)
+            raise InputError(self.path, f"cannot be opened by {self.format.library} ({line})", REMEDY) from error
+
 
 def read_exported(path: Path) -> Exported:
     """Read an exported file.
@@ -81,11 +89,12 @@ def read_exported(path: Path) -> Exported:
         suffix: read_bytes(path.with_suffix(suffix) if suffix != form.suffixes[0] else path) for suffix in form.suffixes
     }
     try:
-        values = json.loads(form.description(files))
+        text = form.description(files)
+        values = json.loads(text)
         graph = form.digest(files)
-    except (ValueError, RecursionError):
+    except Exception:  # what libraries raise about a damaged file is of any kind
         raise InputError(path, "was not written by convworks export, or is damaged", REMEDY) from None
-    if not isinstance(values, dict) or values.get(CHECKSUM) != digest(values):
+    if not isinstance(values, dict) or json.dumps(values) != text or values.get(CHECKSUM) != digest(values):
         raise InputError(path, "was modified (checksum mismatch)", REMEDY)
     if values.get("format") != VERSION:
         reason = f"has format {values.get('format')!r}, this version reads {VERSION}"

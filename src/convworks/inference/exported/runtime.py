@@ -43,5 +43,9 @@ class ExportedRuntime:
 
 def open_runtime(form: Format, content: Files, input: Input, precision: str) -> ExportedRuntime:
     """Return the runtime of an exported network."""
-    compute = form.start(content, precision, (OUTPUTS, ACTIVATED))
+    return runtime_of(form, form.start(content, precision, (OUTPUTS, ACTIVATED)), input, precision)
+
+
+def runtime_of(form: Format, compute: Compute, input: Input, precision: str) -> ExportedRuntime:
+    """Return the runtime of what computes an exported network in a precision."""
     return ExportedRuntime(name=form.name, precision=getattr(torch, precision), input=input, compute=compute)
