@@ -69,7 +69,7 @@ def device(place: Place, name: str, run: Callable[[str], Words]) -> Words:
 
 
 ROWS: Rows = {
-    "CSV": (lambda p: train(pipe(p, "x.csv")), f"x.csv | {PIPE} | copy its content into one"),
+    "CSV": (lambda p: train(pipe(p, "x.csv")), f"x.csv | {PIPE} | copy its content into a file"),
     "image in a folder": (lambda p: after(p.folder(), pipe(p, "data/a/x.png"), run=train("data")), f"a/x.png | {PIPE}"),
     "image in a CSV": (
         lambda p: after(

@@ -161,7 +161,7 @@ ROWS: Rows = {
     ),
     "import: a folder": (
         lambda p: ["import", p.images("w"), "--model", "resnet20", "--out", "out"],
-        "w: is a folder, not a regular file",
+        "w: is a folder, not a file",
     ),
     "import: no such file": (
         lambda p: ["import", "w.pth", "--model", "resnet20", "--out", "out"],

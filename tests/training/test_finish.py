@@ -106,7 +106,7 @@ def test_a_run_that_ends_earlier_than_planned_says_what_becomes_of_its_schedule(
     assert "warning" not in capsys.readouterr().err
     assert convworks.train(resume=out, epochs="+1")["epochs"] == COMPLETE + 1
     warning = f"ends after {COMPLETE + 1} epochs instead of {EPOCHS}, so the rate falls at once; to keep it: "
-    assert f"{warning}convworks train --resume {out}\n" in capsys.readouterr().err
+    assert f"{warning}convworks.train(resume={str(out)!r})\n" in capsys.readouterr().err
 
 
 def test_a_killed_run_is_finished(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_the_run_folder_tells_of_images(run: dict[str, Any]) -> None:
     assert {"reconstructions.png", "worst.png", "curves.png", "predictions.csv", "report.html"} <= names
     assert not {"confusion.png", "errors.png"} & names
     page = (folder / "report.html").read_text()
-    assert page.count("<image ") == 3 * 20 + 3 * 10
+    assert page.count("<image ") == 3 * 20 + 3 * 10 + 8  # and the charts of layers
     assert "salt-and-pepper noise, 20 % of the pixels" in page
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert {"train_mse", "validation_mse", "validation_psnr", "validation_loss"} <= set(rows[0])

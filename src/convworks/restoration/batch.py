@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convworks import files
 from convworks.console import say
 from convworks.data.decode.decode import decode
 from convworks.errors import ConvworksError, InputError
@@ -100,7 +101,7 @@ def _section(job: Job, material: Material, request: Request, record: dict[str, A
 def _read_curve(path: Path) -> list[dict[str, float | None]]:
     """Return the rows of a curve that was written before; InputError if its file is damaged."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [{key: float(cell) if cell else None for key, cell in row.items()} for row in csv.DictReader(file)]
-    except (OSError, ValueError, TypeError) as error:
+        rows = csv.DictReader(files.read_text(path).splitlines())
+        return [{key: float(cell) if cell else None for key, cell in row.items()} for row in rows]
+    except (ValueError, TypeError) as error:
         raise InputError(path, f"cannot be read as a curve ({error})", "give --overwrite to restore it anew") from None

@@ -37,7 +37,7 @@ FILTERING: Rows = {
         lambda p: kernel(p, p.write("k.txt", b"\xff\0")),
         "k.txt | not text | save it as UTF-8",
     ),
-    "kernel file is a folder": (lambda p: kernel(p, p.images("k")), "k | is a folder, not a regular file"),
+    "kernel file is a folder": (lambda p: kernel(p, p.images("k")), "k | is a folder, not a file"),
     "too large a kernel": (lambda p: kernel(p, "1 " * 102), "kernel | 1 rows of 102 | 101 | smaller"),
     "even kernel": (lambda p: kernel(p, "1 1; 1 1"), "--padding same | 'same' | kernel_size=2 | odd"),
     "kernel larger than the image": (

@@ -48,7 +48,7 @@ RGB = encoded(Image.fromarray(PIXELS[:8, :8]), "PNG")
 
 
 RESUMING: Rows = {
-    "resume nothing": (lambda p: ["train", "--resume", "gone"], "gone | no run | run.json | give the folder"),
+    "resume nothing": (lambda p: ["train", "--resume", "gone"], "gone | does not exist | give the folder"),
     "resume a finished run": (
         lambda p: ["train", "--resume", p.run(lambda r: r.update(status="finished"))],
         "--resume run | finished | run/bundle",
@@ -70,7 +70,7 @@ RESUMING: Rows = {
             "--epochs",
             "1",
         ],
-        "--epochs | the run has 5 | only be extended",
+        "--epochs | the run is planned for 5 | only be extended | --finish",
     ),
     "more epochs of nothing": (lambda p: train("data", "--epochs", "+3"), "--epochs | extends a run | --resume"),
     "resume with changed data": (
@@ -155,7 +155,7 @@ EXPERIMENTS: Rows = {
     "no workers": (lambda p: ["restarts", "--workers", "many"], "--workers | 'many' | from 1 to 1024, or ray"),
     "a network that does not fit, several times": (
         lambda p: ["restarts", "--data", p.folder(), "--model", "unet", "--out", "out"],
-        "restarts | but unet names the class of every pixel | convworks train",
+        "data | has no masks | give images with masks",
     ),
     "an experiment over another": (
         lambda p: [p.write("out/experiment.json", "{}")] and ["restarts", "--out", "out"],

@@ -71,7 +71,8 @@ def by_hand(network: Small, images: Tensor, number: int, *, own_gate: bool) -> T
         return positive * (before > 0) if own_gate else positive
 
     message = F.conv_transpose2d(rectified(message, second), network.second.weight)
-    message = F.max_unpool2d(message, switches, [2, 2], output_size=first.shape)
+    places = torch.zeros_like(first).flatten(2)  # max_unpool2d has no deterministic form
+    message = places.scatter_(2, switches.flatten(2), message.flatten(2)).reshape(first.shape)
     return F.conv_transpose2d(rectified(message, first), network.first.weight)
 
 

@@ -30,14 +30,14 @@ POINTS, FEWEST = 1000, 8  # images in the plane
 
 def draw_patches(request: Request) -> Iterator[Shown]:
     """Show the patches of a source that each channel of a layer responds to most, by default of the last stage."""
-    network, layer, reads = request.network, request.layer(last_stage), request.predictor.input
+    network, layer, input = request.network, request.layer(last_stage), request.predictor.input
     name, split = _split(request)
     with counting(f"decoding {name}") as report:
-        images = reads.open(split, report=report).images
-    best = strongest(network, layer, images, reads, most=PATCHES)
+        images = input.open(split, report=report).images
+    best = strongest(network, layer, images, input, most=PATCHES)
     fields: tuple[Field, ...] = ()
     with suppress(InputError):  # without a known field, the whole image is shown
-        fields = fields_at(network, layer, reads.channels, reads.size)
+        fields = fields_at(network, layer, input.channels, input.size)
     count = len(best.values)
     chosen = request.chosen(layer, count, SHOWN)
     tiles, rows = [], []
@@ -45,7 +45,7 @@ def draw_patches(request: Request) -> Iterator[Shown]:
         strengths = best.values[channel]
         rows.append(f"{channel}" if strengths[0] > 0 else f"{channel}: never above 0")
         for strength, index, unit in zip(strengths, best.images[channel], best.units[channel], strict=True):
-            tiles.append(colour_tile(patch(images, int(index), unit.tolist(), fields, reads), f"{strength:.3g}"))
+            tiles.append(colour_tile(patch(images, int(index), unit.tolist(), fields, input), f"{strength:.3g}"))
     never = np.flatnonzero(best.values[:, 0] <= 0).tolist()
     whole = not best.units.shape[2] or any(field.stride == 0 for field in fields)
     kind = "images" if whole else "patches, cut by the receptive field"
