@@ -110,6 +110,7 @@ def test_units_have_maps_too(place: Place, capsys: pytest.CaptureFixture[str]) -
     assert set(values["images"][0]["methods"]) == {"gradient", "deconvnet", "grad-cam", "occlusion"}
 
 
+@pytest.mark.slow
 def test_masks_are_explained_by_class_and_by_pixel(photo: str, capsys: pytest.CaptureFixture[str]) -> None:
     save_bundle(Path("bundle"), small_bundle("unet_resnet18", 32, task="segmentation"))
     values = answer(capsys, "bundle", photo, "--method", "gradient,grad-cam")

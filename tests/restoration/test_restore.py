@@ -115,6 +115,7 @@ def planned(size: tuple[int, int], minutes: float, **options: Any) -> tuple[int,
     return plan("x", size, request, way, Budget(seconds=60.0 * minutes, started=0.0))
 
 
+@pytest.mark.slow
 def test_a_budget_too_small_for_all_pixels_is_for_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "seconds_per_pixel", lambda *_: 1e-6)
     monkeypatch.setattr(planning, "monotonic", lambda: 0.0)

@@ -190,6 +190,7 @@ def test_each_image_is_validated_by_the_network_of_its_fold(
     assert "stratified" not in (out / "report.html").read_text().split("Configuration")[0]
 
 
+@pytest.mark.slow
 def test_learning_rates_are_searched(pair: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("optuna")
     out = tmp_path / "trials"

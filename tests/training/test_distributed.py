@@ -114,6 +114,7 @@ def test_weights_of_few_layers_are_those_of_one_process(processes: int, noise: P
     check_same(tmp_path / "one", tmp_path / "many", processes, 1e-5)
 
 
+@pytest.mark.slow
 def test_masks_augmentation_and_dropout_are_those_of_one_process(tmp_path: Path) -> None:
     squares = write_squares(tmp_path / "squares", 120)
     table = {"widths": [4, 8], "normalisation": "instance", "dropout": 0.3}
