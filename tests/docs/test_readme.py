@@ -34,11 +34,12 @@ def place(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Path
     root = tmp_path_factory.mktemp("readme")
     counts: dict[str, int] = {}
     with tarfile.open(data / "hymenoptera.tar") as archive:
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4 on
         for member in archive:
             folder, _, name = member.name.rpartition("/")
             counts[folder] = counts.get(folder, 0) + 1
             if member.isfile() and (counts[folder] <= PHOTOS or name == NAMED):
-                archive.extract(member, root / "hymenoptera_data", filter="data")
+                archive.extract(member, root / "hymenoptera_data")
     (root / "examples").symlink_to(ROOT / "examples")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)

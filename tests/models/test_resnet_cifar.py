@@ -54,8 +54,9 @@ def trained(data: Path, name: str) -> Network:
 def unpack(archive: Path, folder: Path, split: str, most: int) -> Split:
     """Unpack the first images of a split of the JPEG copy of CIFAR-10."""
     with tarfile.open(archive, "r|xz") as tar:
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4 on
         files = (m for m in tar if m.isfile() and m.name.startswith(f"{split}/"))
-        tar.extractall(folder, members=islice(files, most), filter="data")
+        tar.extractall(folder, members=islice(files, most))
     return open_source(folder).splits[split]
 
 
