@@ -148,6 +148,8 @@ def test_few_photographs_lead_to_transfer_unless_they_came_from_it() -> None:
     few: dict[str, Any] = {"size": (96, 96), "counts": (120, 125)}
     found = findings(CLASSIFICATION, evidence(0.80, outcome(0.78), **few))
     assert found["photographs"].command == "convworks transfer resnet50:imagenet --data d"
+    at_chance = findings(CLASSIFICATION, evidence(1.0, outcome(0.5), size=(96, 96), counts=(120, 125)))
+    assert next(iter(at_chance)) == "photographs", "where a network guesses, too few photographs are the first reason"
     assert "photographs" not in findings(CLASSIFICATION, evidence(0.80, outcome(0.78), size=(96, 96)))
     assert "photographs" not in findings(CLASSIFICATION, evidence(0.80, outcome(0.78), counts=(120, 125)))
     started = evidence(0.80, outcome(0.78), "model.start={'path': '/bundle', 'layers': ['stem']}", **few)

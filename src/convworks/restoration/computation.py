@@ -45,9 +45,9 @@ class Computation:
         *scores, squash = network.head
         body = nn.Sequential(network.stem, network.stages, *scores)
 
-        def compute(given: Tensor) -> Tensor:
+        def compute(inputs: Tensor) -> Tensor:
             with mixed(self.device, self.precision):
-                logits = body(given)
+                logits = body(inputs)
             image: Tensor = squash(logits.float())  # bfloat16 is too coarse for a picture
             return image
 

@@ -98,12 +98,12 @@ def prepare(
     weight = observation.known.float()
     if held is not None:
         weight = weight.flatten().index_fill(0, held, 0.0).reshape(weight.shape)
-    given = grid(observation.size) if fitting.grid else uniform(channels, observation.size, seed)
+    values = grid(observation.size) if fitting.grid else uniform(channels, observation.size, seed)
     return Setup(
         observation=observation,
         weight=weight,
         held=held,
-        input=given.to(device).contiguous(memory_format=torch.channels_last),
+        input=values.to(device).contiguous(memory_format=torch.channels_last),
         fitting=fitting,
         rule=rule,
         iterations=iterations,

@@ -226,12 +226,12 @@ def _replies(served: Served, items: Sequence[tuple[int, Item, Any]]) -> dict[int
 
 def _computed(members: Sequence[Predictor], samples: Sequence[Sequence[Any]]) -> Iterator[Computed]:
     """Yield what the networks compute of each sample: of an ensemble, the mean of the activated outputs."""
-    each = [member.reader.compute(its) for member, its in zip(members, samples, strict=True)]
+    answers = [member.reader.compute(its) for member, its in zip(members, samples, strict=True)]
     if len(members) == 1:
-        yield from each[0]
+        yield from answers[0]
         return
-    for several in zip(*each, strict=True):
-        mean = np.asarray(np.mean([one.activated for one in several], axis=0, dtype=np.float64), np.float32)
+    for outputs in zip(*answers, strict=True):
+        mean = np.asarray(np.mean([each.activated for each in outputs], axis=0, dtype=np.float64), np.float32)
         yield Computed(mean, {ACTIVATED: mean})
 
 

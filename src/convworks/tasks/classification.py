@@ -162,10 +162,10 @@ CLASSIFICATION = Task(
     rules=(
         stopped,
         brief(TOP1),
+        photographs,
         guessing,
         overfitting(TOP1),
         underfitting(TOP1),
-        photographs,
         imbalance,
         wide_interval(TOP1),
         miscalibration,

@@ -139,8 +139,8 @@ def module_at(network: nn.Module, name: str) -> nn.Module:
     if isinstance(network, Network) and name in network.taps:
         return network.tapped(name)
     if name and name in modules:
-        found: nn.Module = modules[name]
-        return found
+        module: nn.Module = modules[name]
+        return module
     known = network.taps if isinstance(network, Network) else [each for each in modules if each]
     raise InputError("tap", f"there is no tap {name!r}{nearest(name, [*known, *modules])}", f"taps: {', '.join(known)}")
 

@@ -49,18 +49,18 @@ def invert(
         if not norm.all():
             raise InputError("--tap", f"{layer.name} is 0 everywhere for this image", "name another layer")
 
-        def errors(found: Tensor) -> Tensor:
-            return (outputs_at(network, layer, reads(found)).flatten(1) - wanted).square().sum(1) / norm
+        def errors(inverted: Tensor) -> Tensor:
+            return (outputs_at(network, layer, reads(inverted)).flatten(1) - wanted).square().sum(1) / norm
 
         for step in range(steps):
-            found = spectrum.images()
-            bounded = (2 * found - 1).abs().pow(ALPHA).flatten(1).mean(1)
-            objective = errors(found) + SMOOTHNESS * total_variation(found) + BOUND * bounded
+            inverted = spectrum.images()
+            bounded = (2 * inverted - 1).abs().pow(ALPHA).flatten(1).mean(1)
+            objective = errors(inverted) + SMOOTHNESS * total_variation(inverted) + BOUND * bounded
             optimizer.zero_grad()
             objective.sum().backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             if report is not None:
                 report(step + 1, steps)
         with torch.no_grad():
-            found = spectrum.images()
-            return Inverted(images=found, errors=errors(found))
+            inverted = spectrum.images()
+            return Inverted(images=inverted, errors=errors(inverted))

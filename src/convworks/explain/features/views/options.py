@@ -71,12 +71,12 @@ def check_options(name: str, options: Options, *, images: bool) -> None:
         remedy = f"choose one of {', '.join(VIEWS)}"
         raise InputError("--show", f"there is no view {name!r}{nearest(name, VIEWS)}", remedy)
     view = VIEWS[name]
-    given = {"images": images, **{option: value is not None for option, value in vars(options).items()}}
-    for option, is_given in given.items():
+    present = {"images": images, **{option: value is not None for option, value in vars(options).items()}}
+    for option, is_present in present.items():
         written = "IMAGE" if option == "images" else f"--{option}"
-        if is_given and option not in view.takes:
+        if is_present and option not in view.takes:
             raise InputError(written, f"is of no use to --show {name}: {view.shows}", "leave it out")
-        if not is_given and option in view.needs:
+        if not is_present and option in view.needs:
             raise InputError(written, f"is missing: --show {name} draws {view.shows}", "add it")
     if options.steps is not None and options.steps < 1:
         raise InputError("--steps", f"is {options.steps}", "give at least 1")
