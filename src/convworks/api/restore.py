@@ -38,19 +38,7 @@ def restore(
     the samples, `.record` says what was done and `.curve` how it went.
     """
     refuse_torchrun("convworks restore")
-    request = Request(
-        problem=problem,
-        scale=scale,
-        minutes=minutes,
-        samples=samples,
-        runs=runs,
-        model=model,
-        stop=stop,
-        iterations=iterations,
-        seed=seed,
-        device=device,
-        precision=precision,
-    )
+    request = Request.of(locals())
     check(request)
     from convworks.console import say
     from convworks.restoration.material import read_material

@@ -66,7 +66,7 @@ ROWS = {
 }
 
 _ADAM = "Adam at learning rate 0.01 on one image, the input noise fixed but for a perturbation of N(0, {})^2. {}."
-_HOLE = "Adam at learning rate 0.01 on the known pixels of one image, 3001 iterations; weights are perturbed."
+_HOLE = "Adam at learning rate 0.01 on the known pixels of one image, 3001 iterations; weights stay without noise."
 _DIFFERS = "odd sizes: what rises is cropped to the size of its scale; the authors crop their images to multiples of 32"
 
 # Name: purpose, channels of the input, training.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from convworks.errors import InputError
 from convworks.hardware import DEVICES, check_precision, is_device
@@ -29,6 +31,11 @@ class Request:
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Request:
+        """Return the request in the arguments of a public function: its `locals()`, those named like a field."""
+        return cls(**{field.name: arguments[field.name] for field in fields(cls)})
 
     @property
     def table(self) -> Problem:

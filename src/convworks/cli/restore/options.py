@@ -84,18 +84,6 @@ def restore(
     from convworks.cli.restore import run as command
     from convworks.restoration.request import Request
 
-    request = Request(
-        problem=problem,
-        scale=scale,
-        minutes=minutes,
-        samples=samples,
-        runs=runs,
-        model=model,
-        stop=stop,
-        iterations=iterations,
-        seed=seed,
-        device=device,
-        precision=precision,
-    )
+    request = Request.of(locals())
     files = command.Files(mask=mask, compare=compare, out=out, overwrite=overwrite, resume=resume)
     return command.run(paths, request, files)
