@@ -10,14 +10,15 @@ import pytest
 import convworks
 
 #: Shared by what trains several networks.
-SEVERAL = "model=None epochs=None out=None resume=None workers=1 device=None seed=None deterministic=False"
+SEVERAL = (
+    "model=None epochs=None out=None resume=None workers=1 device=None seed=None deterministic=False "
+    "skip_damaged=False overrides=() command=None"
+)
 #: Parameters with their defaults; those behind * are given by name.
 SIGNATURES = {
     "compare": "first second * data=None split=None out=None device='auto'",
     "create": "name * classes=None channels=None size=None",
-    "crossval": (
-        f"recipe=None * data=None folds=None stratified=True group_by=None {SEVERAL} overrides=() command=None"
-    ),
+    "crossval": (f"recipe=None * data=None folds=None stratified=True group_by=None {SEVERAL}"),
     "explain": ("bundle images * method='grad-cam' class_name=None unit=None pixel=None taps=() device='auto'"),
     "export": ("bundle * format check=None int8=False calibrate=None max_drop=None out=None overwrite=False"),
     "features": "bundle * data taps=() split=None pool='average' device='auto'",
@@ -27,7 +28,8 @@ SIGNATURES = {
     ),
     "load": "path * device='auto' precision='auto' max_pixels=None runtime='torch'",
     "lr_range": (
-        "recipe=None * data=None model=None lowest=1e-05 highest=10.0 steps=100 device=None seed=None overrides=()"
+        "recipe=None * data=None model=None lowest=1e-05 highest=10.0 steps=100 device=None seed=None "
+        "skip_damaged=False overrides=()"
     ),
     "network": "name * channels size classes=10 makes='logits'",
     "predict_to": (
@@ -36,7 +38,7 @@ SIGNATURES = {
         "device='auto' precision='auto'"
     ),
     "probe": "bundle * data taps=() pool='average' seed=0 device='auto'",
-    "restarts": f"recipe=None * data=None runs=None {SEVERAL} overrides=() command=None",
+    "restarts": f"recipe=None * data=None runs=None {SEVERAL}",
     "restore": (
         "image problem='denoise' * mask=None scale=None minutes=5.0 samples=1 runs=2 model=None stop=None "
         "iterations=None compare=None seed=0 device='auto' precision='auto'"
@@ -49,10 +51,7 @@ SIGNATURES = {
         "bundle * data cut=None freeze=None head=None epochs=None out=None device=None seed=None "
         "deterministic=False skip_damaged=False overrides=() command=None"
     ),
-    "tune": (
-        "recipe=None * data=None trials=None search=() storage=None study=None pruning=True "
-        f"{SEVERAL} overrides=() command=None"
-    ),
+    "tune": (f"recipe=None * data=None trials=None search=() storage=None study=None pruning=True {SEVERAL}"),
     "visualise": (
         "bundle show * images=() data=None split=None tap=None channels=None unit=None steps=None seed=None "
         "device='auto'"

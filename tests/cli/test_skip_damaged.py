@@ -74,8 +74,9 @@ def test_too_many_stop_it(place: Place, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_experiments_leave_them_out_as_well(place: Place) -> None:
     data = folder(place)
-    words = ["--data", data, "--model", "convnet_digits", "--epochs", "1", "--set", "data.skip_damaged=0.1"]
+    words = ["--data", data, "--model", "convnet_digits", "--epochs", "1", "--skip-damaged"]
     assert run(["restarts", *words, "--runs", "2", "--out", "seeds"]) == 0
     assert run(["crossval", *words, "--folds", "2", "--out", "folds"]) == 0
     rows = (place.root / "folds" / "predictions.csv").read_text().splitlines()
     assert len(rows) == 1 + 52
+    assert run(["lr-range", "--data", data, "--model", "convnet_digits", "--steps", "10", "--skip-damaged"]) == 0

@@ -59,11 +59,25 @@ def test_other_verbs_get_the_options_that_they_have() -> None:
         CONFIG,
     )
     assert words is not None
-    assert words.data == "d"
-    assert words.lr_range() == "convworks lr-range --data d --set training.batch_size=8"
+    assert words.lr_range() == "convworks lr-range --data d --skip-damaged --set training.batch_size=8"
     assert words.crossval(5) == (
-        "convworks crossval --data d --epochs 3 --deterministic --set training.batch_size=8 --folds 5"
+        "convworks crossval --data d --epochs 3 --skip-damaged --deterministic --set training.batch_size=8 --folds 5"
     )
+
+
+@pytest.mark.parametrize(
+    ("typed", "source"),
+    [
+        ("", "--data digits"),
+        ("--data 'my images' --set data.size=64,64 --seed 1", "--data 'my images'"),
+        ("--data d --skip-damaged --set validation=0.3", "--data d --skip-damaged --set validation=0.3"),
+        ("--set data.fold=2/5 --set lr=0.1", "--data digits --set data.fold=2/5"),
+    ],
+)
+def test_the_words_that_say_which_images_go_into_other_commands(typed: str, source: str) -> None:
+    words = again(f"convworks train {typed}", CONFIG)
+    assert words is not None
+    assert shlex.join(words.source("digits")) == source
 
 
 @pytest.mark.parametrize("command", ["", "python study.py", "convworks crossval --data d", "convworks train 'a"])

@@ -37,6 +37,7 @@ def restarts(
     device: str | None = None,
     seed: int | None = None,
     deterministic: bool = False,
+    skip_damaged: bool | float = False,
     overrides: Iterable[str] = (),
     command: str | None = None,
 ) -> dict[str, Any]:
@@ -78,6 +79,7 @@ def crossval(
     device: str | None = None,
     seed: int | None = None,
     deterministic: bool = False,
+    skip_damaged: bool | float = False,
     overrides: Iterable[str] = (),
     command: str | None = None,
 ) -> dict[str, Any]:
@@ -130,6 +132,7 @@ def tune(
     device: str | None = None,
     seed: int | None = None,
     deterministic: bool = False,
+    skip_damaged: bool | float = False,
     overrides: Iterable[str] = (),
     command: str | None = None,
 ) -> dict[str, Any]:

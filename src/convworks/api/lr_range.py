@@ -27,6 +27,7 @@ def lr_range(
     steps: int = 100,
     device: str | None = None,
     seed: int | None = None,
+    skip_damaged: bool | float = False,
     overrides: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Raise the learning rate from step to step until the loss explodes (Smith 2017); return the rates it suggests.

@@ -259,7 +259,7 @@ def doctor(as_json: Json = False, debug: Debug = False) -> Answer:
 
 
 @app.command("lr-range", rich_help_panel=TRAIN)
-@takes_request("recipe data model lowest highest steps out overwrite device seed overrides")
+@takes_request("recipe data model lowest highest steps out overwrite device seed skip_damaged overrides")
 def lr_range(
     request: RunRequest,
     lowest: Annotated[float, typer.Option("--from", metavar="RATE", help="Learning rate of the first step.")] = 1e-5,

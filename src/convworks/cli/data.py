@@ -19,7 +19,7 @@ from convworks.data.decode.floats import floats_note
 from convworks.data.decode.shape import cut_share, fit_note, frames_note
 from convworks.data.inspect.duplicates import duplicate_lines, duplicates
 from convworks.data.inspect.masks import MaskCounts
-from convworks.data.inspect.photographs import few_photographs, photographs_note
+from convworks.data.inspect.photographs import few_photographs, photographs_note, transfer_command
 from convworks.data.inspect.remarks import column_lines, lacking_lines
 from convworks.data.inspect.sheet import write_contact_sheet
 from convworks.data.inspect.survey import Survey, imbalance, survey
@@ -179,7 +179,8 @@ def _photographs(overview: Survey, data: DataConfig | None, text: str, *, masks:
         return []
     images, classes = overview.totals[TRAIN if TRAIN in overview.totals else ALL], len(overview.classes)
     few = few_photographs(images, classes, data.size, data.channels)
-    return [photographs_note(images, classes, text, masks=masks)] if few else []
+    command = transfer_command("--data", text, masks=masks)
+    return [photographs_note(images, classes, command, masks=masks)] if few else []
 
 
 def _imbalance(overview: Survey) -> list[str]:

@@ -14,9 +14,14 @@ ONCE = ("--out", "--resume", "--finish", "--json", "--debug")
 EPOCHS = "training.epochs"
 #: The fields that have an option of their own.
 NAMED = {"model.name": "--model", EPOCHS: "--epochs", "device": "--device", "seed": "--seed"}
-#: What `lr-range` and `crossval` do not have.
-NOT_SWEPT = ("--epochs", "--deterministic", "--skip-damaged")
-NOT_FOLDED = ("--skip-damaged",)
+#: What says which images are trained on: options, and fields.
+SOURCE = ("--data", "--skip-damaged")
+CHOOSE_IMAGES = {f"data.{name}" for name in ("validation", "validation_limit", "validation_seed", "fold", "ignore")} | {
+    "data.skip_damaged",
+    "data.max_pixels",
+}
+#: What `lr-range` does not have.
+NOT_SWEPT = ("--epochs", "--deterministic")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +35,14 @@ class Again:
     transferred: bool
     config: Config
 
-    @property
-    def data(self) -> str:
-        """The source as the command names it; empty if it names none."""
-        return next((words[1] for words in self.words if words[0] == "--data"), "")
+    def source(self, default: str) -> list[str]:
+        """Return the words that say which images are trained on, as every command that trains takes them.
+
+        `default` is the source where the command names none.
+        """
+        kept = [words for words in self.words if words[0] in SOURCE or self._field(words) in CHOOSE_IMAGES]
+        named = any(words[0] == "--data" for words in kept)
+        return [*([] if named else ["--data", default]), *(word for words in kept for word in words)]
 
     def varied(self, *changes: str) -> str:
         """Return the command with changes of its configuration, which replace what it says of the same fields."""
@@ -57,7 +66,7 @@ class Again:
 
     def crossval(self, folds: int) -> str:
         """Return the cross-validation of the same configuration."""
-        return self._line("crossval", ["--folds", str(folds)], without=NOT_FOLDED)
+        return self._line("crossval", ["--folds", str(folds)])
 
     def _field(self, words: tuple[str, ...]) -> str:
         """Return the dotted name of the field that an option sets; empty for other words."""

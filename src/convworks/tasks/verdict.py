@@ -129,7 +129,7 @@ def photographs(evidence: Evidence) -> Finding | None:
         "Adapt a network that was trained on a million others. Its weights are downloaded once; without a connection, "
         "put the file into $CONVWORKS_DATA/weights, or name a bundle or run of your own instead."
     )
-    command = transfer_command(evidence.again.data or evidence.config.data.source)
+    command = transfer_command(*evidence.again.source(evidence.config.data.source))
     return Finding("photographs", "Few photographs", meaning, remedy, command)
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from convworks import files, hardware
 from convworks.console import downloading, say
 from convworks.data.batches import steps_per_epoch
-from convworks.data.inspect.photographs import few_photographs, photographs_note
+from convworks.data.inspect.photographs import few_photographs, photographs_note, transfer_command
 from convworks.data.inspect.remarks import remarks
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
@@ -221,7 +221,7 @@ def _photographs(setup: Setup, data: RunData, command: str) -> list[str]:
     images, classes, shape = len(setup.train), setup.classes, setup.preprocessing
     if words is None or not scratch or not few_photographs(images, classes, shape.size, shape.channels):
         return []
-    return [photographs_note(images, classes, words.data or setup.config.data.source)]
+    return [photographs_note(images, classes, transfer_command(*words.source(setup.config.data.source)))]
 
 
 def _saved_epoch(folder: Path, setup: Setup, progress: Progress) -> Row:

@@ -14,7 +14,7 @@ from convworks.cli.options import Debug, Json
 from convworks.cli.request import takes_request
 
 #: The options with which those of all three verbs end.
-REST = "model epochs out resume workers device deterministic overrides"
+REST = "model epochs out resume workers device deterministic skip_damaged overrides"
 
 
 @app.command(rich_help_panel=TRAIN)

@@ -17,16 +17,16 @@ def few_photographs(images: int, classes: int, size: tuple[int, int], channels: 
     return channels == 3 and min(size) > ICON and images <= FEW * max(1, classes)
 
 
-def transfer_command(data: str) -> str:
-    """Return the command that adapts published weights to a source."""
-    return shlex.join(["convworks", "transfer", PUBLISHED, "--data", data])
+def transfer_command(*source: str, masks: bool = False) -> str:
+    """Return the command that adapts published weights to a source, given as the options that name it."""
+    head = ["--head", "unet"] if masks else []
+    return shlex.join(["convworks", "transfer", ENCODER if masks else PUBLISHED, *source, *head])
 
 
-def photographs_note(images: int, classes: int, data: str, *, masks: bool = False) -> str:
-    """Return the line that leads from few photographs, with labels or masks, to transfer."""
+def photographs_note(images: int, classes: int, command: str, *, masks: bool = False) -> str:
+    """Return the line that leads from few photographs, with labels or masks, to a command that transfers."""
     if masks:
-        command = shlex.join(["convworks", "transfer", ENCODER, "--data", data, "--head", "unet"])
         about = f"{images:,} training photographs with masks are few to learn from alone"
         return f"{about}; a U-Net on a network trained on a million others usually does better: {command}"
     about = f"{images:,} training photographs of {classes} classes are few to learn from alone"
-    return f"{about}; a network trained on a million others usually does better: {transfer_command(data)}"
+    return f"{about}; a network trained on a million others usually does better: {command}"
