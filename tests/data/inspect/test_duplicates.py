@@ -31,7 +31,7 @@ def read(split: Split, at: int) -> bytes:
 
 
 def naive(source: Source) -> list[Duplicate]:
-    """Compare every image with all of the earlier splits."""
+    """Compare every image with all of the earlier splits, then with those before it in its own."""
     result = []
     for number, (name, split) in enumerate(source.splits.items()):
         earlier = [
@@ -41,7 +41,9 @@ def naive(source: Source) -> list[Duplicate]:
         ]
         for at in range(len(split)):
             content = read(split, at)
+            own = [(name, split, i) for i in range(at)]
             same = [(other, each, i) for other, each, i in earlier if read(each, i) == content]
+            same = same or [(other, each, i) for other, each, i in own if read(each, i) == content]
             if same and content:
                 other, each, i = same[0]
                 relabelled = all((each.labels[i] != split.labels[at]).any() for _, each, i in same)
@@ -157,3 +159,15 @@ def test_they_are_told(
     assert line in capsys.readouterr().out
     assert run(["data", str(folder), "--json"]) == 0
     assert capsys.readouterr().out.count('"relabelled": true') == 2
+
+
+def test_copies_in_a_folder_without_splits_are_told(folder: Path) -> None:
+    (one, *_), (other, *_) = (sorted((folder / "train" / label).iterdir()) for label in "ab")
+    (folder / "train" / "a" / "again.png").write_bytes(one.read_bytes())
+    (folder / "train" / "a" / "other.png").write_bytes(other.read_bytes())
+    source = open_source(folder / "train")
+    (line,) = duplicate_lines(duplicates(source))
+    assert line == (
+        f"duplicates: images that repeat one of {next(iter(source.splits))}: 2 (1 with another label): "
+        "a/again.png = a/0.png, b/0.png = a/other.png"
+    )

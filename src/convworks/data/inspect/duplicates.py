@@ -1,6 +1,6 @@
-"""Images with the same bytes in two splits, which bias an evaluation on one split after training on the other.
+"""Images with the same bytes: in two splits they bias an evaluation, in one the split that is held out of it.
 
-Few files are read whole: files with a size that occurs in one split only are skipped, as are those with a unique tail.
+Few files are read whole: files with a unique size are skipped, as are those with a unique tail.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ Key = Callable[[Split, int], Hashable]
 
 @dataclass(frozen=True, kw_only=True)
 class Duplicate:
-    """An image with the same bytes as one in an earlier split; `relabelled` if no copy there has the same label."""
+    """An image with the same bytes as one in an earlier split, or else as an earlier one of its own split.
+
+    `relabelled` if no copy there has the same label.
+    """
 
     split: str
     name: str
@@ -46,36 +49,38 @@ class Duplicate:
 
 
 def duplicates(source: Source) -> tuple[Duplicate, ...]:
-    """Return the images of each split that also occur in earlier splits, in order; unreadable ones are left out."""
+    """Return the images of which an earlier one is a copy, in order; unreadable ones are left out."""
     splits = list(source.splits.items())
     starts = list(accumulate((len(split) for _, split in splits), initial=0))
     # Images are numbered over all splits, and each group of equal images is in that order.
     groups: list[Sequence[int]] = [range(starts[-1])] if starts[-1] else []
     for key in (_size, _end, _content):
-        shared = [group for group in groups if _split_index(starts, group[0]) != _split_index(starts, group[-1])]
+        shared = [group for group in groups if len(group) > 1]
         groups = _group_by([split for _, split in splits], starts, list(chain.from_iterable(shared)), key)
     result: dict[int, Duplicate] = {}
     for group in groups:
         first = _split_index(starts, group[0])
-        before: set[Hashable] = set()  # labels in earlier splits
+        before: set[Hashable] = set()  # labels of the copies that an image is compared with
         for number, members in groupby(group, partial(_split_index, starts)):
-            (name, split), indices = splits[number], [image - starts[number] for image in members]
-            labels = [split.labels[index].tobytes() for index in indices]
-            if number != first:
-                for index, label in zip(indices, labels, strict=True):
-                    result[starts[number] + index] = Duplicate(
+            (name, split), labels = splits[number], set[Hashable]()
+            for image in members:
+                index = image - starts[number]
+                label = split.labels[index].tobytes()
+                if image != group[0]:
+                    result[image] = Duplicate(
                         split=name,
                         name=split.names[index],
                         first_split=splits[first][0],
                         first_name=splits[first][1].names[group[0] - starts[first]],
-                        relabelled=label not in before,
+                        relabelled=label not in (labels if number == first else before),
                     )
-            before.update(labels)
+                labels.add(label)
+            before |= labels
     return tuple([result[image] for image in sorted(result)])
 
 
 def duplicate_lines(duplicates: Sequence[Duplicate]) -> list[str]:
-    """Return a line for each pair of splits: how many images they share, and some of their names."""
+    """Return a line for each split and pair of splits: how many images are there again, and some of their names."""
     lines = []
     for (split, first), count in Counter((each.split, each.first_split) for each in duplicates).items():
         shared = [each for each in duplicates if (each.split, each.first_split) == (split, first)]
@@ -83,7 +88,8 @@ def duplicate_lines(duplicates: Sequence[Duplicate]) -> list[str]:
         other = f" ({relabelled:,} with another label)" if relabelled else ""
         shown = ", ".join(f"{each.name} = {each.first_name}" for each in shared[:SHOWN])
         more = ", ..." if count > SHOWN else ""
-        lines.append(f"duplicates: images of {split} that are in {first} too: {count:,}{other}: {shown}{more}")
+        where = f"images of {split} that are in {first} too" if split != first else f"images that repeat one of {split}"
+        lines.append(f"duplicates: {where}: {count:,}{other}: {shown}{more}")
     return lines
 
 
