@@ -119,6 +119,18 @@ ROWS: Rows = {
         "set/masks: has both 3.bmp and 3.png; keep one",
     ),
     "no columns": (lambda p: table(p, "class,value\na,0\nb,1\n"), "set/classes.csv: has the columns class, value; "),
+    "a column twice": (
+        lambda p: table(p, "name,value,value\na,0,1\nb,1,0\n"),
+        "set/classes.csv: names a column twice in its header (name, value, value); keep one",
+    ),
+    "a long number": (
+        lambda p: table(p, f"name,value\na,0\nb,{'1' * 5000}\n"),
+        "set/classes.csv line 3: has the value '111",
+    ),
+    "a table in a split": (
+        lambda p: [*on_squares(p), *(p.write("set/images/x/classes.csv", "name,value\na,0\nb,1\n") and [])],
+        "set/images/x/classes.csv: is not where the table of classes is looked for; move it to set",
+    ),
     "no number": (
         lambda p: table(p, "name,value\na,0\nb,x\n"),
         "set/classes.csv line 3: has the value 'x'; give whole",

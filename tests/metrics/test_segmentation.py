@@ -120,6 +120,12 @@ def test_rand_error_counts_pairs_of_pixels(seed: int) -> None:
     assert metrics.rand_error(target, target) == 0
 
 
+def test_rand_error_of_many_regions_takes_little_memory() -> None:
+    """Pairs of 45,000 regions with 45,000 others would fill 16 GB."""
+    board = (np.indices((300, 300)).sum(0) % 2).astype(np.uint8)
+    assert metrics.rand_error(board, board) == 0
+
+
 @pytest.mark.parametrize("seed", range(repeats(10, 60)))
 def test_calibration_is_that_of_all_counted_pixels(seed: int) -> None:
     draw, parts, pixels, labels = np.random.default_rng(seed), [], [], []

@@ -122,14 +122,16 @@ def rand_error(target: Mask, prediction: Mask) -> float:
     inside = target == 1
     if not inside.any():
         return math.nan
-    first, regions = label(inside)
+    first, _ = label(inside)
     second, others = label((prediction == 1) & (target != IGNORED))
     true, found = first[inside].astype(np.int64), second[inside].astype(np.int64)
-    joint = np.bincount(true * (others + 1) + found, minlength=(regions + 1) * (others + 1))
-    table = joint.reshape(regions + 1, others + 1).astype(np.float64)
-    alone = table[:, 0].sum()  # pixels that are segments of their own
-    both = (table[:, 1:] ** 2).sum() + alone
-    each = (table.sum(1) ** 2).sum() + (table[:, 1:].sum(0) ** 2).sum() + alone
+    # Of all pairs of regions, those that share pixels: there may be a million of each.
+    pairs, counts = np.unique(true * (others + 1) + found, return_counts=True)
+    shared, paired = counts.astype(np.float64), pairs % (others + 1) > 0
+    alone = shared[~paired].sum()  # pixels that are segments of their own
+    both = (shared[paired] ** 2).sum() + alone
+    sizes = np.bincount(true), np.bincount(found[found > 0])
+    each = sum((size.astype(np.float64) ** 2).sum() for size in sizes) + alone
     return float(1 - 2 * both / each)
 
 

@@ -46,18 +46,23 @@ def test_numbers_are_read_as_they_are_stored(kind: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(fitted(path), NUMBERS)
 
 
-@pytest.mark.parametrize("bits", [1, 2, 4])
-def test_few_bits_a_pixel_are_not_spread_over_the_grey_levels(bits: int, tmp_path: Path) -> None:
-    numbers = NUMBERS % 2**bits
+def png(bits: int, colour: int, rows: bytes) -> bytes:
+    """Return a PNG of 4x3 pixels; each row begins with its filter."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
+    header = struct.pack(">IIBBBBB", 4, 3, bits, colour, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_few_bits_a_pixel_are_not_spread_over_the_grey_levels(bits: int, tmp_path: Path) -> None:
+    numbers = NUMBERS % 2**bits
     texts = ["".join(f"{value:0{bits}b}" for value in row).ljust(16, "0") for row in numbers.tolist()]
     rows = b"".join(b"\0" + int(text[: -(-4 * bits // 8) * 8], 2).to_bytes(-(-4 * bits // 8), "big") for text in texts)
-    header = struct.pack(">IIBBBBB", 4, 3, bits, 0, 0, 0, 0)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    (tmp_path / "mask.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    (tmp_path / "mask.png").write_bytes(png(bits, 0, rows))
     np.testing.assert_array_equal(fitted(tmp_path / "mask.png"), numbers)
 
 
@@ -79,6 +84,9 @@ def test_scaling_repeats_pixels_and_padding_has_the_fill(tmp_path: Path) -> None
 WRONG = {
     "colours.png": (Image.new("RGB", (4, 4), (200, 10, 10)), "has colours"),
     "lossy.jpg": (Image.new("L", (4, 4)), "is a JPEG"),
+    "lossy.tif": (Image.new("L", (4, 4)), "is a TIFF, whose compression"),
+    "lossy.webp": (Image.new("L", (4, 4)), "is a WEBP, whose compression"),
+    "lossy.jp2": (Image.new("L", (4, 4)), "is a JPEG2000, whose compression"),
     "deep.png": (Image.fromarray(np.full((4, 4), 256, np.uint16)), "has numbers from 256 to 256"),
 }
 
@@ -86,7 +94,15 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_other_images_are_refused(name: str, tmp_path: Path) -> None:
     image, reason = WRONG[name]
-    image.save(tmp_path / name)
+    image.save(tmp_path / name, **({"compression": "jpeg"} if name == "lossy.tif" else {}))
     with pytest.raises(InputError, match=reason):
         fitted(tmp_path / name, (4, 4))
     assert Files((tmp_path / name,), MASK).contents() == [(tmp_path / name).stat().st_size]
+
+
+@pytest.mark.parametrize(("colour", "channels"), [(2, 3), (4, 2), (6, 4)])
+def test_channels_of_16_bits_are_refused(colour: int, channels: int, tmp_path: Path) -> None:
+    """Pillow would read numbers below 256 as 0."""
+    (tmp_path / "mask.png").write_bytes(png(16, colour, (b"\0" + 4 * channels * b"\0\1") * 3))
+    with pytest.raises(InputError, match="has 16 bits in each of its channels"):
+        fitted(tmp_path / "mask.png")

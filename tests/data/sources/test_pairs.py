@@ -62,6 +62,10 @@ LAYOUTS = {
         ["images/train/a.jpg", "images/test/b.jpg", "masks/train/a.png", "masks/test/b.png"],
         {"train": [("images/train/a.jpg", "a.png")], "test": [("images/test/b.jpg", "b.png")]},
     ),
+    "accents spelt in two ways": (
+        ["images/\u00e9.jpg", "masks/e\u0301.png"],
+        {"all": [("images/\u00e9.jpg", "e\u0301.png")]},
+    ),
     "folders below": (["images/x/a.jpg", "masks/x/a.png"], {"all": [("images/x/a.jpg", "a.png")]}),
     "a suffix": (
         ["a.jpg", "a_mask.png", "b.jpg", "b_mask.png"],

@@ -17,6 +17,9 @@ from convworks.errors import InputError
 
 REMEDY = "save the number of each pixel's class as a greyscale or palette PNG, or name the colours in classes.csv"
 UNKNOWN = -1
+#: Formats whose compression changes numbers, or may do so, and those of the compressions of TIFF.
+LOSSY = {"JPEG", "MPO", "JPEG2000", "WEBP", "AVIF", "HEIF"}
+LOSSY_TIFF = {"jpeg", "tiff_jpeg", "webp"}
 #: Classes that an error names.
 SHOWN = 12
 
@@ -28,7 +31,7 @@ def read_numbers(
 
     With a `coding`, the result holds the index of each pixel's class, or IGNORED. `numpy` says that it is a .npy file;
     `where` is its name in errors. Raises InputError for colours without a coding, for values that stand for no class,
-    for numbers above 255, and for JPEG, whose compression changes numbers.
+    for numbers above 255, and for formats whose compression changes numbers.
     """
     if numpy:
         values = read_numpy(where, content)
@@ -37,15 +40,26 @@ def read_numbers(
     else:
         with explained(where), io.BytesIO(content) as file, open_encoded(file) as image:
             check_size(where, *image.size, decoding.max_pixels)
-            if image.format == "JPEG":
-                raise InputError(where, "is a JPEG, whose compression changes the numbers of a mask", REMEDY)
-            layout = image.tile[0].args if image.format == "PNG" and image.tile else None
+            if image.format in LOSSY or image.info.get("compression") in LOSSY_TIFF:
+                reason = f"is a {image.format}, whose compression changes the numbers of a mask"
+                raise InputError(where, reason, REMEDY)
+            layout = _layout(image)
+            if ";16" in layout and not image.mode.startswith("I"):  # Pillow keeps the high byte alone: 0
+                raise InputError(where, f"has 16 bits in each of its channels ({image.mode})", REMEDY)
             mask = ImageOps.exif_transpose(image)
             if coding is not None and coding.coloured:
                 values = np.asarray(mask.convert("RGB"))
             else:
-                values = (_numbers(where, mask) // SPREAD.get(str(layout), 1))[:, :, None]
+                values = (_numbers(where, mask) // SPREAD.get(layout, 1))[:, :, None]
     return values if coding is None else _coded(where, values, coding)
+
+
+def _layout(image: Image.Image) -> str:
+    """Return how the pixels of an opened image are stored, in the words of Pillow."""
+    if not image.tile:
+        return ""
+    arguments = image.tile[0].args
+    return str(arguments[0] if isinstance(arguments, tuple) else arguments)
 
 
 def _numbers(where: object, image: Image.Image) -> UInt8[np.ndarray, "h w"]:

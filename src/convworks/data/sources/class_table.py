@@ -30,6 +30,8 @@ def read_classes(path: Path) -> dict[str, Value]:
     """
     header, rows = read_csv(path, NAME, skipinitialspace=True)
     columns = [name.lower() for name in header]
+    if len(set(columns)) < len(columns):
+        raise InputError(path, f"names a column twice in its header ({', '.join(columns)})", "keep one of them")
     kind = next((kind for kind in (VALUE, COLOUR) if {NAME, *kind} <= set(columns)), None)
     if kind is None:
         reason = f"has the columns {', '.join(columns) or 'none'}"
@@ -56,7 +58,7 @@ def read_classes(path: Path) -> dict[str, Value]:
 
 def _value(where: str, row: Mapping[str, str], kind: tuple[str, ...]) -> Value:
     cells = [row[column] for column in kind]
-    if not all(cell.isascii() and cell.isdigit() and int(cell) <= LARGEST for cell in cells):
+    if not all(cell.isascii() and cell.isdigit() and len(cell) < 10 and int(cell) <= LARGEST for cell in cells):
         reason = f"has the {_kind(kind)} {','.join(cells)!r}"
         raise InputError(where, reason, f"give whole numbers from 0 to {LARGEST}")
     return tuple(map(int, cells))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 from convworks.data.source import Source
 from convworks.data.sources.class_table import NAMES, find_table
@@ -61,7 +62,16 @@ def open_folder(root: Path) -> Source:
     others = [name for name in walk(root) if name not in used and PurePosixPath(name).name not in NAMES]
     alone = [name for name in others if is_image(name)]
     left_out = {**reasons(name for name in others if not is_image(name)), **dict.fromkeys(alone, ALONE)}
-    return paired_source(root, "pairs", parts, find_table(root, *(root / name for name in beside or ())), left_out)
+    return paired_source(root, "pairs", parts, _table(root, beside), left_out)
+
+
+def _table(root: Path, beside: Folders | None) -> Path | None:
+    """Return the table of classes; raises InputError for one that would not be read, such as that of one split."""
+    table = find_table(root, *(root / name for name in beside or ()))
+    hidden = next((name for name in walk(root) if PurePosixPath(name).name in NAMES), None)
+    if table is None and hidden is not None:
+        raise InputError(root / hidden, "is not where the table of classes is looked for", f"move it to {root}")
+    return table
 
 
 def _holds_pairs(folder: Path) -> bool:
@@ -141,4 +151,5 @@ def _by_stem(folder: Path, names: Iterable[str]) -> dict[str, Path]:
 
 
 def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))
+    # Systems spell accents as one character or as two; an archive keeps what the one that packed it wrote.
+    return normalize("NFC", str(PurePosixPath(name).with_suffix("")))
