@@ -56,9 +56,10 @@ def read_numbers(
 
 def _layout(image: Image.Image) -> str:
     """Return how the pixels of an opened image are stored, in the words of Pillow."""
-    if not image.tile:
+    tiles = getattr(image, "tile", ())
+    if not tiles:
         return ""
-    arguments = image.tile[0].args
+    arguments = tiles[0].args
     return str(arguments[0] if isinstance(arguments, tuple) else arguments)
 
 
