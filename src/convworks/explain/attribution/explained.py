@@ -80,8 +80,8 @@ def _fitted(predictor: Predictor, images: Sequence[object]) -> list[str]:
             continue
         header = probe(Path(image), max_pixels=None)
         if (header.height, header.width) != want:
-            size = "x".join(map(str, want))
-            notes.append(f"{image}: {header.height}x{header.width} pixels, read as {size} ({preprocessing.fit})")
+            size = "x".join(map(str, reversed(want)))
+            notes.append(f"{image}: {header.width}x{header.height} pixels, read as {size} ({preprocessing.fit})")
     return notes
 
 
