@@ -80,7 +80,7 @@ def test_the_text_says_what_was_explained_and_how_images_were_fitted(
     Image.fromarray(np.zeros((20, 12), np.uint8)).save("large.png")
     assert run(["explain", place.bundle(), "large.png", "--class", "b"]) == 0
     out, err = capsys.readouterr()
-    assert "large.png: 20x12 pixels, read as 8x8 (" in err
+    assert "large.png: 12x20 pixels, read as 8x8 (" in err
     assert re.search(r"large.png +class b ", out)
     assert "page:  explained/index.html" in out
     (following,) = re.findall(r"^next: +convworks (.*)$", out, re.MULTILINE)
