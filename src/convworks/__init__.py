@@ -96,7 +96,8 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         hint = f"; write convworks.load(BUNDLE).{name}(...)" if name in _METHODS else ""
-        raise AttributeError(f"module 'convworks' has no attribute {name!r}{hint}")
+        message = f"module 'convworks' has no attribute {name!r}{hint}"
+        raise AttributeError(message, name=name, obj=sys.modules[__name__])
     import importlib
 
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -75,14 +75,18 @@ def brief(verb: Callable[P, R]) -> Callable[P, R]:
     """Let a public function raise errors in the words of Python.
 
     They name arguments instead of options. Input errors come without the frames inside convworks, as the input is at
-    fault.
+    fault. An unknown argument is reported with the nearest name.
     """
     parameters = inspect.signature(verb).parameters.values()
+    names = [each.name for each in parameters]
     flags = frozenset(each.name for each in parameters if isinstance(each.default, bool))
 
     @functools.wraps(verb)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         __tracebackhide__ = True  # for pytest
+        unknown = next((name for name in kwargs if name not in names), None)
+        if unknown is not None:
+            raise TypeError(f"{verb.__name__}() has no argument {unknown!r}{nearest(unknown, names)}")
         try:
             return verb(*args, **kwargs)
         except ConvworksError as error:

@@ -147,3 +147,15 @@ def test_notes_name_arguments_too(tmp_path: Path, capsys: pytest.CaptureFixture[
     words = ["--data", str(tmp_path / "data"), "--epochs", "1", "--device", "cpu", "--out", str(tmp_path / "typed")]
     assert run(["train", *words, *(word for each in settings for word in ("--set", each))]) == 0
     assert "(--set data.fit=letterbox or squash keeps all)" in capsys.readouterr().err
+
+
+def test_an_unknown_argument_is_reported_with_the_nearest_name() -> None:
+    with pytest.raises(TypeError, match=r"train\(\) has no argument 'epoch' \(did you mean 'epochs'\?\)"):
+        convworks.train(epoch=3)  # type: ignore[call-arg]
+
+
+def test_an_unknown_function_is_reported_with_the_nearest_name() -> None:
+    """Python itself suggests a name when it prints the error of an attribute that knows its object."""
+    with pytest.raises(AttributeError) as caught:
+        convworks.trian  # noqa: B018
+    assert (caught.value.name, caught.value.obj) == ("trian", convworks)

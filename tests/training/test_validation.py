@@ -66,7 +66,10 @@ def masks(count: int) -> dict[str, float]:
 
 
 def test_many_masks_take_no_more_memory_than_a_few() -> None:
-    """All logits of 24 would be 0.5 GB, those of 200 4.4 GB; counted is what the process had at most (its own, so that it is clean)."""
+    """All logits of 24 would be 0.5 GB, those of 200 4.4 GB.
+
+    Counted is what a process of its own had at most.
+    """
     from thorough import repeats  # not where this file is run by itself
 
     command = [sys.executable, __file__, str(repeats(24, 200))]

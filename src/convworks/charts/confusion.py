@@ -150,5 +150,5 @@ def _key(left: Number, y: Number) -> list[Shape]:
             opacity = _strength(fraction)
             shapes.append(Rectangle(x=x + 12 * i, y=y - 6, width=12, height=12, fill=colour, opacity=opacity))
         shapes.append(remark(x + 54, y, words, "start", size=11))
-    shapes.append(remark(left + 200, y, "darker: larger fraction of the row", "start", size=11))
+    shapes.append(remark(left + 200, y, "stronger: larger fraction of the row", "start", size=11))
     return shapes

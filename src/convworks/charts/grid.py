@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32, UInt8
 from PIL import Image
 
 from convworks.charts.drawing import Drawing, Picture, Rectangle, Shape, Text, remark
-from convworks.charts.lettering import Number, fit, text_width
+from convworks.charts.lettering import Number, fit, room
 from convworks.charts.signed import signed_colours, signed_picture
 
 GAP, CAPTION, SIZE = 6.0, 13.0, 9.5
@@ -69,7 +69,7 @@ def grid(
     if scale is not None:
         shapes += signed_key(0, top, scale)
         top += KEY
-    left = max((text_width(name, 10.5) * 1.06 for name in rows), default=-8.0) + 8
+    left = max((room(name, 10.5) for name in rows), default=-8.0) + 8
     height, width = tiles[0].pixels.shape[:2]
     wide, high = side * width / max(height, width), side * height / max(height, width)
     captioned = CAPTION if any(tile.caption for tile in tiles) else 0.0
@@ -85,9 +85,9 @@ def grid(
             shapes.append(remark(0, y + high / 2, rows[row], "start"))
     lines = -(-len(tiles) // columns)
     right = left + min(columns, len(tiles)) * (wide + GAP)
-    text = max((text_width(line, 11) * 1.06 for line in remarks), default=0.0)
+    text = max((room(line, 11) for line in remarks), default=0.0)
     return Drawing(
-        width=max(right, text, text_width(title, 15) * 1.15, BAR + 90),
+        width=max(right, text, room(title, 15), BAR + 90),
         height=top + lines * (high + captioned + GAP),
         label=title,
         shapes=tuple(shapes),
@@ -99,7 +99,7 @@ def signed_key(x: Number, y: Number, scale: float) -> list[Shape]:
     colours = signed_colours()
     bar = np.concatenate([colours, np.full((len(colours), 1), 255, np.uint8)], 1)[None]
     low = f"−{scale:.3g}"
-    left = x + text_width(low, 10.5) * 1.06 + 6
+    left = x + room(low, 10.5) + 6
     return [
         remark(x, y, low, "start"),
         Picture(x=left, y=y - 5, width=BAR, height=10, pixels=bar),

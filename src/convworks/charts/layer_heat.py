@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from convworks.charts.axes import linear_ticks, number
 from convworks.charts.drawing import PALETTE, Drawing, Picture, Shape, Text, remark
-from convworks.charts.lettering import shorten, text_width
+from convworks.charts.lettering import room, shorten
 
 WIDTH, LINE, MOST, LONGEST = 440.0, 13.0, 60, 26
 FAINTEST = 0.08
@@ -37,7 +37,7 @@ def layer_heat(
     values = np.log10(np.where(table > 0, table, np.nan)) if log else table
     low, high = (0.0, 1.0) if percent else _ends(values)
     names = [shorten(name, LONGEST) for name in kept]
-    left = max(text_width(name, 10.5) for name in names) * 1.06 + 8
+    left = max(room(name, 10.5) for name in names) + 8
     top, height, width = 50.0, LINE * len(kept), WIDTH - left - 8
     shapes: list[Shape] = [Text(x=0, y=10, text=title, size=14, bold=True)]
     written = [f"{end:.0%}" if percent else f"{10**end if log else end:.2g}" for end in (low, high)]
@@ -77,7 +77,7 @@ def _blue(opacity: Float64[np.ndarray, "l s"]) -> np.ndarray:
 def _key(low: str, high: str, scale: str) -> list[Shape]:
     """Draw the colours from the lowest value to the highest, one line below the title."""
     colours = _blue(np.linspace(FAINTEST, 1, 64)[None])
-    left = text_width(low, 10.5) * 1.06 + 6
+    left = room(low, 10.5) + 6
     return [
         remark(0, 32, low, "start"),
         Picture(x=left, y=27, width=BAR, height=10, pixels=colours),

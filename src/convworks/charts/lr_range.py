@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from convworks.charts.axes import Panel, linear_ticks, log_ticks, number
 from convworks.charts.clip import clipped
 from convworks.charts.drawing import Circle, Drawing, Line, Rectangle, Shape, Text, remark
-from convworks.charts.lettering import Number, text_width
+from convworks.charts.lettering import Number, room
 
 WIDTH, HEIGHT = 880.0, 400.0
 TOP, SIDE, BELOW = 92.0, 50.0, 44.0
@@ -109,7 +109,7 @@ def _marked(panel: Panel, mark: Mark, loss: float, row_ends: list[float]) -> lis
     """Draw a disc on the curve and the mark's label above, in the first row with room (`row_ends`)."""
     x, y = panel.across(math.log10(mark.rate)), panel.up(min(loss, panel.y[1]))
     text = f"{mark.name}: {mark.rate:.2g}"
-    width = text_width(text, 11) * 1.06 + 14
+    width = room(text, 11) + 14
     left = min(x + 8, panel.left + panel.width - width)
     if left < x:  # no room on the right
         left = x - 8 - width

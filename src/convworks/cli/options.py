@@ -44,8 +44,8 @@ Data = Annotated[
     str | None,
     typer.Option(
         metavar="SOURCE",
-        help="A folder with one folder per class, a .csv or .parquet file, shards, "
-        "or a name: digits, mnist, fashion-mnist, cifar10, imagenet.",
+        help="A folder with one folder per class, images with masks, a .csv or .parquet file, shards, "
+        "or a name: digits, mnist, fashion-mnist, cifar10, imagenet, membrane, camvid.",
     ),
 ]
 Epochs = Annotated[int | None, typer.Option(metavar="N", help="Number of epochs.")]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convworks.charts.drawing import Drawing, Rectangle, Shape, Text
-from convworks.charts.lettering import Number, text_width
+from convworks.charts.lettering import Number, room, text_width
 from convworks.charts.network.hourglass import hourglass, u_tile
 from convworks.charts.network.rows import row, size_text
 from convworks.charts.network.tiles import ARROW, NOTE, Tile, arrow
@@ -31,7 +31,7 @@ def network_picture(stages: Sequence[Stage], *, title: str, remarks: str, given:
         Text(x=0, y=36, text=remarks, size=11, fill="muted"),
         *body.at(0, top),
     ]
-    width = max(body.width, 1.06 * max(text_width(title, 20), text_width(remarks, 11)))  # fonts differ a little
+    width = max(body.width, room(title, 20), room(remarks, 11))
     return Drawing(width=width, height=top + body.height, label=f"{title}: {remarks}", shapes=tuple(shapes))
 
 

@@ -92,8 +92,8 @@ def predict(
         list[str],
         typer.Argument(
             metavar="PATH",
-            help="Images, folders (searched recursively), glob patterns, tar shards, or the index of shards or its "
-            "address.",
+            help="Images, folders (searched recursively), glob patterns, .csv or .parquet files, tar shards, or the "
+            "index of shards or its address.",
         ),
     ],
     ensemble: Annotated[
