@@ -322,6 +322,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     "normalised": (torch.full((3, 5, 5), -0.5), r"image: .* has values from -0.5 to -0.5, outside 0\.\.1"),
     "bytes as floats": (torch.full((3, 5, 5), 255.0), r"image: .*to 255, outside 0\.\.1; divide by 255"),
     "not finite": (torch.full((3, 5, 5), float("nan")), r"image: .*outside 0\.\.1"),
+    "channels last": (
+        torch.zeros(5, 6, 3),
+        r"image: a tensor of \(5, 6, 3\) has its channels last; give \[c, h, w\]",
+    ),
     "two channels": (np.zeros((5, 5, 2), np.uint8), "image: has 2 channels, not 3; give images with the channels"),
     "several, as one": (np.zeros((9, 28, 28), np.uint8), "image: has 28 channels, not 3"),
     "None": (None, "images: NoneType is not an image or a list of images; give a path"),

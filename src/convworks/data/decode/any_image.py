@@ -72,6 +72,7 @@ def read_image(
     if isinstance(image, Image.Image):
         return read_pillow(where, image, channels=channels, decoding=decoding)
     if isinstance(image, torch.Tensor):
+        _refuse_channels_last(where, image, channels)
         return read_array(where, _from_tensor(where, image), channels=channels)
     return read_array(where, _from_array(where, image), channels=channels)
 
@@ -102,6 +103,13 @@ def _from_array(where: object, image: object) -> UInt8[np.ndarray, "h w c"]:
         raise InputError(where, f"an array of {array.dtype} {array.shape} is not an image", remedy)
     _check_pixels(where, array.shape)
     return array.reshape(*array.shape[:2], -1)
+
+
+def _refuse_channels_last(where: object, image: torch.Tensor, channels: int | None) -> None:
+    """Name the order of the axes to whoever gives a tensor as arrays are ordered."""
+    shape = tuple(image.shape)
+    if len(shape) == DIMENSIONS and shape[0] not in (1, 3, 4, channels) and shape[2] == channels:
+        raise InputError(where, f"a tensor of {shape} has its channels last", "give [c, h, w]: tensor.permute(2, 0, 1)")
 
 
 def _from_tensor(where: object, image: torch.Tensor) -> UInt8[np.ndarray, "h w c"]:
