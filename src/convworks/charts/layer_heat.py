@@ -38,7 +38,7 @@ def layer_heat(
     low, high = (0.0, 1.0) if percent else _ends(values)
     names = [shorten(name, LONGEST) for name in kept]
     left = max(room(name, 10.5) for name in names) + 8
-    top, height, width = 50.0, LINE * len(kept), WIDTH - left - 8
+    top, height, width = 50.0, LINE * len(kept), WIDTH - left - 16  # half a tick label stands out
     shapes: list[Shape] = [Text(x=0, y=10, text=title, size=14, bold=True)]
     written = [f"{end:.0%}" if percent else f"{10**end if log else end:.2g}" for end in (low, high)]
     shapes += _key(written[0], written[1], "logarithmic scale" if log else "")
