@@ -94,15 +94,19 @@ def load_served(
     precision: str,
     max_pixels: int | None,
     max_batch: int | None,
+    busy: bool = False,
 ) -> Served:
-    """Load the networks of one name; InputError where one cannot be loaded, or does not fit the first."""
+    """Load the networks of one name; InputError where one cannot be loaded, or does not fit the first.
+
+    `busy` says that others compute meanwhile, on which what is measured depends.
+    """
     located = [locate(path) for path in paths]
     loaded = [load(path, device=device, precision=precision, max_pixels=max_pixels) for path in located]
     check_members(name, [(path, (each.task.name, each.classes)) for path, each in zip(paths, loaded, strict=True)])
     _check_ensemble(name, loaded)
     first = loaded[0]
     size = max_batch or batch_size(first.runtime.device.type, first.input.size)
-    chosen = [with_runtime(each, runtime, size) for each in loaded]
+    chosen = [with_runtime(each, runtime, size, busy=busy) for each in loaded]
     members = tuple(each for each, _ in chosen)
     facts = {
         "name": name,
@@ -128,10 +132,11 @@ def _check_ensemble(name: str, members: Sequence[Predictor]) -> None:
 
 
 def _version(members: Sequence[Predictor], paths: Sequence[Path]) -> str:
-    """Return a short checksum of all that answers depend on: descriptions and weights."""
+    """Return a short checksum of all that answers depend on: descriptions, weights, runtimes and precisions."""
     digest = hashlib.sha256()
     for member, path in zip(members, paths, strict=True):
         digest.update(json.dumps(describe(member.bundle), sort_keys=True).encode())
+        digest.update(f"{member.runtime.name} {precision_name(member.precision)}".encode())
         if isinstance(member.bundle, Bundle):
             for name, tensor in member.bundle.network.state_dict().items():
                 digest.update(name.encode())
