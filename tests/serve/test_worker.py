@@ -96,11 +96,7 @@ def test_a_bug_is_told_and_ends_the_process_at_once(
 def test_a_network_that_fails_at_a_full_batch_is_not_ready(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     change = """
 from convworks.errors import RunError
-def fails(members, samples):
-    if len(samples[0]) > 1:
-        raise RunError("memory", "out of memory", "lower --max-batch")
-    yield from computed(members, samples)
-computed, compute._computed = compute._computed, fails
+compute.respond = lambda *_: [compute._failure(RunError("memory", "out of memory", "lower --max-batch"), 500)]
 """
     error = started(bundle, change, monkeypatch, max_batch=4)
     assert isinstance(error, RunError)

@@ -31,6 +31,8 @@ from convworks.serve.settings import check_members
 
 #: Statuses of what is wrong with one request.
 UNREADABLE, WRONG, BROKEN = 422, 400, 500
+#: Classes that are listed by default.
+TOP = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +40,13 @@ class Item:
     """The part of a request that a worker reads: encoded images, or samples that are decoded already.
 
     `names` stand for the images in errors; `shape` is that of the samples. `outputs` names the tensors to answer with;
-    empty asks for answers as `convworks predict` gives them, the `top` classes.
+    empty asks for answers as `convworks predict` gives them, the `top` classes: None, of a mask all that it shows.
     """
 
     names: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
     outputs: tuple[str, ...] = ()
-    top: int = 5
+    top: int | None = None
     threshold: float | None = None
 
     @property
@@ -247,11 +249,12 @@ def _reply(served: Served, item: Item, computed: Iterator[Computed]) -> Reply:
 
 def _answers(served: Served, item: Item, computed: Iterator[Computed]) -> Reply:
     """Return what `convworks predict` says of each image; pictures as PNG files beside it."""
-    task = served.first.task.at(item.threshold)
+    task, classes = served.first.task.at(item.threshold), served.first.classes
+    top = item.top or (len(classes) if task.per_pixel else TOP)
     rows: list[dict[str, Any]] = []
     pieces: list[bytes] = []
     for name, each in zip(item.names or [None] * item.count, computed, strict=True):
-        row = task.answer(name, each.activated, served.first.classes, item.top)
+        row = task.answer(name, each.activated, classes, top)
         del row["path"]
         if task.picture is not None:
             pieces.append(task.picture.png(row[task.picture.name]))

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Path, Request, Response
 from convworks.serve.bodies import wrong
 from convworks.serve.model import Model
 from convworks.serve.problems import ProblemError, answered, as_json, described
+from convworks.serve.query import CHECKED
 from convworks.serve.service import Service
 from convworks.serve.tensors import DATATYPES, ENCODED, HEADER_LENGTH, SAMPLES, parse, tensors
 
@@ -35,16 +36,32 @@ INFER = {
             "application/json": {
                 "schema": {
                     "type": "object",
+                    "description": "The input, in nested lists or in base64; `outputs` names those that are wanted.",
                     "required": ["inputs"],
                     "properties": {
                         "id": {"type": "string"},
                         "parameters": {"type": "object"},
                         "inputs": {"type": "array", "minItems": 1, "maxItems": 1, "items": TENSOR},
-                        "outputs": {"type": "array", "items": {"type": "object"}},
+                        "outputs": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "required": ["name"],
+                                "properties": {"name": {"type": "string"}, "parameters": {"type": "object"}},
+                            },
+                        },
                     },
                 }
             },
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "application/octet-stream": {
+                "schema": {
+                    "type": "string",
+                    "format": "binary",
+                    "description": "The same JSON with `binary_data_size` among the parameters of the input instead of "
+                    "`data`, then so many bytes: of `samples` one a value, of `images` the length of each file (4 "
+                    "bytes, little-endian) before it.",
+                }
+            },
         },
     }
 }
@@ -96,10 +113,12 @@ def router(service: Service) -> APIRouter:
         "responses": described(ERROR, 401, 404, 422, 503),
     }
     of_model: dict[str, Any] = {
+        "dependencies": CHECKED,
         "response_description": "Its versions, inputs and outputs, with types and shapes; -1 is any length.",
         "responses": {**answered(MODEL), **described(ERROR, 401, 404, 422, 503)},
     }
     inferring: dict[str, Any] = {
+        "dependencies": CHECKED,
         "description": INPUTS,
         "openapi_extra": INFER,
         "response_description": "The outputs, in JSON; or, where the request asks for bytes, JSON and bytes after it.",
