@@ -72,11 +72,14 @@ LASTING = "threading.Thread(target=time.sleep, args=(3600,)).start()\n"
 BUGS = {
     "while it loads": "def bug(**_):\n    raise ZeroDivisionError\ncompute.load_served = bug",
     "while it computes": """
-computed, respond = [], compute.respond
+computed, respond, decoding = [], compute.respond, compute.decoding
 def bug(*words):
     computed.append(1)
     return respond(*words) if len(computed) < 3 else 1 / 0
-compute.respond = bug""",
+def begins(served, pool):
+    pool.submit(time.sleep, 3600)
+    return decoding(served, pool)
+compute.respond, compute.decoding = bug, begins""",
     "while it decodes": "def bug(*_):\n    raise ZeroDivisionError\ncompute.item_of = bug",
 }
 

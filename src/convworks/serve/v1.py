@@ -123,7 +123,7 @@ def router(service: Service) -> APIRouter:
         "/models",
         summary="List the models",
         response_description="The models with their tasks, classes, runtimes and precisions.",
-        responses={**answered(MODELS), **described(ERROR, 401)},
+        responses={**answered(MODELS), **described(ERROR, 401, 422)},
     )
     async def models() -> Response:
         return as_json({"models": [_described(service, name) for name in service.models]})

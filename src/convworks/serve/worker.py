@@ -79,7 +79,7 @@ def serve(channel: socket.socket, batches: queue.SimpleQueue[wire.Message], path
             raise RunError(error["where"], f"cannot compute {item.count} samples: {error['reason']}", error["remedy"])
     _send(channel, {"ready": {**served.facts, "seconds": seconds}})
     decoded: queue.SimpleQueue[Decoded] = queue.SimpleQueue()
-    with quiet(), ThreadPoolExecutor(threads()) as pool:
+    with quiet(), ThreadPoolExecutor(threads()) as pool, ending_after_a_bug():  # else the pool waits for its threads
         start = decoding(served, pool)
         threading.Thread(target=_decode, args=(batches, decoded, start, item_of), daemon=True).start()
         while True:
