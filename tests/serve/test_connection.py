@@ -39,7 +39,7 @@ def connected(refusal: Callable[[str], bytes | None], work: Any, monkeypatch: py
     kind = type("Connection", (protocol.Connection,), {"most": 10, "refusal": staticmethod(refusal)})
 
     async def run() -> None:
-        config = uvicorn.Config(unread, http=kind, lifespan="off", log_config=None, timeout_keep_alive=KEPT)  # type: ignore[arg-type]
+        config = uvicorn.Config(unread, http=kind, lifespan="off", log_config=None, timeout_keep_alive=KEPT)
         config.load()
         state = ServerState()
         server = await asyncio.get_running_loop().create_server(

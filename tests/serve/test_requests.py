@@ -72,8 +72,8 @@ def test_all_classes_of_a_mask_are_named_unless_fewer_are_asked_for(app: App) ->
     }
     (fewer,) = app("POST", "/v1/predict?model=masks&top=2", picture()).json["predictions"]
     assert fewer["labels"] == answer["labels"][:2]
-    (named,) = app("POST", "/v1/predict?model=names", picture()).json["predictions"]
-    assert len(named["labels"]) == 5
+    (several,) = app("POST", "/v1/predict?model=names", picture()).json["predictions"]
+    assert len(several["labels"]) == 5
 
 
 def test_health_checks_are_logged_when_their_answer_changes(app: App, capsys: pytest.CaptureFixture[str]) -> None:

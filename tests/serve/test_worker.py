@@ -14,7 +14,6 @@ from small_bundles import small_bundle
 import convworks
 from convworks.bundle.bundle import save_bundle
 from convworks.errors import ConvworksError, RunError
-from convworks.serve import process
 from convworks.serve.process import WorkerProcess, start
 from convworks.serve.settings import Limits, Named, Settings
 
@@ -38,7 +37,7 @@ def started(path: Path, change: str, monkeypatch: pytest.MonkeyPatch, **limits: 
     async def changed(executable: str, *words: str, **options: Any) -> asyncio.subprocess.Process:
         return await run(executable, "-c", program, *words[-2:], **options)
 
-    monkeypatch.setattr(process.asyncio, "create_subprocess_exec", changed)
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", changed)
 
     async def work() -> WorkerProcess | ConvworksError:
         settings = Settings(
