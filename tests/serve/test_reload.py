@@ -44,7 +44,7 @@ class Workers:
         self.busy.append(busy)
         weights = next(iter(bundle.network.parameters())).sum().item()
         facts = {"version": f"{bundle.classes} {weights}", "task": "classification", "classes": list(bundle.classes)}
-        facts |= {"runtime": "x", "precision": "x", "why": "", "max_batch": 1, "seconds": 0.1}
+        others: dict[str, Any] = {"runtime": "x", "precision": "x", "why": "", "max_batch": 1, "seconds": 0.1}
         ended = asyncio.Event()
 
         async def wait() -> int:
@@ -53,7 +53,7 @@ class Workers:
 
         process = Mock(asyncio.subprocess.Process, pid=len(self.started), wait=wait, kill=Mock(side_effect=ended.set))
         writer = Mock(asyncio.StreamWriter, close=Mock(side_effect=ended.set))
-        self.started.append(WorkerProcess(process=process, writer=writer, facts=facts, ended=ended))
+        self.started.append(WorkerProcess(process=process, writer=writer, facts=facts | others, ended=ended))
         return self.started[-1]
 
     @property

@@ -126,7 +126,8 @@ def _values(data: list[Any]) -> bytes:
 
 def _texts(content: memoryview, count: int) -> list[bytes]:
     """Return the elements of a BYTES tensor, which has `count`: each is its length, little-endian, and its bytes."""
-    texts, at = [], 0
+    texts: list[bytes] = []
+    at = 0
     for _ in range(count):
         end = at + LENGTH.size
         size = LENGTH.unpack(content[at:end])[0] if end <= len(content) else math.inf
