@@ -21,7 +21,7 @@ from convworks.data.decode.ahead import ahead
 from convworks.data.decode.any_image import read_image
 from convworks.data.decode.decode import probe, read
 from convworks.data.decode.picture import Picture
-from convworks.data.decode.preprocess import Preprocessing, pad_arrays, scale, scaled_size
+from convworks.data.decode.preprocess import Preprocessing, covering_size, pad_arrays, scale, scaled_size
 from convworks.data.decode.quiet import quiet
 from convworks.data.decode.rows import open_rows
 from convworks.data.inputs.kinds import input_of
@@ -95,7 +95,7 @@ class Mapper:
     def read(self, name: object, image: Any) -> Scaled:
         """Return an image of any supported type, scaled as in training."""
         channels, decoding = self.preprocessing.channels, self.preprocessing.decoding
-        return scaled(read_image(name, image, channels=channels, decoding=decoding), self.preprocessing)
+        return scaled(name, read_image(name, image, channels=channels, decoding=decoding), self.preprocessing)
 
     def fitted(self, pixels: UInt8[np.ndarray, "h w c"]) -> Scaled:
         """Return an image of the size of the network's input."""
@@ -113,7 +113,7 @@ class Mapper:
 
         def prepare(file: Location) -> Scaled:
             picture = read(file, channels=self.preprocessing.channels, decoding=self.preprocessing.decoding)
-            return scaled(picture, self.preprocessing)
+            return scaled(file, picture, self.preprocessing)
 
         def score(samples: Sequence[Scaled]) -> Float32[np.ndarray, "1 *output"]:
             try:
@@ -212,20 +212,22 @@ class Mapper:
         return activated(self.task, self.runtime, input_of(self.preprocessing).blank(1)).shape[2:]
 
 
-def scaled(picture: Picture, preprocessing: Preprocessing) -> Scaled:
-    """Scale an image as in training, but keep all of it.
+def scaled(name: object, picture: Picture, preprocessing: Preprocessing) -> Scaled:
+    """Scale an image as in training, but keep all of it; InputError for one that becomes too large.
 
     squash: to the network's input. letterbox: to fit into it. crop: to cover it. pad: not at all.
     """
     have, want = picture.size, preprocessing.size
-    ratios = [most / side for most, side in zip(want, have, strict=True)]
-    if preprocessing.fit == "squash":
-        size = want
-    elif preprocessing.fit == "pad":
-        size = have
-    else:
-        factor = min(ratios) if preprocessing.fit == "letterbox" else max(ratios) / preprocessing.crop_fraction
-        size = scaled_size(have, factor)
+    match preprocessing.fit:
+        case "squash":
+            size = want
+        case "pad":
+            size = have
+        case "letterbox":
+            size = scaled_size(have, min(most / side for most, side in zip(want, have, strict=True)))
+        case "crop":
+            max_pixels = preprocessing.decoding.max_pixels
+            size = covering_size(name, have, want, max_pixels, preprocessing.crop_fraction)
     pixels = picture.pixels if picture.pixels.shape[:2] == tuple(size) else scale(picture.pixels, size)
     return Scaled(pixels=pixels, size=have)
 

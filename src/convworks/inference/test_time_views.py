@@ -127,8 +127,8 @@ def _pieces(protocol: Protocol, split: Split, preprocessing: Preprocessing) -> I
 
     def fetch(numbers: range) -> list[list[Image]]:
         channels, decoding = preprocessing.channels, preprocessing.decoding
-        pictures = (load_picture(split, index, channels, at_least, decoding) for index in numbers)
-        return [views(picture, protocol, preprocessing) for picture in pictures]
+        pictures = ((index, load_picture(split, index, channels, at_least, decoding)) for index in numbers)
+        return [views(picture, protocol, preprocessing, where=split.names[index]) for index, picture in pictures]
 
     everything = range(len(split))
     return ahead(fetch, [everything[first : first + PIECE] for first in everything[::PIECE]], processors())
