@@ -15,7 +15,7 @@ from convworks.cli.inference.following import following, new_file
 from convworks.cli.outputs import check_outputs, unique_names
 from convworks.csv_files import write_csv
 from convworks.data.listing.find import find, plain_files
-from convworks.errors import ConvworksError, visible
+from convworks.errors import ConvworksError, InputError, visible
 from convworks.files import atomic
 from convworks.inference.combination import PROBABILITY
 from convworks.inference.protocol import CENTER, named
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convworks.inference.map_ensemble import MapEnsemble
     from convworks.inference.maps import Mapper
     from convworks.inference.predictor import Predictor
+    from convworks.inference.strips import Strips
 
 #: The tables beside the masks.
 AREAS, OBJECTS = "areas.csv", "objects.csv"
@@ -124,17 +125,19 @@ def segmented(
 
     areas: list[list[Any]] = []
     regions: list[list[Any]] = []
-    for index, (path, values) in enumerate(_maps(mapper, files)):
-        if isinstance(values, ConvworksError):
-            yield {"path": str(path), "error": values.reason}
-            continue
-        if values is None:
+    for index, (path, strips) in enumerate(_strips(mapper, files, outputs)):
+        if strips is None:
             yield _streamed(predictor, mapper, path, outputs, index, top, areas)
             continue
-        answer = predictor.task.answer(str(path), values, predictor.classes, top)
-        mask = answer.pop("mask")
+        try:
+            mask, scores = _held(strips, outputs)
+        except ConvworksError as error:
+            yield {"path": str(path), "error": error.reason}
+            continue
+        answer = predictor.task.answer(str(path), mask, predictor.classes, top)
+        del answer["mask"]
         if outputs is not None:
-            _write(outputs, index, path, mask, values, predictor)
+            _write(outputs, index, path, mask, scores, predictor)
             answer["out"] = str(outputs.masks[index])
             counts = [int((mask == number).sum()) for number in range(len(predictor.classes))]
             areas += [
@@ -151,19 +154,36 @@ def segmented(
             write_csv(outputs.tables[1], ("path", *COLUMNS), regions)
 
 
-def _maps(
-    mapper: Mapper | MapEnsemble, files: Sequence[Path]
-) -> Iterator[tuple[Path, np.ndarray | ConvworksError | None]]:
-    """Yield the map of each image or its error, in order; None for an image that is too large to be held."""
+def _strips(
+    mapper: Mapper | MapEnsemble, files: Sequence[Path], outputs: MaskFiles | None
+) -> Iterator[tuple[Path, Strips | InputError | None]]:
+    """Yield what is kept of each image or its error, in order; None for an image that is too large to be held."""
+    from convworks.inference.tiles import classes, probabilities
+
+    finish = probabilities if outputs is not None and outputs.maps else classes
     whole: list[Path] = []
     for path in files:
         if not mapper.streams(path):
             whole.append(path)
             continue
-        yield from mapper.each(whole)
+        yield from mapper.each(whole, finish)
         whole = []
         yield path, None
-    yield from mapper.each(whole)
+    yield from mapper.each(whole, finish)
+
+
+def _held(strips: Strips | InputError, outputs: MaskFiles | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the mask [h, w] of an image and, if they are written, its scores [k, h, w]; raises why there are none."""
+    from convworks.inference.strips import as_scores
+    from convworks.inference.tiles import classes
+
+    if isinstance(strips, InputError):
+        raise strips
+    kept = strips.whole()
+    if outputs is None or not outputs.maps:
+        return kept, None
+    scores = as_scores(kept)
+    return classes(scores), scores.numpy()
 
 
 def _streamed(
@@ -187,13 +207,13 @@ def _streamed(
         return {"path": str(path), "error": reason}
     counts = np.zeros(len(predictor.classes), np.int64)
     try:
-        with mapper.rows(path) as ((height, width), strips), ExitStack() as stack:
-            write = None
+        with mapper.rows(path) as strips, ExitStack() as stack:
+            write, (height, width) = None, strips.size
             if outputs is not None:
                 outputs.out.mkdir(parents=True, exist_ok=True)
                 colours = [tuple(colour) for colour in palette().tolist()]
                 write = stack.enter_context(writing_mask(outputs.masks[index], height, width, colours)).write
-            for rows in strips:
+            for rows in strips.rows:
                 counts += np.bincount(rows.ravel(), minlength=len(counts))
                 if write is not None:
                     write(rows)
@@ -218,7 +238,7 @@ def as_table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _write(
-    outputs: MaskFiles, index: int, path: Path, mask: np.ndarray, values: np.ndarray, predictor: Predictor
+    outputs: MaskFiles, index: int, path: Path, mask: np.ndarray, scores: np.ndarray | None, predictor: Predictor
 ) -> None:
     """Write the files of one image."""
     import numpy as np
@@ -234,6 +254,6 @@ def _write(
     image = read(path, channels=preprocessing.channels, decoding=preprocessing.decoding).pixels
     with atomic(outputs.overlays[index]) as file:
         Image.fromarray(overlay(image, mask)).save(file, "JPEG", quality=90)
-    if outputs.maps:
+    if scores is not None:
         with atomic(outputs.maps[index]) as file:
-            np.save(file, values, allow_pickle=False)
+            np.save(file, scores, allow_pickle=False)
