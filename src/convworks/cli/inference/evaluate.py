@@ -83,7 +83,10 @@ def run(
     loaded = [load(path, device=device, precision=precision, max_pixels=max_pixels) for path in bundles]
     source = with_held_out(source, split, [predictor.bundle for predictor in loaded])
     count = len(choose_split(source, split)[1])
-    loaded, choices = map(list, zip(*(with_runtime(each, runtime, count) for each in loaded), strict=True))
+    # By default as training measured, whatever is fastest: one network has one accuracy.
+    chosen = [TORCH if runtime is None and each.network is not None else runtime for each in loaded]
+    used = (with_runtime(each, name, count) for each, name in zip(loaded, chosen, strict=True))
+    loaded, choices = map(list, zip(*used, strict=True))
     sliced_column = slicing.match_split(column, source, split)
     for name in protocols:
         for predictor in loaded:
