@@ -172,6 +172,7 @@ WRONG: dict[str, tuple[Any, int, str]] = {
     "another type": (("", b"x", {"Content-Type": "text/html"}), 415, "Content-Type | text/html | image/*"),
     "no such model": (("?model=clasification", b"x", {}), 404, "model | did you mean 'classification'"),
     "top 0": (("?model=both&top=0", b"x", {}), 422, "top | greater than or equal to 1"),
+    "top abc": (("?model=both&top=abc", b"x", {}), 422, "top | must be a valid integer | send another top"),
     "threshold 2": (("?model=both&threshold=2", b"x", {}), 422, "threshold | less than or equal to 1"),
     "too many bytes": (("", b"x" * 100_001, {}), 413, "body | more than 100,000 bytes"),
     "declared too many bytes": (("", b"x", {"Content-Length": "100001"}), 413, "body | 100,001 bytes"),
