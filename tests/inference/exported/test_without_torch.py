@@ -33,7 +33,7 @@ sys.exit(run(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("command", ["serve net.onnx", "evaluate net.onnx --data digits", "export net --format onnx"])
+@pytest.mark.parametrize("command", ["serve net.onnx", "evaluate net --data digits", "export net --format onnx"])
 def test_without_pytorch_other_commands_say_so_in_one_line(command: str, tmp_path: Path) -> None:
     save_bundle(tmp_path / "net", small_bundle("convnet_digits", 8))
     (tmp_path / "net.onnx").touch()

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from convworks.errors import InputError
@@ -21,6 +22,8 @@ from convworks.errors import InputError
 ONNX_RUNTIME = "ORT_DISABLE_TELEMETRY"
 #: What OpenVINO and NNCF report through, if it can be imported.
 OPENVINO = "openvino_telemetry"
+#: Threads import one after the other, as what they change is the whole process's.
+ONE = Lock()
 
 
 def load(library: str) -> Any:
@@ -28,7 +31,7 @@ def load(library: str) -> Any:
     if sys.modules.get(library) is not None:
         return import_module(library)  # which waits for another thread that is importing it
     try:
-        with _without_telemetry():
+        with ONE, _without_telemetry():
             module = import_module(library)
     except Exception as error:  # a package that is broken raises anything
         line = next(iter(str(error).splitlines()), type(error).__name__)
@@ -48,14 +51,14 @@ def _without_telemetry() -> Iterator[None]:
     if undecided:
         os.environ[ONNX_RUNTIME] = "1"
     if blocked:
-        sys.modules[OPENVINO] = None  # type: ignore[assignment] -- its import fails, as where it is not installed
+        sys.modules[OPENVINO] = None  # type: ignore[assignment]  # its import fails, as where it is not installed
     try:
         yield
     finally:
         if undecided:
             os.environ.pop(ONNX_RUNTIME, None)
         if blocked:
-            del sys.modules[OPENVINO]
+            sys.modules.pop(OPENVINO)
             if before is not None:
                 sys.modules[OPENVINO] = before
 
