@@ -106,8 +106,7 @@ def test_every_format_says_what_the_predictor_says() -> None:
         assert (row["error"], row["labels"]) == (line.get("error"), line.get("labels"))
         assert row["probabilities"] == line.get("probabilities")
     assert rows_of("x.parquet")[-1]["path"] == "../images/a/=\\xff\\n.png"
-    files = [f"x.{suffix}" for suffix in FORMATS]
-    assert sorted(os.listdir()) == sorted([*files, *(f"{file}.job.json" for file in files)])
+    assert set(os.listdir()) == {f"x.{suffix}{mark}" for suffix in FORMATS for mark in ("", ".job.json")}
 
 
 def test_columns_of_classes_and_predicted_labels() -> None:
