@@ -106,7 +106,7 @@ def test_every_format_says_what_the_predictor_says() -> None:
         assert (row["error"], row["labels"]) == (line.get("error"), line.get("labels"))
         assert row["probabilities"] == line.get("probabilities")
     assert rows_of("x.parquet")[-1]["path"] == "../images/a/=\\xff\\n.png"
-    assert sorted(path.name for path in Path().iterdir()) == ["x.csv", "x.jsonl", "x.parquet"]
+    assert set(os.listdir()) == {f"x.{suffix}{mark}" for suffix in FORMATS for mark in ("", ".job.json")}
 
 
 def test_columns_of_classes_and_predicted_labels() -> None:
@@ -129,7 +129,7 @@ def test_interrupted_at_any_moment_and_resumed_it_is_the_same_byte_for_byte(
     with Moments(work, tmp_path_factory.mktemp("moments")).kept() as moments:
         whole = predict(out)
     last = moments.copies.pop()
-    assert snapshot(last).keys() == {out}
+    assert snapshot(last).keys() == {out, f"{out}.job.json"}
     assert len(moments.copies) > 2 * FILES // BATCH
     for copy in [*random.Random(suffix).sample(moments.copies, 6), moments.copies[-1]]:
         moments.restore(copy)
@@ -158,9 +158,10 @@ def test_a_killed_process_is_resumed(place: Path) -> None:
     assert Path("x.csv").read_bytes() == whole
 
 
-def test_a_finished_file_is_resumed_by_the_same_job_alone(place: Path) -> None:
+@pytest.mark.parametrize("resume", [False, True], ids=["begun without resume", "begun with it"])
+def test_a_finished_file_is_resumed_by_the_same_job_alone(place: Path, resume: bool) -> None:
     words: dict[str, Any] = {"bundle": "../bundle", "sources": "../images", "out": "x.csv", "precision": "float32"}
-    convworks.predict_to(**words, resume=True)
+    convworks.predict_to(**words, resume=resume)
     whole = Path("x.csv").read_bytes()
     again = convworks.predict_to(**words, resume=True)
     assert (again["rows"], again["resumed"], again["failed"], len(again["errors"])) == (ALL, ALL, 2, 2)
@@ -178,7 +179,8 @@ def test_a_finished_file_is_resumed_by_the_same_job_alone(place: Path) -> None:
     with pytest.raises(InputError, match="exists"):
         convworks.predict_to(**words, resume=True)
     convworks.predict_to(**words, overwrite=True)
-    assert os.listdir() == ["x.csv"]
+    assert sorted(os.listdir()) == ["x.csv", "x.csv.job.json"]
+    assert convworks.predict_to(**words, resume=True)["resumed"] == ALL
 
 
 def test_shards_end_to_end_are_the_whole() -> None:
@@ -267,7 +269,7 @@ def test_a_full_disk_and_ctrl_c_keep_the_rows(monkeypatch: pytest.MonkeyPatch) -
         patch.setattr("os.fsync", after(0, full))
         with pytest.raises(OSError, match="No space"):
             predict()
-    assert [path.name for path in Path().iterdir()] == ["whole.csv"]
+    assert sorted(os.listdir()) == ["whole.csv", "whole.csv.job.json"]
 
 
 def test_a_server_that_is_lost_ends_the_run_and_costs_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,11 +62,15 @@ def publish(folder: Path, monkeypatch: pytest.MonkeyPatch, *, checksum: str | No
     monkeypatch.setitem(PRETRAINED, "resnet20:cifar10", entry_published)
 
 
-def test_a_name_is_fetched_once_and_works_like_a_bundle(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_is_fetched_once_and_works_like_a_bundle(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     publish(mirror, monkeypatch)
     predictor = convworks.load("resnet20:cifar10")
     assert predictor.classes[3] == "cat"
     (mirror / "resnet20-12fca82f.th").unlink()
+    exported = convworks.export("resnet20:cifar10", format="pt2", out=tmp_path / "named.pt2")
+    assert Path(exported["file"]).is_file()
     again = convworks.load("resnet20:cifar10")
     images = torch.ones(1, 3, 32, 32)
     assert torch.equal(again.trained(images), predictor.trained(images))

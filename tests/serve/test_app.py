@@ -135,6 +135,13 @@ def test_a_network_that_segments_answers_with_masks_of_the_size_of_each_image(
     assert Image.open(io.BytesIO(raw.body)).size == (16, 20)
 
 
+def test_the_limit_of_pixels_is_no_part_of_the_version(app: App, bundles: dict[str, Path]) -> None:
+    """It decides which images are refused; the fixture has another."""
+    other = App({"classification": [bundles["classification"]]}, limits=Limits(max_pixels=5_000))
+    answers = [each("POST", "/v1/predict?model=classification", PICTURES[0], {}) for each in (app, other)]
+    assert answers[0].json["version"] == answers[1].json["version"]
+
+
 def test_requests_that_come_together_are_computed_together_and_each_gets_its_own(
     app: App, bundles: dict[str, Path]
 ) -> None:
@@ -168,6 +175,7 @@ WRONG: dict[str, tuple[Any, int, str]] = {
     "another type": (("", b"x", {"Content-Type": "text/html"}), 415, "Content-Type | text/html | image/*"),
     "no such model": (("?model=clasification", b"x", {}), 404, "model | did you mean 'classification'"),
     "top 0": (("?model=both&top=0", b"x", {}), 422, "top | greater than or equal to 1"),
+    "top abc": (("?model=both&top=abc", b"x", {}), 422, "top | must be a valid integer | send another top"),
     "threshold 2": (("?model=both&threshold=2", b"x", {}), 422, "threshold | less than or equal to 1"),
     "too many bytes": (("", b"x" * 100_001, {}), 413, "body | more than 100,000 bytes"),
     "declared too many bytes": (("", b"x", {"Content-Length": "100001"}), 413, "body | 100,001 bytes"),

@@ -15,7 +15,7 @@ from convworks.serve import protocol
 from convworks.serve.problems import as_bytes, busy
 
 #: Seconds: for the rest of a request, and of an idle connection.
-PATIENCE, KEPT = 0.4, 2.0
+PATIENCE, KEPT = 0.4, 2
 HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convworks.bundle.description import folder_of, is_exported, read_description
+from convworks.bundle.pretrained import locate
 from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.source import Source
@@ -30,14 +31,16 @@ def export(
 ) -> dict[str, Any]:
     """Write a bundle for another library: onnx, openvino or pt2, with preprocessing and activation in the graph.
 
-    Before that, it is run there on images of `check` (else of the bundle's record, else noise) and compared with
-    PyTorch. `int8` quantises it on images of `calibrate`; it may lose `max_drop` points of its metric there (0.5).
-    Returns {"file", "format", "model", "bytes", "checks", "samples", "notes", "seconds", ...}. Raises RunError, and
-    writes nothing, for an export that does not give the answers of the bundle.
+    `bundle` may be the name of published weights (resnet20:cifar10). Before it is written, the export is run there on
+    images of `check` (else of the bundle's record, else noise) and compared with PyTorch. `int8` quantises it on images
+    of `calibrate`; it may lose `max_drop` points of its metric there (0.5); `warnings` say what was not measured.
+    Returns {"file", "format", "model", "bytes", "checks", "samples", "notes", "warnings", "seconds", ...}. Raises
+    RunError, and writes nothing, for an export that does not give the answers of the bundle.
     """
     started, path = time.perf_counter(), Path(bundle)
     if is_exported(path):
         raise InputError(path, "is an exported file", "give the bundle that it was exported from")
+    path = locate(bundle, downloading())
     read_description(path)
     _check_options(int8, calibrate, max_drop)
     from convworks.deploy.export import Int8, find_format, prove, write
@@ -76,6 +79,7 @@ def export(
         "real_samples": proven.samples.real,
         **({"drop": asdict(proven.drop)} if proven.drop is not None else {}),
         "notes": list(proven.notes),
+        "warnings": list(proven.warnings),
         "seconds": round(time.perf_counter() - started, 3),
     }
 

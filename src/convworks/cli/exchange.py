@@ -10,12 +10,7 @@ import typer
 from convworks.cli.answer import Answer
 from convworks.cli.commands import app
 from convworks.cli.help import CONVERT
-from convworks.cli.options import (
-    Bundle,
-    Debug,
-    Json,
-    Overwrite,
-)
+from convworks.cli.options import Debug, Json, Overwrite
 
 
 @app.command(name="import", rich_help_panel=CONVERT)
@@ -69,7 +64,10 @@ def import_(
 
 @app.command(rich_help_panel=CONVERT)
 def export(
-    bundle: Bundle,
+    bundle: Annotated[
+        Path,
+        typer.Argument(metavar="BUNDLE", help="A bundle, a run, or published weights by name (resnet20:cifar10)."),
+    ],
     style: Annotated[
         str,
         typer.Option(

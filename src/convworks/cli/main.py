@@ -6,6 +6,7 @@ Little is imported before `run`, so that an interrupt during the other imports i
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -96,9 +97,15 @@ def _expected(error: Exception) -> ConvworksError | None:
         option = getattr(error, "option_name", "") if type(error).__name__ == "NoSuchOption" else ""
         if context is not None and option and (field := _field(option, context.command)):
             return InputError("convworks", f"No such option: {option}", f"write --set {field}=VALUE, or {page}")
-        return InputError("convworks", getattr(error, "format_message", error.__str__)().rstrip("."), page)
+        text = getattr(error, "format_message", error.__str__)().rstrip(".")
+        if value := re.fullmatch(r"Invalid value for '?([^']+)'?: Input should be (.+?)(, unable to parse .*)?", text):
+            return InputError(value[1], f"must be {value[2]}", page)
+        return InputError("convworks", text, page)
     if isinstance(error, OSError) and error.strerror:
         return RunError(error.filename or "files", error.strerror, remedy(error))
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+        without = "convworks predict runs exported files without it"
+        return InputError("convworks", "needs torch, which is not installed", f"pip install torch; {without}")
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or NO_MEMORY in str(error):
         return RunError("memory", "out of memory", "use a smaller batch, image size or network")
     return None

@@ -19,6 +19,7 @@ from torch import nn
 from convworks import files
 from convworks.errors import InputError
 from convworks.inference.exported.format import SAMPLES, Files, require
+from convworks.inference.exported.library import load
 from convworks.inference.exported.onnx import SUFFIX as ONNX_SUFFIX
 from convworks.inference.exported.openvino import WEIGHTS, XML
 from convworks.inference.exported.pt2 import SUFFIX as PT2_SUFFIX
@@ -45,19 +46,16 @@ def to_onnx(module: nn.Module, samples: np.ndarray, outputs: Sequence[str]) -> F
 def to_openvino(module: nn.Module, samples: np.ndarray, outputs: Sequence[str]) -> Files:
     """Return a module as OpenVINO's graph and weights in float32."""
     require("openvino", "--format openvino")
-    import openvino
-
+    core = load("openvino").Core()
     content = to_onnx(module, samples, outputs)[ONNX_SUFFIX]
-    return openvino_files(openvino.Core().read_model(model=content))
+    return openvino_files(core.read_model(model=content))
 
 
 def openvino_files(model: Any) -> Files:
     """Return a model of OpenVINO as its files."""
-    import openvino
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{XML}"
-        openvino.save_model(model, path, compress_to_fp16=False)
+        load("openvino").save_model(model, path, compress_to_fp16=False)
         return {suffix: files.read_bytes(path.with_suffix(suffix)) for suffix in (XML, WEIGHTS)}
 
 

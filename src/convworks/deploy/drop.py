@@ -18,6 +18,8 @@ from convworks.inference.predictor import Predictor
 from convworks.inference.runtime import Runtime
 
 MAX_DROP = 0.5
+#: Images below which neither ranges of values nor an accuracy say much.
+FEW = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +123,28 @@ def check_drop(before: Before, drop: Drop, max_drop: float | None) -> None:
         )
         remedy = "calibrate on more varied samples, raise --max-drop, or leave out --int8"
         raise RunError("--int8", reason, remedy)
+
+
+def doubts(calibrated: int, before: Before | None, unmeasured: str) -> tuple[str, ...]:
+    """Return, in one line, what speaks against relying on a quantisation: no accuracy, or few images; or nothing.
+
+    `unmeasured` says why the accuracy was not measured, where `before` is None.
+    """
+    parts = []
+    if before is None:
+        parts.append(f"the accuracy in int8 was not measured ({unmeasured})")
+    elif before.samples < FEW:
+        parts.append(f"the accuracy in int8 was measured on {_images(before.samples)}")
+    if calibrated < FEW:
+        parts.append(f"the ranges of values are those of {_images(calibrated)}")
+    if not parts:
+        return ()
+    labelled = " with labels" if before is None else ""
+    return (f"{', and '.join(parts)}; calibrate on at least {FEW} images{labelled}",)
+
+
+def _images(count: int) -> str:
+    return f"only {count} image{'' if count == 1 else 's'}"
 
 
 def _evaluated(bundle: Bundle, runtime: Runtime, source: Source) -> tuple[dict[str, Any], list[Tensor]]:

@@ -14,9 +14,9 @@ from convworks.bundle.bundle import Bundle, describe
 from convworks.data.source import Source
 from convworks.deploy.check import AGREEMENT, ROUGH, Check, DisagreementError, Expected, check, expected
 from convworks.deploy.convert import CONVERTERS
-from convworks.deploy.drop import Before, Drop, check_drop, measure_before, measure_drop
+from convworks.deploy.drop import Drop, check_drop, doubts, measure_before, measure_drop
 from convworks.deploy.graph import Graph, graph_of
-from convworks.deploy.int8 import check_int8, full_range, quantised
+from convworks.deploy.int8 import CALIBRATED, calibration, check_int8, full_range, quantised
 from convworks.deploy.layers import first_difference
 from convworks.deploy.samples import Samples, opened_source, samples_for
 from convworks.errors import InputError, RunError, nearest
@@ -40,7 +40,10 @@ class Int8:
 
 @dataclass(frozen=True, kw_only=True)
 class Proven:
-    """An exported network that gives the answers of its bundle: its files, and what was measured, in words `notes`."""
+    """An exported network that gives the answers of its bundle: its files, and what was measured, in words `notes`.
+
+    `warnings` say why not to rely on that: the file holds them, too.
+    """
 
     format: Format
     files: Files
@@ -48,6 +51,7 @@ class Proven:
     samples: Samples
     drop: Drop | None = None
     notes: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = field(default=())
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -84,18 +88,18 @@ def prove(
     require_sound(bundle.model.name, bundle.network.state_dict(), "export a bundle whose training did not diverge")
     if int8 is not None:
         check_int8(form.name)
-    calibration = opened_source(int8.source) if int8 is not None else None
-    chosen = source if source is not None else calibration
+    quantised_on = opened_source(int8.source) if int8 is not None else None
+    chosen = source if source is not None else quantised_on
     samples = samples_for(bundle, chosen)
     right = expected(bundle, samples.batch)
     graph = graph_of(bundle)
     content = CONVERTERS[form.name](graph, bundle.input.decoded(samples.batch[:1]), (OUTPUTS, ACTIVATED))
     work = _Work(bundle, form, graph, right)
     checks, notes = work.checks(content)
-    if int8 is None or calibration is None:
+    if int8 is None or quantised_on is None:
         sealed = form.seal(content, _description(bundle, form, content, checks, samples))
         return Proven(format=form, files=sealed, checks=tuple(checks), samples=samples, notes=tuple(notes))
-    return _proven_int8(work, content, samples, calibration, int8.max_drop)
+    return _proven_int8(work, content, samples, quantised_on, int8.max_drop)
 
 
 def _proven_int8(work: _Work, content: Files, samples: Samples, source: Source, max_drop: float | None) -> Proven:
@@ -103,14 +107,15 @@ def _proven_int8(work: _Work, content: Files, samples: Samples, source: Source, 
 
     Labels choose nothing: what that one loses is measured, and refused if it is too much.
     """
-    bundle, form, notes = work.bundle, work.format, []
-    before: Before | None = None
+    bundle, form = work.bundle, work.format
+    before, unmeasured = None, ""
     try:
         before = measure_before(bundle, open_runtime(form, content, bundle.input, FLOAT32), source)
     except InputError as error:
         if max_drop is not None:
             raise
-        notes = [f"the accuracy in int8 was not measured: {error.where} {error.reason}"]
+        unmeasured = f"{error.where} {error.reason}"
+    warnings = doubts(min(CALIBRATED, len(calibration(source))), before, unmeasured)
     failure: RunError | None = None
     for attempt in quantised(bundle, form.name, content, source):
         try:
@@ -123,9 +128,11 @@ def _proven_int8(work: _Work, content: Files, samples: Samples, source: Source, 
             continue
         if before is not None and drop is not None:
             check_drop(before, drop, max_drop)
-        notes += [f"in float32: {', '.join(attempt.exact)}"] if attempt.exact else []
-        sealed = form.seal(attempt.files, _description(bundle, form, attempt.files, [checked], samples, drop))
-        return Proven(format=form, files=sealed, checks=(checked,), samples=samples, drop=drop, notes=tuple(notes))
+        sealed = form.seal(attempt.files, _description(bundle, form, attempt.files, [checked], samples, drop, warnings))
+        notes = (f"in float32: {', '.join(attempt.exact)}",) if attempt.exact else ()
+        return Proven(
+            format=form, files=sealed, checks=(checked,), samples=samples, drop=drop, notes=notes, warnings=warnings
+        )
     assert failure is not None  # there is more than one attempt
     raise failure
 
@@ -169,6 +176,8 @@ class _Work:
         try:
             try:
                 runtime = open_runtime(self.format, content, self.bundle.input, precision)
+            except InputError:
+                raise
             except Exception as error:  # each library has errors of its own
                 line = next(iter(str(error).splitlines()), type(error).__name__)
                 raise DisagreementError(f"cannot be opened ({line})") from error
@@ -194,6 +203,7 @@ def _description(
     checks: list[Check],
     samples: Samples,
     drop: Drop | None = None,
+    warnings: tuple[str, ...] = (),
 ) -> str:
     """Return what the metadata say: all that `convworks predict` needs, and how the file was checked."""
     decoded = bundle.input.decoded(samples.batch[:1])
@@ -210,6 +220,8 @@ def _description(
         export["needs"] = VNNI
     if drop is not None:
         export["drop"] = asdict(drop)
+    if warnings:
+        export["warnings"] = list(warnings)
     return json.dumps(signed({"format": VERSION, **describe(bundle), "export": export}))
 
 

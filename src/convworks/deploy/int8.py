@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convworks.bundle.bundle import Bundle
-from convworks.data.source import Source
+from convworks.data.source import Source, Split
 from convworks.data.sources.split_names import TRAIN
 from convworks.deploy.convert import openvino_files, quiet
 from convworks.deploy.samples import spread
 from convworks.errors import InputError
 from convworks.hardware import has_vnni
 from convworks.inference.exported.format import FLOAT32, OUTPUTS, SAMPLES, Compute, Files, require
+from convworks.inference.exported.library import load
 from convworks.inference.exported.onnx import SUFFIX, open_session
 from convworks.inference.exported.openvino import WEIGHTS, XML, open_model
 from convworks.inference.predictor import choose_split
@@ -64,9 +65,7 @@ class Attempt:
 
 
 def _read_openvino(files: Files) -> Any:
-    import openvino
-
-    return openvino.Core().read_model(model=files[XML], weights=files[WEIGHTS])
+    return load("openvino").Core().read_model(model=files[XML], weights=files[WEIGHTS])
 
 
 def _operations_openvino(model: Any) -> list[Operation]:
@@ -84,6 +83,7 @@ def _operations_openvino(model: Any) -> list[Operation]:
 def _read_onnx(files: Files) -> Any:
     import onnx
 
+    load("onnxruntime")  # before NNCF imports it
     return onnx.load_from_string(files[SUFFIX])
 
 
@@ -131,13 +131,17 @@ def full_range() -> bool:
     return has_vnni() is True
 
 
+def calibration(source: Source) -> Split:
+    """Return the split of a source that it is calibrated on: the train split, where it has one."""
+    return source.splits.get(TRAIN) or choose_split(source, None)[1]
+
+
 def quantised(bundle: Bundle, form: str, files: Files, source: Source) -> Iterator[Attempt]:
     """Yield an exported network in int8, each time with more of it in float32; calibrated on `source`.
 
-    The samples are those of its train split, where it has one.
+    The samples are those of `calibration`.
     """
-    split = source.splits.get(TRAIN) or choose_split(source, None)[1]
-    work = _Work(BACKENDS[form], files, bundle.input.decoded(spread(bundle, split, CALIBRATED)))
+    work = _Work(BACKENDS[form], files, bundle.input.decoded(spread(bundle, calibration(source), CALIBRATED)))
     exact, words = work.before, list[str]()
     yield Attempt(files=work.plain(exact), exact=())
     for names, word in ((work.additions, ADDITIONS), (work.first, FIRST)):
@@ -167,8 +171,7 @@ class _Work:
         """Quantise all but some operations, calibrated on so many samples."""
         samples = self.samples[:: max(1, len(self.samples) // count)][:count]
         with quiet():
-            import nncf
-
+            nncf = load("nncf")
             nncf.set_log_level(40)
             data = nncf.Dataset(samples, self.backend.as_input)
             options = {"subset_size": len(samples), **self._options(nncf, exact)}

@@ -93,8 +93,10 @@ def build(service: Service) -> App:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         first: dict[str, Any] = error.errors()[0]
-        where, reason = str(first["loc"][-1]), str(first["msg"]).replace("Input s", "s", 1)
-        return as_response(request.url.path, ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, where, reason, "correct it"))
+        where, reason = str(first["loc"][-1]), str(first["msg"]).partition(", unable to parse")[0]
+        reason = reason.replace("Input should be", "must be", 1)
+        remedy = f"send another {where}, or leave it out: see /docs"
+        return as_response(request.url.path, ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, where, reason, remedy))
 
     return Gate(app, service)
 

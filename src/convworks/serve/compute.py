@@ -133,7 +133,9 @@ def _version(members: Sequence[Predictor], paths: Sequence[Path]) -> str:
     """Return a short checksum of all that answers depend on: descriptions, weights, runtimes and precisions."""
     digest = hashlib.sha256()
     for member, path in zip(members, paths, strict=True):
-        digest.update(json.dumps(describe(member.bundle), sort_keys=True).encode())
+        facts = describe(member.bundle)
+        del facts["preprocessing"]["decoding"]["max_pixels"]  # which images are refused, not what is answered
+        digest.update(json.dumps(facts, sort_keys=True).encode())
         digest.update(f"{member.runtime.name} {precision_name(member.precision)}".encode())
         if isinstance(member.bundle, Bundle):
             for name, tensor in member.bundle.network.state_dict().items():

@@ -36,6 +36,9 @@ def require() -> None:
     for name in LIBRARIES:
         if find_spec(name) is None:
             raise InputError("convworks serve", f"needs {name}, which is not installed", INSTALL)
+    if find_spec("torch") is None:
+        remedy = "pip install torch; convworks predict runs exported files without it"
+        raise InputError("convworks serve", "needs torch, which is not installed", remedy)
 
 
 def bind(host: str, port: int) -> socket.socket:

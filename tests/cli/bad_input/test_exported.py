@@ -39,6 +39,14 @@ EXPORTED: Rows = {
         lambda p: export(p, "pt2", "--calibrate", p.folder()),
         "--calibrate | is for int8 | add --int8, or leave it out",
     ),
+    "drop that is no number": (
+        lambda p: export(p, "onnx", "--int8", "--max-drop", "abc"),
+        "convworks: --max-drop: must be a valid number; see | convworks export --help",
+    ),
+    "weights of no such name": (
+        lambda p: ["export", "resnet20", "--format", "onnx"],
+        "resnet20 | did you mean 'resnet20:cifar10'",
+    ),
     "drop without int8": (lambda p: export(p, "pt2", "--max-drop", "1"), "--max-drop | is for int8 | add --int8"),
     "no source": (lambda p: export(p, "pt2", "--check", "gone"), "gone | "),
     "another suffix": (lambda p: export(p, "pt2", "--out", "x.onnx"), "--out x.onnx | does not end in .pt2"),

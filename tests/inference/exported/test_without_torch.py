@@ -13,6 +13,7 @@ from PIL import Image
 from small_bundles import formats, small_bundle
 
 import convworks
+from convworks.bundle.bundle import save_bundle
 from convworks.deploy.export import find_format, prove, write
 
 #: Runs a command, then names the modules that it imported of those that take long.
@@ -23,6 +24,26 @@ status = run(sys.argv[1:])
 heavy = {"torch", "sklearn", "scipy", "matplotlib", "nncf", "pandas"} & set(sys.modules)
 sys.exit(f"imported {heavy}" if heavy else status)
 """
+#: Runs a command where PyTorch is not installed.
+WITHOUT = """
+import sys
+sys.modules["torch"] = None
+from convworks.cli.main import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("command", ["serve net.onnx", "evaluate net --data digits", "export net --format onnx"])
+def test_without_pytorch_other_commands_say_so_in_one_line(command: str, tmp_path: Path) -> None:
+    save_bundle(tmp_path / "net", small_bundle("convnet_digits", 8))
+    (tmp_path / "net.onnx").touch()
+    words = [sys.executable, "-c", WITHOUT, *command.split()]
+    result = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.endswith(
+        "needs torch, which is not installed; pip install torch; convworks predict runs exported files without it"
+    )
 
 
 @pytest.mark.parametrize("form", formats("onnx", "openvino"))

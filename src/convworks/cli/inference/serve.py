@@ -33,10 +33,10 @@ def serve(
         typer.Option(min=1, max=4096, metavar="N", help="Images computed together.  [default: by their size]"),
     ] = None,
     delay: Annotated[
-        float, typer.Option(metavar="MS", help="Milliseconds that an image waits for others to be computed with.")
+        float, typer.Option(metavar="MS", help="Milliseconds that an image waits for others: less than the deadline.")
     ] = 2.0,
     deadline: Annotated[
-        float, typer.Option(metavar="S", help="Seconds in which a request is answered, or 504.")
+        float, typer.Option(metavar="S", help="Seconds in which a request is answered, or 504: at most 20.")
     ] = 10.0,
     queue: Annotated[
         int, typer.Option(min=1, max=1_000_000, metavar="N", help="Images that wait; more are refused with 503.")
@@ -62,7 +62,9 @@ def serve(
     ] = False,
     grace: Annotated[
         float,
-        typer.Option(metavar="S", help="Seconds from SIGTERM, when /readyz says 503, to the end of accepting."),
+        typer.Option(
+            metavar="S", help="Seconds from SIGTERM, when /readyz says 503, to the last new request: at most 5."
+        ),
     ] = 2.0,
     device: Device = "auto",
     precision: Precision = "auto",

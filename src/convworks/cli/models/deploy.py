@@ -52,7 +52,7 @@ def _lines(values: dict[str, Any]) -> list[str]:
         [
             check["precision"],
             f"{check['difference']:.2g}",
-            f"{check['agreement']:.1%}",
+            f"{check['agreement']:.1%} of {check['samples']:,}",
             f"{1000 * check['latency']:.2f} ms",
             f"{check['rate']:,.0f}",
         ]
@@ -66,11 +66,13 @@ def _lines(values: dict[str, Any]) -> list[str]:
     if "drop" in values:
         drop = values["drop"]
         metric = METRICS[drop["metric"]]
-        alike = "" if drop["agreement"] is None else f", {drop['agreement']:.1%} of the answers the same"
         lines.append(
-            f"{metric.title}: {metric.write(drop['before'])} before, {metric.write(drop['after'])} in int8{alike}, "
+            f"{metric.title}: {metric.write(drop['before'])} before, {metric.write(drop['after'])} in int8, "
             f"on {drop['samples']:,} images"
         )
+        if drop["agreement"] is not None:
+            lines.append(f"equal answers on all of them: {drop['agreement']:.1%}, of at least 99% that are asked")
+    lines += [f"warning: {warning}" for warning in values["warnings"]]
     lines += [f"note: {note}" for note in values["notes"]]
     return [
         *lines,

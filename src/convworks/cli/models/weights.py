@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from convworks.bundle.description import folder_of, read_description
-from convworks.bundle.pretrained import check_not_published, fetch_weights, imagenet_classes, is_name, read_classes
+from convworks.bundle.pretrained import (
+    check_not_published,
+    fetch_weights,
+    imagenet_classes,
+    is_name,
+    locate,
+    read_classes,
+)
 from convworks.cli.answer import Answer
 from convworks.cli.output_path import output_path
 from convworks.console import downloading
@@ -84,6 +91,7 @@ def run_import(
 
 def run_export(path: Path, *, style: str, out: Path | None, overwrite: bool = False) -> Answer:
     """Write the weights of a bundle under the names of another library."""
+    path = locate(path, downloading())
     read_description(path)
     default, read = Path(f"{path.resolve().name}-{style}.safetensors"), Protected(folders=(folder_of(path),))
     file = output_path("--out", out, default, read, suffixes=SUFFIXES, overwrite=overwrite)

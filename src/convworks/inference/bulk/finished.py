@@ -31,13 +31,10 @@ def beside(out: Path, mark: str) -> Path:
     return out.with_name(name)
 
 
-def keep(out: Path, record: Mapping[str, Any] | None) -> None:
-    """Keep the record of a finished file, where there is room for it; None removes that of the file before."""
+def keep(out: Path, record: Mapping[str, Any]) -> None:
+    """Keep the record of a finished file, where there is room for it."""
     with contextlib.suppress(OSError, InputError):
-        if record is None:
-            beside(out, MARK).unlink(missing_ok=True)
-        else:
-            write_signed(beside(out, MARK), {**record, "file": sha256(out)})
+        write_signed(beside(out, MARK), {**record, "file": sha256(out)})
 
 
 def finished(out: Path) -> dict[str, Any] | None:

@@ -159,7 +159,7 @@ def unfinished(
                 _rows(out).replace(out)
             else:
                 form.finish(_rows(out), out)
-            keep(out, state.latest if resume else None)
+            keep(out, state.latest)
         except BaseException as error:
             if not state.recorded:
                 remove(out)
@@ -172,8 +172,16 @@ def check_same(out: Path, record: Mapping[str, Any], job: Mapping[str, Any]) -> 
     before = record["job"]
     for name, value in job.items():
         if before.get(name) != value:
-            change = f"with {WORDS[name]}" if name in WORDS else f"with {name} {before.get(name)}, not {value}"
+            earlier, now = _listed(before.get(name)), _listed(value)
+            change = f"with {WORDS[name]}" if name in WORDS else f"with {name} {earlier}, not {now}"
             raise InputError(f"--resume {out}", f"was begun {change}", f"give the same, or {AGAIN}")
+
+
+def _listed(value: object) -> str:
+    """Return a value of a job as text: `onnx float32 cpu` for a list of words, several lists with commas between."""
+    if not isinstance(value, list):
+        return "none" if value is None else str(value)
+    return (", " if value and isinstance(value[0], list) else " ").join(map(_listed, value))
 
 
 def remove(out: Path) -> None:

@@ -50,12 +50,12 @@ class Format:
         """Whether the library that runs it is installed."""
         return find_spec(self.library) is not None
 
-    def require(self, where: object) -> None:
+    def require(self, where: object, remedy: str = INSTALL) -> None:
         """Raise InputError if the library that runs it is not installed."""
-        require(self.library, where)
+        require(self.library, where, remedy)
 
 
-def require(library: str, where: object) -> None:
+def require(library: str, where: object, remedy: str = INSTALL) -> None:
     """Raise InputError if a library of the extra `deploy` is not installed."""
     if find_spec(library) is None:
-        raise InputError(where, f"needs {library}, which is not installed", INSTALL)
+        raise InputError(where, f"needs {library}, which is not installed", remedy)

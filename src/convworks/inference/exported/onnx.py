@@ -9,6 +9,7 @@ import numpy as np
 
 from convworks.hardware import threads
 from convworks.inference.exported.format import FLOAT32, KEY, SAMPLES, Compute, Files, Format
+from convworks.inference.exported.library import load
 
 SUFFIX = ".onnx"
 #: Field 14 of a ModelProto is its metadata, whose entries have a key (field 1) and a value (field 2).
@@ -36,8 +37,7 @@ def digest(files: Files) -> str:
 
 def open_session(files: Files, precision: str, names: Sequence[str]) -> Compute:
     """Return the function that computes the named outputs, with as many threads as there are cores."""
-    import onnxruntime
-
+    onnxruntime = load("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads(), 3
     session = onnxruntime.InferenceSession(files[SUFFIX], options, providers=["CPUExecutionProvider"])

@@ -12,6 +12,7 @@ import numpy as np
 
 from convworks.hardware import threads
 from convworks.inference.exported.format import BFLOAT16, FLOAT32, KEY, SAMPLES, Compute, Files, Format
+from convworks.inference.exported.library import load
 
 XML, WEIGHTS = ".xml", ".bin"
 ENTRY = re.compile(rf'\t<rt_info>\n\t\t<{KEY} value="([^"]*)" />\n\t</rt_info>\n</net>\n\Z')
@@ -42,17 +43,13 @@ def digest(files: Files) -> str:
 @cache
 def precisions() -> tuple[str, ...]:
     """Return float32, and bfloat16 where OpenVINO says that the processor multiplies it."""
-    import openvino
-
-    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    capabilities = load("openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return (FLOAT32, *([BFLOAT16] if "BF16" in capabilities else []))
 
 
 def open_model(files: Files, precision: str, names: Sequence[str]) -> Compute:
     """Return the function that computes the named outputs; OpenVINO by itself would choose the precision."""
-    import openvino
-
-    core = openvino.Core()
+    core = load("openvino").Core()
     hint = "bf16" if precision == BFLOAT16 else "f32"
     settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads(), "PERFORMANCE_HINT": "LATENCY"}
     model = core.compile_model(core.read_model(model=files[XML], weights=files[WEIGHTS]), "CPU", settings)

@@ -82,6 +82,6 @@ def check_machine(exported: Exported, device: str) -> None:
     if device not in ("auto", "cpu"):
         where, reason = f"--device {device}", f"{exported.path} is computed on the CPU"
         raise InputError(where, reason, "leave it out, or use the bundle")
-    exported.format.require(exported.path)
+    exported.format.require(exported.path, f"pip install {exported.format.library}")  # alone: nothing is converted
     if exported.description["export"].get("needs") == VNNI and has_vnni() is False:
         say(f"warning: {exported.path} was quantised for processors with VNNI, which this one lacks: {OTHER_ANSWERS}")

@@ -72,6 +72,8 @@ class Exported:
         """Return what computes outputs and activated outputs; InputError if its library cannot open it."""
         try:
             return self.format.start(self.files, precision, (OUTPUTS, ACTIVATED))
+        except InputError:
+            raise
         except Exception as error:  # each library has errors of its own
             line = next(iter(str(error).splitlines()), type(error).__name__)
             raise InputError(self.path, f"cannot be opened by {self.format.library} ({line})", REMEDY) from error
