@@ -8,6 +8,7 @@ import io
 import json
 import random
 import struct
+import sys
 import zlib
 from typing import Any
 
@@ -249,12 +250,12 @@ def test_what_takes_long_to_read_is_refused_before_it_is_read(
 )
 def test_pixels_are_lists_of_numbers_of_one_length(data: Any) -> None:
     with pytest.raises(ProblemError, match="are not whole numbers from 0 to 255"):
-        parse(request_of(data=data, shape=[1, 1]), None)
+        parse(request_of(data=data, shape=[1, 1]), None, 8)
 
 
 def test_nested_pixels_are_read_in_their_order() -> None:
     data = [[[1, 2], [3, 4]], [[5, 6], [7, 255]]]
-    assert parse(request_of(data=data, shape=[2, 2, 2]), None).pieces == [bytes([1, 2, 3, 4, 5, 6, 7, 255])]
+    assert parse(request_of(data=data, shape=[2, 2, 2]), None, 8).pieces == [bytes([1, 2, 3, 4, 5, 6, 7, 255])]
 
 
 def request_of(**tensor: Any) -> bytes:
@@ -284,3 +285,52 @@ def test_what_a_client_sent_is_repeated_in_short(tensor: dict[str, Any], app: Ap
     assert answered.status == 400
     assert len(answered.body) < 2000
     assert len(app("POST", f"/v1/predict?model={LONG}", b"x").body) < 2000
+
+
+@pytest.mark.parametrize(("shape", "status"), [(1, 400), (6, 400), (7, 413), (2**30, 413)])
+def test_images_beyond_those_of_the_shape_are_not_read(
+    shape: int, status: int, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes the server's only thread: a body of zeros would hold millions, all of them empty."""
+    content = bytes(2**22)
+    facts = {"binary_data_size": len(content)}
+    tensor = {"name": "images", "datatype": "BYTES", "shape": [shape], "parameters": facts}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    monkeypatch.setattr(app.service.bodies, "max_bytes", 2**25)
+    calls = 0
+
+    def count(*_: Any) -> None:
+        nonlocal calls
+        calls += 1
+
+    async def work() -> Any:
+        sys.setprofile(count)
+        try:
+            return await ask(
+                app.app,
+                "POST",
+                "/v2/models/x/infer",
+                head + content,
+                {"Inference-Header-Content-Length": f"{len(head)}"},
+            )
+        finally:
+            sys.setprofile(None)
+
+    answered = app.run(work)
+    assert (answered.status, calls < 100_000) == (status, True), (answered.body, calls)
+    assert ("are more than" in answered.json["error"]) == (status == 400)
+
+
+def test_images_and_their_shape_agree(app: App) -> None:
+    one = struct.pack("<I", 1) + b"x"
+    for content, words in ((one, "are 1, not 2"), (3 * one, "are more than 2"), (one + one[:4], "within an element")):
+        facts = {"binary_data_size": len(content)}
+        tensor = {"name": "images", "datatype": "BYTES", "shape": [2], "parameters": facts}
+        head = json.dumps({"inputs": [tensor]}).encode()
+        answered = app(
+            "POST", "/v2/models/x/infer", head + content, {"Inference-Header-Content-Length": str(len(head))}
+        )
+        assert (answered.status, words in answered.json["error"]) == (400, True), answered.body
+    tensor = {"name": "images", "datatype": "BYTES", "shape": [2], "data": ["!"]}
+    answered = app("POST", "/v2/models/x/infer", json.dumps({"inputs": [tensor]}).encode())
+    assert "are 1, not 2" in answered.json["error"]

@@ -16,7 +16,8 @@ import typer
 from convworks.cli.verbs import app
 from convworks.serve.server import WITHIN
 
-FOLDER = Path(__file__).parents[2] / "deploy"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy"
 UNIT, IMAGE = ((FOLDER / name).read_text() for name in ("convworks.service", "Dockerfile"))
 
 
@@ -41,6 +42,7 @@ def test_the_unit_starts_and_stops_the_server() -> None:
     assert "kill -HUP" in settings()["ExecReload"]
     assert settings()["KillMode"] == "mixed"
     assert int(settings()["TimeoutStopSec"]) > WITHIN + 3
+    assert settings()["OOMPolicy"] == "continue"  # else a worker without memory ends the server
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
@@ -69,6 +71,51 @@ def test_the_image_starts_the_server_without_rights() -> None:
     assert words["USER"] not in ("0", "root")
     assert [word for word, _ in listed].index("USER") < [word for word, _ in listed].index("ENTRYPOINT")
     assert all(":latest" not in rest and (":" in rest) for word, rest in listed if word == "FROM")
-    assert "/readyz" in words["HEALTHCHECK"]
+    port = start[start.index("--port") + 1]
+    assert f":{port}/readyz" in words["HEALTHCHECK"]  # which knows no other, so it is not among the options of a user
+    assert words["EXPOSE"] == port
+    assert "--port" not in words["CMD"]
     assert all("--no-cache-dir" in rest for word, rest in listed if "pip install" in rest)
     assert "serve" in re.findall(r"\.\[([a-z,]+)\]", IMAGE)[0].split(",")
+
+
+def test_containers_are_given_the_time_to_stop() -> None:
+    pages = [IMAGE, (ROOT / "docs" / "production.md").read_text()]
+    commands = [line for page in pages for line in page.splitlines() if "docker run" in line]
+    assert len(commands) == 2
+    for command in commands:
+        assert int(command.partition("--stop-timeout ")[2].split()[0]) > WITHIN + 3
+
+
+def test_the_sources_do_not_come_before_what_takes_longest_to_install() -> None:
+    words = [f"{word} {rest}" for word, rest in instructions()]
+    (torch,) = [at for at, line in enumerate(words) if " torch==" in line]
+    assert torch < words.index("COPY src src")
+
+
+def ignored(path: str) -> bool:
+    """Return whether .dockerignore leaves out a path: the last line that matches it, or a folder above, decides."""
+    left_out = False
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        if line and not line.startswith("#"):
+            parts = re.split(r"(\*\*/|\*\*|\*)", line.removeprefix("!"))
+            known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*"}
+            if re.fullmatch("".join(known.get(part, re.escape(part)) for part in parts) + "(?:/.*)?", path):
+                left_out = not line.startswith("!")
+    return left_out
+
+
+def test_what_is_sent_to_the_builder_is_what_the_image_is_made_of() -> None:
+    copied = [rest.split()[:-1] for word, rest in instructions() if word == "COPY" and "--from" not in rest]
+    files = [file for names in copied for file in names if "$" not in file]
+    assert files == ["pyproject.toml", "constraints.txt", "README.md", "LICENSE", "src"]
+    assert [file for file in files if ignored(file)] == []
+    bundles = [
+        "runs/ants/bundle/bundle.json",
+        "runs/restarts/runs/seed-1/bundle/weights.safetensors",
+        "mine/bundle.json",
+    ]
+    assert [file for file in bundles if ignored(file)] == []
+    others = [".git/HEAD", ".venv/bin/python", "runs/ants/checkpoints/step-1.safetensors", "runs/ants/report.html"]
+    others += ["src/convworks/__pycache__/x.pyc", "tests/conftest.py"]
+    assert [file for file in others if not ignored(file)] == []

@@ -17,7 +17,16 @@ from convworks.serve.process import WorkerProcess
 from convworks.serve.settings import Limits, Named, Settings
 
 resource = pytest.importorskip("resource", reason="limits are those of Linux")
-FACTS = {"version": "1", "runtime": "x", "precision": "x", "why": "", "max_batch": 1, "seconds": 0.1}
+FACTS = {
+    "version": "1",
+    "runtime": "x",
+    "precision": "x",
+    "why": "",
+    "max_batch": 1,
+    "seconds": 0.1,
+    "task": "x",
+    "classes": [],
+}
 
 
 def worker(number: int) -> WorkerProcess:
@@ -40,7 +49,7 @@ def test_a_bug_in_the_background_ends_the_server(tmp_path: Path, monkeypatch: py
     first, errors = worker(1), iter([OSError(24, "Too many open files"), ZeroDivisionError()])
     started: list[int] = []
 
-    async def start(*_: Any) -> WorkerProcess:
+    async def start(*_: Any, **__: Any) -> WorkerProcess:
         started.append(len(started))
         if len(started) == 1:
             asyncio.get_running_loop().call_later(0.2, first.ended.set)
@@ -59,22 +68,22 @@ def test_a_replaced_bundle_that_a_new_worker_has_loaded_is_not_loaded_again(
 ) -> None:
     workers: list[WorkerProcess] = []
 
-    async def start(*_: Any) -> WorkerProcess:
+    async def start(*_: Any, **__: Any) -> WorkerProcess:
         workers.append(worker(len(workers)))
         return workers[-1]
 
     async def work() -> None:
         chosen = settings(tmp_path)
-        served = model.Model(chosen.models[0], chosen, Metrics(lambda: True))
+        served = model.Model(chosen.models[0], chosen, Metrics(lambda: True), asyncio.Lock())
         await served.begin()
         os.utime(tmp_path / "network.onnx", ns=(0, 1))
         workers[0].ended.set()
         while len(workers) < 2:
             await asyncio.sleep(0)
-        await served.reload(changed_only=True)
+        await served.reload()
         assert len(workers) == 2
         os.utime(tmp_path / "network.onnx", ns=(0, 2))
-        await served.reload(changed_only=True)
+        await served.reload()
         assert len(workers) == 3
         await served.end()
 

@@ -15,6 +15,7 @@ from convworks.serve.batcher import WorkerEndedError
 from convworks.serve.compute import Served, decoding, item_of, load_served, respond
 from convworks.serve.service import Service
 from convworks.serve.settings import Limits, Named, Settings
+from convworks.serve.state import state_of
 from convworks.serve.wire import Message
 
 POOL = ThreadPoolExecutor(1)
@@ -142,7 +143,9 @@ class App:
                 max_batch=self.service.settings.limits.max_batch,
             )
             self.workers[each.name] = InPlace(served)
-            self.service.models[each.name].batcher.use(self.workers[each.name])
+            model = self.service.models[each.name]
+            model.loaded = state_of(each)
+            model.batcher.use(self.workers[each.name])
 
     def __call__(self, *words: Any, **options: Any) -> Answered:
         """Send a request alone."""

@@ -31,11 +31,12 @@ FEW = "so few images do not repay measuring others; --runtime auto measures"
 MEASURED = 64
 
 
-def with_runtime(predictor: Predictor, name: str | None, count: int) -> tuple[Predictor, Choice]:
+def with_runtime(predictor: Predictor, name: str | None, count: int, *, busy: bool = False) -> tuple[Predictor, Choice]:
     """Return a predictor that computes `count` samples with a runtime, and the choice.
 
     `auto` measures what is installed on this machine, for this network and batch size, once: the choice is kept in the
-    cache. None does so for many samples alone. Raises InputError for a runtime that is unknown, not installed or not
+    cache. What was measured while the machine was `busy` with other work stands until it is asked for on one that is
+    not. None measures for many samples alone. Raises InputError for a runtime that is unknown, not installed or not
     for this device; RunError for a named one that does not give the answers of PyTorch.
     """
     check_runtime(name)
@@ -58,14 +59,16 @@ def with_runtime(predictor: Predictor, name: str | None, count: int) -> tuple[Pr
         return _as(predictor, _converted(predictor, key, find_format(name)), "as requested")
     job = f"{batch} {precision_name(predictor.precision)}"
     known = kept.remembered(key, job)
+    if known is not None and known.get("busy") and not busy:
+        known = None
     if known is not None and (runtime := _again(predictor, key, known)) is not None:
         return _as(predictor, runtime, "the fastest when it was measured here", known["rates"])
     if name is None and not _worth(predictor, count, batch):
         return predictor, _choice(current, FEW)
-    return _measured(predictor, key, batch, job)
+    return _measured(predictor, key, batch, job, busy)
 
 
-def _measured(predictor: Predictor, key: str, batch: int, job: str) -> tuple[Predictor, Choice]:
+def _measured(predictor: Predictor, key: str, batch: int, job: str, busy: bool) -> tuple[Predictor, Choice]:
     """Return the fastest of all that are installed and give the answers of PyTorch; the choice is kept."""
     say(f"measuring runtimes for {predictor.bundle.model.name} at batches of {batch} ...")
     samples = _noise(predictor, batch)
@@ -80,7 +83,7 @@ def _measured(predictor: Predictor, key: str, batch: int, job: str) -> tuple[Pre
         key,
         job,
         {"runtime": choice.runtime, "precision": choice.precision, "rates": rates, "batch": batch}
-        | {"model": predictor.bundle.model.name},
+        | {"model": predictor.bundle.model.name, "busy": busy},
     )
     return chosen, choice
 

@@ -31,6 +31,8 @@ from convworks.serve.settings import check_members
 
 #: Statuses of what is wrong with one request.
 UNREADABLE, WRONG, BROKEN = 422, 400, 500
+#: Classes that are listed by default.
+TOP = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +40,13 @@ class Item:
     """The part of a request that a worker reads: encoded images, or samples that are decoded already.
 
     `names` stand for the images in errors; `shape` is that of the samples. `outputs` names the tensors to answer with;
-    empty asks for answers as `convworks predict` gives them, the `top` classes.
+    empty asks for answers as `convworks predict` gives them, the `top` classes: None, of a mask all that it shows.
     """
 
     names: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
     outputs: tuple[str, ...] = ()
-    top: int = 5
+    top: int | None = None
     threshold: float | None = None
 
     @property
@@ -94,15 +96,19 @@ def load_served(
     precision: str,
     max_pixels: int | None,
     max_batch: int | None,
+    busy: bool = False,
 ) -> Served:
-    """Load the networks of one name; InputError where one cannot be loaded, or does not fit the first."""
+    """Load the networks of one name; InputError where one cannot be loaded, or does not fit the first.
+
+    `busy` says that others compute meanwhile, on which what is measured depends.
+    """
     located = [locate(path) for path in paths]
     loaded = [load(path, device=device, precision=precision, max_pixels=max_pixels) for path in located]
     check_members(name, [(path, (each.task.name, each.classes)) for path, each in zip(paths, loaded, strict=True)])
     _check_ensemble(name, loaded)
     first = loaded[0]
     size = max_batch or batch_size(first.runtime.device.type, first.input.size)
-    chosen = [with_runtime(each, runtime, size) for each in loaded]
+    chosen = [with_runtime(each, runtime, size, busy=busy) for each in loaded]
     members = tuple(each for each, _ in chosen)
     facts = {
         "name": name,
@@ -128,12 +134,13 @@ def _check_ensemble(name: str, members: Sequence[Predictor]) -> None:
 
 
 def _version(members: Sequence[Predictor], paths: Sequence[Path]) -> str:
-    """Return a short checksum of all that answers depend on: descriptions, without the limit of pixels, and weights."""
+    """Return a short checksum of all that answers depend on: descriptions, weights, runtimes and precisions."""
     digest = hashlib.sha256()
     for member, path in zip(members, paths, strict=True):
         facts = describe(member.bundle)
         del facts["preprocessing"]["decoding"]["max_pixels"]  # which images are refused, not what is answered
         digest.update(json.dumps(facts, sort_keys=True).encode())
+        digest.update(f"{member.runtime.name} {precision_name(member.precision)}".encode())
         if isinstance(member.bundle, Bundle):
             for name, tensor in member.bundle.network.state_dict().items():
                 digest.update(name.encode())
@@ -244,11 +251,12 @@ def _reply(served: Served, item: Item, computed: Iterator[Computed]) -> Reply:
 
 def _answers(served: Served, item: Item, computed: Iterator[Computed]) -> Reply:
     """Return what `convworks predict` says of each image; pictures as PNG files beside it."""
-    task = served.first.task.at(item.threshold)
+    task, classes = served.first.task.at(item.threshold), served.first.classes
+    top = item.top or (len(classes) if task.per_pixel else TOP)
     rows: list[dict[str, Any]] = []
     pieces: list[bytes] = []
     for name, each in zip(item.names or [None] * item.count, computed, strict=True):
-        row = task.answer(name, each.activated, served.first.classes, item.top)
+        row = task.answer(name, each.activated, classes, top)
         del row["path"]
         if task.picture is not None:
             pieces.append(task.picture.png(row[task.picture.name]))

@@ -22,8 +22,9 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 #: Answered without a key: what a supervisor asks, and pages without content of their own.
 OPEN = {"/", "/docs", "/openapi.json", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}
-#: Asked every second by supervisors: not logged.
-QUIET = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/metrics"}
+#: Asked every second by supervisors: of those without a key, only an answer of another status than before is logged.
+HEALTH = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}
+QUIET = "/metrics"
 IDENTITY = re.compile(rb"[!-~]{1,64}")
 
 
@@ -32,6 +33,7 @@ class Gate:
 
     def __init__(self, app: App, service: Service) -> None:
         self.app, self.service = app, service
+        self._health = dict.fromkeys(HEALTH, int(HTTPStatus.OK))  # the last status of each
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -85,9 +87,14 @@ class Gate:
         route = getattr(scope.get("route"), "path", "other")
         self.service.metrics.requests.labels(route, str(status)).inc()
         self.service.metrics.seconds.labels(route).observe(seconds)
-        if scope["path"] in QUIET and status < HTTPStatus.BAD_REQUEST:
+        path = scope["path"]
+        if path in HEALTH:
+            before, self._health[path] = self._health[path], status
+            if before == status:
+                return
+        elif path == QUIET and status < HTTPStatus.BAD_REQUEST:
             return
-        facts: dict[str, Any] = {"id": identity, "method": scope["method"], "path": scope["path"], "status": status}
+        facts: dict[str, Any] = {"id": identity, "method": scope["method"], "path": path, "status": status}
         facts |= {"ms": round(1000 * seconds, 2), "bytes": size}
         answer = scope["state"].get("answer")
         if isinstance(answer, Answer):

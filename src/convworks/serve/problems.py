@@ -19,7 +19,7 @@ MEANINGS = {
     408: "The body came too slowly.",
     413: "The request is too large.",
     415: "The body has another type.",
-    422: "An image cannot be read, or an option has another type.",
+    422: "An image cannot be read, or a parameter has another type, or there is no such parameter.",
     431: "The address and the headers are too long.",
     503: "Too much to do, or not ready: try again after as many seconds as Retry-After says.",
     504: "Not answered within the deadline.",

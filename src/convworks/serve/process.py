@@ -19,7 +19,8 @@ from convworks.serve.log import log
 from convworks.serve.settings import Named, Settings
 
 BUFFER = 2**20  # bytes read ahead from a worker
-PATIENCE = 3.0  # seconds for a worker to end by itself
+#: Seconds for a worker to end by itself, and to get ready: it may download weights, convert and measure.
+PATIENCE, LONGEST_START = 3.0, 1800.0
 LONGEST_LINE = 1000  # characters of a line that is logged
 
 
@@ -70,11 +71,11 @@ class WorkerProcess:
             self.process.kill()
 
 
-async def start(named: Named, settings: Settings) -> WorkerProcess:
-    """Start a worker and wait until it is ready.
+async def start(named: Named, settings: Settings, *, busy: bool = False) -> WorkerProcess:
+    """Start a worker and wait until it is ready; `busy` says that others compute while it measures.
 
-    Raises the error of one that cannot load its networks, RunError for one that ends without saying why, OSError where
-    the system has no room for another process.
+    Raises the error of one that cannot load its networks, RunError for one that ends without saying why or does not get
+    ready, OSError where the system has no room for another process.
     """
     here, there = socket.socketpair()
     try:
@@ -101,13 +102,20 @@ async def start(named: Named, settings: Settings) -> WorkerProcess:
         "precision": settings.precision,
         "max_pixels": limits.max_pixels,
         "max_batch": limits.max_batch,
+        "busy": busy,
     }
     writer.writelines(wire.pack(options))
     try:
-        first = await wire.read(reader)
-    except asyncio.CancelledError:
+        first = await asyncio.wait_for(wire.read(reader), LONGEST_START)
+    except (asyncio.CancelledError, TimeoutError) as error:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
+        writer.close()
+        await process.wait()
+        await said
+        if isinstance(error, TimeoutError):
+            reason = f"its worker was not ready within {LONGEST_START:,.0f} s"
+            raise RunError(named.name, reason, "see the lines of the log above") from None
         raise
     if first is None or "error" in first[0]:
         writer.close()

@@ -33,7 +33,7 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *words: Any, **options: Any) -> None:
         super().__init__(*words, **options)
-        self._refused = self._last = False
+        self._refused = self._last = self._incomplete = False
         self._patience: asyncio.TimerHandle | None = None
         self._unread = 0  # bytes since the last end of a head, part of a body or end of a request
 
@@ -52,7 +52,7 @@ class Connection(HttpToolsProtocol):
         self._patience = self.loop.call_later(PATIENCE, self.close_if_idle)
 
     def data_received(self, data: bytes) -> None:
-        """Read, and wait for the rest of a head."""
+        """Read, and wait for the rest of a request, or for the next one."""
         self._unset_keepalive_if_required()
         for start in range(0, len(data), PIECE):
             if self.transport.is_closing():
@@ -60,8 +60,11 @@ class Connection(HttpToolsProtocol):
             self._read(data[start : start + PIECE])
         if not self.idle:
             self._stop_waiting()
-        elif self._patience is None and not self.transport.is_closing():
-            self._patience = self.loop.call_later(PATIENCE, self.close_if_idle)
+        elif self._incomplete or self._unread:
+            if self._patience is None and not self.transport.is_closing():
+                self._patience = self.loop.call_later(PATIENCE, self.close_if_idle)
+        elif self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.close_if_idle)
 
     def _read(self, data: bytes) -> None:
         """Read a piece. The parser keeps what it has of a head, so that this is counted before it gets more."""
@@ -100,6 +103,11 @@ class Connection(HttpToolsProtocol):
         self.transport.write(as_bytes("", problem))
         self.transport.close()
 
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._incomplete = True
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
         """Refuse a request that there is no room for at once, or let the application answer."""
         self._unread = 0
@@ -123,7 +131,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Go on with the application, or with the next request."""
-        self._unread = 0
+        self._unread, self._incomplete = 0, False
+        self._stop_waiting()
         if self.parser.should_upgrade():
             return
         if not self._refused:

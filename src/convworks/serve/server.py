@@ -208,7 +208,7 @@ def _server(service: Any) -> Any:
         @contextlib.contextmanager
         def capture_signals(self) -> Generator[None, None, None]:
             loop = asyncio.get_running_loop()
-            calls = {"SIGTERM": self.stop, "SIGINT": self.stop, "SIGHUP": self.reload}
+            calls = {"SIGTERM": self.stop, "SIGINT": self.stop, "SIGHUP": service.begin_reload}
             signals = {getattr(signal, name): call for name, call in calls.items() if hasattr(signal, name)}
             before = {number: signal.signal(number, _calling(loop, call)) for number, call in signals.items()}
             try:
@@ -230,9 +230,6 @@ def _server(service: Any) -> Any:
             self.should_exit = True
             await asyncio.sleep(WITHIN - 3 - limits.grace)
             service.give_up()
-
-        def reload(self) -> None:
-            self.reloading = asyncio.create_task(service.reload())
 
         async def on_tick(self, counter: int) -> bool:
             return await super().on_tick(counter) or service.failure is not None

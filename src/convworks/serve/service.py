@@ -13,6 +13,7 @@ from typing import Any
 
 from convworks import files
 from convworks.errors import InputError, nearest
+from convworks.serve.background import Background
 from convworks.serve.batcher import Answer, BusyError, WorkerEndedError
 from convworks.serve.bodies import Bodies, Receive
 from convworks.serve.log import log
@@ -33,7 +34,9 @@ class Service:
         self.keys = read_keys(settings)
         self.metrics = Metrics(lambda: self.ready)
         self.bodies = Bodies(settings.limits.max_bytes)
-        self.models = {named.name: Model(named, settings, self.metrics) for named in settings.models}
+        self._turn = asyncio.Lock()  # of a model to load
+        self.models = {named.name: Model(named, settings, self.metrics, self._turn) for named in settings.models}
+        self._background = Background()
         self._waiting: set[asyncio.Future[Any]] = set()
         self._refusals, self._logged = 0, -math.inf
 
@@ -44,25 +47,33 @@ class Service:
 
     @property
     def failure(self) -> BaseException | None:
-        """The exception that ended what a model does in the background; None unless there was one."""
-        return next((model.failure for model in self.models.values() if model.failure is not None), None)
+        """The exception that ended something in the background; None unless there was one."""
+        all_of = [self._background, *(model.background for model in self.models.values())]
+        return next((each.failure for each in all_of if each.failure is not None), None)
 
     async def begin(self) -> None:
         """Start the workers; raises the error of one that cannot start."""
-        for model in self.models.values():  # one after the other: each measures, and needs the processor for itself
-            await model.begin()
+        async with self._turn:
+            for model in self.models.values():  # each may measure, and needs the processor for itself
+                await model.begin()
 
     async def end(self) -> None:
-        """Stop the workers."""
+        """Stop the workers, and what goes on in the background."""
+        await self._background.end()
         await asyncio.gather(*(model.end() for model in self.models.values()))
 
+    def begin_reload(self) -> None:
+        """Reload in the background."""
+        self._background.start(self.reload())
+
     async def reload(self) -> None:
-        """Read the keys again, and load the bundles that have been replaced."""
+        """Read the keys again, and load the bundles that have been replaced, one model after the other."""
         try:
             self.keys = read_keys(self.settings)
         except InputError as error:
             log("keys-kept", reason=str(error))
-        await asyncio.gather(*(model.reload(changed_only=True) for model in self.models.values()))
+        for model in self.models.values():
+            await model.reload()
 
     def give_up(self) -> None:
         """Answer all requests that wait with 503: the time to stop is over."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from convworks.bundle.description import is_exported, read_description
+from convworks.bundle.description import folder_of, is_exported, read_description
 from convworks.bundle.pretrained import is_name
 from convworks.errors import InputError
 from convworks.files import path_of
@@ -86,12 +86,16 @@ class Settings:
 def named(words: Sequence[str]) -> tuple[Named, ...]:
     """Return the bundles by name, in order: each word is BUNDLE, or NAME=BUNDLE.
 
-    By default, the name of a bundle is that of its run or folder. Raises InputError for an impossible name.
+    By default, the name of a bundle is that of its run or folder. Raises InputError for an impossible name, and for the
+    same bundle twice under one, which would weigh twice in the ensemble.
     """
     paths: dict[str, list[Path]] = {}
     for word in words:
         name, path = _divided(word)
-        paths.setdefault(name, []).append(path)
+        members = paths.setdefault(name, [])
+        if folder_of(path).resolve() in [folder_of(member).resolve() for member in members]:
+            raise InputError(word, f"is named twice under {name}", "name it once, or under another name: NAME=BUNDLE")
+        members.append(path)
     return tuple(Named(name=name, paths=tuple(members)) for name, members in paths.items())
 
 

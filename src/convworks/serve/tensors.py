@@ -16,7 +16,7 @@ import numpy as np
 from fastapi import Response
 
 from convworks.serve.batcher import Answer
-from convworks.serve.bodies import from_base64, number_of, parse_json, wrong
+from convworks.serve.bodies import check_count, from_base64, number_of, parse_json, wrong
 from convworks.serve.problems import as_json, too_large
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -45,8 +45,8 @@ class Inference:
     binary: bool
 
 
-def parse(body: bytes, header_length: str | None) -> Inference:
-    """Return the request that a body holds; ProblemError for what is wrong with it."""
+def parse(body: bytes, header_length: str | None, most: int) -> Inference:
+    """Return the request that a body holds; ProblemError for what is wrong with it, and for more than `most` images."""
     head, rest = body, memoryview(b"")
     if header_length is not None:
         size = number_of(header_length)
@@ -66,13 +66,16 @@ def parse(body: bytes, header_length: str | None) -> Inference:
     identity = values.get("id")
     if identity is not None and not isinstance(identity, str):
         raise wrong("id", "is not a text", "give a text")
-    item, pieces, count = _input(inputs[0], rest)
+    item, pieces, count = _input(inputs[0], rest, most)
     outputs = _outputs(values.get("outputs", []), binary)
     return Inference(item=item, pieces=pieces, count=count, id=identity, outputs=outputs, binary=binary)
 
 
-def _input(tensor: dict[str, Any], rest: memoryview) -> tuple[dict[str, Any], list[bytes], int]:
-    """Return the item of an input, its pieces, and the number of its images."""
+def _input(tensor: dict[str, Any], rest: memoryview, most: int) -> tuple[dict[str, Any], list[bytes], int]:
+    """Return the item of an input, its pieces, and the number of its images.
+
+    That number is known from the shape, and checked, before anything of the images is read.
+    """
     name, datatype = tensor.get("name"), tensor.get("datatype")
     if (name, datatype) not in ((SAMPLES, "UINT8"), (ENCODED, "BYTES")):
         raise wrong(
@@ -81,6 +84,7 @@ def _input(tensor: dict[str, Any], rest: memoryview) -> tuple[dict[str, Any], li
             f"give {SAMPLES} (UINT8) or {ENCODED} (BYTES)",
         )
     shape = _shape(name, tensor.get("shape"))
+    check_count(shape[0], most)
     size = _object(tensor.get("parameters", {}), "parameters").get("binary_data_size")
     data = tensor.get("data")
     if size is not None:
@@ -93,9 +97,7 @@ def _input(tensor: dict[str, Any], rest: memoryview) -> tuple[dict[str, Any], li
     elif not isinstance(data, list) or len(rest):
         raise wrong(f"data of {name}", "is not a list of values", "give data or binary_data_size")
     if name == ENCODED:
-        pieces = _texts(rest) if size is not None else [from_base64(ENCODED, each) for each in data or []]
-        if len(pieces) != shape[0]:
-            raise wrong(ENCODED, f"are {len(pieces)}, not {shape[0]}", "give the shape of the data")
+        pieces = _texts(rest, shape[0]) if size is not None else _decoded(data or [], shape[0])
         return {"names": [f"{ENCODED}[{index}]" for index in range(len(pieces))]}, pieces, len(pieces)
     content = bytes(rest) if size is not None else _values(data or [])
     if len(content) != math.prod(shape):
@@ -122,17 +124,28 @@ def _values(data: list[Any]) -> bytes:
     raise wrong(f"data of {SAMPLES}", "are not whole numbers from 0 to 255", "give decoded pixels")
 
 
-def _texts(content: memoryview) -> list[bytes]:
-    """Return the elements of a BYTES tensor: each is its length, little-endian, and its bytes."""
-    texts, at = [], 0
-    while at < len(content):
+def _texts(content: memoryview, count: int) -> list[bytes]:
+    """Return the elements of a BYTES tensor, which has `count`: each is its length, little-endian, and its bytes."""
+    texts: list[bytes] = []
+    at = 0
+    for _ in range(count):
         end = at + LENGTH.size
         size = LENGTH.unpack(content[at:end])[0] if end <= len(content) else math.inf
         if end + size > len(content):
-            raise wrong(ENCODED, "end within an element", "write the length of each before it: 4 bytes, little-endian")
+            reason = "end within an element" if at < len(content) else f"are {len(texts)}, not {count}"
+            raise wrong(ENCODED, reason, "write the length of each before it: 4 bytes, little-endian")
         at = end + int(size)
         texts.append(bytes(content[end:at]))
+    if at < len(content):
+        raise wrong(ENCODED, f"are more than {count}", "give the shape of the data")
     return texts
+
+
+def _decoded(texts: list[Any], count: int) -> list[bytes]:
+    """Return the elements of a BYTES tensor in JSON, which has `count`: each is base64."""
+    if len(texts) != count:
+        raise wrong(ENCODED, f"are {len(texts)}, not {count}", "give the shape of the data")
+    return [from_base64(f"{ENCODED}[{index}]", text) for index, text in enumerate(texts)]
 
 
 def _outputs(listed: object, binary: bool) -> dict[str, bool]:

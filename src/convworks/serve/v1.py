@@ -12,18 +12,22 @@ from fastapi import APIRouter, Query, Request, Response
 from convworks.serve.batcher import Answer
 from convworks.serve.bodies import check_count, images_of
 from convworks.serve.problems import MEANINGS, answered, as_json, described
+from convworks.serve.query import CHECKED
 from convworks.serve.service import Service
 
+FILE = {"type": "string", "format": "binary", "description": "The file of one image, of any format that is read."}
 BODY = {
     "requestBody": {
         "required": True,
-        "description": "One image as it is, several as files of a form, or base64 in JSON.",
+        "description": "One image as it is; several as files of a form; or one or several in base64 in JSON.",
         "content": {
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "image/*": {"schema": FILE},
+            "application/octet-stream": {"schema": FILE},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
+                    "description": "The files of images, each in a field named `images`; their order is that of the "
+                    "answers.",
                     "required": ["images"],
                     "properties": {
                         "images": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
@@ -33,6 +37,7 @@ BODY = {
             "application/json": {
                 "schema": {
                     "type": "object",
+                    "description": "The files of images, each in base64; their order is that of the answers.",
                     "required": ["images"],
                     "additionalProperties": False,
                     "properties": {
@@ -111,14 +116,14 @@ ERROR = {
 
 def router(service: Service) -> APIRouter:
     """Return the routes below /v1."""
-    routes = APIRouter(prefix="/v1")
+    routes = APIRouter(prefix="/v1", dependencies=CHECKED)
     limits = service.settings.limits
 
     @routes.get(
         "/models",
         summary="List the models",
         response_description="The models with their tasks, classes, runtimes and precisions.",
-        responses={**answered(MODELS), **described(ERROR, 401)},
+        responses={**answered(MODELS), **described(ERROR, 401, 422)},
     )
     async def models() -> Response:
         return as_json({"models": [_described(service, name) for name in service.models]})
@@ -126,14 +131,22 @@ def router(service: Service) -> APIRouter:
     @routes.post(
         "/predict",
         summary="Predict images",
-        response_description="The answers of `convworks predict`; of one picture, with `Accept: image/png`, the file.",
+        response_description="The answers of `convworks predict`; of one image, with `Accept: image/png`, "
+        "the PNG file of the mask or image that is the answer.",
         openapi_extra=BODY,
         responses={**answered(PREDICTIONS), **described(ERROR, *MEANINGS)},
     )
     async def predict(
         request: Request,
         model: Annotated[str | None, Query(description="Its name; needed if there is more than one.")] = None,
-        top: Annotated[int, Query(ge=1, le=1_000_000, description="How many classes to list.")] = 5,
+        top: Annotated[
+            int | None,
+            Query(
+                ge=1,
+                le=1_000_000,
+                description="How many classes to list; by default 5, and of a mask all that it shows.",
+            ),
+        ] = None,
         threshold: Annotated[
             float | None, Query(ge=0, le=1, description="Multi-label: predict classes of at least this probability.")
         ] = None,

@@ -9,9 +9,10 @@ from typing import Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from convworks.serve.bodies import check_count, wrong
+from convworks.serve.bodies import wrong
 from convworks.serve.model import Model
 from convworks.serve.problems import ProblemError, answered, as_json, described
+from convworks.serve.query import CHECKED
 from convworks.serve.service import Service
 from convworks.serve.tensors import DATATYPES, ENCODED, HEADER_LENGTH, SAMPLES, parse, tensors
 
@@ -35,16 +36,32 @@ INFER = {
             "application/json": {
                 "schema": {
                     "type": "object",
+                    "description": "The input, in nested lists or in base64; `outputs` names those that are wanted.",
                     "required": ["inputs"],
                     "properties": {
                         "id": {"type": "string"},
                         "parameters": {"type": "object"},
                         "inputs": {"type": "array", "minItems": 1, "maxItems": 1, "items": TENSOR},
-                        "outputs": {"type": "array", "items": {"type": "object"}},
+                        "outputs": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "required": ["name"],
+                                "properties": {"name": {"type": "string"}, "parameters": {"type": "object"}},
+                            },
+                        },
                     },
                 }
             },
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "application/octet-stream": {
+                "schema": {
+                    "type": "string",
+                    "format": "binary",
+                    "description": "The same JSON with `binary_data_size` among the parameters of the input instead of "
+                    "`data`, then so many bytes: of `samples` one a value, of `images` the length of each file (4 "
+                    "bytes, little-endian) before it.",
+                }
+            },
         },
     }
 }
@@ -96,10 +113,12 @@ def router(service: Service) -> APIRouter:
         "responses": described(ERROR, 401, 404, 422, 503),
     }
     of_model: dict[str, Any] = {
+        "dependencies": CHECKED,
         "response_description": "Its versions, inputs and outputs, with types and shapes; -1 is any length.",
         "responses": {**answered(MODEL), **described(ERROR, 401, 404, 422, 503)},
     }
     inferring: dict[str, Any] = {
+        "dependencies": CHECKED,
         "description": INPUTS,
         "openapi_extra": INFER,
         "response_description": "The outputs, in JSON; or, where the request asks for bytes, JSON and bytes after it.",
@@ -183,15 +202,15 @@ async def _inferred(service: Service, request: Request, name: str, version: str 
     service.check_room(model)
     with service.bodies.holding() as held:
         body = await held.read(request.receive, request.headers.get("content-length"))
-        inference = parse(body, request.headers.get(HEADER_LENGTH))
+        inference = parse(body, request.headers.get(HEADER_LENGTH), service.settings.limits.max_images)
         del body
-        check_count(inference.count, service.settings.limits.max_images)
         names = list(inference.outputs) or list(facts["outputs"])[:1]
         if unknown := [each for each in names if each not in facts["outputs"]]:
             reason = f"there is no output {unknown[0]!r}"
             raise wrong("outputs", reason, f"choose from {', '.join(facts['outputs'])}")
         item = {**inference.item, "outputs": names}
         answer = await service.answer(model, request.receive, arrived, item, inference.pieces, inference.count)
+    _check_version(model, version, answer.facts)  # it may have been replaced while the request was read, or waited
     request.scope["state"]["answer"] = answer
     head = {"model_name": name, "model_version": answer.facts["version"]}
     if inference.id is not None:
@@ -201,10 +220,15 @@ async def _inferred(service: Service, request: Request, name: str, version: str 
 
 def _facts(service: Service, model: Model, version: str | None) -> dict[str, Any]:
     facts = service.facts(model)
+    _check_version(model, version, facts)
+    return facts
+
+
+def _check_version(model: Model, version: str | None, facts: dict[str, Any]) -> None:
+    """Raise ProblemError if a request names another version than that of the networks with these facts."""
     if version is not None and version != facts["version"]:
         reason = f"{model.name} has no version {version!r}"
         raise ProblemError(HTTPStatus.NOT_FOUND, "version", reason, f"choose {facts['version']}")
-    return facts
 
 
 def _readiness(ready: bool) -> Response:

@@ -13,12 +13,14 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from convworks.errors import ConvworksError, InputError
+from convworks.errors import ConvworksError, InputError, RunError, on_the_command_line
 from convworks.serve import wire
 
 Decoded = tuple[int, list[tuple[Any, Callable[[], Any]]]]  # number of the batch; items, and what gives their samples
@@ -35,11 +37,23 @@ def main() -> None:
         return
     batches: queue.SimpleQueue[wire.Message] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(channel, batches), daemon=True).start()
+    with ending_after_a_bug(), on_the_command_line():
+        try:
+            serve(channel, batches, **first[0])
+        except ConvworksError as error:
+            facts = {"where": error.where, "reason": error.reason, "remedy": error.remedy}
+            _send(channel, {"error": {**facts, "input": isinstance(error, InputError)}})
+
+
+@contextmanager
+def ending_after_a_bug() -> Iterator[None]:
+    """Print the traceback of a bug and end the process at once, without waiting for threads: it is replaced then."""
     try:
-        serve(channel, batches, **first[0])
-    except ConvworksError as error:
-        facts = {"where": error.where, "reason": error.reason, "remedy": error.remedy}
-        _send(channel, {"error": {**facts, "input": isinstance(error, InputError)}})
+        yield
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def serve(channel: socket.socket, batches: queue.SimpleQueue[wire.Message], paths: list[str], **settings: Any) -> None:
@@ -58,11 +72,14 @@ def serve(channel: socket.socket, batches: queue.SimpleQueue[wire.Message], path
     samples = blank(served.members, item.count)
     for _ in range(2):  # the first time, memory is allocated and kernels are chosen
         began = time.perf_counter()
-        respond(served, [(item, lambda: samples)])
+        (reply,) = respond(served, [(item, lambda: samples)])
         seconds = time.perf_counter() - began
+        if "error" in reply.header:
+            error = reply.header["error"]
+            raise RunError(error["where"], f"cannot compute {item.count} samples: {error['reason']}", error["remedy"])
     _send(channel, {"ready": {**served.facts, "seconds": seconds}})
     decoded: queue.SimpleQueue[Decoded] = queue.SimpleQueue()
-    with quiet(), ThreadPoolExecutor(threads()) as pool:
+    with quiet(), ThreadPoolExecutor(threads()) as pool, ending_after_a_bug():  # else the pool waits for its threads
         start = decoding(served, pool)
         threading.Thread(target=_decode, args=(batches, decoded, start, item_of), daemon=True).start()
         while True:
@@ -81,19 +98,21 @@ def _decode(
     make: Callable[..., Any],
 ) -> None:
     """Begin to decode each batch as it comes, while the one before is computed."""
-    while True:
-        header, pieces = batches.get()
-        items, at = [], 0
-        for facts in header["items"]:
-            item = make(facts)
-            items.append((item, start(item, pieces[at : at + item.pieces])))
-            at += item.pieces
-        decoded.put((header["batch"], items))
+    with ending_after_a_bug():
+        while True:
+            header, pieces = batches.get()
+            items, at = [], 0
+            for facts in header["items"]:
+                item = make(facts)
+                items.append((item, start(item, pieces[at : at + item.pieces])))
+                at += item.pieces
+            decoded.put((header["batch"], items))
 
 
 def _listen(channel: socket.socket, batches: queue.SimpleQueue[wire.Message]) -> None:
-    while (message := wire.receive(channel)) is not None:
-        batches.put(message)
+    with ending_after_a_bug():
+        while (message := wire.receive(channel)) is not None:
+            batches.put(message)
     os._exit(0)  # the server is gone, or needs this worker no longer: nothing here is worth finishing
 
 

@@ -51,7 +51,11 @@ def serve(
     ] = 1000,
     api_key_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Ask for one of the keys in this file, one a line."),
+        typer.Option(
+            metavar="FILE",
+            help="Ask for one of the keys in this file: one a line, at least 16 "
+            "characters each. Health checks and pages need none.",
+        ),
     ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Load a bundle again when it is replaced; SIGHUP does so too.")
