@@ -132,6 +132,13 @@ def test_a_network_that_segments_answers_with_masks_of_the_size_of_each_image(
     assert Image.open(io.BytesIO(raw.body)).size == (16, 20)
 
 
+def test_the_limit_of_pixels_is_no_part_of_the_version(app: App, bundles: dict[str, Path]) -> None:
+    """It decides which images are refused; the fixture has another."""
+    other = App({"classification": [bundles["classification"]]}, limits=Limits(max_pixels=5_000))
+    answers = [each("POST", "/v1/predict?model=classification", PICTURES[0], {}) for each in (app, other)]
+    assert answers[0].json["version"] == answers[1].json["version"]
+
+
 def test_an_ensemble_answers_with_the_mean(app: App) -> None:
     alone, both = (app("POST", f"/v1/predict?model={name}", PICTURES[0]).json for name in ("classification", "both"))
     assert both["predictions"][0]["labels"] == alone["predictions"][0]["labels"]
