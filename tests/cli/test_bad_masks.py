@@ -61,6 +61,10 @@ ROWS: Rows = {
         lambda p: spoilt(p, np.zeros((16, 15))),
         "set/masks/3.png: is a mask of 15x16 pixels, but its image has 16x16; give both one size",
     ),
+    "a mask of another size, to be packed": (
+        lambda p: [*(spoilt(p, np.zeros((9, 9))) and []), "data", "set", "--pack", "packed"],
+        "set/masks/3.png: is a mask of 9x9 pixels, but its image has 16x16; give both one size",
+    ),
     "an image without a mask": (
         lambda p: without(p, "masks/2.png", "masks/4.png"),
         "set/masks: 2 of 6 images have no mask: images/2.png, images/4.png; add them",
