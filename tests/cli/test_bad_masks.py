@@ -85,6 +85,16 @@ ROWS: Rows = {
         lambda p: [*everywhere(p, 255), "--set", "data.ignore=255"],
         "set: all pixels of the masks of train are ignored",
     ),
+    **{
+        f"all pixels of {name} ignored": (
+            lambda p, folder=folder: ignored_in(p, folder),
+            f"set: all pixels of the masks of {name} are ignored; correct them{remedy}",
+        )
+        for folder, name, remedy in (
+            ("val", "validation", ""),
+            ("test", "test", ", or leave that split out: --set data.test=false"),
+        )
+    },
     "one class": (lambda p: everywhere(p, 0), "set: the masks of train show one class (0), at least 2 are needed"),
     "an unknown class to ignore": (
         lambda p: [*on_squares(p), "--set", "data.ignore=7"],
@@ -154,6 +164,15 @@ ROWS: Rows = {
         "set.csv line 2: has no mask; fill it in",
     ),
 }
+
+
+def ignored_in(place: Place, folder: str) -> list[str]:
+    """Write splits, in one of which no pixel counts."""
+    for name in ("train", "val", "test"):
+        write_squares(place.root / "set" / name, 4)
+    for path in (place.root / "set" / folder / "masks").iterdir():
+        Image.new("L", (16, 16), 255).save(path)
+    return train()
 
 
 def listed(place: Place, row: str) -> list[str]:
