@@ -200,8 +200,8 @@ def answers_of(classes: Sequence[str], size: Sequence[int]) -> list[str]:
 
 def result_of(result: Mapping[str, Any]) -> str:
     """Return the result in a line."""
-    low, high = result["intervals"]["mean_iou"]
-    line = f"mean IoU {result['mean_iou']:.2%} (95 % interval {low:.2%} to {high:.2%})"
+    ends = " to ".join(f"{end:.2%}" for end in result["intervals"].get("mean_iou", ()))
+    line = f"mean IoU {result['mean_iou']:.2%}" + (f" (95 % interval {ends})" if ends else "")
     return f"{line}, pixel accuracy {result['pixel_accuracy']:.2%}"
 
 
