@@ -39,7 +39,8 @@ def read(source: Source) -> Source:
         reason = "all pixels of the masks of train are ignored, or no mask can be read"
         raise InputError(source.where, reason, "name another class in data.ignore, or correct the masks")
     if len(shown) < 2:
-        reason = f"the masks of train show one class ({shown[0]}), at least 2 are needed"
+        only = f"one class ({shown[0]})" if source.classes != (str(IGNORED),) else f"{IGNORED} alone"
+        reason = f"the masks of train show {only}, at least 2 classes are needed"
         raise InputError(source.where, reason, "add images that show another")
     return source
 
