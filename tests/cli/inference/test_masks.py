@@ -18,6 +18,7 @@ import convworks
 from convworks.cli.inference import mask_files
 from convworks.cli.inference.measured import share_line, share_measured
 from convworks.cli.main import run
+from convworks.data.inspect.overlay import overlay
 from convworks.data.sources.open import open_source
 from convworks.inference.bulk import unfinished
 
@@ -42,7 +43,7 @@ def images_in(table: Path) -> list[str]:
 
 def stopping(monkeypatch: pytest.MonkeyPatch, at: int, what: Any) -> None:
     """Let something happen when so many images are done, and the next has its mask."""
-    done, overlay = [0], mask_files.overlay
+    done = [0]
 
     def counted(*arguments: Any) -> Any:
         done[0] += 1
@@ -137,6 +138,7 @@ def test_which_share_of_the_pixels_is_measured_is_said(place: Path, fit: str) ->
     kept = {"pad": [1, 16 / 20, 16 / 24], "crop": [1, 16 / 20, 16 / 24]}.get(fit, [1, 1, 1])
     share = share_measured(fitted, open_source(place / "pairs").splits["all"])
     assert share == pytest.approx(np.mean([kept[number % len(sizes)] for number in range(40)]))
+    assert share is not None
     line = share_line(share, fitted)
     assert line == ("" if share == 1 else f"measured on 83% of the pixels: what data.fit={fit} keeps of them at 16x16")
 

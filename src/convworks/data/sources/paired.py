@@ -12,7 +12,7 @@ import numpy as np
 from convworks.console import counting
 from convworks.data.column import IGNORED, Coding, Files, Spatial
 from convworks.data.formats import NUMPY
-from convworks.data.location import read_bytes
+from convworks.data.location import Location, read_bytes
 from convworks.data.source import Source, Split
 from convworks.data.sources.class_table import Value, read_classes
 from convworks.data.sources.split_names import ALL, ORDER, TRAIN
@@ -88,7 +88,7 @@ def _values(root: Path, columns: Mapping[str, Files]) -> dict[str, Value]:
     return {str(value): (value,) for value in sorted(values)}
 
 
-def _refuse_one_bit(files: Sequence[Path], counts: np.ndarray) -> None:
+def _refuse_one_bit(files: Sequence[Location], counts: np.ndarray) -> None:
     """Raise InputError for masks of 1 bit, whose white is 1, beside others whose white is 255."""
     from convworks.data.decode.decode import probe
 
