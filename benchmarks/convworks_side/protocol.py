@@ -15,10 +15,12 @@ import torch
 
 from convworks.data.column import COLOURS, Arrays
 from convworks.data.decode.preprocess import Preprocessing
+from convworks.data.inputs.kinds import input_of
 from convworks.data.source import Split
 from convworks.hardware import choose_precision, keep_memory
 from convworks.inference.protocol import PROTOCOLS, Protocol
-from convworks.inference.test_time_views import activated_by
+from convworks.inference.runtime import TorchRuntime
+from convworks.inference.test_time_views import activated_by, counter, prepared
 from convworks.layers.normalisation.folded import folded
 from convworks.models.catalogue import Shape, create
 from convworks.tasks.classification import CLASSIFICATION
@@ -51,7 +53,9 @@ def main() -> None:
     def evaluate(images: Split) -> float:
         started = time.perf_counter()
         protocol = EVALUATIONS[args.views]
-        _, cost = activated_by(protocol, network, images, preprocessing, precision, CLASSIFICATION)
+        viewing, input = prepared(protocol, network, preprocessing), input_of(preprocessing)
+        runtime = TorchRuntime(network=viewing, input=input, precision=precision)
+        _, cost = activated_by(protocol, runtime, counter(viewing, input), images, preprocessing, CLASSIFICATION)
         macs.append(cost.macs)
         return time.perf_counter() - started
 

@@ -26,7 +26,7 @@ SIGNATURES = {
         "bundle * data split=None images=1000 dimensions=2 points=25 span=1.0 directions='random' seed=0 workers=1 "
         "out=None resume=False device='auto' precision='auto'"
     ),
-    "load": "path * device='auto' precision='auto' max_pixels=None runtime='torch'",
+    "load": "path * device='auto' precision='auto' max_pixels=None runtime=None",
     "lr_range": (
         "recipe=None * data=None model=None lowest=1e-05 highest=10.0 steps=100 device=None seed=None "
         "skip_damaged=False overrides=()"

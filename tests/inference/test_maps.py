@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convworks.data.config import Fit
@@ -15,6 +16,8 @@ from convworks.data.inputs.kinds import input_of
 from convworks.errors import InputError, RunError
 from convworks.inference.maps import Mapper, Scaled
 from convworks.inference.runtime import TorchRuntime
+from convworks.inference.strips import Strips, as_scores, resized
+from convworks.inference.tiles import TILE, classes, probabilities
 from convworks.models.catalogue import Shape, create
 from convworks.tasks.segmentation import SEGMENTATION
 
@@ -28,7 +31,8 @@ def mapper_of(network: nn.Module, fit: Fit) -> Mapper:
 
 
 def maps_of(mapper: Mapper, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return [each.activated for each in mapper.compute([mapper.read("image", array) for array in arrays])]
+    maps = mapper.maps((mapper.read("image", array) for array in arrays), probabilities)
+    return [np.moveaxis(each.whole(), -1, 0) for each in maps if isinstance(each, Strips)]
 
 
 def images(*sizes: tuple[int, int]) -> list[np.ndarray]:
@@ -63,11 +67,73 @@ def test_images_are_taken_as_they_are_needed_and_errors_keep_their_place() -> No
 
     maps = mapper.maps(read())
     first = [next(maps) for _ in range(7)]
-    assert [type(each) for each in first] == [*[np.ndarray] * 3, RunError, np.ndarray, InputError, np.ndarray]
+    assert [type(each) for each in first] == [*[Strips] * 5, InputError, Strips]
+    for number, each in enumerate(first):
+        if isinstance(each, Strips) and number != 3:
+            np.testing.assert_array_equal(each.whole(), np.zeros((4, 4)))
+    with pytest.raises(RunError, match="NaN or infinite"):
+        first[3].whole()  # type: ignore[union-attr]
     assert len(taken) <= 256
     assert len(list(maps)) == 593
     with pytest.raises(RunError, match="NaN or infinite"):
         maps_of(mapper, [np.full((4, 4), 255, np.uint8)])
+
+
+SIZES = [((16, 16), (301, 203)), ((64, 48), (40, 30)), ((33, 1), (2, 70)), ((1, 5), (90, 4)), ((9, 9), (9, 30))]
+
+
+def interpolated(scores: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(scores[None], size, mode="bilinear")[0]
+
+
+def smooth(have: tuple[int, int]) -> Tensor:
+    return torch.randn(5, *have, generator=torch.Generator().manual_seed(0)).softmax(0)
+
+
+@pytest.mark.parametrize(("have", "want"), SIZES)
+def test_small_masks_are_those_of_scores_interpolated_at_once(have: tuple[int, int], want: tuple[int, int]) -> None:
+    scores = smooth(have)
+    (kept,) = resized(torch.split(scores, 7, dim=1), have, want, probabilities)
+    np.testing.assert_array_equal(as_scores(kept).numpy(), interpolated(scores, want).numpy())
+    (mask,) = resized([scores], have, want, classes)
+    np.testing.assert_array_equal(mask, interpolated(scores, want).argmax(0).numpy())
+
+
+@pytest.mark.parametrize(("have", "want"), SIZES)
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_bands_of_rows_give_the_same_whatever_their_height(
+    rows: int, have: tuple[int, int], want: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convworks.inference.strips.VALUES", 5 * want[1] * min(rows, want[0] - 1))
+    scores = smooth(have)
+    for height in (1, 7, 100):
+        bands = list(resized(torch.split(scores, height, dim=1), have, want, probabilities))
+        assert max(map(len, bands)) <= rows
+        np.testing.assert_allclose(
+            as_scores(np.concatenate(bands)).numpy(), interpolated(scores, want).numpy(), atol=2e-6
+        )
+        mask = np.concatenate(list(resized(torch.split(scores, height, dim=1), have, want, classes)))
+        np.testing.assert_array_equal(mask, interpolated(scores, want).argmax(0).numpy())
+
+
+@pytest.mark.parametrize("fit", ["squash", "letterbox", "crop", "pad"])
+def test_no_more_scores_are_held_than_those_of_some_rows(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest array that is handed on does not grow with the image; masks are those of all scores."""
+    torch.manual_seed(0)
+    network = create("unet_padded", Shape(classes=3, channels=1, size=SIZE), table={"widths": [4, 8]})
+    mapper, held = mapper_of(network, fit), list[int]()
+    (image,) = images((1400, 90))
+    (right,) = maps_of(mapper, [image])
+    monkeypatch.setattr("convworks.inference.strips.VALUES", 3 * 90 * 20)
+
+    def noted(values: Tensor) -> np.ndarray:
+        held.append(values.shape[1])
+        return classes(values)
+
+    (strips,) = mapper.maps([mapper.read("image", image)], noted)
+    assert isinstance(strips, Strips)
+    np.testing.assert_array_equal(strips.whole(), right.argmax(0))
+    assert max(held) <= (TILE if fit == "pad" else 20)
 
 
 class Fragile(nn.Module):

@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
+from convworks.cli.options import VIEWS
 from convworks.data.column import COLOURS, Arrays, Files
 from convworks.data.decode.picture import Picture, picture_of
 from convworks.data.decode.preprocess import Preprocessing, fit_array
+from convworks.data.inputs.kinds import input_of
 from convworks.data.source import Split
 from convworks.errors import InputError
 from convworks.inference.protocol import PROTOCOLS, named, scale_to_cover, views
-from convworks.inference.test_time_views import activated_by
+from convworks.inference.runtime import TorchRuntime
+from convworks.inference.test_time_views import Cost, activated_by, counter, prepared
 from convworks.layers.fully_convolutional import fully_convolutional
 from convworks.layers.network import Network
 from convworks.models.catalogue import create, facts
@@ -56,8 +59,15 @@ def inputs(image: np.ndarray) -> Tensor:
     return ((torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255 - MEAN) / STD)[None]
 
 
+def viewed(name: str, model: nn.Module, chosen: Split, preprocessing: Preprocessing) -> tuple[np.ndarray, Cost]:
+    """Return the activated outputs for a split, and the cost."""
+    network, input = prepared(named(name), model, preprocessing), input_of(preprocessing)
+    runtime = TorchRuntime(network=network, input=input, precision=torch.float32)
+    return activated_by(named(name), runtime, counter(network, input), chosen, preprocessing, CLASSIFICATION)
+
+
 def answers(name: str, model: Network, images: Sequence[np.ndarray], preprocessing: Preprocessing) -> np.ndarray:
-    return activated_by(named(name), model, split(images), preprocessing, torch.float32, CLASSIFICATION)[0]
+    return viewed(name, model, split(images), preprocessing)[0]
 
 
 def test_ten_crops_are_those_of_a_loop() -> None:
@@ -116,9 +126,9 @@ def test_144_crops_of_an_oblong_image_and_each_once_of_a_square_one() -> None:
         assert len(crops) == count
         assert {view.shape for view in crops} == {(224, 224, 3)}
     model, small = network("lenet5_modern")
-    _, cost = activated_by(named("144-crop"), model, split([photo(40, 60, 1)]), small, torch.float32, CLASSIFICATION)
+    _, cost = viewed("144-crop", model, split([photo(40, 60, 1)]), small)
     assert cost.views == 144
-    _, flip_cost = activated_by(named("flip"), model, split([photo(40, 60, 1)]), small, torch.float32, CLASSIFICATION)
+    _, flip_cost = viewed("flip", model, split([photo(40, 60, 1)]), small)
     assert (flip_cost.views, cost.macs) == (2, 72 * flip_cost.macs)
 
 
@@ -206,10 +216,10 @@ def test_images_of_several_sizes_are_answered_as_each_alone(name: str, tmp_path:
         Image.fromarray(photo(*size, 1, number)[:, :, 0]).save(files[-1])
     labels = np.zeros(5, np.int64)
     whole_split = Split(names=tuple(map(str, files)), inputs=Files(tuple(files)), targets=Arrays(labels))
-    batched, _ = activated_by(named(name), model, whole_split, preprocessing, torch.float32, CLASSIFICATION)
+    batched, _ = viewed(name, model, whole_split, preprocessing)
     for number, file in enumerate(files):
         alone = Split(names=(str(file),), inputs=Files((file,)), targets=Arrays(labels[:1]))
-        expected, _ = activated_by(named(name), model, alone, preprocessing, torch.float32, CLASSIFICATION)
+        expected, _ = viewed(name, model, alone, preprocessing)
         np.testing.assert_allclose(batched[number], expected[0], atol=1e-5)
 
 
@@ -233,3 +243,7 @@ def test_a_network_without_a_form_for_larger_images_says_so() -> None:
 def test_an_unknown_protocol_lists_those_that_there_are() -> None:
     with pytest.raises(InputError, match=r"there is no protocol 'tencrop' .did you mean 'ten-crop'.*multi-scale"):
         named("tencrop")
+
+
+def test_the_help_of_the_command_line_names_every_protocol() -> None:
+    assert f"Views of each image: {', '.join(PROTOCOLS)}." == VIEWS

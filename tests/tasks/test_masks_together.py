@@ -18,6 +18,7 @@ from trained_squares import SETTINGS, WORDS, place
 import convworks
 from convworks.cli.main import run
 from convworks.inference.map_ensemble import MapEnsemble, in_step
+from convworks.inference.strips import Strips
 
 __all__ = ["place"]
 
@@ -118,13 +119,13 @@ def test_an_ensemble_reads_large_images_some_rows_at_a_time(
     pixels = np.random.default_rng(0).integers(0, 255, (600, 40), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "large.png")
     ((_, whole),) = several.each([tmp_path / "large.png"])
-    assert isinstance(whole, np.ndarray)
+    assert isinstance(whole, Strips)
+    numbers = whole.whole()
     monkeypatch.setattr("convworks.inference.maps.STREAMED", 100)
     assert several.streams(tmp_path / "large.png")
-    with several.rows(tmp_path / "large.png") as (size, strips):
-        numbers = np.concatenate(list(strips))
-    assert size == (600, 40)
-    np.testing.assert_array_equal(numbers, whole.argmax(0))
+    with several.rows(tmp_path / "large.png") as strips:
+        np.testing.assert_array_equal(strips.whole(), numbers)
+    assert strips.size == (600, 40)
 
 
 def test_strips_of_different_heights_are_read_in_step() -> None:

@@ -138,9 +138,9 @@ def test_larger_images_are_segmented_tile_by_tile(place: Path, tmp_path: Path, m
     Image.fromarray(pixels).save(tmp_path / "large.png")
     monkeypatch.setattr("convworks.inference.maps.STREAMED", 100)
     assert unscaled.mapper.streams(tmp_path / "large.png")
-    with unscaled.mapper.rows(tmp_path / "large.png") as (size, strips):
-        np.testing.assert_array_equal(np.concatenate(list(strips)), expected)
-    assert size == (40, 30)
+    with unscaled.mapper.rows(tmp_path / "large.png") as strips:
+        np.testing.assert_array_equal(strips.whole(), expected)
+    assert strips.size == (40, 30)
 
 
 def with_fit(bundle: Any, fit: str) -> Any:

@@ -11,7 +11,7 @@ from convworks.bundle.description import folder_of, is_exported, read_descriptio
 from convworks.deploy.runtimes import AUTO, CONVERTED, TORCH, check_runtime
 from convworks.errors import InputError
 from convworks.hardware import check_precision
-from convworks.inference.combination import PROBABILITY, VOTE, check_combination
+from convworks.inference.combination import PROBABILITY, VOTE, check_alike, check_combination, kind_of
 from convworks.inference.protocol import CENTER, check_whole, named
 from convworks.outputs import Protected
 from convworks.tasks.by_name import answering
@@ -49,9 +49,13 @@ class Work:
 
     def protected(self) -> Protected:
         """Return the files of the bundles, which must not be overwritten."""
-        exported = [path for path in self.bundles if is_exported(path)]
-        folders = tuple([folder_of(path) for path in self.bundles if not is_exported(path)])
-        return Protected(folders=folders, files=(exported,))
+        return protected(self.bundles)
+
+
+def protected(bundles: Sequence[Path]) -> Protected:
+    """Return the files of bundles, runs and exported files."""
+    exported = [path for path in bundles if is_exported(path)]
+    return Protected(folders=tuple([folder_of(path) for path in bundles if not is_exported(path)]), files=(exported,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,20 +84,23 @@ def check_work(work: Work) -> list[dict[str, Any]]:
         check_whole(work.protocol)
     elif work.protocol != CENTER and task.files:
         raise InputError("--protocol", f"averages answers, but this network {task.does}", "leave it out")
-    check_runtime(work.runtime)
-    if named(work.protocol).dense and work.runtime in CONVERTED:
-        reason = f"{work.protocol} needs the network in PyTorch, not in {work.runtime}"
-        raise InputError("--protocol", reason, "leave out --runtime")
+    check_computed(work.protocol, work.runtime)
     return descriptions
+
+
+def check_computed(protocol: str, runtime: str | None) -> None:
+    """Raise InputError for an unknown runtime, and for one that does not compute the views of a protocol."""
+    check_runtime(runtime)
+    if named(protocol).dense and runtime in CONVERTED:
+        reason = f"{protocol} needs the network in PyTorch, not in {runtime}"
+        raise InputError("--protocol", reason, "leave out --runtime")
 
 
 def _check_together(work: Work, descriptions: Sequence[dict[str, Any]]) -> None:
     """Raise InputError for bundles that are no ensemble, and a way to combine one that is unknown."""
     check_combination(work.combine)
     if len(work.bundles) > 1:
-        from convworks.inference.ensemble import check_alike
-
-        check_alike(work.bundles, descriptions)
+        check_alike(work.bundles, [kind_of(each) for each in descriptions])
     elif work.combine != PROBABILITY:
         raise InputError("--combine", "combines several bundles, but there is one", "leave it out")
 

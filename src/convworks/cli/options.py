@@ -33,7 +33,18 @@ TrainingDevice = Annotated[str | None, typer.Option("--device", help="auto, cpu,
 Bundle = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder of a bundle or a run.")]
 Bundles = Annotated[
     list[Path],
-    typer.Argument(metavar="BUNDLE", help="Folders of bundles or runs; more than one form an ensemble."),
+    typer.Argument(
+        metavar="BUNDLE", help="Folders of bundles or runs, or exported files; more than one form an ensemble."
+    ),
+]
+#: What the names of protocols mean (inference/protocol.py).
+VIEWS = "Views of each image: center, flip, shift, ten-crop, 144-crop, dense, multi-scale."
+Runtime = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="torch, openvino, onnx, or auto: the fastest here, measured once.  [default: auto for many images]",
+    ),
 ]
 Recipe = Annotated[
     str | None,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from convworks.data.labels import nfc
 from convworks.errors import InputError, nearest
+from convworks.tasks.by_name import answering
 
 #: The name of the task of a network, and its classes.
 Kind = tuple[str, Sequence[str]]
 
+AN_ENSEMBLE = "an ensemble needs the same classes in the same order"
 PROBABILITY, VOTE = "probability", "vote"
 #: Ways to combine the members of an ensemble.
 COMBINATIONS = {
@@ -26,8 +30,26 @@ def check_combination(name: str) -> None:
         raise InputError("--combine", reason, f"choose from {', '.join(COMBINATIONS)}")
 
 
-def difference(first: Kind, other: Kind) -> str:
-    """Return what keeps two networks from being an ensemble, "task" or "classes"; empty if nothing does."""
-    if other[0] != first[0]:
-        return "task"
-    return "" if [*map(nfc, other[1])] == [*map(nfc, first[1])] else "classes"
+def kind_of(description: Mapping[str, Any]) -> Kind:
+    """Return the task and the classes of a network that is described."""
+    return description["task"]["name"], description["classes"]
+
+
+def check_alike(paths: Sequence[Path], kinds: Sequence[Kind], name: str = "") -> None:
+    """Raise InputError for networks that are no ensemble: of different classes, or tasks, or of a task without them.
+
+    `name` is that of the ensemble, if networks of other names would be none.
+    """
+    (task, classes), *others = kinds
+    beside, apart = (f", but both are named {name}", "give each a name: NAME={}") if name else ("", "")
+    for path, (other_task, other_classes) in zip(paths[1:], others, strict=True):
+        if other_task != task:
+            reason = f"is for {other_task}, {paths[0]} for {task}".replace("_", "-")
+            raise InputError(path, reason + beside, apart.format(path) or "give bundles of one task")
+        if [*map(nfc, other_classes)] != [*map(nfc, classes)]:
+            reason = f"has different classes from {paths[0]}"
+            raise InputError(path, reason + beside, apart.format(path) or AN_ENSEMBLE)
+    answers = answering(task, str(paths[0]))
+    if others and not answers.combines:
+        reason = f"{answers.does}, which cannot be an ensemble"
+        raise InputError(paths[1], reason + beside, apart.format(paths[1]) or "give one bundle")

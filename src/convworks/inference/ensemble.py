@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from convworks.errors import InputError
-from convworks.inference.combination import PROBABILITY, check_combination, difference
+from convworks.inference.combination import PROBABILITY, check_combination
 from convworks.tasks.activations import Activation
 from convworks.tasks.outcome import Pooled
-from convworks.tasks.registry import named
 
 P = TypeVar("P", bound=Pooled)
 
@@ -49,19 +47,3 @@ def combined(
                 "--combine", f"{combination} combines probabilities, but these networks give none", "leave it out"
             )
     return np.asarray(values, np.float32)
-
-
-def check_alike(paths: Sequence[Path], descriptions: Sequence[Mapping[str, Any]]) -> None:
-    """Raise InputError for bundles that are no ensemble: of different classes, or tasks, or of a task without them."""
-    first, *others = [(each["task"]["name"], each["classes"]) for each in descriptions]
-    for path, other in zip(paths[1:], others, strict=True):
-        different = difference(first, other)
-        if different == "task":
-            reason = f"is for {other[0]}, {paths[0]} for {first[0]}".replace("_", "-")
-            raise InputError(path, reason, "give bundles of one task")
-        if different:
-            reason = f"has different classes from {paths[0]}"
-            raise InputError(path, reason, "an ensemble needs the same classes in the same order")
-    task = named(first[0], str(paths[0]))
-    if not task.combines and len(paths) > 1:
-        raise InputError(paths[1], f"{task.does}, which cannot be an ensemble", "give one bundle")

@@ -15,8 +15,8 @@ from convworks.console import counting
 from convworks.data.labels import Labels
 from convworks.data.source import Source
 from convworks.data.sources.row import arrow
-from convworks.errors import visible
 from convworks.files import write_bytes
+from convworks.inference.bulk.formats import storable
 from convworks.inference.features import features, named_pool
 from convworks.inference.predictor import Predictor, choose_split
 
@@ -80,7 +80,7 @@ def write_table(path: Path, table: FeatureTable) -> None:
         write_bytes(path, file.getvalue())
         return
     pyarrow = arrow(path)
-    columns["name"] = np.array([_utf8(name) for name in table.names])
+    columns["name"] = np.array([storable(name) for name in table.names])
     cells = {
         name: _lists(pyarrow, values) if values.ndim == 2 else pyarrow.array(values) for name, values in columns.items()
     }
@@ -88,14 +88,6 @@ def write_table(path: Path, table: FeatureTable) -> None:
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(cells), buffer)
     write_bytes(path, buffer.getvalue())
-
-
-def _utf8(name: str) -> str:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return visible(name)
-    return name
 
 
 def _lists(pyarrow: Any, values: np.ndarray) -> Any:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
 from torch import nn
 
@@ -21,12 +20,12 @@ from convworks.data.decode.ahead import ahead
 from convworks.data.decode.any_image import read_image
 from convworks.data.decode.decode import probe, read
 from convworks.data.decode.picture import Picture
-from convworks.data.decode.preprocess import Preprocessing, pad_arrays, scale, scaled_size
+from convworks.data.decode.preprocess import Preprocessing, covering_size, pad_arrays, scale, scaled_size
 from convworks.data.decode.quiet import quiet
 from convworks.data.decode.rows import open_rows
 from convworks.data.inputs.kinds import input_of
 from convworks.data.location import Location
-from convworks.errors import ConvworksError, InputError, RunError
+from convworks.errors import InputError, RunError
 from convworks.inference.answers import activated
 from convworks.inference.averaged import AveragedRuntime
 from convworks.inference.bulk.scorer import Scorer
@@ -34,6 +33,7 @@ from convworks.inference.bulk.scorers import of_one_view
 from convworks.inference.limits import MOST_PIXELS, NO_OVERFLOW, OVERFLOW, PIXELS
 from convworks.inference.reader import Computed
 from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
+from convworks.inference.strips import Strips, as_scores, masks_of, resized
 from convworks.inference.tiles import (
     Finish,
     Tiling,
@@ -49,8 +49,6 @@ from convworks.tasks.task import Task
 #: Pixels above which an image is never held whole.
 STREAMED = 1 << 25
 
-Map = Float32[np.ndarray, "k h w"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Scaled:
@@ -59,10 +57,15 @@ class Scaled:
     pixels: UInt8[np.ndarray, "h w c"]
     size: tuple[int, int]
 
+    @property
+    def scale(self) -> tuple[int, int]:
+        """The size (height, width) of its pixels."""
+        return (self.pixels.shape[0], self.pixels.shape[1])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mapper:
-    """Gives the activated outputs for every pixel of images, at their size.
+    """Gives the number of the class of every pixel of images, or what else is kept of its scores, at their size.
 
     Images that fit into the network's input are computed there, as in evaluation, several at a time; a larger one in
     tiles of the same scale, as is any by a network without padding, which scores the centre of its input. Without the
@@ -95,46 +98,47 @@ class Mapper:
     def read(self, name: object, image: Any) -> Scaled:
         """Return an image of any supported type, scaled as in training."""
         channels, decoding = self.preprocessing.channels, self.preprocessing.decoding
-        return scaled(read_image(name, image, channels=channels, decoding=decoding), self.preprocessing)
+        return scaled(name, read_image(name, image, channels=channels, decoding=decoding), self.preprocessing)
 
     def fitted(self, pixels: UInt8[np.ndarray, "h w c"]) -> Scaled:
         """Return an image of the size of the network's input."""
         return Scaled(pixels=pixels, size=(pixels.shape[0], pixels.shape[1]))
 
+    def blank(self) -> Scaled:
+        """Return an image without content."""
+        return self.fitted(np.zeros((*self.preprocessing.size, self.preprocessing.channels), np.uint8))
+
     def compute(self, samples: Sequence[Scaled]) -> Iterator[Computed]:
-        """Yield the map of each image; raises the error of one that has none."""
-        for values in self.maps(samples):
-            if isinstance(values, ConvworksError):
-                raise values
-            yield Computed(values, {})
+        """Yield the mask of each image; raises RunError for outputs that are not finite."""
+        yield from masks_of(self.maps(samples))
 
     def scorer(self) -> Scorer:
-        """Return what scores files, each alone: a batch of maps would have one size."""
+        """Return what gives the masks of files, each alone: a batch of masks would have one size."""
 
         def prepare(file: Location) -> Scaled:
             picture = read(file, channels=self.preprocessing.channels, decoding=self.preprocessing.decoding)
-            return scaled(picture, self.preprocessing)
+            return scaled(file, picture, self.preprocessing)
 
-        def score(samples: Sequence[Scaled]) -> Float32[np.ndarray, "1 *output"]:
+        def score(samples: Sequence[Scaled]) -> UInt8[np.ndarray, "1 h w"] | Float32[np.ndarray, "1 1"]:
             try:
                 return np.stack([each.activated for each in self.compute(samples)])
             except RunError:
                 return np.full((len(samples), 1), np.nan, np.float32)
 
-        blank = np.zeros((*self.preprocessing.size, self.preprocessing.channels), np.uint8)
-        return Scorer(prepare=prepare, blank=self.fitted(blank), score=score, batch=1)
+        return Scorer(prepare=prepare, blank=self.blank(), score=score, batch=1)
 
-    def maps(self, images: Iterable[Scaled | InputError]) -> Iterator[Map | ConvworksError]:
-        """Yield the map of each image, in order and at its original size, or why there is none.
+    def maps(self, images: Iterable[Scaled | InputError], finish: Finish = classes) -> Iterator[Strips | InputError]:
+        """Yield the numbers of the classes of each image, in order and at its original size, or why it was not read.
 
-        Images are taken as they are needed: in memory are those of a batch, and a map at its original size.
+        Another `finish` keeps more of the scores (tiles.py). Images are taken as they are needed, and the strips of one
+        before the next: in memory are the images of a batch, and a strip at the original size.
         """
         for tiled, group in groupby(images, self._needs_tiles):
             if tiled:
-                yield from (self._of_tiles(image) for image in group if isinstance(image, Scaled))  # as all of them
+                yield from (self._of_tiles(image, finish) for image in group if isinstance(image, Scaled))  # as all are
                 continue
             while batch := list(islice(group, self._of_size.batch)):
-                yield from self._of_input(batch)
+                yield from self._of_input(batch, finish)
 
     def streams(self, path: Path) -> bool:
         """Return whether an image is so large that it is read, computed and written some rows at a time."""
@@ -147,17 +151,14 @@ class Mapper:
         return header.width * header.height > STREAMED
 
     @contextmanager
-    def rows(self, path: Path, finish: Finish = classes) -> Iterator[tuple[tuple[int, int], Iterator[np.ndarray]]]:
-        """Give the size (height, width) of an image, and the numbers of classes of its pixels, some rows at a time.
-
-        Another `finish` keeps more of the scores (tiles.py).
-        """
+    def rows(self, path: Path, finish: Finish = classes) -> Iterator[Strips]:
+        """Give the same of a large image, which is read some rows at a time, too."""
         compute = scores(self._viewed(self.tiled), self.task.activation)
         with self.tiled.ready(), open_rows(path, self.preprocessing.channels, self.preprocessing.decoding) as image:
-            yield (image.shape[0], image.shape[1]), strips(compute, image, self.tiling, finish)
+            yield Strips(size=(image.shape[0], image.shape[1]), rows=strips(compute, image, self.tiling, finish))
 
-    def each(self, files: Sequence[Path]) -> Iterator[tuple[Path, Map | ConvworksError]]:
-        """Yield the map of each of many files, in order, or the error of one that fails."""
+    def each(self, files: Sequence[Path], finish: Finish = classes) -> Iterator[tuple[Path, Strips | InputError]]:
+        """Yield the same of each of many files, in order, or the error of one that was not read."""
 
         def read(path: Path) -> Scaled | InputError:
             try:
@@ -166,7 +167,7 @@ class Mapper:
                 return error
 
         with quiet():
-            yield from zip(files, self.maps(ahead(read, files, processors())), strict=True)
+            yield from zip(files, self.maps(ahead(read, files, processors()), finish), strict=True)
 
     def _needs_tiles(self, image: Scaled | InputError) -> bool:
         if isinstance(image, InputError):
@@ -174,26 +175,31 @@ class Mapper:
         larger = any(side > most for side, most in zip(image.pixels.shape, self.preprocessing.size, strict=False))
         return larger or self._scored != tuple(self.preprocessing.size)
 
-    def _of_input(self, images: Sequence[Scaled | InputError]) -> Iterator[Map | ConvworksError]:
-        """Yield the maps of images that fit into the network's input, which are computed at once."""
+    def _of_input(self, images: Sequence[Scaled | InputError], finish: Finish) -> Iterator[Strips | InputError]:
+        """Yield what is kept of images that fit into the network's input, which are computed at once."""
         want, sound = self.preprocessing.size, [image for image in images if isinstance(image, Scaled)]
         padded = [pad_arrays(image.pixels[None], want)[0] for image in sound]
         values = iter(self._of_size.score(padded) if padded else ())
         for image in images:
-            yield image if isinstance(image, InputError) else _unpadded(next(values), image)
+            if isinstance(image, InputError):
+                yield image
+            else:
+                yield Strips(size=image.size, rows=_unpadded(next(values), image, finish))
 
-    def _of_tiles(self, image: Scaled) -> Map | RunError:
-        """Return the map of an image that is computed tile by tile, or the error if outputs are not finite."""
-        compute, pixels = (
-            scores(self._viewed(self.tiled), self.task.activation),
-            PIXELS.get(self.tiled.device.type, MOST_PIXELS),
-        )
-        try:
-            with self.tiled.ready(), torch.inference_mode():
-                rows = np.concatenate(list(strips(compute, image.pixels, self.tiling, probabilities, pixels=pixels)))
-        except RunError as error:
-            return error
-        return resized(np.moveaxis(rows, -1, 0), image.size)
+    def _of_tiles(self, image: Scaled, finish: Finish) -> Strips:
+        """Return what is kept of an image that is computed tile by tile."""
+        compute = scores(self._viewed(self.tiled), self.task.activation)
+        tiling, pixels = self.tiling, PIXELS.get(self.tiled.device.type, MOST_PIXELS)
+
+        def rows() -> Iterator[np.ndarray]:
+            with self.tiled.ready():
+                if image.scale == image.size:
+                    yield from strips(compute, image.pixels, tiling, finish, pixels=pixels)
+                else:
+                    kept = strips(compute, image.pixels, tiling, probabilities, pixels=pixels)
+                    yield from resized(map(as_scores, kept), image.scale, image.size, finish)
+
+        return Strips(size=image.size, rows=rows())
 
     def _viewed(self, runtime: Runtime) -> Runtime:
         """Return what computes with this runtime, from mirror images too if these count."""
@@ -212,37 +218,31 @@ class Mapper:
         return activated(self.task, self.runtime, input_of(self.preprocessing).blank(1)).shape[2:]
 
 
-def scaled(picture: Picture, preprocessing: Preprocessing) -> Scaled:
-    """Scale an image as in training, but keep all of it.
+def scaled(name: object, picture: Picture, preprocessing: Preprocessing) -> Scaled:
+    """Scale an image as in training, but keep all of it; InputError for one that becomes too large.
 
     squash: to the network's input. letterbox: to fit into it. crop: to cover it. pad: not at all.
     """
     have, want = picture.size, preprocessing.size
-    ratios = [most / side for most, side in zip(want, have, strict=True)]
-    if preprocessing.fit == "squash":
-        size = want
-    elif preprocessing.fit == "pad":
-        size = have
-    else:
-        factor = min(ratios) if preprocessing.fit == "letterbox" else max(ratios) / preprocessing.crop_fraction
-        size = scaled_size(have, factor)
+    match preprocessing.fit:
+        case "squash":
+            size = want
+        case "pad":
+            size = have
+        case "letterbox":
+            size = scaled_size(have, min(most / side for most, side in zip(want, have, strict=True)))
+        case "crop":
+            max_pixels = preprocessing.decoding.max_pixels
+            size = covering_size(name, have, want, max_pixels, preprocessing.crop_fraction)
     pixels = picture.pixels if picture.pixels.shape[:2] == tuple(size) else scale(picture.pixels, size)
     return Scaled(pixels=pixels, size=have)
 
 
-def _unpadded(values: Map, image: Scaled) -> Float32[np.ndarray, "k height width"] | RunError:
-    """Return of the map of a padded image what is the image's, at its original size; an error if it is not finite."""
+def _unpadded(values: Float32[np.ndarray, "k _h _w"], image: Scaled, finish: Finish) -> Iterator[np.ndarray]:
+    """Yield what is kept, at its original size, of the scores of a padded image; RunError if they are not finite."""
     if not np.isfinite(values).all():
-        return RunError("network", OVERFLOW, NO_OVERFLOW)
-    height, width = image.pixels.shape[:2]
-    top, left = ((have - side) // 2 for have, side in zip(values.shape[1:], (height, width), strict=True))
-    return resized(values[:, top : top + height, left : left + width], image.size)
-
-
-def resized(values: Map, size: tuple[int, int]) -> Float32[np.ndarray, "k height width"]:
-    """Return a map at another size (height, width), by bilinear interpolation."""
-    values = np.ascontiguousarray(values)
-    if values.shape[1:] == tuple(size):
-        return values
-    result: np.ndarray = F.interpolate(torch.from_numpy(values)[None], size, mode="bilinear")[0].numpy()
-    return result
+        raise RunError("network", OVERFLOW, NO_OVERFLOW)
+    height, width = image.scale
+    top, left = ((have - side) // 2 for have, side in zip(values.shape[1:], image.scale, strict=True))
+    part = np.ascontiguousarray(values[:, top : top + height, left : left + width])
+    yield from resized([torch.from_numpy(part)], image.scale, image.size, finish)

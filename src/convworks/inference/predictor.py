@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -177,11 +177,8 @@ class Predictor:
         if protocol == CENTER:
             return self.reader.scorer()
         self._require_combined()
-        runtime, preprocessing, chosen = self.runtime, self.bundle.preprocessing, named(protocol)
-        if chosen.dense:
-            network = prepared(chosen, self._views(protocol), preprocessing)
-            runtime = TorchRuntime(network=network, input=self.input, precision=self.precision)
-        return of_views(runtime, preprocessing, self.task.activation, chosen)
+        runtime, _ = self._viewing(protocol)
+        return of_views(runtime, self.bundle.preprocessing, self.task.activation, named(protocol))
 
     def answer(self, *, top: int = 5, threshold: float | None = None) -> Answer:
         """Return the function from the name of an image and its activated output to its prediction."""
@@ -190,7 +187,7 @@ class Predictor:
         return lambda name, output: task.answer(name, output, self.classes, top)
 
     @cached_property
-    def reader(self) -> Reader:
+    def reader(self) -> InputReader | Mapper:
         """How images are read and computed: at their own size where the answer is about each of their pixels."""
         if self.task.per_pixel:
             return self.mapper
@@ -257,10 +254,9 @@ class Predictor:
             outcome = collect(task, self._mirrored() if view_protocol.mirrored else self.runtime, samples, context)
             seconds = time.perf_counter() - started
             return outcome, Cost(views=views, macs=views * self.macs, images_per_second=len(chosen) / seconds)
-        network = self._views(protocol)
-        make_outcome = task.outcome
+        make_outcome, (runtime, count_macs) = task.outcome, self._viewing(protocol)
         with counting(f"{protocol} on {name}") as report:
-            values, cost = activated_by(view_protocol, network, chosen, preprocessing, self.precision, task, report)
+            values, cost = activated_by(view_protocol, runtime, count_macs, chosen, preprocessing, task, report)
         return make_outcome(context, values), cost
 
     def check_protocol(self, protocol: str) -> None:
@@ -270,8 +266,8 @@ class Predictor:
         self._require_combined()
         if self.task.outcome is None:
             check_whole(protocol)
-        else:
-            prepared(named(protocol), self._views(protocol), self.bundle.preprocessing)
+        elif named(protocol).dense:
+            self._dense(protocol)
 
     def _require_combined(self) -> None:
         """Raise InputError if outputs cannot be averaged."""
@@ -283,13 +279,21 @@ class Predictor:
         """Return the runtime that averages over images and their mirror images."""
         return AveragedRuntime(members=(self.runtime,), activation=self.task.activation, mirrored=True)
 
-    def _views(self, protocol: str) -> nn.Module:
-        """Return the network that computes the views of a protocol; InputError for an exported file, which has none."""
+    def _viewing(self, protocol: str) -> tuple[Runtime, Callable[[tuple[int, ...]], float]]:
+        """Return what computes the views of a protocol, and the multiply-adds of one."""
+        if not named(protocol).dense:
+            return self.runtime, lambda size: self.macs  # crops have the size of the input
+        network = self._dense(protocol)
+        runtime = TorchRuntime(network=network, input=self.input, precision=self.precision)
+        return runtime, counter(network, self.input)
+
+    def _dense(self, protocol: str) -> nn.Module:
+        """Return the network for views of any size; InputError where it takes none, and for an exported file."""
         if self.network is None:
             raise InputError("--protocol", f"{protocol} needs the network, not an exported file", "use the bundle")
-        return self.network
+        return prepared(named(protocol), self.network, self.bundle.preprocessing)
 
-    @property
+    @cached_property
     def macs(self) -> float:
         """The multiply-adds of a sample; what was exported says how many it had."""
         if self.network is None:
@@ -305,8 +309,9 @@ class Predictor:
 
     def _computed(self, listed: Images) -> Iterator[np.ndarray]:
         """Return the activated outputs of images, all of which are read first."""
-        read = [self.reader.read(name, image) for name, image in zip(listed.names, listed.images, strict=True)]
-        return (each.activated for each in self.reader.compute(read))
+        reader: Reader = self.reader
+        samples = [reader.read(name, image) for name, image in zip(listed.names, listed.images, strict=True)]
+        return (each.activated for each in reader.compute(samples))
 
     def _inputs(self, listed: Images) -> torch.Tensor:
         """Return images as a batch of stored samples."""

@@ -12,9 +12,18 @@ from itertools import product
 import numpy as np
 from jaxtyping import UInt8
 
-from convworks.data.config import Fit
+from convworks.data.config import MAX_PIXELS, Fit
 from convworks.data.decode.picture import Picture
-from convworks.data.decode.preprocess import Preprocessing, fit_array, fit_picture, middle, scale, scaled_size, to_input
+from convworks.data.decode.preprocess import (
+    Preprocessing,
+    covering_size,
+    fit_array,
+    fit_picture,
+    middle,
+    scale,
+    scaled_size,
+    to_input,
+)
 from convworks.errors import InputError, nearest
 
 Image = UInt8[np.ndarray, "_h _w _c"]
@@ -103,20 +112,26 @@ def check_whole(name: str) -> None:
         raise InputError("--protocol", reason, f"choose {CENTER} or flip")
 
 
-def views(picture: Picture, protocol: Protocol, preprocessing: Preprocessing) -> list[Image]:
+def views(
+    picture: Picture, protocol: Protocol, preprocessing: Preprocessing, *, where: object = "image"
+) -> list[Image]:
     """Return the distinct views of a decoded image, without mirror images.
 
-    Crops have the network's size; dense views are the whole scaled image, if the network was trained on crops.
+    Crops have the network's size; dense views are the whole scaled image, if the network was trained on crops. Raises
+    InputError for an image that becomes too large; `where` is its name.
     """
-    size, fit = preprocessing.size, preprocessing.fit
+    size, fit, limit = preprocessing.size, preprocessing.fit, preprocessing.decoding.max_pixels
     if protocol.dense:
-        return [scale_to_cover(picture, scaled_size(size, factor), fit) for factor in protocol.dense]
+        return [scale_to_cover(picture, scaled_size(size, factor), fit, limit, where) for factor in protocol.dense]
     if not protocol.frames:
         return _moved(to_input(picture, preprocessing), protocol.moved)
     images: list[Image] = []
     for factor in protocol.frames:
         larger = scaled_size(size, factor)
-        covering = scale_to_cover(picture, larger, fit) if protocol.squares else fit_picture(picture, larger, fit)
+        if protocol.squares:
+            covering = scale_to_cover(picture, larger, fit, limit, where)
+        else:
+            covering = fit_picture(picture, larger, fit)
         for top, left in frame_offsets(covering.shape[:2], larger):
             frame = covering[top : top + larger[0], left : left + larger[1]]
             images += [frame[y : y + size[0], x : x + size[1]] for y, x in crop_offsets(larger, size, protocol.corners)]
@@ -140,15 +155,17 @@ def largest(protocol: Protocol, preprocessing: Preprocessing) -> Size:
     return scaled_size(preprocessing.size, max(scales))
 
 
-def scale_to_cover(picture: Picture, size: Size, fit: Fit) -> Image:
+def scale_to_cover(
+    picture: Picture, size: Size, fit: Fit, max_pixels: int = MAX_PIXELS, where: object = "image"
+) -> Image:
     """Scale an image to cover `size` with its aspect ratio, if the network was trained on crops.
 
-    Images that were squashed, padded or letterboxed in training are treated the same here.
+    Images that were squashed, padded or letterboxed in training are treated the same here. Raises InputError for an
+    image that becomes larger than `max_pixels`.
     """
     if fit != "crop":
         return fit_picture(picture, size, fit)
-    current = picture.size
-    height, width = scaled_size(current, max(size[0] / current[0], size[1] / current[1]))
+    height, width = covering_size(where, picture.size, size, max_pixels)
     return scale(picture.pixels, (max(size[0], height), max(size[1], width)))
 
 

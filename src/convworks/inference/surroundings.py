@@ -108,7 +108,8 @@ def _vectors(predictors: Sequence[Predictor], split: Split) -> Float32[np.ndarra
     """Return the features of images, normalised to length 1 and concatenated over networks."""
     vectors = []
     for predictor in predictors:
-        assert isinstance(predictor.network, Network)  # as every bundle from the disk
+        if not isinstance(predictor.network, Network):
+            raise InputError(predictor.bundle.model.name, "was exported: its features are not known", "use the bundle")
         tap = default_cut(predictor.network)
         # Not cached: a random subset of files would evict entries that are read again.
         images = predictor.input.open(split, always=True).images

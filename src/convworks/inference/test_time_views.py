@@ -19,12 +19,11 @@ from convworks.data.decode.load import load_picture
 from convworks.data.decode.load_files import Progress
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.inputs.input import Input
-from convworks.data.inputs.kinds import input_of
 from convworks.data.source import Split
 from convworks.errors import InputError
 from convworks.inference.limits import batch_size
 from convworks.inference.protocol import Image, Protocol, largest, views
-from convworks.inference.runtime import Runtime, TorchRuntime, finite, marked
+from convworks.inference.runtime import Runtime, finite, marked
 from convworks.layers.fully_convolutional import fully_convolutional
 from convworks.layers.network import Network
 from convworks.models.analysis.count import count
@@ -45,25 +44,22 @@ class Cost:
 
 def activated_by(
     protocol: Protocol,
-    network: nn.Module,
+    runtime: Runtime,
+    count_macs: Callable[[tuple[int, ...]], float],
     split: Split,
     preprocessing: Preprocessing,
-    precision: torch.dtype,
     task: Task,
     report: Progress | None = None,
 ) -> tuple[Float32[np.ndarray, "n k"], Cost]:
     """Return the mean of the activated outputs over each image's views, and the cost.
 
-    Views of one size are batched across images. Raises InputError for a dense protocol if the network cannot be made
-    fully convolutional.
+    Views of one size are batched across images; `count_macs` gives the multiply-adds of one. For a dense protocol, the
+    runtime computes maps of outputs (`prepared`).
     """
     started = time.perf_counter()
-    prepared_network = prepared(protocol, network, preprocessing)
-    input = input_of(preprocessing)
-    runtime = TorchRuntime(network=prepared_network, input=input, precision=precision)
     means: list[np.ndarray] = []
-    images_done, views_seen, macs = 0, 0, 0
-    count_macs, copies = counter(prepared_network, input), 2 if protocol.mirrored else 1
+    images_done, views_seen, macs = 0, 0, 0.0
+    copies = 2 if protocol.mirrored else 1
     for piece in _pieces(protocol, split, preprocessing):
         means.append(mean_over_views(protocol, runtime, piece, task.activation))
         finite(torch.from_numpy(means[-1]))
@@ -127,8 +123,8 @@ def _pieces(protocol: Protocol, split: Split, preprocessing: Preprocessing) -> I
 
     def fetch(numbers: range) -> list[list[Image]]:
         channels, decoding = preprocessing.channels, preprocessing.decoding
-        pictures = (load_picture(split, index, channels, at_least, decoding) for index in numbers)
-        return [views(picture, protocol, preprocessing) for picture in pictures]
+        pictures = ((index, load_picture(split, index, channels, at_least, decoding)) for index in numbers)
+        return [views(picture, protocol, preprocessing, where=split.names[index]) for index, picture in pictures]
 
     everything = range(len(split))
     return ahead(fetch, [everything[first : first + PIECE] for first in everything[::PIECE]], processors())

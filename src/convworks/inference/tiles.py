@@ -1,7 +1,7 @@
 """Images of any size, tile by tile, in constant memory: overlap-tile (U-Net, section 3.1) and blended tiles.
 
     tiling = tiling_of(network, input.channels, input.size)
-    compute = mean_over_flips(scores(runtime, task.activation))
+    compute = scores(runtime, task.activation)
     with runtime.ready(), open_rows(path, input.channels) as image, writing_mask(out, *image.shape[:2]) as mask:
         for rows in strips(compute, image, tiling):
             mask.write(rows)
@@ -186,19 +186,9 @@ def scores(runtime: Runtime, activation: Activation) -> Compute:
     return lambda images: activation.apply(finite(runtime(images.to(runtime.device)))).cpu()
 
 
-def mean_over_flips(compute: Compute) -> Compute:
-    """Return the function that averages over an image and its mirror image, left to right."""
-    return lambda images: (compute(images) + compute(images.flip(3)).flip(3)) / 2
-
-
-def mean_of(members: Sequence[Compute]) -> Compute:
-    """Return the function that averages over the networks of an ensemble, which read the same images."""
-    return lambda images: torch.stack([compute(images) for compute in members]).mean(0)
-
-
 def classes(values: Float32[Tensor, "k h w"]) -> UInt8[np.ndarray, "h w"]:
-    """Return the number of the class with the highest score at each pixel."""
-    numbers: np.ndarray = values.argmax(0).to(torch.uint8).numpy()
+    """Return the number of the class with the highest score at each pixel; among equals the first."""
+    numbers: np.ndarray = values.numpy().argmax(0).astype(np.uint8)
     return numbers
 
 

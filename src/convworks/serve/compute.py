@@ -22,12 +22,14 @@ from convworks.bundle.pretrained import locate
 from convworks.deploy.choice import with_runtime
 from convworks.errors import ConvworksError, InputError
 from convworks.hardware import precision_name
-from convworks.inference.exported.format import ACTIVATED, SAMPLES
+from convworks.inference.combination import check_alike
+from convworks.inference.exported.format import SAMPLES
 from convworks.inference.limits import batch_size
 from convworks.inference.load import load
 from convworks.inference.predictor import Predictor
-from convworks.inference.reader import Computed
-from convworks.serve.settings import check_members
+from convworks.inference.reader import Computed, Reader
+from convworks.inference.together import reader_of, reads_of
+from convworks.tasks.task import Task
 
 #: Statuses of what is wrong with one request.
 UNREADABLE, WRONG, BROKEN = 422, 400, 500
@@ -77,6 +79,7 @@ class Served:
     """The networks of one name, which form an ensemble if there is more than one, and the facts about them."""
 
     members: tuple[Predictor, ...]
+    reader: Reader
     facts: dict[str, Any]
 
     @property
@@ -98,33 +101,26 @@ def load_served(
     """Load the networks of one name; InputError where one cannot be loaded, or does not fit the first."""
     located = [locate(path) for path in paths]
     loaded = [load(path, device=device, precision=precision, max_pixels=max_pixels) for path in located]
-    check_members(name, [(path, (each.task.name, each.classes)) for path, each in zip(paths, loaded, strict=True)])
-    _check_ensemble(name, loaded)
+    check_alike(paths, [(each.task.name, each.classes) for each in loaded], name)
     first = loaded[0]
     size = max_batch or batch_size(first.runtime.device.type, first.input.size)
     chosen = [with_runtime(each, runtime, size) for each in loaded]
     members = tuple(each for each, _ in chosen)
+    reader = reader_of(members)
     facts = {
         "name": name,
         "version": _version(members, located),
         "model": " + ".join(member.bundle.model.title for member in members),
         "task": first.task.name,
         "classes": list(first.classes),
-        "samples": [-1, *first.input.decoded(first.input.blank(1)).shape[1:]],
-        "outputs": _tensors_of(members),
+        "samples": _shape_of_samples(members),
+        "outputs": _tensors_of(first.task, reader),
         "runtime": members[0].runtime.name,
         "precision": precision_name(members[0].precision),
         "why": chosen[0][1].why,
         "max_batch": size,
     }
-    return Served(members=members, facts=facts)
-
-
-def _check_ensemble(name: str, members: Sequence[Predictor]) -> None:
-    first = members[0]
-    if len(members) > 1 and first.task.outcome is None:
-        reason = f"is the name of several networks, but a network that {first.task.does} has no ensembles"
-        raise InputError(name, reason, "give each bundle a name: NAME=BUNDLE")
+    return Served(members=members, reader=reader, facts=facts)
 
 
 def _version(members: Sequence[Predictor], paths: Sequence[Path]) -> str:
@@ -141,10 +137,18 @@ def _version(members: Sequence[Predictor], paths: Sequence[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _tensors_of(members: Sequence[Predictor]) -> dict[str, dict[str, Any]]:
+def _shape_of_samples(members: Sequence[Predictor]) -> list[int] | None:
+    """Return the shape of decoded samples; None for an ensemble whose networks fit images each in its own way."""
+    if len({reads_of(member) for member in members}) > 1:
+        return None
+    input = members[0].input
+    return [-1, *input.decoded(input.blank(1)).shape[1:]]
+
+
+def _tensors_of(task: Task, reader: Reader) -> dict[str, dict[str, Any]]:
     """Return type and shape of what may be asked for as a tensor: the picture, if that is the answer, and outputs."""
-    picture = members[0].task.picture
-    (computed,) = _computed(members, blank(members, 1))
+    picture = task.picture
+    (computed,) = reader.compute([reader.blank()])
     shapes = {name: (values.dtype, [-1, *values.shape]) for name, values in computed.tensors.items()}
     if picture is not None:
         pixels = picture.make(computed.activated)
@@ -152,14 +156,7 @@ def _tensors_of(members: Sequence[Predictor]) -> dict[str, dict[str, Any]]:
     return {name: {"type": str(dtype), "shape": shape} for name, (dtype, shape) in shapes.items()}
 
 
-def blank(members: Sequence[Predictor], n: int) -> list[list[Any]]:
-    """Return n samples without content for each network."""
-    return [
-        [member.reader.fitted(pixels) for pixels in member.input.decoded(member.input.blank(n))] for member in members
-    ]
-
-
-Samples = Callable[[], Any]  # gives the samples of an item for each member, or raises InputError
+Samples = Callable[[], list[Any]]  # gives the samples of an item, or raises InputError
 
 
 def decoding(served: Served, pool: ThreadPoolExecutor) -> Callable[[Item, Sequence[bytes]], Samples]:
@@ -168,17 +165,18 @@ def decoding(served: Served, pool: ThreadPoolExecutor) -> Callable[[Item, Sequen
     def start(item: Item, pieces: Sequence[bytes]) -> Samples:
         if not item.names:
             return lambda: _samples(served, item, pieces[0])
-        rows = [
-            [pool.submit(member.reader.read, name, content) for name, content in zip(item.names, pieces, strict=True)]
-            for member in served.members
-        ]
-        return lambda: [[each.result() for each in row] for row in rows]
+        read = served.reader.read
+        waiting = [pool.submit(read, name, content) for name, content in zip(item.names, pieces, strict=True)]
+        return lambda: [each.result() for each in waiting]
 
     return start
 
 
-def _samples(served: Served, item: Item, content: bytes) -> list[list[Any]]:
-    """Return samples that came decoded, for each network; InputError if they have another shape than the network's."""
+def _samples(served: Served, item: Item, content: bytes) -> list[Any]:
+    """Return samples that came decoded; InputError if they have another shape than the network's."""
+    if served.facts["samples"] is None:
+        reason = "are not taken by this ensemble: its networks fit images each in its own way"
+        raise InputError(SAMPLES, reason, "send the images encoded")
     expected = tuple(served.facts["samples"][1:])
     if item.shape[1:] != expected:
         reason = f"have the shape {list(item.shape)}, not {[-1, *expected]}"
@@ -187,7 +185,7 @@ def _samples(served: Served, item: Item, content: bytes) -> list[list[Any]]:
         reason = f"have {len(content):,} values, not the {math.prod(item.shape):,} of the shape {list(item.shape)}"
         raise InputError(SAMPLES, reason, "send one byte a value")
     decoded = np.frombuffer(content, np.uint8).reshape(item.shape)
-    return [[member.reader.fitted(pixels) for pixels in decoded] for member in served.members]
+    return [served.reader.fitted(pixels) for pixels in decoded]
 
 
 def respond(served: Served, items: Sequence[tuple[Item, Samples]]) -> list[Reply]:
@@ -214,25 +212,13 @@ def _check(served: Served, item: Item) -> None:
 
 def _replies(served: Served, items: Sequence[tuple[int, Item, Any]]) -> dict[int, Reply]:
     """Return the replies to items that are computed together; if that fails, each one's own reply or error."""
-    together = [[sample for *_, samples in items for sample in samples[at]] for at in range(len(served.members))]
-    computed = _computed(served.members, together)
+    computed = iter(served.reader.compute([sample for *_, samples in items for sample in samples]))
     try:
         return {index: _reply(served, item, islice(computed, item.count)) for index, item, _ in items}
     except ConvworksError as error:
         if len(items) == 1:
             return {items[0][0]: _failure(error, UNREADABLE if isinstance(error, InputError) else BROKEN)}
         return {index: reply for each in items for index, reply in _replies(served, [each]).items()}
-
-
-def _computed(members: Sequence[Predictor], samples: Sequence[Sequence[Any]]) -> Iterator[Computed]:
-    """Yield what the networks compute of each sample: of an ensemble, the mean of the activated outputs."""
-    answers = [member.reader.compute(its) for member, its in zip(members, samples, strict=True)]
-    if len(members) == 1:
-        yield from answers[0]
-        return
-    for outputs in zip(*answers, strict=True):
-        mean = np.asarray(np.mean([each.activated for each in outputs], axis=0, dtype=np.float64), np.float32)
-        yield Computed(mean, {ACTIVATED: mean})
 
 
 def _reply(served: Served, item: Item, computed: Iterator[Computed]) -> Reply:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from convworks.bundle.description import is_exported, read_description
 from convworks.bundle.pretrained import is_name
 from convworks.errors import InputError
 from convworks.files import path_of
-from convworks.inference.combination import Kind, difference
+from convworks.inference.combination import check_alike, kind_of
 
 #: What a name in a URL may be.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -122,18 +122,9 @@ def check_bundles(named: Named) -> None:
             continue
         if not is_exported(path):
             description = read_description(path)[0]
-            described.append((path, (description["task"]["name"], description["classes"])))
+            described.append((path, kind_of(description)))
         elif not path.exists():
             raise InputError(path, "does not exist", "check the path")
     if described:
-        check_members(named.name, described)
-
-
-def check_members(name: str, members: Iterable[tuple[Path, Kind]]) -> None:
-    """Raise InputError unless bundles of one name have the same task and classes."""
-    (first, kind), *others = members
-    for path, other in others:
-        if different := difference(kind, other):
-            what = "different classes from" if different == "classes" else f"the task {other[0]}, not that of"
-            reason = f"has {what} {first}, but both are named {name}"
-            raise InputError(path, reason, f"give each a name: NAME={path}")
+        paths, kinds = zip(*described, strict=True)
+        check_alike(paths, kinds, named.name)

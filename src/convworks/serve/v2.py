@@ -158,7 +158,7 @@ def _described(service: Service, name: str, version: str | None = None) -> Respo
             "versions": [facts["version"]],
             "platform": f"convworks_{facts['runtime']}",
             "inputs": [
-                {"name": SAMPLES, "datatype": "UINT8", "shape": facts["samples"]},
+                *([{"name": SAMPLES, "datatype": "UINT8", "shape": facts["samples"]}] if facts["samples"] else []),
                 {"name": ENCODED, "datatype": "BYTES", "shape": [-1]},
             ],
             "outputs": [

@@ -49,13 +49,13 @@ def serve(channel: socket.socket, batches: queue.SimpleQueue[wire.Message], path
     from convworks.data.decode.quiet import quiet
     from convworks.deploy.runtimes import TORCH
     from convworks.hardware import threads
-    from convworks.serve.compute import Item, blank, decoding, item_of, load_served, respond
+    from convworks.serve.compute import Item, decoding, item_of, load_served, respond
 
     served = load_served(paths=[Path(path) for path in paths], **settings)
     if all(member.runtime.name != TORCH for member in served.members):
         torch.set_num_threads(1)  # for activations alone: more would wait for the processor that the runtime uses
     item = Item(shape=(served.facts["max_batch"],))
-    samples = blank(served.members, item.count)
+    samples = [served.reader.blank()] * item.count
     for _ in range(2):  # the first time, memory is allocated and kernels are chosen
         began = time.perf_counter()
         respond(served, [(item, lambda: samples)])

@@ -16,7 +16,8 @@ from convworks.data.inspect.overlay import as_png
 from convworks.errors import InputError
 from convworks.metrics.multi_label import THRESHOLD
 
-#: From a path, an activated output, the classes and how many of them to list: what `predict` says of one sample.
+#: From a path, an activated output, the classes and how many of them to list: what `predict` says of one sample. Of an
+#: answer for each pixel, the output is the picture already.
 Answer = Callable[[str | None, np.ndarray, Sequence[str], int], dict[str, Any]]
 A = TypeVar("A", bound="Answering")
 
@@ -78,6 +79,11 @@ class Answering:
         """Whether the answer is a picture with the size of the image that was read."""
         return self.picture is not None and self.picture.per_pixel
 
+    @property
+    def combines(self) -> bool:
+        """Whether answers of several networks are averaged: not those that are images of their own."""
+        return self.picture is None or self.per_pixel
+
     def at(self: A, threshold: float | None) -> A:
         """Return the same with another decision threshold (None: its own); InputError if it has none."""
         if threshold is None:
@@ -134,17 +140,17 @@ def pictured(
     return {"path": path, "image": image_of(output)}
 
 
-def mask_of(probabilities: Float32[np.ndarray, "k h w"]) -> UInt8[np.ndarray, "h w"]:
-    """Return the most probable class of each pixel; among equals the first."""
-    mask: np.ndarray = probabilities.argmax(0).astype(np.uint8)
+def as_it_is(mask: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"]:
+    """Return a mask."""
     return mask
 
 
-def segmented(
-    path: str | None, probabilities: Float32[np.ndarray, "k h w"], classes: Sequence[str], top: int
-) -> dict[str, Any]:
-    """Return the mask of one sample, and the fraction of its pixels that each of the `top` largest classes has."""
-    mask = mask_of(probabilities)
+def segmented(path: str | None, mask: UInt8[np.ndarray, "h w"], classes: Sequence[str], top: int) -> dict[str, Any]:
+    """Return the mask of one sample, and the fraction of its pixels that each of the `top` largest classes has.
+
+    The scores of all classes at all pixels of a photograph would fill the memory: a mask is what they are read as, some
+    rows at a time (inference/strips.py).
+    """
     return {"path": path, "mask": mask, **areas(np.bincount(mask.ravel(), minlength=len(classes)), classes, top)}
 
 
@@ -173,6 +179,6 @@ PIXELS = Answering(
     name="segmentation",
     does="names the class of every pixel",
     answer=segmented,
-    picture=Picture(name="mask", make=mask_of, draw=as_png, per_pixel=True),
+    picture=Picture(name="mask", make=as_it_is, draw=as_png, per_pixel=True),
 )
 ANSWERING = {each.name: each for each in (ONE_CLASS, ANY_CLASSES, IMAGES, PIXELS)}

@@ -69,6 +69,22 @@ EXPORTED: Rows = {
         lambda p: [*of_pt2(p, bytes)] and ["export", "net.pt2", "--format", "pt2"],
         "net.pt2 | is an exported file | give the bundle",
     ),
+    "evaluate another runtime": (
+        lambda p: ["evaluate", of_pt2(p, bytes)[1], "--data", p.folder(), "--runtime", "onnx"],
+        "--runtime | was exported for pt2, not for onnx | use the bundle",
+    ),
+    "evaluate an unknown runtime": (
+        lambda p: ["evaluate", p.bundle(), "--data", p.folder(), "--runtime", "opnvino"],
+        "--runtime | there is no runtime 'opnvino' (did you mean 'openvino'?) | choose from auto",
+    ),
+    "evaluate dense views elsewhere": (
+        lambda p: ["evaluate", p.bundle(), "--data", p.folder(), "--runtime", "onnx", "--protocol", "flip,dense"],
+        "--protocol | dense needs the network in PyTorch, not in onnx | leave out --runtime",
+    ),
+    "evaluate dense views of a file": (
+        lambda p: ["evaluate", of_pt2(p, bytes)[1], "--data", p.folder(), "--protocol", "dense"],
+        "--protocol | dense needs the network, not an exported file | use the bundle",
+    ),
     "unknown runtime": (
         lambda p: [*predict(p.bundle(), p.images("x")), "--runtime", "tensorrt"],
         "--runtime | there is no runtime 'tensorrt' | choose from auto, torch, openvino, onnx",

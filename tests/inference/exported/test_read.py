@@ -84,7 +84,7 @@ def test_what_needs_the_network_is_refused(file: Path) -> None:
     image = np.zeros((8, 8, 3), np.uint8)
     with pytest.raises(InputError, match="only its answers are known"):
         predictor.features([image])
-    with pytest.raises(InputError, match=r"--protocol: ten-crop needs the network"):
-        predictor.check_protocol("ten-crop")
+    with pytest.raises(InputError, match=r"--protocol: dense needs the network"):
+        predictor.check_protocol("dense")
     with pytest.raises(InputError, match=re.escape("device='cuda'") + ".*computed on the CPU"):
         convworks.load(file, device="cuda")

@@ -11,6 +11,7 @@ from convworks.cli.answer import Answer
 from convworks.cli.commands import app
 from convworks.cli.help import USE
 from convworks.cli.options import (
+    VIEWS,
     Bundles,
     Combine,
     Debug,
@@ -19,6 +20,7 @@ from convworks.cli.options import (
     MaxPixels,
     Overwrite,
     Precision,
+    Runtime,
     Split,
     Threshold,
 )
@@ -39,7 +41,7 @@ def evaluate(
         str,
         typer.Option(
             metavar="NAME[,NAME...]",
-            help="Views of each image: center, flip, shift, ten-crop, 144-crop, dense, multi-scale.",
+            help=VIEWS,
         ),
     ] = "center",
     combine: Combine = None,
@@ -59,6 +61,7 @@ def evaluate(
         typer.Option(metavar="DIR", help="Write report, error analysis and predictions.csv into this new folder."),
     ] = None,
     max_pixels: MaxPixels = None,
+    runtime: Runtime = None,
     device: Device = "auto",
     precision: Precision = "auto",
     as_json: Json = False,
@@ -78,6 +81,7 @@ def evaluate(
         by=by,
         out=out,
         max_pixels=max_pixels,
+        runtime=runtime,
         device=device,
         precision=precision,
     )
@@ -115,9 +119,7 @@ def predict(
     ] = False,
     protocol: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", help="Views of each image: center, flip, shift, ten-crop, 144-crop, dense, multi-scale."
-        ),
+        typer.Option(metavar="NAME", help=VIEWS),
     ] = "center",
     combine: Combine = None,
     out: Annotated[
@@ -142,13 +144,7 @@ def predict(
         str | None, typer.Option(metavar="ray", help="Compute on a running Ray cluster.  [default: this process]")
     ] = None,
     max_pixels: MaxPixels = None,
-    runtime: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="torch, openvino, onnx, or auto: the fastest here, measured once.  [default: auto for many images]",
-        ),
-    ] = None,
+    runtime: Runtime = None,
     device: Device = "auto",
     precision: Precision = "auto",
     as_json: Json = False,

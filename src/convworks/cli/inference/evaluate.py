@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convworks.bundle.description import folder_of
+from convworks.api.work import check_computed, description_of, protected, runtimes
 from convworks.cli.answer import Answer, repeated
 from convworks.cli.inference.measured import compared, measure, share_line, share_measured, written_macs
 from convworks.cli.metrics import accuracy_line
@@ -20,11 +20,12 @@ from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.source import Source
 from convworks.data.sources.open import open_source
+from convworks.deploy.runtimes import TORCH
 from convworks.errors import InputError
 from convworks.files import atomic_folder
 from convworks.hardware import check_precision, precision_name
 from convworks.metrics.spec import METRICS, MetricSpec, headline
-from convworks.outputs import Protected, check_new_folder
+from convworks.outputs import check_new_folder
 
 if TYPE_CHECKING:
     from convworks.inference.predictor import Predictor
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from convworks.tasks.task import Task
 
 #: Options with which `predict` says of an image what the evaluation did.
-USED = ("--threshold", "--precision", "--max-pixels")
+USED = ("--threshold", "--precision", "--max-pixels", "--runtime")
 
 
 def run(
@@ -47,17 +48,18 @@ def run(
     by: str | None,
     out: Path | None,
     max_pixels: int | None,
+    runtime: str | None,
     device: str,
     precision: str,
 ) -> Answer:
     """Evaluate a bundle or an ensemble on a source by each protocol; the others are compared with the first."""
     started = time.perf_counter()
-    from convworks.inference.protocol import CENTER, named
+    from convworks.inference.protocol import CENTER
     from convworks.inference.seen import note as seen_note
 
     check_precision(precision)
     for name in protocols:
-        named(name)
+        check_computed(name, runtime)
     _check_joined(combination, bundles)
     from convworks.cli.inference import slices as slicing
 
@@ -65,11 +67,12 @@ def run(
     source = open_source(data, report=downloading())
     bundles, task = _of_one_kind(bundles, protocols)
     if out is not None:
-        read = Protected(folders=tuple([folder_of(path) for path in bundles]))
-        check_new_folder("--out", out, protect(source) + read)
+        check_new_folder("--out", out, protect(source) + protected(bundles))
+    from convworks.deploy.choice import with_runtime
     from convworks.inference.combination import PROBABILITY, VOTE
     from convworks.inference.held_out import with_held_out
     from convworks.inference.load import load
+    from convworks.inference.predictor import choose_split
 
     task = task.at(threshold)
     if threshold is not None and combination == VOTE:
@@ -79,6 +82,8 @@ def run(
         slicing.refuse(column, task.does)
     loaded = [load(path, device=device, precision=precision, max_pixels=max_pixels) for path in bundles]
     source = with_held_out(source, split, [predictor.bundle for predictor in loaded])
+    count = len(choose_split(source, split)[1])
+    loaded, choices = map(list, zip(*(with_runtime(each, runtime, count) for each in loaded), strict=True))
     sliced_column = slicing.match_split(column, source, split)
     for name in protocols:
         for predictor in loaded:
@@ -94,6 +99,7 @@ def run(
     outcome, values = outcomes[0], {"bundles": [str(path) for path in bundles], "data": data, **rows[0]}
     values |= {} if threshold is None else {"threshold": threshold}
     values["precisions"] = [precision_name(predictor.precision) for predictor in loaded]
+    values |= runtimes(choices)
     lines = [accuracy_line(outcome.split, values)]
     lines += [] if threshold is None else [f"threshold: {threshold:g}"]
     values["note"] = note = seen_note([predictor.bundle.record for predictor in loaded], source, outcome.split)
@@ -109,6 +115,7 @@ def run(
     else:
         speed = f"{rows[0]['images_per_second']:,.0f} images/s"
         lines.append(f"cost: {written_macs(rows[0])} multiply-adds per image, {speed}")
+    lines += [choice.text for choice in choices if choice.runtime != TORCH or choice.rates]
     parts = slicing.measure(sliced_column, outcome)
     if parts is not None:
         values["slices"] = parts.plain()
@@ -123,6 +130,7 @@ def run(
         "--by": by,
         "--precision": None if precision == "auto" else precision,
         "--max-pixels": max_pixels,
+        "--runtime": runtime,
     }
     lost = None
     if out is not None:
@@ -187,16 +195,15 @@ def _of_one_kind(bundles: Sequence[Path], protocols: Sequence[str]) -> tuple[lis
 
     Raises InputError for an ensemble of different classes or tasks, or of a task without ensembles.
     """
-    from convworks.bundle.description import read_description
     from convworks.bundle.pretrained import locate
 
     paths = [locate(path, downloading()) for path in bundles]
-    described = [read_description(path)[0] for path in paths]
-    from convworks.inference.ensemble import check_alike
+    described = [description_of(path) for path in paths]
+    from convworks.inference.combination import check_alike, kind_of
     from convworks.inference.protocol import CENTER
     from convworks.tasks.registry import named
 
-    check_alike(paths, described)
+    check_alike(paths, [kind_of(each) for each in described])
     task = named(described[0]["task"]["name"], str(paths[0]))
     if not task.combines and tuple(protocols) != (CENTER,):
         reason = f"averages answers, but this network {task.does}"

@@ -28,7 +28,7 @@ def following(bundles: Sequence[Path], paths: Sequence[str], options: dict[str, 
         from convworks.training.folder import read_values
 
         data = read_values(run)["configuration"]["data"]["source"]
-        evaluated = {name: value for name, value in options.items() if name not in ("--top", "--runtime")}
+        evaluated = {name: value for name, value in options.items() if name != "--top"}
         return repeated(["evaluate", *bundles], {"--data": nearby(data), **evaluated, "--out": errors_folder(bundle)})
     name = description_of(bundle)["model"]["name"]
     return shlex.join(["convworks", "models", *([name] if name in NAMES else [])])

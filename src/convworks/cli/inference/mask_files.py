@@ -79,16 +79,18 @@ class MaskFiles:
         """Return the record of the job to resume; None if it begins now."""
         return recorded(self.tables[0]) if self.resume else None
 
-    def write(self, index: int, path: Path, mask: np.ndarray, values: np.ndarray, preprocessing: Preprocessing) -> None:
+    def write(
+        self, index: int, path: Path, mask: np.ndarray, scores: np.ndarray | None, preprocessing: Preprocessing
+    ) -> None:
         """Write the files of one image."""
         with atomic(self.masks[index]) as file:
             as_png(mask).save(file, "PNG", optimize=True)
         image = read(path, channels=preprocessing.channels, decoding=preprocessing.decoding).pixels
         with atomic(self.overlays[index]) as file:
             Image.fromarray(overlay(image, mask)).save(file, "JPEG", quality=90)
-        if self.maps:
+        if scores is not None:
             with atomic(self.maps[index]) as file:
-                _write_array(file, values)
+                _write_array(file, scores)
 
 
 @dataclass(kw_only=True)

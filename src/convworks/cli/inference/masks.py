@@ -15,7 +15,7 @@ from convworks.cli.answer import Answer, percent, table
 from convworks.cli.inference.following import following, new_file
 from convworks.data.listing.find import find, plain_files
 from convworks.deploy.runtimes import AUTO
-from convworks.errors import ConvworksError, visible
+from convworks.errors import ConvworksError, InputError, visible
 from convworks.inference.combination import PROBABILITY
 from convworks.inference.protocol import CENTER, named
 from convworks.signed import digest
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from convworks.inference.map_ensemble import MapEnsemble
     from convworks.inference.maps import Mapper
     from convworks.inference.predictor import Predictor
+    from convworks.inference.strips import Strips
 
 
 def run(
@@ -194,17 +195,19 @@ def segmented(
     """
     from convworks.inference.objects import objects
 
-    for index, (path, values) in enumerate(_maps(mapper, files[first:]), first):
-        if isinstance(values, ConvworksError):
-            yield {"path": str(path), "error": values.reason}, ()
-            continue
-        if values is None:
+    for index, (path, strips) in enumerate(_strips(mapper, files[first:], outputs), first):
+        if strips is None:
             yield _streamed(predictor, mapper, path, outputs, index, top)
             continue
-        answer = predictor.task.answer(str(path), values, predictor.classes, top)
-        mask = answer.pop("mask")
+        try:
+            mask, scores = _held(strips, outputs)
+        except ConvworksError as error:
+            yield {"path": str(path), "error": error.reason}, ()
+            continue
+        answer = predictor.task.answer(str(path), mask, predictor.classes, top)
+        del answer["mask"]
         if outputs is not None:
-            outputs.write(index, path, mask, values, predictor.bundle.preprocessing)
+            outputs.write(index, path, mask, scores, predictor.bundle.preprocessing)
             answer["out"] = str(outputs.masks[index])
             if outputs.objects:
                 answer["objects"] = objects(mask, predictor.classes)
@@ -212,19 +215,36 @@ def segmented(
         yield answer, [int((mask == number).sum()) for number in numbers]
 
 
-def _maps(
-    mapper: Mapper | MapEnsemble, files: Sequence[Path]
-) -> Iterator[tuple[Path, np.ndarray | ConvworksError | None]]:
-    """Yield the map of each image or its error, in order; None for an image that is too large to be held."""
+def _strips(
+    mapper: Mapper | MapEnsemble, files: Sequence[Path], outputs: MaskFiles | None
+) -> Iterator[tuple[Path, Strips | InputError | None]]:
+    """Yield what is kept of each image or its error, in order; None for an image that is too large to be held."""
+    from convworks.inference.tiles import classes, probabilities
+
+    finish = probabilities if outputs is not None and outputs.maps else classes
     whole: list[Path] = []
     for path in files:
         if not mapper.streams(path):
             whole.append(path)
             continue
-        yield from mapper.each(whole)
+        yield from mapper.each(whole, finish)
         whole = []
         yield path, None
-    yield from mapper.each(whole)
+    yield from mapper.each(whole, finish)
+
+
+def _held(strips: Strips | InputError, outputs: MaskFiles | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the mask [h, w] of an image and, if they are written, its scores [k, h, w]; raises why there are none."""
+    from convworks.inference.strips import as_scores
+    from convworks.inference.tiles import classes
+
+    if isinstance(strips, InputError):
+        raise strips
+    kept = strips.whole()
+    if outputs is None or not outputs.maps:
+        return kept, None
+    scores = as_scores(kept)
+    return classes(scores), scores.numpy()
 
 
 def _streamed(
@@ -247,12 +267,12 @@ def _streamed(
         return {"path": str(path), "error": reason}, ()
     counts = np.zeros(len(predictor.classes), np.int64)
     try:
-        with mapper.rows(path) as ((height, width), strips), ExitStack() as stack:
-            write = None
+        with mapper.rows(path) as strips, ExitStack() as stack:
+            write, (height, width) = None, strips.size
             if outputs is not None:
                 colours = [tuple(colour) for colour in palette().tolist()]
                 write = stack.enter_context(writing_mask(outputs.masks[index], height, width, colours)).write
-            for rows in strips:
+            for rows in strips.rows:
                 counts += np.bincount(rows.ravel(), minlength=len(counts))
                 if write is not None:
                     write(rows)

@@ -19,8 +19,11 @@ from convworks.data.config import DECODING, Channels, Decoding, Fit, Side
 from convworks.data.decode.decode import to_array, to_image
 from convworks.data.decode.picture import Picture, picture_of
 from convworks.data.decode.resample import nearest, resample
+from convworks.errors import InputError
 
 ROUNDING = 1e-6  # pixels: tolerance for floating-point error
+#: What is covered by images of moderate proportions becomes at most so many times as large, and passes any limit.
+MODERATE = 16
 
 
 class Preprocessing(Config):
@@ -123,6 +126,21 @@ def scale(pixels: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np
 def scaled_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
     """Multiply a size (height, width) by a factor, rounded to whole pixels."""
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def covering_size(
+    where: object, have: tuple[int, int], want: tuple[int, int], max_pixels: int, crop_fraction: float = 1.0
+) -> tuple[int, int]:
+    """Return the size at which an image, or of its shorter side a fraction, covers `want` (height, width).
+
+    A thin image can become thousands of times as large: InputError where it then has more than `max_pixels`.
+    """
+    height, width = scaled_size(have, max(most / side for most, side in zip(want, have, strict=True)) / crop_fraction)
+    limit = max(max_pixels, MODERATE * math.prod(want))
+    if height * width > limit:
+        reason = f"is {have[1]}x{have[0]}; scaled to cover {want[1]}x{want[0]}, it would have {height * width:,} pixels"
+        raise InputError(where, f"{reason}, more than {limit:,}", "crop it, or raise the limit: --max-pixels N")
+    return height, width
 
 
 def pad_arrays(

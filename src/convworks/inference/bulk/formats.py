@@ -108,7 +108,7 @@ def _write_parquet(header: Sequence[str], example: Sequence[Any], lines: Path, o
         open_regular(lines, buffering=-1) as content,
     ):
         while group := [json.loads(line) for line in islice(content, rows)]:
-            columns = [list(map(_utf8, values)) for values in zip(*group, strict=True)]
+            columns = [list(map(storable, values)) for values in zip(*group, strict=True)]
             arrays = [pyarrow.array(values, kind) for values, kind in zip(columns, types, strict=True)]
             writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
 
@@ -121,7 +121,7 @@ def _type(pyarrow: Any, value: Any) -> Any:
     return kinds.get(type(value), pyarrow.string)()
 
 
-def _utf8(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """Return a value that Parquet can hold: a name that is not UTF-8 with escapes."""
     if isinstance(value, str):
         try:

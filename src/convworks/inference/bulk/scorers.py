@@ -58,7 +58,7 @@ def of_views(runtime: Runtime, preprocessing: Preprocessing, activation: Activat
 
     def prepare(file: Location) -> list[Image]:
         picture = read(file, channels=channels, at_least=at_least, decoding=preprocessing.decoding)
-        return views(picture, protocol, preprocessing)
+        return views(picture, protocol, preprocessing, where=file)
 
     def score(images: Sequence[Sequence[Image]]) -> Float32[np.ndarray, "b k"]:
         return mean_over_views(protocol, runtime, images, activation)
