@@ -144,14 +144,19 @@ def _nearest_field(config: Config, name: str, last: str) -> str:
 def _literal(text: str) -> Any:
     readable = text.encode("utf-8", "backslashreplace").decode()  # Python's parser rejects paths that are not UTF-8
     try:
-        return ast.literal_eval(readable)
+        value = ast.literal_eval(readable)
+        str(value)  # a number of thousands of digits cannot be written: ValueError
+        return value
     except (ValueError, SyntaxError):
         return {"true": True, "false": False, "none": None, "null": None}.get(text.lower(), text)
 
 
 def _explain(kind: type[Config], error: ValidationError, where: str) -> InputError:
     """Convert pydantic's report into a one-line error about its first item."""
-    first = error.errors(include_url=False)[0]
+    first, *others = error.errors(include_url=False)
+    if first["type"] == "literal_error" and isinstance(first["input"], list | tuple):  # a word, or numbers
+        group = first["loc"][:-1]
+        first = next((each for each in others if each["loc"][: len(group)] == group), first)
     path, siblings = _follow(kind, [str(part) for part in first["loc"]])
     name = f"{where} {'.'.join(path)}".strip() or "configuration"
     if first["type"] == "extra_forbidden":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -96,6 +97,15 @@ def check_replaced(option: str, paths: Iterable[Path], protected: Protected, *, 
         more = f" (with {len(existing) - 1:,} more)" if len(existing) > 1 else ""
         remedy = "add --overwrite to replace it, or give another name"
         raise InputError(f"{option} {existing[0]}", f"already exists{more}", remedy)
+
+
+def check_name(option: str, path: Path) -> None:
+    """Refuse a path whose name is too long, in a folder that may not exist yet."""
+    try:
+        with suppress(FileNotFoundError):
+            (_above(f"{option} {path}", path.parent) / path.name).lstat()
+    except OSError as error:
+        raise InputError(f"{option} {path}", f"cannot be written ({error.strerror})", remedy(error)) from None
 
 
 def numbered(path: Path) -> Path:

@@ -61,6 +61,10 @@ ROWS: Rows = {
         lambda p: spoilt(p, np.zeros((16, 15))),
         "set/masks/3.png: is a mask of 15x16 pixels, but its image has 16x16; give both one size",
     ),
+    "a mask of another size, to be packed": (
+        lambda p: [*(spoilt(p, np.zeros((9, 9))) and []), "data", "set", "--pack", "packed"],
+        "set/masks/3.png: is a mask of 9x9 pixels, but its image has 16x16; give both one size",
+    ),
     "an image without a mask": (
         lambda p: without(p, "masks/2.png", "masks/4.png"),
         "set/masks: 2 of 6 images have no mask: images/2.png, images/4.png; add them",
@@ -81,10 +85,43 @@ ROWS: Rows = {
         lambda p: [*everywhere(p, 255), "--set", "data.ignore=255"],
         "set: all pixels of the masks of train are ignored",
     ),
-    "one class": (lambda p: everywhere(p, 0), "set: the masks of train show one class (0), at least 2 are needed"),
+    "all pixels of validation ignored": (
+        lambda p: ignored_in(p, "val"),
+        "set: all pixels of the masks of validation are ignored; correct them",
+    ),
+    "all pixels of test ignored": (
+        lambda p: ignored_in(p, "test"),
+        "set: all pixels of the masks of test are ignored; correct them, or leave that split out | data.test=false",
+    ),
+    "one class": (
+        lambda p: everywhere(p, 0),
+        "set: the masks of train show one class (0), at least 2 classes are needed",
+    ),
+    "nothing but 255": (lambda p: everywhere(p, 255), "set: the masks of train show 255 alone, at least 2 classes are"),
+    "no images": (
+        lambda p: without(p, *(f"images/{number}.png" for number in range(6))),
+        "set/images: holds no images, but masks/ beside it does; put the images of these masks there",
+    ),
+    "a mask without a byte": (
+        lambda p: [*on_squares(p), *(p.write("set/masks/3.png", b"") and [])],
+        "set/masks/3.png: is empty (0 bytes); replace or remove it",
+    ),
+    "weights of 0": (
+        lambda p: [*on_squares(p), "--set", "training.loss={'kind': 'cross_entropy', 'class_weights': [0, 1]}"],
+        "training.loss.class_weights | must be greater than 0, not 0",
+    ),
+    "a table of no classes": (lambda p: table(p, "name,value\n"), "set/classes.csv: names no classes, at least 2 are"),
     "an unknown class to ignore": (
         lambda p: [*on_squares(p), "--set", "data.ignore=7"],
         "data.ignore: is 7, but masks have 0, 1",
+    ),
+    "a digit that is no number to ignore": (
+        lambda p: [*on_squares(p), "--set", "data.ignore=\u00b2"],
+        "data.ignore: is \u00b2, but masks have 0, 1",
+    ),
+    "a very long number to ignore": (
+        lambda p: [*on_squares(p), "--set", f"data.ignore={'9' * 5000}"],
+        "data.ignore: is 999",
     ),
     "a class to ignore without masks": (
         lambda p: ["train", "--epochs", "1", "--out", "out", "--set", "data.ignore=7"],
@@ -118,6 +155,10 @@ ROWS: Rows = {
         lambda p: [*on_squares(p), *(p.write("set/masks/3.bmp", b"x") and [])],
         "set/masks: has both 3.bmp and 3.png; keep one",
     ),
+    "white of 1 bit beside white of 8": (
+        lambda p: one_bit(p),
+        "set/masks/3.png: is black and white (1 bit), where white is the number 1, but in other masks 255; save all",
+    ),
     "no columns": (lambda p: table(p, "class,value\na,0\nb,1\n"), "set/classes.csv: has the columns class, value; "),
     "a column twice": (
         lambda p: table(p, "name,value,value\na,0,1\nb,1,0\n"),
@@ -149,12 +190,44 @@ ROWS: Rows = {
         lambda p: listed(p, "set/images/1.png,"),
         "set.csv line 2: has no mask; fill it in",
     ),
+    "a table of masks alone": (
+        lambda p: listed(p, "set/masks/1.png", header="mask"),
+        "set.csv: has no column 'image' in its header (mask); its first line must be image,mask",
+    ),
+    "a table of paths and masks": (
+        lambda p: listed(p, "set/images/1.png,set/masks/1.png", header="path,mask"),
+        "set.csv: has no column 'image' in its header (path, mask); its first line must be image,mask",
+    ),
+    "an empty table": (
+        lambda p: [*(p.write("set.csv", "") and []), "train", "--data", "set.csv", *SMALL],
+        "image,mask",
+    ),
+    "one file as image and mask": (
+        lambda p: listed(p, "set/images/1.png,set/images/1.png"),
+        "set.csv line 2: names one file as image and mask; name the file of the mask",
+    ),
 }
 
 
-def listed(place: Place, row: str) -> list[str]:
+def ignored_in(place: Place, folder: str) -> list[str]:
+    """Write splits, in one of which no pixel counts."""
+    for name in ("train", "val", "test"):
+        write_squares(place.root / "set" / name, 4)
+    for path in (place.root / "set" / folder / "masks").iterdir():
+        Image.new("L", (16, 16), 255).save(path)
+    return train()
+
+
+def one_bit(place: Place) -> list[str]:
+    """Write black and white squares, of which one mask has 1 bit."""
+    words = spoilt(place, STRAY, value=255)
+    Image.fromarray(STRAY > 0).save(place.root / "set" / "masks" / "3.png")
+    return words
+
+
+def listed(place: Place, row: str, header: str = "image,mask") -> list[str]:
     """Write squares, and a table of one row."""
-    squares(place).write("set.csv", f"image,mask\n{row}\n")
+    squares(place).write("set.csv", f"{header}\n{row}\n")
     return ["train", "--data", "set.csv", *SMALL]
 
 

@@ -115,6 +115,8 @@ def test_overlap_tile_of_a_network_without_padding_equals_the_whole_mirrored_ima
         np.testing.assert_allclose(tiled(compute, pixels, tiling), expected, atol=1e-5)
     with pytest.raises(InputError, match=r"61x61 pixels do not fit"):
         tiling_of(module, 1, (60, 60), tile=61)
+    with pytest.raises(InputError, match=r"margin: is -1; give 0 or more"):
+        tiling_of(module, 1, (60, 60), margin=-1)
 
 
 def test_tiles_of_the_one_size_that_an_exported_file_reads_equal_the_whole_mirrored_image() -> None:

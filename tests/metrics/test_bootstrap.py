@@ -15,6 +15,7 @@ from convworks.errors import InputError
 from convworks.metrics import classification as metrics
 from convworks.metrics import weighted
 from convworks.metrics.bootstrap import Counts, Values, bootstrap, draws
+from convworks.metrics.compare import compare_scores
 from convworks.metrics.ranking import one_against_rest
 from convworks.tasks.outcomes import intervals
 from convworks.tasks.outcomes.multi_label import LabelSetPredictions
@@ -144,3 +145,15 @@ def test_several_labels_have_intervals_and_say_what_is_not_defined() -> None:
     assert set(summary["intervals"]) == {"map", "auc", "micro_f1", "macro_f1", "bce"}
     assert without_negatives["auc"] is None
     assert "no class has samples that show it and others that do not" in without_negatives["undefined"]["auc"]
+
+
+def test_what_can_only_be_drawn_as_it_is_has_no_interval() -> None:
+    def measure(counts: Counts) -> dict[str, Values]:
+        return {"mean": weighted.means(counts, np.arange(counts.shape[1], dtype=np.float64))}
+
+    assert bootstrap(measure, 1) == {"mean": None}
+    assert bootstrap(measure, 3, strata=np.array([2, 0, 1])) == {"mean": None}
+    assert bootstrap(measure, 3, strata=np.array([1, 0, 1]))["mean"] is not None
+    labels, probabilities = case(0, n=1)
+    assert intervals.of_classes(labels, probabilities) == {}
+    assert compare_scores(np.array([0.5]), np.array([0.75])).interval is None

@@ -16,6 +16,7 @@ from convworks.errors import InputError
 from convworks.training import loop
 from convworks.training.checkpoints.recorder import RunInterruptedError
 from convworks.training.events import Events
+from convworks.training.folder import saved
 from convworks.training.progress import Progress
 from convworks.training.setup import Setup
 
@@ -155,3 +156,12 @@ def test_what_cannot_be_finished(any_run: Path, tmp_path: Path) -> None:
     for more in ({"epochs": "+1"}, {"overrides": ["training.epochs=1"]}):
         with pytest.raises(InputError, match="is trained further by epochs"):
             convworks.train(resume=tmp_path / "run", finish=True, **more)
+
+
+def test_it_ends_after_the_epochs_that_a_checkpoint_holds(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 1, "step": 5}\n{"epoch": 2, "step": 10}\n')
+    assert "end it" not in saved(tmp_path)[1]
+    for step, epoch in ((5, 1), (7, 1), (10, 2)):
+        (tmp_path / "checkpoints" / f"step-{step:08d}.json").touch()
+        assert f"or end it after epoch {epoch}: " in saved(tmp_path)[1]

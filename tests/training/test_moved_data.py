@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from squares import write_squares
+from trained_squares import SMALL
 
 import convworks
 from convworks.data.cache import cached
@@ -20,6 +22,7 @@ from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError
+from convworks.training.checkpoints.resume import data_differences
 from convworks.training.events import Events
 from convworks.training.progress import Progress
 from convworks.training.setup import Setup
@@ -144,3 +147,25 @@ def test_files_that_changed_places_with_their_times_kept_are_decoded_anew(
     for file in (a, b):
         os.utime(file, ns=(10**18, 10**18))
     assert np.array_equal(first_two(), before[::-1])
+
+
+@pytest.mark.parametrize("before", ["", "name,value\n0,0\n1,1\n"], ids=["without a table", "with one"])
+def test_a_run_goes_on_with_no_other_meaning_of_the_values_in_its_masks(tmp_path: Path, before: str) -> None:
+    data, run = write_squares(tmp_path / "data", 8), tmp_path / "run"
+    table = data / "classes.csv"
+    table.write_text(before) if before else None
+    options: dict[str, Any] = {"epochs": 2, "device": "cpu", "overrides": [SMALL, "data.size=16,16"]}
+    with pytest.raises(Exception, match="interrupted"):
+        convworks.train(data=data, out=run, events=[Stop()], **options)
+    table.write_text("name,value\n0,1\n1,0\n")
+    with pytest.raises(InputError, match=r"train.values is 1 0, ignored 255, in the run 0 1, ignored 255"):
+        convworks.train(resume=run)
+    table.write_text("name,value\n0,0\n1,1\n")
+    assert convworks.train(resume=run)["epochs"] == 2, "the same meaning"
+
+
+def test_runs_of_earlier_versions_did_not_record_the_values_in_masks() -> None:
+    earlier = {"classes": "c", "train": {"images": 2, "labels": "a", "bytes": "2 of 2:b"}}
+    now = {"classes": "c", "train": {"images": 2, "labels": "a", "values": "0 1"}}
+    assert data_differences(earlier, now) == []
+    assert data_differences(now, earlier) == ["train.values is missing, in the run 0 1"]

@@ -232,6 +232,8 @@ def _text(overview: Survey, values: dict[str, object], text: str, notes: Sequenc
     sets = "".join(f" --set {change}" for change in changes)
     if overview.damaged:
         lines.append("next: repair or remove the damaged files")
+    elif overview.masks is not None and not _trains(overview.masks):
+        lines.append("next: add images with masks of other classes: training needs two")
     elif {TRAIN, ALL} & overview.totals.keys() and (labelled or overview.masks is not None):
         lines.append(f"next: convworks train --data {shlex.quote(text)}{sets}")
     elif {TRAIN, ALL} & overview.totals.keys():
@@ -239,6 +241,12 @@ def _text(overview: Survey, values: dict[str, object], text: str, notes: Sequenc
     else:
         lines.append("next: convworks runs")
     return "\n".join(lines)
+
+
+def _trains(masks: MaskCounts) -> bool:
+    """Return whether the masks to train on, if there are any, show two classes."""
+    counts = next((masks.pixels[name] for name in (TRAIN, ALL) if name in masks.pixels), None)
+    return counts is None or sum(map(bool, counts.values())) > 1
 
 
 def _mask_table(masks: MaskCounts, totals: Mapping[str, int]) -> str:

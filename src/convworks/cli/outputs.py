@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from convworks.outputs import Protected, check_folder, check_replaced, numbers
+from convworks.outputs import Protected, check_folder, check_name, check_replaced, numbers
 
 
 def unique_names(files: Sequence[Path]) -> list[str]:
@@ -29,6 +29,8 @@ def unique_names(files: Sequence[Path]) -> list[str]:
 def check_outputs(out: Path, paths: Sequence[Path], protected: Protected, *, overwrite: bool) -> None:
     """Refuse a folder `out` that is a file or is protected, and paths in it that may not be written."""
     check_folder("--out", out, protected)
+    for longest in sorted(paths, key=lambda path: len(os.fsencode(path.name)))[-1:]:
+        check_name("--out", longest)
     check_replaced("--out", paths, protected, overwrite=overwrite)
 
 

@@ -29,6 +29,10 @@ class Coding:
         """Whether classes are colours."""
         return any(len(value) > 1 for value in self.values)
 
+    def __str__(self) -> str:
+        texts = [" ".join(map(written, values)) for values in (self.values, self.ignored)]
+        return f"{texts[0]}, ignored {texts[1]}" if self.ignored else texts[0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spatial:

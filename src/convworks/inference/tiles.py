@@ -93,6 +93,8 @@ def tiling_of(
     score looks at, so that tiles give what the whole image gives; if that is more than a quarter of the tile, an eighth
     of it, and tiles are blended. Raises InputError for a tile that the network does not take, or that its margins fill.
     """
+    if margin is not None and margin < 0:
+        raise InputError("margin", f"is {margin}", "give 0 or more")
     known = reach(network, channels, size)
     if known.lost:
         return _overlap_tile(network, known, tile)

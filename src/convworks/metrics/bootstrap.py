@@ -35,6 +35,8 @@ def bootstrap(
 ) -> dict[str, Interval | None]:
     """Return the percentile interval of every value that `measure` returns; None for an undefined value.
 
+    Of one sample, or of one of each stratum, every resample is the sample itself: there is no interval.
+
     n samples are drawn with replacement; with `strata` (a number for each sample) as many of each stratum as it has, so
     that no class is missing in a resample. Intervals are corrected for bias, the difference between the mean over the
     resamples and the value of the original samples: repeated samples flatter a ranking. The same seed gives the same
@@ -45,6 +47,8 @@ def bootstrap(
         raise InputError("bootstrap", reason, "correct them")
     generator = np.random.default_rng(seed)
     itself = measure(np.ones((1, n), np.float32))
+    if n == (1 if strata is None else len(np.unique(strata))):
+        return dict.fromkeys(itself)
     pieces: dict[str, list[Values]] = {name: [] for name in itself}
     step = max(1, PIECE // n)
     for first in range(0, resamples, step):

@@ -52,15 +52,15 @@ def compare(first: Bool[np.ndarray, " n"], second: Bool[np.ndarray, " m"], *, le
 class ScoreComparison:
     """How the second differs from the first by a score of each sample: `better` samples, `worse` and `equal` ones.
 
-    `difference` is the mean of the differences, with its bootstrap `interval`; `p` is that of Wilcoxon's signed-rank
-    test (1945).
+    `difference` is the mean of the differences, with its bootstrap `interval`, which one sample does not have; `p` is
+    that of Wilcoxon's signed-rank test (1945).
     """
 
     better: int
     worse: int
     equal: int
     difference: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     p: float
 
 
@@ -70,7 +70,6 @@ def compare_scores(first: Float64[np.ndarray, " n"], second: Float64[np.ndarray,
 
     changes = second - first
     ends = bootstrap(lambda counts: {"difference": means(counts, changes)}, len(changes))["difference"]
-    assert ends is not None
     return ScoreComparison(
         better=int((changes > 0).sum()),
         worse=int((changes < 0).sum()),

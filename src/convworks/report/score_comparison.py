@@ -51,7 +51,7 @@ class ScoredPair:
             "first": _measured(self.first, self.metric),
             "second": _measured(self.second, self.metric),
             "difference": self.comparison.difference,
-            "difference_interval": list(self.comparison.interval),
+            "difference_interval": None if (ends := self.comparison.interval) is None else list(ends),
             "p": self.comparison.p,
             "second_better": self.comparison.better,
             "first_better": self.comparison.worse,
@@ -89,11 +89,11 @@ def write_scored_pair(folder: Path, pair: ScoredPair, *, title: str, command: st
     columns = (pair.first.names, *map(decimals, (pair.first.scores, pair.second.scores, changes)))
     write_csv(folder / "compare.csv", header, zip(*columns, strict=True))
     values, metric, comparison = pair.plain(), pair.metric, pair.comparison
-    low, high = (100 * end for end in comparison.interval)
+    ends = [f"{100 * end:+.2f}" for end in comparison.interval or ()]
     words = blocks.paragraphs(
         [
             f"Mean difference of the {metric.title} of each of {values['n']:,} images, {pair.second.name} minus "
-            f"{pair.first.name}: 95 % interval {low:+.2f} to {high:+.2f} points.",
+            f"{pair.first.name}: {f'95 % interval {ends[0]} to {ends[1]} points' if ends else 'one has no interval'}.",
             f"Wilcoxon's signed-rank test: p {p_value(comparison.p)}.",
         ]
     )

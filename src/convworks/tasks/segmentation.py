@@ -71,7 +71,8 @@ class PixelMeter:
         matrix = torch.zeros(self.classes**2, dtype=torch.int64) if self.matrix is None else self.matrix
         totals = world.summed(matrix).cpu().numpy().round().astype(np.int64)
         if not totals.any():
-            raise InputError("masks", "all pixels of a split are ignored", "correct them, or choose another split")
+            reason = "all pixels of its masks that the network scores are ignored"
+            raise InputError("split 'validation'", reason, "correct the masks, or choose another split")
         pixels = metrics.overlap(totals.reshape(self.classes, self.classes))
         return {
             "mean_iou": float(metrics.mean(metrics.iou(pixels))),
@@ -119,7 +120,7 @@ class MaskCollector:
     def outcome(self, again: Callable[[Sequence[int]], Iterator[Answered]]) -> Segmentations:
         """Return the outcome; InputError if all pixels are ignored."""
         if not self.matrix.any():
-            reason = "all pixels of its masks are ignored"
+            reason = "all pixels of its masks that the network scores are ignored"
             raise InputError(f"split {self.context.name!r}", reason, "correct the masks, or choose another split")
         matches, targets, predictions = np.stack(self.counts, axis=1)
         scores = metrics.mean(metrics.iou(metrics.Overlap(matches, targets, predictions)))
@@ -199,8 +200,8 @@ def answers_of(classes: Sequence[str], size: Sequence[int]) -> list[str]:
 
 def result_of(result: Mapping[str, Any]) -> str:
     """Return the result in a line."""
-    low, high = result["intervals"]["mean_iou"]
-    line = f"mean IoU {result['mean_iou']:.2%} (95 % interval {low:.2%} to {high:.2%})"
+    ends = " to ".join(f"{end:.2%}" for end in result["intervals"].get("mean_iou", ()))
+    line = f"mean IoU {result['mean_iou']:.2%}" + (f" (95 % interval {ends})" if ends else "")
     return f"{line}, pixel accuracy {result['pixel_accuracy']:.2%}"
 
 

@@ -20,6 +20,7 @@ from convworks.errors import InputError
 from convworks.outputs import Protected, check_empty, check_new_folder
 from convworks.partial import is_partial
 from convworks.signed import Kind, read_signed, write_signed
+from convworks.training.checkpoints.state import steps
 from convworks.training.config import RunConfig
 
 FORMAT = 2
@@ -200,7 +201,9 @@ def _are_results(values: Any) -> bool:
 
 def saved(folder: Path) -> tuple[str, str]:
     """Return reason and remedy for a run that was stopped after a checkpoint."""
-    epochs = len(files.read_bytes(folder / METRICS).splitlines()) if (folder / METRICS).is_file() else 0
+    rows = files.read_bytes(folder / METRICS).splitlines() if (folder / METRICS).is_file() else []
+    last = max(steps(folder / "checkpoints"), default=0)
+    epochs = sum(json.loads(row)["step"] <= last for row in rows)  # the row of an epoch is written before it is saved
     return "work up to the last checkpoint is saved", resume_or_finish(folder, epochs)
 
 

@@ -22,7 +22,7 @@ from convworks.data.inputs.input import Input
 from convworks.data.inputs.kinds import input_of
 from convworks.data.samples import Samples
 from convworks.data.source import Source
-from convworks.data.sources.ignoring import ignoring
+from convworks.data.sources.ignoring import coding_of, ignoring
 from convworks.data.sources.named import CATALOGUE
 from convworks.data.sources.open import located
 from convworks.data.sources.split_names import TEST
@@ -182,7 +182,8 @@ def divided(config: RunConfig, source: Source) -> Division:
 def fingerprint(source: Source, contents: Mapping[str, str]) -> dict[str, Any]:
     """Return the fingerprint by which a resumed run recognises its data, wherever they are stored.
 
-    Checksums of names, targets, file sizes (or the pixels of arrays) and, if files were read, their `contents`.
+    Checksums of names, targets, file sizes (or the pixels of arrays) and, if files were read, their `contents`; for
+    masks the values of the classes, which give their pixels a meaning.
     """
     digests: dict[str, Any] = {"classes": digest("\0".join(source.classes).encode())}
     for name, split in sorted(source.splits.items()):
@@ -192,6 +193,7 @@ def fingerprint(source: Source, contents: Mapping[str, str]) -> dict[str, Any]:
             "labels": split.targets.fingerprint(),
             "contents": split.inputs.fingerprint(),
             **({"bytes": contents[name]} if contents.get(name) else {}),
+            **({"values": str(coding)} if (coding := coding_of(split)) is not None else {}),
         }
     return digests
 

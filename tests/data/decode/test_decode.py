@@ -204,7 +204,7 @@ BROKEN: dict[str, tuple[bytes, str, str]] = {
     "truncated TIFF": (broken("TIFF")[:500], "x.tif", ""),
     "flipped PNG": (broken("PNG").replace(b"IDAT", b"IDAU"), "x.png", ""),
     "text": (b"This is text.\n", "x.png", "is not an image in a supported format"),
-    "empty": (b"", "x.png", "is not an image in a supported format"),
+    "empty": (b"", "x.png", "is empty (0 bytes)"),
     "object npy": (broken("object npy"), "x.npy", "is not a .npy array (Object arrays cannot be loaded"),
     "float npy": (broken("float npy"), "x.npy", "holds float64 (4, 4), not uint8"),
     "flat npy": (broken("flat npy"), "x.npy", "holds uint8 (4,)"),

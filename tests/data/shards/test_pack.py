@@ -229,6 +229,10 @@ def test_shards_do_not_go_where_a_tables_images_are(tmp_path: Path) -> None:
 
 def test_masks_are_packed_beside_their_images(folder: Path, tmp_path: Path) -> None:
     spatial = Spatial(nearest=True, fill=255)
+    for path in folder.rglob("*z.npy"):
+        path.unlink()
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        Image.effect_noise((7, 9), 50).save(path)
     plain = open_source(folder)
     splits = {}
     for name, split in plain.splits.items():
@@ -254,7 +258,25 @@ def test_masks_are_packed_beside_their_images(folder: Path, tmp_path: Path) -> N
         assert tar.read_bytes() == (again.folder / tar.name).read_bytes(), "byte for byte"
 
 
-@pytest.mark.parametrize("targets", [{"nearest": True, "fill": 256}, {"nearest": "mask"}, ["nearest"]], ids=str)
+WRONG_VALUES: list[list[list[int]]] = [
+    *([[0], value] for value in ([300], [-1], [10**30], [1, 2], [1, 2, 3, 4], [0], [1, 2, 3])),
+    [[0], [1], [2]],
+    [[0]],
+]
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        {"nearest": True, "fill": 256},
+        {"nearest": "mask"},
+        ["nearest"],
+        *({"nearest": True, "fill": 255, "coding": {"values": values}} for values in WRONG_VALUES),
+        {"nearest": True, "fill": 255, "coding": {"values": [[0], [1]], "ignored": [[-255]]}},
+        {"nearest": True, "fill": 0, "coding": {"values": [[0], [1]]}},
+    ],
+    ids=str,
+)
 def test_wrong_facts_about_targets(folder: Path, tmp_path: Path, targets: object) -> None:
     pack(open_source(folder), tmp_path / "packed")
     index = json.loads((tmp_path / "packed" / "index.json").read_text())

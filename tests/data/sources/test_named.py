@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
 import pickle
 import re
+import shutil
 import struct
 import tarfile
 import threading
@@ -233,3 +235,49 @@ def test_cache_is_under_home_by_default(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "convworks"
+
+
+def packed(roots: Path, *more: tuple[str, bytes, str]) -> None:
+    """Pack squares, and members of a name, a type and a target."""
+    write_squares(roots / "packed" / "camvid", 3)
+    with tarfile.open(roots / "data" / "camvid.tar", "w") as archive:
+        archive.add(roots / "packed" / "camvid", "camvid")
+        for name, kind, target in more:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+
+
+def test_hard_links_in_a_tar_are_files(roots: Path) -> None:
+    packed(roots, *((f"camvid/{kind}/9.png", tarfile.LNKTYPE, f"camvid/{kind}/1.png") for kind in ("images", "masks")))
+    source = open_source("camvid")
+    assert source.splits["all"].names == tuple(f"images/{number}.png" for number in (0, 1, 2, 9))
+    assert source.path is not None
+    for kind in ("images", "masks"):
+        first, second = ((source.path / kind / f"{number}.png").read_bytes() for number in (1, 9))
+        assert first == second
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "reason"),
+    [
+        (tarfile.LNKTYPE, "camvid/images/8.png", "is a link to camvid/images/8.png, which is not before it"),
+        (tarfile.LNKTYPE, "/etc/hostname", "lies outside of the folder of the tar"),
+        (tarfile.SYMTYPE, "1.png", r"is a link to 1.png, not a file; pack files \(tar --dereference\)"),
+        (tarfile.FIFOTYPE, "", "is a pipe or a device, not a file"),
+    ],
+)
+def test_what_is_no_file_in_a_tar_is_named(roots: Path, kind: bytes, target: str, reason: str) -> None:
+    packed(roots, ("camvid/images/9.png", kind, target))
+    with pytest.raises(InputError, match=rf"camvid.tar!camvid/images/9.png: {reason}"):
+        open_source("camvid")
+
+
+def test_a_full_disk_is_that_of_the_cache(roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    packed(roots, ("camvid/images/9.png", tarfile.LNKTYPE, "camvid/images/1.png"))
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(RunError, match=r"unpacked: cannot be written \(No space left on device\); free some space"):
+        open_source("camvid")

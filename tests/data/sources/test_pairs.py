@@ -30,7 +30,7 @@ def write(root: Path, *names: str, mask: np.ndarray | Image.Image = NUMBERS) -> 
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if "mask" in name.lower() or "label" in name.lower():
-            (mask if isinstance(mask, Image.Image) else Image.fromarray(mask)).save(path)
+            (mask if isinstance(mask, Image.Image) else Image.fromarray(mask)).save(path, "PNG")
         else:
             Image.new("RGB", (4, 3)).save(path)
     return root
@@ -93,6 +93,14 @@ def test_a_table(tmp_path: Path) -> None:
     source = open_source(tmp_path / "set.csv")
     assert shown(source) == {"train": [("x/a.jpg", "a-mask.png")], "test": [("x/b.jpg", "b-mask.png")]}
     assert (source.split_columns, source.unused_columns) == (("split",), ("note",))
+
+
+def test_paths_of_a_table_may_have_backslashes_and_spaces(tmp_path: Path) -> None:
+    write(tmp_path, "x/a.jpg", "y/a-mask.png", "x/ b.jpg", "y/b-mask.png ", "x/c\\d.jpg", "y/c\\d-mask.png")
+    rows = "image,mask\nx\\a.jpg,y\\a-mask.png\nx/ b.jpg,y/b-mask.png \nx/c\\d.jpg,y/c\\d-mask.png\n"
+    (tmp_path / "set.csv").write_text(rows)
+    pairs = shown(open_source(tmp_path / "set.csv"))["all"]
+    assert pairs == [("x/ b.jpg", "b-mask.png "), ("x/a.jpg", "a-mask.png"), ("x/c\\d.jpg", "c\\d-mask.png")]
 
 
 def palette() -> Image.Image:
@@ -185,4 +193,6 @@ def test_counts_follow_files_that_change(tmp_path: Path) -> None:
 def test_masks_without_images_are_left_out(tmp_path: Path) -> None:
     source = open_source(write(tmp_path, "images/1.png", "masks/1.png", "masks/2.png"))
     assert source.left_out == {"masks/2.png": "masks without an image"}
+    write(tmp_path, "img/1.png")
+    assert open_source(tmp_path).left_out["img/1.png"] == "beside the images and masks"
     assert replace(source, left_out={}).splits["all"].names == ("images/1.png",)

@@ -88,6 +88,13 @@ def test_links_are_followed_by_patterns_too_and_circles_refused(tmp_path: Path) 
             search()
 
 
+def test_a_link_that_leads_nowhere_but_to_itself_is_named(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "d").symlink_to("d")
+    with pytest.raises(InputError, match=r"set/d: cannot be read \(Too many levels of symbolic links\)"):
+        list(walk(tmp_path / "set"))
+
+
 @pytest.mark.parametrize("text", ["", "a/b/", "./x", "/", "no/such/*", "no/such/**", "\x00", "x" * 5000, "**/" * 30])
 def test_a_pattern_that_matches_nothing(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -77,13 +77,15 @@ def _scores(results: dict[str, Any]) -> list[str]:
     rows = []
     for key in ("first", "second"):
         each = results[key]
-        low, high = each["interval"]
-        rows.append([key, each["name"], percent(each[metric.name]), f"{percent(low)} to {percent(high)}"])
-    less, more = results["difference_interval"]
+        interval = " to ".join(map(percent, each["interval"] or ()))  # which one image has not
+        rows.append([key, each["name"], percent(each[metric.name]), interval])
+    ends = [f"{100 * end:+.2f}" for end in results["difference_interval"] or ()]
+    difference = f"{100 * results['difference']:+.2f} points" + (
+        f" (95 % interval {' to '.join(ends)})" if ends else ""
+    )
     return [
         table(["", "network", metric.title, "95 % interval"], rows),
-        f"second minus first, mean over the images: {100 * results['difference']:+.2f} points (95 % interval "
-        f"{100 * less:+.2f} to {100 * more:+.2f}), Wilcoxon's signed-rank test: p = {results['p']:.3g}",
+        f"second minus first, mean over the images: {difference}, Wilcoxon's signed-rank test: p = {results['p']:.3g}",
         f"images: {results['n']:,}; better in the first: {results['first_better']:,}, in the second: "
         f"{results['second_better']:,}, equal: {results['equal']:,}",
     ]

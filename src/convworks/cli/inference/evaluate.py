@@ -13,7 +13,7 @@ import numpy as np
 
 from convworks.api.work import check_computed, description_of, protected, runtimes
 from convworks.cli.answer import Answer, repeated
-from convworks.cli.inference.measured import compared, measure, written_macs
+from convworks.cli.inference.measured import compared, measure, share_line, share_measured, written_macs
 from convworks.cli.metrics import accuracy_line
 from convworks.cli.output_path import attempt
 from convworks.console import downloading
@@ -107,6 +107,10 @@ def run(
     lines += [] if threshold is None else [f"threshold: {threshold:g}"]
     values["note"] = note = seen_note([predictor.bundle.record for predictor in loaded], source, outcome.split)
     lines += [f"note: {note}"] if note else []
+    share = share_measured(loaded[0], source.splits[outcome.split])
+    values |= {} if share is None else {"share_measured": share}
+    measured = share_line(1.0 if share is None else share, loaded[0])
+    lines += [measured] if measured else []
     lines += written_metrics(values)
     if len(rows) > 1:
         values["protocols"] = rows
@@ -138,7 +142,7 @@ def run(
             "title": f"{', '.join(path.name for path in bundles)} on {source.name}",
             "predictions": outcome,
             "figures": rows[0],
-            "note": note,
+            "note": "; ".join(filter(None, (note, measured))),
             "slices": parts,
             "command": repeated(["evaluate", *bundles], {**options, **first}),
         }

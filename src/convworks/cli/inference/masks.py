@@ -3,49 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convworks.api.work import TOP, Work, runtimes
+from convworks.bundle.description import is_exported
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.inference.following import following, new_file
-from convworks.cli.outputs import check_outputs, unique_names
-from convworks.csv_files import write_csv
 from convworks.data.listing.find import find, plain_files
+from convworks.deploy.runtimes import AUTO
 from convworks.errors import ConvworksError, InputError, visible
-from convworks.files import atomic
 from convworks.inference.combination import PROBABILITY
 from convworks.inference.protocol import CENTER, named
-from convworks.outputs import Protected
+from convworks.signed import digest
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from convworks.cli.inference.mask_files import MaskFiles
+    from convworks.deploy.runtimes import Choice
     from convworks.inference.map_ensemble import MapEnsemble
     from convworks.inference.maps import Mapper
     from convworks.inference.predictor import Predictor
     from convworks.inference.strips import Strips
-
-#: The tables beside the masks.
-AREAS, OBJECTS = "areas.csv", "objects.csv"
-
-
-class MaskFiles:
-    """The files that a prediction of masks writes below a folder; InputError if one of them may not be written."""
-
-    def __init__(
-        self, out: Path, files: Sequence[Path], read: Protected, *, probabilities: bool, objects: bool, overwrite: bool
-    ) -> None:
-        names = unique_names(files)
-        self.out, self.objects = out, objects
-        self.masks = [out / f"{name}.png" for name in names]
-        self.overlays = [out / f"{name}-overlay.jpg" for name in names]
-        self.maps = [out / f"{name}.npy" for name in names] if probabilities else []
-        self.tables = [out / AREAS, *([out / OBJECTS] if objects else [])]
-        check_outputs(out, [*self.masks, *self.overlays, *self.maps, *self.tables], read, overwrite=overwrite)
 
 
 def run(
@@ -55,36 +38,42 @@ def run(
     out: Path | None,
     objects: bool,
     overwrite: bool,
+    resume: bool,
     skip_damaged: bool,
     began: float,
+    descriptions: Sequence[dict[str, Any]],
 ) -> Answer:
     """Segment every image that the paths name; with `out`, write masks."""
     found = find(paths)
-    files, outputs = plain_files(found, "a network that segments"), None
+    files, outputs, before = plain_files(found, "a network that segments"), None, None
+    from convworks.cli.inference.mask_files import MaskFiles
+
     if out is not None:
-        read = found.protected() + work.protected()
-        outputs = MaskFiles(out, files, read, probabilities=work.probabilities, objects=objects, overwrite=overwrite)
-    from convworks.deploy.choice import with_runtime
+        outputs = MaskFiles(
+            out,
+            files,
+            found.protected() + work.protected(),
+            probabilities=work.probabilities,
+            objects=objects,
+            overwrite=overwrite,
+            resume=resume,
+        )
+        before = outputs.before()
     from convworks.deploy.runtimes import TORCH
     from convworks.hardware import precision_name
     from convworks.inference.bulk.write import no_answer
-    from convworks.inference.load import load
 
-    loaded = [
-        load(path, device=work.device, precision=work.precision, max_pixels=work.max_pixels) for path in work.bundles
-    ]
-    members, choices = zip(*(with_runtime(each, work.runtime, len(files)) for each in loaded), strict=True)
-    predictor = members[0]
-    rows = list(segmented(predictor, _mapper(members, work), files, outputs, work.top))
-    broken = [row for row in rows if "error" in row]
-    if len(broken) == len(rows):
-        raise no_answer(broken[0], len(broken))
-    done = len(rows) - len(broken)
-    lines = [as_table(rows) if out is None else f"{done} {'mask' if done == 1 else 'masks'} written to {out}"]
+    members, choices = _opened(work, len(files), before)
+    result = _segmented(work, members, descriptions, files, outputs, found.identity())
+    if result.failed == len(files):
+        raise no_answer(result.errors[0], result.failed)
+    lines = [as_table(result.rows) if out is None else f"{_masks(len(files) - result.failed)} written to {out}"]
+    if result.earlier:
+        lines[0] += f", {result.earlier - result.failed + result.failed_now} of them before this run"
     lines += [choice.text for choice in choices if choice.runtime != TORCH or choice.rates]
-    if broken:
-        first = visible(f"{broken[0]['path']}: {broken[0]['error']}")
-        lines.append(f"{len(broken)} of {len(rows)} images failed: {first}")
+    if result.failed:
+        first = visible(f"{result.errors[0]['path']}: {result.errors[0]['error']}")
+        lines.append(f"{result.failed} of {len(files)} images failed: {first}")
     options = {
         "--top": None if work.top == TOP else work.top,
         "--protocol": None if work.protocol == CENTER else work.protocol,
@@ -95,14 +84,91 @@ def run(
     }
     lines.append(f"next: {following(work.bundles, paths, options, new_file('masks', '') if out is None else None)}")
     values = {
-        "predictions": [row for row in rows if "error" not in row],
-        "errors": broken,
+        "predictions": [row for row in result.rows if "error" not in row],
+        "errors": list(result.errors),
         **runtimes(choices),
-        "precision": precision_name(predictor.precision),
+        "precision": precision_name(members[0].precision),
         "seconds": round(time.perf_counter() - began, 3),
-        **({} if out is None else {"out": str(out)}),
+        **({} if out is None else {"out": str(out), "resumed": result.earlier}),
     }
-    return Answer(values=values, text="\n".join(lines), status=1 if broken and not skip_damaged else 0)
+    return Answer(values=values, text="\n".join(lines), status=1 if result.failed and not skip_damaged else 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmented:
+    """The answers of this process; how many images were done before it, how many failed in all, and why the first."""
+
+    rows: Sequence[dict[str, Any]]
+    failed: int
+    errors: Sequence[Mapping[str, str]]
+    earlier: int = 0
+
+    @property
+    def failed_now(self) -> int:
+        """How many images failed in this process."""
+        return sum("error" in row for row in self.rows)
+
+
+def _masks(count: int) -> str:
+    return f"{count} {'mask' if count == 1 else 'masks'}"
+
+
+def _opened(
+    work: Work, count: int, before: Mapping[str, Any] | None
+) -> tuple[tuple[Predictor, ...], tuple[Choice, ...]]:
+    """Load the networks for so many images, computed as by the job that is resumed unless options say otherwise."""
+    from convworks.deploy.choice import with_runtime
+    from convworks.inference.load import load
+
+    chosen = work.runtime not in (None, AUTO) or work.precision != AUTO or any(map(is_exported, work.bundles))
+    known = before["job"].get("runtime", []) if before is not None and not chosen else []
+    if len(known) != len(work.bundles):
+        known = [(work.runtime, work.precision, "")] * len(work.bundles)
+    members, choices = [], []
+    for path, (runtime, precision, _) in zip(work.bundles, known, strict=True):
+        loaded = load(path, device=work.device, precision=precision, max_pixels=work.max_pixels)
+        member, choice = with_runtime(loaded, runtime, count)
+        members.append(member)
+        choices.append(choice)
+    return tuple(members), tuple(choices)
+
+
+def _segmented(
+    work: Work,
+    members: Sequence[Predictor],
+    descriptions: Sequence[dict[str, Any]],
+    files: Sequence[Path],
+    outputs: MaskFiles | None,
+    identity: str,
+) -> Segmented:
+    """Segment images; with `outputs`, write masks and tables, or what is missing of a job that was begun."""
+    from convworks.cli.inference.mask_files import begun, is_done
+    from convworks.hardware import precision_name
+    from convworks.inference.bulk.write import no_answer
+
+    predictor, mapper = members[0], _mapper(members, work)
+    if outputs is None:
+        rows = [row for row, _ in segmented(predictor, mapper, files, None, work.top)]
+        broken = [row for row in rows if "error" in row]
+        return Segmented(rows=rows, failed=len(broken), errors=broken)
+    job = {
+        "bundles": [digest(description) for description in descriptions],
+        "images": identity,
+        **work.options(),
+        "objects": outputs.objects,
+        "runtime": [[each.runtime.name, precision_name(each.precision), each.runtime.device.type] for each in members],
+    }
+    if (record := is_done(outputs, job)) is not None:
+        return Segmented(rows=(), failed=record["failed"], errors=record["errors"], earlier=record["rows"])
+    with begun(outputs, predictor.classes, job) as progress:
+        errors = list(progress.state.errors)
+        for row, pixels in segmented(predictor, mapper, files, outputs, work.top, first=progress.earlier):
+            progress.add(row, pixels)
+            errors += [row] if "error" in row else []
+        if progress.state.failed == len(files):
+            progress.state.give_up()
+            raise no_answer(errors[0], len(files))
+    return Segmented(rows=progress.rows, failed=progress.state.failed, errors=errors, earlier=progress.earlier)
 
 
 def _mapper(members: Sequence[Predictor], work: Work) -> Mapper | MapEnsemble:
@@ -115,43 +181,38 @@ def _mapper(members: Sequence[Predictor], work: Work) -> Mapper | MapEnsemble:
 
 
 def segmented(
-    predictor: Predictor, mapper: Mapper | MapEnsemble, files: Sequence[Path], outputs: MaskFiles | None, top: int
-) -> Iterator[dict[str, Any]]:
-    """Yield the answer for each image, without its mask, or its error; with `outputs`, write masks and tables.
+    predictor: Predictor,
+    mapper: Mapper | MapEnsemble,
+    files: Sequence[Path],
+    outputs: MaskFiles | None,
+    top: int,
+    first: int = 0,
+) -> Iterator[tuple[dict[str, Any], Sequence[int]]]:
+    """Yield the answer for each image from the first on, without its mask, or its error, and the pixels of each class.
 
-    The predictor, of an ensemble the first, says how the answers of the `mapper` are to be read.
+    With `outputs`, masks are written. The predictor, of an ensemble the first, says how the answers of the `mapper` are
+    to be read.
     """
-    from convworks.inference.objects import COLUMNS, objects
+    from convworks.inference.objects import objects
 
-    areas: list[list[Any]] = []
-    regions: list[list[Any]] = []
-    for index, (path, strips) in enumerate(_strips(mapper, files, outputs)):
+    for index, (path, strips) in enumerate(_strips(mapper, files[first:], outputs), first):
         if strips is None:
-            yield _streamed(predictor, mapper, path, outputs, index, top, areas)
+            yield _streamed(predictor, mapper, path, outputs, index, top)
             continue
         try:
             mask, scores = _held(strips, outputs)
         except ConvworksError as error:
-            yield {"path": str(path), "error": error.reason}
+            yield {"path": str(path), "error": error.reason}, ()
             continue
         answer = predictor.task.answer(str(path), mask, predictor.classes, top)
         del answer["mask"]
         if outputs is not None:
-            _write(outputs, index, path, mask, scores, predictor)
+            outputs.write(index, path, mask, scores, predictor.bundle.preprocessing)
             answer["out"] = str(outputs.masks[index])
-            counts = [int((mask == number).sum()) for number in range(len(predictor.classes))]
-            areas += [
-                [str(path), *row]
-                for row in zip(predictor.classes, counts, [n / mask.size for n in counts], strict=True)
-            ]
             if outputs.objects:
                 answer["objects"] = objects(mask, predictor.classes)
-                regions += [[str(path), *each.values()] for each in answer["objects"]]
-        yield answer
-    if outputs is not None and areas:
-        write_csv(outputs.tables[0], ("path", "class", "pixels", "fraction"), areas)
-        if outputs.objects:
-            write_csv(outputs.tables[1], ("path", *COLUMNS), regions)
+        numbers = range(0 if outputs is None else len(predictor.classes))
+        yield answer, [int((mask == number).sum()) for number in numbers]
 
 
 def _strips(
@@ -193,9 +254,8 @@ def _streamed(
     outputs: MaskFiles | None,
     index: int,
     top: int,
-    areas: list[list[Any]],
-) -> dict[str, Any]:
-    """Write the mask of a large image some rows at a time, without what needs it whole; return the answer."""
+) -> tuple[dict[str, Any], Sequence[int]]:
+    """Write the mask of a large image some rows at a time; return what `segmented` yields."""
     import numpy as np
 
     from convworks.data.decode.write_rows import writing_mask
@@ -204,13 +264,12 @@ def _streamed(
 
     if outputs is not None and (outputs.objects or outputs.maps):
         reason = "is computed some rows at a time, but --objects and --probabilities need it whole; leave them out"
-        return {"path": str(path), "error": reason}
+        return {"path": str(path), "error": reason}, ()
     counts = np.zeros(len(predictor.classes), np.int64)
     try:
         with mapper.rows(path) as strips, ExitStack() as stack:
             write, (height, width) = None, strips.size
             if outputs is not None:
-                outputs.out.mkdir(parents=True, exist_ok=True)
                 colours = [tuple(colour) for colour in palette().tolist()]
                 write = stack.enter_context(writing_mask(outputs.masks[index], height, width, colours)).write
             for rows in strips.rows:
@@ -218,11 +277,9 @@ def _streamed(
                 if write is not None:
                     write(rows)
     except ConvworksError as error:
-        return {"path": str(path), "error": error.reason}
-    shares = (counts / counts.sum()).tolist()
-    areas += [[str(path), *row] for row in zip(predictor.classes, counts.tolist(), shares, strict=True)]
+        return {"path": str(path), "error": error.reason}, ()
     out = {"out": str(outputs.masks[index])} if outputs is not None else {}
-    return {"path": str(path), **largest(counts, predictor.classes, top), **out}
+    return {"path": str(path), **largest(counts, predictor.classes, top), **out}, counts.tolist()
 
 
 def as_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -235,25 +292,3 @@ def as_table(rows: Sequence[dict[str, Any]]) -> str:
     ]
     width = max(map(len, lines))
     return table(["image", *map(str, range(1, width))], [line + [""] * (width - len(line)) for line in lines])
-
-
-def _write(
-    outputs: MaskFiles, index: int, path: Path, mask: np.ndarray, scores: np.ndarray | None, predictor: Predictor
-) -> None:
-    """Write the files of one image."""
-    import numpy as np
-    from PIL import Image
-
-    from convworks.data.decode.decode import read
-    from convworks.data.inspect.overlay import as_png, overlay
-
-    outputs.out.mkdir(parents=True, exist_ok=True)
-    with atomic(outputs.masks[index]) as file:
-        as_png(mask).save(file, "PNG", optimize=True)
-    preprocessing = predictor.bundle.preprocessing
-    image = read(path, channels=preprocessing.channels, decoding=preprocessing.decoding).pixels
-    with atomic(outputs.overlays[index]) as file:
-        Image.fromarray(overlay(image, mask)).save(file, "JPEG", quality=90)
-    if scores is not None:
-        with atomic(outputs.maps[index]) as file:
-            np.save(file, scores, allow_pickle=False)

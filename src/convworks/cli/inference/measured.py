@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from convworks.cli.answer import table
-from convworks.data.source import Source
+from convworks.data.source import Source, Split
 
 if TYPE_CHECKING:
     from convworks.inference.predictor import Predictor
@@ -64,7 +64,7 @@ def _difference(task: Task, first: Any, outcome: Any) -> dict[str, Any]:
     else:
         known = ~np.isnan(first.scores)  # of both: whether pixels count depends on the masks
         comparison = compare_scores(first.scores[known], outcome.scores[known])
-    interval = list(comparison.interval)
+    interval = None if comparison.interval is None else list(comparison.interval)
     return {"difference": comparison.difference, "difference_interval": interval, "p": comparison.p}
 
 
@@ -77,8 +77,10 @@ def compared(rows: Sequence[dict[str, Any]], task: Task) -> str:
         interval = f"{metric.write(ends[0])} to {metric.write(ends[1])}" if ends else ""
         change = ""
         if "difference" in row:
-            less, more = row["difference_interval"]
-            change = f"{100 * row['difference']:+.2f} ({100 * less:+.2f} to {100 * more:+.2f})"
+            change = f"{100 * row['difference']:+.2f}"
+            if row["difference_interval"] is not None:
+                less, more = row["difference_interval"]
+                change += f" ({100 * less:+.2f} to {100 * more:+.2f})"
         speed = f"{row['images_per_second']:,.0f}"
         value = metric.write(row[metric.name])
         cells.append([row["protocol"], value, interval, change, f"{row['views']:.4g}", written_macs(row), speed])
@@ -93,3 +95,22 @@ def written_macs(row: dict[str, Any]) -> str:
         if value >= factor:
             return f"{value / factor:.3g} {unit}"
     return f"{value:.0f}"
+
+
+def share_measured(predictor: Predictor, split: Split) -> float | None:
+    """Return which share of the pixels of masks is compared, which fitting by crop or pad may cut; None for labels."""
+    from convworks.data.decode.shape import cut_share, read_headers
+
+    if split.targets.spatial is None or not split.targets.spatial.nearest:
+        return None
+    preprocessing = predictor.bundle.preprocessing
+    return 1 - cut_share(read_headers(split), preprocessing.size, preprocessing.fit)
+
+
+def share_line(share: float, predictor: Predictor) -> str:
+    """Say that a part of the pixels is compared alone; nothing for all of them."""
+    if share >= 1:
+        return ""
+    preprocessing = predictor.bundle.preprocessing
+    height, width = preprocessing.size
+    return f"measured on {share:.0%} of the pixels: what data.fit={preprocessing.fit} keeps of them at {width}x{height}"

@@ -74,7 +74,15 @@ def run(
     _check_out(task, out, of_tables, probabilities=probabilities, objects=objects, overwrite=overwrite)
     if task.per_pixel:
         return masks.run(
-            work, paths, out=out, objects=objects, overwrite=overwrite, skip_damaged=skip_damaged, began=started
+            work,
+            paths,
+            out=out,
+            objects=objects,
+            overwrite=overwrite,
+            resume=resume,
+            skip_damaged=skip_damaged,
+            began=started,
+            descriptions=descriptions,
         )
     files = find(paths)
     if out is None or task.files:
@@ -121,7 +129,11 @@ def _check_out(
 
     if objects and not task.per_pixel:
         raise InputError("--objects", "is for networks that segment, but this one does not", "leave it out")
-    if not task.per_pixel:
+    of_masks = {"--objects": objects}
+    if task.per_pixel:  # what is written into the folder has tables, too
+        of_masks |= {"--probabilities": probabilities, "--resume": of_tables["--resume"]}
+        of_tables = {name: value for name, value in of_tables.items() if name not in of_masks}
+    else:
         of_tables = {**of_tables, "--probabilities": probabilities}
     used = next((name for name, value in of_tables.items() if value), None)
     if task.files and used:
@@ -135,8 +147,8 @@ def _check_out(
         raise InputError("--out", f"is needed: this network outputs {task.files}", "name a folder: --out DIR")
     if used:
         raise InputError(used, "is for answers in a file", "add --out FILE.csv")
-    if objects or (probabilities and task.per_pixel):
-        raise InputError("--objects" if objects else "--probabilities", "needs a folder for the masks", "add --out DIR")
+    if option := next((name for name, value in of_masks.items() if value), None):
+        raise InputError(option, "needs a folder for the masks", "add --out DIR")
     if overwrite:
         raise InputError("--overwrite", "needs an output file", "add --out DIR" if task.files else "add --out FILE")
 

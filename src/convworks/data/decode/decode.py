@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from convworks.data.config import DECODING, MAX_PIXELS, Decoding
 from convworks.data.decode import png
-from convworks.data.decode.encoded import open_encoded
+from convworks.data.decode.encoded import EmptyError, open_encoded
 from convworks.data.decode.heic import HeicError
 from convworks.data.decode.jpeg import DamagedError, decode_jpeg
 from convworks.data.decode.picture import Picture, picture_of
@@ -205,6 +205,8 @@ def explained(path: object) -> Iterator[None]:
         raise InputError(path, f"cannot be decoded ({error})", remedy) from None
     except HeicError as error:
         raise InputError(path, str(error), "install it, or convert the image") from None
+    except EmptyError:
+        raise InputError(path, "is empty (0 bytes)", "replace or remove it") from None
     except UnidentifiedImageError:
         raise InputError(path, "is not an image in a supported format", "convert, repair or remove it") from None
     except DamagedError as error:

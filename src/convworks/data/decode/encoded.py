@@ -12,6 +12,10 @@ from convworks.data.decode.quiet import unlimited
 from convworks.data.formats import FORMATS
 
 
+class EmptyError(UnidentifiedImageError):
+    """A file without a byte."""
+
+
 def open_encoded(file: IO[bytes] | io.BytesIO) -> ImageFile.ImageFile:
     """Open an image file of a supported format, and read its header; raises UnidentifiedImageError for other files.
 
@@ -22,6 +26,8 @@ def open_encoded(file: IO[bytes] | io.BytesIO) -> ImageFile.ImageFile:
     try:
         return _open(file, tuple(dict.fromkeys(FORMATS.values())))
     except (KeyError, UnidentifiedImageError):  # KeyError: Pillow was built without one of them
+        if _is_empty(file):
+            raise EmptyError("the file is empty") from None
         if not _is_heic(file):
             raise UnidentifiedImageError("cannot identify image file") from None
     if not heic.register_heif():
@@ -36,6 +42,15 @@ def _open(file: IO[bytes] | io.BytesIO, formats: tuple[str, ...]) -> ImageFile.I
     except Image.DecompressionBombError:
         with unlimited():
             return Image.open(file, formats=formats)
+
+
+def _is_empty(file: IO[bytes] | io.BytesIO) -> bool:
+    """Return whether a file has no bytes, and rewind it."""
+    if not file.seekable():
+        return False
+    length = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return length == 0
 
 
 def _is_heic(file: IO[bytes] | io.BytesIO) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from convworks.data.cache.signature import signature_of
-from convworks.data.column import IGNORED, Arrays, Coding, Column, Files
+from convworks.data.column import IGNORED, Arrays, Coding, Column
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.load_files import Progress, each
 from convworks.data.decode.numbers import read_numbers
@@ -31,7 +31,7 @@ def tally(masks: Column, decoding: Decoding = DECODING, report: Progress | None 
     are not read again.
     """
     if isinstance(masks, Arrays):
-        return np.array([_count(mask) for mask in masks.values], dtype=np.int64).reshape(len(masks), VALUES)
+        return counted(masks)
     coding = masks.spatial.coding
     if coding is not None and not coding.coloured:
         stored = tally(replace(masks, spatial=replace(masks.spatial, coding=None)), decoding, report)
@@ -42,7 +42,7 @@ def tally(masks: Column, decoding: Decoding = DECODING, report: Progress | None 
             if (known := _known.get(signature)) is not None:
                 _known.move_to_end(signature)
                 return known
-    counts = _counted(masks, decoding, report)
+    counts = counted(masks, decoding, report)
     if signature is not None:
         with _lock:
             _known[signature] = counts
@@ -51,7 +51,10 @@ def tally(masks: Column, decoding: Decoding = DECODING, report: Progress | None 
     return counts
 
 
-def _counted(masks: Files, decoding: Decoding, report: Progress | None) -> Tally:
+def counted(masks: Column, decoding: Decoding = DECODING, report: Progress | None = None) -> Tally:
+    """Return what `tally` returns, without remembering it."""
+    if isinstance(masks, Arrays):
+        return np.array([_count(mask) for mask in masks.values], dtype=np.int64).reshape(len(masks), VALUES)
     counts = np.zeros((len(masks), VALUES), dtype=np.int64)
 
     def add(index: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from convworks.data.column import IGNORED, Files
 from convworks.data.config import Decoding
 from convworks.data.decode.load_files import each
@@ -14,6 +16,7 @@ from convworks.data.decode.tally import tally
 from convworks.data.formats import NUMPY
 from convworks.data.location import read_bytes
 from convworks.data.source import Source, Split
+from convworks.data.sources.split_names import TRAIN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,28 @@ def count_masks(source: Source, decoding: Decoding) -> MaskCounts:
         },
         ignored={name: int(rows[:, IGNORED].sum()) for name, rows in counts.items()},
     )
+
+
+def lacking_in_masks(source: Source) -> dict[str, list[str]]:
+    """Map each split whose masks show no pixel of some class that those of train show to the names of these classes."""
+    if not source.masked or TRAIN not in source.splits:
+        return {}
+    trained = set(_shown(source, TRAIN))
+    lacking = {name: sorted(trained - set(_shown(source, name))) for name in source.splits}
+    return {name: [source.classes[number] for number in numbers] for name, numbers in lacking.items() if numbers}
+
+
+def untrained(source: Source) -> list[str]:
+    """Return the classes of masks that no mask of train shows, in a source that is divided."""
+    if not source.masked or TRAIN not in source.splits:
+        return []
+    shown = set(_shown(source, TRAIN))
+    return [name for number, name in enumerate(source.classes) if number not in shown]
+
+
+def _shown(source: Source, split: str) -> list[int]:
+    counts = tally(source.splits[split].targets)[:, : len(source.classes)]
+    return [int(number) for number in np.flatnonzero(counts.any(0))]
 
 
 def unusable_masks(split: Split, decoding: Decoding) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from convworks.data.config import Fold
+from convworks.data.inspect.masks import lacking_in_masks, untrained
 from convworks.data.source import Source, lacking_classes
 from convworks.data.sources.left_out import line
 
@@ -20,7 +21,8 @@ def remarks(source: Source, fold: Fold | None = None) -> list[str]:
     A cross-validation fold may use some of the columns.
     """
     left_out = [line(source.where, source.left_out)] if source.left_out else []
-    return [*left_out, *column_lines(source, fold), *lacking_lines(lacking_classes(source))]
+    lacking = lacking_lines({**lacking_classes(source), **lacking_in_masks(source)})
+    return [*left_out, *column_lines(source, fold), *untrained_lines(source), *lacking]
 
 
 def column_lines(source: Source, fold: Fold | None = None) -> list[str]:
@@ -44,13 +46,19 @@ def combined_lines(source: Source) -> list[str]:
     return []
 
 
+def untrained_lines(source: Source) -> list[str]:
+    """Return a warning for classes of a table that no mask of train shows."""
+    names = untrained(source)
+    return [f"warning: train has no pixel of {_classes(names)}, which cannot be learnt"] if names else []
+
+
 def lacking_lines(lacking: Mapping[str, Sequence[str]]) -> list[str]:
     """Return a line for each split that lacks classes."""
-    lines = []
-    for split, names in lacking.items():
-        shown = ", ".join(map(repr, names[:SHOWN])) + (
-            f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-        )
-        kind = "class" if len(names) == 1 else f"{len(names):,} classes"
-        lines.append(f"warning: {split} has no image of {kind} {shown}, which train has")
-    return lines
+    return [f"warning: {split} has no image of {_classes(names)}, which train has" for split, names in lacking.items()]
+
+
+def _classes(names: Sequence[str]) -> str:
+    """Name the first of some classes."""
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    kind = "class" if len(names) == 1 else f"{len(names):,} classes"
+    return f"{kind} {', '.join(map(repr, names[:SHOWN]))}{more}"

@@ -17,7 +17,7 @@ from convworks.data.decode.decode import Probe, decode, probe
 from convworks.data.decode.floats import MODE, decoding_of
 from convworks.data.decode.quiet import quiet
 from convworks.data.decode.shape import Headers, headers_of, main_split, sample
-from convworks.data.inspect.masks import MaskCounts, count_masks, unusable_masks
+from convworks.data.inspect.masks import MaskCounts, count_masks, lacking_in_masks, unusable_masks
 from convworks.data.labels import count, has_label_sets
 from convworks.data.location import Location
 from convworks.data.source import Source, Split, lacking_classes
@@ -84,7 +84,7 @@ def survey(
         masks=count_masks(source, decoding) if source.masked else None,
         damaged=tuple(sorted(damaged)),
         left_out=source.left_out,
-        lacking=lacking_classes(source),
+        lacking={**lacking_classes(source), **lacking_in_masks(source)},
         bytes=sum(_bytes(split) for split in source.splits.values()),
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from convworks.data.column import Spatial
+from convworks.data.column import IGNORED, LARGEST, Coding, Spatial
 from convworks.data.sources.split_names import ORDER
 from convworks.errors import InputError
 from convworks.signed import is_sealed, sealed
@@ -48,7 +48,7 @@ def parse_index(where: object, content: bytes) -> Index:
     classes = values.get("classes", [])
     if not _all(classes, str) or len(set(classes)) < len(classes):
         raise InputError(where, "has a damaged class list", AGAIN)
-    spatial = _spatial(where, values.get("targets"))
+    spatial = _spatial(where, values.get("targets"), len(classes))
     entries = tuple([_entry(where, entry, len(classes), spatial) for entry in values["shardlist"]])
     seen: set[str] = set()
     for entry in entries:
@@ -81,17 +81,33 @@ def write_index(name: str, classes: Sequence[str], shards: Sequence[Entry], spat
     return sealed({**kind, "name": name, "classes": list(classes), **targets, "shardlist": entries})
 
 
-def _spatial(where: object, values: Any) -> Spatial | None:
+def _spatial(where: object, values: Any, classes: int) -> Spatial | None:
     """Check what an index says of targets that are images; None if it says nothing, and samples have labels."""
     if values is None:
         return None
+    damaged = InputError(where, "has damaged facts about its targets", AGAIN)
     try:
         spatial = TypeAdapter(Spatial).validate_python(values)
     except ValidationError:
-        raise InputError(where, "has damaged facts about its targets", AGAIN) from None
+        raise damaged from None
+    if spatial.coding is not None and not (
+        spatial.nearest and spatial.fill == IGNORED and _codes(spatial.coding, classes)
+    ):
+        raise damaged
     if not 0 <= spatial.fill <= 255:
         raise InputError(where, f"has the fill {spatial.fill} outside its targets, not 0 to 255", AGAIN)
     return spatial
+
+
+def _codes(coding: Coding, classes: int) -> bool:
+    """Return whether a coding has one value for each class, and all are numbers or all colours, of 8 bits, once."""
+    values = [value for value in (*coding.values, *coding.ignored) if value]
+    return (
+        len(coding.values) == classes <= IGNORED
+        and {len(value) for value in values} in ({1}, {3})
+        and all(0 <= number <= LARGEST for value in values for number in value)
+        and len(set(values)) == len(values)
+    )
 
 
 def _entry(where: object, entry: Any, classes: int, spatial: Spatial | None) -> Entry:

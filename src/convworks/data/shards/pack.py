@@ -18,6 +18,7 @@ from convworks.data.column import Column, Files
 from convworks.data.decode.decode import MODES, to_image
 from convworks.data.decode.encoded import open_encoded
 from convworks.data.decode.quiet import quiet
+from convworks.data.decode.sizes import refuse_mismatched
 from convworks.data.http.download import md5
 from convworks.data.labels import has_label_sets
 from convworks.data.location import read_bytes
@@ -41,6 +42,7 @@ def pack(
 
     A larger image becomes a shard of its own. Samples keep the order of the source, so that training on the shards sees
     the same images in the same order; the same source gives the same bytes. The folder appears complete or not at all.
+    Raises InputError for masks of other sizes than their images, before anything is written.
     """
     spatial = next((split.targets.spatial for split in source.splits.values()), None)
     if not source.classes and spatial is None:
@@ -48,6 +50,8 @@ def pack(
     if shard_size < 1:
         raise InputError("--shard-size", f"must be at least 1 byte, not {shard_size}", "1GB is usual")
     _check_folder(source, folder)
+    for split in source.splits.values():  # before they become remote files, whose headers are not read
+        refuse_mismatched(split)
     total = sum(map(len, source.splits.values()))
     try:
         with atomic_folder(folder) as temporary:

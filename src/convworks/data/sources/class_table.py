@@ -52,7 +52,8 @@ def read_classes(path: Path) -> dict[str, Value]:
             )
         classes[name] = value
     if len(classes) < 2:
-        raise InputError(path, f"names {len(classes)} class, at least 2 are needed", "name the background too")
+        count = "1 class" if classes else "no classes"
+        raise InputError(path, f"names {count}, at least 2 are needed", "name the background too")
     return classes
 
 

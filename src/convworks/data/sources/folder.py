@@ -136,6 +136,9 @@ def _refuse_pairs(root: Path, folders: list[str]) -> None:
     targets = [name for name in folders if name.lower() in TARGETS]
     if not inputs or not targets:
         return
+    if holds_images(root / targets[0]) and not holds_images(root / inputs[0]):
+        reason = f"holds no images, but {targets[0]}/ beside it does"
+        raise InputError(root / inputs[0], reason, "put the images of these masks there")
     pair = f"{inputs[0]}/ and {targets[0]}/"
     reason = f"holds {pair}: images with annotations that are no images of masks, not classes"
     remedy = (

@@ -21,8 +21,8 @@ def ignoring(source: Source, ignore: int | str | None, where: str = "") -> Sourc
         if where:
             raise InputError(where, f"is for masks, but {source.name} has none that it numbers", "leave it out")
         return source
-    value = (int(ignore),) if str(ignore).isdigit() else ()
     named = str(ignore)
+    value = (int(named),) if named.isascii() and named.isdigit() and len(named) < 10 else ()
     index = source.classes.index(named) if named in source.classes else None
     if index is None and value in coding.values:
         index = coding.values.index(value)

@@ -12,7 +12,7 @@ import numpy as np
 from convworks.console import counting
 from convworks.data.column import IGNORED, Coding, Files, Spatial
 from convworks.data.formats import NUMPY
-from convworks.data.location import read_bytes
+from convworks.data.location import Location, read_bytes
 from convworks.data.source import Source, Split
 from convworks.data.sources.class_table import Value, read_classes
 from convworks.data.sources.split_names import ALL, ORDER, TRAIN
@@ -22,8 +22,8 @@ from convworks.errors import InputError
 STORED = Spatial(nearest=True, fill=IGNORED)
 #: Masks with more values are photographs, or were smoothed.
 MOST = 200
-#: Binary masks, as many programs write them.
-BINARY = {0, 255}
+#: Binary masks, as many programs write them, and the mode of those of 1 bit in Pillow.
+BINARY, ONE_BIT = {0, 255}, "1"
 SHOWN = 5
 
 
@@ -81,9 +81,21 @@ def _values(root: Path, columns: Mapping[str, Files]) -> dict[str, Value]:
     if len(values) > MOST:
         reason = f"has masks with {len(values)} different values"
         raise InputError(root, reason, "number the classes of their pixels, or name the values in classes.csv")
+    if values == {*BINARY, 1}:
+        _refuse_one_bit([file for masks in chosen for file in masks.files], counts)
     if not values <= BINARY:
         values -= {IGNORED}
     return {str(value): (value,) for value in sorted(values)}
+
+
+def _refuse_one_bit(files: Sequence[Location], counts: np.ndarray) -> None:
+    """Raise InputError for masks of 1 bit, whose white is 1, beside others whose white is 255."""
+    from convworks.data.decode.decode import probe
+
+    with_ones = [files[index] for index in np.flatnonzero(counts[:, 1]).tolist()]
+    if all(probe(file).mode == ONE_BIT for file in with_ones):
+        reason = "is black and white (1 bit), where white is the number 1, but in other masks 255"
+        raise InputError(with_ones[0], reason, "save all of them with 8 bits")
 
 
 def refuse_unpaired(root: Path, names: Sequence[str], images: int, remedy: str) -> None:

@@ -25,8 +25,8 @@ TARGETS = frozenset(
 )
 #: The end of the stem of a mask beside its image.
 SUFFIX = "_mask"
-#: Why a mask is in no split.
-ALONE = "masks without an image"
+#: Why an image is in no split.
+ALONE, ELSEWHERE = "masks without an image", "beside the images and masks"
 
 Folders = tuple[str, str]
 
@@ -60,9 +60,15 @@ def open_folder(root: Path) -> Source:
         str(path.relative_to(root)) for pairs in parts.values() for pair in pairs for path in (pair.image, pair.mask)
     }
     others = [name for name in walk(root) if name not in used and PurePosixPath(name).name not in NAMES]
-    alone = [name for name in others if is_image(name)]
-    left_out = {**reasons(name for name in others if not is_image(name)), **dict.fromkeys(alone, ALONE)}
+    alone = {name: ALONE if _is_mask(name) else ELSEWHERE for name in others if is_image(name)}
+    left_out = {**reasons(name for name in others if not is_image(name)), **alone}
     return paired_source(root, "pairs", parts, _table(root, beside), left_out)
+
+
+def _is_mask(name: str) -> bool:
+    """Return whether an image is one of masks, by its folders or by the end of its name."""
+    path = PurePosixPath(name)
+    return path.stem.endswith(SUFFIX) or any(part.lower() in TARGETS for part in path.parts[:-1])
 
 
 def _table(root: Path, beside: Folders | None) -> Path | None:

@@ -19,6 +19,7 @@ from convworks.errors import InputError, nearest
 
 PATH, LABEL, LABELS = "path", "label", "labels"
 SHOWN = 5
+REMEDY = "its first line must be path,label or path,labels, path and a column a class, or image,mask"
 
 Rows = list[tuple[int, dict[str, str]]]
 
@@ -106,6 +107,16 @@ def values_by(path: Path, rows: Rows, key: str, name: str) -> dict[str, str]:
     return values
 
 
+def path_in(folder: Path, cell: str) -> str:
+    """Return the path in a cell, without spaces around it and with slashes, unless a file has them in its name."""
+    text = cell.strip()
+    if cell != text and os.path.lexists(folder / cell):
+        text = cell
+    if "\\" in text and not os.path.lexists(folder / text):
+        text = text.replace("\\", "/")
+    return text
+
+
 def find_files(path: Path, rows: Rows, column: str = PATH) -> list[Path]:
     """Return the file that a column names in each row, spelled as on disk.
 
@@ -162,11 +173,7 @@ def _read(path: Path) -> Rows:
         for name in (PATH, LABEL, *NAMED):
             if name in row and not row[name]:
                 raise InputError(f"{path} line {line}", f"has no {name}", "fill it in, or remove the line")
-        exact = cells[columns.index(PATH)]
-        if exact != row[PATH] and os.path.lexists(path.parent / exact):
-            row[PATH] = exact  # a file name may begin or end with a space
-        if "\\" in row[PATH] and not os.path.lexists(path.parent / row[PATH]):
-            row[PATH] = row[PATH].replace("\\", "/")
+        row[PATH] = path_in(path.parent, cells[columns.index(PATH)])
         rows.append((line, row))
     return rows
 
@@ -182,7 +189,7 @@ def _columns(path: Path, names: list[str]) -> list[str]:
     if PATH not in columns or (class_columns and len(others) < 2):
         name = LABEL if PATH in columns else PATH
         reason = f"has no column {name!r} in its header ({shown}){nearest(name, columns)}"
-        raise InputError(path, reason, "its first line must be path,label or path,labels, or path and a column a class")
+        raise InputError(path, reason, REMEDY)
     if not class_columns:
         return columns
     return [lower if lower in (PATH, *DIVIDING) else name for lower, name in zip(columns, names, strict=True)]

@@ -23,12 +23,20 @@ def children(folder: Path) -> tuple[list[str], list[str]]:
     """List the subfolders and files of a folder by name; a hidden folder is among the files, with a trailing slash."""
     try:
         with os.scandir(folder) as entries:
-            pairs = sorted((entry.name, entry.is_dir()) for entry in entries if not is_system(entry.name))
+            pairs = sorted((entry.name, _is_folder(entry)) for entry in entries if not is_system(entry.name))
     except OSError as error:
         raise unreadable(folder, error) from None
     folders = [name for name, is_folder in pairs if is_folder and not is_hidden(name)]
     files = [f"{name}/" if is_folder else name for name, is_folder in pairs if not is_folder or is_hidden(name)]
     return folders, files
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder; raises InputError for one that cannot be examined, as a link to itself."""
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        raise unreadable(entry.path, error) from None
 
 
 def walk(folder: Path, above: frozenset[Identity] = frozenset()) -> Iterator[str]:

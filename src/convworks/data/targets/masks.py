@@ -10,15 +10,19 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from convworks.data.column import IGNORED, Coding
-from convworks.data.decode.tally import tally
+from convworks.data.config import DataConfig
+from convworks.data.decode.tally import counted, tally
 from convworks.data.labels import finder
 from convworks.data.source import Source, Split, training_split
 from convworks.data.sources.class_table import Value
 from convworks.data.sources.ignoring import coding_of, recoded
+from convworks.data.sources.split_names import TEST
 from convworks.data.split.folds import divide
 from convworks.data.targets.target import Target
 from convworks.errors import InputError
 
+#: Masks that are looked through at once for one of which a pixel counts: nearly always the first has some.
+PIECE = 64
 GIVE = "give images with masks (docs/segmentation.md)"
 
 
@@ -35,7 +39,8 @@ def read(source: Source) -> Source:
         reason = "all pixels of the masks of train are ignored, or no mask can be read"
         raise InputError(source.where, reason, "name another class in data.ignore, or correct the masks")
     if len(shown) < 2:
-        reason = f"the masks of train show one class ({shown[0]}), at least 2 are needed"
+        only = f"one class ({shown[0]})" if source.classes != (str(IGNORED),) else f"{IGNORED} alone"
+        reason = f"the masks of train show {only}, at least 2 classes are needed"
         raise InputError(source.where, reason, "add images that show another")
     return source
 
@@ -47,6 +52,31 @@ def _refuse_others(source: Source, name: str, split: Split) -> None:
         index, number = others[0].tolist()
         reason = f"has the number {number + len(source.classes)} in the mask of {split.names[index]} ({name})"
         raise InputError(source.where, reason, f"number the {len(source.classes)} classes from 0")
+
+
+def divided(source: Source, data: DataConfig, seed: int) -> Source:
+    """Return the source with the splits of a run; raises InputError for one in whose masks no pixel counts.
+
+    A run that ended with such a split could not be measured.
+    """
+    result = divide(source, data, seed)
+    for name, split in result.splits.items():
+        if _uncounted(split, len(source.classes)):
+            reason = f"all pixels of the masks of {name} are ignored"
+            without = ", or leave that split out: --set data.test=false" if name == TEST else ""
+            raise InputError(source.where, reason, f"correct them{without}")
+    return result
+
+
+def _uncounted(split: Split, classes: int) -> bool:
+    """Return whether masks can be read, and no pixel of them is of a class."""
+    readable = False
+    for first in range(0, len(split), PIECE):
+        counts = counted(split.targets.select(np.arange(first, min(first + PIECE, len(split)))))
+        if counts[:, :classes].any():
+            return False
+        readable = readable or bool(counts.any())
+    return readable
 
 
 def pixels_of(source: Source, split: Split) -> Int64[np.ndarray, " k"]:
@@ -97,4 +127,4 @@ def _numbers(split: Split) -> bool:
 
 
 #: A class for every pixel.
-MASKS = Target(read=read, divide=divide, counts=counts, match=match)
+MASKS = Target(read=read, divide=divided, counts=counts, match=match)

@@ -253,7 +253,7 @@ def _resume(out: Path, record: Mapping[str, Any]) -> Unfinished:
 
 def _explained(out: Path, state: Unfinished, error: BaseException) -> BaseException:
     """Return an error that says which file it is about, and that rows are kept if there are any."""
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.strerror and _is_of(out, error.filename):
         error.filename = str(out)
     if not state.recorded or isinstance(error, InputError):
         return error
@@ -261,7 +261,12 @@ def _explained(out: Path, state: Unfinished, error: BaseException) -> BaseExcept
         reason = f"{state.recorded:,} of {state.job['count']:,} rows are kept"
         return InterruptedJobError("interrupted", reason, RESUME)
     if isinstance(error, OSError) and error.strerror:
-        return RunError(out, error.strerror, f"{remedy(error)}, then {RESUME}")
+        return RunError(error.filename, error.strerror, f"{remedy(error)}, then {RESUME}")
     if isinstance(error, RunError):
         return RunError(error.where, error.reason, f"{error.remedy}, then {RESUME}")
     return error
+
+
+def _is_of(out: Path, name: Any) -> bool:
+    """Return whether an error of the system is about the rows: it names none, or one in their folder."""
+    return name is None or Path(os.fsdecode(name)).parent == folder_of(out)

@@ -107,14 +107,19 @@ def whole_epochs(text: str) -> int:
 def data_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Describe the values in which two fingerprints differ; bytes of files count if both have them for the same files.
 
-    Runs of earlier versions do not have them, and sets that are decoded on demand have them for some files only.
+    Runs of earlier versions do not have them, nor the values of masks, and sets that are decoded on demand have them
+    for some files only.
     """
     before, after = dict(before), dict(after)
     for name in before.keys() & after.keys():
         pair = [dict(each[name]) if isinstance(each[name], Mapping) else {} for each in (before, after)]
         first, second = (each.get("bytes") for each in pair)
         if pair[0] and pair[1] and (first is None or second is None or _which(first) != _which(second)):
-            before[name], after[name] = ({key: each[key] for key in each if key != "bytes"} for each in pair)
+            pair = [{key: each[key] for key in each if key != "bytes"} for each in pair]
+        if pair[0] and "values" not in pair[0]:
+            pair[1].pop("values", None)
+        if pair[0] and pair[1]:
+            before[name], after[name] = pair
     return [line for _, line in differences(before, after)]
 
 
