@@ -22,6 +22,7 @@ TEXT = (ROOT / "README.md").read_text()
 ELSEWHERE = (
     "make train",
     ". .venv/bin/activate",
+    "pip install '.[tune]'",
     "curl -LO https://download.pytorch.org/tutorial/hymenoptera_data.zip",
     "unzip -q hymenoptera_data.zip",
 )
