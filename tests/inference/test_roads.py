@@ -314,7 +314,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "no channels": (np.zeros((5, 5, 0), np.uint8), "image: 5x5x0 has no pixels"),
     "nothing at all": (np.array([]), r"image: an array of float64 \(0,\) is not an image"),
     "empty tensor": (torch.zeros(3, 0, 5), "image: 3x0x5 has no pixels"),
-    "empty bytes": (b"", "image: is not an image"),
+    "empty bytes": (b"", "image: is empty"),
     "one pixel": (np.zeros((1, 1, 3), np.uint8), "image: has 1x1 pixels; at least 2x2 are needed"),
     "floats": (np.zeros((5, 5)), r"image: an array of float64 \(5, 5\) is not an image; for values from 0 to 1"),
     "whole numbers": (torch.zeros(3, 5, 5, dtype=torch.int64), r"image: a tensor of int64 \(3, 5, 5\) is not an image"),

@@ -72,6 +72,7 @@ def test_predicting_reports_to_nobody(form: str, tmp_path: Path) -> None:
     assert quiet(tmp_path, "predict", exported(form, tmp_path), image(tmp_path)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", formats("onnx", "openvino"))
 def test_quantising_reports_to_nobody(form: str, tmp_path: Path) -> None:
     pytest.importorskip("nncf", reason='nncf missing: pip install "convworks[deploy]"')

@@ -17,11 +17,14 @@ from threading import Lock
 from typing import Any
 
 from convworks.errors import InputError
+from convworks.files import read_bytes
 
 #: What ONNX Runtime reads once, when it is imported.
 ONNX_RUNTIME = "ORT_DISABLE_TELEMETRY"
 #: What OpenVINO and NNCF report through, if it can be imported.
 OPENVINO = "openvino_telemetry"
+#: More bytes than a recorded consent has, which is 0 or 1.
+CONSENT = 64
 #: Threads import one after the other, as what they change is the whole process's.
 ONE = Lock()
 
@@ -66,7 +69,7 @@ def _without_telemetry() -> Iterator[None]:
 def _consented() -> bool:
     """Return whether the user has agreed to the telemetry of OpenVINO: `opt_in_out --opt_in` wrote so."""
     windows = os.name == "nt"
-    with suppress(OSError, RuntimeError):
+    with suppress(InputError, RuntimeError):
         home = Path(os.environ.get("LOCALAPPDATA", ""), "Intel Corporation") if windows else Path.home() / "intel"
-        return (home / OPENVINO).read_bytes().strip() == b"1"
+        return read_bytes(home / OPENVINO, limit=CONSENT).strip() == b"1"
     return False
