@@ -109,7 +109,7 @@ FOLDERS: Rows = {
     "class of one image": (lambda p: train(p.folder({"c/x.png": RGB})), "'c' | only 1 image | add images"),
     "no class folders": (lambda p: train(p.images("data")), "data | without class folders | sort them"),
     "truncated JPEG": (lambda p: train(p.folder({"a/x.jpg": quarter(JPEG)})), "a/x.jpg | truncated | repair"),
-    "text named .png": (lambda p: train(p.folder({"a/x.png": "hello"})), "a/x.png | is empty (0 bytes) | remove it"),
+    "text named .png": (lambda p: train(p.folder({"a/x.png": "hello"})), "a/x.png | not an image | remove it"),
     "empty file": (lambda p: train(p.folder({"a/x.png": ""})), "a/x.png | is empty (0 bytes) | remove it"),
     "several damaged": (lambda p: train(several(p)), "a/bad0.png | of 18 images | more | repair"),
     "1x1 image": (lambda p: train(p.folder({"a/x.png": DOT})), "a/x.png | 1x1 | at least 2x2 | replace"),
