@@ -56,14 +56,14 @@ def test_the_identity_map_changes_nothing() -> None:
     images = pictures()
     assert torch.equal(warp(images, torch.eye(3).expand(6, 3, 3)), images)
     still = AffineConfig()
-    assert torch.equal(warp(images, affine_matrices(torch.rand(6, 6), still)), images)
+    assert torch.equal(warp(images, affine_matrices(torch.rand(6, 6), still, images.shape[2:])), images)
 
 
 def test_translation_by_whole_pixels_is_a_shift() -> None:
     images = pictures(1, 1, 10, 10)
     config = AffineConfig(translate=0.2)  # up to two of ten pixels
     noise = torch.tensor([[1.0, 0.5, 0.5, 0.5, 0.5, 0.5]])  # fully in x
-    moved = warp(images, affine_matrices(noise, config))
+    moved = warp(images, affine_matrices(noise, config, images.shape[2:]))
     assert torch.equal(moved[..., :8], images[..., 2:])
     assert moved[..., 8:].sum() == 0
 
@@ -101,15 +101,26 @@ def test_mirrored_borders_are_those_of_a_padded_image(
     torch.testing.assert_close(mirrored.float(), expected.float(), atol=0 if spatial.nearest else 1, rtol=0)
 
 
-def test_scale_squeeze_and_rotation_keep_what_they_should() -> None:
+@pytest.mark.parametrize("size", [(24, 24), (18, 40), (64, 16)])
+def test_scale_squeeze_and_rotation_keep_what_they_should(size: tuple[int, int]) -> None:
     noise = torch.rand(100, 6)
-    squeezed = affine_matrices(noise, AffineConfig(squeeze=0.3))
+    squeezed = affine_matrices(noise, AffineConfig(squeeze=0.3), size)
     torch.testing.assert_close(torch.linalg.det(squeezed), torch.ones(100))
-    turned = affine_matrices(noise, AffineConfig(rotate=30))[:, :2, :2]
+    pixels = torch.diag(torch.tensor([size[1] / 2, size[0] / 2]))
+    turned = pixels @ affine_matrices(noise, AffineConfig(rotate=30), size)[:, :2, :2] @ pixels.inverse()
     torch.testing.assert_close(turned @ turned.mT, torch.eye(2).expand(100, 2, 2), atol=1e-5, rtol=0)
-    scaled = affine_matrices(noise, AffineConfig(scale=0.2))
+    scaled = affine_matrices(noise, AffineConfig(scale=0.2), size)
     assert scaled[:, 0, 0].min() >= 0.8
     assert scaled[:, 0, 0].max() <= 1.2
+
+
+@pytest.mark.parametrize("size", [(8, 8), (8, 16), (16, 8)])
+def test_a_quarter_turn_is_that_of_numpy(size: tuple[int, int]) -> None:
+    images = pictures(1, 1, *size)
+    matrices = affine_matrices(torch.tensor([[0.5, 0.5, 1.0, 0.5, 0.5, 0.5]]), AffineConfig(rotate=90), size)
+    rows, columns = (slice(side // 2 - 4, side // 2 + 4) for side in size)
+    turned = warp(images, matrices)[0, 0, rows, columns].numpy()
+    np.testing.assert_array_equal(turned, np.rot90(images[0, 0, rows, columns].numpy()))
 
 
 @given(st.floats(0.05, 1), st.integers(4, 40), st.integers(4, 40))

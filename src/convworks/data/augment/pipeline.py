@@ -117,5 +117,5 @@ def _distortion(
         crop_noise = noise[:, Columns.crop]
         matrices = crop_matrices(crop_noise, config.crop, size, config.crop_largest, config.crop_ratio) @ matrices
     if config.affine is not None:
-        matrices = affine_matrices(noise[:, Columns.affine], config.affine) @ matrices
+        matrices = affine_matrices(noise[:, Columns.affine], config.affine, size) @ matrices
     return matrices, None if config.elastic is None else displacements(noise[:, Columns.elastic], config.elastic, size)

@@ -33,8 +33,13 @@ def crop_matrices(
     return _matrices(width, torch.zeros_like(x), x, torch.zeros_like(x), height, y)
 
 
-def affine_matrices(noise: Float[Tensor, "b 6"], config: AffineConfig) -> Float[Tensor, "b 3 3"]:
-    """Return random affine distortions as maps from output to input coordinates, both in -1..1."""
+def affine_matrices(
+    noise: Float[Tensor, "b 6"], config: AffineConfig, size: tuple[int, int] | torch.Size
+) -> Float[Tensor, "b 3 3"]:
+    """Return random affine distortions of images of a size (height, width), as maps from output to input coordinates.
+
+    Both are in -1..1 along each side, while angles are those of pixels, which are square.
+    """
     unit = 2 * noise - 1
     x, y = 2 * config.translate * unit[:, 0], 2 * config.translate * unit[:, 1]
     angle = torch.deg2rad(config.rotate * unit[:, 2])
@@ -43,7 +48,8 @@ def affine_matrices(noise: Float[Tensor, "b 6"], config: AffineConfig) -> Float[
     shear = config.shear * unit[:, 5]
     cos, sin = angle.cos(), angle.sin()
     rows = scale * squeeze, scale / squeeze
-    return _matrices(rows[0] * cos, rows[0] * (shear * cos - sin), x, rows[1] * sin, rows[1] * (shear * sin + cos), y)
+    across, down = rows[0] * (shear * cos - sin) * (size[0] / size[1]), rows[1] * sin * (size[1] / size[0])
+    return _matrices(rows[0] * cos, across, x, down, rows[1] * (shear * sin + cos), y)
 
 
 def warp(
