@@ -74,7 +74,7 @@ def test_crop_and_distortion_of_images_kept_at_the_networks_size(config: Augment
 
 
 def warped(images: Tensor, noise: Tensor, config: AugmentConfig) -> Tensor:
-    """Apply crop and affine as originally defined, without the functions under test."""
+    """Apply crop and affine as they are defined, without the functions under test."""
     if config.flip:
         images = torch.where((noise[:, 2] < 0.5)[:, None, None, None], images.flip(3), images)
     matrices = torch.eye(3).expand(len(images), 3, 3)
@@ -95,7 +95,11 @@ def warped(images: Tensor, noise: Tensor, config: AugmentConfig) -> Tensor:
             ranges.shear * unit[:, 5],
         )
         cos, sin, first, second = angle.cos(), angle.sin(), scale * squeeze, scale / squeeze
-        rows = [first * cos, first * (shear * cos - sin), x, second * sin, second * (shear * sin + cos), y]
+        longer = images.shape[2] / images.shape[3]  # coordinates are -1..1 along each side, angles those of pixels
+        rows = [
+            *(first * cos, first * (shear * cos - sin) * longer, x),
+            *(second * sin / longer, second * (shear * sin + cos), y),
+        ]
         matrices = torch.stack([*rows, zeros, zeros, ones], 1).view(-1, 3, 3) @ matrices
     grid = F.affine_grid(matrices[:, :2], list(images.shape), align_corners=False)
     return F.grid_sample(images.float(), grid, align_corners=False).round().to(torch.uint8)
