@@ -102,11 +102,12 @@ def confusion(drawing: Drawing, matrix: Int64[np.ndarray, "k k"], classes: Seque
     return blocks.two(layout, drawing, render("classification/pairs.html", table=pairs))
 
 
-def samples(examples: Sequence[Sample]) -> Markup:
-    """Show the pictures of each sample side by side; empty for none."""
+def samples(examples: Sequence[Sample], colours: Sequence[tuple[str, str]]) -> Markup:
+    """Show the pictures of each sample side by side, below the names of classes with their colours; empty for none."""
     if not examples:
         return Markup("")
-    return render("segmentation/samples.html", rows=[(each, ending(each.name, 60)) for each in examples])
+    rows = [(each, ending(each.name, 60)) for each in examples]
+    return render("segmentation/samples.html", rows=rows, colours=colours)
 
 
 def side_by_side(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:

@@ -8,7 +8,7 @@ from typing import Any
 from convworks.charts import confusion as confusion_chart
 from convworks.charts.pictures import as_picture
 from convworks.charts.raster import png_bytes, to_png
-from convworks.data.inspect.overlay import as_colours, errors, overlay
+from convworks.data.inspect.overlay import as_colours, errors, overlay, palette
 from convworks.files import write_bytes
 from convworks.pages import blocks, segmentation
 from convworks.pages.blocks import Section
@@ -81,4 +81,9 @@ def _examples(anchor: str, title: str, note: str, outcome: Any, examples: Sequen
     ]
     if rows:
         write_bytes(page.folder / f"{anchor}.png", png_bytes(side_by_side(rows)))
-    return Section(anchor=anchor, title=title, note=note, body=segmentation.samples(samples))
+    return Section(anchor=anchor, title=title, note=note, body=segmentation.samples(samples, _colours(outcome.classes)))
+
+
+def _colours(classes: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the colour of each class but the first, which is left clear."""
+    return [(name, f"#{bytes(palette()[number]).hex()}") for number, name in enumerate(classes) if number]
