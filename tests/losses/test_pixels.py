@@ -142,6 +142,14 @@ def test_class_weights_are_one_a_class_and_ones_own_loss_is_taken() -> None:
     assert pixel_loss(OwnLoss(), PIXELS, own) is own
 
 
+def test_a_background_that_is_no_class_is_refused() -> None:
+    """Nothing would be background, and no border have a weight."""
+    pixel_loss(BorderCrossEntropy(background=3), PIXELS)
+    for config in (BorderCrossEntropy(background=4), SumLoss(parts=(Dice(), BorderCrossEntropy(background=4)))):
+        with pytest.raises(InputError, match=r"training\.loss\.background: is 4, but the classes are 0 to 3; name one"):
+            pixel_loss(config, PIXELS)
+
+
 def test_a_batch_in_single_precision_is_finite_for_confident_networks() -> None:
     outputs, masks = made(torch.float32)
     for config in ALL:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from convworks.data.column import IGNORED
 from convworks.data.parts import in_parts
+from convworks.errors import InputError
 from convworks.losses.borders import border_weights
 from convworks.losses.config import (
     BorderCrossEntropy,
@@ -37,12 +38,16 @@ KEPT = 64
 def pixel_loss(config: LossConfig, pixels: Int64[Tensor, "k"], own: Loss | None = None) -> Loss:
     """Return the loss function of a configuration; `pixels` are the numbers of training pixels of each class.
 
-    `own` is the function for OwnLoss. Raises InputError if it is missing, and unless there is one weight per class.
+    `own` is the function for OwnLoss. Raises InputError if it is missing, unless there is one weight per class, and
+    for a background that is no class.
     """
     match config:
         case CrossEntropy():
             return partial(cross_entropy, weights=_weights(config, pixels), smoothing=config.smoothing)
         case BorderCrossEntropy():
+            if config.background >= len(pixels):
+                reason = f"is {config.background}, but the classes are 0 to {len(pixels) - 1}"
+                raise InputError("training.loss.background", reason, "name one of them")
             drawn = partial(_borders, config)
             return partial(border_cross_entropy, weights=_weights(config, pixels), drawn=drawn)
         case Focal():
