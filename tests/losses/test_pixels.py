@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -148,6 +149,20 @@ def test_a_background_that_is_no_class_is_refused() -> None:
     for config in (BorderCrossEntropy(background=4), SumLoss(parts=(Dice(), BorderCrossEntropy(background=4)))):
         with pytest.raises(InputError, match=r"training\.loss\.background: is 4, but the classes are 0 to 3; name one"):
             pixel_loss(config, PIXELS)
+
+
+def test_border_weights_are_not_kept() -> None:
+    """Augmented masks are all different: what is kept of them would only fill the memory."""
+    loss, side = pixel_loss(BorderCrossEntropy(), PIXELS), 256
+    outputs, masks = torch.zeros(1, K, side, side), torch.zeros(8, 1, side, side, dtype=torch.int64)
+    loss(outputs, masks[0])  # imports SciPy
+    tracemalloc.start()
+    for number, mask in enumerate(masks[1:]):
+        mask[0, 5:9, number : number + 4] = mask[0, 15:19, number : number + 4] = 1
+        loss(outputs, mask)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < side * side
 
 
 def test_a_batch_in_single_precision_is_finite_for_confident_networks() -> None:
