@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stderr
+
 import numpy as np
 import pytest
 from PIL import Image
 from squares import write_squares
 from workplace import Place, Rows, check_row
+
+import convworks
 
 SMALL = ["--epochs", "1", "--out", "out", "--device", "cpu", "--set", "model.table={'widths': [4, 8], 'dropout': 0.0}"]
 
@@ -159,6 +164,18 @@ ROWS: Rows = {
         lambda p: one_bit(p),
         "set/masks/3.png: is black and white (1 bit), where white is the number 1, but in other masks 255; save all",
     ),
+    "white for a bundle whose objects are 1": (
+        lambda p: white_for_ones(p),
+        "white: has masks of 0 and 255 alone, but the bundle's classes are 0, 1; save the numbers | classes.csv",
+    ),
+    "white in test, 1 in train, to be compared": (
+        lambda p: [*(white_for_ones(p) and []), *(white_in(p, "test") and []), "evaluate", "run", "--data", "set"],
+        "set: the masks to compare with show 0 and 255 alone, but those of train have no 255; give both the same",
+    ),
+    "white in validation, 1 in train": (
+        lambda p: white_in(p, "val"),
+        "set: the masks of validation show 0 and 255 alone, but those of train have no 255; give both the same numbers",
+    ),
     "no columns": (lambda p: table(p, "class,value\na,0\nb,1\n"), "set/classes.csv: has the columns class, value; "),
     "a column twice": (
         lambda p: table(p, "name,value,value\na,0,1\nb,1,0\n"),
@@ -215,6 +232,22 @@ def ignored_in(place: Place, folder: str) -> list[str]:
         write_squares(place.root / "set" / name, 4)
     for path in (place.root / "set" / folder / "masks").iterdir():
         Image.new("L", (16, 16), 255).save(path)
+    return train()
+
+
+def white_for_ones(place: Place) -> list[str]:
+    """Train on squares of 1, and write squares of 255."""
+    ones = write_squares(place.root / "ones", 6)
+    with redirect_stderr(io.StringIO()):
+        convworks.train(data=ones, out="run", epochs=1, device="cpu", overrides=[SMALL[-1]])
+    write_squares(place.root / "white", 6, value=255)
+    return ["evaluate", "run", "--data", "white"]
+
+
+def white_in(place: Place, folder: str) -> list[str]:
+    """Write splits, in one of which squares are 255, in the others 1."""
+    for name in ("train", "val", "test"):
+        write_squares(place.root / "set" / name, 4, value=255 if name == folder else 1)
     return train()
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from convworks.losses.config import BinaryCrossEntropy, CrossEntropy, SquaredError
+from convworks.losses.config import BinaryCrossEntropy, CrossEntropy, Dice, Focal, Part, SquaredError, SumLoss
 from convworks.losses.functions import loss_function
 from convworks.losses.lowest import aimed_confidence, lowest_loss, smoothing_note
+from convworks.losses.pixels import pixel_loss
 
 
 @pytest.mark.parametrize("config", [CrossEntropy(smoothing=0.1), BinaryCrossEntropy(smoothing=0.2), CrossEntropy()])
@@ -32,3 +33,19 @@ def test_it_is_the_loss_of_the_best_logits(config: CrossEntropy | BinaryCrossEnt
 def test_it_is_said_only_where_it_is_above_zero() -> None:
     assert "0.5003, not 0" in smoothing_note(CrossEntropy(smoothing=0.1), 10)
     assert smoothing_note(CrossEntropy(), 10) == smoothing_note(SquaredError(), 0) == ""
+
+
+@pytest.mark.parametrize("other", [Dice(), Focal(), CrossEntropy(smoothing=0.2)], ids=lambda other: other.kind)
+def test_a_sum_costs_more_than_what_its_parts_cost_at_their_best(other: Part) -> None:
+    """Other outputs are the best for one part than for the other: what is known is a bound."""
+    config = SumLoss(parts=(CrossEntropy(smoothing=0.1), other), weights=(1.0, 2.0))
+    masks = torch.tensor([[[0, 1, 1, 0]]])
+    loss = pixel_loss(config, torch.tensor([1, 1]))
+    margins = torch.linspace(0.5, 12, 400)
+    outputs = [torch.stack([margin * (masks == 0), margin * (masks == 1)], dim=1) for margin in margins]
+    lowest = min(float(loss(each, masks)) for each in outputs)
+    bound = lowest_loss(config, 2)
+    parts = [lowest_loss(part, 2) for part in config.parts]
+    assert bound == pytest.approx(parts[0] + 2 * parts[1])
+    assert lowest > bound + 1e-4
+    assert smoothing_note(config, 2) == f"label smoothing: the loss of a perfect network is at least {bound:.4f}, not 0"

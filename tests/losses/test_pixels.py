@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,6 @@ from convworks.data.column import IGNORED
 from convworks.errors import InputError
 from convworks.losses.borders import border_weights
 from convworks.losses.config import BorderCrossEntropy, CrossEntropy, Dice, Focal, LossConfig, OwnLoss, SumLoss
-from convworks.losses.lowest import lowest_loss
 from convworks.losses.pixels import pixel_loss
 
 K, SHAPE = 4, (3, 9, 11)
@@ -128,7 +128,6 @@ def test_sums_are_set_in_one_value_and_a_weight_too_few_is_refused() -> None:
     config = build(SumLoss, values)
     one, two = (pixel_loss(part, PIXELS)(outputs, masks).item() for part in config.parts)
     assert pixel_loss(config, PIXELS)(outputs, masks).item() == pytest.approx(one + 2 * two)
-    assert lowest_loss(config, K) == lowest_loss(CrossEntropy(smoothing=0.1), K) > 0
     with pytest.raises(InputError, match=r"weights has 1 numbers for 2 parts"):
         build(SumLoss, values | {"weights": [1]})
     with pytest.raises(InputError, match=r"parts.0.kind: there is no kind 'dise' \(did you mean 'dice'"):
@@ -140,6 +139,28 @@ def test_class_weights_are_one_a_class_and_ones_own_loss_is_taken() -> None:
         pixel_loss(Focal(class_weights=(1.0, 2.0)), PIXELS)
     own: Callable[[Tensor, Tensor], Tensor] = lambda outputs, masks: outputs.sum()  # noqa: E731
     assert pixel_loss(OwnLoss(), PIXELS, own) is own
+
+
+def test_a_background_that_is_no_class_is_refused() -> None:
+    """Nothing would be background, and no border have a weight."""
+    pixel_loss(BorderCrossEntropy(background=3), PIXELS)
+    for config in (BorderCrossEntropy(background=4), SumLoss(parts=(Dice(), BorderCrossEntropy(background=4)))):
+        with pytest.raises(InputError, match=r"training\.loss\.background: is 4, but the classes are 0 to 3; name one"):
+            pixel_loss(config, PIXELS)
+
+
+def test_border_weights_are_not_kept() -> None:
+    """Augmented masks are all different: what is kept of them would only fill the memory."""
+    loss, side = pixel_loss(BorderCrossEntropy(), PIXELS), 256
+    outputs, masks = torch.zeros(1, K, side, side), torch.zeros(8, 1, side, side, dtype=torch.int64)
+    loss(outputs, masks[0])  # imports SciPy
+    tracemalloc.start()
+    for number, mask in enumerate(masks[1:]):
+        mask[0, 5:9, number : number + 4] = mask[0, 15:19, number : number + 4] = 1
+        loss(outputs, mask)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < side * side
 
 
 def test_a_batch_in_single_precision_is_finite_for_confident_networks() -> None:

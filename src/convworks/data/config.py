@@ -143,8 +143,8 @@ class AffineConfig(Config):
 class ElasticConfig(Config):
     """Elastic distortion (Simard et al. 2003, section 2): displacement by noise in +-1, smoothed by a Gaussian.
 
-    `alpha` scales the displacement and `sigma` is the standard deviation of the Gaussian, both in pixels; the defaults
-    are the paper's, for digits of 29x29.
+    `alpha` scales the displacement and `sigma` is the standard deviation of the Gaussian, both in pixels; the standard
+    deviation of the displacement is alpha / (6.1 sigma). The defaults are the paper's, for digits of 29x29.
     """
 
     alpha: Annotated[float, Field(gt=0, le=1000)] = 34.0

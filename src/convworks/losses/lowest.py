@@ -9,7 +9,10 @@ from convworks.losses.config import BinaryCrossEntropy, CrossEntropy, LossConfig
 
 
 def lowest_loss(config: LossConfig, classes: int) -> float:
-    """Return the lowest mean loss that any outputs have: the entropy of the smoothed targets, or 0."""
+    """Return the lowest mean loss that any outputs have: the entropy of the smoothed targets, or 0.
+
+    For a sum it is a bound from below, the sum of what its parts have: no outputs need be the best for all of them.
+    """
     match config:
         case CrossEntropy(smoothing=smoothing) if classes:
             other = smoothing / classes
@@ -26,7 +29,8 @@ def lowest_loss(config: LossConfig, classes: int) -> float:
 def smoothing_note(config: LossConfig, classes: int) -> str:
     """Return a line for the user about a loss that does not reach zero; empty for the others."""
     lowest = lowest_loss(config, classes)
-    return f"label smoothing: the loss of a perfect network is {lowest:.4f}, not 0" if lowest else ""
+    bound = "at least " if isinstance(config, SumLoss) else ""
+    return f"label smoothing: the loss of a perfect network is {bound}{lowest:.4f}, not 0" if lowest else ""
 
 
 def aimed_confidence(config: LossConfig, classes: int) -> float:

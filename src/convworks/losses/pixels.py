@@ -8,16 +8,17 @@ image counts the same, whatever part of it is ignored.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Float32, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
 from convworks.data.column import IGNORED
 from convworks.data.parts import in_parts
+from convworks.errors import InputError
 from convworks.losses.borders import border_weights
 from convworks.losses.config import (
     BorderCrossEntropy,
@@ -30,20 +31,22 @@ from convworks.losses.config import (
 )
 from convworks.losses.functions import Loss, class_weights, loss_function
 
-#: Masks whose border weights are kept, for small sets whose masks are not augmented.
-KEPT = 64
-
 
 def pixel_loss(config: LossConfig, pixels: Int64[Tensor, "k"], own: Loss | None = None) -> Loss:
     """Return the loss function of a configuration; `pixels` are the numbers of training pixels of each class.
 
-    `own` is the function for OwnLoss. Raises InputError if it is missing, and unless there is one weight per class.
+    `own` is the function for OwnLoss. Raises InputError if it is missing, unless there is one weight per class, and
+    for a background that is no class.
     """
     match config:
         case CrossEntropy():
             return partial(cross_entropy, weights=_weights(config, pixels), smoothing=config.smoothing)
         case BorderCrossEntropy():
-            drawn = partial(_borders, config)
+            if config.background >= len(pixels):
+                reason = f"is {config.background}, but the classes are 0 to {len(pixels) - 1}"
+                raise InputError("training.loss.background", reason, "name one of them")
+            border, sigma, background = config.border, config.sigma, config.background
+            drawn = partial(border_weights, border=border, sigma=sigma, background=background, ignored=IGNORED)
             return partial(border_cross_entropy, weights=_weights(config, pixels), drawn=drawn)
         case Focal():
             return partial(focal, weights=_weights(config, pixels), gamma=config.gamma)
@@ -126,17 +129,6 @@ def weighted_sum(
 ) -> Float[Tensor, ""]:
     """Return the weighted sum of several losses."""
     return torch.stack([weight * loss(outputs, masks) for loss, weight in zip(parts, weights, strict=True)]).sum()
-
-
-def _borders(config: BorderCrossEntropy, mask: UInt8[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    return _of_mask(config, mask.tobytes(), mask.shape)
-
-
-@lru_cache(maxsize=KEPT)
-def _of_mask(config: BorderCrossEntropy, content: bytes, shape: tuple[int, int]) -> Float32[np.ndarray, "h w"]:
-    mask = np.frombuffer(content, np.uint8).reshape(shape)
-    border, sigma, background = config.border, config.sigma, config.background
-    return border_weights(mask, border=border, sigma=sigma, background=background, ignored=IGNORED)
 
 
 def _weights(

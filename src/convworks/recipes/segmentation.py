@@ -88,8 +88,9 @@ def membrane_unet() -> RunConfig:
     single crops of 508x508 pixels, SGD with momentum 0.99, elastic deformations, weights for borders between cells.
     What deformations take in from outside is mirrored.
     Validation measures the centre that the network scores; `convworks predict` mirrors the image beyond its borders.
-    Differs from the paper: it says neither the learning rate nor how long it was trained, and deforms on a grid of 3x3
-    points. For a GPU; it has been run for some steps, not to the end.
+    Differs from the paper: it says neither the learning rate nor how long it was trained. It displaces the points of a
+    3x3 grid with a standard deviation of 10 pixels; here every pixel is displaced by smoothed noise, with one of 1.6.
+    For a GPU; it has been run for some steps, not to the end.
     """
     return RunConfig(
         recipe="membrane/unet",

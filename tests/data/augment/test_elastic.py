@@ -37,6 +37,14 @@ def test_displacements_are_the_smoothed_field_times_alpha(sigma: float) -> None:
             np.testing.assert_allclose(plane, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize(("alpha", "sigma"), [(34.0, 4.0), (120.0, 12.0)])
+def test_the_standard_deviation_of_displacements_follows_from_alpha_and_sigma(alpha: float, sigma: float) -> None:
+    """Away from the border, beyond which there is no noise."""
+    inner = slice(3 * int(sigma), -3 * int(sigma))
+    moved = displacements(noise(4), ElasticConfig(alpha=alpha, sigma=sigma), (300, 300))[:, inner, inner]
+    assert moved.std().item() == pytest.approx(alpha / (6.1 * sigma), rel=0.05)
+
+
 def test_pixels_are_read_from_where_they_are_moved() -> None:
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 1, 12, 15), dtype=np.uint8))
     moved = torch.zeros(2, 12, 15, 2)

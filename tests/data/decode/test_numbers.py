@@ -66,6 +66,57 @@ def test_few_bits_a_pixel_are_not_spread_over_the_grey_levels(bits: int, tmp_pat
     np.testing.assert_array_equal(fitted(tmp_path / "mask.png"), numbers)
 
 
+def tiff(white: int) -> bytes:
+    """Return a TIFF of 4x3 grey values, in which 0 is white, or black (1)."""
+    data = NUMBERS.tobytes()
+    tags = [(256, 4), (257, 3), (258, 8), (259, 1), (262, white), (273, 8), (278, 3), (279, len(data))]
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags]
+    head = b"II*\0" + struct.pack("<I", 8 + len(data)) + data
+    return head + struct.pack("<H", len(tags)) + b"".join(entries) + bytes(4)
+
+
+PLAIN = " ".join(str(number) for number in NUMBERS.flatten().tolist()).encode()
+STORED: dict[str, bytes | Image.Image] = {
+    "mask.tif": tiff(1),
+    "mask.pgm": b"P5\n4 3\n255\n" + NUMBERS.tobytes(),
+    "plain.pgm": b"P2\n4 3\n255\n" + PLAIN,
+    "deep.pgm": b"P5\n4 3\n65535\n" + NUMBERS.astype(">u2").tobytes(),
+    "plain, deep.pgm": b"P2\n4 3\n65535\n" + PLAIN,
+    "grey.bmp": Image.fromarray(NUMBERS),
+    "palette.bmp": palette(),
+    "grey.gif": Image.fromarray(NUMBERS),
+    "palette.gif": palette(),
+    "packed.tif": Image.fromarray(NUMBERS),
+    "palette.tif": palette(),
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_other_formats_too_are_read_as_they_are_stored(name: str, tmp_path: Path) -> None:
+    content = STORED[name]
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    else:
+        content.save(tmp_path / name, **({"compression": "tiff_lzw"} if name == "packed.tif" else {}))
+    np.testing.assert_array_equal(fitted(tmp_path / name), NUMBERS)
+
+
+CHANGED = {
+    "mask.tif": (tiff(0), "has 0 as white"),
+    "mask.pgm": (b"P5\n4 3\n3\n" + NUMBERS.tobytes(), "has 3 as white"),
+    "plain.pgm": (b"P2\n4 3\n3\n" + PLAIN, "has 3 as white"),
+    "deep.pgm": (b"P5\n4 3\n300\n" + NUMBERS.astype(">u2").tobytes(), "has 300 as white"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_grey_values_that_would_be_scaled_or_inverted_are_refused(name: str, tmp_path: Path) -> None:
+    content, reason = CHANGED[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{reason}, so that its numbers would be changed.*greyscale or palette PNG"):
+        fitted(tmp_path / name)
+
+
 def test_a_numpy_file_is_a_mask(tmp_path: Path) -> None:
     np.save(tmp_path / "mask.npy", NUMBERS)
     np.testing.assert_array_equal(fitted(tmp_path / "mask.npy"), NUMBERS)

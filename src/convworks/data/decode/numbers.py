@@ -6,7 +6,8 @@ import io
 
 import numpy as np
 from jaxtyping import Int64, UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from convworks.data.column import IGNORED, LARGEST, Coding, written
 from convworks.data.config import DECODING, Decoding
@@ -17,6 +18,8 @@ from convworks.errors import InputError
 
 REMEDY = "save the number of each pixel's class as a greyscale or palette PNG, or name the colours in classes.csv"
 UNKNOWN = -1
+#: The white of greyscale of 16 bits.
+DEEPEST = 65535
 #: Formats whose compression changes numbers, or may do so, and those of the compressions of TIFF.
 LOSSY = {"JPEG", "MPO", "JPEG2000", "WEBP", "AVIF", "HEIF"}
 LOSSY_TIFF = {"jpeg", "tiff_jpeg", "webp"}
@@ -31,7 +34,7 @@ def read_numbers(
 
     With a `coding`, the result holds the index of each pixel's class, or IGNORED. `numpy` says that it is a .npy file;
     `where` is its name in errors. Raises InputError for colours without a coding, for values that stand for no class,
-    for numbers above 255, and for formats whose compression changes numbers.
+    for numbers above 255, and for formats whose compression, or whose white, changes numbers.
     """
     if numpy:
         values = read_numpy(where, content)
@@ -46,12 +49,25 @@ def read_numbers(
             layout = _layout(image)
             if ";16" in layout and not image.mode.startswith("I"):  # Pillow keeps the high byte alone: 0
                 raise InputError(where, f"has 16 bits in each of its channels ({image.mode})", REMEDY)
+            if coding is None or not coding.coloured:
+                _refuse_changed(where, image)
             mask = ImageOps.exif_transpose(image)
             if coding is not None and coding.coloured:
                 values = np.asarray(mask.convert("RGB"))
             else:
                 values = (_numbers(where, mask) // SPREAD.get(layout, 1))[:, :, None]
     return values if coding is None else _coded(where, values, coding)
+
+
+def _refuse_changed(where: object, image: ImageFile.ImageFile) -> None:
+    """Raise InputError for grey values that Pillow scales to 0..255 or 0..65535, or inverts, when it reads them."""
+    white = None
+    if image.format == "PPM" and image.mode != "F" and isinstance(arguments := image.tile[0].args, tuple):
+        white = arguments[1] if arguments[1] not in (LARGEST, DEEPEST) else None
+    elif isinstance(image, TiffImageFile) and image.mode == "L" and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0:
+        white = 0
+    if white is not None:
+        raise InputError(where, f"has {white} as white, so that its numbers would be changed", REMEDY)
 
 
 def _layout(image: Image.Image) -> str:

@@ -16,7 +16,7 @@ from convworks.data.labels import finder
 from convworks.data.source import Source, Split, training_split
 from convworks.data.sources.class_table import Value
 from convworks.data.sources.ignoring import coding_of, recoded
-from convworks.data.sources.split_names import TEST
+from convworks.data.sources.split_names import TEST, TRAIN
 from convworks.data.split.folds import divide
 from convworks.data.targets.target import Target
 from convworks.errors import InputError
@@ -33,6 +33,7 @@ def read(source: Source) -> Source:
         raise InputError(source.where, reason, GIVE)
     for name, split in source.splits.items():
         _refuse_others(source, name, split)
+        _refuse_white(source, f"the masks of {name}", split)
     pixels = pixels_of(source, training_split(source))
     shown = [name for name, count in zip(source.classes, pixels.tolist(), strict=True) if count]
     if not shown:
@@ -52,6 +53,17 @@ def _refuse_others(source: Source, name: str, split: Split) -> None:
         index, number = others[0].tolist()
         reason = f"has the number {number + len(source.classes)} in the mask of {split.names[index]} ({name})"
         raise InputError(source.where, reason, f"number the {len(source.classes)} classes from 0")
+
+
+def _refuse_white(source: Source, whose: str, split: Split) -> None:
+    """Raise InputError for masks of 0 and 255 alone where train has no 255: their objects would be ignored."""
+    coding, train = coding_of(split), source.splits.get(TRAIN, split)
+    if coding is None or coding.ignored != ((IGNORED,),) or (0,) not in coding.values or train is split:
+        return
+    shown = np.flatnonzero(tally(split.targets).sum(0)).tolist()
+    if shown == [coding.values.index((0,)), IGNORED] and not tally(train.targets)[:, IGNORED].any():
+        reason = f"{whose} show 0 and {IGNORED} alone, but those of train have no {IGNORED}"
+        raise InputError(source.where, reason, "give both the same numbers")
 
 
 def divided(source: Source, data: DataConfig, seed: int) -> Source:
@@ -93,7 +105,8 @@ def counts(source: Source) -> Int64[Tensor, " k"]:
 def match(source: Source, split: Split, classes: Sequence[str]) -> Split:
     """Return a split whose masks number the classes of a network, matched by name; classes that they lack are absent.
 
-    Raises InputError without masks, and for pixels of a class that the network does not know.
+    Raises InputError without masks, and for pixels of a class that the network does not know: where masks have 0 and
+    255 alone, 255 is a class, not what is ignored.
     """
     if not _numbers(split):
         raise InputError(source.where, "has no masks to compare with", f"{GIVE}, or use `convworks predict`")
@@ -103,23 +116,25 @@ def match(source: Source, split: Split, classes: Sequence[str]) -> Split:
             reason = f"has masks of the classes {', '.join(source.classes)}"
             raise InputError(source.where, reason, f"the bundle's are {', '.join(classes)}")
         return split
+    _refuse_white(source, "the masks to compare with", split)
     pixels = pixels_of(source, split)
     find = finder(classes)
     values: list[Value] = [() for _ in classes]
-    ignored = list(coding.ignored)
     unknown = []
     for name, value, count in zip(source.classes, coding.values, pixels.tolist(), strict=True):
         place = find(name)
         if place is not None:
             values[place] = value
-        elif value == (IGNORED,):  # a split whose only class is 0 beside it was read as binary
-            ignored.append(value)
         elif count:
             unknown.append(name)
+    if unknown == [str(IGNORED)] and set(coding.values) <= {(0,), (IGNORED,)}:
+        reason = f"has masks of 0 and {IGNORED} alone, but the bundle's classes are {', '.join(classes[:10])}"
+        remedy = f"save the numbers of its classes, or name these in classes.csv: {IGNORED} is then ignored"
+        raise InputError(source.where, reason, remedy)
     if unknown:
         reason = f"has masks with classes unknown to the bundle: {', '.join(unknown[:5])}"
         raise InputError(source.where, reason, f"the bundle's classes: {', '.join(classes[:10])}")
-    return recoded(split, Coding(values=tuple(values), ignored=tuple(ignored)))
+    return recoded(split, Coding(values=tuple(values), ignored=coding.ignored))
 
 
 def _numbers(split: Split) -> bool:
