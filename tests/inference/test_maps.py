@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from convworks.data.config import Fit
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.inputs.kinds import input_of
 from convworks.errors import InputError, RunError
+from convworks.inference.limits import PIXELS
 from convworks.inference.maps import Mapper, Scaled
 from convworks.inference.runtime import TorchRuntime
 from convworks.inference.strips import Strips, as_scores, resized
@@ -134,6 +136,28 @@ def test_no_more_scores_are_held_than_those_of_some_rows(fit: Fit, monkeypatch: 
     assert isinstance(strips, Strips)
     np.testing.assert_array_equal(strips.whole(), right.argmax(0))
     assert max(held) <= (TILE if fit == "pad" else 20)
+
+
+def test_a_file_read_by_rows_is_computed_as_many_tiles_at_a_time_as_one_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    network = create("unet_padded", Shape(classes=3, channels=1, size=SIZE), table={"widths": [4, 8]})
+    mapper, computed = mapper_of(network, "pad"), list[int]()
+    (image,) = images((60, 3 * TILE))
+    np.save(tmp_path / "image.npy", image)
+    maps_of(mapper, [image])  # for the first image the network is measured, too
+    network.register_forward_pre_hook(lambda _, inputs: computed.append(len(inputs[0])))
+    for pixels, most in ((1, 1), (1 << 23, 2)):  # a GPU takes more at a time
+        monkeypatch.setitem(PIXELS, "cpu", pixels)
+        computed.clear()
+        (held,) = maps_of(mapper, [image])
+        in_memory = computed.copy()
+        assert max(in_memory) == most
+        computed.clear()
+        with mapper.rows(tmp_path / "image.npy", probabilities) as strips:
+            np.testing.assert_allclose(np.moveaxis(strips.whole(), -1, 0), held, atol=1e-6)
+        assert computed == in_memory
 
 
 class Fragile(nn.Module):

@@ -119,6 +119,46 @@ def test_overlap_tile_of_a_network_without_padding_equals_the_whole_mirrored_ima
         tiling_of(module, 1, (60, 60), margin=-1)
 
 
+class Downward:
+    """An image that is read from the top down: no request begins above an earlier one."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.pixels, self.shape, self.first = pixels, pixels.shape, 0
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        assert self.first <= rows.start < rows.stop <= self.shape[0]
+        self.first = rows.start
+        return self.pixels[rows]
+
+
+@pytest.mark.parametrize("remainder", range(1, 17))
+@pytest.mark.parametrize(("widths", "tile", "lost", "step"), [((4,) * 3, 60, 20, 4), ((4,) * 5, 252, 92, 16)])
+def test_the_last_tile_reads_what_is_mirrored_of_all_the_image(
+    widths: tuple[int, ...], tile: int, lost: int, step: int, remainder: int
+) -> None:
+    """Some scores of the last tile look farther than `lost` rows beyond the image, and so farther back inside it."""
+    module = network("unet", (tile, tile), {"widths": widths})
+    tiling = tiling_of(module, 1, (tile, tile), tile=tile)
+    double = module.double()
+
+    def compute(images: Tensor) -> Tensor:
+        with torch.inference_mode():
+            scores: Tensor = double(images.double() / 255 - 0.5)
+        return scores
+
+    def as_array(values: Tensor) -> np.ndarray:
+        kept: np.ndarray = values.movedim(0, -1).numpy()
+        return kept
+
+    long = 2 * tiling.side + remainder
+    for pixels in (image(long, step + 2), image(step + 2, long)):
+        after = [-(-(side + 2 * lost - tile) // step) * step + tile - side - lost for side in pixels.shape]
+        mirrored = np.pad(pixels, [(lost, each) for each in after], "reflect")  # the smallest size that it takes
+        expected = whole(compute, mirrored)[: pixels.shape[0], : pixels.shape[1]]
+        made = np.concatenate(list(strips(compute, Downward(pixels), tiling, as_array)))
+        np.testing.assert_allclose(made, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
 def test_tiles_of_the_one_size_that_an_exported_file_reads_equal_the_whole_mirrored_image() -> None:
     compute, pixels = computing(network("unet", (60, 60), {"widths": (4, 4, 4)})), image(132, 100)
     tiling = tiling_of_one_size((60, 60), (20, 20))

@@ -138,7 +138,41 @@ def test_class_weights_are_one_a_class_and_ones_own_loss_is_taken() -> None:
     with pytest.raises(InputError, match=r"training\.loss\.class_weights: has 2 numbers for 4 classes"):
         pixel_loss(Focal(class_weights=(1.0, 2.0)), PIXELS)
     own: Callable[[Tensor, Tensor], Tensor] = lambda outputs, masks: outputs.sum()  # noqa: E731
-    assert pixel_loss(OwnLoss(), PIXELS, own) is own
+    outputs, masks = made()
+    assert pixel_loss(OwnLoss(), PIXELS, own)(outputs, masks) == outputs.sum()
+
+
+def test_borders_are_those_of_the_whole_mask_where_a_network_scores_its_centre() -> None:
+    """A neighbour just beyond the centre, and one object that the edge of the centre cuts in two."""
+    masks = torch.zeros(2, 60, 64, dtype=torch.int64)
+    masks[0, 20:40, 4:11], masks[0, 20:40, 14:30] = 1, 1
+    masks[1, 4:56, 15:25], masks[1, 4:56, 30:40], masks[1, 50:56, 15:40] = 1, 1, 1
+    masks[1, 30:34, 45:50] = IGNORED
+    outputs = torch.randn(2, K, 36, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    centre = (slice(None), slice(12, 48), slice(12, 52))
+    weights = 1 + torch.from_numpy(np.stack([border_weights(mask) for mask in masks.numpy()]))[centre]
+    assert weights[0].max() > 5
+    cropped = masks[centre].numpy()
+    assert border_weights(cropped[0]).max() == 0, "of the centre alone the neighbour is not seen"
+    assert border_weights(cropped[1]).max() > 4 > weights[1].max(), "and one object is two"
+    counted = cropped != IGNORED
+    p = outputs.log_softmax(1).numpy()
+    own = np.take_along_axis(p, np.where(counted, cropped, 0)[:, None], 1)[:, 0]
+    expected = np.mean([-(weights.numpy() * own)[one][counted[one]].mean() for one in range(2)])
+    config = BorderCrossEntropy(class_weights=None)
+    assert pixel_loss(config, PIXELS)(outputs, masks).item() == pytest.approx(expected, rel=1e-6)
+    both = pixel_loss(SumLoss(parts=(config, Dice()), weights=(1.0, 2.0)), PIXELS)(outputs, masks).item()
+    dice = pixel_loss(Dice(), PIXELS)(outputs, masks[centre]).item()
+    assert both == pytest.approx(expected + 2 * dice, rel=1e-6)
+
+
+@pytest.mark.parametrize("config", [each for each in ALL if not isinstance(each, BorderCrossEntropy)])
+def test_every_other_loss_compares_the_centre_alone(config: LossConfig) -> None:
+    outputs, masks = made()
+    whole = torch.nn.functional.pad(masks, (3, 4, 5, 6), value=1)
+    whole[:, 5:14, 3:14] = masks
+    loss = pixel_loss(config, PIXELS)
+    assert loss(outputs, whole).item() == loss(outputs, masks).item()
 
 
 def test_a_background_that_is_no_class_is_refused() -> None:

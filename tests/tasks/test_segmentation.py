@@ -23,9 +23,10 @@ from convworks.cli.main import run
 from convworks.data.column import IGNORED
 from convworks.layers.cut import end_of_encoder
 from convworks.layers.network import Network
+from convworks.losses.pixels import centred
 from convworks.metrics import segmentation as metrics
 from convworks.models.catalogue import Shape
-from convworks.tasks.segmentation import SEGMENTATION, PixelMeter, centred
+from convworks.tasks.segmentation import SEGMENTATION, PixelMeter
 from convworks.tasks.task import Answered
 from convworks.training.world import ALONE
 

@@ -36,6 +36,7 @@ from convworks.inference.runtime import Runtime, TorchRuntime, cast_once
 from convworks.inference.strips import Strips, as_scores, masks_of, resized
 from convworks.inference.tiles import (
     Finish,
+    Image,
     Tiling,
     classes,
     probabilities,
@@ -153,9 +154,8 @@ class Mapper:
     @contextmanager
     def rows(self, path: Path, finish: Finish = classes) -> Iterator[Strips]:
         """Give the same of a large image, which is read some rows at a time, too."""
-        compute = scores(self._viewed(self.tiled), self.task.activation)
         with self.tiled.ready(), open_rows(path, self.preprocessing.channels, self.preprocessing.decoding) as image:
-            yield Strips(size=(image.shape[0], image.shape[1]), rows=strips(compute, image, self.tiling, finish))
+            yield Strips(size=(image.shape[0], image.shape[1]), rows=self._strips(image, finish))
 
     def each(self, files: Sequence[Path], finish: Finish = classes) -> Iterator[tuple[Path, Strips | InputError]]:
         """Yield the same of each of many files, in order, or the error of one that was not read."""
@@ -187,19 +187,21 @@ class Mapper:
                 yield Strips(size=image.size, rows=_unpadded(next(values), image, finish))
 
     def _of_tiles(self, image: Scaled, finish: Finish) -> Strips:
-        """Return what is kept of an image that is computed tile by tile."""
-        compute = scores(self._viewed(self.tiled), self.task.activation)
-        tiling, pixels = self.tiling, PIXELS.get(self.tiled.device.type, MOST_PIXELS)
+        """Return what is kept of an image that is computed tile by tile, at its original size."""
+        resizes = image.scale != image.size
+        kept = self._strips(image.pixels, probabilities if resizes else finish)
 
         def rows() -> Iterator[np.ndarray]:
             with self.tiled.ready():
-                if image.scale == image.size:
-                    yield from strips(compute, image.pixels, tiling, finish, pixels=pixels)
-                else:
-                    kept = strips(compute, image.pixels, tiling, probabilities, pixels=pixels)
-                    yield from resized(map(as_scores, kept), image.scale, image.size, finish)
+                yield from resized(map(as_scores, kept), image.scale, image.size, finish) if resizes else kept
 
         return Strips(size=image.size, rows=rows())
+
+    def _strips(self, image: Image, finish: Finish) -> Iterator[np.ndarray]:
+        """Yield what is kept of an image, with as many tiles at a time as the device computes together."""
+        compute = scores(self._viewed(self.tiled), self.task.activation)
+        pixels = PIXELS.get(self.tiled.device.type, MOST_PIXELS)
+        return strips(compute, image, self.tiling, finish, pixels=pixels)
 
     def _viewed(self, runtime: Runtime) -> Runtime:
         """Return what computes with this runtime, from mirror images too if these count."""

@@ -20,7 +20,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -231,36 +231,37 @@ def _read(start: int, length: int, tiling: Tiling) -> tuple[int, int]:
     return (first, end) if tiling.lost else (max(0, first), min(length, end))
 
 
+def _pixels(start: int, length: int, tiling: Tiling) -> Int64[np.ndarray, "n"]:
+    """Return which pixels along an axis are read for a tile, in order: beyond the image those that are mirrored there.
+
+    Some scores look a step farther beyond it than others, and so a step farther back than the tile itself is read; what
+    no score looks at is not taken from above what the tile before this one begins with.
+    """
+    first, end = _read(start, length, tiling)
+    around = np.arange(first, end) % max(1, 2 * length - 2)
+    return np.maximum(np.minimum(around, 2 * length - 2 - around), first - tiling.side)
+
+
 def _band(image: Image, top: int, tiling: Tiling) -> np.ndarray:
     """Return the rows that are read for a strip, [rows, w, c]."""
-    height = image.shape[0]
-    first, end = _read(top, height, tiling)
-    rows = image[max(0, first) : min(height, end)]
-    rows = rows[:, :, None] if rows.ndim == 2 else rows
-    beyond = (max(0, -first), max(0, end - height))
-    return np.pad(rows, (beyond, (0, 0), (0, 0)), "reflect") if any(beyond) else rows
+    chosen = _pixels(top, image.shape[0], tiling)
+    first = int(chosen.min())
+    rows: np.ndarray = image[first : int(chosen.max()) + 1][chosen - first]
+    return rows[:, :, None] if rows.ndim == 2 else rows
 
 
 def _computed(
     compute: Compute, band: np.ndarray, columns: Sequence[int], width: int, tiling: Tiling, pixels: int
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield the scores of each tile of a strip, with its first column."""
-    spans = [(left, *_read(left, width, tiling)) for left in columns]
-    for size, group in groupby(spans, key=lambda span: span[2] - span[1]):
+    chosen = [(left, _pixels(left, width, tiling)) for left in columns]
+    for size, group in groupby(chosen, key=lambda each: len(each[1])):
         alike, count = list(group), max(1, pixels // (size * len(band)))
         for start in range(0, len(alike), count):
             part = alike[start : start + count]
-            images = np.stack([_columns(band, first, end) for _, first, end in part])
+            images = np.stack([band[:, read] for _, read in part])
             computed = compute(torch.from_numpy(images).permute(0, 3, 1, 2))
-            yield from zip((left for left, _, _ in part), computed, strict=True)
-
-
-def _columns(band: np.ndarray, first: int, end: int) -> np.ndarray:
-    """Return some columns of a strip, mirrored beyond the image."""
-    width = band.shape[1]
-    part = band[:, max(0, first) : min(width, end)]
-    beyond = (max(0, -first), max(0, end - width))
-    return np.pad(part, ((0, 0), beyond, (0, 0)), "reflect") if any(beyond) else part
+            yield from zip((left for left, _ in part), computed, strict=True)
 
 
 def _inside(start: int, length: int, tiling: Tiling) -> slice:

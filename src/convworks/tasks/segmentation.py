@@ -17,7 +17,7 @@ from convworks.data.targets.masks import MASKS
 from convworks.errors import InputError
 from convworks.losses.config import BorderCrossEntropy, CrossEntropy, Dice, Focal, OwnLoss, SumLoss
 from convworks.losses.functions import Loss
-from convworks.losses.pixels import pixel_loss
+from convworks.losses.pixels import centred, pixel_loss
 from convworks.metrics import segmentation as metrics
 from convworks.metrics.spec import MEAN_DICE, MEAN_IOU, PIXEL_ACCURACY
 from convworks.tasks.activations import MAP_SOFTMAX
@@ -29,16 +29,6 @@ from convworks.tasks.verdict import overfitting, underfitting
 
 #: How many images a report shows of the worst, and of typical ones.
 SHOWN = 6
-
-
-def centred(targets: Int64[Tensor, "b h w"], outputs: Float[Tensor, "b k y x"]) -> Int64[Tensor, "b y x"]:
-    """Return what an output scores of the targets: all of them, or the centre where a network without padding has less.
-
-    Every loss and metric compares by way of this.
-    """
-    size = outputs.shape[2:]
-    top, left = ((have - want) // 2 for have, want in zip(targets.shape[1:], size, strict=True))
-    return targets[:, top : top + size[0], left : left + size[1]]
 
 
 def right_pixels(outputs: Float[Tensor, "b k y x"], targets: Int64[Tensor, "b h w"]) -> Float[Tensor, "b"]:
@@ -163,8 +153,7 @@ def _examples(pieces: Iterator[Answered]) -> Iterator[Example]:
 
 def loss(config: Any, pixels: Int64[Tensor, " k"], own: Loss | None, samples: int) -> Loss:
     """Return the loss of a configuration over the pixels that the network scores."""
-    compared = pixel_loss(config, pixels, own)
-    return lambda outputs, targets: compared(outputs, centred(targets, outputs))
+    return pixel_loss(config, pixels, own)
 
 
 def check(task: Task, config: Any, source: Source) -> None:
