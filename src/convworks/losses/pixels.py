@@ -14,11 +14,7 @@ from functools import partial
 import numpy as np
 import torch
 import torch.nn.functional as F
-<<<<<<< HEAD
-from jaxtyping import Bool, Float, Float32, Int64
-=======
-from jaxtyping import Bool, Float, Float32, Int64, Shaped, UInt8
->>>>>>> 720025faa859c1c639f387bd714f34345dcf19c7
+from jaxtyping import Bool, Float, Float32, Int64, Shaped
 from torch import Tensor
 
 from convworks.data.column import IGNORED
