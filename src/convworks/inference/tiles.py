@@ -210,7 +210,7 @@ def strips(
     columns = list(range(0, width, tiling.side))
     waiting: Tensor | None = None  # the scores of the last strip that the next one adds to
     for top in range(0, height, tiling.side):
-        band = _band(image, top, tiling)
+        band = _band(image, top, columns, tiling)
         tiles = _computed(compute, band, columns, width, tiling, pixels)
         if not tiling.blended:
             rows = _inside(top, height, tiling)
@@ -231,37 +231,41 @@ def _read(start: int, length: int, tiling: Tiling) -> tuple[int, int]:
     return (first, end) if tiling.lost else (max(0, first), min(length, end))
 
 
-def _pixels(start: int, length: int, tiling: Tiling) -> Int64[np.ndarray, "n"]:
-    """Return which pixels along an axis are read for a tile, in order: beyond the image those that are mirrored there.
+def _rows(top: int, height: int, tiling: Tiling) -> Int64[np.ndarray, "n"]:
+    """Return which rows are read for a strip, in order: beyond the image those that are mirrored there.
 
-    Some scores look a step farther beyond it than others, and so a step farther back than the tile itself is read; what
-    no score looks at is not taken from above what the tile before this one begins with.
+    Some scores look a step farther beyond it than others, and so a step farther back than the strip itself is read;
+    what no score looks at is not taken from above what the strip before this one begins with.
     """
-    first, end = _read(start, length, tiling)
-    around = np.arange(first, end) % max(1, 2 * length - 2)
-    return np.maximum(np.minimum(around, 2 * length - 2 - around), first - tiling.side)
+    first, end = _read(top, height, tiling)
+    around = np.arange(first, end) % max(1, 2 * height - 2)
+    return np.maximum(np.minimum(around, 2 * height - 2 - around), first - tiling.side)
 
 
-def _band(image: Image, top: int, tiling: Tiling) -> np.ndarray:
-    """Return the rows that are read for a strip, [rows, w, c]."""
-    chosen = _pixels(top, image.shape[0], tiling)
+def _band(image: Image, top: int, columns: Sequence[int], tiling: Tiling) -> np.ndarray:
+    """Return what is read for the tiles of a strip, [h, w, c], from the first column of the first of them on."""
+    height, width = image.shape[:2]
+    chosen = _rows(top, height, tiling)
     first = int(chosen.min())
     rows: np.ndarray = image[first : int(chosen.max()) + 1][chosen - first]
-    return rows[:, :, None] if rows.ndim == 2 else rows
+    rows = rows[:, :, None] if rows.ndim == 2 else rows
+    beyond = (-_read(columns[0], width, tiling)[0], _read(columns[-1], width, tiling)[1] - width)
+    return np.pad(rows, ((0, 0), beyond, (0, 0)), "reflect") if any(beyond) else rows
 
 
 def _computed(
     compute: Compute, band: np.ndarray, columns: Sequence[int], width: int, tiling: Tiling, pixels: int
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield the scores of each tile of a strip, with its first column."""
-    chosen = [(left, _pixels(left, width, tiling)) for left in columns]
-    for size, group in groupby(chosen, key=lambda each: len(each[1])):
+    spans = [(left, *_read(left, width, tiling)) for left in columns]
+    origin = spans[0][1]
+    for size, group in groupby(spans, key=lambda span: span[2] - span[1]):
         alike, count = list(group), max(1, pixels // (size * len(band)))
         for start in range(0, len(alike), count):
             part = alike[start : start + count]
-            images = np.stack([band[:, read] for _, read in part])
+            images = np.stack([band[:, first - origin : end - origin] for _, first, end in part])
             computed = compute(torch.from_numpy(images).permute(0, 3, 1, 2))
-            yield from zip((left for left, _ in part), computed, strict=True)
+            yield from zip((left for left, _, _ in part), computed, strict=True)
 
 
 def _inside(start: int, length: int, tiling: Tiling) -> slice:
