@@ -85,6 +85,9 @@ class SaltAndPepper(Config):
 
 Corruption = Gaussian | Masking | SaltAndPepper
 
+#: The fields that decide which images of a source a run holds out.
+DIVIDING = ("validation", "validation_limit", "validation_seed", "fold", "skip_damaged")
+
 
 class DataConfig(Config):
     """A source, and the images that the network gets from it.

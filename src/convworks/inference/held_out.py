@@ -7,7 +7,7 @@ from typing import Any
 
 from convworks.bundle.bundle import Described
 from convworks.config import build, to_json
-from convworks.data.config import DataConfig
+from convworks.data.config import DIVIDING, DataConfig
 from convworks.data.decode.damaged import leave_out
 from convworks.data.identity import images_digest
 from convworks.data.source import Source
@@ -18,12 +18,11 @@ from convworks.inference.seen import IMAGES
 
 #: Key in a bundle's record for how its run made a validation split; absent where the source has one.
 DIVISION = "division"
-FIELDS = {"validation", "validation_limit", "validation_seed", "fold", "skip_damaged"}
 
 
 def division_of(data: DataConfig, seed: int) -> dict[str, Any]:
     """Return what decides which samples a run holds out, as plain values."""
-    return {"seed": seed, **{name: value for name, value in to_json(data).items() if name in FIELDS}}
+    return {"seed": seed, **{name: value for name, value in to_json(data).items() if name in DIVIDING}}
 
 
 def with_held_out(source: Source, split: str | None, networks: Sequence[Described]) -> Source:

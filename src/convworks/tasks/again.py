@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from convworks.config import Config, full_name
+from convworks.data.config import DIVIDING
 
 #: Options without a value, and those that belong to one run alone.
 FLAGS = ("--finish", "--deterministic", "--skip-damaged", "--json", "--debug")
@@ -16,10 +17,7 @@ EPOCHS = "training.epochs"
 NAMED = {"model.name": "--model", EPOCHS: "--epochs", "device": "--device", "seed": "--seed"}
 #: What says which images are trained on: options, and fields.
 SOURCE = ("--data", "--skip-damaged")
-CHOOSE_IMAGES = {f"data.{name}" for name in ("validation", "validation_limit", "validation_seed", "fold", "ignore")} | {
-    "data.skip_damaged",
-    "data.max_pixels",
-}
+CHOOSE_IMAGES = {f"data.{name}" for name in (*DIVIDING, "ignore", "max_pixels")}
 #: What `lr-range` does not have.
 NOT_SWEPT = ("--epochs", "--deterministic")
 

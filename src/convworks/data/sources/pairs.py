@@ -59,10 +59,11 @@ def open_folder(root: Path) -> Source:
     used = {
         str(path.relative_to(root)) for pairs in parts.values() for pair in pairs for path in (pair.image, pair.mask)
     }
-    others = [name for name in walk(root) if name not in used and PurePosixPath(name).name not in NAMES]
+    names = list(walk(root))
+    others = [name for name in names if name not in used and PurePosixPath(name).name not in NAMES]
     alone = {name: ALONE if _is_mask(name) else ELSEWHERE for name in others if is_image(name)}
     left_out = {**reasons(name for name in others if not is_image(name)), **alone}
-    return paired_source(root, "pairs", parts, _table(root, beside), left_out)
+    return paired_source(root, "pairs", parts, _table(root, beside, names), left_out)
 
 
 def _is_mask(name: str) -> bool:
@@ -71,10 +72,10 @@ def _is_mask(name: str) -> bool:
     return path.stem.endswith(SUFFIX) or any(part.lower() in TARGETS for part in path.parts[:-1])
 
 
-def _table(root: Path, beside: Folders | None) -> Path | None:
-    """Return the table of classes; raises InputError for one that would not be read, such as that of one split."""
+def _table(root: Path, beside: Folders | None, names: Iterable[str]) -> Path | None:
+    """Return the table of classes; raises InputError if `names`, all files, have one elsewhere, such as in a split."""
     table = find_table(root, *(root / name for name in beside or ()))
-    hidden = next((name for name in walk(root) if PurePosixPath(name).name in NAMES), None)
+    hidden = next((name for name in names if PurePosixPath(name).name in NAMES), None)
     if table is None and hidden is not None:
         raise InputError(root / hidden, "is not where the table of classes is looked for", f"move it to {root}")
     return table
