@@ -3,8 +3,8 @@
 python -m benchmarks.exports [NAME...] [--seconds N] [--out FILE.jsonl]    One line of JSON for each network and format.
 
 Weights are random, with the batch statistics of real images, or those of $CONVWORKS_DATA/weights.
-Images are 1,000 of CIFAR-10's test images for small networks, else photographs; fewer where PyTorch would take longer
-than `--seconds` for them.
+Images are 1,000 of CIFAR-10's test images for small networks, else photographs, and noise for image priors; fewer
+where PyTorch would take longer than `--seconds` for them.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from convworks.models.config import ModelConfig
 from convworks.tasks.registry import named
 
 COUNT, SMALL, SECONDS = 1000, 40, 60.0
+READ = (1, 3)  # channels of images
 STATISTICS = 32  # images that the statistics of batch normalisation are those of
 
 
@@ -72,7 +73,9 @@ def bundle_of(name: str, images: Sequence[Path]) -> Bundle:
 
 
 def stored(bundle: Bundle, images: Sequence[Path]) -> torch.Tensor:
-    """Return images as a network stores them."""
+    """Return images as a network stores them; noise for image priors, which read nothing else."""
+    if bundle.input.channels not in READ:
+        return bundle.input.noise(len(images), torch.Generator().manual_seed(0))
     return bundle.input.stack([bundle.input.decode(image) for image in images])
 
 
