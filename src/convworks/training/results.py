@@ -12,6 +12,7 @@ from convworks.bundle.bundle import Bundle, save_bundle
 from convworks.config import to_json
 from convworks.console import clock
 from convworks.data.decode.images import take
+from convworks.data.sources.ignoring import colours_of
 from convworks.errors import counted
 from convworks.files import write_text
 from convworks.inference.answers import collect
@@ -177,6 +178,7 @@ def _bundle(
         task=setup.task,
         corruption=setup.corruption,
         ignore=setup.config.data.ignore,
+        colours=colours_of(data.source.splits["train"]),
         record=record,
     )
 
