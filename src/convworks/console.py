@@ -175,10 +175,10 @@ def clock(seconds: float) -> str:
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Count | None]:
-    """Yield a function of (done, total) that updates a progress bar; None where bars are not shown."""
+def counting(what: str) -> Iterator[Count]:
+    """Yield a function of (done, total) that updates a progress bar, or writes a line every half a minute."""
     if not shows_bars():
-        yield None
+        yield _lines(what)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -186,6 +186,19 @@ def counting(what: str) -> Iterator[Count | None]:
     with Progress(*columns, console=bar_console(), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _lines(what: str) -> Count:
+    """Return a function of (done, total) that writes a line every half a minute, the first after as long."""
+    last = time.perf_counter()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if time.perf_counter() - last >= MINUTE / 2 and done < total:
+            last = time.perf_counter()
+            say(f"{what}: {done:,} of {total:,}")
+
+    return tell
 
 
 def downloading() -> Callable[[str, int, int], None]:

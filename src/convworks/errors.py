@@ -112,6 +112,11 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else ascii(match[0])[1:-1]
 
 
+def counted(count: int, word: str, words: str = "") -> str:
+    """Return a number of things in words: `1 image`, `1,200 images`; `words` is the plural of a word without s."""
+    return f"{count:,} {word if count == 1 else words or f'{word}s'}"
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return ` (did you mean 'x' or 'y'?)` for the names closest to a mistyped one, or nothing.
 

@@ -103,7 +103,8 @@ def test_a_folder_without_splits_is_all(place: Place, capsys: pytest.CaptureFixt
         assert (values["split"], values["note"]) == ("all", note)
     assert run(evaluate(bundle, "same")) == 0
     assert f"note: {learnt}" in capsys.readouterr().out
-    values = answer(evaluate(place.bundle(lambda d: d["record"].pop("images"), name="old"), "same"), capsys)
+    old = place.bundle(lambda d: [d["record"].pop(name) for name in ("images", "sketch")], name="old")
+    values = answer(evaluate(old, "same"), capsys)
     assert values["note"] == ""
 
 

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from workplace import Place, check_line, make_place, train
+from PIL import Image
+from workplace import Place, check_line, evaluate, make_place, train
 
 import convworks
 from convworks.cli.main import run
@@ -80,3 +82,30 @@ def test_experiments_leave_them_out_as_well(place: Place) -> None:
     rows = (place.root / "folds" / "predictions.csv").read_text().splitlines()
     assert len(rows) == 1 + 52
     assert run(["lr-range", "--data", data, "--model", "convnet_digits", "--steps", "10", "--skip-damaged"]) == 0
+
+
+def test_evaluate_says_that_most_images_were_trained_on(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """The damaged file was repaired since, so that the images are not exactly those of the run."""
+    data = folder(place)
+    assert run([*train(data, "--skip-damaged"), "--set", "data.validation=0.2"]) == 0
+    place.write(f"{data}/a/bad0.png", (place.root / data / "a/1.png").read_bytes())
+    assert run(evaluate("out", data)) == 0
+    share = json.loads((place.root / "out/run.json").read_text())["results"]["validation"]["n"]
+    note = f"note: the network was trained on about {(52 - share) / 53:.0%} of these images: expect worse results"
+    assert note in capsys.readouterr().out
+
+
+def test_other_images_of_the_same_names_and_sizes_were_not_trained_on(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = folder(place, 0)
+    for path in (place.root / data).rglob("*.png"):
+        Image.open(path).save(path.with_suffix(".bmp"))
+        path.unlink()
+    assert run(train(data)) == 0
+    for path in (place.root / data).rglob("*.bmp"):
+        Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+    place.write(f"{data}/b/new.bmp", (place.root / data / "b/1.bmp").read_bytes())
+    capsys.readouterr()
+    assert run(evaluate("out", data)) == 0
+    assert "note:" not in capsys.readouterr().out

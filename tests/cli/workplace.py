@@ -56,7 +56,7 @@ def snapshot(root: Path) -> dict[str, str]:
 
 
 #: Beginnings of what a run says of its data before it trains.
-NOTES = ("validation: ", "label smoothing: ", "images are read at ")
+NOTES = ("training ", "validation: ", "label smoothing: ", "images are read at ")
 
 
 def check_line(text: str, words: list[str]) -> None:

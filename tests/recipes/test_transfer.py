@@ -59,7 +59,9 @@ def test_a_transfer_says_which_size_it_chose_and_an_option_overrides_it(
     options: dict[str, Any] = {"data": "photographs", "epochs": 1, "device": "cpu"}
     capsys.readouterr()
     convworks.transfer("digits", out="chosen", **options)
-    assert "images are read at 80x60: 8x8, at which the network was trained" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "images are read at 80x60: 8x8, at which the network was trained" in err
+    assert "images in colours are read as grey: as the network that is adapted was trained" in err
     assert load_bundle(Path("chosen")).preprocessing.size == (60, 80)
     convworks.transfer("digits", out="own", overrides=["data.size=8,8"], **options)
     assert "images are read" not in capsys.readouterr().err

@@ -136,6 +136,17 @@ def test_a_short_run_that_was_still_learning_is_to_be_trained_as_long_as_the_rec
     assert findings(MULTI_LABEL, replace(brief, **labels)).keys() == {"brief"}
 
 
+def test_a_short_run_has_one_cause_and_one_remedy() -> None:
+    """Its training loss did not fall in the end, and its confidence is low: more training is the remedy of all that."""
+    command = "convworks train --data d --epochs 2"
+    base = evidence(0.62, outcome(0.61, 4000, confidence=0.51), "training.loss.smoothing=0.1", command=command)
+    flat = replace(base, history=[{**row, "train_loss": 0.6} for row in base.history])
+    found = findings(CLASSIFICATION, flat)
+    assert found.keys() == {"brief"}
+    assert "still falling" not in found["brief"].meaning
+    assert found["brief"].command == "convworks train --data d"
+
+
 def test_a_run_that_was_ended_early_is_resumed_and_not_judged() -> None:
     base = evidence(0.99, outcome(0.7), "training.epochs=20")
     found = findings(CLASSIFICATION, replace(base, resume="convworks train --resume runs/d"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import convworks
 from convworks.bundle.bundle import load_bundle
 from convworks.data.sources.open import open_source
 from convworks.errors import InputError, RunError
-from convworks.training import folder, loop, validation
+from convworks.training import display, folder, loop, validation
 from convworks.training import setup as run_setup
 from convworks.training.checkpoints import state as checkpoint_state
 from convworks.training.checkpoints import store as checkpoint
@@ -105,6 +106,22 @@ def test_repeats_are_bit_exact_and_seeds_differ(run: dict[str, Any], tmp_path: P
     weights = [load_file(Path(r["bundle"]) / "weights.safetensors") for r in (run, again, other)]
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     assert not all(torch.equal(weights[0][key], weights[2][key]) for key in weights[0])
+
+
+def test_lines_say_what_is_trained_and_how_long_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(display.Plain, "early", 0.0)
+    train(tmp_path / "run", epochs=1)
+    lines = capsys.readouterr().err.splitlines()
+    kinds = (
+        r"training .+ on [\d,]+ images of digits: 1 epoch of \d+ steps",
+        r"an epoch of \d+ steps takes about .+",
+        "epoch 1/1 .+",
+    )
+    found = [[index for index, line in enumerate(lines) if re.fullmatch(kind, line)] for kind in kinds]
+    assert [len(each) for each in found] == [1, 1, 1]
+    assert found == sorted(found)
 
 
 def test_early_stopping_ends_after_patience_epochs_without_a_better_one(tmp_path: Path) -> None:

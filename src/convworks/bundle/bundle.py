@@ -27,6 +27,7 @@ from convworks.bundle.description import (
 )
 from convworks.bundle.tensors import load_tensors
 from convworks.config import Config, build, to_json
+from convworks.data.column import Colours
 from convworks.data.config import Corruption
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.inputs.input import Input
@@ -51,7 +52,8 @@ class Described:
     """All that is needed to use a network, besides itself. `record` documents its origin (metrics, training, versions).
 
     `classes` is empty for tasks without classes; `corruption` was applied to the inputs in training and evaluation;
-    `ignore` is the class of masks that did not count in either.
+    `ignore` is the class of masks that did not count in either, `colours` are those of the classes of masks, where a
+    table gave them.
     """
 
     model: ModelConfig
@@ -61,6 +63,7 @@ class Described:
     task: Task = CLASSIFICATION
     corruption: Corruption | None = None
     ignore: int | str | None = None
+    colours: Colours | None = None
 
     @property
     def input(self) -> Input:
@@ -109,6 +112,7 @@ def describe(bundle: Described) -> dict[str, Any]:
             "name": bundle.task.name,
             **({"corruption": to_json(bundle.corruption)} if bundle.corruption is not None else {}),
             **({"ignore": bundle.ignore} if bundle.ignore is not None else {}),
+            **({"colours": list(map(list, bundle.colours))} if bundle.colours is not None else {}),
         },
         "model": to_json(bundle.model),
         "preprocessing": to_json(bundle.preprocessing),
@@ -120,7 +124,8 @@ def describe(bundle: Described) -> dict[str, Any]:
 def described(description: dict[str, Any], model: ModelConfig, file: Path) -> Described:
     """Return what a file says of a network, whose configuration is `model`; InputError for an unknown task."""
     classes = tuple(description["classes"])
-    task = named(description["task"]["name"], str(file))
+    fields = _task_fields(description["task"], file)
+    task = named(description["task"]["name"], str(file)).painted(fields.colours)
     if task.judged and not classes:
         raise InputError(file, "names fewer than two classes", REMEDY)
     return Described(
@@ -129,7 +134,7 @@ def described(description: dict[str, Any], model: ModelConfig, file: Path) -> De
         classes=classes,
         record=description["record"],
         task=task,
-        **vars(_task_fields(description["task"], file)),
+        **vars(fields),
     )
 
 
@@ -178,11 +183,16 @@ def _load(description: dict[str, Any], folder: Path) -> Bundle:
     return Bundle(network=network, **vars(facts))
 
 
+#: A part of a colour.
+Byte = Annotated[int, Field(ge=0, le=255)]
+
+
 class _TaskFields(Config):
     """What a description says of a task besides its name."""
 
     corruption: Annotated[Corruption | None, Field(discriminator="kind")] = None
     ignore: int | str | None = None
+    colours: tuple[tuple[Byte, Byte, Byte], ...] | None = None
 
 
 def _task_fields(task: dict[str, Any], file: Path) -> _TaskFields:

@@ -9,6 +9,7 @@ from typing import Any
 from convworks.config import build
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.inputs.kinds import input_of
+from convworks.errors import counted
 from convworks.tasks.registry import named
 from convworks.tasks.task import Words
 
@@ -75,7 +76,7 @@ def _metrics(record: dict[str, Any], words: Words) -> list[str]:
         metrics = record.get(split)
         if metrics:
             note = " (also used to select the epoch)" if split == "validation" and _chosen(record) else ""
-            rows.append(f"- {split}: {words.result(metrics)} on {metrics['n']:,} images{note}")
+            rows.append(f"- {split}: {words.result(metrics)} on {counted(metrics['n'], 'image')}{note}")
     return rows or ["- not measured"]
 
 
@@ -117,4 +118,4 @@ def _chosen(record: dict[str, Any]) -> bool:
 
 def _epochs(record: dict[str, Any]) -> str:
     chosen = f"the best on validation was {record['best_epoch']}" if _chosen(record) else "the last is kept"
-    return f"{record['epochs']} epochs, {chosen}"
+    return f"{counted(record['epochs'], 'epoch')}, {chosen}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -18,9 +19,10 @@ from convworks.data.config import MAX_PIXELS, DataConfig
 from convworks.data.decode.floats import floats_note
 from convworks.data.decode.shape import cut_share, fit_note, frames_note
 from convworks.data.inspect.duplicates import duplicate_lines, duplicates
+from convworks.data.inspect.mask_sheet import write_mask_sheet
 from convworks.data.inspect.masks import MaskCounts
 from convworks.data.inspect.photographs import few_photographs, photographs_note, transfer_command
-from convworks.data.inspect.remarks import column_lines, lacking_lines
+from convworks.data.inspect.remarks import column_lines, lacking_lines, void_lines
 from convworks.data.inspect.sheet import write_contact_sheet
 from convworks.data.inspect.survey import Survey, imbalance, survey
 from convworks.data.labels import label_text
@@ -31,11 +33,13 @@ from convworks.data.sources.left_out import group
 from convworks.data.sources.left_out import lines as written
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import ALL, TRAIN
-from convworks.errors import InputError, visible
+from convworks.errors import InputError, counted, visible
 from convworks.recipes import OF_DATA, of_data
 
 SHOWN = 10  # damaged files, kinds of skipped files
 SUFFIXES = (".png",)
+#: What differs between faults of one kind: all after the first words of a reason.
+KINDS = re.compile(r"^(\w+ \w+ \w+).*", re.DOTALL)
 
 
 def run(
@@ -47,7 +51,7 @@ def run(
     max_pixels: int | None = None,
     overwrite: bool = False,
 ) -> Answer:
-    """Inspect every image of a source and write its contact sheet; status 1 when files are damaged.
+    """Inspect every image of a source and write its contact sheet; status 1 when files are damaged or lack a mask.
 
     With a recipe in `augment`, write a sheet of the inputs that its network will see instead.
     """
@@ -56,7 +60,7 @@ def run(
         return _augmented(text, augment, [*limit, *overrides], sheet, overwrite)
     if overrides:
         raise InputError("--set", "overrides a recipe, but none is named", "add --augment RECIPE")
-    source = open_source(text, report=downloading())
+    source = open_source(text, report=downloading(), unpaired=True)
     path = picture_path(
         "--sheet", sheet, _default(source, "sheet"), protect(source), suffixes=SUFFIXES, overwrite=overwrite
     )
@@ -68,12 +72,13 @@ def run(
     values = {**_values(overview, data), **columns, "duplicates": [asdict(each) for each in shared]}
     error = None
     if path is not None and sum(overview.totals.values()) > len(overview.damaged):
-        error = failure(partial(write_contact_sheet, source, path, overview.decoding))
+        sheet_of = write_mask_sheet if source.masked else write_contact_sheet
+        error = failure(partial(sheet_of, source, path, overview.decoding))
         values |= {"sheet": str(path)} if error is None else {}
-    lines = [*_notes(overview, data), *column_lines(source), *duplicate_lines(shared)]
+    lines = [*_notes(overview, data), *column_lines(source), *void_lines(source), *duplicate_lines(shared)]
     lines += _photographs(overview, data, text, masks=source.masked)
     described = _text(overview, values, text, lines, limit)
-    return Answer(values=values, text=described, status=1 if overview.damaged else 0, error=error)
+    return Answer(values=values, text=described, status=1 if overview.faults else 0, error=error)
 
 
 def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | None, overwrite: bool) -> Answer:
@@ -105,7 +110,7 @@ def _augmented(text: str, recipe: str, overrides: Sequence[str], sheet: Path | N
     }
     changes = "".join(f" --set {shlex.quote(change)}" for change in overrides)
     lines = [
-        f"{len(chosen)} images of {source.name} as augmented by {recipe} in {EPOCHS} epochs",
+        f"{counted(len(chosen), 'image')} of {source.name} as augmented by {recipe} in {EPOCHS} epochs",
         f"contact sheet: {path}",
         f"next: convworks train {'' if recipe in OF_DATA else f'{recipe} '}--data {shlex.quote(text)}{changes}",
     ]
@@ -143,6 +148,7 @@ def _values(overview: Survey, data: DataConfig | None) -> dict[str, object]:
         "float_range": list(overview.decoding.float_range) if overview.floats else None,
         "training": _fitted(overview, data) if data is not None else None,
         "damaged": [{"path": path, "reason": reason} for path, reason in overview.damaged],
+        **({"without_mask": list(overview.unpaired)} if overview.masks is not None else {}),
         "ignored": list(overview.left_out),
         "left_out": [asdict(each) for each in group(overview.left_out)],
         "lacking": dict(overview.lacking),
@@ -188,7 +194,7 @@ def _imbalance(overview: Survey) -> list[str]:
     rare = imbalance(overview)
     if rare is None:
         return []
-    text = f"imbalance: {rare.count:,} images of {rare.rarest!r} in {rare.split}, {rare.beside:,} "
+    text = f"imbalance: {counted(rare.count, 'image')} of {rare.rarest!r} in {rare.split}, {rare.beside:,} "
     if rare.largest is None:
         return [text + "without it: --set training.loss.positive_weights=balanced counts both alike"]
     text += f"of {rare.largest!r} ({rare.ratio:,.1f} times as many): --set training.sampling=balanced draws all"
@@ -198,13 +204,13 @@ def _imbalance(overview: Survey) -> list[str]:
 def _text(overview: Survey, values: dict[str, object], text: str, notes: Sequence[str], changes: Sequence[str]) -> str:
     splits = list(overview.totals)
     labelled = any(any(counts.values()) for counts in overview.counts.values())  # not where targets are masks
-    counted = overview.classes if labelled else ()
-    rows = [[name, *(overview.counts[split].get(name, 0) for split in splits)] for name in counted]
+    names = overview.classes if labelled else ()
+    rows = [[name, *(overview.counts[split].get(name, 0) for split in splits)] for name in names]
     described_labels = "multi-label" if overview.unlabelled else ""
     if described_labels:
         rows.append(["no label", *(overview.unlabelled[split] for split in splits)])
     rows.append(["images" if described_labels else "total", *(overview.totals[split] for split in splits)])
-    classes = f"{len(overview.classes)} {'class' if len(overview.classes) == 1 else 'classes'}"
+    classes = counted(len(overview.classes), "class", "classes")
     described = ", ".join([overview.kind, classes, *([described_labels] if described_labels else [])])
     lines = [f"{overview.name}: {described}", "", table(["class", *splits], rows), ""]
     if overview.masks is not None:
@@ -224,14 +230,18 @@ def _text(overview: Survey, values: dict[str, object], text: str, notes: Sequenc
         lines.append(f"left out: {len(overview.left_out):,}")
         lines += _some(written(overview.left_out))
     lines += lacking_lines(overview.lacking)
-    lines.append(f"damaged: {len(overview.damaged):,}")
+    if overview.unpaired:
+        lines.append(f"without a mask: {len(overview.unpaired):,}")
+        lines += _some(list(map(visible, overview.unpaired)))
+    lines.append(f"damaged: {_kinds(overview)}")
     lines += _some([visible(f"{path}: {reason}") for path, reason in overview.damaged])
     lines += notes
     if "sheet" in values:
         lines.append(f"contact sheet: {values['sheet']}")
     sets = "".join(f" --set {change}" for change in changes)
-    if overview.damaged:
-        lines.append("next: repair or remove the damaged files")
+    if overview.faults:
+        remedies = {"repair or remove the damaged files": overview.damaged, "add the missing masks": overview.unpaired}
+        lines.append(f"next: {', and '.join(remedy for remedy, files in remedies.items() if files)}")
     elif overview.masks is not None and not _trains(overview.masks):
         lines.append("next: add images with masks of other classes: training needs two")
     elif {TRAIN, ALL} & overview.totals.keys() and (labelled or overview.masks is not None):
@@ -252,16 +262,23 @@ def _trains(masks: MaskCounts) -> bool:
 def _mask_table(masks: MaskCounts, totals: Mapping[str, int]) -> str:
     """Tabulate the images and the share of pixels of each class, by split."""
     header = ["class", *(f"{split}{what}" for split in totals for what in ("", ": pixels"))]
-    counted = {split: max(1, sum(masks.pixels[split].values()) + masks.ignored[split]) for split in totals}
+    whole = {split: max(1, sum(masks.pixels[split].values()) + masks.ignored[split]) for split in totals}
     rows: list[list[object]] = []
     for name in next(iter(masks.pixels.values())):
-        cells = ((masks.images[split][name], percent(masks.pixels[split][name] / counted[split])) for split in totals)
+        cells = ((masks.images[split][name], percent(masks.pixels[split][name] / whole[split])) for split in totals)
         rows.append([name, *(cell for pair in cells for cell in pair)])
     if any(masks.ignored.values()):
-        shares = (("", percent(masks.ignored[split] / counted[split])) for split in totals)
+        shares = (("", percent(masks.ignored[split] / whole[split])) for split in totals)
         rows.append(["ignored", *(cell for pair in shares for cell in pair)])
     rows.append(["images", *(cell for split in totals for cell in (totals[split], ""))])
     return table(header, rows)
+
+
+def _kinds(overview: Survey) -> str:
+    """Count the damaged files and, where these are masks with several kinds of faults, each kind."""
+    kinds = Counter(KINDS.sub(r"\1 ...", reason) for _, reason in overview.damaged)
+    several = f" ({', '.join(f'{kind}: {count:,}' for kind, count in kinds.most_common())})" if len(kinds) > 1 else ""
+    return f"{len(overview.damaged):,}{several if overview.masks is not None else ''}"
 
 
 def _some(lines: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ from convworks.data.cache.memory import processors
 from convworks.data.config import DECODING, Decoding
 from convworks.data.decode.floats import float_range
 from convworks.data.listing.find import find, plain_files
-from convworks.errors import InputError, nearest, visible
+from convworks.errors import InputError, counted, nearest, visible
 from convworks.filters.apply import BORDERS
 from convworks.filters.files import Job, OutputPaths, filter_file, output_paths
 from convworks.ops.kernels import KERNELS, SHOWS, Kernel, parse_kernel, total
@@ -152,7 +152,7 @@ def _text(answers: dict[str, Any], paths: Sequence[str], kernel: Kernel) -> str:
         lines.append(f"and {len(images) - SHOWN:,} more (--json lists them)")
     if errors:
         first = visible(f"{errors[0]['path']}: {errors[0]['error']}")
-        lines.append(f"{len(errors)} of {len(images) + len(errors)} images could not be filtered: {first}")
+        lines.append(f"{len(errors)} of {counted(len(images) + len(errors), 'image')} could not be filtered: {first}")
     lines.append(visible(f"side by side: {images[0]['side_by_side']}") + (", ..." if len(images) > 1 else ""))
     names = list(KERNELS)
     other = names[(names.index(kernel.name) + 1) % len(names)] if kernel.shows else "sharpen"

@@ -10,6 +10,7 @@ from convworks.api.request import RunRequest
 from convworks.cli.answer import Answer, table
 from convworks.cli.output_path import failure, picture_path
 from convworks.data.protect import protect
+from convworks.errors import counted
 from convworks.training.lr_range.config import NEVER_FELL
 
 DEFAULT, SUFFIXES = Path("lr-range.png"), (".png", ".svg")
@@ -36,7 +37,7 @@ def run(request: RunRequest, *, lowest: float, highest: float, steps: int, out: 
         ["steepest descent", _rate(results["steepest"]), ""],
         ["a tenth of the rate with the lowest loss", _rate(results["tenth"]), ""],
     ]
-    done = f"{len(results['losses'])} of {results['steps']} steps in {results['seconds']:.1f} s"
+    done = f"{len(results['losses'])} of {counted(results['steps'], 'step')} in {results['seconds']:.1f} s"
     ended = f"the loss diverged at {results['rates'][-1]:.2g}" if results["exploded"] else "the loss did not diverge"
     lines = [f"{results['model']} on {results['source']}: {done}; {ended}", "", table(["rule", "rate", ""], rows), ""]
     if results["unclear"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from convworks.errors import counted
 from convworks.metrics.spec import METRICS, MetricSpec, headline
 
 
@@ -18,7 +19,7 @@ def accuracy_line(name: str, metrics: dict[str, Any]) -> str:
             details.append(f"{metric.heading.lower()} {metrics[metric.name]:.4g}")
     if "corruption" in metrics:
         details.append(f"{metrics['corruption']}: {_or_infinite(first, metrics[f'{first.name}_read'])} before")
-    details.append(f"{metrics['n']:,} images")
+    details.append(counted(metrics["n"], "image"))
     return f"{name}: {first.title} {_or_infinite(first, value)} ({', '.join(details)})"
 
 

@@ -11,7 +11,7 @@ from convworks.cli.answer import Answer
 from convworks.console import counting, downloading
 from convworks.data.shards.pack import SIZE, pack
 from convworks.data.sources.open import open_source
-from convworks.errors import InputError
+from convworks.errors import InputError, counted
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -36,7 +36,8 @@ def run(text: str, *, folder: Path | None, shard_size: str | None, others: Mappi
         "bytes": packed.bytes,
     }
     lines = [
-        f"{source.name}: {packed.images:,} images in {packed.shards:,} shards, {packed.bytes / 2**20:,.1f} MiB",
+        f"{source.name}: {counted(packed.images, 'image')} in {counted(packed.shards, 'shard')}, "
+        f"{packed.bytes / 2**20:,.1f} MiB",
         f"index: {packed.index}",
         f"next: convworks data {shlex.quote(str(folder))}",
     ]

@@ -12,6 +12,9 @@ from jaxtyping import Int
 
 from convworks.data.location import Location, byte_size
 
+#: Colours of classes (red, green, blue), in order.
+Colours = tuple[tuple[int, int, int], ...]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Coding:
@@ -28,6 +31,12 @@ class Coding:
     def coloured(self) -> bool:
         """Whether classes are colours."""
         return any(len(value) > 1 for value in self.values)
+
+    @property
+    def colours(self) -> Colours | None:
+        """The colour of each class, where every class has one."""
+        colours = [(value[0], value[1], value[2]) for value in self.values if len(value) == 3]
+        return tuple(colours) if colours and len(colours) == len(self.values) else None
 
     def __str__(self) -> str:
         texts = [" ".join(map(written, values)) for values in (self.values, self.ignored)]

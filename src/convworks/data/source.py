@@ -153,6 +153,15 @@ class Split:
         return Split(names=names, inputs=self.inputs.select(indices), targets=self.targets.select(indices))
 
 
+@dataclass(frozen=True)
+class Unpaired:
+    """Images without masks in a folder: where their masks should be, their names, and how many images there are."""
+
+    folder: Path
+    names: tuple[str, ...]
+    images: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """A data set: classes, and splits named "train", "validation" and "test", or only "all" if it is undivided.
@@ -160,7 +169,8 @@ class Source:
     Images without classes have `classes == ()` and labels -1. `path` is None for a source that is not on disk, which
     may have an `address` (URL). `left_out` maps the names of files that belong to no split to the reason. Of a table,
     `split_columns` name the splits, `fold_column` is the one of its cross-validation folds, and `unused_columns` are
-    those of no use.
+    those of no use. `unpaired` are images without masks, which only what looks for faults may pass over
+    (sources/open.py).
     """
 
     name: str
@@ -173,6 +183,7 @@ class Source:
     split_columns: tuple[str, ...] = ()
     fold_column: str | None = None
     unused_columns: tuple[str, ...] = ()
+    unpaired: tuple[Unpaired, ...] = ()
 
     @property
     def labelled(self) -> bool:

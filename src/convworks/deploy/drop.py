@@ -13,7 +13,7 @@ from torch import Tensor
 from convworks.bundle.bundle import Bundle
 from convworks.data.source import Source
 from convworks.deploy.check import AGREEMENT
-from convworks.errors import RunError
+from convworks.errors import RunError, counted
 from convworks.inference.predictor import Predictor
 from convworks.inference.runtime import Runtime
 
@@ -144,7 +144,7 @@ def doubts(calibrated: int, before: Before | None, unmeasured: str) -> tuple[str
 
 
 def _images(count: int) -> str:
-    return f"only {count} image{'' if count == 1 else 's'}"
+    return f"only {counted(count, 'image')}"
 
 
 def _evaluated(bundle: Bundle, runtime: Runtime, source: Source) -> tuple[dict[str, Any], list[Tensor]]:

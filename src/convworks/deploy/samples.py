@@ -14,7 +14,7 @@ from convworks.bundle.bundle import Bundle
 from convworks.data.decode.images import take
 from convworks.data.source import Source, Split
 from convworks.data.sources.open import open_source
-from convworks.errors import InputError
+from convworks.errors import InputError, counted
 from convworks.inference.predictor import choose_split
 
 MOST, NOISE = 256, 32
@@ -41,7 +41,7 @@ def samples_for(bundle: Bundle, source: str | Path | Source | None) -> Samples:
         )
     name, split = choose_split(opened, None)
     batch = spread(bundle, split, MOST)
-    return Samples(batch=batch, words=f"{len(batch)} samples of {name} of {opened.name}", real=True)
+    return Samples(batch=batch, words=f"{counted(len(batch), 'sample')} of {name} of {opened.name}", real=True)
 
 
 def spread(bundle: Bundle, split: Split, count: int) -> Tensor:

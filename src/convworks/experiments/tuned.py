@@ -8,6 +8,7 @@ from typing import Any
 
 from convworks.data.sources.open import open_source
 from convworks.data.sources.split_names import TEST
+from convworks.errors import counted
 from convworks.experiments import views
 from convworks.experiments.command import resume_command
 from convworks.experiments.page import Content, write_page
@@ -108,7 +109,7 @@ def _page(experiment: Experiment, folder: Path, results: Mapping[str, Any], spac
         figures.append(("importance", "Importance", note, views.bars(results["importance"])))
     ordered = ranked(results["trials"], metric)
     content = Content(
-        title=f"{len(states)} trials of {experiment.config.recipe}",
+        title=f"{counted(len(states), 'trial')} of {experiment.config.recipe}",
         value=best["value"],
         percent=percent,
         words=[

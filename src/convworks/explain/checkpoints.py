@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convworks.bundle.description import RUN_RECORD
-from convworks.errors import InputError
+from convworks.errors import InputError, counted
 from convworks.layers.network import Network
 from convworks.training.checkpoints.recorder import AVERAGE, NETWORK
 from convworks.training.checkpoints.state import steps
@@ -46,7 +46,7 @@ def checkpoints_of(run: Path, network: Network, where: str, *, least: int) -> Ch
         raise InputError(where, f"{run} is not a run, so it has no checkpoints", "give the folder of a run")
     saved = steps(run / "checkpoints")
     if len(saved) < least:
-        count = f"{len(saved)} checkpoint{'' if len(saved) == 1 else 's'}"
+        count = f"{counted(len(saved), 'checkpoint')}"
         remedy = "train with --set training.keep_last=20 to keep more"
         raise InputError(where, f"{run} has {count}, {least} are needed", remedy)
     return Checkpoints(folder=run / "checkpoints", steps=tuple(saved), network=network)

@@ -49,6 +49,8 @@ from convworks.tasks.task import Task
 
 #: Pixels above which an image is never held whole.
 STREAMED = 1 << 25
+#: Ratio of the sides above which it is said that an image is scaled down, and how many images are looked at for it.
+SHRUNK, LOOKED_AT = 1.5, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,23 +223,49 @@ class Mapper:
 
 
 def scaled(name: object, picture: Picture, preprocessing: Preprocessing) -> Scaled:
-    """Scale an image as in training, but keep all of it; InputError for one that becomes too large.
-
-    squash: to the network's input. letterbox: to fit into it. crop: to cover it. pad: not at all.
-    """
-    have, want = picture.size, preprocessing.size
-    match preprocessing.fit:
-        case "squash":
-            size = want
-        case "pad":
-            size = have
-        case "letterbox":
-            size = scaled_size(have, min(most / side for most, side in zip(want, have, strict=True)))
-        case "crop":
-            max_pixels = preprocessing.decoding.max_pixels
-            size = covering_size(name, have, want, max_pixels, preprocessing.crop_fraction)
+    """Scale an image as in training, but keep all of it; InputError for one that becomes too large."""
+    have, size = picture.size, computed_size(name, picture.size, preprocessing)
     pixels = picture.pixels if picture.pixels.shape[:2] == tuple(size) else scale(picture.pixels, size)
     return Scaled(pixels=pixels, size=have)
+
+
+def computed_size(name: object, have: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
+    """Return the size (height, width) that an image of another is scaled to; InputError for one that is too large.
+
+    squash: that of the network's input. letterbox: to fit into it. crop: to cover it. pad: its own.
+    """
+    want = preprocessing.size
+    match preprocessing.fit:
+        case "squash":
+            return want
+        case "pad":
+            return have
+        case "letterbox":
+            return scaled_size(have, min(most / side for most, side in zip(want, have, strict=True)))
+        case "crop":
+            return covering_size(name, have, want, preprocessing.decoding.max_pixels, preprocessing.crop_fraction)
+
+
+def shrinking_note(files: Sequence[Path], preprocessing: Preprocessing) -> str:
+    """Say at which size images are computed if some of the first are much larger; empty if none is."""
+    largest, computed, most = (0, 0), (0, 0), SHRUNK
+    for file in files[:LOOKED_AT]:
+        try:
+            header = probe(file, max_pixels=None)
+            have = (header.height, header.width)
+            size = computed_size(file, have, preprocessing)
+        except InputError:
+            continue
+        factor = max(side / scaled for side, scaled in zip(have, size, strict=True))
+        if factor > most:
+            largest, computed, most = have, size, factor
+    if not any(largest):
+        return ""
+    sizes = [f"{width}x{height}" for height, width in (largest, computed)]
+    return (
+        f"images of {sizes[0]} pixels are computed at {sizes[1]} (data.fit={preprocessing.fit}), and masks enlarged: "
+        "a network that was trained with --set data.fit=pad computes them at full size, in tiles"
+    )
 
 
 def _unpadded(values: Float32[np.ndarray, "k _h _w"], image: Scaled, finish: Finish) -> Iterator[np.ndarray]:

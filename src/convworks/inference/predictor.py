@@ -244,8 +244,11 @@ class Predictor:
         name, chosen = choose_split(opened, split)
         chosen = task.target.match(opened, chosen, self.classes)
         refuse_mismatched(chosen)
-        context = SplitContext(split=chosen, name=name, classes=self.classes, corruption=self.bundle.corruption)
-        preprocessing = self.bundle.preprocessing
+        bundle = self.bundle
+        context = SplitContext(
+            split=chosen, name=name, classes=self.classes, corruption=bundle.corruption, colours=bundle.colours
+        )
+        preprocessing = bundle.preprocessing
         if protocol == CENTER or task.outcome is None:
             self.check_protocol(protocol)
             views = 2.0 if view_protocol.mirrored else 1.0

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from convworks.errors import counted
 from convworks.pages import numbers
 
 
@@ -34,6 +35,7 @@ def _environment() -> Any:
         "decibels": numbers.decibels,
         "p_value": numbers.p_value,
         "thousands": numbers.thousands,
+        "counted": counted,
     }
     environment.globals["percent_interval"] = numbers.percent_interval
     return environment

@@ -10,10 +10,9 @@ import numpy as np
 from markupsafe import Markup
 
 from convworks.data.source import Source
-from convworks.data.sources.split_names import TRAIN
-from convworks.errors import InputError
+from convworks.errors import InputError, counted
 from convworks.inference.predictor import Predictor
-from convworks.inference.seen import seen
+from convworks.inference.seen import learnt
 from convworks.inference.surroundings import Surroundings, surroundings
 from convworks.metrics.label_errors import LabelErrors
 from convworks.pages import errors
@@ -106,8 +105,8 @@ def write_errors(
     )
     split = source.splits[predictions.split]
     cards = make_cards(predictions, split, shown, around, len(listed), predictors[0].input)
-    learnt = seen([predictor.bundle.record for predictor in predictors], source, predictions.split) == TRAIN
-    groups = _groups(predictions, label_errors, cards, len(suspects), len(others), learnt=learnt)
+    trained_on = learnt([predictor.bundle.record for predictor in predictors], source, predictions.split)
+    groups = _groups(predictions, label_errors, cards, len(suspects), len(others), learnt=trained_on)
     first = _headline(predictions, label_errors, len(shown), around, reason, len(predictors))
     write_page(
         files.page,
@@ -199,10 +198,10 @@ def _headline(
         return errors.headline(facts, sentences)
     references, split = len(around.part), around.split
     rest = " but itself" if split == predictions.split else ""
-    which = f"all {references:,} {split} images"
+    which = f"all {counted(references, f'{split} image')}"
     if references < around.whole:
-        which = f"{references:,} of {around.whole:,} {split} images, drawn at random"
-    facts.append(("Neighbours from", f"{references:,} {split} images"))
+        which = f"{references:,} of {counted(around.whole, f'{split} image')}, drawn at random"
+    facts.append(("Neighbours from", counted(references, f"{split} image")))
     how = "by cosine similarity of the features before the last layer"
     many = f", the mean over {networks} networks" if networks > 1 else ""
     count = around.neighbours.indices.shape[1]

@@ -19,7 +19,7 @@ from convworks.pages import blocks
 from convworks.pages.blocks import Link, Section
 from convworks.pages.layers import layers_section
 from convworks.pages.slices import NOTE, slices_table
-from convworks.pages.tables import values_table
+from convworks.pages.tables import Row, table, values_table
 from convworks.pages.verdict import Finding, findings
 from convworks.tasks.outcome import Outcome
 from convworks.tasks.shown import Page
@@ -27,6 +27,7 @@ from convworks.tasks.shown import Page
 CURVES = "Blue: validation. Grey: augmented training batches."
 BEST = f"{CURVES} The dot marks the best epoch."
 HINT = Markup("Every field can be changed with <code>--set name=value</code>.")
+FIRST = "All other figures and pictures of this page are those of the first."
 #: Pages that may be in the same folder, and the texts of the links to them.
 PAGES = {"errors.html": "Errors and their neighbours"}
 
@@ -58,6 +59,7 @@ class ReportContent:
         measured: what was measured on which split, in a line.
         verdict: what the rules of the task found; None if they were not asked.
         slices: metrics on slices of the split.
+        protocols: header and rows of a table that compares protocols; the rest of the page is about the first.
         history: rows for `curves`.
         kept: the epoch that they mark; each curve marks its own best if None.
         layers: rows of statistics for `layer_drawings`.
@@ -80,6 +82,7 @@ class ReportContent:
     measured: str = ""
     verdict: Sequence[Finding] | None = None
     slices: Slices | None = None
+    protocols: tuple[Sequence[str], Sequence[Sequence[str]]] | None = None
     history: Sequence[Mapping[str, Any]] = ()
     kept: KeptEpoch | None = None
     layers: Sequence[Mapping[str, Any]] = ()
@@ -120,6 +123,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
     sections = [
         Section(anchor="verdict", title="Verdict", note=content.measured, body=findings(content.verdict)),
         Section(anchor="facts", title="Summary", body=blocks.tiles(content.facts)),
+        Section(anchor="protocols", title="Protocols", note=FIRST, body=_compared(content.protocols)),
         Section(
             anchor="curves",
             title="Training",
@@ -149,6 +153,11 @@ def write_report(folder: Path, content: ReportContent) -> Path:
             for name in (*pictures, "predictions.csv", *content.beside)
         ],
     )
+
+
+def _compared(protocols: tuple[Sequence[str], Sequence[Sequence[str]]] | None) -> Markup:
+    """Tabulate protocols; empty for one alone."""
+    return table(protocols[0], [Row(cells=cells) for cells in protocols[1]]) if protocols else Markup()
 
 
 def _background(content: ReportContent) -> list[Section]:

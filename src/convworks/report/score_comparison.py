@@ -11,7 +11,7 @@ from jaxtyping import Float64
 
 from convworks.csv_files import decimals, write_csv
 from convworks.data.labels import finder
-from convworks.errors import InputError
+from convworks.errors import InputError, counted
 from convworks.metrics.compare import ScoreComparison, compare_scores
 from convworks.metrics.spec import MetricSpec
 from convworks.pages import blocks
@@ -92,8 +92,9 @@ def write_scored_pair(folder: Path, pair: ScoredPair, *, title: str, command: st
     ends = [f"{100 * end:+.2f}" for end in comparison.interval or ()]
     words = blocks.paragraphs(
         [
-            f"Mean difference of the {metric.title} of each of {values['n']:,} images, {pair.second.name} minus "
-            f"{pair.first.name}: {f'95 % interval {ends[0]} to {ends[1]} points' if ends else 'one has no interval'}.",
+            f"Mean difference of the {metric.title} of each of {counted(values['n'], 'image')}, "
+            f"{pair.second.name} minus {pair.first.name}: "
+            f"{f'95 % interval {ends[0]} to {ends[1]} points' if ends else 'one has no interval'}.",
             f"Wilcoxon's signed-rank test: p {p_value(comparison.p)}.",
         ]
     )

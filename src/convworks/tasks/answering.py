@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Int, UInt8
 from PIL import Image
 
+from convworks.data.column import Colours
 from convworks.data.inspect.overlay import as_png
 from convworks.errors import InputError
 from convworks.metrics.multi_label import THRESHOLD
@@ -83,6 +84,12 @@ class Answering:
     def combines(self) -> bool:
         """Whether answers of several networks are averaged: not those that are images of their own."""
         return self.picture is None or self.per_pixel
+
+    def painted(self: A, colours: Colours | None) -> A:
+        """Return the same with the colours of its classes, in which masks are shown; None for those that are chosen."""
+        if colours is None or self.picture is None or not self.per_pixel:
+            return self
+        return replace(self, picture=replace(self.picture, draw=_painter(colours)))
 
     def at(self: A, threshold: float | None) -> A:
         """Return the same with another decision threshold (None: its own); InputError if it has none."""
@@ -159,6 +166,11 @@ def areas(pixels: Int[np.ndarray, " k"], classes: Sequence[str], top: int) -> di
     fractions = pixels / pixels.sum()
     order = [int(number) for number in np.argsort(-fractions, kind="stable")[:top] if fractions[number]]
     return {"labels": [classes[number] for number in order], "areas": [float(fractions[number]) for number in order]}
+
+
+@cache  # so that tasks of equal colours are equal
+def _painter(colours: Colours) -> Callable[[UInt8[np.ndarray, "h w *c"]], Image.Image]:
+    return partial(as_png, own=colours)
 
 
 ONE_CLASS = Answering(name="classification", does="names classes", answer=ranked)

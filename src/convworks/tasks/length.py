@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from convworks.errors import counted
 from convworks.metrics.spec import MetricSpec
 from convworks.pages.verdict import Finding
 from convworks.tasks.evidence import Evidence, Rule
@@ -29,7 +30,7 @@ def stopped(evidence: Evidence) -> Finding | None:
         f"The schedule of the learning rate was cut off at {last['learning_rate']:.2g} (its highest value: "
         f"{training.schedule.rate:g}): these results say little about the complete run."
     )
-    title = f"Stopped after {last['epoch']} of {training.epochs} epochs"
+    title = f"Stopped after {last['epoch']} of {counted(training.epochs, 'epoch')}"
     return Finding("stopped", title, meaning, "Train the remaining epochs.", evidence.resume)
 
 
@@ -38,16 +39,19 @@ def brief(metric: MetricSpec) -> Rule:
 
     def rule(evidence: Evidence) -> Finding | None:
         unfit = 1 - evidence.train[metric.name] >= UNFIT
-        if not (unfit and is_brief(evidence) and _still_falling(evidence.history)):
-            return None
-        epochs = len(evidence.history)
-        meaning = (
-            f"The network was trained for only {epochs} {'epoch' if epochs == 1 else 'epochs'} on {evidence.images:,} "
-            "images, and its loss was still falling: these results say little about the complete recipe."
-        )
-        return Finding("brief", "Trained briefly", meaning, *longer(evidence))
+        return briefly(evidence) if unfit and is_brief(evidence) and _still_falling(evidence.history) else None
 
     return rule
+
+
+def briefly(evidence: Evidence) -> Finding:
+    """Return the finding on a run that is brief."""
+    falling = ", and its loss was still falling" if _still_falling(evidence.history) else ""
+    meaning = (
+        f"The network was trained for only {counted(len(evidence.history), 'epoch')} on "
+        f"{counted(evidence.images, 'image')}{falling}: these results say little about the complete recipe."
+    )
+    return Finding("brief", "Trained briefly", meaning, *longer(evidence))
 
 
 def is_brief(evidence: Evidence) -> bool:

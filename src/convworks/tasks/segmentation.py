@@ -13,6 +13,7 @@ from torch import Tensor
 
 from convworks.data.column import IGNORED
 from convworks.data.source import Source
+from convworks.data.sources.ignoring import colours_of
 from convworks.data.targets.masks import MASKS
 from convworks.errors import InputError
 from convworks.losses.config import BorderCrossEntropy, CrossEntropy, Dice, Focal, OwnLoss, SumLoss
@@ -128,6 +129,7 @@ class MaskCollector:
             bins=np.stack(self.bins),
             boundaries=np.array(self.boundaries, dtype=np.float64),
             regions=np.array(self.regions, dtype=np.float64),
+            colours=self.context.colours or colours_of(self.context.split),
             worst=tuple(_examples(again(worst))),
             typical=tuple(_examples(again(typical))) if typical else (),
         )

@@ -11,6 +11,7 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from convworks.config import Config
+from convworks.data.column import Colours
 from convworks.data.config import Corruption
 from convworks.data.source import Source, Split
 from convworks.data.targets.target import Target
@@ -73,12 +74,13 @@ class Collector(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SplitContext:
-    """The split of an outcome: its samples, its name, its classes, and the corruption of its inputs."""
+    """The split of an outcome: its samples, its name, its classes with their colours, the corruption of its inputs."""
 
     split: Split
     name: str
     classes: tuple[str, ...]
     corruption: Corruption | None = None
+    colours: Colours | None = None
 
 
 def configured_loss(config: LossConfig, counts: Int64[Tensor, " k"], own: Loss | None, samples: int) -> Loss:

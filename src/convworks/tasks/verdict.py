@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from convworks.data.inspect.photographs import ICON, few_photographs, transfer_command
+from convworks.errors import counted
 from convworks.losses.lowest import aimed_confidence
 from convworks.metrics.classification import wilson_interval
 from convworks.metrics.spec import AUC, BALANCED_ACCURACY, MSE, PSNR, TOP1, MetricSpec
 from convworks.pages.verdict import Finding
 from convworks.tasks.evidence import Evidence, Rule, interval
-from convworks.tasks.length import UNFIT, is_brief, longer
+from convworks.tasks.length import UNFIT, briefly, is_brief, longer
 
 #: Points between training and validation from which a network overfits, if that is most of its error.
 GAP = 0.05
@@ -85,12 +86,17 @@ def overfitting(metric: MetricSpec) -> Rule:
 
 
 def underfitting(metric: MetricSpec) -> Rule:
-    """Return the rule for a validation error that is mostly present on training images too."""
+    """Return the rule for a validation error that is mostly present on training images too.
+
+    After a brief run that is the cause, and the only one that is named.
+    """
 
     def rule(evidence: Evidence) -> Finding | None:
         unfit, error = 1 - evidence.train[metric.name], 1 - evidence.metrics[metric.name]
         if not evidence.history or unfit < UNFIT or unfit < error / 2:
             return None
+        if is_brief(evidence):
+            return briefly(evidence)
         meaning = (
             f"{metric.heading or metric.title} is only {_percent(1 - unfit)} on the training images themselves: "
             "the network has not learnt them yet, and more images alone would not help."
@@ -145,8 +151,8 @@ def wide_interval(metric: MetricSpec) -> Rule:
         if width <= WIDE:
             return None
         meaning = (
-            f"The 95 % interval on {n:,} {evidence.split} images is {_points(width)} points wide: networks that differ "
-            f"by less can hardly be told apart. An interval of {_points(WIDE)} points needs about "
+            f"The 95 % interval on {counted(n, f'{evidence.split} image')} is {_points(width)} points wide: networks "
+            f"that differ by less can hardly be told apart. An interval of {_points(WIDE)} points needs about "
             f"{round(n * (width / WIDE) ** 2):,} images."
         )
         if evidence.again.transferred:

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from convworks.console import bar_console, clock, say, shows_bars
+from convworks.errors import counted
 from convworks.metrics.spec import headline, spec, written_headline
 from convworks.training.events import Events
 from convworks.training.progress import Progress
@@ -13,16 +14,32 @@ from convworks.training.setup import Setup
 
 
 class Plain(Events):
-    """One line per epoch, and one every five minutes in longer epochs."""
+    """A line at the start, one per epoch, and one every half a minute in longer epochs.
 
-    interval = 300.0
+    The first after the start comes as soon as a few steps say how long an epoch takes, if that is long.
+    """
+
+    interval, early, enough = 30.0, 5.0, 3
 
     def __init__(self) -> None:
-        self.last = time.perf_counter()
+        self.last = self.began = time.perf_counter()
+        self.steps = 0
+
+    def step_began(self, setup: Setup, progress: Progress) -> None:
+        """Write what is trained, before the first step."""
+        if not self.steps:
+            self.last = self.began = time.perf_counter()
+            say(starting(setup, progress))
 
     def step_ended(self, setup: Setup, progress: Progress) -> None:
         """Write a line if the last one is older than `interval`."""
         now = time.perf_counter()
+        self.steps += 1
+        known = self.steps == self.enough or (self.steps < self.enough and now - self.began > self.interval)
+        epoch = (now - self.began) / self.steps * setup.steps_per_epoch
+        if known and epoch > self.early and progress.batch < setup.steps_per_epoch:
+            self.last, self.steps = now, max(self.steps, self.enough)
+            say(f"an epoch of {counted(setup.steps_per_epoch, 'step')} takes about {clock(epoch)}")
         if now - self.last >= self.interval and progress.batch < setup.steps_per_epoch:
             self.last = now
             say(f"epoch {progress.epoch + 1}/{setup.config.training.epochs}  {describe(setup, progress)}")
@@ -66,6 +83,9 @@ class Bar(Plain):
     def __exit__(self, *error: object) -> None:
         self.bar.stop()
 
+    def step_began(self, setup: Setup, progress: Progress) -> None:
+        """Do nothing: the bar shows it."""
+
     def step_ended(self, setup: Setup, progress: Progress) -> None:
         """Update the bar, at most ten times a second."""
         now = time.perf_counter()
@@ -87,6 +107,15 @@ class Bar(Plain):
 def display() -> Plain:
     """Return the display of this run: a bar where bars are shown, else plain lines."""
     return Bar() if shows_bars() else Plain()
+
+
+def starting(setup: Setup, progress: Progress) -> str:
+    """Describe what is trained, and on what."""
+    training, model = setup.config.training, setup.config.model
+    epochs = counted(training.epochs - progress.epoch, "epoch") + (" more" if progress.epoch else "")
+    images = counted(len(setup.train), "image")
+    steps = counted(setup.steps_per_epoch, "step")
+    return f"training {model.title} on {images} of {setup.config.data.source}: {epochs} of {steps}"
 
 
 def describe(setup: Setup, progress: Progress) -> str:

@@ -12,11 +12,13 @@ from convworks.bundle.bundle import Bundle, save_bundle
 from convworks.config import to_json
 from convworks.console import clock
 from convworks.data.decode.images import take
+from convworks.data.sources.ignoring import colours_of
+from convworks.errors import counted
 from convworks.files import write_text
 from convworks.inference.answers import collect
 from convworks.inference.held_out import DIVISION, division_of
 from convworks.inference.runtime import TorchRuntime
-from convworks.inference.seen import CHOSEN, IMAGES, images_of
+from convworks.inference.seen import CHOSEN, images_of
 from convworks.layers.normalisation.folded import folded
 from convworks.metrics.spec import TOP1, spec, written_headline
 from convworks.report.next_step import errors_folder, evaluate_command, predict_command, without_out
@@ -133,10 +135,10 @@ def _reproducible(setup: Setup, progress: Progress, facts: Mapping[str, Any]) ->
     """Say why the command of a run trains another network than this; empty where it trains the same."""
     planned, begun = setup.config.training.epochs, facts["begun_with"]
     if facts.get("finished_early"):
-        done = f"This run was stopped after {progress.epoch} of {planned} epochs"
+        done = f"This run was stopped after {progress.epoch} of {counted(planned, 'epoch')}"
         return f"{done}; the command trains all {begun}, which gives another network."
     if planned != begun:
-        changed = f"This run was resumed with {planned} epochs instead of {begun}"
+        changed = f"This run was resumed with {counted(planned, 'epoch')} instead of {begun}"
         return f"{changed}, which changed its schedule midway; the command trains {begun}, which gives another network."
     return ""
 
@@ -163,7 +165,7 @@ def _bundle(
         "macs": facts["macs"],
         "convworks": facts["environment"]["convworks"],
         "precision": facts["precision"],
-        IMAGES: images_of(data.source),
+        **images_of(data.source),
         **({DIVISION: division_of(setup.config.data, setup.config.seed)} if data.held_out else {}),
         **_origin(setup),
         **results,
@@ -176,6 +178,7 @@ def _bundle(
         task=setup.task,
         corruption=setup.corruption,
         ignore=setup.config.data.ignore,
+        colours=colours_of(data.source.splits["train"]),
         record=record,
     )
 

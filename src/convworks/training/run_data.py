@@ -16,7 +16,15 @@ from convworks.data.config import DataConfig, Decoding
 from convworks.data.decode.damaged import Usable, leave_out, refuse
 from convworks.data.decode.floats import decoding_of, floats_note, has_floats
 from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.decode.shape import Headers, fit_note, frames_note, image_shape, main_split, read_headers
+from convworks.data.decode.shape import (
+    Headers,
+    channels_note,
+    fit_note,
+    frames_note,
+    image_shape,
+    main_split,
+    read_headers,
+)
 from convworks.data.decode.sizes import refuse_mismatched
 from convworks.data.inputs.input import Input
 from convworks.data.inputs.kinds import input_of
@@ -105,6 +113,7 @@ def prepare_data(config: RunConfig, source: Source, device: torch.device) -> Run
         None if data.source in CATALOGUE else fit_note(headers, preprocessing.size, data.fit),  # recipes mean it
         frames_note(several_frames, looked=len(headers.probes), total=headers.total),
         floats_note(decoding.float_range) if has_floats(headers.probes) else None,
+        channels_note(headers, preprocessing.channels, adapted=config.model.start is not None),
     )
     stored_size = data.stored or preprocessing.size
     input_of(preprocessing).check_augment(config.augment, stored_size)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from trained_squares import place
 
 import convworks
@@ -161,10 +162,28 @@ def test_an_evaluation_of_one_image_has_no_interval_and_says_what_it_measured(
     values = json.loads(capsys.readouterr().out)
     assert (values["n"], values["intervals"]) == (1, {})
     assert 0 < values["share_measured"] <= 1
+    assert run([*arguments, "--protocol", "flip,center", "--out", str(tmp_path / "flipped")]) == 0
+    page = (tmp_path / "flipped" / "report.html").read_text()
+    assert "<dt>Protocol</dt><dd>flip<small>2 views of each image</small>" in page
+    assert "--protocol flip,center" in page
+    assert 'id="protocols"' in page
     assert run([*arguments, "--protocol", "center,flip", "--out", str(tmp_path / "report")]) == 0
     assert "(95 % interval" not in (text := capsys.readouterr().out)
     assert ("measured on" in text) == (values["share_measured"] < 1)
+    assert "1 image)" in text
     assert ("measured on" in (tmp_path / "report" / "report.html").read_text()) == (values["share_measured"] < 1)
+
+
+def test_what_is_scaled_down_is_said_once(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, size in enumerate(((16, 16), (40, 60), (32, 60))):
+        Image.new("L", size).save(tmp_path / f"{number}.png")
+    paths = [str(tmp_path / f"{number}.png") for number in range(3)]
+    assert run(["predict", str(place / "run"), paths[0], "--device", "cpu"]) == 0
+    assert "are computed at" not in capsys.readouterr().err
+    assert run(["predict", str(place / "run"), *paths, "--device", "cpu"]) == 0
+    err = capsys.readouterr().err
+    assert err.count("images of 40x60 pixels are computed at ") == err.count("are computed at") == 1
+    assert "data.fit=pad computes them at full size" in err
 
 
 def test_resuming_masks_needs_a_folder(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -110,6 +110,28 @@ def test_a_sample_of_a_tar_has_its_plain_images(tmp_path: Path) -> None:
     assert list(map(read_bytes, listing)) == [b"0", b"1", b"2"]
 
 
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        (["images/a.jpg", "images/b/labels/c.png"], ["masks/a.png", "masks/b/labels/c.png"]),
+        (["train/images/a.png", "val/img/a.png"], ["train/masks/a.png", "val/labels/a.png"]),
+        (["images/train/a.png", "images/test/b.png"], ["masks/train/a.png", "masks/test/b.png"]),
+        (["a.jpg", "b.jpg"], ["a_mask.png", "b_mask.png"]),
+        (["one_mask.png", "mask.png", "masks/a.png"], []),
+    ],
+)
+def test_of_pairs_the_images_are_listed(
+    tmp_path: Path, images: list[str], masks: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (*images, *masks):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(png(1))
+    assert sorted(map(str, find([str(tmp_path)]))) == sorted(str(tmp_path / name) for name in images)
+    assert (f"{len(masks)} .png in" in capsys.readouterr().err) == bool(masks)
+    if masks:
+        assert len(find([str(tmp_path / masks[0])])) == 1, "a mask that is named is meant"
+
+
 def test_a_table_names_its_images(root: Path) -> None:
     (root / "list.csv").write_text("path,label\nphotos/bees/1.png,b\nphotos/ants/0.png,a\nphotos/ants/1.png,a\n")
     assert [Path(str(file)).name for file in find(["list.csv"])] == ["0.png", "1.png", "1.png"]

@@ -12,6 +12,7 @@ from convworks.cli.answer import Answer
 from convworks.cli.commands import app
 from convworks.cli.help import LOOK
 from convworks.cli.options import Bundle, Debug, Device, Json, Precision, Split
+from convworks.errors import counted
 
 
 @app.command(rich_help_panel=LOOK)
@@ -69,9 +70,10 @@ def landscape(
     )
     ends = values["loss"]
     extent = f"loss from {ends['lowest']:.4g} to {ends['highest']:.4g}" if ends else "no finite loss"
-    lines = [f"{values['points']:,} points on {values['images']:,} images in {values['seconds']:.1f} s: {extent}"]
+    many = counted(values["images"], "image")
+    lines = [f"{counted(values['points'], 'point')} on {many} in {values['seconds']:.1f} s: {extent}"]
     if values["not_finite"]:
-        lines.append(f"not finite at {values['not_finite']:,} points, which are grey")
+        lines.append(f"not finite at {counted(values['not_finite'], 'point')}, which are grey")
     if "variance" in values:
         first, second = values["variance"]
         lines.append(

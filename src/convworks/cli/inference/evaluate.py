@@ -13,7 +13,7 @@ import numpy as np
 
 from convworks.api.work import check_computed, description_of, protected, runtimes
 from convworks.cli.answer import Answer, repeated
-from convworks.cli.inference.measured import compared, measure, share_line, share_measured, written_macs
+from convworks.cli.inference.measured import compared, comparison, measure, share_line, share_measured, written_macs
 from convworks.cli.metrics import accuracy_line
 from convworks.cli.output_path import attempt
 from convworks.console import downloading
@@ -137,14 +137,15 @@ def run(
     }
     lost = None
     if out is not None:
-        first = {"--protocol": None if protocols[0] == CENTER else protocols[0]}
         content = {
             "title": f"{', '.join(path.name for path in bundles)} on {source.name}",
             "predictions": outcome,
             "figures": rows[0],
             "note": "; ".join(filter(None, (note, measured))),
             "slices": parts,
-            "command": repeated(["evaluate", *bundles], {**options, **first}),
+            "facts": _facts(rows[0], bundles, options, values["precisions"]),
+            "protocols": comparison(rows, task) if len(rows) > 1 else None,
+            "command": repeated(["evaluate", *bundles], options),
         }
         written, lost = attempt(partial(_report, out, loaded, source, split, content))
         if written is not None:
@@ -157,6 +158,21 @@ def run(
     values["seconds"] = round(time.perf_counter() - started, 3)
     lines.append(f"next:   {_next(loaded[0], bundles, source, options | {'--split': outcome.split}, out)}")
     return Answer(values=values, text="\n".join(lines), error=lost)
+
+
+def _facts(
+    row: dict[str, Any], bundles: Sequence[Path], options: dict[str, Any], precisions: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return what the figures of a report depend on besides networks and images, as titles and texts."""
+    views = f"{row['views']:.4g} {'view' if row['views'] == 1 else 'views'} of each image"
+    several = [("Networks", f"{len(bundles)}\n{options['--combine'] or 'probability'}")] if len(bundles) > 1 else []
+    kinds = {"Threshold": "--threshold", "Pixels at most": "--max-pixels", "Runtime": "--runtime"}
+    return [
+        ("Protocol", f"{row['protocol']}\n{views}"),
+        *several,
+        *((title, str(options[name])) for title, name in kinds.items() if options[name] is not None),
+        ("Precision", ", ".join(dict.fromkeys(precisions))),
+    ]
 
 
 def _next(

@@ -13,6 +13,7 @@ from convworks.cli.output_path import output_path
 from convworks.console import downloading
 from convworks.data.protect import protect
 from convworks.data.sources.open import open_source
+from convworks.errors import counted
 from convworks.outputs import Protected
 
 DEFAULT, SUFFIXES = Path("features.npz"), (".npz", ".parquet")
@@ -50,5 +51,7 @@ def run(
     }
     lines = [f"{tap}: {width:,} numbers per image" for tap, width in widths.items()]
     how = f"np.load({str(path)!r})" if path.suffix.lower() == ".npz" else f"pandas.read_parquet({str(path)!r})"
-    text = "\n".join([f"{len(table.names):,} images in {seconds:.1f} s", *lines, f"file: {path}", f"next: {how}"])
+    text = "\n".join(
+        [f"{counted(len(table.names), 'image')} in {seconds:.1f} s", *lines, f"file: {path}", f"next: {how}"]
+    )
     return Answer(values=values, text=text)

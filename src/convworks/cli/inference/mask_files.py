@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -19,8 +19,8 @@ from PIL import Image
 from convworks.cli.outputs import check_outputs, unique_names
 from convworks.csv_files import csv_line
 from convworks.data.decode.decode import read
-from convworks.data.decode.preprocess import Preprocessing
-from convworks.data.inspect.overlay import as_png, overlay
+from convworks.data.inspect.legend import with_legend
+from convworks.data.inspect.overlay import as_png, named_colours, overlay
 from convworks.errors import InputError
 from convworks.files import atomic, flush, open_regular
 from convworks.inference.bulk.finished import keep
@@ -38,6 +38,9 @@ from convworks.inference.bulk.unfinished import (
 )
 from convworks.inference.objects import COLUMNS
 from convworks.outputs import Protected
+
+if TYPE_CHECKING:
+    from convworks.bundle.bundle import Described
 
 #: The tables beside the masks, and their columns.
 AREAS, OBJECTS = "areas.csv", "objects.csv"
@@ -79,15 +82,16 @@ class MaskFiles:
         """Return the record of the job to resume; None if it begins now."""
         return recorded(self.tables[0]) if self.resume else None
 
-    def write(
-        self, index: int, path: Path, mask: np.ndarray, scores: np.ndarray | None, preprocessing: Preprocessing
-    ) -> None:
-        """Write the files of one image."""
+    def write(self, index: int, path: Path, mask: np.ndarray, scores: np.ndarray | None, bundle: Described) -> None:
+        """Write the files of one image; below its overlay are the names of the classes that it shows."""
+        colours, preprocessing = bundle.colours, bundle.preprocessing
         with atomic(self.masks[index]) as file:
-            as_png(mask).save(file, "PNG", optimize=True)
+            as_png(mask, colours).save(file, "PNG", optimize=True)
         image = read(path, channels=preprocessing.channels, decoding=preprocessing.decoding).pixels
+        shown = {bundle.classes[number] for number in np.unique(mask).tolist()}
+        named = [(name, colour) for name, colour in named_colours(bundle.classes, colours) if name in shown]
         with atomic(self.overlays[index]) as file:
-            Image.fromarray(overlay(image, mask)).save(file, "JPEG", quality=90)
+            with_legend(Image.fromarray(overlay(image, mask, colours)), named).save(file, "JPEG", quality=90)
         if scores is not None:
             with atomic(self.maps[index]) as file:
                 _write_array(file, scores)

@@ -13,9 +13,10 @@ from convworks.api.work import TOP, Work, runtimes
 from convworks.bundle.description import is_exported
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.inference.following import following, new_file
+from convworks.console import say
 from convworks.data.listing.find import find, plain_files
 from convworks.deploy.runtimes import AUTO
-from convworks.errors import ConvworksError, InputError, visible
+from convworks.errors import ConvworksError, InputError, counted, visible
 from convworks.inference.combination import PROBABILITY
 from convworks.inference.protocol import CENTER, named
 from convworks.signed import digest
@@ -62,18 +63,23 @@ def run(
     from convworks.deploy.runtimes import TORCH
     from convworks.hardware import precision_name
     from convworks.inference.bulk.write import no_answer
+    from convworks.inference.maps import shrinking_note
 
     members, choices = _opened(work, len(files), before)
+    if note := shrinking_note(files, members[0].bundle.preprocessing):
+        say(note)
     result = _segmented(work, members, descriptions, files, outputs, found.identity())
     if result.failed == len(files):
         raise no_answer(result.errors[0], result.failed)
-    lines = [as_table(result.rows) if out is None else f"{_masks(len(files) - result.failed)} written to {out}"]
+    lines = [
+        as_table(result.rows) if out is None else f"{counted(len(files) - result.failed, 'mask')} written to {out}"
+    ]
     if result.earlier:
         lines[0] += f", {result.earlier - result.failed + result.failed_now} of them before this run"
     lines += [choice.text for choice in choices if choice.runtime != TORCH or choice.rates]
     if result.failed:
         first = visible(f"{result.errors[0]['path']}: {result.errors[0]['error']}")
-        lines.append(f"{result.failed} of {len(files)} images failed: {first}")
+        lines.append(f"{result.failed:,} of {counted(len(files), 'image')} failed: {first}")
     options = {
         "--top": None if work.top == TOP else work.top,
         "--protocol": None if work.protocol == CENTER else work.protocol,
@@ -107,10 +113,6 @@ class Segmented:
     def failed_now(self) -> int:
         """How many images failed in this process."""
         return sum("error" in row for row in self.rows)
-
-
-def _masks(count: int) -> str:
-    return f"{count} {'mask' if count == 1 else 'masks'}"
 
 
 def _opened(
@@ -207,7 +209,7 @@ def segmented(
         answer = predictor.task.answer(str(path), mask, predictor.classes, top)
         del answer["mask"]
         if outputs is not None:
-            outputs.write(index, path, mask, scores, predictor.bundle.preprocessing)
+            outputs.write(index, path, mask, scores, predictor.bundle)
             answer["out"] = str(outputs.masks[index])
             if outputs.objects:
                 answer["objects"] = objects(mask, predictor.classes)
@@ -270,7 +272,7 @@ def _streamed(
         with mapper.rows(path) as strips, ExitStack() as stack:
             write, (height, width) = None, strips.size
             if outputs is not None:
-                colours = [tuple(colour) for colour in palette().tolist()]
+                colours = [tuple(colour) for colour in palette(predictor.bundle.colours).tolist()]
                 write = stack.enter_context(writing_mask(outputs.masks[index], height, width, colours)).write
             for rows in strips.rows:
                 counts += np.bincount(rows.ravel(), minlength=len(counts))

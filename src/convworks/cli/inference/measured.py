@@ -70,6 +70,11 @@ def _difference(task: Task, first: Any, outcome: Any) -> dict[str, Any]:
 
 def compared(rows: Sequence[dict[str, Any]], task: Task) -> str:
     """Return a table of protocols: a metric with its interval, its difference from the first, and the cost."""
+    return table(*comparison(rows, task))
+
+
+def comparison(rows: Sequence[dict[str, Any]], task: Task) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of `compared`."""
     metric, cells = task.graded or task.score, []
     points = "points more an image (95 %)" if task.graded is not None else "points more (95 %)"
     for row in rows:
@@ -84,8 +89,7 @@ def compared(rows: Sequence[dict[str, Any]], task: Task) -> str:
         speed = f"{row['images_per_second']:,.0f}"
         value = metric.write(row[metric.name])
         cells.append([row["protocol"], value, interval, change, f"{row['views']:.4g}", written_macs(row), speed])
-    header = ["protocol", metric.title, "95 % interval", points, "views", "multiply-adds", "images/s"]
-    return table(header, cells)
+    return ["protocol", metric.title, "95 % interval", points, "views", "multiply-adds", "images/s"], cells
 
 
 def written_macs(row: dict[str, Any]) -> str:

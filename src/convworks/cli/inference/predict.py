@@ -19,7 +19,7 @@ from convworks.data.labels import SEPARATOR
 from convworks.data.listing.find import find, plain_files
 from convworks.data.listing.listing import Listing
 from convworks.deploy.runtimes import TORCH
-from convworks.errors import InputError, visible
+from convworks.errors import InputError, counted, visible
 from convworks.files import atomic
 from convworks.hardware import check_precision
 from convworks.inference.combination import PROBABILITY
@@ -93,14 +93,16 @@ def run(
         into = check_into(into, work, files)
         opened, written = write(work, descriptions, files, into)
         values = values_of(opened, written, into)
-        text = f"{written.rows} rows written to {out}"
+        text = f"{counted(written.rows, 'row')} written to {out}"
         text += f", {written.earlier} of them before this run" if written.earlier else ""
         failed, count = written.failed, written.rows
     values |= {"precision": opened.computed[0][1], "seconds": round(time.perf_counter() - started, 3)}
     shown = [choice.text for choice in opened.choices if choice.runtime != TORCH or choice.rates]
     if failed:
         first = values["errors"][0]
-        shown.append(f"{failed} of {count} images failed: " + visible(f"{first['path']}: {first['error']}"))
+        shown.append(
+            f"{failed:,} of {counted(count, 'image')} failed: " + visible(f"{first['path']}: {first['error']}")
+        )
     options = {
         "--top": None if top == TOP else top,
         "--threshold": threshold,
@@ -177,7 +179,7 @@ def _at_once(
     if out is None:
         return opened, values, _as_table(rows)
     done = len(rows) - len(broken)
-    return opened, values, f"{done} {'image' if done == 1 else 'images'} written to {out}"
+    return opened, values, f"{counted(done, 'image')} written to {out}"
 
 
 def _outputs(out: Path, files: Listing, work: Work, *, overwrite: bool) -> list[Path]:

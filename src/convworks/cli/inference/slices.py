@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from convworks.cli.answer import percent, table
 from convworks.data.source import Source
-from convworks.errors import InputError
+from convworks.errors import InputError, counted
 
 if TYPE_CHECKING:
     from convworks.metrics.slices import Slices
@@ -76,4 +76,4 @@ def text(parts: Slices) -> str:
         interval = f"{percent(low)} to {percent(high)}"
         rows.append([row.value, f"{row.n:,}", percent(row.accuracy), interval, change, p])
     shown = table([parts.column, "images", "right", "95 % interval", "points above the rest (95 %)", "p"], rows)
-    return shown + (f"\nnot in the table: {parts.unlisted:,} images" if parts.unlisted else "")
+    return shown + (f"\nnot in the table: {counted(parts.unlisted, 'image')}" if parts.unlisted else "")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convworks.cli.answer import Answer, table
-from convworks.errors import InputError
+from convworks.errors import InputError, counted
 from convworks.metrics.spec import METRICS
 from convworks.models.published.peers import RUN
 
@@ -68,7 +68,7 @@ def _lines(values: dict[str, Any]) -> list[str]:
         metric = METRICS[drop["metric"]]
         lines.append(
             f"{metric.title}: {metric.write(drop['before'])} before, {metric.write(drop['after'])} in int8, "
-            f"on {drop['samples']:,} images"
+            f"on {counted(drop['samples'], 'image')}"
         )
         if drop["agreement"] is not None:
             lines.append(f"equal answers on all of them: {drop['agreement']:.1%}, of at least 99% that are asked")

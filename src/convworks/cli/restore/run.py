@@ -12,7 +12,7 @@ from typing import Any
 from convworks.cli.answer import Answer, repeated, table
 from convworks.cli.outputs import check_outputs, unique_names
 from convworks.data.listing.find import find, plain_files
-from convworks.errors import ConvworksError, InputError, visible
+from convworks.errors import ConvworksError, InputError, counted, visible
 from convworks.hardware import refuse_torchrun
 from convworks.outputs import Protected, numbers
 from convworks.restoration.paths import PAGE, Paths, beside, paths_of
@@ -136,7 +136,7 @@ def _text(values: dict[str, Any], paths: Sequence[str], request: Request, named:
         lines.append(f"and {len(images) - SHOWN:,} more (--json lists them)")
     if errors:
         first = visible(f"{errors[0]['path']}: {errors[0]['error']}")
-        lines.append(f"{len(errors)} of {len(images) + len(errors)} images could not be restored: {first}")
+        lines.append(f"{len(errors)} of {counted(len(images) + len(errors), 'image')} could not be restored: {first}")
     lines.append(f"stopped by {request.rule.name}: {request.rule.why}")
     lines.append(visible(f"report: {values['report']}"))
     longer = replace(request, minutes=2 * request.minutes)

@@ -15,10 +15,11 @@ from convworks.data.decode.preprocess import crop_box
 from convworks.data.location import Location
 from convworks.data.source import Source, Split
 from convworks.data.sources.split_names import ALL, TRAIN
-from convworks.errors import InputError
+from convworks.errors import InputError, counted
 
 SAMPLE = 512  # files whose headers are read
 SMALLEST = 32  # pixels: lower bound of the side for photographs
+COLOURS = 3  # channels from which an image is in colours
 #: Mean fraction of the pixels of an image cut away: what counts as much, and the least that is reported.
 LARGE, SAID = 1 / 3, 0.1
 
@@ -136,11 +137,25 @@ def fit_note(headers: Headers, size: tuple[int, int], fit: Fit) -> str | None:
     return None
 
 
+def channels_note(headers: Headers, channels: int, *, adapted: bool) -> str | None:
+    """Return a note that colours are read as grey, or grey images in colours; None where channels are those of images.
+
+    `adapted` says that the network was trained by another run, which is why.
+    """
+    have = max((header.channels for header in headers.probes), default=channels)
+    why = "as the network that is adapted was trained" if adapted else f"data.channels={channels}"
+    if channels == 1 and have >= COLOURS:
+        return f"images in colours are read as grey: {why}"
+    if channels >= COLOURS and have == 1:
+        return f"grey images are read in colours, each channel the same: {why}"
+    return None
+
+
 def frames_note(count: int, *, looked: int, total: int) -> str | None:
     """Return a note that `count` of the `looked` files examined have several frames or pages; None if no file has."""
     if not count:
         return None
-    which = f"{count:,} {'file' if count == 1 else 'files'}"
+    which = f"{counted(count, 'file')}"
     if looked < total:
         which = f"{count:,} of the {looked:,} files looked at"
     return f"{which} with several frames or pages: only the first is used"

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 
 from convworks.data.config import Fold
 from convworks.data.inspect.masks import lacking_in_masks, untrained
 from convworks.data.source import Source, lacking_classes
 from convworks.data.sources.left_out import line
+from convworks.errors import counted
 
 SHOWN = 5
+#: Names of classes, as data sets give them, of pixels that nobody labelled.
+VOID = re.compile(
+    r"void|ignored?|un-?label+ed|not[ _-]label+ed|un-?defined|un-?classified|un-?annotated|don'?t[ _-]?care",
+    re.IGNORECASE,
+)
 #: What may stand between labels, besides the semicolon.
 SEPARATORS = re.compile(r"[\s,|/+]+")
 
@@ -22,7 +29,7 @@ def remarks(source: Source, fold: Fold | None = None) -> list[str]:
     """
     left_out = [line(source.where, source.left_out)] if source.left_out else []
     lacking = lacking_lines({**lacking_classes(source), **lacking_in_masks(source)})
-    return [*left_out, *column_lines(source, fold), *untrained_lines(source), *lacking]
+    return [*left_out, *column_lines(source, fold), *untrained_lines(source), *lacking, *void_lines(source)]
 
 
 def column_lines(source: Source, fold: Fold | None = None) -> list[str]:
@@ -52,6 +59,15 @@ def untrained_lines(source: Source) -> list[str]:
     return [f"warning: train has no pixel of {_classes(names)}, which cannot be learnt"] if names else []
 
 
+def void_lines(source: Source) -> list[str]:
+    """Return a hint for each class of masks whose name says that its pixels are of no class, but which counts."""
+    return [
+        f"class {name!r} counts as any other: --set {shlex.quote(f'data.ignore={name}')} leaves its pixels out"
+        for name in (source.classes if source.masked else ())
+        if VOID.fullmatch(name.strip())
+    ]
+
+
 def lacking_lines(lacking: Mapping[str, Sequence[str]]) -> list[str]:
     """Return a line for each split that lacks classes."""
     return [f"warning: {split} has no image of {_classes(names)}, which train has" for split, names in lacking.items()]
@@ -60,5 +76,5 @@ def lacking_lines(lacking: Mapping[str, Sequence[str]]) -> list[str]:
 def _classes(names: Sequence[str]) -> str:
     """Name the first of some classes."""
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    kind = "class" if len(names) == 1 else f"{len(names):,} classes"
+    kind = "class" if len(names) == 1 else counted(len(names), "class", "classes")
     return f"{kind} {', '.join(map(repr, names[:SHOWN]))}{more}"

@@ -7,19 +7,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from convworks.data.column import Arrays, Files
+from convworks.data.column import Arrays
 from convworks.data.config import DECODING, Decoding
-from convworks.data.decode.decode import convert, decode, open_image, to_array
-from convworks.data.decode.load_files import load_image
-from convworks.data.decode.preprocess import Preprocessing, fit_image
+from convworks.data.decode.decode import convert, decode, open_image
+from convworks.data.decode.preprocess import fit_image
 from convworks.data.decode.shape import main_split
-from convworks.data.decode.tally import tally
 from convworks.data.formats import NUMPY
 from convworks.data.inspect.fit_text import fitted
-from convworks.data.inspect.overlay import overlay
 from convworks.data.labels import members
 from convworks.data.source import Source, Split
-from convworks.errors import InputError, visible
+from convworks.errors import InputError, counted, visible
 from convworks.files import atomic
 
 ROWS, COLUMNS = 10, 10
@@ -73,9 +70,8 @@ def _rows(source: Source, split: Split) -> list[tuple[str, int, list[int]]]:
         chosen = spaced(np.arange(len(split)), ROWS * COLUMNS)
         return [("", len(split), chosen[first : first + COLUMNS]) for first in range(0, len(chosen), COLUMNS)]
     rows = []
-    showing = tally(split.targets) > 0 if source.masked else None
     for label in spaced(np.arange(len(source.classes)), ROWS):
-        indices = members(split.labels, label) if showing is None else np.flatnonzero(showing[:, label])
+        indices = members(split.labels, label)
         rows.append((source.classes[label], len(indices), spaced(indices, COLUMNS)))
     return rows
 
@@ -83,43 +79,34 @@ def _rows(source: Source, split: Split) -> list[tuple[str, int, list[int]]]:
 def _title(source: Source, split: Split, rows: int) -> str:
     split_name = next(name for name, entry in source.splits.items() if entry is split)
     if not source.classes:
-        return f"{visible(source.name)}: {len(split):,} images without classes"
+        return f"{visible(source.name)}: {counted(len(split), 'image')} without classes"
     some = f"{rows} of {len(source.classes)}" if rows < len(source.classes) else f"{len(source.classes)}"
-    return f"{visible(source.name)}, {split_name}: {len(split):,} images, {some} classes"
+    return f"{visible(source.name)}, {split_name}: {counted(len(split), 'image')}, {some} classes"
 
 
 def _tile(split: Split, index: int, decoding: Decoding) -> Image.Image:
     """Draw an example; a damaged one as a cross."""
     try:
-        image = _picture(split, index, decoding)
+        return as_tile(picture(split, index, decoding))
     except InputError:
-        cross = Image.new("RGB", (TILE, TILE), PAPER)
-        draw = ImageDraw.Draw(cross)
-        draw.rectangle((0, 0, TILE - 1, TILE - 1), outline=FAINT)
-        draw.line((0, 0, TILE - 1, TILE - 1), FAINT)
-        draw.line((0, TILE - 1, TILE - 1, 0), FAINT)
-        return cross
-    return as_tile(image)
+        return cross((TILE, TILE))
 
 
-def _picture(split: Split, index: int, decoding: Decoding) -> Image.Image:
-    """Return an example, under its mask if it has one."""
-    mask = split.targets.spatial
-    if mask is None or not mask.nearest:
-        return _image(split, index, decoding)
-    image = _image(split, index, decoding, at_least=None)
-    flat = Preprocessing(size=(image.height, image.width), channels=1, fit="squash", mean=(0.0,), std=(1.0,))
-    column = split.targets
-    if isinstance(column, Files):
-        numbers = load_image(column.files[index], flat, spatial=column.spatial)
-    else:
-        numbers = column.values[index]
-    return Image.fromarray(overlay(to_array(image), numbers[:, :, 0]))
+def cross(size: tuple[int, int]) -> Image.Image:
+    """Draw what stands for a damaged example, of a size (width, height)."""
+    sheet = Image.new("RGB", size, PAPER)
+    right, lower = size[0] - 1, size[1] - 1
+    draw = ImageDraw.Draw(sheet)
+    draw.rectangle((0, 0, right, lower), outline=FAINT)
+    draw.line((0, 0, right, lower), FAINT)
+    draw.line((0, lower, right, 0), FAINT)
+    return sheet
 
 
-def _image(
+def picture(
     split: Split, index: int, decoding: Decoding, at_least: tuple[int, int] | None = (TILE, TILE)
 ) -> Image.Image:
+    """Return an image of a split; InputError for a damaged one."""
     if isinstance(split.inputs, Arrays):
         array = split.inputs.values[index]
     else:

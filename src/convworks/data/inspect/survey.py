@@ -83,6 +83,7 @@ def survey(
         headers=headers_of([results[main][index] for index in sample(len(results[main]))], total=len(results[main])),
         masks=count_masks(source, decoding) if source.masked else None,
         damaged=tuple(sorted(damaged)),
+        unpaired=tuple([name for each in source.unpaired for name in each.names]),
         left_out=source.left_out,
         lacking={**lacking_classes(source), **lacking_in_masks(source)},
         bytes=sum(_bytes(split) for split in source.splits.values()),
@@ -191,7 +192,7 @@ class Survey:
     `floats` whether any has floating-point pixels; `headers` are those of train, else of the first split. `left_out`
     maps the files that are in no split to the reason, `lacking` other splits to the training classes they lack. With
     label sets, `unlabelled` counts the images without labels, and `labels_per_image` is the mean. Where targets
-    are masks, `masks` counts their pixels.
+    are masks, `masks` counts their pixels, and `unpaired` are the images that have none.
     """
 
     name: str
@@ -213,6 +214,12 @@ class Survey:
     headers: Headers
     masks: MaskCounts | None
     damaged: tuple[tuple[str, str], ...]
+    unpaired: tuple[str, ...]
     left_out: Mapping[str, str]
     lacking: Mapping[str, list[str]]
     bytes: int
+
+    @property
+    def faults(self) -> int:
+        """The number of files with which nothing can be trained."""
+        return len(self.damaged) + len(self.unpaired)

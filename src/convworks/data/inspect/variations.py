@@ -16,7 +16,7 @@ from convworks.data.augment.mix import draw_mixture, mix
 from convworks.data.augment.noise import draw
 from convworks.data.augment.pipeline import augment_together, check_augment
 from convworks.data.batches import steps_per_epoch
-from convworks.data.column import COLOURS
+from convworks.data.column import COLOURS, Colours
 from convworks.data.config import AugmentConfig, DataConfig
 from convworks.data.decode.damaged import leave_out
 from convworks.data.decode.floats import decoding_of
@@ -24,14 +24,17 @@ from convworks.data.decode.load import load_images
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.data.decode.shape import image_shape, main_split, read_headers
 from convworks.data.inspect.fit_text import fitted
-from convworks.data.inspect.overlay import as_colours, overlay
+from convworks.data.inspect.legend import legend
+from convworks.data.inspect.overlay import as_colours, named_colours, overlay
 from convworks.data.inspect.sheet import FAINT, GAP, INK, LABEL, MARGIN, PAPER, TILE, TITLE, as_tile, spaced
 from convworks.data.labels import label_text, members, present
 from convworks.data.source import Source, Split, require_train
+from convworks.data.sources.ignoring import colours_of
 from convworks.data.split.folds import divide
 from convworks.files import atomic
 
 EPOCHS, SAMPLES = 8, 8
+LETTERS = 15
 CAPTION = 18  # pixels below a mixed image, and above the columns
 SOFT = (128, 128, 128)
 
@@ -132,7 +135,12 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
     mixed = plan.augment.mixup is not None or plan.augment.cutmix is not None
     high = step + (CAPTION if mixed else 0)
     width = max(left + (EPOCHS + 1) * step + MARGIN, int(ImageFont.load_default(20).getlength(title)) + 2 * MARGIN)
-    sheet = Image.new("RGB", (width, top + len(chosen) * high + MARGIN), PAPER)
+    colours = colours_of(split)
+    named = named_colours(source.classes, colours) if source.masked else []
+    below = legend(named, width - 2 * MARGIN, LETTERS)
+    bottom = top + len(chosen) * high
+    sheet = Image.new("RGB", (width, bottom + below.height + MARGIN), PAPER)
+    sheet.paste(below, (MARGIN, bottom))
     pen = ImageDraw.Draw(sheet)
     pen.text((MARGIN, MARGIN), title, INK, ImageFont.load_default(20))
     edge = left + TILE + GAP  # between stored and augmented images
@@ -143,10 +151,10 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
         y = top + row * high
         pen.text((MARGIN, y + TILE // 2 - 9), name, INK, font)
         image, mask = stored(split, plan, index)
-        sheet.paste(_tile(image[0], None if mask is None else mask[0]), (left, y))
+        sheet.paste(_tile(image[0], None if mask is None else mask[0], colours), (left, y))
         for epoch in range(EPOCHS):
             version, x = vary(split, plan, index, epoch), left + (epoch + 1) * step + GAP
-            sheet.paste(_tile(version.image, version.mask), (x, y))
+            sheet.paste(_tile(version.image, version.mask, colours), (x, y))
             if version.other is not None:
                 other = label_text(split.labels, version.other, source.classes)
                 words = fitted(f"{version.weight:.0%} + {other}", TILE, small.getlength)
@@ -156,8 +164,8 @@ def write_variation_sheet(source: Source, split: Split, plan: Plan, title: str, 
     return chosen
 
 
-def _tile(image: UInt8[Tensor, "c h w"], mask: UInt8[Tensor, "1 h w"] | None = None) -> Image.Image:
+def _tile(image: UInt8[Tensor, "c h w"], mask: UInt8[Tensor, "1 h w"] | None, own: Colours | None) -> Image.Image:
     """Draw an image under its mask; with other than 1 or 3 channels, the first ones."""
     colours = as_colours(image.permute(1, 2, 0).numpy())
-    shown = colours if mask is None else overlay(colours, mask[0].numpy())
+    shown = colours if mask is None else overlay(colours, mask[0].numpy(), own)
     return as_tile(Image.fromarray(np.ascontiguousarray(shown)))

@@ -24,7 +24,8 @@ from convworks.data.shards.names import TAR, expand, list_shards
 from convworks.data.source import Source
 from convworks.data.sources.image_names import is_image, looks_like_image
 from convworks.data.sources.kinds import open_path
-from convworks.data.sources.left_out import line, reasons, remedy
+from convworks.data.sources.left_out import MASKS, line, reasons, remedy
+from convworks.data.sources.pairs import masks_among
 from convworks.data.sources.split_names import ORDER
 from convworks.data.sources.walk import match_pattern, walk
 from convworks.errors import InputError
@@ -95,20 +96,24 @@ def _of_file(path: Path) -> list[Part] | Path:
 
 
 def _of_folder(text: str, folder: Path) -> list[Part]:
-    """Return the images of a folder; without any, the members of its shards."""
+    """Return the images of a folder, of one of pairs without their masks; without any, the members of its shards."""
     unread: list[str] = []
+    masks: dict[str, str] = {}
+    is_mask = masks_among(folder)
 
     def images() -> Iterator[str]:
         for name in walk(folder):
-            if is_image(name):
+            if is_mask is not None and is_image(name) and is_mask(name):
+                masks[name] = MASKS
+            elif is_image(name):
                 yield name
             elif looks_like_image(name):
                 unread.append(name)
 
     names = Names.of(images())
     if len(names):
-        if unread:
-            say(line(text, reasons(unread)))
+        if unread or masks:
+            say(line(text, {**masks, **reasons(unread)}))
         return [Paths(root=folder, names=names, searched=True)]
     if (folder / NAME).is_file() and shards.recognise(folder):
         return _of_source(shards.open_index(folder / NAME))

@@ -14,7 +14,7 @@ from convworks.data.formats import SUFFIXES
 from convworks.data.labels import UNLABELLED
 from convworks.data.source import Source, Split
 from convworks.data.sources.image_names import is_image
-from convworks.data.sources.left_out import EMPTY, counted, reasons, remedy
+from convworks.data.sources.left_out import EMPTY, in_parentheses, reasons, remedy
 from convworks.data.sources.pairs import INPUTS, TARGETS
 from convworks.data.sources.split_names import ALL, TRAIN, refuse_beside, split_of, split_within, splits_by_name
 from convworks.data.sources.walk import children, holds_images, walk
@@ -42,7 +42,7 @@ def open_folder(root: Path) -> Source:
     _check_levels(root, listed)
     if not any(listed.images.values()):
         others = [*files, *listed.others]
-        reason = f"contains no images {counted(others)}"
+        reason = f"contains no images {in_parentheses(others)}"
         otherwise = f"give a folder of class folders with {', '.join(SUFFIXES[:4])}, ... files"
         raise InputError(root, reason, remedy(others, otherwise))
     return _build(root, {ALL: listed}, [*files, *listed.others])
@@ -67,7 +67,7 @@ def _open_splits(root: Path, named: list[str], beside: list[str], files: list[st
         if not any(listed.images.values()):
             others = [*loose, *listed.others]
             raise InputError(
-                root / name, f"contains no images {counted(others)}", remedy(others, "add some, or remove it")
+                root / name, f"contains no images {in_parentheses(others)}", remedy(others, "add some, or remove it")
             )
     if not splits:
         raise InputError(root, f"contains no files in {', '.join(empty)}", "sort images into train/CLASS/")
@@ -125,7 +125,7 @@ def _list(root: Path, folders: list[str], prefix: str = "", *, empty: bool = Fal
             first_empty = folder
     if first_empty and not empty and any(listed.images.values()):
         others = [name for name in listed.others if name.startswith(f"{prefix}{first_empty}/")]
-        reason = "is a class folder without images" + (f" {counted(others)}" if others else "")
+        reason = "is a class folder without images" + (f" {in_parentheses(others)}" if others else "")
         raise InputError(root / prefix / first_empty, reason, remedy(others, "add images, or remove it"))
     return listed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from convworks.data.column import Coding, Column, Files, Spatial
+from convworks.data.column import Coding, Colours, Column, Files, Spatial
 from convworks.data.source import Source, Split
 from convworks.errors import InputError, nearest
 
@@ -43,6 +43,12 @@ def coding_of(split: Split) -> Coding | None:
     """Return how the classes of a split's masks are numbered, or None."""
     spatial = split.targets.spatial
     return None if spatial is None else spatial.coding
+
+
+def colours_of(split: Split) -> Colours | None:
+    """Return the colours by which a split's masks tell their classes; None where these are numbers, or lacking."""
+    coding = coding_of(split)
+    return None if coding is None else coding.colours
 
 
 def recoded(split: Split, coding: Coding) -> Split:

@@ -9,10 +9,12 @@ from pathlib import PurePosixPath
 
 from convworks.data.formats import HEIC_EXTRA
 from convworks.data.sources.image_names import is_heic, is_hidden, is_image
+from convworks.errors import counted
 
 FOLDERS = 3  # named in a line
 KINDS = 3  # named in the one-line summary
 BESIDE, HIDDEN, OTHER, EMPTY = "beside the class folders", "hidden", "not images", "empty"
+MASKS = "the masks of these images"
 NO_HEIC = f"HEIC, for which pillow-heif is not installed: {HEIC_EXTRA}"
 
 
@@ -51,8 +53,8 @@ def lines(left_out: Mapping[str, str]) -> list[str]:
         folders = ", ".join(entry.folder for entry in parts[:FOLDERS])
         more = f" and {len(parts) - FOLDERS:,} more folders" if len(parts) > FOLDERS else ""
         count = sum(entry.count for entry in parts)
-        kind = {"/": _plural("folder", count), "": f"{_plural('file', count)} without ending"}.get(ending, ending)
-        result.append(f"{count:,} {kind} in {folders}{more} ({reason})")
+        files = {"/": counted(count, "folder"), "": f"{counted(count, 'file')} without ending"}
+        result.append(f"{files.get(ending, f'{count:,} {ending}')} in {folders}{more} ({reason})")
     return result
 
 
@@ -60,7 +62,7 @@ def line(where: str, left_out: Mapping[str, str]) -> str:
     """Return a one-line summary of what is left out of a source."""
     parts = lines(left_out)
     rest = len(parts) - KINDS
-    more = [f"{rest:,} more {'kind' if rest == 1 else 'kinds'} (convworks data lists them)"] if rest > 0 else []
+    more = [f"{counted(rest, 'more kind')} (convworks data lists them)"] if rest > 0 else []
     return f"left out of {where}: " + "; ".join(parts[:KINDS] + more)
 
 
@@ -69,12 +71,10 @@ def remedy(left_out: Iterable[str], otherwise: str) -> str:
     return HEIC_EXTRA if any(is_heic(name) and not is_hidden(name) for name in left_out) else otherwise
 
 
-def counted(left_out: Sequence[str]) -> str:
+def in_parentheses(left_out: Sequence[str]) -> str:
     """Return, in parentheses, the number of files that are not images, and how many of them are HEIC."""
     heic_count = sum(is_heic(name) and not is_hidden(name) for name in left_out)
-    return f"({len(left_out)} other {_plural('file', len(left_out))}" + (
-        f", {heic_count} of them HEIC)" if heic_count else ")"
-    )
+    return f"({counted(len(left_out), 'other file')}" + (f", {heic_count} of them HEIC)" if heic_count else ")")
 
 
 def _reason(name: str) -> str:
@@ -83,10 +83,6 @@ def _reason(name: str) -> str:
     if is_image(name):
         return BESIDE
     return NO_HEIC if is_heic(name) else OTHER
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"
 
 
 def _suffix_and_folder(name: str) -> tuple[str, str]:

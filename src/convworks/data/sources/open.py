@@ -12,11 +12,12 @@ from convworks.errors import InputError
 from convworks.files import path_of
 
 
-def open_source(text: str | Path, *, report: Report | None = None) -> Source:
+def open_source(text: str | Path, *, report: Report | None = None, unpaired: bool = False) -> Source:
     """Open a source by name (`digits`, `mnist`, ...), path (its kind is detected) or URL, or raise InputError.
 
     A name takes precedence over a folder of that name in the working directory (write `./mnist` for the folder).
-    `report` is called with the progress of a download.
+    `report` is called with the progress of a download. With `unpaired`, images without masks are listed in the source
+    instead of being refused.
     """
     from convworks.data.sources import named
 
@@ -30,6 +31,10 @@ def open_source(text: str | Path, *, report: Report | None = None) -> Source:
         from convworks.data.sources import kinds
 
         source = kinds.open_path(text)
+    if source.unpaired and not unpaired:
+        from convworks.data.sources.paired import without_mask
+
+        raise without_mask(source.unpaired[0])
     source = _with_normalised_classes(source)
     for name in source.classes:
         if not name.isprintable():

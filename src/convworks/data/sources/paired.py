@@ -13,10 +13,10 @@ from convworks.console import counting
 from convworks.data.column import IGNORED, Coding, Files, Spatial
 from convworks.data.formats import NUMPY
 from convworks.data.location import Location, read_bytes
-from convworks.data.source import Source, Split
+from convworks.data.source import Source, Split, Unpaired
 from convworks.data.sources.class_table import Value, read_classes
 from convworks.data.sources.split_names import ALL, ORDER, TRAIN
-from convworks.errors import InputError
+from convworks.errors import InputError, counted
 
 #: What lies outside of a mask is ignored.
 STORED = Spatial(nearest=True, fill=IGNORED)
@@ -36,7 +36,12 @@ class Pair(NamedTuple):
 
 
 def paired_source(
-    root: Path, kind: str, splits: Mapping[str, Sequence[Pair]], table: Path | None, left_out: Mapping[str, str]
+    root: Path,
+    kind: str,
+    splits: Mapping[str, Sequence[Pair]],
+    table: Path | None,
+    left_out: Mapping[str, str],
+    unpaired: Sequence[Unpaired] = (),
 ) -> Source:
     """Return a source of pairs; its classes are those of the table, else the values in the masks of train.
 
@@ -63,6 +68,7 @@ def paired_source(
             for name, masks in columns.items()
         },
         left_out=left_out,
+        unpaired=tuple(unpaired),
     )
 
 
@@ -98,10 +104,10 @@ def _refuse_one_bit(files: Sequence[Location], counts: np.ndarray) -> None:
         raise InputError(with_ones[0], reason, "save all of them with 8 bits")
 
 
-def refuse_unpaired(root: Path, names: Sequence[str], images: int, remedy: str) -> None:
-    """Raise InputError for images without masks, some of which it names."""
-    if names:
-        more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-        verb = "has" if len(names) == 1 else "have"
-        reason = f"{len(names):,} of {images:,} images {verb} no mask: {', '.join(names[:SHOWN])}{more}"
-        raise InputError(root, reason, remedy)
+def without_mask(unpaired: Unpaired) -> InputError:
+    """Return the error for images without masks, some of which it names."""
+    names, folder = unpaired.names, unpaired.folder
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    verb = "has" if len(names) == 1 else "have"
+    reason = f"{len(names):,} of {counted(unpaired.images, 'image')} {verb} no mask: {', '.join(names[:SHOWN])}{more}"
+    return InputError(folder, reason, f"add them to {folder}, with the names of their images, or remove the images")

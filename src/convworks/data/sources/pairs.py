@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
-from convworks.data.source import Source
+from convworks.data.source import Source, Unpaired
 from convworks.data.sources.class_table import NAMES, find_table
 from convworks.data.sources.image_names import is_image
 from convworks.data.sources.left_out import reasons
-from convworks.data.sources.paired import Pair, paired_source, refuse_unpaired
+from convworks.data.sources.paired import Pair, paired_source, without_mask
 from convworks.data.sources.split_names import ALL, split_of, splits_by_name
 from convworks.data.sources.walk import children, walk
 from convworks.errors import InputError
@@ -41,12 +41,12 @@ def recognise(root: Path) -> bool:
 
 
 def open_folder(root: Path) -> Source:
-    """Open a folder that `recognise` accepts; raises InputError for images without masks, which it names."""
-    beside = _side_by_side(root)
+    """Open a folder that `recognise` accepts; images without masks are listed in the source."""
+    beside, unpaired = _side_by_side(root), list[Unpaired]()
     if beside is not None:
-        parts = _below(root, beside)
+        parts = _below(root, beside, unpaired)
     elif _suffixed(root):
-        parts = {ALL: _by_suffix(root, "")}
+        parts = {ALL: _by_suffix(root, "", unpaired)}
     else:
         parts = {}
         for split, name in splits_by_name(root, children(root)[0]).items():
@@ -55,15 +55,38 @@ def open_folder(root: Path) -> Source:
                 raise InputError(
                     root / name, "holds no masks, unlike other splits", f"add {name}/images and {name}/masks"
                 )
-            parts[split] = _by_suffix(root, name) if within is None else _by_folder(root, name, within, "")
+            parts[split] = (
+                _by_suffix(root, name, unpaired) if within is None else _by_folder(root, name, within, "", unpaired)
+            )
+    if not any(parts.values()):
+        raise without_mask(unpaired[0])
+    parts = {split: pairs for split, pairs in parts.items() if pairs}
     used = {
         str(path.relative_to(root)) for pairs in parts.values() for pair in pairs for path in (pair.image, pair.mask)
     }
+    used |= {name for each in unpaired for name in each.names}
     names = list(walk(root))
     others = [name for name in names if name not in used and PurePosixPath(name).name not in NAMES]
     alone = {name: ALONE if _is_mask(name) else ELSEWHERE for name in others if is_image(name)}
     left_out = {**reasons(name for name in others if not is_image(name)), **alone}
-    return paired_source(root, "pairs", parts, _table(root, beside, names), left_out)
+    return paired_source(root, "pairs", parts, _table(root, beside, names), left_out, unpaired)
+
+
+def masks_among(root: Path) -> Callable[[str], bool] | None:
+    """Return what says of the path of a file below a folder whether it is a mask; None for a folder without pairs."""
+    if not recognise(root):
+        return None
+    splits = [name for name in children(root)[0] if split_of(name) is not None]
+    folders: list[str] = []  # of masks, each with a slash at its end
+    files: set[str] = set()  # masks beside their images
+    for above in ("", *(f"{name}/" for name in splits)):
+        if (beside := _side_by_side(root / above)) is not None:
+            folders.append(f"{above}{beside[1]}/")
+            continue
+        stems = {f"{above}{name}": _stem(name) for name in children(root / above)[1] if is_image(name)}
+        known = set(stems.values())
+        files |= {name for name, stem in stems.items() if stem.endswith(SUFFIX) and stem.removesuffix(SUFFIX) in known}
+    return lambda name: name in files or name.startswith(tuple(folders))
 
 
 def _is_mask(name: str) -> bool:
@@ -101,17 +124,17 @@ def _suffixed(folder: Path) -> bool:
     return any(f"{stem}{SUFFIX}" in stems for stem in stems)
 
 
-def _below(root: Path, beside: Folders) -> dict[str, list[Pair]]:
+def _below(root: Path, beside: Folders, unpaired: list[Unpaired]) -> dict[str, list[Pair]]:
     """Return the pairs of images/ and masks/, by split where all of their subfolders are splits."""
     splits = [name for name in children(root / beside[0])[0] if split_of(name) is not None]
     loose = any(map(is_image, children(root / beside[0])[1]))
     if loose or not splits or len(splits) < len(children(root / beside[0])[0]):
-        return {ALL: _by_folder(root, "", beside, "")}
+        return {ALL: _by_folder(root, "", beside, "", unpaired)}
     chosen = splits_by_name(root / beside[0], splits)
-    return {split: _by_folder(root, "", beside, name) for split, name in chosen.items()}
+    return {split: _by_folder(root, "", beside, name, unpaired) for split, name in chosen.items()}
 
 
-def _by_folder(root: Path, above: str, beside: Folders, below: str) -> list[Pair]:
+def _by_folder(root: Path, above: str, beside: Folders, below: str, unpaired: list[Unpaired]) -> list[Pair]:
     """Pair the images of ROOT/ABOVE/images/BELOW with the masks of the same names, whatever their suffixes."""
     images, masks = (root / above / name / below for name in beside)
     if not masks.is_dir():
@@ -119,10 +142,11 @@ def _by_folder(root: Path, above: str, beside: Folders, below: str) -> list[Pair
     files = _by_stem(masks, walk(masks))
     names = sorted(filter(is_image, walk(images)))
     prefix = "/".join(part for part in (above, beside[0], below) if part)
-    return _paired(root, [(f"{prefix}/{name}", images / name, _stem(name)) for name in names], files, masks)
+    listed = [(f"{prefix}/{name}", images / name, _stem(name)) for name in names]
+    return _paired(root, listed, files, masks, unpaired)
 
 
-def _by_suffix(root: Path, above: str) -> list[Pair]:
+def _by_suffix(root: Path, above: str, unpaired: list[Unpaired]) -> list[Pair]:
     """Pair the images of a folder with those whose stems end in the suffix of masks."""
     folder = root / above
     names = [name for name in children(folder)[1] if is_image(name)]
@@ -130,22 +154,25 @@ def _by_suffix(root: Path, above: str) -> list[Pair]:
     files = {stem.removesuffix(SUFFIX): path for stem, path in _by_stem(folder, masks).items()}
     images = [name for name in names if name not in set(masks)]
     prefix = f"{above}/" if above else ""
-    return _paired(root, [(f"{prefix}{name}", folder / name, _stem(name)) for name in images], files, folder)
+    return _paired(root, [(f"{prefix}{name}", folder / name, _stem(name)) for name in images], files, folder, unpaired)
 
 
-def _paired(root: Path, images: Sequence[tuple[str, Path, str]], masks: dict[str, Path], folder: Path) -> list[Pair]:
-    """Return the pairs; raises InputError for images without masks, and for two images of one mask."""
-    refuse_unpaired(
-        folder,
-        [name for name, _, stem in images if stem not in masks],
-        len(images),
-        f"add them to {folder}, with the names of their images, or remove the images",
-    )
+def _paired(
+    root: Path,
+    images: Sequence[tuple[str, Path, str]],
+    masks: dict[str, Path],
+    folder: Path,
+    unpaired: list[Unpaired],
+) -> list[Pair]:
+    """Return the pairs, and add images without masks to `unpaired`; raises InputError for two images of one mask."""
+    alone = tuple([name for name, _, stem in images if stem not in masks])
+    if alone:
+        unpaired.append(Unpaired(folder, alone, len(images)))
     taken: dict[str, str] = {}
     for name, _, stem in images:
         if (other := taken.setdefault(stem, name)) != name:
             raise InputError(root, f"has {other} and {name}, but one mask for both", "keep one of them, or rename one")
-    return [Pair(name, path, masks[stem]) for name, path, stem in images]
+    return [Pair(name, path, masks[stem]) for name, path, stem in images if stem in masks]
 
 
 def _by_stem(folder: Path, names: Iterable[str]) -> dict[str, Path]:

@@ -13,7 +13,7 @@ from convworks.data.labels import count, has_label_sets
 from convworks.data.source import Source, Split, split_off, training_split, with_validation
 from convworks.data.sources.split_names import TRAIN, VALIDATION
 from convworks.data.split.stratify import assign_parts, choose
-from convworks.errors import InputError
+from convworks.errors import InputError, counted
 
 #: Suffixes of tables, whose columns group images.
 TABLES = (".csv", ".tsv")
@@ -35,7 +35,7 @@ def held_out(before: Source, after: Source, data: DataConfig, seed: int) -> str:
         return ""
     seed = seed if data.validation_seed is None else data.validation_seed
     images, train = len(after.splits[VALIDATION]), len(after.splits[TRAIN])
-    count = f"{images:,} of {images + train:,} images"
+    count = f"{images:,} of {counted(images + train, 'image')}"
     if data.fold is None:
         return f"{count} held out of train, {'stratified' if after.labelled else 'at random'}, seed {seed}"
     fold = data.fold
@@ -51,7 +51,7 @@ def named_by_columns(source: Source) -> str:
         return ""
     images = len(source.splits[VALIDATION])
     columns = f"column{'s' if len(source.split_columns) > 1 else ''} {' and '.join(source.split_columns)}"
-    return f"{images:,} of {images + len(training_split(source)):,} images, {columns}"
+    return f"{images:,} of {counted(images + len(training_split(source)), 'image')}, {columns}"
 
 
 def without_classes(source: Source, data: DataConfig, seed: int) -> Source:

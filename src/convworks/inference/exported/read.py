@@ -47,7 +47,10 @@ class Exported:
     @property
     def answering(self) -> Answering:
         """How its task answers."""
-        return answering(self.description["task"]["name"], str(self.path))
+        task = self.description["task"]
+        colours = task.get("colours")
+        own = None if colours is None else tuple([(red, green, blue) for red, green, blue in colours])
+        return answering(task["name"], str(self.path)).painted(own)
 
     @property
     def checked(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
 from convworks.csv_files import write_csv
+from convworks.data.column import Colours
 from convworks.metrics import segmentation as metrics
 from convworks.metrics.bootstrap import Counts, Interval, Values, bootstrap
 from convworks.metrics.classification import Calibration, calibration_of
@@ -47,7 +48,7 @@ class Segmentations:
     those of each image: right ones, those of its mask, those of its prediction. `bins` divides the pixels of each image
     by their confidence (metrics/segmentation.py `Reliability`). `boundaries` and, for two classes, `regions` are
     boundary F1 and Rand error of each image, nan where undefined. `worst` and `typical` are examples: the lowest mean
-    IoU first, and those around the median.
+    IoU first, and those around the median. `colours` are those of the classes, where a table gave them.
     """
 
     split: str
@@ -62,6 +63,7 @@ class Segmentations:
     regions: Float64[np.ndarray, " n"]
     worst: tuple[Example, ...] = ()
     typical: tuple[Example, ...] = ()
+    colours: Colours | None = None
 
     @property
     def pixels(self) -> Overlap:
@@ -181,6 +183,7 @@ class Segmentations:
             names=tuple([names[index] for index in order.tolist()]),
             classes=self.classes,
             matrix=np.sum([part.matrix for part in parts], axis=0),
+            colours=self.colours,
             **{name: column(name) for name in columns},
         )
 

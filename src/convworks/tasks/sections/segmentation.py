@@ -8,7 +8,8 @@ from typing import Any
 from convworks.charts import confusion as confusion_chart
 from convworks.charts.pictures import as_picture
 from convworks.charts.raster import png_bytes, to_png
-from convworks.data.inspect.overlay import as_colours, errors, overlay, palette
+from convworks.data.inspect.legend import with_legend
+from convworks.data.inspect.overlay import as_colours, errors, named_colours, overlay
 from convworks.files import write_bytes
 from convworks.pages import blocks, segmentation
 from convworks.pages.blocks import Section
@@ -22,7 +23,7 @@ CLASSES = (
     "Lowest IoU first, over all pixels of the split; intervals are over images. IoU: pixels that are of this class in "
     "both masks, as a share of those that are in either."
 )
-WORST = "Lowest mean IoU first. Classes in colours over the image; the first class is left clear. Orange: wrong."
+WORST = "Lowest mean IoU first."
 CALIBRATION = "Are the probabilities of pixels reliable?"
 TYPICAL = "Images around the median of mean IoU."
 
@@ -33,8 +34,8 @@ def show(outcome: Any, page: Page) -> Shown:
     write_bytes(page.folder / "confusion.png", to_png(confusion_chart.confusion(outcome.matrix, outcome.classes)))
     classes = segmentation.class_table(page.metrics, outcome.matrix, outcome.classes)
     examples = [
-        _examples("typical", "Typical images", TYPICAL, outcome, outcome.typical, page),
-        _examples("worst", "Worst images", WORST, outcome, outcome.worst, page),
+        _examples("typical", "Typical images", f"{TYPICAL} {_in_colours(outcome)}", outcome, outcome.typical, page),
+        _examples("worst", "Worst images", f"{WORST} {_in_colours(outcome)}", outcome, outcome.worst, page),
     ]
     sections = [
         Section(anchor="classes", title="Classes", note=CLASSES, body=classes),
@@ -62,11 +63,12 @@ def _calibration(outcome: Any) -> Section:
 
 def _examples(anchor: str, title: str, note: str, outcome: Any, examples: Sequence[Any], page: Page) -> Section:
     """Show image, mask, prediction and errors of some samples; they are also written as a picture."""
+    named = named_colours(outcome.classes, outcome.colours)
     rows = [
         [
             as_picture(as_colours(each.image)),
-            as_picture(overlay(each.image, each.target)),
-            as_picture(overlay(each.image, each.prediction)),
+            as_picture(overlay(each.image, each.target, outcome.colours)),
+            as_picture(overlay(each.image, each.prediction, outcome.colours)),
             as_picture(errors(each.image, each.target, each.prediction)),
         ]
         for each in examples
@@ -80,10 +82,13 @@ def _examples(anchor: str, title: str, note: str, outcome: Any, examples: Sequen
         for each, row in zip(examples, rows, strict=True)
     ]
     if rows:
-        write_bytes(page.folder / f"{anchor}.png", png_bytes(side_by_side(rows)))
-    return Section(anchor=anchor, title=title, note=note, body=segmentation.samples(samples, _colours(outcome.classes)))
+        write_bytes(page.folder / f"{anchor}.png", png_bytes(with_legend(side_by_side(rows), named)))
+    return Section(anchor=anchor, title=title, note=note, body=segmentation.samples(samples, named))
 
 
-def _colours(classes: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the colour of each class but the first, which is left clear."""
-    return [(name, f"#{bytes(palette()[number]).hex()}") for number, name in enumerate(classes) if number]
+def _in_colours(outcome: Any) -> str:
+    """Say how pictures show classes, and which of them they leave clear."""
+    shown = {name for name, _ in named_colours(outcome.classes, outcome.colours)}
+    clear = [name for name in outcome.classes if name not in shown]
+    left = f"; {' and '.join(clear)} left clear" if clear else ""
+    return f"Classes in colours over the image{left}. Orange: wrong."

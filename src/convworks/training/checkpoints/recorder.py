@@ -57,6 +57,10 @@ class Recorder(Events):
         self.stop = True
         signal.signal(number, self.previous[number])  # a second signal stops at once
 
+    def step_began(self, setup: Setup, progress: Progress) -> None:
+        """Let the display know."""
+        self.display.step_began(setup, progress)
+
     def step_ended(self, setup: Setup, progress: Progress) -> None:
         """Save a checkpoint when the last one is old enough, or when the run is interrupted."""
         self.display.step_ended(setup, progress)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import random
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +12,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from convworks.console import INTERVAL, counting, say
+from convworks.console import counting, say
 from convworks.data.batches import Batch
 from convworks.data.source import Source
 from convworks.errors import InputError, RunError
@@ -73,7 +72,7 @@ def readable_test(setup: Setup, sweep: Sweep) -> RangeTest:
     for times in (1, 2, 4):
         longer = replace(sweep, steps=min(times * sweep.steps, MOST))
         with counting("learning rates") as report:
-            result = range_test(setup, longer, report=report or _lines())
+            result = range_test(setup, longer, report=report)
         if result.unclear in ("", NEVER_FELL) or times == 4:
             return result
         say(f"{result.unclear}: once more, with {min(2 * longer.steps, MOST)} steps")
@@ -167,19 +166,6 @@ def untouched(setup: Setup) -> Iterator[None]:
             restore(state)
         random.setstate(python)
         np.random.set_state(numpy)
-
-
-def _lines() -> Report:
-    """Return a report function that writes a line every few seconds."""
-    last = time.perf_counter()
-
-    def report(done: int, total: int) -> None:
-        nonlocal last
-        if time.perf_counter() - last >= INTERVAL:
-            last = time.perf_counter()
-            say(f"learning rates: step {done} of {total}")
-
-    return report
 
 
 def _generators() -> list[tuple[Callable[[torch.Tensor], None], torch.Tensor]]:

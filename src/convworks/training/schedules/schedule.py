@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from convworks.errors import InputError
+from convworks.errors import InputError, counted
 from convworks.training.config import TrainingConfig
 from convworks.training.schedules.config import (
     Constant,
@@ -55,19 +55,21 @@ def check_schedule(training: TrainingConfig, steps: int) -> None:
     problems: list[tuple[str, str]] = []
     warmup_steps = 0 if training.warmup is None else steps_of(training.warmup.steps, steps)
     if warmup_steps >= steps:
-        problems.append(("training.warmup.steps", f"takes {warmup_steps} steps"))
+        problems.append(("training.warmup.steps", f"takes {counted(warmup_steps, 'step')}"))
     match training.schedule:
         case StepSchedule(milestones=milestones):
             late = [each for each in milestones if isinstance(each, int) and each + warmup_steps >= steps]
             problems += [("training.schedule.milestones", f"has one at step {late[0] + warmup_steps}")] if late else []
         case Exponential(epochs=epochs) if epochs >= training.epochs > 1:
-            problems.append(("training.schedule.epochs", f"changes the learning rate first after {epochs} epochs"))
+            problems.append(
+                ("training.schedule.epochs", f"changes the learning rate first after {counted(epochs, 'epoch')}")
+            )
         case Plateau(patience=patience) if patience >= training.epochs > 1:
             problems.append(("training.schedule.patience", f"changes the learning rate first after {patience} epochs"))
         case _:
             pass
     for field, reason in problems:
-        run = f"{training.epochs} {'epoch' if training.epochs == 1 else 'epochs'}, {steps} steps"
+        run = f"{counted(training.epochs, 'epoch')}, {counted(steps, 'step')}"
         raise InputError(field, f"{reason}, but the run has {run}", "shorten it, or raise training.epochs")
 
 
