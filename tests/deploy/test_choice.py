@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from convworks.inference.exported.format import Format
 from convworks.inference.exported.read import FORMATS
 from convworks.inference.load import load
 from convworks.inference.predictor import Predictor
+from convworks.serve.compute import load_served
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 
@@ -86,6 +88,34 @@ def test_auto_measures_once_and_remembers(predictor: Predictor, monkeypatch: pyt
     for file in kept.folder().rglob("*.onnx"):  # damaged: it is converted again
         file.write_bytes(b"")
     assert with_runtime(predictor, "auto", 1)[1].runtime == "onnx"
+
+
+@needs("onnx")
+def test_what_was_measured_on_a_busy_machine_is_measured_again_on_an_idle_one(
+    bundle: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that reloads computes meanwhile: its choice stands for its next reload, not for its next start."""
+    monkeypatch.setattr(choice, "CONVERTED", ("onnx",))
+    speeds = {"torch": 1.0, "onnx": 2.0}
+    measured: list[str] = []
+
+    def seconds(runtime: object, batch: object) -> float:
+        measured.append(runtime.name)  # type: ignore[attr-defined]
+        return speeds[measured[-1]]
+
+    def served(*, busy: bool) -> str:
+        options: dict[str, Any] = {"runtime": "auto", "device": "cpu", "precision": "float32", "max_pixels": None}
+        return str(load_served("x", [bundle], **options, max_batch=None, busy=busy).facts["runtime"])
+
+    monkeypatch.setattr(choice, "seconds", seconds)
+    assert (served(busy=True), len(measured)) == ("torch", 2)
+    speeds["onnx"] = 0.5
+    assert (served(busy=True), len(measured)) == ("torch", 2)
+    loaded = convworks.load(bundle, device="cpu", precision="float32", runtime="auto")
+    assert (loaded.runtime.name, len(measured)) == ("onnx", 4)
+    speeds["onnx"] = 2.0
+    assert [served(busy=busy) for busy in (True, False)] == ["onnx", "onnx"]
+    assert len(measured) == 4
 
 
 def test_what_does_not_give_the_answers_is_left_out(

@@ -91,7 +91,8 @@ def test_the_server_python_and_the_command_line_list_the_same_classes(
     assert run(["predict", str(bundle), str(path), "--device", "cpu", "--precision", "float32", *option, "--json"]) == 0
     (printed,) = json.loads(capsys.readouterr().out)["predictions"]
     assert served["labels"] == python["labels"] == printed["labels"]
-    assert served[key] == pytest.approx(python[key]) and served[key] == pytest.approx(printed[key])
+    assert served[key] == pytest.approx(python[key])
+    assert served[key] == pytest.approx(printed[key])
     expected = top or (5 if name == "names" else len(np.unique(python["mask"])))
     assert len(served["labels"]) == expected
 

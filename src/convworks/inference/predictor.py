@@ -98,10 +98,16 @@ class Predictor:
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is an image, not several
-        self, images: str | PathLike[str] | bytes | Image.Image, *, top: int | None = None, threshold: float | None = None
+        self,
+        images: str | PathLike[str] | bytes | Image.Image,
+        *,
+        top: int | None = None,
+        threshold: float | None = None,
     ) -> dict[str, Any]: ...
     @overload
-    def predict(self, images: np.ndarray | torch.Tensor, *, top: int | None = None, threshold: float | None = None) -> Any: ...
+    def predict(
+        self, images: np.ndarray | torch.Tensor, *, top: int | None = None, threshold: float | None = None
+    ) -> Any: ...
     @overload
     def predict(
         self, images: Iterable[OneImage], *, top: int | None = None, threshold: float | None = None
@@ -113,8 +119,8 @@ class Predictor:
         Returns, for each image, {"path", "labels", "probabilities"} with the `top` (5) most probable classes, the
         most probable first; for multi-label networks also "predicted", the classes with a probability of at least
         `threshold` (0.5). A network that segments gives {"path", "mask", "labels", "areas"}: the number of the class of
-        each pixel, at the size of the image, and the fraction of the pixels of each class that occurs, the largest first.
-        Several images give a list, a single image a dictionary.
+        each pixel, at the size of the image, and the fraction of the pixels of each class that occurs, the largest
+        first. Several images give a list, a single image a dictionary.
         """
         self._require(images=False)
         answer, listed = self.answer(top=top, threshold=threshold), list_images(images)
@@ -166,7 +172,9 @@ class Predictor:
             self.trained.tapped(tap)
         return chosen
 
-    def predict_files(self, files: Files, *, top: int | None = None, threshold: float | None = None) -> Iterator[dict[str, Any]]:
+    def predict_files(
+        self, files: Files, *, top: int | None = None, threshold: float | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Yield the prediction for each of many files, in order; a file that fails gives {"path", "error"}."""
         answer, scorer = self.answer(top=top, threshold=threshold), self.scorer()
         for rows in answered(scorer, files, batches_of(files, scorer.batch), answer):
