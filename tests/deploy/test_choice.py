@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from small_bundles import needs, small_bundle
+from torch import Tensor, nn
 
 import convworks
 from convworks.bundle.bundle import Bundle, save_bundle
@@ -130,6 +131,33 @@ def test_what_does_not_give_the_answers_is_left_out(
     lines = capsys.readouterr().err
     for name in [each for each in CONVERTED if FORMATS[each].installed]:
         assert f"{name} is left out: format='onnx': the export differs" in lines
+
+
+class Pooled(nn.Module):
+    """A network that pools maps smaller than its window, which OpenVINO refuses to read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = nn.functional.avg_pool2d(images, 4)
+        outputs: Tensor = self.layer(nn.functional.max_pool2d(maps, 3, 2, ceil_mode=True).flatten(1))
+        return outputs
+
+
+@needs("openvino")
+@pytest.mark.usefixtures("predictor")
+def test_what_openvino_cannot_read_is_named_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = Bundle(**{**vars(small_bundle("convnet_digits", 8)), "network": Pooled().eval()})
+    with pytest.raises(InputError, match=r"network: cannot be converted by OpenVINO \(.*MaxPool"):
+        prove(own, FORMATS["openvino"])
+    monkeypatch.setattr(choice, "CONVERTED", ("openvino",))
+    predictor = Predictor(bundle=own, network=own.network, precision=torch.float32)
+    assert with_runtime(predictor, "auto", 1)[1].runtime == "torch"
+    assert "openvino is left out: network: cannot be converted" in capsys.readouterr().err
 
 
 def test_few_images_are_not_worth_measuring(predictor: Predictor) -> None:
