@@ -33,7 +33,7 @@ SIGNATURES = {
     ),
     "network": "name * channels size classes=10 makes='logits'",
     "predict_to": (
-        "bundle sources out * top=5 threshold=None probabilities=False protocol='center' combine='probability' "
+        "bundle sources out * top=None threshold=None probabilities=False protocol='center' combine='probability' "
         "shard=None resume=False overwrite=False skip_damaged=False workers=None max_pixels=None runtime=None "
         "device='auto' precision='auto'"
     ),

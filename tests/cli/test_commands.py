@@ -254,13 +254,6 @@ def test_data_shows_what_a_network_will_see(folder: Path, answer: Any) -> None:
     assert checksums(folder) == before
 
 
-@pytest.fixture
-def few_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """List a few networks; that all can be listed is tested in tests/cli/models/test_models.py."""
-    monkeypatch.setattr("convworks.cli.models.models.NAMES", ("lenet5", "resnet20"))
-
-
-@pytest.mark.usefixtures("few_networks")
 def test_models_lists_and_shows(answer: Any) -> None:
     found = {row["name"]: row for row in answer("models")["models"]}
     assert (found["lenet5"]["parameters"], found["resnet20"]["macs"]) == (60_000, 40_551_040)
@@ -294,7 +287,6 @@ def test_doctor_finds_the_machine(answer: Any, monkeypatch: pytest.MonkeyPatch) 
     assert any("CONVWORKS_DATA" in problem for problem in found["problems"])
 
 
-@pytest.mark.usefixtures("few_networks")
 def test_the_last_line_names_the_next_command(folder: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (
         ["models"],

@@ -65,7 +65,7 @@ BEFORE: dict[str, tuple[list[str], str]] = {
     "features": (["features", "bundle", "--data", "data"], "convworks.inference.feature_table.features"),
     "probe": (["probe", "bundle", "--data", "data"], "convworks.inference.probe.probe"),
     "lr-range": (["lr-range", *train("data")[1:-4]], "convworks.training.lr_range.sweep.step"),
-    "models": (["models"], "convworks.models.analysis.count.count_published"),
+    "models": (["models"], "convworks.models.analysis.counted.counted"),
     "export": (["export", "bundle", "--format", "timm"], "convworks.bundle.bundle.load_bundle"),
 }
 

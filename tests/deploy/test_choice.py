@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from small_bundles import needs, small_bundle
+from torch import Tensor, nn
 
 import convworks
 from convworks.bundle.bundle import Bundle, save_bundle
@@ -20,6 +22,7 @@ from convworks.inference.exported.format import Format
 from convworks.inference.exported.read import FORMATS
 from convworks.inference.load import load
 from convworks.inference.predictor import Predictor
+from convworks.serve.compute import load_served
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 
@@ -88,6 +91,34 @@ def test_auto_measures_once_and_remembers(predictor: Predictor, monkeypatch: pyt
     assert with_runtime(predictor, "auto", 1)[1].runtime == "onnx"
 
 
+@needs("onnx")
+def test_what_was_measured_on_a_busy_machine_is_measured_again_on_an_idle_one(
+    bundle: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that reloads computes meanwhile: its choice stands for its next reload, not for its next start."""
+    monkeypatch.setattr(choice, "CONVERTED", ("onnx",))
+    speeds = {"torch": 1.0, "onnx": 2.0}
+    measured: list[str] = []
+
+    def seconds(runtime: object, batch: object) -> float:
+        measured.append(runtime.name)  # type: ignore[attr-defined]
+        return speeds[measured[-1]]
+
+    def served(*, busy: bool) -> str:
+        options: dict[str, Any] = {"runtime": "auto", "device": "cpu", "precision": "float32", "max_pixels": None}
+        return str(load_served("x", [bundle], **options, max_batch=None, busy=busy).facts["runtime"])
+
+    monkeypatch.setattr(choice, "seconds", seconds)
+    assert (served(busy=True), len(measured)) == ("torch", 2)
+    speeds["onnx"] = 0.5
+    assert (served(busy=True), len(measured)) == ("torch", 2)
+    loaded = convworks.load(bundle, device="cpu", precision="float32", runtime="auto")
+    assert (loaded.runtime.name, len(measured)) == ("onnx", 4)
+    speeds["onnx"] = 2.0
+    assert [served(busy=busy) for busy in (True, False)] == ["onnx", "onnx"]
+    assert len(measured) == 4
+
+
 def test_what_does_not_give_the_answers_is_left_out(
     predictor: Predictor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,6 +131,33 @@ def test_what_does_not_give_the_answers_is_left_out(
     lines = capsys.readouterr().err
     for name in [each for each in CONVERTED if FORMATS[each].installed]:
         assert f"{name} is left out: format='onnx': the export differs" in lines
+
+
+class Pooled(nn.Module):
+    """A network that pools maps smaller than its window, which OpenVINO refuses to read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = nn.functional.avg_pool2d(images, 4)
+        outputs: Tensor = self.layer(nn.functional.max_pool2d(maps, 3, 2, ceil_mode=True).flatten(1))
+        return outputs
+
+
+@needs("openvino")
+@pytest.mark.usefixtures("predictor")
+def test_what_openvino_cannot_read_is_named_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = Bundle(**{**vars(small_bundle("convnet_digits", 8)), "network": Pooled().eval()})
+    with pytest.raises(InputError, match=r"network: cannot be converted by OpenVINO \(.*MaxPool"):
+        prove(own, FORMATS["openvino"])
+    monkeypatch.setattr(choice, "CONVERTED", ("openvino",))
+    predictor = Predictor(bundle=own, network=own.network, precision=torch.float32)
+    assert with_runtime(predictor, "auto", 1)[1].runtime == "torch"
+    assert "openvino is left out: network: cannot be converted" in capsys.readouterr().err
 
 
 def test_few_images_are_not_worth_measuring(predictor: Predictor) -> None:

@@ -282,6 +282,23 @@ def test_what_is_late_or_left_is_dropped(bundles: dict[str, Path]) -> None:
     assert app.service.bodies.held == 0
 
 
+def test_a_request_that_the_end_of_the_server_overtakes_is_told_so(bundles: dict[str, Path]) -> None:
+    app = App({"x": [bundles["classification"]]}, limits=Limits(max_images=1, max_batch=1))
+    app.workers["x"].hold = True
+
+    async def work() -> Any:
+        asking = asyncio.create_task(ask(app.app, "POST", "/v1/predict", PICTURES[0]))
+        while not app.service.models["x"].batcher.sent:
+            await asyncio.sleep(0)
+        app.service.give_up()
+        return await asking
+
+    answered = app.run(work)
+    assert (answered.status, answered.headers["retry-after"]) == (503, "3")
+    error = answered.json["error"]
+    assert f"{error['where']} {error['reason']}" == "server is stopping, and had no time left for this"
+
+
 def test_a_full_server_says_when_to_come_again(bundles: dict[str, Path]) -> None:
     app = App({"x": [bundles["classification"]]}, limits=Limits(deadline=0.3, queue=3, max_images=2, max_batch=2))
     app.workers["x"].hold = True

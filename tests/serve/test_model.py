@@ -10,10 +10,13 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from serving_app import ask
 
 from convworks.serve import model, server
+from convworks.serve.app import build
 from convworks.serve.metrics import Metrics
 from convworks.serve.process import WorkerProcess
+from convworks.serve.service import Service
 from convworks.serve.settings import Limits, Named, Settings
 
 resource = pytest.importorskip("resource", reason="limits are those of Linux")
@@ -89,6 +92,51 @@ def test_a_replaced_bundle_that_a_new_worker_has_loaded_is_not_loaded_again(
 
     monkeypatch.setattr(model, "start", start)
     asyncio.run(work())
+
+
+def test_a_model_without_a_worker_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = worker(1)
+
+    async def work() -> None:
+        results: asyncio.Queue[WorkerProcess | OSError] = asyncio.Queue()
+
+        async def start(*_: Any, **__: Any) -> WorkerProcess:
+            result = await results.get()
+            if isinstance(result, OSError):
+                raise result
+            return result
+
+        async def until(why: dict[str, str]) -> None:
+            while (await ask(app, "GET", "/readyz")).json["why"] != why:
+                await asyncio.sleep(0)
+
+        async def told(reason: str) -> None:
+            await until({"x": reason})
+            refused = await ask(app, "POST", "/v1/predict", b"x")
+            assert (refused.status, refused.json["error"]["reason"]) == (503, reason)
+            described = await ask(app, "GET", "/v2/models/x")
+            assert (described.status, described.json["error"]) == (503, f"x: {reason}; try again later")
+            listed = await ask(app, "GET", "/v1/models")
+            assert listed.json["models"] == [{"name": "x", "ready": False, "why": reason}]
+
+        monkeypatch.setattr(model, "start", start)
+        service = Service(settings(tmp_path))
+        app = build(service)
+        beginning = asyncio.create_task(service.begin())
+        await told("is starting")
+        results.put_nowait(first)
+        await beginning
+        await until({})
+        first.ended.set()
+        await told("lost its worker and is starting another")
+        results.put_nowait(OSError(12, "Cannot allocate memory"))
+        await told("could not start a worker yet")
+        results.put_nowait(worker(2))
+        await until({})
+        await service.end()
+
+    monkeypatch.setattr(model, "FIRST_PAUSE", 0.01)
+    asyncio.run(asyncio.wait_for(work(), 20))
 
 
 @pytest.mark.parametrize(

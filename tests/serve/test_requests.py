@@ -16,7 +16,9 @@ from serving_app import App, ask
 from small_bundles import NARROW, small_bundle
 
 from convworks.bundle.bundle import save_bundle
+from convworks.cli.main import run
 from convworks.errors import InputError
+from convworks.inference.load import load
 from convworks.serve.settings import named
 
 CLASSES = "abcdefghijklmnopqrstuvwxyz"
@@ -74,6 +76,25 @@ def test_all_classes_of_a_mask_are_named_unless_fewer_are_asked_for(app: App) ->
     assert fewer["labels"] == answer["labels"][:2]
     (several,) = app("POST", "/v1/predict?model=names", picture()).json["predictions"]
     assert len(several["labels"]) == 5
+
+
+@pytest.mark.parametrize(("name", "key"), [("names", "probabilities"), ("masks", "areas")])
+@pytest.mark.parametrize("top", [None, 2])
+def test_the_server_python_and_the_command_line_list_the_same_classes(
+    name: str, key: str, top: int | None, app: App, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, bundle = tmp_path / "image.png", app.service.settings.models[0 if name == "names" else 1].paths[0]
+    path.write_bytes(picture())
+    query, option = ("", []) if top is None else (f"&top={top}", ["--top", str(top)])
+    (served,) = app("POST", f"/v1/predict?model={name}{query}", picture()).json["predictions"]
+    python = load(bundle, device="cpu", precision="float32").predict(path, top=top)
+    assert run(["predict", str(bundle), str(path), "--device", "cpu", "--precision", "float32", *option, "--json"]) == 0
+    (printed,) = json.loads(capsys.readouterr().out)["predictions"]
+    assert served["labels"] == python["labels"] == printed["labels"]
+    assert served[key] == pytest.approx(python[key])
+    assert served[key] == pytest.approx(printed[key])
+    expected = top or (5 if name == "names" else len(np.unique(python["mask"])))
+    assert len(served["labels"]) == expected
 
 
 def test_health_checks_are_logged_when_their_answer_changes(app: App, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convworks.api.work import (
-    TOP,
     Computed,
     Opened,
     Work,
@@ -91,7 +90,7 @@ def write(work: Work, descriptions: Sequence[dict[str, Any]], files: Listing, in
     job = {
         "bundles": [digest(description) for description in descriptions],
         "images": files.identity(),
-        **work.options(),
+        **work.options(descriptions),
         "runtime": [list(each) for each in opened.computed],
     }
     compute = None
@@ -139,7 +138,7 @@ def predict_to(
     sources: Name | Sequence[Name],
     out: Name,
     *,
-    top: int = TOP,
+    top: int | None = None,
     threshold: float | None = None,
     probabilities: bool = False,
     protocol: str = CENTER,

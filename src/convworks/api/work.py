@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from convworks.inference.bulk.scorer import Scorer
     from convworks.tasks.answering import Answering
 
-TOP = 5  # classes that are listed by default
 #: What computed a network: runtime, precision and kind of device.
 Computed = tuple[str, str, str]
 
@@ -32,7 +31,7 @@ class Work:
     """What is predicted, and how: all but the files. Machines of a cluster get it as it is."""
 
     bundles: tuple[Path, ...]
-    top: int = TOP
+    top: int | None = None
     threshold: float | None = None
     probabilities: bool = False
     protocol: str = CENTER
@@ -42,10 +41,11 @@ class Work:
     device: str = AUTO
     precision: str = AUTO
 
-    def options(self) -> dict[str, Any]:
+    def options(self, descriptions: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return the options that rows depend on, besides those that say what computes."""
-        names = ("top", "threshold", "probabilities", "protocol", "combine", "max_pixels")
-        return {name: getattr(self, name) for name in names}
+        names = ("threshold", "probabilities", "protocol", "combine", "max_pixels")
+        top = answering_of(self, descriptions).top(self.top, descriptions[0]["classes"])
+        return {"top": top, **{name: getattr(self, name) for name in names}}
 
     def protected(self) -> Protected:
         """Return the files of the bundles, which must not be overwritten."""

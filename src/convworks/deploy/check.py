@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -21,6 +22,9 @@ TOLERANCE, AGREEMENT = 1e-4, 0.99
 ROUGH = 0.95
 SMALLEST = 1e-30  # of outputs that are all 0
 REPEATS = 3
+#: The most that a coarser precision may change outputs for noise, in parts of how much they vary over it: a network may
+#: give all noise one answer, which is then the same however wrong its outputs are.
+OF_SPREAD = 0.1
 
 
 class DisagreementError(Exception):
@@ -32,7 +36,8 @@ class Comparison:
     """How an exported network compares with PyTorch, in a precision.
 
     `difference` is the largest of activated outputs; `raw_difference` that of outputs, in parts of the largest output.
-    `agreement` is the fraction of equal answers.
+    `agreement` is the fraction of equal answers. `spread_difference` is the difference of outputs in parts of how much
+    they vary from sample to sample, as root mean squares.
     """
 
     precision: str
@@ -40,6 +45,7 @@ class Comparison:
     difference: float
     raw_difference: float
     agreement: float
+    spread_difference: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,20 +58,22 @@ class Check(Comparison):
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """Samples, and what PyTorch answers in float32: outputs, and activated outputs."""
+    """Samples, real or noise, and what PyTorch answers in float32: outputs, and activated outputs."""
 
     samples: Tensor
+    real: bool
     outputs: np.ndarray
     activated: np.ndarray
 
 
-def expected(bundle: Bundle, samples: Tensor) -> Expected:
+def expected(bundle: Bundle, samples: Tensor, *, real: bool = True) -> Expected:
     """Return what a bundle answers in float32, with normalisation and batch normalisation as in training."""
     runtime = TorchRuntime(network=bundle.network.cpu(), input=bundle.input, precision=torch.float32)
     with runtime.ready():
         parts = [runtime(samples[part]) for part in _pieces(len(samples))]
     outputs = torch.cat(parts)
-    return Expected(samples=samples, outputs=outputs.numpy(), activated=bundle.task.activation.apply(outputs).numpy())
+    activated = bundle.task.activation.apply(outputs).numpy()
+    return Expected(samples=samples, real=real, outputs=outputs.numpy(), activated=activated)
 
 
 def check(runtime: ExportedRuntime, right: Expected, bundle: Bundle, agreement: float = AGREEMENT) -> Check:
@@ -79,12 +87,15 @@ def check(runtime: ExportedRuntime, right: Expected, bundle: Bundle, agreement: 
 def compare(runtime: ExportedRuntime, right: Expected, bundle: Bundle, agreement: float = AGREEMENT) -> Comparison:
     """Compare an exported network with what is right; raises DisagreementError where it fails or differs.
 
-    `agreement` is the fraction of equal answers that a precision other than float32 needs.
+    `agreement` is the fraction of equal answers that a precision other than float32 needs. Of noise, outputs must not
+    differ by much either.
     """
     size, largest = len(right.samples), max(SMALLEST, float(np.abs(right.outputs).max()))
     worst = raw_worst = 0.0
     alike: list[np.ndarray] = []
-    for part in [slice(0, min(batch, size)) for batch in BATCHES[:-1]] + _pieces(size):
+    pieces, center = _pieces(size), right.outputs.mean(0)
+    squares, spread = 0.0, SMALLEST
+    for part in [slice(0, min(batch, size)) for batch in BATCHES[:-1]] + pieces:
         batch = right.samples[part]
         try:
             outputs, activated = (values.numpy() for values in runtime.both(batch))
@@ -96,6 +107,9 @@ def compare(runtime: ExportedRuntime, right: Expected, bundle: Bundle, agreement
             raise DisagreementError(f"gives outputs of another shape at a batch of {len(batch)} ({shapes})")
         if not (np.isfinite(outputs).all() and np.isfinite(activated).all()):
             raise DisagreementError(f"gives NaN or infinite values at a batch of {len(batch)}")
+        if part in pieces:
+            squares += _squares(outputs - right.outputs[part])
+            spread += _squares(right.outputs[part] - center)
         worst = max(worst, float(np.abs(activated - right.activated[part]).max()))
         raw_worst = max(raw_worst, float(np.abs(outputs - right.outputs[part]).max()) / largest)
         alike.append(bundle.task.activation.agree(right.activated[part], activated).ravel())
@@ -105,12 +119,18 @@ def compare(runtime: ExportedRuntime, right: Expected, bundle: Bundle, agreement
         difference=worst,
         raw_difference=raw_worst,
         agreement=float(np.concatenate(alike).mean()),
+        spread_difference=math.sqrt(squares / spread),
     )
-    _judge(result, runtime.precision, agreement)
+    _judge(result, runtime.precision, agreement, real=right.real)
     return result
 
 
-def _judge(result: Comparison, precision: torch.dtype, agreement: float) -> None:
+def _squares(values: np.ndarray) -> float:
+    """Return the sum of the squares."""
+    return float(np.square(values, dtype=np.float64).sum())
+
+
+def _judge(result: Comparison, precision: torch.dtype, agreement: float, *, real: bool) -> None:
     """Raise DisagreementError for a difference that rounding does not explain."""
     if precision == torch.float32:
         if not max(result.difference, result.raw_difference) <= TOLERANCE:
@@ -121,6 +141,11 @@ def _judge(result: Comparison, precision: torch.dtype, agreement: float) -> None
     elif result.agreement < agreement:
         raise DisagreementError(
             f"gives {result.agreement:.1%} of the answers of PyTorch in {result.precision}, less than {agreement:.0%}"
+        )
+    elif not real and not result.spread_difference <= OF_SPREAD:
+        raise DisagreementError(
+            f"differs from PyTorch in {result.precision} by {result.spread_difference:.0%} of how much outputs vary "
+            f"over noise, more than {OF_SPREAD:.0%}"
         )
 
 

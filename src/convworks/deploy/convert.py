@@ -44,11 +44,18 @@ def to_onnx(module: nn.Module, samples: np.ndarray, outputs: Sequence[str]) -> F
 
 
 def to_openvino(module: nn.Module, samples: np.ndarray, outputs: Sequence[str]) -> Files:
-    """Return a module as OpenVINO's graph and weights in float32."""
+    """Return a module as OpenVINO's graph and weights in float32; InputError if OpenVINO cannot read it."""
     require("openvino", "--format openvino")
     core = load("openvino").Core()
     content = to_onnx(module, samples, outputs)[ONNX_SUFFIX]
-    return openvino_files(core.read_model(model=content))
+    try:
+        model = core.read_model(model=content)
+    except RuntimeError as error:  # of each operator, what its part of the library says
+        named = re.search(r"onversion is failed for: (.+)", str(error))
+        last = str(error).strip().splitlines()[-1:]
+        reason = f"cannot be converted by OpenVINO ({named[1] if named else ''.join(last)})"
+        raise InputError("network", reason, "choose another format, or other operations for these") from error
+    return openvino_files(model)
 
 
 def openvino_files(model: Any) -> Files:

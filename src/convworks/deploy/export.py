@@ -91,14 +91,19 @@ def prove(
     quantised_on = opened_source(int8.source) if int8 is not None else None
     chosen = source if source is not None else quantised_on
     samples = samples_for(bundle, chosen)
-    right = expected(bundle, samples.batch)
+    right = expected(bundle, samples.batch, real=samples.real)
     graph = graph_of(bundle)
     content = CONVERTERS[form.name](graph, bundle.input.decoded(samples.batch[:1]), (OUTPUTS, ACTIVATED))
     work = _Work(bundle, form, graph, right)
     checks, notes = work.checks(content)
     if int8 is None or quantised_on is None:
-        sealed = form.seal(content, _description(bundle, form, content, checks, samples))
-        return Proven(format=form, files=sealed, checks=tuple(checks), samples=samples, notes=tuple(notes))
+        warnings = tuple(
+            [f"{ON_NOISE.format(each.precision)}; {RECOMMENDED}" for each in checks[1:] if not samples.real]
+        )
+        sealed = form.seal(content, _description(bundle, form, content, checks, samples, warnings=warnings))
+        return Proven(
+            format=form, files=sealed, checks=tuple(checks), samples=samples, notes=tuple(notes), warnings=warnings
+        )
     return _proven_int8(work, content, samples, quantised_on, int8.max_drop)
 
 
@@ -168,7 +173,8 @@ class _Work:
             try:
                 checks.append(check(runtime, self.right, self.bundle))
             except DisagreementError as error:
-                notes.append(f"{self.format.name} {error}: it will compute this file in {checks[0].precision}")
+                remedy = "" if self.right.real else f"; {RECOMMENDED}"
+                notes.append(f"{self.format.name} {error}: it will compute this file in {checks[0].precision}{remedy}")
         return checks, notes
 
     def check(self, content: Files, precision: str, agreement: float = AGREEMENT) -> tuple[Check, ExportedRuntime]:
@@ -192,6 +198,9 @@ class _Work:
             raise RunError(f"--format {self.format.name}", reason, remedy) from error
 
 
+#: Of noise, most networks say the same: that the answers are equal is no evidence that those for photographs are.
+ON_NOISE = "{} was compared on noise alone, where equal answers say little"
+RECOMMENDED = "--check SOURCE compares on real samples"
 LESS_INT8 = "leave out --int8, calibrate on more varied images, or choose another format"
 REMEDY = "choose another format, and report it with the network and the versions of `convworks doctor`"
 

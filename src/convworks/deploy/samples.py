@@ -37,7 +37,7 @@ def samples_for(bundle: Bundle, source: str | Path | Source | None) -> Samples:
     if opened is None:
         noise = bundle.input.noise(NOISE, torch.Generator().manual_seed(0))
         return Samples(
-            batch=noise, words=f"{NOISE} samples of noise, for want of real ones: --check SOURCE", real=False
+            batch=noise, words=f"{NOISE} samples of noise, for want of real ones (--check SOURCE)", real=False
         )
     name, split = choose_split(opened, None)
     batch = spread(bundle, split, MOST)

@@ -30,7 +30,7 @@ from convworks.errors import InputError, brief
 from convworks.hardware import precision_name
 from convworks.inference.answers import collect
 from convworks.inference.averaged import AveragedRuntime
-from convworks.inference.bulk.answered import Answer, Files, answered, batches_of, check_top
+from convworks.inference.bulk.answered import Answer, Files, answered, batches_of
 from convworks.inference.bulk.scorer import Scorer
 from convworks.inference.bulk.scorers import of_views
 from convworks.inference.features import features, named_pool
@@ -98,23 +98,29 @@ class Predictor:
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # a str is an image, not several
-        self, images: str | PathLike[str] | bytes | Image.Image, *, top: int = 5, threshold: float | None = None
+        self,
+        images: str | PathLike[str] | bytes | Image.Image,
+        *,
+        top: int | None = None,
+        threshold: float | None = None,
     ) -> dict[str, Any]: ...
     @overload
-    def predict(self, images: np.ndarray | torch.Tensor, *, top: int = 5, threshold: float | None = None) -> Any: ...
+    def predict(
+        self, images: np.ndarray | torch.Tensor, *, top: int | None = None, threshold: float | None = None
+    ) -> Any: ...
     @overload
     def predict(
-        self, images: Iterable[OneImage], *, top: int = 5, threshold: float | None = None
+        self, images: Iterable[OneImage], *, top: int | None = None, threshold: float | None = None
     ) -> list[dict[str, Any]]: ...
     @brief
-    def predict(self, images: Any, *, top: int = 5, threshold: float | None = None) -> Any:
+    def predict(self, images: Any, *, top: int | None = None, threshold: float | None = None) -> Any:
         """Classify one or more images: paths, bytes of files, Pillow images, uint8 arrays or tensors (any_image.py).
 
-        Returns, for each image, {"path", "labels", "probabilities"} with the `top` most probable classes, the most
-        probable first; for multi-label networks also "predicted", the classes with a probability of at least
+        Returns, for each image, {"path", "labels", "probabilities"} with the `top` (5) most probable classes, the
+        most probable first; for multi-label networks also "predicted", the classes with a probability of at least
         `threshold` (0.5). A network that segments gives {"path", "mask", "labels", "areas"}: the number of the class of
-        each pixel, at the size of the image, and the fraction of the pixels of each class, the largest first.
-        Several images give a list, a single image a dictionary.
+        each pixel, at the size of the image, and the fraction of the pixels of each class that occurs, the largest
+        first. Several images give a list, a single image a dictionary.
         """
         self._require(images=False)
         answer, listed = self.answer(top=top, threshold=threshold), list_images(images)
@@ -166,7 +172,9 @@ class Predictor:
             self.trained.tapped(tap)
         return chosen
 
-    def predict_files(self, files: Files, *, top: int = 5, threshold: float | None = None) -> Iterator[dict[str, Any]]:
+    def predict_files(
+        self, files: Files, *, top: int | None = None, threshold: float | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Yield the prediction for each of many files, in order; a file that fails gives {"path", "error"}."""
         answer, scorer = self.answer(top=top, threshold=threshold), self.scorer()
         for rows in answered(scorer, files, batches_of(files, scorer.batch), answer):
@@ -180,11 +188,9 @@ class Predictor:
         runtime, _ = self._viewing(protocol)
         return of_views(runtime, self.bundle.preprocessing, self.task.activation, named(protocol))
 
-    def answer(self, *, top: int = 5, threshold: float | None = None) -> Answer:
+    def answer(self, *, top: int | None = None, threshold: float | None = None) -> Answer:
         """Return the function from the name of an image and its activated output to its prediction."""
-        check_top(top)
-        task = self.task.at(threshold)
-        return lambda name, output: task.answer(name, output, self.classes, top)
+        return self.task.answering(self.classes, top, threshold)
 
     @cached_property
     def reader(self) -> InputReader | Mapper:

@@ -47,12 +47,13 @@ def build(service: Service) -> App:
         "/readyz",
         tags=["health"],
         summary="Whether all models are ready",
-        response_description="All are; if not, the status is 503, and `models` says which are.",
+        response_description="All are; if not, the status is 503, and `why` says what those that are not wait for.",
     )
     async def readyz() -> Response:
         models = {name: model.facts is not None for name, model in service.models.items()}
+        why = {name: model.lacks for name, model in service.models.items() if not models[name]}
         status = HTTPStatus.OK if service.ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return as_json({"ready": service.ready, "draining": service.draining, "models": models}, status)
+        return as_json({"ready": service.ready, "draining": service.draining, "models": models, "why": why}, status)
 
     @app.get(
         "/metrics",

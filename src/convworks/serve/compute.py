@@ -33,8 +33,6 @@ from convworks.tasks.task import Task
 
 #: Statuses of what is wrong with one request.
 UNREADABLE, WRONG, BROKEN = 422, 400, 500
-#: Classes that are listed by default.
-TOP = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +40,7 @@ class Item:
     """The part of a request that a worker reads: encoded images, or samples that are decoded already.
 
     `names` stand for the images in errors; `shape` is that of the samples. `outputs` names the tensors to answer with;
-    empty asks for answers as `convworks predict` gives them, the `top` classes: None, of a mask all that it shows.
+    empty asks for answers as `convworks predict` gives them, the `top` classes (None: as many as it lists).
     """
 
     names: tuple[str, ...] = ()
@@ -237,12 +235,11 @@ def _reply(served: Served, item: Item, computed: Iterator[Computed]) -> Reply:
 
 def _answers(served: Served, item: Item, computed: Iterator[Computed]) -> Reply:
     """Return what `convworks predict` says of each image; pictures as PNG files beside it."""
-    task, classes = served.first.task.at(item.threshold), served.first.classes
-    top = item.top or (len(classes) if task.per_pixel else TOP)
+    task, answer = served.first.task, served.first.answer(top=item.top, threshold=item.threshold)
     rows: list[dict[str, Any]] = []
     pieces: list[bytes] = []
     for name, each in zip(item.names or [None] * item.count, computed, strict=True):
-        row = task.answer(name, each.activated, classes, top)
+        row = answer(name, each.activated)
         del row["path"]
         if task.picture is not None:
             pieces.append(task.picture.png(row[task.picture.name]))

@@ -15,6 +15,8 @@ from convworks.serve.process import WorkerProcess, start
 from convworks.serve.settings import Named, Settings, check_bundles
 from convworks.serve.state import State, state_of
 
+#: Why no worker is ready, in words that go on after the name of a model.
+STARTING, REPLACING, FAILING = "is starting", "lost its worker and is starting another", "could not start a worker yet"
 #: Seconds: between looks at the bundles, without an answer until a worker counts as stuck, between attempts to start.
 LOOK, STUCK, FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0, 0.5, 30.0
 
@@ -39,6 +41,7 @@ class Model:
         self.worker: WorkerProcess | None = None
         self.loaded: State = ()  # of the files that are in service
         self.refused: State = ()  # of files that could not be loaded
+        self.lacks = STARTING  # what to say while no worker is ready
         self.background = Background()
         self._retiring: set[WorkerProcess] = set()
         self._kind: tuple[str, list[str]] | None = None  # task and classes of the last worker
@@ -136,7 +139,7 @@ class Model:
         await worker.ended.wait()
         if self.worker is not worker:
             return
-        self.worker = None
+        self.worker, self.lacks = None, REPLACING
         self.batcher.use(None)
         status = await worker.process.wait()
         self.metrics.deaths.labels(self.name).inc()
@@ -148,6 +151,7 @@ class Model:
                     if self.worker is None:
                         await self._start(busy=True)
             except (ConvworksError, OSError) as error:
+                self.lacks = FAILING
                 log("worker failed", model=self.name, error=str(error), pause=pause)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)

@@ -25,6 +25,10 @@ from convworks.serve.settings import Settings
 SHORTEST_KEY = 16  # characters
 
 
+class _StoppingError(Exception):
+    """The time to stop is over."""
+
+
 class Service:
     """The models of a server; `draining` is set when it has been asked to stop."""
 
@@ -79,7 +83,7 @@ class Service:
         """Answer all requests that wait with 503: the time to stop is over."""
         for future in self._waiting:
             if not future.done():
-                future.set_exception(WorkerEndedError())
+                future.set_exception(_StoppingError())
 
     def model(self, name: str | None) -> Model:
         """Return the model of a name, or the only one; ProblemError if there is none."""
@@ -184,8 +188,10 @@ class Service:
     def _checked(self, model: Model, future: asyncio.Future[Answer], count: int) -> Answer:
         try:
             answer = future.result()
+        except _StoppingError:
+            raise busy("server", "is stopping, and had no time left for this", UnavailableError.seconds) from None
         except WorkerEndedError:
-            raise busy(model.name, "lost its worker while it computed", UnavailableError.seconds) from None
+            raise busy(model.name, "lost its worker while computing", UnavailableError.seconds) from None
         if "error" in answer.header:
             error = answer.header["error"]
             raise ProblemError(error["status"], error["where"], error["reason"], error["remedy"])
@@ -195,7 +201,7 @@ class Service:
 
 
 def _without_worker(model: Model) -> ProblemError:
-    return busy(model.name, "has no worker at the moment", UnavailableError.seconds)
+    return busy(model.name, model.lacks, UnavailableError.seconds)
 
 
 async def gone(receive: Callable[[], Awaitable[Any]]) -> None:

@@ -62,7 +62,7 @@ MODELS = {
                     "classes": {"type": "array", "items": {"type": "string"}},
                     **{
                         name: {"type": "string"}
-                        for name in ("name", "version", "model", "task", "runtime", "precision")
+                        for name in ("name", "version", "model", "task", "runtime", "precision", "why")
                     },
                 },
             },
@@ -186,6 +186,8 @@ def _rows(answer: Answer) -> list[dict[str, Any]]:
 
 
 def _described(service: Service, name: str) -> dict[str, Any]:
-    facts = service.models[name].facts or {}
+    model = service.models[name]
+    if model.facts is None:
+        return {"name": name, "ready": False, "why": model.lacks}
     shown = ("version", "model", "task", "classes", "runtime", "precision")
-    return {"name": name, "ready": bool(facts), **{key: facts[key] for key in shown if key in facts}}
+    return {"name": name, "ready": True, **{key: model.facts[key] for key in shown}}

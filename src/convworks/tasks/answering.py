@@ -61,6 +61,7 @@ class Answering:
         picture: how the output becomes a picture, if it is one; `predict` then writes files.
         thresholded: the same with another decision threshold; None where none decides.
         exact: whether values near 1 matter, so that precision `auto` is float32.
+        listed: how many classes an answer lists by default; None lists all that occur.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Answering:
     picture: Picture | None = None
     thresholded: Callable[[float], Any] | None = None  # of the same kind
     exact: bool = False
+    listed: int | None = 5
 
     @property
     def files(self) -> str:
@@ -90,6 +92,21 @@ class Answering:
         if colours is None or self.picture is None or not self.per_pixel:
             return self
         return replace(self, picture=replace(self.picture, draw=_painter(colours)))
+
+    def top(self, top: int | None, classes: Sequence[str]) -> int:
+        """Return how many classes are listed (None: the default of the task); InputError for fewer than one."""
+        if top is None:
+            return len(classes) if self.listed is None else self.listed
+        if top < 1:
+            raise InputError("top", f"is {top}, but must be at least 1", "give 1 or more")
+        return top
+
+    def answering(
+        self, classes: Sequence[str], top: int | None, threshold: float | None
+    ) -> Callable[[str | None, np.ndarray], dict[str, Any]]:
+        """Return the function from the name of a sample and its activated output to its prediction."""
+        task, listed = self.at(threshold), self.top(top, classes)
+        return lambda path, output: task.answer(path, output, classes, listed)
 
     def at(self: A, threshold: float | None) -> A:
         """Return the same with another decision threshold (None: its own); InputError if it has none."""
@@ -192,5 +209,6 @@ PIXELS = Answering(
     does="names the class of every pixel",
     answer=segmented,
     picture=Picture(name="mask", make=as_it_is, draw=as_png, per_pixel=True),
+    listed=None,
 )
 ANSWERING = {each.name: each for each in (ONE_CLASS, ANY_CLASSES, IMAGES, PIXELS)}

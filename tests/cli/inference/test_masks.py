@@ -77,7 +77,7 @@ def test_what_is_done_is_kept_and_gone_on_with(
     assert run(words(place, tmp_path / "out")) == 2
     assert "areas.csv: was begun before, 4 of 6 rows are in" in capsys.readouterr().err
     assert run(words(place, tmp_path / "out", "--resume", "--top", "1")) == 2
-    assert "was begun with top 5, not 1" in capsys.readouterr().err
+    assert "was begun with top 2, not 1" in capsys.readouterr().err
     assert run(words(place, tmp_path / "out", "--resume", "--json")) == 0
     values = json.loads(capsys.readouterr().out)
     assert (values["resumed"], len(values["predictions"])) == (4, 2)

@@ -110,7 +110,15 @@ def predict(
         list[Path] | None,
         typer.Option("--ensemble", metavar="BUNDLE", help="Another bundle of an ensemble; may be repeated."),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, metavar="N", help="Number of classes to list per image.")] = 5,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of classes to list per image.  [default: 5; of a mask, all that occur]",
+            show_default=False,
+        ),
+    ] = None,
     threshold: Threshold = None,
     probabilities: Annotated[
         bool,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convworks.api.work import TOP, Work, runtimes
+from convworks.api.work import Work, runtimes
 from convworks.bundle.description import is_exported
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.inference.following import following, new_file
@@ -81,7 +81,7 @@ def run(
         first = visible(f"{result.errors[0]['path']}: {result.errors[0]['error']}")
         lines.append(f"{result.failed:,} of {counted(len(files), 'image')} failed: {first}")
     options = {
-        "--top": None if work.top == TOP else work.top,
+        "--top": work.top,
         "--protocol": None if work.protocol == CENTER else work.protocol,
         "--combine": None if work.combine == PROBABILITY else work.combine,
         "--max-pixels": work.max_pixels,
@@ -156,7 +156,7 @@ def _segmented(
     job = {
         "bundles": [digest(description) for description in descriptions],
         "images": identity,
-        **work.options(),
+        **work.options(descriptions),
         "objects": outputs.objects,
         "runtime": [[each.runtime.name, precision_name(each.precision), each.runtime.device.type] for each in members],
     }
@@ -187,7 +187,7 @@ def segmented(
     mapper: Mapper | MapEnsemble,
     files: Sequence[Path],
     outputs: MaskFiles | None,
-    top: int,
+    top: int | None,
     first: int = 0,
 ) -> Iterator[tuple[dict[str, Any], Sequence[int]]]:
     """Yield the answer for each image from the first on, without its mask, or its error, and the pixels of each class.
@@ -197,6 +197,7 @@ def segmented(
     """
     from convworks.inference.objects import objects
 
+    answer_of = predictor.answer(top=top)
     for index, (path, strips) in enumerate(_strips(mapper, files[first:], outputs), first):
         if strips is None:
             yield _streamed(predictor, mapper, path, outputs, index, top)
@@ -206,7 +207,7 @@ def segmented(
         except ConvworksError as error:
             yield {"path": str(path), "error": error.reason}, ()
             continue
-        answer = predictor.task.answer(str(path), mask, predictor.classes, top)
+        answer = answer_of(str(path), mask)
         del answer["mask"]
         if outputs is not None:
             outputs.write(index, path, mask, scores, predictor.bundle)
@@ -255,7 +256,7 @@ def _streamed(
     path: Path,
     outputs: MaskFiles | None,
     index: int,
-    top: int,
+    top: int | None,
 ) -> tuple[dict[str, Any], Sequence[int]]:
     """Write the mask of a large image some rows at a time; return what `segmented` yields."""
     import numpy as np
@@ -267,7 +268,7 @@ def _streamed(
     if outputs is not None and (outputs.objects or outputs.maps):
         reason = "is computed some rows at a time, but --objects and --probabilities need it whole; leave them out"
         return {"path": str(path), "error": reason}, ()
-    counts = np.zeros(len(predictor.classes), np.int64)
+    counts, listed = np.zeros(len(predictor.classes), np.int64), predictor.task.top(top, predictor.classes)
     try:
         with mapper.rows(path) as strips, ExitStack() as stack:
             write, (height, width) = None, strips.size
@@ -281,7 +282,7 @@ def _streamed(
     except ConvworksError as error:
         return {"path": str(path), "error": error.reason}, ()
     out = {"out": str(outputs.masks[index])} if outputs is not None else {}
-    return {"path": str(path), **largest(counts, predictor.classes, top), **out}, counts.tolist()
+    return {"path": str(path), **largest(counts, predictor.classes, listed), **out}, counts.tolist()
 
 
 def as_table(rows: Sequence[dict[str, Any]]) -> str:

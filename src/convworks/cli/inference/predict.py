@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convworks.api.predict import Into, check_into, values_of, write
-from convworks.api.work import TOP, Opened, Work, answering_of, check_work, open_work, runtimes
+from convworks.api.work import Opened, Work, answering_of, check_work, open_work, runtimes
 from convworks.bundle.pretrained import locate
 from convworks.cli.answer import Answer, percent, table
 from convworks.cli.inference import masks
@@ -34,7 +34,7 @@ def run(
     paths: Sequence[str],
     *,
     ensemble: Sequence[Path] = (),
-    top: int,
+    top: int | None,
     threshold: float | None = None,
     probabilities: bool = False,
     objects: bool = False,
@@ -104,7 +104,7 @@ def run(
             f"{failed:,} of {counted(count, 'image')} failed: " + visible(f"{first['path']}: {first['error']}")
         )
     options = {
-        "--top": None if top == TOP else top,
+        "--top": top,
         "--threshold": threshold,
         "--protocol": None if protocol == CENTER else protocol,
         "--combine": combine,

@@ -52,7 +52,7 @@ def _lines(values: dict[str, Any]) -> list[str]:
         [
             check["precision"],
             f"{check['difference']:.2g}",
-            f"{check['agreement']:.1%} of {check['samples']:,}",
+            f"{check['agreement']:.1%} of {check['samples']:,}{'' if values['real_samples'] else ', noise'}",
             f"{1000 * check['latency']:.2f} ms",
             f"{check['rate']:,.0f}",
         ]

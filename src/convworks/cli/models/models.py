@@ -61,23 +61,24 @@ def _sizes(input_size: str) -> tuple[int, ...]:
 
 
 def _catalogue(out: Path | None) -> Answer:
-    from convworks.models.analysis.count import count_published
+    from convworks.models.analysis.counted import counted
     from convworks.models.catalogue import facts
     from convworks.models.config import ModelConfig
     from convworks.tasks.registry import is_trained
 
     entries: list[dict[str, Any]] = []
+    sizes = counted()
     for name in NAMES:
-        published, counted = facts(name), count_published(name)
+        published, size = facts(name), sizes[name]
         entries.append(
             {
                 "name": name,
                 "year": published.year,
                 "paper": published.paper,
-                "parameters": counted.parameters,
-                "total_parameters": counted.total,
-                "auxiliary_parameters": counted.auxiliary,
-                "macs": counted.macs,
+                "parameters": size.parameters,
+                "total_parameters": size.total,
+                "auxiliary_parameters": size.auxiliary,
+                "macs": size.macs,
                 "input": [published.shape.channels, *published.shape.size],
                 "classes": published.shape.classes,
                 "published_error": published.published_error,

@@ -78,9 +78,3 @@ def _rows(scorer: Scorer, samples: Sequence[Prepared], answer: Answer) -> list[R
         reason = why or ("" if np.isfinite(output).all() else OVERFLOW)
         rows.append({"path": name, "error": reason} if reason else answer(name, output))
     return rows
-
-
-def check_top(top: int) -> None:
-    """Raise InputError for fewer classes than one."""
-    if top < 1:
-        raise InputError("top", f"is {top}, but must be at least 1", "give 1 or more")

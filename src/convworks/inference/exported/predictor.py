@@ -12,7 +12,7 @@ from convworks.data.decode.load_files import load_image
 from convworks.data.decode.preprocess import Preprocessing
 from convworks.errors import InputError
 from convworks.hardware import has_vnni
-from convworks.inference.bulk.answered import Answer, check_top
+from convworks.inference.bulk.answered import Answer
 from convworks.inference.bulk.scorer import MOST, Scorer
 from convworks.inference.exported.format import VNNI, Compute
 from convworks.inference.exported.read import Exported
@@ -50,11 +50,9 @@ class ExportedPredictor:
             batch=min(MOST, batch_size("cpu", self.preprocessing.size)),
         )
 
-    def answer(self, *, top: int = 5, threshold: float | None = None) -> Answer:
+    def answer(self, *, top: int | None = None, threshold: float | None = None) -> Answer:
         """Return the function from the name of a file and its activated output to its prediction."""
-        check_top(top)
-        kind = self.exported.answering.at(threshold)
-        return lambda name, output: kind.answer(name, output, self.classes, top)
+        return self.exported.answering.answering(self.classes, top, threshold)
 
     def activated(self, samples: Sequence[np.ndarray]) -> np.ndarray:
         """Return the activated outputs of decoded samples; NaN for each sample whose outputs are not finite."""
