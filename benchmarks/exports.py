@@ -38,7 +38,7 @@ from convworks.models.catalogue import create, facts
 from convworks.models.config import ModelConfig
 from convworks.tasks.registry import named
 
-COUNT, SMALL, SECONDS = 1000, 40, 60.0
+COUNT, SMALL, LARGEST, SECONDS = 1000, 40, 128, 60.0
 READ = (1, 3)  # channels of images
 STATISTICS = 32  # images that the statistics of batch normalisation are those of
 
@@ -49,7 +49,7 @@ def names() -> list[str]:
 
 
 def bundle_of(name: str, images: Sequence[Path]) -> Bundle:
-    """Return a network with its published shape."""
+    """Return a network with its published shape; image priors for smaller images, of which several fit in memory."""
     weights = sorted((data() / "weights").glob(f"{name}-*.th"))
     if weights:
         return import_bundle(weights[0], name, peer="cifar")
@@ -58,7 +58,8 @@ def bundle_of(name: str, images: Sequence[Path]) -> Bundle:
     network = create(name)
     mean = (0.5,) * shape.channels if task.normalises else (0.0,) * shape.channels
     std = (0.25,) * shape.channels if task.normalises else (1.0,) * shape.channels
-    preprocessing = Preprocessing(size=shape.size, channels=shape.channels, fit="crop", mean=mean, std=std)
+    size = shape.size if facts(name).makes == "logits" or max(shape.size) <= LARGEST else (LARGEST, LARGEST)
+    preprocessing = Preprocessing(size=size, channels=shape.channels, fit="crop", mean=mean, std=std)
     bundle = Bundle(
         network=network,
         model=ModelConfig(name=name),
