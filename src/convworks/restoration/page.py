@@ -23,6 +23,8 @@ from convworks.pages.restoration import pictures
 from convworks.pages.tables import Row, table
 from convworks.restoration.fit import EVERY
 from convworks.restoration.problems import PROBLEMS
+from convworks.restoration.restore import SHARE, TIME
+from convworks.restoration.result import averaged
 
 Pixels = UInt8[np.ndarray, "h w c"]
 LARGEST = 720  # pixels of the side of a picture on the page
@@ -73,8 +75,8 @@ def write(
     path: Path, sections: Sequence[Section], *, problem: str, count: int, command: str, files: Sequence[str]
 ) -> None:
     """Write the page; `files` lists others in its folder."""
-    plural = "s" if count > 1 else ""
-    words = blocks.paragraphs([f"image{plural} {PROBLEMS[problem].does}, each by a network that has seen no other"])
+    plural, each = ("s", "each ") if count > 1 else ("", "")
+    words = blocks.paragraphs([f"image{plural} {PROBLEMS[problem].does}, {each}by a network that has seen no other"])
     blocks.write_page(
         path,
         title=f"{count} restored image{plural}",
@@ -98,17 +100,22 @@ def summary(record: Mapping[str, Any]) -> str:
 
 
 def stopping(record: Mapping[str, Any]) -> str:
-    """Return which rule stopped the fits, and why it was chosen."""
-    ends = {fit["ended"] for fit in record["fits"]}
-    early = " The time ended first." if ends == {"time"} else " The time ended some of them." if "time" in ends else ""
-    return f"Stopped by {record['stop']}: {record['why']}.{early}"
+    """Return which rule stopped the fits, why it was chosen, and what ended them earlier."""
+    ends, runs = {fit["ended"] for fit in record["fits"]}, averaged(record["fits"])
+    early = " The time ended first." if ends == {TIME} else " The time ended some of them." if TIME in ends else ""
+    if SHARE in ends:
+        early = " The time was shared: the rule had not yet ended the first run."
+    mean = f" This is the mean of {runs} runs." if runs > 1 else ""
+    return f"Stopped by {record['stop']}: {record['why']}.{early}{mean}"
 
 
 def _fits(record: Mapping[str, Any]) -> Markup:
+    parts = [fit["part"] for fit in record["fits"]]
+    varied = [word for word in parts[0] if len({part[word] for part in parts}) > 1] or ["run"]
     rows = [
         Row(
             cells=(
-                ", ".join(f"{word} {number + 1}" for word, number in fit["part"].items()),
+                ", ".join(f"{word} {fit['part'][word] + 1}" for word in varied),
                 fit["ended"],
                 f"{fit['iterations']:,}",
                 f"{fit['best_iteration']:,}",

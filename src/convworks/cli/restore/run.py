@@ -14,7 +14,7 @@ from convworks.cli.outputs import check_outputs, unique_names
 from convworks.data.listing.find import find, plain_files
 from convworks.errors import ConvworksError, InputError, visible
 from convworks.hardware import refuse_torchrun
-from convworks.outputs import Protected, numbers
+from convworks.outputs import Protected, check_name, numbers
 from convworks.restoration.paths import PAGE, Paths, beside, paths_of
 from convworks.restoration.request import Request, check
 
@@ -54,6 +54,7 @@ def run(paths: Sequence[str], request: Request, named: Files) -> Answer:
     if begun and not (named.overwrite or named.resume):
         raise InputError(f"--out {folder}", f"has begun restorations ({begun[0].name})", "add --resume, or --overwrite")
     check_outputs(folder, _paths(folder, outputs), read, overwrite=named.overwrite or named.resume)
+    check_name("--out", max((each.state for each in outputs), key=lambda path: len(os.fsencode(path.name))))
     from convworks.restoration.batch import Job, restore_files
 
     jobs = [
@@ -86,12 +87,20 @@ def _paths(folder: Path, outputs: Sequence[Paths]) -> list[Path]:
 
 
 def _default(names: Sequence[str], request: Request, named: Files) -> Path:
-    """Return the first of restored/, restored-2/, ... in which nothing is replaced; restored/ to resume or replace."""
+    """Return the first of restored/, restored-2/, ... in which nothing is replaced.
+
+    To resume it is the first with something unfinished; restored/ to replace results, or if nothing is unfinished.
+    """
+    if named.overwrite:
+        return DEFAULT
     for folder in numbers(DEFAULT):
         outputs = _outputs(folder, names, request)
-        used = any(map(os.path.lexists, [*_paths(folder, outputs), *(each.state for each in outputs)]))
-        if named.resume or named.overwrite or not used:
+        begun = any(each.state.exists() for each in outputs)
+        used = begun or any(map(os.path.lexists, _paths(folder, outputs)))
+        if begun and named.resume:
             return folder
+        if not used:
+            return DEFAULT if named.resume else folder
     raise AssertionError
 
 
@@ -137,7 +146,7 @@ def _text(values: dict[str, Any], paths: Sequence[str], request: Request, named:
     if errors:
         first = visible(f"{errors[0]['path']}: {errors[0]['error']}")
         lines.append(f"{len(errors)} of {len(images) + len(errors)} images could not be restored: {first}")
-    lines.append(f"stopped by {request.rule.name}: {request.rule.why}")
+    lines.append(f"the rule is {request.rule.name}: {request.rule.why}")
     lines.append(visible(f"report: {values['report']}"))
     longer = replace(request, minutes=2 * request.minutes)
     lines.append(visible(f"next:   {_command(paths[:3], longer, named, None)}"))
