@@ -26,12 +26,13 @@ from typing import Any
 import torch
 
 from benchmarks.restore.pictures import FOLDER
-from benchmarks.restore.studies import STUDIES
+from benchmarks.restore.studies import STUDIES, Cell, attempt
 from benchmarks.restore.tables import TABLES
+from convworks.errors import ConvworksError
 
 
-def main() -> None:
-    """Run the named study, and show its table."""
+def main() -> int:
+    """Run the named study, and show its table; return 1 if cells of it failed."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.restore",
         description=__doc__,
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256, 512])
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--side", type=int, default=96)
-    parser.add_argument("--iterations", type=int, default=2500)
+    parser.add_argument("--iterations", type=int, help="of each fit: rules takes so many, 2500, the others no more")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=5.0)
     args = parser.parse_args()
@@ -59,12 +60,18 @@ def main() -> None:
     rows = read(file)
     left = {key: cell for key, cell in cells.items() if key not in rows}
     print(f"{len(cells) - len(left)} of {len(cells)} cells are in {file}", file=sys.stderr, flush=True)
-    for row in measured(args, left):
+    for key, row in measured(args, left):
+        if isinstance(row, ConvworksError):
+            print(f"{key}: {row}", file=sys.stderr, flush=True)
+            continue
+        rows[key] = {"key": key, **row}
         with file.open("a") as lines:
-            lines.write(json.dumps(row) + "\n")
-        print(json.dumps(row), file=sys.stderr, flush=True)
-        rows[row["key"]] = row
-    print(TABLES[args.name]([rows[key] for key in cells]))
+            lines.write(json.dumps(rows[key]) + "\n")
+        print(json.dumps(rows[key]), file=sys.stderr, flush=True)
+    missing = [key for key in cells if key not in rows]
+    if len(missing) < len(cells):
+        print(TABLES[args.name]([rows[key] for key in cells if key in rows]))
+    return 1 if missing else 0
 
 
 def read(file: Path) -> dict[str, dict[str, Any]]:
@@ -76,20 +83,22 @@ def read(file: Path) -> dict[str, dict[str, Any]]:
     return {row["key"]: row for row in map(json.loads, whole.splitlines())}
 
 
-def measured(args: argparse.Namespace, cells: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
-    """Measure cells, and yield the row of each as it comes."""
-    study = STUDIES[args.name]
+def measured(
+    args: argparse.Namespace, cells: Mapping[str, Cell]
+) -> Iterator[tuple[str, dict[str, Any] | ConvworksError]]:
+    """Measure cells, and yield the row of each as it comes, or its error."""
+    measure = STUDIES[args.name].measure
     if args.jobs == 1:
         for key, cell in cells.items():
-            yield {"key": key, **study.measure(args, *cell)}
+            yield key, attempt(measure, args, cell)
         return
     threads = max(1, torch.get_num_threads() // args.jobs)
     context = get_context("spawn")
     with ProcessPoolExecutor(args.jobs, context, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
-        futures = {pool.submit(study.measure, args, *cell): key for key, cell in cells.items()}
+        futures = {pool.submit(attempt, measure, args, cell): key for key, cell in cells.items()}
         for future in as_completed(futures):
-            yield {"key": futures[future], **future.result()}
+            yield futures[future], future.result()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -18,7 +18,7 @@ SIGMA = 25
 
 def picture(name: str, side: int | None = None) -> np.ndarray:
     """Return the middle square of a picture, reduced to side x side pixels; without a side, all of it."""
-    image = Image.open(FOLDER / name)
+    image: Image.Image = Image.open(FOLDER / name)
     if side is not None:
         edge = min(image.size)
         left, top = (image.width - edge) // 2, (image.height - edge) // 2

@@ -15,6 +15,7 @@ from PIL import Image
 
 import convworks
 from benchmarks.restore.pictures import CASES, NOISES, PICTURES, cases, degraded, picture
+from convworks.errors import ConvworksError
 from convworks.hardware import choose_precision
 from convworks.models.catalogue import Shape, create
 from convworks.restoration.computation import Computation
@@ -25,6 +26,7 @@ from convworks.restoration.result import pixel_ratio
 from convworks.restoration.rules import HELD_OUT, MOVING_VARIANCE, RULES, Best, stopped
 
 CPU = torch.device("cpu")
+ITERATIONS = 2500  # of a fit to the end
 
 
 def computation(classes: int) -> Computation:
@@ -37,7 +39,7 @@ def plain(pixels: np.ndarray) -> Callable[[], float]:
     """Return a function that takes a published iteration in plain PyTorch, and returns its seconds."""
     values = as_tensor(pixels)
     network = create("prior_denoise", Shape(classes=pixels.shape[2], channels=32, size=pixels.shape[:2])).train()
-    network.to(memory_format=torch.contiguous_format)
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     given = torch.rand(1, 32, *pixels.shape[:2]) * INPUT_SCALE
     noise, average = given.clone(), torch.zeros_like(values)
@@ -47,7 +49,7 @@ def plain(pixels: np.ndarray) -> Callable[[], float]:
         optimizer.zero_grad()
         output = network(given + noise.normal_() / 30)
         average.mul_(0.99).add_(output.detach(), alpha=0.01)
-        torch.nn.functional.mse_loss(output, values).backward()
+        torch.nn.functional.mse_loss(output, values).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return time.process_time() - started
 
@@ -112,7 +114,7 @@ def rules(args: argparse.Namespace, name: str, noise: str, seed: int) -> dict[st
     way = computation(clean.shape[2])
     network = way.draw(seed, setup.observation.size)
     fit = begin(setup, network, way.forward(network))
-    rows = [step(setup, fit) for _ in range(args.iterations)]
+    rows = [step(setup, fit) for _ in range(args.iterations or ITERATIONS)]
     averaged, output = [row.psnr or 0.0 for row in rows], [row.psnr_output or 0.0 for row in rows]
     held, published = (chosen(rule, [getattr(row, field) for row in rows]) for rule, field in COLUMNS)
     return {
@@ -147,7 +149,8 @@ def spread(args: argparse.Namespace, runs: int, seed: int) -> dict[str, Any]:
     """Denoise one picture with a seed, by so many runs."""
     clean = picture("F16_GT.png", args.side)
     pixels = degraded(clean, "gaussian", 0)
-    found = convworks.restore(pixels, compare=clean, runs=runs, seed=seed, minutes=args.minutes)
+    limits = {"minutes": args.minutes, "iterations": args.iterations}
+    found = convworks.restore(pixels, compare=clean, runs=runs, seed=seed, **limits)
     return {"runs": runs, "psnr": found.record["psnr"][0], "seconds": found.record["seconds"], "fits": fits(found)}
 
 
@@ -156,8 +159,9 @@ def tasks(args: argparse.Namespace, name: str) -> dict[str, Any]:
     from benchmarks.peers import classic_restoration as classic
 
     case = cases(args.side)[name]
-    options = {field: case[field] for field in ("mask", "scale") if field in case}
-    found = convworks.restore(case["pixels"], case["problem"], compare=case["clean"], minutes=args.minutes, **options)
+    options: dict[str, Any] = {field: case[field] for field in ("mask", "scale") if field in case}
+    limits = {"minutes": args.minutes, "iterations": args.iterations}
+    found = convworks.restore(case["pixels"], case["problem"], compare=case["clean"], **limits, **options)
     others = classic.restore(case["problem"], case["pixels"], options, case["clean"])
     folder = args.out / f"{name}-{args.side}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -174,11 +178,24 @@ def fits(found: Any) -> list[dict[str, Any]]:
     return [{field: fit[field] for field in fields} for fit in found.record["fits"]]
 
 
+Cell = tuple[Any, ...]
+
+
+def attempt(
+    measure: Callable[..., dict[str, Any]], args: argparse.Namespace, cell: Cell
+) -> dict[str, Any] | ConvworksError:
+    """Measure a cell, and return its row, or its error: that of one cell does not stop the others."""
+    try:
+        return measure(args, *cell)
+    except ConvworksError as error:
+        return error
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """The cells of a study by name, from its options, and what measures one of them."""
 
-    cells: Callable[[argparse.Namespace], dict[str, tuple[Any, ...]]]
+    cells: Callable[[argparse.Namespace], dict[str, Cell]]
     measure: Callable[..., dict[str, Any]]
 
 
@@ -188,7 +205,7 @@ STUDIES = {
     ),
     "rules": Study(
         cells=lambda args: {
-            f"{name}-{noise}-{seed}-{args.side}-{args.iterations}": (name, noise, seed)
+            f"{name}-{noise}-{seed}-{args.side}-{args.iterations or ITERATIONS}": (name, noise, seed)
             for name in PICTURES
             for noise in NOISES
             for seed in range(args.seeds)

@@ -11,8 +11,12 @@ import pytest
 from benchmarks.restore import __main__ as command
 from benchmarks.restore import tables
 
+from convworks.errors import InputError
 
-def test_a_study_goes_on_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+
+def test_a_study_goes_on_after_a_kill_and_after_a_cell_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second of three rows was being written."""
     row = {"runs": 1, "psnr": 28.0, "seconds": 3.0, "fits": [{"averaged": True}]}
     first = json.dumps({"key": "1-0-96", **row})
@@ -21,15 +25,15 @@ def test_a_study_goes_on_after_a_kill(tmp_path: Path, monkeypatch: pytest.Monkey
 
     def measure(args: Any, cells: Any) -> Any:
         measured.extend(cells)
-        return ({"key": key, **row} for key in cells)
+        return ((key, InputError(key, "is too large") if key == "2-1-96" else row) for key in cells)
 
     monkeypatch.setattr(command, "measured", measure)
     monkeypatch.setattr(command, "FOLDER", tmp_path)
     monkeypatch.setattr(sys, "argv", ["restore", "spread", "--out", str(tmp_path), "--seeds", "2"])
-    command.main()
+    assert command.main() == 1
     assert measured == ["1-1-96", "2-0-96", "2-1-96"]
     rows = [json.loads(line) for line in (tmp_path / "spread.jsonl").read_text().splitlines()]
-    assert [each["key"] for each in rows] == ["1-0-96", *measured]
+    assert [each["key"] for each in rows] == ["1-0-96", "1-1-96", "2-0-96"]
 
 
 def test_the_worst_case_of_a_rule_is_named() -> None:

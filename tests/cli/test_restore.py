@@ -95,6 +95,11 @@ def test_samples_are_files_of_their_own(photos: Path, capsys: pytest.CaptureFixt
     found = answer(capsys, "inpaint", "photos/0.png", "--mask", "mask.png", "--samples", "2", *FEW[:4])
     assert found["images"][0]["files"] == ["restored/0-1.png", "restored/0-2.png"]
     assert found["images"][0]["notes"] == ["6.2% of the pixels are missing"]
+    page = Path("restored/report.html").read_text()
+    assert "sample 2" in page
+    assert "Held-out error" in page
+    for words in ("difference", "Moving variance"):  # from pixels that are missing, and of another rule
+        assert words not in page
 
 
 @pytest.mark.slow

@@ -55,8 +55,9 @@ class Material:
         )
 
     def enlarged(self, scale: int) -> UInt8[np.ndarray, "h2 w2 c"]:
-        """Return the pixels at the restored size: enlarged by bicubic interpolation."""
-        return self.pixels if scale == 1 else resized(self.pixels, (self.size[0] * scale, self.size[1] * scale))
+        """Return the picture before: missing pixels black, enlarged to the restored size by bicubic interpolation."""
+        pixels = self.pixels if self.known is None else self.pixels * self.known[:, :, None]
+        return pixels if scale == 1 else resized(pixels, (self.size[0] * scale, self.size[1] * scale))
 
 
 def read_material(name: str, image: Any, request: Request, *, mask: Any = None, compare: Any = None) -> Material:

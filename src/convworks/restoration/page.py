@@ -23,24 +23,27 @@ from convworks.pages.restoration import pictures
 from convworks.pages.tables import Row, table
 from convworks.restoration.fit import EVERY
 from convworks.restoration.problems import PROBLEMS
-from convworks.restoration.restore import SHARE, TIME
 from convworks.restoration.result import averaged
+from convworks.restoration.rules import HELD_OUT, MOVING_VARIANCE, SHARE, TIME
 
 Pixels = UInt8[np.ndarray, "h w c"]
 LARGEST = 720  # pixels of the side of a picture on the page
 MOST = 100  # pictures on the page
-CHARTS = (
-    Chart(
-        title="PSNR (dB)",
-        series=(
-            Series(key="psnr_output", name="output", colour="muted"),
-            Series(key="psnr", name="average", colour="blue", best=max),
-        ),
+RATIO = Chart(
+    title="PSNR (dB)",
+    series=(
+        Series(key="psnr_output", name="output", colour="muted"),
+        Series(key="psnr", name="average", colour="blue", best=max),
     ),
-    Chart(title="Held-out error", series=(Series(key="held_out", name="average", colour="blue", best=min),)),
-    Chart(title="Moving variance", series=(Series(key="moving_variance", name="output", colour="blue", best=min),)),
-    Chart(title="Loss", series=(Series(key="loss", name="output", colour="muted"),)),
 )
+LOSS = Chart(title="Loss", series=(Series(key="loss", name="output", colour="muted"),))
+#: What each rule looks at.
+RULE_CHARTS = {
+    HELD_OUT: Chart(title="Held-out error", series=(Series(key="held_out", name="average", colour="blue", best=min),)),
+    MOVING_VARIANCE: Chart(
+        title="Moving variance", series=(Series(key="moving_variance", name="output", colour="blue", best=min),)
+    ),
+}
 
 
 def section(
@@ -59,11 +62,18 @@ def section(
         titled["after" if len(images) == 1 else f"sample {number}"] = _shown(image)
     if clean is not None:
         titled["clean"] = _shown(clean)
-    titled["difference: after - before"] = _difference(before, images[0])
-    body = pictures(name, titled, line=summary(record), notes=[*notes, stopping(record)])
+    if not PROBLEMS[record["problem"]].composed:
+        titled["difference: after - before"] = _difference(before, images[0])
+    elif clean is not None:
+        titled["difference: after - clean"] = _difference(clean, images[0])
+    lines = [*notes, stopping(record)]
+    if len(record["fits"]) > 1:
+        lines.append("The curves are those of the first fit; the curve file has all of them.")
+    body = pictures(name, titled, line=summary(record), notes=lines)
     kept = EVERY * round(record["fits"][0]["best_iteration"] / EVERY)
     first = [row for row in curve if not (row["tile"] or row["sample"] or row["run"])]
-    drawings = panels(first, kept=kept, shown=CHARTS) if first else []
+    shown = [RATIO, *(chart for rule, chart in RULE_CHARTS.items() if rule == record["stop"]), LOSS]
+    drawings = panels(first, kept=kept, shown=shown) if first else []
     return Section(
         anchor=f"picture-{digest(name)}",
         title=name,

@@ -41,16 +41,21 @@ def paths_of(folder: Path, name: str, samples: int) -> Paths:
 def beside(option: str, path: Path | None, files: Sequence[Path]) -> list[Path | None]:
     """Return, for each picture, the file that an option names: itself, or in a folder the one of the same name.
 
-    Its suffix may be another one; the picture itself does not count. InputError for a folder without such a file, or
-    with several.
+    Its suffix may be another one; a picture is no mask of itself. InputError for a folder without such a file, or with
+    several.
     """
     if path is None or not os.path.isdir(path):
         return [path] * len(files)
     stems: dict[str, list[Path]] = {}
     for candidate in sorted(path.iterdir()):
-        if candidate.is_file() and not any(candidate.samefile(file) for file in files if file.stem == candidate.stem):
+        itself = option == "--mask" and any(_same(candidate, file) for file in files)
+        if candidate.is_file() and not itself:
             stems.setdefault(candidate.stem, []).append(candidate)
     return [_beside(f"{option} {path}", file, stems.get(file.stem, [])) for file in files]
+
+
+def _same(candidate: Path, file: Path) -> bool:
+    return candidate.name == file.name and candidate.samefile(file)
 
 
 def _beside(where: str, file: Path, candidates: Sequence[Path]) -> Path:

@@ -18,12 +18,11 @@ from convworks.restoration.observation import as_tensor
 from convworks.restoration.plan import Budget, plan
 from convworks.restoration.request import Request
 from convworks.restoration.result import Restored, averaged, result
-from convworks.restoration.rules import ITERATIONS
+from convworks.restoration.rules import ITERATIONS, SHARE, TIME
 from convworks.restoration.saved import Saved, keep, reopen, resume
 from convworks.restoration.session import Keeper, Part, Session
 from convworks.restoration.tiles import SIDE, divide
 
-TIME, SHARE = "time", "another run"  # what ends a fit, besides the rules: the second, that another one still fits
 SHOW, KEEP = 5.0, 30.0  # seconds between two previews, and between two checkpoints
 PACE = 2.0  # iterations that must still fit the time
 #: What another run needs, in times of the seconds to the best iteration of the first one: at least, and with reserve.

@@ -16,7 +16,8 @@ from convworks.errors import ConvworksError, InputError, visible
 from convworks.hardware import refuse_torchrun
 from convworks.outputs import Protected, check_name, numbers
 from convworks.restoration.paths import PAGE, Paths, beside, paths_of
-from convworks.restoration.request import Request, check
+from convworks.restoration.request import MOST, Request, check
+from convworks.restoration.rules import SHARE, TIME
 
 DEFAULT = Path("restored")
 SHOWN = 20  # images in the answer for people
@@ -116,6 +117,17 @@ def _command(paths: Sequence[str], request: Request, named: Files, folder: Path 
     return repeated(["restore", request.problem, *paths], options | files)
 
 
+def _next(images: Sequence[dict[str, Any]], request: Request) -> Request:
+    """Return what may give better images: more time, where that was short; else more runs, or other samples."""
+    short = {TIME, SHARE} & {fit["ended"] for row in images for fit in row["fits"]}
+    longer = replace(request, minutes=2 * request.minutes)
+    if short:
+        return longer
+    if request.samples > 1:
+        return replace(request, seed=request.seed + 1)
+    return replace(longer, runs=min(2 * request.runs, MOST))
+
+
 def _text(values: dict[str, Any], paths: Sequence[str], request: Request, named: Files) -> str:
     images, errors = values["images"], values["errors"]
     measured = images[0]["psnr"] is not None
@@ -148,6 +160,5 @@ def _text(values: dict[str, Any], paths: Sequence[str], request: Request, named:
         lines.append(f"{len(errors)} of {len(images) + len(errors)} images could not be restored: {first}")
     lines.append(f"the rule is {request.rule.name}: {request.rule.why}")
     lines.append(visible(f"report: {values['report']}"))
-    longer = replace(request, minutes=2 * request.minutes)
-    lines.append(visible(f"next:   {_command(paths[:3], longer, named, None)}"))
+    lines.append(visible(f"next:   {_command(paths[:3], _next(images, request), named, None)}"))
     return "\n".join(lines)
