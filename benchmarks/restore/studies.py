@@ -99,7 +99,7 @@ def speed(args: argparse.Namespace, side: int) -> dict[str, Any]:
 
 
 def rules(args: argparse.Namespace, name: str, noise: str, seed: int) -> dict[str, Any]:
-    """Fit to the end whatever the rules say, then ask each where it would have stopped."""
+    """Fit to the end whatever the rules say, keep the curves, then ask each rule where it would have stopped."""
     clean = picture(name, args.side)
     pixels = degraded(clean, noise, seed)
     setup = prepare(
@@ -115,6 +115,8 @@ def rules(args: argparse.Namespace, name: str, noise: str, seed: int) -> dict[st
     network = way.draw(seed, setup.observation.size)
     fit = begin(setup, network, way.forward(network))
     rows = [step(setup, fit) for _ in range(args.iterations or ITERATIONS)]
+    curves = {field: np.array([getattr(row, field) or np.nan for row in rows]) for field in CURVES}
+    np.savez_compressed(args.out / f"{name}-{noise}-{seed}-{args.side}.npz", **curves)
     averaged, output = [row.psnr or 0.0 for row in rows], [row.psnr_output or 0.0 for row in rows]
     held, published = (chosen(rule, [getattr(row, field) for row in rows]) for rule, field in COLUMNS)
     return {
@@ -132,6 +134,7 @@ def rules(args: argparse.Namespace, name: str, noise: str, seed: int) -> dict[st
     }
 
 
+CURVES = ("held_out", "moving_variance", "psnr", "psnr_output")
 COLUMNS = ((HELD_OUT, "held_out"), (MOVING_VARIANCE, "moving_variance"))
 
 
