@@ -115,7 +115,7 @@ def rules(args: argparse.Namespace, name: str, noise: str, seed: int) -> dict[st
     network = way.draw(seed, setup.observation.size)
     fit = begin(setup, network, way.forward(network))
     rows = [step(setup, fit) for _ in range(args.iterations or ITERATIONS)]
-    curves = {field: np.array([getattr(row, field) or np.nan for row in rows]) for field in CURVES}
+    curves: dict[str, Any] = {field: np.array([getattr(row, field) or np.nan for row in rows]) for field in CURVES}
     np.savez_compressed(args.out / f"{name}-{noise}-{seed}-{args.side}.npz", **curves)
     averaged, output = [row.psnr or 0.0 for row in rows], [row.psnr_output or 0.0 for row in rows]
     held, published = (chosen(rule, [getattr(row, field) for row in rows]) for rule, field in COLUMNS)
