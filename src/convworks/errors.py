@@ -34,6 +34,10 @@ class ConvworksError(Exception):
         message = " ".join(f"{reason}{'; ' + remedy if remedy else ''}".split())
         self.args = (f"{visible(where)}: {visible(message)}",)
 
+    def __reduce__(self) -> tuple[Callable[..., ConvworksError], tuple[type[ConvworksError], str, str, str]]:
+        """Return how it is pickled, as a process of a pool sends it: `args` are not those of its constructor."""
+        return _again, (type(self), self.where, self.reason, self.remedy)
+
     def write_for_python(self, flags: frozenset[str] = frozenset()) -> None:
         """Write the options in the message as the arguments of a function, some of which are `flags` (arguments.py)."""
         self._say(place_in_python(self.where, flags), in_python(self.reason, flags), in_python(self.remedy, flags))
@@ -41,6 +45,12 @@ class ConvworksError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Return what IPython and Jupyter show instead of a traceback: the message."""
         return [f"{type(self).__name__}: {self}"]
+
+
+def _again(kind: type[ConvworksError], where: str, reason: str, remedy: str) -> ConvworksError:
+    error = kind.__new__(kind)
+    error._say(where, reason, remedy)
+    return error
 
 
 class InputError(ConvworksError):

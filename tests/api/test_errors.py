@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 import convworks
 from convworks.cli.main import run
 from convworks.errors import InputError
+from convworks.ops.arrays import TooLargeError
 
 OPTION = re.compile(r"(?<![\w-])--[a-z]")
 
@@ -159,3 +161,12 @@ def test_an_unknown_function_is_reported_with_the_nearest_name() -> None:
     with pytest.raises(AttributeError) as caught:
         convworks.trian  # noqa: B018
     assert (caught.value.name, caught.value.obj) == ("trian", convworks)
+
+
+@pytest.mark.parametrize("error", [InputError("x.png", "is grey", "paint it"), TooLargeError()])
+def test_an_error_comes_whole_from_another_process(error: InputError) -> None:
+    """Process pools break on an error that cannot be unpickled."""
+    again = ForkingPickler.loads(ForkingPickler.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert (again.where, again.reason, again.remedy) == (error.where, error.reason, error.remedy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convworks.charts.curves import panels
+from convworks.charts.curves import LETTER, LOSS_CHART, panels
 from convworks.charts.drawing import Text
 
 
@@ -23,3 +23,10 @@ def test_labels_of_the_y_axis_are_not_cut(scores: tuple[float, float]) -> None:
     assert labels
     for label in labels:
         assert label.x - 5.9 * len(label.text) >= 0, label.text
+
+
+def test_the_last_label_of_the_horizontal_axis_is_not_cut_off() -> None:
+    history = [{"iteration": n, "train_loss": 1.0 / n} for n in range(10, 151, 10)]
+    (drawing,) = panels(history, shown=[LOSS_CHART])
+    label = next(shape for shape in drawing.shapes if isinstance(shape, Text) and shape.text == "150")
+    assert label.x + LETTER * len("150") / 2 <= drawing.width

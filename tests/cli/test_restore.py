@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from PIL import Image
 from workplace import environment
 
+import convworks
 from convworks.cli.main import run
 
 FEW = ["--model", "prior_hole2", "--iterations", "10", "--runs", "1", "--device", "cpu"]
@@ -68,6 +70,10 @@ def test_results_are_replaced_or_kept_only_on_request(photos: Path, capsys: pyte
     assert kept["images"][0]["fits"] == first["images"][0]["fits"]
     assert run(["restore", *words, "--out", "restored"]) == 2
     assert "already exists" in capsys.readouterr().err
+    Path("restored-2/0.json").unlink()
+    Path("restored-2/0.unfinished").mkdir()  # as if it had been killed
+    assert answer(capsys, *words, "--resume")["folder"] == "restored-2"
+    assert answer(capsys, *words, "--resume")["folder"] == "restored"
     assert run(["restore", *words, "--out", "restored", "--resume", "--seed", "1"]) == 2
     assert "0 was begun with other options" in capsys.readouterr().err
     answer(capsys, *words, "--out", "restored", "--overwrite", "--seed", "1")
@@ -89,14 +95,20 @@ def test_samples_are_files_of_their_own(photos: Path, capsys: pytest.CaptureFixt
     found = answer(capsys, "inpaint", "photos/0.png", "--mask", "mask.png", "--samples", "2", *FEW[:4])
     assert found["images"][0]["files"] == ["restored/0-1.png", "restored/0-2.png"]
     assert found["images"][0]["notes"] == ["6.2% of the pixels are missing"]
+    page = Path("restored/report.html").read_text()
+    assert "sample 2" in page
+    assert "Held-out error" in page
+    for words in ("difference", "Moving variance"):  # from pixels that are missing, and of another rule
+        assert words not in page
 
 
 @pytest.mark.slow
 def test_a_killed_process_leaves_the_best_so_far_and_is_resumed(
     photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Killed at a moment of no choice of its own, after its first checkpoint."""
-    words = ["restore", "denoise", "photos/0.png", *FEW[:2], "--runs", "1", "--device", "cpu", "--out", "out"]
+    """Killed at a moment of no choice of its own, after its first checkpoint; the result is that of a whole run."""
+    fixed = ["--stop", "iterations", "--iterations", "300", "--minutes", "60", "--precision", "float32"]
+    words = ["restore", "denoise", "photos/0.png", *FEW[:2], "--device", "cpu", *fixed, "--out", "out"]
     code = (
         "from convworks.restoration import restore; restore.SHOW = restore.KEEP = 0.05;"
         "from convworks.cli.main import main; main()"
@@ -111,7 +123,20 @@ def test_a_killed_process_leaves_the_best_so_far_and_is_resumed(
     process.wait()
     with Image.open("out/0.png") as picture:
         assert picture.size == (SIDE, SIDE)
-    words = [*words, "--resume"]
-    found = answer(capsys, *words[1:], "--minutes", "0.2")
-    assert found["images"][0]["fits"][0]["iterations"] > 1
+    assert Path("out/0.unfinished").exists()
+    answer(capsys, *words[1:], "--resume")
     assert not Path("out/0.unfinished").exists()
+    answer(capsys, *words[1:-1], "whole")
+    assert Path("out/0.png").read_bytes() == Path("whole/0.png").read_bytes()
+    seconds = re.compile(r"(?m)^((?:[^,]*,){4})[^,]*")  # the fifth column
+    curves = [seconds.sub(r"\1", Path(folder, "0-curve.csv").read_text()) for folder in ("out", "whole")]
+    assert curves[0] == curves[1]
+
+
+def test_python_gives_what_the_command_gives(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = {"model": "prior_hole2", "stop": "iterations", "iterations": 3, "device": "cpu", "seed": 5}
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    answer(capsys, "denoise", "photos", *words, "--minutes", "60")
+    for name in ("0", "1"):
+        restored = convworks.restore(f"photos/{name}.png", minutes=60.0, **options)  # type: ignore[arg-type]
+        assert np.array_equal(restored.image, np.asarray(Image.open(f"restored/{name}.png")))

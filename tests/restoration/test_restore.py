@@ -64,8 +64,10 @@ def test_a_noisy_picture_becomes_better_and_the_rule_finds_that() -> None:
 def test_known_pixels_stay_and_samples_differ(clean: np.ndarray) -> None:
     mask = np.full((SIDE, SIDE), 255, dtype=np.uint8)
     mask[8:16, 8:16] = 0
-    found = convworks.restore(clean, "inpaint", mask=mask, samples=3, iterations=5, **QUICK)
+    found = convworks.restore(clean, "inpaint", mask=mask, samples=3, iterations=5, compare=clean, **QUICK)
     assert len(found.images) == 3
+    assert np.array_equal(found.before, np.where(mask[:, :, None] > 0, clean, 0))
+    assert found.record["psnr_before"] < min(found.record["psnr"])
     for image in found.images:
         assert np.array_equal(image[mask > 0], clean[mask > 0])
     assert len({image.tobytes() for image in found.images}) == 3

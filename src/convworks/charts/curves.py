@@ -117,7 +117,8 @@ def _panel(
         ticks, x_range = [x_range[0]], (x_range[0] - 0.5, x_range[1] + 0.5)
     longest = max((len(text) for _, text in y_labels(y_range, log=log, percent=chart.percent)), default=0)
     left = max(46, 8 + LETTER * longest)
-    panel = Panel(left=left, top=52, width=width - left - 8, height=HEIGHT - 94, x=x_range, y=y_range, log=log)
+    right = max(8.0, LETTER * len(number(ticks[-1])) / 2 if ticks else 0.0)  # half of the last label is beyond the axis
+    panel = Panel(left=left, top=52, width=width - left - right, height=HEIGHT - 94, x=x_range, y=y_range, log=log)
     shapes: list[Shape] = [Text(x=0, y=10, text=chart.title, size=14, bold=True)]
     if log:
         shapes.append(remark(width - 8, 10, "logarithmic scale" if width > 220 else "log scale", "end"))

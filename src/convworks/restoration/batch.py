@@ -58,12 +58,12 @@ def restore_files(
             rows.append(error)
             continue
         rows.append(row)
-        sections.append(section)
+        if len(sections) < page.MOST:
+            sections.append(section)
     if sections:
-        files = [path.name for row in rows if isinstance(row, dict) for path in map(Path, row["files"])]
-        page.write(
-            report, sections, problem=request.problem, count=len(sections), command=command, files=files[: page.MOST]
-        )
+        restored = [row for row in rows if isinstance(row, dict)]
+        names = [Path(file).name for row in restored for file in row["files"]][: page.MOST]
+        page.write(report, sections, problem=request.problem, count=len(restored), command=command, files=names)
     return rows
 
 

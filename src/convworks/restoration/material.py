@@ -22,7 +22,7 @@ Pixels = UInt8[np.ndarray, "h w c"]
 DECODING = Decoding(max_pixels=250_000_000)
 OPAQUE = 255
 MIDDLE = 128  # of a mask: darker pixels are missing
-WITHOUT_ALPHA = ("1", "L", "RGB", "CMYK", "YCbCr", "uint8")  # modes of images, and the type of .npy files
+WITHOUT_ALPHA = ("1", "L", "RGB", "CMYK", "YCbCr", "uint8")  # modes; the last of .npy files of fewer than 4 channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +55,9 @@ class Material:
         )
 
     def enlarged(self, scale: int) -> UInt8[np.ndarray, "h2 w2 c"]:
-        """Return the pixels at the restored size: enlarged by bicubic interpolation."""
-        return self.pixels if scale == 1 else resized(self.pixels, (self.size[0] * scale, self.size[1] * scale))
+        """Return the picture before: missing pixels black, enlarged to the restored size by bicubic interpolation."""
+        pixels = self.pixels if self.known is None else self.pixels * self.known[:, :, None]
+        return pixels if scale == 1 else resized(pixels, (self.size[0] * scale, self.size[1] * scale))
 
 
 def read_material(name: str, image: Any, request: Request, *, mask: Any = None, compare: Any = None) -> Material:
@@ -64,10 +65,14 @@ def read_material(name: str, image: Any, request: Request, *, mask: Any = None, 
     pixels = read_image(name, image, channels=None, decoding=DECODING).pixels
     if pixels.shape[2] not in (1, 3, 4):
         raise InputError(name, f"has {pixels.shape[2]} channels", "give a grey image (1) or colours (3)")
-    alpha = _alpha(name, image)
+    header = probe(path_of(image), max_pixels=DECODING.max_pixels) if _is_path(image) else None
+    opaque = header is not None and header.mode in WITHOUT_ALPHA and pixels.shape[2] != 4
+    alpha = None if opaque else _alpha(name, image)
     if pixels.shape[2] == 4:
         pixels = read_image(name, image, channels=3, decoding=DECODING).pixels
     notes = []
+    if header is not None and header.several_frames:
+        notes.append("has several frames or pages: only the first is restored")
     known = None
     if request.table.composed:
         known = _known(name, pixels, alpha, mask)
@@ -91,8 +96,6 @@ def resized(pixels: Pixels, size: tuple[int, int]) -> UInt8[np.ndarray, "h2 w2 c
 
 def _alpha(name: str, image: Any) -> UInt8[np.ndarray, "h w"] | None:
     """Return how opaque each pixel is; None if all of them are entirely."""
-    if _is_path(image) and probe(path_of(image), max_pixels=DECODING.max_pixels).mode in WITHOUT_ALPHA:
-        return None
     alpha = read_image(name, image, channels=4, decoding=DECODING).pixels[:, :, 3]
     return alpha if bool((alpha < OPAQUE).any()) else None
 

@@ -23,22 +23,27 @@ from convworks.pages.restoration import pictures
 from convworks.pages.tables import Row, table
 from convworks.restoration.fit import EVERY
 from convworks.restoration.problems import PROBLEMS
+from convworks.restoration.result import averaged
+from convworks.restoration.rules import HELD_OUT, MOVING_VARIANCE, SHARE, TIME
 
 Pixels = UInt8[np.ndarray, "h w c"]
 LARGEST = 720  # pixels of the side of a picture on the page
 MOST = 100  # pictures on the page
-CHARTS = (
-    Chart(
-        title="PSNR (dB)",
-        series=(
-            Series(key="psnr_output", name="output", colour="muted"),
-            Series(key="psnr", name="average", colour="blue", best=max),
-        ),
+RATIO = Chart(
+    title="PSNR (dB)",
+    series=(
+        Series(key="psnr_output", name="output", colour="muted"),
+        Series(key="psnr", name="average", colour="blue", best=max),
     ),
-    Chart(title="Held-out error", series=(Series(key="held_out", name="average", colour="blue", best=min),)),
-    Chart(title="Moving variance", series=(Series(key="moving_variance", name="output", colour="blue", best=min),)),
-    Chart(title="Loss", series=(Series(key="loss", name="output", colour="muted"),)),
 )
+LOSS = Chart(title="Loss", series=(Series(key="loss", name="output", colour="muted"),))
+#: What each rule looks at.
+RULE_CHARTS = {
+    HELD_OUT: Chart(title="Held-out error", series=(Series(key="held_out", name="average", colour="blue", best=min),)),
+    MOVING_VARIANCE: Chart(
+        title="Moving variance", series=(Series(key="moving_variance", name="output", colour="blue", best=min),)
+    ),
+}
 
 
 def section(
@@ -57,11 +62,18 @@ def section(
         titled["after" if len(images) == 1 else f"sample {number}"] = _shown(image)
     if clean is not None:
         titled["clean"] = _shown(clean)
-    titled["difference: after - before"] = _difference(before, images[0])
-    body = pictures(name, titled, line=summary(record), notes=[*notes, stopping(record)])
+    if not PROBLEMS[record["problem"]].composed:
+        titled["difference: after - before"] = _difference(before, images[0])
+    elif clean is not None:
+        titled["difference: after - clean"] = _difference(clean, images[0])
+    lines = [*notes, stopping(record)]
+    if len(record["fits"]) > 1:
+        lines.append("The curves are those of the first fit; the curve file has all of them.")
+    body = pictures(name, titled, line=summary(record), notes=lines)
     kept = EVERY * round(record["fits"][0]["best_iteration"] / EVERY)
     first = [row for row in curve if not (row["tile"] or row["sample"] or row["run"])]
-    drawings = panels(first, kept=kept, shown=CHARTS) if first else []
+    shown = [RATIO, *(chart for rule, chart in RULE_CHARTS.items() if rule == record["stop"]), LOSS]
+    drawings = panels(first, kept=kept, shown=shown) if first else []
     return Section(
         anchor=f"picture-{digest(name)}",
         title=name,
@@ -73,8 +85,8 @@ def write(
     path: Path, sections: Sequence[Section], *, problem: str, count: int, command: str, files: Sequence[str]
 ) -> None:
     """Write the page; `files` lists others in its folder."""
-    plural = "s" if count > 1 else ""
-    words = blocks.paragraphs([f"image{plural} {PROBLEMS[problem].does}, each by a network that has seen no other"])
+    plural, each = ("s", "each ") if count > 1 else ("", "")
+    words = blocks.paragraphs([f"image{plural} {PROBLEMS[problem].does}, {each}by a network that has seen no other"])
     blocks.write_page(
         path,
         title=f"{count} restored image{plural}",
@@ -98,17 +110,22 @@ def summary(record: Mapping[str, Any]) -> str:
 
 
 def stopping(record: Mapping[str, Any]) -> str:
-    """Return which rule stopped the fits, and why it was chosen."""
-    ends = {fit["ended"] for fit in record["fits"]}
-    early = " The time ended first." if ends == {"time"} else " The time ended some of them." if "time" in ends else ""
-    return f"Stopped by {record['stop']}: {record['why']}.{early}"
+    """Return which rule stopped the fits, why it was chosen, and what ended them earlier."""
+    ends, runs = {fit["ended"] for fit in record["fits"]}, averaged(record["fits"])
+    early = " The time ended first." if ends == {TIME} else " The time ended some of them." if TIME in ends else ""
+    if SHARE in ends:
+        early = " The time was shared: the rule had not yet ended the first run."
+    mean = f" This is the mean of {runs} runs." if runs > 1 else ""
+    return f"Stopped by {record['stop']}: {record['why']}.{early}{mean}"
 
 
 def _fits(record: Mapping[str, Any]) -> Markup:
+    parts = [fit["part"] for fit in record["fits"]]
+    varied = [word for word in parts[0] if len({part[word] for part in parts}) > 1] or ["run"]
     rows = [
         Row(
             cells=(
-                ", ".join(f"{word} {number + 1}" for word, number in fit["part"].items()),
+                ", ".join(f"{word} {fit['part'][word] + 1}" for word in varied),
                 fit["ended"],
                 f"{fit['iterations']:,}",
                 f"{fit['best_iteration']:,}",

@@ -41,12 +41,29 @@ def paths_of(folder: Path, name: str, samples: int) -> Paths:
 def beside(option: str, path: Path | None, files: Sequence[Path]) -> list[Path | None]:
     """Return, for each picture, the file that an option names: itself, or in a folder the one of the same name.
 
-    InputError for a folder without one, whatever its suffix.
+    Its suffix may be another one; a picture is no mask of itself. InputError for a folder without such a file, or with
+    several.
     """
     if path is None or not os.path.isdir(path):
         return [path] * len(files)
-    stems = {candidate.stem: candidate for candidate in sorted(path.iterdir())}
-    for file in files:
-        if file.stem not in stems:
-            raise InputError(f"{option} {path}", f"has no file named as {file.name}", "add it, or restore the others")
-    return [stems[file.stem] for file in files]
+    stems: dict[str, list[Path]] = {}
+    for candidate in sorted(path.iterdir()):
+        itself = option == "--mask" and any(_same(candidate, file) for file in files)
+        if candidate.is_file() and not itself:
+            stems.setdefault(candidate.stem, []).append(candidate)
+    return [_beside(f"{option} {path}", file, stems.get(file.stem, [])) for file in files]
+
+
+def _same(candidate: Path, file: Path) -> bool:
+    return candidate.name == file.name and candidate.samefile(file)
+
+
+def _beside(where: str, file: Path, candidates: Sequence[Path]) -> Path:
+    """Return which of the files of the same stem belongs to a picture: the only one, or that of the same suffix."""
+    if not candidates:
+        raise InputError(where, f"has no file named as {file.name}", "add it, or restore the others")
+    same = [candidate for candidate in candidates if candidate.name == file.name] or candidates
+    if len(same) > 1:
+        names = " and ".join(candidate.name for candidate in same[:2])
+        raise InputError(where, f"has both {names} for {file.name}", "leave one of them there")
+    return same[0]

@@ -80,6 +80,8 @@ def check(request: Request) -> None:
         raise InputError(f"--scale {request.scale}", f"must be from {SCALES[0]} to {SCALES[1]}", "4 is published")
     if request.samples != 1 and not problem.composed:
         raise InputError("--samples", "is for inpaint, where images differ in what is filled in", "leave it out")
+    if request.samples > 1 and request.runs not in (1, Request.runs):
+        raise InputError(f"--runs {request.runs}", "are averaged, but samples are not", "leave it out, or --samples")
     for option, value in (("--samples", request.samples), ("--runs", request.runs)):
         if not 1 <= value <= MOST:
             raise InputError(f"{option} {value}", f"must be from 1 to {MOST}", "give a smaller number")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from time import monotonic
+from typing import Any
 
 import numpy as np
 
@@ -16,15 +17,17 @@ from convworks.restoration.material import Material
 from convworks.restoration.observation import as_tensor
 from convworks.restoration.plan import Budget, plan
 from convworks.restoration.request import Request
-from convworks.restoration.result import Restored, result
+from convworks.restoration.result import Restored, averaged, result
+from convworks.restoration.rules import ITERATIONS, SHARE, TIME
 from convworks.restoration.saved import Saved, keep, reopen, resume
 from convworks.restoration.session import Keeper, Part, Session
 from convworks.restoration.tiles import SIDE, divide
 
-TIME = "time"  # what ends a fit, besides the rules
 SHOW, KEEP = 5.0, 30.0  # seconds between two previews, and between two checkpoints
 PACE = 2.0  # iterations that must still fit the time
-AGAIN = 1.1  # times the seconds to the best iteration of the first run: what another run needs
+#: What another run needs, in times of the seconds to the best iteration of the first one: at least, and with reserve.
+LEAST, AGAIN = 0.9, 1.1
+SETTLED = 1.5  # times the iterations that are enough: only then is a run cut short for another one
 
 
 def restore(material: Material, request: Request, keeper: Keeper, budget: Budget) -> Restored:
@@ -41,10 +44,12 @@ def restore(material: Material, request: Request, keeper: Keeper, budget: Budget
             for run in range(request.runs if request.samples == 1 else 1):
                 current = replace(part, run=run)
                 if not any(record["part"] == asdict(current) for record in session.records):
-                    if run and not _worth(session, part, until):
+                    if run and until - monotonic() < LEAST * _first(session, part)["seconds_to_best"]:
                         break
                     _fit(session, current, until, saved)
                     saved = None
+        if request.samples == 1 and (runs := averaged(session.records)) < request.runs:
+            say(f"{material.name}: {fewer(runs, request)}")
     finally:  # whatever ends it: the best so far is on the disk
         keeper.show(session.pictures())
     return result(session)
@@ -93,11 +98,28 @@ def smaller(size: tuple[int, int], whole: tuple[int, int], request: Request) -> 
     return f"restored at {texts[0]} of {texts[1]} pixels: --minutes {request.minutes:g} allow no more"
 
 
-def _worth(session: Session, part: Part, until: float) -> bool:
-    """Return whether there is time for another run like the first one, whose picture is then averaged with it."""
-    first = next(record for record in session.records if record["part"] == asdict(part))
-    needed: float = AGAIN * first["seconds_to_best"]
-    return first["ended"] != TIME and until - monotonic() >= needed
+def fewer(runs: int, request: Request) -> str:
+    """Return the line that says that fewer runs were averaged than wanted."""
+    text = "a single run" if runs == 1 else f"the mean of {runs} runs"
+    return f"{text}, not the mean of {request.runs}: --minutes {request.minutes:g} allow no more"
+
+
+def _first(session: Session, part: Part) -> dict[str, Any]:
+    """Return the record of the first run of a part."""
+    first = asdict(replace(part, run=0))
+    return next(record for record in session.records if record["part"] == first)
+
+
+def _shares(session: Session, part: Part, fit: Fit, left: float) -> bool:
+    """Return whether a first run ends here because the time that is left is just enough for another one like it.
+
+    The mean of both is better than what the first one could still gain. A given number of iterations is kept.
+    """
+    request = session.request
+    if part.run or request.runs == 1 or request.samples > 1 or request.rule.name == ITERATIONS:
+        return False
+    needed = fit.seconds * fit.best.iteration / fit.iteration
+    return fit.iteration >= SETTLED * request.table.enough and LEAST * needed <= left <= AGAIN * needed
 
 
 def _fit(session: Session, part: Part, until: float, saved: Saved | None) -> None:
@@ -113,6 +135,8 @@ def _fit(session: Session, part: Part, until: float, saved: Saved | None) -> Non
         now = monotonic()
         if not reason and now + PACE * (now - before) >= until:
             reason = TIME
+        elif not reason and _shares(session, part, fit, until - now):
+            reason = SHARE
         session.keeper.tell(row, part, until - now)
         if now - session.shown >= SHOW:
             session.shown = now
@@ -146,7 +170,7 @@ def _begun(session: Session, part: Part) -> tuple[Setup, Fit]:
 
 def _finish(session: Session, part: Part, fit: Fit, reason: str) -> None:
     best = fit.best.iteration or fit.iteration
-    used = part.run == 0 or reason != TIME or fit.iteration >= session.records[-1]["best_iteration"]
+    used = part.run == 0 or reason != TIME or fit.iteration >= LEAST * _first(session, part)["best_iteration"]
     if used:  # a later run that the time has cut short would make the average worse
         session.images[part.key] = fit.image.clone()
     session.records.append(

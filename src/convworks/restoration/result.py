@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +49,12 @@ def result(session: Session) -> Restored:
         "seconds": round(session.budget.spent, 1),
     }
     return Restored(images=images, before=session.before, record=record, curve=session.curve)
+
+
+def averaged(fits: Sequence[Mapping[str, Any]]) -> int:
+    """Return the number of runs that a picture is the mean of: of several tiles, the smallest."""
+    runs = Counter(fit["part"]["tile"] for fit in fits if fit["averaged"] and not fit["part"]["sample"])
+    return min(runs.values())
 
 
 def pixel_ratio(picture: UInt8[np.ndarray, "h w c"], clean: UInt8[np.ndarray, "h w c"]) -> float:

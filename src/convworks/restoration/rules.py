@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from convworks.errors import InputError, nearest
 
 HELD_OUT, MOVING_VARIANCE, ITERATIONS = "held-out", "moving-variance", "iterations"
+#: What ends a fit, besides the rules: the second, that another run still fits the time.
+TIME, SHARE = "time", "another run"
 #: Part of the observed pixels that the network is not fitted to, by the rule that compares it with them.
 FRACTION = 0.05
 #: Number of outputs that the moving variance is that of, as published.

@@ -32,6 +32,7 @@ def keep(session: Session) -> None:
         tensors |= {NETWORK + name: value for name, value in fit.network.state_dict().items()}
         tensors |= {OPTIMIZER + name: value for name, value in fit.optimizer.items()}
         tensors |= {"averaged": fit.averaged, "chosen": fit.chosen, "outputs": fit.variance.outputs}
+        tensors["sums"] = fit.variance.sums
         state["fit"] = {
             "part": asdict(part),
             "iteration": fit.iteration,
@@ -51,7 +52,7 @@ def resume(fit: Fit, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) ->
         value.copy_(tensors[OPTIMIZER + name])
     fit.averaged.copy_(tensors["averaged"])
     fit.chosen.copy_(tensors["chosen"])
-    fit.variance.restore(tensors["outputs"], kept["iteration"])
+    fit.variance.restore(tensors["outputs"], tensors["sums"], kept["iteration"])
     fit.best = Best() if kept["best"] is None else Best(**kept["best"])
     fit.iteration, fit.seconds = kept["iteration"], kept["seconds"]
     fit.curve = [Row(**row) for row in kept["curve"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from convworks.restoration.rules import WINDOW
@@ -22,7 +22,7 @@ class MovingVariance:
         values = self._values(image)
         self.outputs = torch.zeros(WINDOW, len(values), device=image.device)
         self.count = 0
-        self._sums = torch.zeros(2, len(values), dtype=torch.float64)
+        self.sums = torch.zeros(2, len(values), dtype=torch.float64)
 
     def add(self, image: Float[Tensor, "1 c h w"]) -> float | None:
         """Return the variance after another output; None for fewer than WINDOW."""
@@ -30,20 +30,19 @@ class MovingVariance:
         old = self.outputs[row].double().cpu()
         self.outputs[row] = new
         new = new.double().cpu()
-        self._sums[0] += new - old
-        self._sums[1] += new.square() - old.square()
+        self.sums[0] += new - old
+        self.sums[1] += new.square() - old.square()
         self.count += 1
         if self.count < WINDOW:
             return None
-        mean, square = self._sums / WINDOW
+        mean, square = self.sums / WINDOW
         return float((square - mean.square()).mean())
 
-    def restore(self, outputs: Float32[Tensor, "w n"], count: int) -> None:
-        """Go back to saved outputs; the sums are the same but for rounding."""
+    def restore(self, outputs: Float32[Tensor, "w n"], sums: Float64[Tensor, "2 n"], count: int) -> None:
+        """Go back to saved outputs and sums, which are not computed anew: that would be rounded differently."""
         self.outputs.copy_(outputs)
+        self.sums.copy_(sums)
         self.count = count
-        values = outputs.double()
-        self._sums = torch.stack([values.sum(0), values.square().sum(0)])
 
     def _values(self, image: Float[Tensor, "1 c h w"]) -> Float32[Tensor, " n"]:
         return image[0, :, :: self.stride, :: self.stride].flatten()

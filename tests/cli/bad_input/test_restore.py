@@ -50,6 +50,10 @@ OPTIONS: Rows = {
     "too many runs": (lambda p: denoise(p, "--runs", "17"), "--runs 17 | from 1 to 16"),
     "a negative seed": (lambda p: denoise(p, "--seed", "-1"), "--seed -1 | from 0"),
     "samples without holes": (lambda p: denoise(p, "--samples", "2"), "--samples | is for inpaint | leave it out"),
+    "runs of samples": (
+        lambda p: inpaint(p, "--mask", mask(p), "--samples", "2", "--runs", "3"),
+        "--runs 3 | are averaged, but samples are not | leave it out",
+    ),
     "a scale without enlarging": (lambda p: denoise(p, "--scale", "2"), "--scale | is for superres | leave it out"),
     "too large a scale": (
         lambda p: ["restore", "superres", picture(p), "--scale", "9"],
@@ -60,6 +64,10 @@ OPTIONS: Rows = {
     "results among the images": (
         lambda p: ["restore", "denoise", p.images("x"), "--out", "x/y"],
         "--out x/y | inside x | outside",
+    ),
+    "a name too long for a checkpoint": (
+        lambda p: ["restore", "denoise", picture(p, "n" * 245 + ".png")],
+        ".unfinished | File name too long | choose a shorter name",
     ),
     "a result over the image": (lambda p: denoise(p, "--out", "."), "x.png | would overwrite the input | another name"),
 }
@@ -81,6 +89,14 @@ PICTURES: Rows = {
     "a folder without the mask": (
         lambda p: inpaint(p, "--mask", p.images("masks")),
         "--mask masks | no file named as x.png | add it",
+    ),
+    "a folder with two masks of a name": (
+        lambda p: inpaint(p, "--mask", (mask(p, "masks/x.bmp"), mask(p, "masks/x.gif"))[0].rpartition("/")[0]),
+        "--mask masks | has both x.bmp and x.gif for x.png | leave one",
+    ),
+    "a folder with the image alone": (
+        lambda p: inpaint(p, "--mask", "."),
+        "--mask . | no file named as x.png | add it",
     ),
     "a clean picture of another size": (
         lambda p: denoise(p, "--compare", picture(p, "c.png", (48, 48))),
@@ -122,6 +138,13 @@ def test_what_is_odd_is_said_in_a_line(place: Place, capsys: pytest.CaptureFixtu
     few = ["--model", "prior_hole2", "--iterations", "2", "--runs", "1", "--minutes", "60"]
     assert run(["restore", "denoise", "glass.png", *few]) == 0
     assert "glass.png: 100.0% of the pixels are transparent: restored on white" in capsys.readouterr().err
+    np.save(place.root / "glass.npy", pixels)
+    frames = [Image.new("L", (48, 40), shade) for shade in (9, 99)]
+    frames[0].save(place.root / "film.gif", save_all=True, append_images=frames[1:])
+    assert run(["restore", "denoise", "glass.npy", "film.gif", *few]) == 0
+    lines = capsys.readouterr().err
+    assert "glass.npy: 100.0% of the pixels are transparent: restored on white" in lines
+    assert "film.gif: has several frames or pages: only the first is restored" in lines
 
 
 @pytest.mark.slow

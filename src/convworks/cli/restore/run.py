@@ -14,9 +14,10 @@ from convworks.cli.outputs import check_outputs, unique_names
 from convworks.data.listing.find import find, plain_files
 from convworks.errors import ConvworksError, InputError, counted, visible
 from convworks.hardware import refuse_torchrun
-from convworks.outputs import Protected, numbers
+from convworks.outputs import Protected, check_name, numbers
 from convworks.restoration.paths import PAGE, Paths, beside, paths_of
-from convworks.restoration.request import Request, check
+from convworks.restoration.request import MOST, Request, check
+from convworks.restoration.rules import SHARE, TIME
 
 DEFAULT = Path("restored")
 SHOWN = 20  # images in the answer for people
@@ -54,6 +55,7 @@ def run(paths: Sequence[str], request: Request, named: Files) -> Answer:
     if begun and not (named.overwrite or named.resume):
         raise InputError(f"--out {folder}", f"has begun restorations ({begun[0].name})", "add --resume, or --overwrite")
     check_outputs(folder, _paths(folder, outputs), read, overwrite=named.overwrite or named.resume)
+    check_name("--out", max((each.state for each in outputs), key=lambda path: len(os.fsencode(path.name))))
     from convworks.restoration.batch import Job, restore_files
 
     jobs = [
@@ -86,12 +88,20 @@ def _paths(folder: Path, outputs: Sequence[Paths]) -> list[Path]:
 
 
 def _default(names: Sequence[str], request: Request, named: Files) -> Path:
-    """Return the first of restored/, restored-2/, ... in which nothing is replaced; restored/ to resume or replace."""
+    """Return the first of restored/, restored-2/, ... in which nothing is replaced.
+
+    To resume it is the first with something unfinished; restored/ to replace results, or if nothing is unfinished.
+    """
+    if named.overwrite:
+        return DEFAULT
     for folder in numbers(DEFAULT):
         outputs = _outputs(folder, names, request)
-        used = any(map(os.path.lexists, [*_paths(folder, outputs), *(each.state for each in outputs)]))
-        if named.resume or named.overwrite or not used:
+        begun = any(each.state.exists() for each in outputs)
+        used = begun or any(map(os.path.lexists, _paths(folder, outputs)))
+        if begun and named.resume:
             return folder
+        if not used:
+            return DEFAULT if named.resume else folder
     raise AssertionError
 
 
@@ -105,6 +115,17 @@ def _command(paths: Sequence[str], request: Request, named: Files, folder: Path 
     }
     files = {"--mask": named.mask, "--compare": named.compare, "--out": folder}
     return repeated(["restore", request.problem, *paths], options | files)
+
+
+def _next(images: Sequence[dict[str, Any]], request: Request) -> Request:
+    """Return what may give better images: more time, where that was short; else more runs, or other samples."""
+    short = {TIME, SHARE} & {fit["ended"] for row in images for fit in row["fits"]}
+    longer = replace(request, minutes=2 * request.minutes)
+    if short:
+        return longer
+    if request.samples > 1:
+        return replace(request, seed=request.seed + 1)
+    return replace(longer, runs=min(2 * request.runs, MOST))
 
 
 def _text(values: dict[str, Any], paths: Sequence[str], request: Request, named: Files) -> str:
@@ -137,8 +158,7 @@ def _text(values: dict[str, Any], paths: Sequence[str], request: Request, named:
     if errors:
         first = visible(f"{errors[0]['path']}: {errors[0]['error']}")
         lines.append(f"{len(errors)} of {counted(len(images) + len(errors), 'image')} could not be restored: {first}")
-    lines.append(f"stopped by {request.rule.name}: {request.rule.why}")
+    lines.append(f"the rule is {request.rule.name}: {request.rule.why}")
     lines.append(visible(f"report: {values['report']}"))
-    longer = replace(request, minutes=2 * request.minutes)
-    lines.append(visible(f"next:   {_command(paths[:3], longer, named, None)}"))
+    lines.append(visible(f"next:   {_command(paths[:3], _next(images, request), named, None)}"))
     return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The deep image prior, measured: what `python -m benchmarks.restore` runs."""

@@ -1,0 +1,42 @@
+"""The studies of restoration: what is there is not measured again, and the worst case is named."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.restore import __main__ as command
+from benchmarks.restore import tables
+
+from convworks.errors import InputError
+
+
+def test_a_study_goes_on_after_a_kill_and_after_a_cell_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of three rows was being written."""
+    row = {"runs": 1, "psnr": 28.0, "seconds": 3.0, "fits": [{"averaged": True}]}
+    first = json.dumps({"key": "1-0-96", **row})
+    (tmp_path / "spread.jsonl").write_text(first + "\n" + first[:20])
+    measured: list[Any] = []
+
+    def measure(args: Any, cells: Any) -> Any:
+        measured.extend(cells)
+        return ((key, InputError(key, "is too large") if key == "2-1-96" else row) for key in cells)
+
+    monkeypatch.setattr(command, "measured", measure)
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["restore", "spread", "--out", str(tmp_path), "--seeds", "2"])
+    assert command.main() == 1
+    assert measured == ["1-1-96", "2-0-96", "2-1-96"]
+    rows = [json.loads(line) for line in (tmp_path / "spread.jsonl").read_text().splitlines()]
+    assert [each["key"] for each in rows] == ["1-0-96", "1-1-96", "2-0-96"]
+
+
+def test_the_worst_case_of_a_rule_is_named() -> None:
+    best = {"noisy": 20.0, "best": 28.0, "variance_published": 26.0, "variance_averaged": 27.5, "fixed": 27.0}
+    rows = [{"key": "a", "held_out": 27.9, **best}, {"key": "b", "held_out": 27.6, **best}]
+    assert "held-out: 0.25 dB below the best iteration on average, at most 0.40 dB (b)" in tables.rules(rows)
