@@ -6,6 +6,7 @@ Little is imported before `run`, so that an interrupt during the other imports i
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -17,9 +18,15 @@ from convworks.errors import ConvworksError, InputError, RunError, on_the_comman
 from convworks.files import remedy
 from convworks.outputs import as_path
 
+#: How often a thread of GNU OpenMP looks whether the others are done before it sleeps, instead of 300,000 times. On an
+#: idle machine that costs nothing; with one busy process beside two threads, training takes a sixth less time.
+SPINS = "10000"
+
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     console.open_missing()
     status = run(sys.argv[1:])
     console.close()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import torch
+
 from convworks.console import bar_console, clock, say, shows_bars
 from convworks.errors import counted
 from convworks.metrics.spec import headline, spec, written_headline
+from convworks.training.contention import Contention
 from convworks.training.events import Events
 from convworks.training.progress import Progress
 from convworks.training.setup import Setup
@@ -24,6 +27,11 @@ class Plain(Events):
     def __init__(self) -> None:
         self.last = self.began = time.perf_counter()
         self.steps = 0
+        self.contention: Contention | None = None
+
+    def say(self, text: str) -> None:
+        """Write a line."""
+        say(text)
 
     def step_began(self, setup: Setup, progress: Progress) -> None:
         """Write what is trained, before the first step."""
@@ -33,6 +41,7 @@ class Plain(Events):
 
     def step_ended(self, setup: Setup, progress: Progress) -> None:
         """Write a line if the last one is older than `interval`."""
+        self.watch(setup)
         now = time.perf_counter()
         self.steps += 1
         known = self.steps == self.enough or (self.steps < self.enough and now - self.began > self.interval)
@@ -44,10 +53,17 @@ class Plain(Events):
             self.last = now
             say(f"epoch {progress.epoch + 1}/{setup.config.training.epochs}  {describe(setup, progress)}")
 
+    def watch(self, setup: Setup) -> None:
+        """Write a line if other processes make the threads of this one wait."""
+        if self.contention is None:
+            self.contention = Contention(torch.get_num_threads() if setup.device.type == "cpu" else 1)
+        elif (line := self.contention.line()) is not None:
+            self.say(line)
+
     def epoch_ended(self, setup: Setup, progress: Progress) -> None:
         """Write the epoch's line."""
         self.last = time.perf_counter()
-        say(summary(setup, progress))
+        self.say(summary(setup, progress))
 
     def __enter__(self) -> Plain:
         return self
@@ -83,11 +99,16 @@ class Bar(Plain):
     def __exit__(self, *error: object) -> None:
         self.bar.stop()
 
+    def say(self, text: str) -> None:
+        """Write a line above the bar."""
+        self.console.print(text, soft_wrap=True)
+
     def step_began(self, setup: Setup, progress: Progress) -> None:
         """Do nothing: the bar shows it."""
 
     def step_ended(self, setup: Setup, progress: Progress) -> None:
         """Update the bar, at most ten times a second."""
+        self.watch(setup)
         now = time.perf_counter()
         if now - self.last >= 0.1:
             self.last = now
@@ -98,10 +119,6 @@ class Bar(Plain):
                 description=f"epoch {progress.epoch + 1}/{setup.config.training.epochs}",
                 numbers=describe(setup, progress),
             )
-
-    def epoch_ended(self, setup: Setup, progress: Progress) -> None:
-        """Print the epoch's line above the bar."""
-        self.console.print(summary(setup, progress), soft_wrap=True)
 
 
 def display() -> Plain:
