@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy.stats import spearmanr
 from small_bundles import small_bundle
 from torch import nn
 
+from convworks.explain.attribution.attribute import attribute
 from convworks.explain.attribution.curves import areas, blurred, curve, order_of, random_areas
 from convworks.explain.attribution.gradients import gradient
 from convworks.explain.attribution.methods import METHODS
@@ -20,7 +22,15 @@ from convworks.explain.attribution.randomised import complexity, order, randomis
 from convworks.explain.attribution.rectifiers import deconvnet
 from convworks.explain.attribution.target import Target
 from convworks.explain.attribution.vanished import why_empty
-from convworks.explain.attribution.verdict import RELATED, UNDECIDED, UNRELATED, Measured, Weights, verdicts
+from convworks.explain.attribution.verdict import (
+    RELATED,
+    UNDECIDED,
+    UNRELATED,
+    Measured,
+    Verdict,
+    Weights,
+    verdicts,
+)
 
 
 def first(count: int = 1) -> Target:
@@ -46,6 +56,17 @@ def test_the_best_order_is_better_than_random_and_the_reverse_is_worse() -> None
     best, worst = (areas(network, images, first(2), sign * inserted) for sign in (1, -1))
     assert bool((best.insertion > chance.insertion).all())
     assert bool((worst.insertion < chance.insertion).all())
+
+
+def test_noise_ranks_no_better_than_chance() -> None:
+    """It beats the mean of random orders every third time, all of them seldom."""
+    torch.manual_seed(0)
+    images = torch.rand(200, 1, 8, 8) + 0.5
+    network = linear(torch.randn(1, 8, 8))
+    chance, noise = (
+        find(network, images, first(200)) for find in (random_areas, partial(areas, maps=torch.rand(200, 8, 8)))
+    )
+    assert float(((noise.insertion > chance.insertion) & (noise.deletion < chance.deletion)).float().mean()) < 0.12
 
 
 def test_a_curve_begins_at_one_image_and_ends_at_the_other() -> None:
@@ -168,6 +189,85 @@ def test_an_empty_class_activation_map_says_so() -> None:
         network.get_parameter("second.weight").fill_(float("nan"))
     assert why_empty(network, image, first()) == "the score is not finite: second is the first activation that is not"
     assert "vanishes" in why_empty(dead("logits"), image, first(), rule=deconvnet)
+
+
+def test_a_network_without_maps_is_not_related_to_its_weights() -> None:
+    """An empty map is as simple as can be, and its pixels come in random order: neither speaks for it."""
+    network, images = dead("second"), torch.rand(4, 1, 20, 20)
+    chosen = {name: METHODS[name] for name in ("gradient", "occlusion")}
+    for each in attribute(network, images, first(4), chosen).by_method.values():
+        assert each.weights.verdict == UNDECIDED
+        assert each.weights.images == 0
+    nowhere = Verdict(insertion=2.0, deletion=0.0, random_insertion=1.0, random_deletion=1.0, empty="for a reason")
+    assert not nowhere.ranks
+
+
+class Mixed(nn.Module):
+    """A module that is called twice, one that is not called, one that gives a tuple; and steps, which have no slope."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.idle = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 2, 3), nn.Linear(1, 1)
+        self.relu, self.rows = nn.ReLU(), nn.GRU(7, 3, batch_first=True)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the scores of images [b 1 9 9]."""
+        return (
+            self.relu(self.second(self.relu(self.first(images)))).mean((2, 3))
+            + self.rows(images[:, 0, :7, :7])[0].sum()
+        )
+
+
+class Steps(nn.Module):
+    """A score that changes, but has no slope, in a network without parts."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return one score."""
+        return images.flatten(1).sum(1, keepdim=True).round()
+
+
+def test_networks_of_any_make_say_why_their_maps_are_empty() -> None:
+    network, image = Mixed().eval(), torch.rand(1, 1, 9, 9)
+    for parameter in network.rows.parameters():
+        nn.init.zeros_(parameter)
+    for layer, reason in (("second", "between relu[2] and second: every unit of relu[2] is 0"), ("first", "relu[1]")):
+        nn.init.constant_(network.get_parameter(f"{layer}.bias"), -100.0)
+        assert reason in why_empty(network, image, first())
+        nn.init.constant_(network.get_parameter("second.bias"), 1.0)
+    assert why_empty(Steps(), image, first()) == "the gradient vanishes between the score and the image"
+    assert why_empty(linear(torch.ones(1, 9, 9)), torch.zeros_like(image), first()).startswith("the image is the mean")
+
+
+def test_a_dead_branch_is_not_the_reason_where_another_is_alive() -> None:
+    """Both ways end in the stem, whose own rectifier is what passes nothing."""
+
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+            self.across, self.down = nn.Conv2d(2, 2, 1), nn.Sequential(nn.Conv2d(2, 2, 1), nn.ReLU())
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            x = self.stem(images)
+            return (self.across(x) + self.down(x)).mean((2, 3))  # type: ignore[no-any-return]
+
+    torch.manual_seed(0)
+    network, image = Branches().eval(), torch.rand(1, 1, 9, 9)
+    nn.init.constant_(network.get_parameter("stem.0.bias"), -100.0)
+    nn.init.constant_(network.get_parameter("down.0.bias"), -100.0)
+    assert (
+        why_empty(network, image, first())
+        == "the gradient vanishes between stem and the image: every unit of stem is 0"
+    )
+
+
+def test_grad_cam_asks_only_for_what_lies_behind_its_maps() -> None:
+    """What is dead before them is no reason for its empty map."""
+    network, image = dead("first"), torch.rand(1, 1, 9, 9)
+    with torch.no_grad():
+        network.get_parameter("second.bias").fill_(1.0)
+        network.get_parameter("logits.weight").fill_(-1.0)
+    assert why_empty(network, image, first(), taps=["relu2"]).startswith("the weighted maps of relu2 are negative")
 
 
 def test_methods_have_the_names_that_users_give() -> None:

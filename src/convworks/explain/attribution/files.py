@@ -13,6 +13,7 @@ from convworks.charts.attribution import attribution_drawing, image_drawing
 from convworks.charts.draw_file import write_drawing
 from convworks.charts.drawing import Drawing, row
 from convworks.explain.attribution.attribute import Attribution
+from convworks.explain.attribution.curves import ORDERS
 from convworks.explain.attribution.explained import Explained
 from convworks.explain.attribution.verdict import UNRELATED
 from convworks.files import write_bytes
@@ -72,8 +73,9 @@ def _write_page(path: Path, names: Sequence[str], explained: Explained, title: s
         Section(
             anchor="ranking",
             title="Insertion and deletion",
-            note="Mean probability while pixels come and go, the strongest first; in brackets, in random orders. "
-            "Insertion is better the larger, deletion the smaller.",
+            note=f"Mean {'probability' if explained.target.tap is None else 'value of the unit'} while pixels come and "
+            f"go, the strongest first; in brackets, the best of {ORDERS} random orders. Insertion is better the "
+            "larger, deletion the smaller.",
             body=_columns(explained, "method", "insertion", "deletion", "better than random"),
         ),
         Section(

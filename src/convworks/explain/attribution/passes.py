@@ -103,7 +103,7 @@ def tapping(network: nn.Module, taps: Sequence[str]) -> Iterator[Mapping[str, Te
     second call. What follows works on a copy, so that no operation in place changes an activation. Raises InputError
     for a tap that is unknown, or not one tensor, or that was not reached.
     """
-    names = {tap: _call(tap) for tap in dict.fromkeys(taps)}
+    names = {tap: call_of(tap) for tap in dict.fromkeys(taps)}
     modules = {name: module_at(network, name) for name, _ in names.values()}
     calls: dict[str, list[Tensor]] = {name: [] for name in modules}
     activations: dict[str, Tensor] = {}
@@ -145,7 +145,7 @@ def module_at(network: nn.Module, name: str) -> nn.Module:
     raise InputError("tap", f"there is no tap {name!r}{nearest(name, [*known, *modules])}", f"taps: {', '.join(known)}")
 
 
-def _call(tap: str) -> tuple[str, int | None]:
+def call_of(tap: str) -> tuple[str, int | None]:
     """Return the name in a tap, and the number of the call that it names, if any."""
     named = re.fullmatch(r"(.+)\[(\d+)\]", tap)
     return (named[1], int(named[2])) if named else (tap, None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from convworks.explain.attribution.cam import map_taps
@@ -20,8 +20,8 @@ from convworks.explain.attribution.vanished import why_empty
 
 #: Errors up to which a promise counts as kept.
 KEPT = {"completeness": 1e-3, "sensitivity": 0.05}
-#: Random networks of the weight-randomisation test, and images that it takes.
-DRAWS, TESTED = 8, 8
+#: Random networks of the weight-randomisation test, how many of them must give maps, and images that it takes.
+DRAWS, FEWEST_DRAWS, TESTED = 8, 2, 8
 #: By how many standard deviations maps must be simpler, or otherwise ordered, than with random weights. The test tells
 #: nothing of maps of fewer pixels; nor against a map beyond this spread of the complexity, a fraction, and from fewer
 #: images.
@@ -40,12 +40,17 @@ class Measured(NamedTuple):
     spread: float
 
 
+#: Of maps that are all empty.
+NOTHING = Measured(0.0, 0.0, 0.0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Weights:
     """The weight-randomisation test of a method, over some images: maps with trained against those with random weights.
 
     `complexity` is that of eMPRT, `order` the correlation of neighbouring pixels; `similarity` is the mean rank
-    correlation of both maps (the plain test). There are so many `images` of so many `pixels`.
+    correlation of both maps (the plain test). There are so many `images` of so many `pixels`; those with an empty map,
+    which is as simple as can be, tell nothing and are left out.
     """
 
     complexity: Measured
@@ -63,7 +68,7 @@ class Weights:
         test cannot tell.
         """
         complexity, order = self.complexity, self.order
-        if self.pixels < FEWEST_PIXELS:
+        if self.pixels < FEWEST_PIXELS or not self.images:
             return UNDECIDED
         simpler = complexity.random - complexity.trained > DEVIATIONS * complexity.spread
         ordered = abs(order.trained - order.random) > DEVIATIONS * order.spread
@@ -78,7 +83,7 @@ class Verdict:
     """What speaks for and against the map of one image.
 
     `error` is that of what the method promises (None: nothing); areas are mean scores during insertion and deletion, in
-    the order of the map and in random orders. `empty` says why a map is zero, or not finite.
+    the order of the map, and the best ones in random orders. `empty` says why a map is zero, or not finite.
     """
 
     promised: str = ""
@@ -96,24 +101,26 @@ class Verdict:
 
     @property
     def ranks(self) -> bool:
-        """Whether the order of the map beats a random one both ways."""
-        return self.insertion > self.random_insertion and self.deletion < self.random_deletion
+        """Whether the order of the map beats all random ones both ways; an empty map has no order."""
+        better = self.insertion > self.random_insertion and self.deletion < self.random_deletion
+        return better and not self.empty
 
     def values(self) -> dict[str, Any]:
         """Return the verdict as plain values."""
         promise = (
-            {} if self.error is None else {"promise": self.promised, "error": _finite(self.error), "kept": self.kept}
+            {} if self.error is None else {"promise": self.promised, "error": finite(self.error), "kept": self.kept}
         )
         names = ("insertion", "deletion", "random_insertion", "random_deletion")
         return {
             **promise,
-            **{name: _finite(getattr(self, name)) for name in names},
+            **{name: finite(getattr(self, name)) for name in names},
             "better_than_random": self.ranks,
             **({"empty": self.empty} if self.empty else {}),
         }
 
 
-def _finite(number: float) -> float | None:
+def finite(number: float) -> float | None:
+    """Return a number, or None for one that JSON has no word for."""
     return number if math.isfinite(number) else None
 
 
@@ -129,13 +136,15 @@ def verdicts(
     """Yield the verdict on each image. `measured` is the network whose scores insertion and deletion follow."""
     errors = None if method.promise is None else method.promise(network, images, target, values)
     maps = method.pixels(values, images)
-    ranked = areas(measured, images, target, maps)
+    ranked, told = areas(measured, images, target, maps), _varied(maps)
     for index, row in enumerate(maps):
         one = torch.tensor([index])
         empty = ""
         if not bool(row.isfinite().all()) or not row.any():
             taps = (method.taps or map_taps(network, images, target)) if method.mapped else ()
             empty = why_empty(network, images[one], target.rows(one), rule=method.rule, taps=taps)
+        elif not bool(told[index]):
+            empty = "every pixel has the same value"
         yield Verdict(
             promised=method.promised,
             error=None if errors is None else float(errors[index]),
@@ -156,7 +165,7 @@ def weight_tests(
 
     def maps(method: Method, subject: nn.Module) -> Map:
         compute = method.quick or method.attribute
-        return method.pixels(compute(subject, few, chosen), few).nan_to_num()
+        return method.pixels(compute(subject, few, chosen), few)
 
     trained = {name: maps(method, network) for name, method in methods.items()}
     random: dict[str, list[Map]] = {name: [] for name in methods}
@@ -168,13 +177,25 @@ def weight_tests(
 
 
 def _weights(trained: Map, random: Sequence[Map]) -> Weights:
+    """Compare maps with those of random networks, image by image, where neither is empty."""
+    told = _varied(trained)
+    pairs = [(trained[both], maps[both]) for maps in random if bool((both := told & _varied(maps)).any())]
+    if len(pairs) < FEWEST_DRAWS:
+        return Weights(complexity=NOTHING, order=NOTHING, similarity=0.0, images=0, pixels=trained[0].numel())
+    controls = [maps for _, maps in pairs]
     return Weights(
-        complexity=_measured(complexity, trained, random),
-        order=_measured(order, trained, random),
-        similarity=float(torch.stack([similarity(trained, maps) for maps in random]).mean()),
-        images=len(trained),
+        complexity=_measured(complexity, trained[told], controls),
+        order=_measured(order, trained[told], controls),
+        similarity=float(torch.stack([similarity(own, maps).mean() for own, maps in pairs]).mean()),
+        images=int(told.sum()),
         pixels=trained[0].numel(),
     )
+
+
+def _varied(maps: Map) -> Bool[Tensor, " b"]:
+    """Say of each map whether it is finite and has more than one value."""
+    flat = maps.flatten(1)
+    return flat.isfinite().all(1) & (flat.amax(1) > flat.amin(1))
 
 
 def _measured(measure: Callable[[Tensor], Tensor], trained: Map, random: Sequence[Map]) -> Measured:
