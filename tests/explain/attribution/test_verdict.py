@@ -212,10 +212,8 @@ class Mixed(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the scores of images [b 1 9 9]."""
-        return (
-            self.relu(self.second(self.relu(self.first(images)))).mean((2, 3))
-            + self.rows(images[:, 0, :7, :7])[0].sum()
-        )
+        scores: torch.Tensor = self.relu(self.second(self.relu(self.first(images)))).mean((2, 3))
+        return scores + self.rows(images[:, 0, :7, :7])[0].sum()  # type: ignore[no-any-return]
 
 
 class Steps(nn.Module):
@@ -268,6 +266,16 @@ def test_grad_cam_asks_only_for_what_lies_behind_its_maps() -> None:
         network.get_parameter("second.bias").fill_(1.0)
         network.get_parameter("logits.weight").fill_(-1.0)
     assert why_empty(network, image, first(), taps=["relu2"]).startswith("the weighted maps of relu2 are negative")
+
+
+def test_methods_for_rectifiers_say_where_there_is_none() -> None:
+    chosen = {name: METHODS[name] for name in ("gradient", "deconvnet")}
+    image = torch.rand(1, 1, 9, 9)
+    notes = [
+        [each.note for each in attribute(network, image, first(), chosen).by_method.values()]
+        for network in (dead("logits"), linear(torch.ones(1, 9, 9)))
+    ]
+    assert notes == [["", ""], ["", "no ReLU is on the way back, so this is the gradient"]]
 
 
 def test_methods_have_the_names_that_users_give() -> None:

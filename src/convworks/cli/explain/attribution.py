@@ -113,7 +113,8 @@ def _values(explained: Explained) -> dict[str, Any]:
         }
         for method, each in by_method.items()
     }
-    return {"images": images, "weights": weights, "impossible": dict(explained.attributions.impossible)}
+    notes = {method: each.note for method, each in by_method.items() if each.note}
+    return {"images": images, "weights": weights, "notes": notes, "impossible": dict(explained.attributions.impossible)}
 
 
 def _lines(explained: Explained) -> list[str]:
@@ -128,6 +129,7 @@ def _lines(explained: Explained) -> list[str]:
     if len(subject.names) > SHOWN:
         lines.append(f"and {len(subject.names) - SHOWN:,} more (--json lists them)")
     lines += ["", table(HEADER, list(method_rows(explained))), ""]
+    lines += [f"{name}: {each.note}" for name, each in by_method.items() if each.note]
     lines += [f"{name}: {reason}" for name, reason in explained.attributions.impossible.items()]
     lines += [
         visible(f"{name}, {method}: empty, {each.verdicts[index].empty}")

@@ -107,10 +107,13 @@ def _findings(explained: Explained) -> list[str]:
         "Orange counts for what is explained, blue against it. A map says where a network looked, not why; "
         "the verdict on each says how far it can be believed."
     ]
+    lines += [f"{each.method.title}: {each.note}." for each in by_method.values() if each.note]
     if unrelated:
         lines.append(f"{', '.join(unrelated)}: {UNRELATED}.")
     if chance:
-        lines.append(f"{', '.join(chance)}: ranks pixels no better than a random order on most images.")
+        verb = "rank" if len(chance) > 1 else "ranks"
+        where = " on most images" if len(explained.subject.names) > 1 else ""
+        lines.append(f"{', '.join(chance)} {verb} pixels no better than a random order{where}.")
     return lines
 
 

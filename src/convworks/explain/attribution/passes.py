@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from convworks.errors import InputError, nearest
+from convworks.explain.attribution.rectifiers import count_relus
 from convworks.explain.attribution.target import Target
 from convworks.layers.mode import evaluating
 from convworks.layers.network import Network
@@ -76,6 +77,14 @@ def _messages(scores: Tensor, sources: Sequence[Tensor]) -> list[Tensor | None]:
         return [None] * len(sources)
     gradients = iter(torch.autograd.grad(scores.sum(), recorded, allow_unused=True))
     return [next(gradients) if source.requires_grad else None for source in sources]
+
+
+def has_rectifiers(network: nn.Module, images: Float[Tensor, "b c *size"], target: Target) -> bool:
+    """Say whether the score of the first image comes through a ReLU, so that a rule for rectifiers changes anything."""
+    counts: list[int] = []
+    rows = torch.zeros(1, dtype=torch.long)
+    forward_backward(network, images[:1], target.rows(rows), rule=lambda scores: counts.append(count_relus(scores)))
+    return counts[0] > 0
 
 
 def scores_of(network: nn.Module, images: Float[Tensor, "b c *size"], target: Target) -> Float[Tensor, " b"]:
