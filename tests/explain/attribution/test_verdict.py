@@ -31,6 +31,7 @@ from convworks.explain.attribution.verdict import (
     Weights,
     verdicts,
 )
+from convworks.models.catalogue import create
 
 
 def first(count: int = 1) -> Target:
@@ -133,6 +134,14 @@ def test_random_weights_are_new_and_the_network_stays() -> None:
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in other.state_dict().items())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert bool(other(torch.randn(2, 3, 32, 32)).isfinite().all())
+
+
+def test_parameters_of_any_layer_become_random() -> None:
+    """Those of subsampling in LeNet-5, too, which no initialiser knows."""
+    network = create("lenet5").eval()
+    other = randomised(network, 1)
+    kept = [name for name, value in network.named_parameters() if torch.equal(value, other.get_parameter(name))]
+    assert [name for name in kept if not name.endswith("bias")] == []
 
 
 def dead(part: str) -> nn.Sequential:
